@@ -1,0 +1,212 @@
+"""Settings: a TOML file plus dotted overrides becomes one frozen, validated Config.
+
+Every setting is `section.key`; an unknown key is an error that names the nearest one. Keys that cannot change a result
+(how often to checkpoint, say) are marked with `not_in_identity`, so that changing them repeats no finished stage.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cogitate.errors import ConfigError
+
+PRESETS = Path(__file__).parent / "recipe" / "presets"
+
+
+def not_in_identity(default: Any, **constraints: Any) -> Any:
+    """A setting that cannot change a result: it stays out of artifact ids."""
+    return Field(default, json_schema_extra={"identity": False}, **constraints)
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, and closed to keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    def identity(self) -> dict[str, Any]:
+        """The keys that can change a result, JSON-ready."""
+        kept = {
+            name
+            for name, info in type(self).model_fields.items()
+            if not (isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("identity") is False)
+        }
+        return self.model_dump(mode="json", include=kept)
+
+
+class TasksConfig(Section):
+    """Where problems come from: names of built-in tasks separated by commas, or paths of JSON Lines files."""
+
+    train: str = "arithmetic,word_problems,code,logic,choice"
+    eval: str = "arithmetic,word_problems,code,logic,choice"
+    train_problems: int = Field(4000, ge=1)  # size of the pool drawn from built-in generators
+
+
+class TokenizerConfig(Section):
+    vocab_size: int = Field(1536, ge=300)
+    corpus_documents: int = Field(20_000, ge=1)
+
+
+class PretrainConfig(Section):
+    """The base stage: next-token and multi-token prediction over the generated corpus (DeepSeek-V3, section 4)."""
+
+    steps: int = Field(1500, ge=1)
+    rows: int = Field(32, ge=1)  # packed rows per step
+    row_tokens: int = Field(256, ge=16)
+    learning_rate: float = Field(2e-3, gt=0)
+    final_learning_rate: float = Field(2e-4, ge=0)
+    warmup_steps: int = Field(50, ge=0)
+    weight_decay: float = Field(0.1, ge=0)
+    gradient_clip: float = Field(1.0, gt=0)
+    mtp_weight: float = Field(0.3, ge=0)
+    router_bias_step: float = Field(0.001, ge=0)  # gamma, the speed of the bias that balances experts
+    held_out_documents: int = Field(500, ge=1)
+    checkpoint_every: int = not_in_identity(200, ge=1)
+
+
+class RLConfig(Section):
+    """GRPO (DeepSeekMath, section 4.1; R1, section 2.2) and its variants."""
+
+    steps: int = Field(40, ge=1)
+    prompts_per_step: int = Field(24, ge=1)
+    group_size: int = Field(12, ge=2)
+    max_new_tokens: int = Field(192, ge=1)
+    temperature: float = Field(1.0, gt=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    learning_rate: float = Field(1e-4, gt=0)
+    warmup_steps: int = Field(0, ge=0)
+    weight_decay: float = Field(0.0, ge=0)
+    gradient_clip: float = Field(1.0, gt=0)
+    inner_epochs: int = Field(1, ge=1)
+    minibatches: int = Field(1, ge=1)  # optimiser steps per rollout batch
+    clip_eps_low: float = Field(0.2, gt=0)
+    clip_eps_high: float = Field(0.2, gt=0)  # larger than clip_eps_low: DAPO's clip-higher
+    kl_beta: float = Field(0.001, ge=0)
+    reference_refresh_steps: int = Field(400, ge=1)  # optimiser steps between replacements of the reference by the policy
+    loss_average: Literal["sequence", "token", "dr_grpo"] = "sequence"
+    scale_by_std: bool = True  # False is Dr. GRPO
+    dynamic_sampling: bool = False  # DAPO: draw further prompts in place of dead groups
+    dynamic_sampling_batches: int = Field(3, ge=1)
+    importance_cap: float = Field(2.0, gt=0)  # truncated importance sampling between sampler and learner
+    dead_steps_limit: int = Field(20, ge=1)  # steps without any learning signal in a row before the stage stops
+    checkpoint_every: int = not_in_identity(10, ge=1)
+    transcripts_every: int = not_in_identity(5, ge=1)
+
+
+class RewardsConfig(Section):
+    accuracy: float = 1.0  # weights of the parts
+    format: float = 1.0
+    language: float = 0.0
+    unsafe_local: bool = False  # run model-written code without isolation
+    workers: int = not_in_identity(2, ge=1)
+    seconds_limit: float = Field(5.0, gt=0)  # hard limit of one verdict
+
+
+class EvaluateConfig(Section):
+    problems: int = Field(250, ge=1)
+    samples: int = Field(4, ge=1)
+    consensus_problems: int = Field(0, ge=0)
+    consensus_samples: int = Field(16, ge=1)
+    temperature: float = Field(0.6, gt=0)
+    top_p: float = Field(0.95, gt=0, le=1)
+    max_new_tokens: int = Field(192, ge=1)
+
+
+class RuntimeConfig(Section):
+    device: str = "auto"
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    threads: int = Field(0, ge=0)  # 0: as many as there are cores
+    max_batch: int = Field(256, ge=1)  # completions decoded at the same time
+
+
+class Config(Section):
+    """A recipe: the graph's name, the seed, and one section for each part."""
+
+    graph: str = "r1_zero"
+    seed: int = 0
+    tasks: TasksConfig = TasksConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    model: dict[str, Any] = Field(default_factory=dict)  # a Hugging Face config.json, checked by model/config.py
+    base: PretrainConfig = PretrainConfig()
+    r1_zero: RLConfig = RLConfig()
+    rewards: RewardsConfig = RewardsConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+    inputs: dict[str, str] = Field(default_factory=dict)  # inputs.STAGE=PATH: take a stage's output from there
+
+
+def load_config(recipe: str, overrides: Sequence[str] = ()) -> Config:
+    """Read a recipe and apply `section.key=value` overrides.
+
+    Args:
+        recipe: the name of a shipped recipe, or the path of a TOML file.
+        overrides: values are read as TOML where they parse as such, else as plain text.
+
+    Raises:
+        ConfigError: no such recipe, bad TOML, an unknown key (the nearest is named) or a value out of range.
+    """
+    path = find_recipe(recipe)
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not a TOML file: {error}") from error
+    for override in overrides:
+        apply_override(table, override)
+    try:
+        return Config.model_validate(table)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {explain(error)}") from error
+
+
+def find_recipe(recipe: str) -> Path:
+    """The TOML file of a shipped recipe's name or of a path."""
+    as_path, shipped = Path(recipe), PRESETS / f"{recipe}.toml"
+    if as_path.suffix == ".toml" or "/" in recipe:
+        if not as_path.is_file():
+            raise ConfigError(f"{recipe}: no such recipe file")
+        return as_path
+    if shipped.is_file():
+        return shipped
+    names = sorted(p.stem for p in PRESETS.glob("*.toml"))
+    raise ConfigError(f"{recipe}: no such recipe; shipped are {', '.join(names)}; or give the path of a .toml file")
+
+
+def apply_override(table: dict[str, Any], override: str) -> None:
+    """Set one `section.key=value` in a nested table, in place."""
+    dotted, equals, text = override.partition("=")
+    if not equals or not dotted:
+        raise ConfigError(f"{override!r}: a setting is written section.key=value")
+    *sections, key = dotted.strip().split(".")
+    for section in sections:
+        table = table.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"{override!r}: {section} is not a section")
+    table[key] = parse_value(text.strip())
+
+
+def parse_value(text: str) -> Any:
+    """A TOML value, or the text itself where it is none (so that paths need no quotes)."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def explain(error: ValidationError) -> str:
+    """The first problem of a validation as one line; names the nearest key where one is unknown."""
+    first = error.errors()[0]
+    dotted = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        section: Any = Config
+        for part in first["loc"][:-1]:
+            section = section.model_fields[part].annotation
+        nearest = difflib.get_close_matches(str(first["loc"][-1]), section.model_fields, n=1, cutoff=0.0)
+        prefix = "".join(f"{part}." for part in first["loc"][:-1])
+        return f"unknown key {dotted}; did you mean {prefix}{nearest[0]}?"
+    return f"{dotted} = {json.dumps(first['input'], default=str)}: {first['msg']}"

@@ -1,0 +1,118 @@
+"""What every stage needs of the machine: device and dtype, seeds, durable files, the metrics log, interruption."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from cogitate.errors import Interrupted
+
+_interrupted_by: int | None = None
+
+
+def pick_device(name: str) -> torch.device:
+    """`auto` is cuda where there is one, else cpu."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def seed_everything(seed: int) -> None:
+    """Seed the global generators of Python, NumPy and torch. Stages draw from generators of their own beside these."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def derive_seed(*parts: int | str) -> int:
+    """A 63-bit seed from a path of parts, e.g. derive_seed(config.seed, "r1_zero", step): equal parts, equal seed."""
+    import hashlib
+
+    digest = hashlib.sha256("/".join(str(part) for part in parts).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+@contextmanager
+def atomic_write(path: Path) -> Iterator[Path]:
+    """Write to a temporary name beside `path`, then fsync and rename: readers see the old file or the new one, never half.
+
+    A kill in between leaves a `.tmp` file that the next write of the same path replaces.
+    """
+    temporary = path.with_name(f"{path.name}.tmp")
+    yield temporary
+    with temporary.open("rb+") as handle:
+        os.fsync(handle.fileno())
+    temporary.replace(path)
+    fsync_directory(path.parent)
+
+
+def fsync_directory(path: Path) -> None:
+    """Make a rename in this directory durable."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Atomic, indented, keys in the given order, UTF-8."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(json.dumps(value, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+class MetricsLog:
+    """metrics.jsonl: one JSON object a line, `step` first.
+
+    A stage that resumes from step n calls `truncate(n)` so that no step stands twice. `listener` sees every row
+    (progress bars, TensorBoard).
+    """
+
+    def __init__(self, path: Path, listener: Callable[[dict[str, Any]], None] | None = None):
+        self.path = path
+        self.listener = listener
+
+    def write(self, row: dict[str, Any]) -> None:
+        with self.path.open("a", encoding="utf-8") as handle:
+            handle.write(json.dumps(row, ensure_ascii=False) + "\n")
+        if self.listener is not None:
+            self.listener(row)
+
+    def truncate(self, first_step: int) -> None:
+        """Drop rows of step >= first_step and a half-written last line."""
+        if not self.path.exists():
+            return
+        kept = [line for line in self.path.read_text(encoding="utf-8").splitlines() if _step_of(line) < first_step]
+        with atomic_write(self.path) as temporary:
+            temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+
+
+def _step_of(line: str) -> float:
+    try:
+        return float(json.loads(line)["step"])
+    except json.JSONDecodeError:
+        return float("inf")
+
+
+def request_interruption(signal_number: int) -> None:
+    """Called by the signal handler: stages stop at their next safe point."""
+    global _interrupted_by
+    _interrupted_by = signal_number
+
+
+def interruption_requested() -> bool:
+    return _interrupted_by is not None
+
+
+def raise_interrupted(where: str) -> None:
+    """To be called right after a stage has written its checkpoint."""
+    assert _interrupted_by is not None
+    raise Interrupted(f"stopped at {where}; the same command goes on from there", 128 + _interrupted_by)

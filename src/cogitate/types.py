@@ -1,0 +1,171 @@
+"""The records that flow between rooms. Plain frozen data: no behaviour beyond what a reader of the record needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+FinishReason = Literal["stop", "length", "abort"]
+VerdictValue = Literal["right", "wrong", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation, as in Hugging Face chat templates."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One prompt that can be graded.
+
+    Attributes:
+        id: unique within its task; equal ids mean the same problem.
+        task: the task it belongs to, e.g. "arithmetic"; results are reported by task.
+        kind: the grader: math, choice, exact, logic, countdown, code, format, language, ifeval, custom, general, safety.
+        question: what the user asks, without any template around it.
+        gold: what the grader compares with; its form depends on kind. Never shown to a policy.
+        language: "en" or "zh": the language the thinking should be in.
+        fields: further inputs of the grader (tests, numbers, target ...) and the unused keys of a user's row.
+    """
+
+    id: str
+    task: str
+    kind: str
+    question: str
+    gold: Any = None
+    language: str = "en"
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How completions are drawn. `seed` fixes a completion: it does not depend on what else is in the batch beyond rounding."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    max_new_tokens: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a generator returns for one request.
+
+    Attributes:
+        request_id: the id the request was submitted with.
+        token_ids: sampled tokens, the end token included when finish_reason is "stop".
+        logprobs: log-probability of each sampled token under the sampler, at the sampling temperature.
+        finish_reason: "stop" (end token), "length" (truncated) or "abort".
+        weight_versions: (version, number of tokens) for each run of tokens sampled under the same weights.
+        seed: the sampling seed.
+    """
+
+    request_id: str
+    token_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    finish_reason: FinishReason
+    weight_versions: tuple[tuple[int, int], ...]
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A grader's judgement of one completion.
+
+    `wrong` covers every fault the completion causes (limit exceeded, crash, unparsable answer, a comparison it hangs);
+    `none` is only for faults of ours or of the reference (worker lost, sandbox unavailable, gold unparsable).
+
+    Attributes:
+        verdict: right, wrong or none.
+        score: 0..1; a share for graders that give partial credit.
+        reason: one readable sentence.
+        extracted: the answer the grader found, or None.
+        seconds: wall time of the judgement.
+    """
+
+    verdict: VerdictValue
+    score: float
+    reason: str
+    extracted: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """One graded completion with everything training, replay and off-policy correction need.
+
+    Attributes:
+        prompt_ids, completion_ids: token ids; the model saw exactly prompt_ids + completion_ids.
+        logprobs: the sampler's log-probability of each completion token.
+        loss_mask: 1 for tokens the loss counts, one per completion token.
+        reward_breakdown: each part of the reward by name; reward is their weighted sum, None where there is no verdict.
+    """
+
+    problem: Problem
+    prompt_ids: tuple[int, ...]
+    completion_ids: tuple[int, ...]
+    logprobs: tuple[float, ...]
+    loss_mask: tuple[int, ...]
+    weight_versions: tuple[tuple[int, int], ...]
+    finish_reason: FinishReason
+    seed: int
+    text: str
+    reward: float | None
+    reward_breakdown: Mapping[str, float]
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutGroup:
+    """All rollouts of one prompt in one step: what GRPO compares with each other."""
+
+    problem: Problem
+    rollouts: tuple[Rollout, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PreferencePair:
+    """A chosen and a rejected completion of one prompt (TRL's `prompt`/`chosen`/`rejected`)."""
+
+    prompt: str
+    chosen: str
+    rejected: str
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledCompletion:
+    """An unpaired completion with a yes/no label (TRL's unpaired preference format)."""
+
+    prompt: str
+    completion: str
+    label: bool
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepLabels:
+    """A completion cut into steps, each labelled right or wrong (TRL's stepwise supervision format)."""
+
+    prompt: str
+    completions: tuple[str, ...]
+    labels: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Artifact:
+    """A finished stage's output: a directory whose manifest.json was written last.
+
+    Attributes:
+        stage: the stage that made it.
+        id: hash of the settings that can change it, its input ids, the files read and the stage's version.
+        path: the directory.
+    """
+
+    stage: str
+    id: str
+    path: Path
