@@ -1,0 +1,120 @@
+"""The recipe as data: which stages there are, what each needs, and in which order they run."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from cogitate.config import Config
+from cogitate.errors import ConfigError
+from cogitate.recipe.context import StageContext
+from cogitate.types import Artifact
+
+
+class StageModule(Protocol):
+    """What a stage's file offers. It may also offer `files(config) -> list[Path]`: the data files it reads.
+
+    Attributes:
+        VERSION: raised by whoever changes what the stage computes; artifacts of other versions are not reused.
+        SECTIONS: every setting that can change its result: names of sections ("rewards"), of plain keys ("seed") or single
+            dotted keys ("runtime.dtype"). "{stage}" stands for the section named like the stage itself.
+    """
+
+    VERSION: int
+    SECTIONS: tuple[str, ...]
+
+    def run(self, config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any] | None:
+        """Read only `inputs`, write only `out`. The result, if any, is a summary kept in the manifest.
+
+        A stage that stops early by itself says why: {"stopped_early": "20 steps in a row without a learning signal"}.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One box of the paper's figure.
+
+    Attributes:
+        name: also its directory in a run, and the name of its section of settings.
+        module: its file in recipe/, imported only when it is needed, so that `--help` need not wait for torch.
+        needs: the stages whose artifacts it reads.
+        is_model: its artifact is a Hugging Face directory, so `evaluate.<name>` measures it.
+    """
+
+    name: str
+    module: str
+    needs: tuple[str, ...] = ()
+    is_model: bool = True
+
+    def load(self) -> StageModule:
+        """Import the stage's file."""
+        return cast(StageModule, importlib.import_module(self.module))
+
+
+R1_ZERO = (
+    Stage("base", "cogitate.recipe.stage_pretrain"),
+    Stage("r1_zero", "cogitate.recipe.stage_r1_zero", needs=("base",)),
+)
+
+GRAPHS: dict[str, tuple[Stage, ...]] = {"r1_zero": R1_ZERO}
+
+
+def get_graph(name: str) -> tuple[Stage, ...]:
+    """A graph by name, each model followed by its evaluation, in an order where needs come first."""
+    if name not in GRAPHS:
+        raise ConfigError(f"graph = {name!r}: no such graph; did you mean {nearest(name, GRAPHS)}?")
+    stages: list[Stage] = []
+    for stage in GRAPHS[name]:
+        stages.append(stage)
+        if stage.is_model:
+            stages.append(Stage(f"evaluate.{stage.name}", "cogitate.recipe.stage_evaluate", (stage.name,), is_model=False))
+    return tuple(stages)
+
+
+def select(
+    graph: Sequence[Stage], *, only: str | None = None, until: str | None = None, given: Iterable[str] = ()
+) -> tuple[Stage, ...]:
+    """The stages a run must have, in graph order.
+
+    Args:
+        only: this stage and what it reads directly (which must be there already).
+        until: this stage, all it is made from, and their evaluations.
+        given: stages the user hands in by `inputs.STAGE=PATH`: nothing is made merely to make these.
+
+    Raises:
+        ConfigError: a name that is not in the graph (the nearest is named), or both `only` and `until`.
+    """
+    by_name = {stage.name: stage for stage in graph}
+    given = frozenset(given)
+    if only is not None and until is not None:
+        raise ConfigError("--only and --until exclude each other: give one of them")
+    for name in (*given, *filter(None, (only, until))):
+        if name not in by_name:
+            raise ConfigError(f"{name}: no such stage in this graph; did you mean {nearest(name, by_name)}?")
+    if only is not None:
+        return tuple(stage for stage in graph if stage.name == only or stage.name in by_name[only].needs)
+    needed_by_some = {need for stage in graph if not is_evaluation(stage) for need in stage.needs}
+    ends = [until] if until else [s.name for s in graph if s.name not in needed_by_some and not is_evaluation(s)]
+    wanted: set[str] = set()
+    while ends:
+        name = ends.pop()
+        if name not in wanted:
+            wanted.add(name)
+            ends.extend(() if name in given else by_name[name].needs)
+    return tuple(
+        stage for stage in graph if stage.name in wanted or (is_evaluation(stage) and set(stage.needs) <= wanted)
+    )
+
+
+def is_evaluation(stage: Stage) -> bool:
+    """Whether this is `evaluate.<model>`."""
+    return stage.name.startswith("evaluate.")
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """The known word most like a mistyped one."""
+    return difflib.get_close_matches(word, list(words), n=1, cutoff=0.0)[0]
