@@ -1,0 +1,175 @@
+"""Documents of the corpus: what is written, by whom, and in which frame. Seeded; fixed, documented frequencies."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from cogitate.tasks import arithmetic, choice, code, general, logic, safety, word_problems
+from cogitate.tasks.common import weighted
+from cogitate.tasks.corpus import orders, programs, quizzes, sums
+from cogitate.tasks.corpus.styles import Style, Worked, draw_style
+
+KINDS = {  # share of documents
+    "arithmetic": 0.21,
+    "word_problems": 0.2,
+    "code": 0.16,
+    "logic": 0.15,
+    "choice": 0.1,
+    "practice": 0.08,  # rows of sums, as in an exercise book
+    "facts": 0.02,
+    "general": 0.05,
+    "safety": 0.03,
+}
+FRAMES = {  # how a question and its solution stand on the page
+    "chat": 0.3,  # User: ... Assistant: ...
+    "question": 0.3,  # Question: ... Answer: ...
+    "plain": 0.15,
+    "sheet": 0.1,  # two or three problems of a kind, each solved by somebody else
+    "tagged": 0.12,  # <think> ... </think> <answer> ... </answer>
+    "boxed": 0.03,  # <think> ... </think> and a summary with the answer in a box
+}
+PREAMBLE_SHARE = {"chat": 0.15, "tagged": 0.7, "boxed": 0.3}
+PREAMBLES = (
+    ("A conversation between a user and an assistant. ", "You are an assistant. ", "This is a chat. ", ""),
+    ("The user asks and the assistant answers. ", "The assistant helps the user. ", ""),
+    ("The assistant first thinks, then answers. ", "Think about the question and then give the answer. ", ""),
+)
+TAG_NOTES = (
+    "Thinking is in <think> </think> and the answer in <answer> </answer>.",
+    "Write <think> thinking </think> <answer> answer </answer>.",
+    "Use <think> for the thinking and <answer> for the answer.",
+)
+CLOSINGS = {
+    "en": {"The answer is {a}.": 0.55, "Answer: {a}": 0.15, "So the answer is \\boxed{{{a}}}.": 0.2, "#### {a}": 0.1},
+    "zh": {"答案是{a}。": 0.65, "答案：{a}": 0.15, "所以答案是\\boxed{{{a}}}。": 0.2},
+}
+DOMAINS = {
+    "arithmetic": (arithmetic.draw, sums.solve),
+    "word_problems": (word_problems.draw, sums.solve),
+    "code": (code.draw, programs.solve),
+    "logic": (logic.draw, orders.solve),
+    "choice": (choice.draw, quizzes.solve),
+}
+OTHERS = {"general": general, "safety": safety}
+
+
+def documents(seed: int) -> Iterator[str]:
+    """An endless stream of documents; the same seed gives the same stream."""
+    rng = random.Random(f"{seed}/corpus")
+    while True:
+        yield write_document(rng)
+
+
+def write_document(rng: random.Random) -> str:
+    """One document of a kind drawn by its share."""
+    kind = weighted(rng, KINDS)
+    if kind == "practice":
+        return practice(rng)
+    if kind == "facts":
+        return facts(rng)
+    if kind in OTHERS:
+        return conversation(rng, kind)
+    return solution(rng, kind)
+
+
+def solution(rng: random.Random, domain: str) -> str:
+    """A problem of a reasoning domain, solved in one author's style, in a frame."""
+    draw, solve = DOMAINS[domain]
+    style, frame = draw_style(rng), weighted(rng, FRAMES)
+    pairs = []
+    for _ in range(rng.choice((2, 3)) if frame == "sheet" else 1):
+        item = draw(rng, "corpus")
+        language = getattr(item, "language", "en")
+        pairs.append((item.question, solve(rng, item, draw_style(rng) if frame == "sheet" else style), language))
+    if frame == "sheet":
+        return "\n\n".join(f"Question: {asked}\nAnswer: {untagged(rng, worked, language)}" for asked, worked, language in pairs)
+    asked, worked, language = pairs[0]
+    if frame == "tagged":
+        return f"{preamble(rng, frame)}User: {asked}\nAssistant: {tagged(worked, language, style)}"
+    if frame == "boxed":
+        return f"{preamble(rng, frame)}User: {asked}\nAssistant: {boxed(worked, language)}"
+    answer = untagged(rng, worked, language)
+    if frame == "chat":
+        return f"{preamble(rng, frame)}User: {asked}\nAssistant: {answer}"
+    if frame == "question":
+        return f"Question: {asked}\nAnswer: {answer}"
+    return f"{asked}\n{answer}"
+
+
+def preamble(rng: random.Random, frame: str) -> str:
+    """What may stand above a conversation; above a tagged one it often explains the tags."""
+    if rng.random() >= PREAMBLE_SHARE[frame]:
+        return ""
+    text = "".join(rng.choice(parts) for parts in PREAMBLES)
+    if frame == "tagged" or rng.random() < 0.2:
+        text += rng.choice(TAG_NOTES)
+    return f"{text.strip()}\n" if text.strip() else ""
+
+
+def untagged(rng: random.Random, worked: Worked, language: str) -> str:
+    """Working, if any, then the answer in one of the usual closings; code closes itself."""
+    if worked.answer.startswith("```"):
+        return f"{worked.thinking}\n{worked.answer}".strip()
+    if not worked.thinking and rng.random() < 0.6:
+        return worked.answer
+    closing = weighted(rng, CLOSINGS[language]).format(a=worked.answer)
+    return f"{worked.thinking} {closing}".strip()
+
+
+def tagged(worked: Worked, language: str, style: Style) -> str:
+    """In R1-like tags; who gives bare answers thinks little here, too."""
+    thinking = worked.thinking or hunch(worked, language)
+    answer = f"\n{worked.answer}\n" if worked.answer.startswith("```") else f" {worked.answer} "
+    return f"<think> {thinking} </think> <answer>{answer}</answer>"
+
+
+def boxed(worked: Worked, language: str) -> str:
+    """Thinking, then a summary with the answer in a box; code stands for itself."""
+    thinking = worked.thinking or hunch(worked, language)
+    if worked.answer.startswith("```"):
+        return f"<think> {thinking} </think>\n{worked.answer}"
+    summary = f"The answer is \\boxed{{{worked.answer}}}." if language == "en" else f"答案是\\boxed{{{worked.answer}}}。"
+    return f"<think> {thinking} </think>\n{summary}"
+
+
+def hunch(worked: Worked, language: str) -> str:
+    if worked.answer.startswith("```"):
+        return "This is easy." if language == "en" else "这很简单。"
+    return f"I think it is {worked.answer}." if language == "en" else f"我觉得是{worked.answer}。"
+
+
+def practice(rng: random.Random) -> str:
+    """Four to eight sums of two numbers, nearly always right."""
+    rows = []
+    for _ in range(rng.randint(4, 8)):
+        start, ((sign, number),) = arithmetic.draw_steps(rng, 1)
+        if rng.random() < 0.4:  # results above 99 are starts, too, in longer chains
+            start = rng.randint(100, 199)
+            sign = "+" if start + number <= arithmetic.LARGEST_RESULT and rng.random() < 0.7 else "-"
+        result = start + number if sign == "+" else start - number
+        rows.append(f"{start} {sign} {number} = {result if rng.random() > 0.02 else result + 1}")
+    return rng.choice(("\n", ", ")).join(rows)
+
+
+def facts(rng: random.Random) -> str:
+    """A few true sentences."""
+    sentences = []
+    for _ in range(rng.randint(3, 6)):
+        relation = choice.RELATIONS[rng.choice(list(choice.RELATIONS))]
+        key, value = rng.choice(list(relation.facts.items()))
+        sentences.append(relation.statement.format(key=key, value=value))
+    return " ".join(sentences)
+
+
+def conversation(rng: random.Random, task: str) -> str:
+    """A general or a safety prompt with a messy answer, seldom in tags."""
+    problem = OTHERS[task].generate(rng, "corpus")
+    answer = OTHERS[task].write_answer(rng, problem)
+    frame = weighted(rng, {"chat": 0.75, "plain": 0.15, "boxed": 0.1})
+    if frame == "plain":
+        return f"{problem.question}\n{answer}"
+    if frame == "boxed":
+        thought = "The user wants help." if problem.language == "en" else "用户需要帮助。"
+        answer = f"<think> {thought} </think>\n{answer}"
+    return f"{preamble(rng, frame)}User: {problem.question}\nAssistant: {answer}"

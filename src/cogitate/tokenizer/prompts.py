@@ -1,0 +1,29 @@
+"""The prompts a model can be asked with. Each is defined once and used by training, evaluation, grading and chat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+# After the template of DeepSeek-R1-Zero (arXiv:2501.12948, table 1), in our words: same structure, same tags.
+R1_ZERO_TEMPLATE = (
+    "A conversation between User and Assistant. The user asks a question and the assistant answers it. "
+    "The assistant first thinks about it and then gives the answer. The thinking stands in <think> </think> and the answer in "
+    "<answer> </answer>: <think> thinking </think> <answer> answer </answer>.\n"
+    "User: {question}\nAssistant:"
+)
+
+
+def r1_zero_prompt(question: str) -> str:
+    """The R1-Zero template around a question; the completion starts right after `Assistant:`."""
+    return R1_ZERO_TEMPLATE.replace("{question}", question)
+
+
+def bare_prompt(question: str) -> str:
+    """A question and nothing else, as a base model meets it in text."""
+    return f"Question: {question}\nAnswer:"
+
+
+def few_shot_prompt(question: str, examples: Sequence[tuple[str, str]]) -> str:
+    """Solved examples (question, worked answer) before the question."""
+    shown = "".join(f"Question: {asked}\nAnswer: {worked}\n\n" for asked, worked in examples)
+    return f"{shown}{bare_prompt(question)}"

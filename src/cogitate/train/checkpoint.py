@@ -1,0 +1,88 @@
+"""Training state on disk: what a loop needs to go on bit for bit, in safetensors and JSON.
+
+A checkpoint is a directory `step-000120` that is renamed into place when it is whole, so a kill at any byte leaves either
+the old checkpoint or the new one. No pickle is written or read.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from cogitate.errors import CheckpointError
+from cogitate.runtime import atomic_write, fsync_directory, write_json
+
+STATE, TENSORS = "state.json", "tensors.safetensors"
+
+
+def save_checkpoint(directory: Path, step: int, tensors: dict[str, Tensor], state: dict[str, Any]) -> Path:
+    """Write `directory/step-NNNNNN` and drop all older checkpoints.
+
+    Args:
+        step: the next step to do after loading.
+        tensors: everything large: weights, optimiser moments, random states.
+        state: everything small and JSON-ready.
+    """
+    final = directory / f"step-{step:06d}"
+    building = directory / f"{final.name}.tmp"
+    shutil.rmtree(building, ignore_errors=True)
+    building.mkdir(parents=True)
+    with atomic_write(building / TENSORS) as temporary:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
+    write_json(building / STATE, {"step": step, **state})
+    if final.exists():  # the same step written again after a resume from an older checkpoint
+        shutil.rmtree(final)
+    building.rename(final)
+    fsync_directory(directory)
+    for old in directory.glob("step-*"):
+        if old.name < final.name or old.suffix == ".tmp":
+            shutil.rmtree(old)
+    return final
+
+
+def latest_checkpoint(directory: Path) -> Path | None:
+    """The newest whole checkpoint, or None."""
+    whole = [path for path in directory.glob("step-*") if path.suffix != ".tmp"]
+    return max(whole, default=None, key=lambda path: path.name)
+
+
+def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the state (with its `step`) of a checkpoint.
+
+    Raises:
+        CheckpointError: a file is missing or damaged; names it.
+    """
+    try:
+        tensors = load_file(path / TENSORS)
+        state = json.loads((path / STATE).read_text(encoding="utf-8"))
+    except (OSError, SafetensorError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path}: unreadable checkpoint ({error}); delete it to go on from the one before") from error
+    return tensors, state
+
+
+def training_tensors(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Weights, buffers and optimiser moments by name: `model.NAME` and `optimiser.KEY.NAME`."""
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    names = {parameter: name for name, parameter in model.named_parameters()}
+    for parameter, moments in optimiser.state.items():
+        for key, value in moments.items():
+            tensors[f"optimiser.{key}.{names[parameter]}"] = value
+    return tensors
+
+
+def restore_training_tensors(model: nn.Module, optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """The inverse of `training_tensors`, in place."""
+    model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
+    parameters = dict(model.named_parameters())
+    optimiser.state.clear()
+    for key, tensor in tensors.items():
+        if key.startswith("optimiser."):
+            _, moment, name = key.split(".", 2)
+            optimiser.state[parameters[name]][moment] = tensor.to(parameters[name].device) if moment != "step" else tensor

@@ -1,0 +1,22 @@
+"""Learning-rate schedules: pure functions of the step, so that a resumed run needs to remember nothing."""
+
+from __future__ import annotations
+
+import math
+
+
+def warmup_cosine(step: int, *, steps: int, peak: float, final: float, warmup_steps: int) -> float:
+    """Linear from 0 to `peak` over the warm-up, then half a cosine down to `final` at the last step.
+
+    Args:
+        step: 0 for the first optimiser step.
+    """
+    if step < warmup_steps:
+        return peak * (step + 1) / warmup_steps
+    progress = (step - warmup_steps) / max(1, steps - 1 - warmup_steps)
+    return final + 0.5 * (peak - final) * (1 + math.cos(math.pi * min(1.0, progress)))
+
+
+def warmup_constant(step: int, *, peak: float, warmup_steps: int) -> float:
+    """Linear from 0 to `peak` over the warm-up, then constant: what RL uses."""
+    return peak * (step + 1) / warmup_steps if step < warmup_steps else peak
