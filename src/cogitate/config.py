@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,16 +28,17 @@ def not_in_identity(default: Any, **constraints: Any) -> Any:
 class Section(BaseModel):
     """Base of all sections: frozen, and closed to keys it does not know."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
     def identity(self) -> dict[str, Any]:
-        """The keys that can change a result, JSON-ready."""
-        kept = {
-            name
-            for name, info in type(self).model_fields.items()
-            if not (isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("identity") is False)
-        }
-        return self.model_dump(mode="json", include=kept)
+        """The keys that can change a result, JSON-ready; sections within are nested."""
+        kept: dict[str, Any] = {}
+        for name, info in type(self).model_fields.items():
+            if isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("identity") is False:
+                continue
+            value = getattr(self, name)
+            kept[name] = value.identity() if isinstance(value, Section) else value
+        return kept
 
 
 class TasksConfig(Section):
@@ -53,12 +54,13 @@ class TokenizerConfig(Section):
     corpus_documents: int = Field(20_000, ge=1)
 
 
-class PretrainConfig(Section):
-    """The base stage: next-token and multi-token prediction over the generated corpus (DeepSeek-V3, section 4)."""
+class SupervisedConfig(Section):
+    """Next-token training on packed rows: pretraining, SFT and distillation are the same loop."""
 
     steps: int = Field(1500, ge=1)
-    rows: int = Field(32, ge=1)  # packed rows per step
+    rows: int = Field(32, ge=1)  # packed rows per optimiser step
     row_tokens: int = Field(256, ge=16)
+    micro_rows: int = Field(16, ge=1)  # rows per forward and backward pass
     learning_rate: float = Field(2e-3, gt=0)
     final_learning_rate: float = Field(2e-4, ge=0)
     warmup_steps: int = Field(50, ge=0)
@@ -66,8 +68,14 @@ class PretrainConfig(Section):
     gradient_clip: float = Field(1.0, gt=0)
     mtp_weight: float = Field(0.3, ge=0)
     router_bias_step: float = Field(0.001, ge=0)  # gamma, the speed of the bias that balances experts
-    held_out_documents: int = Field(500, ge=1)
     checkpoint_every: int = not_in_identity(200, ge=1)
+
+
+class PretrainConfig(SupervisedConfig):
+    """The base stage: next-token and multi-token prediction over the generated corpus (DeepSeek-V3, section 4)."""
+
+    held_out_documents: int = Field(500, ge=1)
+    held_out_every: int = not_in_identity(250, ge=1)
 
 
 class RLConfig(Section):
@@ -156,12 +164,16 @@ def load_config(recipe: str, overrides: Sequence[str] = ()) -> Config:
         table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not a TOML file: {error}") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     for override in overrides:
         apply_override(table, override)
     try:
         return Config.model_validate(table)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {explain(error)}") from error
+        key, problem = explain(error)
+        from_file = not any(override.partition("=")[0].strip().startswith(key) for override in overrides)
+        raise ConfigError(f"{path}: {problem}" if from_file else problem) from error
 
 
 def find_recipe(recipe: str) -> Path:
@@ -198,15 +210,28 @@ def parse_value(text: str) -> Any:
         return text
 
 
-def explain(error: ValidationError) -> str:
-    """The first problem of a validation as one line; names the nearest key where one is unknown."""
+def explain(error: ValidationError) -> tuple[str, str]:
+    """The first problem of a validation as its dotted key and one line; names the nearest key where one is unknown."""
     first = error.errors()[0]
-    dotted = ".".join(str(part) for part in first["loc"])
+    location = [str(part) for part in first["loc"]]
+    key = ".".join(location)
     if first["type"] == "extra_forbidden":
         section: Any = Config
-        for part in first["loc"][:-1]:
+        for part in location[:-1]:
             section = section.model_fields[part].annotation
-        nearest = difflib.get_close_matches(str(first["loc"][-1]), section.model_fields, n=1, cutoff=0.0)
-        prefix = "".join(f"{part}." for part in first["loc"][:-1])
-        return f"unknown key {dotted}; did you mean {prefix}{nearest[0]}?"
-    return f"{dotted} = {json.dumps(first['input'], default=str)}: {first['msg']}"
+        nearest = difflib.get_close_matches(location[-1], section.model_fields, n=1, cutoff=0.0)[0]
+        return key, f"unknown key {key}; did you mean {'.'.join([*location[:-1], nearest])}?"
+    if first["type"] == "model_type":
+        return key, f"{key} = {json.dumps(first['input'], default=str)}: {key} is a section: write {key}.KEY=VALUE"
+    return key, f"{key} = {json.dumps(first['input'], default=str)}: {first['msg']}"
+
+
+def flatten(nested: Mapping[str, Any]) -> dict[str, Any]:
+    """{"base": {"steps": 3}} becomes {"base.steps": 3}, at any depth; an empty section vanishes."""
+    flat: dict[str, Any] = {}
+    for key, value in nested.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{key}.{inner}": inner_value for inner, inner_value in flatten(value).items()}
+        else:
+            flat[key] = value
+    return flat

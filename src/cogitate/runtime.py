@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
 import json
+import math
 import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import torch
+from typing import TYPE_CHECKING, Any
 
 from cogitate.errors import Interrupted
+
+if TYPE_CHECKING:
+    import torch
 
 _interrupted_by: int | None = None
 
 
 def pick_device(name: str) -> torch.device:
     """`auto` is cuda where there is one, else cpu."""
+    import torch  # here and below, so that commands without tensors need not wait for it
+
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     return torch.device(name)
@@ -27,6 +32,9 @@ def pick_device(name: str) -> torch.device:
 
 def seed_everything(seed: int) -> None:
     """Seed the global generators of Python, NumPy and torch. Stages draw from generators of their own beside these."""
+    import numpy as np
+    import torch
+
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
@@ -34,8 +42,6 @@ def seed_everything(seed: int) -> None:
 
 def derive_seed(*parts: int | str) -> int:
     """A 63-bit seed from a path of parts, e.g. derive_seed(config.seed, "r1_zero", step): equal parts, equal seed."""
-    import hashlib
-
     digest = hashlib.sha256("/".join(str(part) for part in parts).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
@@ -70,7 +76,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 class MetricsLog:
-    """metrics.jsonl: one JSON object a line, `step` first.
+    """metrics.jsonl: one JSON object a line, `step` first; a number that is NaN or infinite is written as null.
 
     A stage that resumes from step n calls `truncate(n)` so that no step stands twice. `listener` sees every row
     (progress bars, TensorBoard).
@@ -81,8 +87,9 @@ class MetricsLog:
         self.listener = listener
 
     def write(self, row: dict[str, Any]) -> None:
+        line = json.dumps({key: _finite_or_none(value) for key, value in row.items()}, ensure_ascii=False, allow_nan=False)
         with self.path.open("a", encoding="utf-8") as handle:
-            handle.write(json.dumps(row, ensure_ascii=False) + "\n")
+            handle.write(line + "\n")
         if self.listener is not None:
             self.listener(row)
 
@@ -90,16 +97,30 @@ class MetricsLog:
         """Drop rows of step >= first_step and a half-written last line."""
         if not self.path.exists():
             return
-        kept = [line for line in self.path.read_text(encoding="utf-8").splitlines() if _step_of(line) < first_step]
+        kept = [line for line in self.path.read_bytes().split(b"\n") if line and _step_of(line) < first_step]
         with atomic_write(self.path) as temporary:
-            temporary.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+            temporary.write_bytes(b"".join(line + b"\n" for line in kept))
 
 
-def _step_of(line: str) -> float:
+def _finite_or_none(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _step_of(line: bytes) -> float:
     try:
         return float(json.loads(line)["step"])
-    except json.JSONDecodeError:
+    except ValueError:  # half-written, perhaps within a character
         return float("inf")
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an exception means that no more could be written, whichever library wrote."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return True
+    text = str(error)  # safetensors and torch raise classes of their own
+    if "No space left on device" in text or "File too large" in text or "PytorchStreamWriter failed writing" in text:
+        return True
+    return any(is_disk_full(inner) for inner in (error.__cause__, error.__context__) if inner is not None)
 
 
 def request_interruption(signal_number: int) -> None:

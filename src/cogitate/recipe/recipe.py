@@ -16,7 +16,11 @@ from cogitate.types import Artifact
 
 
 class StageModule(Protocol):
-    """What a stage's file offers. It may also offer `files(config) -> list[Path]`: the data files it reads.
+    """What a stage's file offers. It may also offer
+
+    - `files(config) -> list[Path]`: the data files it reads; their content is part of the artifact's id, their place is not.
+    - `check(config) -> None`: refuse settings and data it cannot work with (raising our errors); called for every stage of a
+      run before the first of them spends time.
 
     Attributes:
         VERSION: raised by whoever changes what the stage computes; artifacts of other versions are not reused.

@@ -1,0 +1,72 @@
+"""One process at a time works in a run directory."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cogitate.errors import ConfigError, RunInUseError
+
+LOCK = "lock"
+
+
+@contextmanager
+def hold_run(out: Path) -> Iterator[None]:
+    """Create the run directory if need be and hold it exclusively.
+
+    A POSIX record lock: it vanishes with the process however that ends, and neither forked nor started children inherit it.
+
+    Raises:
+        RunInUseError: another live process holds it; the message names its pid.
+        ConfigError: `out` cannot be a run directory.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not (out / LOCK).exists() and any(out.iterdir()):
+            raise ConfigError(f"--out {out}: not empty, and no run directory; name a new one")
+        descriptor = os.open(out / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+        raise ConfigError(f"--out {out}: cannot be used as a directory: {error.strerror}") from error
+    try:
+        if not try_lock(descriptor):
+            raise RunInUseError(f"{out}: in use by process {read_pid(out)}; wait for it or stop it")
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def holder(out: Path) -> str | None:
+    """The pid of the process working in a run directory, or None where none does."""
+    try:
+        descriptor = os.open(out / LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:  # no run yet, or a directory we may only read
+        return None
+    try:
+        return None if try_lock(descriptor) else read_pid(out)
+    finally:
+        os.close(descriptor)
+
+
+def try_lock(descriptor: int) -> bool:
+    """Whether the lock could be had; it is given back when the descriptor is closed."""
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    return True
+
+
+def read_pid(out: Path) -> str:
+    """What the holder wrote, waiting a moment for one that is only just writing."""
+    for _ in range(20):
+        pid = (out / LOCK).read_text().strip()
+        if pid:
+            return pid
+        time.sleep(0.05)
+    return "(unknown)"

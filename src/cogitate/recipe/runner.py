@@ -1,0 +1,334 @@
+"""Walk the graph: skip what is finished, go on with what is not, write results.json. A run directory holds
+
+    config.json         the settings the run was started with
+    lock                held while a process works here; contains its pid
+    STAGE/              a finished artifact: whatever the stage wrote, metrics.jsonl, and manifest.json
+    unfinished/STAGE/   work.json (identity, seconds so far), checkpoint/ and out/, which is renamed to STAGE/ when sealed
+    results.json        every metric of every model measured here
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from cogitate.config import Config, flatten
+from cogitate.errors import ArtifactError, CogitateError, ConfigError, Interrupted
+from cogitate.recipe.context import Progress, Silence, StageContext
+from cogitate.recipe.lock import hold_run
+from cogitate.recipe.recipe import Stage, get_graph, is_evaluation, nearest, select
+from cogitate.recipe.store import (
+    MANIFEST,
+    Identity,
+    copy_artifact,
+    find_shipped,
+    first_difference,
+    identify,
+    is_shipped_copy,
+    load_finished,
+    load_given,
+    load_manifest,
+    publish,
+    seal,
+    show,
+)
+from cogitate.runtime import MetricsLog, derive_seed, interruption_requested, raise_interrupted, seed_everything, write_json
+from cogitate.types import Artifact
+
+State = Literal["finished", "given", "shipped", "unfinished", "to do"]
+EVALUATION = "evaluation.json"  # what a stage_evaluate writes: {"<task>": {"pass@1": {"value", "ci95"}, ...}, "all": {...}}
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A stage, and what stands of it.
+
+    Attributes:
+        identity: None where the user gives the artifact.
+        artifact: of a finished or given stage.
+        shipped: the directory to copy, of a shipped one.
+    """
+
+    stage: Stage
+    state: State
+    identity: Identity | None
+    artifact: Artifact | None = None
+    shipped: Path | None = None
+
+    @property
+    def id(self) -> str:
+        if self.identity is not None:
+            return self.identity.id
+        assert self.artifact is not None
+        return self.artifact.id
+
+
+def run_recipe(
+    config: Config,
+    out: Path,
+    *,
+    make_backend: Callable[[Config], Any],
+    progress: Progress | None = None,
+    only: str | None = None,
+    until: str | None = None,
+    retrain: Sequence[str] = (),
+) -> Path:
+    """Make every selected stage that is not finished yet, then results.json.
+
+    Args:
+        make_backend: called once, when the first stage has to be made.
+        only, until: see recipe.select.
+        retrain: stages to train although an artifact of theirs is shipped.
+
+    Returns:
+        the path of results.json.
+
+    Raises:
+        RunInUseError: another process works in `out`.
+        ConfigError: `out` was made with other settings, or a name is unknown.
+        ArtifactError: something needed is missing, damaged or made from something else.
+        Interrupted: a signal came; the same call goes on from the last checkpoint.
+    """
+    progress = progress or Silence()
+    with hold_run(out):
+        check_settings(out, config)
+        planned = plan(config, out, only=only, until=until, retrain=retrain)
+        check_stages(planned, config)
+        write_json(out / "config.json", config.model_dump(mode="json"))
+        artifacts: dict[str, Artifact] = {}
+        backend = None
+        for item in planned:
+            if interruption_requested():
+                raise_interrupted(f"the start of {item.stage.name}")
+            if item.artifact is not None:
+                progress.say(f"{item.stage.name}: {item.state}, {item.artifact.path}")
+                shutil.rmtree(unfinished(out, item.stage.name), ignore_errors=True)  # a kill just after the renaming left it
+                artifacts[item.stage.name] = item.artifact
+                continue
+            assert item.identity is not None
+            if item.shipped is not None:
+                copy_artifact(item.shipped, out / item.stage.name, unfinished(out, item.stage.name))
+                progress.say(f"{item.stage.name}: shipped with the package, copied to {out / item.stage.name}")
+            else:
+                backend = backend or make_backend(config)
+                with settings_forgotten_if_nothing_was_made(out):
+                    make(item.stage, item.identity, config, artifacts, out, backend, progress)
+            artifacts[item.stage.name] = load_finished(out / item.stage.name, item.identity)
+        return write_results(out, config)
+
+
+def plan(
+    config: Config, out: Path, *, only: str | None = None, until: str | None = None, retrain: Sequence[str] = ()
+) -> list[Planned]:
+    """What a run would do, in order, without doing it. Raises what run_recipe raises for artifacts that do not fit."""
+    graph = get_graph(config.graph)
+    check_retrain(graph, config, retrain)
+    planned: dict[str, Planned] = {}
+    for stage in select(graph, only=only, until=until, given=config.inputs):
+        item = plan_stage(stage, config, out, planned, retrain)
+        if only is not None and stage.name != only and item.state not in ("finished", "given", "shipped"):
+            raise ArtifactError(
+                f"--only {only} reads {stage.name}, which is not in {out}: make it first, or give inputs.{stage.name}=PATH"
+            )
+        planned[stage.name] = item
+    return list(planned.values())
+
+
+def plan_stage(stage: Stage, config: Config, out: Path, planned: dict[str, Planned], retrain: Sequence[str]) -> Planned:
+    """Where this stage's artifact stands or comes from."""
+    if stage.name in config.inputs:
+        return Planned(stage, "given", None, load_given(stage.name, Path(config.inputs[stage.name])))
+    identity = identify(stage, config, {need: planned[need].id for need in stage.needs})
+    path = out / stage.name
+    if path.exists():
+        if stage.name in retrain and is_shipped_copy(path):
+            raise ConfigError(f"--retrain {stage.name}: {path} is the shipped one; use another --out to train it")
+        return Planned(stage, "finished", identity, load_finished(path, identity))
+    if load_work(out, identity) is not None:
+        return Planned(stage, "unfinished", identity)
+    shipped = None if stage.name in retrain else find_shipped(identity)
+    return Planned(stage, "shipped" if shipped else "to do", identity, shipped=shipped)
+
+
+def make(
+    stage: Stage,
+    identity: Identity,
+    config: Config,
+    artifacts: dict[str, Artifact],
+    out: Path,
+    backend: Any,
+    progress: Progress,
+) -> None:
+    """Run one stage to its end, from its last checkpoint where there is one, and seal what it wrote."""
+    work = unfinished(out, stage.name)
+    if not (work / "out" / MANIFEST).is_file():  # else a kill came between sealing and renaming
+        clock = Clock(work, identity, (load_work(out, identity) or {"seconds": 0.0})["seconds"])
+        prepare(work)
+        clock.save()
+
+        def on_row(row: dict[str, Any]) -> None:
+            clock.tick()
+            progress.row(stage.name, row)
+
+        metrics = MetricsLog(work / "out" / "metrics.jsonl", on_row)
+        context = StageContext(stage.name, backend, metrics, work / "checkpoint", progress)
+        # What ran before in this process must not matter; a stage's own randomness comes from the seeds in its settings.
+        seed_everything(derive_seed(stage.name))
+        try:
+            summary = stage.load().run(config, {need: artifacts[need] for need in stage.needs}, work / "out", context)
+        finally:
+            clock.save()
+            progress.stage_ends(stage.name)
+        seal(work / "out", identity, seconds=clock.seconds(), summary=summary or {})
+    publish(work / "out", out / stage.name)
+    shutil.rmtree(work)
+
+
+def prepare(work: Path) -> None:
+    """Make the working directories, without what a kill left half-written or an attempt wrote before its first checkpoint."""
+    for leftover in sorted(work.rglob("*.tmp")):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink(missing_ok=True)
+    (work / "checkpoint").mkdir(parents=True, exist_ok=True)
+    if not any((work / "checkpoint").iterdir()):
+        shutil.rmtree(work / "out", ignore_errors=True)
+    (work / "out").mkdir(exist_ok=True)
+
+
+class Clock:
+    """The seconds a stage has cost over all its attempts, kept in work.json beside the identity it is being made with."""
+
+    def __init__(self, work: Path, identity: Identity, seconds_before: float):
+        self.work = work
+        self.identity = identity
+        self.start = time.monotonic() - seconds_before
+        self.saved_at = time.monotonic()
+
+    def seconds(self) -> float:
+        return time.monotonic() - self.start
+
+    def tick(self) -> None:
+        """To be called often: saves now and then, so that a kill loses only a few seconds of the account."""
+        if time.monotonic() - self.saved_at > 5:
+            self.save()
+
+    def save(self) -> None:
+        record = {"id": self.identity.id, **asdict(self.identity), "seconds": round(self.seconds(), 3)}
+        self.work.mkdir(parents=True, exist_ok=True)
+        write_json(self.work / "work.json", record)
+        self.saved_at = time.monotonic()
+
+
+def load_work(out: Path, identity: Identity) -> dict[str, Any] | None:
+    """The record of a stage's unfinished attempt, or None where there is none.
+
+    Raises:
+        ArtifactError: it cannot be read, or the attempt was made with something else.
+    """
+    work = unfinished(out, identity.stage)
+    if not (work / "work.json").is_file():
+        return None
+    try:
+        record = json.loads((work / "work.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{work / 'work.json'}: damaged ({error}); delete {work} to start the stage again") from error
+    if record["id"] != identity.id:
+        difference = first_difference(record, identity)
+        raise ArtifactError(f"{work}: begun with {difference}; use another --out, or delete it to start the stage again")
+    return dict(record)
+
+
+def unfinished(out: Path, stage: str) -> Path:
+    """Where a stage is being made."""
+    return out / "unfinished" / stage
+
+
+def check_settings(out: Path, config: Config) -> None:
+    """Refuse settings other than those `out` was started with; keys that cannot change a result may differ."""
+    path = out / "config.json"
+    if not path.is_file():
+        return
+    try:
+        recorded = flatten(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: damaged ({error}); use another --out") from error
+    asked = flatten(config.identity())
+    free = flatten(config.model_dump(mode="json")).keys() - asked.keys()
+    for key in [*asked, *(key for key in recorded if key not in asked and key not in free)]:
+        if recorded.get(key) != asked.get(key) or (key in recorded) != (key in asked):
+            raise ConfigError(f"{out} was started with {show(recorded, key)}, now {show(asked, key)}: use another --out")
+
+
+@contextlib.contextmanager
+def settings_forgotten_if_nothing_was_made(out: Path) -> Iterator[None]:
+    """A user whose very first stage refuses its settings may mend them and use the same directory again."""
+    try:
+        yield
+    except Interrupted:
+        raise
+    except CogitateError:
+        for work in (out / "unfinished").iterdir():
+            if not any((work / "checkpoint").iterdir()):
+                shutil.rmtree(work)
+        copies = [path.parent for path in out.glob(f"*/{MANIFEST}") if is_shipped_copy(path.parent)]
+        made = [*(out / "unfinished").iterdir(), *(p for p in out.glob(f"*/{MANIFEST}") if p.parent not in copies)]
+        if not made:
+            for copy in copies:
+                shutil.rmtree(copy)
+            (out / "config.json").unlink()
+        raise
+
+
+def check_retrain(graph: Sequence[Stage], config: Config, retrain: Sequence[str]) -> None:
+    names = [stage.name for stage in graph]
+    for name in retrain:
+        if name not in names:
+            raise ConfigError(f"--retrain {name}: no such stage in this graph; did you mean {nearest(name, names)}?")
+        if name in config.inputs:
+            raise ConfigError(f"--retrain {name} contradicts inputs.{name}: give one of them")
+
+
+def check_stages(planned: Sequence[Planned], config: Config) -> None:
+    """Let each stage that has to run refuse its settings and data before any of them has spent time."""
+    for item in planned:
+        module = item.stage.load() if item.state in ("to do", "unfinished") else None
+        if module is not None and hasattr(module, "check"):
+            module.check(config)
+
+
+def write_results(out: Path, config: Config) -> Path:
+    """results.json: every metric of every model measured in this run directory, what each stage cost here and said."""
+    stages: dict[str, Any] = {}
+    seconds: dict[str, float] = {}
+    summaries: dict[str, Any] = {}
+    origins: dict[str, str] = {stage: f"given: {path}" for stage, path in config.inputs.items()}
+    for stage in get_graph(config.graph):
+        path = out / stage.name
+        if not path.is_dir():
+            continue
+        manifest = load_manifest(path)
+        origins[stage.name] = "shipped" if is_shipped_copy(path) else "made here"
+        seconds[stage.name] = 0.0 if is_shipped_copy(path) else manifest["seconds"]
+        if manifest["summary"]:
+            summaries[stage.name] = manifest["summary"]
+        if is_evaluation(stage):
+            stages[stage.needs[0]] = json.loads((path / EVALUATION).read_text(encoding="utf-8"))
+    results = {
+        "schema": 1,
+        "graph": config.graph,
+        "seed": config.seed,
+        "stages": stages,
+        "seconds": seconds,
+        "origins": origins,
+        "summaries": summaries,
+    }
+    write_json(out / "results.json", results)
+    return out / "results.json"
