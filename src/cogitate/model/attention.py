@@ -1,0 +1,93 @@
+"""Grouped-query attention (arXiv:2305.13245) of Llama, Qwen2 and Qwen3, and what every attention is told about its tokens."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cogitate.model.config import ModelConfig
+from cogitate.model.kv_cache import KVCache
+from cogitate.model.layers import RMSNorm
+from cogitate.model.rope import attention_scale, rotate_halves
+
+
+@dataclass(frozen=True)
+class CacheView:
+    """Where the T new tokens of each row go in a cache, and what they may see there.
+
+    Attributes:
+        rows_B, start_B: row and number of tokens it already holds.
+        keys: the longest row's length, the new tokens included.
+        fresh: no row holds anything yet, so new tokens see only each other.
+    """
+
+    cache: KVCache
+    rows_B: Tensor
+    start_B: Tensor
+    keys: int
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class TokenContext:
+    """Shared by all layers of one forward pass.
+
+    Attributes:
+        rotation: complex64, broadcasts to (B, T, R): RoPE of the new tokens.
+        masks: additive mask that broadcasts to (B, 1, T, keys) for each window size (None: no window); None instead of a mask
+            stands for plain causal attention.
+        view: the cache, None in training.
+    """
+
+    rotation: Tensor
+    masks: dict[int | None, Tensor | None]
+    view: CacheView | None
+
+
+class GroupedQueryAttention(nn.Module):
+    """H query heads share J key/value heads. q, k and v are one matrix multiplication, stored in this order."""
+
+    def __init__(self, config: ModelConfig, layer: int):
+        super().__init__()
+        self.layer = layer
+        self.heads, self.kv_heads, self.width = config.num_attention_heads, config.kv_heads, config.head_width
+        self.scale = attention_scale(config)
+        self.window = config.window_of_layer(layer)
+        self.in_proj = nn.Linear(config.hidden_size, (self.heads + 2 * self.kv_heads) * self.width, bias=config.attention_bias)
+        has_output_bias = config.attention_bias and config.model_type != "qwen2"
+        self.o_proj = nn.Linear(self.heads * self.width, config.hidden_size, bias=has_output_bias)
+        self.q_norm = RMSNorm(self.width, config.rms_norm_eps) if config.model_type == "qwen3" else None
+        self.k_norm = RMSNorm(self.width, config.rms_norm_eps) if config.model_type == "qwen3" else None
+
+    def forward(self, x_BTD: Tensor, context: TokenContext) -> Tensor:
+        heads = self.in_proj(x_BTD).unflatten(-1, (-1, self.width))
+        q, k, v = heads.split((self.heads, self.kv_heads, self.kv_heads), dim=2)
+        if self.q_norm is not None and self.k_norm is not None:
+            q, k = self.q_norm(q), self.k_norm(k)
+        rotation = context.rotation.unsqueeze(-2)
+        q, k = rotate_halves(q, rotation), rotate_halves(k, rotation)
+        if context.view is not None:
+            k, v = self._through_cache(k, v, context.view)
+        mask = context.masks[self.window]
+        out_BHTK = F.scaled_dot_product_attention(
+            q.transpose(1, 2),
+            k.transpose(1, 2),
+            v.transpose(1, 2),
+            attn_mask=mask,
+            is_causal=mask is None,
+            scale=self.scale,
+            enable_gqa=self.heads != self.kv_heads,
+        )
+        return self.o_proj(out_BHTK.transpose(1, 2).flatten(2))
+
+    def _through_cache(self, k_BTJK: Tensor, v_BTJK: Tensor, view: CacheView) -> tuple[Tensor, Tensor]:
+        """Store the new keys and values; return all that the rows hold."""
+        view.cache.write(self.layer, view.rows_B, view.start_B, torch.cat((k_BTJK, v_BTJK), dim=2).flatten(2))
+        if view.fresh:
+            return k_BTJK, v_BTJK
+        held = view.cache.read(self.layer, view.rows_B, view.keys).to(k_BTJK.dtype).unflatten(-1, (-1, self.width))
+        k, v = held.split((self.kv_heads, self.kv_heads), dim=2)
+        return k, v

@@ -1,0 +1,416 @@
+"""ModelConfig: a Hugging Face config.json as a typed, checked value. Field names are exactly the file's key names.
+
+Families: deepseek_v3 (DeepSeek-V3 and R1: MLA, mixture of experts, MTP), llama, qwen2 and qwen3 (GQA, dense).
+A key or value that this code would have to ignore, although it changes what the model computes, is an error.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from cogitate.errors import ConfigError
+
+ModelType = Literal["deepseek_v3", "llama", "qwen2", "qwen3"]
+ARCHITECTURES = {
+    "deepseek_v3": "DeepseekV3ForCausalLM",
+    "llama": "LlamaForCausalLM",
+    "qwen2": "Qwen2ForCausalLM",
+    "qwen3": "Qwen3ForCausalLM",
+}
+ROPE_KEYS = {
+    "linear": {"factor"},
+    "llama3": {"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"},
+    "yarn": {
+        "factor",
+        "original_max_position_embeddings",
+        "beta_fast",
+        "beta_slow",
+        "mscale",
+        "mscale_all_dim",
+        "attention_factor",
+        "truncate",
+    },
+}
+# Keys of real files that change nothing of what the decoder computes, or that are read elsewhere.
+IRRELEVANT_KEYS = {
+    "_attn_implementation_autoset",
+    "_name_or_path",
+    "architectures",
+    "auto_map",  # names Python code; never executed
+    "aux_loss_alpha",
+    "chunk_size_feed_forward",
+    "dtype",
+    "ep_size",
+    "id2label",
+    "is_decoder",
+    "is_encoder_decoder",
+    "is_llama_config",
+    "label2id",
+    "model_max_length",
+    "num_local_experts",
+    "output_attentions",
+    "output_hidden_states",
+    "output_router_logits",
+    "pretraining_tp",
+    "problem_type",
+    "qk_head_dim",
+    "quantization_config",  # read by hf.py
+    "return_dict",
+    "rope_interleaved",
+    "seq_aux",
+    "torch_dtype",
+    "transformers.js_config",
+    "transformers_version",
+    "unsloth_fixed",
+    "use_cache",
+}
+COMMON_FIELDS = {
+    "model_type",
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "hidden_act",
+    "max_position_embeddings",
+    "initializer_range",
+    "rms_norm_eps",
+    "tie_word_embeddings",
+    "rope_theta",
+    "rope_scaling",
+    "attention_bias",
+    "attention_dropout",
+    "bos_token_id",
+    "eos_token_id",
+    "pad_token_id",
+}
+WINDOW_FIELDS = {"use_sliding_window", "sliding_window", "max_window_layers", "layer_types"}
+DEEPSEEK_FIELDS = {
+    "moe_intermediate_size",
+    "n_shared_experts",
+    "n_routed_experts",
+    "num_experts_per_tok",
+    "routed_scaling_factor",
+    "n_group",
+    "topk_group",
+    "norm_topk_prob",
+    "first_k_dense_replace",
+    "moe_layer_freq",
+    "scoring_func",
+    "topk_method",
+    "q_lora_rank",
+    "kv_lora_rank",
+    "qk_nope_head_dim",
+    "qk_rope_head_dim",
+    "v_head_dim",
+    "rope_interleave",
+    "num_nextn_predict_layers",
+}
+FAMILY_FIELDS = {
+    "deepseek_v3": COMMON_FIELDS | DEEPSEEK_FIELDS,
+    "llama": COMMON_FIELDS | {"mlp_bias"},
+    "qwen2": COMMON_FIELDS | WINDOW_FIELDS,
+    "qwen3": COMMON_FIELDS | WINDOW_FIELDS,
+}
+MEANINGFUL_NULLS = {"bos_token_id", "eos_token_id", "pad_token_id", "q_lora_rank"}
+# What a family means by an absent key, where that is not the field's default.
+FAMILY_DEFAULTS: dict[str, dict[str, Any]] = {
+    "deepseek_v3": {"max_position_embeddings": 4096},
+    "llama": {"max_position_embeddings": 2048},
+    "qwen2": {"max_position_embeddings": 32768, "attention_bias": True},
+    "qwen3": {"max_position_embeddings": 32768, "head_dim": 128},
+}
+
+
+class ModelConfig(BaseModel):
+    """The shape of a decoder. Build one from outside data with `from_dict`, which turns mistakes into ConfigError.
+
+    Fields of other families keep their defaults and are not written by `to_dict`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    model_type: ModelType
+    vocab_size: int = Field(ge=1)
+    hidden_size: int = Field(ge=1)
+    intermediate_size: int = Field(ge=1)
+    num_hidden_layers: int = Field(ge=1)
+    num_attention_heads: int = Field(ge=1)
+    num_key_value_heads: int | None = Field(None, ge=1)  # None: as many as query heads
+    head_dim: int | None = Field(None, ge=1)  # None: hidden_size / num_attention_heads; unused by deepseek_v3
+    hidden_act: Literal["silu"] = "silu"
+    max_position_embeddings: int = Field(4096, ge=1)
+    initializer_range: float = Field(0.02, ge=0)
+    rms_norm_eps: float = Field(1e-6, gt=0)
+    tie_word_embeddings: bool = False
+    rope_theta: float = Field(10000.0, gt=0)
+    rope_scaling: dict[str, Any] | None = None  # keys of ROPE_KEYS beside rope_type
+    attention_bias: bool = False  # qwen2 and qwen3: of q, k, v alone in qwen2, of o too in the others
+    attention_dropout: float = 0.0
+    bos_token_id: int | None = None
+    eos_token_id: int | list[int] | None = None
+    pad_token_id: int | None = None
+    # llama
+    mlp_bias: bool = False
+    # qwen2, qwen3
+    use_sliding_window: bool = False
+    sliding_window: int | None = Field(None, ge=1)
+    max_window_layers: int = Field(28, ge=0)  # layers below this index attend to everything
+    layer_types: list[Literal["full_attention", "sliding_attention"]] | None = None
+    # deepseek_v3
+    moe_intermediate_size: int = Field(2048, ge=1)
+    n_shared_experts: int = Field(1, ge=0)
+    n_routed_experts: int = Field(256, ge=1)
+    num_experts_per_tok: int = Field(8, ge=1)
+    routed_scaling_factor: float = 1.0
+    n_group: int = Field(1, ge=1)
+    topk_group: int = Field(1, ge=1)
+    norm_topk_prob: bool = True
+    first_k_dense_replace: int = Field(0, ge=0)
+    moe_layer_freq: Literal[1] = 1
+    scoring_func: Literal["sigmoid"] = "sigmoid"
+    topk_method: Literal["noaux_tc"] = "noaux_tc"
+    q_lora_rank: int | None = Field(None, ge=1)
+    kv_lora_rank: int = Field(512, ge=1)
+    qk_nope_head_dim: int = Field(128, ge=1)
+    qk_rope_head_dim: int = Field(64, ge=2)
+    v_head_dim: int = Field(128, ge=1)
+    rope_interleave: bool = True
+    num_nextn_predict_layers: int = Field(0, ge=0, le=1)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> ModelConfig:
+        """Read the contents of a config.json.
+
+        Raises:
+            ConfigError: an unsupported model_type, RoPE type or value, a missing key, or an unknown one (the nearest is named).
+        """
+        table = {key: value for key, value in values.items() if key not in IRRELEVANT_KEYS}
+        family = table.get("model_type")
+        if family not in FAMILY_FIELDS:
+            raise ConfigError(f"model_type = {family!r}: not supported; supported are {', '.join(FAMILY_FIELDS)}")
+        _read_rope(table)
+        _drop_inert(table, family)
+        for key in table:
+            if key not in FAMILY_FIELDS[family]:
+                nearest = difflib.get_close_matches(key, sorted(FAMILY_FIELDS[family]), n=1, cutoff=0.0)[0]
+                raise ConfigError(f"unknown key {key} for model_type {family}; did you mean {nearest}?")
+        try:
+            return cls.model_validate(FAMILY_DEFAULTS[family] | table)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            got = f" = {json.dumps(first['input'], default=str)}" if key and first["type"] != "missing" else ""
+            raise ConfigError(f"{key}{got}: {first['msg']}".removeprefix(": ")) from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """The config.json of this model: its family's keys, and RoPE in the form that old and new readers take."""
+        kept = {
+            name: value
+            for name, value in self.model_dump(mode="json").items()
+            if name in FAMILY_FIELDS[self.model_type] and (value is not None or name in MEANINGFUL_NULLS)
+        }
+        if self.model_type == "qwen2":
+            del kept["attention_bias"]
+        return {"architectures": [ARCHITECTURES[self.model_type]], **kept}
+
+    @property
+    def kv_heads(self) -> int:
+        return self.num_key_value_heads or self.num_attention_heads
+
+    @property
+    def head_width(self) -> int:
+        """Width of a query or key head of a GQA model."""
+        return self.head_dim or self.hidden_size // self.num_attention_heads
+
+    @property
+    def qk_head_dim(self) -> int:
+        """Width of a query or key head of an MLA model: without position plus with it."""
+        return self.qk_nope_head_dim + self.qk_rope_head_dim
+
+    @property
+    def is_mla(self) -> bool:
+        return self.model_type == "deepseek_v3"
+
+    @property
+    def rope_width(self) -> int:
+        """How many dimensions of a head are rotated."""
+        return self.qk_rope_head_dim if self.is_mla else self.head_width
+
+    def is_moe_layer(self, layer: int) -> bool:
+        return self.is_mla and layer >= self.first_k_dense_replace
+
+    def window_of_layer(self, layer: int) -> int | None:
+        """How many tokens back this layer sees, itself included; None: all."""
+        if not self.use_sliding_window or self.sliding_window is None:
+            return None
+        if self.layer_types is not None:
+            return self.sliding_window if self.layer_types[layer] == "sliding_attention" else None
+        return self.sliding_window if layer >= self.max_window_layers else None
+
+    @model_validator(mode="after")
+    def _check(self) -> ModelConfig:
+        if self.attention_dropout:
+            raise ValueError(f"attention_dropout = {self.attention_dropout}: only 0.0 is supported")
+        if self.rope_scaling is not None:
+            _check_rope_scaling(self.rope_scaling)
+        if self.layer_types is not None and len(self.layer_types) != self.num_hidden_layers:
+            raise ValueError(f"layer_types names {len(self.layer_types)} layers, num_hidden_layers is {self.num_hidden_layers}")
+        if self.is_mla:
+            self._check_deepseek()
+        else:
+            if self.num_attention_heads % self.kv_heads:
+                raise ValueError(
+                    f"num_attention_heads = {self.num_attention_heads} is no multiple of num_key_value_heads = {self.kv_heads}"
+                )
+            if self.head_dim is None and self.hidden_size % self.num_attention_heads:
+                raise ValueError(
+                    f"hidden_size = {self.hidden_size} is no multiple of num_attention_heads = {self.num_attention_heads}"
+                )
+        if self.rope_width % 2:
+            raise ValueError(f"the rotated head width must be even, got {self.rope_width}")
+        return self
+
+    def _check_deepseek(self) -> None:
+        if self.num_key_value_heads not in (None, self.num_attention_heads):
+            raise ValueError(
+                f"num_key_value_heads = {self.num_key_value_heads}: MLA has as many "
+                f"as num_attention_heads = {self.num_attention_heads}"
+            )
+        if self.n_routed_experts % self.n_group:
+            raise ValueError(f"n_routed_experts = {self.n_routed_experts} is no multiple of n_group = {self.n_group}")
+        if self.topk_group > self.n_group:
+            raise ValueError(f"topk_group = {self.topk_group} is more than n_group = {self.n_group}")
+        reachable = self.n_routed_experts // self.n_group * self.topk_group
+        if self.num_experts_per_tok > reachable:
+            raise ValueError(
+                f"num_experts_per_tok = {self.num_experts_per_tok} is more than the {reachable} experts of topk_group groups"
+            )
+
+
+def _read_rope(table: dict[str, Any]) -> None:
+    """Bring both spellings of RoPE settings (rope_theta + rope_scaling, rope_parameters) to the first one, in place."""
+    parameters = table.pop("rope_parameters", None)
+    scaling = table.pop("rope_scaling", None)
+    for name, value in (("rope_parameters", parameters), ("rope_scaling", scaling)):
+        if value is not None and not isinstance(value, dict):
+            raise ConfigError(f"{name} = {value!r}: must be an object")
+    merged = {**(parameters or {}), **(scaling or {})}
+    if "rope_theta" in merged:
+        table["rope_theta"] = merged.pop("rope_theta")
+    legacy = merged.pop("type", None)
+    rope_type = merged.pop("rope_type", legacy) or "default"
+    merged = {key: value for key, value in merged.items() if value is not None}
+    if isinstance(table.get("rope_theta"), int):
+        table["rope_theta"] = float(table["rope_theta"])
+    if rope_type == "default":
+        if merged.pop("partial_rotary_factor", 1.0) != 1.0:
+            raise ConfigError("partial_rotary_factor: only 1.0 is supported")
+        if merged:
+            raise ConfigError(f"rope_scaling.{next(iter(merged))}: has no meaning without a rope_type")
+    else:
+        table["rope_scaling"] = {"rope_type": rope_type, **merged}
+
+
+def _check_rope_scaling(scaling: dict[str, Any]) -> None:
+    rope_type = scaling.get("rope_type")
+    if rope_type not in ROPE_KEYS:
+        raise ValueError(f"rope_scaling.rope_type = {rope_type!r}: not supported; supported are {', '.join(ROPE_KEYS)}")
+    for key, value in scaling.items():
+        if key == "rope_type":
+            continue
+        if key not in ROPE_KEYS[rope_type]:
+            nearest = difflib.get_close_matches(key, sorted(ROPE_KEYS[rope_type]), n=1, cutoff=0.0)[0]
+            raise ValueError(f"unknown key rope_scaling.{key} for rope_type {rope_type}; did you mean {nearest}?")
+        if not isinstance(value, (int, float)):
+            raise ValueError(f"rope_scaling.{key} = {value!r}: must be a number")
+    required = {"factor"} | (ROPE_KEYS["llama3"] if rope_type == "llama3" else set())
+    for key in sorted(required):
+        if key not in scaling:
+            raise ValueError(f"rope_scaling.{key} is missing, rope_type {rope_type} needs it")
+
+
+def _drop_inert(table: dict[str, Any], family: str) -> None:
+    """Drop keys that a family's files carry although they say nothing there; what they would say must be inert, in place."""
+    if family == "deepseek_v3":
+        table.pop("head_dim", None)  # newer files repeat qk_rope_head_dim under this name
+        for key in ("n_group", "topk_group", "first_k_dense_replace", "norm_topk_prob", "n_shared_experts"):
+            if table.get(key, 0) is None:
+                del table[key]
+    if family == "llama" and set(table.get("layer_types") or ["full_attention"]) == {"full_attention"}:
+        table.pop("layer_types", None)
+    if family == "qwen2" and table.get("attention_bias", True) is not True:
+        raise ConfigError("attention_bias = false: qwen2 always has biases of q, k and v")
+    if table.get("mlp_bias") is False and family != "llama":
+        del table["mlp_bias"]
+    if isinstance(table.get("attention_dropout"), int):
+        table["attention_dropout"] = float(table["attention_dropout"])
+    if isinstance(table.get("routed_scaling_factor"), int):
+        table["routed_scaling_factor"] = float(table["routed_scaling_factor"])
+
+
+TINY = ModelConfig(
+    model_type="deepseek_v3",
+    vocab_size=1536,
+    hidden_size=160,
+    intermediate_size=448,
+    num_hidden_layers=4,
+    num_attention_heads=5,
+    max_position_embeddings=512,
+    moe_intermediate_size=112,
+    n_shared_experts=1,
+    n_routed_experts=8,
+    num_experts_per_tok=2,
+    routed_scaling_factor=1.0,
+    first_k_dense_replace=1,
+    kv_lora_rank=64,
+    qk_nope_head_dim=24,
+    qk_rope_head_dim=8,
+    v_head_dim=32,
+    num_nextn_predict_layers=1,
+)
+"""The model of the tiny recipe. Query/key and value heads have one width, so that the fused attention of CPUs applies."""
+
+DEEPSEEK_V3 = ModelConfig(
+    model_type="deepseek_v3",
+    vocab_size=129280,
+    hidden_size=7168,
+    intermediate_size=18432,
+    num_hidden_layers=61,
+    num_attention_heads=128,
+    num_key_value_heads=128,
+    max_position_embeddings=163840,
+    rope_scaling={
+        "rope_type": "yarn",
+        "factor": 40,
+        "original_max_position_embeddings": 4096,
+        "beta_fast": 32,
+        "beta_slow": 1,
+        "mscale": 1.0,
+        "mscale_all_dim": 1.0,
+    },
+    bos_token_id=0,
+    eos_token_id=1,
+    moe_intermediate_size=2048,
+    n_shared_experts=1,
+    n_routed_experts=256,
+    num_experts_per_tok=8,
+    routed_scaling_factor=2.5,
+    n_group=8,
+    topk_group=4,
+    first_k_dense_replace=3,
+    q_lora_rank=1536,
+    kv_lora_rank=512,
+    qk_nope_head_dim=128,
+    qk_rope_head_dim=64,
+    v_head_dim=128,
+    num_nextn_predict_layers=1,
+)
+"""DeepSeek-V3 and R1 as released (arXiv:2412.19437, section 4.2; the released config.json)."""

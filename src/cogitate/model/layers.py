@@ -1,0 +1,91 @@
+"""The small parts: RMSNorm and SwiGLU with hand-written backward passes, and the dense MLP.
+
+Eager PyTorch would take about three times as many passes over memory for each of them, which on CPUs is what costs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class RMSNorm(nn.Module):
+    """x / rms(x) * weight over the last dimension (arXiv:1910.07467), the statistics in float32."""
+
+    def __init__(self, width: int, eps: float):
+        super().__init__()
+        self.eps = eps
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = x.reshape(-1, x.shape[-1])
+        if flat.dtype != torch.float32:
+            return F.rms_norm(x, (x.shape[-1],), self.weight, self.eps)
+        return _RMSNorm.apply(flat, self.weight, self.eps).view(x.shape)
+
+
+class _RMSNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x_ND: Tensor, weight_D: Tensor, eps: float) -> Tensor:
+        norm_N1 = torch.linalg.vector_norm(x_ND, dim=-1, keepdim=True)
+        inverse_N1 = norm_N1.square_().div_(x_ND.shape[-1]).add_(eps).rsqrt_()
+        ctx.save_for_backward(x_ND, weight_D, inverse_N1)
+        return (x_ND * inverse_N1).mul_(weight_D)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
+        x_ND, weight_D, inverse_N1 = ctx.saved_tensors
+        grad_ND = grads[0]
+        product_ND = grad_ND * x_ND
+        weight_grad_D = torch.mv(product_ND.t(), inverse_N1.squeeze(1))
+        coefficient_N1 = torch.mv(product_ND, weight_D).unsqueeze_(1)
+        coefficient_N1.mul_(inverse_N1.pow(3)).div_(-x_ND.shape[-1])
+        x_grad_ND = torch.mul(grad_ND, weight_D, out=product_ND).mul_(inverse_N1)
+        return x_grad_ND.addcmul_(x_ND, coefficient_N1), weight_grad_D, None
+
+
+def swiglu(gate_up: Tensor) -> Tensor:
+    """silu(gate) * up, where gate and up are the halves of the last dimension (arXiv:2002.05202)."""
+    return _SwiGLU.apply(gate_up)
+
+
+class _SwiGLU(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, gate_up: Tensor) -> Tensor:
+        ctx.save_for_backward(gate_up)
+        return swiglu_values(gate_up)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        return swiglu_backward(grads[0], ctx.saved_tensors[0])
+
+
+def swiglu_values(gate_up: Tensor) -> Tensor:
+    """swiglu outside autograd."""
+    gate, up = gate_up.chunk(2, dim=-1)
+    return F.silu(gate).mul_(up)
+
+
+def swiglu_backward(grad: Tensor, gate_up: Tensor) -> Tensor:
+    """The gradient of gate_up, given that of its swiglu."""
+    gate, up = gate_up.chunk(2, dim=-1)
+    result = torch.empty_like(gate_up)
+    gate_grad, up_grad = result.chunk(2, dim=-1)
+    torch.mul(grad, F.silu(gate), out=up_grad)
+    torch.ops.aten.silu_backward.grad_input(grad * up, gate, grad_input=gate_grad)
+    return result
+
+
+class MLP(nn.Module):
+    """down(silu(gate(x)) * up(x)); gate and up are one matrix multiplication."""
+
+    def __init__(self, hidden_size: int, intermediate_size: int, *, bias: bool = False):
+        super().__init__()
+        self.gate_up_proj = nn.Linear(hidden_size, 2 * intermediate_size, bias=bias)
+        self.down_proj = nn.Linear(intermediate_size, hidden_size, bias=bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down_proj(swiglu(self.gate_up_proj(x)))

@@ -1,0 +1,101 @@
+"""Multi-head latent attention (DeepSeek-V2, arXiv:2405.04434, section 2.1; DeepSeek-V3, arXiv:2412.19437, section 2.1.1).
+
+Keys and values are expanded from one small latent per token. Two forms compute the same:
+naive (training, prefill) expands them and attends as usual; absorbed (decoding) folds the expansion of keys into the query
+and that of values into the output, so that only latents are read, and only latents are cached.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cogitate.model.attention import TokenContext
+from cogitate.model.config import ModelConfig
+from cogitate.model.layers import RMSNorm
+from cogitate.model.rope import attention_scale, rotate_halves, rotate_pairs
+
+
+class MultiHeadLatentAttention(nn.Module):
+    """in_proj is one matrix multiplication for what the published code calls q_proj (or q_a_proj) and kv_a_proj_with_mqa."""
+
+    def __init__(self, config: ModelConfig, layer: int):
+        super().__init__()
+        self.layer = layer
+        self.heads = config.num_attention_heads
+        self.nope, self.rope, self.v_width = config.qk_nope_head_dim, config.qk_rope_head_dim, config.v_head_dim
+        self.latent = config.kv_lora_rank
+        self.scale = attention_scale(config)
+        self.rotate = rotate_pairs if config.rope_interleave else rotate_halves
+        self.query_width = config.q_lora_rank or self.heads * config.qk_head_dim
+
+        self.in_proj = nn.Linear(config.hidden_size, self.query_width + self.latent + self.rope, bias=False)
+        # The published q_proj has no bias even where its neighbour has one.
+        biased = self.in_proj.out_features if config.q_lora_rank else self.latent + self.rope
+        self.in_proj_bias = nn.Parameter(torch.zeros(biased)) if config.attention_bias else None
+        self.q_a_layernorm = self.q_b_proj = None
+        if config.q_lora_rank is not None:
+            self.q_a_layernorm = RMSNorm(config.q_lora_rank, 1e-6)
+            self.q_b_proj = nn.Linear(config.q_lora_rank, self.heads * config.qk_head_dim, bias=False)
+        self.kv_a_layernorm = RMSNorm(self.latent, 1e-6)
+        self.kv_b_proj = nn.Linear(self.latent, self.heads * (self.nope + self.v_width), bias=False)
+        self.o_proj = nn.Linear(self.heads * self.v_width, config.hidden_size, bias=config.attention_bias)
+
+    def forward(self, x_BTD: Tensor, context: TokenContext) -> Tensor:
+        q_BTHK, entries_BTW = self.queries_and_entries(x_BTD, context.rotation)
+        mask = context.masks[None]
+        view = context.view
+        if view is not None:
+            view.cache.write(self.layer, view.rows_B, view.start_B, entries_BTW)
+        if view is None or view.fresh:
+            out_BTHK = self.attend_naive(q_BTHK, entries_BTW, mask)
+        else:
+            held_BSW = view.cache.read(self.layer, view.rows_B, view.keys).to(q_BTHK.dtype)
+            assert mask is not None
+            out_BTHK = self.attend_absorbed(q_BTHK, held_BSW, mask)
+        return self.o_proj(out_BTHK.flatten(2))
+
+    def queries_and_entries(self, x_BTD: Tensor, rotation: Tensor) -> tuple[Tensor, Tensor]:
+        """Rotated queries (B, T, H, nope + rope) and what the cache keeps: normalised latent and rotated key, (B, T, W)."""
+        projected = self.in_proj(x_BTD)
+        if self.in_proj_bias is not None:
+            projected = projected + F.pad(self.in_proj_bias, (projected.shape[-1] - self.in_proj_bias.shape[0], 0))
+        query, latent, key = projected.split((self.query_width, self.latent, self.rope), dim=-1)
+        if self.q_b_proj is not None and self.q_a_layernorm is not None:
+            query = self.q_b_proj(self.q_a_layernorm(query))
+        q_nope, q_rope = query.unflatten(-1, (self.heads, -1)).split((self.nope, self.rope), dim=-1)
+        q_BTHK = torch.cat((q_nope, self.rotate(q_rope, rotation.unsqueeze(-2))), dim=-1)
+        return q_BTHK, torch.cat((self.kv_a_layernorm(latent), self.rotate(key, rotation)), dim=-1)
+
+    def attend_naive(self, q_BTHK: Tensor, entries_BTW: Tensor, mask: Tensor | None) -> Tensor:
+        """Expand keys and values, then attend; mask None is plain causal. Returns (B, T, H, v_head_dim)."""
+        latent, key = entries_BTW.split((self.latent, self.rope), dim=-1)
+        expanded = self.kv_b_proj(latent).unflatten(-1, (self.heads, -1))
+        k_nope, v = expanded.split((self.nope, self.v_width), dim=-1)
+        k = torch.cat((k_nope, key.unsqueeze(2).expand(-1, -1, self.heads, -1)), dim=-1)
+        padding = k.shape[-1] - self.v_width
+        if padding > 0:  # the fused kernels want values as wide as keys
+            v = F.pad(v, (0, padding))
+        out_BHTK = F.scaled_dot_product_attention(
+            q_BTHK.transpose(1, 2),
+            k.transpose(1, 2),
+            v.transpose(1, 2),
+            attn_mask=mask,
+            is_causal=mask is None,
+            scale=self.scale,
+        )
+        return out_BHTK.transpose(1, 2)[..., : self.v_width]
+
+    def attend_absorbed(self, q_BTHK: Tensor, held_BSW: Tensor, mask: Tensor) -> Tensor:
+        """Attend to latents directly. mask: additive, broadcasts to (B, 1, T, S). Returns (B, T, H, v_head_dim)."""
+        batch, tokens = q_BTHK.shape[:2]
+        expand_HKL = self.kv_b_proj.weight.unflatten(0, (self.heads, -1))
+        key_HKL, value_HVL = expand_HKL.split((self.nope, self.v_width), dim=1)
+        q_nope, q_rope = q_BTHK.split((self.nope, self.rope), dim=-1)
+        q_latent = torch.einsum("bthk,hkl->bthl", q_nope, key_HKL)
+        q_BXW = torch.cat((q_latent, q_rope), dim=-1).view(batch, tokens * self.heads, -1)
+        scores = torch.bmm(q_BXW, held_BSW.transpose(1, 2)).view(batch, tokens, self.heads, -1).mul_(self.scale)
+        weights = torch.softmax(scores + mask.transpose(1, 2), dim=-1, dtype=torch.float32).to(q_BTHK.dtype)
+        out_latent = torch.bmm(weights.view(batch, tokens * self.heads, -1), held_BSW[..., : self.latent])
+        return torch.einsum("bthl,hvl->bthv", out_latent.view(batch, tokens, self.heads, -1), value_HVL)

@@ -1,0 +1,174 @@
+"""Mixture of experts as in DeepSeek-V3 (arXiv:2412.19437, section 2.1.2): shared experts for every token, routed ones for some.
+
+Routing scores are sigmoids; a bias per expert takes part in the choice alone and is moved towards balance without a loss.
+Tokens are sorted by expert, so that each expert is one matrix multiplication over all of its tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cogitate.model.config import ModelConfig
+from cogitate.model.layers import MLP, swiglu_backward, swiglu_values
+
+
+class Router(nn.Module):
+    """Chooses num_experts_per_tok experts for each token.
+
+    Attributes:
+        e_score_correction_bias: float32 (E,), stays float32 whatever the model's type is.
+        load: int64 (E,), how many tokens each expert got in training mode since `balance` was called last.
+    """
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        self.weight = nn.Parameter(torch.empty(config.n_routed_experts, config.hidden_size))
+        self.e_score_correction_bias: Tensor
+        self.load: Tensor
+        self.register_buffer("e_score_correction_bias", torch.zeros(config.n_routed_experts))
+        self.register_buffer("load", torch.zeros(config.n_routed_experts, dtype=torch.long), persistent=False)
+
+    def forward(self, x_ND: Tensor) -> tuple[Tensor, Tensor]:
+        """Weights (N, K), differentiable, and indices (N, K) of the chosen experts."""
+        config = self.config
+        scores_NE = F.linear(x_ND.float(), self.weight.float()).sigmoid()
+        with torch.no_grad():
+            choice_NE = scores_NE + self.e_score_correction_bias
+            if config.n_group > 1:
+                choice_NE = limit_groups(choice_NE, config.n_group, config.topk_group)
+            experts_NK = choice_NE.topk(config.num_experts_per_tok, dim=-1, sorted=False).indices
+        weights_NK = scores_NE.gather(1, experts_NK)
+        if config.norm_topk_prob:
+            weights_NK = weights_NK / (weights_NK.sum(dim=-1, keepdim=True) + 1e-20)
+        if config.routed_scaling_factor != 1.0:
+            weights_NK = weights_NK * config.routed_scaling_factor
+        return weights_NK, experts_NK
+
+    @torch.no_grad()
+    def balance(self, step: float) -> None:
+        """Raise the bias of experts with less than the mean load by `step` (the paper's gamma), lower that of the others."""
+        load = self.load.float()
+        self.e_score_correction_bias.add_((load.mean() - load).sign_(), alpha=step)
+        self.load.zero_()
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Router:
+        bias = self.e_score_correction_bias
+        super()._apply(fn, recurse)
+        if self.e_score_correction_bias.dtype != torch.float32:
+            self.e_score_correction_bias = bias.to(self.e_score_correction_bias.device)
+        return self
+
+
+def limit_groups(choice_NE: Tensor, groups: int, kept_groups: int) -> Tensor:
+    """Set the scores of all but the best groups to -inf; a group is as good as its two best experts together."""
+    grouped = choice_NE.unflatten(-1, (groups, -1))
+    group_scores = grouped.topk(min(2, grouped.shape[-1]), dim=-1).values.sum(dim=-1)
+    kept = group_scores.topk(kept_groups, dim=-1, sorted=False).indices
+    dropped = torch.ones_like(group_scores, dtype=torch.bool).scatter_(1, kept, False)
+    return grouped.masked_fill(dropped.unsqueeze(-1), float("-inf")).flatten(1)
+
+
+class RoutedExperts(nn.Module):
+    """E SwiGLU experts as two stacked tensors."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        experts, inner, width = config.n_routed_experts, config.moe_intermediate_size, config.hidden_size
+        self.gate_up_proj = nn.Parameter(torch.empty(experts, 2 * inner, width))
+        self.down_proj = nn.Parameter(torch.empty(experts, width, inner))
+
+    def forward(self, x_ND: Tensor, weights_NK: Tensor, experts_NK: Tensor, load_E: Tensor) -> Tensor:
+        order_M = experts_NK.flatten().argsort(stable=True)
+        return _SortedExperts.apply(
+            x_ND, weights_NK.to(x_ND.dtype), self.gate_up_proj, self.down_proj, order_M, load_E.tolist()
+        )
+
+
+class _SortedExperts(torch.autograd.Function):
+    """sum_k weight_k * expert_k(x) with all M = N * K (token, expert) pairs in the order of their experts."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x_ND: Tensor, weights_NK: Tensor, gate_up_EID: Tensor, down_EDI: Tensor, order_M: Tensor, load: list[int]
+    ) -> Tensor:
+        chosen = weights_NK.shape[1]
+        place_NK = torch.empty_like(order_M)
+        place_NK[order_M] = torch.arange(order_M.shape[0], device=order_M.device)
+        place_NK = place_NK.view(-1, chosen)
+        token_M = order_M // chosen
+        x_MD = x_ND.index_select(0, token_M)
+        weight_M1 = weights_NK.flatten().index_select(0, order_M).unsqueeze(1)
+        gate_up_M2I = _expert_matmuls(x_MD, gate_up_EID.transpose(1, 2), load)
+        inner_MI = swiglu_values(gate_up_M2I)
+        out_MD = _expert_matmuls(inner_MI * weight_M1, down_EDI.transpose(1, 2), load)
+        ctx.save_for_backward(x_MD, weight_M1, gate_up_EID, down_EDI, gate_up_M2I, inner_MI, token_M, place_NK)
+        ctx.load = load
+        return _sum_rows(out_MD, place_NK)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        x_MD, weight_M1, gate_up_EID, down_EDI, gate_up_M2I, inner_MI, token_M, place_NK = ctx.saved_tensors
+        load = ctx.load
+        out_grad_MD = grads[0].index_select(0, token_M)
+        down_grad = _expert_outer_products(out_grad_MD, inner_MI * weight_M1, load)
+        scaled_grad_MI = _expert_matmuls(out_grad_MD, down_EDI, load)
+        weight_grad_M = torch.linalg.vecdot(scaled_grad_MI, inner_MI)
+        gate_up_grad_M2I = swiglu_backward(scaled_grad_MI.mul_(weight_M1), gate_up_M2I)
+        gate_up_grad = _expert_outer_products(gate_up_grad_M2I, x_MD, load)
+        x_grad_ND = _sum_rows(_expert_matmuls(gate_up_grad_M2I, gate_up_EID, load), place_NK)
+        weights_grad_NK = weight_grad_M.index_select(0, place_NK.flatten()).view(place_NK.shape)
+        return x_grad_ND, weights_grad_NK, gate_up_grad, down_grad, None, None
+
+
+def _expert_matmuls(x_MA: Tensor, matrices_EAB: Tensor, load: list[int]) -> Tensor:
+    """Rows of expert e times matrix e: (M, B)."""
+    result_MB = x_MA.new_empty(x_MA.shape[0], matrices_EAB.shape[2])
+    start = 0
+    for matrix_AB, count in zip(matrices_EAB, load, strict=True):
+        if count:
+            torch.mm(x_MA[start : start + count], matrix_AB, out=result_MB[start : start + count])
+        start += count
+    return result_MB
+
+
+def _expert_outer_products(a_MA: Tensor, b_MB: Tensor, load: list[int]) -> Tensor:
+    """Sum over the rows of expert e of the outer products a b^T: (E, A, B)."""
+    result_EAB = a_MA.new_empty(len(load), a_MA.shape[1], b_MB.shape[1])
+    start = 0
+    for result_AB, count in zip(result_EAB, load, strict=True):
+        torch.mm(a_MA[start : start + count].t(), b_MB[start : start + count], out=result_AB)
+        start += count
+    return result_EAB
+
+
+def _sum_rows(rows_MD: Tensor, place_NK: Tensor) -> Tensor:
+    """(N, D): the sum of the K rows that belong to each token."""
+    return F.embedding_bag(place_NK, rows_MD, mode="sum")
+
+
+class MixtureOfExperts(nn.Module):
+    """Shared experts plus routed ones. The shared experts are one MLP of n_shared_experts times the width."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.gate = Router(config)
+        self.experts = RoutedExperts(config)
+        shared = config.n_shared_experts * config.moe_intermediate_size
+        self.shared_experts = MLP(config.hidden_size, shared) if shared else None
+
+    def forward(self, x_BTD: Tensor) -> Tensor:
+        x_ND = x_BTD.flatten(0, -2)
+        weights_NK, experts_NK = self.gate(x_ND)
+        load_E = torch.bincount(experts_NK.flatten(), minlength=self.gate.load.shape[0])
+        if self.training:
+            self.gate.load += load_E
+        out_ND = self.experts(x_ND, weights_NK, experts_NK, load_E)
+        if self.shared_experts is not None:
+            out_ND = out_ND + self.shared_experts(x_ND)
+        return out_ND.view(x_BTD.shape)

@@ -1,0 +1,180 @@
+"""The decoder: embedding, layers, final norm, head; and the MTP block where the config has one."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from cogitate.errors import ConfigError
+from cogitate.model.attention import CacheView, TokenContext
+from cogitate.model.block import DecoderLayer
+from cogitate.model.config import ModelConfig
+from cogitate.model.head import token_logprobs
+from cogitate.model.kv_cache import KVCache
+from cogitate.model.layers import RMSNorm
+from cogitate.model.moe import Router
+from cogitate.model.mtp import MultiTokenPrediction
+from cogitate.model.rope import RotaryTable
+
+
+class Transformer(nn.Module):
+    """A causal language model of any supported family. Weights start as N(0, initializer_range), norms as 1, biases as 0."""
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        self.config = config
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(DecoderLayer(config, layer) for layer in range(config.num_hidden_layers))
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.mtp = MultiTokenPrediction(config) if config.num_nextn_predict_layers else None
+        self._rotary = RotaryTable(config)
+        self._windows = {config.window_of_layer(layer) for layer in range(config.num_hidden_layers)}
+        self._initialise()
+
+    def forward(
+        self,
+        tokens_BT: Tensor,
+        *,
+        positions_BT: Tensor | None = None,
+        documents_BT: Tensor | None = None,
+        cache: KVCache | None = None,
+        rows_B: Tensor | None = None,
+    ) -> Tensor:
+        """Hidden states after the final norm, (B, T, D).
+
+        Args:
+            positions_BT: positions for RoPE; counted from the row's, the document's or the cached text's start by default.
+            documents_BT: rows packed from several documents: an id for each token. A token sees earlier tokens of equal id.
+                None: each row is one text; padding on its right changes nothing before it.
+            cache: the tokens are appended to its rows `rows_B` (default 0, 1, ...), see what these hold, and lengths grow by T.
+        """
+        if cache is None:
+            context = self._context(tokens_BT, positions_BT, documents_BT)
+        else:
+            if documents_BT is not None:
+                raise ValueError("documents_BT cannot be combined with a cache: a cache row holds one text")
+            context = self._cached_context(tokens_BT, positions_BT, cache, rows_B)
+        x_BTD = self.embed_tokens(tokens_BT)
+        for layer in self.layers:
+            x_BTD = layer(x_BTD, context)
+        if context.view is not None:
+            view = context.view
+            view.cache.lengths[view.rows_B] = view.start_B + tokens_BT.shape[1]
+        return self.norm(x_BTD)
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """(..., V), not normalised."""
+        return F.linear(hidden, self.head_weight)
+
+    def logprobs(
+        self, hidden_ND: Tensor, targets_N: Tensor, *, temperature: float = 1.0, chunk: int = 512
+    ) -> tuple[Tensor, Tensor]:
+        """Log-probability of each target and the (detached) entropy of each distribution, both float32 (N,)."""
+        return token_logprobs(hidden_ND, self.head_weight, targets_N, temperature=temperature, chunk=chunk)
+
+    def mtp_hidden(
+        self,
+        hidden_BTD: Tensor,
+        tokens_BT: Tensor,
+        positions_BT: Tensor | None = None,
+        documents_BT: Tensor | None = None,
+    ) -> Tensor:
+        """Hidden states of the MTP block: at position t they predict token t + 2 through the same head, (B, T, D).
+
+        The last position of a row (and of a packed document) sees an embedding that is not its next token: leave the last two
+        positions of each text out of the loss.
+
+        Args:
+            hidden_BTD: what `forward` returned for the same tokens.
+
+        Raises:
+            ConfigError: the model has no MTP block.
+        """
+        if self.mtp is None:
+            raise ConfigError("num_nextn_predict_layers = 0: this model has no MTP block")
+        context = self._context(tokens_BT, positions_BT, documents_BT)
+        next_embedding = self.embed_tokens(F.pad(tokens_BT[:, 1:], (0, 1)))
+        return self.mtp(hidden_BTD, next_embedding, context)
+
+    @property
+    def head_weight(self) -> Tensor:
+        """(V, D)"""
+        return self.lm_head.weight
+
+    def balance_experts(self, step: float) -> None:
+        """Move every router's bias towards balance by `step`, after the load recorded since the last call."""
+        for router in self.routers():
+            router.balance(step)
+
+    def routers(self) -> list[Router]:
+        """The routers in the order of layers, that of the MTP block last."""
+        return [module for module in self.modules() if isinstance(module, Router)]
+
+    def _context(self, tokens_BT: Tensor, positions_BT: Tensor | None, documents_BT: Tensor | None) -> TokenContext:
+        tokens, device = tokens_BT.shape[1], tokens_BT.device
+        if positions_BT is None and documents_BT is not None:
+            positions_BT = document_positions(documents_BT)
+        rotation = self._rotary.first(tokens, device) if positions_BT is None else self._rotary.at(positions_BT)
+        masks: dict[int | None, Tensor | None] = {}
+        steps_T = torch.arange(tokens, device=device)
+        for window in self._windows | {None}:
+            if documents_BT is None and (window is None or window >= tokens):
+                masks[window] = None
+                continue
+            seen = steps_T[:, None] >= steps_T
+            if window is not None:
+                seen = seen & (steps_T[:, None] - steps_T < window)
+            if documents_BT is not None:
+                seen = seen & (documents_BT[:, None, :, None] == documents_BT[:, None, None, :])
+            masks[window] = _additive(seen, self.embed_tokens.weight.dtype)
+        return TokenContext(rotation, masks, None)
+
+    def _cached_context(
+        self, tokens_BT: Tensor, positions_BT: Tensor | None, cache: KVCache, rows_B: Tensor | None
+    ) -> TokenContext:
+        batch, tokens = tokens_BT.shape
+        if rows_B is None:
+            rows_B = torch.arange(batch, device=tokens_BT.device)
+        start_B = cache.lengths[rows_B]
+        longest = int(start_B.max())
+        keys = longest + tokens
+        if keys > cache.max_tokens:
+            raise ValueError(f"{keys} tokens do not fit a cache of max_tokens = {cache.max_tokens}")
+        steps_BT = start_B[:, None] + torch.arange(tokens, device=tokens_BT.device)
+        rotation = self._rotary.at(steps_BT if positions_BT is None else positions_BT)
+        masks: dict[int | None, Tensor | None] = {}
+        for window in self._windows | {None}:
+            if longest == 0 and (window is None or window >= tokens):
+                masks[window] = None
+                continue
+            distance = steps_BT[:, None, :, None] - torch.arange(keys, device=tokens_BT.device)
+            seen = distance >= 0 if window is None else (distance >= 0) & (distance < window)
+            masks[window] = _additive(seen, self.embed_tokens.weight.dtype)
+        return TokenContext(rotation, masks, CacheView(cache, rows_B, start_B, keys, fresh=longest == 0))
+
+    @torch.no_grad()
+    def _initialise(self) -> None:
+        for name, parameter in self.named_parameters():
+            if name.endswith("norm.weight"):
+                parameter.fill_(1.0)
+            elif name.endswith("bias"):
+                parameter.zero_()
+            else:
+                parameter.normal_(0.0, self.config.initializer_range)
+        if self.config.tie_word_embeddings:
+            self.lm_head.weight = self.embed_tokens.weight
+
+
+def document_positions(documents_BT: Tensor) -> Tensor:
+    """0, 1, 2, ... from the start of each run of equal ids."""
+    steps_T = torch.arange(documents_BT.shape[1], device=documents_BT.device)
+    starts = torch.ones_like(documents_BT, dtype=torch.bool)
+    starts[:, 1:] = documents_BT[:, 1:] != documents_BT[:, :-1]
+    return steps_T - torch.where(starts, steps_T, 0).cummax(dim=1).values
+
+
+def _additive(seen: Tensor, dtype: torch.dtype) -> Tensor:
+    """0 where seen, -inf elsewhere: made once, while a boolean mask would be converted in every layer."""
+    return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(~seen, float("-inf"))
