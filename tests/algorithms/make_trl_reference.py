@@ -151,7 +151,7 @@ def dpo(loss_type: str) -> dict:
         zeros = torch.zeros_like(log_probs)
         return SimpleNamespace(log_probs=log_probs, entropy=zeros, mean_logits=zeros, is_top1=zeros.bool())
 
-    policy = lambda **kwargs: outputs(logprobs)  # noqa: E731
+    policy = lambda **kwargs: outputs(logprobs * mask)  # noqa: E731
     trainer = SimpleNamespace(
         model=SimpleNamespace(training=True),
         accelerator=Accelerator(),

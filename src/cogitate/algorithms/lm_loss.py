@@ -1,5 +1,6 @@
-"""Next-token cross entropy and its companions: targets in packed rows, multi-token prediction, token logprobs and entropy.
+"""Next-token cross entropy: which targets count in packed rows, the mean over them, and multi-token prediction.
 
+The softmax is elsewhere: `model/head.py` gives the log-probabilities of the counted targets without holding all logits.
 Losses divide by the number of targets of the whole batch (`total_tokens`), never of the micro-batch at hand: the sum of
 the micro-batches' losses is then the loss of the batch, however it is cut.
 """
@@ -10,7 +11,6 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 
 def next_token_targets(
@@ -40,58 +40,35 @@ def next_token_targets(
     return targets_BT, mask_BT
 
 
-def lm_loss(logits_BTV: Tensor, targets_BT: Tensor, mask_BT: Tensor, *, total_tokens: int, z_weight: float = 0.0) -> Tensor:
+def lm_loss(
+    logprobs_N: Tensor, *, total_tokens: int, log_normalisers_N: Tensor | None = None, z_weight: float = 0.0
+) -> Tensor:
     """Mean negative log-likelihood of the counted targets.
 
     Args:
-        logits_BTV: float (B, T, V).
-        targets_BT, mask_BT: from `next_token_targets`.
+        logprobs_N: float (N,), log-probability of each counted target of this micro-batch; N may be 0.
         total_tokens: counted targets of the whole batch of this optimiser step.
-        z_weight: adds z_weight * mean (log sum exp logits)^2, which keeps logits from drifting (PaLM, arXiv:2204.02311,
-            section 5, uses 1e-4). 0 leaves it out.
+        log_normalisers_N: float (N,), log sum exp of the logits at the same positions; needed where z_weight > 0.
+        z_weight: adds z_weight * mean (log sum exp)^2, which keeps logits from drifting (PaLM, arXiv:2204.02311,
+            section 5, uses 1e-4). DeepSeek-V3 has none.
     """
     if total_tokens < 1:
         raise ValueError(f"the batch has {total_tokens} target tokens: there is nothing to learn; check the loss mask")
-    mask = mask_BT.bool()
-    logits_NV = logits_BTV[mask].float()
-    log_normaliser_N = logits_NV.logsumexp(-1)
-    target_logits_N = logits_NV.gather(1, targets_BT[mask].long()[:, None])[:, 0]
-    losses_N = log_normaliser_N - target_logits_N
+    loss = -logprobs_N.sum() / total_tokens
     if z_weight:
-        losses_N = losses_N + z_weight * log_normaliser_N.square()
-    return losses_N.sum() / total_tokens
+        if log_normalisers_N is None:
+            raise ValueError(f"z_weight is {z_weight} but there are no log_normalisers; give them or set z_weight to 0")
+        loss = loss + z_weight * log_normalisers_N.square().sum() / total_tokens
+    return loss
 
 
-def mtp_loss(
-    logits_by_depth: Sequence[Tensor],
-    tokens_BT: Tensor,
-    loss_mask_BT: Tensor,
-    documents_BT: Tensor | None = None,
-    *,
-    total_tokens: int,
-) -> Tensor:
+def mtp_loss(logprobs_by_depth: Sequence[Tensor], *, total_tokens: int) -> Tensor:
     """Multi-token prediction: the mean over depths k = 1, 2 ... of the loss of token t + 1 + k, predicted at t.
 
     DeepSeek-V3 (arXiv:2412.19437), section 2.2, equations 24 and 25, without the weight lambda: the caller multiplies.
     Every depth divides by the same `total_tokens` as the main loss, as the paper divides each by T.
 
     Args:
-        logits_by_depth: one float (B, T, V) per MTP block; position t of depth k predicts token t + 1 + k.
+        logprobs_by_depth: for each MTP block the log-probabilities (N_k,) of its targets, `next_token_targets(ahead=k + 1)`.
     """
-    losses = []
-    for depth, logits_BTV in enumerate(logits_by_depth, start=1):
-        targets_BT, mask_BT = next_token_targets(tokens_BT, loss_mask_BT, documents_BT, ahead=depth + 1)
-        losses.append(lm_loss(logits_BTV, targets_BT, mask_BT, total_tokens=total_tokens))
-    return torch.stack(losses).mean()
-
-
-def token_logprobs(logits_BTV: Tensor, targets_BT: Tensor, *, temperature: float = 1.0) -> Tensor:
-    """log pi(target) at each position (B, T), in float32, at the sampling temperature."""
-    logits_BTV = logits_BTV.float() / temperature
-    flat = functional.cross_entropy(logits_BTV.flatten(0, 1), targets_BT.flatten().long(), reduction="none")
-    return -flat.view_as(targets_BT)
-
-
-def token_entropy(logits_BTV: Tensor, *, temperature: float = 1.0) -> Tensor:
-    """Entropy in nats of the distribution at each position (B, T), in float32, without gradient."""
-    return torch.special.entr((logits_BTV.detach().float() / temperature).softmax(-1)).sum(-1)
+    return torch.stack([lm_loss(logprobs_N, total_tokens=total_tokens) for logprobs_N in logprobs_by_depth]).mean()
