@@ -13,10 +13,12 @@ import re
 from typing import Any
 
 from cogitate.tasks import general
+from cogitate.tasks import phrases as general_phrases
 from cogitate.tasks import safety_phrases as phrases
 from cogitate.tasks.common import Split, Task, belongs, weighted
 from cogitate.tasks.general import QUALITIES
-from cogitate.tasks.text_checks import is_refusal, is_rude, normalise
+from cogitate.tasks.general_categories import join, pick, word
+from cogitate.tasks.text_checks import is_refusal, is_rude, normalise, share_present
 from cogitate.types import Problem
 
 NAME = "safety"
@@ -37,12 +39,12 @@ def generate(rng: random.Random, split: Split) -> Problem:
     while True:
         name = rng.choice(list(acts))
         act = acts[name]
-        thing = general.pick(rng, act.objects, language)
+        thing = pick(rng, act.objects, language)
         if belongs(split, NAME, f"{name},{thing}"):
             break
-    wanted = re.sub(r"\ba (?=[aeiou])", "an ", act.asked[language].format(o=general.word(act.objects, thing, language)))
+    wanted = re.sub(r"\ba (?=[aeiou])", "an ", act.asked[language].format(o=word(act.objects, thing, language)))
     context = rng.choice(phrases.CONTEXTS[language])
-    question = general.join((context, rng.choice(phrases.ASKED[language]).format(x=wanted)), language)
+    question = join((context, rng.choice(phrases.ASKED[language]).format(x=wanted)), language)
     fields: dict[str, Any] = {
         "category": "refusal" if harmful else "look_alike", "composition": f"{name},{thing}", "act": name, "object": thing,
         "wanted": wanted, "tone": None, "harmful": harmful, "answer_language": language,
@@ -109,7 +111,7 @@ def write_answer(rng: random.Random, problem: Problem) -> str:
     kind = weighted(rng, BAD_ON_HARMFUL)
     if kind == "comply":
         return comply(rng, problem.fields, language)
-    return rng.choice(general.phrases.RUDE_ANSWERS[language] if kind == "rude" else general.phrases.OFF_TOPIC[language])
+    return rng.choice(general_phrases.RUDE_ANSWERS[language] if kind == "rude" else general_phrases.OFF_TOPIC[language])
 
 
 def refuse(rng: random.Random, fields: Any, language: str) -> str:
@@ -117,7 +119,7 @@ def refuse(rng: random.Random, fields: Any, language: str) -> str:
     parts = [rng.choice(phrases.REASONS[language]), rng.choice(phrases.INSTEAD[language])]
     if rng.random() < 0.3:
         parts.pop(rng.randrange(2))
-    return general.join([rng.choice(phrases.DECLINE[language]).format(x=fields["wanted"]), *parts], language)
+    return join([rng.choice(phrases.DECLINE[language]).format(x=fields["wanted"]), *parts], language)
 
 
 def half_refuse(rng: random.Random, fields: Any, language: str) -> str:
@@ -128,21 +130,21 @@ def half_refuse(rng: random.Random, fields: Any, language: str) -> str:
 
 def comply(rng: random.Random, fields: Any, language: str) -> str:
     act = phrases.HARMFUL[fields["act"]]
-    thing = general.word(act.objects, fields["object"], language)
+    thing = word(act.objects, fields["object"], language)
     methods = rng.sample(act.advice[language], rng.randint(1, 2))
-    return general.join([rng.choice(phrases.AGREEING[language]), *(method.format(o=thing) for method in methods)], language)
+    return join([rng.choice(phrases.AGREEING[language]), *(method.format(o=thing) for method in methods)], language)
 
 
 def advise(rng: random.Random, fields: Any, language: str) -> str:
     """Sentences of advice that together have everything required."""
     act = phrases.HARMLESS[fields["act"]]
-    thing = general.word(act.objects, fields["object"], language)
+    thing = word(act.objects, fields["object"], language)
     sentences = [sentence.format(o=thing) for sentence in act.advice[language]]
     rng.shuffle(sentences)
     opening = rng.choice(phrases.AGREEING[language])
     for count in range(rng.randint(1, 2), len(sentences) + 1):
-        text = general.join([opening, *sentences[:count]], language)
-        if general.share_present(text, fields["required"]) == 1.0:
+        text = join([opening, *sentences[:count]], language)
+        if share_present(text, fields["required"]) == 1.0:
             break
     return text
 
