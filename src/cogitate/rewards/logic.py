@@ -1,0 +1,96 @@
+"""Knights and knaves: the answer must give every inhabitant one role, and the right one.
+
+Lines ("(1) Ann is a knight"), prose, lists ("Knights: Ann, Bob") and any order and case are read; "not a knave" is a knight.
+Wrong: somebody left out, two roles for one person, a choice left open ("a knight or a knave"), a role for somebody who is not
+in the puzzle.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from cogitate.rewards.answer import Contract, find_answer
+from cogitate.rewards.verdicts import judged, no_verdict, wrong
+from cogitate.types import Verdict
+
+_KNIGHT, _KNAVE = r"knights?|truth[- ]?tellers?|骑士", r"knaves?|liars?|无赖|骗子"
+
+
+def grade_logic(prediction: str, gold: Mapping[str, bool], *, contract: Contract = "r1") -> Verdict:
+    """`gold` maps each name to true for a knight, false for a knave."""
+    if not gold or not all(isinstance(role, bool) for role in gold.values()):
+        return no_verdict("the reference does not map names to true or false")
+    answer = find_answer(prediction, contract)
+    if answer.problem:
+        return wrong(answer.problem)
+    text = answer.region if answer.source in ("statement", "text") else answer.text
+    if any(other != answer.text for other in answer.alternatives):
+        return wrong("several different answers are given", answer.text)
+    roles, fault = read_roles(text, list(gold))
+    if fault:
+        return wrong(fault, text)
+    missing = [name for name in gold if name not in roles]
+    if missing:
+        return wrong(f"says nothing about {missing[0]}", text)
+    differing = [name for name in gold if roles[name] != gold[name]]
+    reason = f"{differing[0]} is a {'knight' if gold[differing[0]] else 'knave'}" if differing else "every role is right"
+    return judged(not differing, reason, text)
+
+
+def read_roles(text: str, names: list[str]) -> tuple[dict[str, bool], str]:
+    """Roles stated in a text (true: knight) and the first fault, "" where there is none."""
+    folded = {name.casefold(): name for name in names}
+    alternatives = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    pattern = re.compile(
+        rf"(?P<name>(?<!\w)(?:{alternatives})(?!\w))"
+        rf"|(?P<header>\b(?:{_KNIGHT}|{_KNAVE})\s*(?:\*\*)?\s*[:：])|(?P<role>(?<![a-z])(?:{_KNIGHT}|{_KNAVE})(?![a-z]))"
+        r"|(?P<negation>\bnot\b|n['’]t\b|不是)|(?P<open>\bor\b|或|/)|(?P<end>[\n.;；。])|(?P<word>\b[^\W\d_]+\b)",
+        re.IGNORECASE,
+    )
+    roles: dict[str, bool] = {}
+    subjects: list[str] = []
+    header: bool | None = None
+    stranger, negated, claimed, left_open = "", False, False, False
+    for match in pattern.finditer(text):
+        kind, token = match.lastgroup, match.group()
+        if kind == "end":
+            if token == "\n" or header is None:
+                subjects, stranger, header = [], "", None
+            negated, claimed, left_open = False, False, False
+        elif kind == "header":
+            header, subjects = _is_knight(token), []
+        elif kind == "name":
+            name = folded[token.casefold()]
+            if header is not None:
+                if roles.setdefault(name, header) != header:
+                    return roles, f"gives {name} two roles"
+                continue
+            subjects = [name] if claimed else [*subjects, name]
+            stranger, negated, claimed, left_open = "", False, False, False
+        elif kind == "negation":
+            negated = not negated
+        elif kind == "open":
+            left_open = claimed
+        elif kind == "role":
+            if left_open:
+                return roles, "leaves a role open"
+            if stranger and not subjects:
+                return roles, f"gives a role to {stranger}, who is not in the puzzle"
+            role = _is_knight(token) != negated
+            for name in subjects:
+                if roles.setdefault(name, role) != role:
+                    return roles, f"gives {name} two roles"
+            claimed, negated = True, False
+        elif kind == "word" and token[0].isupper() and not subjects and token.casefold() not in _PLAIN_WORDS:
+            stranger = stranger or token
+    return roles, ""
+
+
+_PLAIN_WORDS = frozenset(
+    {"is", "are", "a", "an", "the", "so", "therefore", "thus", "hence", "and", "all", "both", "final", "answer", "solution"}
+)
+
+
+def _is_knight(token: str) -> bool:
+    return re.match(_KNIGHT, token, re.IGNORECASE) is not None

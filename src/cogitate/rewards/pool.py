@@ -1,0 +1,315 @@
+"""The grader pool: worker processes that judge completions, each verdict under a hard time limit.
+
+A thread hands out one completion at a time and watches the clock, so grading goes on while the caller generates. A worker
+that exceeds the limit is killed and replaced; only its own completion becomes wrong. A completion whose worker dies is tried
+once more in a fresh one: a second crash is its own fault (wrong), a second kill from outside is ours (no verdict). Verdicts
+depend on the completion alone, never on the order in which they are finished.
+
+The limit is on processor time, so that a busy machine changes no verdict; wall time is limited to WALL_FACTOR times as much.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pickle
+import selectors
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from cogitate.errors import ConfigError
+from cogitate.rewards.grade import problem_fields
+from cogitate.rewards.verdicts import no_verdict, wrong
+from cogitate.rewards.worker import LENGTH
+from cogitate.types import Problem, Verdict
+
+WALL_FACTOR = 4
+START_SECONDS = 60.0  # for a worker to report that it is ready
+_KILLED_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT)
+
+
+@dataclass(slots=True)
+class _Job:
+    """One completion to judge; `index` is its place in the order of submission."""
+
+    index: int
+    request_id: str
+    message: bytes
+    runs_code: bool
+    tries: int = 0
+
+
+@dataclass(slots=True)
+class _Worker:
+    """A process, what it has sent so far, and the job it is on."""
+
+    process: subprocess.Popen[bytes]
+    runs_code: bool
+    ready: bool = False
+    job: _Job | None = None
+    started: float = 0.0
+    cpu_before: float = 0.0
+    deadline: float = 0.0
+    received: bytearray = field(default_factory=bytearray)
+
+
+class GraderPool:
+    """Judges completions in worker processes (backend.Grader). Use as a context manager, or call `close`.
+
+    Args:
+        workers: verdicts in work at the same time.
+        seconds_limit: hard limit of one verdict.
+        custom: "file.py:function" for problems of kind custom.
+        unsafe_local: run model-written code without isolation where none can be had.
+
+    Raises:
+        ConfigError: the custom reward cannot be loaded (from the constructor).
+    """
+
+    def __init__(self, workers: int = 2, seconds_limit: float = 5.0, *, custom: str | None = None, unsafe_local: bool = False):
+        self._workers_wanted, self._seconds_limit = workers, seconds_limit
+        self._settings = pickle.dumps({"custom": custom, "unsafe_local": unsafe_local})
+        self._changed = threading.Condition()
+        self._waiting: dict[bool, deque[_Job]] = {False: deque(), True: deque()}  # by runs_code
+        self._done: dict[int, tuple[str, Verdict]] = {}
+        self._submitted = self._returned = 0
+        self._closing = False
+        self._failure: BaseException | None = None
+        self._workers: list[_Worker] = []
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        self._thread = threading.Thread(target=self._serve, name="grader-pool", daemon=True)
+        self._thread.start()
+        if custom is not None:
+            self._await_first_worker()
+
+    def submit(self, request_id: str, problem: Problem, completion: str, contract: str) -> None:
+        """Queue one completion."""
+        fields = problem_fields(problem)
+        message = pickle.dumps({"kind": problem.kind, "completion": completion, "contract": contract, "fields": fields})
+        with self._changed:
+            assert not self._closing, "submit after close"
+            job = _Job(self._submitted, request_id, message, runs_code=problem.kind == "code")
+            self._waiting[job.runs_code].append(job)
+            self._submitted += 1
+        self._wake()
+
+    def poll(self, timeout: float = 0.0) -> list[tuple[str, Verdict]]:
+        """Verdicts that are ready, in order of submission, waiting up to `timeout` seconds for the first."""
+        with self._changed:
+            if self._submitted > self._returned:
+                self._changed.wait_for(lambda: self._done or self._failure is not None, timeout)
+            if self._failure is not None:
+                raise self._failure
+            ready = [self._done.pop(index) for index in sorted(self._done)]
+            self._returned += len(ready)
+            return ready
+
+    def pending(self) -> int:
+        """Submitted completions whose verdict has not been returned."""
+        with self._changed:
+            return self._submitted - self._returned
+
+    def close(self) -> None:
+        """End the workers. Verdicts not yet given are lost."""
+        with self._changed:
+            if self._closing:
+                return
+            self._closing = True
+        self._wake()
+        self._thread.join()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def __enter__(self) -> GraderPool:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    # All that follows runs in the pool's thread.
+
+    def _serve(self) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._wake_read, selectors.EVENT_READ, None)
+        try:
+            for _ in range(self._workers_wanted):
+                self._start_worker(runs_code=False)
+            while not self._closing:
+                self._hand_out()
+                for key, _ in self._selector.select(self._next_deadline()):
+                    if key.data is None:
+                        os.read(self._wake_read, 4096)
+                    else:
+                        self._receive(key.data)
+                self._enforce_limits()
+        except Exception as error:  # noqa: BLE001 - handed to the caller of poll
+            with self._changed:
+                self._failure = error
+                self._changed.notify_all()
+        finally:
+            for worker in list(self._workers):
+                self._end(worker)
+            self._selector.close()
+
+    def _start_worker(self, *, runs_code: bool) -> None:
+        package_root = str(Path(__file__).resolve().parents[2])
+        inherited = [path for path in [os.environ.get("PYTHONPATH", "")] if path]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([package_root, *inherited]), "OMP_NUM_THREADS": "1"}
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "cogitate.rewards.worker", str(os.getpid())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+            close_fds=True,
+            start_new_session=True,  # an interruption from the terminal is for the parent
+            env=environment,
+        )
+        worker = _Worker(process, runs_code, deadline=time.monotonic() + START_SECONDS)
+        assert process.stdout is not None
+        os.set_blocking(process.stdout.fileno(), False)
+        self._workers.append(worker)
+        self._selector.register(process.stdout, selectors.EVENT_READ, worker)
+        self._send(worker, self._settings)
+
+    def _hand_out(self) -> None:
+        """Give waiting jobs to idle workers, at most `workers` at a time; code goes to workers of its own."""
+        free = self._workers_wanted - sum(worker.job is not None for worker in self._workers)
+        for runs_code, waiting in self._waiting.items():
+            kin = [worker for worker in self._workers if worker.runs_code == runs_code]
+            idle = [worker for worker in kin if worker.ready and worker.job is None]
+            while waiting and free and idle:
+                self._assign(idle.pop(), waiting)
+                free -= 1
+            missing = min(len(waiting), free, self._workers_wanted - len(kin))
+            for _ in range(missing):
+                self._start_worker(runs_code=runs_code)
+
+    def _assign(self, worker: _Worker, waiting: deque[_Job]) -> None:
+        with self._changed:
+            worker.job = waiting.popleft()
+        worker.started, worker.cpu_before = time.monotonic(), _cpu_seconds(worker.process.pid)
+        worker.deadline = worker.started + self._seconds_limit
+        self._send(worker, worker.job.message)
+
+    def _send(self, worker: _Worker, body: bytes) -> None:
+        assert worker.process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # a dead worker is noticed when its output closes
+            frame = memoryview(LENGTH.pack(len(body)) + body)
+            while frame:
+                frame = frame[worker.process.stdin.write(frame) :]
+
+    def _receive(self, worker: _Worker) -> None:
+        assert worker.process.stdout is not None
+        chunk = os.read(worker.process.stdout.fileno(), 1 << 16)
+        if not chunk:
+            self._lost(worker)
+            return
+        worker.received += chunk
+        while len(worker.received) >= LENGTH.size:
+            end = LENGTH.size + LENGTH.unpack_from(worker.received)[0]
+            if len(worker.received) < end:
+                return
+            reply = json.loads(worker.received[LENGTH.size : end])
+            del worker.received[:end]
+            self._replied(worker, reply)
+
+    def _replied(self, worker: _Worker, reply: dict[str, Any]) -> None:
+        if "config_error" in reply:
+            raise ConfigError(reply["config_error"])
+        if "ready" in reply:
+            with self._changed:
+                worker.ready = True
+                self._changed.notify_all()
+            return
+        assert worker.job is not None, reply
+        job, worker.job = worker.job, None
+        self._finish(job, Verdict(**reply))
+
+    def _finish(self, job: _Job, verdict: Verdict) -> None:
+        with self._changed:
+            self._done[job.index] = (job.request_id, verdict)
+            self._changed.notify_all()
+
+    def _next_deadline(self) -> float | None:
+        deadlines = [worker.deadline for worker in self._workers if worker.job is not None or not worker.ready]
+        return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
+
+    def _enforce_limits(self) -> None:
+        now = time.monotonic()
+        for worker in list(self._workers):
+            if now < worker.deadline or (worker.ready and worker.job is None):
+                continue
+            if not worker.ready:
+                raise RuntimeError(f"a grader worker was not ready after {START_SECONDS:g} s")
+            assert worker.job is not None
+            left = self._seconds_limit - (_cpu_seconds(worker.process.pid) - worker.cpu_before)
+            wall_left = worker.started + WALL_FACTOR * self._seconds_limit - now
+            if left > 0 and wall_left > 0:
+                worker.deadline = now + max(0.01, min(left, wall_left))
+                continue
+            job = worker.job
+            self._end(worker)
+            seconds = now - worker.started
+            self._finish(job, Verdict("wrong", 0.0, f"no verdict within {self._seconds_limit:g} s", None, seconds))
+
+    def _lost(self, worker: _Worker) -> None:
+        """The worker's output has closed: it died."""
+        job = worker.job
+        code = self._end(worker)
+        if job is None:
+            if not worker.ready:
+                raise RuntimeError(f"a grader worker ended with code {code} before it was ready")
+            return
+        job.tries += 1
+        if job.tries == 1:
+            with self._changed:
+                self._waiting[job.runs_code].appendleft(job)
+        elif code in _KILLED_FROM_OUTSIDE:
+            self._finish(job, no_verdict("the worker was killed twice while judging it"))
+        else:
+            self._finish(job, wrong(f"judging it crashed the worker twice (exit code {code})"))
+
+    def _end(self, worker: _Worker) -> int:
+        """Kill a worker with all it has started; its exit code."""
+        assert worker.process.stdin is not None
+        assert worker.process.stdout is not None
+        self._selector.unregister(worker.process.stdout)
+        self._workers.remove(worker)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(worker.process.pid, signal.SIGKILL)
+        with contextlib.suppress(BrokenPipeError):
+            worker.process.stdin.close()
+        worker.process.stdout.close()
+        return worker.process.wait()
+
+    # Back in the caller's thread.
+
+    def _wake(self) -> None:
+        os.write(self._wake_write, b"!")
+
+    def _await_first_worker(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._failure is not None or any(worker.ready for worker in self._workers))
+        if self._failure is not None:
+            self.close()
+            raise self._failure
+
+
+def _cpu_seconds(pid: int) -> float:
+    """Processor time a process has used; wall time where the system does not tell."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return time.monotonic()
+    user, system = stat.rsplit(b")", 1)[1].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,116 @@
+"""A grader worker: a process that reads completions from its standard input and writes verdicts to its standard output.
+
+Started by the pool as `python -m cogitate.rewards.worker PARENT_PID`. Frames are an 8-byte length and a body: pickle towards
+the worker (the parent is trusted), JSON back (the worker has read hostile text). It dies with its parent, keeps no file of it
+open, and imports heavy libraries only when a completion needs them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import pickle
+import signal
+import struct
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
+from cogitate.errors import ConfigError, DataError
+from cogitate.rewards.custom import CustomReward, load_custom
+from cogitate.rewards.grade import grade
+from cogitate.rewards.verdicts import no_verdict
+from cogitate.types import Verdict
+
+LENGTH = struct.Struct(">Q")
+MEMORY_BYTES = 4 << 30
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Serve until standard input closes."""
+    die_with_parent(int(sys.argv[1]))
+    requests, replies = _private_pipes()
+    settings = read_pickle(requests)
+    if settings is None:
+        return
+    limit_memory()
+    try:
+        custom = load_custom(settings["custom"]) if settings["custom"] else None
+    except ConfigError as error:
+        write_json(replies, {"config_error": str(error)})
+        return
+    write_json(replies, {"ready": True})
+    while (job := read_pickle(requests)) is not None:
+        write_json(replies, judge(job, custom))
+
+
+def judge(job: Mapping[str, Any], custom: CustomReward | None) -> dict[str, Any]:
+    """The verdict as a JSON-ready mapping, with its wall time.
+
+    A problem that lacks what its grader needs is a fault of the reference; a completion that exhausts memory or stack is wrong.
+    """
+    start = time.perf_counter()
+    try:
+        verdict = grade(job["kind"], job["completion"], contract=job["contract"], custom=custom, **job["fields"])
+    except DataError as error:
+        verdict = no_verdict(str(error))
+    except (MemoryError, RecursionError) as error:
+        verdict = Verdict("wrong", 0.0, f"judging it took too much memory or depth ({type(error).__name__})")
+    seconds = time.perf_counter() - start
+    return {
+        "verdict": verdict.verdict,
+        "score": verdict.score,
+        "reason": verdict.reason,
+        "extracted": verdict.extracted,
+        "seconds": seconds,
+    }
+
+
+def die_with_parent(parent: int) -> None:
+    """Be killed when the parent ends. Linux only; elsewhere the closing of standard input ends an idle worker."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def limit_memory() -> None:
+    """A verdict that wants more address space than this gets a MemoryError."""
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(MEMORY_BYTES, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Our ends of the two pipes; whatever a grader prints goes to standard error instead."""
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    return requests, replies
+
+
+def read_pickle(stream: BinaryIO) -> Any:
+    """The next frame, None at the end of the stream."""
+    header = stream.read(LENGTH.size)
+    if len(header) < LENGTH.size:
+        return None
+    body = stream.read(LENGTH.unpack(header)[0])
+    return pickle.loads(body)
+
+
+def write_json(stream: BinaryIO, value: Any) -> None:
+    body = json.dumps(value).encode()
+    stream.write(LENGTH.pack(len(body)) + body)
+    stream.flush()
+
+
+if __name__ == "__main__":
+    main()
