@@ -44,7 +44,7 @@ class StageContext:
         stage: this stage's name in the graph, e.g. "r1_zero" or "evaluate.base"; its settings are the section of that name.
         backend: makes generators, graders and learners (recipe/local_backend.py).
         metrics: out/metrics.jsonl. Each row moves the progress display, which shows whichever of `loss`, `reward`,
-            `completion_length`, `tokens_per_second` it holds. A resumed stage first calls `metrics.truncate(step)`.
+            `accuracy`, `completion_tokens`, `tokens_per_second` it holds. A resumed stage first calls `metrics.truncate(step)`.
         checkpoint: a directory that survives kills until the stage is finished. Empty at the first start; then so is `out`.
             After a kill `out` is as the stage left it, `.tmp` files removed: write the same names again.
         progress: see `begin` and `say`.

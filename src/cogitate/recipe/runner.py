@@ -108,12 +108,13 @@ def run_recipe(
                 raise_interrupted(f"the start of {item.stage.name}")
             if item.artifact is not None:
                 progress.say(f"{item.stage.name}: {item.state}, {item.artifact.path}")
-                shutil.rmtree(unfinished(out, item.stage.name), ignore_errors=True)  # a kill just after the renaming left it
+                remove_leftovers(out, item.stage.name)  # a kill may have come just after the renaming
                 artifacts[item.stage.name] = item.artifact
                 continue
             assert item.identity is not None
             if item.shipped is not None:
                 copy_artifact(item.shipped, out / item.stage.name, unfinished(out, item.stage.name))
+                remove_leftovers(out, item.stage.name)
                 progress.say(f"{item.stage.name}: shipped with the package, copied to {out / item.stage.name}")
             else:
                 backend = backend or make_backend(config)
@@ -187,7 +188,16 @@ def make(
             progress.stage_ends(stage.name)
         seal(work / "out", identity, seconds=clock.seconds(), summary=summary or {})
     publish(work / "out", out / stage.name)
-    shutil.rmtree(work)
+    remove_leftovers(out, stage.name)
+
+
+def remove_leftovers(out: Path, stage: str) -> None:
+    """Of a finished stage: its checkpoint, and the directory `unfinished` itself if that is empty then."""
+    work = unfinished(out, stage)
+    if work.exists():
+        shutil.rmtree(work)
+    if work.parent.exists() and not any(work.parent.iterdir()):
+        work.parent.rmdir()
 
 
 def prepare(work: Path) -> None:
@@ -275,7 +285,7 @@ def settings_forgotten_if_nothing_was_made(out: Path) -> Iterator[None]:
     except Interrupted:
         raise
     except CogitateError:
-        for work in (out / "unfinished").iterdir():
+        for work in list((out / "unfinished").iterdir()):
             if not any((work / "checkpoint").iterdir()):
                 shutil.rmtree(work)
         copies = [path.parent for path in out.glob(f"*/{MANIFEST}") if is_shipped_copy(path.parent)]

@@ -1,0 +1,92 @@
+"""A run in a few lines of text: what it would do (`--dry-run`) and what it has done (`cogitate status`)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cogitate.config import Config, flatten
+from cogitate.errors import ArtifactError
+from cogitate.recipe.lock import holder
+from cogitate.recipe.recipe import GRAPHS, get_graph
+from cogitate.recipe.runner import Planned, unfinished
+from cogitate.recipe.store import MANIFEST, is_shipped_copy, verify
+
+SOURCE = {
+    "finished": "cached: {out}/{name}",
+    "given": "cached: {given}",
+    "shipped": "cached: shipped with the package",
+    "unfinished": "to do, going on from its last checkpoint",
+    "to do": "to do",
+}
+
+
+def plan_text(config: Config, out: Path, planned: Sequence[Planned]) -> str:
+    """The resolved settings, one `section.key = value` a line, then the stages in order and where each comes from."""
+    settings = flatten(config.model_dump(mode="json"))
+    lines = ["# settings", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items())]
+    lines += ["", f"# stages of the graph {config.graph}, in order"]
+    rows = []
+    for item in planned:
+        source = SOURCE[item.state].format(out=out, name=item.stage.name, given=config.inputs.get(item.stage.name))
+        needs = f"from {', '.join(item.stage.needs)}" if item.stage.needs and item.state != "given" else ""
+        rows.append([item.stage.name, item.id, source, needs])
+    return "\n".join([*lines, *table(rows)])
+
+
+def status_text(out: Path) -> str:
+    """Each stage of a run directory: its state, id, seconds and last step; and who is working there.
+
+    Raises:
+        ArtifactError: not a run directory, or an artifact in it is damaged.
+    """
+    path = out / "config.json"
+    if not path.is_file():
+        raise ArtifactError(f"{out}: not a run directory: it has no config.json")
+    try:
+        graph = json.loads(path.read_text(encoding="utf-8")).get("graph")
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path}: damaged: {error}") from error
+    pid = holder(out)
+    stages = get_graph(graph) if graph in GRAPHS else ()
+    rows = [stage_row(out, stage.name, running=pid is not None) for stage in stages]
+    running = f"process {pid} is working in it" if pid else "nothing is running in it"
+    return "\n".join([f"{out}: graph {graph}; {running}", *table(rows)])
+
+
+def stage_row(out: Path, name: str, *, running: bool) -> list[str]:
+    """One stage's line of the status."""
+    if (out / name).is_dir():
+        manifest = verify(out / name)
+        cost = "shipped with the package" if is_shipped_copy(out / name) else duration(manifest["seconds"])
+        summary = ", ".join(f"{key}: {value}" for key, value in manifest["summary"].items())
+        return [name, manifest["id"], "finished", cost, summary]
+    work = unfinished(out, name)
+    if not (work / "work.json").is_file():
+        return [name, "", "to do", "", ""]
+    record = json.loads((work / "work.json").read_text(encoding="utf-8"))
+    step = last_step(work / "out" / "metrics.jsonl")
+    sealed = (work / "out" / MANIFEST).is_file()
+    state = "finishing" if sealed else "running" if running else "stopped"
+    return [name, record["id"], state, duration(record["seconds"]), "" if step is None else f"{step + 1} steps done"]
+
+
+def last_step(metrics: Path) -> int | None:
+    """The step of the last whole row of a metrics.jsonl that may be being written."""
+    for line in reversed(metrics.read_bytes().split(b"\n")[:-1] if metrics.is_file() else []):
+        return int(json.loads(line)["step"])
+    return None
+
+
+def duration(seconds: float) -> str:
+    """75 is 1:15."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+def table(rows: Sequence[Sequence[Any]]) -> list[str]:
+    """Columns padded to equal width."""
+    widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
+    return ["  ".join(f"{cell!s:{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

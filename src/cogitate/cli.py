@@ -1,0 +1,142 @@
+"""The command line: parse, compose a backend, call one function. Every other import waits until its command runs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from cogitate.errors import CogitateError, Interrupted
+from cogitate.runtime import interruption_requested, is_disk_full, request_interruption
+
+app = typer.Typer(
+    help="The DeepSeek-R1 recipe: from a base language model to a reasoning model.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RunDirectory = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")]
+Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model directory, e.g. runs/tiny/r1_zero.")]
+Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name (tiny) or the path of a TOML file.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[SECTION.KEY=VALUE]...", help="Settings, e.g. r1_zero.steps=60 tasks.train=mine.jsonl"),
+]
+
+
+def main() -> None:
+    """The entry point: a mistake the user can mend is one line on standard error and exit code 2."""
+    try:
+        app()
+    except Interrupted as stop:
+        leave(str(stop), stop.exit_code)
+    except CogitateError as error:
+        leave(f"error: {error}", 2)
+    except Exception as error:
+        if not is_disk_full(error):
+            raise
+        leave(f"error: the disk is full ({error}): free some space; the same command goes on from the last checkpoint", 2)
+
+
+def leave(message: str, exit_code: int) -> NoReturn:
+    print(" ".join(message.split()), file=sys.stderr)
+    sys.exit(exit_code)
+
+
+@app.command()
+def run(
+    recipe: Recipe,
+    settings: Settings = None,
+    out: Annotated[Path | None, typer.Option(help="The run directory; runs/RECIPE where none is given.")] = None,
+    only: Annotated[str | None, typer.Option(metavar="STAGE", help="Make this stage alone, from what is there.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="STAGE", help="Make this stage and all it needs.")] = None,
+    retrain: Annotated[
+        list[str] | None, typer.Option(metavar="STAGE", help="Train this stage instead of taking the shipped one.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show settings, stages and what is cached; make nothing.")] = False,
+) -> None:
+    """Run a recipe; the same command goes on where an earlier one stopped."""
+    from cogitate.config import load_config
+    from cogitate.recipe.runner import plan, run_recipe
+
+    config = load_config(recipe, settings or [])
+    out = out or Path("runs") / Path(recipe).stem
+    if dry_run:
+        from cogitate.apps.overview import plan_text
+
+        typer.echo(plan_text(config, out, plan(config, out, only=only, until=until, retrain=retrain or [])))
+        return
+    from cogitate.apps.progress import make_progress
+    from cogitate.apps.report import write_report
+    from cogitate.recipe.local_backend import LocalBackend
+
+    stop_at_checkpoint_on_signals()
+    progress = make_progress(out)
+    results = run_recipe(
+        config, out, make_backend=LocalBackend, progress=progress, only=only, until=until, retrain=retrain or []
+    )
+    typer.echo(f"results: {results}")
+    typer.echo(f"report:  {write_report([out], out / 'report.html')}")
+
+
+@app.command()
+def status(directory: RunDirectory) -> None:
+    """Show what a run directory holds and whether a process is working in it."""
+    from cogitate.apps.overview import status_text
+
+    typer.echo(status_text(directory))
+
+
+@app.command()
+def report(
+    directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Run directories; several seeds are merged.")],
+    out: Annotated[Path | None, typer.Option(help="The HTML file; DIR/report.html of the first where none is given.")] = None,
+) -> None:
+    """Write the report of one or several runs as one HTML file."""
+    from cogitate.apps.report import write_report
+
+    typer.echo(f"report: {write_report(directories, out or directories[0] / 'report.html')}")
+
+
+@app.command()
+def grade(
+    file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="One completion a line.")],
+    out: Annotated[Path, typer.Option(help="Where the graded lines go.")],
+    workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
+    audit: Annotated[bool, typer.Option("--audit", help="Let both mathematics graders judge.")] = False,
+) -> None:
+    """Judge completions: right, wrong or no verdict."""
+    from cogitate.rewards.grade_file import grade_file
+
+    typer.echo(grade_file(file, out, workers=workers, audit=audit))
+
+
+@app.command()
+def doctor() -> None:
+    """Show which isolation for model-written code this machine offers, and what each of its promises' tests gave."""
+    from cogitate.rewards.sandbox import doctor as sandbox_doctor
+
+    typer.echo(sandbox_doctor())
+
+
+def stop_at_checkpoint_on_signals() -> None:
+    """SIGINT and SIGTERM let the stage write a checkpoint; the second one ends the process at once."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if interruption_requested():
+            if sys.stderr.isatty():
+                os.write(2, b"\x1b[?25h")  # the progress bar hid the cursor
+            os._exit(128 + number)
+        request_interruption(number)
+        os.write(2, b"stopping at the next checkpoint; once more to stop at once\n")
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)

@@ -1,0 +1,50 @@
+import multiprocessing
+import random
+from pathlib import Path
+
+import pytest
+from kill_harness import arm, outcome
+from toy_recipe import run_toy, toy_config
+
+# Children are forked from a server that has imported torch already but never run it.
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(["torch._dynamo", "safetensors.torch", "cogitate.recipe.runner", "cogitate.cli"])
+
+
+def run_and_count(out: Path, config, event_number: int, counted) -> None:
+    changes = arm(out, event_number)
+    run_toy(out, config)
+    counted.put(len(changes))
+
+
+def run_killed_at(out: Path, config, event_number: int) -> int | None:
+    """Run until the n-th change on disk; returns None if killed there, else how many changes the finished run made."""
+    counted = processes.SimpleQueue()
+    process = processes.Process(target=run_and_count, args=(out, config, event_number, counted))
+    process.start()
+    process.join()
+    assert process.exitcode in (0, -9), process.exitcode
+    return None if process.exitcode == -9 else counted.get()
+
+
+def check_kill_points(tmp_path: Path, choose) -> None:
+    config = toy_config(tmp_path)
+    changes = run_killed_at(tmp_path / "whole", config, 10**9)
+    assert changes is not None
+    expected = outcome(tmp_path / "whole")
+    assert "toy_second/model.safetensors" in expected
+    for first in choose(changes):
+        out = tmp_path / f"killed-{first}"
+        assert run_killed_at(out, config, first) is None, first
+        run_killed_at(out, config, first // 2 + 1)  # a second kill, while going on
+        assert run_killed_at(out, config, 10**9) is not None
+        assert outcome(out) == expected, first
+
+
+def test_a_run_killed_at_random_changes_on_disk_ends_with_the_bytes_of_an_uninterrupted_one(tmp_path):
+    check_kill_points(tmp_path, lambda changes: random.Random(1).sample(range(1, changes + 1), 12))
+
+
+@pytest.mark.slow
+def test_a_run_killed_at_any_change_on_disk_ends_with_the_bytes_of_an_uninterrupted_one(tmp_path):
+    check_kill_points(tmp_path, lambda changes: range(1, changes + 1))

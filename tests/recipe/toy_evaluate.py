@@ -1,0 +1,27 @@
+"""The evaluation of toy_stage's network: its mean squared error on inputs it has not seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file
+
+from cogitate.config import Config
+from cogitate.recipe.context import StageContext
+from cogitate.runtime import write_json
+from cogitate.types import Artifact
+
+VERSION = 1
+SECTIONS = ("seed", "evaluate")
+
+
+def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:
+    (artifact,) = inputs.values()
+    model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
+    model.load_state_dict(load_file(artifact.path / "model.safetensors"))
+    output = model(torch.randn(100, 4, generator=torch.Generator().manual_seed(config.seed)))
+    value = output.square().mean().item()
+    write_json(out / "evaluation.json", {"all": {"square": {"value": value, "ci95": [value, value]}}})
+    return {"left_out": "nothing"}

@@ -1,0 +1,79 @@
+"""A small real stage for tests of the runner: a two-layer network learns a random function by SGD with momentum.
+
+As in the real stages, batches come from a generator whose state is in the checkpoint, and the weights of an interrupted and
+an uninterrupted run must be equal to the last bit.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from cogitate.config import Config
+from cogitate.errors import DataError
+from cogitate.recipe.context import StageContext
+from cogitate.runtime import atomic_write, derive_seed, raise_interrupted
+from cogitate.types import Artifact
+
+VERSION = 1
+SECTIONS = ("seed", "tasks", "base")
+
+
+def files(config: Config) -> list[Path]:
+    return [Path(config.tasks.train)] if config.tasks.train.endswith(".jsonl") else []
+
+
+def check(config: Config) -> None:
+    if config.base.rows == 13:
+        raise DataError("base.rows = 13: refused before anything runs")
+
+
+def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:
+    if config.base.rows == 14:
+        raise DataError("base.rows = 14: refused by the stage as it starts")
+    generator = torch.Generator().manual_seed(derive_seed(config.seed, context.stage))
+    model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
+    for artifact in inputs.values():
+        model.load_state_dict(load_file(artifact.path / "model.safetensors"))
+    target = torch.randn(4, 1, generator=generator)
+    optimiser = torch.optim.SGD(model.parameters(), lr=config.base.learning_rate, momentum=0.9)
+    state_file = context.checkpoint / "state.pt"
+    first_step = 0
+    if state_file.exists():
+        state = torch.load(state_file)
+        model.load_state_dict(state["model"])
+        optimiser.load_state_dict(state["optimiser"])
+        generator.set_state(state["generator"])
+        first_step = state["step"]
+    context.metrics.truncate(first_step)
+    context.begin(config.base.steps, first_step)
+    for step in range(first_step, config.base.steps):
+        x = torch.randn(16, 4, generator=generator)
+        loss = (model(x) - x @ target).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        context.metrics.write({"step": step, "loss": loss.item()})
+        time.sleep(float(os.environ.get("TOY_STEP_SECONDS", "0")))
+        stopping = context.interrupted()
+        if stopping or (step + 1) % config.base.checkpoint_every == 0:
+            with atomic_write(state_file) as temporary:
+                torch.save(
+                    {
+                        "model": model.state_dict(),
+                        "optimiser": optimiser.state_dict(),
+                        "generator": generator.get_state(),
+                        "step": step + 1,
+                    },
+                    temporary,
+                )
+        if stopping:
+            raise_interrupted(f"step {step + 1} of {context.stage}")
+    with atomic_write(out / "model.safetensors") as temporary:
+        save_file(model.state_dict(), temporary)
+    return {}
