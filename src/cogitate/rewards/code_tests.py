@@ -1,0 +1,324 @@
+"""Grading programs by tests: argument and result pairs, standard input and output, or assertions.
+
+What is expected never enters the sandbox: the program only ever sees the inputs, and its answers, plain data that came
+through a pipe, are compared out here. So a program can forge nothing but its own answers. (Assertions are source code and
+need a process of their own: see `code_assertions`.)
+"""
+
+from __future__ import annotations
+
+import ast
+import math
+import re
+import reprlib
+import textwrap
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+from cogitate.errors import SandboxUnavailableError
+from cogitate.rewards.sandbox import Sandbox
+from cogitate.rewards.sandbox_data import same_value
+from cogitate.rewards.sandbox_limits import Ending, Limits, RunResult
+from cogitate.rewards.sandbox_process import ProgramEndedError, SandboxProcess
+from cogitate.types import Verdict
+
+Mode = Literal["function", "stdin"]
+
+PYTHON_LABELS = ("python", "python3", "py", "py3")
+UNFENCED_LIMIT = 50_000  # characters
+FLOAT_TOLERANCE = 1e-9
+
+ENDINGS: dict[Ending, str] = {
+    "exit": "ended before it answered",
+    "cpu": "used more processor time than allowed",
+    "wall": "took longer than allowed",
+    "memory": "used more memory or disk than allowed",
+    "output": "wrote more than allowed",
+    "protocol": "sent something that is no answer",
+}
+
+_FENCE = re.compile(r"^[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<label>[^\s`{]*)[^`\n]*$")
+
+
+class BadTestsError(ValueError):
+    """Tests that cannot be used: a fault of the reference, so no verdict."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What running the tests showed: how many passed of how many, and the first thing that went wrong."""
+
+    passed: int
+    total: int
+    trouble: str = ""
+
+
+def grade_code(
+    completion_answer_text: str,
+    *,
+    tests: Sequence[Any] | str,
+    mode: Mode = "function",
+    entry_point: str | None = None,
+    limits: Limits | None = None,
+    partial: bool = False,
+    sandbox: Sandbox | None = None,
+    unsafe_local: bool = False,
+) -> Verdict:
+    """Run the program of an answer against tests, in a sandbox.
+
+    Args:
+        completion_answer_text: the answer, its thinking already taken off; the program is its last Python code block.
+        tests: function mode: {"args": [...], "expected": ...}, or pairs, in which a list is always the argument list and
+            anything else the one argument; stdin mode: {"input": text, "output": text}.
+        mode: "function" calls `entry_point`; "stdin" runs the program once for each test.
+        limits: bounds of the program.
+        partial: score the share of tests passed instead of all or nothing; the verdict is `right` only if all pass.
+        sandbox: the one to run in; by default the best that this machine can hold.
+        unsafe_local: used where no sandbox is given, see Sandbox.
+
+    Returns:
+        `wrong` for every fault of the program; `none` where the tests cannot be used or no isolation can be had.
+    """
+    started = time.monotonic()
+
+    def verdict(value: Literal["right", "wrong", "none"], score: float, reason: str, program: str | None = None) -> Verdict:
+        return Verdict(value, score, printable(reason), program, time.monotonic() - started)
+
+    program = extract_program(completion_answer_text)
+    if program is None:
+        return verdict("wrong", 0.0, "the answer has no Python code block")
+    try:
+        box = sandbox or default_sandbox(unsafe_local)
+        outcome = run_tests(box, program, mode, entry_point, tests, limits or box.limits, stop_early=not partial)
+    except BadTestsError as error:
+        return verdict("none", 0.0, f"the tests cannot be used: {error}", program)
+    except SandboxUnavailableError as error:
+        return verdict("none", 0.0, f"no sandbox: {error}", program)
+    if outcome.passed == outcome.total:
+        return verdict("right", 1.0, f"all {outcome.total} tests pass", program)
+    return verdict("wrong", outcome.passed / outcome.total if partial else 0.0, outcome.trouble, program)
+
+
+def run_tests(
+    box: Sandbox,
+    program: str,
+    mode: str,
+    entry_point: str | None,
+    tests: Sequence[Any] | str,
+    limits: Limits,
+    *,
+    stop_early: bool,
+) -> Outcome:
+    """Run one program against tests of any form. Raises BadTestsError, SandboxUnavailableError."""
+    if not tests:
+        raise BadTestsError("there are none")
+    if mode == "stdin":
+        return run_stdin_tests(box, program, [read_stdin_test(test) for test in tests], limits, stop_early=stop_early)
+    if mode != "function":
+        raise BadTestsError(f"mode is {mode!r}; it must be function or stdin")
+    if entry_point is None:
+        raise BadTestsError("function mode needs an entry_point")
+    calls = [read_function_test(test) for test in tests]
+    return run_function_tests(box, program, entry_point, calls, limits, stop_early=stop_early)
+
+
+def extract_program(text: str) -> str | None:
+    """The last Python code block of an answer: the last labelled one, else the last without a label.
+
+    An answer without any block that is Python as it stands is the program itself. A last block that is never closed
+    reaches to the end.
+    """
+    labelled, unlabelled = None, None
+    blocks = code_blocks(text)
+    for label, body in blocks:
+        if label.lower() in PYTHON_LABELS:
+            labelled = body
+        elif not label:
+            unlabelled = body
+    if blocks:
+        return labelled if labelled is not None else unlabelled
+    return text if text.strip() and len(text) <= UNFENCED_LIMIT and is_python(text) else None
+
+
+def code_blocks(text: str) -> list[tuple[str, str]]:
+    """Fenced blocks of Markdown as (label, body), in order."""
+    blocks: list[tuple[str, str]] = []
+    fence, label, body = "", "", list[str]()
+    for line in text.splitlines():
+        match = _FENCE.match(line)
+        if not fence:
+            if match:
+                fence, label, body = match["fence"], match["label"], []
+        elif line.strip().startswith(fence) and not line.strip().strip(fence[0]):
+            blocks.append((label, textwrap.dedent("\n".join(body)) + "\n"))
+            fence = ""
+        else:
+            body.append(line)
+    if fence:
+        blocks.append((label, textwrap.dedent("\n".join(body)) + "\n"))
+    return blocks
+
+
+def is_python(text: str) -> bool:
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionTest:
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    expected: Any
+
+
+@dataclass(frozen=True, slots=True)
+class StdinTest:
+    input: str
+    output: str
+
+
+def read_function_test(test: Any) -> FunctionTest:
+    if isinstance(test, Mapping) and "expected" in test and ("args" in test or "kwargs" in test):
+        args, kwargs = test.get("args", []), test.get("kwargs", {})
+        if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping):
+            raise BadTestsError(f"args is a list and kwargs an object, not {shorten(test)}")
+        return FunctionTest(tuple(args), dict(kwargs), test["expected"])
+    if isinstance(test, list | tuple) and len(test) == 2:
+        args, expected = test
+        return FunctionTest(tuple(args) if isinstance(args, list) else (args,), {}, expected)
+    raise BadTestsError(f'a function test is {{"args": [...], "expected": ...}} or a pair, not {shorten(test)}')
+
+
+def read_stdin_test(test: Any) -> StdinTest:
+    if isinstance(test, Mapping) and isinstance(test.get("input"), str) and isinstance(test.get("output"), str):
+        return StdinTest(test["input"], test["output"])
+    raise BadTestsError(f'a stdin test is {{"input": text, "output": text}}, not {shorten(test)}')
+
+
+def run_function_tests(
+    box: Sandbox, program: str, entry_point: str, tests: list[FunctionTest], limits: Limits, *, stop_early: bool
+) -> Outcome:
+    """Load the program once and call its function for each test, in order."""
+    passed, trouble = 0, ""
+    with box.open(program, tests=len(tests) + 1, limits=limits) as process:
+        try:
+            loaded = process.receive()
+        except ProgramEndedError as ended:
+            return Outcome(0, len(tests), f"loading the program failed: it {ENDINGS[ended.ending]}")
+        if "error" in loaded:
+            return Outcome(0, len(tests), f"the program does not load: {loaded['error']}")
+        for number, test in enumerate(tests, 1):
+            try:
+                complaint = call_once(process, entry_point, test)
+            except ProgramEndedError as ended:
+                why = f"test {number} of {len(tests)} fails: the program {ENDINGS[ended.ending]}"
+                return Outcome(passed, len(tests), trouble or why)
+            if complaint is None:
+                passed += 1
+            else:
+                trouble = trouble or f"test {number} of {len(tests)} fails: {complaint}"
+                if stop_early:
+                    break
+    return Outcome(passed, len(tests), trouble)
+
+
+def call_once(process: SandboxProcess, entry_point: str, test: FunctionTest) -> str | None:
+    """One test: None where it passes, else what is wrong. Raises ProgramEndedError."""
+    process.begin_test()
+    try:
+        process.send({"name": entry_point, "call": True, "args": test.args, "kwargs": test.kwargs})
+    except ValueError as error:
+        raise BadTestsError(f"arguments must be plain data: {error}") from error
+    answer = process.receive()
+    call = f"{entry_point}({', '.join(shorten(arg) for arg in test.args)})"
+    if "error" in answer:
+        return f"{call} raised or gave {answer['error']}"
+    if not same_value(test.expected, answer["value"], float_tolerance=FLOAT_TOLERANCE):
+        return f"{call} gave {shorten(answer['value'])}, expected {shorten(test.expected)}"
+    return None
+
+
+def run_stdin_tests(box: Sandbox, program: str, tests: list[StdinTest], limits: Limits, *, stop_early: bool) -> Outcome:
+    """Run the program afresh for each test and compare what it printed."""
+    passed, trouble = 0, ""
+    for number, test in enumerate(tests, 1):
+        result = box.run(program, stdin=test.input.encode("utf-8", "surrogatepass"), limits=limits)
+        complaint = compare_run(result, test)
+        if complaint is None:
+            passed += 1
+        else:
+            trouble = trouble or f"test {number} of {len(tests)} fails: {complaint}"
+            if stop_early:
+                break
+    return Outcome(passed, len(tests), trouble)
+
+
+def compare_run(result: RunResult, test: StdinTest) -> str | None:
+    """None where a run ended well and printed what is expected, else what is wrong."""
+    if result.ending != "exit":
+        return f"the program {ENDINGS[result.ending]}"
+    if result.exit_code != 0:
+        last = result.stderr.decode("utf-8", "backslashreplace").strip().rpartition("\n")[2]
+        return f"the program ended with exit code {result.exit_code}: {last[:200]}"
+    try:
+        printed = result.stdout.decode("utf-8")
+    except UnicodeDecodeError:
+        return f"the output is not UTF-8: {shorten(result.stdout)}"
+    if not same_output(test.output, printed):
+        return f"on input {shorten(test.input)} it printed {shorten(printed)}, expected {shorten(test.output)}"
+    return None
+
+
+def same_output(expected: str, printed: str) -> bool:
+    """Line by line, words compared: white space at line ends and blank lines at the end do not count.
+
+    A word that is expected to be a number with a decimal point may differ by FLOAT_TOLERANCE; every other word is exact.
+    """
+    mine, its = expected.rstrip().split("\n"), printed.rstrip().split("\n")
+    return len(mine) == len(its) and all(_same_line(a, b) for a, b in zip(mine, its, strict=True))
+
+
+def _same_line(expected: str, printed: str) -> bool:
+    if expected.rstrip() == printed.rstrip():
+        return True
+    mine, its = expected.split(), printed.split()
+    return len(mine) == len(its) and all(a == b or _same_decimal(a, b) for a, b in zip(mine, its, strict=True))
+
+
+def _same_decimal(expected: str, printed: str) -> bool:
+    pattern = r"[+-]?\d+\.\d+(?:[eE][+-]?\d+)?"
+    if not re.fullmatch(pattern, expected) or not re.fullmatch(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", printed):
+        return False
+    if len(printed) > 400 or len(expected) > 400:
+        return False
+    return math.isclose(float(expected), float(printed), rel_tol=FLOAT_TOLERANCE, abs_tol=FLOAT_TOLERANCE)
+
+
+@lru_cache(maxsize=2)
+def default_sandbox(unsafe_local: bool = False) -> Sandbox:
+    """One sandbox for each process."""
+    return Sandbox(unsafe_local=unsafe_local)
+
+
+_shortener = reprlib.Repr()
+_shortener.maxstring = _shortener.maxother = 120
+_shortener.maxlist = _shortener.maxtuple = _shortener.maxset = _shortener.maxdict = 12
+
+
+def shorten(value: Any) -> str:
+    """A value in a few words, for a reason."""
+    try:
+        return _shortener.repr(value)
+    except ValueError:  # Python refuses to write integers of more than 4300 digits
+        return "a very large integer"
+
+
+def printable(text: str) -> str:
+    """One line without control characters: reasons reach logs and terminals."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)[:1000]

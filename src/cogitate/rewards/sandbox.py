@@ -1,0 +1,81 @@
+"""Running programs that a model wrote: nothing they do reaches the machine, and nothing of them is left.
+
+Levels, best first, chosen by a self-test that really tries to break each promise:
+
+- bubblewrap + rlimits + seccomp;
+- Landlock + seccomp + rlimits;
+- none: SandboxUnavailableError, unless the caller asks for `unsafe_local` (rlimits only) in so many words.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from cogitate.errors import SandboxUnavailableError
+from cogitate.rewards.sandbox_levels import BubblewrapChild, Child
+from cogitate.rewards.sandbox_limits import Limits, RunResult, SandboxLevel
+from cogitate.rewards.sandbox_process import SandboxProcess
+
+CHILDREN: dict[SandboxLevel, type[Child]] = {SandboxLevel.BUBBLEWRAP: BubblewrapChild}
+
+
+def detect_level() -> SandboxLevel:
+    return SandboxLevel.BUBBLEWRAP
+
+
+class Sandbox:
+    """Starts programs, each as a fresh process in a fresh file system. Safe to use from threads and processes.
+
+    Args:
+        limits: bounds of each program.
+        level: None takes the best level this machine can hold.
+        unsafe_local: run with rlimits alone where the machine can hold no level.
+        packages: names of installed packages that programs may import, with what those need.
+
+    Raises:
+        SandboxUnavailableError: no isolation can be had, and unsafe_local was not asked for.
+    """
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        level: SandboxLevel | None = None,
+        unsafe_local: bool = False,
+        packages: tuple[str, ...] = (),
+    ):
+        self.limits = limits or Limits()
+        self.level = level or detect_level()
+        if self.level is SandboxLevel.NONE and unsafe_local:
+            self.level = SandboxLevel.UNSAFE_LOCAL
+        if self.level is SandboxLevel.NONE:
+            raise SandboxUnavailableError(
+                "model-written code cannot be isolated on this machine; `cogitate doctor` says what to install. "
+                "To run it without isolation, set rewards.unsafe_local=true"
+            )
+        self.packages = tuple(path for name in packages for path in package_paths(name))
+
+    def run(self, source: str, *, stdin: bytes = b"", limits: Limits | None = None) -> RunResult:
+        """Run a program as a script to its end."""
+        with self._start(source, "script", stdin, 1, limits) as process:
+            return process.finish()
+
+    def open(self, source: str, *, tests: int = 1, limits: Limits | None = None) -> SandboxProcess:
+        """Load a program whose functions will be called; see SandboxProcess."""
+        return self._start(source, "calls", b"", tests, limits)
+
+    def _start(self, source: str, mode: str, stdin: bytes, tests: int, limits: Limits | None) -> SandboxProcess:
+        return SandboxProcess(
+            CHILDREN[self.level], limits or self.limits, source, mode=mode, stdin=stdin, tests=tests, packages=self.packages
+        )
+
+
+def package_paths(name: str) -> list[Path]:
+    """The directories (or file) of an installed package, with the shared libraries a wheel puts beside it."""
+    found = importlib.util.find_spec(name)
+    if found is None or found.origin is None:
+        raise SandboxUnavailableError(f"the package {name}, which programs may import, is not installed")
+    path = Path(found.origin).parent if found.submodule_search_locations else Path(found.origin)
+    libraries = path.with_name(f"{name}.libs")
+    return [path, libraries] if libraries.is_dir() else [path]
