@@ -13,7 +13,8 @@ import importlib.util
 from pathlib import Path
 
 from cogitate.errors import SandboxUnavailableError
-from cogitate.rewards.sandbox_levels import BubblewrapChild, Child
+from cogitate.rewards.sandbox_bubblewrap import BubblewrapChild
+from cogitate.rewards.sandbox_child import Child
 from cogitate.rewards.sandbox_limits import Limits, RunResult, SandboxLevel
 from cogitate.rewards.sandbox_process import SandboxProcess
 

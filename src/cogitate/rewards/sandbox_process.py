@@ -1,7 +1,7 @@
 """One sandboxed process from start to end: its pipes, its limits, and the certainty that nothing of it is left.
 
 Everything happens in the calling thread, in one poll loop: no signals, no threads, no waiting for the end of a pipe that a
-survivor may hold. A child (see `sandbox_levels`) knows how to start, measure and kill; this file knows what to wait for.
+survivor may hold. A child (see `sandbox_child`) knows how to start, measure and kill; this file knows what to wait for.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from types import TracebackType
 from typing import Any
 
 from cogitate.errors import SandboxUnavailableError
+from cogitate.rewards.sandbox_child import Child, Pipes
 from cogitate.rewards.sandbox_data import BadDataError, decode_text
-from cogitate.rewards.sandbox_levels import Child, Pipes
 from cogitate.rewards.sandbox_limits import Ending, Limits, RunResult
 
 WATCH_SECONDS = 0.03  # between two looks at the tree's memory and processor time
@@ -259,7 +259,7 @@ def read_answer(text: bytes) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def guest_code() -> bytes:
-    """The guest's compiled code, length first, as the bootstrap in `sandbox_levels` reads it."""
+    """The guest's compiled code, length first, as the bootstrap in `sandbox_child` reads it."""
     path = Path(__file__).with_name("sandbox_guest.py")
     data = marshal.dumps(compile(path.read_text(encoding="utf-8"), "<sandbox guest>", "exec", dont_inherit=True))
     return len(data).to_bytes(8, "little") + data
