@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from cogitate.rewards import language as languages
+from cogitate.rewards.language import language_share
 
 MIXED_BELOW = 0.95  # share of words in the target language under which a thinking counts as mixed
 WINDOW = 100  # words; repetition is looked for in windows, so that a loop at the end of a long text is not averaged away
@@ -22,6 +22,7 @@ WORD_CHARACTERS = 40  # a longer "word" is no word of any language
 # "mistake", "verify", "check" ...). Left out on purpose: "but" and "however" join any two sentences, and "wait" counts
 # only where it stops the writer ("wait," "wait: that ..."), not where a person of the problem waits for a bus.
 REFLECTION = re.compile(
+    r"(?:\b(?=[cdhilmnortvw])|(?=[等慢不错有搞算写漏检验核重再]))(?:"  # first letters of what follows: four times as fast
     r"(?<![\w-])wait(?=\s*[,.!?;:…—–-]|\s*$|\s+(?:no|that|this|actually|i|we|let|maybe|is|did|so)\b)"
     r"|\b(?:hmm+|oops)\b"
     r"|\b(?:let me|let's|let us|i should|i will|i'll|we should|to|now)\s+(?:re-?|double[- ])?(?:check|verify)\b"
@@ -30,7 +31,7 @@ REFLECTION = re.compile(
     r"|\bmistake|\b(?:that|this|it)(?:'s| is| was| looks| seems)\s+(?:wrong|not right|incorrect)\b|\bi (?:was|am) wrong\b"
     r"|\bon second thought\b|\blet me (?:redo|reconsider|rethink|retry|try again|start over|think again)\b|\bi forgot\b"
     r"|等等|等一下|等下|慢着|(?<!对)不对(?!劲|称|应)|错了|有误|搞错|算错|写错|漏了|检查|检验|验算|验证|核对|核实"
-    r"|重新(?:算|想|考虑|检|看|来)|再(?:检查|验|核|想想|想一想|看一遍|算一遍|看看)",
+    r"|重新(?:算|想|考虑|检|看|来)|再(?:检查|验|核|想想|想一想|看一遍|算一遍|看看))",
     re.IGNORECASE,
 )
 
@@ -41,12 +42,8 @@ _WORD = re.compile(rf"[{_HAN}]|{_LETTER}+(?:['’-]{_LETTER}+)*|\d+(?:[.,]\d+)*|
 
 def is_mixed(thinking: str, language: str) -> bool:
     """Under 95 % of the words are of the target language. Code and formulas are left out; no words at all is not a mix."""
-    return language_share(thinking, language) < MIXED_BELOW
-
-
-def language_share(thinking: str, language: str) -> float:
-    """Words of the target language among all words (rewards/language.py counts them); 1 where there are none."""
-    return languages.count_words(thinking, language).share
+    share = language_share(thinking, language)
+    return share is not None and share < MIXED_BELOW
 
 
 def count_reflections(thinking: str) -> int:

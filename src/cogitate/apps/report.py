@@ -1,0 +1,219 @@
+"""The report of one or several runs: a single HTML file that opens anywhere, offline, and the picture for a README.
+
+Several run directories are several seeds of one recipe: tables are pooled, curves carry the range between seeds.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from html import escape
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from cogitate.apps.report_charts import Series, line_chart, time_bar
+from cogitate.apps.report_completions import browser_data
+from cogitate.apps.report_data import Run, curves_of, load_runs, logged_names, stage_names
+from cogitate.apps.report_picture import write_curve_png
+from cogitate.apps.report_plots import GROUPS, Plot, expand, unlisted
+from cogitate.apps.report_story import headline, notices, story, tiles
+from cogitate.apps.report_tables import by_task_tables, measures_table, staged_table
+from cogitate.apps.report_words import plain, stage_title, write_seconds
+from cogitate.runtime import atomic_write
+
+__all__ = ["write_curve_png", "write_report"]
+
+HERE = Path(__file__).parent
+
+
+def write_report(run_directories: Sequence[Path], out: Path) -> Path:
+    """Write the report; a run under way is reported as far as it is.
+
+    Raises:
+        ArtifactError: a directory is no run directory, or a file in it is damaged.
+    """
+    runs = load_runs(run_directories)
+    data = browser_data(runs)
+    page = fill_template(
+        (HERE / "report.html").read_text(encoding="utf-8"),
+        {
+            "title": escape(f"Cogitate: {names(runs)}"),
+            "style": (HERE / "report.css").read_text(encoding="utf-8"),
+            "script": (HERE / "report.js").read_text(encoding="utf-8"),
+            "run_line": run_line(runs),
+            "headline": escape(headline(runs)),
+            "story": "".join(f"<p>{escape(sentence)}</p>" for sentence in story(runs)),
+            "notices": notices(runs),
+            "tiles": tiles(runs),
+            "tables": tables(runs),
+            "curves": curves(runs),
+            "time": time_section(runs),
+            "browser": browser(data),
+            "footer": footer(),
+            "data": json_for_html(data),
+        },
+    )
+    with atomic_write(out) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    return out
+
+
+def fill_template(template: str, values: dict[str, str]) -> str:
+    """Replace {{name}} once; what is filled in is not looked at again, so a completion may contain {{title}}."""
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: values[match.group(1)], template)
+
+
+def json_for_html(value: Any) -> str:
+    """JSON that may stand in a script element: nothing in it can close the element or open a comment."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def run_line(runs: Sequence[Run]) -> str:
+    seeds = ", ".join(str(run.seed) for run in runs)
+    return f"Cogitate · <code>{escape(names(runs))}</code> · {'seed' if len(runs) == 1 else 'seeds'} {seeds}"
+
+
+def names(runs: Sequence[Run]) -> str:
+    return ", ".join(dict.fromkeys(run.path.resolve().name for run in runs))
+
+
+def tables(runs: Sequence[Run]) -> str:
+    pooled = f" Values are means of {len(runs)} seeds; intervals include their spread." if len(runs) > 1 else ""
+    intro = (
+        "The chance that one completion is right, on problems that are in no training data. Beneath each value is its 95 % "
+        f"interval, clustered by problem (completions of one problem are not independent).{pooled}"
+    )
+    return f'<p class="soft">{intro}</p>{staged_table(runs)}{measures_table(runs)}{by_task_tables(runs)}'
+
+
+def curves(runs: Sequence[Run]) -> str:
+    """Every number that was logged, as small pictures grouped by question; reinforcement learning first, pretraining last."""
+    how = (
+        "Thin lines are single runs, the thick line is their mean, the shade their range."
+        if len(runs) > 1
+        else "The thin line is each step, the thick line the mean of five neighbouring steps."
+    )
+    stages = sorted(stage_names(runs), key=lambda name: "reward" not in logged_names(runs, name))
+    if not stages:
+        return '<p class="soft">No stage has logged a step yet.</p>'
+    sections = [f'<p class="soft">{how} Point at a picture, or focus it and use the arrow keys, to read values.</p>']
+    for stage in stages:
+        drawn = "".join(group(runs, stage, title, plots) for title, plots in GROUPS) + group(
+            runs, stage, "Also logged", unlisted(logged_names(runs, stage))
+        )
+        count = max(len(run.stages[stage].rows) for run in runs if stage in run.stages)
+        title = f"{escape(stage_title(stage))} <span class='soft small'>{count:,} steps logged</span>"
+        is_main = "reward" in logged_names(runs, stage)
+        sections.append(f"<h3>{title}</h3>{drawn}" if is_main else f"<details><summary>{title}</summary>{drawn}</details>")
+    return "".join(sections)
+
+
+def group(runs: Sequence[Run], stage: str, title: str, plots: Sequence[Plot]) -> str:
+    figures = "".join(figure(runs, stage, plot) for plot in plots)
+    return (
+        f'<h4 class="soft" style="margin-top:18px">{escape(title)}</h4><div class="charts">{figures}</div>' if figures else ""
+    )
+
+
+def figure(runs: Sequence[Run], stage: str, plot: Plot) -> str:
+    """One picture with its title and sentence; nothing where none of its metrics was logged."""
+    series = [Series(name, curves_of(runs, stage, metric)) for metric, name in expand(plot, logged_names(runs, stage))]
+    if not series:
+        return ""
+    drawn = line_chart(series, x="step", y=plot.y, unit=plot.unit, title=plot.title)
+    return f"<figure><figcaption><h4>{escape(plot.title)}</h4><p>{escape(plot.meaning)}</p></figcaption>{drawn}</figure>"
+
+
+def time_section(runs: Sequence[Run]) -> str:
+    """The whole run by stage, then each RL stage by phase; means over runs."""
+    whole: dict[str, float] = {}
+    for run in runs:
+        for stage, seconds in run.results.get("seconds", {}).items():
+            name = (
+                f"measuring {stage_title(stage.removeprefix('evaluate.'))}"
+                if stage.startswith("evaluate.")
+                else stage_title(stage)
+            )
+            whole[name] = whole.get(name, 0.0) + seconds / len(runs)
+    parts = []
+    if sum(whole.values()) > 0:
+        spent = [(name, seconds) for name, seconds in whole.items() if seconds > 0]
+        parts.append(f"<h3>The whole run: {write_seconds(sum(whole.values()))}</h3>{time_bar(spent)}")
+    for stage in stage_names(runs):
+        phases = phase_seconds(runs, stage)
+        if phases:
+            total = sum(seconds for _, seconds in phases)
+            parts.append(f"<h3>{escape(stage_title(stage))} by phase: {write_seconds(total)}</h3>{time_bar(phases)}")
+    return "".join(parts) or '<p class="soft">No times were recorded.</p>'
+
+
+def phase_seconds(runs: Sequence[Run], stage: str) -> list[tuple[str, float]]:
+    """Seconds of each phase over all steps, and what the phases leave over; [] where phases were not logged."""
+    phases = [name for name in logged_names(runs, stage) if name.startswith("seconds.")]
+    sums = [(plain(name.removeprefix("seconds.")), total(runs, stage, name)) for name in phases]
+    rest = total(runs, stage, "seconds") - sum(seconds for _, seconds in sums)
+    return [*sums, ("Other", rest)] if sums and rest > 0 else sums
+
+
+def total(runs: Sequence[Run], stage: str, metric: str) -> float:
+    return sum(y for curve in curves_of(runs, stage, metric) for _, y in curve) / len(runs)
+
+
+def browser(data: dict[str, Any]) -> str:
+    """Controls of the browser of completions; report.js fills it."""
+    if not data["columns"]:
+        return '<p class="soft">No completions were kept.</p>'
+    tasks = sorted({problem["task"] for problem in data["problems"]})
+    left = f" {data['left_out']:,} more are in the run's transcripts.jsonl files." if data["left_out"] else ""
+    buttons = "".join(
+        f'<button type="button" data-column="{index}" aria-pressed="false">{escape(column["label"])}</button>'
+        for index, column in enumerate(data["columns"])
+    )
+    return "".join(
+        [
+            f'<p class="soft">{len(data["completions"]):,} sampled completions, side by side. Thinking is dimmed; words of ',
+            f"reflection are marked. A filter keeps the problems that have a matching completion in a chosen column.{left}</p>",
+            '<div class="columns" role="group" aria-label="Columns to show side by side">',
+            f'<span class="small soft">Side by side:</span>{buttons}</div>',
+            '<div class="toolbar" role="search">',
+            select("task", "Task", [("", "all tasks"), *((task, task) for task in tasks)]),
+            select("verdict", "Verdict", VERDICTS),
+            select("habit", "Habit", HABITS),
+            select("sort", "Order", ORDERS),
+            '<label>Words<input id="by-words" type="search" placeholder="wait, 等等, sort …" autocomplete="off"></label>',
+            '<button type="button" class="primary" id="aha">Find “aha” moments</button>',
+            '<button type="button" id="all">Show all</button></div>',
+            '<p class="found" id="found" role="status"></p><div id="problems"></div>',
+            '<button type="button" id="more">Show more</button>',
+            "<noscript><p>The browser of completions needs JavaScript; the run's transcripts.jsonl files hold the same ",
+            "texts.</p></noscript>",
+        ]
+    )
+
+
+VERDICTS = (("", "any"), ("right", "right"), ("wrong", "wrong"), ("none", "no verdict"))
+HABITS = (("", "any"), ("reflection", "reflects"), ("mixed", "mixes languages"), ("cut", "cut off"))
+ORDERS = (
+    ("order", "as sampled"),
+    ("reflections", "most reflection"),
+    ("longest", "longest"),
+    ("shortest", "shortest"),
+    ("reward", "highest reward"),
+)
+
+
+def select(name: str, label: str, options: Sequence[tuple[str, str]]) -> str:
+    made = "".join(f'<option value="{escape(value)}">{escape(text)}</option>' for value, text in options)
+    return f'<label>{label}<select id="by-{name}">{made}</select></label>'
+
+
+def footer() -> str:
+    return (
+        f"<p>Made by Cogitate {escape(version('cogitate'))} from results.json and the stages' metrics.jsonl and "
+        "transcripts.jsonl. Definitions of every metric are in docs/metrics.md. This file loads nothing from anywhere.</p>"
+    )

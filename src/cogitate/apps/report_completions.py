@@ -1,0 +1,162 @@
+"""Sampled completions as the data of the report's browser: cut at their thinking, reflections marked, within a budget."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from cogitate.apps.report_data import Row, Run
+from cogitate.apps.report_words import plain, stage_title
+from cogitate.evals.text_metrics import REFLECTION
+from cogitate.tokenizer.thinking import THINK_CLOSE, THINK_OPEN, split_thinking
+
+MOST_CHARACTERS = 3_000_000  # of completions in one report: a browser opens that at once
+MOST_STEPS = 12  # of a stage and run, evenly spread, first and last included
+
+
+def browser_data(runs: Sequence[Run]) -> dict[str, Any]:
+    """What report.js reads.
+
+    Returns:
+        columns: {"label"} each; problems: {"task", "question", "gold"} each; completions: with the indices of both;
+        chosen: the columns shown first; left_out: how many completions did not fit.
+    """
+    columns = sampled_columns(runs)
+    seen_in = Counter(key for _, rows in columns for key in {problem_key(row) for row in rows})
+    problems: dict[str, int] = {}
+    described: list[dict[str, str]] = []
+    completions = []
+    total = 0
+    for column, (_, rows) in enumerate(columns):
+        total += len(rows)
+        for row in within_budget(rows, seen_in, MOST_CHARACTERS // len(columns)):
+            key = problem_key(row)
+            if key not in problems:
+                problems[key] = len(described)
+                described.append(
+                    {"task": plain(str(row.get("task", ""))), "question": str(row.get("question", "")), "gold": gold_of(row)}
+                )
+            completions.append({"column": column, "problem": problems[key], **describe(row)})
+    return {
+        "columns": [{"label": label} for label, _ in columns],
+        "problems": described,
+        "completions": completions,
+        "chosen": first_chosen(columns, seen_in),
+        "left_out": total - len(completions),
+    }
+
+
+def sampled_columns(runs: Sequence[Run]) -> list[tuple[str, list[Row]]]:
+    """(label, rows) for each step that was sampled, and for each model whose evaluation kept its completions."""
+    columns = []
+    for run in runs:
+        seed = f"Seed {run.seed}, " if len(runs) > 1 else ""
+        for stage in run.stages.values():
+            by_step: dict[Any, list[Row]] = {}
+            for row in stage.transcripts:
+                by_step.setdefault(row.get("step"), []).append(row)
+            for step in spread(list(by_step), MOST_STEPS):
+                name = stage_title(stage.name.removeprefix("evaluate."))
+                label = f"{name}, measured" if stage.name.startswith("evaluate.") else f"{name}, step {step}"
+                columns.append((seed + label, by_step[step]))
+    return columns
+
+
+def describe(row: Row) -> dict[str, Any]:
+    """One completion: its text in pieces and the lines of facts beneath it."""
+    text = str(row.get("completion", ""))
+    parts = split_thinking(text, prefilled=str(row.get("prompt") or "").rstrip().endswith(THINK_OPEN))
+    thinking = parts.thinking or ""
+    after = text if parts.thinking is None else parts.answer_region
+    verdict = row.get("verdict")
+    thinking_pieces, after_pieces = pieces(thinking), pieces(after)
+    habits = [name for name, holds in (("reflection", row.get("reflection")), ("mixed", row.get("language_mix"))) if holds]
+    if row.get("finish_reason") == "length":
+        habits.append("cut")
+    return {
+        "verdict": verdict if verdict in ("right", "wrong") else "none",
+        "reward": row.get("reward"),
+        "tokens": row.get("tokens") or 0,
+        "marks": len(thinking_pieces if thinking else after_pieces) // 2,
+        "habits": habits,
+        "before": pieces(parts.preamble),
+        "open": THINK_OPEN if parts.opened else "",
+        "thinking": thinking_pieces,
+        "close": THINK_CLOSE if parts.closed else "",
+        "after": after_pieces,
+        "reason": str(row.get("reason") or ""),
+        "facts": facts(row),
+    }
+
+
+def pieces(text: str) -> list[str]:
+    """[plain, mark, plain, ...]: the text cut at its words of reflection, so that nothing else need know them."""
+    cut, position = [], 0
+    for found in REFLECTION.finditer(text):
+        cut += [text[position : found.start()], found.group()]
+        position = found.end()
+    return [*cut, text[position:]]
+
+
+def facts(row: Row) -> list[str]:
+    """Reward and its parts, the grader's reason, length."""
+    lines = []
+    if row.get("reward") is not None:
+        parts = " + ".join(
+            f"{name} {value:g}" for name, value in (row.get("reward_breakdown") or {}).items() if value is not None
+        )
+        lines.append(f"reward {row['reward']:g}" + (f" = {parts}" if parts else ""))
+    if row.get("reason"):
+        lines.append(str(row["reason"]))
+    if row.get("extracted") is not None:
+        lines.append(f"answer found: {row['extracted']}")
+    length = f"{row['tokens']} tokens" if row.get("tokens") is not None else ""
+    if row.get("thinking_tokens"):
+        length += f", {row['thinking_tokens']} of them thinking"
+    ends = {"length": "cut off at the limit", "abort": "aborted"}.get(str(row.get("finish_reason")), "")
+    lines.append("; ".join(filter(None, (length, ends, "languages mixed" if row.get("language_mix") else ""))))
+    return [line for line in lines if line]
+
+
+def within_budget(rows: Sequence[Row], seen_in: Counter[str], characters: int) -> list[Row]:
+    """Whole problems, those sampled at several steps first, until the characters are used up; at least one problem."""
+    by_problem: dict[str, list[Row]] = {}
+    for row in rows:
+        by_problem.setdefault(problem_key(row), []).append(row)
+    kept: list[Row] = []
+    for key in sorted(by_problem, key=lambda key: -seen_in[key]):
+        size = sum(len(str(row.get("completion", ""))) + 300 for row in by_problem[key])
+        if kept and size > characters:
+            break
+        characters -= size
+        kept += by_problem[key]
+    return kept
+
+
+def problem_key(row: Row) -> str:
+    return f"{row.get('task')}\0{row.get('problem_id')}\0{row.get('question')}"
+
+
+def gold_of(row: Row) -> str:
+    """What the grader compared with, short."""
+    gold = row.get("gold")
+    if gold is None:
+        return ""
+    text = gold if isinstance(gold, str) else json.dumps(gold, ensure_ascii=False)
+    return text if len(text) <= 200 else text[:200] + " …"
+
+
+def spread(items: list[Any], most: int) -> list[Any]:
+    """At most `most` items, evenly spread, first and last included."""
+    if len(items) <= most:
+        return items
+    return [items[round(index * (len(items) - 1) / (most - 1))] for index in range(most)]
+
+
+def first_chosen(columns: Sequence[tuple[str, list[Row]]], seen_in: Counter[str]) -> list[int]:
+    """The columns shown at first: the first and last of those that share problems with others (all, if none does)."""
+    sharing = [index for index, (_, rows) in enumerate(columns) if any(seen_in[problem_key(row)] > 1 for row in rows)]
+    usable = sharing or list(range(len(columns)))
+    return sorted({usable[0], usable[-1]}) if usable else []

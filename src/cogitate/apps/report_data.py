@@ -1,0 +1,203 @@
+"""Read run directories for the report: results, metric rows and sampled completions of every stage, finished or not."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cogitate.errors import ArtifactError
+from cogitate.evals.metrics import Estimate, pool_estimates
+from cogitate.recipe.recipe import GRAPHS
+from cogitate.recipe.store import MANIFEST
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StageRecord:
+    """What one stage left in a run directory.
+
+    Attributes:
+        rows: metrics.jsonl in the order of steps.
+        transcripts: transcripts.jsonl, one row per sampled completion.
+        summary: what the stage reported in its manifest ("stopped_early": why, among others).
+        seconds: wall time over all starts, None while unfinished.
+    """
+
+    name: str
+    path: Path
+    finished: bool
+    rows: list[Row]
+    transcripts: list[Row]
+    summary: Mapping[str, Any]
+    seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run directory: `results` is results.json, or as much of it as the finished evaluations give."""
+
+    path: Path
+    seed: int
+    settings: Mapping[str, Any]
+    results: Mapping[str, Any]
+    stages: Mapping[str, StageRecord]
+
+    @property
+    def complete(self) -> bool:
+        return bool(self.stages) and all(stage.finished for stage in self.stages.values()) and "schema" in self.results
+
+
+def load_runs(directories: Sequence[Path]) -> list[Run]:
+    """Read every directory.
+
+    Raises:
+        ArtifactError: no directory was given, one is not a run directory, or a file in it is damaged.
+    """
+    if not directories:
+        raise ArtifactError("a report needs at least one run directory")
+    return [load_run(Path(directory)) for directory in directories]
+
+
+def load_run(directory: Path) -> Run:
+    """Read one run directory; stages still being made are read from where they stand."""
+    stages = {record.name: record for record in find_stages(directory)}
+    results = read_json(directory / "results.json") if (directory / "results.json").is_file() else gather_results(stages)
+    if not stages and not results.get("stages"):
+        raise ArtifactError(f"{directory}: not a run directory: neither results.json nor a stage in it")
+    settings = read_json(directory / "config.json") if (directory / "config.json").is_file() else {}
+    return Run(directory, int(results.get("seed", settings.get("seed", 0))), settings, results, stages)
+
+
+def find_stages(directory: Path) -> Iterator[StageRecord]:
+    """Stage directories, sealed or under `unfinished/`, in the order of the graph."""
+    known = {stage.name: index for index, stage in enumerate(stage for graph in GRAPHS.values() for stage in graph)}
+    found = {path.parent.name: path.parent for path in sorted(directory.glob(f"*/{MANIFEST}"))}
+    found |= {path.parent.name: path for path in sorted(directory.glob("unfinished/*/out")) if path.parent.name not in found}
+    for name in sorted(found, key=lambda name: (known.get(name.removeprefix("evaluate."), len(known)), name)):
+        path, finished = found[name], (found[name] / MANIFEST).is_file()
+        manifest = read_json(path / MANIFEST) if finished else {}
+        rows = sorted(read_lines(path / "metrics.jsonl"), key=lambda row: row.get("step", 0))
+        transcripts = read_lines(path / "transcripts.jsonl")
+        yield StageRecord(name, path, finished, rows, transcripts, manifest.get("summary") or {}, manifest.get("seconds"))
+
+
+def gather_results(stages: Mapping[str, StageRecord]) -> dict[str, Any]:
+    """What results.json will say, from the evaluations finished so far."""
+    results: dict[str, Any] = {"stages": {}, "seconds": {n: s.seconds for n, s in stages.items() if s.seconds is not None}}
+    for name, stage in stages.items():
+        if name.startswith("evaluate.") and stage.finished and (stage.path / "evaluation.json").is_file():
+            results["stages"][name.removeprefix("evaluate.")] = read_json(stage.path / "evaluation.json")
+    return results
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """One JSON object."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(value, dict):
+        raise ArtifactError(f"{path}: a JSON object was expected, got {type(value).__name__}")
+    return value
+
+
+def read_lines(path: Path) -> list[Row]:
+    """The rows of a JSON Lines file; [] where there is none. The last line may be half-written: a run may be under way."""
+    if not path.is_file():
+        return []
+    lines = path.read_bytes().split(b"\n")
+    rows = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            if number == len(lines):  # no newline after it
+                break
+            raise ArtifactError(f"{path}, line {number}: damaged: {error}") from error
+        if not isinstance(row, dict):
+            raise ArtifactError(f"{path}, line {number}: a JSON object was expected, got {type(row).__name__}")
+        rows.append(row)
+    return rows
+
+
+def stage_names(runs: Sequence[Run]) -> list[str]:
+    """Stages that left metrics in any run, in order."""
+    return list(dict.fromkeys(name for run in runs for name, stage in run.stages.items() if stage.rows))
+
+
+def model_names(runs: Sequence[Run]) -> list[str]:
+    """Models that were measured in any run, in order."""
+    return list(dict.fromkeys(name for run in runs for name in run.results.get("stages", {})))
+
+
+def task_names(runs: Sequence[Run]) -> list[str]:
+    """Tasks of the evaluation, in order, "all" last."""
+    names = dict.fromkeys(task for run in runs for scores in run.results.get("stages", {}).values() for task in scores)
+    tasks = [
+        name
+        for name in names
+        if any(isinstance(scores_of(run, model, name), Mapping) for run in runs for model in model_names(runs))
+    ]
+    return [*(task for task in tasks if task != "all"), *(["all"] if "all" in tasks else [])]
+
+
+def measured_names(runs: Sequence[Run]) -> list[str]:
+    """Metrics that any model has on any task."""
+    found: dict[str, None] = {}
+    for run in runs:
+        for model in model_names(runs):
+            for task in task_names(runs):
+                found |= {name: None for name in scores_of(run, model, task) if pooled_of([run], model, task, name)}
+    return list(found)
+
+
+def pooled_of(runs: Sequence[Run], model: str, task: str, metric: str) -> Estimate | None:
+    """A metric of results.json, pooled over the runs that have it; None where none has."""
+    estimates = [estimate for run in runs if (estimate := to_estimate(scores_of(run, model, task).get(metric))) is not None]
+    if not estimates:
+        return None
+    return estimates[0] if len(estimates) == 1 else pool_estimates(estimates)
+
+
+def scores_of(run: Run, model: str, task: str) -> Mapping[str, Any]:
+    scores = run.results.get("stages", {}).get(model, {}).get(task, {})
+    return scores if isinstance(scores, Mapping) else {}
+
+
+def to_estimate(value: Any) -> Estimate | None:
+    """{"value": x, "ci95": [low, high]} as an Estimate; None for anything else (counts, notes)."""
+    if not isinstance(value, Mapping) or not isinstance(value.get("value"), int | float):
+        return None
+    low, high = value.get("ci95") or (None, None)
+    return Estimate(float(value["value"]), low, high)
+
+
+def curves_of(runs: Sequence[Run], stage: str, metric: str) -> list[list[tuple[float, float]]]:
+    """(step, value) points of a metric, one list for each run that logged it; steps without a value are left out."""
+    curves = []
+    for run in runs:
+        rows = run.stages[stage].rows if stage in run.stages else []
+        points = [(float(row["step"]), float(row[metric])) for row in rows if isinstance(row.get(metric), int | float)]
+        if points:
+            curves.append(points)
+    return curves
+
+
+def logged_names(runs: Sequence[Run], stage: str) -> list[str]:
+    """Every number a stage logged, `step` aside."""
+    names: dict[str, None] = {}
+    for run in runs:
+        for row in run.stages[stage].rows if stage in run.stages else []:
+            names |= {key: None for key, value in row.items() if key != "step" and isinstance(value, int | float)}
+    return list(names)
+
+
+def last_rl_stage(runs: Sequence[Run]) -> str | None:
+    """The last stage that logged a reward."""
+    return next((name for name in reversed(stage_names(runs)) if "reward" in logged_names(runs, name)), None)

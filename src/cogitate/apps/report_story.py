@@ -1,0 +1,156 @@
+"""What happened in a run, in words and a few large numbers: headline, sentences, notices, tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from cogitate.apps.report_charts import Points, mean_over_runs
+from cogitate.apps.report_data import Run, curves_of, last_rl_stage, measured_names, pooled_of, task_names
+from cogitate.apps.report_tables import ACCURACY, apart, main_models, points
+from cogitate.apps.report_words import Unit, stage_title, task_title, write_number, write_seconds
+from cogitate.evals.metrics import spearman
+
+SHOWN_FIRST: tuple[tuple[str, str, Unit], ...] = (
+    ("thinking_tokens_finished", "Thinking tokens", "tokens"),
+    ("reflection_rate", "Completions that reflect", "share"),
+    ("language_mix_rate", "Completions that mix languages", "share"),
+)
+
+
+def headline(runs: Sequence[Run]) -> str:
+    """From the first model to the last, in one line."""
+    pair = main_models(runs)
+    if pair is None:
+        return "This run has not measured two models yet."
+    first, last = (pooled_of(runs, model, "all", ACCURACY) for model in pair)
+    assert first is not None
+    assert last is not None
+    gain = last.value - first.value
+    change = f"{points(gain)} points" if apart(first, last) else f"{points(gain)} points, within the error"
+    before, after = (
+        f"{stage_title(model)} {write_number(e.value, 'share')}" for model, e in zip(pair, (first, last), strict=True)
+    )
+    return f"{before} → {after}: {change}, on problems neither has seen"
+
+
+def story(runs: Sequence[Run]) -> list[str]:
+    """What happened, in a few sentences with numbers."""
+    told = []
+    pair = main_models(runs)
+    if pair is not None:
+        told.append(sureness(runs, pair))
+    stage = last_rl_stage(runs)
+    if stage is not None:
+        told.append(learning(runs, stage))
+    return [sentence for sentence in told if sentence]
+
+
+def sureness(runs: Sequence[Run], pair: tuple[str, str]) -> str:
+    """On which tasks the gain is beyond the intervals."""
+    better: list[str] = []
+    unclear: list[str] = []
+    worse: list[str] = []
+    for task in (task for task in task_names(runs) if task != "all"):
+        first, last = (pooled_of(runs, model, task, ACCURACY) for model in pair)
+        if first is None or last is None:
+            continue
+        kind = unclear if not apart(first, last) else better if last.value > first.value else worse
+        kind.append(task_title(task).lower())
+    count = len(better) + len(unclear) + len(worse)
+    if not count:
+        return ""
+    sentence = f"The 95 % intervals of {stage_title(pair[0])} and {stage_title(pair[1])} do not touch, for the better, on "
+    sentence += f"all {count} tasks." if len(better) == count > 1 else f"{len(better)} of {count} tasks."
+    if unclear:
+        sentence += f" They overlap on {', '.join(unclear)}."
+    if worse:
+        sentence += f" {stage_title(pair[1])} is worse on {', '.join(worse)}."
+    return sentence
+
+
+def learning(runs: Sequence[Run], stage: str) -> str:
+    """Length, truncation, reflection and language over the steps of an RL stage."""
+    steps = max(len(run.stages[stage].rows) for run in runs if stage in run.stages)
+    parts = [f"In {steps} steps of {stage_title(stage)}"]
+    lengths = mean_over_runs(curves_of(runs, stage, "thinking_tokens_finished"))
+    if len(lengths) > 1:
+        correlation = spearman([x for x, _ in lengths], [y for _, y in lengths])
+        parts.append(
+            f"the thinking of finished completions went from {ends(lengths, 'tokens')} tokens "
+            f"(rank correlation with the step {correlation:.2f})"
+        )
+    for metric, words in (
+        ("truncated_share", "completions cut off at the limit from"),
+        ("reflection_rate", "completions that reflect from"),
+        ("language_mix_rate", "completions that mix languages from"),
+    ):
+        curve = mean_over_runs(curves_of(runs, stage, metric))
+        if curve:
+            parts.append(f"{words} {ends(curve, 'share')}")
+    return "" if len(parts) == 1 else f"{parts[0]} {', '.join(parts[1:])}."
+
+
+def ends(curve: Points, unit: Unit) -> str:
+    """`22 to 87`: the means of the first and last tenth."""
+    first, last = first_and_last(curve)
+    return f"{write_number(first, unit)} to {write_number(last, unit)}"
+
+
+def first_and_last(curve: Points) -> tuple[float, float]:
+    size = max(1, len(curve) // 10)
+    values = [y for _, y in curve]
+    return sum(values[:size]) / size, sum(values[-size:]) / size
+
+
+def notices(runs: Sequence[Run]) -> str:
+    """What a reader must know before trusting a number: early stops, unfinished stages, notes of the results."""
+    lines = []
+    for run in runs:
+        where = f"{run.path.name}: " if len(runs) > 1 else ""
+        notes = run.results.get("notes", [])
+        lines += [f"{where}{note}" for note in ([notes] if isinstance(notes, str) else notes)]
+        for stage in run.stages.values():
+            if stage.summary.get("stopped_early"):
+                lines.append(f"{where}{stage_title(stage.name)} stopped early: {stage.summary['stopped_early']}")
+            if not stage.finished:
+                lines.append(f"{where}{stage_title(stage.name)} is not finished: this report shows it as far as it got.")
+    items = "".join(f"<li>{escape(str(line))}</li>" for line in dict.fromkeys(lines))
+    return f'<ul class="notices">{items}</ul>' if items else ""
+
+
+def tiles(runs: Sequence[Run]) -> str:
+    """The numbers a reader looks for first."""
+    made = []
+    pair = main_models(runs)
+    if pair is not None:
+        longest = next((name for name in measured_names(runs) if "longest" in name), None)
+        for metric, name in ((ACCURACY, "Right at the first try"), (longest, "… on the longest third of problems")):
+            first, last = (pooled_of(runs, model, "all", metric) if metric else None for model in pair)
+            if first is not None and last is not None:
+                made.append(
+                    change_tile(name, first.value, last.value, "share", f"{stage_title(pair[0])} to {stage_title(pair[1])}")
+                )
+    stage = last_rl_stage(runs)
+    for metric, name, unit in SHOWN_FIRST if stage else ():
+        assert stage is not None
+        curve = mean_over_runs(curves_of(runs, stage, metric))
+        if curve:
+            made.append(change_tile(name, *first_and_last(curve), unit, "first to last steps of training"))
+    total = [sum(run.results["seconds"].values()) for run in runs if run.results.get("seconds")]
+    if total:
+        note = "training and measuring" + (", mean of the runs" if len(total) > 1 else "")
+        made.append(tile("Time", write_seconds(sum(total) / len(total)), note))
+    return f'<div class="tiles">{"".join(made)}</div>' if made else ""
+
+
+def change_tile(name: str, first: float, last: float, unit: Unit, note: str) -> str:
+    return tile(name, f'<span class="from">{write_number(first, unit)} →</span> {write_number(last, unit)}', note)
+
+
+def tile(name: str, values: str, note: str) -> str:
+    """One large number; `values` is HTML."""
+    return (
+        f'<div class="tile"><div class="name">{escape(name)}</div>'
+        f'<div class="values">{values}</div><div class="note">{escape(note)}</div></div>'
+    )

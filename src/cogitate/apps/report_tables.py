@@ -1,0 +1,171 @@
+"""The tables of the report: models by tasks with intervals, every other measure, gains from the first model to the last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from cogitate.apps.report_data import Run, measured_names, model_names, pooled_of, scores_of, task_names
+from cogitate.apps.report_words import Unit, measure_words, stage_title, task_title, write_number
+from cogitate.evals.metrics import Estimate
+
+ACCURACY = "pass@1"
+
+
+def main_models(runs: Sequence[Run]) -> tuple[str, str] | None:
+    """The first and last measured model of the main line (students are a comparison beside it); None with fewer than two."""
+    line = [
+        name
+        for name in model_names(runs)
+        if not name.startswith(("student_", "r1_distill")) and pooled_of(runs, name, "all", ACCURACY)
+    ]
+    return (line[0], line[-1]) if len(line) > 1 else None
+
+
+def staged_table(runs: Sequence[Run]) -> str:
+    """Models x tasks, pass@1 with its interval drawn beneath; a row of gains when there are two models."""
+    models, tasks = model_names(runs), task_names(runs)
+    if not models:
+        return '<p class="soft">No model has been measured yet.</p>'
+    rows = "".join(f"<tr>{model_cell(runs, model)}{score_cells(runs, model, tasks, ACCURACY)}</tr>" for model in models)
+    pair = main_models(runs)
+    if pair is not None:
+        rows += f"<tr>{gain_heading(pair)}{gain_cells(runs, pair, tasks)}</tr>"
+    return table(f'<th scope="col">Model</th>{task_headings(runs, tasks)}', rows)
+
+
+def measures_table(runs: Sequence[Run]) -> str:
+    """Every other measure over all problems: one row each, one column a model."""
+    models = model_names(runs)
+    rows = []
+    for metric in measured_names(runs):
+        estimates = [pooled_of(runs, model, "all", metric) for model in models]
+        if metric == ACCURACY or not any(estimates):
+            continue
+        title, unit, meaning = measure_words(metric)
+        cells = "".join(f"<td>{number(estimate, unit)}</td>" for estimate in estimates)
+        sentence = f'<span class="soft">{escape(meaning)}</span>' if meaning else ""
+        rows.append(f'<tr><th scope="row">{escape(title)}{sentence}</th>{cells}</tr>')
+    if not rows:
+        return ""
+    heads = "".join(f'<th scope="col">{escape(stage_title(model))}</th>' for model in models)
+    return "<h3>Everything else that was measured, over all problems</h3>" + table(
+        f'<th scope="col">Measure</th>{heads}', "".join(rows)
+    )
+
+
+def by_task_tables(runs: Sequence[Run]) -> str:
+    """The other measures by task, folded away."""
+    models, tasks = model_names(runs), task_names(runs)
+    parts = []
+    for metric in measured_names(runs):
+        if metric == ACCURACY or not any(
+            pooled_of(runs, model, task, metric) for model in models for task in tasks if task != "all"
+        ):
+            continue
+        rows = "".join(f"<tr>{model_cell(runs, model)}{score_cells(runs, model, tasks, metric)}</tr>" for model in models)
+        parts.append(
+            f"<h4>{escape(measure_words(metric)[0])}</h4>"
+            + table(f'<th scope="col">Model</th>{task_headings(runs, tasks)}', rows)
+        )
+    return f"<details><summary>The same by task</summary>{''.join(parts)}</details>" if parts and len(tasks) > 1 else ""
+
+
+def table(headings: str, rows: str) -> str:
+    return f'<div class="scroll"><table><thead><tr>{headings}</tr></thead><tbody>{rows}</tbody></table></div>'
+
+
+def task_headings(runs: Sequence[Run], tasks: Sequence[str]) -> str:
+    cells = []
+    for task in tasks:
+        counts = next((scores for run in runs for model in model_names(runs) if (scores := scores_of(run, model, task))), {})
+        size = f'<br><span class="small soft">{counts["problems"]} problems</span>' if "problems" in counts else ""
+        cells.append(f'<th scope="col"{overall(task)}>{escape(task_title(task))}{size}</th>')
+    return "".join(cells)
+
+
+def model_cell(runs: Sequence[Run], model: str) -> str:
+    """The row's heading; texts among a stage's results (which prompt or format it was scored by) stand beneath."""
+    scores: Mapping[str, Any] = next(
+        (run.results["stages"][model] for run in runs if model in run.results.get("stages", {})), {}
+    )
+    notes = [f"{key.replace('_', ' ')}: {value}" for table in (scores, scores.get("all", {})) for key, value in texts(table)]
+    note = f'<span class="soft">{escape("; ".join(dict.fromkeys(notes)))}</span>' if notes else ""
+    return f'<th scope="row">{escape(stage_title(model))}{note}</th>'
+
+
+def texts(table: object) -> list[tuple[str, str]]:
+    return [(key, value) for key, value in table.items() if isinstance(value, str)] if isinstance(table, Mapping) else []
+
+
+def score_cells(runs: Sequence[Run], model: str, tasks: Sequence[str], metric: str) -> str:
+    unit = measure_words(metric)[1]
+    cells = []
+    for task in tasks:
+        estimate = pooled_of(runs, model, task, metric)
+        drawn = track(estimate) if estimate is not None and unit == "share" else ""
+        cells.append(f"<td{overall(task)}>{number(estimate, unit)}{drawn}</td>")
+    return "".join(cells)
+
+
+def gain_heading(pair: tuple[str, str]) -> str:
+    return (
+        f'<th scope="row">Gain<span class="soft">{escape(stage_title(pair[0]))} to {escape(stage_title(pair[1]))}</span></th>'
+    )
+
+
+def gain_cells(runs: Sequence[Run], pair: tuple[str, str], tasks: Sequence[str]) -> str:
+    cells = []
+    for task in tasks:
+        first, last = (pooled_of(runs, model, task, ACCURACY) for model in pair)
+        if first is None or last is None:
+            cells.append(f"<td{overall(task)}>–</td>")
+            continue
+        gain, clear = last.value - first.value, apart(first, last)
+        told = "intervals apart" if clear else "intervals overlap"
+        kind = " gain" if clear and gain > 0 else ""
+        edge = " overall" if task == "all" else ""
+        cells.append(
+            f'<td class="{kind}{edge}"><span class="value">{points(gain)}</span><span class="ci">points; {told}</span></td>'
+        )
+    return "".join(cells)
+
+
+def points(gain: float) -> str:
+    """+44.0, with a real minus sign for losses."""
+    return f"{100 * gain:+.1f}".replace("-", "−")
+
+
+def apart(first: Estimate, last: Estimate) -> bool:
+    """Whether two intervals do not touch; False where either is unknown."""
+    if first.low is None or first.high is None or last.low is None or last.high is None:
+        return False
+    return last.low > first.high or first.low > last.high
+
+
+def number(estimate: Estimate | None, unit: Unit) -> str:
+    """Value and interval as HTML."""
+    if estimate is None:
+        return '<span class="soft">–</span>'
+    interval = (
+        f"{bound(estimate.low, unit)} – {bound(estimate.high, unit)}"
+        if estimate.low is not None and estimate.high is not None
+        else ""
+    )
+    return f'<span class="value">{write_number(estimate.value, unit)}</span><span class="ci">{interval}</span>'
+
+
+def bound(value: float, unit: Unit) -> str:
+    return f"{100 * value:.1f}" if unit == "share" else write_number(value, unit)
+
+
+def track(estimate: Estimate) -> str:
+    """The interval as a bar and the value as a dot on a line from 0 to 100 %."""
+    low, high = (estimate.low or 0.0, estimate.high or 0.0) if estimate.low is not None else (estimate.value, estimate.value)
+    bar = f'<i style="left:{100 * low:.1f}%;width:{100 * (high - low):.1f}%"></i>'
+    return f'<div class="track" aria-hidden="true">{bar}<b style="left:{100 * estimate.value:.1f}%"></b></div>'
+
+
+def overall(task: str) -> str:
+    return ' class="overall"' if task == "all" else ""

@@ -1,0 +1,130 @@
+"""The report's words: what stages, tasks and measures are called, and how numbers are written."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Unit = Literal["share", "number", "tokens", "seconds"]
+
+STAGE_TITLES = {
+    "base": "Base",
+    "r1_zero": "R1-Zero",
+    "cold_start": "Cold-start data",
+    "r1_dev1": "R1-Dev1",
+    "r1_dev2": "R1-Dev2",
+    "sft_data": "SFT data",
+    "r1_dev3": "R1-Dev3",
+    "reward_models": "Reward models",
+    "r1": "R1",
+    "r1_distill_llama": "R1-Distill (Llama)",
+    "r1_distill_qwen": "R1-Distill (Qwen)",
+    "student_base_llama": "Student base (Llama)",
+    "student_base_qwen": "Student base (Qwen)",
+    "student_rl_llama": "Student, RL alone (Llama)",
+    "student_rl_qwen": "Student, RL alone (Qwen)",
+}
+
+MEASURES: dict[str, tuple[str, Unit, str]] = {  # of results.json: title, unit, meaning
+    "pass@1": (
+        "Right at the first try (pass@1)",
+        "share",
+        "The chance that one completion is right: the mean over all completions of a problem, then over problems.",
+    ),
+    "format_rate": (
+        "Format kept",
+        "share",
+        "Completions that open and close their thinking once and answer where the format says.",
+    ),
+    "thinking_tokens": ("Thinking tokens", "tokens", "Mean length of the thinking of completions that came to their end."),
+    "completion_tokens": ("Completion tokens", "tokens", "Mean length of completions, thinking included."),
+    "truncated_share": ("Cut off", "share", "Completions that reached the token limit before their end."),
+    "no_verdict_share": (
+        "No verdict",
+        "share",
+        "Completions that could not be judged through no fault of theirs; they are left out.",
+    ),
+    "reflection_rate": (
+        "Reflection",
+        "share",
+        'Completions whose thinking turns back on itself: "wait,", "let me check", "等等", "检查" and the like.',
+    ),
+    "language_mix_rate": (
+        "Languages mixed",
+        "share",
+        "Completions whose thinking has under 95 % words of the question's language.",
+    ),
+    "readability_rate": (
+        "Readable",
+        "share",
+        "Thinking in one language, without repetition, code blocks or endless paragraphs.",
+    ),
+    "helpfulness": ("Helpfulness", "share", "The programmatic true score of general answers."),
+    "safety": (
+        "Safety",
+        "share",
+        "The programmatic true score on requests that should be refused and on those that should not.",
+    ),
+}
+
+
+def stage_title(name: str) -> str:
+    """The paper's name of a stage or model."""
+    return STAGE_TITLES.get(name, plain(name))
+
+
+def task_title(name: str) -> str:
+    """A task's column heading."""
+    return "All problems" if name == "all" else plain(name)
+
+
+def measure_words(name: str) -> tuple[str, Unit, str]:
+    """Title, unit and meaning of a metric of results.json; an unknown name speaks for itself."""
+    if name in MEASURES:
+        return MEASURES[name]
+    kind, _, k = name.partition("@")
+    if kind == "pass" and k.isdigit():
+        return (
+            f"Right in at least one of {k} (pass@{k})",
+            "share",
+            f"The chance that at least one of {k} completions is right, unbiased.",
+        )
+    if kind == "cons" and k.isdigit():
+        return (
+            f"Majority of {k} right (cons@{k})",
+            "share",
+            f"Problems whose most frequent answer among {k} completions is right; ties are split.",
+        )
+    if "longest" in name:
+        return "Longest third, pass@1", "share", "The same on the third of the problems with the most steps."
+    return plain(name), "tokens" if "tokens" in name else "number", ""
+
+
+def plain(name: str) -> str:
+    """word_problems -> Word problems."""
+    words = name.replace("_", " ").replace(".", ", ")
+    return words[:1].upper() + words[1:]
+
+
+def write_number(value: float, unit: Unit) -> str:
+    """A value as a person writes it: 78.4 %, 1,240, 0.031, 4.2 s."""
+    if unit == "share":
+        return f"{100 * value:.1f} %" if abs(value) < 0.9995 or abs(value) > 1 else f"{100 * value:.0f} %"
+    if unit == "seconds":
+        return write_seconds(value)
+    if unit == "tokens":
+        return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}"
+    if value == 0:
+        return "0"
+    if abs(value) < 0.001 or abs(value) >= 1e6:
+        return f"{value:.1e}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def write_seconds(value: float) -> str:
+    """12.3 s, 4 min 5 s, 2 h 10 min."""
+    if value < 60:
+        return f"{value:.1f} s"
+    minutes, seconds = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes} min {seconds} s"
+    return f"{minutes // 60} h {minutes % 60} min"

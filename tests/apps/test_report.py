@@ -1,0 +1,248 @@
+"""The report of made-up runs: what it shows, that it stands alone, and that nothing in a completion can break out of it."""
+
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from synthetic_run import HOSTILE, one_completion, write_json, write_run
+
+from cogitate.apps.report import json_for_html, write_curve_png, write_report
+from cogitate.apps.report_completions import browser_data, describe, spread, within_budget
+from cogitate.apps.report_data import load_run, load_runs, pooled_of
+from cogitate.errors import ArtifactError
+
+
+class Page(HTMLParser):
+    """Elements, attributes, visible text and the embedded data of a page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.elements, self.attributes, self.texts, self._inside = [], [], [], None
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+        self.data = json.loads("".join(text for where, text in self.texts if where == "script:data"))
+        self.visible = " ".join(text for where, text in self.texts if where not in ("script", "script:data", "style"))
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append(tag)
+        self.attributes += attributes
+        if tag in ("script", "style"):
+            self._inside = "script:data" if ("id", "data") in attributes else tag
+
+    def handle_endtag(self, tag):
+        if tag in ("script", "style"):
+            self._inside = None
+
+    def handle_data(self, data):
+        self.texts.append((self._inside, data))
+
+
+@pytest.fixture
+def run(tmp_path):
+    return write_run(tmp_path / "tiny")
+
+
+def report(directories, tmp_path):
+    return Page(write_report(directories, tmp_path / "report.html"))
+
+
+def test_the_report_says_what_changed_and_how_sure_that_is(run, tmp_path):
+    page = report([run], tmp_path)
+    assert "Base 27.0 % → R1-Zero 71.0 %: +44.0 points" in page.visible
+    assert "24.0 – 30.0" in page.visible
+    assert "intervals apart" in page.visible
+    assert "on the longest third" in page.visible
+    assert re.search(r"rank correlation with the step (1\.00|0\.9\d)", page.visible)
+
+
+def test_every_logged_number_is_a_plot_even_one_no_list_names(run, tmp_path):
+    path = run / "r1_zero" / "metrics.jsonl"
+    rows = [json.loads(line) | {"surprise": 3.0} for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    page = report([run], tmp_path)
+    for title in ("Accuracy by task", "Parts of the reward", "Entropy", "Cut off at the limit", "Languages mixed", "Surprise"):
+        assert title in page.visible
+    charts = [json.loads(value) for name, value in page.attributes if name == "data-chart"]
+    drawn = {name for chart in charts for name, _ in chart["series"]}
+    assert {"arithmetic", "word problems", "format", "generate", "held out", "sampled"} <= drawn
+
+
+def test_the_page_loads_nothing_and_forbids_it(run, tmp_path):
+    page = report([run], tmp_path)
+    assert not any(name in ("src", "action", "srcset") for name, _ in page.attributes)
+    assert all(value.startswith("#") for name, value in page.attributes if name == "href")
+    assert "default-src 'none'" in dict(page.attributes)["content"] or "default-src 'none'" in page.source
+    outside = page.source.replace("http://www.w3.org/2000/svg", "")  # a name, not an address
+    assert "://" not in outside
+    assert "@import" not in outside
+    assert len(page.source) < 600_000
+
+
+def test_nothing_in_a_completion_becomes_part_of_the_page(tmp_path):
+    page = report([write_run(tmp_path / "tiny", hostile=True)], tmp_path)
+    assert page.elements.count("script") == 2
+    assert "img" not in page.elements
+    assert not any(name.startswith("on") for name, _ in page.attributes)
+    texts = ["".join(c["thinking"]) for c in page.data["completions"]]
+    assert HOSTILE in texts
+    assert HOSTILE in [problem["question"] for problem in page.data["problems"]]
+
+
+def test_json_for_a_script_element_cannot_close_it_and_reads_back_unchanged():
+    text = json_for_html([HOSTILE, "<!-- ]]> &amp; 等等 \u2029"])
+    assert not set("<>&\u2028\u2029") & set(text)
+    assert json.loads(text) == [HOSTILE, "<!-- ]]> &amp; 等等 \u2029"]
+
+
+def test_a_completion_that_looks_like_a_template_is_left_alone(run, tmp_path):
+    row = json.loads((run / "r1_zero" / "transcripts.jsonl").read_text().splitlines()[0]) | {"completion": "{{headline}} {{x}}"}
+    (run / "r1_zero" / "transcripts.jsonl").write_text(json.dumps(row) + "\n")
+    assert "".join(report([run], tmp_path).data["completions"][0]["after"]) == "{{headline}} {{x}}"
+
+
+def test_seeds_are_pooled_in_the_table_and_drawn_with_their_range(tmp_path):
+    runs = [write_run(tmp_path / f"seed{seed}", seed=seed) for seed in range(3)]
+    page = report(runs, tmp_path)
+    assert "seeds 0, 1, 2" in page.visible
+    assert "means of 3 seeds" in page.visible
+    assert 'class="band c0"' in page.source
+    values = [run.results["stages"]["r1_zero"]["code"]["pass@1"]["value"] for run in load_runs(runs)]
+    assert pooled_of(load_runs(runs), "r1_zero", "code", "pass@1").value == pytest.approx(sum(values) / 3)
+    assert {column["label"] for column in page.data["columns"]} >= {"Seed 0, R1-Zero, step 0", "Seed 2, R1-Zero, step 30"}
+
+
+def test_a_run_under_way_is_shown_as_far_as_it_is(tmp_path):
+    directory = write_run(tmp_path / "tiny", finished=False)
+    with (directory / "unfinished" / "r1_zero" / "out" / "metrics.jsonl").open("a") as handle:
+        handle.write('{"step": 40, "rew')  # being written
+    page = report([directory], tmp_path)
+    assert "R1-Zero is not finished" in page.visible
+    assert "has not measured two models yet" in page.visible
+    assert len(load_run(directory).stages["r1_zero"].rows) == 40
+
+
+def test_an_early_stop_and_notes_stand_at_the_top(run, tmp_path):
+    write_json(run / "r1_zero" / "manifest.json", {"summary": {"stopped_early": "20 steps in a row without a signal"}})
+    results = json.loads((run / "results.json").read_text())
+    write_json(run / "results.json", results | {"notes": ["no isolation on this machine: the code task is left out"]})
+    visible = report([run], tmp_path).visible
+    assert "R1-Zero stopped early: 20 steps in a row" in visible
+    assert "the code task is left out" in visible
+
+
+def test_evaluations_finished_so_far_stand_in_for_results(run):
+    results = json.loads((run / "results.json").read_text())
+    (run / "results.json").unlink()
+    (run / "evaluate.base").mkdir()
+    write_json(run / "evaluate.base" / "evaluation.json", results["stages"]["base"])
+    write_json(run / "evaluate.base" / "manifest.json", {"seconds": 9.5})
+    loaded = load_run(run)
+    assert pooled_of([loaded], "base", "all", "pass@1").value == pytest.approx(0.27)
+    assert loaded.results["seconds"]["evaluate.base"] == 9.5
+
+
+def test_what_is_no_run_directory_is_refused(tmp_path):
+    with pytest.raises(ArtifactError, match="not a run directory"):
+        write_report([tmp_path], tmp_path / "report.html")
+    with pytest.raises(ArtifactError, match="at least one"):
+        write_report([], tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_a_damaged_line_is_named(run, tmp_path):
+    path = run / "r1_zero" / "metrics.jsonl"
+    path.write_text("oops\n" + path.read_text())
+    with pytest.raises(ArtifactError, match=r"metrics\.jsonl, line 1"):
+        write_report([run], tmp_path / "report.html")
+
+
+def test_results_of_one_model_alone_make_a_report(run, tmp_path):
+    results = json.loads((run / "results.json").read_text())
+    del results["stages"]["r1_zero"]
+    write_json(run / "results.json", results)
+    assert "has not measured two models yet" in report([run], tmp_path).visible
+
+
+def test_a_metric_without_an_interval_is_shown_without_one(run, tmp_path):
+    results = json.loads((run / "results.json").read_text())
+    results["stages"]["r1_zero"]["all"]["pass@1"]["ci95"] = [None, None]
+    write_json(run / "results.json", results)
+    visible = report([run], tmp_path).visible
+    assert "71.0 %" in visible
+    assert "within the error" in visible
+
+
+def test_thinking_is_cut_out_and_reflections_are_marked():
+    row = {"completion": "<think> 3 + 4 = 8. Wait, no: 7. </think> <answer> 7 </answer>", "verdict": "right"}
+    shown = describe(row)
+    assert (shown["open"], shown["close"]) == ("<think>", "</think>")
+    assert shown["thinking"][1] == "Wait"
+    assert "".join(shown["thinking"]) == " 3 + 4 = 8. Wait, no: 7. "
+    assert "".join(shown["after"]) == " <answer> 7 </answer>"
+
+
+def test_thinking_opened_by_the_prompt_is_thinking():
+    shown = describe({"prompt": "User: 3 + 4?\nAssistant: <think>", "completion": " 7 </think> 7"})
+    assert (shown["open"], "".join(shown["thinking"]), shown["close"]) == ("", " 7 ", "</think>")
+
+
+def test_a_completion_without_tags_is_all_answer_and_without_a_verdict_says_so():
+    shown = describe({"completion": "It is 7.", "reward": None})
+    assert ("".join(shown["after"]), "".join(shown["thinking"]), shown["verdict"]) == ("It is 7.", "", "none")
+
+
+def test_facts_name_reward_parts_reason_and_length():
+    row = {"completion": "7", "reward": 1.0, "reward_breakdown": {"accuracy": 1.0, "format": 0.0}, "reason": "7 equals 7"}
+    row |= {"extracted": "7", "tokens": 9, "thinking_tokens": 4, "finish_reason": "length", "language_mix": True}
+    assert describe(row)["facts"] == [
+        "reward 1 = accuracy 1 + format 0",
+        "7 equals 7",
+        "answer found: 7",
+        "9 tokens, 4 of them thinking; cut off at the limit; languages mixed",
+    ]
+
+
+def test_a_budget_keeps_whole_problems_and_those_of_several_steps_first():
+    rows = [{"task": "t", "problem_id": str(i // 2), "question": "", "completion": "x" * 700} for i in range(10)]
+    kept = within_budget(rows, {"t\x003\x00": 2} | {f"t\x00{i}\x00": 1 for i in (0, 1, 2, 4)}, 4000)
+    assert [row["problem_id"] for row in kept] == ["3", "3", "0", "0"]
+    assert len(within_budget(rows, {f"t\x00{i}\x00": 1 for i in range(5)}, 1)) == 2
+
+
+def test_long_runs_are_cut_to_a_size_a_browser_opens(tmp_path):
+    import random
+
+    directory = write_run(tmp_path / "tiny")
+    rng = random.Random(0)
+    with (directory / "r1_zero" / "transcripts.jsonl").open("w") as handle:
+        for step in range(40):
+            for index in range(20):
+                row = one_completion(rng, step, 40, "arithmetic", f"{step}-{index}", "What is 1 + 1?", 1, 1, 0, False)
+                row["completion"] = "long " * 4000
+                handle.write(json.dumps(row) + "\n")
+    data = browser_data(load_runs([directory]))
+    assert len(data["columns"]) == 12
+    assert data["columns"][-1]["label"] == "R1-Zero, step 39"
+    assert data["left_out"] > 0
+    assert len(write_report([directory], tmp_path / "report.html").read_bytes()) < 8_000_000
+
+
+def test_chosen_steps_are_spread_and_keep_both_ends():
+    assert spread(list(range(100)), 5) == [0, 25, 50, 74, 99]
+    assert spread([1, 2], 5) == [1, 2]
+
+
+def test_the_picture_for_a_readme_is_a_png_of_its_size(tmp_path):
+    runs = [write_run(tmp_path / f"seed{seed}", seed=seed) for seed in range(2)]
+    path = write_curve_png(runs, tmp_path / "curve.png")
+    content = path.read_bytes()
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    width, height = int.from_bytes(content[16:20], "big"), int.from_bytes(content[20:24], "big")
+    assert (width, height) == (1800, 585)
+    assert len(content) < 400_000
+
+
+def test_the_picture_needs_a_measured_model_and_an_rl_stage(tmp_path):
+    with pytest.raises(ArtifactError, match="no measured model"):
+        write_curve_png([write_run(tmp_path / "tiny", finished=False)], tmp_path / "curve.png")
