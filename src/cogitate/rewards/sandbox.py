@@ -15,10 +15,15 @@ from pathlib import Path
 from cogitate.errors import SandboxUnavailableError
 from cogitate.rewards.sandbox_bubblewrap import BubblewrapChild
 from cogitate.rewards.sandbox_child import Child
+from cogitate.rewards.sandbox_landlock import LandlockChild, UnconfinedChild
 from cogitate.rewards.sandbox_limits import Limits, RunResult, SandboxLevel
 from cogitate.rewards.sandbox_process import SandboxProcess
 
-CHILDREN: dict[SandboxLevel, type[Child]] = {SandboxLevel.BUBBLEWRAP: BubblewrapChild}
+CHILDREN: dict[SandboxLevel, type[Child]] = {
+    SandboxLevel.BUBBLEWRAP: BubblewrapChild,
+    SandboxLevel.LANDLOCK: LandlockChild,
+    SandboxLevel.UNSAFE_LOCAL: UnconfinedChild,
+}
 
 
 def detect_level() -> SandboxLevel:

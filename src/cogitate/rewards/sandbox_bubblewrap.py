@@ -31,6 +31,7 @@ from cogitate.rewards.sandbox_child import (
     Usage,
     common_rlimits,
     is_readable,
+    processes_of_this_user,
     spawn,
     take_uid,
     usage_of,
@@ -177,18 +178,6 @@ def counts_processes_by_namespace() -> bool:
     """Linux 5.14 counts RLIMIT_NPROC for each user namespace; earlier ones for the user everywhere."""
     major, minor = platform.release().split(".")[:2]
     return (int(major), int(minor)) >= (5, 14)
-
-
-def processes_of_this_user() -> int:
-    """Threads of all processes of this user."""
-    own, count = os.geteuid(), 0
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and entry.stat().st_uid == own:
-                count += len(os.listdir(entry / "task"))
-        except OSError:
-            continue
-    return count
 
 
 def readable_bytes(data: bytes) -> int:

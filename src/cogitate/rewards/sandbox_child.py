@@ -138,7 +138,13 @@ class Child(ABC):
 
 
 def spawn(
-    command: Iterable[str], pipes: Pipes, environment: dict[str, str], *, keep: tuple[int, ...] = (), cwd: str = "/"
+    command: Iterable[str],
+    pipes: Pipes,
+    environment: dict[str, str],
+    *,
+    keep: tuple[int, ...] = (),
+    cwd: str = "/",
+    new_session: bool = False,
 ) -> subprocess.Popen[bytes]:
     """Start an interpreter's command line with the bootstrap, which gives the guest's code its channels.
 
@@ -154,6 +160,7 @@ def spawn(
         pass_fds=(pipes.child_orders, pipes.child_answers, *keep),
         env=environment,
         cwd=cwd,
+        start_new_session=new_session,
     )
 
 
@@ -223,6 +230,18 @@ def _proportional_memory(directory: Path) -> int:
         return int((directory / "statm").read_text().split()[1]) * resource.getpagesize()
     except OSError:
         return 0
+
+
+def processes_of_this_user() -> int:
+    """Threads of all processes of this user."""
+    own, count = os.geteuid(), 0
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and entry.stat().st_uid == own:
+                count += len(os.listdir(entry / "task"))
+        except OSError:
+            continue
+    return count
 
 
 def is_readable(descriptor: int, seconds: float = 0.0) -> bool:

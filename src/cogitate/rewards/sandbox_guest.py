@@ -40,14 +40,17 @@ def confine(orders):
 
     for kind, soft, hard in orders["rlimits"]:
         resource.setrlimit(kind, (soft, hard))
+    own = None
+    if orders["confine_source"] is not None:
+        own = {"__builtins__": __builtins__}
+        exec(orders["confine_source"], own)
+        ruleset = own["prepare"](orders)
     if orders["uid"] is not None:
         posix.setgroups([])
         posix.setresgid(orders["uid"], orders["uid"], orders["uid"])
         posix.setresuid(orders["uid"], orders["uid"], orders["uid"])
-    if orders["confine_source"] is not None:
-        namespace = {"__builtins__": __builtins__}
-        exec(orders["confine_source"], namespace)
-        namespace["confine"](orders)
+    if own is not None:
+        own["restrict"](orders, ruleset)
 
 
 def run_script(source):

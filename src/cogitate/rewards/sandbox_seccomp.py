@@ -22,6 +22,7 @@ ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}  # AUDIT
 
 CLONE_THREAD = 0x00010000
 CLONE_NAMESPACES = 0x7E020080  # user, pid, network, mount, ipc, uts, cgroup and time
+SET_PARENT_DEATH_SIGNAL = 1  # of prctl: what ends the program with its parent
 SET_OWNER_COMMANDS = (8, 10, 15)  # fcntl F_SETOWN, F_SETSIG, F_SETOWN_EX: a way to send signals
 
 _ALWAYS_DENIED = {  # name: number on x86_64 and on aarch64 (None: no such call)
@@ -52,7 +53,7 @@ _DENIED_WHEN_ALONE = {  # denied as well where no namespace keeps the program ap
     "utimes": (235, None), "utimensat": (280, 88), "futimesat": (261, None), "truncate": (76, 45),
 }  # fmt: skip
 _CLONE, _CLONE3, _TGKILL = (56, 220), (435, 435), (234, 131)
-_PRLIMIT, _SCHED_SETAFFINITY, _FCNTL = (302, 261), (203, 122), (72, 25)
+_PRLIMIT, _SCHED_SETAFFINITY, _FCNTL, _PRCTL = (302, 261), (203, 122), (72, 25), (157, 167)
 
 
 def supported() -> bool:
@@ -81,6 +82,7 @@ def alone_filter(pid: int) -> bytes:
     rules.append(_when(_PRLIMIT[column], 0, JUMP_EQUAL, 0, fail_if=False))
     rules.append(_when(_SCHED_SETAFFINITY[column], 0, JUMP_EQUAL, 0, fail_if=False))
     rules += [_when(_FCNTL[column], 1, JUMP_EQUAL, command, fail_if=True) for command in SET_OWNER_COMMANDS]
+    rules.append(_when(_PRCTL[column], 0, JUMP_EQUAL, SET_PARENT_DEATH_SIGNAL, fail_if=True))
     return _assemble(rules, column)
 
 
