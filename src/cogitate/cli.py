@@ -7,12 +7,15 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from cogitate.errors import CogitateError, Interrupted
 from cogitate.runtime import interruption_requested, is_disk_full, request_interruption
+
+if TYPE_CHECKING:
+    from cogitate.config import Config
 
 app = typer.Typer(
     help="The DeepSeek-R1 recipe: from a base language model to a reasoning model.",
@@ -28,7 +31,7 @@ Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model directory,
 Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name (tiny) or the path of a TOML file.")]
 Settings = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[SECTION.KEY=VALUE]...", help="Settings, e.g. r1_zero.steps=60 tasks.train=mine.jsonl"),
+    typer.Argument(metavar="SECTION.KEY=VALUE", help="Settings, e.g. r1_zero.steps=60 tasks.train=mine.jsonl"),
 ]
 
 
@@ -63,7 +66,7 @@ def run(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show settings, stages and what is cached; make nothing.")] = False,
 ) -> None:
-    """Run a recipe; the same command goes on where an earlier one stopped."""
+    """Run a recipe, or go on with it."""
     from cogitate.config import load_config
     from cogitate.recipe.runner import plan, run_recipe
 
@@ -75,21 +78,21 @@ def run(
         typer.echo(plan_text(config, out, plan(config, out, only=only, until=until, retrain=retrain or [])))
         return
     from cogitate.apps.progress import make_progress
-    from cogitate.apps.report import write_report
-    from cogitate.recipe.local_backend import LocalBackend
 
     stop_at_checkpoint_on_signals()
     progress = make_progress(out)
     results = run_recipe(
-        config, out, make_backend=LocalBackend, progress=progress, only=only, until=until, retrain=retrain or []
+        config, out, make_backend=compose_backend, progress=progress, only=only, until=until, retrain=retrain or []
     )
+    from cogitate.apps.report import write_report
+
     typer.echo(f"results: {results}")
     typer.echo(f"report:  {write_report([out], out / 'report.html')}")
 
 
 @app.command()
 def status(directory: RunDirectory) -> None:
-    """Show what a run directory holds and whether a process is working in it."""
+    """Show what a run directory holds."""
     from cogitate.apps.overview import status_text
 
     typer.echo(status_text(directory))
@@ -100,7 +103,7 @@ def report(
     directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Run directories; several seeds are merged.")],
     out: Annotated[Path | None, typer.Option(help="The HTML file; DIR/report.html of the first where none is given.")] = None,
 ) -> None:
-    """Write the report of one or several runs as one HTML file."""
+    """Write the report of one or several runs."""
     from cogitate.apps.report import write_report
 
     typer.echo(f"report: {write_report(directories, out or directories[0] / 'report.html')}")
@@ -121,10 +124,17 @@ def grade(
 
 @app.command()
 def doctor() -> None:
-    """Show which isolation for model-written code this machine offers, and what each of its promises' tests gave."""
+    """Show how model-written code is isolated here."""
     from cogitate.rewards.sandbox import doctor as sandbox_doctor
 
     typer.echo(sandbox_doctor())
+
+
+def compose_backend(config: Config) -> Any:
+    """The laptop's generators, graders and learners."""
+    from cogitate.recipe.local_backend import LocalBackend
+
+    return LocalBackend(config)
 
 
 def stop_at_checkpoint_on_signals() -> None:

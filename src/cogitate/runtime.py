@@ -117,8 +117,8 @@ def is_disk_full(error: BaseException) -> bool:
     """Whether an exception means that no more could be written, whichever library wrote."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return True
-    text = str(error)  # safetensors and torch raise classes of their own
-    if "No space left on device" in text or "File too large" in text or "PytorchStreamWriter failed writing" in text:
+    words = ("No space left on device", "Disk quota exceeded", "File too large")  # safetensors raises a class of its own
+    if any(word in str(error) for word in words):
         return True
     return any(is_disk_full(inner) for inner in (error.__cause__, error.__context__) if inner is not None)
 

@@ -1,4 +1,4 @@
-"""A graph of toy stages, and the real command line over it: `python toy_recipe.py run RECIPE ...`."""
+"""A graph of toy stages, and the real command line over it."""
 
 from __future__ import annotations
 
@@ -27,20 +27,19 @@ def toy_config(folder: Path, *overrides: str) -> Config:
     return load_config(str(path), overrides)
 
 
-def no_backend(config: Config) -> None:
-    """The toy stages use none."""
+def no_backend(config: Config) -> None: ...
 
 
 def run_toy(out: Path, config: Config) -> Path:
     return run_recipe(config, out, make_backend=no_backend)
 
 
-if __name__ == "__main__":
-    if "--kill-at" in sys.argv:
-        from kill_harness import arm
-
-        position = sys.argv.index("--kill-at")
-        directory, event = sys.argv[position + 1 : position + 3]
-        del sys.argv[position : position + 3]
-        arm(Path(directory), int(event))
+def main(*arguments: str) -> None:
+    """The real command line; only the backend, which toy stages do not use, is left out."""
+    cli.compose_backend = no_backend
+    sys.argv = ["cogitate", *arguments]
     cli.main()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -18,6 +18,13 @@ from cogitate.config import Config
 from cogitate.errors import DataError
 from cogitate.recipe.context import StageContext
 from cogitate.runtime import atomic_write, derive_seed, raise_interrupted
+from cogitate.train.checkpoint import (
+    latest_checkpoint,
+    load_checkpoint,
+    restore_training_tensors,
+    save_checkpoint,
+    training_tensors,
+)
 from cogitate.types import Artifact
 
 VERSION = 1
@@ -42,13 +49,12 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
         model.load_state_dict(load_file(artifact.path / "model.safetensors"))
     target = torch.randn(4, 1, generator=generator)
     optimiser = torch.optim.SGD(model.parameters(), lr=config.base.learning_rate, momentum=0.9)
-    state_file = context.checkpoint / "state.pt"
     first_step = 0
-    if state_file.exists():
-        state = torch.load(state_file)
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        generator.set_state(state["generator"])
+    checkpoint = latest_checkpoint(context.checkpoint)
+    if checkpoint is not None:
+        tensors, state = load_checkpoint(checkpoint)
+        generator.set_state(tensors.pop("generator"))
+        restore_training_tensors(model, optimiser, tensors)
         first_step = state["step"]
     context.metrics.truncate(first_step)
     context.begin(config.base.steps, first_step)
@@ -62,16 +68,8 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
         time.sleep(float(os.environ.get("TOY_STEP_SECONDS", "0")))
         stopping = context.interrupted()
         if stopping or (step + 1) % config.base.checkpoint_every == 0:
-            with atomic_write(state_file) as temporary:
-                torch.save(
-                    {
-                        "model": model.state_dict(),
-                        "optimiser": optimiser.state_dict(),
-                        "generator": generator.get_state(),
-                        "step": step + 1,
-                    },
-                    temporary,
-                )
+            tensors = {**training_tensors(model, optimiser), "generator": generator.get_state()}
+            save_checkpoint(context.checkpoint, step + 1, tensors, {})
         if stopping:
             raise_interrupted(f"step {step + 1} of {context.stage}")
     with atomic_write(out / "model.safetensors") as temporary:

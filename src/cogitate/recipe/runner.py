@@ -96,8 +96,9 @@ def run_recipe(
         Interrupted: a signal came; the same call goes on from the last checkpoint.
     """
     progress = progress or Silence()
+    check_retrain(config, retrain)
+    select(get_graph(config.graph), only=only, until=until, given=config.inputs)  # refuses unknown names before `out` is made
     with hold_run(out):
-        check_settings(out, config)
         planned = plan(config, out, only=only, until=until, retrain=retrain)
         check_stages(planned, config)
         write_json(out / "config.json", config.model_dump(mode="json"))
@@ -127,11 +128,11 @@ def run_recipe(
 def plan(
     config: Config, out: Path, *, only: str | None = None, until: str | None = None, retrain: Sequence[str] = ()
 ) -> list[Planned]:
-    """What a run would do, in order, without doing it. Raises what run_recipe raises for artifacts that do not fit."""
-    graph = get_graph(config.graph)
-    check_retrain(graph, config, retrain)
+    """What a run would do, in order, without doing it. Raises what run_recipe raises for what does not fit."""
+    check_settings(out, config)
+    check_retrain(config, retrain)
     planned: dict[str, Planned] = {}
-    for stage in select(graph, only=only, until=until, given=config.inputs):
+    for stage in select(get_graph(config.graph), only=only, until=until, given=config.inputs):
         item = plan_stage(stage, config, out, planned, retrain)
         if only is not None and stage.name != only and item.state not in ("finished", "given", "shipped"):
             raise ArtifactError(
@@ -297,8 +298,9 @@ def settings_forgotten_if_nothing_was_made(out: Path) -> Iterator[None]:
         raise
 
 
-def check_retrain(graph: Sequence[Stage], config: Config, retrain: Sequence[str]) -> None:
-    names = [stage.name for stage in graph]
+def check_retrain(config: Config, retrain: Sequence[str]) -> None:
+    """Refuse to train what is not a stage or is given."""
+    names = [stage.name for stage in get_graph(config.graph)]
     for name in retrain:
         if name not in names:
             raise ConfigError(f"--retrain {name}: no such stage in this graph; did you mean {nearest(name, names)}?")

@@ -1,0 +1,158 @@
+"""The command line as a user meets it, over the toy graph."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from kill_harness import outcome
+from toy_process import finish, start
+from toy_recipe import TOML, run_toy, toy_config
+
+
+@pytest.fixture
+def run_command(tmp_path) -> tuple[str, ...]:
+    path = tmp_path / "toy.toml"
+    path.write_text(TOML)
+    return "run", str(path), "--out", str(tmp_path / "run")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("uninterrupted")
+    run_toy(folder / "run", toy_config(folder))
+    return outcome(folder / "run")
+
+
+def refused(folder: Path, *arguments: str) -> str:
+    code, command = finish(folder, *arguments)
+    assert code == 2, command.stderr
+    assert command.stdout == ""
+    assert len(command.stderr.splitlines()) == 1, command.stderr
+    return command.stderr.strip()
+
+
+def goes_on(folder: Path, run_command: tuple[str, ...]) -> str:
+    """Give the same command again; returns what it said."""
+    code, command = finish(folder, *run_command)
+    assert code == 0, command.stderr
+    return command.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_lets_the_stage_write_its_checkpoint_and_the_same_command_goes_on(
+    tmp_path, run_command, uninterrupted, number, code
+):
+    command = start(tmp_path, *run_command, step_seconds=0.2)
+    command.wait_for("toy: 1/6")
+    os.kill(command.pid, number)
+    assert command.wait() == code
+    lines = command.stderr.splitlines()
+    assert lines[-2] == "stopping at the next checkpoint; once more to stop at once"
+    assert lines[-1].startswith("stopped at step ")
+    assert lines[-1].endswith(" of toy; the same command goes on from there")
+    status = finish(tmp_path, "status", str(tmp_path / "run"))[1].stdout.splitlines()
+    assert "nothing is running in it" in status[0]
+    assert status[1].split()[0::2] == ["toy", "stopped", lines[-1].split()[3], "done"]
+    assert "toy: 6 steps, going on from step " in goes_on(tmp_path, run_command)
+    assert outcome(tmp_path / "run") == uninterrupted
+
+
+def test_a_second_interrupt_ends_the_process_at_once(tmp_path, run_command):
+    command = start(tmp_path, *run_command, step_seconds=20)
+    command.wait_for("toy: 1/6")
+    os.kill(command.pid, signal.SIGINT)
+    command.wait_for("stopping at the next checkpoint")
+    began = time.monotonic()
+    os.kill(command.pid, signal.SIGINT)
+    assert command.wait() == 130
+    assert time.monotonic() - began < 5
+
+
+def test_a_second_run_in_the_same_directory_is_told_the_pid_of_the_first(tmp_path, run_command):
+    command = start(tmp_path, *run_command, step_seconds=20)
+    command.wait_for("toy: 1/6")
+    assert refused(tmp_path, *run_command) == (
+        f"error: {tmp_path / 'run'}: in use by process {command.pid}; wait for it or stop it"
+    )
+    status = finish(tmp_path, "status", str(tmp_path / "run"))[1].stdout
+    assert f"process {command.pid} is working in it" in status
+    assert "running" in status
+    command.process.kill()
+    command.wait()
+
+
+@pytest.mark.parametrize("file_bytes", [300, 1200, 3000])  # too small for the settings, for weights, for the checkpoint
+def test_a_full_disk_is_one_line_and_damages_nothing(tmp_path, run_command, uninterrupted, file_bytes):
+    code, command = finish(tmp_path, *run_command, file_bytes=file_bytes)
+    assert code == 2, command.stderr
+    assert "Traceback" not in command.stderr
+    last = command.stderr.splitlines()[-1]
+    assert last.startswith("error: the disk is full (")
+    assert last.endswith("free some space; the same command goes on from the last checkpoint")
+    goes_on(tmp_path, run_command)
+    assert outcome(tmp_path / "run") == uninterrupted
+
+
+def test_a_run_killed_at_random_times_ends_with_the_bytes_of_an_uninterrupted_one(tmp_path, run_command, uninterrupted):
+    chance = random.Random(7)
+    for _ in range(3):
+        command = start(tmp_path, *run_command, step_seconds=0.05)
+        time.sleep(chance.uniform(0.3, 1.5))
+        command.process.kill()
+        command.wait()
+    goes_on(tmp_path, run_command)
+    assert outcome(tmp_path / "run") == uninterrupted
+
+
+def test_a_run_killed_between_a_temporary_file_and_its_name_ends_the_same(tmp_path, run_command, uninterrupted):
+    for change in (20, 40):
+        assert start(tmp_path, *run_command, kill_at=change).wait() == -signal.SIGKILL
+    goes_on(tmp_path, run_command)
+    assert outcome(tmp_path / "run") == uninterrupted
+
+
+def test_a_finished_run_prints_where_its_results_and_report_are(tmp_path, run_command):
+    code, command = finish(tmp_path, *run_command)
+    assert code == 0, command.stderr
+    out = tmp_path / "run"
+    assert command.stdout.splitlines() == [f"results: {out / 'results.json'}", f"report:  {out / 'report.html'}"]
+    assert (out / "report.html").is_file()
+
+
+def test_a_dry_run_shows_settings_stages_and_what_is_cached_and_makes_nothing(tmp_path, run_command):
+    code, command = finish(tmp_path, *run_command, "base.steps=3", "--dry-run")
+    assert code == 0, command.stderr
+    assert "base.steps = 3\n" in command.stdout
+    assert [line.split()[0] for line in command.stdout.splitlines()[-4:]] == [
+        "toy", "evaluate.toy", "toy_second", "evaluate.toy_second",
+    ]  # fmt: skip
+    assert not (tmp_path / "run").exists()
+    finish(tmp_path, *run_command, "--until", "toy")
+    stages = finish(tmp_path, *run_command, "--dry-run")[1].stdout.splitlines()[-4:]
+    assert [line.split()[2] for line in stages] == ["cached:", "cached:", "to", "to"]
+
+
+def test_mistakes_are_one_line_and_exit_code_2(tmp_path, run_command):
+    out = str(tmp_path / "run")
+    assert refused(tmp_path, *run_command, "base.stepz=3") == "error: unknown key base.stepz; did you mean base.steps?"
+    assert refused(tmp_path, *run_command, "--until", "toi").endswith("did you mean toy?")
+    assert refused(tmp_path, "status", out) == f"error: {out}: not a run directory: it has no config.json"
+    (tmp_path / "bad.toml").write_text("steps = = 3")
+    assert "not a TOML file" in refused(tmp_path, "run", str(tmp_path / "bad.toml"), "--out", out)
+    assert not Path(out).exists()
+
+
+def test_commands_without_tensors_do_not_wait_for_torch():
+    code = """
+import sys
+from cogitate import cli
+import cogitate.recipe.runner, cogitate.apps.overview
+print([name for name in ("torch", "numpy", "matplotlib", "rich.progress") if name in sys.modules])
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout == "[]\n"

@@ -1,0 +1,196 @@
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from kill_harness import outcome
+from toy_recipe import no_backend, run_toy, toy_config
+
+from cogitate.errors import ArtifactError, ConfigError, DataError
+from cogitate.recipe import store
+from cogitate.recipe.context import Silence
+from cogitate.recipe.runner import plan, run_recipe
+
+
+class Heard(Silence):
+    """Keeps what a run tells its watchers."""
+
+    def __init__(self) -> None:
+        self.begun: list[tuple[str, int, int]] = []
+        self.said: list[str] = []
+
+    def stage_begins(self, stage: str, first_step: int, steps: int) -> None:
+        self.begun.append((stage, first_step, steps))
+
+    def say(self, line: str) -> None:
+        self.said.append(line)
+
+
+def run(out: Path, config, **options) -> Heard:
+    heard = Heard()
+    run_recipe(config, out, make_backend=no_backend, progress=heard, **options)
+    return heard
+
+
+def states(config, out: Path, **options) -> dict[str, str]:
+    return {item.stage.name: item.state for item in plan(config, out, **options)}
+
+
+def made(out: Path) -> set[str]:
+    return {path.parent.name for path in out.glob("*/manifest.json")}
+
+
+def test_results_hold_every_evaluation_the_seconds_of_every_stage_and_what_stages_said(tmp_path):
+    path = run_toy(tmp_path / "run", toy_config(tmp_path, "seed=5"))
+    results = json.loads(path.read_text())
+    assert (results["schema"], results["seed"]) == (1, 5)
+    assert results["stages"].keys() == {"toy", "toy_second"}
+    assert results["stages"]["toy"]["all"]["square"]["value"] > 0
+    assert results["seconds"].keys() == {"toy", "evaluate.toy", "toy_second", "evaluate.toy_second"}
+    assert results["summaries"]["evaluate.toy"] == {"left_out": "nothing"}
+    assert sorted(file.name for file in (tmp_path / "run").iterdir()) == [
+        "config.json", "evaluate.toy", "evaluate.toy_second", "lock", "results.json", "toy", "toy_second",
+    ]  # fmt: skip
+
+
+def test_finished_stages_are_skipped(tmp_path):
+    config = toy_config(tmp_path)
+    assert [stage for stage, _, _ in run(tmp_path / "run", config).begun] == ["toy", "toy_second"]
+    before = outcome(tmp_path / "run")
+    again = run(tmp_path / "run", config)
+    assert again.begun == []
+    assert [line.split(",")[0] for line in again.said] == [
+        "toy: finished", "evaluate.toy: finished", "toy_second: finished", "evaluate.toy_second: finished",
+    ]  # fmt: skip
+    assert outcome(tmp_path / "run") == before
+
+
+def test_two_runs_of_the_same_settings_are_equal_and_another_seed_is_not(tmp_path):
+    run(tmp_path / "a", toy_config(tmp_path))
+    run(tmp_path / "b", toy_config(tmp_path, "base.checkpoint_every=5"))
+    run(tmp_path / "c", toy_config(tmp_path, "seed=1"))
+    weights = [outcome(tmp_path / name)["toy_second/model.safetensors"] for name in "abc"]
+    assert weights[0] == weights[1] != weights[2]
+
+
+def test_until_and_only_make_just_that(tmp_path):
+    out, config = tmp_path / "run", toy_config(tmp_path)
+    with pytest.raises(ArtifactError, match=r"--only toy_second reads toy, which is not in .*/run: make it first"):
+        run(out, config, only="toy_second")
+    run(out, config, until="toy")
+    assert made(out) == {"toy", "evaluate.toy"}
+    run(out, config, only="toy_second")
+    assert made(out) == {"toy", "evaluate.toy", "toy_second"}
+    assert json.loads((out / "results.json").read_text())["stages"].keys() == {"toy"}
+
+
+def test_changed_settings_are_refused_by_name_and_nothing_is_touched(tmp_path):
+    out = tmp_path / "run"
+    run(out, toy_config(tmp_path), until="toy")
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file() and path.name != "lock"}
+    with pytest.raises(ConfigError, match=r"run was started with base.steps = 6, now base.steps = 7: use another --out"):
+        run(out, toy_config(tmp_path, "base.steps=7"))
+    with pytest.raises(ConfigError, match=r"started with no model.hidden_size, now model.hidden_size = 8"):
+        run(out, toy_config(tmp_path, "model.hidden_size=8"))
+    with pytest.raises(ConfigError, match=r"started with no inputs.toy, now inputs.toy = "):
+        run(out, toy_config(tmp_path, f"inputs.toy={out / 'toy'}"))
+    assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file() and path.name != "lock"}
+
+
+def test_settings_that_cannot_change_a_result_may_change(tmp_path):
+    run(tmp_path / "run", toy_config(tmp_path), until="toy")
+    run(tmp_path / "run", toy_config(tmp_path, "base.checkpoint_every=3", "rewards.workers=1"))
+
+
+@pytest.mark.parametrize("rows", [13, 14])  # refused by the stage's check, or by the stage as it starts
+def test_settings_refused_before_anything_was_made_may_be_mended_in_the_same_directory(tmp_path, rows):
+    out = tmp_path / "run"
+    with pytest.raises(DataError, match=f"base.rows = {rows}"):
+        run(out, toy_config(tmp_path, f"base.rows={rows}"))
+    assert not (out / "config.json").exists()
+    run(out, toy_config(tmp_path, "base.rows=15"), until="toy")
+    assert made(out) == {"toy", "evaluate.toy"}
+
+
+def test_changed_data_files_are_noticed_though_their_names_stay(tmp_path):
+    data, out = tmp_path / "mine.jsonl", tmp_path / "run"
+    data.write_text("one")
+    config = toy_config(tmp_path, f"tasks.train={data}")
+    run(out, config, until="toy")
+    data.write_text("two")
+    with pytest.raises(ArtifactError, match=r"run/toy: made with tasks.train = .file "):
+        run(out, config)
+
+
+def test_a_given_input_is_used_and_not_made(tmp_path):
+    run(tmp_path / "first", toy_config(tmp_path), until="toy")
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(tmp_path / "first" / "toy", elsewhere)
+    config = toy_config(tmp_path, f"inputs.toy={elsewhere}")
+    assert states(config, tmp_path / "second") == {
+        "toy": "given", "evaluate.toy": "to do", "toy_second": "to do", "evaluate.toy_second": "to do",
+    }  # fmt: skip
+    run(tmp_path / "second", config)
+    assert made(tmp_path / "second") == {"evaluate.toy", "toy_second", "evaluate.toy_second"}
+    results = json.loads((tmp_path / "second" / "results.json").read_text())
+    assert results["origins"]["toy"] == f"given: {elsewhere}"
+    run(tmp_path / "first", toy_config(tmp_path))
+    weights = [outcome(tmp_path / name)["toy_second/model.safetensors"] for name in ("first", "second")]
+    assert weights[0] == weights[1]
+
+
+def test_a_damaged_artifact_stops_the_run_before_anything_is_made(tmp_path):
+    out, config = tmp_path / "run", toy_config(tmp_path)
+    run(out, config, until="toy")
+    (out / "toy" / "model.safetensors").write_bytes(b"")
+    with pytest.raises(ArtifactError, match=r"toy/model.safetensors: 0 bytes instead of"):
+        run(out, config)
+    (out / "toy" / "manifest.json").unlink()
+    with pytest.raises(ArtifactError, match=r"run/toy: no manifest.json: half-written"):
+        run(out, config)
+    assert made(out) == {"evaluate.toy"}
+
+
+def test_a_shipped_artifact_is_taken_unless_it_is_to_be_trained(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "SHIPPED", tmp_path / "shipped")
+    config = toy_config(tmp_path)
+    run(tmp_path / "first", config)
+    shutil.copytree(tmp_path / "first" / "toy", tmp_path / "shipped" / "toy")
+
+    assert states(config, tmp_path / "second")["toy"] == "shipped"
+    heard = run(tmp_path / "second", config)
+    assert [stage for stage, _, _ in heard.begun] == ["toy_second"]
+    weights = [outcome(tmp_path / name)["toy_second/model.safetensors"] for name in ("first", "second")]
+    assert weights[0] == weights[1]
+    results = json.loads((tmp_path / "second" / "results.json").read_text())
+    assert (results["origins"]["toy"], results["seconds"]["toy"]) == ("shipped", 0.0)
+    with pytest.raises(ConfigError, match=r"--retrain toy: .* is the shipped one; use another --out"):
+        run(tmp_path / "second", config, retrain=["toy"])
+
+    assert states(config, tmp_path / "third", retrain=["toy"])["toy"] == "to do"
+    assert [stage for stage, _, _ in run(tmp_path / "third", config, retrain=["toy"]).begun] == ["toy", "toy_second"]
+
+    with pytest.raises(ArtifactError, match=r"shipped toy was made with seed = 0, but asked for is seed = 1"):
+        run(tmp_path / "fourth", toy_config(tmp_path, "seed=1"))
+    run(tmp_path / "fourth", toy_config(tmp_path, "seed=1"), retrain=["toy"], until="toy")
+
+
+def test_retrain_of_an_unknown_or_given_stage_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="--retrain toyy: no such stage in this graph; did you mean toy"):
+        run(tmp_path / "run", toy_config(tmp_path), retrain=["toyy"])
+    with pytest.raises(ConfigError, match=r"--retrain toy contradicts inputs.toy"):
+        run(tmp_path / "run", toy_config(tmp_path, "inputs.toy=/somewhere"), retrain=["toy"])
+
+
+def test_an_unfinished_stage_of_other_settings_is_not_continued(tmp_path):
+    out, config = tmp_path / "run", toy_config(tmp_path)
+    run(out, config, until="toy")
+    work = out / "unfinished" / "toy_second"
+    work.mkdir(parents=True)
+    record = {"id": "0", "version": 1, "settings": {"base.steps": 5}, "inputs": {}, "read": [], "seconds": 1}
+    (work / "work.json").write_text(json.dumps(record))
+    with pytest.raises(ArtifactError, match=r"unfinished/toy_second: begun with "):
+        run(out, config)
+    (work / "work.json").write_text('{"id')
+    with pytest.raises(ArtifactError, match=r"work.json: damaged"):
+        run(out, config)

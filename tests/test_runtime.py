@@ -1,0 +1,68 @@
+import errno
+import json
+
+import pytest
+import torch
+
+from cogitate.runtime import MetricsLog, atomic_write, derive_seed, is_disk_full, seed_everything
+
+
+def test_a_failed_atomic_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+
+    def fail_within() -> None:
+        with atomic_write(path) as temporary:
+            temporary.write_text("half of the n")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail_within()
+    assert path.read_text() == "old"
+    with atomic_write(path) as temporary:
+        temporary.write_text("new")
+    assert path.read_text() == "new"
+    assert [file.name for file in tmp_path.iterdir()] == ["file"]
+
+
+def test_metrics_truncate_drops_later_steps_and_a_line_cut_within_a_character(tmp_path):
+    log = MetricsLog(tmp_path / "metrics.jsonl")
+    for step in range(4):
+        log.write({"step": step, "text": "你好\u2028"})
+    whole = log.path.read_bytes()
+    log.path.write_bytes(whole + '{"step": 4, "text": "你'.encode()[:-1])
+    log.truncate(2)
+    assert [json.loads(line)["step"] for line in log.path.read_bytes().splitlines()] == [0, 1]
+    log.truncate(0)
+    assert log.path.read_bytes() == b""
+
+
+def test_metrics_are_valid_json_even_where_a_number_is_not_finite(tmp_path):
+    seen = []
+    log = MetricsLog(tmp_path / "metrics.jsonl", seen.append)
+    log.write({"step": 0, "loss": float("nan"), "kl": float("inf"), "reward": 0.5})
+    assert log.path.read_text() == '{"step": 0, "loss": null, "kl": null, "reward": 0.5}\n'
+    assert seen[0]["reward"] == 0.5
+
+
+def test_disk_full_is_recognised_whichever_library_wrote():
+    assert is_disk_full(OSError(errno.ENOSPC, "No space left on device"))
+    assert is_disk_full(OSError(errno.EFBIG, "File too large"))
+    assert not is_disk_full(PermissionError(errno.EACCES, "Permission denied"))
+    assert not is_disk_full(RuntimeError("size mismatch"))
+    wrapped = RuntimeError("could not save")
+    wrapped.__cause__ = OSError(errno.EDQUOT, "Disk quota exceeded")
+    assert is_disk_full(wrapped)
+
+
+def test_equal_parts_give_equal_seeds_and_other_parts_others():
+    assert derive_seed(0, "base", 1) == derive_seed(0, "base", 1)
+    assert len({derive_seed(0, "base", 1), derive_seed(0, "base", 2), derive_seed(1, "base", 1)}) == 3
+    assert 0 <= derive_seed("x") < 2**63
+
+
+def test_seed_everything_repeats_torch():
+    seed_everything(derive_seed("a"))
+    first = torch.rand(3)
+    seed_everything(derive_seed("a"))
+    assert torch.equal(first, torch.rand(3))
