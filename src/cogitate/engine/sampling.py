@@ -1,0 +1,136 @@
+"""From logits to one token and its log-probability for each row, driven by (seed, position) alone.
+
+A token's random number is a hash of its completion's seed and its position (splitmix64, Steele et al., "Fast splittable
+pseudorandom number generators", 2014), turned into a token through the inverse of the cumulative distribution. So a completion
+does not depend on its neighbours in the batch, on the batch's size or on when it was started, beyond rounding of the logits.
+
+The log-probability is log softmax(logits / temperature) over the whole vocabulary, before top-p: what a learner computes again.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+GREEDY_BELOW = 1e-5
+"""Temperatures under this take the most likely token, the first of equals; its log-probability is that at temperature 1."""
+
+_GAMMA = 0x9E3779B97F4A7C15 - (1 << 64)  # as signed 64-bit numbers, whose products wrap in the same way
+_MIX_1 = 0xBF58476D1CE4E5B9 - (1 << 64)
+_MIX_2 = 0x94D049BB133111EB - (1 << 64)
+_BLOCK = 64
+
+
+def uniforms(seeds_B: Tensor, positions_B: Tensor, *, stream: int = 0) -> Tensor:
+    """Numbers in [0, 1), multiples of 2^-53, float64 (B,): equal (seed, position, stream) give equal numbers.
+
+    Args:
+        seeds_B, positions_B: int64.
+        stream: a second number for the same position is drawn from another stream.
+    """
+    hashed = _splitmix(_splitmix(seeds_B) + 2 * positions_B + stream)
+    return (_shift_right(hashed, 11)).to(torch.float64) * 2.0**-53
+
+
+def sample(
+    logits_BV: Tensor, temperatures_B: Tensor, top_p_B: Tensor, seeds_B: Tensor, positions_B: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Draw one token for each row.
+
+    Args:
+        logits_BV: overwritten.
+        temperatures_B: float32; below GREEDY_BELOW greedy.
+        top_p_B: float32 in (0, 1]: the smallest set of most likely tokens whose mass reaches it is drawn from.
+        positions_B: which token of its completion this is.
+
+    Returns:
+        int64 (B,) tokens, and float32 (B,) log-probabilities at the sampling temperature over the full vocabulary.
+    """
+    logits_BV = logits_BV.float()
+    greedy_B = temperatures_B < GREEDY_BELOW
+    any_greedy = bool(greedy_B.any())
+    if any_greedy:
+        temperatures_B = torch.where(greedy_B, 1.0, temperatures_B)
+        most_likely_B = logits_BV.argmax(dim=-1)
+    if not bool((temperatures_B == 1.0).all()):
+        logits_BV = logits_BV.div_(temperatures_B[:, None])
+    largest_B1 = logits_BV.amax(dim=-1, keepdim=True)
+    scaled_BV = logits_BV.sub_(largest_B1)
+    probabilities_BV = scaled_BV.exp()
+    tokens_B, totals_B = inverse_cdf(probabilities_BV, uniforms(seeds_B, positions_B))
+    truncated = ((top_p_B < 1.0) & ~greedy_B).nonzero().squeeze(1)
+    if truncated.numel():
+        tokens_B = _redraw_outside_nucleus(tokens_B, truncated, probabilities_BV, top_p_B, seeds_B, positions_B)
+    if any_greedy:
+        tokens_B = torch.where(greedy_B, most_likely_B, tokens_B)
+    return tokens_B, scaled_BV.gather(1, tokens_B[:, None]).squeeze(1) - totals_B.log().float()
+
+
+def inverse_cdf(weights_BV: Tensor, uniforms_B: Tensor) -> tuple[Tensor, Tensor]:
+    """The first token at which the cumulative weight exceeds uniform * total, and the totals (float64).
+
+    In two levels, blocks and tokens of one block, in float64: one pass over the vocabulary, and exact enough that a token
+    of weight zero is never drawn.
+    """
+    rows, vocabulary = weights_BV.shape
+    blocks = -(-vocabulary // _BLOCK)
+    if vocabulary % _BLOCK:
+        weights_BV = torch.nn.functional.pad(weights_BV, (0, blocks * _BLOCK - vocabulary))
+    grouped = weights_BV.view(rows, blocks, _BLOCK)
+    up_to_block = grouped.sum(dim=-1).double().cumsum(dim=-1)
+    totals_B = up_to_block[:, -1]
+    targets_B1 = (uniforms_B * totals_B)[:, None]
+    block_B = _first_above(up_to_block, targets_B1)
+    in_block = grouped[torch.arange(rows, device=weights_BV.device), block_B].double().cumsum(dim=-1)
+    before_B1 = torch.where(block_B > 0, up_to_block.gather(1, (block_B[:, None] - 1).clamp_min(0)).squeeze(1), 0.0)[:, None]
+    return block_B * _BLOCK + _first_above(in_block, targets_B1 - before_B1), totals_B
+
+
+def nucleus(weights_BV: Tensor, top_p_B: Tensor) -> Tensor:
+    """Weights with those outside the smallest set of most likely tokens that reaches top_p set to 0; ties: lower ids first."""
+    ordered, order = weights_BV.sort(dim=-1, descending=True, stable=True)
+    mass = ordered.double().cumsum(dim=-1)
+    before = mass - ordered
+    kept = before < top_p_B[:, None].double() * mass[:, -1:]
+    kept[:, 0] = True
+    return torch.zeros_like(weights_BV).scatter_(1, order, ordered * kept)
+
+
+def _redraw_outside_nucleus(
+    tokens_B: Tensor, rows: Tensor, weights_BV: Tensor, top_p_B: Tensor, seeds_B: Tensor, positions_B: Tensor
+) -> Tensor:
+    """Keep tokens that lie in the nucleus, draw the others once more from the nucleus alone.
+
+    A token x of the nucleus N then has probability p(x) + (1 - p(N)) p(x) / p(N) = p(x) / p(N): exactly the truncated
+    distribution, while only the share 1 - p(N) of the rows has to be sorted.
+    """
+    weights, drawn = weights_BV[rows], tokens_B[rows][:, None]
+    weight = weights.gather(1, drawn)
+    ids = torch.arange(weights.shape[1], device=weights.device)
+    before = weights * ((weights > weight) | ((weights == weight) & (ids < drawn)))
+    outside = before.double().sum(dim=-1) >= top_p_B[rows].double() * weights.double().sum(dim=-1)
+    rows = rows[outside]
+    if rows.numel():
+        kept = nucleus(weights_BV[rows], top_p_B[rows])
+        again, _ = inverse_cdf(kept, uniforms(seeds_B[rows], positions_B[rows], stream=1))
+        tokens_B = tokens_B.index_copy(0, rows, again)
+    return tokens_B
+
+
+def _first_above(cumulative_BN: Tensor, targets_B1: Tensor) -> Tensor:
+    """Index of the first entry above the target; where rounding left none, of the last step upwards."""
+    above = (cumulative_BN <= targets_B1).sum(dim=-1)
+    last_step = (cumulative_BN < cumulative_BN[:, -1:]).sum(dim=-1)
+    return torch.minimum(above, last_step)
+
+
+def _splitmix(x: Tensor) -> Tensor:
+    x = x + _GAMMA
+    x = (x ^ _shift_right(x, 30)) * _MIX_1
+    x = (x ^ _shift_right(x, 27)) * _MIX_2
+    return x ^ _shift_right(x, 31)
+
+
+def _shift_right(x: Tensor, bits: int) -> Tensor:
+    """Logical shift of the 64 bits of an int64."""
+    return (x >> bits) & ((1 << (64 - bits)) - 1)

@@ -1,0 +1,115 @@
+"""Sampling against exact distributions. Chi-square bounds are the 1e-6 quantiles of fixed draws: no test here is random."""
+
+import pytest
+import torch
+
+from cogitate.engine.sampling import inverse_cdf, nucleus, sample, uniforms
+
+
+def draw(
+    logits_V: torch.Tensor, count: int, *, temperature: float = 1.0, top_p: float = 1.0
+) -> tuple[torch.Tensor, torch.Tensor]:
+    return sample(
+        logits_V.expand(count, -1).clone(),
+        torch.full((count,), temperature),
+        torch.full((count,), top_p),
+        torch.arange(count),
+        torch.full((count,), 5),
+    )
+
+
+def chi_square(tokens: torch.Tensor, probabilities_V: torch.Tensor) -> float:
+    """Pearson's statistic over the tokens of positive probability; the others must never be drawn."""
+    counts = torch.bincount(tokens, minlength=len(probabilities_V)).double()
+    possible = probabilities_V > 0
+    assert counts[~possible].sum() == 0
+    expected = probabilities_V[possible].double() * len(tokens)
+    return float(((counts[possible] - expected) ** 2 / expected).sum())
+
+
+def test_the_hash_is_splitmix64() -> None:
+    """The first outputs of the reference implementation seeded with 1234567 (Vigna's splitmix64.c)."""
+    from cogitate.engine.sampling import _GAMMA, _splitmix
+
+    states = 1234567 + torch.arange(3) * _GAMMA
+    expected = [6457827717110365317, 3203168211198807973, 9817491932198370423]
+    assert [value % (1 << 64) for value in _splitmix(states).tolist()] == expected
+
+
+def test_uniforms_are_uniform_and_unrelated_across_seeds_positions_and_streams() -> None:
+    count = 20000
+    same_seed = uniforms(torch.full((count,), 7), torch.arange(count))
+    same_position = uniforms(torch.arange(count), torch.full((count,), 7))
+    second_stream = uniforms(torch.arange(count), torch.full((count,), 7), stream=1)
+    for numbers in (same_seed, same_position, second_stream):
+        assert float(numbers.min()) >= 0
+        assert float(numbers.max()) < 1
+        cells = torch.bincount((numbers * 100).long(), minlength=100).double()
+        assert float(((cells - count / 100) ** 2 / (count / 100)).sum()) < 184.0  # 99 degrees of freedom
+    pairs = [(same_seed[:-1], same_seed[1:]), (same_position[:-1], same_position[1:]), (same_position, second_stream)]
+    for one, other in pairs:
+        assert abs(float(torch.corrcoef(torch.stack((one, other)))[0, 1])) < 0.035  # five standard errors
+
+
+@pytest.mark.parametrize("vocabulary", [3, 64, 150])
+def test_samples_follow_the_softmax(vocabulary: int) -> None:
+    logits = torch.randn(vocabulary, generator=torch.Generator().manual_seed(vocabulary)) * 2
+    tokens, logprobs = draw(logits, 40000, temperature=0.8)
+    exact = torch.log_softmax(logits / 0.8, dim=-1)
+    bound = {3: 27.7, 64: 136.1, 150: 243.9}[vocabulary]
+    assert chi_square(tokens, exact.exp()) < bound
+    torch.testing.assert_close(logprobs, exact[tokens], rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("top_p", [0.2, 0.5, 0.9, 0.99])
+def test_samples_under_top_p_follow_the_truncated_softmax(top_p: float) -> None:
+    logits = torch.randn(100, generator=torch.Generator().manual_seed(9)) * 2
+    probabilities = torch.softmax(logits, dim=-1)
+    ordered, order = probabilities.sort(descending=True)
+    size = int((ordered.double().cumsum(0) < top_p).sum()) + 1
+    truncated = torch.zeros(100)
+    truncated[order[:size]] = ordered[:size] / ordered[:size].sum()
+    tokens, logprobs = draw(logits, 40000, top_p=top_p)
+    assert chi_square(tokens, truncated) < 190.0
+    torch.testing.assert_close(logprobs, torch.log_softmax(logits, dim=-1)[tokens], rtol=0, atol=1e-6)
+
+
+def test_the_nucleus_is_the_smallest_set_that_reaches_top_p_and_prefers_lower_ids_among_equals() -> None:
+    weights = torch.tensor([[1.0, 4.0, 2.0, 2.0, 1.0]])
+    assert nucleus(weights, torch.tensor([0.59])).tolist() == [[0.0, 4.0, 2.0, 0.0, 0.0]]
+    assert nucleus(weights, torch.tensor([0.61])).tolist() == [[0.0, 4.0, 2.0, 2.0, 0.0]]
+    assert nucleus(weights, torch.tensor([1e-6])).tolist() == [[0.0, 4.0, 0.0, 0.0, 0.0]]
+
+
+def test_the_inverse_of_the_cumulative_distribution_by_hand() -> None:
+    weights = torch.tensor([[0.0, 1.0, 0.0, 3.0, 0.0]]).expand(6, -1)
+    numbers = torch.tensor([0.0, 0.1, 0.2499, 0.25, 0.9, 1 - 2.0**-53], dtype=torch.float64)
+    tokens, totals = inverse_cdf(weights, numbers)
+    assert tokens.tolist() == [1, 1, 1, 3, 3, 3]
+    assert totals.tolist() == [4.0] * 6
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1e-9])
+def test_temperature_zero_takes_the_most_likely_token_and_reports_its_logprob_at_temperature_one(temperature: float) -> None:
+    logits = torch.tensor([0.0, 2.0, 2.0, -1.0])
+    tokens, logprobs = draw(logits, 50, temperature=temperature, top_p=0.5)
+    assert tokens.tolist() == [1] * 50
+    torch.testing.assert_close(logprobs, torch.log_softmax(logits, dim=-1)[tokens])
+
+
+def test_rows_of_one_batch_have_settings_of_their_own() -> None:
+    logits = torch.randn(4, 70, generator=torch.Generator().manual_seed(2))
+    settings = torch.tensor([1.0, 0.0, 0.5, 1.0]), torch.tensor([1.0, 1.0, 0.9, 0.3])
+    seeds, positions = torch.tensor([5, 6, 7, 8]), torch.tensor([0, 3, 9, 2])
+    together = sample(logits.clone(), *settings, seeds, positions)
+    for row in range(4):
+        alone = sample(*(part[row : row + 1].clone() for part in (logits, *settings, seeds, positions)))
+        assert torch.equal(alone[0], together[0][row : row + 1])
+        torch.testing.assert_close(alone[1], together[1][row : row + 1])
+
+
+def test_extreme_logits_give_finite_logprobs() -> None:
+    logits = torch.tensor([3e4, -3e4, 3e4, float("-inf")])
+    tokens, logprobs = draw(logits, 100, temperature=1e-4)
+    assert set(tokens.tolist()) == {0, 2}
+    torch.testing.assert_close(logprobs, torch.full((100,), 0.5).log())
