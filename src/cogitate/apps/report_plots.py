@@ -128,10 +128,24 @@ HEALTH = (
     ),
     Plot(
         "Clipped tokens",
-        (("clip_share", "clipped"),),
+        (("clip_share", "all"), ("clip_share_low", "at the lower bound"), ("clip_share_high", "at the upper bound")),
         "tokens",
         "share",
         "Tokens whose probability moved so far in one step that the loss ignores them.",
+    ),
+    Plot(
+        "Ratio of new to old policy",
+        (("ratio_mean", "mean"), ("ratio_max", "largest")),
+        "ratio",
+        "number",
+        "How far token probabilities moved since sampling; 1 in the first optimiser step on a batch.",
+    ),
+    Plot(
+        "Distance moved by an update",
+        (("old_kl", "KL"),),
+        "nats per token",
+        "number",
+        "KL between the policy that sampled and the one being trained: 0 with one optimiser step a batch.",
     ),
     Plot(
         "Sampler against learner",
@@ -139,6 +153,13 @@ HEALTH = (
         "nats",
         "number",
         "Mean difference of a token's log-probability between the code that samples and the code that trains; rounding only.",
+    ),
+    Plot(
+        "Sampler against learner, worst token",
+        (("logprob_gap_max", "largest gap"),),
+        "nats",
+        "number",
+        "The largest such difference in a step.",
     ),
     Plot(
         "Gradient norm",
@@ -159,7 +180,7 @@ HEALTH = (
 SPEED = (
     Plot(
         "Tokens per second",
-        (("tokens_per_second.*", ""), ("tokens_per_second", "trained")),
+        (("tokens_per_second.*", ""), ("tokens_per_second", "whole step")),
         "tokens/s",
         "tokens",
         "Speed of sampling and of training.",
