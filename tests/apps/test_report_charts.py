@@ -66,7 +66,7 @@ def test_long_curves_are_thinned_by_averaging():
 def test_points_lie_where_the_axes_say():
     svg = draw(charts.Series("reward", [[(0, 0.0), (10, 1.0)]]))
     path = re.search(r'class="thick c0" d="M([\d.]+) ([\d.]+)L([\d.]+) ([\d.]+)"', svg)
-    assert [float(number) for number in path.groups()] == [54, 174, 368, 12]
+    assert [float(number) for number in path.groups()] == [62, 174, 368, 12]
 
 
 def test_a_picture_tells_its_ends_to_those_who_cannot_see_it():

@@ -21,7 +21,7 @@ function write(value, unit) {
 
 function connectChart(svg) {
   const chart = JSON.parse(svg.dataset.chart);
-  const box = svg.viewBox.baseVal, left = 54, right = 12, top = 12, bottom = 36;
+  const box = svg.viewBox.baseVal, [left, right, top, bottom] = chart.margins;
   const steps = [...new Set(chart.series.flatMap(([, points]) => points.map((point) => point[0])))].sort((a, b) => a - b);
   const values = chart.series.map(([name, points]) => [name, new Map(points)]);
   let line = null, readout = null, at = -1;

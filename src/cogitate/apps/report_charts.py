@@ -12,7 +12,7 @@ from cogitate.apps.report_words import Unit, write_number
 
 Points = list[tuple[float, float]]
 WIDTH, HEIGHT = 380, 210
-LEFT, RIGHT, TOP, BOTTOM = 54, 12, 12, 36
+LEFT, RIGHT, TOP, BOTTOM = 62, 12, 12, 36
 SMOOTH = 5  # steps whose mean the thick line of a single run shows
 COLOURS = 8  # classes c0 .. c7 of report.css
 MOST_POINTS = 400  # of a line; longer runs are thinned by averaging neighbours
@@ -56,6 +56,7 @@ def line_chart(series: Sequence[Series], *, x: str, y: str, unit: Unit, title: s
         "x": x,
         "unit": unit,
         "frame": [frame.x_low, frame.x_high],
+        "margins": [LEFT, RIGHT, TOP, BOTTOM],
         "series": [[line.name, dense(line.curves)] for line in series],
     }
     return (

@@ -136,6 +136,15 @@ def model_names(runs: Sequence[Run]) -> list[str]:
     return list(dict.fromkeys(name for run in runs for name in run.results.get("stages", {})))
 
 
+def main_line_models(runs: Sequence[Run]) -> list[str]:
+    """Measured models from base to the last stage; students are a comparison beside the line."""
+    return [
+        name
+        for name in model_names(runs)
+        if not name.startswith(("student_", "r1_distill")) and pooled_of(runs, name, "all", "pass@1")
+    ]
+
+
 def task_names(runs: Sequence[Run]) -> list[str]:
     """Tasks of the evaluation, in order, "all" last."""
     names = dict.fromkeys(task for run in runs for scores in run.results.get("stages", {}).values() for task in scores)

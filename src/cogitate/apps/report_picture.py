@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cogitate.apps.report_charts import main_line
-from cogitate.apps.report_data import Run, curves_of, load_runs, logged_names, model_names, pooled_of, stage_names, task_names
+from cogitate.apps.report_data import (
+    Run,
+    curves_of,
+    load_runs,
+    logged_names,
+    main_line_models,
+    pooled_of,
+    stage_names,
+    task_names,
+)
 from cogitate.apps.report_words import stage_title, task_title
 from cogitate.errors import ArtifactError
 from cogitate.runtime import atomic_write
@@ -26,7 +35,7 @@ def write_curve_png(run_directories: Sequence[Path], out: Path) -> Path:
         ArtifactError: a directory is no run directory, or none of them has both measured models and an RL stage.
     """
     runs = load_runs(run_directories)
-    models = model_names(runs)
+    models = main_line_models(runs)
     stage = next((name for name in stage_names(runs) if "reward" in logged_names(runs, name)), None)
     if stage is None or not models:
         raise ArtifactError(f"{', '.join(str(run.path) for run in runs)}: no measured model and RL stage to draw yet")
@@ -71,7 +80,7 @@ def draw_stages(panel: Axes, runs: Sequence[Run], models: Sequence[str]) -> None
     panel.margins(x=0.15)
     panel.set_ylim(0, 100)
     panel.set_title("Right at the first try on unseen problems, %")
-    panel.legend(frameon=False, fontsize=8.5, labelcolor=SOFT)
+    panel.legend(loc="best", frameon=False, fontsize=8.5, labelcolor=SOFT)
 
 
 def draw_steps(panel: Axes, runs: Sequence[Run], stage: str, metric: str, title: str, *, scale: float, unit: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from cogitate.apps.report_data import Run, measured_names, model_names, pooled_of, scores_of, task_names
+from cogitate.apps.report_data import Run, main_line_models, measured_names, model_names, pooled_of, scores_of, task_names
 from cogitate.apps.report_words import Unit, measure_words, stage_title, task_title, write_number
 from cogitate.evals.metrics import Estimate
 
@@ -14,12 +14,8 @@ ACCURACY = "pass@1"
 
 
 def main_models(runs: Sequence[Run]) -> tuple[str, str] | None:
-    """The first and last measured model of the main line (students are a comparison beside it); None with fewer than two."""
-    line = [
-        name
-        for name in model_names(runs)
-        if not name.startswith(("student_", "r1_distill")) and pooled_of(runs, name, "all", ACCURACY)
-    ]
+    """The first and last measured model of the main line; None with fewer than two."""
+    line = main_line_models(runs)
     return (line[0], line[-1]) if len(line) > 1 else None
 
 
