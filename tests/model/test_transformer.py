@@ -102,7 +102,7 @@ def test_chunked_logprobs_and_their_gradients_equal_the_plain_ones(monkeypatch: 
     model = Transformer(TINY)
     hidden = torch.randn(50, TINY.hidden_size, requires_grad=True)
     targets, weights = torch.randint(0, TINY.vocab_size, (50,)), torch.randn(50)
-    weight = model.lm_head.weight
+    weight = model.head_weight
 
     plain = torch.log_softmax(model.logits(hidden) / 0.7, dim=-1)
     expected = torch.autograd.grad((plain.gather(1, targets[:, None])[:, 0] * weights).sum(), (hidden, weight))

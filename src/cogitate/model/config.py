@@ -219,6 +219,7 @@ class ModelConfig(BaseModel):
         }
         if self.model_type == "qwen2":
             del kept["attention_bias"]
+        kept["num_key_value_heads"] = self.kv_heads  # readers fill in other numbers of their own
         return {"architectures": [ARCHITECTURES[self.model_type]], **kept}
 
     @property

@@ -27,7 +27,7 @@ class Transformer(nn.Module):
         self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(DecoderLayer(config, layer) for layer in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
-        self.lm_head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+        self.lm_head = None if config.tie_word_embeddings else nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.mtp = MultiTokenPrediction(config) if config.num_nextn_predict_layers else None
         self._rotary = RotaryTable(config)
         self._windows = {config.window_of_layer(layer) for layer in range(config.num_hidden_layers)}
@@ -100,8 +100,8 @@ class Transformer(nn.Module):
 
     @property
     def head_weight(self) -> Tensor:
-        """(V, D)"""
-        return self.lm_head.weight
+        """(V, D); the embedding itself where the config ties them."""
+        return self.embed_tokens.weight if self.lm_head is None else self.lm_head.weight
 
     def balance_experts(self, step: float) -> None:
         """Move every router's bias towards balance by `step`, after the load recorded since the last call."""
@@ -163,8 +163,6 @@ class Transformer(nn.Module):
                 parameter.zero_()
             else:
                 parameter.normal_(0.0, self.config.initializer_range)
-        if self.config.tie_word_embeddings:
-            self.lm_head.weight = self.embed_tokens.weight
 
 
 def document_positions(documents_BT: Tensor) -> Tensor:

@@ -1,0 +1,138 @@
+"""Reading the tensors of a Hugging Face directory: safetensors only, sharded or not, DeepSeek's FP8 dequantised."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from cogitate.errors import CheckpointError
+
+INDEX = "model.safetensors.index.json"
+SINGLE = "model.safetensors"
+MTP = "mtp.safetensors"
+PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+
+
+class CheckpointReader:
+    """Published tensors by name. Use it as a context manager; files stay mapped until it closes.
+
+    Raises:
+        CheckpointError: on opening, a missing or truncated file or an index that names an absent tensor; on reading, a tensor
+            that is absent or has another shape. Pickled checkpoints are refused.
+    """
+
+    def __init__(self, directory: Path, quantization: dict[str, Any] | None = None):
+        self.directory = directory
+        self._stack = ExitStack()
+        self._file_of: dict[str, str] = {}
+        self._open: dict[str, Any] = {}
+        self._block = _fp8_block(directory, quantization)
+
+    def __enter__(self) -> CheckpointReader:
+        try:
+            self._find_tensors()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._stack.close()
+
+    @property
+    def names(self) -> set[str]:
+        """All tensors of the checkpoint; FP8 scales belong to their tensors and are not listed."""
+        return {name for name in self._file_of if not name.endswith("_scale_inv")}
+
+    def read_into(self, target: Tensor, name: str, shape: tuple[int, ...]) -> None:
+        """Copy a tensor into `target` (of as many elements), converting to its type and device."""
+        if name not in self._file_of:
+            raise CheckpointError(f"{self.directory}: tensor {name} is missing")
+        file = self._file_of[name]
+        found = tuple(self._open[file].get_slice(name).get_shape())
+        if found != shape:
+            raise CheckpointError(
+                f"{self.directory / file}: {name} has shape {list(found)}, config.json asks for {list(shape)}"
+            )
+        tensor = self._open[file].get_tensor(name)
+        if tensor.dtype == torch.float8_e4m3fn:
+            tensor = self._dequantise(name, tensor)
+        elif not tensor.is_floating_point():
+            raise CheckpointError(f"{self.directory / file}: {name} is {tensor.dtype}: quantised weights are not supported")
+        target.copy_(tensor.view(target.shape))
+
+    def _find_tensors(self) -> None:
+        index_path = self.directory / INDEX
+        if index_path.is_file():
+            self._read_index(index_path)
+        elif (self.directory / SINGLE).is_file():
+            self._file_of = dict.fromkeys(self._open_file(SINGLE).keys(), SINGLE)
+        else:
+            pickled = sorted(path.name for path in self.directory.iterdir() if path.suffix in PICKLED)
+            if pickled:
+                raise CheckpointError(
+                    f"{self.directory / pickled[0]}: pickled weights can run code when loaded and are refused; "
+                    "convert the checkpoint to safetensors"
+                )
+            raise CheckpointError(f"{self.directory}: neither {SINGLE} nor {INDEX} is there")
+        if (self.directory / MTP).is_file():
+            self._file_of |= dict.fromkeys(self._open_file(MTP).keys(), MTP)
+
+    def _read_index(self, path: Path) -> None:
+        try:
+            weight_map = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+            pairs = [(str(name), str(file)) for name, file in weight_map.items()]
+        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+            raise CheckpointError(f"{path}: not a safetensors index: {error!r}") from error
+        held: dict[str, set[str]] = {}
+        for name, file in pairs:
+            if Path(file).name != file:
+                raise CheckpointError(f"{path}: {name} lies in {file!r}, which is outside the directory")
+            if file not in held:
+                held[file] = set(self._open_file(file).keys())
+            if name not in held[file]:
+                raise CheckpointError(f"{path}: says that {file} holds {name}, which it does not")
+        self._file_of = dict(pairs)
+
+    def _open_file(self, file: str) -> Any:
+        path = self.directory / file
+        if not path.is_file():
+            raise CheckpointError(f"{path}: this file of the checkpoint is missing")
+        try:
+            self._open[file] = self._stack.enter_context(safe_open(path, framework="pt"))
+        except (SafetensorError, OSError) as error:
+            raise CheckpointError(f"{path}: not a whole safetensors file: {error}") from error
+        return self._open[file]
+
+    def _dequantise(self, name: str, tensor: Tensor) -> Tensor:
+        """e4m3 times the scale of its block, float32."""
+        scale_name = f"{name}_scale_inv"
+        if scale_name not in self._file_of:
+            raise CheckpointError(f"{self.directory}: {name} is FP8 but its scales {scale_name} are missing")
+        if self._block is None:
+            raise CheckpointError(f"{self.directory}: {name} is FP8 but config.json has no quantization_config")
+        scale = self._open[self._file_of[scale_name]].get_tensor(scale_name).float()
+        rows, columns = self._block
+        blocks = (-(-tensor.shape[0] // rows), -(-tensor.shape[1] // columns))
+        if tuple(scale.shape) != blocks:
+            raise CheckpointError(f"{self.directory}: {scale_name} has shape {list(scale.shape)}, expected {list(blocks)}")
+        spread = scale.repeat_interleave(rows, 0)[: tensor.shape[0]].repeat_interleave(columns, 1)[:, : tensor.shape[1]]
+        return tensor.float() * spread
+
+
+def _fp8_block(directory: Path, quantization: dict[str, Any] | None) -> tuple[int, int] | None:
+    if quantization is None:
+        return None
+    method, block = quantization.get("quant_method"), quantization.get("weight_block_size")
+    if method != "fp8" or quantization.get("fmt", "e4m3") != "e4m3":
+        raise CheckpointError(f"{directory}/config.json: quantization_config.quant_method = {method!r}: only FP8 e4m3 is read")
+    if not (isinstance(block, list) and len(block) == 2 and all(isinstance(n, int) and n > 0 for n in block)):
+        raise CheckpointError(f"{directory}/config.json: quantization_config.weight_block_size = {block!r}: must be two sizes")
+    return block[0], block[1]

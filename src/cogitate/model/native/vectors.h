@@ -1,0 +1,125 @@
+// Sixteen floats at a time, in the vector types that GCC and Clang offer on every processor: one AVX-512 register, two of AVX2,
+// four of NEON. Elements are float or bfloat16 in memory and float in registers.
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <vector>
+
+constexpr int LANES = 16;
+typedef float Floats __attribute__((vector_size(64)));
+typedef int32_t Ints __attribute__((vector_size(64)));
+typedef uint32_t Words __attribute__((vector_size(64)));
+typedef uint16_t Halves __attribute__((vector_size(32)));
+
+struct bfloat16 {
+    uint16_t bits;
+};
+
+inline Floats load(const float* from) {
+    Floats result;
+    memcpy(&result, from, sizeof result);
+    return result;
+}
+
+inline Floats load(const bfloat16* from) {
+    Halves halves;
+    memcpy(&halves, from, sizeof halves);
+    Words words = __builtin_convertvector(halves, Words) << 16;
+    Floats result;
+    memcpy(&result, &words, sizeof result);
+    return result;
+}
+
+inline void store(float* to, Floats values) { memcpy(to, &values, sizeof values); }
+
+// Rounds to nearest, ties to even. NaN stays NaN as long as its upper bits are set, as they are in the ones arithmetic makes.
+inline void store(bfloat16* to, Floats values) {
+    Words words;
+    memcpy(&words, &values, sizeof words);
+    words = (words + 0x7fff + ((words >> 16) & 1)) >> 16;
+    Halves halves = __builtin_convertvector(words, Halves);
+    memcpy(to, &halves, sizeof halves);
+}
+
+inline float to_float(float value) { return value; }
+
+inline float to_float(bfloat16 value) {
+    uint32_t word = uint32_t(value.bits) << 16;
+    float result;
+    memcpy(&result, &word, sizeof result);
+    return result;
+}
+
+inline void put(float* to, float value) { *to = value; }
+
+inline void put(bfloat16* to, float value) {
+    uint32_t word;
+    memcpy(&word, &value, sizeof word);
+    to->bits = uint16_t((word + 0x7fff + ((word >> 16) & 1)) >> 16);
+}
+
+inline Floats splat(float value) { return Floats{} + value; }
+
+inline float sum(Floats values) {
+    float halves[8], quarters[4];
+    for (int i = 0; i < 8; i++) halves[i] = values[i] + values[i + 8];
+    for (int i = 0; i < 4; i++) quarters[i] = halves[i] + halves[i + 4];
+    return (quarters[0] + quarters[2]) + (quarters[1] + quarters[3]);
+}
+
+inline Floats larger(Floats a, Floats b) { return a > b ? a : b; }
+
+inline float largest(Floats values) {
+    float result = values[0];
+    for (int i = 1; i < LANES; i++) result = values[i] > result ? values[i] : result;
+    return result;
+}
+
+// exp of numbers up to 0 or not far above: Cephes' expf polynomial, within 2 units in the last place; 0 below -87.
+inline Floats exp_of(Floats x) {
+    const Floats rounder = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
+    Ints tiny = x < splat(-87.0f);
+    x = tiny ? splat(-87.0f) : x;
+    x = x > splat(88.0f) ? splat(88.0f) : x;
+    Floats shifted = x * 1.44269504088896341f + rounder;
+    Floats n = shifted - rounder;
+    Floats r = x - n * 0.693359375f;
+    r = r + n * 2.12194440e-4f;
+    Floats y = splat(1.9875691500e-4f);
+    y = y * r + 1.3981999507e-3f;
+    y = y * r + 8.3334519073e-3f;
+    y = y * r + 4.1665795894e-2f;
+    y = y * r + 1.6666665459e-1f;
+    y = y * r + 5.0000001201e-1f;
+    y = y * (r * r) + r + 1.0f;
+    Ints bits;
+    memcpy(&bits, &y, sizeof bits);
+    bits = bits + (__builtin_convertvector(n, Ints) << 23);
+    memcpy(&y, &bits, sizeof y);
+    return tiny ? Floats{} : y;
+}
+
+inline Floats silu(Floats x) { return x / (exp_of(-x) + 1.0f); }
+
+// The first `count` (1 to 15) elements, zeros behind them.
+template <typename T>
+inline Floats load_part(const T* from, int count) {
+    Floats result{};
+    for (int i = 0; i < count; i++) result[i] = to_float(from[i]);
+    return result;
+}
+
+template <typename T>
+inline void store_part(T* to, Floats values, int count) {
+    for (int i = 0; i < count; i++) put(to + i, values[i]);
+}
+
+// Memory of this thread that lives until its next call with the same tag.
+template <int TAG>
+inline float* scratch(size_t floats) {
+    static thread_local std::vector<float> memory;
+    if (memory.size() < floats) memory.resize(floats);
+    return memory.data();
+}

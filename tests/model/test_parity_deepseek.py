@@ -1,0 +1,111 @@
+"""deepseek_v3 against transformers, through a directory that we write and both read."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers.utils import logging as transformers_logging
+
+from cogitate.model.config import TINY, ModelConfig
+from cogitate.model.hf import load_model, save_model
+from cogitate.model.transformer import Transformer
+
+YARN = {
+    "rope_type": "yarn",
+    "factor": 4.0,
+    "original_max_position_embeddings": 128,
+    "beta_fast": 32,
+    "beta_slow": 1,
+    "mscale": 1.0,
+    "mscale_all_dim": 1.0,
+}
+SWITCHES: dict[str, dict[str, Any]] = {
+    "tiny": {},
+    "query_latent": {"q_lora_rank": 48},
+    "group_limited": {"n_group": 4, "topk_group": 2, "num_experts_per_tok": 3},
+    "scaled_routing": {"routed_scaling_factor": 2.5, "norm_topk_prob": False},
+    "two_shared_experts": {"n_shared_experts": 2},
+    "all_dense": {"first_k_dense_replace": 4, "num_nextn_predict_layers": 0},
+    "no_dense": {"first_k_dense_replace": 0},
+    "biases": {"attention_bias": True},
+    "biases_query_latent": {"attention_bias": True, "q_lora_rank": 32},
+    "narrow_values": {"v_head_dim": 24},
+    "wide_values": {"v_head_dim": 40},
+    "yarn": {"rope_scaling": YARN},
+    "yarn_mscale": {"rope_scaling": {**YARN, "mscale": 0.707, "mscale_all_dim": 0.5}},
+    "halves": {"rope_interleave": False},
+    "tied": {"tie_word_embeddings": True},
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _quiet_transformers() -> None:
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+
+
+def random_model(switches: dict[str, Any]) -> Transformer:
+    """Weights large enough that every part moves the logits; norms, biases and routing biases are not trivial."""
+    config = ModelConfig.from_dict({**TINY.to_dict(), "vocab_size": 300, "initializer_range": 0.08, **switches})
+    torch.manual_seed(7)
+    model = Transformer(config).eval()
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if "norm" in name or "bias" in name:
+                tensor.add_(0.1 * torch.randn_like(tensor))
+    return model
+
+
+def both_models(directory: Path, switches: dict[str, Any]) -> tuple[Transformer, PreTrainedModel]:
+    model = random_model(switches)
+    save_model(model, directory)
+    reference, info = AutoModelForCausalLM.from_pretrained(directory, output_loading_info=True, dtype=torch.float32)
+    assert not info["missing_keys"]
+    assert not info["unexpected_keys"]
+    assert not info["mismatched_keys"]
+    return model, reference.eval()
+
+
+def relative_difference(got: torch.Tensor, expected: torch.Tensor) -> float:
+    return float((got - expected).detach().abs().max() / expected.detach().abs().max())
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_logits_and_gradients_equal_those_of_transformers(name: str, tmp_path: Path) -> None:
+    model, reference = both_models(tmp_path, SWITCHES[name])
+    tokens = torch.randint(0, 300, (2, 60), generator=torch.Generator().manual_seed(1))
+    expected = reference(tokens, use_cache=False).logits
+    got = model.logits(model(tokens))
+    assert relative_difference(got, expected) < 1e-5
+
+    direction = torch.randn(expected.shape, generator=torch.Generator().manual_seed(2))
+    (expected * direction).sum().backward()
+    (got * direction).sum().backward()
+    pairs = {
+        "model.embed_tokens.weight": model.embed_tokens.weight,
+        "model.layers.0.self_attn.kv_b_proj.weight": model.get_parameter("layers.0.self_attn.kv_b_proj.weight"),
+        "model.layers.1.input_layernorm.weight": model.get_parameter("layers.1.input_layernorm.weight"),
+        "model.norm.weight": model.norm.weight,
+    }
+    if model.config.is_moe_layer(3):
+        for part in ("gate.weight", "experts.gate_up_proj", "experts.down_proj", "shared_experts.down_proj.weight"):
+            pairs[f"model.layers.3.mlp.{part}"] = model.get_parameter(f"layers.3.mlp.{part}")
+    for published, parameter in pairs.items():
+        gradient = reference.get_parameter(published).grad
+        assert gradient is not None
+        assert parameter.grad is not None
+        assert relative_difference(parameter.grad, gradient) < 1e-4, published
+
+
+@pytest.mark.parametrize("released_layout", [False, True])
+def test_importing_an_export_gives_the_same_bits(released_layout: bool, tmp_path: Path) -> None:
+    model = random_model({})
+    save_model(model, tmp_path, released_layout=released_layout, shard_bytes=1_000_000)
+    again = load_model(tmp_path)
+    assert again.config == model.config
+    for (name, mine), (other_name, other) in zip(model.state_dict().items(), again.state_dict().items(), strict=True):
+        assert name == other_name
+        assert torch.equal(mine, other), name
+    assert all(int(router.load.sum()) == 0 for router in again.routers())
