@@ -170,7 +170,7 @@ def test_close_ends_all_workers_and_leaves_no_zombie() -> None:
 def test_a_custom_reward_that_cannot_be_loaded_is_an_error_at_once(tmp_path: Path) -> None:
     (tmp_path / "broken.py").write_text("import nothing_of_this_name\n")
     for location in (f"{tmp_path}/broken.py:reward", f"{tmp_path}/missing.py:reward", "no colon"):
-        with pytest.raises(ConfigError, match="rewards.custom"):
+        with pytest.raises(ConfigError, match=r"rewards\.custom"):
             GraderPool(1, custom=location)
 
 

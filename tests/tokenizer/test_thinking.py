@@ -17,9 +17,7 @@ def stream(pieces: list[str], *, prefilled: bool = False) -> dict[str, str]:
     parser = ThinkingStream(prefilled=prefilled)
     events = [event for piece in pieces for event in parser.feed(piece)] + parser.finish()
     assert all(text for _, text in events)
-    return {
-        channel: "".join(text for name, text in events if name == channel) for channel in ("thinking", "answer")
-    }
+    return {channel: "".join(text for name, text in events if name == channel) for channel in ("thinking", "answer")}
 
 
 def test_thinking_then_answer_is_well_formed() -> None:

@@ -59,11 +59,11 @@ def chosen_letter(text: str) -> str | None:
     """The one option letter a text commits to, in upper case; None where there is none or several."""
     text = unicodedata.normalize("NFKC", _WRAPPING.sub("", text)).strip()
     denied = _DENIED.sub(" ", text)
-    if _LISTED.search(denied.split(".")[0]) and not _ANNOUNCED_LETTER.search(denied):
-        return None
     leading = _LEADING.match(text)
     if leading and not _LISTED.match(text.lstrip("([（ ")):
         return leading.group(1).upper()
+    if _LISTED.search(denied.split(".")[0]) and not _ANNOUNCED_LETTER.search(denied):
+        return None
     announced = _ANNOUNCED_LETTER.findall(denied)
     if announced:
         last = denied.rfind(announced[-1])

@@ -29,12 +29,12 @@ def grade_exact(prediction: str, gold: str, *, contract: Contract = "r1") -> Ver
         return wrong(answer.problem)
     if any(not foldings(other) & foldings(answer.text) for other in answer.alternatives):
         return wrong("several different answers are given", answer.text)
-    found = next((text for text in _candidates(answer) if foldings(text) & wanted), None)
+    found = next((text for text in text_candidates(answer) if foldings(text) & wanted), None)
     extracted = answer.text if found is None else found
     return judged(found is not None, f"the answer is {clip(extracted)!r}, the reference {clip(gold)!r}", extracted)
 
 
-def _candidates(answer: Answer) -> list[str]:
+def text_candidates(answer: Answer) -> list[str]:
     """The marked answer; where nothing is marked also the last line and the last sentence."""
     if answer.source in ("answer tag", "box"):
         return [answer.text]

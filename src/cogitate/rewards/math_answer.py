@@ -1,42 +1,181 @@
-"""Mathematical answers."""
+"""Mathematical answers: is what the completion commits to equal to the reference?
+
+Our own layer reads both sides in full and compares exactly. Where it cannot read one of them, literal equality counts, then
+math-verify is asked (math_library.py), whose "equal" is only believed for texts that passed our grammar filter. A completion
+that gives several different answers to a question with one value hedges, and is wrong.
+"""
 
 from __future__ import annotations
 
 import re
-from fractions import Fraction
+from dataclasses import dataclass
 
-from cogitate.rewards.answer import Contract, find_answer
+from cogitate.rewards.answer import Answer, Contract, find_answer, find_boxes, find_statement, strip_markdown
+from cogitate.rewards.choice import chosen_letter
+from cogitate.rewards.exact import foldings, text_candidates
+from cogitate.rewards.math_compare import same_answer
+from cogitate.rewards.math_library import library_opinion, passes_grammar
+from cogitate.rewards.math_nodes import Node
+from cogitate.rewards.math_statement import find_value
+from cogitate.rewards.math_syntax import parse
+from cogitate.rewards.math_tokens import NotMathError
 from cogitate.rewards.verdicts import clip, judged, no_verdict, wrong
 from cogitate.types import Verdict
 
-_NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?|[-+]?\.\d+")
+_DECIMAL_COMMA = re.compile(r"\s*\$?\s*[-+]?\d+,\d+\s*\$?\s*")
+_THOUSANDS = re.compile(r"\s*\$?\s*[-+]?\d{1,3}(?:,\d{3})+\s*\$?\s*")
+LONG_REFERENCE = 100  # characters; a longer reference that is no formula is a solution, not an answer in words
+_OPTION = re.compile(r"\(?\s*([A-J])\s*\)?\.?")
+_STYLE = re.compile(
+    r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|operatorname)\b|\\(?:left|right|displaystyle)\b|\\[,;:! ]|[${}\s]"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An answer as text and, where we can read it, as trees (more than one where the text is ambiguous: 1,22)."""
+
+    text: str
+    trees: tuple[Node, ...]
+    fault: str = ""
 
 
 def grade_math(prediction: str, gold: str, *, contract: Contract = "r1") -> Verdict:
-    wanted = read_number(gold)
-    if wanted is None:
-        return no_verdict(f"the reference {clip(gold)!r} is not a number")
+    """Judge a completion against a reference answer, which may itself hold a box, delimiters or a whole solution."""
+    reference = read_gold(gold)
+    if not reference.text:
+        return no_verdict("the reference answer is empty")
     answer = find_answer(prediction, contract)
     if answer.problem:
         return wrong(answer.problem)
-    text = answer.text
-    value = read_number(text)
-    if value is None and answer.source in ("text", "statement"):
-        found = _NUMBER.findall(text)
-        text = found[-1 if answer.source == "text" else 0] if found else text
-        value = read_number(text)
-    if any(read_number(other) != value for other in answer.alternatives):
-        return wrong("several different answers are given", answer.text)
-    return judged(value == wanted, f"the answer is {clip(text)}, the reference {clip(gold)}", text)
+    given = read_answer(answer)
+    if answer.alternatives:
+        boxes = [read(text) for text in (*answer.alternatives, answer.text)]
+        if _is_plural(reference):
+            joined = _join(boxes)
+            if joined is not None and _equal(reference, joined):
+                return judged(True, f"the boxes together equal {clip(reference.text)}", joined.text)
+        consistent = all(_equal(given, other) or _equal(reference, other) or _is_part(other, reference) for other in boxes)
+        if not consistent:
+            return wrong("several different answers are given", given.text)
+    equal = _equal(reference, given) or _equal_words(reference, answer)
+    relation = "equals" if equal else "does not equal"
+    why = f": {given.fault}" if given.fault and not equal else ""
+    return judged(equal, f"the answer {clip(given.text)!r} {relation} the reference {clip(reference.text)!r}{why}", given.text)
 
 
-def read_number(text: str) -> Fraction | None:
-    text = text.strip().strip("$").rstrip(".").strip()
-    match = re.fullmatch(r"\\[dtc]?frac\{(-?\d{1,50})\}\{(\d{1,50})\}", text)
-    text = f"{match.group(1)}/{match.group(2)}" if match else text
-    if not _NUMBER.fullmatch(text) or len(text) > 100:
-        return None
+def read(text: str) -> Reading:
+    """Parse one answer."""
+    text = strip_markdown(text)
+    trees: list[Node] = []
+    fault = ""
     try:
-        return Fraction(text.replace(",", "").lstrip("+"))
-    except ZeroDivisionError:
+        trees.append(parse(text))
+    except NotMathError as error:
+        fault = str(error)
+    if _DECIMAL_COMMA.fullmatch(text) and not _THOUSANDS.fullmatch(text):
+        trees.append(parse(text.replace(",", ".")))
+    return Reading(text, tuple(trees), fault)
+
+
+def read_gold(gold: str) -> Reading:
+    """The reference: its boxes where it has any, else all of it, else what it announces."""
+    boxes = find_boxes(gold)
+    if boxes:
+        joined = _join([read(box) for box in boxes])
+        return joined if joined is not None else read(boxes[-1])
+    whole = read(gold.strip())
+    if whole.trees and whole.trees[0].op != "text":
+        return whole
+    stated = find_statement(gold)
+    for text in (stated, find_value(stated, announced=True) if stated else None, find_value(gold, announced=False)):
+        if text and (found := read(text)).trees and (stated or len(gold) > LONG_REFERENCE):
+            return found
+    return whole
+
+
+def read_answer(answer: Answer) -> Reading:
+    """What a completion commits to: the marked text as a whole, else (not in a box) the value its sentence states."""
+    whole = read(answer.text)
+    if answer.source == "box" or (whole.trees and whole.trees[0].op != "text"):
+        return whole
+    announced = answer.source == "statement"
+    text = answer.text
+    if answer.source in ("answer tag", "text"):
+        stated = find_statement(answer.text)
+        announced, text = stated is not None, stated or answer.text
+        if stated and read(stated).trees:
+            return read(stated)
+    value = find_value(text, announced=announced)
+    if value is None and answer.source == "statement":
+        value = find_value(answer.region, announced=False)
+    return read(value) if value is not None else whole
+
+
+def _equal(reference: Reading, given: Reading) -> bool:
+    """Equal as text, as trees, or in the library's opinion where one of them has no tree."""
+    if not reference.text or not given.text:
+        return False
+    if _folded(reference.text) == _folded(given.text) and not _is_undefined(given):
+        return True
+    if reference.trees and given.trees:
+        return any(same_answer(wanted, tree) for wanted in reference.trees for tree in given.trees)
+    if _is_wordy(reference.text) or _is_wordy(given.text):
+        return False
+    return library_opinion(_bare(reference.text), _bare(given.text)) is True
+
+
+def _is_undefined(given: Reading) -> bool:
+    return re.search(r"\bnan\b", given.text, re.IGNORECASE) is not None
+
+
+def _folded(text: str) -> str:
+    return _STYLE.sub("", text).rstrip(".")
+
+
+def _bare(text: str) -> str:
+    return text.replace("$", "").strip()
+
+
+def _is_wordy(text: str) -> bool:
+    """Words among the formulas: nothing for a library to guess at."""
+    plain = re.sub(r"\\[A-Za-z]+", " ", text)
+    return re.search(r"[A-Za-z]{3,}|[^\x00-\x7f]", plain) is not None or "\\text" in text
+
+
+def _equal_words(reference: Reading, answer: Answer) -> bool:
+    """References that are words or an option letter."""
+    option = _OPTION.fullmatch(_STYLE.sub("", reference.text))
+    if option:
+        return chosen_letter(answer.text) == option.group(1)
+    if reference.trees and reference.trees[0].op != "text":
+        return False
+    wanted = foldings(reference.text)
+    return any(foldings(text) & wanted for text in text_candidates(answer))
+
+
+def _is_plural(reference: Reading) -> bool:
+    return any(tree.op in ("list", "set", "pm") for tree in reference.trees)
+
+
+def _join(boxes: list[Reading]) -> Reading | None:
+    """Several boxes as one list; equal texts count once."""
+    distinct = list({_folded(box.text): box for box in boxes}.values())
+    if len(distinct) == 1:
+        return distinct[0]
+    if not all(box.trees for box in distinct):
         return None
+    items: list[Node] = []
+    for box in distinct:
+        tree = box.trees[0]
+        items.extend(tree.args if tree.op == "list" else (tree,))
+    return Reading(", ".join(box.text for box in distinct), (Node("list", tuple(items)),))
+
+
+def _is_part(box: Reading, reference: Reading) -> bool:
+    """Whether a box holds one of the several values that are asked for."""
+    members = [arg for tree in reference.trees if tree.op in ("list", "set") for arg in tree.args]
+    return any(same_answer(member, tree) for member in members for tree in box.trees)
+
+
+__all__ = ["grade_math", "passes_grammar", "read", "read_gold"]

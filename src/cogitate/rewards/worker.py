@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 from cogitate.errors import ConfigError, DataError
+from cogitate.rewards import math_library
 from cogitate.rewards.custom import CustomReward, load_custom
 from cogitate.rewards.grade import grade
 from cogitate.rewards.verdicts import no_verdict
@@ -37,6 +38,7 @@ def main() -> None:
     if settings is None:
         return
     limit_memory()
+    math_library.in_worker = True
     try:
         custom = load_custom(settings["custom"]) if settings["custom"] else None
     except ConfigError as error:

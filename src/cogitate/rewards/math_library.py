@@ -1,0 +1,72 @@
+"""A second opinion on mathematical answers: math-verify (over sympy), for what our own parser does not read, and for audits.
+
+The library has no bound on its time once its signal-based time-outs are off (they fail outside the main thread). In a grader
+worker the pool is the limit. Elsewhere the question is put to a process of its own, which is killed after LIMIT_SECONDS.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+LIMIT_SECONDS = 10.0
+MAX_CHARACTERS = 500
+
+# Only what LaTeX mathematics is made of: the library's own parsers get nothing that could be code.
+_GRAMMAR = re.compile(r"[A-Za-z0-9\s\\{}()\[\]^_+\-*/=<>|.,:;!%&'~$]*")
+_SUSPICIOUS = re.compile(r"__|\.[A-Za-z]|[A-Za-z]{6,}\s*\(|\blambda\s|\bimport\b|\bexec\b|\beval\b|\bopen\b")
+
+in_worker = False  # set by grader workers: their pool kills them when they take too long
+
+
+def passes_grammar(text: str) -> bool:
+    """Whether a text may be shown to a library that parses."""
+    return len(text) <= MAX_CHARACTERS and _GRAMMAR.fullmatch(text) is not None and _SUSPICIOUS.search(text) is None
+
+
+def library_opinion(gold: str, answer: str) -> bool | None:
+    """Whether math-verify takes two answers (LaTeX, without delimiters) as equal, in both directions.
+
+    None where it cannot read one of them, or where one does not pass the grammar filter.
+    """
+    if not (passes_grammar(gold) and passes_grammar(answer)):
+        return None
+    if in_worker:
+        return _ask(gold, answer)
+    try:
+        finished = subprocess.run(
+            [sys.executable, "-P", "-m", "cogitate.rewards.math_library"],
+            input=json.dumps([gold, answer]),
+            capture_output=True,
+            text=True,
+            timeout=LIMIT_SECONDS,
+            check=True,
+            cwd=Path(__file__).resolve().parents[2],
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return json.loads(finished.stdout)
+
+
+def _ask(gold: str, answer: str) -> bool | None:
+    from math_verify import LatexExtractionConfig, parse, verify
+
+    logging.getLogger("math_verify").setLevel(logging.CRITICAL)
+    config = [LatexExtractionConfig(try_extract_without_anchor=True)]
+    parsed = []
+    for text in (gold, answer):
+        found = parse(f"${text}$", config, fallback_mode="no_fallback", parsing_timeout=None, raise_on_error=False)
+        if not found:
+            return None
+        parsed.append(found)
+    one = verify(parsed[0], parsed[1], strict=True, timeout_seconds=None, raise_on_error=False)
+    return one and verify(parsed[1], parsed[0], strict=True, timeout_seconds=None, raise_on_error=False)
+
+
+if __name__ == "__main__":
+    in_worker = True
+    sys.stdout.write(json.dumps(_ask(*json.load(sys.stdin))))

@@ -1,0 +1,61 @@
+"""The parts an answer is made of, and the words of mathematics that the parser knows.
+
+Operations of a `Node`:
+
+- numbers: num (value, literal) · var (name) · const (pi, e, i, infinity) · neg · add · sub · mul · div · pow · fact · abs ·
+  floor · ceil · binom · root (radicand, degree) · call (value: the function's name)
+- pm (both signs; args: one or two nodes; value: "+" or "-", the sign that comes first)
+- bigop (value: sum, prod, int, lim; args: what stands below it, above it and behind it)
+- structure: list (items side by side) · set (braces) · bracket (value: its delimiters) · matrix (args: rows)
+- rel (value: the relations; args: the operands) · union · intersection · setminus
+- measured (value: a Unit) · percent · degree · based (value: digits, base) · ratio · text (value: the words)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A part of an answer: the operation, its operands, and what else it needs."""
+
+    op: str
+    args: tuple[Node, ...] = ()
+    value: Any = None
+
+
+def words(text: str) -> frozenset[str]:
+    """The words of a text."""
+    return frozenset(text.split())
+
+
+RELATIONS = {
+    "=": "=", "==": "=", ":=": "=", "equiv": "=", "<": "<", "lt": "<", ">": ">", "gt": ">", "<=": "<=", "le": "<=", "leq": "<=",
+    "leqslant": "<=", "leqq": "<=", ">=": ">=", "ge": ">=", "geq": ">=", "geqslant": ">=", "geqq": ">=", "!=": "!=", "<>": "!=",
+    "ne": "!=", "neq": "!=", "approx": "~", "simeq": "~", "sim": "~", "doteq": "~", "in": "in", "to": "->", "rightarrow": "->",
+    "mapsto": "->", "=>": "=>", "Rightarrow": "=>", "implies": "=>",
+}  # fmt: skip
+FRACTIONS = words("frac dfrac tfrac cfrac")
+BINOMIALS = words("binom dbinom tbinom")
+FUNCTIONS = words("sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh log ln lg exp sqrt max min gcd lcm det")
+BIG_OPERATORS = {"sum": "sum", "prod": "prod", "int": "int", "iint": "int", "oint": "int", "lim": "lim"}
+GREEK = words(
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega"
+)
+ACCENTS = words("overline bar vec hat widehat tilde overrightarrow mathbf boldsymbol mathcal mathbb mathfrak underline dot")
+CONSTANT_COMMANDS = {"infty": "infinity", "infin": "infinity", "pi": "pi"}
+INFINITY_WORDS = words("infinity inf infty oo")
+PLAIN_SYMBOLS = words("angle triangle ell hbar partial nabla star dagger circ bullet odot oplus otimes parallel perp prime")
+DOTS = words("dots ldots cdots dotsc")
+APPLIED_NAMES = words("f g h F G H Phi Psi phi psi O Theta Omega P")  # read as functions before a bracket
+SEPARATING_WORDS = words("and or 和 或 及 与 或者 et ou und oder")
+PERCENT_WORDS = words("percent percentage pct")
+# Words that are never a product of one-letter names.
+ENGLISH_WORDS = words(
+    """is are was were be been am the an of to at by for with from as it its we he she they you in on no not yes none if then
+    than that this there so thus has have had can may will only also just all any each both one two six ten true even odd zero
+    four five nine half let get got gets per time more less most over when where what who how much many such"""
+)
+CLOSING_SYMBOLS = frozenset({")", "]", "}", r"\}", "|", "&", "\\\\"})

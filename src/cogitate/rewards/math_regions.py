@@ -1,0 +1,148 @@
+"""Sets of real numbers: intervals, their unions, and the inequalities in one variable that describe them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from mpmath import mp, mpf
+
+from cogitate.rewards.math_nodes import Node
+from cogitate.rewards.math_numbers import UndefinedError, close, evaluate, is_real, variables
+
+FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Real numbers between two ends; an end is -inf or inf where there is none."""
+
+    low: mpf
+    high: mpf
+    low_closed: bool
+    high_closed: bool
+
+
+def is_region(node: Node) -> bool:
+    """An inequality in one variable, a union of intervals, an interval with unlike delimiters or an infinite end."""
+    if node.op in ("union", "intersection", "setminus"):
+        return True
+    if node.op == "bracket":
+        return node.value in ("(]", "[)") or (len(node.args) == 2 and any(infinity_sign(arg) for arg in node.args))
+    return node.op == "rel" and "=" not in node.value and len(variables(node)) == 1 and _region(node) is not None
+
+
+def same_region(gold: Node, answer: Node) -> bool:
+    if gold.op == answer.op == "rel" and variables(gold) != variables(answer):
+        return False
+    regions = _region(gold), _region(answer)
+    if regions[0] is None or regions[1] is None:
+        return gold == answer
+    left, right = _merged(regions[0]), _merged(regions[1])
+    return len(left) == len(right) and all(_same_interval(a, b) for a, b in zip(left, right, strict=True))
+
+
+def _same_interval(a: Interval, b: Interval) -> bool:
+    ends = _same_end(a.low, b.low) and _same_end(a.high, b.high)
+    return ends and (a.low_closed, a.high_closed) == (b.low_closed, b.high_closed)
+
+
+def _same_end(a: mpf, b: mpf) -> bool:
+    return bool(a == b) if mp.isinf(a) or mp.isinf(b) else close(a, b)
+
+
+def _region(node: Node) -> list[Interval] | None:
+    """The intervals a node describes, None where it describes no set of real numbers with constant ends."""
+    if node.op == "bracket" and len(node.args) == 2:
+        ends = _end(node.args[0]), _end(node.args[1])
+        if ends[0] is None or ends[1] is None:
+            return None
+        return [Interval(ends[0], ends[1], node.value[0] == "[", node.value[1] == "]")]
+    if node.op == "set":
+        points = [_end(item) for item in node.args]
+        return [Interval(point, point, True, True) for point in points if point is not None] if None not in points else None
+    if node.op == "var" and node.value == "mathbb R":
+        return [Interval(-mp.inf, mp.inf, False, False)]
+    if node.op == "union":
+        parts = [_region(arg) for arg in node.args]
+        return None if any(part is None for part in parts) else [interval for part in parts if part for interval in part]
+    if node.op == "setminus":
+        whole, removed = _region(node.args[0]), _region(node.args[1])
+        return None if whole is None or removed is None else _without_points(whole, removed)
+    return _inequality(node) if node.op == "rel" else None
+
+
+def _inequality(node: Node) -> list[Interval] | None:
+    """`a < x`, `a < x <= b`, `x != a` with constants a and b."""
+    places = [index for index, arg in enumerate(node.args) if variables(arg)]
+    if len(places) != 1 or node.args[places[0]].op != "var":
+        return None
+    low, high = (-mp.inf, False), (mp.inf, False)
+    for index, (left, right) in enumerate(pairwise(node.args)):
+        relation = node.value[index]
+        if variables(right):  # constant on the left: read it from right to left
+            left, right, relation = right, left, FLIPPED.get(relation, relation)
+        if not variables(left):
+            return None
+        end = _end(right)
+        if end is None or relation not in ("<", ">", "<=", ">=", "!="):
+            return None
+        if relation == "!=":
+            return [Interval(-mp.inf, end, False, False), Interval(end, mp.inf, False, False)] if len(node.args) == 2 else None
+        if relation in ("<", "<="):
+            high = (end, relation == "<=")
+        else:
+            low = (end, relation == ">=")
+    return [Interval(low[0], high[0], low[1], high[1])]
+
+
+def _end(node: Node) -> mpf | None:
+    infinite = infinity_sign(node)
+    if infinite:
+        return infinite * mp.inf
+    if variables(node) or node.op in ("list", "set", "bracket", "matrix", "text", "rel"):
+        return None
+    try:
+        value = evaluate(node, {})
+    except UndefinedError:
+        return None
+    return mp.re(value) if not isinstance(value, list) and is_real(value) else None
+
+
+def _without_points(whole: list[Interval], removed: list[Interval]) -> list[Interval] | None:
+    if any(interval.low != interval.high for interval in removed):
+        return None
+    for point in (interval.low for interval in removed):
+        cut: list[Interval] = []
+        for interval in whole:
+            if interval.low < point < interval.high:
+                cut += [
+                    Interval(interval.low, point, interval.low_closed, False),
+                    Interval(point, interval.high, False, interval.high_closed),
+                ]
+            else:
+                cut.append(interval)
+        whole = cut
+    return whole
+
+
+def _merged(intervals: list[Interval]) -> list[Interval]:
+    """The same set as disjoint intervals from left to right."""
+    merged: list[Interval] = []
+    for interval in sorted(intervals, key=lambda interval: (interval.low, not interval.low_closed)):
+        last = merged[-1] if merged else None
+        if last is not None and (
+            interval.low < last.high or (interval.low == last.high and (interval.low_closed or last.high_closed))
+        ):
+            high = max((last.high, last.high_closed), (interval.high, interval.high_closed))
+            merged[-1] = Interval(last.low, high[0], last.low_closed, high[1])
+        else:
+            merged.append(interval)
+    return merged
+
+
+def infinity_sign(node: Node) -> int:
+    """1 for infinity, -1 for minus infinity, 0 for anything else."""
+    if node.op == "neg":
+        return -infinity_sign(node.args[0])
+    return int(node.op == "const" and node.value == "infinity")
