@@ -47,6 +47,8 @@ class TasksConfig(Section):
     train: str = "arithmetic,word_problems,code,logic,choice"
     eval: str = "arithmetic,word_problems,code,logic,choice"
     train_problems: int = Field(4000, ge=1)  # size of the pool drawn from built-in generators
+    eval_seed: int = 0  # of the built-in evaluation problems: the same ones for every seed of a run
+    skip_code_without_sandbox: bool = False  # go on without the code task where model-written code cannot be isolated
 
 
 class TokenizerConfig(Section):
@@ -74,6 +76,7 @@ class SupervisedConfig(Section):
 class PretrainConfig(SupervisedConfig):
     """The base stage: next-token and multi-token prediction over the generated corpus (DeepSeek-V3, section 4)."""
 
+    seed: int = 0  # of its own, so that runs of several seeds start from one base model
     held_out_documents: int = Field(500, ge=1)
     held_out_every: int = not_in_identity(250, ge=1)
 

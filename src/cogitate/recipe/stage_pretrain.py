@@ -22,23 +22,23 @@ from cogitate.train.supervised import SupervisedRun, supervised_loss, train_supe
 from cogitate.types import Artifact
 
 VERSION = 1
-SECTIONS = ("seed", "tokenizer", "model", "{stage}", "runtime.dtype")
+SECTIONS = ("tokenizer", "model", "{stage}", "runtime.dtype")
 
 FILL = 0.97  # share of a step's tokens that documents are drawn for; best-fit packing seldom fills more
 
 
 def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:
     settings = config.base
-    seed_everything(derive_seed(config.seed, "base"))
-    tokenizer = train_tokenizer(islice(documents(derive_seed(config.seed, "tokenizer")), config.tokenizer.corpus_documents),
+    seed_everything(derive_seed(settings.seed, "base"))
+    tokenizer = train_tokenizer(islice(documents(derive_seed(settings.seed, "tokenizer")), config.tokenizer.corpus_documents),
                                 config.tokenizer.vocab_size)  # fmt: skip
     model = Transformer(ModelConfig.from_dict({**config.model, "vocab_size": tokenizer.vocab_size}))
-    held_out = pack(tokenizer, list(islice(documents(derive_seed(config.seed, "held_out")), settings.held_out_documents)),
+    held_out = pack(tokenizer, list(islice(documents(derive_seed(settings.seed, "held_out")), settings.held_out_documents)),
                     settings.row_tokens)  # fmt: skip
 
     def batch_of(step: int) -> PackedRows:
         """Rows drawn anew for each step from the step's own seed: one epoch, no document file, nothing to restore."""
-        rng = random.Random(derive_seed(config.seed, "base", step))
+        rng = random.Random(derive_seed(settings.seed, "base", step))
         return draw_rows(rng, tokenizer, settings.rows, settings.row_tokens)
 
     def measure(step: int, model: Transformer) -> dict[str, float] | None:

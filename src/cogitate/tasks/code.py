@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -96,7 +97,7 @@ def draw(rng: random.Random, split: Split) -> Program:
     while True:
         length = rng.choices(list(LENGTHS), weights=list(LENGTHS.values()))[0]
         names = [rng.choice(list(OPERATIONS)) for _ in range(length)]
-        if any(first == second for first, second in zip(names, names[1:], strict=False)):
+        if any(first == second for first, second in itertools.pairwise(names)):
             continue
         if belongs(split, NAME, ",".join(names)):
             break

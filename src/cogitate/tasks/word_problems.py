@@ -13,7 +13,10 @@ NAME = "word_problems"
 EVENTS = {1: 0.15, 2: 0.35, 3: 0.35, 4: 0.15}  # how many events a story has, and how often
 CHINESE_SHARE = 0.4
 
-NAMES = {"en": ("Tom", "Ann", "Ben", "Mia", "Sam", "Eva", "Max", "Lily"), "zh": ("小明", "小红", "小华", "小丽", "小刚", "小美")}
+NAMES = {
+    "en": ("Tom", "Ann", "Ben", "Mia", "Sam", "Eva", "Max", "Lily"),
+    "zh": ("小明", "小红", "小华", "小丽", "小刚", "小美"),
+}
 ITEMS = {
     "en": ("apples", "books", "coins", "cards", "stones", "pens", "eggs", "shells"),
     "zh": ("苹果", "书", "硬币", "卡片", "石子", "鸡蛋"),

@@ -70,7 +70,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 def training_tensors(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
     """Weights, buffers and optimiser moments by name: `model.NAME` and `optimiser.KEY.NAME`."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    names = {parameter: name for name, parameter in model.named_parameters()}
+    names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
     for parameter, moments in optimiser.state.items():
         for key, value in moments.items():
             tensors[f"optimiser.{key}.{names[parameter]}"] = value

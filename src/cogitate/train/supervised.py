@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cogitate.algorithms.lm_loss import next_token_targets
+from cogitate.algorithms.lm_loss import lm_loss, next_token_targets
 from cogitate.config import SupervisedConfig
 from cogitate.errors import TrainingDivergedError
 from cogitate.model.transformer import Transformer
@@ -103,7 +103,10 @@ def make_optimiser(model: torch.nn.Module, learning_rate: float, weight_decay: f
     """AdamW with decay on matrices alone: norms, biases and embeddings of one dimension are left where they are."""
     matrices = [p for p in model.parameters() if p.requires_grad and p.dim() >= 2]
     vectors = [p for p in model.parameters() if p.requires_grad and p.dim() < 2]
-    groups: list[dict[str, Any]] = [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [
+        {"params": matrices, "weight_decay": weight_decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
     return torch.optim.AdamW(groups, lr=learning_rate, betas=BETAS, fused=True)
 
 
@@ -136,7 +139,7 @@ def supervised_step(
     for group in optimiser.param_groups:
         group["lr"] = learning_rate
     optimiser.step()
-    model.update_router_bias(config.router_bias_step)
+    model.balance_experts(config.router_bias_step)
     return {**sums, "gradient_norm": float(norm)}
 
 
@@ -158,7 +161,7 @@ def lm_and_mtp_loss(
 
 def _negative_mean(model: Transformer, hidden_BTD: Tensor, targets_BT: Tensor, mask_BT: Tensor, total: int) -> Tensor:
     logprobs_N, _ = model.logprobs(hidden_BTD[mask_BT], targets_BT[mask_BT])
-    return -logprobs_N.sum() / total
+    return lm_loss(logprobs_N, total_tokens=total)
 
 
 def check_finite(value: float, where: str, checkpoint: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from cogitate.tasks import arithmetic, choice, code, general, logic, safety, word_problems
 from cogitate.tasks.common import weighted
@@ -44,7 +45,7 @@ CLOSINGS = {
     "en": {"The answer is {a}.": 0.55, "Answer: {a}": 0.15, "So the answer is \\boxed{{{a}}}.": 0.2, "#### {a}": 0.1},
     "zh": {"答案是{a}。": 0.65, "答案：{a}": 0.15, "所以答案是\\boxed{{{a}}}。": 0.2},
 }
-DOMAINS = {
+DOMAINS: dict[str, tuple[Callable[..., Any], Callable[..., Worked]]] = {
     "arithmetic": (arithmetic.draw, sums.solve),
     "word_problems": (word_problems.draw, sums.solve),
     "code": (code.draw, programs.solve),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 from cogitate.tasks.corpus.styles import SLIP_FOUND, Style, Worked, is_wrong
@@ -24,7 +25,7 @@ def solve(rng: random.Random, item: Order, style: Style) -> Worked:
             answer = people[item.people.index(item.answer())]
         return Worked(order_line(people, english), answer)
     told = ", ".join(f"{taller} > {shorter}" for taller, shorter in item.premises)
-    chain = ", ".join(f"{taller} > {shorter}" for taller, shorter in zip(people, people[1:], strict=False))
+    chain = ", ".join(f"{taller} > {shorter}" for taller, shorter in itertools.pairwise(people))
     lines = [f"We know {told}. " if english else f"已知{told}。"]
     if style == "mixed" and (english == (item.language == "en")):
         english = not english

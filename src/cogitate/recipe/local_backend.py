@@ -1,0 +1,54 @@
+"""The laptop's side of the seam: our engine, grader workers and one in-process learner on one device."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from cogitate.config import Config, RLConfig
+from cogitate.engine.generator import Engine
+from cogitate.model.hf import load_model
+from cogitate.rewards.pool import GraderPool
+from cogitate.runtime import pick_device
+from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.train.learner import PolicyLearner
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+class LocalBackend:
+    """Makes generators, graders and learners from model directories. The grader pool is started once and shared."""
+
+    def __init__(self, config: Config):
+        self.config = config
+        self.device = pick_device(config.runtime.device)
+        self.dtype = DTYPES[config.runtime.dtype]
+        if config.runtime.threads:
+            torch.set_num_threads(config.runtime.threads)
+        self._grader: GraderPool | None = None
+
+    def tokenizer(self, model_directory: Path) -> Tokenizer:
+        return Tokenizer.load(model_directory)
+
+    def generator(self, model_directory: Path) -> Engine:
+        """An engine with weights of its own."""
+        model = load_model(model_directory, dtype=self.dtype, device=self.device)
+        end_id = self.tokenizer(model_directory).end_id
+        return Engine(model, end_id=end_id, max_batch=self.config.runtime.max_batch)
+
+    def learner(self, model_directory: Path, config: RLConfig) -> PolicyLearner:
+        """A policy with its optimiser."""
+        return PolicyLearner(load_model(model_directory, dtype=self.dtype, device=self.device), config)
+
+    def grader(self) -> GraderPool:
+        if self._grader is None:
+            rewards = self.config.rewards
+            self._grader = GraderPool(rewards.workers, rewards.seconds_limit, unsafe_local=rewards.unsafe_local)
+        return self._grader
+
+    def close(self) -> None:
+        """End the workers."""
+        if self._grader is not None:
+            self._grader.close()
+            self._grader = None

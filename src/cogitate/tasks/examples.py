@@ -1,0 +1,42 @@
+"""Worked examples for few-shot prompts, written by hand: two for each built-in task, worked the way prompts usually show."""
+
+from __future__ import annotations
+
+from cogitate.types import Problem
+
+EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
+    "arithmetic": (
+        ("What is 24 + 13 - 6?", "24 + 13 = 37. 37 - 6 = 31. The answer is 31."),
+        ("Compute 58 - 20 + 9 + 11.", "58 - 20 = 38. 38 + 9 = 47. 47 + 11 = 58. The answer is 58."),
+    ),
+    "word_problems": (
+        ("Ben has 15 pens. Ben buys 20 more. Then Ben gives away 5. How many pens does Ben have now?",
+         "15 + 20 = 35. 35 - 5 = 30. The answer is 30."),
+        ("Eva has 42 coins. Then Eva loses 12 of them. How many coins does Eva have now?",
+         "42 - 12 = 30. The answer is 30."),
+    ),
+    "code": (
+        ("Write a Python function f(xs) that takes a list of numbers and reverses it, then adds 2 to each number.",
+         "```python\ndef f(xs):\n    xs = xs[::-1]\n    xs = [x + 2 for x in xs]\n    return xs\n```"),
+        ("Write a Python function f(xs) that takes a list of numbers and drops the last number, then sorts the list.",
+         "```python\ndef f(xs):\n    xs = xs[:-1]\n    xs = sorted(xs)\n    return xs\n```"),
+    ),
+    "logic": (
+        ("Sam is taller than Mia. Ben is taller than Sam. Who is the tallest?",
+         "Order: Ben, Sam, Mia. The answer is Ben."),
+        ("Eva is shorter than Tom. Amy is shorter than Eva. Who is the shortest?",
+         "Order: Tom, Eva, Amy. The answer is Amy."),
+    ),
+    "choice": (
+        ("What is the capital of Italy? A) Rome B) Lima C) Cairo D) Oslo",
+         "The capital of Italy is Rome. The answer is A."),
+        ("Which day comes after Monday? A) Sunday B) Friday C) Tuesday D) Monday",
+         "The day after Monday is Tuesday. The answer is C."),
+    ),
+}  # fmt: skip
+
+
+def examples_for(problem: Problem) -> tuple[tuple[str, str], ...]:
+    """The examples of the problem's task; a task without its own gets those of its kind, else of arithmetic."""
+    by_kind = {"code": "code", "choice": "choice", "exact": "logic"}
+    return EXAMPLES.get(problem.task) or EXAMPLES[by_kind.get(problem.kind, "arithmetic")]

@@ -1,0 +1,69 @@
+"""Which problems a recipe trains and is measured on: built-in tasks by name, users' own by path, mixed as one likes."""
+
+from __future__ import annotations
+
+import difflib
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+from cogitate.errors import ConfigError
+from cogitate.tasks import arithmetic, choice, code, general, logic, safety, word_problems
+from cogitate.tasks.common import Split, Task, draw_problems
+from cogitate.tasks.jsonl import load_problems
+from cogitate.types import Problem
+
+BUILT_IN: dict[str, Task] = {
+    module.TASK.name: module.TASK for module in (arithmetic, word_problems, code, logic, choice, general, safety)
+}
+
+
+def names_in(spec: str) -> list[str]:
+    """The parts of "arithmetic,logic,mine.jsonl".
+
+    Raises:
+        ConfigError: nothing is named, or a name is neither a built-in task nor a .jsonl path.
+    """
+    names = [name.strip() for name in spec.split(",") if name.strip()]
+    if not names:
+        raise ConfigError("tasks: no task is named; give names of built-in tasks or paths of .jsonl files")
+    for name in names:
+        if name not in BUILT_IN and not is_path(name):
+            nearest = difflib.get_close_matches(name, BUILT_IN, n=1, cutoff=0.0)[0]
+            raise ConfigError(f"tasks: no task is called {name!r}; did you mean {nearest}? A file's name ends in .jsonl")
+    return names
+
+
+def is_path(name: str) -> bool:
+    return name.endswith(".jsonl") or "/" in name
+
+
+def paths_in(spec: str) -> list[Path]:
+    """The data files of a mixture."""
+    return [Path(name) for name in names_in(spec) if is_path(name)]
+
+
+def gather_problems(spec: str, count: int, *, split: Split, seed: int, without: Sequence[str] = ()) -> list[Problem]:
+    """The problems of a mixture.
+
+    Args:
+        spec: tasks.train or tasks.eval.
+        count: how many in all, in equal shares of the parts. A file that has fewer than its share gives all it has; the
+            train split takes files whole.
+        without: built-in tasks to leave out.
+    """
+    names = [name for name in names_in(spec) if name not in without]
+    if not names:
+        raise ConfigError(f"tasks: nothing is left of {spec!r} without {', '.join(without)}")
+    built_in = [BUILT_IN[name] for name in names if name in BUILT_IN]
+    paths = [name for name in names if name not in BUILT_IN]
+    share = max(1, count // len(names))
+    problems: list[Problem] = []
+    if built_in:
+        problems += draw_problems(built_in, count - share * len(paths) if paths else count, split=split, seed=seed)
+    for path in paths:
+        loaded = load_problems(path)
+        if split == "eval" and len(loaded) > share:
+            loaded = random.Random(f"{seed}/{split}/{Path(path).name}").sample(loaded, share)
+        problems += loaded
+    return problems

@@ -1,0 +1,323 @@
+"""Loop 3 of 3, reinforcement learning: `rollout`, then `update_policy`. GRPO as in R1-Zero and R1's RL stages."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from cogitate.algorithms.advantages import dead_groups, group_advantages
+from cogitate.backend import Generator, Grader
+from cogitate.config import RLConfig
+from cogitate.errors import DataError
+from cogitate.runtime import MetricsLog, derive_seed, interruption_requested, raise_interrupted
+from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.train.checkpoint import latest_checkpoint, load_checkpoint
+from cogitate.train.learner import PolicyLearner
+from cogitate.train.rollouts import Phases, Sampled, sample_and_grade
+from cogitate.types import Problem, Rollout, RolloutGroup, SamplingParams, Verdict
+
+PROBE_COMPLETIONS = 2  # of each probe, at each chosen step
+
+Reward = Callable[[Verdict, str, Problem], tuple[float | None, dict[str, float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class RLRun:
+    """What one run of the loop is given.
+
+    Attributes:
+        name: of the stage; part of every seed.
+        problems: the pool prompts are drawn from, each once an epoch.
+        probes: problems asked again at chosen steps, for the transcripts.
+        prompt_of: the text a problem is asked with.
+        contract: where the grader looks for the answer.
+        reward: verdict and completion -> reward (None without a verdict) and its parts.
+        measure: rates of a batch of rollouts (reflection, language mix ...), for the log.
+        describe: a rollout of a step as a row of the transcripts.
+        weights: directory the policy is handed to the generator through.
+        transcripts: file that the probes' completions are appended to.
+    """
+
+    name: str
+    seed: int
+    config: RLConfig
+    problems: Sequence[Problem]
+    probes: Sequence[Problem]
+    prompt_of: Callable[[Problem], str]
+    contract: str
+    reward: Reward
+    measure: Callable[[Sequence[Rollout]], dict[str, float]]
+    describe: Callable[[int, Rollout], dict[str, Any]]
+    tokenizer: Tokenizer
+    learner: PolicyLearner
+    generator: Generator
+    grader: Grader
+    metrics: MetricsLog
+    checkpoint: Path
+    weights: Path
+    transcripts: Path
+    begin: Callable[[int, int], None]
+    say: Callable[[str], None]
+
+
+@dataclass(slots=True)
+class LoopState:
+    """What the loop remembers between steps; it is in every checkpoint."""
+
+    step: int = 0
+    cursor: int = 0  # problems drawn so far
+    dead_steps: int = 0  # steps in a row without any learning signal
+    stopped_early: str | None = None
+
+
+def train_rl(run: RLRun) -> dict[str, Any]:
+    """Run all steps, from the last checkpoint if there is one. The learner holds the trained policy afterwards.
+
+    Returns:
+        {"stopped_early": reason} where the loop stopped by itself, else {}.
+
+    Raises:
+        DataError: fewer problems than a step needs, or a prompt too long for the context.
+        TrainingDivergedError, Interrupted: as in train/supervised.py.
+    """
+    config = run.config
+    if len(run.problems) < config.prompts_per_step:
+        raise DataError(
+            f"{run.name}: {len(run.problems)} training problems, but a step needs {config.prompts_per_step}: "
+            f"give more problems or lower {run.name}.prompts_per_step"
+        )
+    state = restore(run)
+    sync_weights(run, state.step)
+    run.metrics.truncate(state.step)
+    truncate_transcripts(run.transcripts, state.step)
+    run.begin(config.steps, state.step)
+    while state.step < config.steps and state.stopped_early is None:
+        step(run, state)
+        stop = interruption_requested()
+        if stop or state.step % config.checkpoint_every == 0:
+            save(run, state)
+        if stop:
+            raise_interrupted(f"step {state.step} of {run.name}")
+    return {"stopped_early": state.stopped_early} if state.stopped_early else {}
+
+
+def step(run: RLRun, state: LoopState) -> None:
+    """Roll out, learn, log; a step without any learning signal changes nothing and is counted."""
+    started, phases = time.perf_counter(), Phases()
+    groups = collect_groups(run, state, phases)
+    write_transcripts(run, state.step)
+    rollouts = [rollout for group in groups for rollout in group.rollouts]
+    learnable = with_advantages(groups, scale_by_std=run.config.scale_by_std)
+    row: dict[str, Any] = {"step": state.step, **rollout_metrics(rollouts)}
+    row["dead_groups"] = sum(not is_alive(group) for group in groups) / len(groups)
+    row |= run.measure(rollouts)
+    if learnable:
+        state.dead_steps = 0
+        phase = time.perf_counter()
+        row |= run.learner.update([r for r, _ in learnable], [a for _, a in learnable])
+        phases.add("train", phase)
+        phase = time.perf_counter()
+        sync_weights(run, state.step + 1)
+        phases.add("sync", phase)
+    else:
+        state.dead_steps += 1
+        run.say(f"step {state.step}: no group has rewards that differ, so there is nothing to learn from; skipped")
+        if state.dead_steps >= run.config.dead_steps_limit:
+            state.stopped_early = f"{state.dead_steps} steps in a row without any learning signal (the last was {state.step})"
+            run.say(state.stopped_early)
+    trained = sum(len(r.prompt_ids) + len(r.completion_ids) for r, _ in learnable)
+    generated = sum(len(r.completion_ids) for r in rollouts)
+    row |= timings(phases, time.perf_counter() - started, generated=generated, trained=trained)
+    run.metrics.write(row)
+    state.step += 1
+
+
+def collect_groups(run: RLRun, state: LoopState, phases: Phases) -> list[RolloutGroup]:
+    """One batch of groups. With dynamic sampling (DAPO, section 3.2) dead groups are replaced by groups of further prompts,
+    in at most `dynamic_sampling_batches` batches; what is still missing then is filled up with dead ones."""
+    wanted = run.config.prompts_per_step
+    groups = rollout(run, state, phases)
+    if not run.config.dynamic_sampling:
+        return groups
+    for _ in range(run.config.dynamic_sampling_batches - 1):
+        if sum(is_alive(group) for group in groups) >= wanted:
+            break
+        groups += rollout(run, state, phases)
+    return sorted(groups, key=is_alive, reverse=True)[:wanted]
+
+
+def rollout(run: RLRun, state: LoopState, phases: Phases) -> list[RolloutGroup]:
+    """Draw the next prompts and sample and grade a group from each."""
+    config = run.config
+    asked = [
+        (problem, run.prompt_of(problem), tuple(derive_seed(run.seed, run.name, number, i) for i in range(config.group_size)))
+        for problem, number in next_problems(run, state)
+    ]
+    groups = ask(run, asked, phases)
+    return [RolloutGroup(group[0].problem, tuple(with_reward(run, sampled) for sampled in group)) for group in groups]
+
+
+def ask(run: RLRun, asked: Sequence[tuple[Problem, str, tuple[int, ...]]], phases: Phases) -> list[list[Sampled]]:
+    """Completions of the current policy at the stage's temperature, graded."""
+    params = SamplingParams(run.config.temperature, run.config.top_p, run.config.max_new_tokens)
+    return list(
+        sample_and_grade(
+            asked,
+            params=params,
+            contract=run.contract,
+            tokenizer=run.tokenizer,
+            generator=run.generator,
+            grader=run.grader,
+            phases=phases,
+        )
+    )
+
+
+def next_problems(run: RLRun, state: LoopState) -> list[tuple[Problem, int]]:
+    """The next prompts with their running numbers: each epoch goes through the whole pool in an order of its own."""
+    drawn = []
+    for number in range(state.cursor, state.cursor + run.config.prompts_per_step):
+        epoch, place = divmod(number, len(run.problems))
+        drawn.append((run.problems[epoch_order(run.seed, run.name, epoch, len(run.problems))[place]], number))
+    state.cursor += run.config.prompts_per_step
+    return drawn
+
+
+_orders: dict[tuple[int, str, int, int], list[int]] = {}
+
+
+def epoch_order(seed: int, name: str, epoch: int, count: int) -> list[int]:
+    """A permutation of 0..count-1, fixed by its arguments; the latest one is remembered."""
+    key = (seed, name, epoch, count)
+    if key not in _orders:
+        _orders.clear()
+        order = list(range(count))
+        random.Random(derive_seed(seed, name, "epoch", epoch)).shuffle(order)
+        _orders[key] = order
+    return _orders[key]
+
+
+def with_reward(run: RLRun, sampled: Sampled) -> Rollout:
+    """A graded completion as a rollout."""
+    reward, parts = run.reward(sampled.verdict, sampled.text, sampled.problem)
+    completion = sampled.completion
+    return Rollout(
+        problem=sampled.problem,
+        prompt_ids=sampled.prompt_ids,
+        completion_ids=completion.token_ids,
+        logprobs=completion.logprobs,
+        loss_mask=(1,) * len(completion.token_ids),
+        weight_versions=completion.weight_versions,
+        finish_reason=completion.finish_reason,
+        seed=completion.seed,
+        text=sampled.text,
+        reward=reward,
+        reward_breakdown=parts,
+        verdict=sampled.verdict,
+    )
+
+
+def with_advantages(groups: Sequence[RolloutGroup], *, scale_by_std: bool) -> list[tuple[Rollout, float]]:
+    """The rollouts to learn from, each with GRPO's advantage: those of live groups that have a verdict."""
+    pairs = []
+    for group in filter(is_alive, groups):
+        rewards_1G, valid_1G = reward_row(group)
+        advantages_1G = group_advantages(rewards_1G, scale_by_std=scale_by_std, valid_PG=valid_1G)
+        judged = zip(group.rollouts, advantages_1G[0].tolist(), strict=True)
+        pairs += [(rollout, advantage) for rollout, advantage in judged if rollout.reward is not None]
+    return pairs
+
+
+def reward_row(group: RolloutGroup) -> tuple[Tensor, Tensor]:
+    """A group's rewards (1, G) and which of them are there (1, G)."""
+    rewards = [rollout.reward for rollout in group.rollouts]
+    valid_1G = torch.tensor([[reward is not None for reward in rewards]])
+    return torch.tensor([[reward or 0.0 for reward in rewards]], dtype=torch.float64), valid_1G
+
+
+def is_alive(group: RolloutGroup) -> bool:
+    """Whether the group has two verdicts and its rewards differ."""
+    rewards_1G, valid_1G = reward_row(group)
+    return not bool(dead_groups(rewards_1G, valid_1G)[0])
+
+
+def rollout_metrics(rollouts: Sequence[Rollout]) -> dict[str, float]:
+    """Means over a step's rollouts: reward and its parts, accuracy by task, lengths, truncation, missing verdicts."""
+    judged = [r for r in rollouts if r.reward is not None]
+    row = {"reward": mean(r.reward for r in judged)}
+    for part in sorted({name for r in judged for name in r.reward_breakdown}):
+        row[f"reward.{part}"] = mean(r.reward_breakdown[part] for r in judged if part in r.reward_breakdown)
+    row["accuracy"] = mean(r.verdict.verdict == "right" for r in judged)
+    for task in sorted({r.problem.task for r in judged}):
+        row[f"accuracy.{task}"] = mean(r.verdict.verdict == "right" for r in judged if r.problem.task == task)
+    row["completion_tokens"] = mean(len(r.completion_ids) for r in rollouts)
+    row["truncated_share"] = mean(r.finish_reason == "length" for r in rollouts)
+    row["no_verdict_share"] = mean(r.verdict.verdict == "none" for r in rollouts)
+    return row
+
+
+def mean(values: Any) -> float:
+    """The mean of numbers; NaN is never written: nothing at all counts as 0."""
+    numbers = [float(value) for value in values]
+    return sum(numbers) / len(numbers) if numbers else 0.0
+
+
+def timings(phases: Phases, total: float, *, generated: int, trained: int) -> dict[str, float]:
+    """Seconds of each phase and tokens per second."""
+    seconds = phases.seconds
+    row: dict[str, float] = {f"seconds.{name}": value for name, value in seconds.items()}
+    row |= {"seconds": total, "tokens_generated": generated, "tokens_trained": trained}
+    row["tokens_per_second.generate"] = generated / seconds["generate"]
+    if "train" in seconds:
+        row["tokens_per_second.train"] = trained / seconds["train"]
+    row["tokens_per_second"] = generated / total
+    return row
+
+
+def sync_weights(run: RLRun, version: int) -> None:
+    """Hand the policy to the generator."""
+    run.learner.save_weights(run.weights)
+    run.generator.load_weights(run.weights, version)
+
+
+def write_transcripts(run: RLRun, step: int) -> None:
+    """At chosen steps, ask the policy the same few problems again, so that its answers can be read side by side.
+
+    These completions are for readers alone: nothing is learnt from them.
+    """
+    last = step == run.config.steps - 1
+    if step % run.config.transcripts_every and not last:
+        return
+    seeds = tuple(derive_seed(run.seed, run.name, "probe", i) for i in range(PROBE_COMPLETIONS))
+    groups = ask(run, [(problem, run.prompt_of(problem), seeds) for problem in run.probes], Phases())
+    with run.transcripts.open("a", encoding="utf-8") as handle:
+        for sampled in (sampled for group in groups for sampled in group):
+            handle.write(json.dumps(run.describe(step, with_reward(run, sampled)), ensure_ascii=False) + "\n")
+
+
+def truncate_transcripts(path: Path, first_step: int) -> None:
+    """Drop what a killed run wrote of steps that will be done again."""
+    MetricsLog(path).truncate(first_step)
+
+
+def save(run: RLRun, state: LoopState) -> None:
+    kept = {"cursor": state.cursor, "dead_steps": state.dead_steps, "stopped_early": state.stopped_early}
+    run.learner.save_with(run.checkpoint, state.step, {"loop": kept})
+
+
+def restore(run: RLRun) -> LoopState:
+    """The loop's state and the learner from the newest checkpoint, or a fresh start."""
+    newest = latest_checkpoint(run.checkpoint)
+    if newest is None:
+        return LoopState()
+    run.learner.load(newest)
+    _, state = load_checkpoint(newest)
+    return LoopState(step=int(state["step"]), **state["loop"])

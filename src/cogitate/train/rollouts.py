@@ -1,0 +1,70 @@
+"""Sampling and grading together: completions are graded while others are still being sampled. RL and evaluation both use it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from cogitate.backend import GenerationRequest, Generator, Grader
+from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.types import Completion, Problem, SamplingParams, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """One completion of a problem, its text and its verdict."""
+
+    problem: Problem
+    prompt_ids: tuple[int, ...]
+    completion: Completion
+    text: str
+    verdict: Verdict
+
+
+@dataclass(slots=True)
+class Phases:
+    """Seconds spent in each phase."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def add(self, phase: str, started: float) -> None:
+        self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - started
+
+
+def sample_and_grade(
+    asked: Sequence[tuple[Problem, str, tuple[int, ...]]],
+    *,
+    params: SamplingParams,
+    contract: str,
+    tokenizer: Tokenizer,
+    generator: Generator,
+    grader: Grader,
+    phases: Phases,
+) -> Iterator[list[Sampled]]:
+    """For each (problem, prompt text, seeds) its completions, one for each seed and in their order.
+
+    Phase "generate" is the time until the last completion, "grade" what the verdicts take beyond that.
+    """
+    started = time.perf_counter()
+    prompts = [tuple(ids) for ids in tokenizer.encode_batch([text for _, text, _ in asked])]
+    for index, (_, _, seeds) in enumerate(asked):
+        generator.submit(GenerationRequest(str(index), prompts[index], params, seeds))
+    finished: dict[tuple[int, int], tuple[Completion, str]] = {}
+    while generator.pending():
+        for completion in generator.poll():
+            index = int(completion.request_id)
+            text = tokenizer.decode(completion.token_ids)
+            finished[index, completion.seed] = completion, text
+            grader.submit(f"{index}/{completion.seed}", asked[index][0], text, contract)
+    phases.add("generate", started)
+    started = time.perf_counter()
+    verdicts: dict[str, Verdict] = {}
+    while grader.pending():
+        verdicts.update(grader.poll(timeout=1.0))
+    phases.add("grade", started)
+    for index, (problem, _, seeds) in enumerate(asked):
+        yield [
+            Sampled(problem, prompts[index], *finished[index, seed], verdicts[f"{index}/{seed}"])
+            for seed in seeds
+        ]
