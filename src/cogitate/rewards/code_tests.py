@@ -14,14 +14,16 @@ import reprlib
 import textwrap
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from cogitate.errors import SandboxUnavailableError
+from cogitate.rewards.code_assertions import read_assertions, run_assertion_tests
+from cogitate.rewards.code_outcome import ENDINGS, BadTestsError, Outcome
 from cogitate.rewards.sandbox import Sandbox
 from cogitate.rewards.sandbox_data import same_value
-from cogitate.rewards.sandbox_limits import Ending, Limits, RunResult
+from cogitate.rewards.sandbox_limits import Limits, RunResult
 from cogitate.rewards.sandbox_process import ProgramEndedError, SandboxProcess
 from cogitate.types import Verdict
 
@@ -31,29 +33,7 @@ PYTHON_LABELS = ("python", "python3", "py", "py3")
 UNFENCED_LIMIT = 50_000  # characters
 FLOAT_TOLERANCE = 1e-9
 
-ENDINGS: dict[Ending, str] = {
-    "exit": "ended before it answered",
-    "cpu": "used more processor time than allowed",
-    "wall": "took longer than allowed",
-    "memory": "used more memory or disk than allowed",
-    "output": "wrote more than allowed",
-    "protocol": "sent something that is no answer",
-}
-
 _FENCE = re.compile(r"^[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<label>[^\s`{]*)[^`\n]*$")
-
-
-class BadTestsError(ValueError):
-    """Tests that cannot be used: a fault of the reference, so no verdict."""
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What running the tests showed: how many passed of how many, and the first thing that went wrong."""
-
-    passed: int
-    total: int
-    trouble: str = ""
 
 
 def grade_code(
@@ -64,6 +44,7 @@ def grade_code(
     entry_point: str | None = None,
     limits: Limits | None = None,
     partial: bool = False,
+    weaker_tests: bool = False,
     sandbox: Sandbox | None = None,
     unsafe_local: bool = False,
 ) -> Verdict:
@@ -72,10 +53,12 @@ def grade_code(
     Args:
         completion_answer_text: the answer, its thinking already taken off; the program is its last Python code block.
         tests: function mode: {"args": [...], "expected": ...}, or pairs, in which a list is always the argument list and
-            anything else the one argument; stdin mode: {"input": text, "output": text}.
+            anything else the one argument; or assertion source, one text or a list of them; stdin mode:
+            {"input": text, "output": text}.
         mode: "function" calls `entry_point`; "stdin" runs the program once for each test.
         limits: bounds of the program.
         partial: score the share of tests passed instead of all or nothing; the verdict is `right` only if all pass.
+        weaker_tests: accept assertions that can only run beside the program (see `code_assertions`); not for rewards.
         sandbox: the one to run in; by default the best that this machine can hold.
         unsafe_local: used where no sandbox is given, see Sandbox.
 
@@ -92,13 +75,15 @@ def grade_code(
         return verdict("wrong", 0.0, "the answer has no Python code block")
     try:
         box = sandbox or default_sandbox(unsafe_local)
-        outcome = run_tests(box, program, mode, entry_point, tests, limits or box.limits, stop_early=not partial)
+        bounds = limits or box.limits
+        outcome = run_tests(box, program, mode, entry_point, tests, bounds, weaker=weaker_tests, stop_early=not partial)
     except BadTestsError as error:
         return verdict("none", 0.0, f"the tests cannot be used: {error}", program)
     except SandboxUnavailableError as error:
         return verdict("none", 0.0, f"no sandbox: {error}", program)
     if outcome.passed == outcome.total:
-        return verdict("right", 1.0, f"all {outcome.total} tests pass", program)
+        weaker = " (weaker: they ran beside the program)" if outcome.weaker else ""
+        return verdict("right", 1.0, f"all {outcome.total} tests pass{weaker}", program)
     return verdict("wrong", outcome.passed / outcome.total if partial else 0.0, outcome.trouble, program)
 
 
@@ -110,7 +95,8 @@ def run_tests(
     tests: Sequence[Any] | str,
     limits: Limits,
     *,
-    stop_early: bool,
+    weaker: bool = False,
+    stop_early: bool = True,
 ) -> Outcome:
     """Run one program against tests of any form. Raises BadTestsError, SandboxUnavailableError."""
     if not tests:
@@ -119,6 +105,9 @@ def run_tests(
         return run_stdin_tests(box, program, [read_stdin_test(test) for test in tests], limits, stop_early=stop_early)
     if mode != "function":
         raise BadTestsError(f"mode is {mode!r}; it must be function or stdin")
+    if is_assertions(tests):
+        assertions = read_assertions(tests, entry_point)
+        return run_assertion_tests(box, program, assertions, limits, weaker=weaker, stop_early=stop_early)
     if entry_point is None:
         raise BadTestsError("function mode needs an entry_point")
     calls = [read_function_test(test) for test in tests]
@@ -181,6 +170,11 @@ class FunctionTest:
 class StdinTest:
     input: str
     output: str
+
+
+def is_assertions(tests: Sequence[Any] | str) -> TypeGuard[str | Sequence[str]]:
+    """Assertion source rather than pairs: one text, or a list of nothing but texts."""
+    return isinstance(tests, str) or all(isinstance(test, str) for test in tests)
 
 
 def read_function_test(test: Any) -> FunctionTest:
@@ -247,8 +241,10 @@ def call_once(process: SandboxProcess, entry_point: str, test: FunctionTest) -> 
 def run_stdin_tests(box: Sandbox, program: str, tests: list[StdinTest], limits: Limits, *, stop_early: bool) -> Outcome:
     """Run the program afresh for each test and compare what it printed."""
     passed, trouble = 0, ""
+    deadline = time.monotonic() + limits.total_seconds
     for number, test in enumerate(tests, 1):
-        result = box.run(program, stdin=test.input.encode("utf-8", "surrogatepass"), limits=limits)
+        left = replace(limits, total_seconds=deadline - time.monotonic())
+        result = box.run(program, stdin=test.input.encode("utf-8", "surrogatepass"), limits=left)
         complaint = compare_run(result, test)
         if complaint is None:
             passed += 1

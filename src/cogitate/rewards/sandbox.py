@@ -12,9 +12,11 @@ from __future__ import annotations
 import importlib.util
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from cogitate.errors import SandboxUnavailableError
 from cogitate.rewards import sandbox_seccomp
@@ -133,10 +135,30 @@ class Sandbox:
         """Load a program whose functions will be called; see SandboxProcess."""
         return self._start(source, "calls", b"", tests, limits)
 
-    def _start(self, source: str, mode: str, stdin: bytes, tests: int, limits: Limits | None) -> SandboxProcess:
+    def open_extension(
+        self, name: str, orders: Mapping[str, Any], *, tests: int = 1, limits: Limits | None = None
+    ) -> SandboxProcess:
+        """Run a guest program of ours, the file `name` of this package, which serves `orders`."""
+        return self._start(extension_source(name), "extension", b"", tests, limits, orders)
+
+    def _start(
+        self, source: str, mode: str, stdin: bytes, tests: int, limits: Limits | None, extra: Mapping[str, Any] | None = None
+    ) -> SandboxProcess:
         return SandboxProcess(
-            CHILDREN[self.level], limits or self.limits, source, mode=mode, stdin=stdin, tests=tests, packages=self.packages
+            CHILDREN[self.level],
+            limits or self.limits,
+            source,
+            mode=mode,
+            stdin=stdin,
+            tests=tests,
+            packages=self.packages,
+            extra=extra,
         )
+
+
+@lru_cache(maxsize=8)
+def extension_source(name: str) -> str:
+    return Path(__file__).with_name(name).read_text(encoding="utf-8")
 
 
 def package_paths(name: str) -> list[Path]:

@@ -30,8 +30,11 @@ def main(channel):
         posix.close(3)
         posix.close(4)
         run_script(orders["source"])
-    else:
+    elif orders["mode"] == "calls":
         answer_calls(channel, orders["source"])
+    else:
+        exec(orders["source"], globals())
+        globals()["serve"](channel, orders)
 
 
 def confine(orders):
@@ -79,6 +82,8 @@ def answer_calls(channel, source):
             value = find(module.__dict__, order["name"])
             if order["call"]:
                 value = value(*order["args"], **order["kwargs"])
+            if order.get("arguments_too"):
+                value = [value, plain_arguments(order["args"])]
             text = '{"value":' + encode(value) + "}"
         except BaseException as error:  # noqa: BLE001 - as above
             text = '{"error":' + describe(error) + "}"
@@ -94,11 +99,18 @@ def find(namespace, name):
     return namespace[name]
 
 
+def plain_arguments(args):
+    """The arguments after a call, for a caller that looks at what was done to them; [] where they are plain no more."""
+    try:
+        encode(args)
+    except NotPlainDataError:
+        return []
+    return args
+
+
 def kind_of(value):
-    if isinstance(value, type):
-        return "class"
     if isinstance(value, type(sys)):
-        return "module"
+        return "module " + value.__name__
     return "function" if callable(value) else "value"
 
 

@@ -38,8 +38,8 @@ class Limits:
     """
 
     cpu_seconds: float = 3.0
-    wall_seconds: float = 12.0
-    total_seconds: float = 18.0
+    wall_seconds: float = 30.0
+    total_seconds: float = 90.0
     memory_bytes: int = 2048 * MIB
     processes: int = 32
     file_bytes: int = 32 * MIB

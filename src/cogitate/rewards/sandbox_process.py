@@ -11,6 +11,7 @@ import marshal
 import os
 import select
 import time
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -41,7 +42,8 @@ class SandboxProcess:
         child_class: the level's way of starting a process.
         limits: see Limits.
         source: the program's text.
-        mode: "script" (runs to its end as `__main__`) or "calls" (answers calls to its functions).
+        mode: "script" (runs to its end as `__main__`), "calls" (answers calls to its functions), or "extension": the source
+            is ours and serves `extra` orders of its own.
         stdin: what a script reads from standard input.
         tests: how many tests will be asked of this process; its processor time is bounded by that many.
         packages: directories of installed packages the program may import.
@@ -60,6 +62,7 @@ class SandboxProcess:
         stdin: bytes = b"",
         tests: int = 1,
         packages: tuple[Path, ...] = (),
+        extra: Mapping[str, Any] | None = None,
     ):
         self.limits = limits
         self.stdout, self.stderr, self.answers = bytearray(), bytearray(), bytearray()
@@ -83,7 +86,7 @@ class SandboxProcess:
             self._pipes.close_one(self._pipes.stdin)
         self._child_ended = False
         try:
-            self._start({**self._child.orders, "mode": mode, "source": source})
+            self._start({**self._child.orders, **(extra or {}), "mode": mode, "source": source})
         except BaseException:
             self.close()
             raise
