@@ -24,13 +24,38 @@ def write_run(directory: Path, *, seed: int = 0, steps: int = 40, finished: bool
     write_stage(directory, "r1_zero", rows, transcripts, finished=finished, hostile=hostile)
     if not finished:
         return directory
-    results: dict[str, Any] = {"schema": 1, "seed": seed, "stages": {}, "seconds": {}}
+    results: dict[str, Any] = {"schema": 1, "seed": seed, "stages": {}, "seconds": {}, "origins": {"base": "shipped"}}
     for stage, level in stages.items():
         results["stages"][stage] = scores(rng, level, 60 if stage == "base" else 110)
+        write_evaluation(rng, directory / f"evaluate.{stage}", results["stages"][stage], base=stage == "base")
         results["seconds"][stage] = 0.0 if stage == "base" else 241.3
         results["seconds"][f"evaluate.{stage}"] = 48.0 + rng.random() * 10
     write_json(directory / "results.json", results)
     return directory
+
+
+def write_evaluation(rng: random.Random, path: Path, table: dict[str, Any], *, base: bool) -> None:
+    """Two completions of six unseen problems; base is asked with two prompts, of which the second is the better."""
+    path.mkdir()
+    prompts = ("bare_question", "few_shot") if base else ("r1_zero",)
+    with (path / "completions.jsonl").open("w", encoding="utf-8") as handle:
+        for prompt in prompts:
+            for index in range(6):
+                task, a = TASKS[index % len(TASKS)], 51 + index
+                for _ in range(2):
+                    row = one_completion(
+                        rng, 0 if base else 30, 40, task, f"eval-{index}", f"What is {a} + 2 - 1?", a, 2, 1, False
+                    )
+                    row = {
+                        key: row[key] for key in ("task", "problem_id", "question", "gold", "completion", "reason", "tokens")
+                    }
+                    row |= {"prompt": prompt, "right": rng.random() < 0.5, "finished": True}
+                    handle.write(json.dumps(row, ensure_ascii=False) + "\n")
+    summary: dict[str, Any] = {"prompt": prompts[-1], "contract": "free" if base else "r1"}
+    if base:
+        summary["pass@1 by prompt"] = {"bare_question": {"all": 0.22}, "few_shot": {"all": 0.27}}
+    write_json(path / "evaluation.json", table)
+    write_json(path / "manifest.json", {"stage": path.name, "seconds": 50.0, "summary": summary})
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -1,12 +1,14 @@
 """The report of made-up runs: what it shows, that it stands alone, and that nothing in a completion can break out of it."""
 
 import json
+import random
 import re
 from html.parser import HTMLParser
 
 import pytest
 from synthetic_run import HOSTILE, one_completion, write_json, write_run
 
+from cogitate.apps import report_completions
 from cogitate.apps.report import json_for_html, write_curve_png, write_report
 from cogitate.apps.report_completions import browser_data, describe, spread, within_budget
 from cogitate.apps.report_data import load_run, load_runs, pooled_of
@@ -109,7 +111,7 @@ def test_seeds_are_pooled_in_the_table_and_drawn_with_their_range(tmp_path):
     assert 'class="band c0"' in page.source
     values = [run.results["stages"]["r1_zero"]["code"]["pass@1"]["value"] for run in load_runs(runs)]
     assert pooled_of(load_runs(runs), "r1_zero", "code", "pass@1").value == pytest.approx(sum(values) / 3)
-    assert {column["label"] for column in page.data["columns"]} >= {"Seed 0, R1-Zero, step 0", "Seed 2, R1-Zero, step 30"}
+    assert {column["label"] for column in page.data["columns"]} >= {"R1-Zero, seed 0, step 0", "R1-Zero, seed 2, step 30"}
 
 
 def test_a_run_under_way_is_shown_as_far_as_it_is(tmp_path):
@@ -134,7 +136,6 @@ def test_an_early_stop_and_notes_stand_at_the_top(run, tmp_path):
 def test_evaluations_finished_so_far_stand_in_for_results(run):
     results = json.loads((run / "results.json").read_text())
     (run / "results.json").unlink()
-    (run / "evaluate.base").mkdir()
     write_json(run / "evaluate.base" / "evaluation.json", results["stages"]["base"])
     write_json(run / "evaluate.base" / "manifest.json", {"seconds": 9.5})
     loaded = load_run(run)
@@ -210,22 +211,40 @@ def test_a_budget_keeps_whole_problems_and_those_of_several_steps_first():
     assert len(within_budget(rows, {f"t\x00{i}\x00": 1 for i in range(5)}, 1)) == 2
 
 
-def test_long_runs_are_cut_to_a_size_a_browser_opens(tmp_path):
-    import random
-
-    directory = write_run(tmp_path / "tiny")
-    rng = random.Random(0)
+def test_long_runs_are_cut_to_a_size_a_browser_opens(tmp_path, monkeypatch):
+    monkeypatch.setattr(report_completions, "MOST_CHARACTERS", 120_000)
+    directory, rng = write_run(tmp_path / "tiny"), random.Random(0)
     with (directory / "r1_zero" / "transcripts.jsonl").open("w") as handle:
         for step in range(40):
-            for index in range(20):
+            for index in range(10):
                 row = one_completion(rng, step, 40, "arithmetic", f"{step}-{index}", "What is 1 + 1?", 1, 1, 0, False)
-                row["completion"] = "long " * 4000
-                handle.write(json.dumps(row) + "\n")
+                handle.write(json.dumps(row | {"completion": "long " * 400}) + "\n")
     data = browser_data(load_runs([directory]))
-    assert len(data["columns"]) == 12
-    assert data["columns"][-1]["label"] == "R1-Zero, step 39"
+    steps = [column["name"] for column in data["columns"] if column["group"] == "Training of R1-Zero"]
+    assert (len(steps), steps[0], steps[-1]) == (12, "step 0", "step 39")
     assert data["left_out"] > 0
-    assert len(write_report([directory], tmp_path / "report.html").read_bytes()) < 8_000_000
+    assert sum(len("".join(completion["after"])) for completion in data["completions"]) <= 120_000
+
+
+def test_measured_models_stand_side_by_side_on_the_prompt_they_are_scored_by(run, tmp_path):
+    page = report([run], tmp_path)
+    columns = page.data["columns"]
+    measured = [index for index, column in enumerate(columns) if column["group"] == "Measured on unseen problems"]
+    assert [columns[index]["name"] for index in measured] == ["Base", "R1-Zero"]
+    of_base = [c for c in page.data["completions"] if c["column"] == measured[0]]
+    of_zero = [c for c in page.data["completions"] if c["column"] == measured[1]]
+    assert len(of_base) == len(of_zero) == 12
+    assert {c["problem"] for c in of_base} == {c["problem"] for c in of_zero}
+    assert "prompt: few shot; contract: free" in page.visible
+    assert "Base is scored at the best of 2 prompts: bare question 22.0 %, few shot 27.0 %." in page.visible
+
+
+def test_what_was_shipped_and_what_was_left_out_is_said(run, tmp_path):
+    summary = {"prompt": "r1_zero", "contract": "r1", "tasks_left_out": ["code"]}
+    write_json(run / "evaluate.r1_zero" / "manifest.json", {"seconds": 1.0, "summary": summary})
+    visible = report([run], tmp_path).visible
+    assert "programs cannot be run in isolation on this machine: code." in visible
+    assert "Shipped with the package, not made in this run: Base." in visible
 
 
 def test_chosen_steps_are_spread_and_keep_both_ends():

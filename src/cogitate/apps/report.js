@@ -80,7 +80,7 @@ function connectChart(svg) {
 
 document.querySelectorAll("svg[data-chart]").forEach(connectChart);
 
-// The browser of completions. data.columns: {label}; data.problems: {task, question, gold, id};
+// The browser of completions. data.columns: {group, name, label}; data.problems: {task, question, gold};
 // data.completions: {column, problem, before, thinking, after, ...}, texts as lists [plain, mark, plain, ...].
 
 const data = JSON.parse(byId("data").textContent);
@@ -238,8 +238,11 @@ function refresh() {
 if (data.columns.length) {
   document.querySelectorAll(".columns button[data-column]").forEach((button) => {
     button.addEventListener("click", () => {
-      const column = Number(button.dataset.column), chosen = new Set(state.columns);
-      if (chosen.has(column)) chosen.delete(column);
+      const column = Number(button.dataset.column), group = data.columns[column].group;
+      const peers = [...data.columns.keys()].filter((other) => data.columns[other].group === group);
+      const chosen = new Set(peers.filter((other) => state.columns.has(other)));
+      if (!chosen.size) [peers[0], peers.at(-1), column].forEach((other) => chosen.add(other)); // groups share no problems: switch
+      else if (chosen.has(column)) chosen.delete(column);
       else chosen.add(column);
       if (chosen.size) setColumns(chosen);
       refresh();

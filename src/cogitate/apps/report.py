@@ -19,7 +19,7 @@ from cogitate.apps.report_data import Run, curves_of, load_runs, logged_names, s
 from cogitate.apps.report_picture import write_curve_png
 from cogitate.apps.report_plots import GROUPS, Plot, expand, unlisted
 from cogitate.apps.report_story import headline, notices, story, tiles
-from cogitate.apps.report_tables import by_task_tables, measures_table, staged_table
+from cogitate.apps.report_tables import by_task_tables, measures_table, prompts_note, staged_table
 from cogitate.apps.report_words import plain, stage_title, write_seconds
 from cogitate.runtime import atomic_write
 
@@ -88,7 +88,7 @@ def tables(runs: Sequence[Run]) -> str:
         "The chance that one completion is right, on problems that are in no training data. Beneath each value is its 95 % "
         f"interval, clustered by problem (completions of one problem are not independent).{pooled}"
     )
-    return f'<p class="soft">{intro}</p>{staged_table(runs)}{measures_table(runs)}{by_task_tables(runs)}'
+    return f'<p class="soft">{intro}</p>{staged_table(runs)}{prompts_note(runs)}{measures_table(runs)}{by_task_tables(runs)}'
 
 
 def curves(runs: Sequence[Run]) -> str:
@@ -134,16 +134,17 @@ def time_section(runs: Sequence[Run]) -> str:
     whole: dict[str, float] = {}
     for run in runs:
         for stage, seconds in run.results.get("seconds", {}).items():
-            name = (
-                f"measuring {stage_title(stage.removeprefix('evaluate.'))}"
-                if stage.startswith("evaluate.")
-                else stage_title(stage)
-            )
-            whole[name] = whole.get(name, 0.0) + seconds / len(runs)
+            whole[stage_title(stage)] = whole.get(stage_title(stage), 0.0) + seconds / len(runs)
     parts = []
     if sum(whole.values()) > 0:
         spent = [(name, seconds) for name, seconds in whole.items() if seconds > 0]
         parts.append(f"<h3>The whole run: {write_seconds(sum(whole.values()))}</h3>{time_bar(spent)}")
+    shipped = dict.fromkeys(
+        name for run in runs for name, origin in run.results.get("origins", {}).items() if origin == "shipped"
+    )
+    if shipped:
+        names_of = ", ".join(stage_title(name) for name in shipped)
+        parts.append(f'<p class="soft small">Shipped with the package, not made in this run: {escape(names_of)}.</p>')
     for stage in stage_names(runs):
         phases = phase_seconds(runs, stage)
         if phases:
@@ -170,16 +171,11 @@ def browser(data: dict[str, Any]) -> str:
         return '<p class="soft">No completions were kept.</p>'
     tasks = sorted({problem["task"] for problem in data["problems"]})
     left = f" {data['left_out']:,} more are in the run's transcripts.jsonl files." if data["left_out"] else ""
-    buttons = "".join(
-        f'<button type="button" data-column="{index}" aria-pressed="false">{escape(column["label"])}</button>'
-        for index, column in enumerate(data["columns"])
-    )
     return "".join(
         [
             f'<p class="soft">{len(data["completions"]):,} sampled completions, side by side. Thinking is dimmed; words of ',
             f"reflection are marked. A filter keeps the problems that have a matching completion in a chosen column.{left}</p>",
-            '<div class="columns" role="group" aria-label="Columns to show side by side">',
-            f'<span class="small soft">Side by side:</span>{buttons}</div>',
+            column_buttons(data["columns"]),
             '<div class="toolbar" role="search">',
             select("task", "Task", [("", "all tasks"), *((task, task) for task in tasks)]),
             select("verdict", "Verdict", VERDICTS),
@@ -193,6 +189,19 @@ def browser(data: dict[str, Any]) -> str:
             "<noscript><p>The browser of completions needs JavaScript; the run's transcripts.jsonl files hold the same ",
             "texts.</p></noscript>",
         ]
+    )
+
+
+def column_buttons(columns: Sequence[dict[str, str]]) -> str:
+    """A row of buttons for each group of columns."""
+    groups: dict[str, list[str]] = {}
+    for index, column in enumerate(columns):
+        button = f'<button type="button" data-column="{index}" aria-pressed="false">{escape(column["name"])}</button>'
+        groups.setdefault(column["group"], []).append(button)
+    return "".join(
+        f'<div class="columns" role="group" aria-label="{escape(name)}"><span class="small soft">{escape(name)}:</span>'
+        f"{''.join(buttons)}</div>"
+        for name, buttons in groups.items()
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from cogitate.apps.report_data import Row, Run
+from cogitate.apps.report_data import EVALUATE, Row, Run
 from cogitate.apps.report_words import plain, stage_title
-from cogitate.evals.text_metrics import REFLECTION
+from cogitate.evals.text_metrics import REFLECTION, is_reflective
 from cogitate.tokenizer.thinking import THINK_CLOSE, THINK_OPEN, split_thinking
 
 MOST_CHARACTERS = 3_000_000  # of completions in one report: a browser opens that at once
@@ -20,48 +21,71 @@ def browser_data(runs: Sequence[Run]) -> dict[str, Any]:
     """What report.js reads.
 
     Returns:
-        columns: {"label"} each; problems: {"task", "question", "gold"} each; completions: with the indices of both;
-        chosen: the columns shown first; left_out: how many completions did not fit.
+        columns: {"group", "name", "label"} each; problems: {"task", "question", "gold"} each; completions: with the indices of
+        both; chosen: the columns shown first; left_out: how many completions did not fit.
     """
     columns = sampled_columns(runs)
-    seen_in = Counter(key for _, rows in columns for key in {problem_key(row) for row in rows})
+    seen_in = Counter(key for column in columns for key in {problem_key(row) for row in column.rows})
     problems: dict[str, int] = {}
     described: list[dict[str, str]] = []
     completions = []
     total = 0
-    for column, (_, rows) in enumerate(columns):
-        total += len(rows)
-        for row in within_budget(rows, seen_in, MOST_CHARACTERS // len(columns)):
+    for index, column in enumerate(columns):
+        total += len(column.rows)
+        for row in within_budget(column.rows, seen_in, MOST_CHARACTERS // len(columns)):
             key = problem_key(row)
             if key not in problems:
                 problems[key] = len(described)
                 described.append(
                     {"task": plain(str(row.get("task", ""))), "question": str(row.get("question", "")), "gold": gold_of(row)}
                 )
-            completions.append({"column": column, "problem": problems[key], **describe(row)})
+            completions.append({"column": index, "problem": problems[key], **describe(row)})
     return {
-        "columns": [{"label": label} for label, _ in columns],
+        "columns": [{"group": column.group, "name": column.name, "label": column.label} for column in columns],
         "problems": described,
         "completions": completions,
-        "chosen": first_chosen(columns, seen_in),
+        "chosen": first_chosen(columns),
         "left_out": total - len(completions),
     }
 
 
-def sampled_columns(runs: Sequence[Run]) -> list[tuple[str, list[Row]]]:
-    """(label, rows) for each step that was sampled, and for each model whose evaluation kept its completions."""
-    columns = []
+@dataclass(frozen=True, slots=True)
+class Column:
+    """Completions that belong together: of one step of training, or of one model's evaluation.
+
+    Attributes:
+        group: what the report puts its button under; columns of one group were asked the same problems.
+        name: on the button.
+        label: on each completion.
+    """
+
+    group: str
+    name: str
+    label: str
+    rows: list[Row]
+
+
+def sampled_columns(runs: Sequence[Run]) -> list[Column]:
+    """Steps of training in order, then the models as they were measured."""
+    training, measured = [], []
     for run in runs:
-        seed = f"Seed {run.seed}, " if len(runs) > 1 else ""
+        seed = f", seed {run.seed}" if len(runs) > 1 else ""
         for stage in run.stages.values():
-            by_step: dict[Any, list[Row]] = {}
-            for row in stage.transcripts:
-                by_step.setdefault(row.get("step"), []).append(row)
+            if stage.name.startswith(EVALUATE) and stage.transcripts:
+                title = stage_title(stage.name.removeprefix(EVALUATE)) + seed
+                measured.append(Column("Measured on unseen problems", title, f"{title}, measured", stage.transcripts))
+                continue
+            title, by_step = stage_title(stage.name) + seed, rows_by_step(stage.transcripts)
             for step in spread(list(by_step), MOST_STEPS):
-                name = stage_title(stage.name.removeprefix("evaluate."))
-                label = f"{name}, measured" if stage.name.startswith("evaluate.") else f"{name}, step {step}"
-                columns.append((seed + label, by_step[step]))
-    return columns
+                training.append(Column(f"Training of {title}", f"step {step}", f"{title}, step {step}", by_step[step]))
+    return training + measured
+
+
+def rows_by_step(rows: Sequence[Row]) -> dict[Any, list[Row]]:
+    by_step: dict[Any, list[Row]] = {}
+    for row in rows:
+        by_step.setdefault(row.get("step"), []).append(row)
+    return by_step
 
 
 def describe(row: Row) -> dict[str, Any]:
@@ -72,7 +96,14 @@ def describe(row: Row) -> dict[str, Any]:
     after = text if parts.thinking is None else parts.answer_region
     verdict = row.get("verdict")
     thinking_pieces, after_pieces = pieces(thinking), pieces(after)
-    habits = [name for name, holds in (("reflection", row.get("reflection")), ("mixed", row.get("language_mix"))) if holds]
+    habits = [
+        name
+        for name, holds in (
+            ("reflection", row.get("reflection", is_reflective(thinking or text))),
+            ("mixed", row.get("language_mix")),
+        )
+        if holds
+    ]
     if row.get("finish_reason") == "length":
         habits.append("cut")
     return {
@@ -155,8 +186,7 @@ def spread(items: list[Any], most: int) -> list[Any]:
     return [items[round(index * (len(items) - 1) / (most - 1))] for index in range(most)]
 
 
-def first_chosen(columns: Sequence[tuple[str, list[Row]]], seen_in: Counter[str]) -> list[int]:
-    """The columns shown at first: the first and last of those that share problems with others (all, if none does)."""
-    sharing = [index for index, (_, rows) in enumerate(columns) if any(seen_in[problem_key(row)] > 1 for row in rows)]
-    usable = sharing or list(range(len(columns)))
-    return sorted({usable[0], usable[-1]}) if usable else []
+def first_chosen(columns: Sequence[Column]) -> list[int]:
+    """The columns shown at first: the first, middle and last of the first group."""
+    group = [index for index, column in enumerate(columns) if column.group == columns[0].group]
+    return sorted({group[0], group[(len(group) - 1) // 2], group[-1]}) if group else []

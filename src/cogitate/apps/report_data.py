@@ -14,6 +14,7 @@ from cogitate.recipe.recipe import GRAPHS
 from cogitate.recipe.store import MANIFEST
 
 Row = dict[str, Any]
+EVALUATE = "evaluate."
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class StageRecord:
 
     Attributes:
         rows: metrics.jsonl in the order of steps.
-        transcripts: transcripts.jsonl, one row per sampled completion.
+        transcripts: transcripts.jsonl, one row per sampled completion; of an evaluation, the completions it scored.
         summary: what the stage reported in its manifest ("stopped_early": why, among others).
         seconds: wall time over all starts, None while unfinished.
     """
@@ -77,20 +78,35 @@ def find_stages(directory: Path) -> Iterator[StageRecord]:
     known = {stage.name: index for index, stage in enumerate(stage for graph in GRAPHS.values() for stage in graph)}
     found = {path.parent.name: path.parent for path in sorted(directory.glob(f"*/{MANIFEST}"))}
     found |= {path.parent.name: path for path in sorted(directory.glob("unfinished/*/out")) if path.parent.name not in found}
-    for name in sorted(found, key=lambda name: (known.get(name.removeprefix("evaluate."), len(known)), name)):
+
+    def place(name: str) -> tuple[int, bool, str]:
+        return known.get(name.removeprefix(EVALUATE), len(known)), name.startswith(EVALUATE), name
+
+    for name in sorted(found, key=place):
         path, finished = found[name], (found[name] / MANIFEST).is_file()
         manifest = read_json(path / MANIFEST) if finished else {}
         rows = sorted(read_lines(path / "metrics.jsonl"), key=lambda row: row.get("step", 0))
-        transcripts = read_lines(path / "transcripts.jsonl")
-        yield StageRecord(name, path, finished, rows, transcripts, manifest.get("summary") or {}, manifest.get("seconds"))
+        summary = manifest.get("summary") or {}
+        transcripts = read_lines(path / "transcripts.jsonl") or scored_completions(path, summary)
+        yield StageRecord(name, path, finished, rows, transcripts, summary, manifest.get("seconds"))
+
+
+def scored_completions(path: Path, summary: Mapping[str, Any]) -> list[Row]:
+    """completions.jsonl of an evaluation in the form of transcripts; of several prompts, the one the model is scored by."""
+    rows = [row for row in read_lines(path / "completions.jsonl") if row.get("prompt") == summary.get("prompt")]
+    verdicts = {True: "right", False: "wrong", None: "none"}
+    for row in rows:
+        row |= {"verdict": verdicts[row.get("right")], "finish_reason": "stop" if row.get("finished", True) else "length"}
+        del row["prompt"]  # its name, not its text
+    return rows
 
 
 def gather_results(stages: Mapping[str, StageRecord]) -> dict[str, Any]:
     """What results.json will say, from the evaluations finished so far."""
     results: dict[str, Any] = {"stages": {}, "seconds": {n: s.seconds for n, s in stages.items() if s.seconds is not None}}
     for name, stage in stages.items():
-        if name.startswith("evaluate.") and stage.finished and (stage.path / "evaluation.json").is_file():
-            results["stages"][name.removeprefix("evaluate.")] = read_json(stage.path / "evaluation.json")
+        if name.startswith(EVALUATE) and stage.finished and (stage.path / "evaluation.json").is_file():
+            results["stages"][name.removeprefix(EVALUATE)] = read_json(stage.path / "evaluation.json")
     return results
 
 
@@ -128,7 +144,16 @@ def read_lines(path: Path) -> list[Row]:
 
 def stage_names(runs: Sequence[Run]) -> list[str]:
     """Stages that left metrics in any run, in order."""
-    return list(dict.fromkeys(name for run in runs for name, stage in run.stages.items() if stage.rows))
+    return list(
+        dict.fromkeys(
+            name for run in runs for name, stage in run.stages.items() if stage.rows and not name.startswith(EVALUATE)
+        )
+    )
+
+
+def summary_of(run: Run, stage: str) -> Mapping[str, Any]:
+    """What a stage said of itself, from its manifest or, where only results.json is left, from there."""
+    return run.stages[stage].summary if stage in run.stages else run.results.get("summaries", {}).get(stage) or {}
 
 
 def model_names(runs: Sequence[Run]) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from cogitate.apps.report_charts import Points, mean_over_runs
-from cogitate.apps.report_data import Run, curves_of, last_rl_stage, measured_names, pooled_of, task_names
+from cogitate.apps.report_data import Run, curves_of, last_rl_stage, measured_names, pooled_of, summary_of, task_names
 from cogitate.apps.report_tables import ACCURACY, apart, main_models, points
 from cogitate.apps.report_words import Unit, stage_title, task_title, write_number, write_seconds
 from cogitate.evals.metrics import spearman
@@ -110,9 +110,15 @@ def notices(runs: Sequence[Run]) -> str:
         where = f"{run.path.name}: " if len(runs) > 1 else ""
         notes = run.results.get("notes", [])
         lines += [f"{where}{note}" for note in ([notes] if isinstance(notes, str) else notes)]
+        said = {name: summary_of(run, name) for name in {**run.results.get("summaries", {}), **run.stages}}
+        left_out = dict.fromkeys(task for summary in said.values() for task in summary.get("tasks_left_out", []))
+        if left_out:
+            tasks = ", ".join(task_title(task).lower() for task in left_out)
+            lines.append(f"{where}Left out, because programs cannot be run in isolation on this machine: {tasks}.")
+        for name, summary in said.items():
+            if summary.get("stopped_early"):
+                lines.append(f"{where}{stage_title(name)} stopped early: {summary['stopped_early']}")
         for stage in run.stages.values():
-            if stage.summary.get("stopped_early"):
-                lines.append(f"{where}{stage_title(stage.name)} stopped early: {stage.summary['stopped_early']}")
             if not stage.finished:
                 lines.append(f"{where}{stage_title(stage.name)} is not finished: this report shows it as far as it got.")
     items = "".join(f"<li>{escape(str(line))}</li>" for line in dict.fromkeys(lines))

@@ -6,7 +6,17 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from cogitate.apps.report_data import Run, main_line_models, measured_names, model_names, pooled_of, scores_of, task_names
+from cogitate.apps.report_data import (
+    EVALUATE,
+    Run,
+    main_line_models,
+    measured_names,
+    model_names,
+    pooled_of,
+    scores_of,
+    summary_of,
+    task_names,
+)
 from cogitate.apps.report_words import Unit, measure_words, stage_title, task_title, write_number
 from cogitate.evals.metrics import Estimate
 
@@ -82,13 +92,31 @@ def task_headings(runs: Sequence[Run], tasks: Sequence[str]) -> str:
 
 
 def model_cell(runs: Sequence[Run], model: str) -> str:
-    """The row's heading; texts among a stage's results (which prompt or format it was scored by) stand beneath."""
-    scores: Mapping[str, Any] = next(
-        (run.results["stages"][model] for run in runs if model in run.results.get("stages", {})), {}
-    )
-    notes = [f"{key.replace('_', ' ')}: {value}" for table in (scores, scores.get("all", {})) for key, value in texts(table)]
-    note = f'<span class="soft">{escape("; ".join(dict.fromkeys(notes)))}</span>' if notes else ""
-    return f'<th scope="row">{escape(stage_title(model))}{note}</th>'
+    """The row's heading; which prompt or format the model was scored by stands beneath."""
+    said = dict(item for run in runs for item in texts(scoring_of(run, model)))
+    note = "; ".join(f"{key}: {value.replace('_', ' ')}" for key, value in said.items())
+    beneath = f'<span class="soft">{escape(note)}</span>' if note else ""
+    return f'<th scope="row">{escape(stage_title(model))}{beneath}</th>'
+
+
+def scoring_of(run: Run, model: str) -> dict[str, Any]:
+    """What the evaluation said of itself, and texts among its results."""
+    scores = run.results.get("stages", {}).get(model, {})
+    return {**scores.get("all", {}), **scores, **summary_of(run, f"{EVALUATE}{model}")}
+
+
+def prompts_note(runs: Sequence[Run]) -> str:
+    """For a model scored at the best of several prompts: what each of them gave."""
+    lines = []
+    for model in model_names(runs):
+        by_prompt: dict[str, list[float]] = {}
+        for run in runs:
+            for prompt, tasks in (scoring_of(run, model).get("pass@1 by prompt") or {}).items():
+                by_prompt.setdefault(prompt, []).append(tasks["all"])
+        if by_prompt:
+            shares = (f"{prompt.replace('_', ' ')} {write_number(sum(v) / len(v), 'share')}" for prompt, v in by_prompt.items())
+            lines.append(f"{stage_title(model)} is scored at the best of {len(by_prompt)} prompts: {', '.join(shares)}.")
+    return f'<p class="soft small">{escape(" ".join(lines))}</p>' if lines else ""
 
 
 def texts(table: object) -> list[tuple[str, str]]:

@@ -69,6 +69,8 @@ MEASURES: dict[str, tuple[str, Unit, str]] = {  # of results.json: title, unit, 
 
 def stage_title(name: str) -> str:
     """The paper's name of a stage or model."""
+    if name.startswith("evaluate."):
+        return f"Measuring {stage_title(name.removeprefix('evaluate.'))}"
     return STAGE_TITLES.get(name, plain(name))
 
 
@@ -82,6 +84,8 @@ def measure_words(name: str) -> tuple[str, Unit, str]:
     if name in MEASURES:
         return MEASURES[name]
     kind, _, k = name.partition("@")
+    if name.startswith("pass@1 of cons@"):
+        return f"{plain(name)}", "share", "pass@1 on the very completions of the majority vote, to compare with it."
     if kind == "pass" and k.isdigit():
         return (
             f"Right in at least one of {k} (pass@{k})",
@@ -95,7 +99,7 @@ def measure_words(name: str) -> tuple[str, Unit, str]:
             f"Problems whose most frequent answer among {k} completions is right; ties are split.",
         )
     if "longest" in name:
-        return "Longest third, pass@1", "share", "The same on the third of the problems with the most steps."
+        return "Longest third, pass@1", "share", "The same on the third of each task's problems with the longest questions."
     return plain(name), "tokens" if "tokens" in name else "number", ""
 
 
