@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -50,7 +51,8 @@ def main() -> None:
 
 
 def leave(message: str, exit_code: int) -> NoReturn:
-    print(" ".join(message.split()), file=sys.stderr)
+    with contextlib.suppress(OSError):  # standard error may be a file on the full disk
+        print(" ".join(message.split()), file=sys.stderr)
     sys.exit(exit_code)
 
 

@@ -24,7 +24,7 @@ def run_killed_at(out: Path, config, event_number: int) -> int | None:
 
 
 def check_kill_points(tmp_path: Path, choose) -> None:
-    config = toy_config(tmp_path)
+    config = toy_config(tmp_path, "base.steps=4")
     changes = run_killed_at(tmp_path / "whole", config, 10**9)
     assert changes is not None
     expected = outcome(tmp_path / "whole")
@@ -42,5 +42,6 @@ def test_a_run_killed_at_random_changes_on_disk_ends_with_the_bytes_of_an_uninte
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1500)
 def test_a_run_killed_at_any_change_on_disk_ends_with_the_bytes_of_an_uninterrupted_one(tmp_path):
     check_kill_points(tmp_path, lambda changes: range(1, changes + 1))

@@ -9,9 +9,10 @@ from typing import Any
 
 from cogitate.config import Config, flatten
 from cogitate.errors import ArtifactError
+from cogitate.recipe.attempt import unfinished
 from cogitate.recipe.lock import holder
 from cogitate.recipe.recipe import GRAPHS, get_graph
-from cogitate.recipe.runner import Planned, unfinished
+from cogitate.recipe.runner import Planned
 from cogitate.recipe.store import MANIFEST, is_shipped_copy, verify
 
 SOURCE = {

@@ -12,14 +12,14 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from cogitate.config import Config, flatten
 from cogitate.errors import ArtifactError, CogitateError, ConfigError, Interrupted
+from cogitate.recipe.attempt import Clock, load_attempt, prepare, remove_leftovers, unfinished
 from cogitate.recipe.context import Progress, Silence, StageContext
 from cogitate.recipe.lock import hold_run
 from cogitate.recipe.recipe import Stage, get_graph, is_evaluation, nearest, select
@@ -28,7 +28,6 @@ from cogitate.recipe.store import (
     Identity,
     copy_artifact,
     find_shipped,
-    first_difference,
     identify,
     is_shipped_copy,
     load_finished,
@@ -82,7 +81,7 @@ def run_recipe(
     """Make every selected stage that is not finished yet, then results.json.
 
     Args:
-        make_backend: called once, when the first stage has to be made.
+        make_backend: called once if any stage has to be made; what it returns is closed in the end.
         only, until: see recipe.select.
         retrain: stages to train although an artifact of theirs is shipped.
 
@@ -102,27 +101,36 @@ def run_recipe(
         planned = plan(config, out, only=only, until=until, retrain=retrain)
         check_stages(planned, config)
         write_json(out / "config.json", config.model_dump(mode="json"))
-        artifacts: dict[str, Artifact] = {}
-        backend = None
-        for item in planned:
-            if interruption_requested():
-                raise_interrupted(f"the start of {item.stage.name}")
-            if item.artifact is not None:
-                progress.say(f"{item.stage.name}: {item.state}, {item.artifact.path}")
-                remove_leftovers(out, item.stage.name)  # a kill may have come just after the renaming
-                artifacts[item.stage.name] = item.artifact
-                continue
-            assert item.identity is not None
-            if item.shipped is not None:
-                copy_artifact(item.shipped, out / item.stage.name, unfinished(out, item.stage.name))
-                remove_leftovers(out, item.stage.name)
-                progress.say(f"{item.stage.name}: shipped with the package, copied to {out / item.stage.name}")
-            else:
-                backend = backend or make_backend(config)
-                with settings_forgotten_if_nothing_was_made(out):
-                    make(item.stage, item.identity, config, artifacts, out, backend, progress)
-            artifacts[item.stage.name] = load_finished(out / item.stage.name, item.identity)
+        backend = make_backend(config) if any(item.state in ("unfinished", "to do") for item in planned) else None
+        try:
+            make_all(planned, config, out, backend, progress)
+        finally:
+            if backend is not None:
+                backend.close()
         return write_results(out, config)
+
+
+def make_all(planned: Sequence[Planned], config: Config, out: Path, backend: Any, progress: Progress) -> None:
+    """Bring every planned stage to its finished artifact, in order."""
+    artifacts: dict[str, Artifact] = {}
+    for item in planned:
+        name = item.stage.name
+        if interruption_requested():
+            raise_interrupted(f"the start of {name}")
+        if item.artifact is not None:
+            progress.say(f"{name}: {item.state}, {item.artifact.path}")
+            remove_leftovers(out, name)  # a kill may have come just after the renaming
+            artifacts[name] = item.artifact
+            continue
+        assert item.identity is not None
+        if item.shipped is not None:
+            copy_artifact(item.shipped, out / name, unfinished(out, name))
+            remove_leftovers(out, name)
+            progress.say(f"{name}: shipped with the package, copied to {out / name}")
+        else:
+            with settings_forgotten_if_nothing_was_made(out):
+                make(item.stage, item.identity, config, artifacts, out, backend, progress)
+        artifacts[name] = load_finished(out / name, item.identity)
 
 
 def plan(
@@ -152,7 +160,7 @@ def plan_stage(stage: Stage, config: Config, out: Path, planned: dict[str, Plann
         if stage.name in retrain and is_shipped_copy(path):
             raise ConfigError(f"--retrain {stage.name}: {path} is the shipped one; use another --out to train it")
         return Planned(stage, "finished", identity, load_finished(path, identity))
-    if load_work(out, identity) is not None:
+    if load_attempt(out, identity) is not None:
         return Planned(stage, "unfinished", identity)
     shipped = None if stage.name in retrain else find_shipped(identity)
     return Planned(stage, "shipped" if shipped else "to do", identity, shipped=shipped)
@@ -170,7 +178,7 @@ def make(
     """Run one stage to its end, from its last checkpoint where there is one, and seal what it wrote."""
     work = unfinished(out, stage.name)
     if not (work / "out" / MANIFEST).is_file():  # else a kill came between sealing and renaming
-        clock = Clock(work, identity, (load_work(out, identity) or {"seconds": 0.0})["seconds"])
+        clock = Clock(work, identity, (load_attempt(out, identity) or {"seconds": 0.0})["seconds"])
         prepare(work)
         clock.save()
 
@@ -190,76 +198,6 @@ def make(
         seal(work / "out", identity, seconds=clock.seconds(), summary=summary or {})
     publish(work / "out", out / stage.name)
     remove_leftovers(out, stage.name)
-
-
-def remove_leftovers(out: Path, stage: str) -> None:
-    """Of a finished stage: its checkpoint, and the directory `unfinished` itself if that is empty then."""
-    work = unfinished(out, stage)
-    if work.exists():
-        shutil.rmtree(work)
-    if work.parent.exists() and not any(work.parent.iterdir()):
-        work.parent.rmdir()
-
-
-def prepare(work: Path) -> None:
-    """Make the working directories, without what a kill left half-written or an attempt wrote before its first checkpoint."""
-    for leftover in sorted(work.rglob("*.tmp")):
-        if leftover.is_dir():
-            shutil.rmtree(leftover)
-        else:
-            leftover.unlink(missing_ok=True)
-    (work / "checkpoint").mkdir(parents=True, exist_ok=True)
-    if not any((work / "checkpoint").iterdir()):
-        shutil.rmtree(work / "out", ignore_errors=True)
-    (work / "out").mkdir(exist_ok=True)
-
-
-class Clock:
-    """The seconds a stage has cost over all its attempts, kept in work.json beside the identity it is being made with."""
-
-    def __init__(self, work: Path, identity: Identity, seconds_before: float):
-        self.work = work
-        self.identity = identity
-        self.start = time.monotonic() - seconds_before
-        self.saved_at = time.monotonic()
-
-    def seconds(self) -> float:
-        return time.monotonic() - self.start
-
-    def tick(self) -> None:
-        """To be called often: saves now and then, so that a kill loses only a few seconds of the account."""
-        if time.monotonic() - self.saved_at > 5:
-            self.save()
-
-    def save(self) -> None:
-        record = {"id": self.identity.id, **asdict(self.identity), "seconds": round(self.seconds(), 3)}
-        self.work.mkdir(parents=True, exist_ok=True)
-        write_json(self.work / "work.json", record)
-        self.saved_at = time.monotonic()
-
-
-def load_work(out: Path, identity: Identity) -> dict[str, Any] | None:
-    """The record of a stage's unfinished attempt, or None where there is none.
-
-    Raises:
-        ArtifactError: it cannot be read, or the attempt was made with something else.
-    """
-    work = unfinished(out, identity.stage)
-    if not (work / "work.json").is_file():
-        return None
-    try:
-        record = json.loads((work / "work.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{work / 'work.json'}: damaged ({error}); delete {work} to start the stage again") from error
-    if record["id"] != identity.id:
-        difference = first_difference(record, identity)
-        raise ArtifactError(f"{work}: begun with {difference}; use another --out, or delete it to start the stage again")
-    return dict(record)
-
-
-def unfinished(out: Path, stage: str) -> Path:
-    """Where a stage is being made."""
-    return out / "unfinished" / stage
 
 
 def check_settings(out: Path, config: Config) -> None:

@@ -1,0 +1,53 @@
+import io
+
+from rich.console import Console
+
+from cogitate.apps.progress import Bar, Both, Lines, shown_metrics
+
+
+def test_the_metrics_a_person_follows_are_shown_in_their_order_with_units():
+    row = {"step": 3, "tokens_per_second": 3214.6, "reward": 0.4321, "kl": 0.1, "completion_tokens": 61.4, "loss": None}
+    assert shown_metrics(row) == "reward 0.43  length 61  tokens/s 3,215"
+
+
+def test_without_a_terminal_each_stage_has_plain_lines_for_its_first_and_last_step(capsys):
+    lines = Lines()
+    lines.stage_begins("r1_zero", 2, 5)
+    for step in range(2, 5):
+        lines.row("r1_zero", {"step": step, "reward": 0.5})
+    lines.stage_ends("r1_zero")
+    assert capsys.readouterr().err.splitlines() == [
+        "r1_zero: 5 steps, going on from step 2",
+        "r1_zero: 3/5  reward 0.50  0:00",
+        "r1_zero: 5/5  reward 0.50  0:00",
+    ]
+
+
+def test_on_a_terminal_there_is_one_bar_with_stage_step_metrics_and_time():
+    bar = Bar()
+    bar.console = Console(file=io.StringIO(), force_terminal=True, width=100, highlight=False)
+    bar.stage_begins("r1_zero", 2, 5)
+    bar.row("r1_zero", {"step": 3, "reward": 0.5, "tokens_per_second": 1000.0})
+    bar.say("a group was [dropped]")
+    bar.stage_ends("r1_zero")
+    assert isinstance(bar.console.file, io.StringIO)
+    text = bar.console.file.getvalue()
+    for word in ("r1_zero", "4/5", "reward 0.50", "tokens/s 1,000", "0:00:0", "a group was [dropped]"):
+        assert word in text
+    assert text.rstrip().endswith("\x1b[?25h")  # the cursor is shown again
+
+
+def test_rows_before_a_stage_says_how_many_steps_it_has_do_no_harm():
+    bar = Bar()
+    bar.row("base", {"step": 0})
+    bar.stage_ends("base")
+
+
+def test_both_watchers_see_everything(capsys):
+    both = Both(Lines(), Lines())
+    both.stage_begins("base", 0, 1)
+    both.row("base", {"step": 0, "loss": 1.0})
+    both.stage_ends("base")
+    both.say("done")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0::2] == lines[1::2] == ["base: 1 steps", "base: 1/1  loss 1.000  0:00", "done"]
