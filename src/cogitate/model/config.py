@@ -143,7 +143,7 @@ class ModelConfig(BaseModel):
     intermediate_size: int = Field(ge=1)
     num_hidden_layers: int = Field(ge=1)
     num_attention_heads: int = Field(ge=1)
-    num_key_value_heads: int | None = Field(None, ge=1)  # None: as many as query heads
+    num_key_value_heads: int = Field(ge=1)  # absent or null: as many as query heads
     head_dim: int | None = Field(None, ge=1)  # None: hidden_size / num_attention_heads; unused by deepseek_v3
     hidden_act: Literal["silu"] = "silu"
     max_position_embeddings: int = Field(4096, ge=1)
@@ -219,12 +219,11 @@ class ModelConfig(BaseModel):
         }
         if self.model_type == "qwen2":
             del kept["attention_bias"]
-        kept["num_key_value_heads"] = self.kv_heads  # readers fill in other numbers of their own
         return {"architectures": [ARCHITECTURES[self.model_type]], **kept}
 
     @property
     def kv_heads(self) -> int:
-        return self.num_key_value_heads or self.num_attention_heads
+        return self.num_key_value_heads
 
     @property
     def head_width(self) -> int:
@@ -256,6 +255,13 @@ class ModelConfig(BaseModel):
             return self.sliding_window if self.layer_types[layer] == "sliding_attention" else None
         return self.sliding_window if layer >= self.max_window_layers else None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, values: Any) -> Any:
+        if isinstance(values, Mapping) and values.get("num_key_value_heads") is None:
+            return {**values, "num_key_value_heads": values.get("num_attention_heads")}
+        return values
+
     @model_validator(mode="after")
     def _check(self) -> ModelConfig:
         if self.attention_dropout:
@@ -267,9 +273,10 @@ class ModelConfig(BaseModel):
         if self.is_mla:
             self._check_deepseek()
         else:
-            if self.num_attention_heads % self.kv_heads:
+            if self.num_attention_heads % self.num_key_value_heads:
                 raise ValueError(
-                    f"num_attention_heads = {self.num_attention_heads} is no multiple of num_key_value_heads = {self.kv_heads}"
+                    f"num_attention_heads = {self.num_attention_heads} is no multiple "
+                    f"of num_key_value_heads = {self.num_key_value_heads}"
                 )
             if self.head_dim is None and self.hidden_size % self.num_attention_heads:
                 raise ValueError(
@@ -280,7 +287,7 @@ class ModelConfig(BaseModel):
         return self
 
     def _check_deepseek(self) -> None:
-        if self.num_key_value_heads not in (None, self.num_attention_heads):
+        if self.num_key_value_heads != self.num_attention_heads:
             raise ValueError(
                 f"num_key_value_heads = {self.num_key_value_heads}: MLA has as many "
                 f"as num_attention_heads = {self.num_attention_heads}"
@@ -364,6 +371,7 @@ TINY = ModelConfig(
     intermediate_size=448,
     num_hidden_layers=4,
     num_attention_heads=5,
+    num_key_value_heads=5,
     max_position_embeddings=512,
     moe_intermediate_size=112,
     n_shared_experts=1,

@@ -74,7 +74,11 @@ def _layer(config: ModelConfig, layer: int, ours: str, published: str) -> NameTa
 
 def _grouped_attention(config: ModelConfig) -> Iterator[tuple[str, list[Part]]]:
     width, head = config.hidden_size, config.head_width
-    rows = {"q": config.num_attention_heads * head, "k": config.kv_heads * head, "v": config.kv_heads * head}
+    rows = {
+        "q": config.num_attention_heads * head,
+        "k": config.num_key_value_heads * head,
+        "v": config.num_key_value_heads * head,
+    }
     yield "self_attn.in_proj.weight", [Part(f"self_attn.{x}_proj.weight", (n, width)) for x, n in rows.items()]
     if config.attention_bias:
         yield "self_attn.in_proj.bias", [Part(f"self_attn.{x}_proj.bias", (n,)) for x, n in rows.items()]
