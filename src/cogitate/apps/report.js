@@ -251,6 +251,15 @@ if (data.columns.length) {
   for (const name of ["task", "verdict", "habit", "sort"]) byId("by-" + name).addEventListener("change", refresh);
   byId("by-words").addEventListener("input", refresh);
   byId("aha").addEventListener("click", () => {
+    const found = new Map(); // group of columns -> right completions that reflect
+    for (const completion of data.completions) {
+      if (completion.verdict !== "right" || !completion.habits.includes("reflection")) continue;
+      const group = data.columns[completion.column].group;
+      found.set(group, (found.get(group) || 0) + 1);
+    }
+    const richest = [...found].sort((a, b) => b[1] - a[1])[0]?.[0] ?? data.columns[0].group;
+    const columns = [...data.columns.keys()].filter((column) => data.columns[column].group === richest);
+    setColumns([columns[0], columns.at(-1)]);
     byId("by-verdict").value = "right";
     byId("by-habit").value = "reflection";
     byId("by-sort").value = "reflections";
