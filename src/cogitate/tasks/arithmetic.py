@@ -9,9 +9,9 @@ from cogitate.tasks.common import Split, Task, belongs
 from cogitate.types import Problem
 
 NAME = "arithmetic"
-TERMS = {2: 0.1, 3: 0.3, 4: 0.35, 5: 0.25}  # how many numbers a chain has, and how often
-CHINESE_SHARE = 0.3
-LARGEST_RESULT = 199
+TERMS = {2: 0.15, 3: 0.35, 4: 0.35, 5: 0.15}  # how many numbers a chain has, and how often
+CHINESE_SHARE = 0.2
+LARGEST_RESULT = 99
 
 QUESTIONS = {
     "en": ("What is {chain}?", "Compute {chain}.", "{chain} = ?", "Calculate {chain}."),
@@ -64,15 +64,13 @@ def draw_steps(rng: random.Random, count: int) -> tuple[int, tuple[tuple[str, in
     """A start of 10..99 and `count` steps that keep every partial result in range."""
     start = total = rng.randint(10, 99)
     steps = []
-    for _ in range(count):
+    while len(steps) < count:
         number = rng.randint(2, 9) if rng.random() < 0.3 else rng.randint(10, 99)
         sign = rng.choice("+-")
-        if sign == "-" and number > total:
-            sign = "+"
-        elif sign == "+" and total + number > LARGEST_RESULT:
-            sign = "-"
-        total = total + number if sign == "+" else total - number
-        steps.append((sign, number))
+        result = total + number if sign == "+" else total - number
+        if 0 <= result <= LARGEST_RESULT:
+            steps.append((sign, number))
+            total = result
     return start, tuple(steps)
 
 

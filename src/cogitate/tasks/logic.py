@@ -1,4 +1,4 @@
-"""Who is taller: three to five people, the comparisons of neighbours in any order and direction, a rank to name."""
+"""Who is taller: three or four people, the comparisons of neighbours in any order and direction, a rank to name."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from cogitate.tasks.common import Split, Task, belongs
 from cogitate.types import Problem
 
 NAME = "logic"
-PEOPLE = {3: 0.4, 4: 0.4, 5: 0.2}  # how many people, and how often
-CHINESE_SHARE = 0.25
+PEOPLE = {3: 0.55, 4: 0.45}  # how many people, and how often
+CHINESE_SHARE = 0.2
 
 NAMES = {
-    "en": ("Tom", "Ann", "Ben", "Mia", "Sam", "Eva", "Max", "Lily", "Leo", "Amy"),
+    "en": ("Tom", "Ann", "Ben", "Mia", "Sam", "Eva", "Max", "Lily"),
     "zh": ("小明", "小红", "小华", "小丽", "小刚", "小美"),
 }
 MORE = {"en": "{a} is taller than {b}.", "zh": "{a}比{b}高。"}

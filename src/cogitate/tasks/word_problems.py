@@ -10,8 +10,8 @@ from cogitate.tasks.common import Split, Task, belongs
 from cogitate.types import Problem
 
 NAME = "word_problems"
-EVENTS = {1: 0.15, 2: 0.35, 3: 0.35, 4: 0.15}  # how many events a story has, and how often
-CHINESE_SHARE = 0.4
+EVENTS = {1: 0.15, 2: 0.35, 3: 0.4, 4: 0.1}  # how many events a story has, and how often
+CHINESE_SHARE = 0.3
 
 NAMES = {
     "en": ("Tom", "Ann", "Ben", "Mia", "Sam", "Eva", "Max", "Lily"),

@@ -16,8 +16,9 @@ PAD = "<|pad|>"
 FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
 
-# Digits one by one, so that a number's value is in its places; a sign keeps the spaces around it, so that " + " is one token.
-PIECES = r"\p{N}| ?\p{L}+| ?[^\s\p{L}\p{N}]+ ?|\s+"
+# Digits one by one, so that a number's value is in its places; an operator between numbers with the spaces around it, and a
+# tag, are one piece each. Otherwise a word takes the space before it, as in GPT-2, so that a prompt may end in "Answer:".
+PIECES = r" [+\-*/=] (?=\p{N})| ?</?\p{L}+>|\p{N}| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
 
 
 class Tokenizer:

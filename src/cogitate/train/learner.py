@@ -27,7 +27,7 @@ from cogitate.model.transformer import Transformer
 from cogitate.train.checkpoint import load_checkpoint, restore_training_tensors, save_checkpoint, training_tensors
 from cogitate.train.packing import length_batches
 from cogitate.train.schedule import warmup_constant
-from cogitate.train.supervised import make_optimiser
+from cogitate.train.supervised import make_adamw
 from cogitate.types import Rollout
 
 MICRO_BATCH_TOKENS = 8192  # padded tokens of one forward and backward pass
@@ -62,7 +62,7 @@ class PolicyLearner:
     def __init__(self, model: Transformer, config: RLConfig):
         self.model = model
         self.config = config
-        self.optimiser = make_optimiser(model, config.learning_rate, config.weight_decay)
+        self.optimiser = make_adamw(model, config.learning_rate, config.weight_decay)
         self.reference = copy.deepcopy(model).requires_grad_(False) if config.kl_beta > 0 else None
         self.steps_done = 0
         self.model.train()

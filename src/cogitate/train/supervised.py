@@ -23,6 +23,7 @@ from cogitate.train.checkpoint import (
     save_checkpoint,
     training_tensors,
 )
+from cogitate.train.muon import MuonAdamW
 from cogitate.train.packing import PackedRows
 from cogitate.train.schedule import warmup_cosine
 
@@ -57,7 +58,8 @@ def train_supervised(model: Transformer, run: SupervisedRun) -> None:
         Interrupted: a signal asked to stop; the checkpoint has been written.
     """
     config = run.config
-    optimiser = make_optimiser(model, config.learning_rate, config.weight_decay)
+    make = {"adamw": make_adamw, "muon": MuonAdamW}[config.optimiser]
+    optimiser = make(model, config.learning_rate, config.weight_decay)
     first_step = resume(model, optimiser, run.checkpoint)
     run.metrics.truncate(first_step)
     run.begin(config.steps, first_step)
@@ -99,7 +101,7 @@ def supervised_loss(model: Transformer, batch: PackedRows, micro_rows: int) -> f
     return float(torch.stack(losses).sum())
 
 
-def make_optimiser(model: torch.nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+def make_adamw(model: torch.nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
     """AdamW with decay on matrices alone: norms, biases and embeddings of one dimension are left where they are."""
     matrices = [p for p in model.parameters() if p.requires_grad and p.dim() >= 2]
     vectors = [p for p in model.parameters() if p.requires_grad and p.dim() < 2]

@@ -145,9 +145,6 @@ def practice(rng: random.Random) -> str:
     rows = []
     for _ in range(rng.randint(4, 8)):
         start, ((sign, number),) = arithmetic.draw_steps(rng, 1)
-        if rng.random() < 0.4:  # results above 99 are starts, too, in longer chains
-            start = rng.randint(100, 199)
-            sign = "+" if start + number <= arithmetic.LARGEST_RESULT and rng.random() < 0.7 else "-"
         result = start + number if sign == "+" else start - number
         rows.append(f"{start} {sign} {number} = {result if rng.random() > 0.02 else result + 1}")
     return rng.choice(("\n", ", ")).join(rows)
