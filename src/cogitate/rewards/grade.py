@@ -12,6 +12,7 @@ from cogitate.rewards.countdown import grade_countdown
 from cogitate.rewards.custom import CustomReward, grade_custom
 from cogitate.rewards.exact import grade_exact
 from cogitate.rewards.format import grade_format
+from cogitate.rewards.ifeval import grade_ifeval
 from cogitate.rewards.language import grade_language
 from cogitate.rewards.logic import grade_logic
 from cogitate.rewards.math_answer import grade_math
@@ -69,6 +70,9 @@ def _dispatch(
             return grade_format(prediction, fields["format_contract"])
         case "language":
             return grade_language(prediction, fields["language"])
+        case "ifeval":
+            instructions, arguments = fields["instruction_id_list"], fields["kwargs"]
+            return grade_ifeval(prediction, instructions, arguments, contract=contract, partial=fields.get("partial", False))
         case "code":
             return _grade_code(prediction, contract, fields)
         case "custom":
