@@ -65,12 +65,14 @@ class Asking:
         name: of the prompt.
         contract: where the grader looks for the answer: r1, bare or free.
         format: the form that counts as well-formed.
+        stop: where this text occurs the completion ends, as far as grading goes: a base model goes on with a next question.
     """
 
     name: str
     prompt_of: Callable[[Problem], str]
     contract: str
     format: FormatContract
+    stop: str | None = None
 
 
 def measure_model(
@@ -90,7 +92,14 @@ def measure_model(
         for problem in problems
     ]
     groups = sample_and_grade(
-        asked, params=params, contract=asking.contract, tokenizer=tokenizer, generator=generator, grader=grader, phases=Phases()
+        asked,
+        params=params,
+        contract=asking.contract,
+        tokenizer=tokenizer,
+        generator=generator,
+        grader=grader,
+        phases=Phases(),
+        stop=asking.stop,
     )
     return [
         [

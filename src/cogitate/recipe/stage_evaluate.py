@@ -25,10 +25,17 @@ VERSION = 1
 SECTIONS = ("seed", "tasks", "rewards", "evaluate", "runtime.dtype", "runtime.max_batch")
 
 R1_ZERO = Asking("r1_zero", lambda problem: r1_zero_prompt(problem.question), "r1", "think_answer")
+NEXT_QUESTION = "\n\nQuestion:"
 BASE_PROMPTS = (
     Asking("r1_zero_template", lambda problem: r1_zero_prompt(problem.question), "free", "think_answer"),
-    Asking("few_shot", lambda problem: few_shot_prompt(problem.question, examples_for(problem)), "free", "think_answer"),
-    Asking("bare_question", lambda problem: bare_prompt(problem.question), "free", "think_answer"),
+    Asking(
+        "few_shot",
+        lambda problem: few_shot_prompt(problem.question, examples_for(problem)),
+        "free",
+        "think_answer",
+        stop=NEXT_QUESTION,
+    ),
+    Asking("bare_question", lambda problem: bare_prompt(problem.question), "free", "think_answer", stop=NEXT_QUESTION),
 )
 PROMPTS: dict[str, tuple[Asking, ...]] = {"base": BASE_PROMPTS}
 

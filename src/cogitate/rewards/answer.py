@@ -2,7 +2,8 @@
 
 - `r1`: in `<answer>` and/or `\\boxed{}` after the thinking; with neither, the text after `</think>`.
 - `bare`: the prediction is the answer, perhaps inside a sentence.
-- `free`: no tags; the answer stated last (a box, `#### 42`, `A: 42`, "the answer is 42", `**42**`).
+- `free`: no tags needed; the answer stated last (a box, `#### 42`, `A: 42`, "the answer is 42", `**42**`), inside the last
+  `<answer>` where there happens to be one.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cogitate.tokenizer.thinking import (
+    ANSWER_CLOSE,
     ANSWER_OPEN,
     THINK_CLOSE,
     THINK_OPEN,
@@ -53,7 +55,8 @@ def find_answer(prediction: str, contract: Contract) -> Answer:
         return Answer("", "text", (), "", "the completion is empty")
     if contract == "bare":
         return _boxed_or_stated(text, stated=False)
-    return _boxed_or_stated(text, stated=True)
+    blocks = answer_blocks(text)  # `free` needs no tags, but a model that writes them anyway has said where its answer stands
+    return _boxed_or_stated(blocks[-1] if blocks else _TAG.sub("\n", text), stated=True)
 
 
 def _r1_answer(prediction: str) -> Answer:
@@ -109,6 +112,7 @@ def _boxed_or_stated(text: str, *, stated: bool) -> Answer:
     return Answer(text.strip(), "text", (), text)
 
 
+_TAG = re.compile("|".join((THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)))
 _BOX = re.compile(r"\\+(?:boxed|fbox)\s*(?=\{|[^\s{a-zA-Z])")
 
 

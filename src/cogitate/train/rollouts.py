@@ -41,9 +41,11 @@ def sample_and_grade(
     generator: Generator,
     grader: Grader,
     phases: Phases,
+    stop: str | None = None,
 ) -> Iterator[list[Sampled]]:
     """For each (problem, prompt text, seeds) its completions, one for each seed and in their order.
 
+    With `stop`, the text that is graded ends where `stop` begins; the tokens stay as sampled.
     Phase "generate" is the time until the last completion, "grade" what the verdicts take beyond that.
     """
     started = time.perf_counter()
@@ -55,6 +57,7 @@ def sample_and_grade(
         for completion in generator.poll():
             index = int(completion.request_id)
             text = tokenizer.decode(completion.token_ids)
+            text = text.partition(stop)[0] if stop else text
             finished[index, completion.seed] = completion, text
             grader.submit(f"{index}/{completion.seed}", asked[index][0], text, contract)
     phases.add("generate", started)
