@@ -15,7 +15,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cogitate.rewards.code_outcome import ENDINGS, BadTestsError, Outcome
+from cogitate.rewards.code_outcome import ENDINGS, BadTestsError, Outcome, load_trouble
 from cogitate.rewards.sandbox import Sandbox
 from cogitate.rewards.sandbox_limits import Limits
 from cogitate.rewards.sandbox_process import ProgramEndedError, SandboxProcess
@@ -135,7 +135,7 @@ def _run_apart(box: Sandbox, program: str, tests: AssertionTests, limits: Limits
         except ProgramEndedError as ended:
             return Outcome(0, tests.total, f"loading the program failed: it {ENDINGS[ended.ending]}")
         if "error" in loaded:
-            return Outcome(0, tests.total, f"the program does not load: {loaded['error']}")
+            return Outcome(0, tests.total, load_trouble(loaded["error"]))
         try:
             orders = _orders(tests, solution, _names(loaded["value"]))
         except ProgramEndedError as ended:
@@ -157,7 +157,7 @@ def _judge(tests: AssertionTests, tester: SandboxProcess, solution: SandboxProce
     try:
         loaded = tester.receive()
         if "error" in loaded:
-            return Outcome(0, tests.total, f"the program does not load: {loaded['error']}")
+            return Outcome(0, tests.total, load_trouble(loaded["error"]))
         for piece, is_test in zip(tests.pieces, tests.is_test, strict=True):
             number += is_test
             tester.begin_test()

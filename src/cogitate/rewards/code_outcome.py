@@ -16,6 +16,12 @@ ENDINGS: dict[Ending, str] = {
 }
 
 
+def load_trouble(error: str) -> str:
+    """Why a program did not load, from the error's text: whether it is Python at all, or fails while it runs."""
+    kind = error.partition(":")[0]
+    return f"not Python: {error}" if kind in ("SyntaxError", "IndentationError", "TabError") else f"it does not load: {error}"
+
+
 class BadTestsError(ValueError):
     """Tests that cannot be used: a fault of the reference, so no verdict."""
 

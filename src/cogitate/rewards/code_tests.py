@@ -7,11 +7,6 @@ need a process of their own: see `code_assertions`.)
 
 from __future__ import annotations
 
-import ast
-import math
-import re
-import reprlib
-import textwrap
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +15,10 @@ from typing import Any, Literal, TypeGuard
 
 from cogitate.errors import SandboxUnavailableError
 from cogitate.rewards.code_assertions import read_assertions, run_assertion_tests
-from cogitate.rewards.code_outcome import ENDINGS, BadTestsError, Outcome
+from cogitate.rewards.code_compare import FLOAT_TOLERANCE, printable, same_output, shorten
+from cogitate.rewards.code_outcome import ENDINGS, BadTestsError, Outcome, load_trouble
+from cogitate.rewards.program_text import extract_program
+from cogitate.rewards.remote_sandbox import RemoteSandbox
 from cogitate.rewards.sandbox import Sandbox
 from cogitate.rewards.sandbox_data import same_value
 from cogitate.rewards.sandbox_limits import Limits, RunResult
@@ -28,12 +26,6 @@ from cogitate.rewards.sandbox_process import ProgramEndedError, SandboxProcess
 from cogitate.types import Verdict
 
 Mode = Literal["function", "stdin"]
-
-PYTHON_LABELS = ("python", "python3", "py", "py3")
-UNFENCED_LIMIT = 50_000  # characters
-FLOAT_TOLERANCE = 1e-9
-
-_FENCE = re.compile(r"^[ \t]*(?P<fence>`{3,}|~{3,})[ \t]*(?P<label>[^\s`{]*)[^`\n]*$")
 
 
 def grade_code(
@@ -45,7 +37,7 @@ def grade_code(
     limits: Limits | None = None,
     partial: bool = False,
     weaker_tests: bool = False,
-    sandbox: Sandbox | None = None,
+    sandbox: Sandbox | RemoteSandbox | None = None,
     unsafe_local: bool = False,
 ) -> Verdict:
     """Run the program of an answer against tests, in a sandbox.
@@ -88,7 +80,7 @@ def grade_code(
 
 
 def run_tests(
-    box: Sandbox,
+    box: Sandbox | RemoteSandbox,
     program: str,
     mode: str,
     entry_point: str | None,
@@ -106,57 +98,16 @@ def run_tests(
     if mode != "function":
         raise BadTestsError(f"mode is {mode!r}; it must be function or stdin")
     if is_assertions(tests):
+        if isinstance(box, RemoteSandbox):
+            raise BadTestsError("a remote sandbox runs pairs and stdin tests, not assertions")
         assertions = read_assertions(tests, entry_point)
         return run_assertion_tests(box, program, assertions, limits, weaker=weaker, stop_early=stop_early)
     if entry_point is None:
         raise BadTestsError("function mode needs an entry_point")
     calls = [read_function_test(test) for test in tests]
+    if isinstance(box, RemoteSandbox):
+        return run_remote_function_tests(box, program, entry_point, calls, limits)
     return run_function_tests(box, program, entry_point, calls, limits, stop_early=stop_early)
-
-
-def extract_program(text: str) -> str | None:
-    """The last Python code block of an answer: the last labelled one, else the last without a label.
-
-    An answer without any block that is Python as it stands is the program itself. A last block that is never closed
-    reaches to the end.
-    """
-    labelled, unlabelled = None, None
-    blocks = code_blocks(text)
-    for label, body in blocks:
-        if label.lower() in PYTHON_LABELS:
-            labelled = body
-        elif not label:
-            unlabelled = body
-    if blocks:
-        return labelled if labelled is not None else unlabelled
-    return text if text.strip() and len(text) <= UNFENCED_LIMIT and is_python(text) else None
-
-
-def code_blocks(text: str) -> list[tuple[str, str]]:
-    """Fenced blocks of Markdown as (label, body), in order."""
-    blocks: list[tuple[str, str]] = []
-    fence, label, body = "", "", list[str]()
-    for line in text.splitlines():
-        match = _FENCE.match(line)
-        if not fence:
-            if match:
-                fence, label, body = match["fence"], match["label"], []
-        elif line.strip().startswith(fence) and not line.strip().strip(fence[0]):
-            blocks.append((label, textwrap.dedent("\n".join(body)) + "\n"))
-            fence = ""
-        else:
-            body.append(line)
-    if fence:
-        blocks.append((label, textwrap.dedent("\n".join(body)) + "\n"))
-    return blocks
-
-
-def is_python(text: str) -> bool:
-    try:
-        ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +157,7 @@ def run_function_tests(
         except ProgramEndedError as ended:
             return Outcome(0, len(tests), f"loading the program failed: it {ENDINGS[ended.ending]}")
         if "error" in loaded:
-            return Outcome(0, len(tests), f"the program does not load: {loaded['error']}")
+            return Outcome(0, len(tests), load_trouble(loaded["error"]))
         for number, test in enumerate(tests, 1):
             try:
                 complaint = call_once(process, entry_point, test)
@@ -229,7 +180,11 @@ def call_once(process: SandboxProcess, entry_point: str, test: FunctionTest) -> 
         process.send({"name": entry_point, "call": True, "args": test.args, "kwargs": test.kwargs})
     except ValueError as error:
         raise BadTestsError(f"arguments must be plain data: {error}") from error
-    answer = process.receive()
+    return judge_answer(entry_point, test, process.receive())
+
+
+def judge_answer(entry_point: str, test: FunctionTest, answer: dict[str, Any]) -> str | None:
+    """None where a call's answer is the expected one, else what is wrong."""
     call = f"{entry_point}({', '.join(shorten(arg) for arg in test.args)})"
     if "error" in answer:
         return f"{call} raised or gave {answer['error']}"
@@ -238,7 +193,23 @@ def call_once(process: SandboxProcess, entry_point: str, test: FunctionTest) -> 
     return None
 
 
-def run_stdin_tests(box: Sandbox, program: str, tests: list[StdinTest], limits: Limits, *, stop_early: bool) -> Outcome:
+def run_remote_function_tests(
+    box: RemoteSandbox, program: str, entry_point: str, tests: list[FunctionTest], limits: Limits
+) -> Outcome:
+    """All calls in one run on another machine."""
+    answers, result = box.call(program, entry_point, [(test.args, test.kwargs) for test in tests], limits)
+    complaints = [judge_answer(entry_point, test, answer) for test, answer in zip(tests, answers, strict=False)]
+    if len(answers) < len(tests):
+        why = compare_ending(result) or "the program ended before it answered"
+        complaints.append(why)
+    number = next((index for index, complaint in enumerate(complaints, 1) if complaint is not None), 0)
+    trouble = f"test {number} of {len(tests)} fails: {complaints[number - 1]}" if number else ""
+    return Outcome(complaints.count(None), len(tests), trouble)
+
+
+def run_stdin_tests(
+    box: Sandbox | RemoteSandbox, program: str, tests: list[StdinTest], limits: Limits, *, stop_early: bool
+) -> Outcome:
     """Run the program afresh for each test and compare what it printed."""
     passed, trouble = 0, ""
     deadline = time.monotonic() + limits.total_seconds
@@ -257,11 +228,8 @@ def run_stdin_tests(box: Sandbox, program: str, tests: list[StdinTest], limits: 
 
 def compare_run(result: RunResult, test: StdinTest) -> str | None:
     """None where a run ended well and printed what is expected, else what is wrong."""
-    if result.ending != "exit":
-        return f"the program {ENDINGS[result.ending]}"
-    if result.exit_code != 0:
-        last = result.stderr.decode("utf-8", "backslashreplace").strip().rpartition("\n")[2]
-        return f"the program ended with exit code {result.exit_code}: {last[:200]}"
+    if (complaint := compare_ending(result)) is not None:
+        return complaint
     try:
         printed = result.stdout.decode("utf-8")
     except UnicodeDecodeError:
@@ -271,50 +239,17 @@ def compare_run(result: RunResult, test: StdinTest) -> str | None:
     return None
 
 
-def same_output(expected: str, printed: str) -> bool:
-    """Line by line, words compared: white space at line ends and blank lines at the end do not count.
-
-    A word that is expected to be a number with a decimal point may differ by FLOAT_TOLERANCE; every other word is exact.
-    """
-    mine, its = expected.rstrip().split("\n"), printed.rstrip().split("\n")
-    return len(mine) == len(its) and all(_same_line(a, b) for a, b in zip(mine, its, strict=True))
-
-
-def _same_line(expected: str, printed: str) -> bool:
-    if expected.rstrip() == printed.rstrip():
-        return True
-    mine, its = expected.split(), printed.split()
-    return len(mine) == len(its) and all(a == b or _same_decimal(a, b) for a, b in zip(mine, its, strict=True))
-
-
-def _same_decimal(expected: str, printed: str) -> bool:
-    pattern = r"[+-]?\d+\.\d+(?:[eE][+-]?\d+)?"
-    if not re.fullmatch(pattern, expected) or not re.fullmatch(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", printed):
-        return False
-    if len(printed) > 400 or len(expected) > 400:
-        return False
-    return math.isclose(float(expected), float(printed), rel_tol=FLOAT_TOLERANCE, abs_tol=FLOAT_TOLERANCE)
+def compare_ending(result: RunResult) -> str | None:
+    """None where a run ended by itself and well, else what is wrong."""
+    if result.ending != "exit":
+        return f"the program {ENDINGS[result.ending]}"
+    if result.exit_code != 0:
+        last = result.stderr.decode("utf-8", "backslashreplace").strip().rpartition("\n")[2]
+        return f"the program ended with exit code {result.exit_code}: {last[:200]}"
+    return None
 
 
 @lru_cache(maxsize=2)
 def default_sandbox(unsafe_local: bool = False) -> Sandbox:
     """One sandbox for each process."""
     return Sandbox(unsafe_local=unsafe_local)
-
-
-_shortener = reprlib.Repr()
-_shortener.maxstring = _shortener.maxother = 120
-_shortener.maxlist = _shortener.maxtuple = _shortener.maxset = _shortener.maxdict = 12
-
-
-def shorten(value: Any) -> str:
-    """A value in a few words, for a reason."""
-    try:
-        return _shortener.repr(value)
-    except ValueError:  # Python refuses to write integers of more than 4300 digits
-        return "a very large integer"
-
-
-def printable(text: str) -> str:
-    """One line without control characters: reasons reach logs and terminals."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text)[:1000]

@@ -136,10 +136,10 @@ class Sandbox:
         return self._start(source, "calls", b"", tests, limits)
 
     def open_extension(
-        self, name: str, orders: Mapping[str, Any], *, tests: int = 1, limits: Limits | None = None
+        self, name: str, orders: Mapping[str, Any], *, tests: int = 1, limits: Limits | None = None, stdin: bytes = b""
     ) -> SandboxProcess:
         """Run a guest program of ours, the file `name` of this package, which serves `orders`."""
-        return self._start(extension_source(name), "extension", b"", tests, limits, orders)
+        return self._start(extension_source(name), "extension", stdin, tests, limits, orders)
 
     def _start(
         self, source: str, mode: str, stdin: bytes, tests: int, limits: Limits | None, extra: Mapping[str, Any] | None = None

@@ -37,8 +37,9 @@ from cogitate.rewards.sandbox_child import (
     usage_of,
 )
 from cogitate.rewards.sandbox_interpreter import hidden_paths, interpreter_command, library_paths
-from cogitate.rewards.sandbox_limits import Limits
+from cogitate.rewards.sandbox_limits import MIB, Limits
 
+SHARED_MEMORY_BYTES = 16 * MIB  # for multiprocessing's locks
 END_SECONDS = 30.0  # the kernel takes down a namespace in milliseconds
 
 
@@ -141,7 +142,8 @@ def bubblewrap_command(packages: tuple[Path, ...], disk_bytes: int) -> tuple[str
         arguments += ["--size", "4096", "--tmpfs", str(path), "--remount-ro", str(path)]
     for package in packages:
         arguments += _bind(package, Path("/packages") / package.name, made)
-    arguments += ["--proc", "/proc", "--dev", "/dev", "--remount-ro", "/dev"]
+    arguments += ["--proc", "/proc", "--dev", "/dev"]
+    arguments += ["--perms", "1777", "--size", str(SHARED_MEMORY_BYTES), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]
     arguments += ["--perms", "1777", "--size", str(disk_bytes), "--tmpfs", "/tmp", "--chdir", "/tmp", "--remount-ro", "/"]
     return (*arguments, *interpreter_command())
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any
 
 MAX_DEPTH = 200
+MAX_NODES = 2_000_000  # a value takes tens of bytes here that took two in the text
 
 
 class BadDataError(ValueError):
@@ -22,6 +23,8 @@ class BadDataError(ValueError):
 
 def decode_text(text: bytes) -> Any:
     """JSON text of tagged plain data as Python values. Raises BadDataError."""
+    if text.count(b",") + text.count(b"[") > MAX_NODES:
+        raise BadDataError(f"more than {MAX_NODES} values")
     try:
         return decode(json.loads(text, parse_constant=_refuse_constant))
     except (ValueError, RecursionError, TypeError, OverflowError) as error:
