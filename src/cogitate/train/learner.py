@@ -25,31 +25,28 @@ from cogitate.errors import TrainingDivergedError
 from cogitate.model.hf import save_model
 from cogitate.model.transformer import Transformer
 from cogitate.train.checkpoint import load_checkpoint, restore_training_tensors, save_checkpoint, training_tensors
-from cogitate.train.packing import length_batches
 from cogitate.train.schedule import warmup_constant
+from cogitate.train.shared_prompts import PromptRows, prompt_rows
 from cogitate.train.supervised import make_adamw
 from cogitate.types import Rollout
 
-MICRO_BATCH_TOKENS = 8192  # padded tokens of one forward and backward pass
+MICRO_BATCH_TOKENS = 4096  # padded tokens of one forward and backward pass
+ROW_TOKENS = 384  # a row holds a prompt and completions of it up to about this length: longer rows waste attention
 
 
 @dataclass(frozen=True, slots=True)
 class MicroBatch:
-    """Right-padded rollouts of similar length, with everything the loss reads; only completion tokens are in the mask.
+    """Rows of rollouts with everything the loss reads, (S, L) like the rows' mask.
 
     Attributes:
-        tokens_BT: prompt + completion; positions t of the next four predict token t + 1, so they have T - 1 columns.
-        mask_BT, sampler_logprobs_BT: loss mask and the sampler's logprobs of the predicted tokens.
-        old_logprobs_BT: of the policy before the first update on this batch; None while there has been none.
-        ref_logprobs_BT: of the reference; None where KL is not asked for.
+        old_logprobs_SL: of the policy before the first update on this batch; None while there has been none.
+        ref_logprobs_SL: of the reference; None where KL is not asked for.
     """
 
-    tokens_BT: Tensor
-    mask_BT: Tensor
-    sampler_logprobs_BT: Tensor
-    advantages_B: Tensor
-    old_logprobs_BT: Tensor | None = None
-    ref_logprobs_BT: Tensor | None = None
+    rows: PromptRows
+    advantages_S: Tensor
+    old_logprobs_SL: Tensor | None
+    ref_logprobs_SL: Tensor | None
 
 
 class PolicyLearner:
@@ -82,63 +79,57 @@ class PolicyLearner:
         rows = [self._optimiser_step(batches) for _ in range(self.config.inner_epochs) for batches in prepared]
         return {name: (max if name.endswith("_max") else fmean)([row[name] for row in rows]) for name in rows[0]}
 
+    @torch.no_grad()
     def _micro_batches(self, rollouts: list[Rollout], advantages: list[float], *, with_old: bool) -> list[MicroBatch]:
-        """Pad, and score by the frozen models, in micro-batches of similar length."""
-        lengths = [len(r.prompt_ids) + len(r.completion_ids) for r in rollouts]
+        """Lay the rollouts out in rows and score them by the frozen models."""
+        device = next(self.model.parameters()).device
         batches = []
-        for indices in length_batches(lengths, max(MICRO_BATCH_TOKENS, max(lengths))).batches:
-            batch = pad([rollouts[i] for i in indices], [advantages[i] for i in indices], next(self.model.parameters()).device)
-            old = ref = None
-            with torch.no_grad():
-                if with_old:
-                    old, _ = self._logprobs(self.model, batch)
-                if self.reference is not None:
-                    ref, _ = self._logprobs(self.reference, batch)
-            batches.append(
-                MicroBatch(batch.tokens_BT, batch.mask_BT, batch.sampler_logprobs_BT, batch.advantages_B, old, ref)
-            )
+        for rows in prompt_rows(rollouts, row_tokens=ROW_TOKENS, batch_tokens=MICRO_BATCH_TOKENS):
+            rows = rows.to(device)
+            old = self._logprobs(self.model, rows)[0] if with_old else None
+            ref = None if self.reference is None else self._logprobs(self.reference, rows)[0]
+            batches.append(MicroBatch(rows, torch.tensor([advantages[i] for i in rows.indices], device=device), old, ref))
         return batches
 
-    def _logprobs(self, model: Transformer, batch: MicroBatch) -> tuple[Tensor, Tensor]:
-        """Logprobs (B, T - 1) of the predicted tokens at the sampling temperature, 0 outside the mask, and their entropies."""
-        hidden_BTD = model(batch.tokens_BT[:, :-1])
-        mask = batch.mask_BT.bool()
-        logprobs_N, entropy_N = model.logprobs(
-            hidden_BTD[mask], batch.tokens_BT[:, 1:][mask], temperature=self.config.temperature
-        )
-        return torch.zeros_like(batch.sampler_logprobs_BT).masked_scatter(mask, logprobs_N.float()), entropy_N
+    def _logprobs(self, model: Transformer, rows: PromptRows) -> tuple[Tensor, Tensor]:
+        """Logprobs (S, L) of the counted tokens at the sampling temperature, 0 elsewhere, and their entropies (N,)."""
+        hidden_RTD = model(rows.tokens_RT, documents_BT=rows.documents_RT, shared_prefix=True)
+        hidden_ND = hidden_RTD.flatten(0, 1)[rows.sources_N]
+        logprobs_N, entropy_N = model.logprobs(hidden_ND, rows.targets_N, temperature=self.config.temperature)
+        return torch.zeros_like(rows.mask_SL).masked_scatter(rows.mask_SL.bool(), logprobs_N.float()), entropy_N
 
     def _optimiser_step(self, batches: Sequence[MicroBatch]) -> dict[str, float]:
         config = self.config
         totals = BatchTotals(
-            sum(int(b.mask_BT.any(1).sum()) for b in batches), sum(int(b.mask_BT.sum()) for b in batches), config.max_new_tokens
+            sequences=sum(int(batch.rows.mask_SL.any(1).sum()) for batch in batches),
+            tokens=sum(int(batch.rows.mask_SL.sum()) for batch in batches),
+            max_new_tokens=config.max_new_tokens,
         )
         loss = entropy = gap = 0.0
         gap_max = 0.0
         statistics: RatioStatistics | None = None
         self.optimiser.zero_grad(set_to_none=True)
         for batch in batches:
-            logprobs_BT, entropy_N = self._logprobs(self.model, batch)
-            old = logprobs_BT.detach() if batch.old_logprobs_BT is None else batch.old_logprobs_BT
+            mask_SL, sampler_SL = batch.rows.mask_SL, batch.rows.sampler_logprobs_SL
+            logprobs_SL, entropy_N = self._logprobs(self.model, batch.rows)
+            old = logprobs_SL.detach() if batch.old_logprobs_SL is None else batch.old_logprobs_SL
             part = grpo_loss(
-                logprobs_BT,
-                batch.old_logprobs_BT,
-                batch.advantages_B,
-                batch.mask_BT,
+                logprobs_SL,
+                batch.old_logprobs_SL,
+                batch.advantages_S,
+                mask_SL,
                 clip_eps_low=config.clip_eps_low,
                 clip_eps_high=config.clip_eps_high,
                 average=AVERAGES[config.loss_average],
                 totals=totals,
-                ref_logprobs_BT=batch.ref_logprobs_BT,
+                ref_logprobs_BT=batch.ref_logprobs_SL,
                 kl_beta=config.kl_beta,
-                importance_weights_BT=truncated_importance_weights(
-                    old, batch.sampler_logprobs_BT, batch.mask_BT, cap=config.importance_cap
-                ),
+                importance_weights_BT=truncated_importance_weights(old, sampler_SL, mask_SL, cap=config.importance_cap),
             )
             part.loss.backward()
             loss += float(part.loss.detach())
             entropy += float(entropy_N.sum()) / totals.tokens
-            gap_sum, gap_here = logprob_gap(old, batch.sampler_logprobs_BT, batch.mask_BT)
+            gap_sum, gap_here = logprob_gap(old, sampler_SL, mask_SL)
             gap += float(gap_sum) / totals.tokens
             gap_max = max(gap_max, float(gap_here))
             statistics = part.statistics if statistics is None else statistics + part.statistics
@@ -186,20 +177,6 @@ class PolicyLearner:
     def save_weights(self, path: Path) -> None:
         """The policy alone, as a Hugging Face directory."""
         save_model(self.model, path)
-
-
-def pad(rollouts: Sequence[Rollout], advantages: Sequence[float], device: torch.device) -> MicroBatch:
-    """Rollouts as right-padded tensors; column t of mask and logprobs belongs to token t + 1."""
-    width = max(len(r.prompt_ids) + len(r.completion_ids) for r in rollouts)
-    tokens_BT = torch.zeros(len(rollouts), width, dtype=torch.long)
-    mask_BT = torch.zeros(len(rollouts), width - 1)
-    logprobs_BT = torch.zeros(len(rollouts), width - 1)
-    for row, rollout in enumerate(rollouts):
-        start, stop = len(rollout.prompt_ids), len(rollout.prompt_ids) + len(rollout.completion_ids)
-        tokens_BT[row, :stop] = torch.tensor(rollout.prompt_ids + rollout.completion_ids)
-        mask_BT[row, start - 1 : stop - 1] = torch.tensor(rollout.loss_mask, dtype=torch.float32)
-        logprobs_BT[row, start - 1 : stop - 1] = torch.tensor(rollout.logprobs)
-    return MicroBatch(tokens_BT.to(device), mask_BT.to(device), logprobs_BT.to(device), torch.tensor(advantages).to(device))
 
 
 def split_evenly(count: int, parts: int) -> list[range]:

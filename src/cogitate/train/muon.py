@@ -49,17 +49,17 @@ class MuonAdamW(torch.optim.Optimizer):
                     continue
                 parameter.mul_(1 - group["lr"] * group["weight_decay"])
                 update = self._muon if group["muon"] else self._adamw
-                parameter.add_(update(parameter), alpha=-group["lr"])
+                parameter.add_(update(parameter, parameter.grad), alpha=-group["lr"])
 
-    def _muon(self, parameter: Tensor) -> Tensor:
+    def _muon(self, parameter: Tensor, gradient: Tensor) -> Tensor:
         state = self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
-        momentum = state["momentum"].lerp_(parameter.grad, 1 - MOMENTUM)
-        direction = orthogonalise(parameter.grad.lerp(momentum, MOMENTUM))
+        momentum = state["momentum"].lerp_(gradient, 1 - MOMENTUM)
+        direction = orthogonalise(gradient.lerp(momentum, MOMENTUM))
         return direction * (RMS_OF_ADAMW * max(parameter.shape[-2:]) ** 0.5)
 
-    def _adamw(self, parameter: Tensor) -> Tensor:
+    def _adamw(self, parameter: Tensor, gradient: Tensor) -> Tensor:
         state = self.state[parameter]
         if not state:
             state["step"] = torch.zeros(())
@@ -67,8 +67,8 @@ class MuonAdamW(torch.optim.Optimizer):
             state["exp_avg_sq"] = torch.zeros_like(parameter)
         state["step"] += 1
         steps = float(state["step"])
-        mean = state["exp_avg"].lerp_(parameter.grad, 1 - BETAS[0]) / (1 - BETAS[0] ** steps)
-        square = state["exp_avg_sq"].lerp_(parameter.grad.square(), 1 - BETAS[1]) / (1 - BETAS[1] ** steps)
+        mean = state["exp_avg"].lerp_(gradient, 1 - BETAS[0]) / (1 - BETAS[0] ** steps)
+        square = state["exp_avg_sq"].lerp_(gradient.square(), 1 - BETAS[1]) / (1 - BETAS[1] ** steps)
         return mean / (square.sqrt() + EPS)
 
 
