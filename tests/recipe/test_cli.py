@@ -9,8 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
+from cli_process import finish, start
 from kill_harness import outcome
-from toy_process import finish, start
 from toy_recipe import TOML, run_toy, toy_config
 
 

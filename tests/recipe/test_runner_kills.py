@@ -2,8 +2,8 @@ import random
 from pathlib import Path
 
 import pytest
+from cli_process import processes
 from kill_harness import arm, outcome
-from toy_process import processes
 from toy_recipe import run_toy, toy_config
 
 

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -78,8 +79,22 @@ def damage_manifest_without_files(path: Path) -> str:
 )
 def test_a_damaged_artifact_is_refused_by_the_name_of_the_damaged_file(sealed, damage):
     said = damage(sealed)
-    with pytest.raises(ArtifactError, match=said):
+    with pytest.raises(ArtifactError, match=rf"{said}.*; delete {sealed} to have it made again"):
         load_finished(sealed, IDENTITY)
+
+
+def test_an_artifact_that_may_not_be_read_says_so(sealed):
+    (sealed / "manifest.json").chmod(0)
+    if os.geteuid() == 0:
+        os.seteuid(65534)  # root may read everything
+    try:
+        with pytest.raises(ArtifactError, match=r"toy/manifest.json: cannot be read: Permission denied"):
+            load_finished(sealed, IDENTITY)
+        with pytest.raises(ArtifactError, match=r"inputs.toy = .*toy: cannot be read: Permission denied|manifest.json: cannot"):
+            load_given("toy", sealed)
+    finally:
+        if os.getuid() == 0:
+            os.seteuid(0)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +140,7 @@ def test_a_given_directory_is_known_by_its_content(tmp_path, sealed):
     (copy / "manifest.txt").write_text("y")
     assert load_given("base", copy).id != first
     (sealed / "weights").write_bytes(b"12346")
-    with pytest.raises(ArtifactError, match="weights: content differs"):
+    with pytest.raises(ArtifactError, match=r"weights: content differs .*; give another one"):
         load_given("base", sealed)
     with pytest.raises(ArtifactError, match=r"inputs.base = .*nowhere: no such file or directory"):
         load_given("base", tmp_path / "nowhere")
@@ -148,6 +163,9 @@ def test_a_shipped_artifact_serves_only_the_settings_it_was_made_with(tmp_path, 
         "the shipped toy was made with base.steps = 6, but asked for is base.steps = 7; "
         "set it back, give inputs.toy=PATH, or train it with --retrain toy"
     )
+    (tmp_path / "shipped" / "toy" / "weights").unlink()
+    with pytest.raises(ArtifactError, match=r"weights: missing, .*; install the package again"):
+        find_shipped(identify(TOY, config, {}))
 
 
 @pytest.mark.skipif(not store.SHIPPED.is_dir(), reason="no artifact is shipped")

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cogitate.errors import ConfigError, RunInUseError
+from cogitate.runtime import is_disk_full
 
 LOCK = "lock"
 
@@ -29,7 +30,9 @@ def hold_run(out: Path) -> Iterator[None]:
         if not (out / LOCK).exists() and any(out.iterdir()):
             raise ConfigError(f"--out {out}: not empty, and no run directory; name a new one")
         descriptor = os.open(out / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+    except OSError as error:
+        if is_disk_full(error):
+            raise
         raise ConfigError(f"--out {out}: cannot be used as a directory: {error.strerror}") from error
     try:
         if not try_lock(descriptor):

@@ -90,26 +90,29 @@ def seal(path: Path, identity: Identity, *, seconds: float, summary: Mapping[str
     write_json(path / MANIFEST, manifest)
 
 
-def load_manifest(path: Path) -> dict[str, Any]:
-    """The manifest of an artifact directory.
+def load_manifest(path: Path, *, remedy: str = "") -> dict[str, Any]:
+    """The manifest of an artifact directory. `remedy` tells the user what to do about a damaged one.
 
     Raises:
         ArtifactError: there is none (half-written), or it cannot be read.
     """
     file = path / MANIFEST
-    if not file.is_file():
-        raise ArtifactError(f"{path}: no {MANIFEST}: half-written, or not an artifact; delete it to have it made again")
+    remedy = remedy or f"delete {path} to have it made again"
     try:
         manifest = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{file}: damaged ({error}); delete {path} to have it made again") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ArtifactError(f"{path}: no {MANIFEST}: half-written, or not an artifact; {remedy}") from error
+    except OSError as error:
+        raise ArtifactError(f"{file}: cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ArtifactError(f"{file}: damaged ({error}); {remedy}") from error
     missing = MANIFEST_KEYS - manifest.keys() if isinstance(manifest, dict) else MANIFEST_KEYS
     if missing:
-        raise ArtifactError(f"{file}: damaged ({', '.join(sorted(missing))} missing); delete {path} to have it made again")
+        raise ArtifactError(f"{file}: damaged ({', '.join(sorted(missing))} missing); {remedy}")
     return dict(manifest)
 
 
-def verify(path: Path, *, every_hash: bool = False) -> dict[str, Any]:
+def verify(path: Path, *, every_hash: bool = False, remedy: str = "") -> dict[str, Any]:
     """Check that the files of an artifact are those its manifest lists: sizes always, hashes of files up to 64 MB or of all.
 
     Returns:
@@ -118,18 +121,20 @@ def verify(path: Path, *, every_hash: bool = False) -> dict[str, Any]:
     Raises:
         ArtifactError: a file is missing or differs; the message names it.
     """
-    manifest = load_manifest(path)
+    manifest = load_manifest(path, remedy=remedy)
+    remedy = remedy or f"delete {path} to have it made again"
     for name, expected in manifest["files"].items():
         file = path / name
-        if not file.is_file():
-            raise ArtifactError(f"{file}: missing: the artifact is damaged; delete {path} to have it made again")
-        size = file.stat().st_size
-        if size != expected["bytes"]:
-            raise ArtifactError(
-                f"{file}: {size} bytes instead of {expected['bytes']}: damaged; delete {path} to have it made again"
-            )
-        if (every_hash or size <= ALWAYS_HASHED_BYTES) and hash_file(file) != expected["sha256"]:
-            raise ArtifactError(f"{file}: content differs from its manifest: damaged; delete {path} to have it made again")
+        try:
+            size = file.stat().st_size
+            if size != expected["bytes"]:
+                raise ArtifactError(f"{file}: {size} bytes instead of {expected['bytes']}: damaged; {remedy}")
+            if (every_hash or size <= ALWAYS_HASHED_BYTES) and hash_file(file) != expected["sha256"]:
+                raise ArtifactError(f"{file}: content differs from its manifest: damaged; {remedy}")
+        except FileNotFoundError as error:
+            raise ArtifactError(f"{file}: missing, so the artifact is damaged; {remedy}") from error
+        except OSError as error:
+            raise ArtifactError(f"{file}: cannot be read: {error.strerror}") from error
     return manifest
 
 
@@ -152,16 +157,18 @@ def load_given(stage: str, path: Path) -> Artifact:
     Raises:
         ArtifactError: it does not exist, is empty, or is an artifact that is half-written or damaged.
     """
-    if (path / MANIFEST).is_file():
-        verify(path)
-    files = [path] if path.is_file() else content(path)
-    if not files:
-        problem = "empty" if path.is_dir() else "no such file or directory"
-        raise ArtifactError(f"inputs.{stage} = {path}: {problem}")
-    digest = hashlib.sha256()
-    for file in files:
-        if file.name != MANIFEST:  # it holds times: the same model made twice should be the same input
-            digest.update(f"{file.relative_to(path).as_posix()}\0{hash_file(file)}\n".encode())
+    try:
+        if (path / MANIFEST).is_file():
+            verify(path, remedy="give another one")
+        files = [path] if path.is_file() else content(path)
+        if not files:
+            raise ArtifactError(f"inputs.{stage} = {path}: {'empty' if path.is_dir() else 'no such file or directory'}")
+        digest = hashlib.sha256()
+        for file in files:
+            if file.name != MANIFEST:  # it holds times: the same model made twice should be the same input
+                digest.update(f"{file.relative_to(path).as_posix()}\0{hash_file(file)}\n".encode())
+    except OSError as error:
+        raise ArtifactError(f"inputs.{stage} = {path}: cannot be read: {error.strerror}") from error
     return Artifact(stage, digest.hexdigest()[:12], path)
 
 
@@ -174,7 +181,7 @@ def find_shipped(expected: Identity) -> Path | None:
     path = SHIPPED / expected.stage
     if not path.is_dir():
         return None
-    manifest = verify(path)
+    manifest = verify(path, remedy="install the package again")
     if manifest["id"] != expected.id:
         raise ArtifactError(
             f"the shipped {expected.stage} was made with {first_difference(manifest, expected)}; "

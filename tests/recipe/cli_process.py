@@ -1,4 +1,4 @@
-"""The real command line over the toy graph in processes of its own, forked from a server that has imported torch already."""
+"""The command line in processes of its own, forked from a server that has imported torch already."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import toy_recipe
 from kill_harness import arm
-from toy_recipe import main
+
+from cogitate import cli
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["torch._dynamo", "safetensors.torch", "cogitate.cli", "cogitate.apps.report"])
@@ -59,6 +62,7 @@ def start(
     step_seconds: float = 0.0,
     file_bytes: int | None = None,
     kill_at: int | None = None,
+    entry: Callable[..., None] = toy_recipe.main,
 ) -> Command:
     """Start `cogitate ARGUMENTS`.
 
@@ -67,11 +71,12 @@ def start(
         step_seconds: how long a step of a toy stage sleeps.
         file_bytes: no file may get larger.
         kill_at: SIGKILL at this change on disk below `folder`/run.
+        entry: toy_recipe.main, or cogitate_itself for real recipes.
     """
     folder.mkdir(exist_ok=True)
     name = f"{len(list(folder.glob('*.out')))}"
     command = Command(processes.Process(), folder / f"{name}.out", folder / f"{name}.err")
-    inner = (arguments, command.stdout_file, command.stderr_file, step_seconds, file_bytes, kill_at)
+    inner = (arguments, command.stdout_file, command.stderr_file, step_seconds, file_bytes, kill_at, entry)
     command.process = processes.Process(target=run_inside, args=inner)
     command.stdout_file.touch()
     command.stderr_file.touch()
@@ -79,14 +84,28 @@ def start(
     return command
 
 
-def finish(folder: Path, *arguments: str, file_bytes: int | None = None) -> tuple[int, Command]:
+def finish(
+    folder: Path, *arguments: str, file_bytes: int | None = None, entry: Callable[..., None] = toy_recipe.main
+) -> tuple[int, Command]:
     """Run to the end; returns the exit code too."""
-    command = start(folder, *arguments, file_bytes=file_bytes)
+    command = start(folder, *arguments, file_bytes=file_bytes, entry=entry)
     return command.wait(), command
 
 
+def cogitate_itself(*arguments: str) -> None:
+    """The command line as it is installed."""
+    sys.argv = ["cogitate", *arguments]
+    cli.main()
+
+
 def run_inside(
-    arguments: tuple[str, ...], stdout: Path, stderr: Path, step_seconds: float, file_bytes: int | None, kill_at: int | None
+    arguments: tuple[str, ...],
+    stdout: Path,
+    stderr: Path,
+    step_seconds: float,
+    file_bytes: int | None,
+    kill_at: int | None,
+    entry: Callable[..., None],
 ) -> None:
     for path, number in ((stdout, 1), (stderr, 2)):
         os.dup2(os.open(path, os.O_WRONLY | os.O_APPEND), number)
@@ -96,4 +115,4 @@ def run_inside(
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
     if kill_at is not None:
         arm(stdout.parent / "run", kill_at)
-    main(*arguments)
+    entry(*arguments)
