@@ -58,7 +58,7 @@ def test_samples_follow_the_softmax(vocabulary: int) -> None:
     exact = torch.log_softmax(logits / 0.8, dim=-1)
     bound = {3: 27.7, 64: 136.1, 150: 243.9}[vocabulary]
     assert chi_square(tokens, exact.exp()) < bound
-    torch.testing.assert_close(logprobs, exact[tokens], rtol=0, atol=1e-6)
+    torch.testing.assert_close(logprobs, exact[tokens], rtol=3e-7, atol=1e-6)
 
 
 @pytest.mark.parametrize("top_p", [0.2, 0.5, 0.9, 0.99])

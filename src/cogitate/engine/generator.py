@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
 from collections.abc import Sequence as SequenceOf
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from cogitate.backend import GenerationRequest
+from cogitate.engine.running import Running, Sequence
 from cogitate.engine.sampling import sample
-from cogitate.engine.scheduler import Scheduler, Sequence
+from cogitate.engine.scheduler import Group, Scheduler
 from cogitate.errors import DataError
+from cogitate.model.decode import Decoder, share_units
+from cogitate.model.hf import load_weights_into
 from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
 from cogitate.types import Completion, FinishReason
 
-PREFILL_TOKENS = 4096  # padded prompt tokens of one prefill batch
+PREFILL_TOKENS = 4096  # of one prefill batch, padding included
+PROMPT_ROWS = 32  # prompts that are prefilled and wait for free rows, at most
 
 
 class Engine:
     """Draws completions; implements backend.Generator.
 
-    A slot freed by a finished completion is refilled in the next `poll`. A prompt is prefilled once for all its completions.
-    A completion depends on its seed, not on its neighbours (see sampling.py).
+    A row freed by a finished completion is refilled in the next `poll`. A prompt is prefilled and kept once for all its
+    completions. A completion depends on its seed, not on its neighbours (sampling.py).
 
     After `load_weights`, completions in flight go on from what they have: their later tokens are sampled by the new weights
     and carry the new version, while the cached keys and values of their earlier tokens stay those of the old weights, as in
-    partial rollouts (Kimi K1.5, arXiv:2501.12599, section 2.6.2). Completions not yet started are sampled by the new weights
-    alone.
+    partial rollouts (Kimi K1.5, arXiv:2501.12599). Completions not yet started are sampled by the new weights alone.
 
     Attributes:
+        cache: what it remembers; cache.blocks_in_use * cache.bytes_per_block is the memory of all tokens held.
+        decoder: the fast path of decoding; None where Transformer.forward decodes (another device, no compiler).
         prompt_tokens_prefilled, tokens_sampled: counted since the engine was made.
     """
 
@@ -61,19 +67,17 @@ class Engine:
         self.model = model.to(device=device, dtype=dtype).eval()
         self.end_id = end_id
         self.max_context = max_context or limit
-        self.device = model.embed_tokens.weight.device
+        self.device, self.dtype = model.embed_tokens.weight.device, model.embed_tokens.weight.dtype
         self.version = 0
         self.prompt_tokens_prefilled = self.tokens_sampled = 0
-        self._slots = max_batch
-        prompt_rows = min(max_batch, 32)
+        prompt_rows = min(max_batch, PROMPT_ROWS)
+        rows = max_batch + prompt_rows
+        self.cache = KVCache(model.config, rows, self.max_context, dtype=self.dtype, device=self.device)
+        self.decoder = Decoder(model, max_batch) if Decoder.supports(model) else None
         self._scheduler = Scheduler(max_batch, prompt_rows)
-        self._cache = KVCache(
-            model.config,
-            max_batch + prompt_rows,
-            self.max_context,
-            dtype=model.embed_tokens.weight.dtype,
-            device=self.device,
-        )
+        self._running = Running(rows)
+        self._units: np.ndarray | None = None  # of the running rows, until these change
+        self._pending_of: Counter[str] = Counter()
 
     def submit(self, request: GenerationRequest) -> None:
         """Queue a request.
@@ -85,107 +89,147 @@ class Engine:
         problem = None
         if not prompt:
             problem = "the prompt is empty: give at least one token"
+        elif params.max_new_tokens < 1:
+            problem = f"max_new_tokens = {params.max_new_tokens}: must be at least 1"
         elif prompt + params.max_new_tokens > self.max_context:
             problem = (
                 f"a prompt of {prompt} tokens and max_new_tokens = {params.max_new_tokens} do not fit the context of "
                 f"{self.max_context}: shorten the prompt or lower max_new_tokens"
             )
-        elif params.max_new_tokens < 1:
-            problem = f"max_new_tokens = {params.max_new_tokens}: must be at least 1"
         elif not params.temperature >= 0:
             problem = f"temperature = {params.temperature}: must not be negative"
         elif not 0 < params.top_p <= 1:
             problem = f"top_p = {params.top_p}: must be above 0 and at most 1"
-        elif request.id in self._scheduler.ids():
+        elif self._pending_of[request.id]:
             problem = "a request of this id is still pending: give each request its own id"
         if problem is not None:
             raise DataError(f"request {request.id}: {problem}")
+        self._pending_of[request.id] = len(request.seeds)
         self._scheduler.submit(request)
 
     def pending(self) -> int:
         """Completions not yet returned."""
-        return self._scheduler.pending()
+        return self._scheduler.unstarted + len(self._running)
 
     @torch.inference_mode()
     def poll(self) -> list[Completion]:
-        """Refill free slots, advance every running completion by one token, and return what has finished, in the order of
+        """Refill free rows, advance every running completion by one token, and return what has finished, in the order of
         submission and of the seeds within a request."""
         finished = self._admit()
-        active = self._scheduler.active()
-        if active:
-            rows_B = torch.tensor([slot for slot, _ in active], device=self.device)
-            tokens_B1 = torch.tensor([[sequence.token_ids[-1]] for _, sequence in active], device=self.device)
-            hidden_BD = self.model(tokens_B1, cache=self._cache, rows_B=rows_B)[:, 0]
-            finished += self._take_tokens(active, self.model.logits(hidden_BD))
-        return [sequence.completion(reason) for sequence, reason in sorted(finished, key=lambda pair: pair[0].order)]
+        running = self._running
+        if len(running):
+            tokens_N = torch.from_numpy(running.last_tokens)
+            if self.decoder is not None:
+                if self._units is None:
+                    self._units = share_units(self.cache, running.rows)
+                logits_NV = self.decoder.logits(tokens_N, self.cache, running.rows, self._units)
+            else:
+                rows_N = torch.from_numpy(running.rows)
+                hidden_N1D = self.model(tokens_N[:, None].to(self.device), cache=self.cache, rows_B=rows_N)
+                logits_NV = self.model.logits(hidden_N1D[:, 0])
+            finished += self._take_tokens(0, logits_NV)
+        return [completion for _, completion in sorted(finished, key=lambda pair: pair[0])]
 
     def abort(self, request_ids: SequenceOf[str]) -> list[Completion]:
         """Stop these requests; returns what they had sampled (also empty completions), finish_reason "abort"."""
-        return [sequence.completion("abort") for sequence in self._scheduler.abort(set(request_ids))]
+        ids = set(request_ids)
+        running = self._running
+        leaving = np.array([i for i, sequence in enumerate(running.sequences) if sequence.request.id in ids], dtype=np.int64)
+        stopped = self._remove(leaving, ["abort"] * len(leaving))
+        for group in self._scheduler.withdraw(ids):
+            self._release_prompt(group)
+            for index in range(group.next_seed, len(group.request.seeds)):
+                sequence = Sequence(group.request, (group.number, index), -1, [(self.version, 0)])
+                stopped.append((sequence.order, sequence.completion([], [], "abort")))
+        for request_id in ids:
+            del self._pending_of[request_id]
+        return [completion for _, completion in sorted(stopped, key=lambda pair: pair[0])]
 
     def load_weights(self, path: Path, version: int) -> None:
         """Replace the weights in place by those of a Hugging Face directory; later tokens carry this version."""
-        from cogitate.model.hf import load_weights_into
-
         load_weights_into(self.model, path)
+        if self.decoder is not None:
+            self.decoder.refresh()
         self.version = version
-        self._scheduler.forget_prompts()
+        self._running.note_version(version)
+        for group in self._scheduler.requeue():
+            self._release_prompt(group)
 
-    def _admit(self) -> list[tuple[Sequence, FinishReason]]:
-        """Fill free slots, prefilling prompts as needed, until there is no free slot or nothing to start."""
-        finished: list[tuple[Sequence, FinishReason]] = []
+    def _admit(self) -> list[tuple[tuple[int, int], Completion]]:
+        """Fill free rows, prefilling prompts as needed, until there is no free row or nothing to start."""
+        finished: list[tuple[tuple[int, int], Completion]] = []
         while True:
             self._prefill()
             started = self._scheduler.start()
             if not started:
                 return finished
-            members, logits = [], []
-            for group in started:
-                self._cache.fork(self._slots + group.prompt_row, [slot for slot, _ in group.members])
-                members += group.members
-                logits += [group.logits_V] * len(group.members)
-            finished += self._take_tokens(members, torch.stack(logits))
+            sequences, logits = [], []
+            for each in started:
+                group = each.group
+                assert group.prompt_row is not None
+                assert group.logits_V is not None
+                self.cache.fork(group.prompt_row, each.rows)
+                for index, row in zip(each.seed_indices, each.rows, strict=True):
+                    sequences.append(Sequence(group.request, (group.number, index), row, [(self.version, 0)]))
+                logits.append(group.logits_V.expand(len(each.rows), -1))
+                if not group.unstarted:
+                    self._release_prompt(group)
+            first = len(self._running)
+            self._running.add(sequences)
+            self._units = None
+            finished += self._take_tokens(first, torch.cat(logits))
 
     def _prefill(self) -> None:
-        """Run the prompts of the next groups as one right-padded batch, where free slots are waiting for them."""
+        """Run the prompts of the next groups as one right-padded batch, where free rows are waiting for them."""
         groups = self._scheduler.to_prefill(PREFILL_TOKENS)
         if not groups:
             return
         prompts = [group.request.prompt_ids for group in groups]
-        lengths_B = torch.tensor([len(prompt) for prompt in prompts], device=self.device)
+        lengths = [len(prompt) for prompt in prompts]
+        rows = [group.prompt_row for group in groups if group.prompt_row is not None]
         tokens_BT = torch.nn.utils.rnn.pad_sequence([torch.tensor(prompt) for prompt in prompts], batch_first=True)
-        rows = [self._slots + group.prompt_row for group in groups if group.prompt_row is not None]
-        rows_B = torch.tensor(rows, device=self.device)
-        self._cache.free(rows)
-        hidden_BTD = self.model(tokens_BT.to(self.device), cache=self._cache, rows_B=rows_B)
-        self._cache.lengths[rows_B] = lengths_B
-        last_BD = hidden_BTD[torch.arange(len(groups), device=self.device), lengths_B - 1]
+        hidden_BTD = self.model(tokens_BT.to(self.device), cache=self.cache, rows_B=torch.tensor(rows))
+        self.cache.truncate(rows, lengths)
+        last_BD = hidden_BTD[torch.arange(len(rows)), torch.tensor(lengths) - 1]
         for group, logits_V in zip(groups, self.model.logits(last_BD), strict=True):
             group.logits_V = logits_V
-        self.prompt_tokens_prefilled += sum(len(prompt) for prompt in prompts)
+        self.prompt_tokens_prefilled += sum(lengths)
 
-    def _take_tokens(self, members: Iterable[tuple[int, Sequence]], logits_BV: Tensor) -> list[tuple[Sequence, FinishReason]]:
-        """Sample one token for each of these sequences; free the slots of those that it ends."""
-        members = list(members)
-        sequences = [sequence for _, sequence in members]
-        tokens_B, logprobs_B = sample(
-            logits_BV,
-            torch.tensor([s.request.params.temperature for s in sequences], dtype=torch.float32, device=self.device),
-            torch.tensor([s.request.params.top_p for s in sequences], dtype=torch.float32, device=self.device),
-            torch.tensor([s.seed for s in sequences], device=self.device),
-            torch.tensor([len(s.token_ids) for s in sequences], device=self.device),
+    def _take_tokens(self, first: int, logits_NV: Tensor) -> list[tuple[tuple[int, int], Completion]]:
+        """Sample a token for each running completion from index `first` on; the completions that it ends."""
+        running = self._running
+        tokens_N, logprobs_N = sample(
+            logits_NV,
+            *(
+                torch.from_numpy(values[first:]).to(self.device)
+                for values in (running.temperatures, running.top_p, running.seeds, running.counts)
+            ),
         )
-        finished: list[tuple[Sequence, FinishReason]] = []
-        for (slot, sequence), token, logprob in zip(members, tokens_B.tolist(), logprobs_B.tolist(), strict=True):
-            sequence.append(token, logprob, self.version)
-            reason: FinishReason | None = None
-            if token == self.end_id:
-                reason = "stop"
-            elif len(sequence.token_ids) == sequence.request.params.max_new_tokens:
-                reason = "length"
-            if reason is not None:
-                self._scheduler.finish(slot)
-                self._cache.free([slot])
-                finished.append((sequence, reason))
-        self.tokens_sampled += len(sequences)
-        return finished
+        tokens = tokens_N.cpu().numpy()
+        running.record(first, tokens, logprobs_N.cpu().numpy())
+        self.tokens_sampled += len(tokens)
+        stopped = tokens == self.end_id
+        leaving = first + np.flatnonzero(stopped | (running.counts[first:] >= running.limits[first:]))
+        reasons: list[FinishReason] = ["stop" if stopped[index - first] else "length" for index in leaving]
+        return self._remove(leaving, reasons)
+
+    def _remove(self, leaving: np.ndarray, reasons: list[FinishReason]) -> list[tuple[tuple[int, int], Completion]]:
+        """End running completions of these indices and free what they hold."""
+        if not len(leaving):
+            return []
+        orders = [self._running.sequences[index].order for index in leaving]
+        rows = self._running.rows[leaving].tolist()
+        completions = self._running.remove(leaving, reasons)
+        self._units = None
+        self.cache.free(rows)
+        self._scheduler.free_rows.extend(rows)
+        for completion in completions:
+            self._pending_of[completion.request_id] -= 1
+            if not self._pending_of[completion.request_id]:
+                del self._pending_of[completion.request_id]
+        return list(zip(orders, completions, strict=True))
+
+    def _release_prompt(self, group: Group) -> None:
+        row = self._scheduler.release_prompt(group)
+        if row is not None:
+            self.cache.free([row])

@@ -9,8 +9,12 @@ The log-probability is log softmax(logits / temperature) over the whole vocabula
 
 from __future__ import annotations
 
+import ctypes
+
 import torch
 from torch import Tensor
+
+from cogitate.model.native import SUFFIXES, function, native_library
 
 GREEDY_BELOW = 1e-5
 """Temperatures under this take the most likely token, the first of equals; its log-probability is that at temperature 1."""
@@ -35,10 +39,10 @@ def uniforms(seeds_B: Tensor, positions_B: Tensor, *, stream: int = 0) -> Tensor
 def sample(
     logits_BV: Tensor, temperatures_B: Tensor, top_p_B: Tensor, seeds_B: Tensor, positions_B: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """Draw one token for each row.
+    """Draw one token for each row, by the kernel where there is one.
 
     Args:
-        logits_BV: overwritten.
+        logits_BV: may be overwritten.
         temperatures_B: float32; below GREEDY_BELOW greedy.
         top_p_B: float32 in (0, 1]: the smallest set of most likely tokens whose mass reaches it is drawn from.
         positions_B: which token of its completion this is.
@@ -46,6 +50,29 @@ def sample(
     Returns:
         int64 (B,) tokens, and float32 (B,) log-probabilities at the sampling temperature over the full vocabulary.
     """
+    if logits_BV.device.type == "cpu" and logits_BV.dtype in SUFFIXES and native_library() is not None:
+        return sample_natively(logits_BV, temperatures_B, top_p_B, seeds_B, positions_B)
+    return sample_in_torch(logits_BV, temperatures_B, top_p_B, seeds_B, positions_B)
+
+
+def sample_natively(
+    logits_BV: Tensor, temperatures_B: Tensor, top_p_B: Tensor, seeds_B: Tensor, positions_B: Tensor
+) -> tuple[Tensor, Tensor]:
+    """`sample` by native/sampling.cpp."""
+    rows, vocabulary = logits_BV.shape
+    tokens_B, logprobs_B = torch.empty(rows, dtype=torch.long), torch.empty(rows)
+    inputs = [logits_BV.contiguous(), temperatures_B, top_p_B, seeds_B, positions_B]
+    assert [part.dtype for part in inputs[1:]] == [torch.float32, torch.float32, torch.long, torch.long]
+    at = [ctypes.c_void_p(part.data_ptr()) for part in (*inputs, tokens_B, logprobs_B)]
+    kernel = function("sample", logits_BV.dtype)
+    kernel(at[0], ctypes.c_int32(rows), ctypes.c_int32(vocabulary), *at[1:])
+    return tokens_B, logprobs_B
+
+
+def sample_in_torch(
+    logits_BV: Tensor, temperatures_B: Tensor, top_p_B: Tensor, seeds_B: Tensor, positions_B: Tensor
+) -> tuple[Tensor, Tensor]:
+    """`sample` in plain PyTorch, on any device. Overwrites the logits."""
     logits_BV = logits_BV.float()
     greedy_B = temperatures_B < GREEDY_BELOW
     any_greedy = bool(greedy_B.any())

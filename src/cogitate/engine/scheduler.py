@@ -1,14 +1,13 @@
-"""Who is decoded next: requests wait, their prompts are prefilled once, their completions take the free slots in order."""
+"""Who is decoded next: requests wait, their prompts are prefilled once, their completions take free rows in order."""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from torch import Tensor
 
 from cogitate.backend import GenerationRequest
-from cogitate.types import Completion, FinishReason
 
 
 @dataclass(slots=True, eq=False)
@@ -16,7 +15,7 @@ class Group:
     """A request and what is left to start of it.
 
     Attributes:
-        number: requests are numbered as they come; completions are returned in the order of (number, index of the seed).
+        number: requests are numbered as they come.
         next_seed: index of the first seed that has not been started.
         prompt_row: the cache row that holds the prompt; None until it is prefilled.
         logits_V: of the token after the prompt.
@@ -33,37 +32,18 @@ class Group:
         return len(self.request.seeds) - self.next_seed
 
 
-@dataclass(slots=True, eq=False)
-class Sequence:
-    """A completion that is being drawn."""
-
-    request: GenerationRequest
-    order: tuple[int, int]
-    seed: int
-    token_ids: list[int] = field(default_factory=list)
-    logprobs: list[float] = field(default_factory=list)
-    weight_versions: list[list[int]] = field(default_factory=list)
-
-    def append(self, token: int, logprob: float, version: int) -> None:
-        self.token_ids.append(token)
-        self.logprobs.append(logprob)
-        if self.weight_versions and self.weight_versions[-1][0] == version:
-            self.weight_versions[-1][1] += 1
-        else:
-            self.weight_versions.append([version, 1])
-
-    def completion(self, finish_reason: FinishReason) -> Completion:
-        versions = tuple((version, tokens) for version, tokens in self.weight_versions)
-        return Completion(self.request.id, tuple(self.token_ids), tuple(self.logprobs), finish_reason, versions, self.seed)
-
-
 @dataclass(frozen=True, slots=True)
 class Started:
-    """Completions of one group that have just been given their slots."""
+    """Completions that have just been given their rows.
 
-    prompt_row: int
-    logits_V: Tensor
-    members: list[tuple[int, Sequence]]
+    Attributes:
+        seed_indices: which seeds of the request.
+        rows: a cache row for each.
+    """
+
+    group: Group
+    seed_indices: range
+    rows: list[int]
 
 
 class Scheduler:
@@ -72,97 +52,74 @@ class Scheduler:
     Attributes:
         waiting: groups whose prompt has to be prefilled.
         ready: groups whose prompt is prefilled and that have completions to start.
-        running: the sequence in each slot, None where it is free.
+        unstarted: completions of both.
     """
 
-    def __init__(self, slots: int, prompt_rows: int):
+    def __init__(self, rows: int, prompt_rows: int):
         self.waiting: deque[Group] = deque()
         self.ready: deque[Group] = deque()
-        self.running: list[Sequence | None] = [None] * slots
-        self.free_slots = list(range(slots - 1, -1, -1))
-        self.free_prompt_rows = list(range(prompt_rows - 1, -1, -1))
+        self.unstarted = 0
+        self.free_rows = list(range(rows - 1, -1, -1))
+        self._free_prompt_rows = list(range(rows + prompt_rows - 1, rows - 1, -1))
         self._submitted = 0
 
     def submit(self, request: GenerationRequest) -> None:
         self.waiting.append(Group(request, self._submitted))
         self._submitted += 1
-
-    def pending(self) -> int:
-        return len(self.active()) + sum(group.unstarted for group in (*self.waiting, *self.ready))
-
-    def active(self) -> list[tuple[int, Sequence]]:
-        """Occupied slots and their sequences."""
-        return [(slot, sequence) for slot, sequence in enumerate(self.running) if sequence is not None]
-
-    def ids(self) -> set[str]:
-        """Ids of all requests with completions not yet returned."""
-        queued = {group.request.id for group in (*self.waiting, *self.ready)}
-        return queued | {sequence.request.id for _, sequence in self.active()}
+        self.unstarted += len(request.seeds)
 
     def to_prefill(self, token_budget: int) -> list[Group]:
-        """Groups whose prompts are to be prefilled now, in one batch of at most `token_budget` tokens (at least one prompt);
-        none while those that are ready fill the free slots. Each is given a prompt row."""
-        if sum(group.unstarted for group in self.ready) >= len(self.free_slots):
+        """Groups whose prompts are to be prefilled now, in one right-padded batch of at most `token_budget` tokens (at least
+        one prompt). None while those that are ready fill the free rows; else as many as fit, so that later ones need not
+        be prefilled one by one. Each is given a prompt row."""
+        if sum(group.unstarted for group in self.ready) >= len(self.free_rows):
             return []
         chosen: list[Group] = []
         longest = 0
-        while self.waiting and self.free_prompt_rows:
+        while self.waiting and self._free_prompt_rows:
             longest = max(longest, len(self.waiting[0].request.prompt_ids))
             if chosen and longest * (len(chosen) + 1) > token_budget:
                 break
             group = self.waiting.popleft()
-            group.prompt_row = self.free_prompt_rows.pop()
+            group.prompt_row = self._free_prompt_rows.pop()
             chosen.append(group)
         self.ready.extend(chosen)
         return chosen
 
     def start(self) -> list[Started]:
-        """Give free slots to the completions that are next, group by group. A prompt row that is released here may be
-        overwritten by the next prefill."""
+        """Give free rows to the completions that are next, group by group."""
         started = []
-        while self.ready and self.free_slots:
+        while self.ready and self.free_rows:
             group = self.ready[0]
-            members = []
-            while self.free_slots and group.unstarted:
-                index = group.next_seed
-                sequence = Sequence(group.request, (group.number, index), group.request.seeds[index])
-                group.next_seed += 1
-                slot = self.free_slots.pop()
-                self.running[slot] = sequence
-                members.append((slot, sequence))
-            assert group.prompt_row is not None
-            assert group.logits_V is not None, f"request {group.request.id} is not prefilled"
-            started.append(Started(group.prompt_row, group.logits_V, members))
+            count = min(group.unstarted, len(self.free_rows))
+            rows = [self.free_rows.pop() for _ in range(count)]
+            started.append(Started(group, range(group.next_seed, group.next_seed + count), rows))
+            group.next_seed += count
+            self.unstarted -= count
             if not group.unstarted:
-                self._release_prompt(self.ready.popleft())
+                self.ready.popleft()
         return started
 
-    def finish(self, slot: int) -> Sequence:
-        sequence = self.running[slot]
-        assert sequence is not None, f"slot {slot} is free"
-        self.running[slot] = None
-        self.free_slots.append(slot)
-        return sequence
+    def release_prompt(self, group: Group) -> int | None:
+        """The group no longer needs its prompt's row (returned), which may be given to another."""
+        row, group.prompt_row, group.logits_V = group.prompt_row, None, None
+        if row is not None:
+            self._free_prompt_rows.append(row)
+        return row
 
-    def forget_prompts(self) -> None:
-        """Prompts whose group is not fully started have to be prefilled again: the weights have changed."""
-        while self.ready:
-            group = self.ready.pop()
-            self._release_prompt(group)
-            self.waiting.appendleft(group)
+    def requeue(self) -> list[Group]:
+        """Groups that are not fully started have to be prefilled again, before all others: the weights have changed."""
+        groups = list(self.ready)
+        self.waiting.extendleft(reversed(groups))
+        self.ready.clear()
+        return groups
 
-    def abort(self, ids: set[str]) -> list[Sequence]:
-        """Drop these requests; their completions so far, the unstarted ones empty, in the order of submission."""
-        stopped = [self.finish(slot) for slot, sequence in self.active() if sequence.request.id in ids]
-        for queue in (self.waiting, self.ready):
-            for group in [group for group in queue if group.request.id in ids]:
-                queue.remove(group)
-                self._release_prompt(group)
-                for index in range(group.next_seed, len(group.request.seeds)):
-                    stopped.append(Sequence(group.request, (group.number, index), group.request.seeds[index]))
-        return sorted(stopped, key=lambda sequence: sequence.order)
-
-    def _release_prompt(self, group: Group) -> None:
-        if group.prompt_row is not None:
-            self.free_prompt_rows.append(group.prompt_row)
-        group.prompt_row = group.logits_V = None
+    def withdraw(self, ids: set[str]) -> list[Group]:
+        """Take these requests out of the queues; the groups taken, in the order of submission."""
+        taken = [group for queue in (self.ready, self.waiting) for group in queue if group.request.id in ids]
+        for queue in (self.ready, self.waiting):
+            kept = [group for group in queue if group.request.id not in ids]
+            queue.clear()
+            queue.extend(kept)
+        self.unstarted -= sum(group.unstarted for group in taken)
+        return sorted(taken, key=lambda group: group.number)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cogitate.model.config import ModelConfig
-from cogitate.model.kv_cache import KVCache
+from cogitate.model.kv_cache import KVCache, Places
 from cogitate.model.layers import RMSNorm
 from cogitate.model.rope import attention_scale, rotate_halves
 
@@ -19,16 +19,13 @@ class CacheView:
     """Where the T new tokens of each row go in a cache, and what they may see there.
 
     Attributes:
-        rows_B, start_B: row and number of tokens it already holds.
-        keys: the longest row's length, the new tokens included.
-        fresh: no row holds anything yet, so new tokens see only each other.
+        new: places of the new tokens.
+        held: places of all tokens of the rows, the new ones included; None: no row held any, so new tokens see only each other.
     """
 
     cache: KVCache
-    rows_B: Tensor
-    start_B: Tensor
-    keys: int
-    fresh: bool
+    new: Places
+    held: Places | None
 
 
 @dataclass(frozen=True)
@@ -53,7 +50,7 @@ class GroupedQueryAttention(nn.Module):
     def __init__(self, config: ModelConfig, layer: int):
         super().__init__()
         self.layer = layer
-        self.heads, self.kv_heads, self.width = config.num_attention_heads, config.kv_heads, config.head_width
+        self.heads, self.kv_heads, self.width = config.num_attention_heads, config.num_key_value_heads, config.head_width
         self.scale = attention_scale(config)
         self.window = config.window_of_layer(layer)
         self.in_proj = nn.Linear(config.hidden_size, (self.heads + 2 * self.kv_heads) * self.width, bias=config.attention_bias)
@@ -85,9 +82,9 @@ class GroupedQueryAttention(nn.Module):
 
     def _through_cache(self, k_BTJK: Tensor, v_BTJK: Tensor, view: CacheView) -> tuple[Tensor, Tensor]:
         """Store the new keys and values; return all that the rows hold."""
-        view.cache.write(self.layer, view.rows_B, view.start_B, torch.cat((k_BTJK, v_BTJK), dim=2).flatten(2))
-        if view.fresh:
+        view.cache.write(self.layer, view.new, torch.cat((k_BTJK, v_BTJK), dim=2).flatten(2))
+        if view.held is None:
             return k_BTJK, v_BTJK
-        held = view.cache.read(self.layer, view.rows_B, view.keys).to(k_BTJK.dtype).unflatten(-1, (-1, self.width))
+        held = view.cache.read(self.layer, view.held).to(k_BTJK.dtype).unflatten(-1, (-1, self.width))
         k, v = held.split((self.kv_heads, self.kv_heads), dim=2)
         return k, v

@@ -1,59 +1,182 @@
-"""What decoding remembers of earlier tokens.
+"""What decoding remembers of earlier tokens, in blocks of 16 tokens.
 
 An MLA model keeps its latent alone: kv_lora_rank + qk_rope_head_dim numbers for each token and layer (DeepSeek-V2,
-arXiv:2405.04434, section 2.1). A GQA model keeps keys and values of its key/value heads.
+arXiv:2405.04434, section 2.1). A GQA model keeps keys and values of its key/value heads. Blocks as in PagedAttention
+(arXiv:2309.06180): memory follows the tokens held, and rows share the blocks of a common prompt.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from cogitate.model.config import ModelConfig
+
+BLOCK = 16
+"""Tokens of a block: the lanes of the widest vector registers."""
 
 
 def cache_width(config: ModelConfig) -> int:
     """Numbers kept for each token and layer."""
     if config.is_mla:
         return config.kv_lora_rank + config.qk_rope_head_dim
-    return 2 * config.kv_heads * config.head_width
+    return 2 * config.num_key_value_heads * config.head_width
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where tokens stand: block and lane within it, int64 (B, T) on the cache's device."""
+
+    blocks_BT: Tensor
+    lanes_BT: Tensor
+
+
+@dataclass(slots=True, eq=False)
+class SharedPrompt:
+    """Blocks that several rows begin with, never written again; the last of them may be partly empty."""
+
+    blocks: list[int]
+    tokens: int
+    users: int = 0
 
 
 class KVCache:
     """A fixed number of rows, each a sequence of at most max_tokens tokens.
 
+    The blocks' memory grows by half of what there is when tokens need it, and is given back when no row holds anything.
+
     Attributes:
-        lengths: int64 (rows,), tokens held by each row. After prefilling right-padded prompts set it to their true lengths:
-            what lies beyond is never read and is overwritten.
-        layers: one (rows, max_tokens, width) tensor for each layer.
+        lengths: int64 (rows,) on the CPU, tokens held by each row. After prefilling right-padded prompts `truncate` sets it
+            to their true lengths.
+        layers: for each layer (blocks, width, BLOCK): each number of an entry for the 16 tokens of a block, side by side.
+        table: int32 (rows, blocks): the blocks of each row in order, those of its shared prompt first. The first token
+            after a shared prompt begins a block of its own.
+        shared: int32 (rows,), tokens of each row's shared prompt.
     """
 
     def __init__(self, config: ModelConfig, rows: int, max_tokens: int, *, dtype: torch.dtype, device: torch.device | str):
         self.max_tokens = max_tokens
-        self.lengths = torch.zeros(rows, dtype=torch.long, device=device)
-        shape = (rows, max_tokens, cache_width(config))
-        self.layers = [torch.zeros(shape, dtype=dtype, device=device) for _ in range(config.num_hidden_layers)]
+        self.lengths = torch.zeros(rows, dtype=torch.long)
+        shape = (0, cache_width(config), BLOCK)
+        self.layers = [torch.empty(shape, dtype=dtype, device=device) for _ in range(config.num_hidden_layers)]
+        self.bytes_per_block = shape[1] * BLOCK * dtype.itemsize * len(self.layers)
+        self.table = np.zeros((rows, blocks_of(max_tokens) + 1), dtype=np.int32)
+        self.shared = np.zeros(rows, dtype=np.int32)
+        self._lengths = self.lengths.numpy()
+        self._held = np.zeros(rows, dtype=np.int32)  # blocks of each row, shared ones included
+        self._prompts: list[SharedPrompt | None] = [None] * rows
+        self._free: list[int] = []
 
-    def write(self, layer: int, rows_B: Tensor, start_B: Tensor, entries_BTW: Tensor) -> None:
-        """Put the entries of T new tokens of each row at start_B, start_B + 1, ..."""
-        tokens = entries_BTW.shape[1]
-        positions_BT = start_B[:, None] + torch.arange(tokens, device=start_B.device)
-        self.layers[layer][rows_B[:, None], positions_BT] = entries_BTW.to(self.layers[layer].dtype)
+    @property
+    def blocks_in_use(self) -> int:
+        return self.layers[0].shape[0] - len(self._free)
 
-    def read(self, layer: int, rows_B: Tensor, tokens: int) -> Tensor:
-        """The first `tokens` entries of the rows: (B, tokens, width). Beyond a row's length they are rubbish to be masked."""
-        return self.layers[layer][:, :tokens].index_select(0, rows_B)
+    def prompt_of(self, row: int) -> SharedPrompt | None:
+        """Rows with the same object share it."""
+        return self._prompts[row]
 
-    def fork(self, source_row: int, target_rows: Sequence[int]) -> None:
-        """Copy what a row holds to other rows: a prompt that several completions share is prefilled once."""
-        targets = list(target_rows)
-        length = int(self.lengths[source_row])
-        for entries in self.layers:
-            entries[targets, :length] = entries[source_row, :length]
-        self.lengths[targets] = length
+    def reserve(self, rows: np.ndarray, lengths: np.ndarray) -> None:
+        """Give these rows blocks for `lengths` tokens in all.
+
+        Raises:
+            ValueError: that is more than max_tokens.
+        """
+        if int(lengths.max()) > self.max_tokens:
+            raise ValueError(f"{int(lengths.max())} tokens do not fit a cache of max_tokens = {self.max_tokens}")
+        shared = self.shared[rows]
+        needed = -(-shared // BLOCK) - (shared - lengths) // BLOCK
+        short = needed > self._held[rows]
+        for row, count in zip(rows[short].tolist(), needed[short].tolist(), strict=True):
+            held = int(self._held[row])
+            self.table[row, held:count] = self._take(count - held)
+            self._held[row] = count
+
+    def places(self, rows: np.ndarray, positions_BT: np.ndarray) -> Places:
+        """Where these positions of the rows stand. What is beyond a row's length is rubbish, to be masked."""
+        shared = self.shared[rows][:, None]
+        slots_BT = positions_BT + (-shared % BLOCK) * (positions_BT >= shared)
+        blocks_BT = np.take_along_axis(self.table[rows], np.minimum(slots_BT // BLOCK, self.table.shape[1] - 1), axis=1)
+        device = self.layers[0].device
+        return Places(torch.from_numpy(blocks_BT.astype(np.int64)).to(device), torch.from_numpy(slots_BT % BLOCK).to(device))
+
+    def write(self, layer: int, places: Places, entries_BTW: Tensor) -> None:
+        entries = self.layers[layer]
+        entries[places.blocks_BT, :, places.lanes_BT] = entries_BTW.to(entries.dtype)
+
+    def read(self, layer: int, places: Places) -> Tensor:
+        """(B, T, width)"""
+        return self.layers[layer][places.blocks_BT, :, places.lanes_BT]
+
+    def fork(self, source: int, targets: Sequence[int]) -> None:
+        """Give other, empty rows what a row holds: a prompt that several completions share is prefilled and kept once.
+
+        From here on what the source holds is shared and read-only; what any of them appends is its own.
+        """
+        prompt = self._prompts[source]
+        if prompt is None or self._lengths[source] > prompt.tokens:
+            assert prompt is None, "a row that begins with a shared prompt can only be forked before it is continued"
+            prompt = SharedPrompt(self.table[source, : self._held[source]].tolist(), int(self._lengths[source]), users=1)
+            self._prompts[source] = prompt
+            self.shared[source] = prompt.tokens
+        held = len(prompt.blocks)
+        for target in targets:
+            assert not self._held[target], f"row {target} is not empty"
+            self._prompts[target] = prompt
+            self.table[target, :held] = prompt.blocks
+            self._held[target] = held
+            self.shared[target] = self._lengths[target] = prompt.tokens
+        prompt.users += len(targets)
+
+    def truncate(self, rows: Sequence[int], lengths: Sequence[int]) -> None:
+        """Shorten rows, and free the blocks that this empties."""
+        for row, length in zip(rows, lengths, strict=True):
+            shared = int(self.shared[row])
+            assert shared <= length <= self._lengths[row], f"row {row}: {shared} <= {length} <= {self._lengths[row]} is not so"
+            self._lengths[row] = length
+            self._release(row, blocks_of(shared) + blocks_of(length - shared))
 
     def free(self, rows: Sequence[int]) -> None:
         """Forget what these rows hold."""
-        self.lengths[list(rows)] = 0
+        for row in rows:
+            prompt = self._prompts[row]
+            if prompt is None:
+                self._release(row, 0)
+            else:
+                self._release(row, len(prompt.blocks))
+                prompt.users -= 1
+                if not prompt.users:
+                    self._free.extend(prompt.blocks)
+            self._prompts[row] = None
+            self._lengths[row] = self.shared[row] = self._held[row] = 0
+        if not self.blocks_in_use:
+            self.layers = [entries.new_empty((0, *entries.shape[1:])) for entries in self.layers]
+            self._free.clear()
+            self.table[:] = 0
+
+    def _release(self, row: int, keep: int) -> None:
+        held = int(self._held[row])
+        self._free.extend(self.table[row, keep:held].tolist())
+        self._held[row] = min(held, keep)
+
+    def _take(self, count: int) -> list[int]:
+        """Numbers of blocks that are nobody's, with finite contents."""
+        if len(self._free) < count:
+            self._grow(count - len(self._free))
+        taken = self._free[-count:]
+        del self._free[-count:]
+        return taken
+
+    def _grow(self, missing: int) -> None:
+        blocks = self.layers[0].shape[0]
+        new = max(missing, blocks // 2, 16)
+        self.layers = [torch.cat((entries, entries.new_zeros((new, *entries.shape[1:])))) for entries in self.layers]
+        self._free.extend(range(blocks + new - 1, blocks - 1, -1))
+
+
+def blocks_of(tokens: int) -> int:
+    """Blocks that hold so many tokens."""
+    return -(-tokens // BLOCK)

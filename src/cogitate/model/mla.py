@@ -47,11 +47,11 @@ class MultiHeadLatentAttention(nn.Module):
         mask = context.masks[None]
         view = context.view
         if view is not None:
-            view.cache.write(self.layer, view.rows_B, view.start_B, entries_BTW)
-        if view is None or view.fresh:
+            view.cache.write(self.layer, view.new, entries_BTW)
+        if view is None or view.held is None:
             out_BTHK = self.attend_naive(q_BTHK, entries_BTW, mask)
         else:
-            held_BSW = view.cache.read(self.layer, view.rows_B, view.keys).to(q_BTHK.dtype)
+            held_BSW = view.cache.read(self.layer, view.held).to(q_BTHK.dtype)
             assert mask is not None
             out_BTHK = self.attend_absorbed(q_BTHK, held_BSW, mask)
         return self.o_proj(out_BTHK.flatten(2))

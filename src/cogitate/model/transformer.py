@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -39,6 +40,7 @@ class Transformer(nn.Module):
         *,
         positions_BT: Tensor | None = None,
         documents_BT: Tensor | None = None,
+        shared_prefix: bool = False,
         cache: KVCache | None = None,
         rows_B: Tensor | None = None,
     ) -> Tensor:
@@ -48,20 +50,22 @@ class Transformer(nn.Module):
             positions_BT: positions for RoPE; counted from the row's, the document's or the cached text's start by default.
             documents_BT: rows packed from several documents: an id for each token. A token sees earlier tokens of equal id.
                 None: each row is one text; padding on its right changes nothing before it.
+            shared_prefix: document 0 of each row is a prompt that all documents of the row go on from: they see it, too, and
+                their positions start where it ends.
             cache: the tokens are appended to its rows `rows_B` (default 0, 1, ...), see what these hold, and lengths grow by T.
         """
         if cache is None:
-            context = self._context(tokens_BT, positions_BT, documents_BT)
+            context = self._context(tokens_BT, positions_BT, documents_BT, shared_prefix=shared_prefix)
         else:
             if documents_BT is not None:
                 raise ValueError("documents_BT cannot be combined with a cache: a cache row holds one text")
-            context = self._cached_context(tokens_BT, positions_BT, cache, rows_B)
+            rows = np.arange(len(tokens_BT)) if rows_B is None else rows_B.cpu().numpy()
+            context = self._cached_context(tokens_BT, positions_BT, cache, rows)
         x_BTD = self.embed_tokens(tokens_BT)
         for layer in self.layers:
             x_BTD = layer(x_BTD, context)
-        if context.view is not None:
-            view = context.view
-            view.cache.lengths[view.rows_B] = view.start_B + tokens_BT.shape[1]
+        if cache is not None:
+            cache.lengths[rows] += tokens_BT.shape[1]
         return self.norm(x_BTD)
 
     def logits(self, hidden: Tensor) -> Tensor:
@@ -112,10 +116,15 @@ class Transformer(nn.Module):
         """The routers in the order of layers, that of the MTP block last."""
         return [module for module in self.modules() if isinstance(module, Router)]
 
-    def _context(self, tokens_BT: Tensor, positions_BT: Tensor | None, documents_BT: Tensor | None) -> TokenContext:
+    def _context(
+        self, tokens_BT: Tensor, positions_BT: Tensor | None, documents_BT: Tensor | None, *, shared_prefix: bool = False
+    ) -> TokenContext:
         tokens, device = tokens_BT.shape[1], tokens_BT.device
         if positions_BT is None and documents_BT is not None:
             positions_BT = document_positions(documents_BT)
+            if shared_prefix:
+                prefix_B1 = (documents_BT == 0).sum(1, keepdim=True)
+                positions_BT = positions_BT + torch.where(documents_BT > 0, prefix_B1, 0)
         rotation = self._rotary.first(tokens, device) if positions_BT is None else self._rotary.at(positions_BT)
         masks: dict[int | None, Tensor | None] = {}
         steps_T = torch.arange(tokens, device=device)
@@ -125,34 +134,36 @@ class Transformer(nn.Module):
                 continue
             seen = steps_T[:, None] >= steps_T
             if window is not None:
-                seen = seen & (steps_T[:, None] - steps_T < window)
+                places = steps_T if positions_BT is None else positions_BT[:, None]
+                seen = seen & (places[..., :, None] - places[..., None, :] < window)
             if documents_BT is not None:
-                seen = seen & (documents_BT[:, None, :, None] == documents_BT[:, None, None, :])
+                keys = documents_BT[:, None, None, :]
+                same = documents_BT[:, None, :, None] == keys
+                seen = seen & (same | (keys == 0) if shared_prefix else same)
             masks[window] = _additive(seen, self.embed_tokens.weight.dtype)
         return TokenContext(rotation, masks, None)
 
     def _cached_context(
-        self, tokens_BT: Tensor, positions_BT: Tensor | None, cache: KVCache, rows_B: Tensor | None
+        self, tokens_BT: Tensor, positions_BT: Tensor | None, cache: KVCache, rows: np.ndarray
     ) -> TokenContext:
-        batch, tokens = tokens_BT.shape
-        if rows_B is None:
-            rows_B = torch.arange(batch, device=tokens_BT.device)
-        start_B = cache.lengths[rows_B]
+        tokens, device = tokens_BT.shape[1], tokens_BT.device
+        start_B = cache.lengths[rows].numpy()
         longest = int(start_B.max())
-        keys = longest + tokens
-        if keys > cache.max_tokens:
-            raise ValueError(f"{keys} tokens do not fit a cache of max_tokens = {cache.max_tokens}")
-        steps_BT = start_B[:, None] + torch.arange(tokens, device=tokens_BT.device)
+        cache.reserve(rows, start_B + tokens)
+        new_BT = start_B[:, None] + np.arange(tokens)
+        steps_BT = torch.from_numpy(new_BT).to(device)
         rotation = self._rotary.at(steps_BT if positions_BT is None else positions_BT)
+        keys = longest + tokens
         masks: dict[int | None, Tensor | None] = {}
         for window in self._windows | {None}:
             if longest == 0 and (window is None or window >= tokens):
                 masks[window] = None
                 continue
-            distance = steps_BT[:, None, :, None] - torch.arange(keys, device=tokens_BT.device)
+            distance = steps_BT[:, None, :, None] - torch.arange(keys, device=device)
             seen = distance >= 0 if window is None else (distance >= 0) & (distance < window)
             masks[window] = _additive(seen, self.embed_tokens.weight.dtype)
-        return TokenContext(rotation, masks, CacheView(cache, rows_B, start_B, keys, fresh=longest == 0))
+        held = cache.places(rows, np.broadcast_to(np.arange(keys), (len(rows), keys))) if longest else None
+        return TokenContext(rotation, masks, CacheView(cache, cache.places(rows, new_BT), held))
 
     @torch.no_grad()
     def _initialise(self) -> None:

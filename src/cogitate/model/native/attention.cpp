@@ -14,10 +14,11 @@ extern "C" {
 struct Step {
     int32_t units;            // independent pieces of work
     int32_t table_stride;     // blocks a row of the table has room for
-    const int32_t* unit_row;  // [units + 1]: rows unit_row[u] .. unit_row[u + 1] - 1 share their prompt
-    const int32_t* table;     // [rows][table_stride]: the blocks of each row, those of its prompt first
-    const int32_t* prompt;    // [rows]: tokens of the prompt; the tokens after it begin with a block of their own
-    const int32_t* length;    // [rows]: all tokens, the new one included
+    const int32_t* unit_row;  // [units + 1]: batch rows unit_row[u] .. unit_row[u + 1] - 1 share their prompt
+    const int64_t* row;       // [batch]: the cache row of each batch row
+    const int32_t* table;     // [cache rows][table_stride]: the blocks of each row, those of its shared prompt first
+    const int32_t* shared;    // [cache rows]: tokens of the shared prompt; the token after it begins a block
+    const int64_t* length;    // [cache rows]: all tokens, the new one included
     const float* rotation;    // [positions][rotated width / 2][2]: cosine and sine
 };
 
@@ -45,11 +46,9 @@ namespace {
 
 constexpr float MASKED = -1e30f;
 
-struct Rows {
-    const int32_t* table;  // of the first row
-    int table_stride, count;
-    const int32_t* prompt;
-    const int32_t* length;
+struct Row {
+    const int32_t* table;
+    int prompt, length;
 };
 
 inline int blocks_of(int tokens) { return (tokens + LANES - 1) / LANES; }
@@ -146,27 +145,25 @@ void softmax(float* scores, int blocks, int prompt, int length, int window) {
 
 // results[row][query][value_width] of `group` queries (scaled) for each row against one key/value head.
 template <typename T>
-void attend(const T* keys, const T* values, const Layer& layer, const Rows& rows, int group, const float* queries,
-            float* results) {
+void attend(const T* keys, const T* values, const Layer& layer, const std::vector<Row>& rows, int group,
+            const float* queries, float* results) {
     size_t block_size = size_t(layer.width) * LANES;
-    int shared = blocks_of(rows.prompt[0]), most_blocks = 0;
-    for (int r = 0; r < rows.count; r++)
-        most_blocks = std::max(most_blocks, shared + blocks_of(rows.length[r] - rows.prompt[r]));
-    size_t stride = size_t(most_blocks) * LANES;
-    float* scores = scratch<0>(rows.count * group * stride);
+    int count = int(rows.size()), shared = blocks_of(rows[0].prompt), longest = 0;
+    for (const Row& row : rows) longest = std::max(longest, row.length - row.prompt);
+    size_t stride = size_t(shared + blocks_of(longest)) * LANES;
+    float* scores = scratch<0>(count * group * stride);
     for (int b = 0; b < shared; b++)
-        score_queries(keys + rows.table[b] * block_size, queries, rows.count * group, layer.key_width, scores + b * LANES,
+        score_queries(keys + rows[0].table[b] * block_size, queries, count * group, layer.key_width, scores + b * LANES,
                       stride);
-    for (int r = 0; r < rows.count; r++) {
-        const int32_t* table = rows.table + size_t(r) * rows.table_stride;
-        int blocks = shared + blocks_of(rows.length[r] - rows.prompt[r]);
+    for (int r = 0; r < count; r++) {
+        const Row& row = rows[r];
+        int blocks = shared + blocks_of(row.length - row.prompt);
         float* row_scores = scores + r * group * stride;
         for (int b = shared; b < blocks; b++)
-            score_queries(keys + table[b] * block_size, queries + r * group * layer.key_width, group, layer.key_width,
+            score_queries(keys + row.table[b] * block_size, queries + r * group * layer.key_width, group, layer.key_width,
                           row_scores + b * LANES, stride);
-        for (int m = 0; m < group; m++)
-            softmax(row_scores + m * stride, blocks, rows.prompt[r], rows.length[r], layer.window);
-        weigh_queries(values, layer.value_width, block_size, table, blocks, row_scores, stride, group,
+        for (int m = 0; m < group; m++) softmax(row_scores + m * stride, blocks, row.prompt, row.length, layer.window);
+        weigh_queries(values, layer.value_width, block_size, row.table, blocks, row_scores, stride, group,
                       results + r * group * layer.value_width);
     }
 }
@@ -190,9 +187,9 @@ void normalise(float* x, int width, const float* weight, float eps) {
 
 // The slot of the new token, the last of its row: entry d goes to slot[d * 16].
 template <typename T>
-T* slot_of(const Layer& layer, const int32_t* table, int prompt, int length) {
-    int place = length - prompt - 1;
-    int32_t block = table[blocks_of(prompt) + place / LANES];
+T* slot_of(const Layer& layer, const Row& row) {
+    int place = row.length - row.prompt - 1;
+    int32_t block = row.table[blocks_of(row.prompt) + place / LANES];
     return static_cast<T*>(layer.cache) + size_t(block) * layer.width * LANES + place % LANES;
 }
 
@@ -217,27 +214,31 @@ void multiply(const float* x, int rows, const float* matrix, int columns, float*
     }
 }
 
-Rows rows_of(const Step& step, int unit) {
-    int first = step.unit_row[unit];
-    return {step.table + size_t(first) * step.table_stride, step.table_stride, step.unit_row[unit + 1] - first,
-            step.prompt + first, step.length + first};
+std::vector<Row> rows_of(const Step& step, int unit) {
+    std::vector<Row> rows;
+    for (int i = step.unit_row[unit]; i < step.unit_row[unit + 1]; i++) {
+        int64_t row = step.row[i];
+        rows.push_back({step.table + row * step.table_stride, step.shared[row], int(step.length[row])});
+    }
+    return rows;
 }
 
 template <typename T>
 void mla_unit(const Step& step, const Layer& layer, int unit, const T* query, int64_t query_stride, const T* entry,
               int64_t entry_stride, T* out) {
-    Rows rows = rows_of(step, unit);
+    std::vector<Row> rows = rows_of(step, unit);
+    int count = int(rows.size()), first = step.unit_row[unit];
     int heads = layer.heads, latent = layer.value_width, width = layer.key_width, rope = layer.rope_width;
-    float* queries = scratch<1>(rows.count * heads * (width + latent) + width + layer.nope + rope + layer.v_width);
-    float* results = queries + rows.count * heads * width;
-    float* part = results + rows.count * heads * latent;
-    for (int r = 0; r < rows.count; r++) {
-        int row = step.unit_row[unit] + r;
-        const float* rotation = step.rotation + size_t(rows.length[r] - 1) * rope;
+    float* queries = scratch<1>(count * heads * (width + latent) + width + layer.nope + rope + layer.v_width);
+    float* results = queries + count * heads * width;
+    float* part = results + count * heads * latent;
+    for (int r = 0; r < count; r++) {
+        int row = first + r;
+        const float* rotation = step.rotation + size_t(rows[r].length - 1) * rope;
         for (int i = 0; i < width; i++) part[i] = to_float(entry[row * entry_stride + i]);
         normalise(part, latent, layer.latent_norm, layer.eps);
         rotate(part + latent, rope, rotation, layer.interleaved);
-        T* slot = slot_of<T>(layer, rows.table + size_t(r) * rows.table_stride, rows.prompt[r], rows.length[r]);
+        T* slot = slot_of<T>(layer, rows[r]);
         for (int i = 0; i < width; i++) put(slot + i * LANES, part[i]);
         for (int h = 0; h < heads; h++) {
             const T* from = query + row * query_stride + h * (layer.nope + rope);
@@ -250,27 +251,28 @@ void mla_unit(const Step& step, const Layer& layer, int unit, const T* query, in
     }
     const T* cache = static_cast<const T*>(layer.cache);
     attend(cache, cache, layer, rows, heads, queries, results);
-    for (int r = 0; r < rows.count; r++)
+    for (int r = 0; r < count; r++)
         for (int h = 0; h < heads; h++) {
             multiply(results + (r * heads + h) * latent, latent, layer.value_up + size_t(h) * latent * layer.v_width,
                      layer.v_width, part);
-            T* to = out + (size_t(step.unit_row[unit] + r) * heads + h) * layer.v_width;
+            T* to = out + (size_t(first + r) * heads + h) * layer.v_width;
             for (int i = 0; i < layer.v_width; i++) put(to + i, part[i]);
         }
 }
 
 template <typename T>
 void gqa_unit(const Step& step, const Layer& layer, int unit, int kv_head, const T* projected, T* out) {
-    Rows rows = rows_of(step, unit);
+    std::vector<Row> rows = rows_of(step, unit);
+    int count = int(rows.size()), first = step.unit_row[unit];
     int group = layer.heads / layer.kv_heads, width = layer.key_width;
     size_t stride = size_t(layer.heads + 2 * layer.kv_heads) * width;
-    float* queries = scratch<1>(rows.count * group * width * 2 + width);
-    float* results = queries + rows.count * group * width;
-    float* part = results + rows.count * group * width;
+    float* queries = scratch<1>(count * group * width * 2 + width);
+    float* results = queries + count * group * width;
+    float* part = results + count * group * width;
     int key_at = kv_head * width, value_at = (layer.kv_heads + kv_head) * width;
-    for (int r = 0; r < rows.count; r++) {
-        const T* row = projected + (step.unit_row[unit] + r) * stride;
-        const float* rotation = step.rotation + size_t(rows.length[r] - 1) * width;
+    for (int r = 0; r < count; r++) {
+        const T* row = projected + (first + r) * stride;
+        const float* rotation = step.rotation + size_t(rows[r].length - 1) * width;
         for (int m = 0; m < group; m++) {
             float* to = queries + (r * group + m) * width;
             for (int i = 0; i < width; i++) to[i] = to_float(row[(kv_head * group + m) * width + i]);
@@ -283,14 +285,14 @@ void gqa_unit(const Step& step, const Layer& layer, int unit, int kv_head, const
         for (int i = 0; i < width; i++) part[i] = to_float(key[i]);
         if (layer.k_norm) normalise(part, width, layer.k_norm, layer.eps);
         rotate(part, width, rotation, layer.interleaved);
-        T* slot = slot_of<T>(layer, rows.table + size_t(r) * rows.table_stride, rows.prompt[r], rows.length[r]);
+        T* slot = slot_of<T>(layer, rows[r]);
         for (int i = 0; i < width; i++) put(slot + (key_at + i) * LANES, part[i]);
         for (int i = 0; i < width; i++) slot[(value_at + i) * LANES] = value[i];
     }
     const T* cache = static_cast<const T*>(layer.cache);
     attend(cache + key_at * LANES, cache + value_at * LANES, layer, rows, group, queries, results);
-    for (int r = 0; r < rows.count; r++) {
-        T* to = out + (size_t(step.unit_row[unit] + r) * layer.heads + kv_head * group) * width;
+    for (int r = 0; r < count; r++) {
+        T* to = out + (size_t(first + r) * layer.heads + kv_head * group) * width;
         for (int i = 0; i < group * width; i++) put(to + i, results[r * group * width + i]);
     }
 }

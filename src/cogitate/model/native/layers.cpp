@@ -8,10 +8,10 @@ namespace {
 constexpr int64_t PARALLEL_FROM = 1 << 15;  // elements; below it a second thread costs more than it brings
 
 template <typename T>
-void rms_norm(const T* x, const float* weight, float eps, int rows, int width, T* out) {
+void rms_norm(const T* x, int64_t stride, const float* weight, float eps, int rows, int width, T* out) {
 #pragma omp parallel for if (int64_t(rows) * width >= PARALLEL_FROM)
     for (int n = 0; n < rows; n++) {
-        const T* from = x + size_t(n) * width;
+        const T* from = x + n * stride;
         T* to = out + size_t(n) * width;
         int whole = width / LANES * LANES, rest = width - whole;
         Floats squares{};
@@ -143,12 +143,13 @@ void moe_gather(const T* sorted, const int32_t* place, int rows, int chosen, int
 
 extern "C" {
 
-void rms_norm_f32(const float* x, const float* weight, float eps, int32_t rows, int32_t width, float* out) {
-    rms_norm(x, weight, eps, rows, width, out);
+void rms_norm_f32(const float* x, int64_t stride, const float* weight, float eps, int32_t rows, int32_t width, float* out) {
+    rms_norm(x, stride, weight, eps, rows, width, out);
 }
 
-void rms_norm_bf16(const bfloat16* x, const float* weight, float eps, int32_t rows, int32_t width, bfloat16* out) {
-    rms_norm(x, weight, eps, rows, width, out);
+void rms_norm_bf16(const bfloat16* x, int64_t stride, const float* weight, float eps, int32_t rows, int32_t width,
+                   bfloat16* out) {
+    rms_norm(x, stride, weight, eps, rows, width, out);
 }
 
 void swiglu_f32(const float* gate_up, int64_t stride, const float* weight, int32_t rows, int32_t width, float* out) {

@@ -18,18 +18,23 @@ double uniform(uint64_t seed, uint64_t position, uint64_t stream) {
     return double(splitmix(splitmix(seed) + 2 * position + stream) >> 11) * 0x1p-53;
 }
 
-// Index of the first entry above the target; where rounding left none, of the last step upwards.
-template <typename Cumulative>
-int first_above(int count, double target, Cumulative next) {
+struct Found {
+    int index;
+    double before;  // the cumulative weight before it
+};
+
+// The first entry whose cumulative weight is above the target; where rounding left none, the last that has any weight.
+template <typename Weight>
+Found first_above(int count, double target, Weight weight_of) {
     double total = 0;
-    int last_step = 0;
+    Found last{0, 0};
     for (int i = 0; i < count; i++) {
-        double before = total;
-        total = next(i, before);
-        if (total > target) return i;
-        if (total > before) last_step = i;
+        double weight = weight_of(i);
+        if (total + weight > target) return {i, total};
+        if (weight > 0) last = {i, total};
+        total += weight;
     }
-    return last_step;
+    return last;
 }
 
 struct Ranked {
@@ -50,8 +55,7 @@ int draw_from_nucleus(const float* weights, int vocabulary, int outside, double 
     while (size < before.size() && (size == 0 || total < mass)) total += before[size++].weight;
     before.resize(size);
     std::sort(before.begin(), before.end(), [](const Ranked& a, const Ranked& b) { return a.token < b.token; });
-    int chosen = first_above(int(size), number * total, [&](int i, double sum) { return sum + before[i].weight; });
-    return before[chosen].token;
+    return before[first_above(int(size), number * total, [&](int i) { return before[i].weight; }).index].token;
 }
 
 template <typename T>
@@ -83,18 +87,10 @@ void sample_row(const T* logits, int vocabulary, float temperature, float top_p,
                 break;
             }
     } else {
-        double target = uniform(seed, position, 0) * total, before = 0;
-        int block = first_above(blocks, target, [&](int b, double sum_before) {
-            before = sum_before;
-            return sum_before + block_sum(b);
-        });
-        if (block * BLOCK < vocabulary) {
-            before = 0;
-            for (int b = 0; b < block; b++) before += block_sum(b);
-        }
-        drawn = block * BLOCK + first_above(BLOCK, target - before, [&](int i, double sum_before) {
-                    return sum_before + weights[block * BLOCK + i];
-                });
+        double target = uniform(seed, position, 0) * total;
+        Found block = first_above(blocks, target, block_sum);
+        const float* within = weights + block.index * BLOCK;
+        drawn = block.index * BLOCK + first_above(BLOCK, target - block.before, [&](int i) { return within[i]; }).index;
         drawn = std::min(drawn, vocabulary - 1);
         if (top_p < 1.0f) {
             float weight = weights[drawn];

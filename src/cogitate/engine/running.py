@@ -1,0 +1,111 @@
+"""The completions that are being drawn, as arrays in one order: by request, then by seed. Rows of a prompt are neighbours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from cogitate.backend import GenerationRequest
+from cogitate.types import Completion, FinishReason
+
+
+@dataclass(slots=True, eq=False)
+class Sequence:
+    """One completion.
+
+    Attributes:
+        order: (number of the request, index of the seed); completions are returned in this order.
+        row: of the cache.
+        changes: (weights version, index of the first token sampled by it), at least one.
+    """
+
+    request: GenerationRequest
+    order: tuple[int, int]
+    row: int
+    changes: list[tuple[int, int]]
+
+    @property
+    def seed(self) -> int:
+        return self.request.seeds[self.order[1]]
+
+    def note_version(self, version: int, tokens: int) -> None:
+        """From the token of this index on, other weights sample."""
+        while self.changes and self.changes[-1][1] >= tokens:
+            self.changes.pop()
+        self.changes.append((version, tokens))
+
+    def completion(self, token_ids: list[int], logprobs: list[float], reason: FinishReason) -> Completion:
+        ends = [start for _, start in self.changes[1:]] + [len(token_ids)]
+        versions = tuple(
+            (version, end - start) for (version, start), end in zip(self.changes, ends, strict=True) if end > start
+        )
+        return Completion(self.request.id, tuple(token_ids), tuple(logprobs), reason, versions, self.seed)
+
+
+class Running:
+    """All running completions.
+
+    Attributes:
+        sequences, and the arrays of equal length: rows (int64), last_tokens (int64), seeds (int64), counts (int64, tokens
+            sampled so far), limits (int64, max_new_tokens), temperatures and top_p (float32).
+    """
+
+    FIELDS = ("rows", "last_tokens", "seeds", "counts", "limits", "temperatures", "top_p")
+
+    def __init__(self, cache_rows: int):
+        self.sequences: list[Sequence] = []
+        self.rows, self.last_tokens, self.seeds, self.counts, self.limits = (np.zeros(0, np.int64) for _ in range(5))
+        self.temperatures, self.top_p = np.zeros(0, np.float32), np.zeros(0, np.float32)
+        self._token_ids = np.zeros((cache_rows, 0), np.int32)  # of each cache row, sampled so far
+        self._logprobs = np.zeros((cache_rows, 0), np.float32)
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    def add(self, sequences: list[Sequence]) -> None:
+        """Append completions without tokens. They come after all that are running, in order."""
+        assert not self.sequences or not sequences or self.sequences[-1].order < sequences[0].order
+        params = [sequence.request.params for sequence in sequences]
+        new = {
+            "rows": [sequence.row for sequence in sequences],
+            "last_tokens": [0] * len(sequences),
+            "seeds": [sequence.seed for sequence in sequences],
+            "counts": [0] * len(sequences),
+            "limits": [each.max_new_tokens for each in params],
+            "temperatures": [each.temperature for each in params],
+            "top_p": [each.top_p for each in params],
+        }
+        for name, values in new.items():
+            old = getattr(self, name)
+            setattr(self, name, np.concatenate((old, np.asarray(values, dtype=old.dtype))))
+        self.sequences.extend(sequences)
+
+    def record(self, first: int, tokens: np.ndarray, logprobs: np.ndarray) -> None:
+        """Append a token to each of the completions from index `first` on."""
+        rows, counts = self.rows[first:], self.counts[first:]
+        if len(counts) and (needed := int(counts.max()) + 1) > self._token_ids.shape[1]:
+            more = ((0, 0), (0, max(needed, self._token_ids.shape[1] // 2, 64)))
+            self._token_ids, self._logprobs = np.pad(self._token_ids, more), np.pad(self._logprobs, more)
+        self._token_ids[rows, counts] = tokens
+        self._logprobs[rows, counts] = logprobs
+        self.last_tokens[first:] = tokens
+        counts += 1
+
+    def note_version(self, version: int) -> None:
+        for sequence, count in zip(self.sequences, self.counts.tolist(), strict=True):
+            sequence.note_version(version, count)
+
+    def remove(self, leaving: np.ndarray, reasons: list[FinishReason]) -> list[Completion]:
+        """Take out the completions of these indices (ascending) and return them."""
+        completions = []
+        for index, reason in zip(leaving.tolist(), reasons, strict=True):
+            row, count = self.rows[index], self.counts[index]
+            token_ids, logprobs = self._token_ids[row, :count].tolist(), self._logprobs[row, :count].tolist()
+            completions.append(self.sequences[index].completion(token_ids, logprobs, reason))
+        kept = np.ones(len(self), dtype=bool)
+        kept[leaving] = False
+        for name in self.FIELDS:
+            setattr(self, name, getattr(self, name)[kept])
+        self.sequences = [sequence for sequence, keep in zip(self.sequences, kept.tolist(), strict=True) if keep]
+        return completions
