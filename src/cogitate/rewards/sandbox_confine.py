@@ -27,7 +27,9 @@ def prepare(orders):
     if orders["landlock"] is not None:
         ruleset = make_ruleset(orders["landlock"])
     if orders["uid"] is not None:
-        import_through_descriptors(orders["library"], orders["path"])
+        import_through_descriptors(orders["library"])
+    if orders["packages"]:
+        sys.meta_path.append(NamedPackages(orders["packages"], through_descriptors=orders["uid"] is not None))
     return ruleset
 
 
@@ -79,18 +81,34 @@ def add_rule(ruleset, path, rights):
         posix.close(descriptor)
 
 
-def import_through_descriptors(library, packages):
-    """Let imports find their files by open directories, since the way there will be closed."""
-    names = {}
-    for path in [library, library + "/lib-dynload", *packages]:
-        names[path] = f"/proc/self/fd/{posix.open(path, posix.O_RDONLY | posix.O_DIRECTORY)}"
-    sys.path[:] = [names[path] for path in names]
-    packages[:] = []
+def import_through_descriptors(library):
+    """Let imports of the standard library find their files by open directories, since the way there will be closed."""
+    root = descriptor_path(library)
+    sys.path[:] = [root, descriptor_path(library + "/lib-dynload")]
     sys.path_importer_cache.clear()
     for module in list(sys.modules.values()):
         places = getattr(module, "__path__", None)
         if isinstance(places, list):
-            places[:] = [place.replace(library, names[library], 1) for place in places]
+            places[:] = [place.replace(library, root, 1) for place in places]
+
+
+class NamedPackages:
+    """Finds the packages that were named, one directory each, and nothing that lies beside them."""
+
+    def __init__(self, packages, *, through_descriptors):
+        self.places = {path.rpartition("/")[2]: descriptor_path(path) if through_descriptors else path for path in packages}
+
+    def find_spec(self, name, path=None, target=None):
+        place = self.places.get(name)
+        if place is None:
+            return None
+        from importlib.util import spec_from_file_location
+
+        return spec_from_file_location(name, place + "/__init__.py", submodule_search_locations=[place])
+
+
+def descriptor_path(directory):
+    return f"/proc/self/fd/{posix.open(directory, posix.O_RDONLY | posix.O_DIRECTORY)}"
 
 
 def install_filter(code):

@@ -22,7 +22,7 @@ ARCHITECTURES = {"x86_64": (0xC000003E, 0), "aarch64": (0xC00000B7, 1)}  # AUDIT
 
 CLONE_THREAD = 0x00010000
 CLONE_NAMESPACES = 0x7E020080  # user, pid, network, mount, ipc, uts, cgroup and time
-SET_PARENT_DEATH_SIGNAL = 1  # of prctl: what ends the program with its parent
+SET_PARENT_DEATH_SIGNAL, SIGKILL = 1, 9  # of prctl: what ends the program with its parent
 SET_OWNER_COMMANDS = (8, 10, 15)  # fcntl F_SETOWN, F_SETSIG, F_SETOWN_EX: a way to send signals
 
 _ALWAYS_DENIED = {  # name: number on x86_64 and on aarch64 (None: no such call)
@@ -73,6 +73,7 @@ def namespaced_filter() -> bytes:
     column = ARCHITECTURES[platform.machine()][1]
     rules = [_deny(number) for number in _column(_ALWAYS_DENIED, column)]
     rules.append(_when(_CLONE[column], 0, JUMP_ANY_BIT, CLONE_NAMESPACES, fail_if=True))
+    rules.append(_keep_parent_death_signal(_PRCTL[column]))
     return _assemble(rules, column)
 
 
@@ -89,7 +90,7 @@ def alone_filter(pid: int) -> bytes:
     rules.append(_when(_PRLIMIT[column], 0, JUMP_EQUAL, 0, fail_if=False))
     rules.append(_when(_SCHED_SETAFFINITY[column], 0, JUMP_EQUAL, 0, fail_if=False))
     rules += [_when(_FCNTL[column], 1, JUMP_EQUAL, command, fail_if=True) for command in SET_OWNER_COMMANDS]
-    rules.append(_when(_PRCTL[column], 0, JUMP_EQUAL, SET_PARENT_DEATH_SIGNAL, fail_if=True))
+    rules.append(_keep_parent_death_signal(_PRCTL[column]))
     return _assemble(rules, column)
 
 
@@ -127,6 +128,21 @@ def _when(number: int, argument: int, test: int, operand: int, *, fail_if: bool)
             _instruction(JUMP_EQUAL, number, 0, 4),
             _instruction(LOAD_WORD, OFFSET_ARGUMENTS + 8 * argument),  # both supported processors are little-endian
             _instruction(test, operand, to_failure, past_failure),
+            _instruction(RETURN, FAIL | errno.EPERM),
+            _instruction(LOAD_WORD, OFFSET_NUMBER),
+        ]
+    )
+
+
+def _keep_parent_death_signal(number: int) -> bytes:
+    """prctl(PR_SET_PDEATHSIG, anything but SIGKILL) fails: a program ends with the process that started it."""
+    return b"".join(
+        [
+            _instruction(JUMP_EQUAL, number, 0, 6),
+            _instruction(LOAD_WORD, OFFSET_ARGUMENTS),
+            _instruction(JUMP_EQUAL, SET_PARENT_DEATH_SIGNAL, 0, 3),
+            _instruction(LOAD_WORD, OFFSET_ARGUMENTS + 8),
+            _instruction(JUMP_EQUAL, SIGKILL, 1, 0),
             _instruction(RETURN, FAIL | errno.EPERM),
             _instruction(LOAD_WORD, OFFSET_NUMBER),
         ]

@@ -86,8 +86,10 @@ for path in (orders["secret"], "/etc/passwd", "/etc/hostname", f"/proc/{orders['
 for path in (orders["home"], "/home", "/etc", orders["open"]):
     attempt("host files are hidden", path, lambda: os.listdir(path) not in ([], [".pyenv"]) and orders["bound"] not in path)
 attempt("environment is empty", "variables", lambda: sorted(set(os.environ) - set(orders["environment"]) - {"LC_CTYPE", "PWD"}))
-for path in (orders["open"] + "/written", "/written", "../written", "/usr/lib/written", "/dev/shm/written", os.__file__):
-    attempt("nothing outside is written", path, lambda: open(path, "r+" if path == os.__file__ else "w"))
+for path in orders["writable"]:
+    its_own = path.startswith(("/dev/shm/", orders["own"]))  # where it may have one; whether it has is seen from outside
+    attempt("" if its_own else "nothing outside is written", path, lambda: open(path, "w"))
+attempt("nothing outside is written", os.__file__, lambda: open(os.__file__, "r+"))
 
 attempt("not root", "user 0", lambda: os.getuid() == 0 or os.geteuid() == 0)
 attempt("not root", "becoming user 0", lambda: os.setuid(0) is None and os.geteuid() == 0)
@@ -171,6 +173,8 @@ def _targets() -> Iterator[tuple[dict[str, Any], Callable[[], dict[str, list[str
             "abstract": abstract,
             "secret": f"{directory}/secret",
             "open": directory,
+            "writable": [f"{place}/{abstract}" for place in (directory, "", tempfile.gettempdir(), "/usr/lib", "/dev/shm")],
+            "own": tempfile.gettempdir() + "/" + abstract,
             "home": os.path.expanduser("~"),
             "bound": str(interpreter()),
             "environment": sorted(ENVIRONMENT),
@@ -184,9 +188,10 @@ def _targets() -> Iterator[tuple[dict[str, Any], Callable[[], dict[str, list[str
                 with contextlib.suppress(BlockingIOError):
                     listener.recv(1) if name == "udp" else listener.accept()
                     seen.setdefault("network", []).append(f"{name}, seen from outside")
-            strange = sorted(set(os.listdir(directory)) - {"secret", "socket"})
-            if strange:
-                seen["nothing outside is written"] = strange
+            written = [path for path in orders["writable"] if os.path.exists(path)]
+            for path in written:
+                os.unlink(path)
+                seen.setdefault("nothing outside is written", []).append(f"{path}, seen from outside")
             return seen
 
         yield orders, touched
