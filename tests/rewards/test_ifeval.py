@@ -14,7 +14,7 @@ CASES = [
     ("keywords:letter_frequency", {"letter": "o", "let_relation": "less than", "let_frequency": 2}, "O k", "O no"),
     ("length_constraints:number_paragraphs", {"num_paragraphs": 2}, "a\n\n***\nb", "a\n***\n\n***\nb"),
     ("length_constraints:number_words", {"num_words": 3, "relation": "at least"}, "one two, three", "one two"),
-    ("length_constraints:number_sentences", {"num_sentences": 3, "relation": "less than"}, "One. Two at 3.5 m.", "Ay. Be! See?"),
+    ("length_constraints:number_sentences", {"num_sentences": 3, "relation": "less than"}, "One. Two at 3.5.", "Ay. Be! See?"),
     (
         "length_constraints:nth_paragraph_first_word",
         {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "send"},

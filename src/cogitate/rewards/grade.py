@@ -12,38 +12,59 @@ from cogitate.rewards.countdown import grade_countdown
 from cogitate.rewards.custom import CustomReward, grade_custom
 from cogitate.rewards.exact import grade_exact
 from cogitate.rewards.format import grade_format
+from cogitate.rewards.grade_fields import check_fields
 from cogitate.rewards.ifeval import grade_ifeval
 from cogitate.rewards.language import grade_language
 from cogitate.rewards.logic import grade_logic
 from cogitate.rewards.math_answer import grade_math
 from cogitate.types import Problem, Verdict
 
-KINDS = ("math", "choice", "exact", "logic", "countdown", "code", "format", "language", "ifeval", "custom")
-
 
 def grade(
-    kind: str, prediction: str, *, contract: Contract = "r1", custom: CustomReward | None = None, **fields: Any
+    kind: str,
+    prediction: str,
+    *,
+    contract: Contract = "r1",
+    custom: CustomReward | None = None,
+    unsafe_local: bool = False,
+    **fields: Any,
 ) -> Verdict:
     """Judge one completion.
 
     Args:
-        kind: one of KINDS.
+        kind: one of grade_fields.KINDS.
         prediction: the completion.
         contract: where the answer stands.
         custom: the function that judges kind "custom".
+        unsafe_local: run model-written code without isolation where none can be had.
         fields: what the kind needs: gold, numbers, target, language, format_contract, mode, entry_point, tests ...
 
     Raises:
         DataError: an unknown kind or contract, or a field of the kind is missing.
     """
-    if kind not in KINDS:
-        raise DataError(f"kind {kind!r} is unknown; known are {', '.join(KINDS)}")
+    return judge(kind, prediction, contract, fields, custom=custom, unsafe_local=unsafe_local)
+
+
+def judge(
+    kind: str,
+    prediction: str,
+    contract: str,
+    fields: Mapping[str, Any],
+    *,
+    custom: CustomReward | None = None,
+    unsafe_local: bool = False,
+) -> Verdict:
+    """The same with the fields as one mapping, whatever their names."""
+    check_fields(kind, fields)
     if contract not in CONTRACTS:
         raise DataError(f"contract {contract!r} is unknown; known are {', '.join(CONTRACTS)}")
-    try:
-        return _dispatch(kind, prediction, contract, custom, fields)
-    except KeyError as error:
-        raise DataError(f"kind {kind} needs the field {error.args[0]!r}") from error
+    if kind == "code":
+        return _grade_code(prediction, contract, fields, unsafe_local)
+    if kind == "custom":
+        if custom is None:
+            raise DataError('kind custom needs rewards.custom = "file.py:function"')
+        return grade_custom(prediction, fields, custom)
+    return _grade_by_rules(kind, prediction, contract, fields)
 
 
 def problem_fields(problem: Problem) -> dict[str, Any]:
@@ -52,9 +73,7 @@ def problem_fields(problem: Problem) -> dict[str, Any]:
     return {**named, **problem.fields}
 
 
-def _dispatch(
-    kind: str, prediction: str, contract: Contract, custom: CustomReward | None, fields: Mapping[str, Any]
-) -> Verdict:
+def _grade_by_rules(kind: str, prediction: str, contract: Contract, fields: Mapping[str, Any]) -> Verdict:
     match kind:
         case "math":
             return grade_math(prediction, str(fields["gold"]), contract=contract)
@@ -73,18 +92,17 @@ def _dispatch(
         case "ifeval":
             instructions, arguments = fields["instruction_id_list"], fields["kwargs"]
             return grade_ifeval(prediction, instructions, arguments, contract=contract, partial=fields.get("partial", False))
-        case "code":
-            return _grade_code(prediction, contract, fields)
-        case "custom":
-            if custom is None:
-                raise DataError('kind custom needs rewards.custom = "file.py:function"')
-            return grade_custom(prediction, fields, custom)
-    raise DataError(f"kind {kind!r} has no grader")
+    raise AssertionError(kind)
 
 
-def _grade_code(prediction: str, contract: Contract, fields: Mapping[str, Any]) -> Verdict:
+def _grade_code(prediction: str, contract: Contract, fields: Mapping[str, Any], unsafe_local: bool) -> Verdict:
     from cogitate.rewards.code_tests import grade_code  # only workers that judge code load the sandbox
 
-    chosen = {name: fields[name] for name in ("limits", "partial") if name in fields}
-    answer = answer_text(prediction, contract)
-    return grade_code(answer, mode=fields["mode"], entry_point=fields.get("entry_point"), tests=fields["tests"], **chosen)
+    return grade_code(
+        answer_text(prediction, contract),
+        mode=fields["mode"],
+        entry_point=fields.get("entry_point"),
+        tests=fields["tests"],
+        partial=fields.get("partial", False),
+        unsafe_local=unsafe_local,
+    )

@@ -19,6 +19,7 @@ from functools import lru_cache
 from typing import Any
 
 from cogitate.errors import ConfigError
+from cogitate.rewards.loading import heavy_import
 from cogitate.rewards.verdicts import wrong
 from cogitate.tokenizer.thinking import blank_code, split_thinking
 from cogitate.types import Verdict
@@ -234,4 +235,7 @@ def _lingua_detector(target: str) -> tuple[Any, dict[Any, str]]:
         }
     except ValueError as error:
         raise ConfigError(f"language {target!r} is no ISO 639-1 code that lingua knows") from error
-    return LanguageDetectorBuilder.from_languages(*languages).build(), languages
+    with heavy_import():
+        detector = LanguageDetectorBuilder.from_languages(*languages).build()
+        detector.detect_language_of("one two three")  # loads its models
+    return detector, languages

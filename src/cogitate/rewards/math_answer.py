@@ -14,7 +14,7 @@ from cogitate.rewards.answer import Answer, Contract, find_answer, find_boxes, f
 from cogitate.rewards.choice import chosen_letter
 from cogitate.rewards.exact import foldings, text_candidates
 from cogitate.rewards.math_compare import same_answer
-from cogitate.rewards.math_library import library_opinion, passes_grammar
+from cogitate.rewards.math_library import library_opinion
 from cogitate.rewards.math_nodes import Node
 from cogitate.rewards.math_statement import find_value
 from cogitate.rewards.math_syntax import parse
@@ -62,6 +62,19 @@ def grade_math(prediction: str, gold: str, *, contract: Contract = "r1") -> Verd
     relation = "equals" if equal else "does not equal"
     why = f": {given.fault}" if given.fault and not equal else ""
     return judged(equal, f"the answer {clip(given.text)!r} {relation} the reference {clip(reference.text)!r}{why}", given.text)
+
+
+def audit_math(prediction: str, gold: str, *, contract: Contract = "r1") -> dict[str, str | bool] | None:
+    """Ask the library about the same two answers; both opinions where they differ, None where they agree or it has none."""
+    reference, answer = read_gold(gold), find_answer(prediction, contract)
+    if not reference.text or answer.problem:
+        return None
+    given = read_answer(answer)
+    library = library_opinion(_bare(reference.text), _bare(given.text))
+    ours = _equal(reference, given) if reference.trees and given.trees else None
+    if library is None or ours is None or library == ours:
+        return None
+    return {"reference": reference.text, "answer": given.text, "ours": ours, "library": library}
 
 
 def read(text: str) -> Reading:
@@ -176,6 +189,3 @@ def _is_part(box: Reading, reference: Reading) -> bool:
     """Whether a box holds one of the several values that are asked for."""
     members = [arg for tree in reference.trees if tree.op in ("list", "set") for arg in tree.args]
     return any(same_answer(member, tree) for member in members for tree in box.trees)
-
-
-__all__ = ["grade_math", "passes_grammar", "read", "read_gold"]

@@ -13,6 +13,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cogitate.rewards.loading import heavy_import
+
 LIMIT_SECONDS = 10.0
 MAX_CHARACTERS = 500
 
@@ -53,7 +55,8 @@ def library_opinion(gold: str, answer: str) -> bool | None:
 
 
 def _ask(gold: str, answer: str) -> bool | None:
-    from math_verify import LatexExtractionConfig, parse, verify
+    with heavy_import():
+        from math_verify import LatexExtractionConfig, parse, verify
 
     logging.getLogger("math_verify").setLevel(logging.CRITICAL)
     config = [LatexExtractionConfig(try_extract_without_anchor=True)]

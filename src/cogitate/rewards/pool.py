@@ -32,8 +32,10 @@ from cogitate.rewards.verdicts import no_verdict, wrong
 from cogitate.rewards.worker import LENGTH
 from cogitate.types import Problem, Verdict
 
-WALL_FACTOR = 4
-START_SECONDS = 60.0  # for a worker to report that it is ready
+WALL_FACTOR = 10
+START_SECONDS = 120.0  # for a worker to start, or to load a library
+START_TRIES = 3  # workers that die before they are ready, one after the other, before the pool gives up
+CODE_SECONDS = 150.0  # a backstop: the sandbox has its own limits for the program's time
 _KILLED_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT)
 
 
@@ -45,6 +47,7 @@ class _Job:
     request_id: str
     message: bytes
     runs_code: bool
+    audited: bool
     tries: int = 0
 
 
@@ -56,6 +59,7 @@ class _Worker:
     runs_code: bool
     ready: bool = False
     job: _Job | None = None
+    verdict_given: bool = False  # the job's verdict is there, its audit is not
     started: float = 0.0
     cpu_before: float = 0.0
     deadline: float = 0.0
@@ -70,14 +74,25 @@ class GraderPool:
         seconds_limit: hard limit of one verdict.
         custom: "file.py:function" for problems of kind custom.
         unsafe_local: run model-written code without isolation where none can be had.
+        audit: let math-verify judge every mathematical answer too, and keep where it disagrees in `disagreements`.
 
     Raises:
         ConfigError: the custom reward cannot be loaded (from the constructor).
     """
 
-    def __init__(self, workers: int = 2, seconds_limit: float = 5.0, *, custom: str | None = None, unsafe_local: bool = False):
+    def __init__(
+        self,
+        workers: int = 2,
+        seconds_limit: float = 5.0,
+        *,
+        custom: str | None = None,
+        unsafe_local: bool = False,
+        audit: bool = False,
+    ):
         self._workers_wanted, self._seconds_limit = workers, seconds_limit
-        self._settings = pickle.dumps({"custom": custom, "unsafe_local": unsafe_local})
+        self._settings = {"custom": custom, "unsafe_local": unsafe_local, "audit": audit}
+        self._audit = audit
+        self.disagreements: list[dict[str, Any]] = []
         self._changed = threading.Condition()
         self._waiting: dict[bool, deque[_Job]] = {False: deque(), True: deque()}  # by runs_code
         self._done: dict[int, tuple[str, Verdict]] = {}
@@ -85,6 +100,7 @@ class GraderPool:
         self._closing = False
         self._failure: BaseException | None = None
         self._workers: list[_Worker] = []
+        self._failed_starts = 0
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         self._thread = threading.Thread(target=self._serve, name="grader-pool", daemon=True)
@@ -96,9 +112,10 @@ class GraderPool:
         """Queue one completion."""
         fields = problem_fields(problem)
         message = pickle.dumps({"kind": problem.kind, "completion": completion, "contract": contract, "fields": fields})
+        audited = self._audit and problem.kind == "math"
         with self._changed:
             assert not self._closing, "submit after close"
-            job = _Job(self._submitted, request_id, message, runs_code=problem.kind == "code")
+            job = _Job(self._submitted, request_id, message, problem.kind == "code", audited)
             self._waiting[job.runs_code].append(job)
             self._submitted += 1
         self._wake()
@@ -179,7 +196,7 @@ class GraderPool:
         os.set_blocking(process.stdout.fileno(), False)
         self._workers.append(worker)
         self._selector.register(process.stdout, selectors.EVENT_READ, worker)
-        self._send(worker, self._settings)
+        self._send(worker, pickle.dumps({**self._settings, "runs_code": runs_code}))
 
     def _hand_out(self) -> None:
         """Give waiting jobs to idle workers, at most `workers` at a time; code goes to workers of its own."""
@@ -197,9 +214,13 @@ class GraderPool:
     def _assign(self, worker: _Worker, waiting: deque[_Job]) -> None:
         with self._changed:
             worker.job = waiting.popleft()
-        worker.started, worker.cpu_before = time.monotonic(), _cpu_seconds(worker.process.pid)
-        worker.deadline = worker.started + self._seconds_limit
+        worker.verdict_given = False
+        self._start_clock(worker)
         self._send(worker, worker.job.message)
+
+    def _start_clock(self, worker: _Worker) -> None:
+        worker.started, worker.cpu_before = time.monotonic(), _cpu_seconds(worker.process.pid)
+        worker.deadline = worker.started + (CODE_SECONDS if worker.runs_code else self._seconds_limit)
 
     def _send(self, worker: _Worker, body: bytes) -> None:
         assert worker.process.stdin is not None
@@ -227,13 +248,33 @@ class GraderPool:
         if "config_error" in reply:
             raise ConfigError(reply["config_error"])
         if "ready" in reply:
+            self._failed_starts = 0
             with self._changed:
                 worker.ready = True
                 self._changed.notify_all()
             return
         assert worker.job is not None, reply
-        job, worker.job = worker.job, None
+        if "loading" in reply:
+            self._start_clock(worker)
+            if reply["loading"]:
+                worker.deadline = worker.started + START_SECONDS
+            return
+        job = worker.job
+        if "audit" in reply:
+            self._note_audit(job, reply["audit"])
+            worker.job = None
+            return
         self._finish(job, Verdict(**reply))
+        worker.verdict_given = job.audited
+        if worker.verdict_given:
+            self._start_clock(worker)
+        else:
+            worker.job = None
+
+    def _note_audit(self, job: _Job, opinions: dict[str, Any] | None) -> None:
+        if opinions is not None:
+            with self._changed:
+                self.disagreements.append({"request_id": job.request_id, **opinions})
 
     def _finish(self, job: _Job, verdict: Verdict) -> None:
         with self._changed:
@@ -252,14 +293,25 @@ class GraderPool:
             if not worker.ready:
                 raise RuntimeError(f"a grader worker was not ready after {START_SECONDS:g} s")
             assert worker.job is not None
-            left = self._seconds_limit - (_cpu_seconds(worker.process.pid) - worker.cpu_before)
-            wall_left = worker.started + WALL_FACTOR * self._seconds_limit - now
-            if left > 0 and wall_left > 0:
-                worker.deadline = now + max(0.01, min(left, wall_left))
+            left = 0.0 if worker.runs_code else self._time_left(worker, now)
+            if left > 0:
+                worker.deadline = now + max(0.01, left)
                 continue
-            job = worker.job
-            self._end(worker)
-            seconds = now - worker.started
+            self._give_up(worker, now - worker.started)
+
+    def _time_left(self, worker: _Worker, now: float) -> float:
+        cpu_left = self._seconds_limit - (_cpu_seconds(worker.process.pid) - worker.cpu_before)
+        return min(cpu_left, worker.started + WALL_FACTOR * self._seconds_limit - now)
+
+    def _give_up(self, worker: _Worker, seconds: float) -> None:
+        job, given = worker.job, worker.verdict_given
+        assert job is not None
+        self._end(worker)
+        if given:
+            self._note_audit(job, {"library": "no opinion in time"})
+        elif job.runs_code:
+            self._finish(job, no_verdict(f"the sandbox gave no result within {CODE_SECONDS:g} s"))
+        else:
             self._finish(job, Verdict("wrong", 0.0, f"no verdict within {self._seconds_limit:g} s", None, seconds))
 
     def _lost(self, worker: _Worker) -> None:
@@ -267,8 +319,12 @@ class GraderPool:
         job = worker.job
         code = self._end(worker)
         if job is None:
-            if not worker.ready:
-                raise RuntimeError(f"a grader worker ended with code {code} before it was ready")
+            self._failed_starts += not worker.ready
+            if self._failed_starts == START_TRIES:
+                raise RuntimeError(f"{START_TRIES} grader workers ended before they were ready, the last with code {code}")
+            return
+        if worker.verdict_given:
+            self._note_audit(job, {"library": "the worker was lost"})
             return
         job.tries += 1
         if job.tries == 1:

@@ -19,9 +19,10 @@ from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 from cogitate.errors import ConfigError, DataError
-from cogitate.rewards import math_library
+from cogitate.rewards import loading, math_library, sandbox_confine, sandbox_seccomp
 from cogitate.rewards.custom import CustomReward, load_custom
-from cogitate.rewards.grade import grade
+from cogitate.rewards.grade import judge
+from cogitate.rewards.math_answer import audit_math
 from cogitate.rewards.verdicts import no_verdict
 from cogitate.types import Verdict
 
@@ -44,19 +45,31 @@ def main() -> None:
     except ConfigError as error:
         write_json(replies, {"config_error": str(error)})
         return
+    loading.announce = lambda begins: write_json(replies, {"loading": begins})
+    if not settings["runs_code"]:
+        confine()
     write_json(replies, {"ready": True})
     while (job := read_pickle(requests)) is not None:
-        write_json(replies, judge(job, custom))
+        write_json(replies, answer(job, custom, unsafe_local=settings["unsafe_local"]))
+        if settings["audit"] and job["kind"] == "math":
+            write_json(replies, {"audit": audit(job)})
 
 
-def judge(job: Mapping[str, Any], custom: CustomReward | None) -> dict[str, Any]:
+def audit(job: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Where our graders of mathematics and the library disagree about a completion."""
+    return audit_math(job["completion"], str(job["fields"]["gold"]), contract=job["contract"])
+
+
+def answer(job: Mapping[str, Any], custom: CustomReward | None, *, unsafe_local: bool) -> dict[str, Any]:
     """The verdict as a JSON-ready mapping, with its wall time.
 
     A problem that lacks what its grader needs is a fault of the reference; a completion that exhausts memory or stack is wrong.
     """
     start = time.perf_counter()
     try:
-        verdict = grade(job["kind"], job["completion"], contract=job["contract"], custom=custom, **job["fields"])
+        verdict = judge(
+            job["kind"], job["completion"], job["contract"], job["fields"], custom=custom, unsafe_local=unsafe_local
+        )
     except DataError as error:
         verdict = no_verdict(str(error))
     except (MemoryError, RecursionError) as error:
@@ -77,6 +90,21 @@ def die_with_parent(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def confine() -> None:
+    """No writing to files, no network, no other process, as far as the kernel lets a process bind itself.
+
+    Workers that run model-written code stay free: the sandbox they start does its own confining, and could not from in here.
+    """
+    if sys.platform != "linux":
+        return
+    try:
+        ruleset = sandbox_confine.make_ruleset([("/", "tree")])
+    except OSError:  # a kernel without Landlock
+        ruleset = None
+    seccomp = sandbox_seccomp.alone_filter(os.getpid()) if sandbox_seccomp.supported() else None
+    sandbox_confine.restrict({"parent": os.getppid(), "seccomp": seccomp}, ruleset)
 
 
 def limit_memory() -> None:
