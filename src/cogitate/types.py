@@ -10,6 +10,8 @@ from typing import Any, Literal
 FinishReason = Literal["stop", "length", "abort"]
 VerdictValue = Literal["right", "wrong", "none"]
 
+PLACE = "_place"  # the key of Problem.fields that names file and line
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -40,6 +42,11 @@ class Problem:
     gold: Any = None
     language: str = "en"
     fields: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        """Where it comes from: the file and line of a user's problem, the task and id of a generated one."""
+        return str(self.fields.get(PLACE, f"task {self.task}, problem {self.id!r}"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,7 @@ from typing import Any, NoReturn
 
 from cogitate.errors import DataError
 from cogitate.tasks.rows import read_row, shown
-from cogitate.types import Problem
-
-PLACE = "_place"  # the key of Problem.fields that names file and line
+from cogitate.types import PLACE, Problem
 
 
 def load_problems(path: str | Path, *, task_name: str | None = None) -> list[Problem]:
@@ -61,7 +59,7 @@ def check_disjoint(train: Sequence[Problem], evaluation: Sequence[Problem]) -> N
         other = trained.get(canonical(problem.question))
         if other is not None:
             raise DataError(
-                f"the same problem is in the training and in the evaluation set: {place_of(other)} and {place_of(problem)}: "
+                f"the same problem is in the training and in the evaluation set: {other.place} and {problem.place}: "
                 f"{shown(problem.question)}; remove it from one of them"
             )
 
@@ -69,11 +67,6 @@ def check_disjoint(train: Sequence[Problem], evaluation: Sequence[Problem]) -> N
 def canonical(question: str) -> str:
     """A question without differences of case, character width and white space."""
     return " ".join(unicodedata.normalize("NFKC", question).casefold().split())
-
-
-def place_of(problem: Problem) -> str:
-    """Where a problem comes from: file and line, or task and id of a generated one."""
-    return str(problem.fields.get(PLACE, f"task {problem.task}, problem {problem.id!r}"))
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -21,7 +21,7 @@ from cogitate.runtime import MetricsLog, derive_seed, interruption_requested, ra
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.checkpoint import latest_checkpoint, load_checkpoint
 from cogitate.train.learner import PolicyLearner
-from cogitate.train.rollouts import Phases, Sampled, sample_and_grade
+from cogitate.train.rollouts import Phases, Sampled, encode_prompts, sample_and_grade
 from cogitate.types import Problem, Rollout, RolloutGroup, SamplingParams, Verdict
 
 PROBE_COMPLETIONS = 2  # of each probe, at each chosen step
@@ -94,6 +94,8 @@ def train_rl(run: RLRun) -> dict[str, Any]:
             f"{run.name}: {len(run.problems)} training problems, but a step needs {config.prompts_per_step}: "
             f"give more problems or lower {run.name}.prompts_per_step"
         )
+    asked = [(problem, run.prompt_of(problem)) for problem in run.problems]
+    encode_prompts(asked, config.max_new_tokens, run.tokenizer, run.generator)  # refuses what does not fit before any step
     state = restore(run)
     sync_weights(run, state.step)
     run.metrics.truncate(state.step)

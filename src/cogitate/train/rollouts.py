@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from cogitate.backend import GenerationRequest, Generator, Grader
+from cogitate.errors import DataError
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.types import Completion, Problem, SamplingParams, Verdict
 
@@ -49,7 +50,7 @@ def sample_and_grade(
     Phase "generate" is the time until the last completion, "grade" what the verdicts take beyond that.
     """
     started = time.perf_counter()
-    prompts = [tuple(ids) for ids in tokenizer.encode_batch([text for _, text, _ in asked])]
+    prompts = encode_prompts([(problem, text) for problem, text, _ in asked], params.max_new_tokens, tokenizer, generator)
     for index, (_, _, seeds) in enumerate(asked):
         generator.submit(GenerationRequest(str(index), prompts[index], params, seeds))
     finished: dict[tuple[int, int], tuple[Completion, str]] = {}
@@ -71,3 +72,22 @@ def sample_and_grade(
             Sampled(problem, prompts[index], *finished[index, seed], verdicts[f"{index}/{seed}"])
             for seed in seeds
         ]
+
+
+def encode_prompts(
+    asked: Sequence[tuple[Problem, str]], max_new_tokens: int, tokenizer: Tokenizer, generator: Generator
+) -> list[tuple[int, ...]]:
+    """Token ids of (problem, prompt text).
+
+    Raises:
+        DataError: a prompt leaves no room for its completion; names the problem.
+    """
+    prompts = [tuple(ids) for ids in tokenizer.encode_batch([text for _, text in asked])]
+    for (problem, _), ids in zip(asked, prompts, strict=True):
+        if len(ids) + max_new_tokens > generator.max_context:
+            raise DataError(
+                f"{problem.place}: the prompt has {len(ids)} tokens, which with max_new_tokens = {max_new_tokens} do not fit the "
+                f"model's context of {generator.max_context}: shorten the question or lower max_new_tokens"
+            )
+    return prompts
+
