@@ -68,10 +68,7 @@ def sample_and_grade(
         verdicts.update(grader.poll(timeout=1.0))
     phases.add("grade", started)
     for index, (problem, _, seeds) in enumerate(asked):
-        yield [
-            Sampled(problem, prompts[index], *finished[index, seed], verdicts[f"{index}/{seed}"])
-            for seed in seeds
-        ]
+        yield [Sampled(problem, prompts[index], *finished[index, seed], verdicts[f"{index}/{seed}"]) for seed in seeds]
 
 
 def encode_prompts(
@@ -86,8 +83,7 @@ def encode_prompts(
     for (problem, _), ids in zip(asked, prompts, strict=True):
         if len(ids) + max_new_tokens > generator.max_context:
             raise DataError(
-                f"{problem.place}: the prompt has {len(ids)} tokens, which with max_new_tokens = {max_new_tokens} do not fit the "
-                f"model's context of {generator.max_context}: shorten the question or lower max_new_tokens"
+                f"{problem.place}: a prompt of {len(ids)} tokens and max_new_tokens = {max_new_tokens} do not fit the model's "
+                f"context of {generator.max_context}: shorten the question or lower max_new_tokens"
             )
     return prompts
-
