@@ -74,7 +74,7 @@ class GraderPool:
         seconds_limit: hard limit of one verdict.
         custom: "file.py:function" for problems of kind custom.
         unsafe_local: run model-written code without isolation where none can be had.
-        audit: let math-verify judge every mathematical answer too, and keep where it disagrees in `disagreements`.
+        audit: let math-verify judge every mathematical answer too; `finish_audit` tells where it disagrees.
 
     Raises:
         ConfigError: the custom reward cannot be loaded (from the constructor).
@@ -92,7 +92,8 @@ class GraderPool:
         self._workers_wanted, self._seconds_limit = workers, seconds_limit
         self._settings = {"custom": custom, "unsafe_local": unsafe_local, "audit": audit}
         self._audit = audit
-        self.disagreements: list[dict[str, Any]] = []
+        self._disagreements: dict[int, dict[str, Any]] = {}
+        self._unaudited: set[int] = set()
         self._changed = threading.Condition()
         self._waiting: dict[bool, deque[_Job]] = {False: deque(), True: deque()}  # by runs_code
         self._done: dict[int, tuple[str, Verdict]] = {}
@@ -118,6 +119,8 @@ class GraderPool:
             job = _Job(self._submitted, request_id, message, problem.kind == "code", audited)
             self._waiting[job.runs_code].append(job)
             self._submitted += 1
+            if audited:
+                self._unaudited.add(job.index)
         self._wake()
 
     def poll(self, timeout: float = 0.0) -> list[tuple[str, Verdict]]:
@@ -135,6 +138,14 @@ class GraderPool:
         """Submitted completions whose verdict has not been returned."""
         with self._changed:
             return self._submitted - self._returned
+
+    def finish_audit(self) -> list[dict[str, Any]]:
+        """Wait until every audit is done; what the two graders of mathematics disagree about, in order of submission."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._failure is not None or not self._unaudited)
+            if self._failure is not None:
+                raise self._failure
+            return [self._disagreements[index] for index in sorted(self._disagreements)]
 
     def close(self) -> None:
         """End the workers. Verdicts not yet given are lost."""
@@ -264,7 +275,7 @@ class GraderPool:
             self._note_audit(job, reply["audit"])
             worker.job = None
             return
-        self._finish(job, Verdict(**reply))
+        self._finish(job, Verdict(**reply), audit_follows=job.audited)
         worker.verdict_given = job.audited
         if worker.verdict_given:
             self._start_clock(worker)
@@ -272,12 +283,16 @@ class GraderPool:
             worker.job = None
 
     def _note_audit(self, job: _Job, opinions: dict[str, Any] | None) -> None:
-        if opinions is not None:
-            with self._changed:
-                self.disagreements.append({"request_id": job.request_id, **opinions})
-
-    def _finish(self, job: _Job, verdict: Verdict) -> None:
         with self._changed:
+            self._unaudited.discard(job.index)
+            if opinions is not None:
+                self._disagreements[job.index] = {"request_id": job.request_id, **opinions}
+            self._changed.notify_all()
+
+    def _finish(self, job: _Job, verdict: Verdict, *, audit_follows: bool = False) -> None:
+        with self._changed:
+            if not audit_follows:
+                self._unaudited.discard(job.index)
             self._done[job.index] = (job.request_id, verdict)
             self._changed.notify_all()
 
@@ -309,7 +324,8 @@ class GraderPool:
         self._end(worker)
         if given:
             self._note_audit(job, {"library": "no opinion in time"})
-        elif job.runs_code:
+            return
+        if job.runs_code:
             self._finish(job, no_verdict(f"the sandbox gave no result within {CODE_SECONDS:g} s"))
         else:
             self._finish(job, Verdict("wrong", 0.0, f"no verdict within {self._seconds_limit:g} s", None, seconds))

@@ -1,0 +1,156 @@
+"""Grade a file: one completion a line in, the same line with its verdict out."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cogitate.errors import DataError
+from cogitate.rewards.answer import CONTRACTS
+from cogitate.rewards.grade_fields import check_fields
+from cogitate.rewards.pool import GraderPool
+from cogitate.runtime import atomic_write
+from cogitate.types import Problem, Verdict
+
+IN_WORK = 1000  # completions handed to the pool at a time
+
+
+def grade_file(
+    path: Path,
+    out: Path,
+    *,
+    workers: int = 2,
+    audit: bool = False,
+    seconds_limit: float = 5.0,
+    custom: str | None = None,
+    unsafe_local: bool = False,
+) -> str:
+    """Grade every line of a JSON Lines file and write the lines, in order, with their verdicts.
+
+    Each line needs `kind` and `prediction`, and what its kind needs (grade_fields.py); `contract` is "r1" where it is absent.
+    The line is repeated with `verdict`, `score`, `reason`, `extracted` and `seconds`.
+
+    Args:
+        audit: also ask math-verify about every mathematical answer; disagreements go to `OUT.audit.jsonl`.
+        seconds_limit: hard limit of one verdict.
+        custom: "file.py:function" for lines of kind custom.
+
+    Returns:
+        How many verdicts of each value there are, as one line.
+
+    Raises:
+        DataError: the file or a line cannot be used; nothing has been graded then.
+        ConfigError: the custom reward cannot be loaded.
+    """
+    rows = read_rows(path, custom=custom is not None)
+    if not out.parent.is_dir():
+        raise DataError(f"{out}: the directory {out.parent} does not exist")
+    with GraderPool(workers, seconds_limit, custom=custom, unsafe_local=unsafe_local, audit=audit) as pool:
+        verdicts = _grade_rows(pool, rows)
+        disagreements = pool.finish_audit()
+    write_rows(out, [row | _shown(verdict) for row, verdict in zip(rows, verdicts, strict=True)])
+    summary = _summary(verdicts)
+    if audit:
+        log = out.with_name(f"{out.name}.audit.jsonl")
+        write_rows(log, [_with_line(row) for row in disagreements])
+        summary += f"; {len(disagreements)} disagreements with math-verify in {log}"
+    return summary
+
+
+def read_rows(path: Path, *, custom: bool) -> list[dict[str, Any]]:
+    """The lines of a file as mappings, each checked. A byte-order mark, CRLF and empty lines at the end are accepted.
+
+    Raises:
+        DataError: names the file and the line.
+    """
+    try:
+        text = path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise DataError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: not UTF-8 (byte {error.start})") from error
+    lines = text.rstrip("\r\n").split("\n") if text.strip() else []
+    if not lines:
+        raise DataError(f"{path}: there are no lines to grade")
+    rows = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            rows.append(read_row(line, custom=custom))
+        except DataError as error:
+            raise DataError(f"{path}, line {number}: {error}") from error
+    return rows
+
+
+def read_row(line: str, *, custom: bool) -> dict[str, Any]:
+    """One line, checked."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"not JSON: {error}") from error
+    if not isinstance(row, dict):
+        raise DataError(f"a JSON object is needed, not {type(row).__name__}")
+    for name in ("kind", "prediction"):
+        if not isinstance(row.get(name), str):
+            raise DataError(f"the field {name!r} is needed, a text")
+    if row.get("contract", "r1") not in CONTRACTS:
+        raise DataError(f"contract {row['contract']!r} is unknown; known are {', '.join(CONTRACTS)}")
+    check_fields(row["kind"], row)
+    if row["kind"] == "custom" and not custom:
+        raise DataError('kind custom needs a function: custom="file.py:function"')
+    return row
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Write JSON Lines, atomically; lone surrogates are written as escapes."""
+    with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="\n") as handle:
+        for row in rows:
+            text = json.dumps(row, ensure_ascii=False)
+            handle.write(text if _is_encodable(text) else json.dumps(row))
+            handle.write("\n")
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _grade_rows(pool: GraderPool, rows: list[dict[str, Any]]) -> list[Verdict]:
+    verdicts: dict[int, Verdict] = {}
+    submitted = 0
+    while len(verdicts) < len(rows):
+        while submitted < len(rows) and pool.pending() < IN_WORK:
+            row = rows[submitted]
+            pool.submit(str(submitted), _problem(submitted, row), row["prediction"], row.get("contract", "r1"))
+            submitted += 1
+        verdicts.update((int(name), verdict) for name, verdict in pool.poll(1.0))
+    return [verdicts[index] for index in range(len(rows))]
+
+
+def _problem(index: int, row: Mapping[str, Any]) -> Problem:
+    fields = {name: value for name, value in row.items() if name not in ("kind", "prediction", "contract")}
+    return Problem(str(index), "file", row["kind"], "", gold=row.get("gold"), fields=fields)
+
+
+def _shown(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "verdict": verdict.verdict,
+        "score": verdict.score,
+        "reason": verdict.reason,
+        "extracted": verdict.extracted,
+        "seconds": round(verdict.seconds, 6),
+    }
+
+
+def _with_line(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {"line": int(row["request_id"]) + 1} | {name: value for name, value in row.items() if name != "request_id"}
+
+
+def _summary(verdicts: list[Verdict]) -> str:
+    counts = Counter(verdict.verdict for verdict in verdicts)
+    return f"{len(verdicts)} graded: {counts['right']} right, {counts['wrong']} wrong, {counts['none']} without a verdict"
