@@ -115,6 +115,7 @@ class RewardsConfig(Section):
     accuracy: float = 1.0  # weights of the parts
     format: float = 1.0
     language: float = 0.0
+    custom: str = ""  # "file.py:function": the grader of problems of kind custom
     unsafe_local: bool = False  # run model-written code without isolation
     workers: int = not_in_identity(2, ge=1)
     seconds_limit: float = Field(5.0, gt=0)  # hard limit of one verdict

@@ -44,7 +44,9 @@ class LocalBackend:
     def grader(self) -> GraderPool:
         if self._grader is None:
             rewards = self.config.rewards
-            self._grader = GraderPool(rewards.workers, rewards.seconds_limit, unsafe_local=rewards.unsafe_local)
+            self._grader = GraderPool(
+                rewards.workers, rewards.seconds_limit, custom=rewards.custom or None, unsafe_local=rewards.unsafe_local
+            )
         return self._grader
 
     def close(self) -> None:

@@ -59,5 +59,6 @@ def tasks_left_out(config: Config) -> list[str]:
 
 
 def data_files(config: Config) -> list[Path]:
-    """The files that training and evaluation problems come from."""
-    return list(dict.fromkeys([*paths_in(config.tasks.train), *paths_in(config.tasks.eval)]))
+    """The files that problems and rewards come from."""
+    custom = [Path(config.rewards.custom.rpartition(":")[0])] if config.rewards.custom else []
+    return list(dict.fromkeys([*paths_in(config.tasks.train), *paths_in(config.tasks.eval), *custom]))

@@ -40,6 +40,9 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
     backend, settings = context.backend, config.r1_zero
     tokenizer = backend.tokenizer(base)
     problems = training_problems(config)
+    left_out = tasks_left_out(config)
+    if left_out:
+        context.say(f"without {', '.join(left_out)}: model-written code cannot be isolated here, see `cogitate doctor`")
     weights = {"accuracy": config.rewards.accuracy, "format": config.rewards.format, "language": config.rewards.language}
 
     def reward(verdict: Verdict, text: str, problem: Problem) -> tuple[float | None, dict[str, float]]:
@@ -72,7 +75,6 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
     )
     learner.save_weights(out)
     tokenizer.save(out)
-    left_out = tasks_left_out(config)
     return {**summary, **({"tasks_left_out": left_out} if left_out else {})}
 
 
