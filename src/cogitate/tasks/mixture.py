@@ -51,19 +51,23 @@ def gather_problems(spec: str, count: int, *, split: Split, seed: int, without: 
         count: how many in all, in equal shares of the parts. A file that has fewer than its share gives all it has; the
             train split takes files whole.
         without: built-in tasks to leave out.
+
+    Raises:
+        ConfigError: a name is unknown, or there are fewer problems than parts.
+        DataError: a file cannot be used.
     """
     names = [name for name in names_in(spec) if name not in without]
     if not names:
         raise ConfigError(f"tasks: nothing is left of {spec!r} without {', '.join(without)}")
+    if count < len(names):
+        raise ConfigError(f"tasks: {count} problems cannot be shared out over {len(names)} tasks; ask for more problems")
     built_in = [BUILT_IN[name] for name in names if name in BUILT_IN]
     paths = [name for name in names if name not in BUILT_IN]
-    share = max(1, count // len(names))
-    problems: list[Problem] = []
-    if built_in:
-        problems += draw_problems(built_in, count - share * len(paths) if paths else count, split=split, seed=seed)
-    for path in paths:
+    share = count // len(names)
+    problems = draw_problems(built_in, count - share * len(paths), split=split, seed=seed) if built_in else []
+    for number, path in enumerate(paths):
         loaded = load_problems(path)
         if split == "eval" and len(loaded) > share:
-            loaded = random.Random(f"{seed}/{split}/{Path(path).name}").sample(loaded, share)
+            loaded = random.Random(f"{seed}/{split}/file {number}").sample(loaded, share)
         problems += loaded
     return problems
