@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -86,8 +87,10 @@ def run(
     results = run_recipe(
         config, out, make_backend=compose_backend, progress=progress, only=only, until=until, retrain=retrain or []
     )
+    from cogitate.apps.overview import results_text
     from cogitate.apps.report import write_report
 
+    typer.echo(results_text(results))
     typer.echo(f"results: {results}")
     typer.echo(f"report:  {write_report([out], out / 'report.html')}")
 
@@ -111,17 +114,52 @@ def report(
     typer.echo(f"report: {write_report(directories, out or directories[0] / 'report.html')}")
 
 
+@app.command("eval")
+def evaluate(
+    model: Model,
+    tasks: Annotated[str, typer.Option(help="Names of built-in tasks and paths of JSON Lines files, separated by commas.")],
+    samples: Annotated[int, typer.Option(min=1, help="Completions of each problem.")] = 4,
+    problems: Annotated[int, typer.Option(min=1, help="How many problems.")] = 250,
+    like: Annotated[str, typer.Option(metavar="STAGE", help="Ask and score as this stage's model.")] = "r1_zero",
+    out: Annotated[Path | None, typer.Option(help="Keep every graded completion in this run directory.")] = None,
+) -> None:
+    """Measure a model on tasks or on problems of your own."""
+    from cogitate.apps.overview import evaluation_text
+    from cogitate.apps.progress import make_progress
+    from cogitate.config import load_config
+    from cogitate.recipe.runner import run_recipe
+
+    settings = [f"tasks.train={tasks}", f"tasks.eval={tasks}", f"evaluate.samples={samples}", f"evaluate.problems={problems}"]
+    config = load_config("tiny", [*settings, f"inputs.{like}={model}"])
+    stop_at_checkpoint_on_signals()
+    with tempfile.TemporaryDirectory() if out is None else contextlib.nullcontext(out) as directory:
+        results = run_recipe(
+            config,
+            Path(directory),
+            make_backend=compose_backend,
+            progress=make_progress(Path(directory)),
+            only=f"evaluate.{like}",
+        )
+        typer.echo(evaluation_text(results, like))
+
+
 @app.command()
 def grade(
     file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="One completion a line.")],
     out: Annotated[Path, typer.Option(help="Where the graded lines go.")],
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
-    audit: Annotated[bool, typer.Option("--audit", help="Let both mathematics graders judge.")] = False,
+    audit: Annotated[bool, typer.Option("--audit", help="Let both mathematics graders judge; log disagreements.")] = False,
+    seconds_limit: Annotated[float, typer.Option(min=0.1, help="Hard limit of one verdict.")] = 5.0,
+    custom: Annotated[str | None, typer.Option(metavar="FILE.py:FUNCTION", help="Judge of lines of kind custom.")] = None,
+    unsafe_local: Annotated[bool, typer.Option("--unsafe-local", help="Run model-written code without isolation.")] = False,
 ) -> None:
     """Judge completions: right, wrong or no verdict."""
     from cogitate.rewards.grade_file import grade_file
 
-    typer.echo(grade_file(file, out, workers=workers, audit=audit))
+    counts = grade_file(
+        file, out, workers=workers, audit=audit, seconds_limit=seconds_limit, custom=custom, unsafe_local=unsafe_local
+    )
+    typer.echo(counts)
 
 
 @app.command()
@@ -129,7 +167,7 @@ def doctor() -> None:
     """Show how model-written code is isolated here."""
     from cogitate.rewards.sandbox import doctor as sandbox_doctor
 
-    typer.echo(sandbox_doctor())
+    typer.echo(str(sandbox_doctor()))
 
 
 def compose_backend(config: Config) -> Any:

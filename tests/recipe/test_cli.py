@@ -120,7 +120,9 @@ def test_a_finished_run_prints_where_its_results_and_report_are(tmp_path, run_co
     code, command = finish(tmp_path, *run_command)
     assert code == 0, command.stderr
     out = tmp_path / "run"
-    assert command.stdout.splitlines() == [f"results: {out / 'results.json'}", f"report:  {out / 'report.html'}"]
+    lines = command.stdout.splitlines()
+    assert [line.split()[:2] for line in lines[:2]] == [["toy", "pass@1"], ["toy_second", "pass@1"]]
+    assert lines[2:] == [f"results: {out / 'results.json'}", f"report:  {out / 'report.html'}"]
     assert (out / "report.html").is_file()
 
 

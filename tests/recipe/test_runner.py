@@ -45,7 +45,7 @@ def test_results_hold_every_evaluation_the_seconds_of_every_stage_and_what_stage
     results = json.loads(path.read_text())
     assert (results["schema"], results["seed"]) == (1, 5)
     assert results["stages"].keys() == {"toy", "toy_second"}
-    assert results["stages"]["toy"]["all"]["square"]["value"] > 0
+    assert results["stages"]["toy"]["all"]["pass@1"]["value"] > 0
     assert results["seconds"].keys() == {"toy", "evaluate.toy", "toy_second", "evaluate.toy_second"}
     assert results["summaries"]["evaluate.toy"] == {"left_out": "nothing"}
     assert sorted(file.name for file in (tmp_path / "run").iterdir()) == [
@@ -60,7 +60,7 @@ def test_finished_stages_are_skipped(tmp_path):
     again = run(tmp_path / "run", config)
     assert again.begun == []
     assert [line.split(",")[0] for line in again.said] == [
-        "toy: finished", "evaluate.toy: finished", "toy_second: finished", "evaluate.toy_second: finished",
+        f"{name}: finished already" for name in ("toy", "evaluate.toy", "toy_second", "evaluate.toy_second")
     ]  # fmt: skip
     assert outcome(tmp_path / "run") == before
 

@@ -124,9 +124,9 @@ def test_the_id_depends_on_what_can_change_the_result_and_on_nothing_else(tmp_pa
 def test_the_id_depends_on_the_content_of_data_files_and_not_on_their_place(tmp_path):
     def id_of(name: str, text: str) -> str:
         (tmp_path / name).write_text(text)
-        return identify(TOY, toy_config(tmp_path, f"tasks.train={tmp_path / name}"), {}).id
+        return identify(TOY, toy_config(tmp_path, f"tasks.train={tmp_path}/{name}"), {}).id
 
-    assert id_of("a.jsonl", "x") == id_of("b.jsonl", "x")
+    assert id_of("a.jsonl", "x") == id_of("b.jsonl", "x") == id_of("./b.jsonl", "x")
     assert id_of("a.jsonl", "x") != id_of("a.jsonl", "y")
     with pytest.raises(DataError, match=r"none\.jsonl: cannot be read: No such file"):
         identify(TOY, toy_config(tmp_path, "tasks.train=none.jsonl"), {})

@@ -57,6 +57,31 @@ def status_text(out: Path) -> str:
     return "\n".join([f"{out}: graph {graph}; {running}", *table(rows)])
 
 
+def results_text(results: Path) -> str:
+    """pass@1 of each model over all problems with its 95 % interval, from a results.json."""
+    rows = []
+    for model, tasks in json.loads(results.read_text(encoding="utf-8"))["stages"].items():
+        measured = tasks.get("all", {}).get("pass@1")
+        if measured is not None:
+            low, high = measured["ci95"]
+            rows.append([model, f"pass@1 {measured['value']:.3f}", f"95 % interval {low:.3f} to {high:.3f}"])
+    return "\n".join(table(rows)) if rows else "no model was measured"
+
+
+def evaluation_text(results: Path, model: str) -> str:
+    """Every metric of one model, a line for each task and metric."""
+    tasks = json.loads(results.read_text(encoding="utf-8"))["stages"][model]
+    rows = []
+    for task, metrics in tasks.items():
+        for name, measured in metrics.items():
+            if isinstance(measured, dict):
+                low, high = measured["ci95"]
+                rows.append([task, name, f"{measured['value']:.3f}", f"95 % interval {low:.3f} to {high:.3f}"])
+            else:
+                rows.append([task, name, measured, ""])
+    return "\n".join(table(rows))
+
+
 def stage_row(out: Path, name: str, *, running: bool) -> list[str]:
     """One stage's line of the status."""
     if (out / name).is_dir():

@@ -118,7 +118,7 @@ def make_all(planned: Sequence[Planned], config: Config, out: Path, backend: Any
         if interruption_requested():
             raise_interrupted(f"the start of {name}")
         if item.artifact is not None:
-            progress.say(f"{name}: {item.state}, {item.artifact.path}")
+            progress.say(f"{name}: {'given' if item.state == 'given' else 'finished already'}, {item.artifact.path}")
             remove_leftovers(out, name)  # a kill may have come just after the renaming
             artifacts[name] = item.artifact
             continue
@@ -130,6 +130,7 @@ def make_all(planned: Sequence[Planned], config: Config, out: Path, backend: Any
         else:
             with settings_forgotten_if_nothing_was_made(out):
                 make(item.stage, item.identity, config, artifacts, out, backend, progress)
+            progress.say(f"{name}: finished, {out / name}")
         artifacts[name] = load_finished(out / name, item.identity)
 
 

@@ -243,7 +243,7 @@ def replace_paths(value: Any, hashes: Mapping[str, str]) -> Any:
     if not isinstance(value, str):
         return value
     names = [name.strip() for name in value.split(",")]
-    return ",".join(f"file {hashes[name][:12]}" if name in hashes else name for name in names)
+    return ",".join(f"file {hashes[path][:12]}" if (path := str(Path(name))) in hashes else name for name in names)
 
 
 def hash_data_file(path: Path) -> str:
