@@ -1,10 +1,12 @@
 """The first level: bubblewrap + rlimits + seccomp.
 
 Bubblewrap gives a program fresh pid, mount, network, ipc and uts namespaces; rlimits and a seccomp filter come on top. The
-program's interpreter is process 1 of its pid namespace, so that its end, however it comes, is the end of every process in
-there before anyone can notice. Started by root, bubblewrap makes no user namespace: the guest changes to a user id that
-nobody else uses, one for each running sandbox, because the kernel counts processes by user. Started by anyone else it
-makes one, and the count is the namespace's own.
+guest is process 1 of the pid namespace and starts the program as its child; when that ends, so does process 1 and with it
+every other process in there, before anyone can notice. Process 1 also dies with bubblewrap, and that with the process
+that runs us. Started by root, bubblewrap makes no user namespace: the program's process changes to a user id that nobody
+else uses, one for each running sandbox, because the kernel counts processes by user. (Process 1 stays what bubblewrap
+is, without capabilities outside: the kernel lets one end with the other only where they are the same user.) Started by
+anyone else bubblewrap makes a user namespace, and the count is the namespace's own.
 """
 
 from __future__ import annotations
@@ -70,11 +72,13 @@ class BubblewrapChild(Child):
             os.close(child_info)
 
     def _orders(self, limits: Limits, tests: int) -> dict[str, Any]:
-        existing = 0 if self._uid is not None or counts_processes_by_namespace() else processes_of_this_user()
+        existing = 1  # process 1
+        if self._uid is None and not counts_processes_by_namespace():
+            existing += processes_of_this_user()
         path = ["/packages"]
         rlimits = common_rlimits(limits, tests)
         rlimits.append((resource.RLIMIT_NPROC, limits.processes + existing, limits.processes + existing))
-        return {"rlimits": rlimits, "uid": self._uid, "confine_source": None, "path": path}
+        return {"rlimits": rlimits, "uid": self._uid, "init": True, "confine_source": None, "path": path}
 
     def usage(self) -> Usage:
         if self._find_init() is None or self._proc is None:

@@ -16,7 +16,6 @@ from _json import encode_basestring_ascii
 NODE_LIMIT = 1_000_000  # values in one answer
 DEPTH_LIMIT = 150
 ERROR_LENGTH = 300
-SET_PARENT_DEATH_SIGNAL, KILL = 1, 9
 
 
 def main(channel):
@@ -46,6 +45,8 @@ def confine(orders):
 
     for kind, soft, hard in orders["rlimits"]:
         resource.setrlimit(kind, (soft, hard))
+    if orders["init"]:
+        split_from_init()
     own = None
     if orders["confine_source"] is not None:
         own = {"__builtins__": __builtins__}
@@ -57,17 +58,19 @@ def confine(orders):
         posix.setresuid(orders["uid"], orders["uid"], orders["uid"])
     if own is not None:
         own["restrict"](orders, ruleset)
-    elif orders["uid"] is not None:
-        end_with_parent()
 
 
-def end_with_parent():
-    """Be killed when the process that started us ends: the change of user has undone what bubblewrap asked for."""
-    import _ctypes  # the package ctypes takes ten times as long to load
-
-    prctl = _ctypes.dlsym(_ctypes.dlopen(None, 2), "prctl")
-    if _ctypes.call_function(prctl, (SET_PARENT_DEATH_SIGNAL, KILL, 0, 0, 0)) != 0:
-        posix._exit(1)
+def split_from_init():
+    """Go on as a child, while process 1 waits for its end and then ends with its exit code."""
+    child = posix.fork()
+    if child == 0:
+        return
+    posix.closerange(0, 5)
+    while True:
+        ended, status = posix.wait()
+        if ended == child:
+            code = posix.waitstatus_to_exitcode(status)
+            posix._exit(code if code >= 0 else 128 - code)
 
 
 def run_script(source):

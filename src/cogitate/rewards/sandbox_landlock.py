@@ -8,6 +8,7 @@ start threads, but no other process and no other program. What this level cannot
   one nor signal the other;
 - its files lie on the machine's disk until it ends, at most `disk_bytes` as the watch sees them; those it deletes by
   opening them without a name count only against the limits of one file and of open files;
+- where the process that runs it is killed, it ends too, but its directory stays behind;
 - as an ordinary user it has that user's id: the list of system calls is what keeps it from the user's other processes.
 """
 
@@ -77,6 +78,7 @@ class UnconfinedChild(Child):
         return {
             "rlimits": rlimits,
             "uid": self._uid,
+            "init": False,
             "confine_source": confine_source(),
             "path": [],
             "packages": [str(package) for package in self._packages if (package / "__init__.py").is_file()],

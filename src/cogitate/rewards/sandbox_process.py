@@ -136,10 +136,15 @@ class SandboxProcess:
             return
         self._closed = True
         try:
-            self.exit_code, self.cpu_seconds = self._child.end()
-            self._drain()
+            self._end_child()
         finally:
             self._pipes.close()
+
+    def _end_child(self) -> None:
+        self.exit_code, cpu_seconds = self._child.end()
+        self.cpu_seconds = max(self.cpu_seconds, cpu_seconds)  # a tree that was killed does not report all it used
+        self._child_ended = True
+        self._drain()
 
     def _start(self, orders: dict[str, Any]) -> None:
         self._queue(self._pipes.orders, guest_code())
@@ -183,9 +188,7 @@ class SandboxProcess:
             if descriptor in self._to_write:
                 self._write(descriptor)
             elif descriptor == self._child.exit_descriptor:
-                self.exit_code, self.cpu_seconds = self._child.end()
-                self._child_ended = True
-                self._drain()
+                self._end_child()
             elif events & (select.POLLIN | select.POLLHUP):
                 self._read(descriptor)
         if len(self.stdout) + len(self.stderr) > self.limits.output_bytes:

@@ -73,7 +73,6 @@ def namespaced_filter() -> bytes:
     column = ARCHITECTURES[platform.machine()][1]
     rules = [_deny(number) for number in _column(_ALWAYS_DENIED, column)]
     rules.append(_when(_CLONE[column], 0, JUMP_ANY_BIT, CLONE_NAMESPACES, fail_if=True))
-    rules.append(_keep_parent_death_signal(_PRCTL[column]))
     return _assemble(rules, column)
 
 

@@ -14,6 +14,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from cogitate.rewards.sandbox_limits import MIB, Limits, RunResult
 from cogitate.rewards.sandbox_process import SandboxProcess
 
 LIMITS = Limits(
-    cpu_seconds=2.0, wall_seconds=20.0, total_seconds=20.0, memory_bytes=256 * MIB, processes=12, disk_bytes=16 * MIB
+    cpu_seconds=5.0, wall_seconds=60.0, total_seconds=60.0, memory_bytes=256 * MIB, processes=12, disk_bytes=16 * MIB
 )
 SHORT_LIMITS = Limits(cpu_seconds=0.15, wall_seconds=10.0, total_seconds=10.0)
 
@@ -47,9 +48,10 @@ def probe(child_class: type[Child]) -> list[PromiseResult]:
     up = begun.stdout == b"up\n"
     results = [PromiseResult("starts", up, "runs Python" if up else f"{begun.ending}: {begun.stderr[-200:]!r}")]
     if up:
-        results += _probe_reach(child_class)
-        attacks = (_probe_survivors, _probe_memory, _probe_time, _probe_output, _probe_disk)
-        results += [attack(child_class) for attack in attacks]
+        attacks = (_probe_reach, _probe_survivors, _probe_memory, _probe_time, _probe_output, _probe_disk)
+        with ThreadPoolExecutor(len(attacks)) as pool:
+            for seen in pool.map(lambda attack: attack(child_class), attacks):
+                results += seen
     return results
 
 
@@ -186,7 +188,10 @@ def _targets() -> Iterator[tuple[dict[str, Any], Callable[[], dict[str, list[str
             seen: dict[str, list[str]] = {}
             for name, listener in listeners.items():
                 with contextlib.suppress(BlockingIOError):
-                    listener.recv(1) if name == "udp" else listener.accept()
+                    if name == "udp":
+                        listener.recv(1)
+                    else:
+                        listener.accept()[0].close()
                     seen.setdefault("network", []).append(f"{name}, seen from outside")
             written = [path for path in orders["writable"] if os.path.exists(path)]
             for path in written:
@@ -221,12 +226,12 @@ for _ in range(3):
 """
 
 
-def _probe_survivors(child_class: type[Child]) -> PromiseResult:
+def _probe_survivors(child_class: type[Child]) -> list[PromiseResult]:
     """Children that detach themselves, known by a name they inherit."""
     name = secrets.token_hex(6)
     _run(child_class, SURVIVE, name)
     left = [entry.name for entry in Path("/proc").iterdir() if entry.name.isdigit() and _name_of(entry) == name]
-    return PromiseResult("nothing survives", not left, f"processes {', '.join(left)} live on" if left else "all gone")
+    return [PromiseResult("nothing survives", not left, f"processes {', '.join(left)} live on" if left else "all gone")]
 
 
 def _name_of(process: Path) -> str:
@@ -241,24 +246,28 @@ import os, time
 def hold(size):
     block = bytearray(size)
     block[::4096] = b"x" * len(block[::4096])
-    time.sleep(3)
+    return block
+ours, theirs = os.pipe()
 try:
     for _ in range(4):
         if os.fork() == 0:
-            hold(100 << 20)
-            os._exit(0)
-    time.sleep(3)
+            block = hold(100 << 20)
+            os.write(theirs, b"x")
+            time.sleep(60)
+    for _ in range(4):
+        os.read(ours, 1)  # until each of them holds its part
 except OSError:
-    hold(400 << 20)
+    block = hold(400 << 20)
+time.sleep(3)
 print("held")
 """
 
 
-def _probe_memory(child_class: type[Child]) -> PromiseResult:
+def _probe_memory(child_class: type[Child]) -> list[PromiseResult]:
     """Four processes that together, or one that alone, want more than the limit."""
     result = _run(child_class, MEMORY)
-    held = b"held" not in result.stdout
-    return PromiseResult("memory of the whole tree", held, "400 MiB under 256" if not held else f"stopped ({_how(result)})")
+    held = result.ending == "memory" or b"MemoryError" in result.stderr
+    return [PromiseResult("memory of the whole tree", held, f"{'stopped' if held else 'not stopped'} ({_how(result)})")]
 
 
 TIME = """
@@ -273,17 +282,17 @@ while True:
 """
 
 
-def _probe_time(child_class: type[Child]) -> PromiseResult:
+def _probe_time(child_class: type[Child]) -> list[PromiseResult]:
     started = time.monotonic()
     result = _run(child_class, TIME, limits=SHORT_LIMITS)
     held = result.ending in ("cpu", "wall")
-    return PromiseResult("time", held, f"{_how(result)} after {time.monotonic() - started:.1f} s")
+    return [PromiseResult("time", held, f"{_how(result)} after {time.monotonic() - started:.1f} s")]
 
 
-def _probe_output(child_class: type[Child]) -> PromiseResult:
+def _probe_output(child_class: type[Child]) -> list[PromiseResult]:
     result = _run(child_class, "while True:\n    print('x' * 65536)")
     held = result.ending == "output" and len(result.stdout) <= LIMITS.output_bytes + 1
-    return PromiseResult("output", held, f"{_how(result)}, {len(result.stdout)} bytes taken")
+    return [PromiseResult("output", held, f"{_how(result)}, {len(result.stdout)} bytes taken")]
 
 
 DISK = """
@@ -291,15 +300,15 @@ for number in range(12):
     with open(f"file{number}", "wb") as f:
         f.write(bytes(4 << 20))
 import time
-time.sleep(1)
+time.sleep(3)
 print("held")
 """
 
 
-def _probe_disk(child_class: type[Child]) -> PromiseResult:
+def _probe_disk(child_class: type[Child]) -> list[PromiseResult]:
     result = _run(child_class, DISK)
-    held = b"held" not in result.stdout
-    return PromiseResult("disk", held, "48 MiB under 16" if not held else f"stopped ({_how(result)})")
+    held = result.ending == "memory" or b"No space left" in result.stderr
+    return [PromiseResult("disk", held, f"{'stopped' if held else 'not stopped'} ({_how(result)})")]
 
 
 def _how(result: RunResult) -> str:
