@@ -162,19 +162,23 @@ _ANNOUNCED = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
+_EMPHASIS = re.compile(r"(?<![\w)\]}*])\*\*(?=[^\s*])(.+?)(?<=[^\s*])\*\*(?![\w(\[{*])")
 _BOLD = re.compile(r"\*\*([^*\n]+?)\*\*")
 
 
 def find_statement(text: str) -> str | None:
     """What stands behind the last announcement, to the end of its line; else the last bold text; None without either."""
     for match in reversed(list(_ANNOUNCED.finditer(text))):
-        line = text[match.end() :].lstrip(" \t\n*_:：").split("\n", 1)[0]
-        if line.strip():
+        line = text[match.end() :].lstrip(" \t\n_:：").split("\n", 1)[0].strip()
+        if line.count("**") % 2:  # the announcement stood in bold, or half of it
+            line = line.removeprefix("**").lstrip(" :：") if line.startswith("**") else line.removesuffix("**")
+        if line.strip("*"):
             return strip_markdown(line)
     bold = _BOLD.findall(text)
     return strip_markdown(bold[-1]) if bold else None
 
 
 def strip_markdown(text: str) -> str:
-    """Without emphasis and code marks, and without the white space around it."""
-    return re.sub(r"\*\*|__|`", "", text).strip()
+    """Without marks of emphasis and of code around words, and without the white space around it; 3**5 stays a power."""
+    text = _EMPHASIS.sub(r"\1", text.strip())
+    return text.strip("`").strip() if text.startswith("`") and text.endswith("`") else text.strip()

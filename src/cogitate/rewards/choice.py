@@ -30,7 +30,8 @@ _DENIED = re.compile(
     re.IGNORECASE,
 )
 _ANNOUNCED_LETTER = re.compile(
-    r"(?:\b(?:option|choice|answer|select|choose|pick|letter|it['’]?s|is|est|es|ist)\b|答案|选项?|選)\s*[:：是为]?\s*[(\[（]?\s*([A-Z])(?![A-Za-z0-9'’])",
+    r"(?:\b(?:option|choice|answer|select|choose|pick|letter|it['’]?s|is|be|est|es|ist|[Ss]o|[Tt]hus|[Tt]herefore|[Hh]ence)\b"
+    r"|答案|选项?|選|所以)[\s,，]*[:：是为]?\s*[(\[（]?\s*([A-Z])(?![A-Za-z0-9'’]|\s*[?？])",
 )
 _LETTER = re.compile(r"(?<![A-Za-z0-9'’])([A-Z])(?![A-Za-z0-9'’])")
 

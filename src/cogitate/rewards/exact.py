@@ -15,7 +15,8 @@ from cogitate.types import Verdict
 
 _LATEX_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|operatorname)\s*\{([^{}]*)\}")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?:\D|$))")
-_ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+_ARTICLES = re.compile(r"\b(?:a|an|the)\s+(?=\w{2})")
+_COPULA = re.compile(r"\b(?:is|are|was|be)\b|是|为")
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+|(?<=[。！？])")
 
 
@@ -35,14 +36,15 @@ def grade_exact(prediction: str, gold: str, *, contract: Contract = "r1") -> Ver
 
 
 def text_candidates(answer: Answer) -> list[str]:
-    """The marked answer; where nothing is marked also the last line and the last sentence."""
+    """The marked answer; where nothing is marked also the last line, the last sentence, and what it says something is."""
     if answer.source in ("answer tag", "box"):
         return [answer.text]
     lines = [line for line in answer.region.splitlines() if line.strip()]
     last = strip_markdown(lines[-1]) if lines else ""
     candidates = [answer.text, answer.region.strip()]
     if answer.source == "text":
-        candidates += [last, _SENTENCE_END.split(last.strip())[-1]]
+        sentence = _SENTENCE_END.split(last.strip())[-1]
+        candidates += [last, sentence, _COPULA.split(sentence)[-1]]
     return candidates
 
 

@@ -143,7 +143,7 @@ def _is_undefined(given: Reading) -> bool:
 
 
 def _folded(text: str) -> str:
-    return _STYLE.sub("", text).rstrip(".")
+    return re.sub(r"(?<!\d) | (?!\d)", "", _STYLE.sub(" ", text).strip()).rstrip(".")
 
 
 def _bare(text: str) -> str:

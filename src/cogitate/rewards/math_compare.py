@@ -175,9 +175,9 @@ def _same_quantity(gold: Node, answer: Node) -> bool:
     if gold.op in marks and answer.op in marks:
         return same_number(gold, answer)
     if gold.op in marks:
-        return same_number(gold.args[0], answer) or (gold.op != "measured" and same_number(gold, answer))
+        return _same_quantity(gold.args[0], answer) or (gold.op != "measured" and same_number(gold, answer))
     if answer.op in marks:
-        return same_number(gold, answer.args[0]) or (answer.op != "measured" and same_number(gold, answer))
+        return _same_quantity(gold, answer.args[0]) or (answer.op != "measured" and same_number(gold, answer))
     return same_number(gold, answer)
 
 

@@ -6,7 +6,8 @@ Operations of a `Node`:
   floor · ceil · binom · root (radicand, degree) · call (value: the function's name)
 - pm (both signs; args: one or two nodes; value: "+" or "-", the sign that comes first)
 - bigop (value: sum, prod, int, lim; args: what stands below it, above it and behind it)
-- structure: list (items side by side) · set (braces) · bracket (value: its delimiters) · matrix (args: rows)
+- structure: list (items side by side; value: "and", "or" or "," where all are joined alike) · set (braces) ·
+  bracket (value: its delimiters) · matrix (args: rows)
 - rel (value: the relations; args: the operands) · union · intersection · setminus
 - measured (value: a Unit) · percent · degree · based (value: digits, base) · ratio · text (value: the words)
 """
@@ -44,13 +45,16 @@ BIG_OPERATORS = {"sum": "sum", "prod": "prod", "int": "int", "iint": "int", "oin
 GREEK = words(
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega"
 )
-ACCENTS = words("overline bar vec hat widehat tilde overrightarrow mathbf boldsymbol mathcal mathbb mathfrak underline dot")
+ACCENTS = words("overline bar vec hat widehat tilde overrightarrow mathcal mathbb mathfrak dot")
+STYLES = words("boldsymbol bm underline displaystyle")  # they change the looks alone
+NO_SOLUTION = words("nosolution nosolutions norealsolution norealsolutions emptyset none")  # without spaces and articles
 CONSTANT_COMMANDS = {"infty": "infinity", "infin": "infinity", "pi": "pi"}
 INFINITY_WORDS = words("infinity inf infty oo")
 PLAIN_SYMBOLS = words("angle triangle ell hbar partial nabla star dagger circ bullet odot oplus otimes parallel perp prime")
 DOTS = words("dots ldots cdots dotsc")
 APPLIED_NAMES = words("f g h F G H Phi Psi phi psi O Theta Omega P")  # read as functions before a bracket
-SEPARATING_WORDS = words("and or 和 或 及 与 或者 et ou und oder")
+OR_WORDS = words("or 或 或者 ou oder")
+SEPARATING_WORDS = OR_WORDS | words("and 和 及 与 et und")
 PERCENT_WORDS = words("percent percentage pct")
 # Words that are never a product of one-letter names.
 ENGLISH_WORDS = words(

@@ -242,7 +242,9 @@ class _Evaluation:
 
     def call(self, node: Node) -> Number:
         known = _FUNCTIONS.get(node.value)
-        if known is None or (node.value in ("max", "min", "gcd", "lcm")) or len(node.args) > 2:
+        if node.value in _OF_MANY:
+            return _OF_MANY[node.value]([real(self.value(arg)) for arg in node.args])
+        if known is None or len(node.args) > 2:
             return self.opaque(f"call {node.value}", node.args)
         values = [self.value(arg) for arg in node.args]
         if any(isinstance(value, list) for value in values):
@@ -343,6 +345,18 @@ def _logarithm(value: Number, base: Number | None = None) -> Number:
     return mp.log(value) if base is None else mp.log(value) / mp.log(base)
 
 
+def _integers(values: list[mpf]) -> list[int]:
+    if any(value != int(value) for value in values):
+        raise UndefinedError("a whole number is needed")
+    return [int(value) for value in values]
+
+
+_OF_MANY: dict[str, Any] = {
+    "max": max,
+    "min": min,
+    "gcd": lambda values: mpf(math.gcd(*_integers(values))),
+    "lcm": lambda values: mpf(math.lcm(*_integers(values))),
+}
 _FUNCTIONS: dict[str, Any] = {
     "sin": mp.sin, "cos": mp.cos, "tan": mp.tan, "cot": mp.cot, "sec": mp.sec, "csc": mp.csc, "arcsin": mp.asin,
     "arccos": mp.acos, "arctan": mp.atan, "arccot": mp.acot, "sinh": mp.sinh, "cosh": mp.cosh, "tanh": mp.tanh,

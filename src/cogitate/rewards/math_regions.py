@@ -29,6 +29,8 @@ def is_region(node: Node) -> bool:
         return True
     if node.op == "bracket":
         return node.value in ("(]", "[)") or (len(node.args) == 2 and any(infinity_sign(arg) for arg in node.args))
+    if node.op == "list" and node.value in ("and", "or"):
+        return all(is_region(arg) for arg in node.args) and any(arg.op == "rel" for arg in node.args)
     return node.op == "rel" and "=" not in node.value and len(variables(node)) == 1 and _region(node) is not None
 
 
@@ -66,6 +68,16 @@ def _region(node: Node) -> list[Interval] | None:
     if node.op == "union":
         parts = [_region(arg) for arg in node.args]
         return None if any(part is None for part in parts) else [interval for part in parts if part for interval in part]
+    if node.op == "list" and node.value in ("and", "or") and len({*map(frozenset, map(variables, node.args))}) == 1:
+        parts = [_region(arg) for arg in node.args]
+        known = [part for part in parts if part is not None]
+        if len(known) < len(parts):
+            return None
+        return [interval for part in known for interval in part] if node.value == "or" else _common(known)
+    if node.op == "intersection":
+        parts = [_region(arg) for arg in node.args]
+        known = [part for part in parts if part is not None]
+        return _common(known) if len(known) == len(parts) else None
     if node.op == "setminus":
         whole, removed = _region(node.args[0]), _region(node.args[1])
         return None if whole is None or removed is None else _without_points(whole, removed)
@@ -107,6 +119,23 @@ def _end(node: Node) -> mpf | None:
     except UndefinedError:
         return None
     return mp.re(value) if not isinstance(value, list) and is_real(value) else None
+
+
+def _common(parts: list[list[Interval]]) -> list[Interval]:
+    """What all of several sets share."""
+    common = parts[0]
+    for part in parts[1:]:
+        pairs = [(a, b) for a in _merged(common) for b in _merged(part)]
+        common = [cut for a, b in pairs if (cut := _overlap(a, b)) is not None]
+    return common
+
+
+def _overlap(a: Interval, b: Interval) -> Interval | None:
+    low = max((a.low, not a.low_closed), (b.low, not b.low_closed))
+    high = min((a.high, a.high_closed), (b.high, b.high_closed))
+    if low[0] > high[0] or (low[0] == high[0] and (low[1] or not high[1])):
+        return None
+    return Interval(low[0], high[0], not low[1], high[1])
 
 
 def _without_points(whole: list[Interval], removed: list[Interval]) -> list[Interval] | None:

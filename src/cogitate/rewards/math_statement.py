@@ -30,6 +30,7 @@ _COPULA = re.compile(
 )
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 _IN_CODE = re.compile(r"(?:[A-Za-z_]\(|[\"'`_])$")
+_JOINT = re.compile(r"[,\s]*(?:and|or|&|et|ou|和|或|与|及|、)\s*|\s*、\s*", re.IGNORECASE)
 _DENIED = re.compile(r"(?:\bnot|n['’]t|\bnever|\bno|\bneither|\bexcept|不是|不等于|并非)\s*(?:equal\s+to\s+)?$", re.IGNORECASE)
 
 
@@ -59,7 +60,21 @@ def _value_of_sentence(sentence: str, *, announced: bool) -> str | None:
         copulas = [match.end() for match in _COPULA.finditer(plain)]
         behind = [piece for piece in pieces if any(0 <= piece[0] - end <= 1 for end in copulas)]
         chosen = behind[-1] if behind else pieces[0 if announced else -1]
-    return None if _DENIED.search(plain[: chosen[0]]) else chosen[2]
+    if _DENIED.search(plain[: chosen[0]]):
+        return None
+    return " or ".join(piece[2] for piece in _side_by_side(plain, pieces, chosen))
+
+
+def _side_by_side(
+    sentence: str, pieces: list[tuple[int, int, str]], chosen: tuple[int, int, str]
+) -> list[tuple[int, int, str]]:
+    """The chosen piece with those that "and" and "or" join to it: "3 or 4" commits to no single number."""
+    first = last = pieces.index(chosen)
+    while last + 1 < len(pieces) and _JOINT.fullmatch(sentence[pieces[last][1] : pieces[last + 1][0]]):
+        last += 1
+    while first and _JOINT.fullmatch(sentence[pieces[first - 1][1] : pieces[first][0]]):
+        first -= 1
+    return pieces[first : last + 1]
 
 
 def _pieces(sentence: str) -> list[tuple[int, int, str]]:

@@ -5,6 +5,7 @@ What comes out is a tree (math_nodes.py); no value is computed here.
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 
 from cogitate.rewards.math_nodes import (
@@ -20,10 +21,13 @@ from cogitate.rewards.math_nodes import (
     FUNCTIONS,
     GREEK,
     INFINITY_WORDS,
+    NO_SOLUTION,
+    OR_WORDS,
     PERCENT_WORDS,
     PLAIN_SYMBOLS,
     RELATIONS,
     SEPARATING_WORDS,
+    STYLES,
     Node,
 )
 from cogitate.rewards.math_tokens import NotMathError, Token, clean, tokenize
@@ -33,13 +37,17 @@ MAX_DEPTH = 150  # levels of signs, powers and sums within each other; a bracket
 MAX_TOKENS = 400
 
 
+_LETTERS = re.compile(r"\(?[A-Z]\)?(?:\s*(?:,|and|or|&)+\s*\(?[A-Z]\)?)+")
+
+
 def parse(text: str) -> Node:
     """The tree of a whole answer.
 
     Raises:
         NotMathError: the text is not entirely mathematics that we read.
     """
-    tokens = tokenize(clean(text))
+    cleaned = clean(text)
+    tokens = tokenize(cleaned)
     while tokens and tokens[-1].kind == "symbol" and tokens[-1].text in (".", ",", ";", ":"):
         tokens.pop()
     if not tokens:
@@ -48,6 +56,8 @@ def parse(text: str) -> Node:
         raise NotMathError(f"it has more than {MAX_TOKENS} parts")
     if len(tokens) == 1 and tokens[0].kind == "word" and len(tokens[0].text) > 3 and not _is_known(tokens[0].text):
         return Node("text", (), tokens[0].text)
+    if cleaned.replace(" ", "").casefold() in NO_SOLUTION:
+        return Node("set")
     parser = _Parser(tokens)
     node = parser.listing()
     if parser.position != len(tokens):
@@ -101,18 +111,26 @@ class _Parser:
 
     def listing(self) -> Node:
         """Items separated by commas, semicolons, "and", "or"; one item is itself."""
-        items = [self.relation()]
-        while self._separator():
+        items, joints = [self.relation()], set[str]()
+        while joint := self._separator():
             if self.at() is None or (self.is_symbol(*CLOSING_SYMBOLS) and not (self.is_symbol("|") and not self.bars)):
                 break
             items.append(self.relation())
-        return items[0] if len(items) == 1 else Node("list", tuple(items))
+            joints.add(joint)
+        return items[0] if len(items) == 1 else Node("list", tuple(items), "".join(joints) if len(joints) == 1 else None)
 
-    def _separator(self) -> bool:
-        start = self.position
+    def _separator(self) -> str:
+        """Pass over commas and joining words: "or", "and" or "," by the strongest of them; "" where there is none."""
+        found = ""
         while (token := self.at()) is not None and self._separates(token):
             self.position += 1
-        return self.position > start
+            word = token.text.strip(" ,").casefold()
+            if word in OR_WORDS or token.text in ("lor", "vee"):
+                found = "or"
+            elif word in SEPARATING_WORDS or token.text in ("land", "wedge"):
+                found = "and"
+            found = found or ","
+        return found
 
     def _separates(self, token: Token) -> bool:
         if token.kind == "symbol":
@@ -342,8 +360,11 @@ class _Parser:
             raise self.refuse()
         if token.kind == "number":
             self.position += 1
-            node = _number(token)
-            return self._based(node, token) if self.is_symbol("_") else node
+            if self.is_symbol("_"):
+                return self._based(token)
+            if self.is_command("overline", "bar", "dot") and "." in token.text:
+                return self._repeating(token)
+            return _number(token)
         if token.kind == "symbol":
             return self._bracketed(token)
         if token.kind == "command":
@@ -352,7 +373,18 @@ class _Parser:
             return self._styled(token)
         return self._word(token)
 
-    def _based(self, node: Node, token: Token) -> Node:
+    def _repeating(self, token: Token) -> Node:
+        """`0.1\\overline{6}`: the decimals under the bar repeat for ever."""
+        self.position += 1
+        period = self._argument()
+        if period.op != "num" or not period.value[1].isdigit() or token.value is None:
+            raise NotMathError("a bar over something that is no decimals")
+        places = len(token.text.partition(".")[2])
+        digits = period.value[1]
+        value = token.value + Fraction(int(digits), (10 ** len(digits) - 1) * 10**places)
+        return Node("num", (), (value, f"{token.text}({digits})"))
+
+    def _based(self, token: Token) -> Node:
         self.position += 1
         base = self._script(power=False)
         while base.op == "text":
@@ -428,6 +460,8 @@ class _Parser:
             return self._fence(name)
         if name in CONSTANT_COMMANDS:
             return Node("const", (), CONSTANT_COMMANDS[name])
+        if name in STYLES:
+            return self._argument()
         if name in ACCENTS:
             return self._subscripted(f"{name} {_letters(self._argument())}")
         if name in ("emptyset", "varnothing"):
@@ -563,8 +597,20 @@ class _Parser:
             return self._subscripted(content)
         self.position += 1
         if self.is_symbol("_") and content.isalnum():
-            return self._based(Node("text"), Token("text", content.upper()))
+            return self._based(Token("text", content.upper()))
+        inner = self._inner(content)
+        if inner is not None:
+            return inner
         return Node("text", (), token.text)
+
+    def _inner(self, content: str) -> Node | None:
+        """What a text holds where it is a number with a unit, option letters side by side, or says that nothing is left."""
+        if content[:1].isdigit() or _LETTERS.fullmatch(content):
+            try:
+                return parse(content)
+            except NotMathError:
+                return None
+        return Node("set") if content.replace(" ", "").casefold().removeprefix("the") in NO_SOLUTION else None
 
     def _word(self, token: Token) -> Node:
         """A run of letters: a function, a constant, or a product of one-letter names."""
@@ -659,6 +705,8 @@ class _Parser:
                 self.position += 1
             else:
                 break
+        if unit == plain_unit("degree"):
+            return Node("degree", (node,))
         return node if not unit.powers else Node("measured", (node,), unit)
 
     def _unit_power(self, unit: Unit, token: Token, sign: int) -> Unit:

@@ -74,6 +74,7 @@ _SPACING = re.compile(
 )
 _SIZING = re.compile(r"\\(?:left|right|middle|[bB]igg?[lrm]?)(?![A-Za-z])\s*(\.(?!\d))?")
 _DELIMITERS = re.compile(r"\\[()\[\]]|(?<!\\)\$|\\\$|\\(?:textdollar|euro|pounds)(?![A-Za-z])")
+_SET_BUILDER = re.compile(r"\\\{\s*[A-Za-z]\s*(?:\\in\s*\\mathbb\s*\{?R\}?\s*)?(?:\\mid(?![A-Za-z])|\||:)(.*)\\\}", re.DOTALL)
 _GROUPED_NUMBER = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d])(?!,\d)")
 _SPACED_NUMBER = re.compile(r"(?<![\d.,] )(?<![\d.,])\d{1,3}(?: \d{3})+(?![\d ]*[,.]?\d)(?!\s*/)")
 _NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4}(?![\d.]))?")
@@ -103,9 +104,12 @@ def clean(text: str) -> str:
     text = "".join(_CHARACTERS.get(character, character) for character in text)
     if r"\begin" not in text:
         text = _COMMANDS_ESCAPED_TWICE.sub(r"\\", text)
+    text = re.sub(r"(?<=\d)\s*[xX]\s*(?=\d)", r"\\times ", text)  # 6 x 7
     text = re.sub(r",\\!\s*", ",", text).replace("{,}", ",").replace(r"\!", "").replace(r",\ ", ", ")
     text = re.sub(r"(?<=\d)\\[,;:] ?(?=\d{3}(?!\d))", "", text)
-    text = _DELIMITERS.sub(" ", _SIZING.sub("", _SPACING.sub(" ", text)))
+    text = _DELIMITERS.sub(" ", _SIZING.sub("", _SPACING.sub(" ", text))).strip()
+    condition = _SET_BUILDER.fullmatch(text)
+    text = condition.group(1) if condition else text
     text = re.sub(r"\s+", " ", text).strip().rstrip("\\").rstrip()
     return text[:-1].rstrip() if text.endswith(".") and not text.endswith("..") else text
 
