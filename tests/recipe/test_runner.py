@@ -112,6 +112,11 @@ def test_settings_refused_before_anything_was_made_may_be_mended_in_the_same_dir
     assert made(out) == {"toy", "evaluate.toy"}
 
 
+def test_a_dry_run_refuses_what_a_run_would_refuse(tmp_path):
+    with pytest.raises(DataError, match=r"base.rows = 13"):
+        plan(toy_config(tmp_path, "base.rows=13"), tmp_path / "run")
+
+
 def test_changed_data_files_are_noticed_though_their_names_stay(tmp_path):
     data, out = tmp_path / "mine.jsonl", tmp_path / "run"
     data.write_text("one")

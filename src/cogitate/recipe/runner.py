@@ -99,7 +99,6 @@ def run_recipe(
     select(get_graph(config.graph), only=only, until=until, given=config.inputs)  # refuses unknown names before `out` is made
     with hold_run(out):
         planned = plan(config, out, only=only, until=until, retrain=retrain)
-        check_stages(planned, config)
         write_json(out / "config.json", config.model_dump(mode="json"))
         backend = make_backend(config) if any(item.state in ("unfinished", "to do") for item in planned) else None
         try:
@@ -137,7 +136,7 @@ def make_all(planned: Sequence[Planned], config: Config, out: Path, backend: Any
 def plan(
     config: Config, out: Path, *, only: str | None = None, until: str | None = None, retrain: Sequence[str] = ()
 ) -> list[Planned]:
-    """What a run would do, in order, without doing it. Raises what run_recipe raises for what does not fit."""
+    """What a run would do, in order, without doing it. What a run refuses before it starts is refused here too."""
     check_settings(out, config)
     check_retrain(config, retrain)
     planned: dict[str, Planned] = {}
@@ -148,6 +147,7 @@ def plan(
                 f"--only {only} reads {stage.name}, which is not in {out}: make it first, or give inputs.{stage.name}=PATH"
             )
         planned[stage.name] = item
+    check_stages(list(planned.values()), config)
     return list(planned.values())
 
 
