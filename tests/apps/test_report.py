@@ -158,6 +158,23 @@ def test_a_damaged_line_is_named(run, tmp_path):
         write_report([run], tmp_path / "report.html")
 
 
+def test_tasks_are_said_to_be_better_worse_or_unclear(run, tmp_path):
+    results = json.loads((run / "results.json").read_text())
+    for task, value in (("code", 0.05), ("logic", 0.25)):
+        results["stages"]["base"][task]["pass@1"] = {"value": 0.24, "ci95": [0.2, 0.3]}
+        results["stages"]["r1_zero"][task]["pass@1"] = {"value": value, "ci95": [value - 0.04, value + 0.04]}
+    write_json(run / "results.json", results)
+    visible = report([run], tmp_path).visible
+    assert "R1-Zero is better on arithmetic, word problems and choice; worse on code; not clearly different on logic" in visible
+    for scores in (results["stages"]["r1_zero"], results["stages"]["base"]):
+        for task in scores:
+            scores[task]["pass@1"] = {"value": 0.5, "ci95": [0.4, 0.6]}
+    write_json(run / "results.json", results)
+    visible = report([run], tmp_path).visible
+    assert "On no task do the 95 % intervals of Base and R1-Zero lie apart." in visible
+    assert "±0.0 points, within the error" in visible
+
+
 def test_results_of_one_model_alone_make_a_report(run, tmp_path):
     results = json.loads((run / "results.json").read_text())
     del results["stages"]["r1_zero"]
@@ -197,7 +214,7 @@ def test_facts_name_reward_parts_reason_and_length():
     row = {"completion": "7", "reward": 1.0, "reward_breakdown": {"accuracy": 1.0, "format": 0.0}, "reason": "7 equals 7"}
     row |= {"extracted": "7", "tokens": 9, "thinking_tokens": 4, "finish_reason": "length", "language_mix": True}
     assert describe(row)["facts"] == [
-        "reward 1 = accuracy 1 + format 0",
+        "reward 1 (accuracy 1, format 0)",
         "7 equals 7",
         "answer found: 7",
         "9 tokens, 4 of them thinking; cut off at the limit; languages mixed",
@@ -235,8 +252,8 @@ def test_measured_models_stand_side_by_side_on_the_prompt_they_are_scored_by(run
     of_zero = [c for c in page.data["completions"] if c["column"] == measured[1]]
     assert len(of_base) == len(of_zero) == 12
     assert {c["problem"] for c in of_base} == {c["problem"] for c in of_zero}
-    assert "prompt: few shot; contract: free" in page.visible
-    assert "Base is scored at the best of 2 prompts: bare question 22.0 %, few shot 27.0 %." in page.visible
+    assert "few-shot; the answer is taken wherever it stands" in page.visible
+    assert "Base is scored at the best of 2 prompts: bare question 22.0 %, few-shot 27.0 %." in page.visible
 
 
 def test_what_was_shipped_and_what_was_left_out_is_said(run, tmp_path):

@@ -40,7 +40,8 @@ def test_tick_labels_carry_the_digits_that_tell_them_apart():
 
 def test_shares_start_at_zero_and_a_constant_has_room():
     assert charts.y_range([0.7, 0.9], "share") == (0.0, 0.9)
-    assert charts.y_range([90.0, 100.0], "number") == (90.0, 100.0)
+    assert charts.y_range([90.0, 100.0], "number") == (0.0, 100.0)
+    assert charts.y_range([-3.0, -1.0], "number") == (-3.0, 0.0)
     assert charts.y_range([0.0, 0.0], "share") == (0.0, 0.01)
     assert charts.y_range([1e-4, 1e-4], "number") == (0.0, 1e-4)
 

@@ -141,13 +141,9 @@ def nice_ticks(low: float, high: float, count: int, *, whole: bool = False) -> l
 
 
 def y_range(values: Sequence[float], unit: Unit) -> tuple[float, float]:
-    """From zero unless the data stays far above it."""
-    low, high = min(values), max(values)
-    if low >= 0 and (unit == "share" or low < 0.6 * high or low == high):
-        low = 0.0
-    if high <= low:
-        high = low + (0.01 if unit == "share" else abs(low) * 0.1 or 1.0)
-    return low, high
+    """With zero in it, so that small changes do not look large."""
+    low, high = min(*values, 0.0), max(*values, 0.0)
+    return (low, high) if high > low else (0.0, 0.01 if unit == "share" else 1.0)
 
 
 def path(curve: Points, frame: Frame) -> str:

@@ -135,10 +135,10 @@ def facts(row: Row) -> list[str]:
     """Reward and its parts, the grader's reason, length."""
     lines = []
     if row.get("reward") is not None:
-        parts = " + ".join(
+        parts = ", ".join(
             f"{name} {value:g}" for name, value in (row.get("reward_breakdown") or {}).items() if value is not None
         )
-        lines.append(f"reward {row['reward']:g}" + (f" = {parts}" if parts else ""))
+        lines.append(f"reward {row['reward']:g}" + (f" ({parts})" if parts else ""))
     if row.get("reason"):
         lines.append(str(row["reason"]))
     if row.get("extracted") is not None:

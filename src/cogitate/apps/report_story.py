@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from html import escape
 
@@ -57,16 +58,22 @@ def sureness(runs: Sequence[Run], pair: tuple[str, str]) -> str:
             continue
         kind = unclear if not apart(first, last) else better if last.value > first.value else worse
         kind.append(task_title(task).lower())
-    count = len(better) + len(unclear) + len(worse)
-    if not count:
+    if not better + unclear + worse:
         return ""
-    sentence = f"The 95 % intervals of {stage_title(pair[0])} and {stage_title(pair[1])} do not touch, for the better, on "
-    sentence += f"all {count} tasks." if len(better) == count > 1 else f"{len(better)} of {count} tasks."
-    if unclear:
-        sentence += f" They overlap on {', '.join(unclear)}."
-    if worse:
-        sentence += f" {stage_title(pair[1])} is worse on {', '.join(worse)}."
-    return sentence
+    last_name, every = stage_title(pair[1]), len(better) > 1 and not unclear and not worse
+    told = [f"better on {'every task' if every else listed(better)}"] if better else []
+    told += [f"worse on {listed(worse)}"] if worse else []
+    told += [f"not clearly different on {listed(unclear)}, where the intervals overlap"] if unclear else []
+    return (
+        f"By intervals that do not touch, {last_name} is {'; '.join(told)}."
+        if better + worse
+        else (f"On no task do the 95 % intervals of {stage_title(pair[0])} and {last_name} lie apart.")
+    )
+
+
+def listed(names: Sequence[str]) -> str:
+    """a, b and c."""
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def learning(runs: Sequence[Run], stage: str) -> str:
@@ -76,10 +83,8 @@ def learning(runs: Sequence[Run], stage: str) -> str:
     lengths = mean_over_runs(curves_of(runs, stage, "thinking_tokens_finished"))
     if len(lengths) > 1:
         correlation = spearman([x for x, _ in lengths], [y for _, y in lengths])
-        parts.append(
-            f"the thinking of finished completions went from {ends(lengths, 'tokens')} tokens "
-            f"(rank correlation with the step {correlation:.2f})"
-        )
+        known = f" (rank correlation with the step {correlation:.2f})" if math.isfinite(correlation) else ""
+        parts.append(f"the thinking of finished completions went from {ends(lengths, 'tokens')} tokens{known}")
     for metric, words in (
         ("truncated_share", "completions cut off at the limit from"),
         ("reflection_rate", "completions that reflect from"),

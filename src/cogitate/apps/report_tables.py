@@ -17,7 +17,7 @@ from cogitate.apps.report_data import (
     summary_of,
     task_names,
 )
-from cogitate.apps.report_words import Unit, measure_words, stage_title, task_title, write_number
+from cogitate.apps.report_words import CONTRACTS, PROMPT_TITLES, Unit, measure_words, stage_title, task_title, write_number
 from cogitate.evals.metrics import Estimate
 
 ACCURACY = "pass@1"
@@ -94,7 +94,9 @@ def task_headings(runs: Sequence[Run], tasks: Sequence[str]) -> str:
 def model_cell(runs: Sequence[Run], model: str) -> str:
     """The row's heading; which prompt or format the model was scored by stands beneath."""
     said = dict(item for run in runs for item in texts(scoring_of(run, model)))
-    note = "; ".join(f"{key}: {value.replace('_', ' ')}" for key, value in said.items())
+    prompt, contract = said.pop("prompt", ""), said.pop("contract", "")
+    notes = [PROMPT_TITLES.get(prompt, prompt), CONTRACTS.get(contract, contract), *(f"{k}: {v}" for k, v in said.items())]
+    note = "; ".join(filter(None, notes))
     beneath = f'<span class="soft">{escape(note)}</span>' if note else ""
     return f'<th scope="row">{escape(stage_title(model))}{beneath}</th>'
 
@@ -114,7 +116,10 @@ def prompts_note(runs: Sequence[Run]) -> str:
             for prompt, tasks in (scoring_of(run, model).get("pass@1 by prompt") or {}).items():
                 by_prompt.setdefault(prompt, []).append(tasks["all"])
         if by_prompt:
-            shares = (f"{prompt.replace('_', ' ')} {write_number(sum(v) / len(v), 'share')}" for prompt, v in by_prompt.items())
+            shares = (
+                f"{PROMPT_TITLES.get(prompt, prompt)} {write_number(sum(v) / len(v), 'share')}"
+                for prompt, v in by_prompt.items()
+            )
             lines.append(f"{stage_title(model)} is scored at the best of {len(by_prompt)} prompts: {', '.join(shares)}.")
     return f'<p class="soft small">{escape(" ".join(lines))}</p>' if lines else ""
 
@@ -158,7 +163,8 @@ def gain_cells(runs: Sequence[Run], pair: tuple[str, str], tasks: Sequence[str])
 
 def points(gain: float) -> str:
     """+44.0, with a real minus sign for losses."""
-    return f"{100 * gain:+.1f}".replace("-", "−")
+    text = f"{100 * gain:+.1f}"
+    return "±0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
 
 
 def apart(first: Estimate, last: Estimate) -> bool:

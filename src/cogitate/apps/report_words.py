@@ -67,6 +67,19 @@ MEASURES: dict[str, tuple[str, Unit, str]] = {  # of results.json: title, unit, 
 }
 
 
+PROMPT_TITLES = {
+    "r1_zero": "R1-Zero template",
+    "r1_zero_template": "R1-Zero template",
+    "few_shot": "few-shot",
+    "bare_question": "bare question",
+}
+CONTRACTS = {
+    "free": "the answer is taken wherever it stands",
+    "r1": "the answer counts only in its format",
+    "bare": "the whole text is the answer",
+}
+
+
 def stage_title(name: str) -> str:
     """The paper's name of a stage or model."""
     if name.startswith("evaluate."):
