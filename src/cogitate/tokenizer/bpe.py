@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers, trainers
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 
 from cogitate.errors import CheckpointError
 from cogitate.runtime import atomic_write, write_json
+from cogitate.tokenizer.thinking import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN
 
 END = "<|end|>"  # ends every document and every completion
 PAD = "<|pad|>"
 FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
+OWN_SETTINGS = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": END, "pad_token": PAD, "model_max_length": 10**9}
+TAGS = (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
+_TAG = re.compile(r"<\S(?:.*\S)?>|\[[A-Z_/]+\]")  # <think>, <|User|>, <｜tool▁calls▁begin｜>, [INST]
 
 # Digits one by one, so that a number's value is in its places; an operator between numbers with the spaces around it, and a
 # tag, are one piece each. Otherwise a word takes the space before it, as in GPT-2, so that a prompt may end in "Answer:".
@@ -22,18 +29,40 @@ PIECES = r" [+\-*/=] (?=\p{N})| ?</?\p{L}+>|\p{N}| ?\p{L}+| ?[^\s\p{L}\p{N}]+|\s
 
 
 class Tokenizer:
-    """Text to token ids and back. Control tokens in a text are ordinary text: only `end_id` itself ends a document."""
+    """Text to token ids and back. Control tokens in a text are ordinary text: only their ids control anything.
 
-    def __init__(self, inner: HuggingFaceTokenizer):
+    Attributes:
+        settings: the contents of tokenizer_config.json, by which `transformers` knows the control tokens.
+        control_ids: text -> id of every token that is more than text: those marked as special, and tags such as `<think>` or
+            `<|User|>`, which some tokenizers leave unmarked.
+        end_id: the token that ends a completion (eos_token).
+        pad_id: that of pad_token, or of the end token where there is none.
+    """
+
+    def __init__(self, inner: HuggingFaceTokenizer, settings: Mapping[str, Any] | None = None):
         self.inner = inner
-        self.inner.encode_special_tokens = True
-        self.end_id = self._required(END)
-        self.pad_id = self._required(PAD)
+        self.settings = dict(OWN_SETTINGS if settings is None else settings)
+        added = inner.get_added_tokens_decoder()
+        self.control_ids = {
+            token.content: token_id for token_id, token in added.items() if token.special or _TAG.fullmatch(token.content)
+        }
+        self._hidden = {token_id for token_id, token in added.items() if token.special and token.content not in TAGS}
+        self._plain = with_special(inner, set(self.control_ids))
+        self._plain.encode_special_tokens = True
+        end = self._named("eos_token")
+        if end is None:
+            raise CheckpointError(f"{CONFIG_FILE}: eos_token is missing: without it no completion would end")
+        self.end_id = end
+        pad = self._named("pad_token")
+        self.pad_id = end if pad is None else pad
 
-    def _required(self, token: str) -> int:
-        token_id = self.inner.token_to_id(token)
+    def _named(self, key: str) -> int | None:
+        text = token_text(self.settings.get(key))
+        if text is None:
+            return None
+        token_id = self.inner.token_to_id(text)
         if token_id is None:
-            raise CheckpointError(f"tokenizer has no {token} token")
+            raise CheckpointError(f"{CONFIG_FILE}: {key} = {text!r}, but the tokenizer has no such token")
         return token_id
 
     @property
@@ -41,33 +70,70 @@ class Tokenizer:
         return self.inner.get_vocab_size()
 
     def encode(self, text: str) -> list[int]:
-        return self.inner.encode(text, add_special_tokens=False).ids
+        return self._plain.encode(text, add_special_tokens=False).ids
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        return [encoding.ids for encoding in self.inner.encode_batch(list(texts), add_special_tokens=False)]
+        return [encoding.ids for encoding in self._plain.encode_batch(list(texts), add_special_tokens=False)]
 
     def decode(self, token_ids: Sequence[int]) -> str:
-        """Control tokens are left out; bytes that are no UTF-8 become U+FFFD."""
-        return self.inner.decode(list(token_ids), skip_special_tokens=True)
+        """Special tokens are left out, except the tags of thinking and answer; bytes that are no UTF-8 become U+FFFD."""
+        kept = [token_id for token_id in token_ids if token_id not in self._hidden]
+        return self.inner.decode(kept, skip_special_tokens=False)
 
     def save(self, directory: Path) -> None:
         """tokenizer.json, and the tokenizer_config.json by which `transformers` knows the control tokens."""
         with atomic_write(directory / FILE) as temporary:
             self.inner.save(str(temporary))
-        write_json(
-            directory / CONFIG_FILE,
-            {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": END, "pad_token": PAD, "model_max_length": 10**9},
-        )
+        write_json(directory / CONFIG_FILE, self.settings)
 
     @classmethod
     def load(cls, directory: Path) -> Tokenizer:
+        """The tokenizer of any model directory; without a tokenizer_config.json its control tokens must be ours.
+
+        Raises:
+            CheckpointError: a file is missing or cannot be read, or the end token is not named.
+        """
         path = directory / FILE
         if not path.is_file():
             raise CheckpointError(f"{path}: no such file; a model directory holds its tokenizer.json")
         try:
-            return cls(HuggingFaceTokenizer.from_file(str(path)))
-        except Exception as error:  # noqa: BLE001 - the library raises bare Exception for any unreadable file
+            inner = HuggingFaceTokenizer.from_file(str(path))
+        except Exception as error:  # the library raises bare Exception for any unreadable file
             raise CheckpointError(f"{path}: not a tokenizer.json: {error}") from error
+        try:
+            return cls(inner, read_settings(directory))
+        except CheckpointError as error:
+            raise CheckpointError(f"{directory}: {error}") from error
+
+
+def read_settings(directory: Path) -> dict[str, Any] | None:
+    """The contents of tokenizer_config.json, None where there is none."""
+    path = directory / CONFIG_FILE
+    if not path.is_file():
+        return None
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path}: cannot be read as JSON: {error}") from error
+    if not isinstance(settings, dict):
+        raise CheckpointError(f"{path}: must be a JSON object")
+    return settings
+
+
+def token_text(value: Any) -> str | None:
+    """A control token of tokenizer_config.json: a text, or an object that holds it as `content`."""
+    text = value.get("content") if isinstance(value, dict) else value
+    return text if isinstance(text, str) and text else None
+
+
+def with_special(inner: HuggingFaceTokenizer, tokens: set[str]) -> HuggingFaceTokenizer:
+    """The same tokenizer with these added tokens marked as special; ids stay."""
+    if all(token.special or token.content not in tokens for token in inner.get_added_tokens_decoder().values()):
+        return inner
+    table = json.loads(inner.to_str())
+    for token in table["added_tokens"]:
+        token["special"] = token["special"] or token["content"] in tokens
+    return HuggingFaceTokenizer.from_str(json.dumps(table))
 
 
 def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
