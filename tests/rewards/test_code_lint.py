@@ -18,7 +18,8 @@ def test_a_clean_program_has_no_complaints(box: Sandbox) -> None:
     program = (
         "import os.path as p\nfrom typing import List as L\nclass A:\n    x: int = 1\n"
         "def f(a, *b, c=1, **d):\n    try:\n        return [i for i in b if (j := i)] + [a, c, d, p, L, A, j]\n"
-        "    except ValueError as e:\n        print(e)\n    match a:\n        case {'k': v, **rest}:\n            return v, rest\n"
+        "    except ValueError as e:\n        print(e)\n"
+        "    match a:\n        case {'k': v, **rest}:\n            return v, rest\n"
         "if __name__ == '__main__':\n    print(f(1), __file__)"
     )
     assert lint_program(program, box) == []

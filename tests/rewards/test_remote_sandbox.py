@@ -6,7 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -21,7 +21,7 @@ LIMITS = Limits(cpu_seconds=2, wall_seconds=3)
 class Service(BaseHTTPRequestHandler):
     """Both protocols; runs programs of these tests in a plain subprocess."""
 
-    seen: list[dict[str, Any]] = []
+    seen: ClassVar[list[dict[str, Any]]] = []
     broken = False
 
     def do_POST(self) -> None:

@@ -26,7 +26,7 @@ ANSWER_BYTES = 32 * MIB  # of one HTTP answer
 CALLS_SCRIPT = """
 {guest}
 
-def _answer_calls(program, name, calls, mark, write):
+def _answer_calls(program, name, calls, mark, write, flush):
     solution = {{"__name__": "solution"}}
     exec(compile(program, "program.py", "exec"), solution)
     for args, kwargs in calls:
@@ -35,8 +35,9 @@ def _answer_calls(program, name, calls, mark, write):
         except Exception as error:
             text = '{{"error":' + describe(error) + "}}"
         write("\\n" + mark + text + "\\n")
+        flush()
 
-_answer_calls({program!r}, {name!r}, {calls}, {mark!r}, sys.stdout.write)
+_answer_calls({program!r}, {name!r}, {calls}, {mark!r}, sys.stdout.write, sys.stdout.flush)
 """
 
 

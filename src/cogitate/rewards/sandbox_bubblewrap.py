@@ -72,9 +72,9 @@ class BubblewrapChild(Child):
             os.close(child_info)
 
     def _orders(self, limits: Limits, tests: int) -> dict[str, Any]:
-        existing = 1  # process 1
-        if self._uid is None and not counts_processes_by_namespace():
-            existing += processes_of_this_user()
+        existing = 0
+        if self._uid is None:  # process 1 is of the same user then
+            existing = 1 if counts_processes_by_namespace() else 1 + processes_of_this_user()
         path = ["/packages"]
         rlimits = common_rlimits(limits, tests)
         rlimits.append((resource.RLIMIT_NPROC, limits.processes + existing, limits.processes + existing))

@@ -8,7 +8,7 @@ start threads, but no other process and no other program. What this level cannot
   one nor signal the other;
 - its files lie on the machine's disk until it ends, at most `disk_bytes` as the watch sees them; those it deletes by
   opening them without a name count only against the limits of one file and of open files;
-- where the process that runs it is killed, it ends too, but its directory stays behind;
+- where the process that runs it is killed, it ends too, but its directory stays until the next process uses this level;
 - as an ordinary user it has that user's id: the list of system calls is what keeps it from the user's other processes.
 """
 
@@ -45,6 +45,7 @@ from cogitate.rewards.sandbox_interpreter import hidden_paths, interpreter_comma
 from cogitate.rewards.sandbox_limits import Limits
 
 LANDLOCK_CREATE_RULESET, VERSION_FLAG = 444, 1
+DIRECTORY_PREFIX = "cogitate-sandbox-"  # then the process id of the owner
 DIRECTORY_ENTRY_BYTES = 4096  # what an empty file is counted as
 
 
@@ -58,7 +59,8 @@ class UnconfinedChild(Child):
         self._packages = packages
         self._uid: int | None = None
         self._uid_lock: socket.socket | None = None
-        self._directory = tempfile.mkdtemp(prefix="cogitate-sandbox-")
+        remove_abandoned(tempfile.gettempdir())
+        self._directory = tempfile.mkdtemp(prefix=f"{DIRECTORY_PREFIX}{os.getpid()}-")
         try:
             if os.geteuid() == 0:
                 self._uid, self._uid_lock = take_uid()
@@ -127,6 +129,16 @@ def readable_rules() -> tuple[tuple[str, str], ...]:
     rules += [(device, "device") for device in ("/dev/null", "/dev/zero")]
     rules += [(device, "read") for device in ("/dev/urandom", "/dev/random")]
     return tuple(dict.fromkeys(rules))
+
+
+@lru_cache(maxsize=4)
+def remove_abandoned(parent: str) -> None:
+    """Remove what killed processes of this user have left; once for each process."""
+    for path in Path(parent).glob(f"{DIRECTORY_PREFIX}*-*"):
+        owner = path.name.removeprefix(DIRECTORY_PREFIX).partition("-")[0]
+        with contextlib.suppress(OSError):
+            if owner.isdigit() and not Path(f"/proc/{owner}").exists():
+                shutil.rmtree(path)
 
 
 @lru_cache(maxsize=1)

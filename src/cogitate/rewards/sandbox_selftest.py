@@ -258,7 +258,7 @@ try:
         os.read(ours, 1)  # until each of them holds its part
 except OSError:
     block = hold(400 << 20)
-time.sleep(3)
+time.sleep(10)
 print("held")
 """
 
@@ -300,7 +300,7 @@ for number in range(12):
     with open(f"file{number}", "wb") as f:
         f.write(bytes(4 << 20))
 import time
-time.sleep(3)
+time.sleep(10)
 print("held")
 """
 
