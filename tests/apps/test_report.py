@@ -24,7 +24,9 @@ class Page(HTMLParser):
         self.source = path.read_text(encoding="utf-8")
         self.feed(self.source)
         self.data = json.loads("".join(text for where, text in self.texts if where == "script:data"))
-        self.visible = " ".join(text for where, text in self.texts if where not in ("script", "script:data", "style"))
+        self.visible = " ".join(text for where, text in self.texts if where not in ("script", "script:data", "style")).replace(
+            "\xa0", " "
+        )
 
     def handle_starttag(self, tag, attributes):
         self.elements.append(tag)

@@ -93,8 +93,8 @@ def test_a_time_bar_is_cut_in_proportion():
 
 
 def test_numbers_are_written_as_people_write_them():
-    assert write_number(0.784, "share") == "78.4 %"
-    assert write_number(1.0, "share") == "100 %"
+    assert write_number(0.784, "share") == "78.4\xa0%"
+    assert write_number(1.0, "share") == "100\xa0%"
     assert write_number(1240.4, "tokens") == "1,240"
     assert write_number(3e-6, "number") == "3.0e-06"
     assert write_number(0.0314159, "number") == "0.0314"

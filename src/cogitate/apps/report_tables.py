@@ -98,7 +98,7 @@ def model_cell(runs: Sequence[Run], model: str) -> str:
     notes = [PROMPT_TITLES.get(prompt, prompt), CONTRACTS.get(contract, contract), *(f"{k}: {v}" for k, v in said.items())]
     note = "; ".join(filter(None, notes))
     beneath = f'<span class="soft">{escape(note)}</span>' if note else ""
-    return f'<th scope="row">{escape(stage_title(model))}{beneath}</th>'
+    return f'<th scope="row" class="model">{escape(stage_title(model))}{beneath}</th>'
 
 
 def scoring_of(run: Run, model: str) -> dict[str, Any]:

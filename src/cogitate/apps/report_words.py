@@ -125,7 +125,8 @@ def plain(name: str) -> str:
 def write_number(value: float, unit: Unit) -> str:
     """A value as a person writes it: 78.4 %, 1,240, 0.031, 4.2 s."""
     if unit == "share":
-        return f"{100 * value:.1f} %" if abs(value) < 0.9995 or abs(value) > 1 else f"{100 * value:.0f} %"
+        whole = 0.9995 <= abs(value) <= 1
+        return f"{100 * value:.{0 if whole else 1}f}\u00a0%"  # a no-break space
     if unit == "seconds":
         return write_seconds(value)
     if unit == "tokens":
