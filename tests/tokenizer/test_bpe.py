@@ -74,7 +74,7 @@ def test_chinese_of_the_corpus_is_no_more_tokens_than_characters(tokenizer, corp
     tokens = [token for ids in tokenizer.encode_batch(texts) for token in ids]
     assert len(tokens) < sum(map(len, texts))
     pieces = [tokenizer.decode([token]) for token in tokens]
-    assert sum("\ufffd" in piece for piece in pieces) < 0.5 * len(pieces)  # bytes of characters that are rare in so small a corpus
+    assert sum("\ufffd" in piece for piece in pieces) < 0.5 * len(pieces)  # bytes of rare characters
 
 
 def test_training_is_deterministic(corpus):
