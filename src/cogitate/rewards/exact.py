@@ -17,6 +17,7 @@ _LATEX_TEXT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|m
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?:\D|$))")
 _ARTICLES = re.compile(r"\b(?:a|an|the)\s+(?=\w{2})")
 _COPULA = re.compile(r"\b(?:is|are|was|be)\b|是|为")
+_PUNCTUATION = re.compile(r"(?!(?<=\w)[+#]|(?<=\+)\+)[^\w\s\x00]|_")  # C++ and F# keep their signs
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+|(?<=[。！？])")
 
 
@@ -37,8 +38,10 @@ def grade_exact(prediction: str, gold: str, *, contract: Contract = "r1") -> Ver
 
 def text_candidates(answer: Answer) -> list[str]:
     """The marked answer; where nothing is marked also the last line, the last sentence, and what it says something is."""
-    if answer.source in ("answer tag", "box"):
+    if answer.source == "box":
         return [answer.text]
+    if answer.source == "answer tag":
+        return [answer.text, *_COPULA.split(answer.text.strip())[1:][-1:]]
     lines = [line for line in answer.region.splitlines() if line.strip()]
     last = strip_markdown(lines[-1]) if lines else ""
     candidates = [answer.text, answer.region.strip()]
@@ -58,6 +61,6 @@ def foldings(text: str) -> set[str]:
         spaced = re.sub(r"(?<!\d)(?<!\w)-(?=\.?\d)", "\x00", text)  # a sign
         spaced = re.sub(r"(?<=\d)[^\w\s\x00](?=\d)|(?<![\w.])\.(?=\d)", lambda match: f"\x01{match.group()}\x01", spaced)
         pieces = spaced.split("\x01")
-        spaced = "".join(piece if index % 2 else re.sub(r"[^\w\s\x00]|_", filler, piece) for index, piece in enumerate(pieces))
+        spaced = "".join(piece if index % 2 else _PUNCTUATION.sub(filler, piece) for index, piece in enumerate(pieces))
         folded.add(" ".join(_ARTICLES.sub(" ", spaced.replace("\x00", "-")).split()))
     return folded - {""}

@@ -15,7 +15,7 @@ from cogitate.rewards.choice import chosen_letter
 from cogitate.rewards.exact import foldings, text_candidates
 from cogitate.rewards.math_compare import same_answer
 from cogitate.rewards.math_library import library_opinion
-from cogitate.rewards.math_nodes import Node
+from cogitate.rewards.math_nodes import QUALIFYING_WORDS, Node
 from cogitate.rewards.math_statement import find_value
 from cogitate.rewards.math_syntax import parse
 from cogitate.rewards.math_tokens import NotMathError
@@ -25,6 +25,7 @@ from cogitate.types import Verdict
 _DECIMAL_COMMA = re.compile(r"\s*\$?\s*[-+]?\d+,\d+\s*\$?\s*")
 _THOUSANDS = re.compile(r"\s*\$?\s*[-+]?\d{1,3}(?:,\d{3})+\s*\$?\s*")
 LONG_REFERENCE = 100  # characters; a longer reference that is no formula is a solution, not an answer in words
+_NAMED = re.compile(r"([^=0-9,;<>~]{1,80})=([^=<>~]+)")
 _OPTION = re.compile(r"\(?\s*([A-J])\s*\)?\.?")
 _STYLE = re.compile(
     r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|operatorname)\b|\\(?:left|right|displaystyle)\b|\\[,;:! ]|[${}\s]"
@@ -86,9 +87,21 @@ def read(text: str) -> Reading:
         trees.append(parse(text))
     except NotMathError as error:
         fault = str(error)
+        trees.extend(_named_value(text))
     if _DECIMAL_COMMA.fullmatch(text) and not _THOUSANDS.fullmatch(text):
         trees.append(parse(text.replace(",", ".")))
     return Reading(text, tuple(trees), fault)
+
+
+def _named_value(text: str) -> list[Node]:
+    """`rank A = 2`: the value of something whose name we do not read, where the name holds no number and no doubt."""
+    named = _NAMED.fullmatch(text)
+    if named is None or QUALIFYING_WORDS & set(re.findall(r"[a-z']+", named.group(1).casefold())):
+        return []
+    try:
+        return [parse(named.group(2))]
+    except NotMathError:
+        return []
 
 
 def read_gold(gold: str) -> Reading:
@@ -133,8 +146,8 @@ def _equal(reference: Reading, given: Reading) -> bool:
         return True
     if reference.trees and given.trees:
         return any(same_answer(wanted, tree) for wanted in reference.trees for tree in given.trees)
-    if _is_wordy(reference.text) or _is_wordy(given.text):
-        return False
+    if reference.trees or _is_wordy(reference.text) or _is_wordy(given.text):
+        return False  # what we read in the reference we also read in an equal answer
     return library_opinion(_bare(reference.text), _bare(given.text)) is True
 
 

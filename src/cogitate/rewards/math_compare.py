@@ -11,10 +11,20 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 
-from mpmath import mp, mpf
-
 from cogitate.rewards.math_nodes import Node
-from cogitate.rewards.math_numbers import POINTS, UndefinedError, close, evaluate, exact, is_real, same_value, sample, variables
+from cogitate.rewards.math_numbers import (
+    POINTS,
+    UndefinedError,
+    close,
+    evaluate,
+    exact,
+    is_real,
+    mp,
+    mpf,
+    same_value,
+    sample,
+    variables,
+)
 from cogitate.rewards.math_regions import FLIPPED, infinity_sign, is_region, same_region
 from cogitate.rewards.math_units import find_unit
 
@@ -82,7 +92,9 @@ def _is_name(node: Node) -> bool:
         return True
     if node.op == "const":
         return node.value in ("e", "i")
-    if node.op in ("abs", "mul", "bracket", "list", "measured", "union", "intersection", "rel"):
+    if node.op == "abs":  # |AB|, a length; |x| gives x two values
+        return node.args[0].op == "mul" and _is_name(node.args[0])
+    if node.op in ("mul", "bracket", "list", "measured", "union", "intersection", "rel"):
         return bool(node.args) and all(_is_name(arg) for arg in node.args)
     return node.op == "call"
 
@@ -90,6 +102,8 @@ def _is_name(node: Node) -> bool:
 def _statement(equation: Node) -> tuple[Node | None, Node | None]:
     """(name, value) of an equation that gives a value; (None, value) of a chain of equal constants; else (None, None)."""
     first, *others = equation.args
+    if len(others) == 1 and _is_name(others[0]) and not _is_name(first):  # 42 = x
+        first, others = others[0], [first]
     if _is_name(first) and not _is_name(others[-1]):
         agree = all(same_answer(others[-1], other) for other in others[:-1] if not _is_name(other) and not variables(other))
         return (first, others[-1]) if agree else (None, None)
@@ -154,8 +168,7 @@ def _proportional(left: Node, right: Node, *, positive: bool) -> bool:
             continue
         if any(isinstance(value, list) or abs(value) < mpf(10) ** -30 for value in values):
             return False
-        with mp.workdps(50):
-            ratios.append(values[0] / values[1])
+        ratios.append(values[0] / values[1])
     if len(ratios) < 2:
         return False
     return all(close(ratios[0], ratio) for ratio in ratios) and (not positive or (is_real(ratios[0]) and ratios[0].real > 0))
@@ -183,11 +196,13 @@ def _same_quantity(gold: Node, answer: Node) -> bool:
 
 def _as_measured(node: Node, other: Node) -> Node:
     """`42 m` beside `42 cm` or 42: the trailing letter is a unit where the other side has one, or is a plain number."""
-    if (other.op == "measured" or _is_plain_number(other)) and node.op == "mul" and node.args[1].op == "var":
-        unit = find_unit(str(node.args[1].value))
-        if unit is not None:
-            return Node("measured", (node.args[0],), unit)
-    return node
+    if node.op != "mul" or not (other.op == "measured" or _is_plain_number(other)) or variables(node.args[0]):
+        return node
+    letter, exponent = node.args[1], 1
+    if letter.op == "pow" and letter.args[1].op == "num" and letter.args[1].value[0] in (2, 3):
+        letter, exponent = letter.args[0], int(letter.args[1].value[0])
+    unit = find_unit(str(letter.value)) if letter.op == "var" else None
+    return node if unit is None else Node("measured", (node.args[0],), unit.to_power(exponent))
 
 
 def _is_plain_number(node: Node) -> bool:
@@ -224,9 +239,8 @@ def _rounds(decimal: Node, value: Node) -> bool:
         return False
     if value.op == "num" and "." in value.value[1]:
         return False  # two decimals that differ
-    with mp.workdps(50):
-        distance = abs(mp.re(found) - sign * mpf(decimal.value[0].numerator) / decimal.value[0].denominator)
-        return bool(distance < mpf(unit.numerator) / unit.denominator)
+    distance = abs(mp.re(found) - sign * mpf(decimal.value[0].numerator) / decimal.value[0].denominator)
+    return bool(distance < mpf(unit.numerator) / unit.denominator)
 
 
 def _same_based(gold: Node, answer: Node) -> bool:

@@ -40,12 +40,15 @@ RELATIONS = {
 }  # fmt: skip
 FRACTIONS = words("frac dfrac tfrac cfrac")
 BINOMIALS = words("binom dbinom tbinom")
-FUNCTIONS = words("sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh log ln lg exp sqrt max min gcd lcm det")
+FUNCTIONS = words(
+    """sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh log ln lg exp sqrt max min gcd lcm det"""
+)
 BIG_OPERATORS = {"sum": "sum", "prod": "prod", "int": "int", "iint": "int", "oint": "int", "lim": "lim"}
 GREEK = words(
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega"
 )
 ACCENTS = words("overline bar vec hat widehat tilde overrightarrow mathcal mathbb mathfrak dot")
+INVERTIBLE = words("sin cos tan cot sinh cosh tanh")
 STYLES = words("boldsymbol bm underline displaystyle")  # they change the looks alone
 NO_SOLUTION = words("nosolution nosolutions norealsolution norealsolutions emptyset none")  # without spaces and articles
 CONSTANT_COMMANDS = {"infty": "infinity", "infin": "infinity", "pi": "pi"}
@@ -55,6 +58,13 @@ DOTS = words("dots ldots cdots dotsc")
 APPLIED_NAMES = words("f g h F G H Phi Psi phi psi O Theta Omega P")  # read as functions before a bracket
 OR_WORDS = words("or 或 或者 ou oder")
 SEPARATING_WORDS = OR_WORDS | words("and 和 及 与 et und")
+UNIT_FILLERS = words("per a an of the in total each every")
+# Words behind a number that make it another statement: they are no unit of it.
+QUALIFYING_WORDS = words(
+    """or and not no maybe perhaps possibly probably approximately approx about around roughly nearly almost least most more
+    less than if unless but plus minus times mod modulo over under to through until between either neither except without wrong incorrect
+    false impossible is are was were isn't be which when where because since so hence then"""
+)
 PERCENT_WORDS = words("percent percentage pct")
 # Words that are never a product of one-letter names.
 ENGLISH_WORDS = words(

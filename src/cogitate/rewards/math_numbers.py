@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from mpmath import mp, mpc, mpf
+from mpmath.ctx_mp import MPContext
 from mpmath.libmp import NoConvergence
 
 from cogitate.rewards.math_nodes import Node
@@ -26,6 +26,9 @@ MAX_FACTORIAL = 5000
 MAX_OPERATIONS = 5000  # in one evaluation
 POINTS = 7
 
+mp = MPContext()  # a context of our own: nobody else's precision changes
+mp.dps = WORKING_DIGITS
+mpf, mpc = mp.mpf, mp.mpc
 Number = Any  # mpf or mpc
 
 
@@ -105,7 +108,7 @@ def same_value(left: Node, right: Node) -> bool:
     for point in range(POINTS):
         assignment = {name: sample(name, point) for name in names}
         try:
-            pair = evaluate(left, assignment), evaluate(right, assignment)
+            pair = settle(left, assignment), settle(right, assignment)
         except UndefinedError:
             continue
         if any(not isinstance(value, (mpf, mpc)) for value in pair):
@@ -123,23 +126,22 @@ def _same_constant(left: Node, right: Node) -> bool:
         exact_left, exact_right = exact(left), exact(right)
         if exact_left is not None and exact_right is not None:
             return exact_left == exact_right
-        values = evaluate(left, {}), evaluate(right, {})
+        values = settle(left, {}), settle(right, {})
     except UndefinedError:
         return False
     return all(isinstance(value, (mpf, mpc)) for value in values) and close(*values)
 
 
-def sample(name: str, point: int) -> mpf:
-    """A pseudo-random real value of a variable: positive at even points, negative at odd ones, 0.3 to 2.3 in size."""
-    size = mpf("0.3") + 2 * unit_hash(f"{name}/{point}")
+def sample(name: str, point: int) -> Number:
+    """A pseudo-random real value of a variable: positive at even points, negative at odd ones, 0.25 to 2.25 in size."""
+    size = mpf(0.25) + 2 * unit_hash(f"{name}/{point}")
     return -size if point % 2 else size
 
 
-def unit_hash(text: str) -> mpf:
+def unit_hash(text: str) -> Number:
     """A pseudo-random number in [0, 1), equal for equal texts."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
-    with mp.workdps(WORKING_DIGITS):
-        return mpf(int.from_bytes(digest[:20], "big")) / mpf(2**160)
+    return mpf(int.from_bytes(digest[:20], "big")) / mpf(2**160)
 
 
 def is_real(value: Number) -> bool:
@@ -147,29 +149,39 @@ def is_real(value: Number) -> bool:
 
 
 def close(left: Number, right: Number) -> bool:
-    """Equal to TOLERANCE_DIGITS digits, relative to the larger; zero only equals what is absolutely as small."""
-    with mp.workdps(WORKING_DIGITS):
-        scale: Number = max(abs(left), abs(right))
-        return bool(abs(left - right) <= mpf(10) ** -TOLERANCE_DIGITS * scale or scale < mpf(10) ** -(TOLERANCE_DIGITS + 5))
+    """Equal to TOLERANCE_DIGITS digits, relative to the larger; zero equals zero alone."""
+    return bool(abs(left - right) <= mpf(10) ** -TOLERANCE_DIGITS * max(abs(left), abs(right)))
 
 
-def evaluate(node: Node, assignment: Mapping[str, mpf]) -> Any:
+def settle(node: Node, assignment: Mapping[str, Number]) -> Any:
+    """The value at a point, exactly zero where it is nothing but rounding.
+
+    A suspiciously small value is computed again with twice the digits: rounding shrinks with them, a small number does not.
+    """
+    value = evaluate(node, assignment)
+    if isinstance(value, list) or not 0 < abs(value) < mpf(10) ** -(WORKING_DIGITS // 2):
+        return value
+    again = evaluate(node, assignment, digits=2 * WORKING_DIGITS)
+    return mpf(0) if abs(again) < abs(value) * mpf(10) ** -(WORKING_DIGITS // 2) else again
+
+
+def evaluate(node: Node, assignment: Mapping[str, Number], *, digits: int = WORKING_DIGITS) -> Any:
     """The value at a point: a number, or a list of rows for a matrix.
 
     Raises:
         UndefinedError: no value there, or too large to compute.
     """
-    with mp.workdps(WORKING_DIGITS):
+    with mp.workdps(digits):
         try:
             return _Evaluation(assignment).value(node)
-        except (ZeroDivisionError, OverflowError, NoConvergence, TypeError, ValueError) as error:
+        except (ZeroDivisionError, OverflowError, NoConvergence, ValueError) as error:
             raise UndefinedError(str(error)) from error
 
 
 class _Evaluation:
     """One walk over a tree; counts its operations."""
 
-    def __init__(self, assignment: Mapping[str, mpf]):
+    def __init__(self, assignment: Mapping[str, Number]):
         self.assignment, self.operations = assignment, 0
 
     def value(self, node: Node) -> Any:
@@ -253,7 +265,7 @@ class _Evaluation:
             raise UndefinedError(f"{node.value} of a huge number")
         return known(*values)
 
-    def opaque(self, name: str, args: tuple[Node, ...]) -> mpf:
+    def opaque(self, name: str, args: tuple[Node, ...]) -> Number:
         """A value that depends on the name and the values of the arguments, and on nothing else."""
         parts = []
         for arg in args:
@@ -302,7 +314,7 @@ def factorial(value: Number) -> Number:
     return mp.factorial(value)
 
 
-def real(value: Number) -> mpf:
+def real(value: Number) -> Number:
     if not is_real(value):
         raise UndefinedError("a complex number where a real one is needed")
     return mp.re(value)
@@ -345,7 +357,7 @@ def _logarithm(value: Number, base: Number | None = None) -> Number:
     return mp.log(value) if base is None else mp.log(value) / mp.log(base)
 
 
-def _integers(values: list[mpf]) -> list[int]:
+def _integers(values: list[Number]) -> list[int]:
     if any(value != int(value) for value in values):
         raise UndefinedError("a whole number is needed")
     return [int(value) for value in values]
@@ -360,6 +372,7 @@ _OF_MANY: dict[str, Any] = {
 _FUNCTIONS: dict[str, Any] = {
     "sin": mp.sin, "cos": mp.cos, "tan": mp.tan, "cot": mp.cot, "sec": mp.sec, "csc": mp.csc, "arcsin": mp.asin,
     "arccos": mp.acos, "arctan": mp.atan, "arccot": mp.acot, "sinh": mp.sinh, "cosh": mp.cosh, "tanh": mp.tanh,
+    "arcsinh": mp.asinh, "arccosh": mp.acosh, "arctanh": mp.atanh,
     "log": _logarithm, "ln": _logarithm, "log_base": _logarithm, "exp": lambda value: power(mp.e * 1, value),
     "lg": lambda value: _logarithm(value, mpf(10)), "det": lambda value: value,
 }  # fmt: skip

@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
-from mpmath import mp, mpf
-
 from cogitate.rewards.math_nodes import Node
-from cogitate.rewards.math_numbers import UndefinedError, close, evaluate, is_real, variables
+from cogitate.rewards.math_numbers import Number, UndefinedError, close, evaluate, is_real, mp, mpf, variables
 
 FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}
 
@@ -17,8 +15,8 @@ FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}
 class Interval:
     """Real numbers between two ends; an end is -inf or inf where there is none."""
 
-    low: mpf
-    high: mpf
+    low: Number
+    high: Number
     low_closed: bool
     high_closed: bool
 
@@ -49,7 +47,7 @@ def _same_interval(a: Interval, b: Interval) -> bool:
     return ends and (a.low_closed, a.high_closed) == (b.low_closed, b.high_closed)
 
 
-def _same_end(a: mpf, b: mpf) -> bool:
+def _same_end(a: Number, b: Number) -> bool:
     return bool(a == b) if mp.isinf(a) or mp.isinf(b) else close(a, b)
 
 
@@ -85,9 +83,12 @@ def _region(node: Node) -> list[Interval] | None:
 
 
 def _inequality(node: Node) -> list[Interval] | None:
-    """`a < x`, `a < x <= b`, `x != a` with constants a and b."""
+    """`a < x`, `a < x <= b`, `x != a` with constants a and b; in place of x may stand a linear expression in it."""
     places = [index for index, arg in enumerate(node.args) if variables(arg)]
-    if len(places) != 1 or node.args[places[0]].op != "var":
+    if len(places) != 1:
+        return None
+    line = _linear(node.args[places[0]])
+    if line is None:
         return None
     low, high = (-mp.inf, False), (mp.inf, False)
     for index, (left, right) in enumerate(pairwise(node.args)):
@@ -99,6 +100,8 @@ def _inequality(node: Node) -> list[Interval] | None:
         end = _end(right)
         if end is None or relation not in ("<", ">", "<=", ">=", "!="):
             return None
+        end = (end - line[1]) / line[0]
+        relation = relation if line[0] > 0 else FLIPPED[relation]
         if relation == "!=":
             return [Interval(-mp.inf, end, False, False), Interval(end, mp.inf, False, False)] if len(node.args) == 2 else None
         if relation in ("<", "<="):
@@ -108,7 +111,25 @@ def _inequality(node: Node) -> list[Interval] | None:
     return [Interval(low[0], high[0], low[1], high[1])]
 
 
-def _end(node: Node) -> mpf | None:
+def _linear(node: Node) -> tuple[Number, Number] | None:
+    """(a, b) of an expression a x + b in its one variable, None where it is not of that form."""
+    if node.op == "var":
+        return mpf(1), mpf(0)
+    (name,) = variables(node) if len(variables(node)) == 1 else (None,)
+    if name is None:
+        return None
+    try:
+        at = {x: evaluate(node, {name: mpf(x)}) for x in (0, 1, 2, -3)}
+    except UndefinedError:
+        return None
+    if any(isinstance(value, list) or not is_real(value) for value in at.values()):
+        return None
+    slope, start = at[1] - at[0], at[0]
+    straight = all(abs(slope * x + start - at[x]) < mpf(10) ** -30 * (1 + abs(at[x])) for x in (2, -3))
+    return (mp.re(slope), mp.re(start)) if straight and slope != 0 else None
+
+
+def _end(node: Node) -> Number | None:
     infinite = infinity_sign(node)
     if infinite:
         return infinite * mp.inf

@@ -21,13 +21,16 @@ from cogitate.rewards.math_nodes import (
     FUNCTIONS,
     GREEK,
     INFINITY_WORDS,
+    INVERTIBLE,
     NO_SOLUTION,
     OR_WORDS,
     PERCENT_WORDS,
     PLAIN_SYMBOLS,
+    QUALIFYING_WORDS,
     RELATIONS,
     SEPARATING_WORDS,
     STYLES,
+    UNIT_FILLERS,
     Node,
 )
 from cogitate.rewards.math_tokens import NotMathError, Token, clean, tokenize
@@ -37,6 +40,9 @@ MAX_DEPTH = 150  # levels of signs, powers and sums within each other; a bracket
 MAX_TOKENS = 400
 
 
+MINUS_ONE = Node("neg", (Node("num", (), (Fraction(1), "1")),))
+MATRICES = frozenset({"matrix", "pmatrix", "bmatrix", "vmatrix", "Bmatrix", "smallmatrix", "array"})
+SYSTEMS = frozenset({"cases", "aligned", "gathered"})
 _LETTERS = re.compile(r"\(?[A-Z]\)?(?:\s*(?:,|and|or|&)+\s*\(?[A-Z]\)?)+")
 
 
@@ -517,6 +523,8 @@ class _Parser:
             arguments = (argument,)
         if name == "sqrt":
             return Node("root", (*arguments, Node("num", (), (Fraction(2), "2"))))
+        if exponent == MINUS_ONE and name in INVERTIBLE:
+            name, exponent = f"arc{name}", None
         node = Node("call", (*arguments, base) if base is not None else arguments, f"{name}_base" if base is not None else name)
         return node if exponent is None else Node("pow", (node, exponent))
 
@@ -559,6 +567,8 @@ class _Parser:
             while not self.is_symbol("}"):
                 self.take()
             self.position += 1
+        if name in SYSTEMS:
+            return self._system(name)
         rows: list[tuple[Node, ...]] = []
         cells: list[Node] = []
         while not self.is_command("end"):
@@ -578,11 +588,25 @@ class _Parser:
         node = Node("matrix", tuple(Node("row", row) for row in rows))
         return Node("call", (node,), "det") if name == "vmatrix" else node
 
+    def _system(self, name: str) -> Node:
+        """Statements one below the other, all of which hold."""
+        items: list[Node] = []
+        while not self.is_command("end"):
+            if not self.is_symbol("&", "\\\\"):
+                inner = self.listing()
+                items.extend(inner.args if inner.op == "list" else (inner,))
+            else:
+                self.position += 1
+        self.position += 1
+        if self._environment_name() != name or not items:
+            raise NotMathError("a system that is not well formed")
+        return items[0] if len(items) == 1 else Node("list", tuple(items), "and")
+
     def _environment_name(self) -> str:
         self.expect("{")
         name = self.take().text
         self.expect("}")
-        if name not in ("matrix", "pmatrix", "bmatrix", "vmatrix", "Bmatrix", "smallmatrix", "array"):
+        if name not in MATRICES | SYSTEMS:
             raise NotMathError(f"the environment {name} is not read")
         return name
 
@@ -596,6 +620,8 @@ class _Parser:
             self.position += 1
             return self._subscripted(content)
         self.position += 1
+        if content in FUNCTIONS:
+            return self._function(content)
         if self.is_symbol("_") and content.isalnum():
             return self._based(Token("text", content.upper()))
         inner = self._inner(content)
@@ -686,11 +712,13 @@ class _Parser:
             if token.kind in ("text", "word") and not self._separates(token):
                 self.position += 1
                 for word in token.text.replace(".", " ").replace("/", " / ").split():
+                    if word.casefold() in (QUALIFYING_WORDS | ENGLISH_WORDS) - UNIT_FILLERS:
+                        raise NotMathError(f"{word!r} qualifies the number")
                     if word in ("/", "per", "a", "an", "每"):
                         sign = -1 if word in ("/", "per", "每") else sign
                     elif word.casefold() in PERCENT_WORDS:
                         node = Node("percent", (node,))
-                    elif word.casefold() not in ("of", "the", "in", "total", "each"):
+                    elif word.casefold() not in UNIT_FILLERS:
                         exponent = power_word(word)
                         if exponent is not None:
                             power = exponent

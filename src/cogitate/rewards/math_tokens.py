@@ -6,6 +6,7 @@ Text that is not mathematics (quotes, control characters, direction overrides, f
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -72,10 +73,11 @@ _SPACING = re.compile(
     r"(?<!\\)\\[,;:!> ]|~|\\q?quad(?![A-Za-z]{2})|\\(?:hspace|vspace|phantom)\s*\{[^{}]*\}|\\phantom\s*[-+\d]"
     r"|\\(?:displaystyle|textstyle|limits|nolimits|thinspace|medspace|thickspace|enspace|hfill|notag|nonumber)(?![A-Za-z])"
 )
+_COLOUR = re.compile(r"\\(?:text)?color\s*\{[^{}]*\}")
 _SIZING = re.compile(r"\\(?:left|right|middle|[bB]igg?[lrm]?)(?![A-Za-z])\s*(\.(?!\d))?")
 _DELIMITERS = re.compile(r"\\[()\[\]]|(?<!\\)\$|\\\$|\\(?:textdollar|euro|pounds)(?![A-Za-z])")
 _SET_BUILDER = re.compile(r"\\\{\s*[A-Za-z]\s*(?:\\in\s*\\mathbb\s*\{?R\}?\s*)?(?:\\mid(?![A-Za-z])|\||:)(.*)\\\}", re.DOTALL)
-_GROUPED_NUMBER = re.compile(r"(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d])(?!,\d)")
+_GROUPED_NUMBER = re.compile(r"(?<![\d.,])\d{1,3}(?:(?:,\d{3})+|(?:\.\d{3}){2,})(?!\d)(?![,.]\d{3}(?!\d)|,\d)")
 _SPACED_NUMBER = re.compile(r"(?<![\d.,] )(?<![\d.,])\d{1,3}(?: \d{3})+(?![\d ]*[,.]?\d)(?!\s*/)")
 _NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4}(?![\d.]))?")
 _TEXT_COMMAND = re.compile(
@@ -101,17 +103,23 @@ def clean(text: str) -> str:
         raise NotMathError(f"it holds {refused.group()!r}")
     text = _RAISED.sub(lambda match: "^{" + "".join(_SUPERSCRIPTS[c] for c in match.group()) + "}", text)
     text = _LOWERED.sub(lambda match: "_{" + "".join(_SUBSCRIPTS[c] for c in match.group()) + "}", text)
-    text = "".join(_CHARACTERS.get(character, character) for character in text)
+    text = "".join(_CHARACTERS.get(character) or _ascii_digit(character) for character in text)
     if r"\begin" not in text:
         text = _COMMANDS_ESCAPED_TWICE.sub(r"\\", text)
-    text = re.sub(r"(?<=\d)\s*[xX]\s*(?=\d)", r"\\times ", text)  # 6 x 7
+    text = re.sub(r"(?<=\d)(?<![\w.]0)\s*[xX]\s*(?=\d)", r"\\times ", text)  # 6 x 7
     text = re.sub(r",\\!\s*", ",", text).replace("{,}", ",").replace(r"\!", "").replace(r",\ ", ", ")
     text = re.sub(r"(?<=\d)\\[,;:] ?(?=\d{3}(?!\d))", "", text)
-    text = _DELIMITERS.sub(" ", _SIZING.sub("", _SPACING.sub(" ", text))).strip()
+    text = _DELIMITERS.sub(" ", _SIZING.sub("", _SPACING.sub(" ", _COLOUR.sub("", text)))).strip()
+    text = re.sub(r"\\\{\s*\\begin\{array\}\s*\{[^{}]*\}(.*?)\\end\{array\}", r"\\begin{cases}\1\\end{cases}", text)
     condition = _SET_BUILDER.fullmatch(text)
     text = condition.group(1) if condition else text
     text = re.sub(r"\s+", " ", text).strip().rstrip("\\").rstrip()
     return text[:-1].rstrip() if text.endswith(".") and not text.endswith("..") else text
+
+
+def _ascii_digit(character: str) -> str:
+    """A decimal digit of any script as 0-9; any other character as it is."""
+    return str(unicodedata.decimal(character)) if character.isdecimal() else character
 
 
 def tokenize(text: str) -> list[Token]:
@@ -163,7 +171,7 @@ def _match_number(text: str, position: int, *, in_brackets: bool) -> tuple[str, 
         return None
     grouped = None if in_brackets else (_GROUPED_NUMBER.match(text, position) or _SPACED_NUMBER.match(text, position))
     if grouped:
-        whole, end = re.sub("[, ]", "", grouped.group()), grouped.end()
+        whole, end = re.sub("[,. ]", "", grouped.group()), grouped.end()
         tail = _DECIMALS.match(text, end)
         return (whole + tail.group(), tail.end()) if tail else (whole, end)
     match = _NUMBER.match(text, position)
