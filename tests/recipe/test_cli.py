@@ -158,3 +158,20 @@ print([name for name in ("torch", "numpy", "matplotlib", "rich.progress") if nam
 """
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"
+
+
+def test_describe_counts_a_model_from_its_config_alone(tmp_path):
+    (tmp_path / "config.json").write_text(
+        '{"model_type": "llama", "hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1, '
+        '"num_attention_heads": 2, "num_key_value_heads": 2, "vocab_size": 100, "tie_word_embeddings": false}'
+    )
+    code, command = finish(tmp_path, "describe", str(tmp_path / "config.json"))
+    assert code == 0, command.stderr
+    total = next(line for line in command.stdout.splitlines() if line.startswith("total "))
+    assert total.split()[1:3] == ["2.26", "k"]  # 2 x 100 x 8 + 4 x 8 x 8 + 3 x 8 x 16 + 3 norms of 8
+    assert "not there" in refused(tmp_path, "describe", str(tmp_path / "nothing"))
+
+
+def test_import_names_a_file_that_cannot_be_read_and_never_writes_over_anything(tmp_path):
+    assert "x.gguf" in refused(tmp_path, "import", str(tmp_path / "x.gguf"), "--out", str(tmp_path / "model"))
+    assert "exists already" in refused(tmp_path, "import", "x.gguf", "--out", str(tmp_path))
