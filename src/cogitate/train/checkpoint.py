@@ -42,15 +42,19 @@ def save_checkpoint(directory: Path, step: int, tensors: dict[str, Tensor], stat
     building.rename(final)
     fsync_directory(directory)
     for old in directory.glob("step-*"):
-        if old.name < final.name or old.suffix == ".tmp":
+        if old.suffix == ".tmp" or step_of(old) < step:
             shutil.rmtree(old)
     return final
 
 
 def latest_checkpoint(directory: Path) -> Path | None:
     """The newest whole checkpoint, or None."""
-    whole = [path for path in directory.glob("step-*") if path.suffix != ".tmp"]
-    return max(whole, default=None, key=lambda path: path.name)
+    return max((path for path in directory.glob("step-*") if path.suffix != ".tmp"), default=None, key=step_of)
+
+
+def step_of(checkpoint: Path) -> int:
+    """The step in a checkpoint's name; names alone would put step-1000000 before step-999999."""
+    return int(checkpoint.name.removeprefix("step-"))
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -62,8 +66,8 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         tensors = load_file(path / TENSORS)
         state = json.loads((path / STATE).read_text(encoding="utf-8"))
-    except (OSError, SafetensorError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path}: unreadable checkpoint ({error}); delete it to go on from the one before") from error
+    except (OSError, SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{path}: unreadable checkpoint ({error}); delete it to start the stage again") from error
     return tensors, state
 
 

@@ -1,0 +1,169 @@
+"""Checkpoints: nothing half-written is ever chosen, and what is restored is what was saved, bit for bit."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from cogitate.errors import CheckpointError
+from cogitate.train.checkpoint import (
+    latest_checkpoint,
+    load_checkpoint,
+    restore_training_tensors,
+    save_checkpoint,
+    training_tensors,
+)
+from cogitate.train.muon import MuonAdamW
+from cogitate.train.supervised import make_adamw
+
+CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "open"}
+
+
+def tensors_of(step: int) -> dict[str, torch.Tensor]:
+    half = torch.ones(2, dtype=torch.bfloat16)
+    return {"weights": torch.full((3, 5), float(step)), "scalar": torch.tensor(step), "half": half}
+
+
+def test_what_is_saved_comes_back_with_its_types(tmp_path):
+    path = save_checkpoint(tmp_path, 7, tensors_of(7), {"cursor": 3, "reason": None})
+    assert path == latest_checkpoint(tmp_path)
+    tensors, state = load_checkpoint(path)
+    assert state == {"step": 7, "cursor": 3, "reason": None}
+    for name, tensor in tensors_of(7).items():
+        assert torch.equal(tensors[name], tensor)
+        assert tensors[name].dtype == tensor.dtype
+
+
+def test_a_new_checkpoint_takes_the_place_of_older_ones(tmp_path):
+    for step in (5, 10, 15):
+        save_checkpoint(tmp_path, step, tensors_of(step), {})
+    assert [path.name for path in tmp_path.iterdir()] == ["step-000015"]
+    save_checkpoint(tmp_path, 15, tensors_of(99), {})  # the same step again
+    assert float(load_checkpoint(latest_checkpoint(tmp_path))[0]["weights"][0, 0]) == 99.0
+
+
+def test_checkpoints_are_ordered_by_number_also_beyond_a_million_steps(tmp_path):
+    save_checkpoint(tmp_path, 999_999, tensors_of(1), {})
+    save_checkpoint(tmp_path, 1_000_000, tensors_of(2), {})
+    assert [path.name for path in tmp_path.iterdir()] == ["step-1000000"]
+    (tmp_path / "step-999999").mkdir()
+    assert latest_checkpoint(tmp_path) == tmp_path / "step-1000000"
+
+
+def test_no_checkpoint_is_none(tmp_path):
+    assert latest_checkpoint(tmp_path) is None
+    (tmp_path / "step-000005.tmp").mkdir()
+    (tmp_path / "policy").mkdir()
+    assert latest_checkpoint(tmp_path) is None
+
+
+@pytest.mark.parametrize("damage", ["state.json", "tensors.safetensors", "cut", "not JSON", "not UTF-8"])
+def test_a_damaged_checkpoint_is_named(tmp_path, damage):
+    path = save_checkpoint(tmp_path, 5, tensors_of(5), {})
+    if damage == "cut":
+        data = (path / "tensors.safetensors").read_bytes()
+        (path / "tensors.safetensors").write_bytes(data[:-20])
+    elif damage.startswith("not"):
+        (path / "state.json").write_bytes(b"{" if damage == "not JSON" else b"\xff\xfe")
+    else:
+        (path / damage).unlink()
+    with pytest.raises(CheckpointError, match=r"step-000005: unreadable checkpoint .*; delete it to start the stage again"):
+        load_checkpoint(path)
+
+
+def save_until_killed(directory: Path, kill_at: int) -> None:
+    """Write checkpoints 1, 2, 3 and die at the n-th change on disk."""
+    seen = 0
+
+    def hook(event: str, arguments: tuple) -> None:
+        nonlocal seen
+        if event in CHANGES and str(arguments[0]).startswith(str(directory)):
+            seen += 1
+            if seen == kill_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.addaudithook(hook)
+    for step in (1, 2, 3):
+        save_checkpoint(directory, step, tensors_of(step), {"step_again": step})
+    (directory / "done").touch()
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # the child only writes files, then dies
+def test_a_kill_at_any_change_on_disk_leaves_a_whole_checkpoint(tmp_path):
+    kill_at, steps = 1, []
+    while True:
+        directory = tmp_path / str(kill_at)
+        directory.mkdir()
+        child = os.fork()
+        if child == 0:
+            try:
+                save_until_killed(directory, kill_at)
+            finally:
+                os._exit(0)
+        _, status = os.waitpid(child, 0)
+        newest = latest_checkpoint(directory)
+        steps.append(0)
+        if newest is not None:
+            tensors, state = load_checkpoint(newest)
+            assert state == {"step": state["step"], "step_again": state["step"]}
+            assert torch.equal(tensors["weights"], tensors_of(state["step"])["weights"])
+            steps[-1] = state["step"]
+        save_checkpoint(directory, 9, tensors_of(9), {})  # and what was left lying about is in nobody's way
+        assert {path.name for path in directory.iterdir()} <= {"step-000009", "done"}
+        if not os.WIFSIGNALED(status):
+            break
+        kill_at += 1
+    assert steps == sorted(steps)  # the later the kill, the newer the checkpoint
+    assert set(steps) == {0, 1, 2, 3}
+    assert kill_at > 20
+
+
+def network() -> nn.Module:
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 4))
+    model.register_buffer("moved", torch.zeros(3))
+    return model
+
+
+def train(model: nn.Module, optimiser: torch.optim.Optimizer, steps: range) -> None:
+    for step in steps:
+        x = torch.randn(16, 6, generator=torch.Generator().manual_seed(step))
+        optimiser.zero_grad()
+        (model(x) - x[:, :4]).square().mean().backward()
+        optimiser.step()
+        model.moved += step
+
+
+@pytest.mark.parametrize("make", [make_adamw, MuonAdamW])
+def test_training_goes_on_from_a_checkpoint_to_the_last_bit(tmp_path, make):
+    whole = network()
+    train(whole, make(whole, 0.01, 0.1), range(6))
+    first = network()
+    optimiser = make(first, 0.01, 0.1)
+    train(first, optimiser, range(4))
+    save_checkpoint(tmp_path, 4, training_tensors(first, optimiser), {})
+    second = network()
+    optimiser = make(second, 0.01, 0.1)
+    train(second, optimiser, range(10, 12))  # something else before, to be forgotten
+    restore_training_tensors(second, optimiser, load_checkpoint(latest_checkpoint(tmp_path))[0])
+    train(second, optimiser, range(4, 6))
+    for name, tensor in whole.state_dict().items():
+        assert torch.equal(tensor, second.state_dict()[name]), name
+
+
+def test_names_tell_weights_from_moments(tmp_path):
+    model = network()
+    optimiser = make_adamw(model, 0.01, 0.0)
+    train(model, optimiser, range(1))
+    names = set(training_tensors(model, optimiser))
+    assert {"model.0.weight", "model.moved", "optimiser.exp_avg.0.weight", "optimiser.step.2.bias"} <= names
+    path = save_checkpoint(tmp_path, 1, training_tensors(model, optimiser), {})
+    assert sorted(path.iterdir()) == [path / "state.json", path / "tensors.safetensors"]
+    assert json.loads((path / "state.json").read_text()) == {"step": 1}
