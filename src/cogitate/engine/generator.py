@@ -118,17 +118,24 @@ class Engine:
         finished = self._admit()
         running = self._running
         if len(running):
-            tokens_N = torch.from_numpy(running.last_tokens)
             if self.decoder is not None:
                 if self._units is None:
                     self._units = share_units(self.cache, running.rows)
-                logits_NV = self.decoder.logits(tokens_N, self.cache, running.rows, self._units)
+                logits_NV = self.decoder.logits(running.last_tokens, self.cache, running.rows, self._units)
             else:
-                rows_N = torch.from_numpy(running.rows)
-                hidden_N1D = self.model(tokens_N[:, None].to(self.device), cache=self.cache, rows_B=rows_N)
+                tokens_N1 = torch.from_numpy(running.last_tokens)[:, None].to(self.device)
+                hidden_N1D = self.model(tokens_N1, cache=self.cache, rows_B=torch.from_numpy(running.rows))
                 logits_NV = self.model.logits(hidden_N1D[:, 0])
             finished += self._take_tokens(0, logits_NV)
         return [completion for _, completion in sorted(finished, key=lambda pair: pair[0])]
+
+    def partial(self, request_id: str, *, start: int = 0) -> dict[int, list[int]]:
+        """The tokens, from index `start` on, of each running completion of a request, by its seed: for showing them early."""
+        return {
+            sequence.seed: self._running.token_ids(index, start)
+            for index, sequence in enumerate(self._running.sequences)
+            if sequence.request.id == request_id
+        }
 
     def abort(self, request_ids: SequenceOf[str]) -> list[Completion]:
         """Stop these requests; returns what they had sampled (also empty completions), finish_reason "abort"."""

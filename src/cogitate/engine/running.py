@@ -92,6 +92,11 @@ class Running:
         self.last_tokens[first:] = tokens
         counts += 1
 
+    def token_ids(self, index: int, start: int = 0) -> list[int]:
+        """The tokens of a completion so far, from index `start` on."""
+        tokens: list[int] = self._token_ids[self.rows[index], start : self.counts[index]].tolist()
+        return tokens
+
     def note_version(self, version: int) -> None:
         for sequence, count in zip(self.sequences, self.counts.tolist(), strict=True):
             sequence.note_version(version, count)

@@ -1,20 +1,20 @@
-"""One new token for each row: the forward pass of decoding on a CPU, by matrix products and the kernels of native/.
+"""One new token for each row: the forward pass of decoding on a CPU, by native/decode.cpp.
 
 It computes what `Transformer.forward` computes with a cache, which stays the form for prefilling, for other devices and for
-machines without a compiler. What is different, for speed: no autograd, buffers that live from step to step, residuals
-added by the matrix products, router and shared experts in one product, and MLA's absorbed form with the expansions of
-kv_b_proj laid out once for each set of weights.
+machines without a compiler. A row's result is the same to the bit whatever other rows are decoded with it.
 """
 
 from __future__ import annotations
+
+import ctypes
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from cogitate.model.decode_layers import Buffers, DecodingLayer, Norm, Product, StepArguments
-from cogitate.model.kv_cache import KVCache, cache_width
-from cogitate.model.native import SUFFIXES, native_library
+from cogitate.model.decode_weights import DecodeWeights, Int, Pointer, Step
+from cogitate.model.kv_cache import KVCache
+from cogitate.model.native import SUFFIXES, function, native_library
 from cogitate.model.rope import RotaryTable
 from cogitate.model.transformer import Transformer
 
@@ -27,49 +27,55 @@ class Decoder:
 
     def __init__(self, model: Transformer, max_batch: int):
         assert self.supports(model), "decode with Transformer.forward instead"
-        self.model = model
-        self._buffers = Buffers(max_batch, model.embed_tokens.weight.dtype)
+        self.model, self.max_batch = model, max_batch
         rotation = RotaryTable(model.config).first(model.config.max_position_embeddings, torch.device("cpu"))
         self._rotation = torch.view_as_real(rotation).contiguous()
-        self._step = StepArguments(rotation=self._rotation.data_ptr())
+        self._step = Step(rotation=self._rotation.data_ptr())
+        dtype = model.embed_tokens.weight.dtype
+        self._kernel = function("decode", dtype)
         self.refresh()
+        workspace_bytes = function("workspace_bytes", dtype, returns=ctypes.c_int64)
+        size = workspace_bytes(ctypes.byref(self._weights.model), Int(max_batch))
+        self._memory = torch.zeros(size, dtype=torch.uint8)
+        self._logits = torch.empty(max_batch, model.config.vocab_size)
 
     @staticmethod
     def supports(model: Transformer) -> bool:
         weight = model.embed_tokens.weight
         return weight.device.type == "cpu" and weight.dtype in SUFFIXES and native_library() is not None
 
-    @torch.inference_mode()
     def refresh(self) -> None:
-        """Take again what is derived from the weights."""
-        model, buffers = self.model, self._buffers
-        width = cache_width(model.config)
-        self._layers = [DecodingLayer(layer, width, buffers) for layer in model.layers]  # type: ignore[arg-type]
-        self._final_norm = Norm(model.norm, buffers)
-        self._head = Product(model.head_weight, None, buffers, "logits")
+        """Read the model's weights again."""
+        self._weights = DecodeWeights(self.model)
 
-    @torch.inference_mode()
-    def logits(self, tokens_N: Tensor, cache: KVCache, rows: np.ndarray, units: np.ndarray) -> Tensor:
-        """Append a token to each row; the logits of the next one, (N, V), valid until the next call.
+    def logits(self, tokens_N: np.ndarray, cache: KVCache, rows: np.ndarray, units: np.ndarray) -> Tensor:
+        """Append a token to each row; the logits of the next one, float32 (N, V), valid until the next call.
 
         Args:
-            tokens_N: int64.
+            tokens_N: int64 (N,), N <= max_batch.
             rows: int64 (N,), different rows of the cache; those that share a prompt stand beside each other.
             units: as `share_units` gives it for these rows.
         """
+        assert len(rows) <= self.max_batch
+        assert tokens_N.dtype == rows.dtype == np.int64
         lengths = cache.lengths.numpy()
         grown = lengths[rows] + 1
         cache.reserve(rows, grown)
         lengths[rows] = grown
         step = self._step
-        step.units, step.table_stride = len(units) - 1, cache.table.shape[1]
+        step.rows, step.units, step.table_stride = len(rows), len(units) - 1, cache.table.shape[1]
         step.unit_row, step.row, step.table = units.ctypes.data, rows.ctypes.data, cache.table.ctypes.data
         step.shared, step.length = cache.shared.ctypes.data, lengths.ctypes.data
-        x_ND = self._buffers.get("x", len(rows), self.model.config.hidden_size)
-        torch.index_select(self.model.embed_tokens.weight, 0, tokens_N, out=x_ND)
-        for layer, entries in zip(self._layers, cache.layers, strict=True):
-            layer(x_ND, step, entries)
-        return self._head(self._final_norm(x_ND))
+        for layer, entries in zip(self._weights.layers, cache.layers, strict=True):
+            layer.attention.cache = entries.data_ptr()
+        self._kernel(
+            ctypes.byref(self._weights.model),
+            ctypes.byref(step),
+            Pointer(tokens_N.ctypes.data),
+            Pointer(self._memory.data_ptr()),
+            Pointer(self._logits.data_ptr()),
+        )
+        return self._logits[: len(rows)]
 
 
 def share_units(cache: KVCache, rows: np.ndarray) -> np.ndarray:

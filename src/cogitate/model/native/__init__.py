@@ -21,8 +21,8 @@ from pathlib import Path
 import torch
 
 log = logging.getLogger(__name__)
-SOURCES = ("attention.cpp", "layers.cpp", "sampling.cpp")
-HEADERS = ("vectors.h",)
+SOURCES = ("decode.cpp", "sampling.cpp")
+HEADERS = ("attention.h", "layers.h", "products.h", "vectors.h")
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
 SUFFIXES = {torch.float32: "f32", torch.bfloat16: "bf16"}
 
@@ -47,12 +47,17 @@ def native_library() -> ctypes.CDLL | None:
         return None
 
 
-def function(name: str, dtype: torch.dtype | None = None) -> ctypes._NamedFuncPointer:
+def library() -> ctypes.CDLL:
+    """The compiled library where it is known to exist."""
+    found = native_library()
+    assert found is not None, "ask native_library() first"
+    return found
+
+
+def function(name: str, dtype: torch.dtype | None = None, *, returns: type | None = None) -> ctypes._NamedFuncPointer:
     """An exported function, for one element type where it comes in several. Arguments are passed as ctypes values."""
-    library = native_library()
-    assert library is not None, "ask native_library() first"
-    found = getattr(library, name if dtype is None else f"{name}_{SUFFIXES[dtype]}")
-    found.restype = None
+    found = getattr(library(), name if dtype is None else f"{name}_{SUFFIXES[dtype]}")
+    found.restype = returns
     return found
 
 

@@ -7,6 +7,10 @@
 #include <cstring>
 #include <vector>
 
+#ifdef __AVX512F__
+#include <immintrin.h>
+#endif
+
 constexpr int LANES = 16;
 typedef float Floats __attribute__((vector_size(64)));
 typedef int32_t Ints __attribute__((vector_size(64)));
@@ -62,6 +66,11 @@ inline void put(bfloat16* to, float value) {
 
 inline Floats splat(float value) { return Floats{} + value; }
 
+#ifdef __AVX512F__
+inline float sum(Floats values) { return _mm512_reduce_add_ps((__m512)values); }
+
+inline float largest(Floats values) { return _mm512_reduce_max_ps((__m512)values); }
+#else
 inline float sum(Floats values) {
     float halves[8], quarters[4];
     for (int i = 0; i < 8; i++) halves[i] = values[i] + values[i + 8];
@@ -69,13 +78,14 @@ inline float sum(Floats values) {
     return (quarters[0] + quarters[2]) + (quarters[1] + quarters[3]);
 }
 
-inline Floats larger(Floats a, Floats b) { return a > b ? a : b; }
-
 inline float largest(Floats values) {
     float result = values[0];
     for (int i = 1; i < LANES; i++) result = values[i] > result ? values[i] : result;
     return result;
 }
+#endif
+
+inline Floats larger(Floats a, Floats b) { return a > b ? a : b; }
 
 // exp of numbers up to 0 or not far above: Cephes' expf polynomial, within 2 units in the last place; 0 below -87.
 inline Floats exp_of(Floats x) {

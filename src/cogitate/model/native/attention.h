@@ -4,14 +4,19 @@
 // made at once by broadcasting the query, and weighted sums of values are accumulated without rearranging anything.
 // Rows that share a prompt are handled together: its blocks come from the first-level cache for all but the first of them.
 // A row's result does not depend on the other rows, nor on the number of threads.
-#include <algorithm>
+#pragma once
 
+#include <algorithm>
+#include <type_traits>
+
+#include "layers.h"
 #include "vectors.h"
 
 extern "C" {
 
 // One decoding step, the same for all layers.
 struct Step {
+    int32_t rows;             // of the batch
     int32_t units;            // independent pieces of work
     int32_t table_stride;     // blocks a row of the table has room for
     const int32_t* unit_row;  // [units + 1]: batch rows unit_row[u] .. unit_row[u + 1] - 1 share their prompt
@@ -22,7 +27,7 @@ struct Step {
     const float* rotation;    // [positions][rotated width / 2][2]: cosine and sine
 };
 
-struct Layer {
+struct Attention {
     void* cache;  // [blocks][width][16]
     int32_t width;
     int32_t heads, kv_heads;
@@ -42,8 +47,6 @@ struct Layer {
 };
 }
 
-namespace {
-
 constexpr float MASKED = -1e30f;
 
 struct Row {
@@ -53,30 +56,62 @@ struct Row {
 
 inline int blocks_of(int tokens) { return (tokens + LANES - 1) / LANES; }
 
-// scores[m][16 tokens] of M queries against one block.
-template <typename T, int M>
-inline void score_block(const T* keys, const float* queries, int width, float* scores, size_t stride) {
-    Floats sums[M] = {};
+// B blocks to score, and those that will be needed next, on their way to the cache meanwhile.
+template <typename T, int B>
+struct Blocks {
+    const T *now[B], *next[B];
+};
+
+// scores[m][16 * B tokens] of M queries against B blocks.
+template <typename T, int M, int B>
+inline void score(const Blocks<T, B>& keys, const float* queries, int width, float* scores, size_t stride) {
+    Floats sums[M][B] = {};
     for (int d = 0; d < width; d++) {
-        Floats key = load(keys + d * LANES);
-        for (int m = 0; m < M; m++) sums[m] += key * queries[m * width + d];
+        Floats key[B];
+        for (int b = 0; b < B; b++) {
+            key[b] = load(keys.now[b] + d * LANES);
+            __builtin_prefetch(keys.next[b] + d * LANES, 0, 2);
+        }
+        for (int m = 0; m < M; m++)
+            for (int b = 0; b < B; b++) sums[m][b] += key[b] * queries[m * width + d];
     }
-    for (int m = 0; m < M; m++) store(scores + m * stride, sums[m]);
+    for (int m = 0; m < M; m++)
+        for (int b = 0; b < B; b++) store(scores + m * stride + b * LANES, sums[m][b]);
 }
 
-template <typename T>
-void score_queries(const T* keys, const float* queries, int count, int width, float* scores, size_t stride) {
-    for (; count >= 8; count -= 8, queries += 8 * width, scores += 8 * stride)
-        score_block<T, 8>(keys, queries, width, scores, stride);
+template <typename T, int B>
+void score_blocks(const Blocks<T, B>& keys, const float* queries, int count, int width, float* scores, size_t stride) {
+    constexpr int M = 6;
+    for (; count >= M; count -= M, queries += M * width, scores += M * stride)
+        score<T, M, B>(keys, queries, width, scores, stride);
     switch (count) {
-        case 7: return score_block<T, 7>(keys, queries, width, scores, stride);
-        case 6: return score_block<T, 6>(keys, queries, width, scores, stride);
-        case 5: return score_block<T, 5>(keys, queries, width, scores, stride);
-        case 4: return score_block<T, 4>(keys, queries, width, scores, stride);
-        case 3: return score_block<T, 3>(keys, queries, width, scores, stride);
-        case 2: return score_block<T, 2>(keys, queries, width, scores, stride);
-        case 1: return score_block<T, 1>(keys, queries, width, scores, stride);
+        case 5: return score<T, 5, B>(keys, queries, width, scores, stride);
+        case 4: return score<T, 4, B>(keys, queries, width, scores, stride);
+        case 3: return score<T, 3, B>(keys, queries, width, scores, stride);
+        case 2: return score<T, 2, B>(keys, queries, width, scores, stride);
+        case 1: return score<T, 1, B>(keys, queries, width, scores, stride);
     }
+}
+
+// scores[m][tokens of the blocks from table[0] on] of `count` queries; `ahead` has blocks that are needed afterwards.
+template <typename T>
+void score_queries(const T* keys, size_t block_size, const int32_t* table, int blocks, const int32_t* ahead, int ahead_blocks,
+                   const float* queries, int count, int width, float* scores, size_t stride) {
+    int done = 0;
+    auto run = [&](auto size) {
+        constexpr int B = decltype(size)::value;
+        for (; blocks - done >= B; done += B) {
+            Blocks<T, B> some;
+            for (int b = 0; b < B; b++) {
+                some.now[b] = keys + table[done + b] * block_size;
+                some.next[b] = keys + (done + b < ahead_blocks ? ahead : table)[done + b] * block_size;
+            }
+            score_blocks<T, B>(some, queries, count, width, scores + done * LANES, stride);
+        }
+    };
+    run(std::integral_constant<int, 3>{});
+    run(std::integral_constant<int, 2>{});
+    run(std::integral_constant<int, 1>{});
 }
 
 // results[m][d] = sum over tokens of weights[m][t] * values[d][t], for M queries and D neighbouring d.
@@ -145,23 +180,23 @@ void softmax(float* scores, int blocks, int prompt, int length, int window) {
 
 // results[row][query][value_width] of `group` queries (scaled) for each row against one key/value head.
 template <typename T>
-void attend(const T* keys, const T* values, const Layer& layer, const std::vector<Row>& rows, int group,
+void attend(const T* keys, const T* values, const Attention& layer, const std::vector<Row>& rows, int group,
             const float* queries, float* results) {
     size_t block_size = size_t(layer.width) * LANES;
     int count = int(rows.size()), shared = blocks_of(rows[0].prompt), longest = 0;
     for (const Row& row : rows) longest = std::max(longest, row.length - row.prompt);
     size_t stride = size_t(shared + blocks_of(longest)) * LANES;
     float* scores = scratch<0>(count * group * stride);
-    for (int b = 0; b < shared; b++)
-        score_queries(keys + rows[0].table[b] * block_size, queries, count * group, layer.key_width, scores + b * LANES,
-                      stride);
+    auto own_blocks = [&](int r) { return r < count ? blocks_of(rows[r].length - rows[r].prompt) : 0; };
+    score_queries(keys, block_size, rows[0].table, shared, rows[0].table + shared, own_blocks(0), queries, count * group,
+                  layer.key_width, scores, stride);
     for (int r = 0; r < count; r++) {
         const Row& row = rows[r];
-        int blocks = shared + blocks_of(row.length - row.prompt);
+        int blocks = shared + own_blocks(r);
         float* row_scores = scores + r * group * stride;
-        for (int b = shared; b < blocks; b++)
-            score_queries(keys + row.table[b] * block_size, queries + r * group * layer.key_width, group, layer.key_width,
-                          row_scores + b * LANES, stride);
+        score_queries(keys, block_size, row.table + shared, own_blocks(r), rows[std::min(r + 1, count - 1)].table + shared,
+                      own_blocks(r + 1), queries + r * group * layer.key_width, group, layer.key_width,
+                      row_scores + shared * LANES, stride);
         for (int m = 0; m < group; m++) softmax(row_scores + m * stride, blocks, row.prompt, row.length, layer.window);
         weigh_queries(values, layer.value_width, block_size, row.table, blocks, row_scores, stride, group,
                       results + r * group * layer.value_width);
@@ -178,40 +213,51 @@ void rotate(float* x, int width, const float* rotation, bool interleaved) {
     }
 }
 
-void normalise(float* x, int width, const float* weight, float eps) {
-    float squares = 0;
-    for (int i = 0; i < width; i++) squares += x[i] * x[i];
-    float factor = 1.0f / std::sqrt(squares / width + eps);
-    for (int i = 0; i < width; i++) x[i] *= factor * weight[i];
-}
-
 // The slot of the new token, the last of its row: entry d goes to slot[d * 16].
 template <typename T>
-T* slot_of(const Layer& layer, const Row& row) {
+T* slot_of(const Attention& layer, const Row& row) {
     int place = row.length - row.prompt - 1;
     int32_t block = row.table[blocks_of(row.prompt) + place / LANES];
     return static_cast<T*>(layer.cache) + size_t(block) * layer.width * LANES + place % LANES;
 }
 
-// result[columns] = sum over rows i of x[i] * matrix[i][columns]
-void multiply(const float* x, int rows, const float* matrix, int columns, float* result) {
+// out[m][columns] = sum over i of x[m][i] * matrix[i][columns], for M rows and V vectors of columns.
+template <int M, int V, typename X>
+inline void multiply_part(const float* x, int64_t stride, int depth, const float* matrix, int columns, X* out,
+                          int64_t out_stride) {
+    Floats sums[M][V] = {};
+    for (int i = 0; i < depth; i++)
+        for (int v = 0; v < V; v++) {
+            Floats part = load(matrix + size_t(i) * columns + v * LANES);
+            for (int m = 0; m < M; m++) sums[m][v] += part * x[m * stride + i];
+        }
+    for (int m = 0; m < M; m++)
+        for (int v = 0; v < V; v++) store(out + m * out_stride + v * LANES, sums[m][v]);
+}
+
+// The same for any number of rows and columns.
+template <typename X>
+void multiply(const float* x, int64_t stride, int rows, int depth, const float* matrix, int columns, X* out,
+              int64_t out_stride) {
     int c = 0;
-    for (; c + 4 * LANES <= columns; c += 4 * LANES) {
-        Floats sums[4] = {};
-        for (int i = 0; i < rows; i++)
-            for (int v = 0; v < 4; v++) sums[v] += load(matrix + i * columns + c + v * LANES) * x[i];
-        for (int v = 0; v < 4; v++) store(result + c + v * LANES, sums[v]);
-    }
-    for (; c + LANES <= columns; c += LANES) {
-        Floats sums{};
-        for (int i = 0; i < rows; i++) sums += load(matrix + i * columns + c) * x[i];
-        store(result + c, sums);
-    }
-    for (; c < columns; c++) {
-        float total = 0;
-        for (int i = 0; i < rows; i++) total += matrix[i * columns + c] * x[i];
-        result[c] = total;
-    }
+    auto whole = [&](auto vectors) {
+        constexpr int V = decltype(vectors)::value;
+        for (; c + V * LANES <= columns; c += V * LANES) {
+            int m = 0;
+            for (; m + 4 <= rows; m += 4)
+                multiply_part<4, V>(x + m * stride, stride, depth, matrix + c, columns, out + m * out_stride + c, out_stride);
+            for (; m < rows; m++)
+                multiply_part<1, V>(x + m * stride, stride, depth, matrix + c, columns, out + m * out_stride + c, out_stride);
+        }
+    };
+    whole(std::integral_constant<int, 4>{});
+    whole(std::integral_constant<int, 1>{});
+    for (int m = 0; m < rows; m++)
+        for (int rest = c; rest < columns; rest++) {
+            float total = 0;
+            for (int i = 0; i < depth; i++) total += matrix[size_t(i) * columns + rest] * x[m * stride + i];
+            put(out + m * out_stride + rest, total);
+        }
 }
 
 std::vector<Row> rows_of(const Step& step, int unit) {
@@ -224,114 +270,92 @@ std::vector<Row> rows_of(const Step& step, int unit) {
 }
 
 template <typename T>
-void mla_unit(const Step& step, const Layer& layer, int unit, const T* query, int64_t query_stride, const T* entry,
-              int64_t entry_stride, T* out) {
+void mla_unit(const Step& step, const Attention& layer, int unit, const float* query, int64_t query_stride,
+              const float* entry, int64_t entry_stride, T* out, int64_t out_stride) {
     std::vector<Row> rows = rows_of(step, unit);
     int count = int(rows.size()), first = step.unit_row[unit];
     int heads = layer.heads, latent = layer.value_width, width = layer.key_width, rope = layer.rope_width;
-    float* queries = scratch<1>(count * heads * (width + latent) + width + layer.nope + rope + layer.v_width);
-    float* results = queries + count * heads * width;
-    float* part = results + count * heads * latent;
+    int head_width = layer.nope + rope;
+    float* queries = scratch<1>(size_t(count) * heads * (width + latent + head_width) + width);
+    float* results = queries + size_t(count) * heads * width;
+    float* scaled = results + size_t(count) * heads * latent;
+    float* part = scaled + size_t(count) * heads * head_width;
     for (int r = 0; r < count; r++) {
         int row = first + r;
         const float* rotation = step.rotation + size_t(rows[r].length - 1) * rope;
-        for (int i = 0; i < width; i++) part[i] = to_float(entry[row * entry_stride + i]);
-        normalise(part, latent, layer.latent_norm, layer.eps);
+        rms_norm_row(entry + row * entry_stride, layer.latent_norm, layer.eps, latent, part);
+        memcpy(part + latent, entry + row * entry_stride + latent, rope * sizeof(float));
         rotate(part + latent, rope, rotation, layer.interleaved);
         T* slot = slot_of<T>(layer, rows[r]);
         for (int i = 0; i < width; i++) put(slot + i * LANES, part[i]);
         for (int h = 0; h < heads; h++) {
-            const T* from = query + row * query_stride + h * (layer.nope + rope);
-            float* to = queries + (r * heads + h) * width;
-            for (int i = 0; i < layer.nope + rope; i++) part[i] = to_float(from[i]) * layer.scale;
-            multiply(part, layer.nope, layer.key_up + size_t(h) * layer.nope * latent, latent, to);
-            rotate(part + layer.nope, rope, rotation, layer.interleaved);
-            memcpy(to + latent, part + layer.nope, rope * sizeof(float));
+            const float* from = query + row * query_stride + h * head_width;
+            float* to = scaled + (size_t(r) * heads + h) * head_width;
+            for (int i = 0; i < head_width; i++) to[i] = from[i] * layer.scale;
+            rotate(to + layer.nope, rope, rotation, layer.interleaved);
+            memcpy(queries + (size_t(r) * heads + h) * width + latent, to + layer.nope, rope * sizeof(float));
         }
     }
+    for (int h = 0; h < heads; h++)
+        multiply(scaled + h * head_width, heads * head_width, count, layer.nope, layer.key_up + size_t(h) * layer.nope * latent,
+                 latent, queries + h * width, heads * width);
     const T* cache = static_cast<const T*>(layer.cache);
     attend(cache, cache, layer, rows, heads, queries, results);
-    for (int r = 0; r < count; r++)
-        for (int h = 0; h < heads; h++) {
-            multiply(results + (r * heads + h) * latent, latent, layer.value_up + size_t(h) * latent * layer.v_width,
-                     layer.v_width, part);
-            T* to = out + (size_t(first + r) * heads + h) * layer.v_width;
-            for (int i = 0; i < layer.v_width; i++) put(to + i, part[i]);
-        }
+    for (int h = 0; h < heads; h++)
+        multiply(results + h * latent, heads * latent, count, latent, layer.value_up + size_t(h) * latent * layer.v_width,
+                 layer.v_width, out + first * out_stride + h * layer.v_width, out_stride);
 }
 
 template <typename T>
-void gqa_unit(const Step& step, const Layer& layer, int unit, int kv_head, const T* projected, T* out) {
+void gqa_unit(const Step& step, const Attention& layer, int unit, int kv_head, const float* projected, int64_t stride, T* out,
+              int64_t out_stride) {
     std::vector<Row> rows = rows_of(step, unit);
     int count = int(rows.size()), first = step.unit_row[unit];
     int group = layer.heads / layer.kv_heads, width = layer.key_width;
-    size_t stride = size_t(layer.heads + 2 * layer.kv_heads) * width;
     float* queries = scratch<1>(count * group * width * 2 + width);
     float* results = queries + count * group * width;
     float* part = results + count * group * width;
     int key_at = kv_head * width, value_at = (layer.kv_heads + kv_head) * width;
     for (int r = 0; r < count; r++) {
-        const T* row = projected + (first + r) * stride;
+        const float* row = projected + (first + r) * stride;
         const float* rotation = step.rotation + size_t(rows[r].length - 1) * width;
         for (int m = 0; m < group; m++) {
             float* to = queries + (r * group + m) * width;
-            for (int i = 0; i < width; i++) to[i] = to_float(row[(kv_head * group + m) * width + i]);
-            if (layer.q_norm) normalise(to, width, layer.q_norm, layer.eps);
+            const float* from = row + (kv_head * group + m) * width;
+            if (layer.q_norm) rms_norm_row(from, layer.q_norm, layer.eps, width, to);
+            else memcpy(to, from, width * sizeof(float));
             rotate(to, width, rotation, layer.interleaved);
             for (int i = 0; i < width; i++) to[i] *= layer.scale;
         }
-        const T* key = row + size_t(layer.heads) * width + key_at;
-        const T* value = row + size_t(layer.heads) * width + value_at;
-        for (int i = 0; i < width; i++) part[i] = to_float(key[i]);
-        if (layer.k_norm) normalise(part, width, layer.k_norm, layer.eps);
+        const float* key = row + size_t(layer.heads) * width + key_at;
+        const float* value = row + size_t(layer.heads) * width + value_at;
+        if (layer.k_norm) rms_norm_row(key, layer.k_norm, layer.eps, width, part);
+        else memcpy(part, key, width * sizeof(float));
         rotate(part, width, rotation, layer.interleaved);
         T* slot = slot_of<T>(layer, rows[r]);
         for (int i = 0; i < width; i++) put(slot + (key_at + i) * LANES, part[i]);
-        for (int i = 0; i < width; i++) slot[(value_at + i) * LANES] = value[i];
+        for (int i = 0; i < width; i++) put(slot + (value_at + i) * LANES, value[i]);
     }
     const T* cache = static_cast<const T*>(layer.cache);
     attend(cache + key_at * LANES, cache + value_at * LANES, layer, rows, group, queries, results);
     for (int r = 0; r < count; r++) {
-        T* to = out + (size_t(first + r) * layer.heads + kv_head * group) * width;
+        T* to = out + (first + r) * out_stride + kv_head * group * width;
         for (int i = 0; i < group * width; i++) put(to + i, results[r * group * width + i]);
     }
 }
 
+// Attention of every row. Within a parallel region the threads share the units; all have finished when it returns.
 template <typename T>
-void mla(const Step& step, const Layer& layer, const T* query, int64_t query_stride, const T* entry, int64_t entry_stride,
-         T* out) {
-#pragma omp parallel for schedule(dynamic, 1) if (step.units > 1)
+void mla(const Step& step, const Attention& layer, const float* query, int64_t query_stride, const float* entry,
+         int64_t entry_stride, T* out, int64_t out_stride) {
+#pragma omp for schedule(dynamic, 1)
     for (int unit = 0; unit < step.units; unit++)
-        mla_unit(step, layer, unit, query, query_stride, entry, entry_stride, out);
+        mla_unit<T>(step, layer, unit, query, query_stride, entry, entry_stride, out, out_stride);
 }
 
 template <typename T>
-void gqa(const Step& step, const Layer& layer, const T* projected, T* out) {
-    int pieces = step.units * layer.kv_heads;
-#pragma omp parallel for schedule(dynamic, 1) if (pieces > 1)
-    for (int piece = 0; piece < pieces; piece++)
-        gqa_unit(step, layer, piece / layer.kv_heads, piece % layer.kv_heads, projected, out);
-}
-
-}  // namespace
-
-extern "C" {
-
-void mla_attend_f32(const Step* step, const Layer* layer, const float* query, int64_t query_stride, const float* entry,
-                    int64_t entry_stride, float* out) {
-    mla(*step, *layer, query, query_stride, entry, entry_stride, out);
-}
-
-void mla_attend_bf16(const Step* step, const Layer* layer, const bfloat16* query, int64_t query_stride, const bfloat16* entry,
-                     int64_t entry_stride, bfloat16* out) {
-    mla(*step, *layer, query, query_stride, entry, entry_stride, out);
-}
-
-void gqa_attend_f32(const Step* step, const Layer* layer, const float* projected, float* out) {
-    gqa(*step, *layer, projected, out);
-}
-
-void gqa_attend_bf16(const Step* step, const Layer* layer, const bfloat16* projected, bfloat16* out) {
-    gqa(*step, *layer, projected, out);
-}
+void gqa(const Step& step, const Attention& layer, const float* projected, int64_t stride, T* out, int64_t out_stride) {
+#pragma omp for schedule(dynamic, 1)
+    for (int piece = 0; piece < step.units * layer.kv_heads; piece++)
+        gqa_unit<T>(step, layer, piece / layer.kv_heads, piece % layer.kv_heads, projected, stride, out, out_stride);
 }

@@ -1,0 +1,211 @@
+"""A model's weights as native/decode.cpp reads them: the structures, and matrices laid out in panels."""
+
+from __future__ import annotations
+
+import ctypes
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cogitate.model.attention import GroupedQueryAttention
+from cogitate.model.block import DecoderLayer
+from cogitate.model.kv_cache import cache_width
+from cogitate.model.layers import MLP
+from cogitate.model.mla import MultiHeadLatentAttention
+from cogitate.model.moe import MixtureOfExperts
+from cogitate.model.native import library
+from cogitate.model.rope import rotate_pairs
+from cogitate.model.transformer import Transformer
+
+Int, Long, Float, Pointer = ctypes.c_int32, ctypes.c_int64, ctypes.c_float, ctypes.c_void_p
+LANES = 16
+
+
+class Matrix(ctypes.Structure):
+    _fields_ = (("weights", Pointer), ("bias", Pointer), ("inputs", Int), ("outputs", Int))
+
+
+class Step(ctypes.Structure):
+    _fields_ = (
+        *((name, Int) for name in ("rows", "units", "table_stride")),
+        *((name, Pointer) for name in ("unit_row", "row", "table", "shared", "length", "rotation")),
+    )
+
+
+class Attention(ctypes.Structure):
+    _fields_ = (
+        ("cache", Pointer),
+        *((name, Int) for name in ("width", "heads", "kv_heads", "key_width", "value_width", "rope_width")),
+        *((name, Int) for name in ("interleaved", "window")),
+        *((name, Float) for name in ("scale", "eps")),
+        *((name, Int) for name in ("nope", "v_width")),
+        *((name, Pointer) for name in ("latent_norm", "key_up", "value_up", "q_norm", "k_norm")),
+    )
+
+
+class Routing(ctypes.Structure):
+    _fields_ = (
+        *((name, Int) for name in ("experts", "chosen", "groups", "kept_groups", "normalised")),
+        ("scaling", Float),
+        ("bias", Pointer),
+    )
+
+
+class Layer(ctypes.Structure):
+    _fields_ = (
+        ("attention", Attention),
+        *((name, Matrix) for name in ("in_proj", "query_up", "o_proj", "gate_up", "down", "router")),
+        ("routing", Routing),
+        *((name, Pointer) for name in ("expert_gate_up", "expert_down", "input_norm", "query_norm", "post_norm")),
+        *((name, Float) for name in ("eps", "query_eps")),
+    )
+
+
+class Model(ctypes.Structure):
+    _fields_ = (
+        *((name, Int) for name in ("layers", "width", "is_mla")),
+        ("eps", Float),
+        *((name, Pointer) for name in ("layer", "embedding", "final_norm")),
+        ("head", Matrix),
+        ("multiplications", Long),
+    )
+
+
+class DecodeWeights:
+    """`model` points into memory that lives as long as this object. Weights that change afterwards are not noticed."""
+
+    def __init__(self, source: Transformer):
+        self._kept: list[object] = []
+        config = source.config
+        layers = (Layer * config.num_hidden_layers)(*(self._layer(layer, source) for layer in source.layers))  # type: ignore[arg-type]
+        self._kept.append(layers)
+        self.layers = layers
+        self.model = Model(
+            layers=len(layers),
+            width=config.hidden_size,
+            is_mla=config.is_mla,
+            eps=source.norm.eps,
+            layer=ctypes.addressof(layers),
+            embedding=self._at(source.embed_tokens.weight.detach()),
+            final_norm=self._floats(source.norm.weight),
+            head=self._matrix(source.head_weight),
+            multiplications=sum(p.numel() for p in source.parameters()),
+        )
+
+    def _layer(self, layer: DecoderLayer, source: Transformer) -> Layer:
+        made = Layer(
+            input_norm=self._floats(layer.input_layernorm.weight),
+            post_norm=self._floats(layer.post_attention_layernorm.weight),
+            eps=layer.input_layernorm.eps,
+        )
+        width = cache_width(source.config)
+        if isinstance(layer.self_attn, MultiHeadLatentAttention):
+            self._latent_attention(made, layer.self_attn, width)
+        else:
+            self._grouped_attention(made, layer.self_attn, width)
+        if isinstance(layer.mlp, MixtureOfExperts):
+            self._experts(made, layer.mlp)
+            if layer.mlp.shared_experts is not None:
+                self._mlp(made, layer.mlp.shared_experts)
+        else:
+            self._mlp(made, layer.mlp)
+        return made
+
+    def _latent_attention(self, made: Layer, module: MultiHeadLatentAttention, width: int) -> None:
+        bias = None
+        if module.in_proj_bias is not None:
+            bias = F.pad(module.in_proj_bias.detach(), (module.in_proj.out_features - len(module.in_proj_bias), 0))
+        made.in_proj = self._matrix(module.in_proj.weight, bias)
+        made.o_proj = self._matrix(module.o_proj.weight, module.o_proj.bias)
+        if module.q_b_proj is not None and module.q_a_layernorm is not None:
+            made.query_up = self._matrix(module.q_b_proj.weight)
+            made.query_norm, made.query_eps = self._floats(module.q_a_layernorm.weight), module.q_a_layernorm.eps
+        expand_HKL = module.kv_b_proj.weight.detach().unflatten(0, (module.heads, -1))
+        made.attention = Attention(
+            width=width,
+            heads=module.heads,
+            kv_heads=1,
+            key_width=module.latent + module.rope,
+            value_width=module.latent,
+            rope_width=module.rope,
+            interleaved=module.rotate is rotate_pairs,
+            scale=module.scale,
+            eps=module.kv_a_layernorm.eps,
+            nope=module.nope,
+            v_width=module.v_width,
+            latent_norm=self._floats(module.kv_a_layernorm.weight),
+            key_up=self._floats(expand_HKL[:, : module.nope]),
+            value_up=self._floats(expand_HKL[:, module.nope :].transpose(1, 2)),
+        )
+
+    def _grouped_attention(self, made: Layer, module: GroupedQueryAttention, width: int) -> None:
+        made.in_proj = self._matrix(module.in_proj.weight, module.in_proj.bias)
+        made.o_proj = self._matrix(module.o_proj.weight, module.o_proj.bias)
+        made.attention = Attention(
+            width=width,
+            heads=module.heads,
+            kv_heads=module.kv_heads,
+            key_width=module.width,
+            value_width=module.width,
+            rope_width=module.width,
+            window=module.window or 0,
+            scale=module.scale,
+        )
+        if module.q_norm is not None and module.k_norm is not None:
+            made.attention.eps = module.q_norm.eps
+            made.attention.q_norm, made.attention.k_norm = (
+                self._floats(module.q_norm.weight),
+                self._floats(module.k_norm.weight),
+            )
+
+    def _mlp(self, made: Layer, module: MLP) -> None:
+        made.gate_up = self._matrix(module.gate_up_proj.weight, module.gate_up_proj.bias)
+        made.down = self._matrix(module.down_proj.weight, module.down_proj.bias)
+
+    def _experts(self, made: Layer, module: MixtureOfExperts) -> None:
+        config, experts = module.gate.config, module.experts
+        made.router = self._matrix(module.gate.weight.detach().float())
+        made.routing = Routing(
+            experts=config.n_routed_experts,
+            chosen=config.num_experts_per_tok,
+            groups=config.n_group,
+            kept_groups=config.topk_group,
+            normalised=config.norm_topk_prob,
+            scaling=config.routed_scaling_factor,
+            bias=self._floats(module.gate.e_score_correction_bias),
+        )
+        made.expert_gate_up, made.expert_down = self._matrices(experts.gate_up_proj), self._matrices(experts.down_proj)
+
+    def _matrices(self, weights_EOI: Tensor) -> int:
+        matrices = (Matrix * len(weights_EOI))(*(self._matrix(weight) for weight in weights_EOI))
+        self._kept.append(matrices)
+        return ctypes.addressof(matrices)
+
+    def _matrix(self, weight_OI: Tensor, bias_O: Tensor | None = None) -> Matrix:
+        panels = in_panels(weight_OI.detach(), library().panel_width())
+        return Matrix(
+            self._at(panels), None if bias_O is None else self._floats(bias_O, room=LANES), weight_OI.shape[1], len(weight_OI)
+        )
+
+    def _floats(self, values: Tensor, room: int = 0) -> int:
+        return self._at(F.pad(values.detach().float().flatten(), (0, room)))
+
+    def _at(self, values: Tensor) -> int:
+        values = values.contiguous()
+        self._kept.append(values)
+        return values.data_ptr()
+
+
+def in_panels(weight_OI: Tensor, panel: int) -> Tensor:
+    """The layout of native/products.h, flat: panels of outputs, the last only as wide as it must be, in whole vectors;
+    within one [input][output], in bfloat16 [pair of inputs][output][2]."""
+    outputs, inputs = weight_OI.shape
+    pair = 2 if weight_OI.dtype == torch.bfloat16 else 1
+    weight_OI = F.pad(weight_OI, (0, -inputs % pair, 0, -outputs % LANES))
+    whole = len(weight_OI) // panel * panel
+    parts = []
+    for part_OI, width in ((weight_OI[:whole], panel), (weight_OI[whole:], len(weight_OI) - whole)):
+        if len(part_OI):
+            parts.append(part_OI.view(-1, width, part_OI.shape[1] // pair, pair).transpose(1, 2).reshape(-1))
+    return torch.cat(parts)

@@ -1,0 +1,152 @@
+// The small parts of a decoder layer: RMSNorm, SwiGLU, and the routing of a mixture of experts (DeepSeek-V3, section 2.1.2).
+// Within a parallel region the threads share the rows; all have finished when a function returns.
+#pragma once
+
+#include <algorithm>
+
+#include "vectors.h"
+
+template <typename X>
+void rms_norm_row(const float* x, const float* weight, float eps, int width, X* out) {
+    int whole = width / LANES * LANES, rest = width - whole;
+    Floats squares{};
+    for (int i = 0; i < whole; i += LANES) squares += load(x + i) * load(x + i);
+    if (rest) {
+        Floats last = load_part(x + whole, rest);
+        squares += last * last;
+    }
+    float factor = 1.0f / std::sqrt(sum(squares) / width + eps);
+    for (int i = 0; i < whole; i += LANES) store(out + i, load(x + i) * factor * load(weight + i));
+    for (int i = whole; i < width; i++) put(out + i, x[i] * factor * weight[i]);
+}
+
+template <typename X>
+void rms_norm(const float* x, int64_t stride, const float* weight, float eps, int rows, int width, X* out,
+              int64_t out_stride) {
+#pragma omp for
+    for (int n = 0; n < rows; n++) rms_norm_row(x + n * stride, weight, eps, width, out + n * out_stride);
+}
+
+// out[n] = silu(gate[n]) * up[n] * weight[n], where gate and up are the first and second `width` numbers of gate_up[n].
+template <typename X>
+void swiglu(const float* gate_up, int64_t stride, const float* weight, int rows, int width, X* out, int64_t out_stride) {
+#pragma omp for
+    for (int n = 0; n < rows; n++) {
+        const float* gate = gate_up + n * stride;
+        const float* up = gate + width;
+        X* to = out + n * out_stride;
+        float factor = weight ? weight[n] : 1.0f;
+        int whole = width / LANES * LANES, rest = width - whole;
+        for (int i = 0; i < whole; i += LANES) store(to + i, silu(load(gate + i)) * load(up + i) * factor);
+        if (rest) store_part(to + whole, silu(load_part(gate + whole, rest)) * load_part(up + whole, rest) * factor, rest);
+    }
+}
+
+extern "C" {
+struct Routing {
+    int32_t experts;  // 0: a dense layer
+    int32_t chosen, groups, kept_groups, normalised;
+    float scaling;
+    const float* bias;  // [experts]: takes part in the choice alone
+};
+}
+
+struct Scored {
+    float score;
+    int32_t index;
+};
+
+inline bool better(const Scored& a, const Scored& b) { return a.score > b.score || (a.score == b.score && a.index < b.index); }
+
+// Leaves the experts of the best groups; a group is as good as its two best experts together.
+inline Scored* keep_best_groups(const Routing& routing, Scored* choices, Scored* groups) {
+    int size = routing.experts / routing.groups;
+    for (int g = 0; g < routing.groups; g++) {
+        float first = -INFINITY, second = -INFINITY;
+        for (int e = g * size; e < (g + 1) * size; e++) {
+            float score = choices[e].score;
+            if (score > first) second = first, first = score;
+            else if (score > second) second = score;
+        }
+        groups[g] = {size > 1 ? first + second : first, g};
+    }
+    std::partial_sort(groups, groups + routing.kept_groups, groups + routing.groups, better);
+    return std::remove_if(choices, choices + routing.experts, [&](const Scored& choice) {
+        for (int g = 0; g < routing.kept_groups; g++)
+            if (groups[g].index == choice.index / size) return false;
+        return true;
+    });
+}
+
+// Experts and weights, [rows][chosen] each, of every row.
+inline void choose_experts(const Routing& routing, const float* logits, int64_t stride, int rows, int32_t* experts,
+                           float* weights) {
+#pragma omp for
+    for (int n = 0; n < rows; n++) {
+        int count = routing.experts, chosen = routing.chosen;
+        float* scores = scratch<3>(count + LANES);
+        float* memory = scratch<4>(2 * (count + routing.groups));
+        Scored* choices = reinterpret_cast<Scored*>(memory);
+        for (int e = 0; e < count; e += LANES) {
+            int part = std::min(LANES, count - e);
+            Floats logit = part == LANES ? load(logits + n * stride + e) : load_part(logits + n * stride + e, part);
+            store(scores + e, 1.0f / (exp_of(-logit) + 1.0f));
+        }
+        for (int e = 0; e < count; e++) choices[e] = {scores[e] + routing.bias[e], e};
+        Scored* end = routing.groups > 1 ? keep_best_groups(routing, choices, choices + count) : choices + count;
+        std::partial_sort(choices, choices + chosen, end, better);
+        float total = 1e-20f;
+        for (int k = 0; k < chosen; k++) total += scores[choices[k].index];
+        float factor = (routing.normalised ? 1.0f / total : 1.0f) * routing.scaling;
+        for (int k = 0; k < chosen; k++) {
+            experts[n * chosen + k] = choices[k].index;
+            weights[n * chosen + k] = scores[choices[k].index] * factor;
+        }
+    }
+}
+
+// The (row, choice) pairs in the order of their experts.
+struct Sorted {
+    int32_t* start;  // [experts + 1]: pairs of expert e are start[e] .. start[e + 1] - 1
+    int32_t* place;  // [rows * chosen]: where each pair stands
+    int32_t* row;    // [rows * chosen]: the row of each sorted pair
+    float* weight;   // [rows * chosen]: its weight
+};
+
+inline void sort_by_expert(const Routing& routing, const int32_t* experts, const float* weights, int rows,
+                           const Sorted& sorted) {
+#pragma omp single
+    {
+        int pairs = rows * routing.chosen;
+        std::fill(sorted.start, sorted.start + routing.experts + 1, 0);
+        for (int i = 0; i < pairs; i++) sorted.start[experts[i] + 1]++;
+        for (int e = 0; e < routing.experts; e++) sorted.start[e + 1] += sorted.start[e];
+        for (int i = 0; i < pairs; i++) {
+            int place = sorted.start[experts[i]]++;
+            sorted.place[i] = place;
+            sorted.row[place] = i / routing.chosen;
+            sorted.weight[place] = weights[i];
+        }
+        for (int e = routing.experts; e > 0; e--) sorted.start[e] = sorted.start[e - 1];
+        sorted.start[0] = 0;
+    }
+}
+
+// x[n] += sum over k of results[place[n][k]]
+inline void gather_experts(const float* results, const int32_t* place, int rows, int chosen, int width, float* x) {
+#pragma omp for
+    for (int n = 0; n < rows; n++) {
+        float* to = x + size_t(n) * width;
+        int whole = width / LANES * LANES;
+        for (int i = 0; i < whole; i += LANES) {
+            Floats total{};
+            for (int k = 0; k < chosen; k++) total += load(results + size_t(place[n * chosen + k]) * width + i);
+            store(to + i, load(to + i) + total);
+        }
+        for (int i = whole; i < width; i++) {
+            float total = 0;
+            for (int k = 0; k < chosen; k++) total += results[size_t(place[n * chosen + k]) * width + i];
+            to[i] += total;
+        }
+    }
+}

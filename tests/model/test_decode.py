@@ -1,0 +1,178 @@
+"""The decoding kernels against Transformer.forward over the same cache, which is tested against full forward passes."""
+
+import numpy as np
+import pytest
+import torch
+
+from cogitate.model.config import TINY, ModelConfig
+from cogitate.model.decode import UNIT_ROWS, Decoder, share_units
+from cogitate.model.decode_weights import in_panels
+from cogitate.model.kv_cache import KVCache
+from cogitate.model.native import native_library
+from cogitate.model.transformer import Transformer
+
+SMALL = TINY.model_copy(update={"vocab_size": 90, "hidden_size": 64, "num_hidden_layers": 2, "initializer_range": 0.1})
+LLAMA = ModelConfig.from_dict(
+    {
+        "model_type": "llama",
+        "vocab_size": 90,
+        "hidden_size": 48,
+        "intermediate_size": 100,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 6,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 256,
+        "initializer_range": 0.15,
+        "mlp_bias": True,
+    }
+)
+CONFIGS = {
+    "deepseek_v3": SMALL,
+    "deepseek_v3 with low-rank queries, groups of experts and odd widths": SMALL.model_copy(
+        update={
+            "q_lora_rank": 41,
+            "attention_bias": True,
+            "n_group": 4,
+            "topk_group": 2,
+            "routed_scaling_factor": 2.5,
+            "kv_lora_rank": 37,
+            "qk_nope_head_dim": 11,
+            "qk_rope_head_dim": 6,
+            "v_head_dim": 13,
+            "moe_intermediate_size": 21,
+            "rope_interleave": False,
+            "norm_topk_prob": False,
+        }
+    ),
+    "deepseek_v3 without shared experts": SMALL.model_copy(update={"n_shared_experts": 0, "num_experts_per_tok": 3}),
+    "llama": LLAMA,
+    "qwen3": LLAMA.model_copy(update={"model_type": "qwen3", "head_dim": 20, "attention_bias": True, "mlp_bias": False}),
+    "qwen2 with a window": LLAMA.model_copy(
+        update={
+            "model_type": "qwen2",
+            "attention_bias": True,
+            "use_sliding_window": True,
+            "sliding_window": 9,
+            "max_window_layers": 1,
+            "mlp_bias": False,
+        }
+    ),
+}
+pytestmark = pytest.mark.skipif(native_library() is None, reason="no compiler for the kernels")
+
+
+def make_model(config: ModelConfig, dtype: torch.dtype = torch.float32) -> Transformer:
+    """Random norms, biases and balance, too."""
+    torch.manual_seed(0)
+    model = Transformer(config).eval()
+    for name, tensor in model.state_dict().items():
+        if tensor.dim() == 1 and tensor.is_floating_point():
+            tensor += 0.2 * torch.randn_like(tensor)
+            if "score_correction" in name:
+                tensor *= 0.2
+    return model.to(dtype)
+
+
+def filled_cache(model: Transformer, tokens: torch.Tensor) -> tuple[KVCache, np.ndarray]:
+    """Rows 0, 2, 4 share a prompt of 17 tokens, 1 and 3 one of 32; 5 has 33 tokens of its own. Batch order: by prompt."""
+    cache = KVCache(model.config, 8, 128, dtype=model.embed_tokens.weight.dtype, device="cpu")
+    model(tokens[:2, :32], cache=cache, rows_B=torch.tensor([6, 7]))
+    cache.truncate([6], [17])
+    cache.fork(6, [0, 2, 4])
+    cache.fork(7, [1, 3])
+    model(tokens[5:6, :33], cache=cache, rows_B=torch.tensor([5]))
+    return cache, np.array([0, 2, 4, 1, 3, 5])
+
+
+@torch.no_grad()
+def decode_both_ways(model: Transformer, steps: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    tokens = torch.randint(0, 90, (8, 33 + steps), generator=torch.Generator().manual_seed(1))
+    cache, rows = filled_cache(model, tokens)
+    reference_cache, _ = filled_cache(model, tokens)
+    decoder, results = Decoder(model, len(rows)), []
+    for step in range(steps):
+        new = tokens[rows, 33 + step]
+        got = decoder.logits(new.numpy(), cache, rows, share_units(cache, rows)).clone()
+        hidden = model(new[:, None], cache=reference_cache, rows_B=torch.from_numpy(rows))
+        results.append((got, model.logits(hidden)[:, 0].float()))
+    assert cache.lengths.tolist() == reference_cache.lengths.tolist()
+    return results
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_decoding_by_kernels_equals_the_forward_pass(name: str) -> None:
+    for got, expected in decode_both_ways(make_model(CONFIGS[name]), steps=36):
+        torch.testing.assert_close(got, expected, rtol=1e-4, atol=3e-5)
+
+
+@pytest.mark.parametrize("name", ["llama", "qwen3", "qwen2 with a window"])
+def test_decoding_in_bfloat16_differs_by_rounding_alone(name: str) -> None:
+    """Compared with both computed in float32 from the same weights: as close as PyTorch's bfloat16 is, or closer."""
+    model = make_model(CONFIGS[name], torch.bfloat16)
+    exact = [expected for _, expected in decode_both_ways(model.float(), steps=20)]
+    pairs = decode_both_ways(model.bfloat16(), steps=20)
+    ours = torch.stack([(got - true).abs().mean() for (got, _), true in zip(pairs, exact, strict=True)]).mean()
+    pytorch = torch.stack([(plain - true).abs().mean() for (_, plain), true in zip(pairs, exact, strict=True)]).mean()
+    assert 0 < ours < 1.2 * pytorch
+
+
+def test_decoding_in_bfloat16_serves_latent_attention_and_experts() -> None:
+    """With as many experts chosen as there are, rounding cannot send tokens to other experts."""
+    model = make_model(SMALL.model_copy(update={"num_experts_per_tok": 8}), torch.bfloat16)
+    for got, expected in decode_both_ways(model, steps=8):
+        torch.testing.assert_close(got, expected, rtol=0, atol=0.15)
+
+
+@torch.no_grad()
+def test_a_row_has_the_same_bits_whatever_is_decoded_beside_it_and_by_however_many_threads() -> None:
+    model = make_model(SMALL)
+    tokens = torch.randint(0, 90, (8, 40), generator=torch.Generator().manual_seed(1))
+    results = []
+    before = torch.get_num_threads()
+    for threads, chosen in ((1, [0, 1, 2, 3, 4, 5]), (2, [0, 1, 2, 3, 4, 5]), (1, [1, 2, 4]), (2, [2])):
+        torch.set_num_threads(threads)
+        cache, rows = filled_cache(model, tokens)
+        rows = rows[chosen]
+        decoder = Decoder(model, 6)
+        outputs = [decoder.logits(tokens[rows, t].numpy(), cache, rows, share_units(cache, rows))[chosen.index(2)].clone()
+                   for t in range(33, 40)]  # fmt: skip
+        results.append(torch.stack(outputs))
+    torch.set_num_threads(before)
+    assert all(torch.equal(result, results[0]) for result in results)
+
+
+def test_after_a_refresh_the_new_weights_decode() -> None:
+    tokens = torch.randint(0, 90, (8, 40), generator=torch.Generator().manual_seed(1))
+    model, other = make_model(LLAMA), make_model(LLAMA)
+    with torch.no_grad():
+        for parameter in other.parameters():
+            parameter.mul_(0.9)
+    cache, rows = filled_cache(model, tokens)
+    expected_cache, _ = filled_cache(model, tokens)
+    decoder = Decoder(model, 6)
+    model.load_state_dict(other.state_dict())
+    decoder.refresh()
+    got = decoder.logits(tokens[rows, 33].numpy(), cache, rows, share_units(cache, rows)).clone()
+    expected = Decoder(other, 6).logits(tokens[rows, 33].numpy(), expected_cache, rows, share_units(expected_cache, rows))
+    assert torch.equal(got, expected)
+
+
+def test_rows_are_cut_where_the_prompt_changes_and_after_enough_of_them() -> None:
+    cache = KVCache(LLAMA, 60, 64, dtype=torch.float32, device="cpu")
+    cache.reserve(np.array([50, 51]), np.array([5, 6]))
+    cache.lengths[[50, 51]] = torch.tensor([5, 6])
+    cache.fork(50, range(20))
+    cache.fork(51, range(20, 23))
+    bounds = share_units(cache, np.array([*range(23), 30, 31]))
+    assert bounds.tolist() == [0, UNIT_ROWS, 20, 23, 24, 25]
+
+
+def test_the_layout_in_panels_by_hand() -> None:
+    weight = torch.arange(34 * 3).view(34, 3).float()
+    laid_out = in_panels(weight, 32)
+    assert len(laid_out) == 32 * 3 + 16 * 3
+    assert laid_out[:32].tolist() == weight[:32, 0].tolist()
+    assert laid_out[96:114].tolist() == [96.0, 99.0] + [0.0] * 14 + [97.0, 100.0]
+    pairs = in_panels(weight.bfloat16(), 32)
+    assert pairs[:4].tolist() == [0.0, 1.0, 3.0, 4.0]
+    assert pairs[64:68].tolist() == [2.0, 0.0, 5.0, 0.0]
