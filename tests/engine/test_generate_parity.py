@@ -1,0 +1,55 @@
+"""Greedy completions against transformers' generate, through a directory that we write and both read."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForCausalLM
+from transformers.utils import logging as transformers_logging
+
+from cogitate.backend import GenerationRequest
+from cogitate.engine.generator import Engine
+from cogitate.model.config import TINY, ModelConfig
+from cogitate.model.hf import load_model, save_model
+from cogitate.model.transformer import Transformer
+from cogitate.types import SamplingParams
+
+CONFIGS = {
+    "deepseek_v3": TINY.model_copy(update={"vocab_size": 300, "initializer_range": 0.08}),
+    "llama": ModelConfig.from_dict(
+        {
+            "model_type": "llama",
+            "vocab_size": 300,
+            "hidden_size": 96,
+            "intermediate_size": 200,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 6,
+            "num_key_value_heads": 2,
+            "initializer_range": 0.1,
+            "tie_word_embeddings": True,
+        }
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_greedy_completions_equal_those_of_transformers(name: str, tmp_path: Path) -> None:
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    torch.manual_seed(3)
+    save_model(Transformer(CONFIGS[name]), tmp_path)
+    reference = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
+    engine = Engine(load_model(tmp_path), end_id=-1, max_batch=3, max_context=128)
+    generator = torch.Generator().manual_seed(5)
+    prompts = [tuple(torch.randint(0, 300, (length,), generator=generator).tolist()) for length in (4, 21, 50, 9)]
+    for index, prompt in enumerate(prompts):
+        engine.submit(GenerationRequest(f"{index}", prompt, SamplingParams(temperature=0.0, max_new_tokens=40), (0,)))
+    got = {}
+    while engine.pending():
+        got |= {int(completion.request_id): completion.token_ids for completion in engine.poll()}
+    for index, prompt in enumerate(prompts):
+        ids = torch.tensor([prompt])
+        expected = reference.generate(
+            ids, attention_mask=torch.ones_like(ids), max_new_tokens=40, min_new_tokens=40, do_sample=False, pad_token_id=0
+        )
+        assert got[index] == tuple(expected[0, len(prompt) :].tolist())
