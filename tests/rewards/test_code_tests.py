@@ -59,6 +59,15 @@ def test_tests_that_cannot_be_used_give_no_verdict() -> None:
     assert grade_code(program, entry_point=None, tests=[[1, 1]]).verdict == "none"
 
 
+@needs_sandbox
+def test_limits_can_be_given_by_name() -> None:
+    program = fenced("import time\ndef f(x):\n    time.sleep(60)")
+    verdict = grade_code(program, entry_point="f", tests=[[1, 1]], limits={"wall_seconds": 0.5})
+    assert (verdict.verdict, "longer than allowed" in verdict.reason) == ("wrong", True)
+    assert grade_code(program, entry_point="f", tests=[[1, 1]], limits={"seconds": 1}).verdict == "none"
+    assert grade_code(program, entry_point="f", tests=[[1, 1]], limits={"cpu_seconds": 0}).verdict == "none"
+
+
 def test_the_last_python_block_is_the_program() -> None:
     answer = "```python\nfirst = 1\n```\ntext\n```py\nsecond = 2\n```\n```\noutput 3\n```\n```bash\nls\n```"
     assert extract_program(answer) == "second = 2\n"

@@ -34,7 +34,7 @@ def grade_code(
     tests: Sequence[Any] | str,
     mode: Mode = "function",
     entry_point: str | None = None,
-    limits: Limits | None = None,
+    limits: Limits | Mapping[str, float] | None = None,
     partial: bool = False,
     weaker_tests: bool = False,
     sandbox: Sandbox | RemoteSandbox | None = None,
@@ -48,7 +48,7 @@ def grade_code(
             anything else the one argument; or assertion source, one text or a list of them; stdin mode:
             {"input": text, "output": text}.
         mode: "function" calls `entry_point`; "stdin" runs the program once for each test.
-        limits: bounds of the program.
+        limits: bounds of the program; or some of them by name, e.g. {"cpu_seconds": 3, "wall_seconds": 5}.
         partial: score the share of tests passed instead of all or nothing; the verdict is `right` only if all pass.
         weaker_tests: accept assertions that can only run beside the program (see `code_assertions`); not for rewards.
         sandbox: the one to run in; by default the best that this machine can hold.
@@ -67,7 +67,10 @@ def grade_code(
         return verdict("wrong", 0.0, "the answer has no Python code block")
     try:
         box = sandbox or default_sandbox(unsafe_local)
-        bounds = limits or box.limits
+        try:
+            bounds = Limits.of(limits, box.limits)
+        except ValueError as error:
+            raise BadTestsError(f"their limits: {error}") from error
         outcome = run_tests(box, program, mode, entry_point, tests, bounds, weaker=weaker_tests, stop_early=not partial)
     except BadTestsError as error:
         return verdict("none", 0.0, f"the tests cannot be used: {error}", program)

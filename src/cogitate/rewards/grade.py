@@ -103,6 +103,8 @@ def _grade_code(prediction: str, contract: Contract, fields: Mapping[str, Any], 
         mode=fields["mode"],
         entry_point=fields.get("entry_point"),
         tests=fields["tests"],
+        limits=fields.get("limits"),
         partial=fields.get("partial", False),
+        weaker_tests=fields.get("weaker_tests", False),
         unsafe_local=unsafe_local,
     )

@@ -74,12 +74,17 @@ class Pipes:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What a process tree uses now; its processor time includes children it has waited for."""
+    """What a process tree uses now.
+
+    Attributes:
+        cpu_seconds: of all processes, with children they have waited for.
+        starved_seconds: how long the process that suffered most was ready to run while the machine ran others.
+    """
 
     cpu_seconds: float = 0.0
+    starved_seconds: float = 0.0
     memory_bytes: int = 0
     disk_bytes: int = 0
-    processes: int = 0
 
 
 class Child(ABC):
@@ -206,7 +211,7 @@ def usage_of(processes: Iterable[Path], memory_limit: int) -> Usage:
     Resident memory counts pages that several processes share once for each; only where that exceeds the limit is the
     exact share (PSS), which costs more to find out, asked for.
     """
-    ticks, pages, alive = 0, 0, []
+    ticks, pages, starved, alive = 0, 0, 0.0, []
     for directory in processes:
         try:
             fields = (directory / "stat").read_text().rpartition(")")[2].split()
@@ -214,11 +219,20 @@ def usage_of(processes: Iterable[Path], memory_limit: int) -> Usage:
             continue
         ticks += sum(map(int, fields[11:15]))
         pages += int(fields[21])
+        starved = max(starved, _starved_seconds(directory))
         alive.append(directory)
     memory = pages * resource.getpagesize()
     if memory > memory_limit and len(alive) > 1:
         memory = sum(map(_proportional_memory, alive))
-    return Usage(ticks / os.sysconf("SC_CLK_TCK"), memory, 0, len(alive))
+    return Usage(ticks / os.sysconf("SC_CLK_TCK"), starved, memory)
+
+
+def _starved_seconds(directory: Path) -> float:
+    """Time a process stood ready on a run queue; 0 where the kernel does not keep count."""
+    try:
+        return int((directory / "schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
 
 
 def _proportional_memory(directory: Path) -> int:

@@ -1,4 +1,4 @@
-"""How a process without namespaces confines itself. Executed in the guest from its source, never imported here.
+"""How a process without namespaces confines itself: the guest of the second level, from this source, and grader workers.
 
 As root the work is split: what root alone can open (an interpreter under a closed home) is opened before the change of
 user, and imports go through those descriptors afterwards; Landlock judges the files themselves, whatever path led there.

@@ -25,6 +25,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,7 @@ class UnconfinedChild(Child):
 
     def usage(self) -> Usage:
         used = usage_of([Path(f"/proc/{self._process.pid}")], self._memory_limit)
-        return Usage(used.cpu_seconds, used.memory_bytes, bytes_in(self._directory), used.processes)
+        return replace(used, disk_bytes=bytes_in(self._directory))
 
     def _kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Literal
 
 MIB = 1024 * 1024
@@ -26,8 +27,9 @@ class Limits:
 
     Attributes:
         cpu_seconds: processor time of one test, all processes together.
-        wall_seconds: elapsed time of one test; larger, so that a busy machine fails no honest program.
-        total_seconds: elapsed time of all tests of one program together.
+        wall_seconds: elapsed time of one test, without the time it was ready to run and the machine ran others, so that a
+            busy machine fails no honest program.
+        total_seconds: elapsed time of all tests of one program together, come what may.
         memory_bytes: resident memory of the whole tree, and address space of each process.
         processes: processes and threads.
         file_bytes: largest file.
@@ -47,6 +49,19 @@ class Limits:
     output_bytes: int = 1 * MIB
     message_bytes: int = 16 * MIB
     open_files: int = 128
+
+    @classmethod
+    def of(cls, given: Limits | Mapping[str, float] | None, default: Limits) -> Limits:
+        """`default` with the bounds that are given, by name. Raises ValueError for a name or value that is none."""
+        if given is None or isinstance(given, Limits):
+            return given or default
+        names = {field.name: type(getattr(default, field.name)) for field in fields(cls)}
+        for name, value in given.items():
+            if name not in names:
+                raise ValueError(f"there is no limit {name!r}; there are {', '.join(names)}")
+            if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
+                raise ValueError(f"limit {name} = {value!r} must be a number above 0")
+        return replace(default, **{name: names[name](value) for name, value in given.items()})
 
 
 @dataclass(frozen=True, slots=True)

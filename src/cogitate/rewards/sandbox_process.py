@@ -23,6 +23,7 @@ from cogitate.rewards.sandbox_data import BadDataError, decode_text
 from cogitate.rewards.sandbox_limits import Ending, Limits, RunResult
 
 WATCH_SECONDS = 0.03  # between two looks at the tree's memory and processor time
+STARVED_FACTOR = 5  # a program that the machine lets wait may take so many times its wall limit
 START_SECONDS = 60.0  # for the sandbox itself to come up on a very busy machine
 
 
@@ -69,7 +70,7 @@ class SandboxProcess:
         self.exit_code: int | None = None
         self._started = time.monotonic()
         self._phase_started = self._next_watch = self._started
-        self._phase_cpu, self.cpu_seconds = 0.0, 0.0
+        self._phase_cpu = self._phase_starved = self.cpu_seconds = 0.0
         self._ready = False
         self._closed = False
         self._pipes = Pipes()
@@ -112,8 +113,10 @@ class SandboxProcess:
 
     def begin_test(self) -> None:
         """Start counting the time of the next test."""
+        usage = self._child.usage()
         self._phase_started = time.monotonic()
-        self._phase_cpu = self.cpu_seconds = max(self.cpu_seconds, self._child.usage().cpu_seconds)
+        self._phase_cpu = self.cpu_seconds = max(self.cpu_seconds, usage.cpu_seconds)
+        self._phase_starved = usage.starved_seconds
 
     def finish(self) -> RunResult:
         """Wait for a script's end, or for the limit it exceeds."""
@@ -206,7 +209,11 @@ class SandboxProcess:
         self.cpu_seconds = max(self.cpu_seconds, usage.cpu_seconds)
         if self.cpu_seconds - self._phase_cpu > self.limits.cpu_seconds:
             raise ProgramEndedError("cpu")
-        if now - self._phase_started > self.limits.wall_seconds or now - self._started > self.limits.total_seconds:
+        elapsed = now - self._phase_started
+        own = elapsed - max(0.0, usage.starved_seconds - self._phase_starved)
+        if own > self.limits.wall_seconds or elapsed > STARVED_FACTOR * self.limits.wall_seconds:
+            raise ProgramEndedError("wall")
+        if now - self._started > self.limits.total_seconds:
             raise ProgramEndedError("wall")
         if usage.memory_bytes > self.limits.memory_bytes or usage.disk_bytes > self.limits.disk_bytes:
             raise ProgramEndedError("memory")
