@@ -63,7 +63,7 @@ def draw(rng: random.Random, split: Split) -> Chain:
 def draw_steps(rng: random.Random, count: int) -> tuple[int, tuple[tuple[str, int], ...]]:
     """A start of 10..99 and `count` steps that keep every partial result in range."""
     start = total = rng.randint(10, 99)
-    steps = []
+    steps: list[tuple[str, int]] = []
     while len(steps) < count:
         number = rng.randint(2, 9) if rng.random() < 0.3 else rng.randint(10, 99)
         sign = rng.choice("+-")
