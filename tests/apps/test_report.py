@@ -10,7 +10,7 @@ from synthetic_run import HOSTILE, one_completion, write_json, write_run
 
 from cogitate.apps import report_completions
 from cogitate.apps.report import json_for_html, write_curve_png, write_report
-from cogitate.apps.report_completions import browser_data, describe, spread, within_budget
+from cogitate.apps.report_completions import browser_data, describe, share_out, spread, within_budget
 from cogitate.apps.report_data import load_run, load_runs, pooled_of
 from cogitate.errors import ArtifactError
 
@@ -228,6 +228,12 @@ def test_a_budget_keeps_whole_problems_and_those_of_several_steps_first():
     kept = within_budget(rows, {"t\x003\x00": 2} | {f"t\x00{i}\x00": 1 for i in (0, 1, 2, 4)}, 4000)
     assert [row["problem_id"] for row in kept] == ["3", "3", "0", "0"]
     assert len(within_budget(rows, {f"t\x00{i}\x00": 1 for i in range(5)}, 1)) == 2
+
+
+def test_what_one_column_does_not_need_goes_to_the_others():
+    assert share_out(100, [10, 80, 80]) == [10, 45, 45]
+    assert share_out(100, [10, 20]) == [10, 20]
+    assert share_out(100, []) == []
 
 
 def test_long_runs_are_cut_to_a_size_a_browser_opens(tmp_path, monkeypatch):

@@ -16,7 +16,8 @@ def draw(*series, unit="number"):
 
 
 def test_ticks_are_round_numbers_around_the_data():
-    assert charts.nice_ticks(0.0, 0.83, 4) == pytest.approx([0, 0.5, 1.0])
+    assert charts.nice_ticks(0.0, 0.83, 4) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    assert charts.nice_ticks(0.0, 1.1, 4) == pytest.approx([0, 0.5, 1.0, 1.5])
     assert charts.nice_ticks(0.0, 0.78, 4) == pytest.approx([0, 0.2, 0.4, 0.6, 0.8])
     assert charts.nice_ticks(-0.02, 0.03, 4) == pytest.approx([-0.02, 0.0, 0.02, 0.04])
 

@@ -132,7 +132,7 @@ def nice_ticks(low: float, high: float, count: int, *, whole: bool = False) -> l
         return [low, low + 1] if not whole else [low]
     rough = (high - low) / count
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= 0.8 * rough)
     if whole:
         step = max(1.0, round(step))
         return [index * step for index in range(math.ceil(low / step), math.floor(high / step + 1e-9) + 1)]

@@ -30,9 +30,10 @@ def browser_data(runs: Sequence[Run]) -> dict[str, Any]:
     described: list[dict[str, str]] = []
     completions = []
     total = 0
+    budgets = share_out(MOST_CHARACTERS, [sum(map(size_of, column.rows)) for column in columns])
     for index, column in enumerate(columns):
         total += len(column.rows)
-        for row in within_budget(column.rows, seen_in, MOST_CHARACTERS // len(columns)):
+        for row in within_budget(column.rows, seen_in, budgets[index]):
             key = problem_key(row)
             if key not in problems:
                 problems[key] = len(described)
@@ -136,12 +137,12 @@ def facts(row: Row) -> list[str]:
     lines = []
     if row.get("reward") is not None:
         parts = ", ".join(
-            f"{name} {value:g}" for name, value in (row.get("reward_breakdown") or {}).items() if value is not None
+            f"{name} {value:.3g}" for name, value in (row.get("reward_breakdown") or {}).items() if value is not None
         )
-        lines.append(f"reward {row['reward']:g}" + (f" ({parts})" if parts else ""))
+        lines.append(f"reward {row['reward']:.3g}" + (f" ({parts})" if parts else ""))
     if row.get("reason"):
         lines.append(str(row["reason"]))
-    if row.get("extracted") is not None:
+    if row.get("extracted") is not None and "\n" not in str(row["extracted"]):  # a program stands above as it was written
         lines.append(f"answer found: {row['extracted']}")
     length = f"{row['tokens']} tokens" if row.get("tokens") is not None else ""
     if row.get("thinking_tokens"):
@@ -151,6 +152,19 @@ def facts(row: Row) -> list[str]:
     return [line for line in lines if line]
 
 
+def share_out(total: int, wanted: Sequence[int]) -> list[int]:
+    """Equal shares of `total`; what one does not need goes to the others."""
+    given = [0] * len(wanted)
+    for place, index in enumerate(sorted(range(len(wanted)), key=lambda index: wanted[index])):
+        given[index] = min(wanted[index], (total - sum(given)) // (len(wanted) - place))
+    return given
+
+
+def size_of(row: Row) -> int:
+    """Characters a completion takes in the page, about."""
+    return len(str(row.get("completion", ""))) + 300
+
+
 def within_budget(rows: Sequence[Row], seen_in: Counter[str], characters: int) -> list[Row]:
     """Whole problems, those sampled at several steps first, until the characters are used up; at least one problem."""
     by_problem: dict[str, list[Row]] = {}
@@ -158,7 +172,7 @@ def within_budget(rows: Sequence[Row], seen_in: Counter[str], characters: int) -
         by_problem.setdefault(problem_key(row), []).append(row)
     kept: list[Row] = []
     for key in sorted(by_problem, key=lambda key: -seen_in[key]):
-        size = sum(len(str(row.get("completion", ""))) + 300 for row in by_problem[key])
+        size = sum(map(size_of, by_problem[key]))
         if kept and size > characters:
             break
         characters -= size

@@ -48,7 +48,7 @@ LEARNING = (
         (("reward.*", ""),),
         "reward",
         "number",
-        "Where the reward comes from: usually the format first, then the answers.",
+        "Where the reward comes from, each part before its weight; a part of weight 0 is only watched.",
     ),
     Plot(
         "Reward model against the truth",
