@@ -28,7 +28,7 @@ LONG_REFERENCE = 100  # characters; a longer reference that is no formula is a s
 _NAMED = re.compile(r"([^=0-9,;<>~]{1,80})=([^=<>~]+)")
 _OPTION = re.compile(r"\(?\s*([A-J])\s*\)?\.?")
 _STYLE = re.compile(
-    r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|operatorname)\b|\\(?:left|right|displaystyle)\b|\\[,;:! ]|[${}\s]"
+    r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|operatorname)\b|\\(?:left|right|displaystyle)\b|\\[,;:! ]|[$\s]"
 )
 
 

@@ -181,6 +181,8 @@ def _same_quantity(gold: Node, answer: Node) -> bool:
     """Numbers and expressions, with or without a unit, a percent sign or a degree sign."""
     gold, answer = _as_measured(gold, answer), _as_measured(answer, gold)
     marks = ("measured", "percent", "degree")
+    if "measured" in (gold.op, answer.op) and gold.op != answer.op and (variables(gold) or variables(answer)):
+        return same_number(_letters_as_units(gold), _letters_as_units(answer))
     if gold.op in marks and answer.op == gold.op:
         if gold.op == "measured" and gold.value.powers != answer.value.powers:
             return False
@@ -205,6 +207,14 @@ def _as_measured(node: Node, other: Node) -> Node:
     return node if unit is None else Node("measured", (node.args[0],), unit.to_power(exponent))
 
 
+def _letters_as_units(node: Node) -> Node:
+    """`9.8 m/s^2`: letters that name units, read as those."""
+    if node.op == "var":
+        unit = find_unit(str(node.value))
+        return node if unit is None else Node("measured", (Node("num", (), (Fraction(1), "1")),), unit)
+    return Node(node.op, tuple(_letters_as_units(arg) for arg in node.args), node.value)
+
+
 def _is_plain_number(node: Node) -> bool:
     return node.op == "num" or (node.op in ("neg", "div") and all(_is_plain_number(arg) for arg in node.args))
 
@@ -224,7 +234,7 @@ def _rounds(decimal: Node, value: Node) -> bool:
     sign = 1
     while decimal.op == "neg":
         decimal, sign = decimal.args[0], -sign
-    if decimal.op != "num" or "." not in decimal.value[1] or variables(value) or exact(value) == decimal.value[0]:
+    if decimal.op != "num" or "." not in decimal.value[1] or variables(value) or _is_finite_decimal(value):
         return False
     literal = decimal.value[1].casefold().split("e")[0]
     if len(literal.replace(".", "").lstrip("0")) < DECIMAL_DIGITS:
@@ -237,10 +247,23 @@ def _rounds(decimal: Node, value: Node) -> bool:
         return False
     if isinstance(found, list) or not is_real(found):
         return False
-    if value.op == "num" and "." in value.value[1]:
-        return False  # two decimals that differ
     distance = abs(mp.re(found) - sign * mpf(decimal.value[0].numerator) / decimal.value[0].denominator)
     return bool(distance < mpf(unit.numerator) / unit.denominator)
+
+
+def _is_finite_decimal(node: Node) -> bool:
+    """Whether a value can be written out in decimals to its end: then nothing else rounds it."""
+    try:
+        value = exact(node)
+    except UndefinedError:
+        return False
+    if value is None:
+        return False
+    rest = value.denominator
+    for prime in (2, 5):
+        while rest % prime == 0:
+            rest //= prime
+    return rest == 1
 
 
 def _same_based(gold: Node, answer: Node) -> bool:

@@ -1,13 +1,14 @@
 """A second opinion on mathematical answers: math-verify (over sympy), for what our own parser does not read, and for audits.
 
 The library has no bound on its time once its signal-based time-outs are off (they fail outside the main thread). In a grader
-worker the pool is the limit. Elsewhere the question is put to a process of its own, which is killed after LIMIT_SECONDS.
+worker the pool is the limit. Elsewhere the question is put to a process of its own, limited to LIMIT_SECONDS of processor time.
 """
 
 from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import subprocess
 import sys
@@ -15,7 +16,8 @@ from pathlib import Path
 
 from cogitate.rewards.loading import heavy_import
 
-LIMIT_SECONDS = 10.0
+LIMIT_SECONDS = 5
+WALL_FACTOR = 20  # elapsed time may be longer on a busy machine
 MAX_CHARACTERS = 500
 
 # Only what LaTeX mathematics is made of: the library's own parsers get nothing that could be code.
@@ -41,15 +43,15 @@ def library_opinion(gold: str, answer: str) -> bool | None:
         return _ask(gold, answer)
     try:
         finished = subprocess.run(
-            [sys.executable, "-P", "-m", "cogitate.rewards.math_library"],
+            [sys.executable, "-P", "-m", "cogitate.rewards.math_library", str(LIMIT_SECONDS)],
             input=json.dumps([gold, answer]),
             capture_output=True,
             text=True,
-            timeout=LIMIT_SECONDS,
+            timeout=LIMIT_SECONDS * WALL_FACTOR,
             check=True,
-            cwd=Path(__file__).resolve().parents[2],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
         )
-    except subprocess.TimeoutExpired:
+    except (subprocess.TimeoutExpired, subprocess.CalledProcessError):  # too long, or crashed on the answer
         return False
     return json.loads(finished.stdout)
 
@@ -70,6 +72,16 @@ def _ask(gold: str, answer: str) -> bool | None:
     return one and verify(parsed[1], parsed[0], strict=True, timeout_seconds=None, raise_on_error=False)
 
 
+def _limit_processor_time(seconds: int) -> None:
+    import resource
+
+    import math_verify  # noqa: F401 - not counted
+
+    used = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+    resource.setrlimit(resource.RLIMIT_CPU, (int(used) + seconds, int(used) + seconds + 1))
+
+
 if __name__ == "__main__":
     in_worker = True
+    _limit_processor_time(int(sys.argv[1]))
     sys.stdout.write(json.dumps(_ask(*json.load(sys.stdin))))

@@ -62,8 +62,8 @@ UNIT_FILLERS = words("per a an of the in total each every")
 # Words behind a number that make it another statement: they are no unit of it.
 QUALIFYING_WORDS = words(
     """or and not no maybe perhaps possibly probably approximately approx about around roughly nearly almost least most more
-    less than if unless but plus minus times mod modulo over under to through until between either neither except without wrong incorrect
-    false impossible is are was were isn't be which when where because since so hence then"""
+    less than if unless but plus minus times mod modulo over under to through until between either neither except without
+    wrong incorrect false impossible is are was were isn't be which when where because since so hence then"""
 )
 PERCENT_WORDS = words("percent percentage pct")
 # Words that are never a product of one-letter names.

@@ -743,7 +743,7 @@ class _Parser:
         value = exponent.value[0] if exponent.op == "num" else None
         if value is None or value.denominator != 1 or not 0 < value <= 4:
             raise NotMathError("a unit with an exponent that is no small number")
-        last = token.text.replace(".", " ").split()[-1]
+        last = token.text.replace(".", " ").replace("/", " ").split()[-1]
         return unit.times(plain_unit(last).to_power(int(value) - 1), sign)
 
 
