@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,7 @@ def train_supervised(model: Transformer, run: SupervisedRun) -> None:
         )
         batch = run.batch_of(step)
         row = supervised_step(model, optimiser, batch, config, learning_rate=rate)
-        check_finite(row["loss"], f"step {step} of {run.name}", run.checkpoint)
+        check_finite(row, f"step {step} of {run.name}", run.checkpoint)
         seconds = time.perf_counter() - started
         tokens = int((batch.documents_BT >= 0).sum())
         extra = run.measure(step, model) or {}
@@ -86,7 +87,7 @@ def train_supervised(model: Transformer, run: SupervisedRun) -> None:
         if stop or (step + 1) % config.checkpoint_every == 0:
             save_checkpoint(run.checkpoint, step + 1, training_tensors(model, optimiser), {})
         if stop:
-            raise_interrupted(f"step {step} of {run.name}")
+            raise_interrupted(f"step {step + 1} of {run.name}")
 
 
 @torch.no_grad()
@@ -166,10 +167,19 @@ def _negative_mean(model: Transformer, hidden_BTD: Tensor, targets_BT: Tensor, m
     return lm_loss(logprobs_N, total_tokens=total)
 
 
-def check_finite(value: float, where: str, checkpoint: Path) -> None:
-    """Stop at once where a number is NaN or infinite."""
-    if value == value and abs(value) != float("inf"):
-        return
+def check_finite(row: Mapping[str, float], where: str, checkpoint: Path) -> None:
+    """Stop at once where a loss or the gradient is NaN or infinite, before anything made from it is saved.
+
+    Raises:
+        TrainingDivergedError: names the last checkpoint, which is good since it was written before.
+    """
+    for name in ("loss", "mtp_loss", "gradient_norm"):
+        if not math.isfinite(row[name]):
+            raise diverged(f"{where}: the {name.replace('_', ' ')} is {row[name]}", checkpoint)
+
+
+def diverged(what: str, checkpoint: Path) -> TrainingDivergedError:
+    """The error, with where one can go on from and what to do."""
     newest = latest_checkpoint(checkpoint)
     kept = f"the last good checkpoint is {newest}" if newest else "there is no checkpoint yet"
-    raise TrainingDivergedError(f"{where}: the loss is {value}; {kept}; lower the learning rate")
+    return TrainingDivergedError(f"{what}; {kept}; lower the learning rate")
