@@ -189,7 +189,7 @@ def _count_scripts(sentence: str, count: Counter[str]) -> list[str]:
     count["ja" if japanese else "zh"] += len(found["han"]) + len(found["kana"])
     count["ko"] += len(found["hangul"])
     count["other"] += len(found["other"])
-    foreign_script = bool(found["han"] or found["kana"] or found["hangul"])
+    foreign_script = len(found["han"] + found["kana"] + found["hangul"]) >= max(1, len(found["latin"]))
     return [word for word in found["latin"] if _counts(word, in_foreign_script=foreign_script)]
 
 

@@ -45,7 +45,7 @@ def read_roles(text: str, names: list[str]) -> tuple[dict[str, bool], str]:
     pattern = re.compile(
         rf"(?P<name>(?<!\w)(?:{alternatives})(?!\w))"
         rf"|(?P<header>\b(?:{_KNIGHT}|{_KNAVE})\s*(?:\*\*)?\s*[:：])|(?P<role>(?<![a-z])(?:{_KNIGHT}|{_KNAVE})(?![a-z]))"
-        r"|(?P<negation>\bnot\b|n['’]t\b|不是)|(?P<open>\bor\b|或|/)|(?P<end>[\n.;；。])|(?P<word>\b[^\W\d_]+\b)",
+        r"|(?P<negation>\bnot\b|\b\w+n['’]t\b|不是)|(?P<open>\bor\b|或|/)|(?P<end>[\n.;；。])|(?P<word>\b[^\W\d_]+\b)",
         re.IGNORECASE,
     )
     roles: dict[str, bool] = {}
@@ -82,7 +82,9 @@ def read_roles(text: str, names: list[str]) -> tuple[dict[str, bool], str]:
                 if roles.setdefault(name, role) != role:
                     return roles, f"gives {name} two roles"
             claimed, negated = True, False
-        elif kind == "word" and token[0].isupper() and not subjects and token.casefold() not in _PLAIN_WORDS:
+        elif kind == "word" and token[0].isupper() and token.casefold() not in _PLAIN_WORDS:
+            if claimed:
+                subjects, claimed = [], False
             stranger = stranger or token
     return roles, ""
 
