@@ -1,0 +1,81 @@
+"""Rows in which a prompt stands once: every completion token is there, predicted from the right place."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cogitate.train.shared_prompts import prompt_rows
+from cogitate.types import Problem, Rollout, Verdict
+
+
+def rollout(prompt: tuple[int, ...], completion: tuple[int, ...], mask: tuple[int, ...] | None = None) -> Rollout:
+    logprobs = tuple(-0.1 * (i + 1) for i in range(len(completion)))
+    return Rollout(
+        problem=Problem("p", "t", "math", "?"), prompt_ids=prompt, completion_ids=completion, logprobs=logprobs,
+        loss_mask=mask or (1,) * len(completion), weight_versions=((0, len(completion)),), finish_reason="stop", seed=0,
+        text="", reward=1.0, reward_breakdown={}, verdict=Verdict("right", 1.0, ""),
+    )  # fmt: skip
+
+
+def test_rows_by_hand():
+    first, second = rollout((7, 8), (1, 2, 3)), rollout((7, 8), (4, 5))
+    (batch,) = prompt_rows([first, second], row_tokens=7, batch_tokens=100)
+    assert batch.tokens_RT.tolist() == [[7, 8, 1, 2, 3, 4, 5]]
+    assert batch.documents_RT.tolist() == [[0, 0, 1, 1, 1, 2, 2]]
+    assert batch.indices == (0, 1)
+    assert batch.sources_N.tolist() == [1, 2, 3, 1, 5]  # both first tokens are predicted by the prompt's last
+    assert batch.targets_N.tolist() == [1, 2, 3, 4, 5]
+    assert batch.mask_SL.tolist() == [[1, 1, 1], [1, 1, 0]]
+    assert batch.sampler_logprobs_SL[1].tolist() == pytest.approx([-0.1, -0.2, 0.0])
+
+
+def test_a_row_that_is_full_begins_the_prompt_anew():
+    rollouts = [rollout((7, 8), (1, 2, 3)), rollout((7, 8), (4, 5)), rollout((9,), (6,))]
+    (batch,) = prompt_rows(rollouts, row_tokens=6, batch_tokens=100)
+    used = (batch.documents_RT >= 0).sum(1).tolist()
+    rows = [row[:tokens] for row, tokens in zip(batch.tokens_RT.tolist(), used, strict=True)]
+    assert sorted(rows) == [[7, 8, 1, 2, 3], [7, 8, 4, 5], [9, 6]]
+
+
+def test_tokens_outside_the_loss_mask_are_seen_but_not_counted():
+    (batch,) = prompt_rows([rollout((7,), (1, 2, 3), (1, 0, 1))], row_tokens=8, batch_tokens=8)
+    assert batch.tokens_RT.tolist() == [[7, 1, 2, 3]]
+    assert batch.mask_SL.tolist() == [[1, 0, 1]]
+    assert batch.sources_N.tolist() == [0, 2]
+    assert batch.targets_N.tolist() == [1, 3]
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 10**6), row_tokens=st.integers(4, 60), batch_tokens=st.integers(4, 200))
+def test_every_rollout_stands_in_one_place_whole_after_its_own_prompt(seed, row_tokens, batch_tokens):
+    rng = random.Random(seed)
+    prompts = [tuple(rng.randrange(50) for _ in range(rng.randint(1, 8))) for _ in range(3)]
+    rollouts = [rollout(rng.choice(prompts), tuple(rng.randrange(50) for _ in range(rng.randint(1, 20)))) for _ in range(12)]
+    batches = prompt_rows(rollouts, row_tokens=row_tokens, batch_tokens=batch_tokens)
+    assert sorted(index for batch in batches for index in batch.indices) == list(range(12))
+    for batch in batches:
+        rows, width = batch.tokens_RT.shape
+        longest = max(len(each.prompt_ids + each.completion_ids) for each in rollouts)
+        assert rows * width <= max(batch_tokens, row_tokens, longest)
+        flat_tokens, flat_documents = batch.tokens_RT.flatten(), batch.documents_RT.flatten()
+        counted = 0
+        for place, index in enumerate(batch.indices):
+            each = rollouts[index]
+            length = len(each.completion_ids)
+            assert batch.mask_SL[place].tolist() == [1.0] * length + [0.0] * (batch.mask_SL.shape[1] - length)
+            sources = batch.sources_N[counted : counted + length]
+            assert batch.targets_N[counted : counted + length].tolist() == list(each.completion_ids)
+            counted += length
+            row = int(sources[0]) // width
+            assert flat_tokens[row * width : int(sources[0]) + 1].tolist() == list(each.prompt_ids)
+            assert set(flat_documents[row * width : int(sources[0]) + 1].tolist()) == {0}
+            if length > 1:
+                assert flat_tokens[sources[1:]].tolist() == list(each.completion_ids[:-1])
+                assert len(set(flat_documents[sources[1:]].tolist())) == 1
+                assert torch.equal(sources[1:].diff(), torch.ones(length - 2, dtype=torch.long))
+        assert counted == len(batch.targets_N)
