@@ -1,0 +1,309 @@
+"""`cogitate chat`: talk to a model in the terminal; what it thinks is dimmed, Ctrl-C stops a completion, Ctrl-D ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Literal
+
+import torch
+
+from cogitate.apps.chat_output import Output, PlainOutput, TerminalOutput, is_styled
+from cogitate.backend import GenerationRequest
+from cogitate.engine.generator import Engine
+from cogitate.errors import CheckpointError, CogitateError, DataError, Interrupted
+from cogitate.model.hf import load_model
+from cogitate.recipe.models import find_model, read_config
+from cogitate.recipe.stage_evaluate import NEXT_QUESTION
+from cogitate.runtime import derive_seed, pick_device
+from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.tokenizer.chat_template import ChatTemplate
+from cogitate.tokenizer.prompts import bare_prompt, r1_zero_prompt
+from cogitate.tokenizer.text_stream import StopText, TextStream
+from cogitate.tokenizer.thinking import THINK_OPEN, split_thinking
+from cogitate.types import Message, SamplingParams
+
+Template = Literal["r1_zero", "bare", "chat"]
+PROMPT = "> "
+LONGEST_REPLY = 4096  # tokens, where neither the user nor the context says less
+LEAST_REPLY = 64  # tokens that must be left in the context for it
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One completion. `ended`: "stop" (by itself), "length" (at the token limit) or "interrupted" (Ctrl-C)."""
+
+    text: str
+    tokens: int
+    ended: Literal["stop", "length", "interrupted"]
+
+
+def chat(
+    model: str,
+    *,
+    prompt: str | None,
+    template: Template | None,
+    temperature: float,
+    top_p: float,
+    max_new_tokens: int | None,
+    seed: int | None,
+) -> None:
+    """Answer one prompt and return, or talk until the user ends it.
+
+    Args:
+        model: see recipe.models.find_model.
+        prompt: the one question; "-" reads it from standard input, as None does where that is no terminal.
+        template: None takes the model's chat template where it has one, else R1-Zero's.
+        max_new_tokens: None: what the context leaves, at most LONGEST_REPLY.
+        seed: None draws one.
+
+    Raises:
+        CogitateError: the model or the prompt cannot be used.
+        Interrupted: Ctrl-C stopped the one completion, or anything but a completion.
+    """
+    settings = Settings(temperature, top_p, max_new_tokens, secrets.randbits(32) if seed is None else seed)
+    try:
+        talk(model, prompt, template, settings)
+    except KeyboardInterrupt:
+        raise Interrupted("stopped", 128 + signal.SIGINT) from None
+
+
+def talk(model: str, prompt: str | None, template: Template | None, settings: Settings) -> None:
+    """`chat`, but for Ctrl-C."""
+    speaker = Speaker.load(find_model(model), template)
+    if prompt is None and sys.stdin.isatty():
+        converse(speaker, settings)
+        return
+    question = read_standard_input() if prompt is None or prompt == "-" else prompt
+    reply = answer(speaker, [Message("user", checked(question))], settings, make_output())
+    if reply.ended == "interrupted":
+        raise Interrupted("stopped", 128 + signal.SIGINT)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How completions are drawn; `max_new_tokens` as in `chat`."""
+
+    temperature: float
+    top_p: float
+    max_new_tokens: int | None
+    seed: int
+
+
+@dataclass(slots=True)
+class Speaker:
+    """A model, and how it is spoken to.
+
+    Attributes:
+        ends: tokens that end a turn: some models have several.
+        remembers: earlier turns are part of the prompt; the R1-Zero template and the bare question stand alone.
+        prompt_of: conversation -> token ids.
+        stop: text at which a completion ends.
+    """
+
+    engine: Engine
+    tokenizer: Tokenizer
+    ends: frozenset[int]
+    remembers: bool
+    prompt_of: Callable[[Sequence[Message]], list[int]]
+    stop: str | None = None
+
+    @classmethod
+    def load(cls, directory: Path, template: Template | None) -> Speaker:
+        """
+        Raises:
+            CheckpointError: a file of the directory cannot be used.
+            DataError: template "chat" is asked for, and the model has none.
+        """
+        tokenizer = Tokenizer.load(directory)
+        chat_template = ChatTemplate.load(directory)
+        if template == "chat" and chat_template is None:
+            raise DataError(f"{directory}: the model has no chat template; use --template r1_zero or bare")
+        decoder = load_model(directory, dtype=torch.float32, device=pick_device("auto"))
+        engine = Engine(decoder, end_id=tokenizer.end_id, max_batch=1)
+        ends = end_tokens(directory, tokenizer)
+        if chat_template is not None and template in (None, "chat"):
+            own = chat_template
+            return cls(engine, tokenizer, ends, True, lambda messages: own.prompt_ids(messages, tokenizer))
+        write, stop = (bare_prompt, NEXT_QUESTION) if template == "bare" else (r1_zero_prompt, None)
+        return cls(engine, tokenizer, ends, False, lambda messages: tokenizer.encode(write(messages[-1].content)), stop)
+
+
+def end_tokens(directory: Path, tokenizer: Tokenizer) -> frozenset[int]:
+    """The tokenizer's end token, and those that generation_config.json or config.json name."""
+    ends = {tokenizer.end_id}
+    named = [read_config(directory).get("eos_token_id")]
+    generation = directory / "generation_config.json"
+    if generation.is_file():
+        try:
+            named.append(json.loads(generation.read_text(encoding="utf-8-sig")).get("eos_token_id"))
+        except (OSError, ValueError, AttributeError) as error:
+            raise CheckpointError(f"{generation}: not a JSON object: {error}") from error
+    for value in named:
+        ends |= {token for token in (value if isinstance(value, list) else [value]) if isinstance(token, int)}
+    return frozenset(ends)
+
+
+def converse(speaker: Speaker, settings: Settings) -> None:
+    """Questions and answers until Ctrl-D. What fails is said, and the next question may be asked."""
+    import readline  # noqa: F401 - importing it gives `input` editing and a history
+
+    messages: list[Message] = []
+    turn = 0
+    while True:
+        try:
+            question = input_line()
+        except EOFError:
+            print()
+            return
+        except KeyboardInterrupt:
+            print()
+            continue
+        if not question.strip():
+            continue
+        try:
+            messages = [*(messages if speaker.remembers else []), Message("user", checked(question))]
+            messages = forget_until_it_fits(speaker, messages, settings)
+            reply = answer(speaker, messages, settings, make_output(), turn=turn)
+        except CogitateError as error:
+            print(f"error: {error}", file=sys.stderr)
+            messages = messages[:-1]
+            continue
+        messages.append(Message("assistant", split_thinking(reply.text).answer_region.strip()))
+        turn += 1
+
+
+def input_line() -> str:
+    """What the user types; the prompt is no part of an output that goes into a file."""
+    if sys.stdout.isatty():
+        return input(PROMPT)
+    print(PROMPT, end="", file=sys.stderr, flush=True)
+    return input()
+
+
+def forget_until_it_fits(speaker: Speaker, messages: list[Message], settings: Settings) -> list[Message]:
+    """The conversation without as many of its oldest exchanges as the context has no room for."""
+    kept = messages
+    while len(kept) > 1 and room(speaker, speaker.prompt_of(kept)) < (settings.max_new_tokens or LEAST_REPLY):
+        kept = kept[2:]
+    if len(kept) < len(messages):
+        note(f"the context is full: the oldest {(len(messages) - len(kept)) // 2} exchanges are forgotten")
+    return kept
+
+
+def room(speaker: Speaker, prompt_ids: Sequence[int]) -> int:
+    """Tokens that the context leaves for a reply."""
+    return speaker.engine.max_context - len(prompt_ids)
+
+
+def answer(speaker: Speaker, messages: Sequence[Message], settings: Settings, output: Output, *, turn: int = 0) -> Reply:
+    """Draw the assistant's next turn and show it as it comes.
+
+    Raises:
+        DataError: the prompt does not fit the context.
+    """
+    prompt_ids = speaker.prompt_of(messages)
+    limit = settings.max_new_tokens or max(1, min(LONGEST_REPLY, room(speaker, prompt_ids)))
+    params = SamplingParams(settings.temperature, settings.top_p, limit)
+    request = GenerationRequest("chat", tuple(prompt_ids), params, (derive_seed(settings.seed, "chat", turn),))
+    opened = speaker.tokenizer.decode(prompt_ids[-8:]).rstrip().endswith(THINK_OPEN)
+    speaker.engine.submit(request)
+    output.begin(thinking=opened)
+    with interruptible() as interrupted:
+        reply = complete(speaker, request, output.write, interrupted)
+    output.end()
+    if reply.ended == "length":
+        note(f"cut off at {reply.tokens} tokens")
+    return reply
+
+
+def complete(
+    speaker: Speaker, request: GenerationRequest, write: Callable[[str], None], interrupted: Callable[[], bool]
+) -> Reply:
+    """Run a submitted request to its end, passing on text as soon as it is certain."""
+    engine, stream, stop = speaker.engine, TextStream(speaker.tokenizer), StopText(speaker.stop)
+    (seed,) = request.seeds
+    written: list[str] = []
+    count = 0
+
+    def show(text: str) -> None:
+        if text:
+            written.append(text)
+            write(text)
+
+    ended: Literal["stop", "length", "interrupted"] | None = None
+    while ended is None:
+        finished = engine.poll()
+        new = list(finished[0].token_ids[count:]) if finished else engine.partial(request.id, start=count)[seed]
+        count += len(new)
+        at = next((i for i, token in enumerate(new) if token in speaker.ends), None)
+        show(stop.feed(stream.feed(new[:at])))
+        if at is not None or stop.reached:
+            ended = "stop"
+        elif finished:
+            ended = "length"
+        elif interrupted():
+            ended = "interrupted"
+    engine.abort([request.id] if engine.pending() else [])
+    show(stop.feed(stream.finish()))
+    show(stop.finish())
+    return Reply("".join(written), count, ended)
+
+
+@contextmanager
+def interruptible() -> Iterator[Callable[[], bool]]:
+    """While a completion is drawn Ctrl-C is a question that can be asked; a second one is an exception as usual."""
+    asked = False
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def make_output() -> Output:
+    """Dimmed thinking on a terminal; elsewhere the completion as the model wrote it."""
+    return TerminalOutput(sys.stdout) if is_styled(sys.stdout, os.environ) else PlainOutput(sys.stdout)
+
+
+def note(line: str) -> None:
+    """Something about a completion that is no part of it."""
+    print(f"[{line}]", file=sys.stderr, flush=True)
+
+
+def read_standard_input() -> str:
+    """All of it, without the end of its last line."""
+    try:
+        return sys.stdin.buffer.read().decode("utf-8-sig").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"standard input: not UTF-8 ({error.reason} at byte {error.start})") from error
+
+
+def checked(question: str) -> str:
+    """A question that can be asked.
+
+    Raises:
+        DataError: it is empty, or not valid Unicode.
+    """
+    if not question.strip():
+        raise DataError("the prompt is empty: give --prompt TEXT, or text on standard input")
+    try:
+        question.encode()
+    except UnicodeEncodeError as error:
+        raise DataError("the prompt is not UTF-8") from error
+    return question
