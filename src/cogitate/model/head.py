@@ -34,36 +34,41 @@ class _TokenLogprobs(torch.autograd.Function):
         logprobs_N = torch.empty(tokens, dtype=torch.float32, device=hidden_ND.device)
         entropy_N = torch.empty_like(logprobs_N)
         keep = tokens * vocabulary <= KEPT_PROBABILITIES and any(ctx.needs_input_grad)
-        kept = torch.empty(tokens, vocabulary, dtype=torch.float32, device=hidden_ND.device) if keep else None
+        kept: list[Tensor] = []
         for start in range(0, tokens, chunk):
             rows = slice(start, start + chunk)
             logprobs_CV = _log_softmax(hidden_ND[rows], weight_VD, temperature)
             logprobs_N[rows] = logprobs_CV.gather(1, targets_N[rows, None]).squeeze(1)
-            probabilities_CV = torch.exp(logprobs_CV, out=kept[rows]) if kept is not None else logprobs_CV.exp()
+            probabilities_CV = logprobs_CV.exp()
             torch.linalg.vecdot(probabilities_CV, logprobs_CV, out=entropy_N[rows])
-        ctx.save_for_backward(hidden_ND, weight_VD, targets_N, kept)
+            if keep:
+                kept.append(probabilities_CV)
+        ctx.save_for_backward(hidden_ND, weight_VD, targets_N, *kept)
         ctx.temperature, ctx.chunk = temperature, chunk
         ctx.mark_non_differentiable(entropy_N)
         return logprobs_N, entropy_N.neg_()
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        hidden_ND, weight_VD, targets_N, kept = ctx.saved_tensors
+        hidden_ND, weight_VD, targets_N, *kept = ctx.saved_tensors
         scaled_grad_N1 = (grads[0] / ctx.temperature).unsqueeze(1)
-        hidden_grad = torch.empty_like(hidden_ND)
-        weight_grad = torch.zeros_like(weight_VD)
-        for start in range(0, hidden_ND.shape[0], ctx.chunk):
+        hidden_grad = torch.empty_like(hidden_ND) if ctx.needs_input_grad[0] else None
+        weight_grad = torch.zeros_like(weight_VD) if ctx.needs_input_grad[1] else None
+        scratch = torch.empty(min(ctx.chunk, hidden_ND.shape[0]), weight_VD.shape[0], device=hidden_ND.device)
+        for number, start in enumerate(range(0, hidden_ND.shape[0], ctx.chunk)):
             rows = slice(start, start + ctx.chunk)
-            if kept is None:
-                probabilities_CV = _log_softmax(hidden_ND[rows], weight_VD, ctx.temperature).exp_()
+            if kept:
+                probabilities_CV = kept[number]
             else:
-                probabilities_CV = kept[rows]
+                probabilities_CV = _log_softmax(hidden_ND[rows], weight_VD, ctx.temperature).exp_()
             # d logprob / d logits = (onehot - p) / temperature
-            logits_grad = probabilities_CV * -scaled_grad_N1[rows]
+            logits_grad = torch.mul(probabilities_CV, -scaled_grad_N1[rows], out=scratch[: probabilities_CV.shape[0]])
             logits_grad.scatter_add_(1, targets_N[rows, None], scaled_grad_N1[rows])
             logits_grad = logits_grad.to(hidden_ND.dtype)
-            torch.mm(logits_grad, weight_VD, out=hidden_grad[rows])
-            weight_grad.addmm_(logits_grad.t(), hidden_ND[rows])
+            if hidden_grad is not None:
+                torch.mm(logits_grad, weight_VD, out=hidden_grad[rows])
+            if weight_grad is not None:
+                weight_grad.addmm_(logits_grad.t(), hidden_ND[rows])
         return hidden_grad, weight_grad, None, None, None
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from cogitate.errors import CheckpointError, ConfigError
 from cogitate.model.checkpoint_files import INDEX, MTP, SINGLE, CheckpointReader
 from cogitate.model.config import ModelConfig
+from cogitate.model.lora import merged_state_dict
 from cogitate.model.names import NameTable, mtp_copies, mtp_name_table, name_table
 from cogitate.model.transformer import Transformer
 from cogitate.runtime import atomic_write, write_json
@@ -34,7 +35,7 @@ def save_model(
     released_layout: bool = False,
     shard_bytes: int = SHARD_BYTES,
 ) -> None:
-    """Write a directory that `transformers`, vLLM and `load_model` read. config.json is written last.
+    """Write a directory that `transformers`, vLLM and `load_model` read; adapters are merged. config.json is written last.
 
     Args:
         dtype: type of the weights on disk; None keeps the model's. Router biases are always float32.
@@ -153,7 +154,7 @@ def _redundant(config: ModelConfig) -> set[str]:
 
 def _published(model: Transformer, table: NameTable, dtype: torch.dtype) -> Iterator[tuple[str, Tensor]]:
     """The tensors of a checkpoint, in the model's order."""
-    state = model.state_dict()
+    state = merged_state_dict(model)
     for name, parts in table.items():
         rows = state[name].flatten(0, -2) if state[name].dim() > 1 else state[name]
         for part, piece in zip(parts, rows.split([part.shape[0] for part in parts]), strict=True):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from cogitate.model.attention import TokenContext
 from cogitate.model.config import ModelConfig
 from cogitate.model.layers import RMSNorm
+from cogitate.model.mla_inputs import queries_and_entries
 from cogitate.model.rope import attention_scale, rotate_halves, rotate_pairs
 
 
@@ -29,6 +30,9 @@ class MultiHeadLatentAttention(nn.Module):
         self.scale = attention_scale(config)
         self.rotate = rotate_pairs if config.rope_interleave else rotate_halves
         self.query_width = config.q_lora_rank or self.heads * config.qk_head_dim
+
+        even = all(width % 2 == 0 for width in (self.query_width, self.nope, self.latent))
+        self._fused = config.q_lora_rank is None and config.rope_interleave and even
 
         self.in_proj = nn.Linear(config.hidden_size, self.query_width + self.latent + self.rope, bias=False)
         # The published q_proj has no bias even where its neighbour has one.
@@ -61,6 +65,9 @@ class MultiHeadLatentAttention(nn.Module):
         projected = self.in_proj(x_BTD)
         if self.in_proj_bias is not None:
             projected = projected + F.pad(self.in_proj_bias, (projected.shape[-1] - self.in_proj_bias.shape[0], 0))
+        if self._fused and projected.dtype == torch.float32:
+            norm = self.kv_a_layernorm
+            return queries_and_entries(projected, norm.weight, rotation, norm.eps, self.heads, self.nope)
         query, latent, key = projected.split((self.query_width, self.latent, self.rope), dim=-1)
         if self.q_b_proj is not None and self.q_a_layernorm is not None:
             query = self.q_b_proj(self.q_a_layernorm(query))
@@ -70,13 +77,9 @@ class MultiHeadLatentAttention(nn.Module):
 
     def attend_naive(self, q_BTHK: Tensor, entries_BTW: Tensor, mask: Tensor | None) -> Tensor:
         """Expand keys and values, then attend; mask None is plain causal. Returns (B, T, H, v_head_dim)."""
-        latent, key = entries_BTW.split((self.latent, self.rope), dim=-1)
-        expanded = self.kv_b_proj(latent).unflatten(-1, (self.heads, -1))
-        k_nope, v = expanded.split((self.nope, self.v_width), dim=-1)
-        k = torch.cat((k_nope, key.unsqueeze(2).expand(-1, -1, self.heads, -1)), dim=-1)
-        padding = k.shape[-1] - self.v_width
-        if padding > 0:  # the fused kernels want values as wide as keys
-            v = F.pad(v, (0, padding))
+        key_weight, value_weight = self._expansions()
+        k = F.linear(entries_BTW, key_weight).unflatten(-1, (self.heads, -1))
+        v = F.linear(entries_BTW, value_weight).unflatten(-1, (self.heads, -1))
         out_BHTK = F.scaled_dot_product_attention(
             q_BTHK.transpose(1, 2),
             k.transpose(1, 2),
@@ -86,6 +89,20 @@ class MultiHeadLatentAttention(nn.Module):
             scale=self.scale,
         )
         return out_BHTK.transpose(1, 2)[..., : self.v_width]
+
+    def _expansions(self) -> tuple[Tensor, Tensor]:
+        """kv_b_proj as two matrices on whole entries, so that keys and values come out of multiplications ready to attend.
+
+        An identity carries the rotated key into each head's key; values are padded to the width of keys, which the fused
+        attention kernels want.
+        """
+        expand_HKL = self.kv_b_proj.weight.unflatten(0, (self.heads, -1))
+        key_HKL, value_HVL = expand_HKL.split((self.nope, self.v_width), dim=1)
+        key_HKW = F.pad(key_HKL, (0, self.rope, 0, self.rope))
+        carry_KW = torch.zeros_like(key_HKW[0])
+        carry_KW[self.nope :, self.latent :].fill_diagonal_(1.0)
+        value_HKW = F.pad(value_HVL, (0, self.rope, 0, max(self.nope + self.rope - self.v_width, 0)))
+        return (key_HKW + carry_KW).flatten(0, 1), value_HKW.flatten(0, 1)
 
     def attend_absorbed(self, q_BTHK: Tensor, held_BSW: Tensor, mask: Tensor) -> Tensor:
         """Attend to latents directly. mask: additive, broadcasts to (B, 1, T, S). Returns (B, T, H, v_head_dim)."""

@@ -22,7 +22,8 @@ class Router(nn.Module):
 
     Attributes:
         e_score_correction_bias: float32 (E,), stays float32 whatever the model's type is.
-        load: int64 (E,), how many tokens each expert got in training mode since `balance` was called last.
+        load: int64 (E,), how many tokens each expert got in training mode since `balance` was called last; all of them count
+            twice under gradient checkpointing, which makes no difference to `balance`.
     """
 
     def __init__(self, config: ModelConfig):
@@ -116,11 +117,11 @@ class _SortedExperts(torch.autograd.Function):
         x_MD, weight_M1, gate_up_EID, down_EDI, gate_up_M2I, inner_MI, token_M, place_NK = ctx.saved_tensors
         load = ctx.load
         out_grad_MD = grads[0].index_select(0, token_M)
-        down_grad = _expert_outer_products(out_grad_MD, inner_MI * weight_M1, load)
+        down_grad = _expert_outer_products(out_grad_MD, inner_MI * weight_M1, load) if ctx.needs_input_grad[3] else None
         scaled_grad_MI = _expert_matmuls(out_grad_MD, down_EDI, load)
         weight_grad_M = torch.linalg.vecdot(scaled_grad_MI, inner_MI)
         gate_up_grad_M2I = swiglu_backward(scaled_grad_MI.mul_(weight_M1), gate_up_M2I)
-        gate_up_grad = _expert_outer_products(gate_up_grad_M2I, x_MD, load)
+        gate_up_grad = _expert_outer_products(gate_up_grad_M2I, x_MD, load) if ctx.needs_input_grad[2] else None
         x_grad_ND = _sum_rows(_expert_matmuls(gate_up_grad_M2I, gate_up_EID, load), place_NK)
         weights_grad_NK = weight_grad_M.index_select(0, place_NK.flatten()).view(place_NK.shape)
         return x_grad_ND, weights_grad_NK, gate_up_grad, down_grad, None, None

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from cogitate.errors import ConfigError
 from cogitate.model.attention import CacheView, TokenContext
@@ -20,7 +21,11 @@ from cogitate.model.rope import RotaryTable
 
 
 class Transformer(nn.Module):
-    """A causal language model of any supported family. Weights start as N(0, initializer_range), norms as 1, biases as 0."""
+    """A causal language model of any supported family. Weights start as N(0, initializer_range), norms as 1, biases as 0.
+
+    Attributes:
+        gradient_checkpointing: keep only the input of each layer for the backward pass and compute the rest of it again.
+    """
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -30,6 +35,7 @@ class Transformer(nn.Module):
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.lm_head = None if config.tie_word_embeddings else nn.Linear(config.hidden_size, config.vocab_size, bias=False)
         self.mtp = MultiTokenPrediction(config) if config.num_nextn_predict_layers else None
+        self.gradient_checkpointing = False
         self._rotary = RotaryTable(config)
         self._windows = {config.window_of_layer(layer) for layer in range(config.num_hidden_layers)}
         self._initialise()
@@ -62,8 +68,9 @@ class Transformer(nn.Module):
             rows = np.arange(len(tokens_BT)) if rows_B is None else rows_B.cpu().numpy()
             context = self._cached_context(tokens_BT, positions_BT, cache, rows)
         x_BTD = self.embed_tokens(tokens_BT)
+        recompute = self.gradient_checkpointing and torch.is_grad_enabled() and cache is None
         for layer in self.layers:
-            x_BTD = layer(x_BTD, context)
+            x_BTD = checkpoint(layer, x_BTD, context, use_reentrant=False) if recompute else layer(x_BTD, context)
         if cache is not None:
             cache.lengths[rows] += tokens_BT.shape[1]
         return self.norm(x_BTD)
@@ -143,9 +150,7 @@ class Transformer(nn.Module):
             masks[window] = _additive(seen, self.embed_tokens.weight.dtype)
         return TokenContext(rotation, masks, None)
 
-    def _cached_context(
-        self, tokens_BT: Tensor, positions_BT: Tensor | None, cache: KVCache, rows: np.ndarray
-    ) -> TokenContext:
+    def _cached_context(self, tokens_BT: Tensor, positions_BT: Tensor | None, cache: KVCache, rows: np.ndarray) -> TokenContext:
         tokens, device = tokens_BT.shape[1], tokens_BT.device
         start_B = cache.lengths[rows].numpy()
         longest = int(start_B.max())
