@@ -115,6 +115,7 @@ def _orders(program: str, *, script: bool) -> dict[str, Any]:
 def _read_count(process: SandboxProcess, secret: str) -> InstructionCount:
     answer = process.receive().get("value")
     if isinstance(answer, list) and len(answer) == 2 and answer[0] == secret and isinstance(answer[1], int):
+        assert answer[1] > 0, "a program that ran has executed something"
         return InstructionCount(answer[1])
     return InstructionCount(None, "the count was forged")
 

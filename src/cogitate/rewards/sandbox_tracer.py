@@ -85,7 +85,8 @@ def answer_traced_calls(channel, source, send):
 def start_counting(limit):
     """Trace every frame that starts from now on, apart from the guest's own; returns a function that gives the count."""
     leave, getframe, settrace = posix._exit, sys._getframe, sys.settrace
-    own_code = [value.__code__ for value in globals().values() if type(value) is type(serve)]
+    functions = [value for value in globals().values() if type(value) is type(serve)]
+    own_code = {id(code) for code in nested_code([function.__code__ for function in functions])}
     library = posix.fspath(collections.__file__).rpartition("/collections/")[0]
     import_code = sys.modules["_frozen_importlib"]._find_and_load.__code__
     count = importing = 0
@@ -108,15 +109,23 @@ def start_counting(limit):
         if frame.f_code is import_code:
             importing += 1
             return end_import
-        if frame.f_code in own_code or (importing and frame.f_code.co_filename.startswith((library, "<frozen "))):
+        if id(frame.f_code) in own_code or (importing and frame.f_code.co_filename.startswith((library, "<frozen "))):
             return None
+        frame.f_trace = count_instruction  # before the next line: Python 3.13 looks for it there
         frame.f_trace_opcodes = True
         frame.f_trace_lines = False
         return count_instruction
 
+    getframe().f_trace_opcodes = True  # Python 3.12 asks the frame that starts the tracing
     settrace(enter_frame)
     sys.addaudithook(make_guard(leave, getframe))
     return lambda: count
+
+
+def nested_code(codes):
+    """Code objects with those of the functions inside them; all of them live as long as this module does."""
+    inner = [constant for code in codes for constant in code.co_consts if type(constant) is type(serve.__code__)]
+    return codes + (nested_code(inner) if inner else [])
 
 
 def make_guard(leave, getframe):
