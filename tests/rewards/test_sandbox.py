@@ -77,7 +77,7 @@ def test_the_self_test_notices_broken_promises() -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or not Path("/usr/bin/python3").exists(), reason="needs root and a system Python")
-def test_every_promise_holds_for_an_ordinary_user(tmp_path: Path) -> None:
+def test_every_promise_holds_for_an_ordinary_user() -> None:
     if subprocess.run(["/usr/bin/python3", "-c", "import sys; sys.exit(sys.version_info < (3, 11))"], check=False).returncode:
         pytest.skip("the system Python is older than 3.11")
     shown = Path("/tmp") / f"user-sandbox-{os.getpid()}"
@@ -276,10 +276,10 @@ def test_without_any_isolation_nothing_runs_unless_told(monkeypatch: pytest.Monk
     assert "install" in report
 
 
-def test_a_sandbox_that_does_not_start_is_no_verdict(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_sandbox_that_does_not_start_is_no_verdict(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> None:
     from cogitate.rewards import sandbox_bubblewrap
 
-    broken = tmp_path / "bwrap"
+    broken = scratch / "bwrap"
     broken.write_text("#!/bin/sh\necho no namespaces here >&2\nexit 1\n")
     broken.chmod(0o755)
     monkeypatch.setattr(sandbox_bubblewrap, "bubblewrap_path", lambda: broken)
@@ -289,6 +289,7 @@ def test_a_sandbox_that_does_not_start_is_no_verdict(monkeypatch: pytest.MonkeyP
         verdict = grade_code("def f(x):\n    return x\n", entry_point="f", tests=[[1, 1]], sandbox=box)
     finally:
         sandbox_bubblewrap.bubblewrap_command.cache_clear()
+        broken.unlink()
     assert verdict.verdict == "none"
     assert "no namespaces here" in verdict.reason
 

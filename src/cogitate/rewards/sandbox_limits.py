@@ -39,7 +39,7 @@ class Limits:
         open_files: descriptors of each process.
     """
 
-    cpu_seconds: float = 3.0
+    cpu_seconds: float = 5.0
     wall_seconds: float = 30.0
     total_seconds: float = 90.0
     memory_bytes: int = 2048 * MIB
