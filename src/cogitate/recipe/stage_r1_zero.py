@@ -17,7 +17,8 @@ from cogitate.rewards.reward import total_reward
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import r1_zero_prompt
 from cogitate.tokenizer.thinking import split_thinking
-from cogitate.train.rl import RLRun, mean, train_rl
+from cogitate.train.rl import RLRun, train_rl
+from cogitate.train.rl_metrics import mean
 from cogitate.types import Artifact, Problem, Rollout, Verdict
 
 VERSION = 1

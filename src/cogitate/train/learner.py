@@ -135,7 +135,7 @@ class PolicyLearner:
             statistics = part.statistics if statistics is None else statistics + part.statistics
         norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_clip))
         if not (abs(loss) < float("inf") and norm < float("inf")):
-            raise TrainingDivergedError(f"the loss is {loss} and its gradient norm {norm}; lower the learning rate")
+            raise TrainingDivergedError(f"the loss is {loss} and its gradient norm {norm}")
         rate = warmup_constant(self.steps_done, peak=config.learning_rate, warmup_steps=config.warmup_steps)
         for group in self.optimiser.param_groups:
             group["lr"] = rate

@@ -16,12 +16,14 @@ from torch import Tensor
 from cogitate.algorithms.advantages import dead_groups, group_advantages
 from cogitate.backend import Generator, Grader
 from cogitate.config import RLConfig
-from cogitate.errors import DataError
+from cogitate.errors import DataError, TrainingDivergedError
 from cogitate.runtime import MetricsLog, derive_seed, interruption_requested, raise_interrupted
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.checkpoint import latest_checkpoint, load_checkpoint
 from cogitate.train.learner import PolicyLearner
+from cogitate.train.rl_metrics import mean, rollout_metrics, timings
 from cogitate.train.rollouts import Phases, Sampled, encode_prompts, sample_and_grade
+from cogitate.train.supervised import diverged
 from cogitate.types import Problem, Rollout, RolloutGroup, SamplingParams, Verdict
 
 PROBE_COMPLETIONS = 2  # of each probe, at each chosen step
@@ -114,46 +116,71 @@ def train_rl(run: RLRun) -> dict[str, Any]:
 def step(run: RLRun, state: LoopState) -> None:
     """Roll out, learn, log; a step without any learning signal changes nothing and is counted."""
     started, phases = time.perf_counter(), Phases()
-    groups = collect_groups(run, state, phases)
+    drawn = collect_groups(run, state, phases)
+    groups = live_first(drawn)[: run.config.prompts_per_step] if run.config.dynamic_sampling else drawn
     write_transcripts(run, state.step)
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     learnable = with_advantages(groups, scale_by_std=run.config.scale_by_std)
     row: dict[str, Any] = {"step": state.step, **rollout_metrics(rollouts)}
-    row["dead_groups"] = sum(not is_alive(group) for group in groups) / len(groups)
+    row["dead_groups"] = mean(not is_alive(group) for group in drawn)
     row |= run.measure(rollouts)
     if learnable:
         state.dead_steps = 0
-        phase = time.perf_counter()
-        row |= run.learner.update([r for r, _ in learnable], [a for _, a in learnable])
-        phases.add("train", phase)
-        phase = time.perf_counter()
-        sync_weights(run, state.step + 1)
-        phases.add("sync", phase)
+        row |= update_policy(run, state, learnable, phases)
     else:
-        state.dead_steps += 1
-        run.say(f"step {state.step}: no group has rewards that differ, so there is nothing to learn from; skipped")
-        if state.dead_steps >= run.config.dead_steps_limit:
-            state.stopped_early = f"{state.dead_steps} steps in a row without any learning signal (the last was {state.step})"
-            run.say(state.stopped_early)
+        count_dead_step(run, state, rollouts)
     trained = sum(len(r.prompt_ids) + len(r.completion_ids) for r, _ in learnable)
-    generated = sum(len(r.completion_ids) for r in rollouts)
+    generated = sum(len(r.completion_ids) for group in drawn for r in group.rollouts)
     row |= timings(phases, time.perf_counter() - started, generated=generated, trained=trained)
     run.metrics.write(row)
     state.step += 1
 
 
+def update_policy(
+    run: RLRun, state: LoopState, learnable: Sequence[tuple[Rollout, float]], phases: Phases
+) -> dict[str, float]:
+    """Learn from rollouts and their advantages, and hand the new policy to the generator."""
+    phase = time.perf_counter()
+    try:
+        metrics = run.learner.update([r for r, _ in learnable], [a for _, a in learnable])
+    except TrainingDivergedError as error:
+        raise diverged(f"step {state.step} of {run.name}: {error}", run.checkpoint) from error
+    phases.add("train", phase)
+    phase = time.perf_counter()
+    sync_weights(run, state.step + 1)
+    phases.add("sync", phase)
+    return metrics
+
+
+def count_dead_step(run: RLRun, state: LoopState, rollouts: Sequence[Rollout]) -> None:
+    """Say why nothing can be learned from this step; too many of them in a row stop the loop."""
+    state.dead_steps += 1
+    why = "no group has rewards that differ"
+    if all(rollout.reward is None for rollout in rollouts):
+        why = f"no completion could be judged ({rollouts[0].verdict.reason})"
+    run.say(f"step {state.step}: {why}, so there is nothing to learn from; skipped")
+    if state.dead_steps >= run.config.dead_steps_limit:
+        state.stopped_early = (
+            f"{state.dead_steps} steps in a row without any learning signal: in the last one, step {state.step}, {why}"
+        )
+        run.say(state.stopped_early)
+
+
 def collect_groups(run: RLRun, state: LoopState, phases: Phases) -> list[RolloutGroup]:
-    """One batch of groups. With dynamic sampling (DAPO, section 3.2) dead groups are replaced by groups of further prompts,
-    in at most `dynamic_sampling_batches` batches; what is still missing then is filled up with dead ones."""
-    wanted = run.config.prompts_per_step
+    """One batch of groups. With dynamic sampling (DAPO, section 3.2) further prompts are drawn in place of dead groups, in
+    at most `dynamic_sampling_batches` batches; what is still missing then is filled up with dead ones."""
     groups = rollout(run, state, phases)
-    if not run.config.dynamic_sampling:
-        return groups
-    for _ in range(run.config.dynamic_sampling_batches - 1):
-        if sum(is_alive(group) for group in groups) >= wanted:
-            break
-        groups += rollout(run, state, phases)
-    return sorted(groups, key=is_alive, reverse=True)[:wanted]
+    if run.config.dynamic_sampling:
+        for _ in range(run.config.dynamic_sampling_batches - 1):
+            if sum(map(is_alive, groups)) >= run.config.prompts_per_step:
+                break
+            groups += rollout(run, state, phases)
+    return groups
+
+
+def live_first(groups: Sequence[RolloutGroup]) -> list[RolloutGroup]:
+    """Groups that teach something before those that do not, otherwise as they were drawn."""
+    return sorted(groups, key=is_alive, reverse=True)
 
 
 def rollout(run: RLRun, state: LoopState, phases: Phases) -> list[RolloutGroup]:
@@ -249,39 +276,6 @@ def is_alive(group: RolloutGroup) -> bool:
     """Whether the group has two verdicts and its rewards differ."""
     rewards_1G, valid_1G = reward_row(group)
     return not bool(dead_groups(rewards_1G, valid_1G)[0])
-
-
-def rollout_metrics(rollouts: Sequence[Rollout]) -> dict[str, float]:
-    """Means over a step's rollouts: reward and its parts, accuracy by task, lengths, truncation, missing verdicts."""
-    judged = [r for r in rollouts if r.reward is not None]
-    row = {"reward": mean(r.reward for r in judged)}
-    for part in sorted({name for r in judged for name in r.reward_breakdown}):
-        row[f"reward.{part}"] = mean(r.reward_breakdown[part] for r in judged if part in r.reward_breakdown)
-    row["accuracy"] = mean(r.verdict.verdict == "right" for r in judged)
-    for task in sorted({r.problem.task for r in judged}):
-        row[f"accuracy.{task}"] = mean(r.verdict.verdict == "right" for r in judged if r.problem.task == task)
-    row["completion_tokens"] = mean(len(r.completion_ids) for r in rollouts)
-    row["truncated_share"] = mean(r.finish_reason == "length" for r in rollouts)
-    row["no_verdict_share"] = mean(r.verdict.verdict == "none" for r in rollouts)
-    return row
-
-
-def mean(values: Any) -> float:
-    """The mean of numbers; NaN is never written: nothing at all counts as 0."""
-    numbers = [float(value) for value in values]
-    return sum(numbers) / len(numbers) if numbers else 0.0
-
-
-def timings(phases: Phases, total: float, *, generated: int, trained: int) -> dict[str, float]:
-    """Seconds of each phase and tokens per second."""
-    seconds = phases.seconds
-    row: dict[str, float] = {f"seconds.{name}": value for name, value in seconds.items()}
-    row |= {"seconds": total, "tokens_generated": generated, "tokens_trained": trained}
-    row["tokens_per_second.generate"] = generated / seconds["generate"]
-    if "train" in seconds:
-        row["tokens_per_second.train"] = trained / seconds["train"]
-    row["tokens_per_second"] = generated / total
-    return row
 
 
 def sync_weights(run: RLRun, version: int) -> None:

@@ -1,0 +1,41 @@
+"""What is logged of every step of reinforcement learning; docs/metrics.md explains each name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from cogitate.train.rollouts import Phases
+from cogitate.types import Rollout
+
+
+def rollout_metrics(rollouts: Sequence[Rollout]) -> dict[str, float]:
+    """Means over a step's rollouts: reward and its parts, accuracy by task, lengths, truncation, missing verdicts."""
+    judged = [r for r in rollouts if r.reward is not None]
+    row = {"reward": mean(r.reward for r in rollouts if r.reward is not None)}
+    for part in sorted({name for r in judged for name in r.reward_breakdown}):
+        row[f"reward.{part}"] = mean(r.reward_breakdown[part] for r in judged if part in r.reward_breakdown)
+    row["accuracy"] = mean(r.verdict.verdict == "right" for r in judged)
+    for task in sorted({r.problem.task for r in judged}):
+        row[f"accuracy.{task}"] = mean(r.verdict.verdict == "right" for r in judged if r.problem.task == task)
+    row["completion_tokens"] = mean(len(r.completion_ids) for r in rollouts)
+    row["truncated_share"] = mean(r.finish_reason == "length" for r in rollouts)
+    row["no_verdict_share"] = mean(r.verdict.verdict == "none" for r in rollouts)
+    return row
+
+
+def mean(values: Iterable[float]) -> float:
+    """The mean of numbers; NaN is never written: nothing at all counts as 0."""
+    numbers = [float(value) for value in values]
+    return sum(numbers) / len(numbers) if numbers else 0.0
+
+
+def timings(phases: Phases, total: float, *, generated: int, trained: int) -> dict[str, float]:
+    """Seconds of each phase and tokens per second."""
+    seconds = phases.seconds
+    row: dict[str, float] = {f"seconds.{name}": value for name, value in seconds.items()}
+    row |= {"seconds": total, "tokens_generated": generated, "tokens_trained": trained}
+    row["tokens_per_second.generate"] = generated / seconds["generate"]
+    if "train" in seconds:
+        row["tokens_per_second.train"] = trained / seconds["train"]
+    row["tokens_per_second"] = generated / total
+    return row

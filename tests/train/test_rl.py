@@ -1,0 +1,345 @@
+"""GRPO end to end on a model of 20,000 parameters, with the real engine, grader workers and learner."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from cogitate import runtime
+from cogitate.config import RLConfig
+from cogitate.engine.generator import Engine
+from cogitate.errors import DataError, Interrupted, TrainingDivergedError
+from cogitate.model.hf import load_model
+from cogitate.rewards.pool import GraderPool
+from cogitate.rewards.reward import total_reward
+from cogitate.runtime import MetricsLog, request_interruption
+from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.train.checkpoint import latest_checkpoint
+from cogitate.train.learner import PolicyLearner
+from cogitate.train.rl import RLRun, epoch_order, train_rl
+from cogitate.types import Problem, Rollout, Verdict
+
+CONFIG = RLConfig(
+    steps=6, prompts_per_step=4, group_size=8, max_new_tokens=4, learning_rate=5e-3, checkpoint_every=2, transcripts_every=2,
+    dead_steps_limit=3, kl_beta=0.01,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def grader() -> Iterator[GraderPool]:
+    with GraderPool(workers=1, seconds_limit=20.0) as pool:
+        yield pool
+
+
+def digits_wanted(gold: str, count: int = 6) -> list[Problem]:
+    return [Problem(f"{gold}-{i}", "digits", "exact", "Say a number.", gold=gold) for i in range(count)]
+
+
+def accuracy(verdict: Verdict, text: str, problem: Problem) -> tuple[float | None, dict[str, float]]:
+    return total_reward(verdict, text, problem, weights={"accuracy": 1.0}, format="r1_zero")
+
+
+@dataclass
+class Loop:
+    """One run of the loop in a directory of its own."""
+
+    folder: Path
+    model: Path
+    grader: GraderPool
+    problems: Sequence[Problem] = field(default_factory=lambda: digits_wanted("7"))
+    config: RLConfig = CONFIG
+    reward: Callable = accuracy
+    on_row: Callable[[dict[str, Any]], None] | None = None
+    prompt: str = "{question} Digit:"
+    said: list[str] = field(default_factory=list)
+    began: list[tuple[int, int]] = field(default_factory=list)
+
+    def train(self) -> dict[str, Any]:
+        (self.folder / "checkpoint").mkdir(parents=True, exist_ok=True)
+        tokenizer = Tokenizer.load(self.model)
+        self.learner = PolicyLearner(load_model(self.model), self.config)
+        return train_rl(
+            RLRun(
+                name="r1_zero",
+                seed=3,
+                config=self.config,
+                problems=self.problems,
+                probes=self.problems[:2],
+                prompt_of=lambda problem: self.prompt.format(question=problem.question),
+                contract="bare",
+                reward=self.reward,
+                measure=lambda rollouts: {"texts": len({rollout.text for rollout in rollouts})},
+                describe=lambda step, rollout: {"step": step, "text": rollout.text, "reward": rollout.reward},
+                tokenizer=tokenizer,
+                learner=self.learner,
+                generator=Engine(load_model(self.model), end_id=tokenizer.end_id, max_batch=16),
+                grader=self.grader,
+                metrics=MetricsLog(self.folder / "metrics.jsonl", self.on_row),
+                checkpoint=self.folder / "checkpoint",
+                weights=self.folder / "checkpoint" / "policy",
+                transcripts=self.folder / "transcripts.jsonl",
+                begin=lambda steps, first: self.began.append((steps, first)),
+                say=self.said.append,
+            )
+        )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The log without times."""
+        written = [json.loads(line) for line in (self.folder / "metrics.jsonl").read_text().splitlines()]
+        return [{key: value for key, value in row.items() if "second" not in key} for row in written]
+
+    def column(self, name: str) -> list[float]:
+        return [row[name] for row in self.rows()]
+
+    def weights(self) -> dict[str, torch.Tensor]:
+        return self.learner.model.state_dict()
+
+    def transcripts(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (self.folder / "transcripts.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def loop(tmp_path, digit_model, grader) -> Callable[..., Loop]:
+    def make(name: str = "run", **changes: Any) -> Loop:
+        settings = {key: changes.pop(key) for key in list(changes) if key in RLConfig.model_fields}
+        return Loop(tmp_path / name, digit_model, grader, config=CONFIG.model_copy(update=settings), **changes)
+
+    return make
+
+
+def equal_weights(first: Loop, second: Loop) -> None:
+    theirs = second.weights()
+    for name, tensor in first.weights().items():
+        assert torch.equal(tensor, theirs[name]), name
+
+
+def test_it_learns_to_say_the_digit_that_is_rewarded(loop):
+    run = loop(steps=18)
+    assert run.train() == {}
+    rewards = run.column("reward")
+    assert rewards[0] < 0.35  # any digit at first
+    assert min(rewards[-3:]) > 0.8
+    assert run.column("accuracy") == rewards
+    assert run.column("accuracy.digits") == rewards
+    assert run.column("entropy")[-1] < run.column("entropy")[0]
+    assert run.column("kl")[0] == pytest.approx(0.0, abs=1e-5)
+    assert run.column("kl")[-1] > 0.01
+    assert run.said == []
+
+
+def test_sampler_and_learner_agree_at_every_step(loop):
+    run = loop(steps=4, temperature=0.7)
+    run.train()
+    assert max(run.column("logprob_gap_max")) < 1e-3
+    assert run.column("ratio_mean") == [1.0] * 4
+    assert run.column("clip_share") == [0.0] * 4
+
+
+def test_every_step_is_logged_with_all_that_is_promised(loop):
+    run = loop(steps=2)
+    run.train()
+    promised = {
+        "step", "reward", "reward.accuracy", "reward.format", "accuracy", "completion_tokens", "truncated_share",
+        "no_verdict_share", "dead_groups", "loss", "entropy", "kl", "clip_share", "logprob_gap", "gradient_norm",
+        "learning_rate", "tokens_generated", "tokens_trained",
+    }  # fmt: skip
+    assert all(promised <= row.keys() for row in run.rows())
+    written = [json.loads(line) for line in (run.folder / "metrics.jsonl").read_text().splitlines()]
+    for row in written:
+        phases = [row[f"seconds.{name}"] for name in ("generate", "grade", "train", "sync")]
+        assert 0 < sum(phases) <= row["seconds"]
+        assert row["tokens_per_second.generate"] == pytest.approx(row["tokens_generated"] / row["seconds.generate"])
+        assert row["tokens_generated"] == pytest.approx(32 * row["completion_tokens"])
+
+
+def test_each_epoch_asks_every_problem_once_in_an_order_of_its_own():
+    orders = [epoch_order(1, "r1_zero", epoch, 50) for epoch in range(3)]
+    assert all(sorted(order) == list(range(50)) for order in orders)
+    assert orders[0] != orders[1] != orders[2]
+    assert orders[0] == epoch_order(1, "r1_zero", 0, 50)
+    assert orders[0] != epoch_order(2, "r1_zero", 0, 50)
+
+
+def test_problems_come_round_evenly(loop):
+    asked: list[str] = []
+
+    def note(verdict: Verdict, text: str, problem: Problem) -> tuple[float | None, dict[str, float]]:
+        asked.append(problem.id)
+        return accuracy(verdict, text, problem)
+
+    loop(steps=3, transcripts_every=100, reward=note).train()
+    assert len(asked) == 3 * 32 + 2 * 4  # and two completions of two probes at the first and the last step
+    groups = (asked[:32] + asked[36:100])[::8]
+    assert sorted(groups[:6]) == sorted(groups[6:]) == [f"7-{i}" for i in range(6)]
+
+
+def test_transcripts_ask_the_same_probes_at_chosen_steps_and_at_the_last(loop):
+    run = loop(steps=6, transcripts_every=4)
+    run.train()
+    rows = run.transcripts()
+    assert [row["step"] for row in rows] == [0] * 4 + [4] * 4 + [5] * 4
+
+
+def raise_at(step: int) -> Callable[[dict[str, Any]], None]:
+    def on_row(row: dict[str, Any]) -> None:
+        if row["step"] == step:
+            raise KeyboardInterrupt  # as a kill right after the row was written: nothing else is saved
+
+    return on_row
+
+
+@pytest.mark.parametrize("killed_at", [0, 2, 5])
+def test_a_killed_run_goes_on_to_the_same_weights_rows_and_transcripts(loop, killed_at):
+    whole = loop("whole")
+    whole.train()
+    killed = loop("killed", on_row=raise_at(killed_at))
+    with pytest.raises(KeyboardInterrupt):
+        killed.train()
+    resumed = loop("killed")
+    resumed.train()
+    assert resumed.began == [(6, killed_at // 2 * 2)]
+    equal_weights(whole, resumed)
+    assert resumed.rows() == whole.rows()
+    assert resumed.transcripts() == whole.transcripts()
+
+
+def test_a_signal_saves_the_steps_done_and_the_run_goes_on_to_the_same_bits(loop, monkeypatch):
+    monkeypatch.setattr(runtime, "_interrupted_by", None)
+    settings = {"minibatches": 2, "reference_refresh_steps": 3, "dynamic_sampling": True}
+    whole = loop("whole", **settings)
+    whole.train()
+    stopped = loop("stopped", on_row=lambda row: request_interruption(2) if row["step"] == 2 else None, **settings)
+    with pytest.raises(Interrupted, match="stopped at step 3 of r1_zero; the same command goes on from there") as error:
+        stopped.train()
+    assert error.value.exit_code == 130
+    assert latest_checkpoint(stopped.folder / "checkpoint").name == "step-000003"
+    monkeypatch.setattr(runtime, "_interrupted_by", None)
+    resumed = loop("stopped", **settings)
+    resumed.train()
+    assert resumed.began == [(6, 3)]
+    equal_weights(whole, resumed)
+    assert resumed.rows() == whole.rows()
+
+
+def test_steps_without_a_signal_change_nothing_and_stop_the_run_with_the_reason(loop):
+    run = loop(problems=digits_wanted("seven"), steps=10)
+    summary = run.train()
+    reason = "3 steps in a row without any learning signal: in the last one, step 2, no group has rewards that differ"
+    assert summary == {"stopped_early": reason}
+    assert run.said[0] == "step 0: no group has rewards that differ, so there is nothing to learn from; skipped"
+    assert run.said[-1] == reason
+    assert run.column("dead_groups") == [1.0] * 3
+    assert all("loss" not in row for row in run.rows())
+    before = load_model(run.model).state_dict()
+    assert all(torch.equal(before[name], tensor) for name, tensor in run.weights().items())
+
+
+def test_dead_steps_are_counted_across_an_interruption(loop):
+    killed = loop("killed", problems=digits_wanted("seven"), steps=10, dead_steps_limit=5, on_row=raise_at(3))
+    with pytest.raises(KeyboardInterrupt):
+        killed.train()
+    resumed = loop("killed", problems=digits_wanted("seven"), steps=10, dead_steps_limit=5)
+    assert resumed.train()["stopped_early"].startswith("5 steps in a row without any learning signal")
+    assert len(resumed.rows()) == 5
+
+
+def test_a_live_step_starts_the_count_again(loop):
+    def now_and_then(verdict: Verdict, text: str, problem: Problem) -> tuple[float | None, dict[str, float]]:
+        return (len(text) * (int(problem.id[-1]) == 0), {})
+
+    problems = [Problem(f"p{i}", "digits", "exact", "Say a number.", gold="7") for i in range(4)]
+    run = loop(problems=problems, steps=8, reward=now_and_then, prompts_per_step=2, max_new_tokens=6, temperature=2.0)
+    assert run.train() == {}  # each epoch of two steps has one with problem 0
+    assert len(run.said) == 4
+
+
+def test_completions_without_a_verdict_are_left_out_of_their_group(loop):
+    """The gold of half of the problems cannot be used; the others are learnt from all the same."""
+    broken = [Problem(f"b{i}", "broken", "exact", "Say a number.", gold="") for i in range(3)]
+    run = loop(problems=[*digits_wanted("7", 3), *broken], steps=3, prompts_per_step=6)
+    run.train()
+    assert run.column("no_verdict_share") == [0.5] * 3
+    assert all(share >= 0.5 for share in run.column("dead_groups"))
+    assert all("accuracy.broken" not in row for row in run.rows())
+    trained, generated = run.column("tokens_trained"), run.column("tokens_generated")
+    prompt = len(Tokenizer.load(run.model).encode("Say a number. Digit:"))
+    assert all(t <= g + 24 * prompt for t, g in zip(trained, generated, strict=True))
+
+
+def test_single_completions_without_a_verdict_take_no_part(loop):
+    seen: dict[str, list[float | None]] = {}
+
+    def half_judged(verdict: Verdict, text: str, problem: Problem) -> tuple[float | None, dict[str, float]]:
+        rewards = seen.setdefault(problem.id, [])
+        rewards.append(None if len(rewards) % 4 else float(len(rewards)))
+        return rewards[-1], {}
+
+    run = loop(steps=1, transcripts_every=1000, reward=half_judged, problems=digits_wanted("7", 4))
+    updates: list[tuple[list[Rollout], list[float]]] = []
+    original = PolicyLearner.update
+
+    def spy(self: PolicyLearner, rollouts: list[Rollout], advantages: list[float]) -> dict[str, float]:
+        updates.append((rollouts, advantages))
+        return original(self, rollouts, advantages)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(PolicyLearner, "update", spy)
+        run.train()
+    ((rollouts, advantages),) = updates
+    assert [rollout.reward for rollout in rollouts] == [0.0, 4.0] * 4  # two of eight in each group
+    assert advantages == pytest.approx([-(0.5**0.5), 0.5**0.5] * 4)
+
+
+def test_when_nothing_can_be_judged_the_reason_says_so(loop):
+    run = loop(problems=[Problem(f"b{i}", "broken", "exact", "Say a number.", gold="") for i in range(4)], steps=5)
+    summary = run.train()
+    assert "no completion could be judged (the reference answer is empty)" in summary["stopped_early"]
+    assert run.column("no_verdict_share") == [1.0] * 3
+
+
+def test_dynamic_sampling_draws_further_prompts_in_place_of_dead_groups(loop):
+    hopeless = [Problem(f"h{i}", "hopeless", "exact", "Say a number.", gold="seven") for i in range(9)]
+    mixed = [*digits_wanted("7", 9), *hopeless]
+    plain, dynamic = (
+        loop(name, problems=mixed, steps=3, dynamic_sampling=name == "dynamic", dynamic_sampling_batches=3, group_size=12)
+        for name in ("plain", "dynamic")
+    )
+    plain.train()
+    dynamic.train()
+    assert sum(dynamic.column("tokens_trained")) > 1.2 * sum(plain.column("tokens_trained"))
+    assert sum(dynamic.column("tokens_generated")) > 1.2 * sum(plain.column("tokens_generated"))
+    assert max(dynamic.column("tokens_generated")) <= 3 * 4 * 12 * CONFIG.max_new_tokens
+    assert all(0 < share < 1 for share in dynamic.column("dead_groups"))  # of all groups that were drawn
+
+
+def test_fewer_problems_than_a_step_needs_is_refused(loop):
+    with pytest.raises(DataError, match=r"r1_zero: 3 training problems, but a step needs 4: give more problems or lower"):
+        loop(problems=digits_wanted("7", 3)).train()
+
+
+def test_a_prompt_longer_than_the_context_is_refused_before_any_step_by_its_place(loop):
+    long = Problem("long", "mine", "exact", "word " * 130, gold="7", fields={"_place": "mine.jsonl, line 4"})
+    run = loop(problems=[*digits_wanted("7", 40), long])
+    with pytest.raises(DataError, match=r"mine\.jsonl, line 4: a prompt of \d+ tokens"):
+        run.train()
+    assert run.began == []
+
+
+def test_a_loss_that_is_not_a_number_names_the_step_and_the_last_checkpoint(loop):
+    run = loop()
+
+    def break_the_model(row: dict[str, Any]) -> None:
+        if row["step"] == 2:
+            with torch.no_grad():
+                run.learner.model.norm.weight[0] = float("nan")
+
+    run.on_row = break_the_model
+    pattern = r"step 3 of r1_zero: the loss is nan and its gradient norm nan; the last good checkpoint is .*step-000002; lower"
+    with pytest.raises(TrainingDivergedError, match=pattern):
+        run.train()
