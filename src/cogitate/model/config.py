@@ -52,16 +52,13 @@ IRRELEVANT_KEYS = {
     "is_llama_config",
     "label2id",
     "model_max_length",
-    "num_local_experts",
     "output_attentions",
     "output_hidden_states",
     "output_router_logits",
     "pretraining_tp",
     "problem_type",
-    "qk_head_dim",
     "quantization_config",  # read by hf.py
     "return_dict",
-    "rope_interleaved",
     "seq_aux",
     "torch_dtype",
     "transformers.js_config",
@@ -69,6 +66,8 @@ IRRELEVANT_KEYS = {
     "unsloth_fixed",
     "use_cache",
 }
+# Keys of real files that say nothing as long as they have this value.
+INERT_VALUES = {"rope_interleaved": False, "use_mrope": False, "use_qk_norm": False, "partial_rotary_factor": 1.0}
 COMMON_FIELDS = {
     "model_type",
     "vocab_size",
@@ -316,8 +315,6 @@ def _read_rope(table: dict[str, Any]) -> None:
     legacy = merged.pop("type", None)
     rope_type = merged.pop("rope_type", legacy) or "default"
     merged = {key: value for key, value in merged.items() if value is not None}
-    if isinstance(table.get("rope_theta"), int):
-        table["rope_theta"] = float(table["rope_theta"])
     if rope_type == "default":
         if merged.pop("partial_rotary_factor", 1.0) != 1.0:
             raise ConfigError("partial_rotary_factor: only 1.0 is supported")
@@ -346,22 +343,23 @@ def _check_rope_scaling(scaling: dict[str, Any]) -> None:
 
 
 def _drop_inert(table: dict[str, Any], family: str) -> None:
-    """Drop keys that a family's files carry although they say nothing there; what they would say must be inert, in place."""
+    """Drop keys that a family's files carry although they say nothing there, in place; nulls among them."""
+    for key, inert in INERT_VALUES.items():
+        value = table.pop(key, inert)
+        if value not in (inert, None):
+            raise ConfigError(f"{key} = {json.dumps(value)}: not supported")
     if family == "deepseek_v3":
         table.pop("head_dim", None)  # newer files repeat qk_rope_head_dim under this name
-        for key in ("n_group", "topk_group", "first_k_dense_replace", "norm_topk_prob", "n_shared_experts"):
-            if table.get(key, 0) is None:
-                del table[key]
+        table.pop("qk_head_dim", None)  # and the sum of both widths
     if family == "llama" and set(table.get("layer_types") or ["full_attention"]) == {"full_attention"}:
         table.pop("layer_types", None)
+    if family != "llama" and table.get("mlp_bias") is False:
+        del table["mlp_bias"]
     if family == "qwen2" and table.get("attention_bias", True) is not True:
         raise ConfigError("attention_bias = false: qwen2 always has biases of q, k and v")
-    if table.get("mlp_bias") is False and family != "llama":
-        del table["mlp_bias"]
-    if isinstance(table.get("attention_dropout"), int):
-        table["attention_dropout"] = float(table["attention_dropout"])
-    if isinstance(table.get("routed_scaling_factor"), int):
-        table["routed_scaling_factor"] = float(table["routed_scaling_factor"])
+    for key in [key for key, value in table.items() if value is None]:
+        if key not in MEANINGFUL_NULLS:
+            del table[key]
 
 
 TINY = ModelConfig(

@@ -1,0 +1,294 @@
+"""Model directories: layouts, FP8, weights in place, and every broken directory as an error that names file and key."""
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from cogitate.errors import CheckpointError
+from cogitate.model.config import TINY, ModelConfig
+from cogitate.model.hf import load_config, load_model, load_weights_into, save_model
+from cogitate.model.transformer import Transformer
+
+SMALL = ModelConfig.from_dict({**TINY.to_dict(), "vocab_size": 64, "num_hidden_layers": 2, "n_routed_experts": 4})
+
+
+def small_model(seed: int = 0) -> Transformer:
+    torch.manual_seed(seed)
+    return Transformer(SMALL).eval()
+
+
+def same_weights(a: Transformer, b: Transformer) -> bool:
+    other = b.state_dict()
+    return all(torch.equal(tensor, other[name]) for name, tensor in a.state_dict().items())
+
+
+def edit_json(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    value = json.loads(path.read_text())
+    change(value)
+    path.write_text(json.dumps(value))
+
+
+def edit_tensors(path: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
+    tensors = load_file(path)
+    change(tensors)
+    save_file(tensors, path, metadata={"format": "pt"})
+
+
+def test_config_json_says_what_vllm_needs_to_know(tmp_path: Path) -> None:
+    save_model(small_model(), tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["topk_method"] == "noaux_tc"
+    assert config["scoring_func"] == "sigmoid"
+    assert config["moe_layer_freq"] == 1
+    assert config["num_key_value_heads"] == config["num_attention_heads"]
+    assert config["architectures"] == ["DeepseekV3ForCausalLM"]
+    assert config["torch_dtype"] == "float32"
+
+
+def test_the_mtp_block_lies_in_a_file_of_its_own(tmp_path: Path) -> None:
+    save_model(small_model(), tmp_path)
+    assert all(name.startswith("model.layers.2.") for name in load_file(tmp_path / "mtp.safetensors"))
+    assert not any(name.startswith("model.layers.2.") for name in load_file(tmp_path / "model.safetensors"))
+
+
+def test_the_released_layout_numbers_the_mtp_block_as_one_more_layer_with_copies_of_embedding_and_head(tmp_path: Path) -> None:
+    model = small_model()
+    save_model(model, tmp_path, released_layout=True)
+    tensors = load_file(tmp_path / "model.safetensors")
+    assert not (tmp_path / "mtp.safetensors").exists()
+    assert torch.equal(tensors["model.layers.2.embed_tokens.weight"], model.embed_tokens.weight)
+    assert torch.equal(tensors["model.layers.2.shared_head.head.weight"], model.head_weight)
+    assert {name for name in tensors if name.startswith("model.layers.2.e")} == {
+        "model.layers.2.embed_tokens.weight",
+        "model.layers.2.enorm.weight",
+        "model.layers.2.eh_proj.weight",
+    }
+    assert same_weights(model, load_model(tmp_path))
+
+
+def test_saving_again_in_another_layout_leaves_no_file_of_the_first(tmp_path: Path) -> None:
+    model = small_model()
+    save_model(model, tmp_path, shard_bytes=100_000)
+    assert (tmp_path / "model.safetensors.index.json").exists()
+    save_model(model, tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "model.safetensors", "mtp.safetensors"]
+    save_model(model, tmp_path, shard_bytes=100_000, released_layout=True)
+    assert not (tmp_path / "model.safetensors").exists()
+    assert not (tmp_path / "mtp.safetensors").exists()
+    assert same_weights(model, load_model(tmp_path))
+
+
+def test_two_saves_of_a_model_are_equal_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        save_model(small_model(), tmp_path / name)
+    for file in (tmp_path / "a").iterdir():
+        assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
+
+
+def test_router_biases_stay_float32_on_disk_and_in_a_bfloat16_model(tmp_path: Path) -> None:
+    model = small_model()
+    for router in model.routers():
+        router.e_score_correction_bias.fill_(0.001 * 7)  # not a bfloat16 number
+    save_model(model, tmp_path, dtype=torch.bfloat16)
+    tensors = load_file(tmp_path / "model.safetensors")
+    assert tensors["model.layers.1.mlp.gate.e_score_correction_bias"].dtype == torch.float32
+    assert tensors["model.layers.1.mlp.gate.weight"].dtype == torch.bfloat16
+    again = load_model(tmp_path, dtype=torch.bfloat16).to(torch.bfloat16)
+    assert again.embed_tokens.weight.dtype == torch.bfloat16
+    for router in again.routers():
+        assert torch.equal(router.e_score_correction_bias, torch.full((4,), 0.001 * 7))
+
+
+def test_tokenizer_files_are_copied(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text("{}")
+    save_model(small_model(), tmp_path / "model", tokenizer_files=[tmp_path / "tokenizer.json"])
+    assert (tmp_path / "model" / "tokenizer.json").read_text() == "{}"
+
+
+def test_weights_are_replaced_in_place(tmp_path: Path) -> None:
+    learner, sampler = small_model(1), small_model(2)
+    pointers = [parameter.data_ptr() for parameter in sampler.parameters()]
+    save_model(learner, tmp_path)
+    load_weights_into(sampler, tmp_path)
+    assert same_weights(learner, sampler)
+    assert [parameter.data_ptr() for parameter in sampler.parameters()] == pointers
+
+
+def test_weights_of_another_architecture_are_refused_by_the_differing_key(tmp_path: Path) -> None:
+    save_model(small_model(), tmp_path)
+    other = Transformer(SMALL.model_copy(update={"intermediate_size": 64}))
+    with pytest.raises(CheckpointError, match=r"config.json: intermediate_size = 448, but the model to fill has 64"):
+        load_weights_into(other, tmp_path)
+
+
+def test_a_checkpoint_without_the_weights_of_its_mtp_block_is_loaded_without_it_and_says_so(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    save_model(small_model(), tmp_path)
+    (tmp_path / "mtp.safetensors").unlink()
+    with caplog.at_level(logging.WARNING):
+        model = load_model(tmp_path)
+    assert model.mtp is None
+    assert model.config.num_nextn_predict_layers == 0
+    assert "loaded without it" in caplog.text
+
+
+def block_scaled(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Quantise as the released checkpoints are: e4m3 with one float32 scale for each block of 128 x 128."""
+    rows, columns = weight.shape
+    scales = torch.zeros(-(-rows // 128), -(-columns // 128))
+    quantised = torch.zeros(rows, columns, dtype=torch.float8_e4m3fn)
+    for i in range(scales.shape[0]):
+        for j in range(scales.shape[1]):
+            block = (slice(128 * i, 128 * i + 128), slice(128 * j, 128 * j + 128))
+            scales[i, j] = weight[block].abs().max() / 448
+            quantised[block] = (weight[block] / scales[i, j]).to(torch.float8_e4m3fn)
+    return quantised, scales
+
+
+def write_fp8(directory: Path) -> dict[str, torch.Tensor]:
+    """Save a small model with its layers' matrices in FP8; returns what they stand for, by published name."""
+    save_model(small_model(), directory, released_layout=True)
+    meant: dict[str, torch.Tensor] = {}
+
+    def quantise(tensors: dict[str, torch.Tensor]) -> None:
+        for name in [n for n in tensors if n.endswith(("_proj.weight", "_proj_with_mqa.weight"))]:
+            quantised, scales = block_scaled(tensors[name])
+            tensors[name], tensors[f"{name}_scale_inv"] = quantised, scales
+            value = quantised.float()
+            for i, j in torch.cartesian_prod(torch.arange(scales.shape[0]), torch.arange(scales.shape[1])).tolist():
+                value[128 * i : 128 * i + 128, 128 * j : 128 * j + 128] *= scales[i, j]
+            meant[name] = value
+
+    edit_tensors(directory / "model.safetensors", quantise)
+    quantization = {"activation_scheme": "dynamic", "fmt": "e4m3", "quant_method": "fp8", "weight_block_size": [128, 128]}
+    edit_json(directory / "config.json", lambda config: config.update(quantization_config=quantization))
+    return meant
+
+
+def test_fp8_weights_with_block_scales_are_dequantised(tmp_path: Path) -> None:
+    """Among them are matrices of 160 and 232 rows, whose last blocks are not whole."""
+    meant = write_fp8(tmp_path)
+    model = load_model(tmp_path)
+    first = "model.layers.0.self_attn."
+    in_proj = torch.cat((meant[f"{first}q_proj.weight"], meant[f"{first}kv_a_proj_with_mqa.weight"]))
+    assert torch.equal(model.get_parameter("layers.0.self_attn.in_proj.weight"), in_proj)
+    expert = meant["model.layers.1.mlp.experts.3.down_proj.weight"]
+    assert torch.equal(model.get_parameter("layers.1.mlp.experts.down_proj")[3], expert)
+    exact = small_model().get_parameter("layers.0.mlp.down_proj.weight")
+    error = (model.get_parameter("layers.0.mlp.down_proj.weight") - exact).detach().abs().max()
+    assert 0 < float(error) < 0.07 * float(exact.detach().abs().max())
+
+
+def test_fp8_weights_without_their_scales_are_refused(tmp_path: Path) -> None:
+    write_fp8(tmp_path)
+    name = "model.layers.0.self_attn.o_proj.weight_scale_inv"
+    edit_tensors(tmp_path / "model.safetensors", lambda tensors: tensors.pop(name))
+    with pytest.raises(CheckpointError, match=r"o_proj.weight is FP8 but its scales .*o_proj.weight_scale_inv are missing"):
+        load_model(tmp_path)
+
+
+def test_another_quantisation_is_refused(tmp_path: Path) -> None:
+    save_model(small_model(), tmp_path)
+    edit_json(tmp_path / "config.json", lambda config: config.update(quantization_config={"quant_method": "gptq", "bits": 4}))
+    with pytest.raises(CheckpointError, match=r"config.json: quantization_config.quant_method = 'gptq'"):
+        load_model(tmp_path)
+
+
+def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
+    save_model(small_model(), tmp_path)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(CheckpointError, match=r"model.safetensors: not a whole safetensors file"):
+        load_model(tmp_path)
+
+
+def test_a_missing_shard_is_named(tmp_path: Path) -> None:
+    save_model(small_model(), tmp_path, shard_bytes=100_000)
+    shard = sorted(tmp_path.glob("model-*.safetensors"))[1]
+    shard.unlink()
+    with pytest.raises(CheckpointError, match=f"{shard.name}: this file of the checkpoint is missing"):
+        load_model(tmp_path)
+
+
+def test_an_index_that_names_an_absent_tensor_is_refused(tmp_path: Path) -> None:
+    save_model(small_model(), tmp_path, shard_bytes=100_000)
+    index = tmp_path / "model.safetensors.index.json"
+    edit_json(index, lambda value: value["weight_map"].update(ghost=next(iter(value["weight_map"].values()))))
+    with pytest.raises(CheckpointError, match=r"index.json: says that model-.* holds ghost, which it does not"):
+        load_model(tmp_path)
+
+
+def test_an_index_cannot_reach_outside_the_directory(tmp_path: Path) -> None:
+    save_model(small_model(), tmp_path / "a", shard_bytes=100_000)
+    index = tmp_path / "a" / "model.safetensors.index.json"
+    edit_json(index, lambda value: value["weight_map"].update({"model.norm.weight": "../b/model.safetensors"}))
+    with pytest.raises(CheckpointError, match="outside the directory"):
+        load_model(tmp_path / "a")
+
+
+def test_a_missing_tensor_is_named(tmp_path: Path) -> None:
+    save_model(small_model(), tmp_path)
+    edit_tensors(tmp_path / "model.safetensors", lambda tensors: tensors.pop("model.norm.weight"))
+    with pytest.raises(CheckpointError, match=r"tensor model.norm.weight is missing"):
+        load_model(tmp_path)
+
+
+def test_a_tensor_without_a_place_is_named(tmp_path: Path) -> None:
+    save_model(small_model(), tmp_path)
+    edit_tensors(tmp_path / "model.safetensors", lambda tensors: tensors.update({"model.extra.weight": torch.zeros(3)}))
+    with pytest.raises(CheckpointError, match=r"tensor model.extra.weight has no place in a deepseek_v3 model"):
+        load_model(tmp_path)
+
+
+def test_a_wrong_shape_is_named_with_both_shapes(tmp_path: Path) -> None:
+    save_model(small_model(), tmp_path)
+    edit_tensors(tmp_path / "model.safetensors", lambda tensors: tensors.update({"model.norm.weight": torch.zeros(7)}))
+    with pytest.raises(CheckpointError, match=r"model.norm.weight has shape \[7\], config.json asks for \[160\]"):
+        load_model(tmp_path)
+
+
+def test_pickled_weights_are_refused_unopened(tmp_path: Path) -> None:
+    save_model(small_model(), tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    (tmp_path / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'touch hacked'\ntR.")
+    with pytest.raises(CheckpointError, match=r"pytorch_model.bin: pickled weights can run code .* convert .* to safetensors"):
+        load_model(tmp_path)
+
+
+def test_auto_map_code_is_never_executed(tmp_path: Path) -> None:
+    model = small_model()
+    save_model(model, tmp_path)
+    (tmp_path / "modeling_evil.py").write_text(f"open({str(tmp_path / 'hacked')!r}, 'w').close()\nclass Evil: pass\n")
+    edit_json(tmp_path / "config.json", lambda config: config.update(auto_map={"AutoModelForCausalLM": "modeling_evil.Evil"}))
+    assert same_weights(model, load_model(tmp_path))
+    assert not (tmp_path / "hacked").exists()
+
+
+def test_an_empty_directory_and_a_directory_without_weights_are_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"config.json: not there"):
+        load_model(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(SMALL.to_dict()))
+    with pytest.raises(CheckpointError, match=r"neither model.safetensors nor model.safetensors.index.json"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize(("text", "message"), [("{", "cannot be read as JSON"), ("[]", "must be a JSON object")])
+def test_a_config_that_is_no_json_object_is_named(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(CheckpointError, match=f"config.json: {message}"):
+        load_config(tmp_path)
+
+
+def test_integer_weights_are_refused(tmp_path: Path) -> None:
+    save_model(small_model(), tmp_path)
+    change = {"model.norm.weight": torch.zeros(160, dtype=torch.int8)}
+    edit_tensors(tmp_path / "model.safetensors", lambda tensors: tensors.update(change))
+    with pytest.raises(CheckpointError, match=r"model.norm.weight is torch.int8: quantised weights are not supported"):
+        load_model(tmp_path)
