@@ -123,9 +123,12 @@ def test_decoding_in_bfloat16_serves_latent_attention_and_experts() -> None:
         torch.testing.assert_close(got, expected, rtol=0, atol=0.15)
 
 
+@pytest.mark.parametrize(("config", "dtype"), [(SMALL, torch.float32), (SMALL, torch.bfloat16), (LLAMA, torch.bfloat16)])
 @torch.no_grad()
-def test_a_row_has_the_same_bits_whatever_is_decoded_beside_it_and_by_however_many_threads() -> None:
-    model = make_model(SMALL)
+def test_a_row_has_the_same_bits_whatever_is_decoded_beside_it_and_by_however_many_threads(
+    config: ModelConfig, dtype: torch.dtype
+) -> None:
+    model = make_model(config, dtype)
     tokens = torch.randint(0, 90, (8, 40), generator=torch.Generator().manual_seed(1))
     results = []
     before = torch.get_num_threads()
@@ -169,10 +172,10 @@ def test_rows_are_cut_where_the_prompt_changes_and_after_enough_of_them() -> Non
 
 def test_the_layout_in_panels_by_hand() -> None:
     weight = torch.arange(34 * 3).view(34, 3).float()
-    laid_out = in_panels(weight, 32)
+    laid_out = in_panels(weight, 32, 1)
     assert len(laid_out) == 32 * 3 + 16 * 3
     assert laid_out[:32].tolist() == weight[:32, 0].tolist()
     assert laid_out[96:114].tolist() == [96.0, 99.0] + [0.0] * 14 + [97.0, 100.0]
-    pairs = in_panels(weight.bfloat16(), 32)
+    pairs = in_panels(weight.bfloat16(), 32, 2)
     assert pairs[:4].tolist() == [0.0, 1.0, 3.0, 4.0]
     assert pairs[64:68].tolist() == [2.0, 0.0, 5.0, 0.0]

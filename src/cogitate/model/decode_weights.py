@@ -183,7 +183,9 @@ class DecodeWeights:
         return ctypes.addressof(matrices)
 
     def _matrix(self, weight_OI: Tensor, bias_O: Tensor | None = None) -> Matrix:
-        panels = in_panels(weight_OI.detach(), library().panel_width())
+        weight_OI = weight_OI.detach()
+        depth = library().bf16_depth() if weight_OI.dtype == torch.bfloat16 else 1
+        panels = in_panels(weight_OI, library().panel_width(), depth)
         return Matrix(
             self._at(panels), None if bias_O is None else self._floats(bias_O, room=LANES), weight_OI.shape[1], len(weight_OI)
         )
@@ -197,12 +199,12 @@ class DecodeWeights:
         return values.data_ptr()
 
 
-def in_panels(weight_OI: Tensor, panel: int) -> Tensor:
+def in_panels(weight_OI: Tensor, panel: int, depth: int) -> Tensor:
     """The layout of native/products.h, flat: panels of outputs, the last only as wide as it must be, in whole vectors;
-    within one [input][output], in bfloat16 [pair of inputs][output][2]."""
+    within one [input][output], in bfloat16 [pair of inputs][output][2]; inputs up to a multiple of `depth`."""
     outputs, inputs = weight_OI.shape
     pair = 2 if weight_OI.dtype == torch.bfloat16 else 1
-    weight_OI = F.pad(weight_OI, (0, -inputs % pair, 0, -outputs % LANES))
+    weight_OI = F.pad(weight_OI, (0, -inputs % depth, 0, -outputs % LANES))
     whole = len(weight_OI) // panel * panel
     parts = []
     for part_OI, width in ((weight_OI[:whole], panel), (weight_OI[whole:], len(weight_OI) - whole)):

@@ -69,7 +69,7 @@ struct Workspace {
         }
         auto take = [&](auto& pointer, size_t count) {
             pointer = reinterpret_cast<std::remove_reference_t<decltype(pointer)>>(memory + bytes);
-            bytes += (count * sizeof(*pointer) + 64) / 64 * 64;  // some room: odd bfloat16 rows are read in pairs
+            bytes += (count * sizeof(*pointer) + 127) / 64 * 64;  // with room for what products read beyond a row
         };
         size_t n = rows, pairs = n * chosen;
         take(normed, n * width), take(query_normed, n * normed_query), take(attended, n * attended_width);
@@ -164,6 +164,7 @@ void decode(const Model& model, const Step& step, const int64_t* tokens, char* m
         }
         rms_norm(space.x, width, model.final_norm, model.eps, rows, width, space.normed, width);
         product<T, T>(model.head, {space.normed, width}, rows, logits, model.head.outputs, false);
+        if (tiles::usable<T, T>()) tiles::release();
     }
 }
 
@@ -184,4 +185,6 @@ void decode_bf16(const Model* model, const Step* step, const int64_t* tokens, ch
 }
 
 int32_t panel_width() { return PANEL; }
+
+int32_t bf16_depth() { return tiles::DEPTH; }
 }

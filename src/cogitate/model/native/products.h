@@ -1,14 +1,15 @@
 // Matrix products of few rows with weights that were laid out for it once: y = x W^T + b for tens to hundreds of rows.
 //
 // Weights stand in panels of PANEL outputs, [panel][input][output], the last panel only as wide as it must be; bfloat16 ones in
-// pairs of inputs, [panel][input / 2][output][2] (decode.py lays them out). A panel meets ROWS rows at a time, whose sums
-// stay in registers. Each sum runs over the inputs in order, whatever the other rows are: results do not depend on the
-// batch. At 16 rows this is 1.2 to 1.5 times as fast as MKL's sgemm, which lays out the weights at every call; at 256
-// rows equal.
+// pairs of inputs, [panel][input / 2][output][2] (decode_weights.py lays them out). A panel meets ROWS rows at a time, whose
+// sums stay in registers. Each sum runs over the inputs in the same order whatever the other rows are: results do not depend
+// on the batch. At 16 rows this is 1.2 to 1.5 times as fast as MKL's sgemm, which lays out the weights at every call; at
+// 256 rows equal. Where the processor multiplies tiles of bfloat16 (AMX), tiles.h takes over.
 #pragma once
 
 #include <algorithm>
 
+#include "tiles.h"
 #include "vectors.h"
 
 #ifdef __AVX512F__
@@ -42,7 +43,7 @@ inline void accumulate(const bfloat16* weights, const bfloat16* const* x, int de
 #ifdef __AVX512BF16__
     for (int i = 0; i < depth; i += 2) {
         __m512bh weight[V];
-        for (int v = 0; v < V; v++) memcpy(&weight[v], weights + size_t(i) * (V * LANES) + v * 2 * LANES, sizeof weight[v]);
+        for (int v = 0; v < V; v++) weight[v] = (__m512bh)_mm512_loadu_si512(weights + size_t(i) * (V * LANES) + v * 2 * LANES);
         for (int m = 0; m < M; m++) {
             int32_t pair;
             memcpy(&pair, x[m] + i, sizeof pair);
@@ -69,32 +70,12 @@ inline void accumulate(const bfloat16* weights, const bfloat16* const* x, int de
 #endif
 }
 
-struct Target {
-    float* out;
-    int64_t stride;
-    int columns;  // of this panel
-    bool add;
-};
-
 template <typename W, typename X, int M, int V>
 inline void tile(const W* weights, const float* bias, const X* const* x, int depth, const Target& to) {
     Floats sums[M][V] = {};
     accumulate<M, V>(weights, x, depth, sums);
     for (int m = 0; m < M; m++)
-        for (int v = 0; v < V; v++) {
-            float* out = to.out + m * to.stride + v * LANES;
-            int columns = std::min(LANES, to.columns - v * LANES);
-            if (columns == LANES) {
-                Floats total = sums[m][v];
-                if (bias) total += load(bias + v * LANES);
-                store(out, to.add ? load(out) + total : total);
-            } else {
-                for (int c = 0; c < columns; c++) {
-                    float total = sums[m][v][c] + (bias ? bias[v * LANES + c] : 0.0f);
-                    out[c] = to.add ? out[c] + total : total;
-                }
-            }
-        }
+        for (int v = 0; v < V; v++) to.put(m, v, sums[m][v], bias);
 }
 
 template <typename W, typename X, int V>
@@ -124,12 +105,19 @@ struct Inputs {
 
 constexpr int CHUNK = 64;  // rows of a piece of work
 
+// Inputs as they are laid out, with zero weights for those that are not there.
+template <typename W>
+int depth_of(int inputs) {
+    int step = sizeof(W) == 2 ? tiles::DEPTH : 1;
+    return (inputs + step - 1) / step * step;
+}
+
 // out[n] = matrix x[n] + bias, or added to what is there. Within a parallel region the threads share the pieces of work, and
-// do not wait for each other at the end. Weights in bfloat16 read an even number of inputs.
+// do not wait for each other at the end. With bfloat16 weights up to tiles::DEPTH - 1 inputs beyond a row are read.
 template <typename W, typename X>
 void product(const Matrix& matrix, const Inputs<X>& inputs, int rows, float* out, int64_t out_stride, bool add) {
     const W* weights = static_cast<const W*>(matrix.weights);
-    int depth = sizeof(W) == 2 ? (matrix.inputs + 1) / 2 * 2 : matrix.inputs;
+    int depth = depth_of<W>(matrix.inputs);
     int panels = (matrix.outputs + PANEL - 1) / PANEL, chunks = (rows + CHUNK - 1) / CHUNK;
 #pragma omp for schedule(dynamic, 1) nowait
     for (int piece = 0; piece < panels * chunks; piece++) {
@@ -137,9 +125,13 @@ void product(const Matrix& matrix, const Inputs<X>& inputs, int rows, float* out
         int columns = std::min(PANEL, matrix.outputs - panel * PANEL);
         const W* from = weights + size_t(panel) * depth * PANEL;
         const float* bias = matrix.bias ? matrix.bias + panel * PANEL : nullptr;
+        Target to{out + first * out_stride + panel * PANEL, out_stride, columns, add};
         const X* x[CHUNK];
         for (int n = 0; n < count; n++) x[n] = inputs.row(first + n);
-        Target to{out + first * out_stride + panel * PANEL, out_stride, columns, add};
+        if (tiles::usable<W, X>()) {
+            tiles::panel_rows(from, bias, x, inputs.index ? 0 : inputs.stride, count, depth, to);
+            continue;
+        }
         switch ((columns + LANES - 1) / LANES) {
 #ifdef __AVX512F__
             case 3: panel_rows<W, X, 3>(from, bias, x, count, depth, to); break;
