@@ -8,6 +8,7 @@ from cogitate.rewards import math_library
 from cogitate.rewards.math_answer import audit_math, grade_math
 
 EQUAL = [
+    (r"3,\!110,\!400", r"\left(3110400\right)"), (r"(1{,}000, 2)", "(1000, 2)"), (r"1{,}000", "(1,\\!000)"),
     ("10", r"10\text{ units}"), (r"10 \text{ units}", "10"), (r"\tfrac{13}{108}", r"\frac{13 }{108}"), ("7.50", r"\$7.50"),
     (r"\$7.50", "7.5"), (r"(-\infty,1)", "x<1"), ("x<1", r"(-\infty, 1)"), (r"(-\infty,1]", r"x \leq 1"),
     ("[1,2]", r"1 \le x \le 2"), (r"\emptyset", r"\{\}"), (r"\varnothing", r"\emptyset"),

@@ -107,6 +107,7 @@ def clean(text: str) -> str:
     if r"\begin" not in text:
         text = _COMMANDS_ESCAPED_TWICE.sub(r"\\", text)
     text = re.sub(r"(?<=\d)(?<![\w.]0)\s*[xX]\s*(?=\d)", r"\\times ", text)  # 6 x 7
+    text = re.sub(r"(?<=\d)(?:,\\!\s*|\{,\}\s*(?:\\!)?)(?=\d{3}(?!\d))", "", text)  # marked as grouping, wherever it stands
     text = re.sub(r",\\!\s*", ",", text).replace("{,}", ",").replace(r"\!", "").replace(r",\ ", ", ")
     text = re.sub(r"(?<=\d)\\[,;:] ?(?=\d{3}(?!\d))", "", text)
     text = _DELIMITERS.sub(" ", _SIZING.sub("", _SPACING.sub(" ", _COLOUR.sub("", text)))).strip()
