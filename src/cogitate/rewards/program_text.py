@@ -34,7 +34,7 @@ def code_blocks(text: str) -> list[tuple[str, str]]:
     """Fenced blocks of Markdown as (label, body), in order."""
     blocks: list[tuple[str, str]] = []
     fence, label, body = "", "", list[str]()
-    for line in text.splitlines():
+    for line in text.split("\n"):  # not splitlines: a string of the program may hold other line ends
         match = _FENCE.match(line)
         if not fence:
             if match:

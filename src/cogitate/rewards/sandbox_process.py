@@ -23,6 +23,7 @@ from cogitate.rewards.sandbox_data import BadDataError, decode_text
 from cogitate.rewards.sandbox_limits import Ending, Limits, RunResult
 
 WATCH_SECONDS = 0.03  # between two looks at the tree's memory and processor time
+READ_BYTES = 1 << 18  # from one pipe at a time
 STARVED_FACTOR = 5  # a program that the machine lets wait may take so many times its wall limit
 START_SECONDS = 60.0  # for the sandbox itself to come up on a very busy machine
 
@@ -38,6 +39,8 @@ class ProgramEndedError(Exception):
 
 class SandboxProcess:
     """A program in its own fresh sandbox; use it in a `with` statement, whose end kills and reaps the whole tree.
+
+    It ends with the thread that made it: the kernel ties the one to the other.
 
     Args:
         child_class: the level's way of starting a process.
@@ -76,6 +79,9 @@ class SandboxProcess:
         self._pipes = Pipes()
         try:
             self._child = child_class(self._pipes, limits, tests, packages)
+        except OSError as error:
+            self._pipes.close()
+            raise SandboxUnavailableError(f"no process can be started: {error}") from error
         except BaseException:
             self._pipes.close()
             raise
@@ -196,6 +202,8 @@ class SandboxProcess:
                 self._read(descriptor)
         if len(self.stdout) + len(self.stderr) > self.limits.output_bytes:
             raise ProgramEndedError("output")
+        if len(self.answers) > self.limits.message_bytes + 2 * READ_BYTES:
+            raise ProgramEndedError("output")
         if limited and not self._child_ended and time.monotonic() >= self._next_watch:
             self._watch()
 
@@ -221,7 +229,7 @@ class SandboxProcess:
     def _read(self, descriptor: int) -> int:
         """Move what stands in a pipe, bounded for each turn; returns how much."""
         try:
-            data = os.read(descriptor, 1 << 18)
+            data = os.read(descriptor, READ_BYTES)
         except BlockingIOError:
             return 0
         if not data:
