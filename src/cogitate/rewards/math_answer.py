@@ -59,7 +59,7 @@ def grade_math(prediction: str, gold: str, *, contract: Contract = "r1") -> Verd
         consistent = all(_equal(given, other) or _equal(reference, other) or _is_part(other, reference) for other in boxes)
         if not consistent:
             return wrong("several different answers are given", given.text)
-    equal = _equal(reference, given) or _equal_words(reference, answer)
+    equal = not _is_undefined(given) and (_equal(reference, given) or _equal_words(reference, answer))
     relation = "equals" if equal else "does not equal"
     why = f": {given.fault}" if given.fault and not equal else ""
     return judged(equal, f"the answer {clip(given.text)!r} {relation} the reference {clip(reference.text)!r}{why}", given.text)
@@ -142,7 +142,7 @@ def _equal(reference: Reading, given: Reading) -> bool:
     """Equal as text, as trees, or in the library's opinion where one of them has no tree."""
     if not reference.text or not given.text:
         return False
-    if _folded(reference.text) == _folded(given.text) and not _is_undefined(given):
+    if _folded(reference.text) == _folded(given.text):
         return True
     if reference.trees and given.trees:
         return any(same_answer(wanted, tree) for wanted in reference.trees for tree in given.trees)
@@ -152,7 +152,7 @@ def _equal(reference: Reading, given: Reading) -> bool:
 
 
 def _is_undefined(given: Reading) -> bool:
-    return re.search(r"\bnan\b", given.text, re.IGNORECASE) is not None
+    return re.search(r"\b(?:NaN|nan|NAN)\b", given.text) is not None
 
 
 def _folded(text: str) -> str:
