@@ -76,7 +76,7 @@ class ModelDescription:
         return lines
 
     def _memory_lines(self) -> list[str]:
-        lines = [f"weights as {name}: {size / 1e9:,.3f} GB" for name, size in self.weight_bytes().items()]
+        lines = [f"weights as {name}: {gigabytes(size)}" for name, size in self.weight_bytes().items()]
         kept, plain = 2 * self.cache_numbers, 2 * self.plain_cache_numbers
         lines.append(
             f"cache in bfloat16: {kept:,} bytes per token; with plain heads {plain:,}, {plain / kept:.1f} times as many"
@@ -84,15 +84,19 @@ class ModelDescription:
         return lines
 
     def _fit_lines(self) -> list[str]:
+        """The three smallest machines that hold the weights in some type."""
         contexts = [n for n in CONTEXTS if n <= self.config.max_position_embeddings] or [self.config.max_position_embeddings]
         lines = ["completions whose cache (bfloat16) fits beside the weights, nine tenths of the memory used:"]
-        head = f"{'':<28}{'weights':<34}" + "".join(f"{f'{n:,} tokens':>16}" for n in contexts)
-        lines.append(head)
-        for machine, memory in MACHINES:
+        lines.append(f"{'':<28}{'weights':<34}" + "".join(f"{f'{n:,} tokens':>16}" for n in contexts))
+        smallest = min(self.weight_bytes().values())
+        holding = [(machine, memory) for machine, memory in MACHINES if 0.9 * memory > smallest][:3]
+        for machine, memory in holding:
             for name, size in self.weight_bytes().items():
                 left = 0.9 * memory - size
-                cells = [f"{int(left // (2 * self.cache_numbers * n)):,}" if left > 0 else "-" for n in contexts]
+                cells = [f"{int(left // (2 * self.cache_numbers * n)):,}" if left > 0 else "none" for n in contexts]
                 lines.append(f"{machine:<28}{name:<34}" + "".join(f"{cell:>16}" for cell in cells))
+        if not holding:
+            lines.append(f"none of: {', '.join(machine for machine, _ in MACHINES)}")
         return lines
 
 
@@ -125,6 +129,10 @@ def human(number: float) -> str:
         if number >= size:
             return f"{number / size:,.2f} {unit}"
     return f"{number:,.0f}"
+
+
+def gigabytes(size: float) -> str:
+    return f"{size / 1e9:,.2f} GB" if size >= 1e9 else f"{size / 1e6:,.2f} MB"
 
 
 def _block_rows(model: Transformer) -> list[BlockRow]:
