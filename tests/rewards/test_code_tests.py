@@ -82,6 +82,17 @@ def test_an_indented_block_loses_its_indentation() -> None:
     assert extract_program("1. So:\n   ```python\n   def f():\n       return 1\n   ```") == "def f():\n    return 1\n"
 
 
+def test_fences_may_share_their_lines_with_words_and_code() -> None:
+    assert extract_program("Answer: ```python\nx = 1\ny = 2```") == "x = 1\ny = 2\n"
+    assert extract_program("```python\nx = `1`\n```") == "x = `1`\n"
+    assert extract_program("use ```x``` here\n```py\ny\n```") == "y\n"
+
+
+def test_a_program_is_taken_as_it_stands() -> None:
+    program = "x = '''a  \n   \n\x0bb\u2028c'''\r\nif x:\r\n\tpass"
+    assert extract_program(f"```python\n{program}\n```") == program + "\n"
+
+
 def test_an_answer_without_fences_counts_where_it_is_python() -> None:
     assert extract_program("def f(x):\n    return x\n") == "def f(x):\n    return x\n"
     assert extract_program("I would use a loop for this.") is None
