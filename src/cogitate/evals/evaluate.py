@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from cogitate.backend import Generator, Grader
+from cogitate.errors import DataError
 from cogitate.evals.metrics import consensus, mean_number, mean_pass_at_k, pass_at_1, rate
 from cogitate.evals.text_metrics import is_mixed, is_reflective
+from cogitate.rewards.exact import foldings
 from cogitate.rewards.format import FormatContract, grade_format
 from cogitate.runtime import derive_seed
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking import split_thinking
-from cogitate.train.rollouts import Phases, sample_and_grade
+from cogitate.train.rollouts import Phases, Sampled, sample_and_grade
 from cogitate.types import Problem, SamplingParams
 
 CONSENSUS_KINDS = ("math", "choice", "exact")  # no two programs are written alike, so code has no majority
@@ -85,8 +87,13 @@ def measure_model(
     tokenizer: Tokenizer,
     generator: Generator,
     grader: Grader,
+    meanwhile: Callable[[], None] | None = None,
 ) -> list[list[Measured]]:
-    """`samples` graded completions of each problem, in the order of the problems."""
+    """`samples` graded completions of each problem, in the order of the problems. `meanwhile`: see sample_and_grade.
+
+    Raises:
+        DataError: a prompt does not fit the context, or not one completion could be judged.
+    """
     asked = [
         (problem, asking.prompt_of(problem), tuple(derive_seed(seed, "evaluate", problem.id, i) for i in range(samples)))
         for problem in problems
@@ -100,67 +107,60 @@ def measure_model(
         grader=grader,
         phases=Phases(),
         stop=asking.stop,
+        meanwhile=meanwhile,
     )
-    return [
-        [
-            measured(s.problem, s.text, s.verdict.verdict, s.verdict.extracted, s.verdict.reason,
-                     len(s.completion.token_ids), s.completion.finish_reason == "stop", asking, tokenizer)
-            for s in group
-        ]
-        for group in groups
-    ]  # fmt: skip
+    result = [[measured(sampled, asking, tokenizer) for sampled in group] for group in groups]
+    if all(each.right is None for group in result for each in group):
+        first = result[0][0]
+        raise DataError(f"no completion of {len(result)} problems could be judged; {first.problem.place}: {first.reason}")
+    return result
 
 
-def measured(
-    problem: Problem,
-    text: str,
-    verdict: str,
-    extracted: str | None,
-    reason: str,
-    tokens: int,
-    finished: bool,
-    asking: Asking,
-    tokenizer: Tokenizer,
-) -> Measured:
-    """Everything that is measured of one completion."""
+def measured(sampled: Sampled, asking: Asking, tokenizer: Tokenizer) -> Measured:
+    """Everything that is measured of one completion. What follows a stop text is no part of it."""
+    problem, text, verdict = sampled.problem, sampled.text, sampled.verdict
     parts = split_thinking(text)
     thinking = parts.thinking or ""
     return Measured(
         problem=problem,
-        right=None if verdict == "none" else verdict == "right",
-        extracted=extracted,
+        right=None if verdict.verdict == "none" else verdict.verdict == "right",
+        extracted=verdict.extracted,
         text=text,
-        tokens=tokens,
+        tokens=len(tokenizer.encode(text)) if sampled.cut else len(sampled.completion.token_ids),
         thinking_tokens=len(tokenizer.encode(thinking.strip())) if parts.closed else None,
-        finished=finished,
+        finished=sampled.cut or sampled.completion.finish_reason == "stop",
         well_formed=grade_format(text, asking.format).verdict == "right",
         reflective=is_reflective(thinking or text),
         mixed=is_mixed(thinking or text, problem.language),
-        reason=reason,
+        reason=verdict.reason,
     )
 
 
 def table(groups: Sequence[Sequence[Measured]]) -> dict[str, dict[str, Any]]:
     """Metrics by task and for all problems: {"<task>": {"pass@1": {"value", "ci95"}, ..., "problems": m, "samples": k}}."""
-    tasks = list(dict.fromkeys(group[0].problem.task for group in groups))
     long = longest_third(groups)
-    by_task = {task: metrics([g for g in groups if g[0].problem.task == task], long) for task in tasks}
-    return {**by_task, "all": metrics(groups, long)}
+    tasks = dict.fromkeys(group[0].problem.task for group in groups)
+    return {task: metrics(groups, long, task) for task in [*tasks, "all"]}
 
 
-def metrics(groups: Sequence[Sequence[Measured]], long: set[str]) -> dict[str, Any]:
-    """One column of the table. Completions without a verdict are left out of accuracy and counted."""
-    right = [[float(m.right) for m in group if m.right is not None] for group in groups]
+def metrics(groups: Sequence[Sequence[Measured]], long: Sequence[bool], task: str) -> dict[str, Any]:
+    """One column of the table, of a task or "all". Completions without a verdict are left out of accuracy and counted; a metric
+    that nothing is left for is left out itself."""
+    chosen = [number for number, group in enumerate(groups) if task in (group[0].problem.task, "all")]
+    right = {number: [float(m.right) for m in groups[number] if m.right is not None] for number in chosen}
+    groups = [groups[number] for number in chosen]
     samples = len(groups[0])
-    result: dict[str, Any] = {"pass@1": pass_at_1(right).as_json()}
-    if samples > 1:
-        result[f"pass@{samples}"] = mean_pass_at_k([row for row in right if len(row) == samples], samples).as_json()
-    result["longest_third"] = pass_at_1(
-        [row for row, group in zip(right, groups, strict=True) if group[0].problem.id in long]
-    ).as_json()
+    result: dict[str, Any] = {}
+    if any(right.values()):
+        result["pass@1"] = pass_at_1(list(right.values())).as_json()
+    whole = [row for row in right.values() if len(row) == samples]
+    if samples > 1 and whole:
+        result[f"pass@{samples}"] = mean_pass_at_k(whole, samples).as_json()
+    if any(right[number] for number in chosen if long[number]):
+        result["longest_third"] = pass_at_1([right[number] for number in chosen if long[number]]).as_json()
     thinking = [[float(m.thinking_tokens) for m in g if m.finished and m.thinking_tokens is not None] for g in groups]
     if any(thinking):
-        result["thinking_tokens"] = mean_number([row for row in thinking if row]).as_json()
+        result["thinking_tokens"] = mean_number(thinking).as_json()
     result["completion_tokens"] = mean_number([[float(m.tokens) for m in group] for group in groups]).as_json()
     result["truncated_share"] = share(groups, lambda m: not m.finished)
     result["format_rate"] = share(groups, lambda m: m.well_formed)
@@ -175,30 +175,35 @@ def share(groups: Iterable[Sequence[Measured]], holds: Callable[[Measured], bool
     return rate([[float(holds(m)) for m in group] for group in groups]).as_json()
 
 
-def longest_third(groups: Sequence[Sequence[Measured]]) -> set[str]:
-    """Ids of the third of each task's problems whose questions are longest in characters, ties by id."""
-    chosen: set[str] = set()
+def longest_third(groups: Sequence[Sequence[Measured]]) -> list[bool]:
+    """Which problems belong to the third of their task whose questions are longest in characters; ties by id, then order."""
+    chosen = [False] * len(groups)
     for task in dict.fromkeys(group[0].problem.task for group in groups):
-        problems = [group[0].problem for group in groups if group[0].problem.task == task]
-        problems.sort(key=lambda problem: (-len(problem.question), problem.id))
-        chosen |= {problem.id for problem in problems[: max(1, len(problems) // 3)]}
+        numbers = [number for number, group in enumerate(groups) if group[0].problem.task == task]
+        numbers.sort(key=lambda number: (-len(groups[number][0].problem.question), groups[number][0].problem.id))
+        for number in numbers[: max(1, len(numbers) // 3)]:
+            chosen[number] = True
     return chosen
 
 
 def consensus_table(groups: Sequence[Sequence[Measured]]) -> dict[str, dict[str, Any]]:
     """cons@k by task and for all, over kinds of problems whose answers can be compared."""
     voting = [group for group in groups if group[0].problem.kind in CONSENSUS_KINDS]
-    if not voting:
-        return {}
-    k = len(voting[0])
-    votes = {
-        group[0].problem.id: consensus([m.extracted for m in group], [bool(m.right) for m in group]) for group in voting
-    }
+    votes = [consensus([vote_of(m) for m in group], [bool(m.right) for m in group]) for group in voting]
+    tasks = [group[0].problem.task for group in voting]
     result = {}
-    for task in [*dict.fromkeys(group[0].problem.task for group in voting), "all"]:
-        chosen = [group for group in voting if task in (group[0].problem.task, "all")]
+    for task in [*dict.fromkeys(tasks), "all"] if voting else []:
+        chosen = [number for number, name in enumerate(tasks) if task in (name, "all")]
+        k = len(voting[chosen[0]])
         result[task] = {
-            f"cons@{k}": rate([[votes[group[0].problem.id]] for group in chosen]).as_json(),
-            f"pass@1 of cons@{k}": pass_at_1([[float(bool(m.right)) for m in group] for group in chosen]).as_json(),
+            f"cons@{k}": rate([[votes[number]] for number in chosen]).as_json(),
+            f"pass@1 of cons@{k}": pass_at_1([[float(bool(m.right)) for m in voting[number]] for number in chosen]).as_json(),
         }
     return result
+
+
+def vote_of(measured: Measured) -> str | None:
+    """The answer a completion votes for: equal answers differently written are one vote. None: no answer was found."""
+    if measured.extracted is None:
+        return None
+    return min(foldings(measured.extracted), default=measured.extracted)

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.config import Config
-from cogitate.evals.evaluate import Asking, Measured, consensus_table, measure_model, table
+from cogitate.evals.evaluate import CONSENSUS_KINDS, Asking, Measured, consensus_table, measure_model, table
 from cogitate.recipe.context import StageContext
 from cogitate.recipe.problems import data_files, evaluation_problems, tasks_left_out
 from cogitate.recipe.runner import EVALUATION
-from cogitate.runtime import atomic_write, derive_seed, write_json
+from cogitate.runtime import atomic_write, derive_seed, raise_interrupted, write_json
 from cogitate.tasks.examples import examples_for
 from cogitate.tokenizer.prompts import bare_prompt, few_shot_prompt, r1_zero_prompt
 from cogitate.types import Artifact, SamplingParams
@@ -44,6 +44,11 @@ def files(config: Config) -> list[Path]:
     return data_files(config)
 
 
+def check(config: Config) -> None:
+    """Refuse bad data before any time is spent."""
+    evaluation_problems(config)
+
+
 def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:
     ((model_name, model),) = inputs.items()
     settings, backend = config.evaluate, context.backend
@@ -53,6 +58,7 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
         "tokenizer": backend.tokenizer(model.path),
         "generator": backend.generator(model.path),
         "grader": backend.grader(),
+        "meanwhile": lambda: leave_if_interrupted(context),
     }
     seed = derive_seed(config.seed, model_name)
     prompts = PROMPTS.get(model_name, (R1_ZERO,))
@@ -65,8 +71,8 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
     tables = {name: table(groups) for name, groups in groups_of.items()}
     best = max(prompts, key=lambda asking: tables[asking.name]["all"]["pass@1"]["value"])
     result = tables[best.name]
-    if settings.consensus_problems:
-        chosen = problems[: settings.consensus_problems]
+    chosen = [problem for problem in problems if problem.kind in CONSENSUS_KINDS][: settings.consensus_problems]
+    if chosen:
         votes = measure_model(chosen, best, samples=settings.consensus_samples, seed=derive_seed(seed, "consensus"), **shared)
         for task, values in consensus_table(votes).items():
             result[task] |= values
@@ -76,9 +82,16 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
     summary: dict[str, Any] = {"prompt": best.name, "contract": best.contract}
     if len(prompts) > 1:
         summary["pass@1 by prompt"] = {
-            name: {task: row["pass@1"]["value"] for task, row in rows.items()} for name, rows in tables.items()
+            name: {task: row["pass@1"]["value"] for task, row in rows.items() if "pass@1" in row}
+            for name, rows in tables.items()
         }
     return {**summary, **({"tasks_left_out": left_out} if left_out else {})}
+
+
+def leave_if_interrupted(context: StageContext) -> None:
+    """An evaluation has no checkpoint: it starts anew, so it need not go on for minutes after a signal."""
+    if context.interrupted():
+        raise_interrupted(context.stage)
 
 
 def write_completions(path: Path, groups_of: dict[str, Sequence[Sequence[Measured]]] | dict[str, list[list[Measured]]]) -> None:

@@ -17,7 +17,7 @@ from cogitate.rewards.reward import total_reward
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import r1_zero_prompt
 from cogitate.tokenizer.thinking import split_thinking
-from cogitate.train.rl import RLRun, train_rl
+from cogitate.train.rl import RLRun, check_enough, train_rl
 from cogitate.train.rl_metrics import mean
 from cogitate.types import Artifact, Problem, Rollout, Verdict
 
@@ -33,7 +33,7 @@ def files(config: Config) -> list[Path]:
 
 def check(config: Config) -> None:
     """Refuse bad data before any time is spent."""
-    training_problems(config)
+    check_enough(training_problems(config), config.r1_zero, "r1_zero")
 
 
 def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:

@@ -91,11 +91,7 @@ def train_rl(run: RLRun) -> dict[str, Any]:
         TrainingDivergedError, Interrupted: as in train/supervised.py.
     """
     config = run.config
-    if len(run.problems) < config.prompts_per_step:
-        raise DataError(
-            f"{run.name}: {len(run.problems)} training problems, but a step needs {config.prompts_per_step}: "
-            f"give more problems or lower {run.name}.prompts_per_step"
-        )
+    check_enough(run.problems, config, run.name)
     asked = [(problem, run.prompt_of(problem)) for problem in run.problems]
     encode_prompts(asked, config.max_new_tokens, run.tokenizer, run.generator)  # refuses what does not fit before any step
     state = restore(run)
@@ -111,6 +107,15 @@ def train_rl(run: RLRun) -> dict[str, Any]:
         if stop:
             raise_interrupted(f"step {state.step} of {run.name}")
     return {"stopped_early": state.stopped_early} if state.stopped_early else {}
+
+
+def check_enough(problems: Sequence[Problem], config: RLConfig, name: str) -> None:
+    """Refuse a pool that is smaller than a step."""
+    if len(problems) < config.prompts_per_step:
+        raise DataError(
+            f"{name}: {len(problems)} training problems, but a step needs {config.prompts_per_step}: "
+            f"give more problems or lower {name}.prompts_per_step"
+        )
 
 
 def step(run: RLRun, state: LoopState) -> None:

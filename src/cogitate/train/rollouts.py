@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from cogitate.backend import GenerationRequest, Generator, Grader
@@ -14,12 +14,13 @@ from cogitate.types import Completion, Problem, SamplingParams, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """One completion of a problem, its text and its verdict."""
+    """One completion of a problem, its text and its verdict; `cut` where the text ends before a stop text."""
 
     problem: Problem
     prompt_ids: tuple[int, ...]
     completion: Completion
     text: str
+    cut: bool
     verdict: Verdict
 
 
@@ -43,28 +44,33 @@ def sample_and_grade(
     grader: Grader,
     phases: Phases,
     stop: str | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Iterator[list[Sampled]]:
     """For each (problem, prompt text, seeds) its completions, one for each seed and in their order.
 
-    With `stop`, the text that is graded ends where `stop` begins; the tokens stay as sampled.
+    With `stop`, the text that is graded ends where `stop` begins; the tokens stay as sampled. `meanwhile` is called again and
+    again while one has to wait; it may raise to end everything.
     Phase "generate" is the time until the last completion, "grade" what the verdicts take beyond that.
     """
     started = time.perf_counter()
     prompts = encode_prompts([(problem, text) for problem, text, _ in asked], params.max_new_tokens, tokenizer, generator)
     for index, (_, _, seeds) in enumerate(asked):
         generator.submit(GenerationRequest(str(index), prompts[index], params, seeds))
-    finished: dict[tuple[int, int], tuple[Completion, str]] = {}
+    finished: dict[tuple[int, int], tuple[Completion, str, bool]] = {}
+    meanwhile = meanwhile or (lambda: None)
     while generator.pending():
+        meanwhile()
         for completion in generator.poll():
             index = int(completion.request_id)
-            text = tokenizer.decode(completion.token_ids)
-            text = text.partition(stop)[0] if stop else text
-            finished[index, completion.seed] = completion, text
+            whole = tokenizer.decode(completion.token_ids)
+            text = whole.partition(stop)[0] if stop else whole
+            finished[index, completion.seed] = completion, text, len(text) < len(whole)
             grader.submit(f"{index}/{completion.seed}", asked[index][0], text, contract)
     phases.add("generate", started)
     started = time.perf_counter()
     verdicts: dict[str, Verdict] = {}
     while grader.pending():
+        meanwhile()
         verdicts.update(grader.poll(timeout=1.0))
     phases.add("grade", started)
     for index, (problem, _, seeds) in enumerate(asked):
