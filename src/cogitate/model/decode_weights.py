@@ -68,7 +68,7 @@ class Model(ctypes.Structure):
         ("eps", Float),
         *((name, Pointer) for name in ("layer", "embedding", "final_norm")),
         ("head", Matrix),
-        ("multiplications", Long),
+        ("weight_bytes", Long),
     )
 
 
@@ -77,6 +77,7 @@ class DecodeWeights:
 
     def __init__(self, source: Transformer):
         self._kept: list[object] = []
+        self._bytes = 0
         config = source.config
         layers = (Layer * config.num_hidden_layers)(*(self._layer(layer, source) for layer in source.layers))  # type: ignore[arg-type]
         self._kept.append(layers)
@@ -90,7 +91,7 @@ class DecodeWeights:
             embedding=self._at(source.embed_tokens.weight.detach()),
             final_norm=self._floats(source.norm.weight),
             head=self._matrix(source.head_weight),
-            multiplications=sum(p.numel() for p in source.parameters()),
+            weight_bytes=self._bytes,
         )
 
     def _layer(self, layer: DecoderLayer, source: Transformer) -> Layer:
@@ -196,6 +197,7 @@ class DecodeWeights:
     def _at(self, values: Tensor) -> int:
         values = values.contiguous()
         self._kept.append(values)
+        self._bytes += values.numel() * values.element_size()
         return values.data_ptr()
 
 

@@ -31,14 +31,15 @@ struct Model {
     const void* embedding;
     const float* final_norm;
     Matrix head;
-    int64_t multiplications;  // for one row, roughly
+    int64_t weight_bytes;
 };
 
 }  // extern "C"
 
 namespace {
 
-constexpr int64_t PARALLEL_FROM = 4 << 20;  // multiplications; below it further threads cost more than they bring
+constexpr int64_t CACHED = 32 << 20;  // bytes of weights that may be read by each thread, once a step
+constexpr int ROWS_EACH = 8;          // rows that make a thread worth while then
 
 // Memory of one step. The caller owns it, so that several engines may decode at the same time.
 template <typename T>
@@ -143,38 +144,107 @@ void route(const Layer& layer, int rows, const Workspace<T>& space) {
     gather_experts(space.expert_out, sorted.place, rows, chosen, space.width, space.x);
 }
 
+// All layers for the rows of a step, by the threads of the parallel region it is called in.
+template <typename T>
+void decode_rows(const Model& model, const Step& step, const int64_t* tokens, const Workspace<T>& space, float* logits) {
+    int rows = step.rows, width = model.width;
+#pragma omp for
+    for (int n = 0; n < rows; n++) {
+        const T* from = static_cast<const T*>(model.embedding) + tokens[n] * width;
+        for (int i = 0; i < width; i++) space.x[size_t(n) * width + i] = to_float(from[i]);
+    }
+    for (int l = 0; l < model.layers; l++) {
+        const Layer& layer = model.layer[l];
+        attend_layer(model, layer, step, space);
+        rms_norm(space.x, width, layer.post_norm, layer.eps, rows, width, space.normed, width);
+        feed_forward(layer, rows, space);
+        if (layer.routing.experts) route(layer, rows, space);
+    }
+    rms_norm(space.x, width, model.final_norm, model.eps, rows, width, space.normed, width);
+    product<T, T>(model.head, {space.normed, width}, rows, logits, model.head.outputs, false);
+    if (tiles::usable<T, T>()) tiles::release();
+}
+
+// Some of a step's units, as a step of their own.
+struct Part {
+    Step step;
+    std::vector<int32_t> unit_row;
+    int first = 0;  // row
+    size_t memory = 0;
+};
+
+// Whole units, so that about as many rows fall to each part.
+template <typename T>
+std::vector<Part> split_rows(const Model& model, const Step& step, int count) {
+    std::vector<Part> parts(count);
+    size_t memory = 0;
+    for (int p = 0, unit = 0; p < count; p++) {
+        Part& part = parts[p];
+        part.step = step;
+        part.first = step.unit_row[unit];
+        part.step.row = step.row + part.first;
+        part.unit_row = {0};
+        int end = int(int64_t(step.rows) * (p + 1) / count);
+        while (unit < step.units && (step.unit_row[unit] + step.unit_row[unit + 1]) / 2 < end)
+            part.unit_row.push_back(step.unit_row[++unit] - part.first);
+        if (p == count - 1)
+            while (unit < step.units) part.unit_row.push_back(step.unit_row[++unit] - part.first);
+        part.step.units = int(part.unit_row.size()) - 1;
+        part.step.rows = part.unit_row.back();
+        part.step.unit_row = part.unit_row.data();
+        part.memory = memory;
+        memory += Workspace<T>(model, part.step.rows, nullptr).bytes;
+    }
+    return parts;
+}
+
+int threads() {
+#ifdef _OPENMP
+    return omp_get_max_threads();
+#else
+    return 1;
+#endif
+}
+
+int parts_of(const Model& model, int rows) {
+    return model.weight_bytes <= CACHED ? std::max(1, std::min(threads(), rows / ROWS_EACH)) : 1;
+}
+
+// Small models: each thread takes some of the rows through all layers, and waits for nobody until the end, so that a thread
+// that is held up by another program holds up no other. Large ones: all threads share each product, so that weights
+// are read once.
 template <typename T>
 void decode(const Model& model, const Step& step, const int64_t* tokens, char* memory, float* logits) {
-    Workspace<T> space(model, step.rows, memory);
-    int rows = step.rows, width = model.width;
-    bool parallel = rows * model.multiplications >= PARALLEL_FROM;
-#pragma omp parallel if (parallel)
-    {
-#pragma omp for
-        for (int n = 0; n < rows; n++) {
-            const T* from = static_cast<const T*>(model.embedding) + tokens[n] * width;
-            for (int i = 0; i < width; i++) space.x[size_t(n) * width + i] = to_float(from[i]);
-        }
-        for (int l = 0; l < model.layers; l++) {
-            const Layer& layer = model.layer[l];
-            attend_layer(model, layer, step, space);
-            rms_norm(space.x, width, layer.post_norm, layer.eps, rows, width, space.normed, width);
-            feed_forward(layer, rows, space);
-            if (layer.routing.experts) route(layer, rows, space);
-        }
-        rms_norm(space.x, width, model.final_norm, model.eps, rows, width, space.normed, width);
-        product<T, T>(model.head, {space.normed, width}, rows, logits, model.head.outputs, false);
-        if (tiles::usable<T, T>()) tiles::release();
+    if (model.weight_bytes > CACHED) {
+        Workspace<T> space(model, step.rows, memory);
+#pragma omp parallel
+        decode_rows(model, step, tokens, space, logits);
+        return;
     }
+    std::vector<Part> parts = split_rows<T>(model, step, parts_of(model, step.rows));
+#pragma omp parallel for schedule(static, 1) if (parts.size() > 1)
+    for (int p = 0; p < int(parts.size()); p++) {
+        const Part& part = parts[p];
+        if (!part.step.rows) continue;
+        Workspace<T> space(model, part.step.rows, memory + part.memory);
+#pragma omp parallel num_threads(1)
+        decode_rows(model, part.step, tokens + part.first, space, logits + size_t(part.first) * model.head.outputs);
+    }
+}
+
+template <typename T>
+int64_t workspace_bytes(const Model& model, int rows) {
+    int64_t rounding = Workspace<T>(model, 1, nullptr).bytes;
+    return Workspace<T>(model, rows, nullptr).bytes + parts_of(model, rows) * rounding;
 }
 
 }  // namespace
 
 extern "C" {
 
-int64_t workspace_bytes_f32(const Model* model, int32_t rows) { return Workspace<float>(*model, rows, nullptr).bytes; }
+int64_t workspace_bytes_f32(const Model* model, int32_t rows) { return workspace_bytes<float>(*model, rows); }
 
-int64_t workspace_bytes_bf16(const Model* model, int32_t rows) { return Workspace<bfloat16>(*model, rows, nullptr).bytes; }
+int64_t workspace_bytes_bf16(const Model* model, int32_t rows) { return workspace_bytes<bfloat16>(*model, rows); }
 
 void decode_f32(const Model* model, const Step* step, const int64_t* tokens, char* memory, float* logits) {
     decode<float>(*model, *step, tokens, memory, logits);
