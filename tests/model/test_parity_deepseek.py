@@ -109,3 +109,23 @@ def test_importing_an_export_gives_the_same_bits(released_layout: bool, tmp_path
         assert name == other_name
         assert torch.equal(mine, other), name
     assert all(int(router.load.sum()) == 0 for router in again.routers())
+
+
+@torch.no_grad()
+def test_multi_token_prediction_equals_that_of_transformers(tmp_path: Path) -> None:
+    """transformers runs the block on tokens shifted by one; its positions are those of the shifted tokens."""
+    from transformers.modeling_layers import MtpModel
+
+    model = random_model({})
+    save_model(model, tmp_path, released_layout=True)
+    main = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
+    # It knows the layer number of the released model alone.
+    main._keys_to_ignore_on_load_unexpected = [r"model\.layers\.4.*"]
+    reference = MtpModel.from_pretrained(main).eval()
+    tokens = torch.randint(0, 300, (1, 30), generator=torch.Generator().manual_seed(1))
+    hidden = model(tokens)
+    positions = torch.arange(1, 30)[None]
+    expected = reference.forward_layer(0, hidden[:, :-1], positions, None, input_ids=tokens[:, 1:])
+    got = model.mtp_hidden(hidden, tokens)
+    assert relative_difference(got[:, :-1], expected) < 1e-5
+    assert relative_difference(model.logits(got[:, :-1]), main.lm_head(expected)) < 1e-5
