@@ -6,7 +6,6 @@ import contextlib
 import os
 import signal
 import sys
-import tempfile
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
@@ -33,6 +32,8 @@ Model = Annotated[
     str, typer.Argument(metavar="MODEL", help="A model directory, e.g. runs/tiny/r1_zero, or base: the shipped one.")
 ]
 Template = Literal["r1_zero", "bare", "chat"]
+EvaluationPrompt = Literal["r1_zero", "few_shot", "bare"]
+Contract = Literal["r1", "bare", "free"]
 Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name (tiny) or the path of a TOML file.")]
 Settings = Annotated[
     list[str] | None,
@@ -120,30 +121,40 @@ def report(
 @app.command("eval")
 def evaluate(
     model: Model,
-    tasks: Annotated[str, typer.Option(help="Names of built-in tasks and paths of JSON Lines files, separated by commas.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SECTION.KEY=VALUE", help="Settings, e.g. evaluate.temperature=1 runtime.dtype=bfloat16"),
+    ] = None,
+    tasks: Annotated[
+        str | None,
+        typer.Option(metavar="TASK,...", help="Built-in tasks and paths of .jsonl files; those of the recipe tiny by default."),
+    ] = None,
     samples: Annotated[int, typer.Option(min=1, help="Completions of each problem.")] = 4,
-    problems: Annotated[int, typer.Option(min=1, help="How many problems.")] = 250,
-    like: Annotated[str, typer.Option(metavar="STAGE", help="Ask and score as this stage's model.")] = "r1_zero",
-    out: Annotated[Path | None, typer.Option(help="Keep every graded completion in this run directory.")] = None,
+    problems: Annotated[int, typer.Option(min=1, help="How many problems in all.")] = 250,
+    prompt: Annotated[EvaluationPrompt, typer.Option(help="How problems are asked.")] = "r1_zero",
+    contract: Annotated[
+        Contract | None,
+        typer.Option(help="Where the answer is looked for; r1, in the tags, after the r1_zero prompt, else free: anywhere."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every metric there, as JSON.")] = None,
+    completions: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write every graded completion there, one a line.")
+    ] = None,
 ) -> None:
     """Measure a model on tasks or on problems of your own."""
-    from cogitate.apps.overview import evaluation_text
-    from cogitate.apps.progress import make_progress
-    from cogitate.config import load_config
-    from cogitate.recipe.runner import run_recipe
+    from cogitate.apps.evaluate import evaluate as measure
 
-    settings = [f"tasks.train={tasks}", f"tasks.eval={tasks}", f"evaluate.samples={samples}", f"evaluate.problems={problems}"]
-    config = load_config("tiny", [*settings, f"inputs.{like}={model}"])
-    stop_at_checkpoint_on_signals()
-    with tempfile.TemporaryDirectory() if out is None else contextlib.nullcontext(out) as directory:
-        results = run_recipe(
-            config,
-            Path(directory),
-            make_backend=compose_backend,
-            progress=make_progress(Path(directory)),
-            only=f"evaluate.{like}",
-        )
-        typer.echo(evaluation_text(results, like))
+    measure(
+        model,
+        tasks,
+        samples=samples,
+        problems=problems,
+        prompt=prompt,
+        contract=contract,
+        settings=settings or [],
+        out=out,
+        completions=completions,
+    )
 
 
 @app.command()

@@ -9,29 +9,14 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
-from memorised_model import BARE_ANSWER, QUESTION, R1_ZERO_ANSWER, save_endless_model, save_memorised_model
+from memorised_model import BARE_ANSWER, QUESTION, R1_ZERO_ANSWER
 
 from cogitate import cli
 from cogitate.apps.chat_output import DIM, NORMAL, PlainOutput, TerminalOutput, is_styled
 from cogitate.recipe import models
 from cogitate.tokenizer.bpe import Tokenizer
-
-
-@pytest.fixture(scope="module")
-def memorised(tmp_path_factory) -> Path:
-    directory = tmp_path_factory.mktemp("memorised")
-    save_memorised_model(directory)
-    return directory
-
-
-@pytest.fixture(scope="module")
-def endless(tmp_path_factory) -> Path:
-    directory = tmp_path_factory.mktemp("endless")
-    save_endless_model(directory)
-    return directory
 
 
 @pytest.fixture

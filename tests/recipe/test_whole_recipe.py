@@ -47,12 +47,15 @@ def test_one_command_makes_base_r1_zero_their_measurements_and_the_report(finish
 
 
 def test_a_finished_model_is_measured_on_its_own(finished, tmp_path):
-    model = str(finished / "r1_zero")
-    command_line = ("eval", model, "--tasks", "arithmetic", "--samples", "2", "--problems", "3")
-    code, command = finish(tmp_path, *command_line, entry=cogitate_itself)
+    command_line = ("eval", str(finished / "r1_zero"), "evaluate.max_new_tokens=16")
+    options = ("--tasks", "arithmetic", "--samples", "2", "--problems", "3", "--out", str(tmp_path / "eval.json"))
+    code, command = finish(tmp_path, *command_line, *options, entry=cogitate_itself)
     assert code == 0, command.stderr
-    assert "arithmetic" in command.stdout.lower()
-    code, command = finish(tmp_path, "eval", model, "--tasks", "aritmetic", entry=cogitate_itself)
+    assert "Arithmetic" in command.stdout
+    tasks = json.loads((tmp_path / "eval.json").read_text())["tasks"]
+    assert tasks.keys() == {"arithmetic", "all"}
+    assert (tasks["all"]["problems"], tasks["all"]["samples"]) == (3, 2)
+    code, command = finish(tmp_path, *command_line, "--tasks", "aritmetic", entry=cogitate_itself)
     assert (code, len(command.stderr.splitlines())) == (2, 1)
     assert "did you mean arithmetic?" in command.stderr
 

@@ -68,26 +68,13 @@ def results_text(results: Path) -> str:
     return "\n".join(table(rows)) if rows else "no model was measured"
 
 
-def evaluation_text(results: Path, model: str) -> str:
-    """Every metric of one model, a line for each task and metric."""
-    tasks = json.loads(results.read_text(encoding="utf-8"))["stages"][model]
-    rows = []
-    for task, metrics in tasks.items():
-        for name, measured in metrics.items():
-            if isinstance(measured, dict):
-                low, high = measured["ci95"]
-                rows.append([task, name, f"{measured['value']:.3f}", f"95 % interval {low:.3f} to {high:.3f}"])
-            else:
-                rows.append([task, name, measured, ""])
-    return "\n".join(table(rows))
-
-
 def stage_row(out: Path, name: str, *, running: bool) -> list[str]:
     """One stage's line of the status."""
     if (out / name).is_dir():
         manifest = verify(out / name)
         cost = "shipped with the package" if is_shipped_copy(out / name) else duration(manifest["seconds"])
-        summary = ", ".join(f"{key}: {value}" for key, value in manifest["summary"].items())
+        said = manifest["summary"].items()
+        summary = ", ".join(f"{key}: {value}" for key, value in said if not isinstance(value, dict | float))
         return [name, manifest["id"], "finished", cost, summary]
     work = unfinished(out, name)
     if not (work / "work.json").is_file():

@@ -1,0 +1,224 @@
+"""`cogitate eval`: measure any model on built-in tasks or on problems of one's own, without a run around it."""
+
+from __future__ import annotations
+
+import dataclasses
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from cogitate.apps.report_words import task_title, write_number
+from cogitate.backend import GenerationRequest, Generator
+from cogitate.config import Config, load_config
+from cogitate.errors import ConfigError, DataError, Interrupted
+from cogitate.evals.evaluate import Asking, measure_model, table
+from cogitate.recipe.local_backend import LocalBackend
+from cogitate.recipe.models import find_model
+from cogitate.recipe.problems import evaluation_problems, tasks_left_out
+from cogitate.recipe.stage_evaluate import BASE_PROMPTS, R1_ZERO, write_completions
+from cogitate.runtime import write_json
+from cogitate.types import Completion, SamplingParams
+
+Prompt = Literal["r1_zero", "few_shot", "bare"]
+Contract = Literal["r1", "bare", "free"]
+_BY_NAME = {asking.name: asking for asking in BASE_PROMPTS}
+ASKINGS: dict[Prompt, Asking] = {"r1_zero": R1_ZERO, "few_shot": _BY_NAME["few_shot"], "bare": _BY_NAME["bare_question"]}
+SETTABLE = ("seed", "evaluate.", "rewards.", "runtime.", "tasks.eval_seed")
+WIDE = 110  # characters: room for every column; what goes into a file has it
+
+
+def evaluate(
+    model: str,
+    tasks: str | None,
+    *,
+    samples: int,
+    problems: int,
+    prompt: Prompt,
+    contract: Contract | None,
+    settings: Sequence[str],
+    out: Path | None,
+    completions: Path | None,
+) -> None:
+    """Measure, print the table, and write what is asked for.
+
+    Args:
+        model: see recipe.models.find_model.
+        tasks: as tasks.eval; None: those of the recipe `tiny`, without code where that cannot be isolated.
+        contract: where the answer is looked for; None is the prompt's own.
+        settings: section.key=value, of the keys in SETTABLE; the others are those of the recipe `tiny`.
+        out: JSON with every metric. completions: JSON Lines with every graded completion.
+
+    Raises:
+        CogitateError: the model, a task or a setting cannot be used.
+        Interrupted: Ctrl-C.
+    """
+    directory = find_model(model)
+    for file in (out, completions):
+        if file is not None and not file.parent.is_dir():
+            raise DataError(f"{file}: there is no directory {file.parent}")
+    config = settings_for(tasks, samples=samples, problems=problems, settings=settings)
+    asking = ASKINGS[prompt]
+    if contract is not None:
+        asking = dataclasses.replace(asking, contract=contract)
+    try:
+        result = measure(directory, config, asking, completions)
+    except KeyboardInterrupt:
+        raise Interrupted("stopped", 128 + signal.SIGINT) from None
+    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
+    title = f"{model}: prompt {prompt}, contract {asking.contract}; shares in percent"
+    console.print(rich_table(result["tasks"], title, console.width))
+    if result["tasks_left_out"]:
+        console.print(f"left out, for want of isolation: {', '.join(result['tasks_left_out'])}")
+    if out is not None:
+        write_json(out, result)
+
+
+def settings_for(tasks: str | None, *, samples: int, problems: int, settings: Sequence[str]) -> Config:
+    """The settings of an evaluation.
+
+    Raises:
+        ConfigError: a setting is unknown or changes nothing here.
+    """
+    for setting in settings:
+        if not setting.startswith(SETTABLE):
+            raise ConfigError(f"{setting}: changes nothing in an evaluation; of use are {', '.join(SETTABLE)}")
+    asked = [f"evaluate.samples={samples}", f"evaluate.problems={problems}"]
+    if tasks is not None:
+        asked += [f"tasks.train={tasks}", f"tasks.eval={tasks}", "tasks.skip_code_without_sandbox=false"]
+    return load_config("tiny", [*settings, *asked])
+
+
+def measure(directory: Path, config: Config, asking: Asking, completions: Path | None) -> dict[str, Any]:
+    """What --out holds: {"schema", "model", "prompt", "contract", "settings", "seconds", "tasks": as in results.json}."""
+    started = time.perf_counter()
+    problems, settings = evaluation_problems(config), config.evaluate
+    backend = LocalBackend(config)
+    try:
+        with counting(len(problems) * settings.samples) as count:
+            groups = measure_model(
+                problems,
+                asking,
+                samples=settings.samples,
+                params=SamplingParams(settings.temperature, settings.top_p, settings.max_new_tokens),
+                seed=config.seed,
+                tokenizer=backend.tokenizer(directory),
+                generator=CountedGenerator(backend.generator(directory), count),
+                grader=backend.grader(),
+            )
+    finally:
+        backend.close()
+    if completions is not None:
+        write_completions(completions, {asking.name: groups})
+    used = {name: getattr(config, name).model_dump(mode="json") for name in ("evaluate", "rewards", "runtime")}
+    return {
+        "schema": 1,
+        "model": str(directory),
+        "prompt": asking.name,
+        "contract": asking.contract,
+        "settings": {"seed": config.seed, "tasks": config.tasks.eval, "eval_seed": config.tasks.eval_seed, **used},
+        "tasks_left_out": tasks_left_out(config),
+        "seconds": round(time.perf_counter() - started, 3),
+        "tasks": table(groups),
+    }
+
+
+class CountedGenerator:
+    """A generator that tells how many completions it has finished."""
+
+    def __init__(self, generator: Generator, count: Callable[[int], None]):
+        self._generator, self._count = generator, count
+        self.max_context = generator.max_context
+
+    def submit(self, request: GenerationRequest) -> None:
+        self._generator.submit(request)
+
+    def poll(self) -> list[Completion]:
+        finished = self._generator.poll()
+        self._count(len(finished))
+        return finished
+
+    def pending(self) -> int:
+        return self._generator.pending()
+
+    def abort(self, request_ids: Sequence[str]) -> list[Completion]:
+        return self._generator.abort(request_ids)
+
+    def load_weights(self, path: Path, version: int) -> None:
+        self._generator.load_weights(path, version)
+
+
+class counting:  # noqa: N801 - used as a context manager
+    """A bar of finished completions on standard error, where that is a terminal."""
+
+    def __init__(self, total: int):
+        columns = (TextColumn("completions"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeElapsedColumn())
+        self._bar = Progress(*columns, console=Console(stderr=True), disable=not sys.stderr.isatty(), transient=True)
+        self._task = self._bar.add_task("", total=total)
+
+    def __enter__(self) -> Callable[[int], None]:
+        self._bar.start()
+        return lambda finished: self._bar.advance(self._task, finished)
+
+    def __exit__(self, *error: object) -> None:
+        self._bar.stop()
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """`metric` of results.json; `wide` ones are left out on a terminal narrower than WIDE."""
+
+    metric: str
+    heading: str
+    unit: Literal["share", "interval", "tokens"] = "share"
+    wide: bool = False
+
+
+COLUMNS = (
+    Column("pass@1", "pass@1"),
+    Column("pass@1", "95 %\ninterval", "interval"),
+    Column("pass@{k}", "pass@{k}"),
+    Column("longest_third", "longest\nthird", wide=True),
+    Column("thinking_tokens", "thinking\ntokens", "tokens"),
+    Column("completion_tokens", "all\ntokens", "tokens"),
+    Column("truncated_share", "cut\noff"),
+    Column("format_rate", "format\nkept"),
+    Column("reflection_rate", "reflec-\ntion"),
+    Column("language_mix_rate", "languages\nmixed", wide=True),
+    Column("no_verdict_share", "no\nverdict", wide=True),
+)
+
+
+def rich_table(tasks: Mapping[str, Mapping[str, Any]], title: str, width: int) -> Table:
+    """Tasks by metrics, shares in percent; pass@k is left out where there is one sample a problem."""
+    samples = tasks["all"]["samples"]
+    columns = [c for c in COLUMNS if (width >= WIDE or not c.wide) and (samples > 1 or c.metric != "pass@{k}")]
+    shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
+    shown.add_column("task", no_wrap=True)
+    shown.add_column("n", justify="right", no_wrap=True)
+    for column in columns:
+        shown.add_column(column.heading.format(k=samples), justify="right", no_wrap=True)
+    for task, metrics in tasks.items():
+        cells = [cell(metrics.get(column.metric.format(k=samples)), column) for column in columns]
+        shown.add_row(task_title(task), str(metrics["problems"]), *cells, style="bold" if task == "all" else None)
+    return shown
+
+
+def cell(measured: Mapping[str, Any] | None, column: Column) -> str:
+    """A value as a person writes it; a dash where nothing could be measured."""
+    if measured is None:
+        return "-"
+    if column.unit == "tokens":
+        return write_number(measured["value"], "tokens")
+    if column.unit == "share":
+        return f"{100 * measured['value']:.1f}"
+    low, high = measured["ci95"]
+    return "-" if low is None else f"{100 * low:.1f}-{100 * high:.1f}"

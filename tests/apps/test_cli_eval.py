@@ -1,0 +1,167 @@
+"""`cogitate eval` with a model whose answers are known, so that every number of the table is."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from memorised_model import BARE_ANSWER, QUESTION, R1_ZERO_ANSWER
+
+from cogitate import cli
+from cogitate.apps.evaluate import COLUMNS, rich_table
+from cogitate.tokenizer.bpe import Tokenizer
+
+GREEDY = ("evaluate.temperature=1e-9", "evaluate.max_new_tokens=40")
+
+
+@pytest.fixture
+def evaluate(monkeypatch, capfd):
+    """Run `cogitate eval ...` to its end: exit code, standard output, standard error."""
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["cogitate", "eval", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        return (int(end.value.code or 0), *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def problems(tmp_path) -> tuple[Path, Path]:
+    """The question that the model knows, with its answer and with another one."""
+    right, wrong = tmp_path / "right.jsonl", tmp_path / "wrong.jsonl"
+    right.write_text(json.dumps({"question": QUESTION, "answer": 2}))
+    wrong.write_text(json.dumps({"question": QUESTION, "answer": 3}))
+    return right, wrong
+
+
+def test_every_metric_of_a_known_completion_is_known(memorised, problems, evaluate, tmp_path):
+    out, kept = tmp_path / "eval.json", tmp_path / "completions.jsonl"
+    code, table, err = evaluate(
+        memorised, *GREEDY, "--tasks", problems[0], "--problems", 1, "--samples", 3, "--out", out, "--completions", kept
+    )
+    assert (code, err) == (0, "")
+    result = json.loads(out.read_text())
+    assert (result["prompt"], result["contract"], result["tasks_left_out"]) == ("r1_zero", "r1", [])
+    assert result["settings"]["evaluate"]["samples"] == 3
+    assert result["tasks"].keys() == {"right", "all"}
+    tokenizer = Tokenizer.load(memorised)
+    values = {name: row["value"] for name, row in result["tasks"]["all"].items() if isinstance(row, dict)}
+    assert values == {
+        "pass@1": 1.0,
+        "pass@3": 1.0,
+        "longest_third": 1.0,
+        "thinking_tokens": len(tokenizer.encode("一 and 一 is 二.")),
+        "completion_tokens": len(tokenizer.encode(R1_ZERO_ANSWER)) + 1,
+        "truncated_share": 0.0,
+        "format_rate": 1.0,
+        "reflection_rate": 0.0,
+        "language_mix_rate": 1.0,
+        "no_verdict_share": 0.0,
+    }
+    assert [json.loads(line)["completion"] for line in kept.read_text().splitlines()] == [R1_ZERO_ANSWER] * 3
+    row = next(line.split() for line in table.splitlines() if line.split()[:1] == ["Right"])
+    assert row[1:3] == ["1", "100.0"]
+
+
+def test_a_wrong_answer_counts_against_and_files_are_mixed(memorised, problems, evaluate, tmp_path):
+    out = tmp_path / "eval.json"
+    tasks = f"{problems[0]},{problems[1]}"
+    assert evaluate(memorised, *GREEDY, "--tasks", tasks, "--problems", 2, "--samples", 1, "--out", out)[0] == 0
+    rows = json.loads(out.read_text())["tasks"]
+    assert {task: row["pass@1"]["value"] for task, row in rows.items()} == {"right": 1.0, "wrong": 0.0, "all": 0.5}
+    assert rows["all"]["problems"] == 2
+
+
+@pytest.mark.parametrize(
+    ("prompt", "options", "text", "right"),
+    [
+        ("bare", (), BARE_ANSWER, True),  # up to where the model goes on with a question of its own
+        ("r1_zero", ("--contract", "free"), R1_ZERO_ANSWER, True),
+        ("r1_zero", ("--contract", "bare"), R1_ZERO_ANSWER, False),  # takes all of it, tags included, for the answer
+    ],
+)
+def test_prompt_and_contract_are_those_asked_for(memorised, problems, evaluate, tmp_path, prompt, options, text, right):
+    kept = tmp_path / "completions.jsonl"
+    arguments = ("--tasks", problems[0], "--problems", 1, "--samples", 1, "--completions", kept, "--prompt", prompt)
+    assert evaluate(memorised, *GREEDY, *arguments, *options)[0] == 0
+    (row,) = map(json.loads, kept.read_text().splitlines())
+    assert (row["completion"], row["right"]) == (text, right)
+
+
+def test_a_few_shot_prompt_shows_worked_examples():
+    from cogitate.apps.evaluate import ASKINGS
+    from cogitate.types import Problem
+
+    prompt = ASKINGS["few_shot"].prompt_of(Problem("1", "arithmetic", "math", QUESTION))
+    assert prompt.count("Question:") == prompt.count("Answer:") == 3
+    assert prompt.endswith(f"Question: {QUESTION}\nAnswer:")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--tasks", "aritmetic"), "did you mean arithmetic?"),
+        (("--tasks", "nowhere.jsonl"), "nowhere.jsonl"),
+        (("base.steps=3",), "base.steps=3: changes nothing in an evaluation"),
+        (("evaluate.sample=3",), "did you mean evaluate.samples?"),
+        (("evaluate.top_p=3",), "evaluate.top_p = 3"),
+        (("--out", "nowhere/at_all.json"), "there is no directory nowhere"),
+        (("evaluate.max_new_tokens=150",), "context"),
+        (("--problems", "2"), "2 problems cannot be shared out over 4 tasks"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_line_and_exit_code_2(memorised, evaluate, arguments, says):
+    code, out, err = evaluate(memorised, *arguments)
+    assert (code, out, len(err.splitlines())) == (2, "", 1)
+    assert says in err
+
+
+def measured(value: float) -> dict[str, object]:
+    return {"value": value, "ci95": [value / 2, value]}
+
+
+@pytest.mark.parametrize(("samples", "width", "headings"), [(4, 120, 11), (4, 80, 8), (1, 80, 7)])
+def test_the_table_fits_the_terminal_and_leaves_out_what_says_nothing(samples, width, headings):
+    from rich.console import Console
+
+    metrics = {column.metric.format(k=samples): measured(1 / 3) for column in COLUMNS}
+    metrics |= {"thinking_tokens": measured(1234.0), "problems": 250, "samples": samples}
+    screen = io.StringIO()
+    Console(file=screen, width=width).print(rich_table({"word_problems": metrics, "all": metrics}, "title", width))
+    lines = screen.getvalue().splitlines()
+    (row,) = [line for line in lines if line.strip().startswith("Word problems")]
+    assert row.split()[2:6] == ["250", "33.3", "16.7-33.3", "33.3" if samples > 1 else "1,234"]
+    assert len(row.split()) - 3 == headings
+    assert "…" not in screen.getvalue()
+
+
+def test_ctrl_c_ends_with_130_and_leaves_no_process_behind(memorised):
+    command = [sys.executable, "-c", "from cogitate.cli import main; main()", "eval", str(memorised), "--tasks", "arithmetic"]
+    process = subprocess.Popen(
+        [*command, "--problems", "3000", "evaluate.max_new_tokens=40"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    try:
+        deadline = time.monotonic() + 120
+        while len(workers := psutil.Process(process.pid).children(recursive=True)) < 2:
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        out, error = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert (process.returncode, out, error) == (130, "", "stopped\n")
+    _, alive = psutil.wait_procs(workers, timeout=30)
+    assert alive == []
