@@ -28,13 +28,11 @@ class GenerationRequest:
 
 
 class Generator(Protocol):
-    """Draws completions from a policy.
+    """Draws completions from a policy."""
 
-    Attributes:
-        max_context: the most tokens that a prompt and its completion may have together.
-    """
-
-    max_context: int
+    @property
+    def max_context(self) -> int:
+        """The most tokens that a prompt and its completion may have together."""
 
     def submit(self, request: GenerationRequest) -> None:
         """Queue a request. Raises ValueError where prompt + max_new_tokens do not fit the context."""
