@@ -53,7 +53,8 @@ class _TokenLogprobs(torch.autograd.Function):
         hidden_ND, weight_VD, targets_N, *kept = ctx.saved_tensors
         scaled_grad_N1 = (grads[0] / ctx.temperature).unsqueeze(1)
         hidden_grad = torch.empty_like(hidden_ND) if ctx.needs_input_grad[0] else None
-        weight_grad = torch.zeros_like(weight_VD) if ctx.needs_input_grad[1] else None
+        # Summed over chunks in float32, whatever the model's type.
+        weight_grad = torch.zeros_like(weight_VD, dtype=torch.float32) if ctx.needs_input_grad[1] else None
         scratch = torch.empty(min(ctx.chunk, hidden_ND.shape[0]), weight_VD.shape[0], device=hidden_ND.device)
         for number, start in enumerate(range(0, hidden_ND.shape[0], ctx.chunk)):
             rows = slice(start, start + ctx.chunk)
@@ -67,9 +68,11 @@ class _TokenLogprobs(torch.autograd.Function):
             logits_grad = logits_grad.to(hidden_ND.dtype)
             if hidden_grad is not None:
                 torch.mm(logits_grad, weight_VD, out=hidden_grad[rows])
-            if weight_grad is not None:
+            if weight_grad is not None and weight_VD.dtype == torch.float32:
                 weight_grad.addmm_(logits_grad.t(), hidden_ND[rows])
-        return hidden_grad, weight_grad, None, None, None
+            elif weight_grad is not None:
+                weight_grad += logits_grad.t() @ hidden_ND[rows]
+        return hidden_grad, None if weight_grad is None else weight_grad.to(weight_VD.dtype), None, None, None
 
 
 def _log_softmax(hidden_CD: Tensor, weight_VD: Tensor, temperature: float) -> Tensor:
