@@ -86,7 +86,7 @@ def _grade_by_rules(kind: str, prediction: str, contract: Contract, fields: Mapp
         case "countdown":
             return grade_countdown(prediction, fields["numbers"], fields["target"], contract=contract)
         case "format":
-            return grade_format(prediction, fields["format_contract"])
+            return grade_format(prediction, fields["format_contract"], prefilled=fields.get("prefilled", False))
         case "language":
             return grade_language(prediction, fields["language"])
         case "ifeval":

@@ -13,27 +13,32 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from mpmath.ctx_mp import MPContext
 from mpmath.libmp import NoConvergence
 
+from cogitate.rewards.math_functions import (
+    KNOWN_FUNCTIONS,
+    OF_MANY,
+    TOLERANCE_DIGITS,
+    WORKING_DIGITS,
+    Number,
+    UndefinedError,
+    determinant,
+    divide,
+    factorial,
+    is_real,
+    matrix_operation,
+    mp,
+    mpc,
+    mpf,
+    power,
+    real,
+    root,
+)
 from cogitate.rewards.math_nodes import Node
 
-WORKING_DIGITS = 50
-TOLERANCE_DIGITS = 35
 EXACT_BITS = 20_000  # larger integers are left to floating point
-FLOAT_BITS = 10**7  # magnitudes beyond 2**FLOAT_BITS are not computed
-MAX_FACTORIAL = 5000
 MAX_OPERATIONS = 5000  # in one evaluation
 POINTS = 7
-
-mp = MPContext()  # a context of our own: nobody else's precision changes
-mp.dps = WORKING_DIGITS
-mpf, mpc = mp.mpf, mp.mpc
-Number = Any  # mpf or mpc
-
-
-class UndefinedError(ValueError):
-    """Division by zero, infinity, or an operation without a value here."""
 
 
 def exact(node: Node) -> Fraction | None:
@@ -144,10 +149,6 @@ def unit_hash(text: str) -> Number:
     return mpf(int.from_bytes(digest[:20], "big")) / mpf(2**160)
 
 
-def is_real(value: Number) -> bool:
-    return isinstance(value, mpf) or abs(value.imag) <= mpf(10) ** -TOLERANCE_DIGITS * max(1, abs(value.real))
-
-
 def close(left: Number, right: Number) -> bool:
     """Equal to TOLERANCE_DIGITS digits, relative to the larger; zero equals zero alone."""
     return bool(abs(left - right) <= mpf(10) ** -TOLERANCE_DIGITS * max(abs(left), abs(right)))
@@ -253,9 +254,9 @@ class _Evaluation:
         return size
 
     def call(self, node: Node) -> Number:
-        known = _FUNCTIONS.get(node.value)
-        if node.value in _OF_MANY:
-            return _OF_MANY[node.value]([real(self.value(arg)) for arg in node.args])
+        known = KNOWN_FUNCTIONS.get(node.value)
+        if node.value in OF_MANY:
+            return OF_MANY[node.value]([real(self.value(arg)) for arg in node.args])
         if known is None or len(node.args) > 2:
             return self.opaque(f"call {node.value}", node.args)
         values = [self.value(arg) for arg in node.args]
@@ -278,101 +279,3 @@ def _digits(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ";".join(",".join(_digits(cell) for cell in row) for row in value) + "]"
     return mp.nstr(mpc(value), 25, min_fixed=0, max_fixed=0)
-
-
-def divide(above: Number, below: Number) -> Number:
-    if abs(below) < mpf(10) ** -(WORKING_DIGITS - 5):
-        raise UndefinedError("division by zero")
-    return above / below
-
-
-def power(base: Number, exponent: Number) -> Number:
-    """Principal power; refuses results of more than FLOAT_BITS bits."""
-    if base == 0:
-        if mp.re(exponent) <= 0 and exponent != 0:
-            raise UndefinedError("division by zero")
-        return mpf(1) if exponent == 0 else mpf(0)
-    if abs(exponent) > mpf(10) ** 30 or abs(exponent * mp.log(abs(base), 2)) > FLOAT_BITS:
-        raise UndefinedError("too large to compute")
-    return base**exponent
-
-
-def root(radicand: Number, degree: Number) -> Number:
-    """The real root of a negative number where the degree is odd, else the principal root."""
-    if degree == 0:
-        raise UndefinedError("a root of degree zero")
-    if isinstance(radicand, mpf) and radicand < 0 and isinstance(degree, mpf) and degree == int(degree) and int(degree) % 2:
-        return -power(-radicand, 1 / degree)
-    return power(radicand, 1 / degree)
-
-
-def factorial(value: Number) -> Number:
-    if abs(value) > MAX_FACTORIAL:
-        raise UndefinedError("too large to compute")
-    if isinstance(value, mpf) and value < 0 and value == int(value):
-        raise UndefinedError("factorial of a negative integer")
-    return mp.factorial(value)
-
-
-def real(value: Number) -> Number:
-    if not is_real(value):
-        raise UndefinedError("a complex number where a real one is needed")
-    return mp.re(value)
-
-
-def matrix_operation(op: str, values: list[Any]) -> Any:
-    """Sums, products and multiples of matrices.
-
-    Raises:
-        UndefinedError: shapes that do not fit, or an operation that matrices do not have.
-    """
-    left, right = values[0], values[-1]
-    if op == "neg":
-        return [[-cell for cell in row] for row in left]
-    if op == "mul" and not (isinstance(left, list) and isinstance(right, list)):
-        factor, matrix = (right, left) if isinstance(left, list) else (left, right)
-        return [[factor * cell for cell in row] for row in matrix]
-    if op == "div" and not isinstance(right, list):
-        return [[divide(cell, right) for cell in row] for row in left]
-    if op in ("add", "sub") and isinstance(left, list) and isinstance(right, list):
-        if (len(left), len(left[0])) != (len(right), len(right[0])):
-            raise UndefinedError("matrices of different shapes")
-        sign = 1 if op == "add" else -1
-        return [[a + sign * b for a, b in zip(*rows, strict=True)] for rows in zip(left, right, strict=True)]
-    if op == "mul" and len(left[0]) == len(right):
-        columns = list(zip(*right, strict=True))
-        return [[mp.fdot(row, column) for column in columns] for row in left]
-    raise UndefinedError(f"{op} of matrices")
-
-
-def determinant(matrix: list[list[Number]]) -> Number:
-    if len(matrix) != len(matrix[0]) or len(matrix) > 8:
-        raise UndefinedError("no determinant")
-    return mp.det(mp.matrix(matrix))
-
-
-def _logarithm(value: Number, base: Number | None = None) -> Number:
-    if value == 0 or base == 0 or base == 1:
-        raise UndefinedError("logarithm without a value")
-    return mp.log(value) if base is None else mp.log(value) / mp.log(base)
-
-
-def _integers(values: list[Number]) -> list[int]:
-    if any(value != int(value) for value in values):
-        raise UndefinedError("a whole number is needed")
-    return [int(value) for value in values]
-
-
-_OF_MANY: dict[str, Any] = {
-    "max": max,
-    "min": min,
-    "gcd": lambda values: mpf(math.gcd(*_integers(values))),
-    "lcm": lambda values: mpf(math.lcm(*_integers(values))),
-}
-_FUNCTIONS: dict[str, Any] = {
-    "sin": mp.sin, "cos": mp.cos, "tan": mp.tan, "cot": mp.cot, "sec": mp.sec, "csc": mp.csc, "arcsin": mp.asin,
-    "arccos": mp.acos, "arctan": mp.atan, "arccot": mp.acot, "sinh": mp.sinh, "cosh": mp.cosh, "tanh": mp.tanh,
-    "arcsinh": mp.asinh, "arccosh": mp.acosh, "arctanh": mp.atanh,
-    "log": _logarithm, "ln": _logarithm, "log_base": _logarithm, "exp": lambda value: power(mp.e * 1, value),
-    "lg": lambda value: _logarithm(value, mpf(10)), "det": lambda value: value,
-}  # fmt: skip

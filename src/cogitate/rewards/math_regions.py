@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import pairwise
 
+from cogitate.rewards.math_functions import Number, UndefinedError, is_real, mp, mpf
 from cogitate.rewards.math_nodes import Node
-from cogitate.rewards.math_numbers import Number, UndefinedError, close, evaluate, is_real, mp, mpf, variables
+from cogitate.rewards.math_numbers import close, evaluate, variables
 
 FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}
 
