@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from cogitate.runtime import MetricsLog
 from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer
 from cogitate.train.packing import PackedRows, pack_documents
 from cogitate.train.supervised import SupervisedRun, train_supervised
+
+# A shell that starts the tests in the background makes them ignore Ctrl-C, and so every process they start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 DIGITS = [f"Say a number. Digit: {digit}" for digit in range(10)]
 
