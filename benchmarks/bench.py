@@ -1,0 +1,131 @@
+"""`make bench`: how fast this machine decodes, learns and pretrains, beside what its matrix products alone reach.
+
+Writes benchmarks/results/DATE.json and prints a table. All pieces are measured in turn, several times over, so that whatever
+else slows the machine down meets all of them; each figure is the median, with the least and the greatest beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import machine
+import products
+from measure import Decoding, Learning, Pretraining, Subject, grpo_steps
+from rich.console import Console
+from rich.table import Table
+
+from cogitate.errors import CogitateError
+from cogitate.recipe.models import find_model
+from cogitate.runtime import write_json
+
+RESULTS = Path(__file__).parent / "results"
+Numbers = dict[str, float]
+
+
+def main() -> None:
+    options = parse()
+    try:
+        subject = Subject(find_model(options.model))
+    except CogitateError as error:
+        raise SystemExit(f"error: {error}") from error
+    result = measure(subject, options)
+    RESULTS.mkdir(exist_ok=True)
+    path = options.out or RESULTS / f"{datetime.date.today()}.json"
+    write_json(path, result)
+    show(result)
+    print(f"written to {path}")
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="base", help="a model directory, or base: the shipped one (default)")
+    parser.add_argument("--repetitions", type=int, default=5, help="of every piece")
+    parser.add_argument("--steps", type=int, default=6, help="GRPO steps; the first is not counted")
+    parser.add_argument("--batches", type=int, nargs="+", default=[1, 16, 128], help="completions decoded at the same time")
+    parser.add_argument("--new-tokens", type=int, default=128, help="of each of these completions")
+    parser.add_argument("--out", type=Path, help="the JSON file, in place of benchmarks/results/DATE.json")
+    options = parser.parse_args(arguments)
+    if options.repetitions < 1 or options.steps < 2:
+        parser.error("--repetitions must be at least 1 and --steps at least 2")
+    return options
+
+
+def measure(subject: Subject, options: argparse.Namespace) -> dict[str, Any]:
+    """The whole result file."""
+    facts = machine.machine_facts()
+    pieces: dict[str, Callable[[], Numbers]] = {
+        **{f"decode.{batch}": Decoding(subject, batch, options.new_tokens) for batch in options.batches},
+        "learner": Learning(subject),
+        "supervised_step": Pretraining(subject),
+    }
+    figures = in_turn(pieces, options.repetitions)
+    steps = grpo_steps(subject, options.steps)[1:]
+    return {
+        "schema": 1,
+        "date": str(datetime.date.today()),
+        "machine": facts,
+        "model": subject.facts(),
+        "how": " ".join((products.__doc__ or "").split()),
+        "repetitions": options.repetitions,
+        "decode": {str(batch): figures[f"decode.{batch}"] for batch in options.batches},
+        "train": {name: figures[name] for name in ("learner", "supervised_step")},
+        "grpo": {"steps": steps, "summary": summary(steps)},
+    }
+
+
+def in_turn(pieces: dict[str, Callable[[], Numbers]], repetitions: int) -> dict[str, dict[str, Numbers]]:
+    """Every piece once to warm up, then all of them in turn, `repetitions` times."""
+    for piece in pieces.values():
+        piece()
+    rounds = [{name: piece() for name, piece in pieces.items()} for _ in range(repetitions)]
+    return {name: summary([numbers[name] for numbers in rounds]) for name in pieces}
+
+
+def summary(measurements: Sequence[Numbers]) -> dict[str, Numbers]:
+    """{"<number>": {"median", "min", "max"}} of those that were measured each time."""
+    names = [name for name in measurements[0] if all(name in numbers for numbers in measurements)]
+    values = {name: [numbers[name] for numbers in measurements] for name in names}
+    return {name: {"median": median(each), "min": min(each), "max": max(each)} for name, each in values.items()}
+
+
+def show(result: dict[str, Any]) -> None:
+    """The figures as a person reads them."""
+    table = Table("work", title=f"{result['machine']['cpu']}, {result['machine']['threads']} threads", title_justify="left")
+    for heading in ("tokens/s", "least to greatest", "GFLOP/s", "products alone", "share"):
+        table.add_column(heading, justify="right")
+    for batch, figures in result["decode"].items():
+        table.add_row(f"decode, batch {batch}", *cells(figures))
+    for name, figures in result["train"].items():
+        table.add_row(f"train, {name}", *cells(figures))
+    steps = result["grpo"]["summary"]
+    for phase in ("generate", "train"):
+        figures = {name.removeprefix(f"{phase}."): value for name, value in steps.items() if name.startswith(f"{phase}.")}
+        if figures:
+            table.add_row(f"GRPO step, {phase}", *cells(figures))
+    console = Console()
+    console.print(table)
+    phases = ", ".join(f"{phase} {steps[f'seconds.{phase}']['median']:.2f}" for phase in ("generate", "grade", "train", "sync"))
+    console.print(
+        f"GRPO step: {steps['seconds']['median']:.2f} s ({phases}), "
+        f"{steps['tokens_generated']['median']:,.0f} tokens generated, {steps['tokens_trained']['median']:,.0f} trained"
+    )
+
+
+def cells(figures: dict[str, Numbers]) -> list[str]:
+    speed = figures["tokens_per_second"]
+    return [
+        f"{speed['median']:,.0f}",
+        f"{speed['min']:,.0f} to {speed['max']:,.0f}",
+        f"{figures['gflops_per_second']['median']:.1f}",
+        f"{figures['gemm_gflops_per_second']['median']:.1f}",
+        f"{100 * figures['share_of_gemm']['median']:.0f} %",
+    ]
+
+
+if __name__ == "__main__":
+    main()
