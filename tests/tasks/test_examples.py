@@ -42,3 +42,9 @@ def test_a_users_own_problem_gets_the_examples_of_its_kind():
     assert examples_for(Problem("1", "logic", "exact", "?")) is EXAMPLES["logic"]
     assert examples_for(Problem("1", "mine", "choice", "?")) is EXAMPLES["choice"]
     assert examples_for(Problem("1", "mine", "math", "?")) is EXAMPLES["arithmetic"]
+    assert examples_for(Problem("1", "code", "math", "?")) is EXAMPLES["arithmetic"]  # a user's file code.jsonl
+
+
+def test_every_built_in_problem_gets_the_examples_of_its_task():
+    for problem in gather_problems(",".join(EXAMPLES), 25, split="train", seed=0):
+        assert examples_for(problem) is EXAMPLES[problem.task]

@@ -36,7 +36,15 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
 }  # fmt: skip
 
 
+KIND_OF = {"arithmetic": "math", "word_problems": "math", "code": "code", "logic": "exact", "choice": "choice"}
+
+
 def examples_for(problem: Problem) -> tuple[tuple[str, str], ...]:
-    """The examples of the problem's task; a task without its own gets those of its kind, else of arithmetic."""
+    """The examples of the problem's task; a task without its own gets those of its kind, else of arithmetic.
+
+    A user's file may be named like a built-in task and hold something else, so the kind must agree as well.
+    """
+    if KIND_OF.get(problem.task) == problem.kind:
+        return EXAMPLES[problem.task]
     by_kind = {"code": "code", "choice": "choice", "exact": "logic"}
-    return EXAMPLES.get(problem.task) or EXAMPLES[by_kind.get(problem.kind, "arithmetic")]
+    return EXAMPLES[by_kind.get(problem.kind, "arithmetic")]

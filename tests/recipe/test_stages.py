@@ -1,0 +1,337 @@
+"""The real stages on problems of one's own: what they leave behind, what they refuse, and that a kill loses nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from cli_process import Command, cogitate_itself, finish, start
+from kill_harness import outcome
+from safetensors.torch import load_file
+
+from cogitate.evals.metrics import consensus, pass_at_1
+
+TOML = """
+graph = "r1_zero"
+[tokenizer]
+vocab_size = 400
+corpus_documents = 300
+[model]
+model_type = "deepseek_v3"
+hidden_size = 32
+num_hidden_layers = 2
+first_k_dense_replace = 1
+intermediate_size = 48
+num_attention_heads = 2
+num_key_value_heads = 2
+kv_lora_rank = 16
+qk_nope_head_dim = 8
+qk_rope_head_dim = 8
+v_head_dim = 16
+n_routed_experts = 4
+num_experts_per_tok = 2
+n_shared_experts = 1
+moe_intermediate_size = 16
+n_group = 1
+topk_group = 1
+num_nextn_predict_layers = 1
+max_position_embeddings = 384
+[base]
+steps = 20
+rows = 4
+row_tokens = 128
+micro_rows = 4
+optimiser = "muon"
+warmup_steps = 2
+held_out_documents = 6
+held_out_every = 8
+checkpoint_every = 6
+[r1_zero]
+steps = 5
+prompts_per_step = 4
+group_size = 4
+max_new_tokens = 12
+learning_rate = 1e-3
+checkpoint_every = 2
+transcripts_every = 2
+dead_steps_limit = 3
+[evaluate]
+problems = 6
+samples = 3
+max_new_tokens = 12
+consensus_problems = 4
+consensus_samples = 5
+[rewards]
+workers = 1
+seconds_limit = 20
+[runtime]
+threads = 1
+"""
+LETTERS = """
+def share(completion, problem):
+    letters = sum(character in "aeiou" for character in completion)
+    return min(1.0, letters / 8) if problem["question"] else 0.0
+"""
+
+
+def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> str:
+    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    return str(path)
+
+
+def judged_rows(name: str, count: int) -> list[dict[str, Any]]:
+    """Problems whose grader gives nearly every completion another score, so that even an untrained model can learn."""
+    return [{"kind": "custom", "question": f"{name} {n}: vowels, please?", "answer": ""} for n in range(count)]
+
+
+def sums(name: str, count: int) -> list[dict[str, Any]]:
+    return [{"question": f"{name}: {n} + 1?", "answer": n + 1} for n in range(count)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("stages")
+    (folder / "micro.toml").write_text(TOML)
+    (folder / "reward.py").write_text(LETTERS)
+    write_rows(folder / "train.jsonl", judged_rows("Train", 9))
+    write_rows(folder / "eval.jsonl", [*judged_rows("Eval", 3), *sums("Eval", 3)])
+    return folder
+
+
+def command_line(folder: Path, out: Path, *settings: str) -> tuple[str, ...]:
+    tasks = (f"tasks.train={folder / 'train.jsonl'}", f"tasks.eval={folder / 'eval.jsonl'}")
+    reward = f"rewards.custom={folder / 'reward.py'}:share"
+    return "run", str(folder / "micro.toml"), *tasks, reward, *settings, "--out", str(out)
+
+
+@pytest.fixture(scope="module")
+def run(folder) -> Path:
+    """The whole recipe, its base trained here."""
+    out = folder / "whole" / "run"
+    code, command = finish(out.parent, *command_line(folder, out), "--retrain", "base", entry=cogitate_itself)
+    assert code == 0, command.stderr
+    return out
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def refused(tmp_path: Path, *arguments: str) -> str:
+    code, command = finish(tmp_path, *arguments, entry=cogitate_itself)
+    assert code == 2, command.stderr
+    assert "Traceback" not in command.stderr
+    return command.stderr.splitlines()[-1]
+
+
+def test_the_recipe_goes_from_base_to_report_on_ones_own_problems(run):
+    results = json.loads((run / "results.json").read_text())
+    assert (results["schema"], results["seed"]) == (1, 0)
+    assert list(results["stages"]) == ["base", "r1_zero"]
+    for model in results["stages"].values():
+        assert model.keys() == {"eval", "all"}
+        assert (model["all"]["problems"], model["all"]["samples"]) == (6, 3)
+        for name, value in model["all"].items():
+            assert name in ("problems", "samples") or value.keys() == {"value", "ci95"}, name
+    assert results["seconds"].keys() == {"base", "evaluate.base", "r1_zero", "evaluate.r1_zero"}
+    assert results["summaries"]["evaluate.base"]["prompt"] in ("r1_zero_template", "few_shot", "bare_question")
+    assert results["summaries"]["evaluate.base"]["contract"] == "free"
+    assert results["summaries"]["evaluate.r1_zero"] == {"prompt": "r1_zero", "contract": "r1"}
+    assert results["origins"]["base"] == "made here"
+    assert "R1-Zero" in (run / "report.html").read_text()
+
+
+def test_every_number_can_be_traced_to_the_completions_it_comes_from(run):
+    for stage in ("base", "r1_zero"):
+        directory = run / f"evaluate.{stage}"
+        table = json.loads((directory / "evaluation.json").read_text())
+        summary = json.loads((run / "results.json").read_text())["summaries"][f"evaluate.{stage}"]
+        rows = read_lines(directory / "completions.jsonl")
+        assert len(rows) == 6 * 3 * (3 if stage == "base" else 1)
+        scores: dict[str, float] = {}
+        for prompt in dict.fromkeys(row["prompt"] for row in rows):
+            by_problem: dict[str, list[float]] = {}
+            for row in rows:
+                if row["prompt"] == prompt:
+                    by_problem.setdefault(row["problem_id"], []).append(float(row["right"]))
+            scores[prompt] = pass_at_1(list(by_problem.values())).value
+        assert table["all"]["pass@1"]["value"] == pytest.approx(scores[summary["prompt"]])
+        assert scores[summary["prompt"]] == max(scores.values())
+        assert summary.get("pass@1 by prompt", {summary["prompt"]: {"all": scores[summary["prompt"]]}}).keys() == scores.keys()
+        assert "cons@5" in table["all"]  # of the sums: a custom reward has no answer to vote for
+    assert consensus(["1", "1", "2"], [False, False, True]) == 0.0
+
+
+def test_rl_has_learnt_and_left_weights_log_and_transcripts(run):
+    base, trained = load_file(run / "base" / "model.safetensors"), load_file(run / "r1_zero" / "model.safetensors")
+    assert base.keys() == trained.keys()
+    moved = {name for name in base if not torch.equal(base[name].float(), trained[name].float())}
+    assert {"model.embed_tokens.weight", "lm_head.weight"} <= moved
+    assert not any("e_score_correction_bias" in name for name in moved)
+    rows = read_lines(run / "r1_zero" / "metrics.jsonl")
+    assert [row["step"] for row in rows] == list(range(5))
+    assert all(row["logprob_gap_max"] < 1e-3 and row["ratio_mean"] == 1.0 for row in rows)
+    assert {"thinking_tokens_finished", "reflection_rate", "language_mix_rate", "accuracy.train"} <= rows[0].keys()
+    transcripts = read_lines(run / "r1_zero" / "transcripts.jsonl")
+    assert [row["step"] for row in transcripts] == [0] * 18 + [2] * 18 + [4] * 18  # two completions of each of nine problems
+    assert len({row["problem_id"] for row in transcripts}) == 9
+    base_rows = read_lines(run / "base" / "metrics.jsonl")
+    assert [row["step"] for row in base_rows if "held_out_loss" in row] == [7, 15, 19]
+    assert base_rows[-1]["loss"] < base_rows[0]["loss"]
+
+
+def test_a_finished_run_is_not_made_again(run, folder):
+    before = outcome(run)
+    code, command = finish(run.parent, *command_line(folder, run), "--retrain", "base", entry=cogitate_itself)
+    assert code == 0, command.stderr
+    assert command.stderr.count("finished") == 4
+    assert outcome(run) == before
+
+
+def test_the_same_problem_in_train_and_eval_is_refused_before_any_time_is_spent(folder, tmp_path):
+    rows = [*sums("Held out", 40), {"question": "  train 3: VOWELS,  please?", "answer": 1}]
+    asked = write_rows(tmp_path / "asked.jsonl", rows)
+    out = tmp_path / "run"
+    message = refused(tmp_path, *command_line(folder, out, f"tasks.eval={asked}"), "--retrain", "base")
+    assert message.startswith("error: the same problem is in the training and in the evaluation set: ")
+    assert "train.jsonl, line 4 and " in message  # although only six of the 41 would have been asked
+    assert "asked.jsonl, line 41" in message
+    assert not (out / "base").exists()
+    assert not (out / "unfinished").exists()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (("r1_zero.prompts_per_step=10",), "r1_zero: 9 training problems, but a step needs 10: give more problems or lower"),
+        (("tasks.train=arithmetic,general",), "kind general is judged by reward models, not by rules: leave general out"),
+        (("tasks.eval=safety",), "kind safety is judged by reward models, not by rules: leave safety out"),
+        (("rewards.custom=",), 'eval.jsonl, line 1: kind custom needs rewards.custom="file.py:function"'),
+        (("tasks.train=nowhere.jsonl",), "nowhere.jsonl: cannot be read"),
+        (("evaluate.problems=1", "tasks.eval=logic,choice"), "1 problems cannot be shared out over 2 tasks"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_base_is_trained(folder, tmp_path, settings, message):
+    out = tmp_path / "run"
+    assert message in refused(tmp_path, *command_line(folder, out, *settings), "--retrain", "base")
+    assert not (out / "base").exists()
+    assert not (out / "unfinished").exists()
+
+
+def test_a_wrong_file_of_evaluation_problems_is_refused_even_if_no_rl_is_asked_for(folder, tmp_path):
+    bad = tmp_path / "bad.jsonl"
+    bad.write_text('{"question": "1 + 1?", "answer": 2}\n{"question": "1 + 2?"}\n')
+    arguments = command_line(folder, tmp_path / "run", f"tasks.eval={bad}")
+    assert "bad.jsonl, line 2: answer is missing" in refused(tmp_path, *arguments, "--retrain", "base", "--until", "base")
+    assert not (tmp_path / "run" / "base").exists()
+
+
+def test_a_question_that_does_not_fit_the_context_is_named_and_nothing_is_damaged(run, folder, tmp_path):
+    long = write_rows(tmp_path / "long.jsonl", [*judged_rows("Long", 6), {"question": "so " * 400, "answer": 7}])
+    out = tmp_path / "run"
+    arguments = command_line(folder, out, f"inputs.base={run / 'base'}", f"tasks.train={long}")
+    assert "long.jsonl, line 7: a prompt of " in refused(tmp_path, *arguments)
+    finished = outcome(out / "evaluate.base")
+    assert "evaluation.json" in finished
+    assert not (out / "r1_zero").exists()
+    assert "long.jsonl, line 7: a prompt of " in refused(tmp_path, *arguments)
+    assert outcome(out / "evaluate.base") == finished
+
+
+def test_a_run_that_has_nothing_to_learn_from_stops_with_its_reason_in_results_and_report(run, folder, tmp_path):
+    hopeless = write_rows(tmp_path / "hopeless.jsonl", sums("Hopeless", 5))
+    out = tmp_path / "run"
+    arguments = command_line(folder, out, f"inputs.base={run / 'base'}", f"tasks.train={hopeless}", "rewards.format=0")
+    code, command = finish(tmp_path, *arguments, entry=cogitate_itself)
+    assert code == 0, command.stderr
+    assert "step 0: no group has rewards that differ, so there is nothing to learn from; skipped" in command.stderr
+    reason = "3 steps in a row without any learning signal"
+    assert json.loads((out / "results.json").read_text())["summaries"]["r1_zero"]["stopped_early"].startswith(reason)
+    assert reason in (out / "report.html").read_text()
+    weights = load_file(out / "r1_zero" / "model.safetensors")
+    base = load_file(run / "base" / "model.safetensors")
+    assert all(torch.equal(tensor.float(), base[name].float()) for name, tensor in weights.items())
+
+
+@pytest.fixture(scope="module")
+def from_base(run, folder) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Settings that start from the trained base, and what an uninterrupted run with them leaves."""
+    settings = (f"inputs.base={run / 'base'}",)
+    out = folder / "from_base" / "run"
+    code, command = finish(out.parent, *command_line(folder, out, *settings), entry=cogitate_itself)
+    assert code == 0, command.stderr
+    return settings, outcome(out)
+
+
+def goes_on_to(expected: dict[str, str], tmp_path: Path, arguments: Sequence[str]) -> None:
+    code, command = finish(tmp_path, *arguments, entry=cogitate_itself)
+    assert code == 0, command.stderr
+    assert outcome(tmp_path / "run") == expected
+
+
+def test_a_run_killed_at_changes_on_disk_ends_with_the_bytes_of_an_uninterrupted_one(from_base, folder, tmp_path):
+    settings, expected = from_base
+    arguments = command_line(folder, tmp_path / "run", *settings)
+    for change in (45, 60):
+        assert start(tmp_path, *arguments, kill_at=change, entry=cogitate_itself).wait() == -signal.SIGKILL
+    goes_on_to(expected, tmp_path, arguments)
+
+
+def wait_until_running(command: Command, log: Path, rows: int) -> None:
+    deadline = time.monotonic() + 120
+    while not (log.is_file() and log.read_bytes().count(b"\n") >= rows):
+        assert command.process.is_alive(), command.stderr
+        assert time.monotonic() < deadline, command.stderr
+        time.sleep(0.02)
+
+
+def test_a_run_killed_while_it_computes_ends_the_same(from_base, folder, tmp_path):
+    settings, expected = from_base
+    arguments = command_line(folder, tmp_path / "run", *settings)
+    for stage, rows in (("evaluate.base", 2), ("r1_zero", 3)):
+        command = start(tmp_path, *arguments, entry=cogitate_itself)
+        wait_until_running(command, tmp_path / "run" / "unfinished" / stage / "out" / "metrics.jsonl", rows)
+        command.process.kill()
+        assert command.wait() == -signal.SIGKILL
+    goes_on_to(expected, tmp_path, arguments)
+
+
+def test_a_signal_ends_an_evaluation_at_once_and_the_same_command_goes_on(from_base, folder, tmp_path):
+    settings, expected = from_base
+    arguments = command_line(folder, tmp_path / "run", *settings)
+    command = start(tmp_path, *arguments, entry=cogitate_itself)
+    wait_until_running(command, tmp_path / "run" / "unfinished" / "evaluate.base" / "out" / "metrics.jsonl", 1)
+    os.kill(command.pid, signal.SIGTERM)
+    assert command.wait() == 143
+    assert command.stderr.splitlines()[-1] == "stopped at evaluate.base; the same command goes on from there"
+    goes_on_to(expected, tmp_path, arguments)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_a_run_killed_again_and_again_from_its_very_start_ends_the_same(folder, tmp_path):
+    """Base included, on two threads; at random moments and at random changes on disk, until it gets through."""
+    (tmp_path / "whole").mkdir()
+    whole = (*command_line(folder, tmp_path / "whole" / "run", "runtime.threads=2"), "--retrain", "base")
+    code, command = finish(tmp_path / "whole", *whole, entry=cogitate_itself)
+    assert code == 0, command.stderr
+    arguments = (*command_line(folder, tmp_path / "run", "runtime.threads=2"), "--retrain", "base")
+    chance = random.Random(11)
+    for _ in range(25):
+        if chance.random() < 0.5:
+            command = start(tmp_path, *arguments, kill_at=chance.randrange(2, 60), entry=cogitate_itself)
+        else:
+            command = start(tmp_path, *arguments, entry=cogitate_itself)
+            command.process.join(chance.uniform(0.5, 6.0))
+            command.process.kill()
+        if command.wait() == 0:
+            break
+    goes_on_to(outcome(tmp_path / "whole" / "run"), tmp_path, arguments)
