@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
@@ -24,6 +25,7 @@ from cogitate.recipe.models import find_model
 from cogitate.runtime import write_json
 
 RESULTS = Path(__file__).parent / "results"
+WIDE = 110  # characters of the table where it does not go to a terminal
 Numbers = dict[str, float]
 
 
@@ -74,7 +76,10 @@ def measure(subject: Subject, options: argparse.Namespace) -> dict[str, Any]:
         "repetitions": options.repetitions,
         "decode": {str(batch): figures[f"decode.{batch}"] for batch in options.batches},
         "train": {name: figures[name] for name in ("learner", "supervised_step")},
-        "grpo": {"steps": steps, "summary": summary(steps)},
+        "grpo": {
+            "steps": [{name: rounded(value) for name, value in step.items()} for step in steps],
+            "summary": summary(steps),
+        },
     }
 
 
@@ -90,37 +95,45 @@ def summary(measurements: Sequence[Numbers]) -> dict[str, Numbers]:
     """{"<number>": {"median", "min", "max"}} of those that were measured each time."""
     names = [name for name in measurements[0] if all(name in numbers for numbers in measurements)]
     values = {name: [numbers[name] for numbers in measurements] for name in names}
-    return {name: {"median": median(each), "min": min(each), "max": max(each)} for name, each in values.items()}
+    return {
+        name: {"median": rounded(median(each)), "min": rounded(min(each)), "max": rounded(max(each))}
+        for name, each in values.items()
+    }
+
+
+def rounded(value: float) -> float:
+    """To six digits: no clock says more."""
+    return float(f"{value:.6g}")
 
 
 def show(result: dict[str, Any]) -> None:
     """The figures as a person reads them."""
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
     table = Table("work", title=f"{result['machine']['cpu']}, {result['machine']['threads']} threads", title_justify="left")
-    for heading in ("tokens/s", "least to greatest", "GFLOP/s", "products alone", "share"):
-        table.add_column(heading, justify="right")
+    for heading in ("tokens/s", "least", "greatest", "GFLOP/s", "products\nalone", "share"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for batch, figures in result["decode"].items():
-        table.add_row(f"decode, batch {batch}", *cells(figures))
+        table.add_row(f"decode {batch}", *cells(figures))
     for name, figures in result["train"].items():
-        table.add_row(f"train, {name}", *cells(figures))
+        table.add_row(name, *cells(figures))
     steps = result["grpo"]["summary"]
     for phase in ("generate", "train"):
         figures = {name.removeprefix(f"{phase}."): value for name, value in steps.items() if name.startswith(f"{phase}.")}
         if figures:
-            table.add_row(f"GRPO step, {phase}", *cells(figures))
-    console = Console()
+            table.add_row(f"GRPO, {phase}", *cells(figures))
     console.print(table)
-    phases = ", ".join(f"{phase} {steps[f'seconds.{phase}']['median']:.2f}" for phase in ("generate", "grade", "train", "sync"))
-    console.print(
-        f"GRPO step: {steps['seconds']['median']:.2f} s ({phases}), "
-        f"{steps['tokens_generated']['median']:,.0f} tokens generated, {steps['tokens_trained']['median']:,.0f} trained"
-    )
+    middle = {name: value["median"] for name, value in steps.items()}
+    phases = ", ".join(f"{phase} {middle[f'seconds.{phase}']:.2f}" for phase in ("generate", "grade", "train", "sync"))
+    tokens = f"{middle['tokens_generated']:,.0f} tokens generated, {middle['tokens_trained']:,.0f} trained"
+    console.print(f"GRPO step: {middle['seconds']:.2f} s ({phases}), {tokens}")
 
 
 def cells(figures: dict[str, Numbers]) -> list[str]:
     speed = figures["tokens_per_second"]
     return [
         f"{speed['median']:,.0f}",
-        f"{speed['min']:,.0f} to {speed['max']:,.0f}",
+        f"{speed['min']:,.0f}",
+        f"{speed['max']:,.0f}",
         f"{figures['gflops_per_second']['median']:.1f}",
         f"{figures['gemm_gflops_per_second']['median']:.1f}",
         f"{100 * figures['share_of_gemm']['median']:.0f} %",

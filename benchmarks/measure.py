@@ -145,7 +145,7 @@ class Pretraining:
 def grpo_steps(subject: Subject, steps: int) -> list[dict[str, float]]:
     """The stage r1_zero of the recipe as a user runs it: tokens, seconds of each phase, and shares, of each step.
 
-    A step in which no group had anything to teach has no training phase.
+    A step in which no group had anything to teach has no training phase. The products alone are measured after the last step.
     """
     learners: list[CountingLearner] = []
 

@@ -58,7 +58,7 @@ def attention_products(config: ModelConfig, rows: int) -> list[Product]:
     width, heads = config.hidden_size, config.num_attention_heads
     if not config.is_mla:
         head_width = config.head_width
-        fused = (heads + 2 * config.kv_heads) * head_width
+        fused = (heads + 2 * config.num_key_value_heads) * head_width
         return [Product(rows, width, fused), Product(rows, heads * head_width, width)]
     queries, latent = heads * config.qk_head_dim, config.kv_lora_rank
     query_inputs = config.q_lora_rank or queries
