@@ -134,3 +134,10 @@ def test_capitalised_functions_are_told_from_classes_by_their_use() -> None:
     assert not read_assertions("assert Extract([[1]]) == [1]", None).need_classes
     assert read_assertions("root = Node(1)\nassert height(root) == 1", None).need_classes
     assert not read_assertions("import math as M\nassert M.floor(f(1)) == 1 and isinstance(f(2), int)", None).need_classes
+
+
+@needs_sandbox
+def test_ranges_and_bytearrays_cross_in_both_directions() -> None:
+    program = "def double(x):\n    return x if isinstance(x, (range, bytearray)) else None"
+    tests = "assert double(range(1, 5, 2)) == range(1, 5, 2)\nassert type(double(bytearray(b'x'))) is bytearray"
+    assert judge(program, tests=tests).verdict == "right"

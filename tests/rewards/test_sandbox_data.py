@@ -1,6 +1,7 @@
 """Tagged plain data: everything plain comes through the pipe unchanged, nothing else does, and equality is exact."""
 
 import json
+import marshal
 import math
 from pathlib import Path
 from types import ModuleType
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import cogitate.rewards.sandbox_data as sandbox_data
-from cogitate.rewards.sandbox_data import BadDataError, decode_text, same_value
+from cogitate.rewards.sandbox_data import BadDataError, carry, decode_text, same_value
 
 
 @pytest.fixture(scope="module")
@@ -172,3 +173,12 @@ def test_values_are_the_same_only_with_their_types(expected: Any, got: Any, same
 
 def test_the_encoder_writes_plain_json_where_it_can(guest: ModuleType) -> None:
     assert json.loads(guest.encode([None, True, -5, 0.5, "é\ud800"])) == [None, True, -5, 0.5, "é\ud800"]
+
+
+def test_what_marshal_would_lose_is_carried_into_the_guest_whole(guest: ModuleType) -> None:
+    order = {"args": [range(1, 9, 2), bytearray(b"x"), (b"x", {"k": [range(2)]})], "kwargs": {}}
+    back = guest.uncarry(marshal.loads(marshal.dumps(carry(order))))
+    assert back == order
+    assert type(back["args"][1]) is bytearray
+    assert type(back["args"][2][0]) is bytes
+    assert carry([1, ("a", {2: 3})]) == [1, ("a", {2: 3})]

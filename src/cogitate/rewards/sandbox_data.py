@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -45,6 +46,25 @@ def decode(value: Any, depth: int = 0) -> Any:
     if tag not in _READERS:
         raise BadDataError(f"unknown tag {tag[:40]!r}")
     return _READERS[tag](content, depth)
+
+
+def carry(value: Any) -> Any:
+    """Plain data in a form that marshal keeps whole: it knows no range and takes a bytearray for bytes.
+
+    Each of them becomes a dict with the key Ellipsis, which plain data never has; the guest's `uncarry` is the inverse.
+    The value itself comes back where there is nothing to change.
+    """
+    if isinstance(value, range):
+        return {...: ("range", value.start, value.stop, value.step)}
+    if isinstance(value, bytearray):
+        return {...: ("bytearray", bytes(value))}
+    if isinstance(value, list | tuple):
+        carried = [carry(item) for item in value]
+        return value if all(map(operator.is_, carried, value)) else type(value)(carried)
+    if isinstance(value, dict):
+        pairs = {key: carry(item) for key, item in value.items()}
+        return value if all(map(operator.is_, pairs.values(), value.values())) else pairs
+    return value
 
 
 def same_value(expected: Any, got: Any, *, float_tolerance: float = 1e-9) -> bool:

@@ -205,7 +205,20 @@ def read_message(channel):
     head = channel.read(8)
     if len(head) < 8:
         posix._exit(0)
-    return marshal.loads(channel.read(int.from_bytes(head, "little")))
+    message = marshal.loads(channel.read(int.from_bytes(head, "little")))
+    return uncarry(message["carried"]) if "carried" in message else message
+
+
+def uncarry(value):
+    """The inverse of `sandbox_data.carry`."""
+    if type(value) is list or type(value) is tuple:
+        return type(value)([uncarry(item) for item in value])
+    if type(value) is dict:
+        if ... in value:
+            kind, *content = value[...]
+            return range(*content) if kind == "range" else bytearray(content[0])
+        return {key: uncarry(item) for key, item in value.items()}
+    return value
 
 
 def answer(text):

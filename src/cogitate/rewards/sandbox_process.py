@@ -19,7 +19,7 @@ from typing import Any
 
 from cogitate.errors import SandboxUnavailableError
 from cogitate.rewards.sandbox_child import Child, Pipes
-from cogitate.rewards.sandbox_data import BadDataError, decode_text
+from cogitate.rewards.sandbox_data import BadDataError, carry, decode_text
 from cogitate.rewards.sandbox_limits import Ending, Limits, RunResult
 
 WATCH_SECONDS = 0.03  # between two looks at the tree's memory and processor time
@@ -105,8 +105,9 @@ class SandboxProcess:
         self.close()
 
     def send(self, order: dict[str, Any]) -> None:
-        """Queue an order to the guest; `receive` and `finish` write it."""
-        data = marshal.dumps(order)
+        """Queue an order to the guest; `receive` and `finish` write it. Raises ValueError where it is no plain data."""
+        carried = carry(order)
+        data = marshal.dumps(order if carried is order else {"carried": carried})
         self._queue(self._pipes.orders, len(data).to_bytes(8, "little") + data)
 
     def receive(self) -> dict[str, Any]:
