@@ -26,6 +26,7 @@ from cogitate.runtime import write_json
 
 RESULTS = Path(__file__).parent / "results"
 WIDE = 110  # characters of the table where it does not go to a terminal
+QUIET = 0.05  # of all cores: less than this is the machine's own housekeeping
 Numbers = dict[str, float]
 
 
@@ -59,7 +60,7 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def measure(subject: Subject, options: argparse.Namespace) -> dict[str, Any]:
     """The whole result file."""
-    facts = machine.machine_facts()
+    facts, others = machine.machine_facts(), machine.OtherWork()
     pieces: dict[str, Callable[[], Numbers]] = {
         **{f"decode.{batch}": Decoding(subject, batch, options.new_tokens) for batch in options.batches},
         "learner": Learning(subject),
@@ -70,7 +71,7 @@ def measure(subject: Subject, options: argparse.Namespace) -> dict[str, Any]:
     return {
         "schema": 1,
         "date": str(datetime.date.today()),
-        "machine": facts,
+        "machine": {**facts, "busy_with_other_work": rounded(others.share())},
         "model": subject.facts(),
         "how": " ".join((products.__doc__ or "").split()),
         "repetitions": options.repetitions,
@@ -125,6 +126,9 @@ def show(result: dict[str, Any]) -> None:
     middle = {name: value["median"] for name, value in steps.items()}
     phases = ", ".join(f"{phase} {middle[f'seconds.{phase}']:.2f}" for phase in ("generate", "grade", "train", "sync"))
     tokens = f"{middle['tokens_generated']:,.0f} tokens generated, {middle['tokens_trained']:,.0f} trained"
+    busy = result["machine"]["busy_with_other_work"]
+    if busy > QUIET:
+        console.print(f"Others used {100 * busy:.0f} % of the machine meanwhile: measure again when it is quiet.")
     console.print(f"GRPO step: {middle['seconds']:.2f} s ({phases}), {tokens}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,30 @@ def machine_facts() -> dict[str, Any]:
         "native_kernels": native_library() is not None,
         "load_average": [round(load, 2) for load in psutil.getloadavg()],
     }
+
+
+class OtherWork:
+    """How much of the machine others use, from the moment this is made: figures of a busy machine say little."""
+
+    def __init__(self) -> None:
+        self._started, self._busy, self._own = time.monotonic(), busy_seconds(), own_seconds()
+
+    def share(self) -> float:
+        """0 to 1 of all cores, this process and its finished children not counted."""
+        others = (busy_seconds() - self._busy) - (own_seconds() - self._own)
+        cores = os.cpu_count() or 1
+        return min(1.0, max(0.0, others / (time.monotonic() - self._started) / cores))
+
+
+def busy_seconds() -> float:
+    """Of all cores, by anybody, other guests of the same host included."""
+    times = psutil.cpu_times()
+    return sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0)
+
+
+def own_seconds() -> float:
+    times = psutil.Process().cpu_times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def processor_info() -> dict[str, str]:

@@ -2,14 +2,19 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
+import time
 from itertools import islice
 from pathlib import Path
 
 import bench
 import products
+import psutil
 import pytest
 import torch
-from machine import machine_facts
+from machine import OtherWork, machine_facts, own_seconds
 from measure import Decoding, Learning, Pretraining, Subject, grpo_steps, rates
 from products import Product, body, head, mlp_products, mtp, seconds_alone, total_flops
 from torch.utils.flop_counter import FlopCounterMode
@@ -166,6 +171,22 @@ def test_the_result_file_holds_every_figure_and_what_it_was_measured_on(subject,
     shown = capsys.readouterr().out
     assert "decode 3" in shown
     assert "GRPO step" in shown
+
+
+def test_work_of_others_is_noticed_and_ones_own_is_not():
+    def spin(seconds: float) -> str:
+        return f"import time\nend = time.process_time() + {seconds}\nwhile time.process_time() < end: pass"
+
+    watch = OtherWork()
+    stranger = subprocess.Popen([sys.executable, "-c", spin(1.0)])
+    while stranger.poll() is None and psutil.Process(stranger.pid).status() != psutil.STATUS_ZOMBIE:
+        busy = watch.share()
+        time.sleep(0.05)
+    assert busy > 0.1 / os.cpu_count()  # until it is waited for, its time is not ours
+    stranger.wait()
+    before = own_seconds()
+    exec(spin(0.2))
+    assert own_seconds() - before >= 0.2
 
 
 def test_machine_facts_are_there():
