@@ -234,3 +234,21 @@ def test_learning_rates_follow_the_schedule_and_the_loss_falls(tmp_path, make_mi
     assert written[-1]["loss"] < 0.5 * written[0]["loss"]
     assert written[-1]["mtp_loss"] < written[0]["mtp_loss"]
     assert written[0]["tokens"] == int((batch.documents_BT >= 0).sum())
+
+
+def test_measuring_changes_nothing_so_a_run_stopped_right_after_it_goes_on_to_the_same_bits(tmp_path, make_micro_model):
+    held_out = rows(77)
+
+    def measure(step, model):
+        return {"held_out_loss": supervised_loss(model, held_out, 2)} if (step + 1) % 3 == 0 else None
+
+    config = CONFIG.model_copy(update={"router_bias_step": 0.01})
+    measured, unmeasured = Run(tmp_path / "m", make_micro_model(), config), Run(tmp_path / "u", make_micro_model(), config)
+    measured.train(measure=measure)
+    unmeasured.train()
+    with pytest.raises(KeyboardInterrupt):
+        Run(tmp_path / "k", make_micro_model(), config).train(stop_at(4), measure)
+    resumed = Run(tmp_path / "k", make_micro_model(), config)
+    resumed.train(measure=measure)
+    equal_weights(measured.model, resumed.model)
+    equal_weights(measured.model, unmeasured.model)

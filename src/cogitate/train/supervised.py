@@ -92,13 +92,16 @@ def train_supervised(model: Transformer, run: SupervisedRun) -> None:
 
 @torch.no_grad()
 def supervised_loss(model: Transformer, batch: PackedRows, micro_rows: int) -> float:
-    """Mean next-token loss in nats over all rows, without training."""
+    """Mean next-token loss in nats over all rows, without training: the model is as it was afterwards."""
+    was_training = model.training
+    model.eval()  # tokens that are only measured must not count as the experts' load
     tokens_BT, documents_BT, mask_BT = (
         torch.from_numpy(array) for array in (batch.tokens_BT, batch.documents_BT, batch.loss_mask_BT)
     )
     total = int(next_token_targets(tokens_BT, mask_BT, documents_BT)[1].sum())
     parts = torch.arange(len(tokens_BT)).split(micro_rows)
     losses = [lm_and_mtp_loss(model, tokens_BT[r], documents_BT[r], mask_BT[r], total, 0.0)["loss"] for r in parts]
+    model.train(was_training)
     return float(torch.stack(losses).sum())
 
 
