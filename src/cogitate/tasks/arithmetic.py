@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from itertools import accumulate
 
 from cogitate.tasks.common import Split, Task, belongs
 from cogitate.types import Problem
@@ -30,11 +31,7 @@ class Chain:
 
     def results(self) -> list[int]:
         """The value after each step."""
-        values, total = [], self.start
-        for sign, number in self.steps:
-            total = total + number if sign == "+" else total - number
-            values.append(total)
-        return values
+        return running_results(self.start, self.steps)
 
     def problem(self) -> Problem:
         return Problem(
@@ -72,6 +69,11 @@ def draw_steps(rng: random.Random, count: int) -> tuple[int, tuple[tuple[str, in
             steps.append((sign, number))
             total = result
     return start, tuple(steps)
+
+
+def running_results(start: int, steps: tuple[tuple[str, int], ...]) -> list[int]:
+    """The value after each signed step."""
+    return list(accumulate((number if sign == "+" else -number for sign, number in steps), initial=start))[1:]
 
 
 def chain_text(start: int, steps: tuple[tuple[str, int], ...]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from cogitate.tasks.arithmetic import draw_steps
+from cogitate.tasks.arithmetic import draw_steps, running_results
 from cogitate.tasks.common import Split, Task, belongs
 from cogitate.types import Problem
 
@@ -65,11 +65,7 @@ class Story:
 
     def results(self) -> list[int]:
         """The number of things after each event."""
-        values, total = [], self.start
-        for sign, number in self.steps:
-            total = total + number if sign == "+" else total - number
-            values.append(total)
-        return values
+        return running_results(self.start, self.steps)
 
     def problem(self) -> Problem:
         return Problem(
