@@ -179,3 +179,29 @@ def test_the_layout_in_panels_by_hand() -> None:
     pairs = in_panels(weight.bfloat16(), 32, 2)
     assert pairs[:4].tolist() == [0.0, 1.0, 3.0, 4.0]
     assert pairs[64:68].tolist() == [2.0, 0.0, 5.0, 0.0]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@torch.no_grad()
+def test_prefilling_by_kernels_equals_the_forward_pass(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prompts shorter and longer than a block, in pieces that end anywhere, then further tokens to rows that hold some."""
+    model = make_model(CONFIGS[name])
+    generator = torch.Generator().manual_seed(2)
+    prompts = [tuple(torch.randint(0, 90, (length,), generator=generator).tolist()) for length in (5, 40, 16, 1, 23)]
+    rows = [3, 0, 6, 2, 5]
+    for piece, threads in ((512, 1), (7, 1), (30, 2)):
+        monkeypatch.setattr("cogitate.model.decode.PREFILL_TOKENS", piece)
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        cache = KVCache(model.config, 8, 128, dtype=torch.float32, device="cpu")
+        decoder = Decoder(model, 4)
+        got = decoder.prefill(prompts, cache, rows)
+        more = decoder.prefill([prompts[4], prompts[0]], cache, [0, 3])
+        torch.set_num_threads(before)
+        for index, prompt in enumerate(prompts):
+            expected = model.logits(model(torch.tensor([prompt])))[0, -1]
+            torch.testing.assert_close(got[index], expected, rtol=1e-4, atol=3e-5)
+        for index, text in enumerate((prompts[1] + prompts[4], prompts[0] + prompts[0])):
+            expected = model.logits(model(torch.tensor([text])))[0, -1]
+            torch.testing.assert_close(more[index], expected, rtol=1e-4, atol=3e-5)
+        assert cache.lengths.tolist() == [63, 0, 1, 10, 0, 23, 16, 0]

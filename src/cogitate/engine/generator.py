@@ -187,18 +187,21 @@ class Engine:
             finished += self._take_tokens(first, torch.cat(logits))
 
     def _prefill(self) -> None:
-        """Run the prompts of the next groups as one right-padded batch, where free rows are waiting for them."""
+        """Run the prompts of the next groups in one batch, where free rows are waiting for them."""
         groups = self._scheduler.to_prefill(PREFILL_TOKENS)
         if not groups:
             return
         prompts = [group.request.prompt_ids for group in groups]
         lengths = [len(prompt) for prompt in prompts]
         rows = [group.prompt_row for group in groups if group.prompt_row is not None]
-        tokens_BT = torch.nn.utils.rnn.pad_sequence([torch.tensor(prompt) for prompt in prompts], batch_first=True)
-        hidden_BTD = self.model(tokens_BT.to(self.device), cache=self.cache, rows_B=torch.tensor(rows))
-        self.cache.truncate(rows, lengths)
-        last_BD = hidden_BTD[torch.arange(len(rows)), torch.tensor(lengths) - 1]
-        for group, logits_V in zip(groups, self.model.logits(last_BD), strict=True):
+        if self.decoder is not None:
+            logits_PV = self.decoder.prefill(prompts, self.cache, rows)
+        else:
+            tokens_PT = torch.nn.utils.rnn.pad_sequence([torch.tensor(prompt) for prompt in prompts], batch_first=True)
+            hidden_PTD = self.model(tokens_PT.to(self.device), cache=self.cache, rows_B=torch.tensor(rows))
+            self.cache.truncate(rows, lengths)
+            logits_PV = self.model.logits(hidden_PTD[torch.arange(len(rows)), torch.tensor(lengths) - 1])
+        for group, logits_V in zip(groups, logits_PV, strict=True):
             group.logits_V = logits_V
         self.prompt_tokens_prefilled += sum(lengths)
 

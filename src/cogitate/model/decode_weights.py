@@ -28,8 +28,8 @@ class Matrix(ctypes.Structure):
 
 class Step(ctypes.Structure):
     _fields_ = (
-        *((name, Int) for name in ("rows", "units", "table_stride")),
-        *((name, Pointer) for name in ("unit_row", "row", "table", "shared", "length", "rotation")),
+        *((name, Int) for name in ("tokens", "units", "table_stride", "selected")),
+        *((name, Pointer) for name in ("unit_token", "row", "length", "select", "table", "shared", "rotation")),
     )
 
 

@@ -1,9 +1,9 @@
-// Attention of one new token for each of many rows, reading a cache of blocks (kv_cache.py) in place.
+// Attention of new tokens, one for each of many rows or several in a row, reading a cache of blocks (kv_cache.py) in place.
 //
 // A block holds 16 tokens, [width][16]: each number of the entry for 16 tokens side by side, so that scores of 16 tokens are
 // made at once by broadcasting the query, and weighted sums of values are accumulated without rearranging anything.
-// Rows that share a prompt are handled together: its blocks come from the first-level cache for all but the first of them.
-// A row's result does not depend on the other rows, nor on the number of threads.
+// Tokens that see the same blocks are handled together, as a unit: those of rows that share a prompt, or neighbours of one row.
+// A token's result does not depend on the others of its batch, nor on the number of threads.
 #pragma once
 
 #include <algorithm>
@@ -14,17 +14,16 @@
 
 extern "C" {
 
-// One decoding step, the same for all layers.
+// New tokens, the same for all layers.
 struct Step {
-    int32_t rows;             // of the batch
-    int32_t units;            // independent pieces of work
-    int32_t table_stride;     // blocks a row of the table has room for
-    const int32_t* unit_row;  // [units + 1]: batch rows unit_row[u] .. unit_row[u + 1] - 1 share their prompt
-    const int64_t* row;       // [batch]: the cache row of each batch row
-    const int32_t* table;     // [cache rows][table_stride]: the blocks of each row, those of its shared prompt first
-    const int32_t* shared;    // [cache rows]: tokens of the shared prompt; the token after it begins a block
-    const int64_t* length;    // [cache rows]: all tokens, the new one included
-    const float* rotation;    // [positions][rotated width / 2][2]: cosine and sine
+    int32_t tokens, units, table_stride, selected;
+    const int32_t* unit_token;  // [units + 1]: unit u is tokens unit_token[u] .. unit_token[u + 1] - 1
+    const int64_t* row;         // [tokens]: the cache row of each
+    const int64_t* length;      // [tokens]: tokens of the row up to this one, itself included
+    const int32_t* select;      // [selected]: tokens whose logits are wanted, ascending
+    const int32_t* table;       // [cache rows][table_stride]: the blocks of each row, those of its shared prompt first
+    const int32_t* shared;      // [cache rows]: tokens of the shared prompt; the token after it begins a block
+    const float* rotation;      // [positions][rotated width / 2][2]: cosine and sine
 };
 
 struct Attention {
@@ -49,12 +48,16 @@ struct Attention {
 
 constexpr float MASKED = -1e30f;
 
+
+inline int blocks_of(int tokens) { return (tokens + LANES - 1) / LANES; }
+
+// What a new token sees: `length` tokens, of which `prompt` are shared.
 struct Row {
     const int32_t* table;
     int prompt, length;
-};
 
-inline int blocks_of(int tokens) { return (tokens + LANES - 1) / LANES; }
+    int blocks() const { return blocks_of(prompt) + blocks_of(length - prompt); }
+};
 
 // B blocks to score, and those that will be needed next, on their way to the cache meanwhile.
 template <typename T, int B>
@@ -156,7 +159,7 @@ void weigh_queries(const T* values, int width, size_t block_size, const int32_t*
 }
 
 // Scores become weights that sum to one; what the row must not see becomes zero.
-void softmax(float* scores, int blocks, int prompt, int length, int window) {
+inline void softmax(float* scores, int blocks, int prompt, int length, int window) {
     int prompt_slots = blocks_of(prompt) * LANES;
     for (int i = prompt; i < prompt_slots; i++) scores[i] = MASKED;
     for (int i = prompt_slots + length - prompt; i < blocks * LANES; i++) scores[i] = MASKED;
@@ -183,16 +186,17 @@ template <typename T>
 void attend(const T* keys, const T* values, const Attention& layer, const std::vector<Row>& rows, int group,
             const float* queries, float* results) {
     size_t block_size = size_t(layer.width) * LANES;
-    int count = int(rows.size()), shared = blocks_of(rows[0].prompt), longest = 0;
-    for (const Row& row : rows) longest = std::max(longest, row.length - row.prompt);
-    size_t stride = size_t(shared + blocks_of(longest)) * LANES;
+    int count = int(rows.size()), most_blocks = 0;
+    for (const Row& row : rows) most_blocks = std::max(most_blocks, row.blocks());
+    int shared = rows[0].table == rows[count - 1].table ? most_blocks : blocks_of(rows[0].prompt);
+    size_t stride = size_t(most_blocks) * LANES;
     float* scores = scratch<0>(count * group * stride);
-    auto own_blocks = [&](int r) { return r < count ? blocks_of(rows[r].length - rows[r].prompt) : 0; };
+    auto own_blocks = [&](int r) { return r < count ? std::max(rows[r].blocks() - shared, 0) : 0; };
     score_queries(keys, block_size, rows[0].table, shared, rows[0].table + shared, own_blocks(0), queries, count * group,
                   layer.key_width, scores, stride);
     for (int r = 0; r < count; r++) {
         const Row& row = rows[r];
-        int blocks = shared + own_blocks(r);
+        int blocks = row.blocks();
         float* row_scores = scores + r * group * stride;
         score_queries(keys, block_size, row.table + shared, own_blocks(r), rows[std::min(r + 1, count - 1)].table + shared,
                       own_blocks(r + 1), queries + r * group * layer.key_width, group, layer.key_width,
@@ -203,7 +207,7 @@ void attend(const T* keys, const T* values, const Attention& layer, const std::v
     }
 }
 
-void rotate(float* x, int width, const float* rotation, bool interleaved) {
+inline void rotate(float* x, int width, const float* rotation, bool interleaved) {
     int half = width / 2, step = interleaved ? 1 : half, next = interleaved ? 2 : 1;
     for (int i = 0; i < half; i++) {
         float *first = x + i * next, *second = first + step;
@@ -213,7 +217,7 @@ void rotate(float* x, int width, const float* rotation, bool interleaved) {
     }
 }
 
-// The slot of the new token, the last of its row: entry d goes to slot[d * 16].
+// Where the new token is kept: entry d goes to slot[d * 16].
 template <typename T>
 T* slot_of(const Attention& layer, const Row& row) {
     int place = row.length - row.prompt - 1;
@@ -260,36 +264,45 @@ void multiply(const float* x, int64_t stride, int rows, int depth, const float* 
         }
 }
 
-std::vector<Row> rows_of(const Step& step, int unit) {
+inline Row row_of(const Step& step, int token) {
+    int64_t row = step.row[token];
+    return {step.table + row * step.table_stride, step.shared[row], int(step.length[token])};
+}
+
+inline std::vector<Row> rows_of(const Step& step, int unit) {
     std::vector<Row> rows;
-    for (int i = step.unit_row[unit]; i < step.unit_row[unit + 1]; i++) {
-        int64_t row = step.row[i];
-        rows.push_back({step.table + row * step.table_stride, step.shared[row], int(step.length[row])});
-    }
+    for (int token = step.unit_token[unit]; token < step.unit_token[unit + 1]; token++) rows.push_back(row_of(step, token));
     return rows;
 }
 
+// Normalise and rotate a token's latent and key, and keep them.
 template <typename T>
-void mla_unit(const Step& step, const Attention& layer, int unit, const float* query, int64_t query_stride,
-              const float* entry, int64_t entry_stride, T* out, int64_t out_stride) {
+void mla_keep(const Step& step, const Attention& layer, int token, const float* entry) {
+    int latent = layer.value_width, width = layer.key_width, rope = layer.rope_width;
+    float* made = scratch<1>(width);
+    Row row = row_of(step, token);
+    rms_norm_row(entry, layer.latent_norm, layer.eps, latent, made);
+    memcpy(made + latent, entry + latent, rope * sizeof(float));
+    rotate(made + latent, rope, step.rotation + size_t(row.length - 1) * rope, layer.interleaved);
+    T* slot = slot_of<T>(layer, row);
+    for (int i = 0; i < width; i++) put(slot + i * LANES, made[i]);
+}
+
+// The absorbed form (DeepSeek-V2, section 2.1.2): queries are brought to the width of latents, results back from it.
+template <typename T>
+void mla_unit(const Step& step, const Attention& layer, int unit, const float* query, int64_t query_stride, T* out,
+              int64_t out_stride) {
     std::vector<Row> rows = rows_of(step, unit);
-    int count = int(rows.size()), first = step.unit_row[unit];
+    int count = int(rows.size()), first = step.unit_token[unit];
     int heads = layer.heads, latent = layer.value_width, width = layer.key_width, rope = layer.rope_width;
     int head_width = layer.nope + rope;
-    float* queries = scratch<1>(size_t(count) * heads * (width + latent + head_width) + width);
+    float* queries = scratch<1>(size_t(count) * heads * (width + latent + head_width));
     float* results = queries + size_t(count) * heads * width;
     float* scaled = results + size_t(count) * heads * latent;
-    float* part = scaled + size_t(count) * heads * head_width;
     for (int r = 0; r < count; r++) {
-        int row = first + r;
         const float* rotation = step.rotation + size_t(rows[r].length - 1) * rope;
-        rms_norm_row(entry + row * entry_stride, layer.latent_norm, layer.eps, latent, part);
-        memcpy(part + latent, entry + row * entry_stride + latent, rope * sizeof(float));
-        rotate(part + latent, rope, rotation, layer.interleaved);
-        T* slot = slot_of<T>(layer, rows[r]);
-        for (int i = 0; i < width; i++) put(slot + i * LANES, part[i]);
         for (int h = 0; h < heads; h++) {
-            const float* from = query + row * query_stride + h * head_width;
+            const float* from = query + (first + r) * query_stride + h * head_width;
             float* to = scaled + (size_t(r) * heads + h) * head_width;
             for (int i = 0; i < head_width; i++) to[i] = from[i] * layer.scale;
             rotate(to + layer.nope, rope, rotation, layer.interleaved);
@@ -306,55 +319,69 @@ void mla_unit(const Step& step, const Attention& layer, int unit, const float* q
                  layer.v_width, out + first * out_stride + h * layer.v_width, out_stride);
 }
 
+// Normalise and rotate a token's keys, and keep them and its values.
+template <typename T>
+void gqa_keep(const Step& step, const Attention& layer, int token, const float* keys) {
+    int width = layer.key_width, kept = layer.kv_heads * width;
+    float* key = scratch<1>(width);
+    Row row = row_of(step, token);
+    T* slot = slot_of<T>(layer, row);
+    for (int head = 0; head < layer.kv_heads; head++) {
+        const float* from = keys + head * width;
+        if (layer.k_norm) rms_norm_row(from, layer.k_norm, layer.eps, width, key);
+        else memcpy(key, from, width * sizeof(float));
+        rotate(key, width, step.rotation + size_t(row.length - 1) * width, layer.interleaved);
+        for (int i = 0; i < width; i++) put(slot + (head * width + i) * LANES, key[i]);
+    }
+    for (int i = 0; i < kept; i++) put(slot + (kept + i) * LANES, keys[kept + i]);
+}
+
 template <typename T>
 void gqa_unit(const Step& step, const Attention& layer, int unit, int kv_head, const float* projected, int64_t stride, T* out,
               int64_t out_stride) {
     std::vector<Row> rows = rows_of(step, unit);
-    int count = int(rows.size()), first = step.unit_row[unit];
+    int count = int(rows.size()), first = step.unit_token[unit];
     int group = layer.heads / layer.kv_heads, width = layer.key_width;
-    float* queries = scratch<1>(count * group * width * 2 + width);
-    float* results = queries + count * group * width;
-    float* part = results + count * group * width;
-    int key_at = kv_head * width, value_at = (layer.kv_heads + kv_head) * width;
+    float* queries = scratch<1>(size_t(count) * group * width * 2);
+    float* results = queries + size_t(count) * group * width;
     for (int r = 0; r < count; r++) {
-        const float* row = projected + (first + r) * stride;
         const float* rotation = step.rotation + size_t(rows[r].length - 1) * width;
         for (int m = 0; m < group; m++) {
-            float* to = queries + (r * group + m) * width;
-            const float* from = row + (kv_head * group + m) * width;
+            float* to = queries + (size_t(r) * group + m) * width;
+            const float* from = projected + (first + r) * stride + (kv_head * group + m) * width;
             if (layer.q_norm) rms_norm_row(from, layer.q_norm, layer.eps, width, to);
             else memcpy(to, from, width * sizeof(float));
             rotate(to, width, rotation, layer.interleaved);
             for (int i = 0; i < width; i++) to[i] *= layer.scale;
         }
-        const float* key = row + size_t(layer.heads) * width + key_at;
-        const float* value = row + size_t(layer.heads) * width + value_at;
-        if (layer.k_norm) rms_norm_row(key, layer.k_norm, layer.eps, width, part);
-        else memcpy(part, key, width * sizeof(float));
-        rotate(part, width, rotation, layer.interleaved);
-        T* slot = slot_of<T>(layer, rows[r]);
-        for (int i = 0; i < width; i++) put(slot + (key_at + i) * LANES, part[i]);
-        for (int i = 0; i < width; i++) put(slot + (value_at + i) * LANES, value[i]);
     }
     const T* cache = static_cast<const T*>(layer.cache);
-    attend(cache + key_at * LANES, cache + value_at * LANES, layer, rows, group, queries, results);
+    const T* values = cache + size_t(layer.kv_heads) * width * LANES;
+    size_t head_at = size_t(kv_head) * width * LANES;
+    attend(cache + head_at, values + head_at, layer, rows, group, queries, results);
     for (int r = 0; r < count; r++) {
         T* to = out + (first + r) * out_stride + kv_head * group * width;
-        for (int i = 0; i < group * width; i++) put(to + i, results[r * group * width + i]);
+        for (int i = 0; i < group * width; i++) put(to + i, results[size_t(r) * group * width + i]);
     }
 }
 
-// Attention of every row. Within a parallel region the threads share the units; all have finished when it returns.
+// Keep the new tokens, then attend to all they see. Within a parallel region the threads share the work; all have finished
+// when it returns.
 template <typename T>
 void mla(const Step& step, const Attention& layer, const float* query, int64_t query_stride, const float* entry,
          int64_t entry_stride, T* out, int64_t out_stride) {
+#pragma omp for
+    for (int token = 0; token < step.tokens; token++) mla_keep<T>(step, layer, token, entry + token * entry_stride);
 #pragma omp for schedule(dynamic, 1)
     for (int unit = 0; unit < step.units; unit++)
-        mla_unit<T>(step, layer, unit, query, query_stride, entry, entry_stride, out, out_stride);
+        mla_unit<T>(step, layer, unit, query, query_stride, out, out_stride);
 }
 
 template <typename T>
 void gqa(const Step& step, const Attention& layer, const float* projected, int64_t stride, T* out, int64_t out_stride) {
+    int keys_at = layer.heads * layer.key_width;
+#pragma omp for
+    for (int token = 0; token < step.tokens; token++) gqa_keep<T>(step, layer, token, projected + token * stride + keys_at);
 #pragma omp for schedule(dynamic, 1)
     for (int piece = 0; piece < step.units * layer.kv_heads; piece++)
         gqa_unit<T>(step, layer, piece / layer.kv_heads, piece % layer.kv_heads, projected, stride, out, out_stride);

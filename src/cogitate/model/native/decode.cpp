@@ -1,4 +1,4 @@
-// One decoding step of a whole model: a token for each row in, logits of the next one out. decode.py fills the structures.
+// A whole model over new tokens of cached rows: tokens in, logits of those that follow out. decode.py fills the structures.
 // Weights, the cache and the inputs of products are float or bfloat16 (T), everything between them float.
 #include "attention.h"
 #include "layers.h"
@@ -39,7 +39,7 @@ struct Model {
 namespace {
 
 constexpr int64_t CACHED = 32 << 20;  // bytes of weights that may be read by each thread, once a step
-constexpr int ROWS_EACH = 8;          // rows that make a thread worth while then
+constexpr int TOKENS_EACH = 8;        // tokens that make a thread worth while then
 
 // Memory of one step. The caller owns it, so that several engines may decode at the same time.
 template <typename T>
@@ -85,7 +85,7 @@ struct Workspace {
 
 template <typename T>
 void attend_layer(const Model& model, const Layer& layer, const Step& step, const Workspace<T>& space) {
-    int rows = step.rows, projected_width = layer.in_proj.outputs, attended_width = layer.o_proj.inputs;
+    int rows = step.tokens, projected_width = layer.in_proj.outputs, attended_width = layer.o_proj.inputs;
     rms_norm(space.x, space.width, layer.input_norm, layer.eps, rows, space.width, space.normed, space.width);
     product<T, T>(layer.in_proj, {space.normed, space.width}, rows, space.projected, projected_width, false);
 #pragma omp barrier
@@ -144,10 +144,10 @@ void route(const Layer& layer, int rows, const Workspace<T>& space) {
     gather_experts(space.expert_out, sorted.place, rows, chosen, space.width, space.x);
 }
 
-// All layers for the rows of a step, by the threads of the parallel region it is called in.
+// All layers for the tokens of a step, by the threads of the parallel region it is called in.
 template <typename T>
-void decode_rows(const Model& model, const Step& step, const int64_t* tokens, const Workspace<T>& space, float* logits) {
-    int rows = step.rows, width = model.width;
+void run_layers(const Model& model, const Step& step, const int64_t* tokens, const Workspace<T>& space, float* logits) {
+    int rows = step.tokens, width = model.width;
 #pragma omp for
     for (int n = 0; n < rows; n++) {
         const T* from = static_cast<const T*>(model.embedding) + tokens[n] * width;
@@ -161,43 +161,51 @@ void decode_rows(const Model& model, const Step& step, const int64_t* tokens, co
         if (layer.routing.experts) route(layer, rows, space);
     }
     rms_norm(space.x, width, model.final_norm, model.eps, rows, width, space.normed, width);
-    product<T, T>(model.head, {space.normed, width}, rows, logits, model.head.outputs, false);
+    const int32_t* select = step.selected == rows ? nullptr : step.select;
+    product<T, T>(model.head, {space.normed, width, select}, step.selected, logits, model.head.outputs, false);
     if (tiles::usable<T, T>()) tiles::release();
 }
 
 // Some of a step's units, as a step of their own.
 struct Part {
     Step step;
-    std::vector<int32_t> unit_row;
-    int first = 0;  // row
+    std::vector<int32_t> unit_token, select;
+    int first_token = 0, first_selected = 0;
     size_t memory = 0;
 };
 
-// Whole units, so that about as many rows fall to each part.
+// Whole units, so that about as many tokens fall to each part. A cache row is in one part: its tokens see each other.
 template <typename T>
-std::vector<Part> split_rows(const Model& model, const Step& step, int count) {
+std::vector<Part> split_tokens(const Model& model, const Step& step, int count) {
     std::vector<Part> parts(count);
     size_t memory = 0;
+    int selected = 0;
     for (int p = 0, unit = 0; p < count; p++) {
         Part& part = parts[p];
+        int first = step.unit_token[unit], end = int(int64_t(step.tokens) * (p + 1) / count);
         part.step = step;
-        part.first = step.unit_row[unit];
-        part.step.row = step.row + part.first;
-        part.unit_row = {0};
-        int end = int(int64_t(step.rows) * (p + 1) / count);
-        while (unit < step.units && (step.unit_row[unit] + step.unit_row[unit + 1]) / 2 < end)
-            part.unit_row.push_back(step.unit_row[++unit] - part.first);
-        if (p == count - 1)
-            while (unit < step.units) part.unit_row.push_back(step.unit_row[++unit] - part.first);
-        part.step.units = int(part.unit_row.size()) - 1;
-        part.step.rows = part.unit_row.back();
-        part.step.unit_row = part.unit_row.data();
-        part.memory = memory;
-        memory += Workspace<T>(model, part.step.rows, nullptr).bytes;
+        part.first_token = first, part.first_selected = selected, part.memory = memory;
+        part.unit_token = {0};
+        auto goes_on = [&] {  // the next unit belongs to the row of the one before it
+            int token = step.unit_token[unit];
+            return token > first && step.row[token] == step.row[token - 1];
+        };
+        auto middle = [&] { return (step.unit_token[unit] + step.unit_token[unit + 1]) / 2; };
+        while (unit < step.units && (p == count - 1 || middle() < end || goes_on()))
+            part.unit_token.push_back(step.unit_token[++unit] - first);
+        part.step.units = int(part.unit_token.size()) - 1;
+        part.step.tokens = part.unit_token.back();
+        for (; selected < step.selected && step.select[selected] < first + part.step.tokens; selected++)
+            part.select.push_back(step.select[selected] - first);
+        part.step.selected = int(part.select.size());
+        part.step.unit_token = part.unit_token.data(), part.step.select = part.select.data();
+        part.step.row = step.row + first, part.step.length = step.length + first;
+        memory += Workspace<T>(model, part.step.tokens, nullptr).bytes;
     }
     return parts;
 }
 
+// Threads of a parallel region here.
 int threads() {
 #ifdef _OPENMP
     return omp_get_max_threads();
@@ -206,52 +214,58 @@ int threads() {
 #endif
 }
 
-int parts_of(const Model& model, int rows) {
-    return model.weight_bytes <= CACHED ? std::max(1, std::min(threads(), rows / ROWS_EACH)) : 1;
+int parts_of(const Model& model, int tokens) {
+    return model.weight_bytes <= CACHED ? std::max(1, std::min(threads(), tokens / TOKENS_EACH)) : 1;
 }
 
-// Small models: each thread takes some of the rows through all layers, and waits for nobody until the end, so that a thread
+// Small models: each thread takes some of the tokens through all layers, and waits for nobody until the end, so that a thread
 // that is held up by another program holds up no other. Large ones: all threads share each product, so that weights
 // are read once.
 template <typename T>
-void decode(const Model& model, const Step& step, const int64_t* tokens, char* memory, float* logits) {
+void forward(const Model& model, const Step& step, const int64_t* tokens, char* memory, float* logits) {
     if (model.weight_bytes > CACHED) {
-        Workspace<T> space(model, step.rows, memory);
+        Workspace<T> space(model, step.tokens, memory);
 #pragma omp parallel
-        decode_rows(model, step, tokens, space, logits);
+        run_layers(model, step, tokens, space, logits);
         return;
     }
-    std::vector<Part> parts = split_rows<T>(model, step, parts_of(model, step.rows));
+    std::vector<Part> parts = split_tokens<T>(model, step, parts_of(model, step.tokens));
 #pragma omp parallel for schedule(static, 1) if (parts.size() > 1)
     for (int p = 0; p < int(parts.size()); p++) {
         const Part& part = parts[p];
-        if (!part.step.rows) continue;
-        Workspace<T> space(model, part.step.rows, memory + part.memory);
+        if (!part.step.tokens) continue;
+        Workspace<T> space(model, part.step.tokens, memory + part.memory);
 #pragma omp parallel num_threads(1)
-        decode_rows(model, part.step, tokens + part.first, space, logits + size_t(part.first) * model.head.outputs);
+        run_layers(model, part.step, tokens + part.first_token, space,
+                   logits + size_t(part.first_selected) * model.head.outputs);
     }
 }
 
+// Enough for `tokens` new tokens by at most `threads` threads.
 template <typename T>
-int64_t workspace_bytes(const Model& model, int rows) {
+int64_t workspace_bytes(const Model& model, int tokens, int threads) {
     int64_t rounding = Workspace<T>(model, 1, nullptr).bytes;
-    return Workspace<T>(model, rows, nullptr).bytes + parts_of(model, rows) * rounding;
+    return Workspace<T>(model, tokens, nullptr).bytes + threads * rounding;
 }
 
 }  // namespace
 
 extern "C" {
 
-int64_t workspace_bytes_f32(const Model* model, int32_t rows) { return workspace_bytes<float>(*model, rows); }
-
-int64_t workspace_bytes_bf16(const Model* model, int32_t rows) { return workspace_bytes<bfloat16>(*model, rows); }
-
-void decode_f32(const Model* model, const Step* step, const int64_t* tokens, char* memory, float* logits) {
-    decode<float>(*model, *step, tokens, memory, logits);
+int64_t workspace_bytes_f32(const Model* model, int32_t tokens, int32_t threads) {
+    return workspace_bytes<float>(*model, tokens, threads);
 }
 
-void decode_bf16(const Model* model, const Step* step, const int64_t* tokens, char* memory, float* logits) {
-    decode<bfloat16>(*model, *step, tokens, memory, logits);
+int64_t workspace_bytes_bf16(const Model* model, int32_t tokens, int32_t threads) {
+    return workspace_bytes<bfloat16>(*model, tokens, threads);
+}
+
+void forward_f32(const Model* model, const Step* step, const int64_t* tokens, char* memory, float* logits) {
+    forward<float>(*model, *step, tokens, memory, logits);
+}
+
+void forward_bf16(const Model* model, const Step* step, const int64_t* tokens, char* memory, float* logits) {
+    forward<bfloat16>(*model, *step, tokens, memory, logits);
 }
 
 int32_t panel_width() { return PANEL; }
