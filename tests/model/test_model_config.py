@@ -79,7 +79,9 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"rope_scaling": {"rope_type": "dynamic", "factor": 2.0}}, "rope_scaling.rope_type = 'dynamic': not supported"),
     ({"rope_scaling": {"rope_type": "linear"}}, "rope_scaling.factor is missing"),
     ({"rope_scaling": {"rope_type": "linear", "factor": 2.0, "beta_fast": 3}}, "unknown key rope_scaling.beta_fast"),
-    ({"rope_scaling": {"rope_type": "linear", "factor": "2"}}, "rope_scaling.factor = '2': must be a number"),
+    ({"rope_scaling": {"rope_type": "linear", "factor": "2"}}, "rope_scaling.factor = '2': must be a number above 0"),
+    ({"rope_scaling": {"rope_type": "linear", "factor": 0}}, "rope_scaling.factor = 0: must be a number above 0"),
+    ({"rope_scaling": {"type": ["yarn"]}}, r"rope_scaling.rope_type = \['yarn'\]: not supported"),
     ({"rope_scaling": [1]}, r"rope_scaling = \[1\]: must be an object"),
     ({"partial_rotary_factor": 0.5}, "partial_rotary_factor"),
     ({"hidden_act": "gelu"}, 'hidden_act = "gelu"'),
@@ -119,3 +121,18 @@ def test_what_deepseek_v3_cannot_be_is_named(change: dict[str, Any], message: st
 def test_a_missing_key_is_named() -> None:
     with pytest.raises(ConfigError, match="vocab_size: Field required"):
         ModelConfig.from_dict({key: value for key, value in R1_DISTILL_LLAMA.items() if key != "vocab_size"})
+
+
+@pytest.mark.parametrize("raw", [DEEPSEEK_R1, R1_DISTILL_QWEN, R1_DISTILL_LLAMA])
+def test_any_rubbish_for_any_key_is_a_config_error_or_harmless(raw: dict[str, Any]) -> None:
+    rubbish: list[Any] = [None, [], {}, "x", -1, 0, 1.5, True, [1], {"a": 1}, [None], float("nan"), 10**30]
+    refused = 0
+    for key in raw:
+        for value in rubbish:
+            try:
+                config = ModelConfig.from_dict({**raw, key: value})
+            except ConfigError:
+                refused += 1
+            else:
+                assert config.to_dict()
+    assert refused > 5 * len(raw)
