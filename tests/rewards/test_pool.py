@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -115,7 +116,7 @@ def test_a_worker_lost_once_costs_nothing_and_lost_twice_gives_no_verdict(custom
             deadline = time.monotonic() + 60
             while not (busy := [worker for worker in pool._workers if worker.job]) and time.monotonic() < deadline:
                 time.sleep(0.05)
-            busy[0].process.kill()
+            os.kill(busy[0].process.pid, signal.SIGKILL)
             while busy[0] in pool._workers and time.monotonic() < deadline:
                 time.sleep(0.05)
         assert verdicts(pool, 1)["a"].verdict == "none"

@@ -10,33 +10,26 @@ The limit is on processor time, so that a busy machine changes no verdict; wall 
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import pickle
 import selectors
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 from cogitate.errors import ConfigError
 from cogitate.rewards.grade import problem_fields
 from cogitate.rewards.verdicts import no_verdict, wrong
-from cogitate.rewards.worker import LENGTH
+from cogitate.rewards.worker_process import KILLED_FROM_OUTSIDE, WorkerProcess
 from cogitate.types import Problem, Verdict
 
 WALL_FACTOR = 10
 START_SECONDS = 120.0  # for a worker to start, or to load a library
 START_TRIES = 3  # workers that die before they are ready, one after the other, before the pool gives up
 CODE_SECONDS = 150.0  # a backstop: the sandbox has its own limits for the program's time
-_KILLED_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT)
 
 
 @dataclass(slots=True)
@@ -55,7 +48,7 @@ class _Job:
 class _Worker:
     """A process, what it has sent so far, and the job it is on."""
 
-    process: subprocess.Popen[bytes]
+    process: WorkerProcess
     runs_code: bool
     ready: bool = False
     job: _Job | None = None
@@ -63,7 +56,6 @@ class _Worker:
     started: float = 0.0
     cpu_before: float = 0.0
     deadline: float = 0.0
-    received: bytearray = field(default_factory=bytearray)
 
 
 class GraderPool:
@@ -190,24 +182,10 @@ class GraderPool:
             self._selector.close()
 
     def _start_worker(self, *, runs_code: bool) -> None:
-        package_root = str(Path(__file__).resolve().parents[2])
-        inherited = [path for path in [os.environ.get("PYTHONPATH", "")] if path]
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([package_root, *inherited]), "OMP_NUM_THREADS": "1"}
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "cogitate.rewards.worker", str(os.getpid())],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            close_fds=True,
-            start_new_session=True,  # an interruption from the terminal is for the parent
-            env=environment,
-        )
+        process = WorkerProcess({**self._settings, "runs_code": runs_code})
         worker = _Worker(process, runs_code, deadline=time.monotonic() + START_SECONDS)
-        assert process.stdout is not None
-        os.set_blocking(process.stdout.fileno(), False)
         self._workers.append(worker)
-        self._selector.register(process.stdout, selectors.EVENT_READ, worker)
-        self._send(worker, pickle.dumps({**self._settings, "runs_code": runs_code}))
+        self._selector.register(process.replies, selectors.EVENT_READ, worker)
 
     def _hand_out(self) -> None:
         """Give waiting jobs to idle workers, at most `workers` at a time; code goes to workers of its own."""
@@ -227,33 +205,19 @@ class GraderPool:
             worker.job = waiting.popleft()
         worker.verdict_given = False
         self._start_clock(worker)
-        self._send(worker, worker.job.message)
+        worker.process.send(worker.job.message)
 
     def _start_clock(self, worker: _Worker) -> None:
-        worker.started, worker.cpu_before = time.monotonic(), _cpu_seconds(worker.process.pid)
+        worker.started, worker.cpu_before = time.monotonic(), worker.process.cpu_seconds()
         worker.deadline = worker.started + (CODE_SECONDS if worker.runs_code else self._seconds_limit)
 
-    def _send(self, worker: _Worker, body: bytes) -> None:
-        assert worker.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # a dead worker is noticed when its output closes
-            frame = memoryview(LENGTH.pack(len(body)) + body)
-            while frame:
-                frame = frame[worker.process.stdin.write(frame) :]
-
     def _receive(self, worker: _Worker) -> None:
-        assert worker.process.stdout is not None
-        chunk = os.read(worker.process.stdout.fileno(), 1 << 16)
-        if not chunk:
+        frames = worker.process.read()
+        if frames is None:
             self._lost(worker)
             return
-        worker.received += chunk
-        while len(worker.received) >= LENGTH.size:
-            end = LENGTH.size + LENGTH.unpack_from(worker.received)[0]
-            if len(worker.received) < end:
-                return
-            reply = json.loads(worker.received[LENGTH.size : end])
-            del worker.received[:end]
-            self._replied(worker, reply)
+        for frame in frames:
+            self._replied(worker, frame)
 
     def _replied(self, worker: _Worker, reply: dict[str, Any]) -> None:
         if "config_error" in reply:
@@ -315,7 +279,7 @@ class GraderPool:
             self._give_up(worker, now - worker.started)
 
     def _time_left(self, worker: _Worker, now: float) -> float:
-        cpu_left = self._seconds_limit - (_cpu_seconds(worker.process.pid) - worker.cpu_before)
+        cpu_left = self._seconds_limit - (worker.process.cpu_seconds() - worker.cpu_before)
         return min(cpu_left, worker.started + WALL_FACTOR * self._seconds_limit - now)
 
     def _give_up(self, worker: _Worker, seconds: float) -> None:
@@ -346,23 +310,16 @@ class GraderPool:
         if job.tries == 1:
             with self._changed:
                 self._waiting[job.runs_code].appendleft(job)
-        elif code in _KILLED_FROM_OUTSIDE:
+        elif code in KILLED_FROM_OUTSIDE:
             self._finish(job, no_verdict("the worker was killed twice while judging it"))
         else:
             self._finish(job, wrong(f"judging it crashed the worker twice (exit code {code})"))
 
     def _end(self, worker: _Worker) -> int:
-        """Kill a worker with all it has started; its exit code."""
-        assert worker.process.stdin is not None
-        assert worker.process.stdout is not None
-        self._selector.unregister(worker.process.stdout)
+        """Kill a worker; its exit code."""
+        self._selector.unregister(worker.process.replies)
         self._workers.remove(worker)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(worker.process.pid, signal.SIGKILL)
-        with contextlib.suppress(BrokenPipeError):
-            worker.process.stdin.close()
-        worker.process.stdout.close()
-        return worker.process.wait()
+        return worker.process.end()
 
     # Back in the caller's thread.
 
@@ -375,13 +332,3 @@ class GraderPool:
         if self._failure is not None:
             self.close()
             raise self._failure
-
-
-def _cpu_seconds(pid: int) -> float:
-    """Processor time a process has used; wall time where the system does not tell."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return time.monotonic()
-    user, system = stat.rsplit(b")", 1)[1].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
