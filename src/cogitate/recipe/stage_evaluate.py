@@ -21,7 +21,7 @@ from cogitate.tasks.examples import examples_for
 from cogitate.tokenizer.prompts import bare_prompt, few_shot_prompt, r1_zero_prompt
 from cogitate.types import Artifact, SamplingParams
 
-VERSION = 1
+VERSION = 2
 SECTIONS = ("seed", "tasks", "rewards", "evaluate", "runtime.dtype", "runtime.max_batch")
 
 R1_ZERO = Asking("r1_zero", lambda problem: r1_zero_prompt(problem.question), "r1", "think_answer")
