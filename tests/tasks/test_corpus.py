@@ -15,7 +15,18 @@ import pytest
 from cogitate.evals.text_metrics import is_mixed, is_reflective
 from cogitate.tasks import arithmetic, choice, code, logic, word_problems
 from cogitate.tasks.corpus import orders, programs, quizzes, sums
-from cogitate.tasks.corpus.documents import DOMAINS, FRAMES, KINDS, conversation, documents, facts, practice, solution
+from cogitate.tasks.corpus.documents import (
+    DOMAINS,
+    FRAMES,
+    KINDS,
+    REQUEST_SHARE,
+    asked_for,
+    conversation,
+    documents,
+    facts,
+    practice,
+    solution,
+)
 from cogitate.tasks.corpus.styles import STYLES, WRONG, draw_style
 
 DRAWS = 300  # of each kind that is counted; a share p is then known to within sqrt(p (1 - p) / 300), 0.029 at most
@@ -125,7 +136,7 @@ def function_in(answer: str):
 @pytest.mark.parametrize("style", STYLES)
 def test_programs_parse_run_and_are_wrong_no_more_often_than_documented(style):
     rng = random.Random(10)
-    wrong, allowed, bracketless = 0, 0.0, 0
+    wrong, allowed = 0, 0.0
     for _ in range(DRAWS):
         item = code.draw(rng, "corpus")
         worked = programs.solve(rng, item, style)
@@ -133,13 +144,26 @@ def test_programs_parse_run_and_are_wrong_no_more_often_than_documented(style):
         failed = any(function(list(test["args"][0])) != test["expected"] for test in item.tests())
         allowed += WRONG[style][min(len(item.steps), 4) - 1] / DRAWS
         wrong += failed
-        if style == "bare" and failed and re.search(r"\+ \[\d\]\[|\] \+ xs\[", worked.answer):
-            bracketless += 1
-    # exchanged steps and a changed constant do not always matter, so fewer are wrong than slipped; one-liners also go wrong
-    # where a sum of lists is sliced without brackets, as people's do
-    assert wrong / DRAWS <= allowed + tolerance(allowed) + bracketless / DRAWS
-    assert bracketless / DRAWS < 0.08
+    # exchanged steps and a changed constant do not always matter, so fewer are wrong than slipped
+    assert wrong / DRAWS <= allowed + tolerance(allowed)
     assert wrong / DRAWS > 0.3 * allowed - tolerance(allowed)
+
+
+def test_a_one_liner_without_slip_does_what_the_statements_do():
+    rng = random.Random(12)
+    for _ in range(DRAWS):
+        item = code.draw(rng, "corpus")
+        function = function_in(programs.fenced(programs.one_liner(item.steps)))
+        assert all(function(list(test["args"][0])) == test["expected"] for test in item.tests()), item.steps
+
+
+def test_who_works_step_by_step_is_far_more_often_asked_to():
+    rng = random.Random(13)
+    asked = Counter()
+    for style in STYLES:
+        asked[style] = sum(asked_for(rng, "?", style, "en") != "?" for _ in range(DRAWS))
+        assert asked[style] / DRAWS == pytest.approx(REQUEST_SHARE[style], abs=tolerance(REQUEST_SHARE[style]))
+    assert asked["long"] > 10 * asked["bare"]
 
 
 def test_a_working_without_slip_states_only_true_sums():

@@ -88,7 +88,9 @@ TRUE = {  # a second source for some of the facts, written down apart from the t
 def test_exactly_one_option_of_a_quiz_is_true():
     letters = set()
     for problem in problems(choice):
-        asked, *options = re.split(r" [A-D]\) ", problem.question)
+        asked, _, listed = problem.question.partition("? ")
+        asked, options = f"{asked}?", re.findall(r"(\w+) \([A-D]\)", listed)
+        assert listed == ", ".join(f"{option} ({letter})" for option, letter in zip(options, "ABCD", strict=True)) + "."
         assert len(options) == len(set(options)) == 4
         true = set()
         for relation in choice.RELATIONS.values():

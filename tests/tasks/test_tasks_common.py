@@ -56,7 +56,7 @@ def above(name: str, pairs: list[tuple[str, str]]) -> set[str]:
 
 
 def fact_and_form(problem: Problem) -> str:
-    asked = problem.question.partition(" A) ")[0]
+    asked = problem.question.partition("? ")[0] + "?"
     for relation in choice.RELATIONS.values():
         for key, value in relation.facts.items():
             for form in relation.forward + relation.backward:

@@ -21,7 +21,7 @@ from cogitate.train.packing import PackedRows, pack_documents
 from cogitate.train.supervised import SupervisedRun, supervised_loss, train_supervised
 from cogitate.types import Artifact
 
-VERSION = 1
+VERSION = 2
 SECTIONS = ("tokenizer", "model", "{stage}", "runtime.dtype")
 
 FILL = 0.97  # share of a step's tokens that documents are drawn for; best-fit packing seldom fills more

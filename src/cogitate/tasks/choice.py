@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cogitate.tasks.common import Split, Task, belongs
@@ -94,10 +95,14 @@ def draw(rng: random.Random, split: Split) -> Quiz:
     right, others = (value, relation.facts.values()) if form in relation.forward else (key, relation.facts.keys())
     options = [right, *rng.sample([other for other in others if other != right], 3)]
     rng.shuffle(options)
-    listed = " ".join(f"{letter}) {option}" for letter, option in zip(LETTERS, options, strict=True))
-    question = f"{form.format(key=key, value=value)} {listed}"
+    question = f"{form.format(key=key, value=value)} {listed(options)}."
     statement = relation.statement.format(key=key, value=value)
     return Quiz(question, tuple(options), LETTERS[options.index(right)], statement)
+
+
+def listed(options: Sequence[str]) -> str:
+    """Rome (A), Lima (B): the letter after its word, so that whoever has said the word can read on to the letter."""
+    return ", ".join(f"{option} ({letter})" for letter, option in zip(LETTERS, options, strict=True))
 
 
 def generate(rng: random.Random, split: Split) -> Problem:

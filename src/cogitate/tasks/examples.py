@@ -28,10 +28,10 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
          "Order: Tom, Eva, Amy. The answer is Amy."),
     ),
     "choice": (
-        ("What is the capital of Italy? A) Rome B) Lima C) Cairo D) Oslo",
-         "The capital of Italy is Rome. The answer is A."),
-        ("Which day comes after Monday? A) Sunday B) Friday C) Tuesday D) Monday",
-         "The day after Monday is Tuesday. The answer is C."),
+        ("What is the capital of Italy? Rome (A), Lima (B), Cairo (C), Oslo (D).",
+         "The capital of Italy is Rome. Rome (A). The answer is A."),
+        ("Which day comes after Monday? Sunday (A), Friday (B), Tuesday (C), Monday (D).",
+         "The day after Monday is Tuesday. Tuesday (C). The answer is C."),
     ),
 }  # fmt: skip
 

@@ -12,23 +12,29 @@ from cogitate.tasks.corpus import orders, programs, quizzes, sums
 from cogitate.tasks.corpus.styles import Style, Worked, draw_style
 
 KINDS = {  # share of documents
-    "arithmetic": 0.21,
-    "word_problems": 0.2,
-    "code": 0.16,
-    "logic": 0.15,
+    "arithmetic": 0.2,
+    "word_problems": 0.19,
+    "code": 0.15,
+    "logic": 0.14,
     "choice": 0.1,
-    "practice": 0.08,  # rows of sums, as in an exercise book
+    "practice": 0.07,  # rows of sums, as in an exercise book
     "facts": 0.02,
-    "general": 0.05,
-    "safety": 0.03,
+    "general": 0.08,
+    "safety": 0.05,
 }
 FRAMES = {  # how a question and its solution stand on the page
     "chat": 0.3,  # User: ... Assistant: ...
     "question": 0.3,  # Question: ... Answer: ...
     "plain": 0.15,
-    "sheet": 0.1,  # two or three problems of a kind, each solved by somebody else
+    "sheet": 0.1,  # two or three problems of a kind, by one author or each solved by somebody else
     "tagged": 0.12,  # <think> ... </think> <answer> ... </answer>
     "boxed": 0.03,  # <think> ... </think> and a summary with the answer in a box
+}
+ONE_AUTHOR = 0.5  # share of sheets that are in one style throughout
+REQUEST_SHARE = {"bare": 0.01, "short": 0.05, "long": 0.3, "checked": 0.3, "mixed": 0.1}  # questions that ask for working
+REQUESTS = {
+    "en": ("Think step by step.", "Show your work.", "Work carefully and check your answer."),
+    "zh": ("请一步一步想。", "请写出过程。", "请仔细算，再检查。"),
 }
 PREAMBLE_SHARE = {"chat": 0.15, "tagged": 0.7, "boxed": 0.3}
 PREAMBLES = (
@@ -78,11 +84,13 @@ def solution(rng: random.Random, domain: str) -> str:
     """A problem of a reasoning domain, solved in one author's style, in a frame."""
     draw, solve = DOMAINS[domain]
     style, frame = draw_style(rng), weighted(rng, FRAMES)
+    one_author = frame != "sheet" or rng.random() < ONE_AUTHOR
     pairs = []
     for _ in range(rng.choice((2, 3)) if frame == "sheet" else 1):
         item = draw(rng, "corpus")
         language = getattr(item, "language", "en")
-        pairs.append((item.question, solve(rng, item, draw_style(rng) if frame == "sheet" else style), language))
+        used = style if one_author else draw_style(rng)
+        pairs.append((asked_for(rng, item.question, used, language), solve(rng, item, used), language))
     if frame == "sheet":
         return "\n\n".join(f"Question: {asked}\nAnswer: {untagged(rng, worked, language)}" for asked, worked, language in pairs)
     asked, worked, language = pairs[0]
@@ -96,6 +104,13 @@ def solution(rng: random.Random, domain: str) -> str:
     if frame == "question":
         return f"Question: {asked}\nAnswer: {answer}"
     return f"{asked}\n{answer}"
+
+
+def asked_for(rng: random.Random, question: str, style: Style, language: str) -> str:
+    """The question, to which those who want to see working sometimes add that they do."""
+    if rng.random() >= REQUEST_SHARE[style]:
+        return question
+    return f"{question}{' ' if language == 'en' else ''}{rng.choice(REQUESTS[language])}"
 
 
 def preamble(rng: random.Random, frame: str) -> str:

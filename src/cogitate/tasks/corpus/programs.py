@@ -8,6 +8,7 @@ from cogitate.tasks.code import OPERATIONS, Program, describe
 from cogitate.tasks.corpus.styles import SLIP_FOUND, Style, Worked, is_wrong
 
 Steps = tuple[tuple[str, int], ...]
+SUMS = ("front", "end")  # operations written with +, which a slice behind them needs in brackets
 
 
 def solve(rng: random.Random, item: Program, style: Style) -> Worked:
@@ -30,12 +31,11 @@ def fenced(program: str) -> str:
 
 def one_liner(steps: Steps) -> str:
     """All steps as one nested expression."""
-    expression = "xs"
+    expression, is_sum = "xs", False
     for name, k in steps:
-        inner = f"({expression})" if " + " in expression and not expression.endswith(("]", ")")) else expression
-        if inner == expression and expression.startswith("[") and " + " in expression and " for " not in expression:
-            inner = f"({expression})"
-        expression = OPERATIONS[name].expression.format(xs=inner, k=k)
+        form = OPERATIONS[name].expression
+        inner = f"({expression})" if is_sum and form.startswith("{xs}[") else expression
+        expression, is_sum = form.format(xs=inner, k=k), name in SUMS
     return f"def f(xs):\n    return {expression}"
 
 

@@ -1,10 +1,10 @@
-"""Workings of multiple choice: a careless letter, a remembered word, or the fact and the options one by one."""
+"""Workings of multiple choice: a careless letter, a remembered word, or the fact and the options looked at."""
 
 from __future__ import annotations
 
 import random
 
-from cogitate.tasks.choice import LETTERS, Quiz
+from cogitate.tasks.choice import LETTERS, Quiz, listed
 from cogitate.tasks.corpus.styles import SLIP_FOUND, Style, Worked, is_wrong
 
 CARELESS_STEPS = 3  # a quiz answered at a glance is as often wrong as a problem of this many steps
@@ -20,15 +20,14 @@ def solve(rng: random.Random, item: Quiz, style: Style) -> Worked:
         return Worked("", letter)
     word = item.options[LETTERS.index(letter)]
     if style == "short":
-        return Worked(f"It is {word}.", letter)
-    options = ", ".join(f"{name} is {option}" for name, option in zip(LETTERS, item.options, strict=True))
+        return Worked(f"It is {word} ({letter}).", letter)
     if style == "mixed":
-        return Worked(f"想一想。{item.statement} 看选项：{options}。所以选{letter}。", letter)
-    lines = f"{item.statement} The options: {options}. "
+        return Worked(f"想一想。{item.statement} 看选项：{word} ({letter})。所以选{letter}。", letter)
+    lines = f"{item.statement} The options are {listed(item.options)}. "
     if style == "checked":
         if rng.random() < SLIP_FOUND:
             other = rng.choice([x for x in LETTERS if x != letter])
-            lines += f"So {other}? Wait, {other} is {item.options[LETTERS.index(other)]}, not {word}. "
+            lines += f"So {other}? Wait, {item.options[LETTERS.index(other)]} ({other}) is not {word}. "
         else:
-            lines += f"Let me check: {letter} is {word}. Right. "
-    return Worked(f"{lines}So {letter}.", letter)
+            lines += f"Let me check: {word} ({letter}). Right. "
+    return Worked(f"{lines}So {word} ({letter}).", letter)
