@@ -132,6 +132,23 @@ def test_the_id_depends_on_the_content_of_data_files_and_not_on_their_place(tmp_
         identify(TOY, toy_config(tmp_path, "tasks.train=none.jsonl"), {})
 
 
+def test_a_custom_reward_is_known_by_its_content_and_the_name_of_its_function(tmp_path):
+    stage = GRAPHS["r1_zero"][1]
+
+    def id_of(place: str, text: str, function: str = "judge") -> str:
+        file = tmp_path / place / "my, reward.py"  # a comma separates paths elsewhere
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(text)
+        identity = identify(stage, load_config("tiny", [f"rewards.custom={file}:{function}"]), {})
+        assert str(tmp_path) not in str(identity)
+        return identity.id
+
+    here = id_of("here", "judge = other = len")
+    assert id_of("there", "judge = other = len") == here
+    assert id_of("here", "judge = other = bool") != here
+    assert id_of("here", "judge = other = len", "other") != here
+
+
 def test_a_given_directory_is_known_by_its_content(tmp_path, sealed):
     copy = tmp_path / "elsewhere"
     copy.mkdir()

@@ -239,11 +239,25 @@ def content(path: Path) -> list[Path]:
 
 
 def replace_paths(value: Any, hashes: Mapping[str, str]) -> Any:
-    """A setting that names data files, separated by commas, with each path replaced by what the file holds."""
+    """A setting that names data files, separated by commas, with each path replaced by what the file holds.
+
+    A name may go on behind the path, as in "file.py:function".
+    """
     if not isinstance(value, str):
         return value
+    if (whole := replace_path(value.strip(), hashes)) is not None:  # a path may hold a comma
+        return whole
     names = [name.strip() for name in value.split(",")]
-    return ",".join(f"file {hashes[path][:12]}" if (path := str(Path(name))) in hashes else name for name in names)
+    return ",".join(replace_path(name, hashes) or name for name in names)
+
+
+def replace_path(name: str, hashes: Mapping[str, str]) -> str | None:
+    """One path, or "file.py:function", by content; None where it names none of the files."""
+    path, colon, behind = name.rpartition(":")
+    for candidate, rest in ((name, ""), (path, colon + behind)):
+        if candidate and (digest := hashes.get(str(Path(candidate)))) is not None:
+            return f"file {digest[:12]}{rest}"
+    return None
 
 
 def hash_data_file(path: Path) -> str:
