@@ -158,6 +158,28 @@ def test_a_completion_ends_at_its_first_token_where_that_is_the_end() -> None:
     assert [(c.token_ids, c.finish_reason) for c in got] == [((first,), "stop")] * 5
 
 
+def test_a_completion_ends_at_the_first_of_several_end_tokens() -> None:
+    """Instruction models have one for the turn and one for the text; the prompt may hold them all."""
+    model = make_model()
+    prompt = prompts_of([6])[0]
+    greedy = greedy_by_full_forward(model, prompt, 12)
+    ends = {greedy[-1], greedy[len(greedy) // 2]}
+    cut = next(i for i, token in enumerate(greedy) if token in ends)
+    for ids in (ends, tuple(ends), frozenset(ends)):
+        engine = Engine(model, end_id=ids, max_batch=2, max_context=64)
+        got = run(engine, request("a", prompt, (0,), temperature=0.0))
+        assert [(c.token_ids, c.finish_reason) for c in got] == [(tuple(greedy[: cut + 1]), "stop")]
+
+
+def test_a_token_that_the_model_does_not_have_is_refused() -> None:
+    engine = Engine(make_model(), end_id=END, max_batch=2, max_context=64)
+    vocabulary = engine.model.config.vocab_size
+    for bad in (vocabulary, -1):
+        with pytest.raises(DataError, match=f"token {bad} of the prompt is none of the model's {vocabulary}"):
+            engine.submit(request("a", (1, bad, 2)))
+    assert engine.pending() == 0
+
+
 def test_one_new_token_is_sampled_from_the_prompt_alone() -> None:
     engine = Engine(make_model(), end_id=-1, max_batch=2, max_context=64)
     got = run(engine, request("a", prompts_of([6])[0], (0, 1, 2), max_new_tokens=1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from collections.abc import Sequence as SequenceOf
 from pathlib import Path
 
@@ -45,7 +46,7 @@ class Engine:
         self,
         model: Transformer,
         *,
-        end_id: int,
+        end_id: int | Collection[int],
         max_batch: int,
         max_context: int | None = None,
         dtype: torch.dtype | None = None,
@@ -55,7 +56,7 @@ class Engine:
         Args:
             model: becomes the engine's own: it is moved to `dtype` and `device` where these are given, and `load_weights`
                 overwrites it.
-            end_id: the token that ends a completion; it is part of the completion.
+            end_id: the token that ends a completion, or all that do; it is part of the completion.
             max_batch: completions decoded at the same time.
             max_context: prompt plus completion tokens; the model's max_position_embeddings by default.
         """
@@ -65,7 +66,7 @@ class Engine:
         if max_batch < 1:
             raise DataError(f"max_batch = {max_batch}: must be at least 1")
         self.model = model.to(device=device, dtype=dtype).eval()
-        self.end_id = end_id
+        self.end_ids = np.array([end_id] if isinstance(end_id, int) else sorted(end_id))
         self.max_context = max_context or limit
         self.device, self.dtype = model.embed_tokens.weight.device, model.embed_tokens.weight.dtype
         self.version = 0
@@ -85,10 +86,13 @@ class Engine:
         Raises:
             DataError: prompt and completion do not fit the context, or the request cannot be fulfilled for another reason.
         """
-        prompt, params = len(request.prompt_ids), request.params
+        prompt, params, vocabulary = len(request.prompt_ids), request.params, self.model.config.vocab_size
+        foreign = [token for token in request.prompt_ids if not 0 <= token < vocabulary]
         problem = None
         if not prompt:
             problem = "the prompt is empty: give at least one token"
+        elif foreign:
+            problem = f"token {foreign[0]} of the prompt is none of the model's {vocabulary}: is the tokenizer another model's?"
         elif params.max_new_tokens < 1:
             problem = f"max_new_tokens = {params.max_new_tokens}: must be at least 1"
         elif prompt + params.max_new_tokens > self.max_context:
@@ -218,7 +222,7 @@ class Engine:
         tokens = tokens_N.cpu().numpy()
         running.record(first, tokens, logprobs_N.cpu().numpy())
         self.tokens_sampled += len(tokens)
-        stopped = tokens == self.end_id
+        stopped = np.isin(tokens, self.end_ids)
         leaving = first + np.flatnonzero(stopped | (running.counts[first:] >= running.limits[first:]))
         reasons: list[FinishReason] = ["stop" if stopped[index - first] else "length" for index in leaving]
         return self._remove(leaving, reasons)
