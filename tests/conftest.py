@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from cogitate.config import SupervisedConfig
+from cogitate.config import PretrainConfig
 from cogitate.model.config import ModelConfig
 from cogitate.model.hf import save_model
 from cogitate.model.transformer import Transformer
@@ -64,12 +64,12 @@ def digit_model(micro_tokenizer, make_micro_model, tmp_path_factory) -> Path:
         return pack_documents(documents, None, 64, pad_id=micro_tokenizer.pad_id)
 
     rates = {"learning_rate": 1e-2, "final_learning_rate": 1e-3, "warmup_steps": 5}
-    config = SupervisedConfig(steps=60, micro_rows=8, mtp_weight=0.0, **rates)
+    config = PretrainConfig(steps=60, micro_rows=8, mtp_weight=0.0, **rates)
     (directory / "checkpoint").mkdir()
     train_supervised(
         model,
         SupervisedRun(
-            "digits", config, batch_of, MetricsLog(directory / "metrics.jsonl"), directory / "checkpoint",
+            "digits", config.steps, config, batch_of, MetricsLog(directory / "metrics.jsonl"), directory / "checkpoint",
             lambda steps, first: None, lambda step, model: None,
         ),
     )  # fmt: skip

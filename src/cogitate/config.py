@@ -48,6 +48,7 @@ class TasksConfig(Section):
     eval: str = "arithmetic,word_problems,code,logic,choice"
     train_problems: int = Field(4000, ge=1)  # size of the pool drawn from built-in generators
     eval_seed: int = 0  # of the built-in evaluation problems: the same ones for every seed of a run
+    general: str = "general,safety"  # prompts judged by reward models and, in evaluation, by their true scores
     skip_code_without_sandbox: bool = False  # go on without the code task where model-written code cannot be isolated
 
 
@@ -59,7 +60,6 @@ class TokenizerConfig(Section):
 class SupervisedConfig(Section):
     """Next-token training on packed rows: pretraining, SFT and distillation are the same loop."""
 
-    steps: int = Field(1500, ge=1)
     rows: int = Field(32, ge=1)  # packed rows per optimiser step
     row_tokens: int = Field(256, ge=16)
     micro_rows: int = Field(16, ge=1)  # rows per forward and backward pass
@@ -78,6 +78,7 @@ class PretrainConfig(SupervisedConfig):
     """The base stage: next-token and multi-token prediction over the generated corpus (DeepSeek-V3, section 4)."""
 
     seed: int = 0  # of its own, so that runs of several seeds start from one base model
+    steps: int = Field(1500, ge=1)
     held_out_documents: int = Field(500, ge=1)
     held_out_every: int = not_in_identity(250, ge=1)
 
@@ -111,6 +112,84 @@ class RLConfig(Section):
     transcripts_every: int = not_in_identity(5, ge=1)
 
 
+class FineTuneConfig(SupervisedConfig):
+    """SFT on conversations (R1, supplement B.4.3): whole epochs over packed rows."""
+
+    epochs: int = Field(2, ge=1)
+
+
+class StudentBaseConfig(PretrainConfig):
+    """A dense student's base model, pretrained on the corpus the base model read."""
+
+    model: dict[str, Any] = Field(default_factory=dict)  # a Hugging Face config.json
+
+
+class TeacherConfig(Section):
+    """Who writes the cold start's few-shot and direct answers: our own models, or any OpenAI-compatible endpoint."""
+
+    base_url: str = ""  # e.g. http://localhost:8000/v1; empty: base (few-shot) and R1-Zero (direct)
+    model: str = ""  # the endpoint's name of its model
+    api_key_variable: str = "OPENAI_API_KEY"  # environment variable that holds the key, if the endpoint wants one
+    seconds_limit: float = Field(60.0, gt=0)  # for one answer
+
+
+class ColdStartConfig(Section):
+    """The four collectors of cold-start data (R1, section 2.3.1 and supplement)."""
+
+    problems: int = Field(200, ge=1)  # training problems each collector asks
+    samples: int = Field(4, ge=1)  # completions of each
+    per_problem: int = Field(1, ge=1)  # rows kept of each problem and collector
+    temperature: float = Field(0.8, gt=0)
+    top_p: float = Field(0.95, gt=0, le=1)
+    max_new_tokens: int = Field(192, ge=1)
+    review: str = ""  # a review.jsonl of human decisions: {"id": ..., "decision": "accept" | "edit" | "reject", "text": ...}
+
+
+class RejectionConfig(Section):
+    """Rejection sampling for SFT data (R1, section 2.3.3)."""
+
+    problems: int = Field(1200, ge=1)  # reasoning prompts
+    samples: int = Field(4, ge=1)
+    per_problem: int = Field(1, ge=1)  # correct and readable completions kept of each, the most different ones
+    temperature: float = Field(0.8, gt=0)
+    top_p: float = Field(0.95, gt=0, le=1)
+    max_new_tokens: int = Field(192, ge=1)
+    general_share: float = Field(0.25, ge=0, lt=1)  # of all rows [about 200 k of 800 k]
+    overlap_ngram: int = Field(13, ge=2)  # words; decontamination of real text
+    overlap_limit: float = Field(0.5, gt=0, le=1)  # share of n-grams a row may share with an evaluation problem
+    smallest_kept_share: float = Field(0.5, ge=0, le=1)  # decontamination that drops more than the rest is refused
+
+
+class RewardModelsConfig(SupervisedConfig):
+    """Pairwise helpfulness and pointwise safety models (R1, supplement: batch 256, lr 6e-6, one epoch)."""
+
+    epochs: int = Field(1, ge=1)
+    pairs: int = Field(1500, ge=1)  # [66 k]
+    safety_prompts: int = Field(1000, ge=1)  # [106 k]
+    judgements: int = Field(4, ge=1)  # of each pair, half of them with positions swapped [4]
+    judge_noise: float = Field(0.1, ge=0)  # deviation of one judgement of a completion's true score
+    margin: float = Field(0.1, ge=0)  # pairs whose mean gap is smaller are dropped
+    length_ratio: float = Field(2.0, ge=1)  # the longer completion of a pair has at most so many times the tokens
+    held_out_share: float = Field(0.1, gt=0, lt=1)
+    temperature: float = Field(1.0, gt=0)
+    max_new_tokens: int = Field(96, ge=1)
+
+
+class ReasoningRLConfig(RLConfig):
+    """RL with the language-consistency reward beside accuracy and format (R1, section 2.3.2)."""
+
+    language_weight: float = Field(1.0, ge=0)
+
+
+class AllScenarioConfig(ReasoningRLConfig):
+    """RL over all scenarios (R1, section 2.3.4): general prompts and reward models only from a late step on."""
+
+    general_from_step: int = Field(0, ge=0)  # [1,300 of 1,700]
+    general_prompts_per_step: int = Field(8, ge=0)  # of prompts_per_step, once they are in
+    helpfulness_weight: float = Field(1.0, ge=0)
+    safety_weight: float = Field(1.0, ge=0)
+
+
 class RewardsConfig(Section):
     accuracy: float = 1.0  # weights of the parts
     format: float = 1.0
@@ -124,6 +203,7 @@ class RewardsConfig(Section):
 class EvaluateConfig(Section):
     problems: int = Field(250, ge=1)
     samples: int = Field(4, ge=1)
+    general_problems: int = Field(0, ge=0)  # prompts of tasks.general beside them, for helpfulness and safety
     consensus_problems: int = Field(0, ge=0)
     consensus_samples: int = Field(16, ge=1)
     temperature: float = Field(0.6, gt=0)
@@ -148,6 +228,20 @@ class Config(Section):
     model: dict[str, Any] = Field(default_factory=dict)  # a Hugging Face config.json, checked by model/config.py
     base: PretrainConfig = PretrainConfig()
     r1_zero: RLConfig = RLConfig()
+    teacher: TeacherConfig = TeacherConfig()
+    cold_start: ColdStartConfig = ColdStartConfig()
+    r1_dev1: FineTuneConfig = FineTuneConfig()
+    r1_dev2: ReasoningRLConfig = ReasoningRLConfig()
+    sft_data: RejectionConfig = RejectionConfig()
+    r1_dev3: FineTuneConfig = FineTuneConfig()
+    reward_models: RewardModelsConfig = RewardModelsConfig()
+    r1: AllScenarioConfig = AllScenarioConfig()
+    student_base_llama: StudentBaseConfig = StudentBaseConfig()
+    student_base_qwen: StudentBaseConfig = StudentBaseConfig()
+    r1_distill_llama: FineTuneConfig = FineTuneConfig()
+    r1_distill_qwen: FineTuneConfig = FineTuneConfig()
+    student_rl_llama: RLConfig = RLConfig()
+    student_rl_qwen: RLConfig = RLConfig()
     rewards: RewardsConfig = RewardsConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     runtime: RuntimeConfig = RuntimeConfig()

@@ -22,6 +22,18 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
+class Conversation:
+    """Turns that end with the assistant's: what SFT learns (TRL's `messages`, or its `prompt` and `completion`).
+
+    Attributes:
+        facts: the other keys of its row: source, task, language, the model and prompt that made it, verdict, lengths ...
+    """
+
+    messages: tuple[Message, ...]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
     """One prompt that can be graded.
 

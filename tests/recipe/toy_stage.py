@@ -35,7 +35,7 @@ def files(config: Config) -> list[Path]:
     return [Path(config.tasks.train)] if config.tasks.train.endswith(".jsonl") else []
 
 
-def check(config: Config) -> None:
+def check(config: Config, stage: str) -> None:
     if config.base.rows == 13:
         raise DataError("base.rows = 13: refused before anything runs")
 

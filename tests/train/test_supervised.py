@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from cogitate import runtime
-from cogitate.config import SupervisedConfig
+from cogitate.config import PretrainConfig
 from cogitate.errors import Interrupted, TrainingDivergedError
 from cogitate.model.transformer import Transformer
 from cogitate.runtime import MetricsLog, request_interruption
@@ -29,7 +29,7 @@ from cogitate.train.supervised import (
 MakeModel = Callable[..., Transformer]
 ROW = 24
 RATES = {"learning_rate": 3e-3, "final_learning_rate": 1e-3, "warmup_steps": 2}
-CONFIG = SupervisedConfig(steps=8, micro_rows=2, checkpoint_every=3, **RATES)
+CONFIG = PretrainConfig(steps=8, micro_rows=2, checkpoint_every=3, **RATES)
 
 
 def documents(seed: int, count: int = 9) -> list[list[int]]:
@@ -115,7 +115,7 @@ def test_adamw_decays_matrices_alone(make_micro_model: MakeModel):
 class Run:
     """One run of the loop in a directory of its own."""
 
-    def __init__(self, folder: Path, model: Transformer, config: SupervisedConfig = CONFIG):
+    def __init__(self, folder: Path, model: Transformer, config: PretrainConfig = CONFIG):
         self.folder, self.model, self.config = folder, model, config
         self.checkpoint = folder / "checkpoint"
         self.checkpoint.mkdir(exist_ok=True, parents=True)
@@ -125,7 +125,7 @@ class Run:
         metrics = MetricsLog(self.folder / "metrics.jsonl", on_row)
         begin = lambda steps, first: self.began.append((steps, first))  # noqa: E731
         nothing = lambda step, model: None  # noqa: E731
-        run = SupervisedRun("base", self.config, rows, metrics, self.checkpoint, begin, measure or nothing)
+        run = SupervisedRun("base", self.config.steps, self.config, rows, metrics, self.checkpoint, begin, measure or nothing)
         train_supervised(self.model, run)
 
     def rows(self) -> list[dict]:
@@ -226,7 +226,8 @@ def test_learning_rates_follow_the_schedule_and_the_loss_falls(tmp_path, make_mi
     config = CONFIG.model_copy(update={"steps": 30, "learning_rate": 0.02})
     run = Run(tmp_path, make_micro_model(), config)
     metrics = MetricsLog(tmp_path / "metrics.jsonl")
-    same = SupervisedRun("base", config, lambda step: batch, metrics, run.checkpoint, lambda *_: None, lambda *_: None)
+    nothing = lambda *_: None  # noqa: E731
+    same = SupervisedRun("base", config.steps, config, lambda step: batch, metrics, run.checkpoint, nothing, nothing)
     train_supervised(run.model, same)
     written = run.rows()
     assert [row["learning_rate"] for row in written[:3]] == pytest.approx([0.01, 0.02, 0.02])

@@ -19,8 +19,8 @@ class StageModule(Protocol):
     """What a stage's file offers. It may also offer
 
     - `files(config) -> list[Path]`: the data files it reads; their content is part of the artifact's id, their place is not.
-    - `check(config) -> None`: refuse settings and data it cannot work with (raising our errors); called for every stage of a
-      run before the first of them spends time.
+    - `check(config, stage) -> None`: refuse settings and data it cannot work with (raising our errors); called for every stage
+      of a run before the first of them spends time.
 
     Attributes:
         VERSION: raised by whoever changes what the stage computes; artifacts of other versions are not reused.
@@ -45,7 +45,7 @@ class Stage:
     Attributes:
         name: also its directory in a run, and the name of its section of settings.
         module: its file in recipe/, imported only when it is needed, so that `--help` need not wait for torch.
-        needs: the stages whose artifacts it reads.
+        needs: the stages whose artifacts it reads, the model it starts from first.
         is_model: its artifact is a Hugging Face directory, so `evaluate.<name>` measures it.
     """
 

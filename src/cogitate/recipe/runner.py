@@ -252,7 +252,7 @@ def check_stages(planned: Sequence[Planned], config: Config) -> None:
     for item in planned:
         module = item.stage.load() if item.state in ("to do", "unfinished") else None
         if module is not None and hasattr(module, "check"):
-            module.check(config)
+            module.check(config, item.stage.name)
 
 
 def write_results(out: Path, config: Config) -> Path:

@@ -44,7 +44,7 @@ def files(config: Config) -> list[Path]:
     return data_files(config)
 
 
-def check(config: Config) -> None:
+def check(config: Config, stage: str) -> None:
     """Refuse bad data before any time is spent."""
     evaluation_problems(config)
 

@@ -47,7 +47,7 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
             return None
         return {"held_out_loss": supervised_loss(model, held_out, settings.micro_rows)}
 
-    run_of = SupervisedRun("base", settings, batch_of, context.metrics, context.checkpoint,
+    run_of = SupervisedRun("base", settings.steps, settings, batch_of, context.metrics, context.checkpoint,
                            lambda steps, first: context.begin(steps, first), measure)  # fmt: skip
     train_supervised(model, run_of)
     save_model(model, out, dtype=torch.bfloat16)

@@ -31,14 +31,14 @@ def files(config: Config) -> list[Path]:
     return data_files(config)
 
 
-def check(config: Config) -> None:
+def check(config: Config, stage: str) -> None:
     """Refuse bad data before any time is spent."""
-    check_enough(training_problems(config), config.r1_zero, "r1_zero")
+    check_enough(training_problems(config), getattr(config, stage), stage)
 
 
 def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:
-    base = inputs["base"].path
-    backend, settings = context.backend, config.r1_zero
+    base = next(iter(inputs.values())).path
+    backend, settings = context.backend, getattr(config, context.stage)
     tokenizer = backend.tokenizer(base)
     problems = training_problems(config)
     left_out = tasks_left_out(config)

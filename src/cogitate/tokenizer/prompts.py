@@ -18,6 +18,11 @@ def r1_zero_prompt(question: str) -> str:
     return R1_ZERO_TEMPLATE.replace("{question}", question)
 
 
+def r1_prompt(question: str) -> str:
+    """The form of R1 and of all fine-tuned models: a plain turn; the completion is ` <think> ... </think>` and a summary."""
+    return f"User: {question}\nAssistant:"
+
+
 def bare_prompt(question: str) -> str:
     """A question and nothing else, as a base model meets it in text."""
     return f"Question: {question}\nAnswer:"

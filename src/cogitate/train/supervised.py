@@ -37,12 +37,14 @@ class SupervisedRun:
 
     Attributes:
         name: of the stage, for messages.
+        steps: optimiser steps in all.
         batch_of: the packed rows of a step; a pure function of the step, so that a resumed run reads the same rows.
         measure: further metrics of a step (a held-out loss, say) or None.
         begin: told (steps, first step) once it is known where the run starts.
     """
 
     name: str
+    steps: int
     config: SupervisedConfig
     batch_of: Callable[[int], PackedRows]
     metrics: MetricsLog
@@ -63,13 +65,13 @@ def train_supervised(model: Transformer, run: SupervisedRun) -> None:
     optimiser = make(model, config.learning_rate, config.weight_decay)
     first_step = resume(model, optimiser, run.checkpoint)
     run.metrics.truncate(first_step)
-    run.begin(config.steps, first_step)
+    run.begin(run.steps, first_step)
     model.train()
-    for step in range(first_step, config.steps):
+    for step in range(first_step, run.steps):
         started = time.perf_counter()
         rate = warmup_cosine(
             step,
-            steps=config.steps,
+            steps=run.steps,
             peak=config.learning_rate,
             final=config.final_learning_rate,
             warmup_steps=config.warmup_steps,

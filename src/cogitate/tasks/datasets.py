@@ -1,0 +1,174 @@
+"""Data sets in and out: Parquet or JSON Lines in TRL's formats, so that a user can leave or enter the recipe anywhere.
+
+| format | keys |
+|---|---|
+| conversations | `messages`: [{"role", "content"}, ...], or `prompt` and `completion` (texts, or lists of messages) |
+| preferences | `prompt`, `chosen`, `rejected` (texts, or lists of messages) |
+| labelled | `prompt`, `completion`, `label` (true or false) |
+| stepwise | `prompt`, `completions`, `labels` (lists of one length) |
+
+Other keys of a row are kept with a conversation and ignored elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cogitate.errors import DataError
+from cogitate.runtime import atomic_write
+from cogitate.tasks.jsonl import read_lines
+from cogitate.tasks.rows import shown
+from cogitate.types import Conversation, LabelledCompletion, Message, PreferencePair, StepLabels
+
+ROLES = ("system", "user", "assistant")
+Record = TypeVar("Record")
+
+
+def load_conversations(path: str | Path) -> list[Conversation]:
+    """Every conversation of a file, or of the `data.parquet` of an artifact directory.
+
+    Raises:
+        DataError: the file cannot be read or is empty, or a row is wrong: names file and row.
+    """
+    return load(path, read_conversation)
+
+
+def load_preferences(path: str | Path) -> list[PreferencePair]:
+    """Every pair of a file. Raises as load_conversations."""
+    return load(path, read_preference)
+
+
+def load_labelled(path: str | Path) -> list[LabelledCompletion]:
+    """Every labelled completion of a file. Raises as load_conversations."""
+    return load(path, read_labelled)
+
+
+def load_steps(path: str | Path) -> list[StepLabels]:
+    """Every stepwise labelled completion of a file. Raises as load_conversations."""
+    return load(path, read_steps)
+
+
+def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Rows as Parquet or, where the name ends in .jsonl, JSON Lines; the file appears whole or not at all.
+
+    Parquet gives every row the keys of all rows; what a row lacks is null there.
+    """
+    rows = list(rows)
+    with atomic_write(path) as temporary:
+        if path.suffix == ".jsonl":
+            with temporary.open("w", encoding="utf-8") as handle:
+                handle.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        else:
+            keys = dict.fromkeys(key for row in rows for key in row)
+            table = pa.table({key: [row.get(key) for row in rows] for key in keys})
+            pq.write_table(table, temporary)
+
+
+def read_rows(path: str | Path) -> list[tuple[str, dict[str, Any]]]:
+    """(place, row) of every row of a .parquet or .jsonl file or of an artifact directory; `place` is for messages.
+
+    Raises:
+        DataError: it cannot be read, or a line is no JSON object.
+    """
+    path = Path(path)
+    if path.is_dir():
+        path = path / "data.parquet"
+    if path.suffix == ".parquet":
+        try:
+            table = pq.read_table(path)
+        except (OSError, pa.ArrowException) as error:
+            raise DataError(f"{path}: cannot be read as Parquet: {error}") from error
+        return [(f"{path}, row {number}", row) for number, row in enumerate(table.to_pylist(), 1)]
+    rows = []
+    for number, line in read_lines(path):
+        place = f"{path}, line {number}"
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise DataError(f"{place}: not JSON: {error}") from error
+        if not isinstance(row, dict):
+            raise DataError(f"{place}: must be a JSON object, got {shown(row)}")
+        rows.append((place, row))
+    return rows
+
+
+def load(path: str | Path, read: Callable[[Mapping[str, Any]], Record]) -> list[Record]:
+    """Every row as a record."""
+    records = []
+    for place, row in read_rows(path):
+        try:
+            records.append(read({key: value for key, value in row.items() if value is not None}))
+        except DataError as error:
+            raise DataError(f"{place}: {error}") from error
+    if not records:
+        raise DataError(f"{path}: no row in it")
+    return records
+
+
+def read_conversation(row: Mapping[str, Any]) -> Conversation:
+    """One row of the conversational, or of the prompt and completion, format."""
+    if "messages" in row:
+        messages = read_messages(row["messages"], "messages")
+    elif "prompt" in row and "completion" in row:
+        messages = (*turns(row["prompt"], "prompt", "user"), *turns(row["completion"], "completion", "assistant"))
+    else:
+        raise DataError("needs messages, or prompt and completion")
+    if messages[-1].role != "assistant":
+        raise DataError("the last message must be the assistant's: it is what is learnt")
+    return Conversation(messages, {key: value for key, value in row.items() if key not in ("messages", "prompt", "completion")})
+
+
+def read_preference(row: Mapping[str, Any]) -> PreferencePair:
+    prompt, chosen, rejected = (text_of(row, key) for key in ("prompt", "chosen", "rejected"))
+    return PreferencePair(prompt, chosen, rejected, str(row.get("source", "")))
+
+
+def read_labelled(row: Mapping[str, Any]) -> LabelledCompletion:
+    if not isinstance(row.get("label"), bool):
+        raise DataError(f"label must be true or false, got {shown(row.get('label'))}")
+    return LabelledCompletion(text_of(row, "prompt"), text_of(row, "completion"), row["label"], str(row.get("source", "")))
+
+
+def read_steps(row: Mapping[str, Any]) -> StepLabels:
+    completions, labels = row.get("completions"), row.get("labels")
+    lists = is_list_of(completions, str) and is_list_of(labels, bool)
+    if not lists or len(cast(Any, completions)) != len(cast(Any, labels)):
+        raise DataError("completions must be a list of texts and labels a list of true and false, both of one length")
+    return StepLabels(text_of(row, "prompt"), tuple(cast(Any, completions)), tuple(cast(Any, labels)))
+
+
+def text_of(row: Mapping[str, Any], key: str) -> str:
+    """A text, or the last message of a list of them."""
+    if key not in row:
+        raise DataError(f"{key} is missing")
+    role = "user" if key == "prompt" else "assistant"
+    return turns(row[key], key, role)[-1].content
+
+
+def turns(value: Any, key: str, role: str) -> tuple[Message, ...]:
+    """A text as one turn of the role, or a list of messages."""
+    if isinstance(value, str):
+        return (Message(cast(Any, role), value),)
+    return read_messages(value, key)
+
+
+def read_messages(value: Any, key: str) -> tuple[Message, ...]:
+    """[{"role", "content"}, ...]."""
+    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
+        raise DataError(f"{key} must be a list of messages that is not empty, got {shown(value)}")
+    for message in value:
+        if not isinstance(message, Mapping) or not isinstance(message.get("content"), str):
+            raise DataError(f'{key}: a message is {{"role": ..., "content": text}}, got {shown(message)}')
+        if message.get("role") not in ROLES:
+            raise DataError(f"{key}: role must be one of {', '.join(ROLES)}, got {shown(message.get('role'))}")
+    return tuple(Message(message["role"], message["content"]) for message in value)
+
+
+def is_list_of(value: Any, kind: type) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(item, kind) for item in value)
