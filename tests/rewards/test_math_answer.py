@@ -275,3 +275,27 @@ def test_outside_a_worker_the_library_is_asked_in_a_process_of_its_own(monkeypat
 @pytest.mark.parametrize("text", ["__import__", "os.system", "lambda x", "eval(1)", "factorial(3)", "a" * 600, "é", '"'])
 def test_no_library_sees_what_could_be_code(text: str) -> None:
     assert not math_library.passes_grammar(text)
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "verdict"),
+    [
+        ("(D) Alina", "D", "right"),
+        ("(D) Alina", r"\boxed{\text{D}}", "right"),
+        ("(D) Alina", "(D)", "right"),
+        ("(D) Alina", "Alina", "right"),
+        ("D) Alina", "D", "right"),
+        ("(B) 12", "12", "right"),
+        ("(B) 12", "12.0", "right"),
+        ("(B) 12", "B", "right"),
+        ("(B) vitamin C", "vitamin C", "right"),
+        ("(D) Alina", "C", "wrong"),
+        ("(D) Alina", "(C) Alina", "wrong"),
+        ("(D) Alina", "C or D", "wrong"),
+        ("(B) 12", "21", "wrong"),
+        ("A cat", "A", "wrong"),  # the article
+        ("J. K. Rowling", "J", "wrong"),  # initials
+    ],
+)
+def test_a_lettered_option_with_its_text_is_known_by_either(gold: str, answer: str, verdict: str) -> None:
+    assert grade_math(answer, gold, contract="bare").verdict == verdict

@@ -52,7 +52,7 @@ def test_the_grader_of_mathematics_reads_letters_and_words_as_well(corpus: Corpu
     rows = [row for row in corpus("verifiers/math_triples") if row["expected"] is not None and row["kind"] != "math"]
     assert [row["id"] for row in rows if not row["expected"] and verdict_of(row, "math") == "right"] == []
     missed = [row["id"] for row in rows if row["expected"] and verdict_of(row, "math") != "right"]
-    assert len(missed) <= 2, missed  # a lettered option with its text as reference is for the grader of choices
+    assert len(missed) <= 1, missed  # "A Peter ..." may be an option or begin with an article: for the grader of choices
 
 
 @pytest.mark.parametrize("file", ["countdown_model_outputs", "countdown_tricks"])

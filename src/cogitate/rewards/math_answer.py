@@ -22,11 +22,12 @@ from cogitate.rewards.math_tokens import NotMathError
 from cogitate.rewards.verdicts import clip, judged, no_verdict, wrong
 from cogitate.types import Verdict
 
-_DECIMAL_COMMA = re.compile(r"\s*\$?\s*[-+]?\d+,\d+\s*\$?\s*")
+_DECIMAL_COMMA = re.compile(r"\s*\$?\s*[-+]?\d+,(\d+)\s*\$?\s*")
 _THOUSANDS = re.compile(r"\s*\$?\s*[-+]?\d{1,3}(?:,\d{3})+\s*\$?\s*")
 LONG_REFERENCE = 100  # characters; a longer reference that is no formula is a solution, not an answer in words
-_NAMED = re.compile(r"([^=0-9,;<>~]{1,80})=([^=<>~]+)")
+_NAMED = re.compile(r"([^=0-9,;<>~!≠]{1,80})=([^=<>~]+)")
 _OPTION = re.compile(r"\(?\s*([A-J])\s*\)?\.?")
+_LETTERED = re.compile(r"\(?([A-J])\)\s+(\S.*)", re.DOTALL)  # "(D) Alina"; without a bracket it may be an article or initials
 _STYLE = re.compile(
     r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|operatorname)\b|\\(?:left|right|displaystyle)\b|\\[,;:! ]|[$\s]"
 )
@@ -59,7 +60,7 @@ def grade_math(prediction: str, gold: str, *, contract: Contract = "r1") -> Verd
         consistent = all(_equal(given, other) or _equal(reference, other) or _is_part(other, reference) for other in boxes)
         if not consistent:
             return wrong("several different answers are given", given.text)
-    equal = not _is_undefined(given) and (_equal(reference, given) or _equal_words(reference, answer))
+    equal = not _is_undefined(given) and (_equal(reference, given) or _equal_words(reference, given, answer))
     relation = "equals" if equal else "does not equal"
     why = f": {given.fault}" if given.fault and not equal else ""
     return judged(equal, f"the answer {clip(given.text)!r} {relation} the reference {clip(reference.text)!r}{why}", given.text)
@@ -78,8 +79,8 @@ def audit_math(prediction: str, gold: str, *, contract: Contract = "r1") -> dict
     return {"reference": reference.text, "answer": given.text, "ours": ours, "library": library}
 
 
-def read(text: str) -> Reading:
-    """Parse one answer."""
+def read(text: str, *, least_decimals: int = 1) -> Reading:
+    """Parse one answer; a comma between digits may be a decimal comma where `least_decimals` digits follow it."""
     text = strip_markdown(text)
     trees: list[Node] = []
     fault = ""
@@ -88,7 +89,8 @@ def read(text: str) -> Reading:
     except NotMathError as error:
         fault = str(error)
         trees.extend(_named_value(text))
-    if _DECIMAL_COMMA.fullmatch(text) and not _THOUSANDS.fullmatch(text):
+    comma = _DECIMAL_COMMA.fullmatch(text)
+    if comma and len(comma.group(1)) >= least_decimals and not _THOUSANDS.fullmatch(text):
         trees.append(parse(text.replace(",", ".")))
     return Reading(text, tuple(trees), fault)
 
@@ -110,7 +112,7 @@ def read_gold(gold: str) -> Reading:
     if boxes:
         joined = _join([read(box) for box in boxes])
         return joined if joined is not None else read(boxes[-1])
-    whole = read(gold.strip())
+    whole = read(gold.strip(), least_decimals=2)  # 3,7 is a list of two values
     if whole.trees and whole.trees[0].op != "text":
         return whole
     stated = find_statement(gold)
@@ -169,15 +171,23 @@ def _is_wordy(text: str) -> bool:
     return re.search(r"[A-Za-z]{3,}|[^\x00-\x7f]", plain) is not None or "\\text" in text
 
 
-def _equal_words(reference: Reading, answer: Answer) -> bool:
-    """References that are words or an option letter."""
+def _equal_words(reference: Reading, given: Reading, answer: Answer) -> bool:
+    """References that are words, an option letter, or an option's letter with its text."""
     option = _OPTION.fullmatch(_STYLE.sub("", reference.text))
     if option:
         return chosen_letter(answer.text) == option.group(1)
+    lettered = _LETTERED.fullmatch(reference.text)
+    if lettered:
+        letter, text = lettered.groups()
+        return _equal(read(text), given) or _same_words(text, answer) or chosen_letter(answer.text) == letter
     if reference.trees and reference.trees[0].op != "text":
         return False
-    wanted = foldings(reference.text)
-    return any(foldings(text) & wanted for text in text_candidates(answer))
+    return _same_words(reference.text, answer)
+
+
+def _same_words(wanted: str, answer: Answer) -> bool:
+    folded = foldings(wanted)
+    return any(foldings(text) & folded for text in text_candidates(answer))
 
 
 def _is_plural(reference: Reading) -> bool:
