@@ -195,8 +195,8 @@ def test_prefilling_by_kernels_equals_the_forward_pass(name: str, monkeypatch: p
         torch.set_num_threads(threads)
         cache = KVCache(model.config, 8, 128, dtype=torch.float32, device="cpu")
         decoder = Decoder(model, 4)
-        got = decoder.prefill(prompts, cache, rows)
-        more = decoder.prefill([prompts[4], prompts[0]], cache, [0, 3])
+        got, _ = decoder.prefill(prompts, cache, rows)
+        more, _ = decoder.prefill([prompts[4], prompts[0]], cache, [0, 3])
         torch.set_num_threads(before)
         for index, prompt in enumerate(prompts):
             expected = model.logits(model(torch.tensor([prompt])))[0, -1]

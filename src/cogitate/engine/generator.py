@@ -13,10 +13,11 @@ from torch import Tensor
 
 from cogitate.backend import GenerationRequest
 from cogitate.engine.running import Running, Sequence
-from cogitate.engine.sampling import sample
 from cogitate.engine.scheduler import Group, Scheduler
+from cogitate.engine.speculation import Speculation
 from cogitate.errors import DataError
-from cogitate.model.decode import Decoder, share_units
+from cogitate.model.decode import share_units
+from cogitate.model.decode_plain import make_decoder
 from cogitate.model.hf import load_weights_into
 from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
@@ -36,9 +37,12 @@ class Engine:
     and carry the new version, while the cached keys and values of their earlier tokens stay those of the old weights, as in
     partial rollouts (Kimi K1.5, arXiv:2501.12599). Completions not yet started are sampled by the new weights alone.
 
+    With `speculative` the model's MTP block drafts each token and a step advances a completion by one or two (speculation.py).
+    The completions are the same as without.
+
     Attributes:
         cache: what it remembers; cache.blocks_in_use * cache.bytes_per_block is the memory of all tokens held.
-        decoder: the fast path of decoding; None where Transformer.forward decodes (another device, no compiler).
+        speculation: its counters say how many drafts were right; None without `speculative`.
         prompt_tokens_prefilled, tokens_sampled: counted since the engine was made.
     """
 
@@ -51,6 +55,7 @@ class Engine:
         max_context: int | None = None,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
+        speculative: bool = False,
     ):
         """
         Args:
@@ -59,6 +64,7 @@ class Engine:
             end_id: the token that ends a completion, or all that do; it is part of the completion.
             max_batch: completions decoded at the same time.
             max_context: prompt plus completion tokens; the model's max_position_embeddings by default.
+            speculative: faster where few completions run; the model must have an MTP block (ConfigError).
         """
         limit = model.config.max_position_embeddings
         if max_context is not None and not 2 <= max_context <= limit:
@@ -74,7 +80,8 @@ class Engine:
         prompt_rows = min(max_batch, PROMPT_ROWS)
         rows = max_batch + prompt_rows
         self.cache = KVCache(model.config, rows, self.max_context, dtype=self.dtype, device=self.device)
-        self.decoder = Decoder(model, max_batch) if Decoder.supports(model) else None
+        self.speculation = Speculation(self.model, rows, self.max_context) if speculative else None
+        self.decoder = make_decoder(model, max_batch, mtp=speculative)
         self._scheduler = Scheduler(max_batch, prompt_rows)
         self._running = Running(rows)
         self._units: np.ndarray | None = None  # of the running rows, until these change
@@ -117,20 +124,18 @@ class Engine:
 
     @torch.inference_mode()
     def poll(self) -> list[Completion]:
-        """Refill free rows, advance every running completion by one token, and return what has finished, in the order of
+        """Refill free rows, advance every running completion by one step, and return what has finished, in the order of
         submission and of the seeds within a request."""
         finished = self._admit()
         running = self._running
         if len(running):
-            if self.decoder is not None:
-                if self._units is None:
-                    self._units = share_units(self.cache, running.rows)
+            if self._units is None:
+                self._units = share_units(self.cache, running.rows)
+            if self.speculation is None:
                 logits_NV = self.decoder.logits(running.last_tokens, self.cache, running.rows, self._units)
+                finished += self._take_tokens(0, logits_NV)
             else:
-                tokens_N1 = torch.from_numpy(running.last_tokens)[:, None].to(self.device)
-                hidden_N1D = self.model(tokens_N1, cache=self.cache, rows_B=torch.from_numpy(running.rows))
-                logits_NV = self.model.logits(hidden_N1D[:, 0])
-            finished += self._take_tokens(0, logits_NV)
+                finished += self._take_drafted(self.speculation, self._units)
         return [completion for _, completion in sorted(finished, key=lambda pair: pair[0])]
 
     def partial(self, request_id: str, *, start: int = 0) -> dict[int, list[int]]:
@@ -159,8 +164,7 @@ class Engine:
     def load_weights(self, path: Path, version: int) -> None:
         """Replace the weights in place by those of a Hugging Face directory; later tokens carry this version."""
         load_weights_into(self.model, path)
-        if self.decoder is not None:
-            self.decoder.refresh()
+        self.decoder.refresh()
         self.version = version
         self._running.note_version(version)
         for group in self._scheduler.requeue():
@@ -180,6 +184,8 @@ class Engine:
                 assert group.prompt_row is not None
                 assert group.logits_V is not None
                 self.cache.fork(group.prompt_row, each.rows)
+                if self.speculation is not None and group.hidden_D is not None:
+                    self.speculation.start(group.prompt_row, each.rows, group.hidden_D)
                 for index, row in zip(each.seed_indices, each.rows, strict=True):
                     sequences.append(Sequence(group.request, (group.number, index), row, [(self.version, 0)]))
                 logits.append(group.logits_V.expand(len(each.rows), -1))
@@ -196,36 +202,47 @@ class Engine:
         if not groups:
             return
         prompts = [group.request.prompt_ids for group in groups]
-        lengths = [len(prompt) for prompt in prompts]
         rows = [group.prompt_row for group in groups if group.prompt_row is not None]
-        if self.decoder is not None:
-            logits_PV = self.decoder.prefill(prompts, self.cache, rows)
-        else:
-            tokens_PT = torch.nn.utils.rnn.pad_sequence([torch.tensor(prompt) for prompt in prompts], batch_first=True)
-            hidden_PTD = self.model(tokens_PT.to(self.device), cache=self.cache, rows_B=torch.tensor(rows))
-            self.cache.truncate(rows, lengths)
-            logits_PV = self.model.logits(hidden_PTD[torch.arange(len(rows)), torch.tensor(lengths) - 1])
-        for group, logits_V in zip(groups, logits_PV, strict=True):
-            group.logits_V = logits_V
-        self.prompt_tokens_prefilled += sum(lengths)
+        mtp_cache = None if self.speculation is None else self.speculation.cache
+        logits_PV, hidden_PD = self.decoder.prefill(prompts, self.cache, rows, mtp_cache)
+        for index, group in enumerate(groups):
+            group.logits_V = logits_PV[index]
+            group.hidden_D = None if hidden_PD is None else hidden_PD[index]
+        self.prompt_tokens_prefilled += sum(len(prompt) for prompt in prompts)
 
     def _take_tokens(self, first: int, logits_NV: Tensor) -> list[tuple[tuple[int, int], Completion]]:
         """Sample a token for each running completion from index `first` on; the completions that it ends."""
+        tokens_N1, logprobs_N1 = self._running.sample(slice(first, None), logits_NV[:, None])
+        self._running.record(slice(first, None), tokens_N1[:, 0], logprobs_N1[:, 0])
+        self.tokens_sampled += len(tokens_N1)
+        return self._remove_ended()
+
+    def _take_drafted(self, speculation: Speculation, units: np.ndarray) -> list[tuple[tuple[int, int], Completion]]:
+        """Sample a token for each running completion, and one more where the first was drafted; the completions that these
+        end."""
         running = self._running
-        tokens_N, logprobs_N = sample(
-            logits_NV,
-            *(
-                torch.from_numpy(values[first:]).to(self.device)
-                for values in (running.temperatures, running.top_p, running.seeds, running.counts)
-            ),
-        )
-        tokens = tokens_N.cpu().numpy()
-        running.record(first, tokens, logprobs_N.cpu().numpy())
-        self.tokens_sampled += len(tokens)
-        stopped = np.isin(tokens, self.end_ids)
-        leaving = first + np.flatnonzero(stopped | (running.counts[first:] >= running.limits[first:]))
-        reasons: list[FinishReason] = ["stop" if stopped[index - first] else "length" for index in leaving]
-        return self._remove(leaving, reasons)
+        drafts_N = speculation.draft(self.decoder, running, units)
+        read_N2 = np.stack((running.last_tokens, drafts_N), axis=1)
+        logits_N2V, hidden_N2D = self.decoder.verify(read_N2, self.cache, running.rows, units)
+        tokens_N2, logprobs_N2 = running.sample(slice(None), logits_N2V)
+        right_N = tokens_N2[:, 0] == drafts_N
+        self.cache.lengths.numpy()[running.rows[~right_N]] -= 1
+        speculation.note(running.rows, right_N, hidden_N2D)
+        running.record(slice(None), tokens_N2[:, 0], logprobs_N2[:, 0])
+        going_on = np.flatnonzero(right_N & ~self._ended()[1])
+        running.record(going_on, tokens_N2[going_on, 1], logprobs_N2[going_on, 1])
+        self.tokens_sampled += len(right_N) + len(going_on)
+        return self._remove_ended()
+
+    def _ended(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which running completions have sampled an end token, and which have ended, by it or by their limit."""
+        stopped = np.isin(self._running.last_tokens, self.end_ids)
+        return stopped, stopped | (self._running.counts >= self._running.limits)
+
+    def _remove_ended(self) -> list[tuple[tuple[int, int], Completion]]:
+        stopped, ended = self._ended()
+        leaving = np.flatnonzero(ended)
+        return self._remove(leaving, ["stop" if stopped[index] else "length" for index in leaving])
 
     def _remove(self, leaving: np.ndarray, reasons: list[FinishReason]) -> list[tuple[tuple[int, int], Completion]]:
         """End running completions of these indices and free what they hold."""
@@ -235,7 +252,7 @@ class Engine:
         rows = self._running.rows[leaving].tolist()
         completions = self._running.remove(leaving, reasons)
         self._units = None
-        self.cache.free(rows)
+        self._free(rows)
         self._scheduler.free_rows.extend(rows)
         for completion in completions:
             self._pending_of[completion.request_id] -= 1
@@ -246,4 +263,9 @@ class Engine:
     def _release_prompt(self, group: Group) -> None:
         row = self._scheduler.release_prompt(group)
         if row is not None:
-            self.cache.free([row])
+            self._free([row])
+
+    def _free(self, rows: SequenceOf[int]) -> None:
+        self.cache.free(rows)
+        if self.speculation is not None:
+            self.speculation.cache.free(rows)

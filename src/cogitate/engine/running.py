@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from cogitate.backend import GenerationRequest
+from cogitate.engine.sampling import sample
 from cogitate.types import Completion, FinishReason
 
 
@@ -81,16 +84,31 @@ class Running:
             setattr(self, name, np.concatenate((old, np.asarray(values, dtype=old.dtype))))
         self.sequences.extend(sequences)
 
-    def record(self, first: int, tokens: np.ndarray, logprobs: np.ndarray) -> None:
-        """Append a token to each of the completions from index `first` on."""
-        rows, counts = self.rows[first:], self.counts[first:]
+    def sample(self, which: slice, logits_NTV: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """The tokens that some completions sample at their next T positions, and their log-probabilities, (N, T).
+
+        Args:
+            logits_NTV: may be overwritten.
+        """
+        count = logits_NTV.shape[1]
+        positions_NT = self.counts[which][:, None] + np.arange(count)
+        settings = [np.repeat(values[which], count) for values in (self.temperatures, self.top_p, self.seeds)]
+        tokens_X, logprobs_X = sample(
+            logits_NTV.flatten(0, 1),
+            *(torch.from_numpy(values).to(logits_NTV.device) for values in (*settings, positions_NT.reshape(-1))),
+        )
+        return tokens_X.view(-1, count).cpu().numpy(), logprobs_X.view(-1, count).cpu().numpy()
+
+    def record(self, which: slice | np.ndarray, tokens: np.ndarray, logprobs: np.ndarray) -> None:
+        """Append a token to each of some completions: a slice of them or different indices."""
+        rows, counts = self.rows[which], self.counts[which]
         if len(counts) and (needed := int(counts.max()) + 1) > self._token_ids.shape[1]:
             more = ((0, 0), (0, max(needed, self._token_ids.shape[1] // 2, 64)))
             self._token_ids, self._logprobs = np.pad(self._token_ids, more), np.pad(self._logprobs, more)
         self._token_ids[rows, counts] = tokens
         self._logprobs[rows, counts] = logprobs
-        self.last_tokens[first:] = tokens
-        counts += 1
+        self.last_tokens[which] = tokens
+        self.counts[which] = counts + 1
 
     def token_ids(self, index: int, start: int = 0) -> list[int]:
         """The tokens of a completion so far, from index `start` on."""

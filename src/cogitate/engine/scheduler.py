@@ -19,6 +19,7 @@ class Group:
         next_seed: index of the first seed that has not been started.
         prompt_row: the cache row that holds the prompt; None until it is prefilled.
         logits_V: of the token after the prompt.
+        hidden_D: the hidden state at the end of the prompt, where completions are drafted.
     """
 
     request: GenerationRequest
@@ -26,6 +27,7 @@ class Group:
     next_seed: int = 0
     prompt_row: int | None = None
     logits_V: Tensor | None = None
+    hidden_D: Tensor | None = None
 
     @property
     def unstarted(self) -> int:
@@ -102,7 +104,7 @@ class Scheduler:
 
     def release_prompt(self, group: Group) -> int | None:
         """The group no longer needs its prompt's row (returned), which may be given to another."""
-        row, group.prompt_row, group.logits_V = group.prompt_row, None, None
+        row, group.prompt_row, group.logits_V, group.hidden_D = group.prompt_row, None, None, None
         if row is not None:
             self._free_prompt_rows.append(row)
         return row

@@ -1,7 +1,7 @@
 """The forward pass of generation on a CPU, by native/decode.cpp: new tokens of cached rows in, logits of the next ones out.
 
-It computes what `Transformer.forward` computes with a cache, which stays the form for other devices and for machines without
-a compiler. A token's result is the same to the bit whatever other tokens are computed with it.
+It computes what `Transformer.forward` and the MTP block compute with a cache; decode_plain.py does so on other devices and
+without a compiler. A token's result is the same to the bit whatever other tokens are computed with it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cogitate.model.decode_weights import DecodeWeights, Int, Pointer, Step
+from cogitate.model.decode_weights import DecodeWeights, Int, Pointer, Stack, Step
 from cogitate.model.kv_cache import BLOCK, KVCache
 from cogitate.model.native import SUFFIXES, function, native_library
 from cogitate.model.rope import RotaryTable
@@ -22,26 +22,38 @@ from cogitate.model.transformer import Transformer
 
 UNIT_ROWS = 16  # rows that share a prompt and are attended to by one thread at a time
 PREFILL_TOKENS = 512  # prompt tokens that go through the layers together
+DRAFTED = 2  # tokens of a row that are read at a time where one is a draft
 
 
 class Decoder:
-    """Generates with a model on the CPU in float32 or bfloat16. After its weights have changed, `refresh`."""
+    """Generates with a model on the CPU in float32 or bfloat16. After its weights have changed, `refresh`.
 
-    def __init__(self, model: Transformer, max_batch: int):
-        assert self.supports(model), "generate with Transformer.forward instead"
-        self.model, self.max_batch = model, max_batch
+    Logits that it returns are valid until the next call, hidden states until the next `verify`.
+
+    Args:
+        max_batch: rows of `logits`, `verify` and `draft`, at most.
+        mtp: `prefill` for the MTP block, too, and `verify` and `draft` are wanted.
+    """
+
+    def __init__(self, model: Transformer, max_batch: int, *, mtp: bool = False):
+        assert self.supports(model), "generate with decode_plain.PlainDecoder instead"
+        self.model, self.max_batch, self.mtp = model, max_batch, mtp
         rotation = RotaryTable(model.config).first(model.config.max_position_embeddings, torch.device("cpu"))
         self._rotation = torch.view_as_real(rotation).contiguous()
         self._step = Step(rotation=self._rotation.data_ptr())
         dtype = model.embed_tokens.weight.dtype
-        self._kernel = function("forward", dtype)
+        self._kernel = function("forward_hidden", dtype)
         self.refresh()
         workspace_bytes = function("workspace_bytes", dtype, returns=ctypes.c_int64)
         threads = max(torch.get_num_threads(), os.cpu_count() or 1)
-        size = workspace_bytes(ctypes.byref(self._weights.model), Int(max(max_batch, PREFILL_TOKENS)), Int(threads))
+        most = max_batch * DRAFTED if mtp else max_batch
+        stacks = [self._weights.main, *([self._weights.mtp] if self._weights.mtp else [])]
+        tokens = Int(max(most, PREFILL_TOKENS))
+        size = max(workspace_bytes(ctypes.byref(stack.model), tokens, Int(threads)) for stack in stacks)
         self._memory = torch.zeros(size, dtype=torch.uint8)
-        self._logits = torch.empty(max_batch, model.config.vocab_size)
-        self._all = np.arange(max_batch, dtype=np.int32)
+        self._logits = torch.empty(most, model.config.vocab_size)
+        self._hidden = torch.empty(most if mtp else 0, model.config.hidden_size)
+        self._all = np.arange(most, dtype=np.int32)
 
     @staticmethod
     def supports(model: Transformer) -> bool:
@@ -50,50 +62,135 @@ class Decoder:
 
     def refresh(self) -> None:
         """Read the model's weights again."""
-        self._weights = DecodeWeights(self.model)
+        self._weights = DecodeWeights(self.model, mtp=self.mtp)
 
     def logits(self, tokens_N: np.ndarray, cache: KVCache, rows: np.ndarray, units: np.ndarray) -> Tensor:
-        """Append a token to each row; the logits of the next one, float32 (N, V), valid until the next call.
+        """Append a token to each row; the logits of the next one, float32 (N, V).
 
         Args:
-            tokens_N: int64 (N,), N <= max_batch.
+            tokens_N: int64 (N,).
             rows: int64 (N,), different rows of the cache; those that share a prompt stand beside each other.
             units: as `share_units` gives it for these rows.
         """
         assert len(rows) <= self.max_batch
-        lengths = cache.lengths.numpy()
-        grown = lengths[rows] + 1
-        cache.reserve(rows, grown)
-        lengths[rows] = grown
         logits_NV = self._logits[: len(rows)]
-        self._forward(tokens_N, cache, rows, grown, units, self._all[: len(rows)], logits_NV)
+        grown = append_to(cache, rows, 1)
+        self._forward(self._weights.main, tokens_N, cache, rows, grown, units, self._all[: len(rows)], logits_NV)
         return logits_NV
 
-    def prefill(self, prompts: Sequence[Sequence[int]], cache: KVCache, rows: Sequence[int]) -> Tensor:
-        """Append a prompt to each row, none empty; the logits of the token after it, float32 (P, V)."""
+    def verify(self, tokens_N2: np.ndarray, cache: KVCache, rows: np.ndarray, units: np.ndarray) -> tuple[Tensor, Tensor]:
+        """Append two tokens to each row, the second a draft.
+
+        Returns:
+            After each of them the logits of the next one, float32 (N, 2, V), and the hidden state, float32 (N, 2, D).
+        """
+        count = tokens_N2.size
+        assert len(rows) <= self.max_batch
+        logits_XV, hidden_XD = self._logits[:count], self._hidden[:count]
+        self._forward(
+            self._weights.main,
+            tokens_N2.reshape(-1),
+            cache,
+            np.repeat(rows, DRAFTED),
+            append_to(cache, rows, DRAFTED),
+            units * DRAFTED,
+            self._all[:count],
+            logits_XV,
+            made=hidden_XD,
+        )
+        return logits_XV.view(-1, DRAFTED, logits_XV.shape[1]), hidden_XD.view(-1, DRAFTED, hidden_XD.shape[1])
+
+    def draft(
+        self,
+        hidden_N2D: Tensor,
+        tokens_N2: np.ndarray,
+        counts_N: np.ndarray,
+        mtp_cache: KVCache,
+        rows: np.ndarray,
+        units: np.ndarray,
+    ) -> Tensor:
+        """Let the MTP block read on in each row; its logits of the token after, float32 (N, V).
+
+        Args:
+            hidden_N2D: float32, the hidden states of the next one or two positions.
+            tokens_N2: the tokens that follow them.
+            counts_N: int64, how many of the two there are; the rest is rubbish.
+        """
+        assert self._weights.mtp is not None
+        last = np.arange(len(rows)) * DRAFTED + counts_N - 1
+        logits_NV = self._logits[: len(rows)]
+        self._forward(
+            self._weights.mtp,
+            tokens_N2.reshape(-1),
+            mtp_cache,
+            np.repeat(rows, DRAFTED),
+            append_to(mtp_cache, rows, DRAFTED),
+            units * DRAFTED,
+            last.astype(np.int32),
+            logits_NV,
+            given=hidden_N2D.contiguous(),
+        )
+        mtp_cache.lengths.numpy()[rows] -= DRAFTED - counts_N
+        return logits_NV
+
+    def prefill(
+        self,
+        prompts: Sequence[Sequence[int]],
+        cache: KVCache,
+        rows: Sequence[int],
+        mtp_cache: KVCache | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        """Append a prompt to each row, none empty.
+
+        Args:
+            mtp_cache: the rows are empty in both caches, and the MTP block reads the prompts, too.
+
+        Returns:
+            The logits of the token after each prompt, float32 (P, V), and with `mtp_cache` the hidden states at their ends,
+            float32 (P, D).
+        """
         counts = np.array([len(prompt) for prompt in prompts])
         row_of_prompt = np.array(rows, dtype=np.int64)
-        lengths = cache.lengths.numpy()
-        start = lengths[row_of_prompt]
-        cache.reserve(row_of_prompt, start + counts)
-        lengths[row_of_prompt] = start + counts
         tokens = np.concatenate([np.asarray(prompt, dtype=np.int64) for prompt in prompts])
-        first = np.repeat(np.cumsum(counts) - counts, counts)
-        up_to = np.arange(1, len(tokens) + 1) - first + np.repeat(start, counts)
         row = np.repeat(row_of_prompt, counts)
-        last = np.cumsum(counts) - 1
-        logits_PV = torch.empty(len(prompts), self.model.config.vocab_size)
+        up_to = append_to(cache, row_of_prompt, counts)
+        is_last = np.zeros(len(tokens), dtype=bool)
+        is_last[np.cumsum(counts) - 1] = True
+        config = self.model.config
+        logits_PV, hidden_PD = torch.empty(len(prompts), config.vocab_size), None
+        if mtp_cache is not None:
+            hidden_PD = torch.empty(len(prompts), config.hidden_size)
+            append_to(mtp_cache, row_of_prompt, counts - 1)
+            assert np.array_equal(mtp_cache.lengths[row_of_prompt], counts - 1), "the MTP block reads whole prompts"
         done = 0
         for begin in range(0, len(tokens), PREFILL_TOKENS):
             part = slice(begin, begin + PREFILL_TOKENS)
-            select = (last[(last >= begin) & (last < begin + PREFILL_TOKENS)] - begin).astype(np.int32)
+            ends = np.flatnonzero(is_last[part]).astype(np.int32)
             units = _neighbour_units(row[part], up_to[part])
-            self._forward(tokens[part], cache, row[part], up_to[part], units, select, logits_PV[done:])
-            done += len(select)
-        return logits_PV
+            made_XD = None if mtp_cache is None else torch.empty(len(is_last[part]), config.hidden_size)
+            logits = logits_PV[done : done + len(ends)]
+            self._forward(self._weights.main, tokens[part], cache, row[part], up_to[part], units, ends, logits, made=made_XD)
+            if mtp_cache is not None and hidden_PD is not None and made_XD is not None:
+                hidden_PD[done : done + len(ends)] = made_XD[ends]
+                inner = np.flatnonzero(~is_last[part])
+                self._read_ahead(made_XD[inner], tokens[begin + inner + 1], mtp_cache, row[part][inner], up_to[part][inner])
+            done += len(ends)
+        return logits_PV, hidden_PD
+
+    def _read_ahead(
+        self, hidden_XD: Tensor, next_tokens: np.ndarray, mtp_cache: KVCache, rows: np.ndarray, lengths: np.ndarray
+    ) -> None:
+        """Let the MTP block read part of some prompts."""
+        if len(rows):
+            assert self._weights.mtp is not None
+            units, nothing = _neighbour_units(rows, lengths), np.zeros(0, dtype=np.int32)
+            self._forward(
+                self._weights.mtp, next_tokens, mtp_cache, rows, lengths, units, nothing, self._logits, given=hidden_XD
+            )
 
     def _forward(
         self,
+        stack: Stack,
         tokens: np.ndarray,
         cache: KVCache,
         rows: np.ndarray,
@@ -101,23 +198,42 @@ class Decoder:
         units: np.ndarray,
         select: np.ndarray,
         logits: Tensor,
+        *,
+        given: Tensor | None = None,
+        made: Tensor | None = None,
     ) -> None:
         assert tokens.dtype == rows.dtype == lengths.dtype == np.int64
         assert units.dtype == select.dtype == np.int32
-        step = self._step
+        step, hidden = self._step, stack.hidden
         step.tokens, step.units, step.selected = len(tokens), len(units) - 1, len(select)
         step.unit_token, step.row, step.length = units.ctypes.data, rows.ctypes.data, lengths.ctypes.data
         step.select, step.shared = select.ctypes.data, cache.shared.ctypes.data
         step.table, step.table_stride = cache.table.ctypes.data, cache.table.shape[1]
-        for layer, entries in zip(self._weights.layers, cache.layers, strict=True):
+        hidden.given, hidden.made = (None if states is None else states.data_ptr() for states in (given, made))
+        for layer, entries in zip(stack.layers, cache.layers, strict=True):
             layer.attention.cache = entries.data_ptr()
         self._kernel(
-            ctypes.byref(self._weights.model),
+            ctypes.byref(stack.model),
             ctypes.byref(step),
             Pointer(tokens.ctypes.data),
             Pointer(self._memory.data_ptr()),
             Pointer(logits.data_ptr()),
+            ctypes.byref(hidden),
         )
+
+
+def append_to(cache: KVCache, rows: np.ndarray, counts: np.ndarray | int) -> np.ndarray:
+    """Make room for so many more tokens in each row, which it now holds; how many it holds up to each of them, int64, row by
+    row."""
+    lengths = cache.lengths.numpy()
+    start = lengths[rows]
+    end = start + counts
+    cache.reserve(rows, end)
+    lengths[rows] = end
+    if isinstance(counts, int):
+        return (start[:, None] + np.arange(1, counts + 1)).reshape(-1)
+    first = np.cumsum(counts) - counts
+    return np.arange(1, counts.sum() + 1) + np.repeat(start - first, counts)
 
 
 def share_units(cache: KVCache, rows: np.ndarray) -> np.ndarray:

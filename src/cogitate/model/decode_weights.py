@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import ctypes
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from cogitate.model.attention import GroupedQueryAttention
 from cogitate.model.block import DecoderLayer
 from cogitate.model.kv_cache import cache_width
-from cogitate.model.layers import MLP
+from cogitate.model.layers import MLP, RMSNorm
 from cogitate.model.mla import MultiHeadLatentAttention
 from cogitate.model.moe import MixtureOfExperts
 from cogitate.model.native import library
@@ -72,27 +73,63 @@ class Model(ctypes.Structure):
     )
 
 
-class DecodeWeights:
-    """`model` points into memory that lives as long as this object. Weights that change afterwards are not noticed."""
+class Hidden(ctypes.Structure):
+    _fields_ = (
+        *((name, Pointer) for name in ("given", "made")),
+        ("join", Matrix),
+        *((name, Pointer) for name in ("token_norm", "hidden_norm")),
+    )
 
-    def __init__(self, source: Transformer):
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Layers between embedding and head: the model's, or those of its MTP block, which `hidden` lets take in hidden states."""
+
+    layers: ctypes.Array[Layer]
+    model: Model
+    hidden: Hidden
+
+
+class DecodeWeights:
+    """The stacks point into memory that lives as long as this object. Weights that change afterwards are not noticed.
+
+    Attributes:
+        main: the model without its MTP block.
+        mtp: the MTP block, with the model's embedding and head; None where it is not asked for.
+    """
+
+    def __init__(self, source: Transformer, *, mtp: bool = False):
         self._kept: list[object] = []
         self._bytes = 0
-        config = source.config
-        layers = (Layer * config.num_hidden_layers)(*(self._layer(layer, source) for layer in source.layers))  # type: ignore[arg-type]
+        embedding, head = self._at(source.embed_tokens.weight.detach()), self._matrix(source.head_weight)
+        self.main = self._stack(list(source.layers), source.norm, source, embedding, head, Hidden())
+        self.mtp = None
+        if mtp:
+            assert source.mtp is not None
+            hidden = Hidden(
+                join=self._matrix(source.mtp.eh_proj.weight),
+                token_norm=self._floats(source.mtp.enorm.weight),
+                hidden_norm=self._floats(source.mtp.hnorm.weight),
+            )
+            self.mtp = self._stack([source.mtp.block], source.mtp.norm, source, embedding, head, hidden)
+
+    def _stack(
+        self, blocks: list[nn.Module], norm: RMSNorm, source: Transformer, embedding: int, head: Matrix, hidden: Hidden
+    ) -> Stack:
+        layers = (Layer * len(blocks))(*(self._layer(block, source) for block in blocks))  # type: ignore[arg-type]
         self._kept.append(layers)
-        self.layers = layers
-        self.model = Model(
+        model = Model(
             layers=len(layers),
-            width=config.hidden_size,
-            is_mla=config.is_mla,
-            eps=source.norm.eps,
+            width=source.config.hidden_size,
+            is_mla=source.config.is_mla,
+            eps=norm.eps,
             layer=ctypes.addressof(layers),
-            embedding=self._at(source.embed_tokens.weight.detach()),
-            final_norm=self._floats(source.norm.weight),
-            head=self._matrix(source.head_weight),
+            embedding=embedding,
+            final_norm=self._floats(norm.weight),
+            head=head,
             weight_bytes=self._bytes,
         )
+        return Stack(layers, model, hidden)
 
     def _layer(self, layer: DecoderLayer, source: Transformer) -> Layer:
         made = Layer(

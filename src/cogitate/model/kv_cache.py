@@ -49,6 +49,9 @@ class KVCache:
 
     The blocks' memory grows by half of what there is when tokens need it, and is given back when no row holds anything.
 
+    Args:
+        mtp: of the MTP block, in place of the model's layers.
+
     Attributes:
         lengths: int64 (rows,) on the CPU, tokens held by each row. After prefilling right-padded prompts `truncate` sets it
             to their true lengths.
@@ -58,11 +61,22 @@ class KVCache:
         shared: int32 (rows,), tokens of each row's shared prompt.
     """
 
-    def __init__(self, config: ModelConfig, rows: int, max_tokens: int, *, dtype: torch.dtype, device: torch.device | str):
+    def __init__(
+        self,
+        config: ModelConfig,
+        rows: int,
+        max_tokens: int,
+        *,
+        dtype: torch.dtype,
+        device: torch.device | str,
+        mtp: bool = False,
+    ):
         self.max_tokens = max_tokens
         self.lengths = torch.zeros(rows, dtype=torch.long)
         shape = (0, cache_width(config), BLOCK)
-        self.layers = [torch.empty(shape, dtype=dtype, device=device) for _ in range(config.num_hidden_layers)]
+        self._first_layer = config.num_hidden_layers if mtp else 0
+        layers = config.num_nextn_predict_layers if mtp else config.num_hidden_layers
+        self.layers = [torch.empty(shape, dtype=dtype, device=device) for _ in range(layers)]
         self.bytes_per_block = shape[1] * BLOCK * dtype.itemsize * len(self.layers)
         self.table = np.zeros((rows, blocks_of(max_tokens) + 1), dtype=np.int32)
         self.shared = np.zeros(rows, dtype=np.int32)
@@ -104,12 +118,12 @@ class KVCache:
         return Places(torch.from_numpy(blocks_BT.astype(np.int64)).to(device), torch.from_numpy(slots_BT % BLOCK).to(device))
 
     def write(self, layer: int, places: Places, entries_BTW: Tensor) -> None:
-        entries = self.layers[layer]
+        entries = self.layers[layer - self._first_layer]
         entries[places.blocks_BT, :, places.lanes_BT] = entries_BTW.to(entries.dtype)
 
     def read(self, layer: int, places: Places) -> Tensor:
         """(B, T, width)"""
-        return self.layers[layer][places.blocks_BT, :, places.lanes_BT]
+        return self.layers[layer - self._first_layer][places.blocks_BT, :, places.lanes_BT]
 
     def fork(self, source: int, targets: Sequence[int]) -> None:
         """Give other, empty rows what a row holds: a prompt that several completions share is prefilled and kept once.

@@ -109,6 +109,16 @@ class Transformer(nn.Module):
         next_embedding = self.embed_tokens(F.pad(tokens_BT[:, 1:], (0, 1)))
         return self.mtp(hidden_BTD, next_embedding, context)
 
+    def mtp_cached(self, hidden_BTD: Tensor, next_tokens_BT: Tensor, cache: KVCache, rows_B: Tensor) -> Tensor:
+        """The same, on from what rows of a cache of the MTP block hold, for the hidden states of T positions and the tokens
+        that follow them. Lengths grow by T."""
+        assert self.mtp is not None
+        rows = rows_B.cpu().numpy()
+        context = self._cached_context(next_tokens_BT, None, cache, rows)
+        ahead_BTD: Tensor = self.mtp(hidden_BTD, self.embed_tokens(next_tokens_BT), context)
+        cache.lengths[rows] += next_tokens_BT.shape[1]
+        return ahead_BTD
+
     @property
     def head_weight(self) -> Tensor:
         """(V, D); the embedding itself where the config ties them."""

@@ -34,6 +34,15 @@ struct Model {
     int64_t weight_bytes;
 };
 
+// Hidden states beside the tokens of a step, and the weights by which the MTP block (model/mtp.py) takes them in.
+struct Hidden {
+    const float* given;  // [tokens][width]: joined with the tokens' embeddings; null: the embeddings alone go in
+    float* made;         // [tokens][width]: after the final norm; null: not wanted
+    Matrix join;         // of both, side by side
+    const float* token_norm;
+    const float* hidden_norm;
+};
+
 }  // extern "C"
 
 namespace {
@@ -44,7 +53,7 @@ constexpr int TOKENS_EACH = 8;        // tokens that make a thread worth while t
 // Memory of one step. The caller owns it, so that several engines may decode at the same time.
 template <typename T>
 struct Workspace {
-    T *normed, *query_normed, *attended, *inner, *expert_inner;  // inputs of products
+    T *normed, *joined, *query_normed, *attended, *inner, *expert_inner;  // inputs of products
     float *x, *projected, *query, *gate_up, *router, *expert_gate_up, *expert_out, *weight, *sorted_weight;
     int32_t *experts, *start, *place, *row;
     int width, projected_width, query_width, attended_width, gate_up_width, inner_width, expert_inner_width;
@@ -73,7 +82,8 @@ struct Workspace {
             bytes += (count * sizeof(*pointer) + 127) / 64 * 64;  // with room for what products read beyond a row
         };
         size_t n = rows, pairs = n * chosen;
-        take(normed, n * width), take(query_normed, n * normed_query), take(attended, n * attended_width);
+        take(normed, n * width), take(joined, n * 2 * width), take(query_normed, n * normed_query);
+        take(attended, n * attended_width);
         take(inner, n * inner_width), take(expert_inner, pairs * expert_inner_width);
         take(x, n * width), take(projected, n * projected_width), take(query, n * query_width);
         take(gate_up, n * gate_up_width), take(router, n * most_experts + LANES);
@@ -144,15 +154,31 @@ void route(const Layer& layer, int rows, const Workspace<T>& space) {
     gather_experts(space.expert_out, sorted.place, rows, chosen, space.width, space.x);
 }
 
-// All layers for the tokens of a step, by the threads of the parallel region it is called in.
+// What goes into the first layer: embeddings, or their projection together with given hidden states.
 template <typename T>
-void run_layers(const Model& model, const Step& step, const int64_t* tokens, const Workspace<T>& space, float* logits) {
-    int rows = step.tokens, width = model.width;
+void embed(const Model& model, const int64_t* tokens, int rows, const Hidden& hidden, const Workspace<T>& space) {
+    int width = model.width;
 #pragma omp for
     for (int n = 0; n < rows; n++) {
         const T* from = static_cast<const T*>(model.embedding) + tokens[n] * width;
-        for (int i = 0; i < width; i++) space.x[size_t(n) * width + i] = to_float(from[i]);
+        float* x = space.x + size_t(n) * width;
+        for (int i = 0; i < width; i++) x[i] = to_float(from[i]);
+        if (!hidden.given) continue;
+        T* joined = space.joined + size_t(n) * 2 * width;
+        rms_norm_row(x, hidden.token_norm, model.eps, width, joined);
+        rms_norm_row(hidden.given + size_t(n) * width, hidden.hidden_norm, model.eps, width, joined + width);
     }
+    if (!hidden.given) return;
+    product<T, T>(hidden.join, {space.joined, 2 * width}, rows, space.x, width, false);
+#pragma omp barrier
+}
+
+// All layers for the tokens of a step, by the threads of the parallel region it is called in.
+template <typename T>
+void run_layers(const Model& model, const Step& step, const int64_t* tokens, const Hidden& hidden, const Workspace<T>& space,
+                float* logits) {
+    int rows = step.tokens, width = model.width;
+    embed(model, tokens, rows, hidden, space);
     for (int l = 0; l < model.layers; l++) {
         const Layer& layer = model.layer[l];
         attend_layer(model, layer, step, space);
@@ -161,6 +187,10 @@ void run_layers(const Model& model, const Step& step, const int64_t* tokens, con
         if (layer.routing.experts) route(layer, rows, space);
     }
     rms_norm(space.x, width, model.final_norm, model.eps, rows, width, space.normed, width);
+    if (hidden.made) {
+#pragma omp for
+        for (int64_t i = 0; i < int64_t(rows) * width; i++) hidden.made[i] = to_float(space.normed[i]);
+    }
     const int32_t* select = step.selected == rows ? nullptr : step.select;
     product<T, T>(model.head, {space.normed, width, select}, step.selected, logits, model.head.outputs, false);
     if (tiles::usable<T, T>()) tiles::release();
@@ -205,6 +235,13 @@ std::vector<Part> split_tokens(const Model& model, const Step& step, int count) 
     return parts;
 }
 
+// Of the tokens from `first` on.
+Hidden hidden_from(Hidden hidden, size_t first, int width) {
+    if (hidden.given) hidden.given += first * width;
+    if (hidden.made) hidden.made += first * width;
+    return hidden;
+}
+
 // Threads of a parallel region here.
 int threads() {
 #ifdef _OPENMP
@@ -222,11 +259,11 @@ int parts_of(const Model& model, int tokens) {
 // that is held up by another program holds up no other. Large ones: all threads share each product, so that weights
 // are read once.
 template <typename T>
-void forward(const Model& model, const Step& step, const int64_t* tokens, char* memory, float* logits) {
+void forward(const Model& model, const Step& step, const int64_t* tokens, char* memory, float* logits, const Hidden& hidden) {
     if (model.weight_bytes > CACHED) {
         Workspace<T> space(model, step.tokens, memory);
 #pragma omp parallel
-        run_layers(model, step, tokens, space, logits);
+        run_layers(model, step, tokens, hidden, space, logits);
         return;
     }
     std::vector<Part> parts = split_tokens<T>(model, step, parts_of(model, step.tokens));
@@ -236,7 +273,7 @@ void forward(const Model& model, const Step& step, const int64_t* tokens, char* 
         if (!part.step.tokens) continue;
         Workspace<T> space(model, part.step.tokens, memory + part.memory);
 #pragma omp parallel num_threads(1)
-        run_layers(model, part.step, tokens + part.first_token, space,
+        run_layers(model, part.step, tokens + part.first_token, hidden_from(hidden, part.first_token, model.width), space,
                    logits + size_t(part.first_selected) * model.head.outputs);
     }
 }
@@ -261,11 +298,21 @@ int64_t workspace_bytes_bf16(const Model* model, int32_t tokens, int32_t threads
 }
 
 void forward_f32(const Model* model, const Step* step, const int64_t* tokens, char* memory, float* logits) {
-    forward<float>(*model, *step, tokens, memory, logits);
+    forward<float>(*model, *step, tokens, memory, logits, Hidden{});
 }
 
 void forward_bf16(const Model* model, const Step* step, const int64_t* tokens, char* memory, float* logits) {
-    forward<bfloat16>(*model, *step, tokens, memory, logits);
+    forward<bfloat16>(*model, *step, tokens, memory, logits, Hidden{});
+}
+
+void forward_hidden_f32(const Model* model, const Step* step, const int64_t* tokens, char* memory, float* logits,
+                        const Hidden* hidden) {
+    forward<float>(*model, *step, tokens, memory, logits, *hidden);
+}
+
+void forward_hidden_bf16(const Model* model, const Step* step, const int64_t* tokens, char* memory, float* logits,
+                         const Hidden* hidden) {
+    forward<bfloat16>(*model, *step, tokens, memory, logits, *hidden);
 }
 
 int32_t panel_width() { return PANEL; }

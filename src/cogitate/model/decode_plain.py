@@ -1,0 +1,70 @@
+"""The forward pass of generation by `Transformer.forward`: on any device, and where there is no compiler for the kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from cogitate.model.decode import Decoder
+from cogitate.model.kv_cache import KVCache
+from cogitate.model.transformer import Transformer
+
+
+def make_decoder(model: Transformer, max_batch: int, *, mtp: bool = False) -> Decoder | PlainDecoder:
+    """The fastest there is for this model and machine."""
+    return Decoder(model, max_batch, mtp=mtp) if Decoder.supports(model) else PlainDecoder(model)
+
+
+class PlainDecoder:
+    """What decode.Decoder does, and says, in PyTorch. Logits and hidden states have the model's type and device."""
+
+    def __init__(self, model: Transformer):
+        self.model = model
+
+    def refresh(self) -> None:
+        """The model's weights are read at every call."""
+
+    def logits(self, tokens_N: np.ndarray, cache: KVCache, rows: np.ndarray, units: np.ndarray) -> Tensor:
+        return self.verify(tokens_N[:, None], cache, rows, units)[0][:, 0]
+
+    def verify(self, tokens_NT: np.ndarray, cache: KVCache, rows: np.ndarray, units: np.ndarray) -> tuple[Tensor, Tensor]:
+        hidden_NTD = self.model(self._on_device(tokens_NT), cache=cache, rows_B=torch.from_numpy(rows))
+        return self.model.logits(hidden_NTD), hidden_NTD
+
+    def draft(
+        self,
+        hidden_N2D: Tensor,
+        tokens_N2: np.ndarray,
+        counts_N: np.ndarray,
+        mtp_cache: KVCache,
+        rows: np.ndarray,
+        units: np.ndarray,
+    ) -> Tensor:
+        ahead_N2D = self.model.mtp_cached(hidden_N2D, self._on_device(tokens_N2), mtp_cache, torch.from_numpy(rows))
+        mtp_cache.lengths.numpy()[rows] -= tokens_N2.shape[1] - counts_N
+        return self.model.logits(ahead_N2D[torch.arange(len(rows)), torch.from_numpy(counts_N - 1)])
+
+    def prefill(
+        self,
+        prompts: Sequence[Sequence[int]],
+        cache: KVCache,
+        rows: Sequence[int],
+        mtp_cache: KVCache | None = None,
+    ) -> tuple[Tensor, Tensor | None]:
+        lengths, rows_P = torch.tensor([len(prompt) for prompt in prompts]), torch.tensor(rows)
+        tokens_PT = self._on_device(pad_sequence([torch.tensor(prompt) for prompt in prompts], batch_first=True).numpy())
+        held = cache.lengths[rows_P]
+        hidden_PTD = self.model(tokens_PT, cache=cache, rows_B=rows_P)
+        cache.truncate(rows, (held + lengths).tolist())
+        ends_PD = hidden_PTD[torch.arange(len(rows)), lengths - 1]
+        if mtp_cache is not None and tokens_PT.shape[1] > 1:
+            self.model.mtp_cached(hidden_PTD[:, :-1], tokens_PT[:, 1:], mtp_cache, rows_P)
+            mtp_cache.truncate(rows, (lengths - 1).tolist())
+        return self.model.logits(ends_PD), None if mtp_cache is None else ends_PD
+
+    def _on_device(self, tokens: np.ndarray) -> Tensor:
+        return torch.from_numpy(tokens).to(self.model.embed_tokens.weight.device)
