@@ -25,6 +25,11 @@ def not_in_identity(default: Any, **constraints: Any) -> Any:
     return Field(default, json_schema_extra={"identity": False}, **constraints)
 
 
+def in_identity_where_set(default: Any, **constraints: Any) -> Any:
+    """A setting that came later: it is part of artifact ids only where it differs from its default, so that older ids stay."""
+    return Field(default, json_schema_extra={"identity": "where set"}, **constraints)
+
+
 class Section(BaseModel):
     """Base of all sections: frozen, and closed to keys it does not know."""
 
@@ -34,9 +39,10 @@ class Section(BaseModel):
         """The keys that can change a result, JSON-ready; sections within are nested."""
         kept: dict[str, Any] = {}
         for name, info in type(self).model_fields.items():
-            if isinstance(info.json_schema_extra, dict) and info.json_schema_extra.get("identity") is False:
-                continue
             value = getattr(self, name)
+            rule = info.json_schema_extra.get("identity") if isinstance(info.json_schema_extra, dict) else True
+            if rule is False or (rule == "where set" and value == info.default):
+                continue
             kept[name] = value.identity() if isinstance(value, Section) else value
         return kept
 
@@ -110,6 +116,7 @@ class RLConfig(Section):
     dead_steps_limit: int = Field(20, ge=1)  # steps without any learning signal in a row before the stage stops
     checkpoint_every: int = not_in_identity(10, ge=1)
     transcripts_every: int = not_in_identity(5, ge=1)
+    prompt: Literal["plain", "chat"] = in_identity_where_set("plain")  # chat: asked through the model's own chat template
 
 
 class FineTuneConfig(SupervisedConfig):
@@ -213,7 +220,10 @@ class EvaluateConfig(Section):
 
 class RuntimeConfig(Section):
     device: str = "auto"
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: Literal["float32", "bfloat16"] = "float32"  # bfloat16: weights of 16 bits, float32 masters in the optimiser
+    gradient_checkpointing: bool = not_in_identity(False)  # less memory for a third more time in training
+    lora_rank: int = in_identity_where_set(0, ge=0)  # 0: all weights are trained; else adapters of this rank in RL
+    lora_alpha: float = in_identity_where_set(16.0, gt=0)
     threads: int = Field(0, ge=0)  # 0: as many as there are cores
     max_batch: int = Field(256, ge=1)  # completions decoded at the same time
 

@@ -9,8 +9,10 @@ import torch
 from cogitate.config import Config, RLConfig
 from cogitate.engine.generator import Engine
 from cogitate.model.hf import load_model
+from cogitate.model.lora import add_lora
+from cogitate.model.transformer import Transformer
 from cogitate.rewards.pool import GraderPool
-from cogitate.runtime import pick_device
+from cogitate.runtime import derive_seed, pick_device
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.learner import PolicyLearner
 
@@ -34,12 +36,22 @@ class LocalBackend:
     def generator(self, model_directory: Path) -> Engine:
         """An engine with weights of its own."""
         model = load_model(model_directory, dtype=self.dtype, device=self.device)
-        end_id = self.tokenizer(model_directory).end_id
-        return Engine(model, end_id=end_id, max_batch=self.config.runtime.max_batch)
+        end_ids = self.tokenizer(model_directory).end_ids
+        return Engine(model, end_id=end_ids, max_batch=self.config.runtime.max_batch)
 
     def learner(self, model_directory: Path, config: RLConfig) -> PolicyLearner:
         """A policy with its optimiser."""
-        return PolicyLearner(load_model(model_directory, dtype=self.dtype, device=self.device), config)
+        model = self.trainable(load_model(model_directory, dtype=self.dtype, device=self.device))
+        runtime = self.config.runtime
+        if runtime.lora_rank:
+            torch.manual_seed(derive_seed("adapters", runtime.lora_rank))
+            add_lora(model, rank=runtime.lora_rank, alpha=runtime.lora_alpha)
+        return PolicyLearner(model, config)
+
+    def trainable(self, model: Transformer) -> Transformer:
+        """A model as runtime.* asks for it to be trained, in place: its type, its device, gradient checkpointing."""
+        model.gradient_checkpointing = self.config.runtime.gradient_checkpointing
+        return model.to(device=self.device, dtype=self.dtype)
 
     def grader(self) -> GraderPool:
         if self._grader is None:

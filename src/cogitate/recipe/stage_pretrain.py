@@ -33,6 +33,7 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
     tokenizer = train_tokenizer(islice(documents(derive_seed(settings.seed, "tokenizer")), config.tokenizer.corpus_documents),
                                 config.tokenizer.vocab_size)  # fmt: skip
     model = Transformer(ModelConfig.from_dict({**config.model, "vocab_size": tokenizer.vocab_size}))
+    model = context.backend.trainable(model)
     held_out = pack(tokenizer, list(islice(documents(derive_seed(settings.seed, "held_out")), settings.held_out_documents)),
                     settings.row_tokens)  # fmt: skip
 

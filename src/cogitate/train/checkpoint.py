@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from cogitate.errors import CheckpointError
 from cogitate.runtime import atomic_write, fsync_directory, write_json
+from cogitate.train.master_weights import MasterWeights, Optimiser
 
 STATE, TENSORS = "state.json", "tensors.safetensors"
 
@@ -71,22 +72,33 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     return tensors, state
 
 
-def training_tensors(model: nn.Module, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Weights, buffers and optimiser moments by name: `model.NAME` and `optimiser.KEY.NAME`."""
+def training_tensors(model: nn.Module, optimiser: Optimiser) -> dict[str, Tensor]:
+    """Weights, buffers, float32 masters and optimiser moments by name: `model.NAME`, `master.NAME`, `optimiser.KEY.NAME`."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
+    if isinstance(optimiser, MasterWeights):
+        tensors |= {f"master.{name}": master.detach() for name, master in optimiser.named_parameters()}
+    names: dict[Tensor, str] = {parameter: name for name, parameter in _moved(model, optimiser).items()}
     for parameter, moments in optimiser.state.items():
         for key, value in moments.items():
             tensors[f"optimiser.{key}.{names[parameter]}"] = value
     return tensors
 
 
-def restore_training_tensors(model: nn.Module, optimiser: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+@torch.no_grad()
+def restore_training_tensors(model: nn.Module, optimiser: Optimiser, tensors: dict[str, Tensor]) -> None:
     """The inverse of `training_tensors`, in place."""
     model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
-    parameters = dict(model.named_parameters())
+    if isinstance(optimiser, MasterWeights):
+        for name, master in optimiser.named_parameters():
+            master.copy_(tensors[f"master.{name}"])
+    parameters = _moved(model, optimiser)
     optimiser.state.clear()
     for key, tensor in tensors.items():
         if key.startswith("optimiser."):
             _, moment, name = key.split(".", 2)
             optimiser.state[parameters[name]][moment] = tensor.to(parameters[name].device) if moment != "step" else tensor
+
+
+def _moved(model: nn.Module, optimiser: Optimiser) -> dict[str, nn.Parameter]:
+    """The parameters an optimiser moves, by name."""
+    return dict((optimiser if isinstance(optimiser, MasterWeights) else model).named_parameters())

@@ -25,6 +25,7 @@ from cogitate.errors import TrainingDivergedError
 from cogitate.model.hf import save_model
 from cogitate.model.transformer import Transformer
 from cogitate.train.checkpoint import load_checkpoint, restore_training_tensors, save_checkpoint, training_tensors
+from cogitate.train.master_weights import optimiser_for, trained_parameters
 from cogitate.train.schedule import warmup_constant
 from cogitate.train.shared_prompts import PromptRows, prompt_rows
 from cogitate.train.supervised import make_adamw
@@ -59,8 +60,8 @@ class PolicyLearner:
     def __init__(self, model: Transformer, config: RLConfig):
         self.model = model
         self.config = config
-        self.optimiser = make_adamw(model, config.learning_rate, config.weight_decay)
         self.reference = copy.deepcopy(model).requires_grad_(False) if config.kl_beta > 0 else None
+        self.optimiser = optimiser_for(model, lambda trained: make_adamw(trained, config.learning_rate, config.weight_decay))
         self.steps_done = 0
         self.model.train()
 
@@ -133,7 +134,8 @@ class PolicyLearner:
             gap += float(gap_sum) / totals.tokens
             gap_max = max(gap_max, float(gap_here))
             statistics = part.statistics if statistics is None else statistics + part.statistics
-        norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), config.gradient_clip))
+        trained = trained_parameters(self.model, self.optimiser)
+        norm = float(torch.nn.utils.clip_grad_norm_(trained, config.gradient_clip))
         if not (abs(loss) < float("inf") and norm < float("inf")):
             raise TrainingDivergedError(f"the loss is {loss} and its gradient norm {norm}")
         rate = warmup_constant(self.steps_done, peak=config.learning_rate, warmup_steps=config.warmup_steps)

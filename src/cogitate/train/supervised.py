@@ -24,6 +24,7 @@ from cogitate.train.checkpoint import (
     save_checkpoint,
     training_tensors,
 )
+from cogitate.train.master_weights import MasterWeights, Optimiser, optimiser_for, trained_parameters
 from cogitate.train.muon import MuonAdamW
 from cogitate.train.packing import PackedRows
 from cogitate.train.schedule import warmup_cosine
@@ -62,7 +63,7 @@ def train_supervised(model: Transformer, run: SupervisedRun) -> None:
     """
     config = run.config
     make = {"adamw": make_adamw, "muon": MuonAdamW}[config.optimiser]
-    optimiser = make(model, config.learning_rate, config.weight_decay)
+    optimiser = optimiser_for(model, lambda trained: make(trained, config.learning_rate, config.weight_decay))
     first_step = resume(model, optimiser, run.checkpoint)
     run.metrics.truncate(first_step)
     run.begin(run.steps, first_step)
@@ -107,10 +108,11 @@ def supervised_loss(model: Transformer, batch: PackedRows, micro_rows: int) -> f
     return float(torch.stack(losses).sum())
 
 
-def make_adamw(model: torch.nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+def make_adamw(model: torch.nn.Module | MasterWeights, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
     """AdamW with decay on matrices alone: norms, biases and embeddings of one dimension are left where they are."""
-    matrices = [p for p in model.parameters() if p.requires_grad and p.dim() >= 2]
-    vectors = [p for p in model.parameters() if p.requires_grad and p.dim() < 2]
+    trained = [parameter for _, parameter in model.named_parameters() if parameter.requires_grad]
+    matrices = [p for p in trained if p.dim() >= 2]
+    vectors = [p for p in trained if p.dim() < 2]
     groups: list[dict[str, Any]] = [
         {"params": matrices, "weight_decay": weight_decay},
         {"params": vectors, "weight_decay": 0.0},
@@ -118,7 +120,7 @@ def make_adamw(model: torch.nn.Module, learning_rate: float, weight_decay: float
     return torch.optim.AdamW(groups, lr=learning_rate, betas=BETAS, fused=True)
 
 
-def resume(model: torch.nn.Module, optimiser: torch.optim.Optimizer, directory: Path) -> int:
+def resume(model: torch.nn.Module, optimiser: Optimiser, directory: Path) -> int:
     """Load the newest checkpoint, if any; returns the next step to do."""
     newest = latest_checkpoint(directory)
     if newest is None:
@@ -129,7 +131,7 @@ def resume(model: torch.nn.Module, optimiser: torch.optim.Optimizer, directory: 
 
 
 def supervised_step(
-    model: Transformer, optimiser: torch.optim.Optimizer, batch: PackedRows, config: SupervisedConfig, *, learning_rate: float
+    model: Transformer, optimiser: Optimiser, batch: PackedRows, config: SupervisedConfig, *, learning_rate: float
 ) -> dict[str, float]:
     """One optimiser step over all rows, in micro-batches whose losses add up to the batch's."""
     tokens_BT = torch.from_numpy(batch.tokens_BT)
@@ -143,7 +145,7 @@ def supervised_step(
         (losses["loss"] + config.mtp_weight * losses["mtp_loss"]).backward()
         for name, value in losses.items():
             sums[name] += float(value.detach())
-    norm = torch.nn.utils.clip_grad_norm_(model.parameters(), config.gradient_clip)
+    norm = torch.nn.utils.clip_grad_norm_(trained_parameters(model, optimiser), config.gradient_clip)
     for group in optimiser.param_groups:
         group["lr"] = learning_rate
     optimiser.step()
