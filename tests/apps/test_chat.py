@@ -16,7 +16,6 @@ from memorised_model import BARE_ANSWER, QUESTION, R1_ZERO_ANSWER
 from cogitate import cli
 from cogitate.apps.chat_output import DIM, NORMAL, PlainOutput, TerminalOutput, is_styled
 from cogitate.recipe import models
-from cogitate.tokenizer.bpe import Tokenizer
 
 
 @pytest.fixture
@@ -150,16 +149,6 @@ def test_a_damaged_artifact_of_a_run_is_refused(memorised, tmp_path, chat):
     assert code == 2
     assert "model.safetensors" in err
     assert "7" in err
-
-
-def test_every_end_token_that_the_files_name_ends_a_turn(memorised, tmp_path):
-    from cogitate.apps.chat import end_tokens
-
-    tokenizer = Tokenizer.load(memorised)
-    turn = tokenizer.control_ids["<|turn|>"]
-    assert end_tokens(memorised, tokenizer) == {tokenizer.end_id, turn}
-    (tmp_path / "config.json").write_text('{"eos_token_id": 9}')
-    assert end_tokens(tmp_path, tokenizer) == {tokenizer.end_id, 9}
 
 
 def test_thinking_is_dimmed_without_its_tags_and_stands_apart_from_the_answer():

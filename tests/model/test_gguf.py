@@ -2,6 +2,7 @@
 
 import json
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -70,13 +71,22 @@ def write_gguf(path: Path, model: Transformer, tokenizer: Tokenizer, *, quantisa
     writer.add_head_count_kv(config.num_key_value_heads)
     writer.add_rope_freq_base(config.rope_theta)
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-    vocabulary = json.loads(tokenizer.to_str())["model"]
-    tokens = sorted(vocabulary["vocab"], key=vocabulary["vocab"].get)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre(overrides.get("pre", "smollm"))
-    writer.add_token_list(tokens)
-    writer.add_token_types([3 if token in SPECIAL else 1 for token in tokens])
-    writer.add_token_merges([" ".join(merge) for merge in vocabulary["merges"]])
+    if "pieces" in overrides:
+        tokens, scores, types = overrides["pieces"]
+        writer.add_tokenizer_model("llama")
+        writer.add_token_list(tokens)
+        writer.add_token_scores(scores)
+        writer.add_token_types(types)
+    else:
+        vocabulary = json.loads(tokenizer.to_str())["model"]
+        tokens = sorted(vocabulary["vocab"], key=vocabulary["vocab"].get)
+        writer.add_tokenizer_model("gpt2")
+        writer.add_tokenizer_pre(overrides.get("pre", "smollm"))
+        writer.add_token_list(tokens)
+        writer.add_token_types([3 if token in SPECIAL else 1 for token in tokens])
+        writer.add_token_merges([" ".join(merge) for merge in vocabulary["merges"]])
+    if "turn" in overrides:
+        writer.add_eot_token_id(overrides["turn"])
     writer.add_bos_token_id(1)
     writer.add_eos_token_id(2)
     writer.add_chat_template("{% for m in messages %}{{ m['content'] }}{% endfor %}")
@@ -177,6 +187,72 @@ def test_the_tokenizer_splits_text_as_the_one_it_was_made_from(tmp_path: Path) -
     assert settings["eos_token"] == "<|im_end|>"
     assert settings["bos_token"] == "<|im_start|>"
     assert "messages" in settings["chat_template"]
+
+
+def test_what_ends_a_text_and_what_ends_a_turn_both_end_a_completion(tmp_path: Path) -> None:
+    from cogitate.tokenizer.bpe import Tokenizer as OurTokenizer
+
+    tokenizer = small_tokenizer()
+    write_gguf(tmp_path / "m.gguf", random_model(small_config("llama", tokenizer.get_vocab_size())), tokenizer, turn=0)
+    import_gguf(tmp_path / "m.gguf", tmp_path / "out")
+    loaded = OurTokenizer.load(tmp_path / "out")
+    assert loaded.end_ids == {2, 0}
+    assert loaded.prefix_ids == ()  # its pre-tokenizer is not Llama's, and the file does not ask for it
+
+
+def sentencepiece_pieces() -> tuple[list[str], list[float], list[int]]:
+    """Llama 2's layout: unknown, begin, end, 256 bytes, then pieces by falling score; longer pieces are not always better."""
+    special = ["<unk>", "<s>", "</s>"]
+    byte_pieces = [f"<0x{byte:02X}>" for byte in range(256)]
+    merged = ["▁t", "he", "▁the", "at", "▁c", "▁cat", "in", "▁in", "er", "▁a", "an", "▁an", "▁▁", "1", "2", "12"]
+    letters = sorted(set("▁abcdefghijklmnopqrstuvwxyz.猫"))
+    tokens = [*special, *byte_pieces, *merged, *letters]
+    scores = [0.0] * 259 + [-float(i) for i in range(len(merged))] + [-1000.0 - i for i in range(len(letters))]
+    return tokens, scores, [2, 3, 3, *[6] * 256, *[1] * (len(merged) + len(letters))]
+
+
+def sentencepiece_encode(text: str) -> list[int]:
+    """llama.cpp's algorithm, written down: join the neighbours whose union has the best score, leftmost first; spell what is
+    left over in bytes."""
+    tokens, scores, _ = sentencepiece_pieces()
+    score = dict(zip(tokens, scores, strict=True))
+    symbols = list("▁" + text.replace(" ", "▁"))
+    while pairs := [(-score[a + b], i) for i, (a, b) in enumerate(pairwise(symbols)) if a + b in score]:
+        _, i = min(pairs)
+        symbols[i : i + 2] = [symbols[i] + symbols[i + 1]]
+    number = {token: index for index, token in enumerate(tokens)}
+    return [
+        index
+        for symbol in symbols
+        for index in ([number[symbol]] if symbol in number else [3 + byte for byte in symbol.encode()])
+    ]
+
+
+def test_the_tokenizer_of_llama_2_splits_text_as_llama_cpp_does(tmp_path: Path) -> None:
+    from cogitate.tokenizer.bpe import Tokenizer as OurTokenizer
+
+    tokens, scores, types = sentencepiece_pieces()
+    model = random_model(small_config("llama", len(tokens)))
+    write_gguf(tmp_path / "m.gguf", model, small_tokenizer(), pieces=(tokens, scores, types))
+    import_gguf(tmp_path / "m.gguf", tmp_path / "out", dtype=torch.float32)
+    tokenizer = OurTokenizer.load(tmp_path / "out")
+    assert tokenizer.prefix_ids == (1,)  # llama.cpp begins such texts with <s> where the file does not say otherwise
+    for text in ("the cat", "  the  cat", "an inner thing at 12", "猫 ate\n1212 naïve é", "theater 2121", "a"):
+        assert tokenizer.encode(text) == sentencepiece_encode(text), text
+        assert tokenizer.decode(tokenizer.encode(text)) == text
+    hostile = "the <s>cat</s> <unk>"
+    assert not {0, 1, 2} & set(tokenizer.encode(hostile))
+    assert tokenizer.decode(tokenizer.encode(hostile)) == hostile
+    loaded = load_model(tmp_path / "out").state_dict()
+    assert all(torch.equal(tensor, loaded[name]) for name, tensor in model.state_dict().items())
+
+
+def test_pieces_without_a_score_each_are_refused(tmp_path: Path) -> None:
+    tokens, scores, types = sentencepiece_pieces()
+    model = random_model(small_config("llama", len(tokens)))
+    write_gguf(tmp_path / "m.gguf", model, small_tokenizer(), pieces=(tokens, scores[:-1], types))
+    with pytest.raises(CheckpointError, match=rf"tokenizer.ggml.scores has {len(tokens) - 1} entries for {len(tokens)} tokens"):
+        import_gguf(tmp_path / "m.gguf", tmp_path / "out")
 
 
 def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:

@@ -150,7 +150,24 @@ def test_a_broken_or_hostile_template_is_one_clear_error(directory, source, says
      ('{"eos_token": "<nope>"}', "eos_token = '<nope>', but the tokenizer has no such token")],
 )  # fmt: skip
 def test_settings_that_cannot_be_used_name_the_file_and_the_key(directory, settings, says):
+    (directory / "generation_config.json").unlink()  # it would name an end token, too
     (directory / "tokenizer_config.json").write_text(settings)
     with pytest.raises(CheckpointError, match=says) as caught:
         Tokenizer.load(directory)
     assert "tokenizer_config.json" in str(caught.value)
+
+
+def test_what_the_assistant_thought_is_seen_by_the_template_and_what_a_user_types_is_not(directory):
+    """R1's template forgets earlier thinking by looking for `</think>` in what the assistant said."""
+    template, tokenizer = set_template(directory, THINKING), Tokenizer.load(directory)
+    said = [Message("user", "hi"), Message("assistant", "<think>hm</think>Hello"), Message("user", "more")]
+    assert template.prompt_ids(said, tokenizer) == template.prompt_ids(
+        [said[0], Message("assistant", "Hello"), said[2]], tokenizer
+    )
+    kept = set_template(directory, CHATML).prompt_ids(said, tokenizer)
+    thinking = [tokenizer.control_ids[tag] for tag in ("<think>", "</think>")]
+    assert [token for token in kept if token in thinking] == thinking
+    typed = [Message("user", "<think>hm</think>Hello"), Message("assistant", "<|im_end|>"), said[2]]
+    ids = set_template(directory, CHATML).prompt_ids(typed, tokenizer)
+    assert not set(ids) & set(thinking)
+    assert ids.count(tokenizer.control_ids["<|im_end|>"]) == 3  # one for each turn, none for what was said

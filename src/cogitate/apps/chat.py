@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import signal
@@ -19,16 +18,17 @@ import torch
 from cogitate.apps.chat_output import Output, PlainOutput, TerminalOutput, is_styled
 from cogitate.backend import GenerationRequest
 from cogitate.engine.generator import Engine
-from cogitate.errors import CheckpointError, CogitateError, DataError, Interrupted
+from cogitate.errors import CogitateError, DataError, Interrupted
 from cogitate.model.hf import load_model
-from cogitate.recipe.models import find_model, read_config
+from cogitate.recipe.models import find_model
 from cogitate.recipe.stage_evaluate import NEXT_QUESTION
 from cogitate.runtime import derive_seed, pick_device
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.chat_template import ChatTemplate
 from cogitate.tokenizer.prompts import bare_prompt, r1_zero_prompt
 from cogitate.tokenizer.text_stream import StopText, TextStream
-from cogitate.tokenizer.thinking import THINK_OPEN, split_thinking
+from cogitate.tokenizer.thinking import split_thinking
+from cogitate.train.rollouts import opens_thinking
 from cogitate.types import Message, SamplingParams
 
 Template = Literal["r1_zero", "bare", "chat"]
@@ -39,11 +39,22 @@ LEAST_REPLY = 64  # tokens that must be left in the context for it
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One completion. `ended`: "stop" (by itself), "length" (at the token limit) or "interrupted" (Ctrl-C)."""
+    """One completion.
+
+    Attributes:
+        ended: "stop" (by itself), "length" (at the token limit) or "interrupted" (Ctrl-C).
+        opened: the prompt opened the thinking, so the text starts inside it.
+    """
 
     text: str
     tokens: int
     ended: Literal["stop", "length", "interrupted"]
+    opened: bool
+
+    @property
+    def said(self) -> str:
+        """What it answers, without what was thought: this is what later turns remember."""
+        return split_thinking(self.text, prefilled=self.opened).answer_region.strip()
 
 
 def chat(
@@ -103,7 +114,6 @@ class Speaker:
     """A model, and how it is spoken to.
 
     Attributes:
-        ends: tokens that end a turn: some models have several.
         remembers: earlier turns are part of the prompt; the R1-Zero template and the bare question stand alone.
         prompt_of: conversation -> token ids.
         stop: text at which a completion ends.
@@ -111,7 +121,6 @@ class Speaker:
 
     engine: Engine
     tokenizer: Tokenizer
-    ends: frozenset[int]
     remembers: bool
     prompt_of: Callable[[Sequence[Message]], list[int]]
     stop: str | None = None
@@ -128,28 +137,12 @@ class Speaker:
         if template == "chat" and chat_template is None:
             raise DataError(f"{directory}: the model has no chat template; use --template r1_zero or bare")
         decoder = load_model(directory, dtype=torch.float32, device=pick_device("auto"))
-        engine = Engine(decoder, end_id=tokenizer.end_id, max_batch=1)
-        ends = end_tokens(directory, tokenizer)
+        engine = Engine(decoder, end_id=tokenizer.end_ids, max_batch=1)
         if chat_template is not None and template in (None, "chat"):
             own = chat_template
-            return cls(engine, tokenizer, ends, True, lambda messages: own.prompt_ids(messages, tokenizer))
+            return cls(engine, tokenizer, True, lambda messages: own.prompt_ids(messages, tokenizer))
         write, stop = (bare_prompt, NEXT_QUESTION) if template == "bare" else (r1_zero_prompt, None)
-        return cls(engine, tokenizer, ends, False, lambda messages: tokenizer.encode(write(messages[-1].content)), stop)
-
-
-def end_tokens(directory: Path, tokenizer: Tokenizer) -> frozenset[int]:
-    """The tokenizer's end token, and those that generation_config.json or config.json name."""
-    ends = {tokenizer.end_id}
-    named = [read_config(directory).get("eos_token_id")]
-    generation = directory / "generation_config.json"
-    if generation.is_file():
-        try:
-            named.append(json.loads(generation.read_text(encoding="utf-8-sig")).get("eos_token_id"))
-        except (OSError, ValueError, AttributeError) as error:
-            raise CheckpointError(f"{generation}: not a JSON object: {error}") from error
-    for value in named:
-        ends |= {token for token in (value if isinstance(value, list) else [value]) if isinstance(token, int)}
-    return frozenset(ends)
+        return cls(engine, tokenizer, False, lambda messages: tokenizer.encode_prompt(write(messages[-1].content)), stop)
 
 
 def converse(speaker: Speaker, settings: Settings) -> None:
@@ -177,7 +170,7 @@ def converse(speaker: Speaker, settings: Settings) -> None:
             print(f"error: {error}", file=sys.stderr)
             messages = messages[:-1]
             continue
-        messages.append(Message("assistant", split_thinking(reply.text).answer_region.strip()))
+        messages.append(Message("assistant", reply.said))
         turn += 1
 
 
@@ -214,9 +207,8 @@ def answer(speaker: Speaker, messages: Sequence[Message], settings: Settings, ou
     limit = settings.max_new_tokens or max(1, min(LONGEST_REPLY, room(speaker, prompt_ids)))
     params = SamplingParams(settings.temperature, settings.top_p, limit)
     request = GenerationRequest("chat", tuple(prompt_ids), params, (derive_seed(settings.seed, "chat", turn),))
-    opened = speaker.tokenizer.decode(prompt_ids[-8:]).rstrip().endswith(THINK_OPEN)
     speaker.engine.submit(request)
-    output.begin(thinking=opened)
+    output.begin(thinking=opens_thinking(prompt_ids, speaker.tokenizer))
     with interruptible() as interrupted:
         reply = complete(speaker, request, output.write, interrupted)
     output.end()
@@ -244,7 +236,7 @@ def complete(
         finished = engine.poll()
         new = list(finished[0].token_ids[count:]) if finished else engine.partial(request.id, start=count)[seed]
         count += len(new)
-        at = next((i for i, token in enumerate(new) if token in speaker.ends), None)
+        at = next((i for i, token in enumerate(new) if token in speaker.tokenizer.end_ids), None)
         show(stop.feed(stream.feed(new[:at])))
         if at is not None or stop.reached:
             ended = "stop"
@@ -255,7 +247,7 @@ def complete(
     engine.abort([request.id] if engine.pending() else [])
     show(stop.feed(stream.finish()))
     show(stop.finish())
-    return Reply("".join(written), count, ended)
+    return Reply("".join(written), count, ended, opens_thinking(request.prompt_ids, speaker.tokenizer))
 
 
 @contextmanager

@@ -31,29 +31,40 @@ def write_tokenizer(fields: dict[str, Any], out: Path, file: Path) -> None:
     if kind == "gpt2":
         tokenizer = _byte_level(fields, tokens, file)
     elif kind == "llama":
-        tokenizer = _with_scores(fields, tokens)
+        tokenizer = _with_scores(fields, tokens, file)
     else:
         raise CheckpointError(f"{file}: tokenizer.ggml.model = {kind!r}: not supported; supported are gpt2 and llama")
     types: Sequence[int] = fields.get("tokenizer.ggml.token_type", [])
-    for token, token_type in zip(tokens, types, strict=False):
-        if token_type in (CONTROL, USER_DEFINED):
-            tokenizer.add_tokens([AddedToken(token, special=token_type == CONTROL, normalized=False)])
+    marked = [(token, kind) for token, kind in zip(tokens, types, strict=False) if kind in (CONTROL, USER_DEFINED)]
+    tokenizer.add_tokens([AddedToken(token, special=kind == CONTROL, normalized=False) for token, kind in marked])
     with atomic_write(out / "tokenizer.json") as temporary:
         tokenizer.save(str(temporary))
-    write_json(out / "tokenizer_config.json", _settings(fields, tokens))
+    write_json(out / "tokenizer_config.json", _settings(fields, tokens, file))
+    ends = {fields.get(f"tokenizer.ggml.{name}_token_id") for name in ("eos", "eot", "eom")} - {None}
+    if ends:
+        write_json(out / "generation_config.json", {"eos_token_id": sorted(ends)})
 
 
-def _settings(fields: dict[str, Any], tokens: list[str]) -> dict[str, Any]:
+def _settings(fields: dict[str, Any], tokens: list[str], file: Path) -> dict[str, Any]:
     settings: dict[str, Any] = {"tokenizer_class": "PreTrainedTokenizerFast"}
     for ours, theirs in (("bos", "bos"), ("eos", "eos"), ("unk", "unknown"), ("pad", "padding")):
-        token_id = fields.get(f"tokenizer.ggml.{theirs}_token_id")
-        if token_id is not None:
-            settings[f"{ours}_token"] = tokens[token_id]
-    settings["add_bos_token"] = bool(fields.get("tokenizer.ggml.add_bos_token", False))
+        key = f"tokenizer.ggml.{theirs}_token_id"
+        token_id = fields.get(key)
+        if token_id is None:
+            continue
+        if not 0 <= token_id < len(tokens):
+            raise CheckpointError(f"{file}: {key} = {token_id}: there are {len(tokens)} tokens")
+        settings[f"{ours}_token"] = tokens[token_id]
+    settings["add_bos_token"] = bool(fields.get("tokenizer.ggml.add_bos_token", _adds_begin(fields)))
     settings["clean_up_tokenization_spaces"] = False
     if "tokenizer.chat_template" in fields:
         settings["chat_template"] = fields["tokenizer.chat_template"]
     return settings
+
+
+def _adds_begin(fields: dict[str, Any]) -> bool:
+    """What llama.cpp does where the file does not say: Llama's tokenizers begin every text with a token of their own."""
+    return fields["tokenizer.ggml.model"] == "llama" or SPLITS.get(fields.get("tokenizer.ggml.pre", "")) == _LLAMA3
 
 
 def _byte_level(fields: dict[str, Any], tokens: list[str], file: Path) -> Tokenizer:
@@ -78,9 +89,11 @@ def _byte_level(fields: dict[str, Any], tokens: list[str], file: Path) -> Tokeni
     return tokenizer
 
 
-def _with_scores(fields: dict[str, Any], tokens: list[str]) -> Tokenizer:
+def _with_scores(fields: dict[str, Any], tokens: list[str], file: Path) -> Tokenizer:
     """SentencePiece BPE: a merge exists where two pieces make a third, and pieces with higher scores merge first."""
-    scores: Sequence[float] = fields["tokenizer.ggml.scores"]
+    scores: Sequence[float] = fields.get("tokenizer.ggml.scores", ())
+    if len(scores) != len(tokens):
+        raise CheckpointError(f"{file}: tokenizer.ggml.scores has {len(scores)} entries for {len(tokens)} tokens")
     rank = {token: index for index, token in enumerate(tokens)}
     merges: list[tuple[float, int, int, tuple[str, str]]] = []
     for token, score in zip(tokens, scores, strict=True):

@@ -19,6 +19,10 @@ END = "<|end|>"  # ends every document and every completion
 PAD = "<|pad|>"
 FILE = "tokenizer.json"
 CONFIG_FILE = "tokenizer_config.json"
+GENERATION_FILE = "generation_config.json"
+COMPANIONS = ("chat_template.jinja", GENERATION_FILE, "special_tokens_map.json")  # kept beside a tokenizer as they are
+# Of tokenizers that only other programs read.
+FOREIGN_TOKENIZERS = ("*.tiktoken", "tiktoken.model", "tokenizer.model", "spiece.model", "tekken.json", "vocab.json")
 OWN_SETTINGS = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": END, "pad_token": PAD, "model_max_length": 10**9}
 TAGS = (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
 _TAG = re.compile(r"<\S(?:.*\S)?>|\[[A-Z_/]+\]")  # <think>, <|User|>, <｜tool▁calls▁begin｜>, [INST]
@@ -35,13 +39,26 @@ class Tokenizer:
         settings: the contents of tokenizer_config.json, by which `transformers` knows the control tokens.
         control_ids: text -> id of every token that is more than text: those marked as special, and tags such as `<think>` or
             `<|User|>`, which some tokenizers leave unmarked.
-        end_id: the token that ends a completion (eos_token).
+        end_id: the token that ends a document (eos_token).
+        end_ids: all tokens that end a completion: models that converse often have one for the turn beside it.
         pad_id: that of pad_token, or of the end token where there is none.
+        prefix_ids: what stands before every text: the begin-of-text token where the tokenizer is made to add one, else nothing.
+        companions: further files of the directory it came from, name -> content; `save` writes them again.
     """
 
-    def __init__(self, inner: HuggingFaceTokenizer, settings: Mapping[str, Any] | None = None):
+    def __init__(
+        self,
+        inner: HuggingFaceTokenizer,
+        settings: Mapping[str, Any] | None = None,
+        *,
+        end_ids: Iterable[int] = (),
+        companions: Mapping[str, bytes] | None = None,
+    ):
+        inner.no_truncation()  # some published files ask for one
+        inner.no_padding()
         self.inner = inner
         self.settings = dict(OWN_SETTINGS if settings is None else settings)
+        self.companions = dict(companions or {})
         added = inner.get_added_tokens_decoder()
         self.control_ids = {
             token.content: token_id for token_id, token in added.items() if token.special or _TAG.fullmatch(token.content)
@@ -49,12 +66,14 @@ class Tokenizer:
         self._hidden = {token_id for token_id, token in added.items() if token.special and token.content not in TAGS}
         self._plain = with_special(inner, set(self.control_ids))
         self._plain.encode_special_tokens = True
-        end = self._named("eos_token")
-        if end is None:
+        end, further = self._named("eos_token"), sorted(end_ids)
+        if end is None and not further:
             raise CheckpointError(f"{CONFIG_FILE}: eos_token is missing: without it no completion would end")
-        self.end_id = end
+        self.end_id = further[0] if end is None else end
+        self.end_ids = frozenset({self.end_id, *further})
         pad = self._named("pad_token")
-        self.pad_id = end if pad is None else pad
+        self.pad_id = self.end_id if pad is None else pad
+        self.prefix_ids = self._prefix()
 
     def _named(self, key: str) -> int | None:
         text = token_text(self.settings.get(key))
@@ -64,6 +83,16 @@ class Tokenizer:
         if token_id is None:
             raise CheckpointError(f"{CONFIG_FILE}: {key} = {text!r}, but the tokenizer has no such token")
         return token_id
+
+    def _prefix(self) -> tuple[int, ...]:
+        """What the file's own post-processor, or add_bos_token of the settings, puts before a text."""
+        plain = self.inner.encode("a", add_special_tokens=False).ids
+        whole = self.inner.encode("a", add_special_tokens=True).ids
+        start = next((i for i in range(len(whole)) if whole[i : i + len(plain)] == plain), 0)
+        if start or not self.settings.get("add_bos_token"):
+            return tuple(whole[:start]) if self.settings.get("add_bos_token", True) else ()
+        begin = self._named("bos_token")
+        return () if begin is None else (begin,)
 
     @property
     def vocab_size(self) -> int:
@@ -75,16 +104,30 @@ class Tokenizer:
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
         return [encoding.ids for encoding in self._plain.encode_batch(list(texts), add_special_tokens=False)]
 
+    def encode_prompt(self, text: str) -> list[int]:
+        """A text from its beginning: what the model expects there (`prefix_ids`) comes first."""
+        return [*self.prefix_ids, *self.encode(text)]
+
     def decode(self, token_ids: Sequence[int]) -> str:
         """Special tokens are left out, except the tags of thinking and answer; bytes that are no UTF-8 become U+FFFD."""
         kept = [token_id for token_id in token_ids if token_id not in self._hidden]
         return self.inner.decode(kept, skip_special_tokens=False)
 
     def save(self, directory: Path) -> None:
-        """tokenizer.json, and the tokenizer_config.json by which `transformers` knows the control tokens."""
+        """tokenizer.json, the tokenizer_config.json by which `transformers` knows the control tokens, and the companions; a
+        generation_config.json, by which generators know where to stop, is made where there is none."""
         with atomic_write(directory / FILE) as temporary:
             self.inner.save(str(temporary))
         write_json(directory / CONFIG_FILE, self.settings)
+        for name, content in self.companions.items():
+            with atomic_write(directory / name) as temporary:
+                temporary.write_bytes(content)
+        if GENERATION_FILE not in self.companions:
+            ends = sorted(self.end_ids)
+            write_json(
+                directory / GENERATION_FILE,
+                {"eos_token_id": ends if len(ends) > 1 else ends[0], "pad_token_id": self.pad_id},
+            )
 
     @classmethod
     def load(cls, directory: Path) -> Tokenizer:
@@ -95,20 +138,59 @@ class Tokenizer:
         """
         path = directory / FILE
         if not path.is_file():
-            raise CheckpointError(f"{path}: no such file; a model directory holds its tokenizer.json")
+            raise CheckpointError(f"{path}: no such file; {why_no_tokenizer(directory)}")
         try:
             inner = HuggingFaceTokenizer.from_file(str(path))
         except Exception as error:  # the library raises bare Exception for any unreadable file
             raise CheckpointError(f"{path}: not a tokenizer.json: {error}") from error
         try:
-            return cls(inner, read_settings(directory))
+            companions = {name: (directory / name).read_bytes() for name in COMPANIONS if (directory / name).is_file()}
+        except OSError as error:
+            raise CheckpointError(f"{directory}: cannot be read: {error}") from error
+        end_ids = read_end_ids(directory)
+        try:
+            return cls(inner, read_settings(directory), end_ids=end_ids, companions=companions)
         except CheckpointError as error:
             raise CheckpointError(f"{directory}: {error}") from error
 
 
+def why_no_tokenizer(directory: Path) -> str:
+    """What to do about a directory without tokenizer.json."""
+    others = sorted(path.name for pattern in FOREIGN_TOKENIZERS for path in directory.glob(pattern))
+    if not others:
+        return f"a model directory holds its {FILE}"
+    return (
+        f"{others[0]} is a tokenizer of another format (tiktoken, SentencePiece ...), which is not read; make a {FILE} of it: "
+        "transformers.AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"
+    )
+
+
+def read_end_ids(directory: Path) -> set[int]:
+    """The end tokens that config.json and generation_config.json of a model name.
+
+    Raises:
+        CheckpointError: one of them is there and no JSON object, or names something that is no token.
+    """
+    ends: set[int] = set()
+    for name in ("config.json", GENERATION_FILE):
+        value = (read_json_object(directory / name) or {}).get("eos_token_id")
+        listed = value if isinstance(value, list) else [] if value is None else [value]
+        for token in listed:
+            if not isinstance(token, int) or isinstance(token, bool) or token < 0:
+                raise CheckpointError(
+                    f"{directory / name}: eos_token_id = {value!r}: must be a token's number, or a list of them"
+                )
+        ends.update(listed)
+    return ends
+
+
 def read_settings(directory: Path) -> dict[str, Any] | None:
     """The contents of tokenizer_config.json, None where there is none."""
-    path = directory / CONFIG_FILE
+    return read_json_object(directory / CONFIG_FILE)
+
+
+def read_json_object(path: Path) -> dict[str, Any] | None:
+    """The contents of a JSON file, None where there is none. Raises CheckpointError for one that is no JSON object."""
     if not path.is_file():
         return None
     try:

@@ -1,7 +1,8 @@
 """A model's own chat template: a conversation to the token ids the model was trained on.
 
 The template is a jinja program that comes with the model, so it runs in jinja's sandbox. It is given what `transformers` gives
-it. A control token in the text of a message, such as `<|im_end|>`, stays text: nobody can end their own turn by typing it.
+it. A control token in the text of a message, such as `<|im_end|>`, stays text: nobody can end their own turn by typing it. Only
+the tags of thinking in what the assistant said are what they were when it said them.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from cogitate.errors import CheckpointError
 from cogitate.tokenizer.bpe import CONFIG_FILE, Tokenizer, read_settings, token_text
+from cogitate.tokenizer.thinking import THINK_CLOSE, THINK_OPEN
 from cogitate.types import Message
 
 FILE = "chat_template.jinja"
@@ -72,7 +74,11 @@ class ChatTemplate:
         """
         control = sorted(tokenizer.control_ids, key=len, reverse=True)
         shields = shields_for("".join(message.content for message in messages), control)
-        shielded = [Message(message.role, replace_all(message.content, shields)) for message in messages]
+        own = {token: shield for token, shield in shields.items() if token not in (THINK_OPEN, THINK_CLOSE)}
+        shielded = [
+            Message(message.role, replace_all(message.content, own if message.role == "assistant" else shields))
+            for message in messages
+        ]
         text = self.prompt_text(shielded)
         shielded_to_text = {shield: token for token, shield in shields.items()}
         ids: list[int] = []
