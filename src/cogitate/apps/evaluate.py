@@ -21,14 +21,17 @@ from cogitate.backend import GenerationRequest, Generator
 from cogitate.config import Config, load_config
 from cogitate.errors import ConfigError, DataError, Interrupted
 from cogitate.evals.evaluate import Asking, measure_model, table
+from cogitate.recipe.asking import chat_prompts
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.models import find_model
 from cogitate.recipe.problems import evaluation_problems, tasks_left_out
 from cogitate.recipe.stage_evaluate import BASE_PROMPTS, R1_ZERO, write_completions
 from cogitate.runtime import write_json
+from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.tokenizer.prompts import R1_INSTRUCTION
 from cogitate.types import Completion, SamplingParams
 
-Prompt = Literal["r1_zero", "few_shot", "bare"]
+Prompt = Literal["r1_zero", "few_shot", "bare", "chat"]
 Contract = Literal["r1", "bare", "free"]
 _BY_NAME = {asking.name: asking for asking in BASE_PROMPTS}
 ASKINGS: dict[Prompt, Asking] = {"r1_zero": R1_ZERO, "few_shot": _BY_NAME["few_shot"], "bare": _BY_NAME["bare_question"]}
@@ -66,7 +69,7 @@ def evaluate(
         if file is not None and not file.parent.is_dir():
             raise DataError(f"{file}: there is no directory {file.parent}")
     config = settings_for(tasks, samples=samples, problems=problems, settings=settings)
-    asking = ASKINGS[prompt]
+    asking = chat_asking(directory) if prompt == "chat" else ASKINGS[prompt]
     if contract is not None:
         asking = dataclasses.replace(asking, contract=contract)
     try:
@@ -80,6 +83,11 @@ def evaluate(
         console.print(f"left out, for want of isolation: {', '.join(result['tasks_left_out'])}")
     if out is not None:
         write_json(out, result)
+
+
+def chat_asking(directory: Path) -> Asking:
+    """Questions as a user asks them, through the model's own chat template; judged in the form of R1."""
+    return Asking("chat", chat_prompts(directory, Tokenizer.load(directory), R1_INSTRUCTION), "r1", "think_text")
 
 
 def settings_for(tasks: str | None, *, samples: int, problems: int, settings: Sequence[str]) -> Config:

@@ -15,7 +15,7 @@ from cogitate.rewards.format import FormatContract, grade_format
 from cogitate.runtime import derive_seed
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking import split_thinking
-from cogitate.train.rollouts import Phases, Sampled, sample_and_grade
+from cogitate.train.rollouts import Phases, Prompt, Sampled, sample_and_grade
 from cogitate.types import Problem, SamplingParams
 
 CONSENSUS_KINDS = ("math", "choice", "exact")  # no two programs are written alike, so code has no majority
@@ -71,7 +71,7 @@ class Asking:
     """
 
     name: str
-    prompt_of: Callable[[Problem], str]
+    prompt_of: Callable[[Problem], Prompt]
     contract: str
     format: FormatContract
     stop: str | None = None

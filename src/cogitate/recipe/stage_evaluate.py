@@ -11,18 +11,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cogitate.config import Config
+from cogitate.config import Config, RLConfig
 from cogitate.evals.evaluate import CONSENSUS_KINDS, Asking, Measured, consensus_table, measure_model, table
+from cogitate.recipe.asking import chat_prompts
 from cogitate.recipe.context import StageContext
 from cogitate.recipe.problems import data_files, evaluation_problems, tasks_left_out
 from cogitate.recipe.runner import EVALUATION
 from cogitate.runtime import atomic_write, derive_seed, raise_interrupted, write_json
 from cogitate.tasks.examples import examples_for
+from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import bare_prompt, few_shot_prompt, r1_zero_prompt
 from cogitate.types import Artifact, SamplingParams
 
 VERSION = 2
-SECTIONS = ("seed", "tasks", "rewards", "evaluate", "runtime.dtype", "runtime.max_batch")
+SECTIONS = ("seed", "tasks", "rewards", "evaluate", "runtime.dtype", "runtime.max_batch", "r1_zero.prompt")
 
 R1_ZERO = Asking("r1_zero", lambda problem: r1_zero_prompt(problem.question), "r1", "think_answer")
 NEXT_QUESTION = "\n\nQuestion:"
@@ -61,7 +63,7 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
         "meanwhile": lambda: leave_if_interrupted(context),
     }
     seed = derive_seed(config.seed, model_name)
-    prompts = PROMPTS.get(model_name, (R1_ZERO,))
+    prompts = askings(config, model_name, model.path, shared["tokenizer"])
     context.begin(len(prompts))
     groups_of: dict[str, list[list[Measured]]] = {}
     for index, asking in enumerate(prompts):
@@ -86,6 +88,17 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
             for name, rows in tables.items()
         }
     return {**summary, **({"tasks_left_out": left_out} if left_out else {})}
+
+
+def askings(config: Config, model_name: str, directory: Path, tokenizer: Tokenizer) -> tuple[Asking, ...]:
+    """The prompts a model is measured at. One trained through its chat template is asked through it; then its base is, too."""
+    if model_name == "base" and config.r1_zero.prompt == "chat":
+        chat = chat_prompts(directory, tokenizer)
+        return (*BASE_PROMPTS, Asking("chat", chat, "free", "think_answer"))
+    section = getattr(config, model_name, None)
+    if isinstance(section, RLConfig) and section.prompt == "chat":
+        return (Asking("chat", chat_prompts(directory, tokenizer), R1_ZERO.contract, R1_ZERO.format),)
+    return PROMPTS.get(model_name, (R1_ZERO,))
 
 
 def leave_if_interrupted(context: StageContext) -> None:

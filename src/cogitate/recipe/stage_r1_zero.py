@@ -11,18 +11,20 @@ from typing import Any
 
 from cogitate.config import Config
 from cogitate.evals.text_metrics import is_mixed, is_reflective
+from cogitate.recipe.asking import ASKED
 from cogitate.recipe.context import StageContext
 from cogitate.recipe.problems import data_files, tasks_left_out, training_problems
 from cogitate.rewards.reward import total_reward
 from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.tokenizer.prompts import r1_zero_prompt
 from cogitate.tokenizer.thinking import split_thinking
 from cogitate.train.rl import RLRun, check_enough, train_rl
 from cogitate.train.rl_metrics import mean
 from cogitate.types import Artifact, Problem, Rollout, Verdict
 
 VERSION = 1
-SECTIONS = ("seed", "tasks", "rewards", "{stage}", "runtime.dtype", "runtime.max_batch")
+SECTIONS = (
+    "seed", "tasks", "rewards", "{stage}", "runtime.dtype", "runtime.max_batch", "runtime.lora_rank", "runtime.lora_alpha",
+)  # fmt: skip
 
 PROBES = 12  # problems asked again at chosen steps, so that a reader can compare
 
@@ -57,7 +59,7 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
             config=settings,
             problems=problems,
             probes=one_of_each_task(problems, PROBES),
-            prompt_of=lambda problem: r1_zero_prompt(problem.question),
+            prompt_of=ASKED[settings.prompt](base, tokenizer),
             contract="r1",
             reward=reward,
             measure=lambda rollouts: thinking_metrics(rollouts, tokenizer),

@@ -32,3 +32,15 @@ def few_shot_prompt(question: str, examples: Sequence[tuple[str, str]]) -> str:
     """Solved examples (question, worked answer) before the question."""
     shown = "".join(f"Question: {asked}\nAnswer: {worked}\n\n" for asked, worked in examples)
     return f"{shown}{bare_prompt(question)}"
+
+
+R1_ZERO_INSTRUCTION = (
+    "First think about it, then give the answer. Write your thinking in <think> </think> and the answer in "
+    "<answer> </answer>: <think> thinking </think> <answer> answer </answer>."
+)
+R1_INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."  # as R1's model card recommends
+
+
+def instructed(question: str, instruction: str) -> str:
+    """A user's message to a model with a chat template: the question, and the form its answer is looked for in."""
+    return f"{question}\n\n{instruction}"

@@ -22,7 +22,7 @@ from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.checkpoint import latest_checkpoint, load_checkpoint
 from cogitate.train.learner import PolicyLearner
 from cogitate.train.rl_metrics import mean, rollout_metrics, timings
-from cogitate.train.rollouts import Phases, Sampled, encode_prompts, sample_and_grade
+from cogitate.train.rollouts import Phases, Prompt, Sampled, encode_prompts, sample_and_grade
 from cogitate.train.supervised import diverged
 from cogitate.types import Problem, Rollout, RolloutGroup, SamplingParams, Verdict
 
@@ -39,7 +39,7 @@ class RLRun:
         name: of the stage; part of every seed.
         problems: the pool prompts are drawn from, each once an epoch.
         probes: problems asked again at chosen steps, for the transcripts.
-        prompt_of: the text a problem is asked with.
+        prompt_of: what a problem is asked with.
         contract: where the grader looks for the answer.
         reward: verdict and completion -> reward (None without a verdict) and its parts.
         measure: rates of a batch of rollouts (reflection, language mix ...), for the log.
@@ -53,7 +53,7 @@ class RLRun:
     config: RLConfig
     problems: Sequence[Problem]
     probes: Sequence[Problem]
-    prompt_of: Callable[[Problem], str]
+    prompt_of: Callable[[Problem], Prompt]
     contract: str
     reward: Reward
     measure: Callable[[Sequence[Rollout]], dict[str, float]]
@@ -199,7 +199,7 @@ def rollout(run: RLRun, state: LoopState, phases: Phases) -> list[RolloutGroup]:
     return [RolloutGroup(group[0].problem, tuple(with_reward(run, sampled) for sampled in group)) for group in groups]
 
 
-def ask(run: RLRun, asked: Sequence[tuple[Problem, str, tuple[int, ...]]], phases: Phases) -> list[list[Sampled]]:
+def ask(run: RLRun, asked: Sequence[tuple[Problem, Prompt, tuple[int, ...]]], phases: Phases) -> list[list[Sampled]]:
     """Completions of the current policy at the stage's temperature, graded."""
     params = SamplingParams(run.config.temperature, run.config.top_p, run.config.max_new_tokens)
     return list(

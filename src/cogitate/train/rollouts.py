@@ -9,12 +9,18 @@ from dataclasses import dataclass, field
 from cogitate.backend import GenerationRequest, Generator, Grader
 from cogitate.errors import DataError
 from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.tokenizer.thinking import THINK_OPEN
 from cogitate.types import Completion, Problem, SamplingParams, Verdict
+
+Prompt = str | Sequence[int]  # a text, or the token ids that a model's own chat template made
 
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """One completion of a problem, its text and its verdict; `cut` where the text ends before a stop text."""
+    """One completion of a problem, its text and its verdict; `cut` where the text ends before a stop text.
+
+    Where the prompt has opened the thinking, the text begins with that `<think>`: it is judged as a reader sees it.
+    """
 
     problem: Problem
     prompt_ids: tuple[int, ...]
@@ -35,7 +41,7 @@ class Phases:
 
 
 def sample_and_grade(
-    asked: Sequence[tuple[Problem, str, tuple[int, ...]]],
+    asked: Sequence[tuple[Problem, Prompt, tuple[int, ...]]],
     *,
     params: SamplingParams,
     contract: str,
@@ -46,14 +52,15 @@ def sample_and_grade(
     stop: str | None = None,
     meanwhile: Callable[[], None] | None = None,
 ) -> Iterator[list[Sampled]]:
-    """For each (problem, prompt text, seeds) its completions, one for each seed and in their order.
+    """For each (problem, prompt, seeds) its completions, one for each seed and in their order.
 
     With `stop`, the text that is graded ends where `stop` begins; the tokens stay as sampled. `meanwhile` is called again and
     again while one has to wait; it may raise to end everything.
     Phase "generate" is the time until the last completion, "grade" what the verdicts take beyond that.
     """
     started = time.perf_counter()
-    prompts = encode_prompts([(problem, text) for problem, text, _ in asked], params.max_new_tokens, tokenizer, generator)
+    prompts = encode_prompts([(problem, prompt) for problem, prompt, _ in asked], params.max_new_tokens, tokenizer, generator)
+    opened = [THINK_OPEN if opens_thinking(prompt, tokenizer) else "" for prompt in prompts]
     for index, (_, _, seeds) in enumerate(asked):
         generator.submit(GenerationRequest(str(index), prompts[index], params, seeds))
     finished: dict[tuple[int, int], tuple[Completion, str, bool]] = {}
@@ -62,7 +69,7 @@ def sample_and_grade(
         meanwhile()
         for completion in generator.poll():
             index = int(completion.request_id)
-            whole = tokenizer.decode(completion.token_ids)
+            whole = opened[index] + tokenizer.decode(completion.token_ids)
             text = whole.partition(stop)[0] if stop else whole
             finished[index, completion.seed] = completion, text, len(text) < len(whole)
             grader.submit(f"{index}/{completion.seed}", asked[index][0], text, contract)
@@ -78,18 +85,26 @@ def sample_and_grade(
 
 
 def encode_prompts(
-    asked: Sequence[tuple[Problem, str]], max_new_tokens: int, tokenizer: Tokenizer, generator: Generator
+    asked: Sequence[tuple[Problem, Prompt]], max_new_tokens: int, tokenizer: Tokenizer, generator: Generator
 ) -> list[tuple[int, ...]]:
-    """Token ids of (problem, prompt text).
+    """Token ids of (problem, prompt).
 
     Raises:
         DataError: a prompt leaves no room for its completion; names the problem.
     """
-    prompts = [tuple(ids) for ids in tokenizer.encode_batch([text for _, text in asked])]
-    for (problem, _), ids in zip(asked, prompts, strict=True):
+    texts = iter(tokenizer.encode_batch([prompt for _, prompt in asked if isinstance(prompt, str)]))
+    prompts: list[tuple[int, ...]] = []
+    for problem, prompt in asked:
+        ids = (*tokenizer.prefix_ids, *next(texts)) if isinstance(prompt, str) else tuple(prompt)
         if len(ids) + max_new_tokens > generator.max_context:
             raise DataError(
                 f"{problem.place}: a prompt of {len(ids)} tokens and max_new_tokens = {max_new_tokens} do not fit the model's "
                 f"context of {generator.max_context}: shorten the question or lower max_new_tokens"
             )
+        prompts.append(ids)
     return prompts
+
+
+def opens_thinking(prompt_ids: Sequence[int], tokenizer: Tokenizer) -> bool:
+    """Whether the prompt ends in `<think>`, as the templates of reasoning models do: the completion starts inside it."""
+    return tokenizer.decode(prompt_ids[-8:]).rstrip().endswith(THINK_OPEN)
