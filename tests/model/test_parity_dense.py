@@ -113,7 +113,7 @@ def test_logits_and_gradients_equal_those_of_transformers(name: str, tmp_path: P
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", ["llama", "qwen2_sliding", "qwen3"])
+@pytest.mark.parametrize("name", SWITCHES)
 def test_padded_and_packed_rows_equal_transformers_run_on_each_text_alone(name: str, tmp_path: Path) -> None:
     model, reference = both_models(tmp_path, name)
     tokens = random_tokens(1, 40)
@@ -125,10 +125,15 @@ def test_padded_and_packed_rows_equal_transformers_run_on_each_text_alone(name: 
     logits = model.logits(model(padded))
     assert relative_difference(logits[:1, :15], alone[0]) < 1e-5
     assert relative_difference(logits[1:], alone[1]) < 1e-5
+    seen = torch.ones_like(padded)
+    seen[0, 15:] = 0
+    theirs = reference(padded, attention_mask=seen, use_cache=False).logits
+    assert relative_difference(logits[:1, :15], theirs[:1, :15]) < 1e-5
+    assert relative_difference(logits[1:], theirs[1:]) < 1e-5
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", ["llama_llama3_rope", "llama_biases", "qwen2", "qwen2_sliding", "qwen3"])
+@pytest.mark.parametrize("name", SWITCHES)
 def test_greedy_decoding_through_the_cache_gives_the_tokens_of_transformers(name: str, tmp_path: Path) -> None:
     """Ties under 1e-4 would be allowed to differ; with these seeds there are none."""
     model, reference = both_models(tmp_path, name)
@@ -141,6 +146,8 @@ def test_greedy_decoding_through_the_cache_gives_the_tokens_of_transformers(name
         tokens = torch.cat((tokens, best), dim=1)
         hidden = model(best, cache=cache)
     assert torch.equal(tokens, expected)
+    last = relative_difference(model.logits(hidden[:, -1]), reference(expected, use_cache=False).logits[:, -1])
+    assert last < 1e-5
 
 
 @pytest.mark.parametrize("name", ["llama_tied", "llama_biases", "qwen2", "qwen3_biases"])

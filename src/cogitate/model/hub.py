@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from cogitate.errors import CheckpointError
 
@@ -22,16 +24,43 @@ def resolve_model(reference: str) -> Path:
         return path
     if path.exists():
         raise CheckpointError(f"{reference}: is a file; give the model's directory (a .gguf file needs `cogitate import`)")
-    if not _HUB_ID.fullmatch(reference):
+    if not is_hub_id(reference):
         raise CheckpointError(f"{reference}: no such model directory")
+    return _from_hub(reference, lambda hub: hub.snapshot_download(reference, allow_patterns=FILES))
+
+
+def resolve_config(reference: str) -> Path:
+    """The config.json of `reference`: of a directory, the file itself, or that of OWNER/NAME on the hub, weights left there.
+
+    Raises:
+        CheckpointError: as in resolve_model.
+    """
+    path = Path(reference)
+    if path.exists():
+        return path / "config.json" if path.is_dir() else path
+    if not is_hub_id(reference):
+        raise CheckpointError(f"{reference}: not there; give a config.json or a model directory")
+    return _from_hub(reference, lambda hub: hub.hf_hub_download(reference, "config.json"))
+
+
+def is_hub_id(reference: str) -> bool:
+    """Whether it is written like OWNER/NAME. Whoever means a path can write ./OWNER/NAME."""
+    return _HUB_ID.fullmatch(reference) is not None and not reference.startswith((".", "runs/"))
+
+
+def _from_hub(reference: str, download: Callable[[Any], str]) -> Path:
     try:
-        from huggingface_hub import snapshot_download
+        import huggingface_hub
     except ImportError as error:
         raise CheckpointError(
             f"{reference}: no such directory; to fetch it from the hub: pip install 'cogitate[hub]'"
         ) from error
     try:
-        return Path(snapshot_download(reference, allow_patterns=FILES))
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
+        from httpx import HTTPError  # of newer versions' connections; older ones raise OSErrors
+    except ImportError:
+        HTTPError = OSError  # type: ignore[assignment, misc]
+    try:
+        return Path(download(huggingface_hub))
+    except (OSError, ValueError, HTTPError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"{reference}: no such directory, and the hub cannot give it: {reason}") from error

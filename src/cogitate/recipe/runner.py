@@ -22,6 +22,7 @@ from cogitate.errors import ArtifactError, CogitateError, ConfigError, Interrupt
 from cogitate.recipe.attempt import Clock, load_attempt, prepare, remove_leftovers, unfinished
 from cogitate.recipe.context import Progress, Silence, StageContext
 from cogitate.recipe.lock import hold_run
+from cogitate.recipe.models import resolve_input
 from cogitate.recipe.recipe import Stage, get_graph, is_evaluation, nearest, select
 from cogitate.recipe.store import (
     MANIFEST,
@@ -154,7 +155,7 @@ def plan(
 def plan_stage(stage: Stage, config: Config, out: Path, planned: dict[str, Planned], retrain: Sequence[str]) -> Planned:
     """Where this stage's artifact stands or comes from."""
     if stage.name in config.inputs:
-        return Planned(stage, "given", None, load_given(stage.name, Path(config.inputs[stage.name])))
+        return Planned(stage, "given", None, load_given(stage.name, resolve_input(config.inputs[stage.name])))
     identity = identify(stage, config, {need: planned[need].id for need in stage.needs})
     path = out / stage.name
     if path.exists():
