@@ -11,10 +11,12 @@ from cogitate.engine.generator import Engine
 from cogitate.model.hf import load_model
 from cogitate.model.lora import add_lora
 from cogitate.model.transformer import Transformer
+from cogitate.model.value_head import ValueModel, load_value_model
 from cogitate.rewards.pool import GraderPool
 from cogitate.runtime import derive_seed, pick_device
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.learner import PolicyLearner
+from cogitate.train.scorer import ModelScorer
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -52,6 +54,14 @@ class LocalBackend:
         """A model as runtime.* asks for it to be trained, in place: its type, its device, gradient checkpointing."""
         model.gradient_checkpointing = self.config.runtime.gradient_checkpointing
         return model.to(device=self.device, dtype=self.dtype)
+
+    def reward_model(self, model_directory: Path) -> ModelScorer:
+        """A reward model that is only read."""
+        return ModelScorer(self.value_model(model_directory))
+
+    def value_model(self, model_directory: Path) -> ValueModel:
+        """A reward model to go on from: a critic."""
+        return load_value_model(model_directory, dtype=self.dtype, device=self.device)
 
     def grader(self) -> GraderPool:
         if self._grader is None:
