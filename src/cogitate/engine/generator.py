@@ -72,7 +72,9 @@ class Engine:
         if max_batch < 1:
             raise DataError(f"max_batch = {max_batch}: must be at least 1")
         self.model = model.to(device=device, dtype=dtype).eval()
-        self.end_ids = np.array([end_id] if isinstance(end_id, int) else sorted(end_id))
+        end_ids = [end_id] if isinstance(end_id, int) else end_id
+        self._ends = np.zeros(model.config.vocab_size, dtype=bool)  # by token; an end_id that is none ends nothing
+        self._ends[[token for token in end_ids if 0 <= token < len(self._ends)]] = True
         self.max_context = max_context or limit
         self.device, self.dtype = model.embed_tokens.weight.device, model.embed_tokens.weight.dtype
         self.version = 0
@@ -236,7 +238,7 @@ class Engine:
 
     def _ended(self) -> tuple[np.ndarray, np.ndarray]:
         """Which running completions have sampled an end token, and which have ended, by it or by their limit."""
-        stopped = np.isin(self._running.last_tokens, self.end_ids)
+        stopped = self._ends[self._running.last_tokens]
         return stopped, stopped | (self._running.counts >= self._running.limits)
 
     def _remove_ended(self) -> list[tuple[tuple[int, int], Completion]]:

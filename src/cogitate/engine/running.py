@@ -91,11 +91,13 @@ class Running:
             logits_NTV: may be overwritten.
         """
         count = logits_NTV.shape[1]
-        positions_NT = self.counts[which][:, None] + np.arange(count)
-        settings = [np.repeat(values[which], count) for values in (self.temperatures, self.top_p, self.seeds)]
+        settings = [values[which] for values in (self.temperatures, self.top_p, self.seeds, self.counts)]
+        if count > 1:
+            steps = np.tile(np.arange(count), len(logits_NTV))
+            temperatures, top_p, seeds, counts = (np.repeat(values, count) for values in settings)
+            settings = [temperatures, top_p, seeds, counts + steps]
         tokens_X, logprobs_X = sample(
-            logits_NTV.flatten(0, 1),
-            *(torch.from_numpy(values).to(logits_NTV.device) for values in (*settings, positions_NT.reshape(-1))),
+            logits_NTV.flatten(0, 1), *(torch.from_numpy(values).to(logits_NTV.device) for values in settings)
         )
         return tokens_X.view(-1, count).cpu().numpy(), logprobs_X.view(-1, count).cpu().numpy()
 
