@@ -26,6 +26,7 @@ from cogitate.runtime import write_json
 
 RESULTS = Path(__file__).parent / "results"
 WIDE = 110  # characters of the table where it does not go to a terminal
+DRAFTED = 16  # completions at a time up to which decoding is measured with drafts, too
 QUIET = 0.05  # of all cores: less than this is the machine's own housekeeping
 Numbers = dict[str, float]
 
@@ -61,8 +62,10 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def measure(subject: Subject, options: argparse.Namespace) -> dict[str, Any]:
     """The whole result file."""
     facts, others = machine.machine_facts(), machine.OtherWork()
+    drafted = [batch for batch in options.batches if batch <= DRAFTED and subject.model_config.num_nextn_predict_layers]
     pieces: dict[str, Callable[[], Numbers]] = {
         **{f"decode.{batch}": Decoding(subject, batch, options.new_tokens) for batch in options.batches},
+        **{f"drafted.{batch}": Decoding(subject, batch, options.new_tokens, speculative=True) for batch in drafted},
         "learner": Learning(subject),
         "supervised_step": Pretraining(subject),
     }
@@ -76,6 +79,7 @@ def measure(subject: Subject, options: argparse.Namespace) -> dict[str, Any]:
         "how": " ".join((products.__doc__ or "").split()),
         "repetitions": options.repetitions,
         "decode": {str(batch): figures[f"decode.{batch}"] for batch in options.batches},
+        "decode_drafted": {str(batch): figures[f"drafted.{batch}"] for batch in drafted},
         "train": {name: figures[name] for name in ("learner", "supervised_step")},
         "grpo": {
             "steps": [{name: rounded(value) for name, value in step.items()} for step in steps],
@@ -115,6 +119,8 @@ def show(result: dict[str, Any]) -> None:
         table.add_column(heading, justify="right", no_wrap=True)
     for batch, figures in result["decode"].items():
         table.add_row(f"decode {batch}", *cells(figures))
+    for batch, figures in result["decode_drafted"].items():
+        table.add_row(f"decode {batch}, drafted", *cells(figures))
     for name, figures in result["train"].items():
         table.add_row(name, *cells(figures))
     steps = result["grpo"]["summary"]
@@ -126,6 +132,10 @@ def show(result: dict[str, Any]) -> None:
     middle = {name: value["median"] for name, value in steps.items()}
     phases = ", ".join(f"{phase} {middle[f'seconds.{phase}']:.2f}" for phase in ("generate", "grade", "train", "sync"))
     tokens = f"{middle['tokens_generated']:,.0f} tokens generated, {middle['tokens_trained']:,.0f} trained"
+    for batch, figures in result["decode_drafted"].items():
+        gain = figures["tokens_per_second"]["median"] / result["decode"][batch]["tokens_per_second"]["median"]
+        right = 100 * figures["acceptance_rate"]["median"]
+        console.print(f"Drafts by the MTP block, {batch} at a time: {right:.0f} % right, {gain:.2f} times the speed")
     busy = result["machine"]["busy_with_other_work"]
     if busy > QUIET:
         console.print(f"Others used {100 * busy:.0f} % of the machine meanwhile: measure again when it is quiet.")

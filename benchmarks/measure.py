@@ -74,11 +74,15 @@ class Subject:
 
 
 class Decoding:
-    """The engine at a fixed batch: `new_tokens` for each completion, prompts shared by groups of 8, prefilling not counted."""
+    """The engine at a fixed batch: `new_tokens` for each completion, prompts shared by groups of 8, prefilling not counted.
 
-    def __init__(self, subject: Subject, batch: int, new_tokens: int):
+    With drafts by the MTP block (`speculative`) the share is still that of decoding's own products, one token at a time.
+    """
+
+    def __init__(self, subject: Subject, batch: int, new_tokens: int, *, speculative: bool = False):
         self.subject, self.batch, self.new_tokens = subject, batch, new_tokens
-        self.engine = Engine(load_model(subject.directory, dtype=subject.dtype), end_id=NEVER, max_batch=batch)
+        model = load_model(subject.directory, dtype=subject.dtype)
+        self.engine = Engine(model, end_id=NEVER, max_batch=batch, speculative=speculative)
 
     def __call__(self) -> dict[str, float]:
         params = SamplingParams(max_new_tokens=self.new_tokens)
@@ -94,7 +98,10 @@ class Decoding:
         tokens = self.engine.tokens_sampled - before
         config = self.subject.model_config
         step = [*body(config, self.batch), *head(config, self.batch)]
-        return rates(tokens, seconds, step, tokens / self.batch * seconds_alone(step, self.subject.dtype))
+        figures = rates(tokens, seconds, step, tokens / self.batch * seconds_alone(step, self.subject.dtype))
+        if self.engine.speculation is not None:
+            figures["acceptance_rate"] = self.engine.speculation.acceptance_rate
+        return figures
 
 
 class Learning:

@@ -159,9 +159,10 @@ def test_pieces_are_measured_in_turn_and_summed_up_by_their_median():
 def test_the_result_file_holds_every_figure_and_what_it_was_measured_on(subject, tmp_path, capsys):
     arguments = ["--repetitions", "1", "--steps", "2", "--batches", "1", "3", "--new-tokens", "4"]
     result = json.loads(json.dumps(bench.measure(subject, bench.parse(arguments)), allow_nan=False))
-    assert result["decode"].keys() == {"1", "3"}
+    assert result["decode"].keys() == result["decode_drafted"].keys() == {"1", "3"}
     assert result["train"].keys() == {"learner", "supervised_step"}
-    for figures in [*result["decode"].values(), *result["train"].values()]:
+    assert all(0 <= figures["acceptance_rate"]["median"] <= 1 for figures in result["decode_drafted"].values())
+    for figures in [*result["decode"].values(), *result["decode_drafted"].values(), *result["train"].values()]:
         assert figures["share_of_gemm"]["median"] > 0
         assert figures["tokens_per_second"]["min"] <= figures["tokens_per_second"]["max"]
     assert len(result["grpo"]["steps"]) == 1
@@ -170,6 +171,8 @@ def test_the_result_file_holds_every_figure_and_what_it_was_measured_on(subject,
     bench.show(result)
     shown = capsys.readouterr().out
     assert "decode 3" in shown
+    assert "decode 3, drafted" in shown
+    assert "Drafts by the MTP block, 1 at a time" in shown
     assert "GRPO step" in shown
 
 
