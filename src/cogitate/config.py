@@ -226,6 +226,7 @@ class RuntimeConfig(Section):
     lora_alpha: float = in_identity_where_set(16.0, gt=0)
     threads: int = Field(0, ge=0)  # 0: as many as there are cores
     max_batch: int = Field(256, ge=1)  # completions decoded at the same time
+    speculative: bool = not_in_identity(False)  # drafts by the MTP block: the same completions in fewer steps
 
 
 class Config(Section):

@@ -39,7 +39,8 @@ class LocalBackend:
         """An engine with weights of its own."""
         model = load_model(model_directory, dtype=self.dtype, device=self.device)
         end_ids = self.tokenizer(model_directory).end_ids
-        return Engine(model, end_id=end_ids, max_batch=self.config.runtime.max_batch)
+        runtime = self.config.runtime
+        return Engine(model, end_id=end_ids, max_batch=runtime.max_batch, speculative=runtime.speculative)
 
     def learner(self, model_directory: Path, config: RLConfig) -> PolicyLearner:
         """A policy with its optimiser."""
