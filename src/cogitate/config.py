@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cogitate.errors import ConfigError
 
@@ -167,19 +167,85 @@ class RejectionConfig(Section):
     smallest_kept_share: float = Field(0.5, ge=0, le=1)  # decontamination that drops more than the rest is refused
 
 
-class RewardModelsConfig(SupervisedConfig):
-    """Pairwise helpfulness and pointwise safety models (R1, supplement: batch 256, lr 6e-6, one epoch)."""
+class PreferencesConfig(Section):
+    """Candidate answers of the stage's model, compared in pairs and labelled safe or unsafe (R1, supplement)."""
 
-    epochs: int = Field(1, ge=1)
-    pairs: int = Field(1500, ge=1)  # [66 k]
+    pairs: int = Field(1500, ge=1)  # wanted; at most so many prompts are asked for them [66 k]
+    samples: int = Field(4, ge=2)  # candidates of each prompt
+    pairs_per_prompt: int = Field(2, ge=1)
     safety_prompts: int = Field(1000, ge=1)  # [106 k]
-    judgements: int = Field(4, ge=1)  # of each pair, half of them with positions swapped [4]
+    unsafe_share: float = Field(0.2, ge=0, lt=1)  # of the labelled completions: harmful prompts are asked again until then
+    judgements: int = Field(4, ge=2, multiple_of=2)  # of each pair, half of them with positions swapped [4]
     judge_noise: float = Field(0.1, ge=0)  # deviation of one judgement of a completion's true score
+    position_bias: float = Field(0.05, ge=0)  # what the judge adds to the completion it reads first
     margin: float = Field(0.1, ge=0)  # pairs whose mean gap is smaller are dropped
-    length_ratio: float = Field(2.0, ge=1)  # the longer completion of a pair has at most so many times the tokens
-    held_out_share: float = Field(0.1, gt=0, lt=1)
+    length_ratio: float = Field(2.0, ge=1)  # the longer answer of a pair has at most so many times the tokens
     temperature: float = Field(1.0, gt=0)
     max_new_tokens: int = Field(96, ge=1)
+    pairs_file: str = ""  # preferences in TRL's format instead of drawn ones (prompt, chosen, rejected)
+    labels_file: str = ""  # labelled completions instead of drawn ones (prompt, completion, label: true is safe)
+
+
+class PreferenceConfig(Section):
+    """The loop over preferences: reward models and DPO."""
+
+    epochs: int = Field(1, ge=1)
+    batch: int = Field(32, ge=1)  # pairs, or labelled completions, of an optimiser step
+    micro_tokens: int = Field(4096, ge=1)  # padded tokens of a forward and backward pass
+    learning_rate: float = Field(3e-4, gt=0)
+    final_learning_rate: float = Field(3e-5, ge=0)
+    warmup_steps: int = Field(5, ge=0)
+    weight_decay: float = Field(0.01, ge=0)
+    gradient_clip: float = Field(1.0, gt=0)
+    checkpoint_every: int = not_in_identity(50, ge=1)
+
+
+class RewardModelsConfig(PreferenceConfig):
+    """Pairwise helpfulness and pointwise safety models (R1, supplement: batch 256, lr 6e-6, one epoch)."""
+
+    held_out_share: float = Field(0.1, gt=0, lt=1)  # of the prompts
+
+
+class DPOConfig(PreferenceConfig):
+    """Direct preference optimisation (arXiv:2305.18290), its conservative form, or IPO (arXiv:2310.12036)."""
+
+    loss: Literal["dpo", "conservative_dpo", "ipo"] = "dpo"
+    beta: float = Field(0.1, gt=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)  # of conservative_dpo: the share of pairs taken to be the wrong way round
+
+    @model_validator(mode="after")
+    def _smoothing_belongs_to_one_loss(self) -> DPOConfig:
+        if self.label_smoothing and self.loss != "conservative_dpo":
+            raise ValueError(f"label_smoothing belongs to loss conservative_dpo, and loss is {self.loss}")
+        return self
+
+
+class DemonstrationsConfig(Section):
+    """Conversations to begin with: the base model's own answers to general prompts that a judge found good."""
+
+    problems: int = Field(600, ge=1)
+    samples: int = Field(4, ge=1)
+    threshold: float = Field(0.5, ge=0, le=1)  # of the judged helpfulness; the best answer above it is kept
+    temperature: float = Field(0.8, gt=0)
+    max_new_tokens: int = Field(96, ge=1)
+
+
+class PPOConfig(RLConfig):
+    """PPO with a critic (InstructGPT, arXiv:2203.02155, section 3.5).
+
+    `kl_beta` is the price of a nat of distance from the SFT model in the per-token reward, and `scale_by_std` whitens the
+    advantages.
+    """
+
+    group_size: int = Field(4, ge=2)
+    kl_beta: float = Field(0.02, ge=0)
+    loss_average: Literal["sequence", "token", "dr_grpo"] = "token"
+    reference_refresh_steps: int = Field(1_000_000, ge=1)  # the reference stays the SFT model
+    critic_learning_rate: float = Field(3e-4, gt=0)
+    gae_lambda: float = Field(0.95, ge=0, le=1)
+    gamma: float = Field(1.0, gt=0, le=1)
+    value_clip_eps: float = Field(0.2, gt=0)
+    safety_weight: float = Field(0.0, ge=0)  # of the safety reward model beside helpfulness
 
 
 class ReasoningRLConfig(RLConfig):
@@ -245,6 +311,7 @@ class Config(Section):
     r1_dev2: ReasoningRLConfig = ReasoningRLConfig()
     sft_data: RejectionConfig = RejectionConfig()
     r1_dev3: FineTuneConfig = FineTuneConfig()
+    preferences: PreferencesConfig = PreferencesConfig()
     reward_models: RewardModelsConfig = RewardModelsConfig()
     r1: AllScenarioConfig = AllScenarioConfig()
     student_base_llama: StudentBaseConfig = StudentBaseConfig()
@@ -253,6 +320,10 @@ class Config(Section):
     r1_distill_qwen: FineTuneConfig = FineTuneConfig()
     student_rl_llama: RLConfig = RLConfig()
     student_rl_qwen: RLConfig = RLConfig()
+    demonstrations: DemonstrationsConfig = DemonstrationsConfig()
+    sft: FineTuneConfig = FineTuneConfig()
+    ppo: PPOConfig = PPOConfig()
+    dpo: DPOConfig = DPOConfig()
     rewards: RewardsConfig = RewardsConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     runtime: RuntimeConfig = RuntimeConfig()
