@@ -8,8 +8,10 @@ import torch
 from cogitate.config import load_config
 from cogitate.model.hf import load_model
 from cogitate.recipe.context import Silence, StageContext
+from cogitate.recipe.local_backend import LocalBackend
+from cogitate.recipe.pretraining import pack
 from cogitate.recipe.recipe import get_graph
-from cogitate.recipe.stage_pretrain import pack, run
+from cogitate.recipe.stage_pretrain import run
 from cogitate.recipe.store import SHIPPED, find_shipped, identify, load_manifest
 from cogitate.runtime import MetricsLog, derive_seed
 from cogitate.tasks.corpus.documents import documents
@@ -44,6 +46,8 @@ def test_the_shipped_weights_have_the_held_out_loss_of_the_manifest() -> None:
 def test_pretraining_again_gives_the_same_held_out_loss_within_noise(tmp_path) -> None:
     config = load_config("tiny")
     (tmp_path / "checkpoint").mkdir()
-    context = StageContext("base", None, MetricsLog(tmp_path / "metrics.jsonl"), tmp_path / "checkpoint", Silence())
+    context = StageContext(
+        "base", LocalBackend(config), MetricsLog(tmp_path / "metrics.jsonl"), tmp_path / "checkpoint", Silence()
+    )
     summary = run(config, {}, tmp_path, context)
     assert summary["held_out_loss"] == pytest.approx(load_manifest(BASE)["summary"]["held_out_loss"], abs=0.02)

@@ -89,12 +89,16 @@ class ChatTemplate:
                 ids += tokenizer.encode(replace_all(piece, shielded_to_text))
         return ids
 
-    def prompt_text(self, messages: Sequence[Message]) -> str:
-        """The same as text. Raises as `prompt_ids`."""
+    def prompt_text(self, messages: Sequence[Message], *, add_generation_prompt: bool = True) -> str:
+        """The same as text; without the beginning of the assistant's next turn if one asks so. Raises as `prompt_ids`."""
         conversation = [{"role": message.role, "content": message.content} for message in messages]
         try:
             return self._template.render(
-                messages=conversation, tools=None, documents=None, add_generation_prompt=True, **self._tokens
+                messages=conversation,
+                tools=None,
+                documents=None,
+                add_generation_prompt=add_generation_prompt,
+                **self._tokens,
             )
         except Exception as error:  # a template is a program of the model's author: anything can be raised
             raise CheckpointError(f"{self.where}: the template failed: {error or type(error).__name__}") from error

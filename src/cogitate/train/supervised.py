@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -30,6 +30,7 @@ from cogitate.train.packing import PackedRows
 from cogitate.train.schedule import warmup_cosine
 
 BETAS = (0.9, 0.95)  # DeepSeek-V3, section 4.2
+Settings = TypeVar("Settings", bound=SupervisedConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +92,11 @@ def train_supervised(model: Transformer, run: SupervisedRun) -> None:
             save_checkpoint(run.checkpoint, step + 1, training_tensors(model, optimiser), {})
         if stop:
             raise_interrupted(f"step {step + 1} of {run.name}")
+
+
+def without_missing_mtp(config: Settings, model: Transformer) -> Settings:
+    """The settings without an MTP loss where the model has no MTP block, as dense families have none."""
+    return config if model.mtp is not None else config.model_copy(update={"mtp_weight": 0.0})
 
 
 @torch.no_grad()

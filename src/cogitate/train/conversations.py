@@ -1,0 +1,133 @@
+"""Conversations as packed rows for SFT: only what the assistant says is learnt (R1, supplement B.4.3: best-fit packing).
+
+Each turn of the assistant is an example of its own. Its prompt is what the model would be asked with at that point of the
+conversation, so earlier turns stand without their thinking where the template leaves it out.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from cogitate.errors import DataError
+from cogitate.runtime import derive_seed
+from cogitate.tokenizer.conversation_form import ConversationForm
+from cogitate.train.packing import PackedRows, pack_documents
+from cogitate.types import Conversation
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One turn of the assistant after its prompt; `loss_mask` is 1 for the tokens of the turn, its end token included."""
+
+    token_ids: tuple[int, ...]
+    loss_mask: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationRows:
+    """All examples in packed rows, and which of them each step learns.
+
+    Every row is learnt once an epoch; rows are shuffled anew for each. A step's rows depend on the step alone. The last step
+    may have fewer.
+
+    Attributes:
+        packed: every row once.
+        examples: how many are in the rows.
+        too_long: how many were dropped because they do not fit a row.
+        shuffled_by: what the order of an epoch is drawn from, the number of the epoch apart.
+    """
+
+    packed: PackedRows
+    examples: int
+    too_long: int
+    rows_per_step: int
+    epochs: int
+    shuffled_by: tuple[int | str, ...]
+
+    @property
+    def count(self) -> int:
+        """Rows of an epoch."""
+        return len(self.packed.tokens_BT)
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of all epochs."""
+        return -(-self.count * self.epochs // self.rows_per_step)
+
+    def batch_of(self, step: int) -> PackedRows:
+        """The rows of a step, 0 <= step < steps; a step may hold the end of an epoch and the beginning of the next."""
+        first = step * self.rows_per_step
+        places = range(first, min(first + self.rows_per_step, self.count * self.epochs))
+        orders = {epoch: self._order(epoch) for epoch in {place // self.count for place in places}}
+        chosen = [orders[place // self.count][place % self.count] for place in places]
+        packed = self.packed
+        documents_BT = packed.documents_BT[chosen]
+        return PackedRows(
+            tokens_BT=packed.tokens_BT[chosen],
+            loss_mask_BT=packed.loss_mask_BT[chosen],
+            documents_BT=documents_BT,
+            positions_BT=packed.positions_BT[chosen],
+            padding_share=float(np.mean(documents_BT < 0)),
+        )
+
+    def _order(self, epoch: int) -> list[int]:
+        order = list(range(self.count))
+        random.Random(derive_seed(*self.shuffled_by, "epoch", epoch)).shuffle(order)
+        return order
+
+
+def pack_conversations(
+    conversations: Iterable[Conversation],
+    form: ConversationForm,
+    *,
+    row_tokens: int,
+    longest: int,
+    rows_per_step: int,
+    epochs: int,
+    shuffled_by: tuple[int | str, ...],
+) -> ConversationRows:
+    """Every turn of the assistant that fits, in rows.
+
+    Args:
+        longest: tokens the model can read; an example longer than this or than a row is dropped and counted.
+
+    Raises:
+        DataError: no example fits a row.
+        CheckpointError: the model's chat template refuses a conversation.
+    """
+    examples = [example for conversation in conversations for example in examples_of(conversation, form)]
+    limit = min(row_tokens, longest)
+    kept = [example for example in examples if len(example.token_ids) <= limit]
+    if not kept:
+        shortest = min((len(example.token_ids) for example in examples), default=0)
+        raise DataError(
+            f"of {len(examples)} conversations none fits {limit} tokens, the shortest has {shortest}: raise row_tokens "
+            f"(the model reads up to {longest} tokens) or give shorter conversations"
+        )
+    packed = pack_documents(
+        [example.token_ids for example in kept],
+        [example.loss_mask for example in kept],
+        row_tokens,
+        pad_id=form.tokenizer.pad_id,
+    )
+    return ConversationRows(packed, len(kept), len(examples) - len(kept), rows_per_step, epochs, shuffled_by)
+
+
+def examples_of(conversation: Conversation, form: ConversationForm) -> list[Example]:
+    """One example for each turn of the assistant, in order."""
+    return [
+        example_of(conversation, turn, form)
+        for turn, message in enumerate(conversation.messages)
+        if message.role == "assistant"
+    ]
+
+
+def example_of(conversation: Conversation, turn: int, form: ConversationForm) -> Example:
+    """The turn of this number, which is the assistant's, after all that stands before it."""
+    prompt = form.prompt_ids(conversation.messages[:turn])
+    completion = form.completion_ids(conversation.messages[turn].content, prompt)
+    return Example((*prompt, *completion), (0,) * len(prompt) + (1,) * len(completion))

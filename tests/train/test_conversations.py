@@ -1,0 +1,114 @@
+"""Conversations as packed rows: masks and packing by hand, and what a step reads."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cogitate.errors import DataError
+from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer
+from cogitate.tokenizer.conversation_form import ConversationForm
+from cogitate.train.conversations import ConversationRows, Example, examples_of, pack_conversations
+from cogitate.types import Conversation, Message
+
+
+@pytest.fixture(scope="module")
+def form(tmp_path_factory) -> ConversationForm:
+    folder: Path = tmp_path_factory.mktemp("tokenizer")
+    train_tokenizer(["User: one two?\nAssistant: <think> one two </think>\nthree\n"] * 30, 330).save(folder)
+    return ConversationForm.load(folder, Tokenizer.load(folder))
+
+
+def talk(*turns: str) -> Conversation:
+    """The user begins, then each in turn."""
+    return Conversation(tuple(Message("assistant" if n % 2 else "user", text) for n, text in enumerate(turns)))
+
+
+def rows_of(
+    form: ConversationForm, conversations, *, row_tokens=40, longest=512, rows_per_step=2, epochs=1
+) -> ConversationRows:
+    return pack_conversations(
+        conversations,
+        form,
+        row_tokens=row_tokens,
+        longest=longest,
+        rows_per_step=rows_per_step,
+        epochs=epochs,
+        shuffled_by=(0, "sft"),
+    )
+
+
+def test_the_assistants_tokens_and_its_end_are_learnt_and_the_prompt_is_not(form):
+    (example,) = examples_of(talk("one two?", "<think> one </think>\ntwo"), form)
+    learnt = [token for token, counts in zip(example.token_ids, example.loss_mask, strict=True) if counts]
+    given = [token for token, counts in zip(example.token_ids, example.loss_mask, strict=True) if not counts]
+    assert given == form.tokenizer.encode("User: one two?\nAssistant:")
+    assert learnt == [*form.tokenizer.encode(" <think> one </think>\ntwo"), form.tokenizer.end_id]
+    assert example.loss_mask == (0,) * len(given) + (1,) * len(learnt)
+
+
+def test_each_turn_is_learnt_after_the_earlier_ones_without_their_thinking(form):
+    first, second = examples_of(talk("one?", "<think> one </think>\ntwo", "two?", "three"), form)
+    alone = examples_of(talk("one?", "<think> one </think>\ntwo"), form)
+    assert [first] == alone
+    decode = form.tokenizer.inner.decode
+    assert decode(second.token_ids, skip_special_tokens=False) == (
+        "User: one?\nAssistant: two<|end|>User: two?\nAssistant: three<|end|>"
+    )
+    assert sum(second.loss_mask) == len(form.tokenizer.encode(" three")) + 1
+
+
+def test_rows_hold_whole_conversations_side_by_side(form):
+    conversations = [talk("one?", "two"), talk("one two?", "three"), talk("two?", "one two")]
+    lengths = [len(example.token_ids) for c in conversations for example in examples_of(c, form)]
+    rows = rows_of(form, conversations, row_tokens=lengths[0] + lengths[1])
+    assert (rows.count, rows.examples, rows.too_long) == (2, 3, 0)
+    wanted = Counter(example for c in conversations for example in examples_of(c, form))
+    found: Counter = Counter()
+    for row in range(rows.count):
+        numbers = rows.packed.documents_BT[row]
+        for number in range(int(numbers.max()) + 1):
+            here = numbers == number
+            tokens, mask = rows.packed.tokens_BT[row][here], rows.packed.loss_mask_BT[row][here]
+            assert list(rows.packed.positions_BT[row][here]) == list(range(len(tokens)))
+            found[Example(tuple(tokens.tolist()), tuple(mask.astype(int).tolist()))] += 1
+        assert not rows.packed.loss_mask_BT[row][numbers < 0].any()
+    assert found == wanted
+
+
+def test_what_does_not_fit_a_row_or_the_model_is_dropped_whole_and_counted(form):
+    conversations = [talk("one?", "two"), talk("one?", "two " * 60), talk("one?", "two " * 20)]
+    assert (rows_of(form, conversations).examples, rows_of(form, conversations).too_long) == (2, 1)
+    short = rows_of(form, conversations, longest=20)
+    assert (short.examples, short.too_long) == (1, 2)
+
+
+def test_nothing_that_fits_is_an_error_that_says_what_to_do(form):
+    with pytest.raises(DataError, match=r"of 2 conversations none fits 8 tokens, the shortest has 9: raise row_tokens"):
+        rows_of(form, [talk("one?", "two"), talk("one?", "two three")], row_tokens=8)
+
+
+@pytest.mark.parametrize(("rows_per_step", "steps"), [(2, 11), (4, 6), (7, 3), (50, 1)])
+def test_every_row_is_learnt_once_an_epoch_in_an_order_of_its_own(form, rows_per_step, steps):
+    conversations = [talk("one?", "two " * n) for n in range(12, 19)]
+    rows = rows_of(form, conversations, rows_per_step=rows_per_step, epochs=3)
+    assert (rows.count, rows.steps) == (7, steps)
+    stream = [tuple(row) for step in range(rows.steps) for row in rows.batch_of(step).tokens_BT.tolist()]
+    epochs = [stream[start : start + 7] for start in range(0, 21, 7)]
+    every = {tuple(row) for row in rows.packed.tokens_BT.tolist()}
+    assert len(stream) == 21
+    assert all(set(epoch) == every for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+
+
+def test_a_steps_rows_depend_on_the_step_alone(form):
+    conversations = [talk("one?", "two " * n) for n in range(12, 19)]
+    rows, again = (rows_of(form, conversations, rows_per_step=3, epochs=2) for _ in range(2))
+    for step in reversed(range(again.steps)):
+        one, other = rows.batch_of(step), again.batch_of(step)
+        assert all(
+            np.array_equal(getattr(one, name), getattr(other, name))
+            for name in ("tokens_BT", "loss_mask_BT", "documents_BT", "positions_BT")
+        )
+    assert again.batch_of(0).padding_share == pytest.approx(float(np.mean(again.batch_of(0).documents_BT < 0)))
