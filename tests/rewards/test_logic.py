@@ -54,3 +54,43 @@ def test_names_within_words_are_no_names() -> None:
 
 def test_a_reference_that_is_no_mapping_to_roles_gives_no_verdict() -> None:
     assert grade_logic("Ann is a knight", {}, contract="bare").verdict == "none"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "The knight is Ann and the knaves are Bob and Eve.",
+        "The knaves are Bob and Eve. The only knight is Ann.",
+        "Ann是骑士，Bob是无赖，Eve是骗子。",
+        "Neither Bob nor Eve is a knight; Ann is no knave.",
+        "Bob cannot be a knight, Eve can never be a knight, Ann must be a knight.",
+        "Suppose Bob is a knight? No. Ann is a knight. Bob and Eve are knaves.",
+    ],
+)
+def test_lists_denials_and_chinese_are_read(answer: str) -> None:
+    assert grade_logic(f"<answer>{answer}</answer>", {"Ann": True, "Bob": False, "Eve": False}).verdict == "right"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "If Ann is a knight, then Bob is a knave and Eve is a knight.",
+        "Ann is a knight? Bob is a knave? Eve is a knight?",
+        "Ann is a knight, Bob is a knave, Eve may be a knight",
+        "Ann is a knight, Bob is a knave, Eve is probably a knight",
+        "It is false that Ann is a knight. Bob is a knave. Eve is a knight.",
+        "Ann is not a knave or Bob is a knave, Eve is a knight",
+        "Ann or Eve is a knight. Bob is a knave.",
+        "Knights: Ann or Eve. Knaves: Bob.",
+        "Neither Ann nor Eve is a knight. Bob is a knave.",
+        "Ann is a knight. Bob is a knave. Eve is no knight.",
+        "Ann is a knight, Bob cannot be a knave, Eve is a knight",
+        "The knights are Ann and Eve, not Bob.",
+    ],
+)
+def test_suppositions_doubts_and_disjunctions_state_no_role(answer: str) -> None:
+    assert grade_logic(f"<answer>{answer}</answer>", GOLD).verdict == "wrong"
+
+
+def test_somebody_whose_name_is_a_word_of_doubt_is_in_the_puzzle() -> None:
+    assert grade_logic("<answer>May is a knight, Bob is a knave</answer>", {"May": True, "Bob": False}).verdict == "right"

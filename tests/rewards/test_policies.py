@@ -38,8 +38,19 @@ BOXED = [
     ("\\frac{\\pi}{2}", "90^\\circ", "right"),
     ("204_5", "204", "right"),
     ("204_5", "54", "wrong"),
+    ("14", "14_{16}", "wrong"),
+    ("3600000", "3.6\\text{ million}", "right"),
+    ("3", "3\\text{ million}", "wrong"),
+    ("5 m", "5", "right"),
+    ("5m", "5", "wrong"),
+    ("\\$5", "€5", "wrong"),
+    ("\\$5", "5\\text{ cents}", "wrong"),
+    ("\\$5", "5", "right"),
+    ("2024-05-06", "2013", "wrong"),
     ("1.22", "1,22", "right"),
     ("1000.99", "1000,99", "right"),
+    ("1234.5", "1.234,5", "right"),
+    ("3,7", "3.7", "wrong"),
     ("1234567", "1,234,567", "right"),
     ("1234567", "1,234,56", "wrong"),
     ("\\{1,2,3\\}", "3,1,2", "right"),
@@ -120,7 +131,12 @@ def test_countdown_takes_one_plain_expression(answer: str) -> None:
 
 @pytest.mark.parametrize(
     ("answer", "verdict"),
-    [("Ann is not a knave", "right"), ("Ann is a knight. Zed is a knight", "wrong"), ("Ann, a knight", "right")],
+    [
+        ("Ann is not a knave", "right"),
+        ("Ann is a knight. Zed is a knight", "wrong"),
+        ("Ann, a knight", "right"),
+        ("Ann is a knight?", "wrong"),
+    ],
 )
 def test_knights_and_knaves_follow_the_table(answer: str, verdict: str) -> None:
     assert grade("logic", f"<answer>{answer}</answer>", gold={"Ann": True}).verdict == verdict

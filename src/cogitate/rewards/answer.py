@@ -113,7 +113,7 @@ def _boxed_or_stated(text: str, *, stated: bool) -> Answer:
 
 
 _TAG = re.compile("|".join((THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)))
-_BOX = re.compile(r"\\+(?:boxed|fbox)\s*(?=\{|[^\s{a-zA-Z])")
+_BOX = re.compile(r"(?<!\\)\\+(?:boxed|fbox)\s*(?=\{|[^\s{a-zA-Z])")
 
 
 def find_boxes(text: str) -> list[str]:
@@ -153,7 +153,7 @@ def closing_brace(text: str, start: int) -> int:
 _ANNOUNCED = re.compile(
     r"""
     \#{4}
-    | ^\s*(?:A|Ans)\s*:
+    | ^[ \t]*(?:A|Ans)\s*:
     | \b(?:final\s+|correct\s+|right\s+|exact\s+)?(?:answer|solution|result|choice|option)s?\b
       \s*(?:\([^()\n]{0,40}\)\s*)?(?:[*_]{1,3}\s*)?
       (?:is\s*:|are\s*:|is\b|are\b|equals\b|would\s+be\b|must\s+be\b|should\s+be\b|will\s+be\b|:|=)

@@ -27,7 +27,8 @@ from cogitate.types import Verdict
 _TWO_WORDS = re.compile(r"(?<!\\)\b[A-Za-z]{2,}\s+[A-Za-z]{2,}")
 _DOLLARS = re.compile(r"(?<!\\)\$([^$\n]{1,200}?)(?<!\\)\$")
 _LEFT_OUT = re.compile(
-    r"\$\$.*?\$\$|\\\[.*?\\\]|\\\(.*?\\\)|\\[A-Za-z]+(?:\s*\{[^{}]*\})*|https?://\S+|\S+@\S+\.\S+|</?[A-Za-z_]+/?>",
+    r"\$\$.{0,2000}?\$\$|\\\[.{0,2000}?\\\]|\\\(.{0,2000}?\\\)"
+    r"|\\[A-Za-z]+(?:\s*\{[^{}]*\})*|https?://\S+|[\w.+-]{1,64}@[\w-]+\.\S+|</?[A-Za-z_]+/?>",
     re.DOTALL,
 )
 _HAN, _KANA, _HANGUL = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff", "\u3041-\u30fa\u30fc-\u30ff\uff66-\uff9f", "\uac00-\ud7af"

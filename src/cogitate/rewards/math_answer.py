@@ -23,9 +23,11 @@ from cogitate.rewards.verdicts import clip, judged, no_verdict, wrong
 from cogitate.types import Verdict
 
 _DECIMAL_COMMA = re.compile(r"\s*\$?\s*[-+]?\d+,(\d+)\s*\$?\s*")
+_EUROPEAN = re.compile(r"\s*\$?\s*[-+]?\d{1,3}(?:\.\d{3})+,\d\d?\s*\$?\s*")  # 1.234,50
 _THOUSANDS = re.compile(r"\s*\$?\s*[-+]?\d{1,3}(?:,\d{3})+\s*\$?\s*")
 LONG_REFERENCE = 100  # characters; a longer reference that is no formula is a solution, not an answer in words
 _NAMED = re.compile(r"([^=0-9,;<>~!≠]{1,80})=([^=<>~]+)")
+_ALL_TEXT = re.compile(r"\\text\s*\{([^{}]*)\}\.?")
 _OPTION = re.compile(r"\(?\s*([A-J])\s*\)?\.?")
 _LETTERED = re.compile(r"\(?([A-J])\)\s+(\S.*)", re.DOTALL)  # "(D) Alina"; without a bracket it may be an article or initials
 _STYLE = re.compile(
@@ -92,6 +94,8 @@ def read(text: str, *, least_decimals: int = 1) -> Reading:
     comma = _DECIMAL_COMMA.fullmatch(text)
     if comma and len(comma.group(1)) >= least_decimals and not _THOUSANDS.fullmatch(text):
         trees.append(parse(text.replace(",", ".")))
+    if _EUROPEAN.fullmatch(text):
+        trees.append(parse(text.replace(".", "").replace(",", ".")))
     return Reading(text, tuple(trees), fault)
 
 
@@ -125,6 +129,8 @@ def read_gold(gold: str) -> Reading:
 def read_answer(answer: Answer) -> Reading:
     """What a completion commits to: the marked text as a whole, else (not in a box) the value its sentence states."""
     whole = read(answer.text)
+    if answer.source == "box" and whole.trees and whole.trees[0].op == "text":
+        return _announced_in_box(answer.text) or whole
     if answer.source == "box" or (whole.trees and whole.trees[0].op != "text"):
         return whole
     announced = answer.source == "statement"
@@ -138,6 +144,14 @@ def read_answer(answer: Answer) -> Reading:
     if value is None and answer.source == "statement":
         value = find_value(answer.region, announced=False)
     return read(value) if value is not None else whole
+
+
+def _announced_in_box(text: str) -> Reading | None:
+    """`\\boxed{\\text{The answer is 42}}`."""
+    words = _ALL_TEXT.fullmatch(text)
+    stated = find_statement(words.group(1)) if words else None
+    value = find_value(stated, announced=True) if stated else None
+    return read(value) if value else None
 
 
 def _equal(reference: Reading, given: Reading) -> bool:

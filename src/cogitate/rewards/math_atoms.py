@@ -10,7 +10,9 @@ from cogitate.rewards.math_environments import read_environment
 from cogitate.rewards.math_measures import begins_unit
 from cogitate.rewards.math_nodes import (
     ACCENTS,
+    ALL_REAL_NUMBERS,
     APPLIED_NAMES,
+    BASES,
     BIG_OPERATORS,
     BINOMIALS,
     CONSTANT_COMMANDS,
@@ -23,6 +25,7 @@ from cogitate.rewards.math_nodes import (
     INVERTIBLE,
     NO_SOLUTION,
     PLAIN_SYMBOLS,
+    REAL_NUMBERS,
     RELATIONS,
     STYLES,
     Node,
@@ -45,7 +48,7 @@ def begins_factor(parser: Parser) -> bool:
     if token.kind == "command":
         return token.text not in RELATIONS and token.text not in (
             "cup", "cap", "setminus", "backslash", "pm", "mp", "cdot", "times", "ast", "div", "end",
-            "rfloor", "rceil", "rangle", "rvert", "rVert", "mid",
+            "rfloor", "rceil", "rangle", "rvert", "rVert", "mid", "over", "choose", "pmod", "bmod", "mod",
         )  # fmt: skip
     return True
 
@@ -85,11 +88,20 @@ def _repeating(parser: Parser, token: Token) -> Node:
 def read_based(parser: Parser, token: Token) -> Node:
     parser.position += 1
     base = parser.script(power=False)
-    while base.op == "text":
-        base = parser.inner(base.value)
+    if base.op == "text":
+        base = _base_in_words(base.value)
     if base.op != "num" or base.value[0].denominator != 1 or not 2 <= base.value[0] <= 36:
         raise NotMathError("a number with an index that is no base")
     return Node("based", (), (token.text, int(base.value[0])))
+
+
+def _base_in_words(text: str) -> Node:
+    """`two`, `base 2`; anything else is no base."""
+    word = text.casefold().removeprefix("base").strip()
+    value = int(word) if word.isascii() and word.isdigit() and len(word) < 3 else BASES.get(word)
+    if value is None:
+        raise NotMathError(f"{text!r} is no base")
+    return Node("num", (), (Fraction(value), str(value)))
 
 
 def _bracketed(parser: Parser, token: Token) -> Node:
@@ -290,6 +302,8 @@ def _inner(parser: Parser, content: str) -> Node | None:
             return parser.inner(content)
         except NotMathError:
             return None
+    if content.casefold() in ALL_REAL_NUMBERS:
+        return REAL_NUMBERS
     return Node("set") if content.replace(" ", "").casefold().removeprefix("the") in NO_SOLUTION else None
 
 

@@ -81,7 +81,7 @@ def _is_name(node: Node) -> bool:
         return node.value in ("e", "i")
     if node.op == "abs":  # |AB|, a length; |x| gives x two values
         return node.args[0].op == "mul" and _is_name(node.args[0])
-    if node.op in ("mul", "bracket", "list", "measured", "union", "intersection", "rel"):
+    if node.op in ("mul", "bracket", "list", "measured", "union", "intersection", "rel", "ratio"):
         return bool(node.args) and all(_is_name(arg) for arg in node.args)
     return node.op == "call"
 
@@ -111,7 +111,7 @@ def _same_equation(gold: Node, answer: Node) -> bool:
     if gold_value is not None and value is not None:
         alike = gold_name is None or name is None or _same_name(gold_name, name)
         if alike and same_answer(gold_value, value):
-            return gold_name is None or not (name is not None and _tautology(answer))
+            return gold_name is None or not _tautology(answer)
     if len(gold.args) != 2 or len(answer.args) != 2:
         return False
     return _proportional(_difference(gold), _difference(answer), positive=False)
@@ -134,9 +134,24 @@ def _named_value(gold: Node, answer: Node) -> bool:
     """One of the two is an equation: its value is compared, where it gives one."""
     equation, plain = (gold, answer) if _is_equation(gold) else (answer, gold)
     _, value = _statement(equation)
+    if value is None and equation is answer:
+        value = _value_of_combination(equation)
     if value is None or (_tautology(equation) and variables(equation)):
         return False
     return same_answer(value, plain) if equation is gold else same_answer(plain, value)
+
+
+def _value_of_combination(equation: Node) -> Node | None:
+    """`m + n = 256 + 37 = 293` states the value of m + n, for a question about it."""
+    first, *others = equation.args
+    if not _is_combination(first) or any(variables(other) or not _is_plain_value(other) for other in others):
+        return None
+    return others[-1] if all(same_answer(others[-1], other) for other in others[:-1]) else None
+
+
+def _is_combination(node: Node) -> bool:
+    """A sum or difference of names, none of them multiplied."""
+    return node.op in ("add", "sub") and all(arg.op == "var" or _is_combination(arg) for arg in node.args)
 
 
 def _difference(equation: Node) -> Node:
@@ -211,6 +226,9 @@ def _same_collection(gold: Node, answer: Node) -> bool:
     if len(wanted) != len(given):
         return False
     named = [item for item in wanted + given if _is_equation(item)]
+    if len(named) == len(wanted) + len(given) and _one_name(named) and any(map(_same_left, (wanted, given))):
+        # x_1 = 1, x_2 = 3 beside x = 1, x = 3
+        return _matched([_value_of(item) for item in wanted], [_value_of(item) for item in given])
     if named and len(named) < len(wanted) + len(given) and not _one_name(named):
         return _same_items([_value_of(item) for item in wanted], [_value_of(item) for item in given])
     if named and len(named) < len(wanted) + len(given):
@@ -230,6 +248,11 @@ def _one_name(equations: list[Node]) -> bool:
     """Whether all equations speak of one quantity: x = 1, x = 2, or its numbered values x_1, x_2."""
     bases = {re.sub(r"[_\d']+.*$", "", _base_name(equation.args[0])) for equation in equations}
     return len(bases) == 1
+
+
+def _same_left(equations: Sequence[Node]) -> bool:
+    """Whether several equations give values to one name."""
+    return len(equations) > 1 and all(equation.args[0] == equations[0].args[0] for equation in equations)
 
 
 def _base_name(node: Node) -> str:
@@ -272,6 +295,12 @@ def _same_bracket(gold: Node, answer: Node) -> bool:
     if gold.op != answer.op:
         other = answer if gold.op == "bracket" else gold
         bracket = gold if gold.op == "bracket" else answer
+        table = _table(bracket)
+        if other.op == "matrix" and table is not None:
+            return _same_matrix(table, other)
+        point = _coordinates(other)
+        if point is not None and bracket.value == "()":
+            return _same_items(bracket.args, point)
         vector = _vector(other)
         if vector is not None:
             return _same_items(bracket.args, vector)
@@ -279,7 +308,26 @@ def _same_bracket(gold: Node, answer: Node) -> bool:
     return gold.value == answer.value and _same_items(gold.args, answer.args)
 
 
+def _coordinates(node: Node) -> tuple[Node, ...] | None:
+    """The coordinates of a named point, `A(3, -2)`."""
+    if node.op == "mul" and node.args[1].op == "bracket" and node.args[1].value == "()":
+        name, items = node.args[0], node.args[1].args
+    elif node.op == "call" and len(node.args) > 1:
+        name, items = Node("var", (), node.value), node.args
+    else:
+        return None
+    return items if name.op == "var" and re.fullmatch(r"[A-Z][\d_']*", str(name.value)) else None
+
+
 # Matrices
+
+
+def _table(node: Node) -> Node | None:
+    """A list of equally long lists, `[[1, 2], [3, 4]]`, as a matrix."""
+    rows = node.args
+    if len(rows) < 2 or any(row.op != "bracket" for row in rows) or len({len(row.args) for row in rows}) != 1:
+        return None
+    return Node("matrix", tuple(Node("row", row.args) for row in rows)) if node.value == "[]" else None
 
 
 def _has_matrix(node: Node) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from cogitate.rewards.math_nodes import (
     ENGLISH_WORDS,
     FUNCTIONS,
+    MULTIPLIERS,
     PERCENT_WORDS,
     QUALIFYING_WORDS,
     UNIT_FILLERS,
@@ -26,11 +28,11 @@ def begins_unit(parser: Parser) -> bool:
         return False
     word = token.text.strip(" .,")
     if token.kind == "text":
-        return len(word) > 1 or find_unit(word) is not None
+        return len(word) > 1 or word in MULTIPLIERS or find_unit(word) is not None
     if word == "min" and parser.at(1) is None:
         return True
     if len(word) == 1 or word in FUNCTIONS or word == "pi":
-        return False
+        return not word.isascii() and find_unit(word) is not None
     return (
         word in PERCENT_WORDS
         or find_unit(word) is not None
@@ -41,7 +43,7 @@ def begins_unit(parser: Parser) -> bool:
 
 
 def read_unit(parser: Parser, node: Node) -> Node:
-    unit, sign, power = Unit(()), 1, 1
+    unit, last, sign, power = Unit(()), Unit(()), 1, 1
     while (token := parser.at()) is not None:
         if token.kind in ("text", "word") and not parser.separates(token):
             parser.position += 1
@@ -52,12 +54,19 @@ def read_unit(parser: Parser, node: Node) -> Node:
                     sign = -1 if word in ("/", "per", "每") else sign
                 elif word.casefold() in PERCENT_WORDS:
                     node = Node("percent", (node,))
+                elif (multiple := MULTIPLIERS.get(word.casefold().removesuffix("s"))) is not None:
+                    node = Node("mul", (node, Node("num", (), (Fraction(multiple), str(multiple)))))
+                elif word.casefold() in ("squared", "cubed"):  # behind its unit
+                    if not last.powers:
+                        raise NotMathError(f"{word!r} qualifies the number")
+                    unit = unit.times(last.to_power(2 if word.casefold() == "cubed" else 1), sign)
                 elif word.casefold() not in UNIT_FILLERS:
                     exponent = power_word(word)
                     if exponent is not None:
                         power = exponent
                     else:
-                        unit, power = unit.times(plain_unit(word).to_power(power), sign), 1
+                        last = plain_unit(word)
+                        unit, power = unit.times(last.to_power(power), sign), 1
             if parser.is_symbol("^"):
                 unit = _unit_power(parser, unit, token, sign)
         elif parser.is_symbol("/") and (following := parser.at(1)) is not None and following.kind in ("text", "word"):
@@ -75,8 +84,10 @@ def read_unit(parser: Parser, node: Node) -> Node:
 def _unit_power(parser: Parser, unit: Unit, token: Token, sign: int) -> Unit:
     parser.position += 1
     exponent = parser.script(power=True)
-    value = exponent.value[0] if exponent.op == "num" else None
+    digits = exponent.args[0] if exponent.op == "neg" else exponent
+    value = digits.value[0] if digits.op == "num" else None
     if value is None or value.denominator != 1 or not 0 < value <= 4:
         raise NotMathError("a unit with an exponent that is no small number")
     last = token.text.replace(".", " ").replace("/", " ").split()[-1]
-    return unit.times(plain_unit(last).to_power(int(value) - 1), sign)
+    power = -int(value) if exponent.op == "neg" else int(value)
+    return unit.times(plain_unit(last).to_power(power - 1), sign)

@@ -51,6 +51,10 @@ ACCENTS = words("overline bar vec hat widehat tilde overrightarrow mathcal mathb
 INVERTIBLE = words("sin cos tan cot sinh cosh tanh")
 STYLES = words("boldsymbol bm underline displaystyle")  # they change the looks alone
 NO_SOLUTION = words("nosolution nosolutions norealsolution norealsolutions emptyset none")  # without spaces and articles
+ALL_REAL_NUMBERS = frozenset(
+    {"all real numbers", "all reals", "the set of all real numbers", "set of all real numbers", "real numbers"}
+)
+REAL_NUMBERS = Node("var", (), "mathbb R")
 CONSTANT_COMMANDS = {"infty": "infinity", "infin": "infinity", "pi": "pi"}
 INFINITY_WORDS = words("infinity inf infty oo")
 PLAIN_SYMBOLS = words("angle triangle ell hbar partial nabla star dagger circ bullet odot oplus otimes parallel perp prime")
@@ -63,8 +67,18 @@ UNIT_FILLERS = words("per a an of the in total each every")
 QUALIFYING_WORDS = words(
     """or and not no maybe perhaps possibly probably approximately approx about around roughly nearly almost least most more
     less than if unless but plus minus times mod modulo over under to through until between either neither except without
+    third thirds fourth fourths fifth fifths sixth sixths seventh sevenths eighth eighths ninth ninths tenth tenths hundredth
+    hundredths thousandth thousandths halves recurring repeating factorial choose root roots below beyond negative
     wrong incorrect false impossible is are was were isn't be which when where because since so hence then"""
 )
+MULTIPLIERS = {
+    "hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9, "trillion": 10**12, "dozen": 12,
+    "百": 100, "千": 1000, "万": 10**4, "亿": 10**8,
+}  # fmt: skip
+BASES = {
+    "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11,
+    "twelve": 12, "sixteen": 16,
+}  # fmt: skip
 PERCENT_WORDS = words("percent percentage pct")
 # Words that are never a product of one-letter names.
 ENGLISH_WORDS = words(

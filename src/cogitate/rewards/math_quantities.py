@@ -10,12 +10,13 @@ from cogitate.rewards.math_numbers import evaluate, exact, same_value, variables
 from cogitate.rewards.math_regions import infinity_sign
 from cogitate.rewards.math_units import find_unit
 
+UNITS_BESIDE_DIGITS = "mgshL"  # letters that an answer may write straight behind a number as its unit
 DECIMAL_DIGITS = 10  # a decimal of so many digits may stand for a value without end
 
 
 def same_quantity(gold: Node, answer: Node) -> bool:
     """Numbers and expressions, with or without a unit, a percent sign or a degree sign."""
-    gold, answer = _as_measured(gold, answer), _as_measured(answer, gold)
+    gold, answer = _as_measured(gold, answer, letters=""), _as_measured(answer, gold, letters=UNITS_BESIDE_DIGITS)
     marks = ("measured", "percent", "degree")
     if "measured" in (gold.op, answer.op) and gold.op != answer.op and (variables(gold) or variables(answer)):
         return same_number(_letters_as_units(gold), _letters_as_units(answer))
@@ -32,15 +33,20 @@ def same_quantity(gold: Node, answer: Node) -> bool:
     return same_number(gold, answer)
 
 
-def _as_measured(node: Node, other: Node) -> Node:
-    """`42 m` beside `42 cm` or 42: the trailing letter is a unit where the other side has one, or is a plain number."""
+def _as_measured(node: Node, other: Node, *, letters: str) -> Node:
+    """`42 m` beside `42 cm` or 42: the trailing letter is a unit where the other side has one, or is a plain number.
+
+    Beside a plain number a letter without a space before it (`42m`) is a unit only where it is one of `letters`: 3t is no 3.
+    """
     if node.op != "mul" or not (other.op == "measured" or _is_plain_number(other)) or variables(node.args[0]):
         return node
     letter, exponent = node.args[1], 1
     if letter.op == "pow" and letter.args[1].op == "num" and letter.args[1].value[0] in (2, 3):
         letter, exponent = letter.args[0], int(letter.args[1].value[0])
     unit = find_unit(str(letter.value)) if letter.op == "var" else None
-    return node if unit is None else Node("measured", (node.args[0],), unit.to_power(exponent))
+    if unit is None or (other.op != "measured" and node.value != "spaced" and str(letter.value) not in letters):
+        return node
+    return Node("measured", (node.args[0],), unit.to_power(exponent))
 
 
 def _letters_as_units(node: Node) -> Node:
@@ -103,8 +109,13 @@ def _is_finite_decimal(node: Node) -> bool:
 
 
 def same_based(gold: Node, answer: Node) -> bool:
-    """Digits and base; a missing base is forgiven, a number converted to base ten is another answer."""
+    """Digits and base; a base that the answer leaves out is forgiven, one that the reference does not have is not.
+
+    A number converted to base ten is another answer.
+    """
     if gold.op == answer.op:
         return (gold.value[0].lstrip("0"), gold.value[1]) == (answer.value[0].lstrip("0"), answer.value[1])
     based, plain = (gold, answer) if gold.op == "based" else (answer, gold)
+    if based is answer and based.value[1] != 10:
+        return False
     return plain.op == "num" and plain.value[1] == based.value[0]

@@ -28,6 +28,8 @@ def is_region(node: Node) -> bool:
         return True
     if node.op == "bracket":
         return node.value in ("(]", "[)") or (len(node.args) == 2 and any(infinity_sign(arg) for arg in node.args))
+    if _exclusions(node):
+        return True
     if node.op == "list" and node.value in ("and", "or"):
         return all(is_region(arg) for arg in node.args) and any(arg.op == "rel" for arg in node.args)
     return node.op == "rel" and "=" not in node.value and len(variables(node)) == 1 and _region(node) is not None
@@ -67,6 +69,10 @@ def _region(node: Node) -> list[Interval] | None:
     if node.op == "union":
         parts = [_region(arg) for arg in node.args]
         return None if any(part is None for part in parts) else [interval for part in parts if part for interval in part]
+    exclusions = _exclusions(node)
+    if exclusions:
+        parts = [_region(relation) for relation in exclusions]
+        return None if None in parts else _common([part for part in parts if part is not None])
     if node.op == "list" and node.value in ("and", "or") and len({*map(frozenset, map(variables, node.args))}) == 1:
         parts = [_region(arg) for arg in node.args]
         known = [part for part in parts if part is not None]
@@ -83,6 +89,18 @@ def _region(node: Node) -> list[Interval] | None:
     return _inequality(node) if node.op == "rel" else None
 
 
+def _exclusions(node: Node) -> list[Node]:
+    """`x != 1, x != 2` and `x != 1, 2` as relations of one variable; empty where a node is nothing of the kind."""
+    if node.op != "list" or node.value not in (",", "and") or node.args[0].op != "rel" or node.args[0].value != ("!=",):
+        return []
+    first, *others = node.args
+    if first.args[0].op != "var":
+        return []
+    relations = [other if other.op == "rel" else Node("rel", (first.args[0], other), ("!=",)) for other in others]
+    alike = all(relation.value == ("!=",) and relation.args[0] == first.args[0] for relation in relations)
+    return [first, *relations] if alike and not any(variables(relation.args[1]) for relation in [first, *relations]) else []
+
+
 def _inequality(node: Node) -> list[Interval] | None:
     """`a < x`, `a < x <= b`, `x != a` with constants a and b; in place of x may stand a linear expression in it."""
     places = [index for index, arg in enumerate(node.args) if variables(arg)]
@@ -90,7 +108,7 @@ def _inequality(node: Node) -> list[Interval] | None:
         return None
     line = _linear(node.args[places[0]])
     if line is None:
-        return None
+        return _absolute_inequality(node, places[0])
     low, high = (-mp.inf, False), (mp.inf, False)
     for index, (left, right) in enumerate(pairwise(node.args)):
         relation = node.value[index]
@@ -110,6 +128,24 @@ def _inequality(node: Node) -> list[Interval] | None:
         else:
             low = (end, relation == ">=")
     return [Interval(low[0], high[0], low[1], high[1])]
+
+
+def _absolute_inequality(node: Node, place: int) -> list[Interval] | None:
+    """`|a x + b| < c` and the like, the absolute value on either side; z is left out, for it may be complex."""
+    if len(node.args) != 2 or node.args[place].op != "abs" or variables(node) == {"z"}:
+        return None
+    line, end = _linear(node.args[place].args[0]), _end(node.args[1 - place])
+    relation = node.value[0] if place == 0 else FLIPPED.get(node.value[0])
+    if line is None or end is None or mp.isinf(end) or relation not in ("<", "<=", ">", ">="):
+        return None
+    low, high = sorted((sign * end - line[1]) / line[0] for sign in (1, -1))
+    closed = relation in ("<=", ">=")
+    empty_inside = end < 0 or (end == 0 and closed == (relation == ">="))
+    if relation in ("<", "<="):
+        return [] if empty_inside else [Interval(low, high, closed, closed)]
+    if empty_inside:
+        return [Interval(-mp.inf, mp.inf, False, False)]
+    return [Interval(-mp.inf, low, False, closed), Interval(high, mp.inf, closed, False)]
 
 
 def _linear(node: Node) -> tuple[Number, Number] | None:

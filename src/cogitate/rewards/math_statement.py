@@ -7,17 +7,21 @@ to one of them.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 
 from cogitate.rewards.answer import strip_markdown
 
 _RUN_ON = re.compile(r"<\|(?:im_start|im_end|eot_id|end|endoftext|user|start_header_id)\|>.*", re.DOTALL)
 _SEGMENT = re.compile(
-    r"\$\$(.+?)\$\$|\\\[(.+?)\\\]|\\\((.+?)\\\)|(?<![\\$])\$(?!\s*\d[\d.,]*\s+[A-Za-z]{2})([^$\n]+?)(?<!\\)\$", re.DOTALL
+    r"\$\$(.{1,1000}?)\$\$|\\\[(.{1,1000}?)\\\]|\\\((.{1,1000}?)\\\)"
+    r"|(?<![\\$])\$(?!\s*\d[\d.,]*\s+[A-Za-z]{2})([^$\n]+?)(?<!\\)\$",
+    re.DOTALL,
 )
 _GROUP = r"\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}"
 _PIECE = re.compile(
-    rf"(?<![A-Za-z0-9_.\\])(?:[-+(\[]\s*)*[$€£¥]?\s*"
-    rf"(?:\\[A-Za-z]+(?:\s*{_GROUP})*|\d+(?:,\d{{3}})*(?:[.,]\d+)?(?:[eE][-+]?\d+)?|\.\d+|[a-zA-Z](?![a-zA-Z])|pi\b|sqrt\b|exp\b)"
+    rf"(?<![A-Za-z0-9_.\\])(?:[-+(\[]\s*){{0,20}}[$€£¥]?\s*"
+    rf"(?:\\[A-Za-z]+(?:\s*{_GROUP})*|\d+(?::\d+)+(?!\d)|\d+(?:,\d{{3}})*(?:[.,]\d+)?(?:[eE][-+]?\d+)?|\.\d+|[a-zA-Z](?![a-zA-Z])"
+    r"|pi\b|sqrt\b|exp\b)"
     rf"(?:\s*(?:\\[A-Za-z]+(?:\s*{_GROUP})*|\\[%$]|\d+(?:,\d{{3}})*(?:\.\d+)?|[-+*/^=<>!(){{}}\[\]|%°≤≥≠×÷·π²³]"
     rf"|[a-zA-Z](?![a-zA-Z])|pi\b|sqrt\b|exp\b|,\s*(?=[-\\\d(])))*"
     r"(?:\s*(?:percent|percentage|pct|degrees|cm|mm|km|kg|m|g)\b)?"
@@ -28,10 +32,25 @@ _COPULA = re.compile(
     r"(?=[-+(\[]?\s*[$€£¥]?\s*(?:\d|\.\d|\\))",
     re.IGNORECASE,
 )
-_SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
+_SENTENCE = re.compile(
+    r"(?<=[.!?])(?<!i\.e\.)(?<!e\.g\.)(?<!approx\.)(?<![ap]\.m\.)(?<!\bMrs\.)(?<!\b[MD]r\.)(?<!\bsq\.)\s+|(?<=[。！？])|\n+"
+)
 _IN_CODE = re.compile(r"(?:[A-Za-z_]\(|[\"'`_])$")
-_JOINT = re.compile(r"[,\s]*(?:and|or|&|et|ou|和|或|与|及|、)\s*|\s*、\s*", re.IGNORECASE)
-_DENIED = re.compile(r"(?:\bnot|n['’]t|\bnever|\bno|\bneither|\bexcept|不是|不等于|并非)\s*(?:equal\s+to\s+)?$", re.IGNORECASE)
+_JOINT = re.compile(
+    r"(?:\s*[A-Za-z]{1,20}){0,2}[,\s]*(?<![A-Za-z])(?:and|or|&|et|ou|和|或|与|及|、)\s*|\s*、\s*", re.IGNORECASE
+)
+_DENIED = re.compile(
+    r"(?:\bnot|n['’]t|\bnever|\bno|\bneither|\bexcept|不是|不等于|并非)\s*(?:equal\s+to\s+)?$"
+    r"|\b(?:at\s+(?:least|most)|(?:more|less|fewer|greater|smaller|larger|other)\s+than|up\s+to|nearly|almost|maybe|perhaps"
+    r"|possibly|probably|(?:could|might|may)\s+be)\s*$|(?:至少|至多|可能是?|也许是?|大于|小于|超过)\s*$",
+    re.IGNORECASE,
+)
+# Words behind a number that make it another one.
+_RESHAPED = re.compile(
+    r"[\s-]*(?:(?:hundred|thousand|million|billion|trillion|dozen)s?|squared|cubed|factorial|recurring|repeating"
+    r"|(?:third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|hundredth|thousandth)s|halves|or\s+(?:more|less|fewer|so))\b",
+    re.IGNORECASE,
+)
 
 
 def find_value(text: str, *, announced: bool) -> str | None:
@@ -57,8 +76,8 @@ def _value_of_sentence(sentence: str, *, announced: bool) -> str | None:
     if announced and pieces[0][0] <= 1:
         chosen = pieces[0]
     else:
-        copulas = [match.end() for match in _COPULA.finditer(plain)]
-        behind = [piece for piece in pieces if any(0 <= piece[0] - end <= 1 for end in copulas)]
+        ends = {match.end() for match in _COPULA.finditer(plain)}
+        behind = [piece for piece in pieces if piece[0] in ends or piece[0] - 1 in ends]
         chosen = behind[-1] if behind else pieces[0 if announced else -1]
     if _DENIED.search(plain[: chosen[0]]):
         return None
@@ -70,11 +89,19 @@ def _side_by_side(
 ) -> list[tuple[int, int, str]]:
     """The chosen piece with those that "and" and "or" join to it: "3 or 4" commits to no single number."""
     first = last = pieces.index(chosen)
+    if _is_calculation(chosen[2]):
+        return [chosen]
     while last + 1 < len(pieces) and _JOINT.fullmatch(sentence[pieces[last][1] : pieces[last + 1][0]]):
         last += 1
     while first and _JOINT.fullmatch(sentence[pieces[first - 1][1] : pieces[first][0]]):
         first -= 1
     return pieces[first : last + 1]
+
+
+def _is_calculation(text: str) -> bool:
+    """`13 + 5 = 18`, but not `x = 18`."""
+    before, equals, _ = text.partition("=")
+    return bool(equals) and re.search(r"\d", before) is not None and re.search(r"[A-Za-z]", before) is None
 
 
 def _pieces(sentence: str) -> list[tuple[int, int, str]]:
@@ -84,16 +111,19 @@ def _pieces(sentence: str) -> list[tuple[int, int, str]]:
         content = next(group for group in match.groups() if group is not None)
         tail = re.match(r"\s*(?:\\?%|percent\b|pct\b|°)", sentence[match.end() :])
         pieces.append((match.start(), match.end(), content.strip() + (tail.group() if tail else "")))
-    taken = [(start, end) for start, end, _ in pieces]
+    starts, ends = [piece[0] for piece in pieces], [piece[1] for piece in pieces]
     for match in _PIECE.finditer(sentence):
-        if any(start < match.end() and match.start() < end for start, end in taken):
-            continue
+        before = bisect_left(starts, match.end())
+        if before and ends[before - 1] > match.start():
+            continue  # within a formula
         text = match.group().strip().rstrip(",.;:").strip()
-        if _IN_CODE.search(sentence[: match.start()]):
+        if _IN_CODE.search(sentence[max(0, match.start() - 2) : match.start()]):
             continue
         text = re.sub(r"(?<=\d)\s+[a-zA-Z]$", "", text)  # a unit's or an article's lone letter
         if re.search(r"\d|\\", text):
-            pieces.append((match.start(), match.end(), _balanced(text)))
+            reshaped = _RESHAPED.match(sentence, match.end())
+            behind, end = (" " + reshaped.group().lstrip(" -"), reshaped.end()) if reshaped else ("", match.end())
+            pieces.append((match.start(), end, _balanced(text) + behind))
     return sorted(piece for piece in pieces if piece[2] and _holds_value(piece[2]))
 
 
@@ -107,6 +137,7 @@ def _holds_value(text: str) -> bool:
 
 def _balanced(text: str) -> str:
     """Without a closing bracket that opens nothing, and without an opening one that is never closed."""
+    text = text.rstrip("([ ")
     while text and text.count(")") > text.count("(") and text.endswith(")"):
         text = text[:-1].rstrip()
     while text and text.count("(") > text.count(")") and text.startswith("("):

@@ -5,9 +5,20 @@ What comes out is a tree (math_nodes.py); no value is computed here.
 
 from __future__ import annotations
 
-from cogitate.rewards.math_atoms import begins_factor, number_node, read_atom, read_command, read_group
+import re
+
+from cogitate.rewards.math_atoms import (
+    begins_factor,
+    number_node,
+    read_argument,
+    read_atom,
+    read_based,
+    read_command,
+    read_group,
+)
 from cogitate.rewards.math_measures import begins_unit, read_unit
 from cogitate.rewards.math_nodes import (
+    ALL_REAL_NUMBERS,
     CLOSING_SYMBOLS,
     FRACTIONS,
     FUNCTIONS,
@@ -15,6 +26,7 @@ from cogitate.rewards.math_nodes import (
     INFINITY_WORDS,
     NO_SOLUTION,
     OR_WORDS,
+    REAL_NUMBERS,
     RELATIONS,
     SEPARATING_WORDS,
     Node,
@@ -23,6 +35,7 @@ from cogitate.rewards.math_tokens import NotMathError, Token, clean, tokenize
 
 MAX_DEPTH = 150  # levels of signs, powers and sums within each other; a bracket costs three
 MAX_TOKENS = 400
+_DATE = re.compile(r"\d{4}([-/])\d{1,2}\1\d{1,2}|\d{1,2}([-/])\d{1,2}\2\d{4}")
 
 
 def parse(text: str) -> Node:
@@ -41,13 +54,22 @@ def parse(text: str) -> Node:
         raise NotMathError(f"it has more than {MAX_TOKENS} parts")
     if len(tokens) == 1 and tokens[0].kind == "word" and len(tokens[0].text) > 3 and not _is_known(tokens[0].text):
         return Node("text", (), tokens[0].text)
+    if _DATE.fullmatch(cleaned):
+        return Node("text", (), cleaned)  # a date, no difference or quotient
     if cleaned.replace(" ", "").casefold() in NO_SOLUTION:
         return Node("set")
+    if cleaned.casefold() in ALL_REAL_NUMBERS:
+        return REAL_NUMBERS
     parser = Parser(tokens)
     node = parser.listing()
     if parser.position != len(tokens):
         raise NotMathError(f"{tokens[parser.position].text!r} stands where the end was expected")
     return node
+
+
+def _ends_in_factorial(node: Node) -> bool:
+    """Behind `3!` a number may follow: 3!5! is a product."""
+    return node.op == "fact" or (node.op == "mul" and _ends_in_factorial(node.args[1]))
 
 
 def _is_known(word: str) -> bool:
@@ -145,14 +167,26 @@ class Parser:
         while self.is_symbol(":") and self.at(1) is not None:
             self.position += 1
             parts.append(self.union())
+        if len(parts) > 1 and any(part.op == "text" for part in parts):
+            raise NotMathError("words stand before a colon")
         return parts[0] if len(parts) == 1 else Node("ratio", tuple(parts))
 
     def union(self) -> Node:
-        node = self.sum()
+        node = self._above()
         names = {"cup": "union", "cap": "intersection", "setminus": "setminus", "backslash": "setminus"}
         while self.is_command(*names):
             operation = names[self.take().text]
-            node = Node(operation, (node, self.sum()))
+            node = Node(operation, (node, self._above()))
+        return node
+
+    def _above(self) -> Node:
+        """A sum, or two of them with TeX's `\\over` or `\\choose` between, and its modulus."""
+        node = self.sum()
+        if self.is_command("over", "choose"):
+            node = Node("div" if self.take().text == "over" else "binom", (node, self.sum()))
+        if self.is_command("pmod", "bmod", "mod"):
+            self.position += 1
+            node = Node("call", (node, read_argument(self)), "mod")
         return node
 
     # Arithmetic
@@ -162,6 +196,8 @@ class Parser:
         node = self.product()
         while (operator := self._adding()) is not None:
             right = self.product()
+            if "text" in (node.op, right.op):
+                raise NotMathError("words stand among the formulas")
             if operator in ("add", "sub"):
                 node = Node(operator, (node, right))
             else:
@@ -213,14 +249,14 @@ class Parser:
         if node.op == "num" and node.value[0].denominator == 1 and node.value[1].isdigit():
             mixed = self._mixed_fraction()
             if mixed is not None:
-                return Node("add", (node, mixed), "mixed")
+                return self._marked(Node("add", (node, mixed), "mixed"))
         token = self.at()
-        if token is not None and token.kind == "number":
+        if token is not None and token.kind == "number" and not _ends_in_factorial(node):
             raise NotMathError(f"the number {token.text!r} follows without a sign")
         factor = self.power()
         if factor.op == "text":
             raise NotMathError("words stand among the formulas")
-        return Node("mul", (node, factor))
+        return Node("mul", (node, factor), "spaced" if token is not None and token.kind == "word" and token.spaced else None)
 
     def _mixed_fraction(self) -> Node | None:
         """`5/6` or `\\frac{5}{6}` of plain integers behind an integer."""
@@ -272,8 +308,15 @@ class Parser:
         if node.op == "num" and node.value[1].isdigit():
             mixed = self._mixed_fraction()
             if mixed is not None:
-                return Node("add", (node, mixed), "mixed")
+                return self._marked(Node("add", (node, mixed), "mixed"))
         return node
+
+    def _marked(self, node: Node) -> Node:
+        """A mixed number with the percent sign behind it."""
+        if not self.is_symbol("%", r"\%"):
+            return node
+        self.position += 1
+        return Node("percent", (node,))
 
     def power(self) -> Node:
         self._enter()
@@ -322,6 +365,8 @@ class Parser:
             elif self.is_command("degree", "deg"):
                 self.position += 1
                 node = Node("degree", (node,))
+            elif self.is_symbol("_") and node.op == "num" and node.value[1].isdigit():  # (1010)_2
+                node = read_based(self, Token("number", node.value[1]))
             elif self.is_symbol("'") and node.op in ("var", "call"):
                 self.position += 1
                 node = Node("var", (), f"{node.value}'")

@@ -10,6 +10,8 @@ import unicodedata
 from dataclasses import dataclass
 from fractions import Fraction
 
+from cogitate.rewards.math_notation import unify, unify_before_delimiters
+
 MAX_CHARACTERS = 3000
 MAX_DIGITS = 1000  # in one number
 
@@ -46,10 +48,12 @@ _CHARACTERS = {
     "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "∙": r"\cdot ", "÷": r"\div ", "±": r"\pm ", "∓": r"\mp ",
     "−": "-", "–": "-", "—": "-", "‐": "-", "‑": "-",
     "≤": r"\le ", "≥": r"\ge ", "⩽": r"\le ", "⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ",
+    "∛": r"\sqrt[3]", "∜": r"\sqrt[4]",
     "√": r"\sqrt ", "π": r"\pi ", "∞": r"\infty ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ",
     "ℝ": r"\mathbb{R}", "°": r"\degree ", "º": r"\degree ", "℃": r"\degree C", "′": "'", "’": "'", "⁄": "/", "∕": "/",
     "，": ",", "。": ".", "、": ",", "；": ";", "：": ":", "（": "(", "）": ")", "［": "[", "］": "]", "｛": r"\{",
-    "｝": r"\}", "｜": "|", "∣": "|", "％": r"\%", "€": r"\$", "£": r"\$", "￥": r"\$", "¥": r"\$",
+    "｝": r"\}", "｜": "|", "∣": "|", "％": r"\%",
+    "€": r"\euro ", "£": r"\pounds ", "￥": r"\yen ", "¥": r"\yen ", "¢": r"\text{ cents}",
     "\u00a0": " ", "\u2009": " ", "\u202f": " ", "\u3000": " ",
     "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
     "⅕": r"\frac{1}{5}", "⅖": r"\frac{2}{5}", "⅗": r"\frac{3}{5}", "⅘": r"\frac{4}{5}", "⅙": r"\frac{1}{6}",
@@ -75,7 +79,7 @@ _SPACING = re.compile(
 )
 _COLOUR = re.compile(r"\\(?:text)?color\s*\{[^{}]*\}")
 _SIZING = re.compile(r"\\(?:left|right|middle|[bB]igg?[lrm]?)(?![A-Za-z])\s*(\.(?!\d))?")
-_DELIMITERS = re.compile(r"\\[()\[\]]|(?<!\\)\$|\\\$|\\(?:textdollar|euro|pounds)(?![A-Za-z])")
+_DELIMITERS = re.compile(r"\\[()\[\]]|(?<!\\)\$|\\\$|\\(?:textdollar|euro|pounds|yen)(?![A-Za-z])")
 _SET_BUILDER = re.compile(r"\\\{\s*[A-Za-z]\s*(?:\\in\s*\\mathbb\s*\{?R\}?\s*)?(?:\\mid(?![A-Za-z])|\||:)(.*)\\\}", re.DOTALL)
 _GROUPED_NUMBER = re.compile(r"(?<![\d.,])\d{1,3}(?:(?:,\d{3})+|(?:\.\d{3}){2,})(?!\d)(?![,.]\d{3}(?!\d)|,\d)")
 _SPACED_NUMBER = re.compile(r"(?<![\d.,] )(?<![\d.,])\d{1,3}(?: \d{3})+(?![\d ]*[,.]?\d)(?!\s*/)")
@@ -110,8 +114,10 @@ def clean(text: str) -> str:
     text = re.sub(r"(?<=\d)(?:,\\!\s*|\{,\}\s*(?:\\!)?)(?=\d{3}(?!\d))", "", text)  # marked as grouping, wherever it stands
     text = re.sub(r",\\!\s*", ",", text).replace("{,}", ",").replace(r"\!", "").replace(r",\ ", ", ")
     text = re.sub(r"(?<=\d)\\[,;:] ?(?=\d{3}(?!\d))", "", text)
+    text = unify_before_delimiters(text)
     text = _DELIMITERS.sub(" ", _SIZING.sub("", _SPACING.sub(" ", _COLOUR.sub("", text)))).strip()
     text = re.sub(r"\\\{\s*\\begin\{array\}\s*\{[^{}]*\}(.*?)\\end\{array\}", r"\\begin{cases}\1\\end{cases}", text)
+    text = unify(text)
     condition = _SET_BUILDER.fullmatch(text)
     text = condition.group(1) if condition else text
     text = re.sub(r"\s+", " ", text).strip().rstrip("\\").rstrip()

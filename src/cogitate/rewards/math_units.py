@@ -54,7 +54,10 @@ _TABLE: dict[str, str] = {
     "radian": "rad 1 radian 1",
     "unit": "unit 1",
     "joule": "J 1 joule 1 kJ 1000",
-    "newton": "newton 1",
+    "newton": "newton 1 N 1",
+    "volt": "volt 1 V 1",
+    "ampere": "ampere 1 amp 1 A 1",
+    "kelvin": "kelvin 1 K 1",
     "watt": "W 1 watt 1 kW 1000",
 }  # name and size, in turn
 _UNITS = {name: Unit(((base, 1),), Fraction(size)) for base, entries in _TABLE.items() for name, size in batched_pairs(entries)}
