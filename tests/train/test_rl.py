@@ -22,7 +22,9 @@ from cogitate.runtime import MetricsLog, request_interruption
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.checkpoint import latest_checkpoint
 from cogitate.train.learner import PolicyLearner
-from cogitate.train.rl import RLRun, epoch_order, train_rl
+from cogitate.train.pools import Pool
+from cogitate.train.rl import RLRun, by_rules, train_rl
+from cogitate.train.rollouts import Sampled
 from cogitate.types import Problem, Rollout, Verdict
 
 CONFIG = RLConfig(
@@ -55,6 +57,8 @@ class Loop:
     problems: Sequence[Problem] = field(default_factory=lambda: digits_wanted("7"))
     config: RLConfig = CONFIG
     reward: Callable = accuracy
+    score: Callable | None = None
+    general: Pool | None = None
     on_row: Callable[[dict[str, Any]], None] | None = None
     prompt: str = "{question} Digit:"
     said: list[str] = field(default_factory=list)
@@ -73,7 +77,8 @@ class Loop:
                 probes=self.problems[:2],
                 prompt_of=lambda problem: self.prompt.format(question=problem.question),
                 contract="bare",
-                reward=self.reward,
+                score=self.score or by_rules(self.reward),
+                general=self.general,
                 measure=lambda rollouts: {"texts": len({rollout.text for rollout in rollouts})},
                 describe=lambda step, rollout: {"step": step, "text": rollout.text, "reward": rollout.reward},
                 tokenizer=tokenizer,
@@ -156,14 +161,6 @@ def test_every_step_is_logged_with_all_that_is_promised(loop):
         assert 0 < sum(phases) <= row["seconds"]
         assert row["tokens_per_second.generate"] == pytest.approx(row["tokens_generated"] / row["seconds.generate"])
         assert row["tokens_generated"] == pytest.approx(32 * row["completion_tokens"])
-
-
-def test_each_epoch_asks_every_problem_once_in_an_order_of_its_own():
-    orders = [epoch_order(1, "r1_zero", epoch, 50) for epoch in range(3)]
-    assert all(sorted(order) == list(range(50)) for order in orders)
-    assert orders[0] != orders[1] != orders[2]
-    assert orders[0] == epoch_order(1, "r1_zero", 0, 50)
-    assert orders[0] != epoch_order(2, "r1_zero", 0, 50)
 
 
 def test_problems_come_round_evenly(loop):
@@ -343,3 +340,57 @@ def test_a_loss_that_is_not_a_number_names_the_step_and_the_last_checkpoint(loop
     pattern = r"step 3 of r1_zero: the loss is nan and its gradient norm nan; the last good checkpoint is .*step-000002; lower"
     with pytest.raises(TrainingDivergedError, match=pattern):
         run.train()
+
+
+def asked_kindly(count: int = 3) -> list[Problem]:
+    return [Problem(f"g{i}", "kindness", "general", f"Greet me {i} times.") for i in range(count)]
+
+
+def score_with_general(batch: Sequence[Sampled]) -> list[tuple[float | None, dict[str, float]]]:
+    """Rules for digits; of general answers the share of nines, as a reward model of the whole batch would give it."""
+    ruled = by_rules(accuracy)(batch)
+    for number, sampled in enumerate(batch):
+        if sampled.problem.kind == "general":
+            assert sampled.verdict.verdict == "none"  # it never went to the grader
+            share = sampled.text.count("9") / max(1, len(sampled.text))
+            ruled[number] = share, {"helpfulness": share}
+    return ruled
+
+
+def test_general_prompts_join_from_a_step_on_and_are_learnt_from_without_a_grader(loop):
+    run = loop(steps=16, general=Pool(asked_kindly(), from_step=1, prompts_per_step=4), score=score_with_general)
+    run.train()
+    rows = run.rows()
+    assert ["reward.helpfulness" in row for row in rows] == ["accuracy.digits" not in row for row in rows]
+    assert ["reward.helpfulness" in row for row in rows] == [False] + [True] * 15
+    assert run.column("no_verdict_share") == [0.0] * 16
+    assert not any("accuracy.kindness" in row for row in rows)
+    assert rows[0]["reward"] == rows[0]["accuracy"]
+    assert rows[1]["reward"] == rows[1]["reward.helpfulness"] < 0.4
+    assert min(row["reward.helpfulness"] for row in rows[-2:]) > 0.6
+
+
+@pytest.mark.parametrize("killed_at", [3, 5])
+def test_both_pools_go_on_where_a_killed_run_left_them(loop, killed_at):
+    drawn: list[list[str]] = []
+
+    def note(batch: Sequence[Sampled]) -> list[tuple[float | None, dict[str, float]]]:
+        drawn.append([sampled.problem.id for sampled in batch[:: CONFIG.group_size]])
+        return score_with_general(batch)
+
+    settings = {"general": Pool(asked_kindly(5), from_step=1, prompts_per_step=3), "score": note, "transcripts_every": 100}
+    whole = loop("whole", **settings)
+    whole.train()
+    expected = drawn.copy()
+    general = [name for names in expected for name in names if name[0] == "g"]
+    assert sorted(general[:5]) == sorted(general[5:10]) == sorted(general[10:15]) == [f"g{i}" for i in range(5)]
+    drawn.clear()
+    with pytest.raises(KeyboardInterrupt):
+        loop("killed", on_row=raise_at(killed_at), **settings).train()
+    resumed = loop("killed", **settings)
+    resumed.train()
+    assert drawn[-2:] == expected[-2:]
+    row = whole.rows()[-1]
+    assert row["reward"] == pytest.approx((row["accuracy.digits"] + 3 * row["reward.helpfulness"]) / 4)
+    equal_weights(whole, resumed)
+    assert resumed.rows() == whole.rows()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import random
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from cogitate.runtime import MetricsLog, derive_seed, interruption_requested, ra
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.checkpoint import latest_checkpoint, load_checkpoint
 from cogitate.train.learner import PolicyLearner
+from cogitate.train.pools import Drawn, Pool, draw
 from cogitate.train.rl_metrics import mean, rollout_metrics, timings
 from cogitate.train.rollouts import Phases, Prompt, Sampled, encode_prompts, sample_and_grade
 from cogitate.train.supervised import diverged
@@ -28,7 +28,8 @@ from cogitate.types import Problem, Rollout, RolloutGroup, SamplingParams, Verdi
 
 PROBE_COMPLETIONS = 2  # of each probe, at each chosen step
 
-Reward = Callable[[Verdict, str, Problem], tuple[float | None, dict[str, float]]]
+Reward = tuple[float | None, dict[str, float]]  # None where nothing could judge the completion; the parts before weighting
+Score = Callable[[Sequence[Sampled]], list[Reward]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +39,12 @@ class RLRun:
     Attributes:
         name: of the stage; part of every seed.
         problems: the pool prompts are drawn from, each once an epoch.
+        general: a second pool, drawn from in the same way with a cursor of its own.
         probes: problems asked again at chosen steps, for the transcripts.
         prompt_of: what a problem is asked with.
         contract: where the grader looks for the answer.
-        reward: verdict and completion -> reward (None without a verdict) and its parts.
+        score: graded completions -> the reward of each and its parts; all completions of a batch at once, since a reward model
+            scores many as fast as one. `by_rules` makes one from a reward of single completions.
         measure: rates of a batch of rollouts (reflection, language mix ...), for the log.
         describe: a rollout of a step as a row of the transcripts.
         weights: directory the policy is handed to the generator through.
@@ -55,7 +58,7 @@ class RLRun:
     probes: Sequence[Problem]
     prompt_of: Callable[[Problem], Prompt]
     contract: str
-    reward: Reward
+    score: Score
     measure: Callable[[Sequence[Rollout]], dict[str, float]]
     describe: Callable[[int, Rollout], dict[str, Any]]
     tokenizer: Tokenizer
@@ -68,6 +71,10 @@ class RLRun:
     transcripts: Path
     begin: Callable[[int, int], None]
     say: Callable[[str], None]
+    general: Pool | None = None
+
+    def general_share(self, step: int) -> int:
+        return self.general.share(step) if self.general else 0
 
 
 @dataclass(slots=True)
@@ -76,6 +83,7 @@ class LoopState:
 
     step: int = 0
     cursor: int = 0  # problems drawn so far
+    general_cursor: int = 0  # the same of the second pool
     dead_steps: int = 0  # steps in a row without any learning signal
     stopped_early: str | None = None
 
@@ -92,7 +100,8 @@ def train_rl(run: RLRun) -> dict[str, Any]:
     """
     config = run.config
     check_enough(run.problems, config, run.name)
-    asked = [(problem, run.prompt_of(problem)) for problem in run.problems]
+    every = [*run.problems, *(run.general.problems if run.general else ())]
+    asked = [(problem, run.prompt_of(problem)) for problem in every]
     encode_prompts(asked, config.max_new_tokens, run.tokenizer, run.generator)  # refuses what does not fit before any step
     state = restore(run)
     sync_weights(run, state.step)
@@ -141,9 +150,7 @@ def step(run: RLRun, state: LoopState) -> None:
     state.step += 1
 
 
-def update_policy(
-    run: RLRun, state: LoopState, learnable: Sequence[tuple[Rollout, float]], phases: Phases
-) -> dict[str, float]:
+def update_policy(run: RLRun, state: LoopState, learnable: Sequence[tuple[Rollout, float]], phases: Phases) -> dict[str, float]:
     """Learn from rollouts and their advantages, and hand the new policy to the generator."""
     phase = time.perf_counter()
     try:
@@ -192,11 +199,14 @@ def rollout(run: RLRun, state: LoopState, phases: Phases) -> list[RolloutGroup]:
     """Draw the next prompts and sample and grade a group from each."""
     config = run.config
     asked = [
-        (problem, run.prompt_of(problem), tuple(derive_seed(run.seed, run.name, number, i) for i in range(config.group_size)))
-        for problem, number in next_problems(run, state)
+        (problem, run.prompt_of(problem), tuple(derive_seed(*draw, i) for i in range(config.group_size)))
+        for problem, draw in next_problems(run, state)
     ]
     groups = ask(run, asked, phases)
-    return [RolloutGroup(group[0].problem, tuple(with_reward(run, sampled) for sampled in group)) for group in groups]
+    started = time.perf_counter()
+    scored = iter(with_rewards(run, [sampled for group in groups for sampled in group]))
+    phases.add("score", started)
+    return [RolloutGroup(group[0].problem, tuple(next(scored) for _ in group)) for group in groups]
 
 
 def ask(run: RLRun, asked: Sequence[tuple[Problem, Prompt, tuple[int, ...]]], phases: Phases) -> list[list[Sampled]]:
@@ -215,33 +225,29 @@ def ask(run: RLRun, asked: Sequence[tuple[Problem, Prompt, tuple[int, ...]]], ph
     )
 
 
-def next_problems(run: RLRun, state: LoopState) -> list[tuple[Problem, int]]:
-    """The next prompts with their running numbers: each epoch goes through the whole pool in an order of its own."""
-    drawn = []
-    for number in range(state.cursor, state.cursor + run.config.prompts_per_step):
-        epoch, place = divmod(number, len(run.problems))
-        drawn.append((run.problems[epoch_order(run.seed, run.name, epoch, len(run.problems))[place]], number))
-    state.cursor += run.config.prompts_per_step
+def next_problems(run: RLRun, state: LoopState) -> list[Drawn]:
+    """The next prompts of each pool, with what the seeds of their completions are derived from."""
+    general = run.general_share(state.step)
+    reasoning = run.config.prompts_per_step - general
+    drawn = draw(run.problems, state.cursor, reasoning, seed=run.seed, name=run.name)
+    state.cursor += reasoning
+    if run.general:
+        drawn += draw(run.general.problems, state.general_cursor, general, seed=run.seed, name=f"{run.name}/general")
+        state.general_cursor += general
     return drawn
 
 
-_orders: dict[tuple[int, str, int, int], list[int]] = {}
+def by_rules(reward: Callable[[Verdict, str, Problem], Reward]) -> Score:
+    """A score that looks at one completion after the other."""
+    return lambda batch: [reward(sampled.verdict, sampled.text, sampled.problem) for sampled in batch]
 
 
-def epoch_order(seed: int, name: str, epoch: int, count: int) -> list[int]:
-    """A permutation of 0..count-1, fixed by its arguments; the latest one is remembered."""
-    key = (seed, name, epoch, count)
-    if key not in _orders:
-        _orders.clear()
-        order = list(range(count))
-        random.Random(derive_seed(seed, name, "epoch", epoch)).shuffle(order)
-        _orders[key] = order
-    return _orders[key]
+def with_rewards(run: RLRun, batch: Sequence[Sampled]) -> list[Rollout]:
+    """Graded completions as rollouts."""
+    return [to_rollout(sampled, *scored) for sampled, scored in zip(batch, run.score(batch), strict=True)]
 
 
-def with_reward(run: RLRun, sampled: Sampled) -> Rollout:
-    """A graded completion as a rollout."""
-    reward, parts = run.reward(sampled.verdict, sampled.text, sampled.problem)
+def to_rollout(sampled: Sampled, reward: float | None, parts: Mapping[str, float]) -> Rollout:
     completion = sampled.completion
     return Rollout(
         problem=sampled.problem,
@@ -299,9 +305,9 @@ def write_transcripts(run: RLRun, step: int) -> None:
         return
     seeds = tuple(derive_seed(run.seed, run.name, "probe", i) for i in range(PROBE_COMPLETIONS))
     groups = ask(run, [(problem, run.prompt_of(problem), seeds) for problem in run.probes], Phases())
+    rollouts = with_rewards(run, [sampled for group in groups for sampled in group])
     with run.transcripts.open("a", encoding="utf-8") as handle:
-        for sampled in (sampled for group in groups for sampled in group):
-            handle.write(json.dumps(run.describe(step, with_reward(run, sampled)), ensure_ascii=False) + "\n")
+        handle.writelines(json.dumps(run.describe(step, rollout), ensure_ascii=False) + "\n" for rollout in rollouts)
 
 
 def truncate_transcripts(path: Path, first_step: int) -> None:
@@ -310,7 +316,7 @@ def truncate_transcripts(path: Path, first_step: int) -> None:
 
 
 def save(run: RLRun, state: LoopState) -> None:
-    kept = {"cursor": state.cursor, "dead_steps": state.dead_steps, "stopped_early": state.stopped_early}
+    kept = {name: value for name, value in asdict(state).items() if name != "step"}
     run.learner.save_with(run.checkpoint, state.step, {"loop": kept})
 
 

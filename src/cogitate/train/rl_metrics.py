@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cogitate.train.rollouts import Phases
+from cogitate.train.rollouts import WITHOUT_RULES, Phases
 from cogitate.types import Rollout
 
 
 def rollout_metrics(rollouts: Sequence[Rollout]) -> dict[str, float]:
-    """Means over a step's rollouts: reward and its parts, accuracy by task, lengths, truncation, missing verdicts."""
+    """Means over a step's rollouts: reward and its parts, accuracy by task, lengths, truncation, missing verdicts.
+
+    Accuracy and verdicts are of problems that rules can judge.
+    """
     judged = [r for r in rollouts if r.reward is not None]
+    by_rules = [r for r in rollouts if r.problem.kind not in WITHOUT_RULES]
+    ruled = [r for r in by_rules if r.reward is not None]
     row = {"reward": mean(r.reward for r in rollouts if r.reward is not None)}
     for part in sorted({name for r in judged for name in r.reward_breakdown}):
         row[f"reward.{part}"] = mean(r.reward_breakdown[part] for r in judged if part in r.reward_breakdown)
-    row["accuracy"] = mean(r.verdict.verdict == "right" for r in judged)
-    for task in sorted({r.problem.task for r in judged}):
-        row[f"accuracy.{task}"] = mean(r.verdict.verdict == "right" for r in judged if r.problem.task == task)
+    row["accuracy"] = mean(r.verdict.verdict == "right" for r in ruled)
+    for task in sorted({r.problem.task for r in ruled}):
+        row[f"accuracy.{task}"] = mean(r.verdict.verdict == "right" for r in ruled if r.problem.task == task)
     row["completion_tokens"] = mean(len(r.completion_ids) for r in rollouts)
     row["truncated_share"] = mean(r.finish_reason == "length" for r in rollouts)
-    row["no_verdict_share"] = mean(r.verdict.verdict == "none" for r in rollouts)
+    row["no_verdict_share"] = mean(r.verdict.verdict == "none" for r in by_rules)
     return row
 
 

@@ -13,6 +13,7 @@ from cogitate.tokenizer.thinking import THINK_OPEN
 from cogitate.types import Completion, Problem, SamplingParams, Verdict
 
 Prompt = str | Sequence[int]  # a text, or the token ids that a model's own chat template made
+WITHOUT_RULES = ("general", "safety")  # kinds of problems that no rule can judge; reward models and true scores do
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ def sample_and_grade(
 
     With `stop`, the text that is graded ends where `stop` begins; the tokens stay as sampled. `meanwhile` is called again and
     again while one has to wait; it may raise to end everything.
+    Completions of the kinds WITHOUT_RULES are not graded: their verdict is "none".
     Phase "generate" is the time until the last completion, "grade" what the verdicts take beyond that.
     """
     started = time.perf_counter()
@@ -64,6 +66,7 @@ def sample_and_grade(
     for index, (_, _, seeds) in enumerate(asked):
         generator.submit(GenerationRequest(str(index), prompts[index], params, seeds))
     finished: dict[tuple[int, int], tuple[Completion, str, bool]] = {}
+    verdicts: dict[str, Verdict] = {}
     meanwhile = meanwhile or (lambda: None)
     while generator.pending():
         meanwhile()
@@ -72,10 +75,13 @@ def sample_and_grade(
             whole = opened[index] + tokenizer.decode(completion.token_ids)
             text = whole.partition(stop)[0] if stop else whole
             finished[index, completion.seed] = completion, text, len(text) < len(whole)
-            grader.submit(f"{index}/{completion.seed}", asked[index][0], text, contract)
+            problem, key = asked[index][0], f"{index}/{completion.seed}"
+            if problem.kind in WITHOUT_RULES:
+                verdicts[key] = Verdict("none", 0.0, f"no rule judges kind {problem.kind}")
+            else:
+                grader.submit(key, problem, text, contract)
     phases.add("generate", started)
     started = time.perf_counter()
-    verdicts: dict[str, Verdict] = {}
     while grader.pending():
         meanwhile()
         verdicts.update(grader.poll(timeout=1.0))

@@ -1,0 +1,159 @@
+"""What all RL stages do: pools, rewards, probes, transcripts, metrics, saving. A stage adds its Method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cogitate.config import Config
+from cogitate.evals.text_metrics import is_mixed, is_reflective
+from cogitate.recipe.asking import PromptOf
+from cogitate.recipe.context import StageContext
+from cogitate.recipe.problems import tasks_left_out, training_problems
+from cogitate.rewards.reward import RewardPart, total_reward
+from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.tokenizer.thinking import ThinkingFormat, split_thinking
+from cogitate.train.pools import Pool
+from cogitate.train.rl import Reward, RLRun, Score, train_rl
+from cogitate.train.rl_metrics import mean
+from cogitate.train.rollouts import WITHOUT_RULES
+from cogitate.types import Problem, Rollout, Verdict
+
+SECTIONS = (
+    "seed", "tasks", "rewards", "{stage}", "runtime.dtype", "runtime.max_batch", "runtime.lora_rank", "runtime.lora_alpha",
+)  # fmt: skip
+
+PROBES = 12  # problems asked again at chosen steps, so that a reader can compare
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """What tells one stage from another.
+
+    Attributes:
+        prompt_of: how a problem is asked.
+        score: graded completions -> their rewards.
+        general: the pool of general prompts, of the stage that has one.
+        measure: further numbers of a step's rollouts, beside those of their thinking.
+    """
+
+    prompt_of: PromptOf
+    score: Score
+    general: Pool | None = None
+    measure: Callable[[Sequence[Rollout]], dict[str, float]] | None = None
+
+
+def run_rl(
+    config: Config, start: Path, out: Path, context: StageContext, make: Callable[[Tokenizer], Method]
+) -> dict[str, Any]:
+    """Train the model of `start` and leave it in `out`, with transcripts and metrics beside it.
+
+    Returns:
+        the stage's summary: why it stopped early, which tasks were left out.
+    """
+    backend, settings = context.backend, getattr(config, context.stage)
+    tokenizer = backend.tokenizer(start)
+    method = make(tokenizer)
+    problems = training_problems(config)
+    left_out = tasks_left_out(config)
+    if left_out:
+        context.say(f"without {', '.join(left_out)}: model-written code cannot be isolated here, see `cogitate doctor`")
+    learner = backend.learner(start, settings)
+    general = method.general.problems if method.general else ()
+
+    def measure(rollouts: Sequence[Rollout]) -> dict[str, float]:
+        return thinking_metrics(rollouts, tokenizer) | (method.measure(rollouts) if method.measure else {})
+
+    summary = train_rl(
+        RLRun(
+            name=context.stage,
+            seed=config.seed,
+            config=settings,
+            problems=problems,
+            probes=one_of_each_task([*problems, *general], PROBES),
+            prompt_of=method.prompt_of,
+            contract="r1",
+            score=method.score,
+            measure=measure,
+            describe=lambda step, rollout: transcript(step, rollout, tokenizer),
+            tokenizer=tokenizer,
+            learner=learner,
+            generator=backend.generator(start),
+            grader=backend.grader(),
+            metrics=context.metrics,
+            checkpoint=context.checkpoint,
+            weights=context.checkpoint / "policy",
+            transcripts=out / "transcripts.jsonl",
+            begin=context.begin,
+            say=context.say,
+            general=method.general,
+        )
+    )
+    learner.save_weights(out)
+    tokenizer.save(out)
+    return {**summary, **({"tasks_left_out": left_out} if left_out else {})}
+
+
+def rule_reward(config: Config, format: ThinkingFormat, *, language: float) -> Callable[[Verdict, str, Problem], Reward]:
+    """Accuracy + format + language consistency, of one completion. `language` is the weight of the latter."""
+    weights: dict[RewardPart, float] = {
+        "accuracy": config.rewards.accuracy, "format": config.rewards.format, "language": language,
+    }  # fmt: skip
+
+    def reward(verdict: Verdict, text: str, problem: Problem) -> Reward:
+        return total_reward(verdict, text, problem, weights=weights, format=format)
+
+    return reward
+
+
+def one_of_each_task(problems: Sequence[Problem], count: int) -> list[Problem]:
+    """The first problems of the pool, the tasks in turn."""
+    by_task: dict[str, list[Problem]] = {}
+    for problem in problems:
+        by_task.setdefault(problem.task, []).append(problem)
+    turns = [group[turn] for turn in range(count) for group in by_task.values() if turn < len(group)]
+    return turns[:count]
+
+
+def thinking_metrics(rollouts: Sequence[Rollout], tokenizer: Tokenizer) -> dict[str, float]:
+    """What a step's thinking looks like; lengths are of finished completions whose thinking is closed.
+
+    Where there are no tags the whole text counts as thinking, but not of general prompts: their answers need none.
+    """
+    parts = [split_thinking(rollout.text) for rollout in rollouts]
+    finished = [rollout.finish_reason == "stop" for rollout in rollouts]
+    closed = [part.thinking or "" for part, done in zip(parts, finished, strict=True) if part.closed and done]
+    texts = [
+        (part.thinking or ("" if rollout.problem.kind in WITHOUT_RULES else rollout.text), rollout.problem)
+        for part, rollout in zip(parts, rollouts, strict=True)
+    ]
+    return {
+        "thinking_tokens_finished": mean(len(ids) for ids in tokenizer.encode_batch([text.strip() for text in closed])),
+        "reflection_rate": mean(is_reflective(text) for text, _ in texts),
+        "language_mix_rate": mean(is_mixed(text, problem.language) for text, problem in texts),
+    }
+
+
+def transcript(step: int, rollout: Rollout, tokenizer: Tokenizer) -> dict[str, Any]:
+    """One sampled completion as the report's reader sees it."""
+    thinking = split_thinking(rollout.text).thinking or ""
+    return {
+        "step": step,
+        "task": rollout.problem.task,
+        "problem_id": rollout.problem.id,
+        "question": rollout.problem.question,
+        "gold": rollout.problem.gold,
+        "completion": rollout.text,
+        "reward": rollout.reward,
+        "reward_breakdown": dict(rollout.reward_breakdown),
+        "verdict": rollout.verdict.verdict,
+        "reason": rollout.verdict.reason,
+        "extracted": rollout.verdict.extracted,
+        "finish_reason": rollout.finish_reason,
+        "tokens": len(rollout.completion_ids),
+        "thinking_tokens": len(tokenizer.encode(thinking.strip())),
+        "reflection": is_reflective(thinking),
+        "language_mix": is_mixed(thinking, rollout.problem.language),
+    }

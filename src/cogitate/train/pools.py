@@ -1,0 +1,48 @@
+"""Which prompts a step of reinforcement learning asks: pools gone through epoch by epoch, each in an order of its own."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from cogitate.runtime import derive_seed
+from cogitate.types import Problem
+
+Drawn = tuple[Problem, tuple[int | str, ...]]  # a problem, and what the seeds of its completions are derived from
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Problems that have a share of every step's prompts, from some step on: in R1's last stage general prompts join the
+    reasoning ones (arXiv:2501.12948, section 2.3.4).
+
+    Attributes:
+        prompts_per_step: how many of RLConfig.prompts_per_step are of this pool.
+    """
+
+    problems: Sequence[Problem]
+    from_step: int
+    prompts_per_step: int
+
+    def share(self, step: int) -> int:
+        """How many of a step's prompts are of this pool."""
+        return self.prompts_per_step if step >= self.from_step else 0
+
+
+def draw(problems: Sequence[Problem], cursor: int, count: int, *, seed: int, name: str) -> list[Drawn]:
+    """`count` problems from the cursor on; whoever has drawn `cursor` of them before has met each equally often, within one."""
+    drawn: list[Drawn] = []
+    for number in range(cursor, cursor + count):
+        epoch, place = divmod(number, len(problems))
+        drawn.append((problems[epoch_order(seed, name, epoch, len(problems))[place]], (seed, name, number)))
+    return drawn
+
+
+@lru_cache(maxsize=4)
+def epoch_order(seed: int, name: str, epoch: int, count: int) -> tuple[int, ...]:
+    """A permutation of 0..count-1, fixed by its arguments."""
+    order = list(range(count))
+    random.Random(derive_seed(seed, name, "epoch", epoch)).shuffle(order)
+    return tuple(order)

@@ -1,0 +1,29 @@
+from cogitate.train.pools import Pool, draw, epoch_order
+from cogitate.types import Problem
+
+
+def problems(count: int) -> list[Problem]:
+    return [Problem(str(i), "t", "exact", f"{i}?", gold=i) for i in range(count)]
+
+
+def test_each_epoch_asks_every_problem_once_in_an_order_of_its_own():
+    orders = [epoch_order(1, "r1_zero", epoch, 50) for epoch in range(3)]
+    assert all(sorted(order) == list(range(50)) for order in orders)
+    assert orders[0] != orders[1] != orders[2]
+    assert orders[0] == epoch_order(1, "r1_zero", 0, 50)
+    assert orders[0] != epoch_order(2, "r1_zero", 0, 50)
+    assert orders[0] != epoch_order(1, "r1_zero/general", 0, 50)
+
+
+def test_draws_of_any_size_go_through_the_same_sequence():
+    pool = problems(7)
+    whole = draw(pool, 0, 20, seed=3, name="r1")
+    pieces = [*draw(pool, 0, 6, seed=3, name="r1"), *draw(pool, 6, 1, seed=3, name="r1"), *draw(pool, 7, 13, seed=3, name="r1")]
+    assert pieces == whole
+    assert sorted(problem.id for problem, _ in whole[:7]) == sorted(problem.id for problem, _ in whole[7:14])
+    assert [seeds for _, seeds in whole] == [(3, "r1", number) for number in range(20)]
+
+
+def test_a_pool_has_no_share_before_its_step():
+    pool = Pool(problems(3), from_step=4, prompts_per_step=2)
+    assert [pool.share(step) for step in (0, 3, 4, 9)] == [0, 0, 2, 2]
