@@ -15,6 +15,7 @@ SAME = {
         (r"\frac{7}{12}", r"{7 \over 12}", r"7 \over 12"),
         (r"\binom{8}{3}", r"{8 \choose 3}", r"\frac{8!}{3!5!}"),
     ],
+    "mixed numbers": [("11/10", r"1\frac1{10}", r"1\frac{1}{10}", "1 1/10"), ("-3/2", r"-1\frac{1}2", r"-1\frac12")],
     "percent behind a mixed number": [(r"33\frac{1}{3}\%", r"\frac13", r"33 \frac13 \%"), (r"-1\frac12", "-1.5")],
     "grouped digits": [
         ("1000000", "1'000'000", r"1\,000\,000", "1.000.000", "1 000 000", "1{,}000{,}000"),
@@ -115,7 +116,11 @@ OTHER = {
     "announcements in a box": [("5", r"\text{The answer is not 5 but 6}", r"\text{The answer is 5 or 6}", r"\text{not 5}")],
     "decimal commas": [("3,7", "3.7"), ("3.7", "3,8"), ("1.2", "1,234")],
     "tautologies": [("x=4", "4=4", "x=x"), ("y=2x", "y=y", "0=0"), ("x>2", "x>x")],
-    "denials by name": [("42", "the answer != 42", "the cost ≤ 42", "the answer ≠ 42")],
+    "mixed numbers": [(r"\frac1{10}", r"1\frac1{10}", r"1\frac{1}{10}"), (r"\frac{1}{2}", r"1\frac{1}2", r"1\frac12")],
+    "denials by name": [
+        (r"y=\frac12", r"\neq y=\frac12", r"-(y=\frac12", r"\text{rank } \neg A = \frac12"),
+        ("42", "the answer != 42", "the cost ≤ 42", "the answer ≠ 42"),
+    ],
     "no end of digits": [
         (r"\frac{1}{2004!}", r"\frac{1}{2006!}"), (r"\frac{1}{2^{99}}", r"\frac{1}{2^{98}}"),
         ("2^{100}", "1267650600228229401496703205377"),
@@ -139,8 +144,8 @@ NOT_STATED = [
     ("free", "18", "The answer is 18. No wait, the answer is 19."), ("free", "18", "The answer is between 17 and 19."),
 ]  # fmt: skip
 LONG_RUNS = (
-    "(", "[", "1 ", "1,", "3*", "$", "**a**", "The answer is ", "is 1 ", "1 and ", r"\text{", "{", "\\", "-", "=", "的", r"\frac",
-    "\n", r"\(", "$1",
+    "(", "[", "1 ", "1,", "3*", "$", "**a**", "The answer is ", "is 1 ", "1 and ", r"\text{", "{", "\\", "-", "=", "的",
+    r"\frac", "\n", r"\(", "$1",
 )  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from cogitate.rewards.choice import chosen_letter
 from cogitate.rewards.exact import foldings, text_candidates
 from cogitate.rewards.math_compare import same_answer
 from cogitate.rewards.math_library import library_opinion
-from cogitate.rewards.math_nodes import QUALIFYING_WORDS, Node
+from cogitate.rewards.math_nodes import QUALIFYING_WORDS, RELATIONS, Node
 from cogitate.rewards.math_statement import find_value
 from cogitate.rewards.math_syntax import parse
 from cogitate.rewards.math_tokens import NotMathError
@@ -26,8 +26,9 @@ _DECIMAL_COMMA = re.compile(r"\s*\$?\s*[-+]?\d+,(\d+)\s*\$?\s*")
 _EUROPEAN = re.compile(r"\s*\$?\s*[-+]?\d{1,3}(?:\.\d{3})+,\d\d?\s*\$?\s*")  # 1.234,50
 _THOUSANDS = re.compile(r"\s*\$?\s*[-+]?\d{1,3}(?:,\d{3})+\s*\$?\s*")
 LONG_REFERENCE = 100  # characters; a longer reference that is no formula is a solution, not an answer in words
-_NAMED = re.compile(r"([^=0-9,;<>~!≠]{1,80})=([^=<>~]+)")
+_NAMED = re.compile(r"([^=0-9,;<>~!≠^+*/-][^=0-9,;<>~!≠]{0,79})=([^=<>~]+)")
 _ALL_TEXT = re.compile(r"\\text\s*\{([^{}]*)\}\.?")
+_RELATION_NAMES = frozenset(RELATIONS) | {"neg", "lnot", "nexists", "notin", "pm", "mp"}
 _OPTION = re.compile(r"\(?\s*([A-J])\s*\)?\.?")
 _LETTERED = re.compile(r"\(?([A-J])\)\s+(\S.*)", re.DOTALL)  # "(D) Alina"; without a bracket it may be an article or initials
 _STYLE = re.compile(
@@ -102,12 +103,18 @@ def read(text: str, *, least_decimals: int = 1) -> Reading:
 def _named_value(text: str) -> list[Node]:
     """`rank A = 2`: the value of something whose name we do not read, where the name holds no number and no doubt."""
     named = _NAMED.fullmatch(text)
-    if named is None or QUALIFYING_WORDS & set(re.findall(r"[a-z']+", named.group(1).casefold())):
+    if named is None or not _is_readable_name(named.group(1)):
         return []
     try:
         return [parse(named.group(2))]
     except NotMathError:
         return []
+
+
+def _is_readable_name(name: str) -> bool:
+    words = set(re.findall(r"[a-z']+", name.casefold()))
+    whole = name.count("(") == name.count(")") and name.count("[") == name.count("]") and name.count("|") % 2 == 0
+    return whole and re.search(r"[\w)\]}|']\s*$", name) is not None and not words & (QUALIFYING_WORDS | _RELATION_NAMES)
 
 
 def read_gold(gold: str) -> Reading:

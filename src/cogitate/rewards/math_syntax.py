@@ -277,14 +277,12 @@ class Parser:
         return None
 
     def _plain_fraction_follows(self) -> bool:
-        """Whether `\\frac{5}{6}` or `\\frac56` of plain integers follows."""
-        kinds = [
-            token.kind if token.kind == "number" else token.text for token in self.tokens[self.position + 1 : self.position + 7]
-        ]
-        integers = [token.text for token in self.tokens[self.position + 1 : self.position + 7] if token.kind == "number"]
-        braced = kinds[:6] == ["{", "number", "}", "{", "number", "}"]
-        bare = kinds[:1] == ["number"] and len(integers[0]) == 2
-        return (braced or bare) and all(integer.isdigit() for integer in integers)
+        """Whether `\\frac{5}{6}`, `\\frac56`, `\\frac5{6}` or `\\frac{5}6` of plain integers follows."""
+        following = self.tokens[self.position + 1 : self.position + 7]
+        shape = "".join(token.text if token.kind == "symbol" else "5" if token.text.isdigit() else "?" for token in following)
+        if shape.startswith(("{5}{5}", "{5}5")):
+            return True
+        return shape.startswith("5{5}") or (shape.startswith("5") and len(following[0].text) == 2)
 
     def unary(self) -> Node:
         self._enter()
