@@ -60,9 +60,12 @@ def save_memorised_model(directory: Path) -> None:
     (directory / "generation_config.json").write_text(json.dumps({"eos_token_id": [tokenizer.end_id, turn]}))
 
 
-def learn_by_heart(pairs: list[tuple[list[int], list[int]]], vocabulary: int) -> Transformer:
+def learn_by_heart(
+    pairs: list[tuple[list[int], list[int]]], vocabulary: int, *, branches: int = 0, **shape: int
+) -> Transformer:
+    """`branches`: how many tokens cannot be known, since another pair goes on otherwise there: the model learns the chances."""
     torch.manual_seed(0)
-    model = Transformer(ModelConfig.from_dict({**CONFIG, "vocab_size": vocabulary}))
+    model = Transformer(ModelConfig.from_dict({**CONFIG, "vocab_size": vocabulary, **shape}))
     rows = [torch.tensor(prompt + answer) for prompt, answer in pairs]
     tokens = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
     learnt = torch.zeros_like(tokens, dtype=torch.bool)
@@ -72,7 +75,7 @@ def learn_by_heart(pairs: list[tuple[list[int], list[int]]], vocabulary: int) ->
     for _ in range(300):
         logits = model.logits(model(tokens[:, :-1])[learnt[:, 1:]])
         losses = F.cross_entropy(logits, tokens[:, 1:][learnt[:, 1:]], reduction="none")
-        if losses.max() < 0.02:
+        if losses.topk(branches + 1).values[-1] < 0.02:
             return model
         optimiser.zero_grad()
         losses.mean().backward()
