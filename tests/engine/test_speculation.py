@@ -100,7 +100,7 @@ def test_completions_are_those_without_drafts(path: str, max_batch: int) -> None
 def test_right_drafts_save_steps_and_are_counted() -> None:
     """A step gives a completion one token, or two where the draft was right; the first token comes from the prompt."""
     engine = make_engine(True, max_batch=1, end_id=-1)
-    engine.submit(GenerationRequest("a", (5, 6, 7), SamplingParams(max_new_tokens=60), (3,)))
+    engine.submit(GenerationRequest("a", (5, 6, 7), SamplingParams(max_new_tokens=61), (3,)))  # fills the context
     assert np.isnan(engine.speculation.acceptance_rate)
     polls = 0
     while engine.pending():
@@ -112,8 +112,8 @@ def test_right_drafts_save_steps_and_are_counted() -> None:
         assert new in (1, 2)
     assert engine.speculation.drafted == polls
     # A draft of the last token saves nothing.
-    assert len(finished[0].token_ids) == 60
-    assert engine.speculation.right - (59 - polls) == (new == 1 and drafted_right)
+    assert len(finished[0].token_ids) == 61
+    assert engine.speculation.right - (60 - polls) == (new == 1 and drafted_right)
     assert polls < 55
     assert engine.speculation.acceptance_rate == engine.speculation.right / polls
 

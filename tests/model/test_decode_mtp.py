@@ -142,11 +142,12 @@ def test_the_mtp_block_in_bfloat16_differs_by_rounding_alone() -> None:
 
 
 @pytest.mark.skipif(native_library() is None, reason="no compiler for the kernels")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @torch.no_grad()
-def test_a_token_read_before_a_draft_has_the_bits_of_one_read_alone() -> None:
-    model = make_model(SMALL)
+def test_a_token_read_before_a_draft_has_the_bits_of_one_read_alone(dtype: torch.dtype) -> None:
+    model = make_model(SMALL, dtype)
     texts = texts_of(model, 40)
-    cache = KVCache(SMALL, 4, 128, dtype=torch.float32, device="cpu")
+    cache = KVCache(SMALL, 4, 128, dtype=dtype, device="cpu")
     decoder, rows = Decoder(model, 3, mtp=True), np.array([0, 1, 2])
     decoder.prefill([texts[3][:40], texts[3][:40], texts[5][:17]], cache, [0, 1, 2])
     units = share_units(cache, rows)

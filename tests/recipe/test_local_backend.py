@@ -1,0 +1,17 @@
+"""Settings of the laptop's backend."""
+
+import pytest
+
+from cogitate.config import Config, RuntimeConfig
+from cogitate.recipe.local_backend import LocalBackend
+from cogitate.recipe.store import SHIPPED
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_generators_draft_where_the_setting_asks_for_it(asked: bool) -> None:
+    config = Config(runtime=RuntimeConfig(speculative=asked))
+    assert (LocalBackend(config).generator(SHIPPED / "base").speculation is not None) == asked
+
+
+def test_drafts_change_no_completion_and_so_no_artifact_id() -> None:
+    assert RuntimeConfig(speculative=True).identity() == RuntimeConfig(speculative=False).identity()
