@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from cogitate.config import Config, RLConfig
+from cogitate.config import Config, PPOConfig, RLConfig
 from cogitate.engine.generator import Engine
 from cogitate.model.hf import load_model
 from cogitate.model.lora import add_lora
@@ -16,6 +16,7 @@ from cogitate.rewards.pool import GraderPool
 from cogitate.runtime import derive_seed, pick_device
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.learner import PolicyLearner
+from cogitate.train.ppo import PPOLearner
 from cogitate.train.scorer import ModelScorer
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -44,12 +45,20 @@ class LocalBackend:
 
     def learner(self, model_directory: Path, config: RLConfig) -> PolicyLearner:
         """A policy with its optimiser."""
+        return PolicyLearner(self.policy(model_directory), config)
+
+    def ppo_learner(self, model_directory: Path, reward_model: Path, config: PPOConfig) -> PPOLearner:
+        """A policy, and a critic that starts as a reward model, with their optimisers."""
+        return PPOLearner(self.policy(model_directory), self.value_model(reward_model), config)
+
+    def policy(self, model_directory: Path) -> Transformer:
+        """A model to be trained by reinforcement learning, with adapters where runtime.lora_rank asks for them."""
         model = self.trainable(load_model(model_directory, dtype=self.dtype, device=self.device))
         runtime = self.config.runtime
         if runtime.lora_rank:
             torch.manual_seed(derive_seed("adapters", runtime.lora_rank))
             add_lora(model, rank=runtime.lora_rank, alpha=runtime.lora_alpha)
-        return PolicyLearner(model, config)
+        return model
 
     def trainable(self, model: Transformer) -> Transformer:
         """A model as runtime.* asks for it to be trained, in place: its type, its device, gradient checkpointing."""

@@ -64,7 +64,23 @@ R1_ZERO = (
     Stage("r1_zero", "cogitate.recipe.stage_r1_zero", needs=("base",)),
 )
 
-GRAPHS: dict[str, tuple[Stage, ...]] = {"r1_zero": R1_ZERO}
+# InstructGPT (arXiv:2203.02155, figure 2), the paradigm R1 departs from, and DPO in place of its last two steps.
+_INSTRUCTED = (
+    Stage("base", "cogitate.recipe.stage_pretrain"),
+    Stage("demonstrations", "cogitate.recipe.stage_demonstrations", needs=("base",), is_model=False),
+    Stage("sft", "cogitate.recipe.stage_sft", needs=("base", "demonstrations")),
+    Stage("preferences", "cogitate.recipe.stage_preferences", needs=("sft",), is_model=False),
+)
+_DPO = Stage("dpo", "cogitate.recipe.stage_dpo", needs=("sft", "preferences"))
+INSTRUCT_GPT = (
+    *_INSTRUCTED,
+    Stage("reward_models", "cogitate.recipe.stage_reward_models", needs=("sft", "preferences"), is_model=False),
+    Stage("ppo", "cogitate.recipe.stage_ppo", needs=("sft", "reward_models")),
+    _DPO,
+)
+INSTRUCT_DPO = (*_INSTRUCTED, _DPO)
+
+GRAPHS: dict[str, tuple[Stage, ...]] = {"r1_zero": R1_ZERO, "instruct_gpt": INSTRUCT_GPT, "instruct_dpo": INSTRUCT_DPO}
 
 
 def get_graph(name: str) -> tuple[Stage, ...]:

@@ -143,8 +143,7 @@ class PolicyLearner:
             group["lr"] = rate
         self.optimiser.step()
         self.steps_done += 1
-        if self.reference is not None and self.steps_done % config.reference_refresh_steps == 0:
-            self.reference.load_state_dict(self.model.state_dict())
+        self.refresh_reference()
         assert statistics is not None
         return {
             "loss": loss,
@@ -162,19 +161,32 @@ class PolicyLearner:
 
     def save_with(self, path: Path, step: int, state: dict[str, object]) -> None:
         """A checkpoint that also carries the loop's own state and step."""
-        tensors = training_tensors(self.model, self.optimiser)
-        if self.reference is not None:
-            tensors |= {f"reference.{name}": tensor for name, tensor in self.reference.state_dict().items()}
-        save_checkpoint(path, step, tensors, {**state, "optimiser_steps": self.steps_done})
+        save_checkpoint(path, step, self.tensors(), {**state, "optimiser_steps": self.steps_done})
 
     def load(self, path: Path) -> None:
         """From a checkpoint directory."""
         tensors, state = load_checkpoint(path)
+        self.restore(tensors)
+        self.steps_done = int(state["optimiser_steps"])
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Everything large that a checkpoint holds."""
+        tensors = training_tensors(self.model, self.optimiser)
+        if self.reference is not None:
+            tensors |= {f"reference.{name}": tensor for name, tensor in self.reference.state_dict().items()}
+        return tensors
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """The inverse of `tensors`, in place."""
         restore_training_tensors(self.model, self.optimiser, tensors)
         if self.reference is not None:
             prefix = "reference."
             self.reference.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
-        self.steps_done = int(state["optimiser_steps"])
+
+    def refresh_reference(self) -> None:
+        """Replace the reference by the policy where it is time to."""
+        if self.reference is not None and self.steps_done % self.config.reference_refresh_steps == 0:
+            self.reference.load_state_dict(self.model.state_dict())
 
     def save_weights(self, path: Path) -> None:
         """The policy alone, as a Hugging Face directory."""

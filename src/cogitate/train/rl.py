@@ -28,6 +28,7 @@ from cogitate.types import Problem, Rollout, RolloutGroup, SamplingParams, Verdi
 
 PROBE_COMPLETIONS = 2  # of each probe, at each chosen step
 
+LearnFrom = Callable[[Sequence[RolloutGroup], RLConfig], list[tuple[Rollout, float]]]
 Reward = tuple[float | None, dict[str, float]]  # None where nothing could judge the completion; the parts before weighting
 Score = Callable[[Sequence[Sampled]], list[Reward]]
 
@@ -49,6 +50,8 @@ class RLRun:
         describe: a rollout of a step as a row of the transcripts.
         weights: directory the policy is handed to the generator through.
         transcripts: file that the probes' completions are appended to.
+        learn_from: which rollouts of a step the learner gets, each with the number its `update` takes: `group_relative` (GRPO's
+            advantages) or `every_judged` (the rewards themselves, for PPO, whose critic finds the advantages).
     """
 
     name: str
@@ -71,6 +74,7 @@ class RLRun:
     transcripts: Path
     begin: Callable[[int, int], None]
     say: Callable[[str], None]
+    learn_from: LearnFrom = lambda groups, config: group_relative(groups, config)
     general: Pool | None = None
 
     def general_share(self, step: int) -> int:
@@ -134,7 +138,7 @@ def step(run: RLRun, state: LoopState) -> None:
     groups = live_first(drawn)[: run.config.prompts_per_step] if run.config.dynamic_sampling else drawn
     write_transcripts(run, state.step)
     rollouts = [rollout for group in groups for rollout in group.rollouts]
-    learnable = with_advantages(groups, scale_by_std=run.config.scale_by_std)
+    learnable = run.learn_from(groups, run.config)
     row: dict[str, Any] = {"step": state.step, **rollout_metrics(rollouts)}
     row["dead_groups"] = mean(not is_alive(group) for group in drawn)
     row |= run.measure(rollouts)
@@ -265,12 +269,18 @@ def to_rollout(sampled: Sampled, reward: float | None, parts: Mapping[str, float
     )
 
 
-def with_advantages(groups: Sequence[RolloutGroup], *, scale_by_std: bool) -> list[tuple[Rollout, float]]:
+def every_judged(groups: Sequence[RolloutGroup], config: RLConfig) -> list[tuple[Rollout, float]]:
+    """All rollouts that have a reward, each with it."""
+    rollouts = [rollout for group in groups for rollout in group.rollouts]
+    return [(rollout, rollout.reward) for rollout in rollouts if rollout.reward is not None]
+
+
+def group_relative(groups: Sequence[RolloutGroup], config: RLConfig) -> list[tuple[Rollout, float]]:
     """The rollouts to learn from, each with GRPO's advantage: those of live groups that have a verdict."""
     pairs = []
     for group in filter(is_alive, groups):
         rewards_1G, valid_1G = reward_row(group)
-        advantages_1G = group_advantages(rewards_1G, scale_by_std=scale_by_std, valid_PG=valid_1G)
+        advantages_1G = group_advantages(rewards_1G, scale_by_std=config.scale_by_std, valid_PG=valid_1G)
         judged = zip(group.rollouts, advantages_1G[0].tolist(), strict=True)
         pairs += [(rollout, advantage) for rollout, advantage in judged if rollout.reward is not None]
     return pairs

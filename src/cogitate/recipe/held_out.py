@@ -1,0 +1,87 @@
+"""How good reward models are on prompts they have not learnt from, and whether they merely like length."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from cogitate.errors import DataError
+from cogitate.evals.metrics import Estimate, rate
+from cogitate.runtime import derive_seed
+
+
+def hold_out(prompts: Sequence[str], share: float, *, seed: int) -> tuple[list[int], list[int]]:
+    """Indices to learn from and indices held out: prompts are held out whole, at least one and never all.
+
+    Raises:
+        DataError: there are fewer than two different prompts.
+    """
+    distinct = sorted(set(prompts), key=lambda prompt: derive_seed(seed, "held out", prompt))
+    if len(distinct) < 2:
+        raise DataError(f"{len(distinct)} different prompts: a reward model learns from some and is measured on others")
+    kept_apart = set(distinct[: min(len(distinct) - 1, max(1, round(share * len(distinct))))])
+    learnt = [index for index, prompt in enumerate(prompts) if prompt not in kept_apart]
+    return learnt, [index for index, prompt in enumerate(prompts) if prompt in kept_apart]
+
+
+def pair_report(
+    prompts: Sequence[str], chosen: Sequence[float], rejected: Sequence[float], lengths: Sequence[tuple[int, int]]
+) -> dict[str, Any]:
+    """Accuracy on held-out pairs, and on those whose chosen answer is the shorter one; the reward's correlation with length.
+
+    Args:
+        chosen, rejected: rewards.
+        lengths: tokens of the chosen and of the rejected answer.
+    """
+    right = [c > r for c, r in zip(chosen, rejected, strict=True)]
+    shorter = [index for index, (c, r) in enumerate(lengths) if c < r]
+    longer = [index for index, (c, r) in enumerate(lengths) if c > r]
+    return {
+        "held_out_pairs": len(right),
+        "accuracy": share_by_prompt(prompts, right, range(len(right))),
+        "accuracy_where_chosen_is_shorter": share_by_prompt(prompts, right, shorter),
+        "accuracy_where_chosen_is_longer": share_by_prompt(prompts, right, longer),
+        "chosen_is_longer_share": share_by_prompt(prompts, [c > r for c, r in lengths], range(len(lengths))),
+        "margin": fmean(c - r for c, r in zip(chosen, rejected, strict=True)),
+        "reward_length_correlation": correlation(
+            [*chosen, *rejected], [*(c for c, _ in lengths), *(r for _, r in lengths)], len(set(prompts))
+        ),
+    }
+
+
+def safety_report(
+    prompts: Sequence[str], scores: Sequence[float], safe: Sequence[bool], lengths: Sequence[int]
+) -> dict[str, Any]:
+    """Accuracy on held-out completions, of both kinds and of each, and the score's correlation with length."""
+    right = [(score > 0) == label for score, label in zip(scores, safe, strict=True)]
+    return {
+        "held_out_completions": len(right),
+        "accuracy": share_by_prompt(prompts, right, range(len(right))),
+        "accuracy_on_safe": share_by_prompt(prompts, right, [i for i, label in enumerate(safe) if label]),
+        "accuracy_on_unsafe": share_by_prompt(prompts, right, [i for i, label in enumerate(safe) if not label]),
+        "score_length_correlation": correlation(scores, lengths, len(set(prompts))),
+    }
+
+
+def share_by_prompt(prompts: Sequence[str], right: Sequence[bool], indices: Sequence[int]) -> dict[str, Any] | None:
+    """The share that is right, with an interval over prompts; None where there is nothing."""
+    by_prompt: dict[str, list[float]] = {}
+    for index in indices:
+        by_prompt.setdefault(prompts[index], []).append(float(right[index]))
+    return {**rate(list(by_prompt.values())).as_json(), "of": len(indices)} if by_prompt else None
+
+
+def correlation(values: Sequence[float], lengths: Sequence[int], independent: int) -> dict[str, Any] | None:
+    """Pearson's correlation with Fisher's interval for `independent` observations (prompts: texts of one prompt are alike);
+    None where a side is constant or there are fewer than four."""
+    if independent < 4 or np.std(values) == 0 or np.std(lengths) == 0:
+        return None
+    r = float(np.corrcoef(values, lengths)[0, 1])
+    if abs(r) >= 1:
+        return Estimate(r, r, r).as_json()
+    half = 1.959964 / math.sqrt(independent - 3)
+    return Estimate(r, math.tanh(math.atanh(r) - half), math.tanh(math.atanh(r) + half)).as_json()

@@ -1,0 +1,280 @@
+"""Preferences and safety labels: candidate answers of a model, judged by a simulated annotator (R1, supplement).
+
+R1 lets a language model judge each pair four times with positions swapped and keeps pairs of a clear gap and similar lengths.
+Here the judge knows a problem's true score and is as fallible as one: each judgement of a completion has noise, and whatever
+it reads first seems better to it. Swapping the positions half of the time cancels the latter. Reward models learn from what it
+says, never from the scores.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from cogitate.config import Config, DemonstrationsConfig, PreferencesConfig
+from cogitate.errors import ConfigError, DataError
+from cogitate.recipe.asking import ASKED_R1
+from cogitate.recipe.context import StageContext
+from cogitate.recipe.general_prompts import general_training_problems
+from cogitate.rewards.reward_model import everything, final_answer
+from cogitate.runtime import derive_seed, raise_interrupted, write_json
+from cogitate.tasks import general, safety
+from cogitate.tasks.datasets import load_labelled, write_rows
+from cogitate.tasks.preference_forms import load_pairs
+from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.train.rollouts import Phases, sample_and_grade
+from cogitate.types import Problem, SamplingParams
+
+PAIRS, LABELS, COUNTS = "preferences.parquet", "safety.parquet", "counts.json"
+SECTIONS = ("seed", "tasks.general", "tasks.train_problems", "preferences", "runtime.dtype", "runtime.max_batch")
+
+SAFE_ABOVE = 0.6  # judged safety: 1 is safe, 0.75 rude, 0.5 neither refused nor answered, 0 tells how to do harm
+ROUND = 256  # prompts asked at a time
+HARMFUL_ROUNDS = 4  # how often harmful prompts are asked again for unsafe completions
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One completion as the judge meets it.
+
+    Attributes:
+        text, answer: all of it, and its final answer.
+        tokens: of the final answer.
+        cut: it ended at the length limit.
+    """
+
+    problem: Problem
+    text: str
+    answer: str
+    tokens: int
+    cut: bool
+
+    @property
+    def helpfulness(self) -> float:
+        """The true score; the judge sees it through noise, and nobody else sees it."""
+        return general.helpfulness(self.problem, self.answer)
+
+    @property
+    def safety(self) -> float:
+        """The true score of everything said."""
+        return safety.safety(self.problem, self.text)
+
+
+Ask = Callable[[Sequence[Problem], int, str], Iterable[list[Candidate]]]  # problems, samples of each, name of the round
+
+
+def preference_files(config: Config) -> list[Path]:
+    """The data files that preferences come from."""
+    settings = config.preferences
+    return [Path(name) for name in (settings.pairs_file, settings.labels_file) if name]
+
+
+def check_preferences(config: Config) -> None:
+    """Refuse files that cannot be used, and problems no simulated judge can judge, before any time is spent."""
+    settings = config.preferences
+    if settings.pairs_file:
+        load_pairs(settings.pairs_file)
+    if settings.labels_file:
+        load_labelled(settings.labels_file)
+    if not (settings.pairs_file and settings.labels_file):
+        for problem in general_training_problems(config):
+            if "answer_language" not in problem.fields:
+                raise ConfigError(
+                    f"{problem.place}: has no true score, so that its answers cannot be judged by simulation: give "
+                    "preferences.pairs_file and preferences.labels_file"
+                )
+
+
+def make_preferences(config: Config, model: Path, out: Path, context: StageContext) -> dict[str, Any]:
+    """Write preferences.parquet (prompt, chosen, rejected, margin) and safety.parquet (prompt, completion, label).
+
+    Where an earlier attempt has written them already, they are kept.
+
+    Returns:
+        how many candidates there were, and what became of them.
+    """
+    settings = config.preferences
+    counts: dict[str, Any] = {}
+    ask = asker(config, model, context, settings)
+    problems = [] if settings.pairs_file and settings.labels_file else general_training_problems(config)
+    if settings.pairs_file:
+        given, ties = load_pairs(settings.pairs_file)
+        pairs = [
+            {"prompt": pair.prompt, "chosen": pair.chosen, "rejected": pair.rejected, "margin": None, "source": pair.source}
+            for pair in given
+        ]
+        counts["pairs"] = {"given": len(pairs), "ties": ties}
+    else:
+        pairs, counts["pairs"] = draw_pairs(problems, ask, settings, config.seed)
+    if settings.labels_file:
+        labels = [
+            {"prompt": item.prompt, "completion": item.completion, "label": item.label, "source": item.source}
+            for item in load_labelled(settings.labels_file)
+        ]
+        counts["labels"] = {"given": len(labels), "unsafe": sum(not row["label"] for row in labels)}
+    else:
+        labels, counts["labels"] = draw_labels(problems, ask, settings, config.seed)
+    for what, rows in (("pairs", pairs), ("labels", labels)):
+        if not rows:
+            raise DataError(f"{context.stage}: no {what} are left of the candidates ({counts[what]}): raise preferences.*")
+    write_rows(out / PAIRS, pairs)
+    write_rows(out / LABELS, labels)
+    write_json(out / COUNTS, counts)
+    return counts
+
+
+def asker(
+    config: Config, model: Path, context: StageContext, settings: PreferencesConfig | DemonstrationsConfig
+) -> Ask:
+    """Asks a model general prompts in the form of fine-tuned models. The engine is made when it is first needed."""
+    backend = context.backend
+    params = SamplingParams(settings.temperature, max_new_tokens=settings.max_new_tokens)
+    made: list[Any] = []
+
+    def ask(problems: Sequence[Problem], samples: int, name: str) -> Iterable[list[Candidate]]:
+        if not made:
+            tokenizer = backend.tokenizer(model)
+            made.extend((tokenizer, ASKED_R1["plain"](model, tokenizer), backend.generator(model)))
+        tokenizer, prompt_of, generator = made
+        asked = [
+            (problem, prompt_of(problem), tuple(derive_seed(config.seed, "candidates", name, place, i) for i in range(samples)))
+            for place, problem in enumerate(problems)
+        ]
+        for group in sample_and_grade(
+            asked, params=params, contract="free", tokenizer=tokenizer, generator=generator, grader=backend.grader(),
+            phases=Phases(), meanwhile=lambda: leave_if_interrupted(context),
+        ):  # fmt: skip
+            yield [candidate(s.problem, s.text, tokenizer, s.completion.finish_reason == "length") for s in group]
+
+    return ask
+
+
+def leave_if_interrupted(context: StageContext) -> None:
+    """Drawing takes seconds and starts anew."""
+    if context.interrupted():
+        raise_interrupted(f"the candidates of {context.stage}")
+
+
+def candidate(problem: Problem, text: str, tokenizer: Tokenizer, cut: bool) -> Candidate:
+    answer = final_answer(text)
+    return Candidate(problem, everything(text), answer, len(tokenizer.encode(answer)), cut)
+
+
+def draw_pairs(
+    problems: Sequence[Problem], ask: Ask, settings: PreferencesConfig, seed: int
+) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """Pairs of a clear gap and similar lengths, of as many prompts as it takes; and what became of all pairs."""
+    rows: list[dict[str, Any]] = []
+    counts = dict.fromkeys(("prompts", "candidates", "cut", "judged", "equal", "unclear", "unlike_lengths", "surplus"), 0)
+    pool = problems[: settings.pairs]
+    for start in range(0, len(pool), ROUND):
+        for group in ask(pool[start : start + ROUND], settings.samples, f"pairs {start}"):
+            whole = [one for one in group if not one.cut]
+            counts["prompts"] += 1
+            counts["candidates"] += len(group)
+            counts["cut"] += len(group) - len(whole)
+            kept = judge_pairs(whole, settings, random.Random(derive_seed(seed, "judge", group[0].problem.id)), counts)
+            counts["surplus"] += max(0, len(kept) - settings.pairs_per_prompt)
+            rows += kept[: settings.pairs_per_prompt]
+        if len(rows) >= settings.pairs:
+            break
+    rows = rows[: settings.pairs]
+    return rows, {**counts, "kept": len(rows)}
+
+
+def judge_pairs(
+    candidates: Sequence[Candidate], settings: PreferencesConfig, rng: random.Random, counts: dict[str, int]
+) -> list[dict[str, Any]]:
+    """All pairs of one prompt's candidates that may be learnt from, in random order; adds to the counts of what is dropped."""
+    kept: list[dict[str, Any]] = []
+    for first, second in combinations(candidates, 2):
+        if first.answer == second.answer:
+            counts["equal"] += 1
+            continue
+        counts["judged"] += 1
+        gap = mean_gap(first.helpfulness, second.helpfulness, settings, rng)
+        chosen, rejected = (first, second) if gap > 0 else (second, first)
+        lengths = sorted((max(1, chosen.tokens), max(1, rejected.tokens)))
+        if abs(gap) <= settings.margin:
+            counts["unclear"] += 1
+        elif lengths[1] > settings.length_ratio * lengths[0]:
+            counts["unlike_lengths"] += 1
+        else:
+            kept.append(pair_row(chosen, rejected, abs(gap)))
+    rng.shuffle(kept)
+    return kept
+
+
+def mean_gap(first: float, second: float, settings: PreferencesConfig, rng: random.Random) -> float:
+    """By how much the judge finds the first completion better: the mean over judgements, the second shown first in every other
+    one, so that the judge's liking for what it reads first cancels."""
+    gaps = []
+    for turn in range(settings.judgements):
+        bias = settings.position_bias if turn % 2 == 0 else -settings.position_bias
+        gaps.append(judgement(first, settings, rng) - judgement(second, settings, rng) + bias)
+    return fmean(gaps)
+
+
+def judgement(score: float, settings: PreferencesConfig, rng: random.Random) -> float:
+    """A true score as the judge sees it once."""
+    return score + rng.gauss(0.0, settings.judge_noise)
+
+
+def mean_judgement(score: float, settings: PreferencesConfig, rng: random.Random) -> float:
+    """A completion judged alone, as often as a pair is."""
+    return fmean(judgement(score, settings, rng) for _ in range(settings.judgements))
+
+
+def pair_row(chosen: Candidate, rejected: Candidate, margin: float) -> dict[str, Any]:
+    return {
+        "prompt": chosen.problem.question, "chosen": chosen.text, "rejected": rejected.text, "margin": round(margin, 4),
+        "source": "simulated judge", "task": chosen.problem.task, "problem_id": chosen.problem.id,
+        "language": chosen.problem.language,
+    }  # fmt: skip
+
+
+def draw_labels(
+    problems: Sequence[Problem], ask: Ask, settings: PreferencesConfig, seed: int
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """One completion of each prompt, labelled safe or unsafe. Where too few are unsafe, harmful prompts are asked again, and
+    unsafe completions are kept with as many safe ones of such prompts: being asked for harm must not be the mark of harm."""
+    rows: list[dict[str, Any]] = []
+    pool = problems[-settings.safety_prompts :]
+    for start in range(0, len(pool), ROUND):
+        for group in ask(pool[start : start + ROUND], 1, f"labels {start}"):
+            rows += [label_row(one, settings, seed, 0) for one in group]
+    counts: dict[str, Any] = {"prompts": len(pool), "unsafe_at_first": unsafe(rows)}
+    harmful = [problem for problem in problems if problem.fields.get("harmful")]
+    asked_again = 0
+    for number in range(1, HARMFUL_ROUNDS + 1):
+        if unsafe(rows) >= settings.unsafe_share * len(rows) or not harmful:
+            break
+        found: list[dict[str, Any]] = []
+        chosen = random.Random(derive_seed(seed, "harmful", number)).sample(harmful, min(ROUND, len(harmful)))
+        for group in ask(chosen, settings.samples, f"harmful {number}"):
+            asked_again += len(group)
+            found += [label_row(one, settings, seed, number) for one in group]
+        bad = [row for row in found if not row["label"]]
+        good = [row for row in found if row["label"]]
+        rows += bad + good[: len(bad)]
+    counts |= {"harmful_completions_asked_again": asked_again, "kept": len(rows), "unsafe": unsafe(rows)}
+    return rows, counts
+
+
+def unsafe(rows: Sequence[dict[str, Any]]) -> int:
+    return sum(not row["label"] for row in rows)
+
+
+def label_row(one: Candidate, settings: PreferencesConfig, seed: int, number: int) -> dict[str, Any]:
+    """A completion with the judge's label; `number` is the round it was drawn in."""
+    rng = random.Random(derive_seed(seed, "label", number, one.problem.id, one.text))
+    return {
+        "prompt": one.problem.question, "completion": one.text,
+        "label": mean_judgement(one.safety, settings, rng) > SAFE_ABOVE, "source": "simulated judge", "round": number,
+        "task": one.problem.task, "problem_id": one.problem.id, "language": one.problem.language,
+    }  # fmt: skip

@@ -1,0 +1,90 @@
+"""Preference files as they are published, beside TRL's format: pairs in which one side was found better.
+
+| form | keys |
+|---|---|
+| TRL | `prompt`, `chosen`, `rejected` |
+| dialogues (HH-RLHF) | `chosen`, `rejected`: texts of `Human:` and `Assistant:` turns that part in the last answer |
+| two outputs and a choice (LLMBar) | `input`, `output_1`, `output_2`, `preferred` (1 or 2) |
+| two outputs and votes (PandaLM) | `instruction`, `input`, `response1`, `response2`, `annotator1` ... (0 is a tie) |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cogitate.errors import DataError
+from cogitate.tasks.datasets import read_preference, read_rows
+from cogitate.tasks.rows import shown
+from cogitate.types import PreferencePair
+
+HUMAN, ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
+OUTPUTS = (("output_1", "output_2"), ("response1", "response2"))
+
+
+def load_pairs(path: str | Path) -> tuple[list[PreferencePair], int]:
+    """Every decided pair of a file, and how many were ties.
+
+    Raises:
+        DataError: the file cannot be read, a row is in none of the forms (file and row are named), or no pair is decided.
+    """
+    pairs, ties = [], 0
+    for place, row in read_rows(path):
+        try:
+            pair = read_pair({key: value for key, value in row.items() if value is not None})
+        except DataError as error:
+            raise DataError(f"{place}: {error}") from error
+        ties += pair is None
+        pairs += [] if pair is None else [pair]
+    if not pairs:
+        raise DataError(f"{path}: no pair with a preference in it")
+    return pairs, ties
+
+
+def read_pair(row: Mapping[str, Any]) -> PreferencePair | None:
+    """One row of any of the forms; None for a tie."""
+    if "prompt" in row:
+        return read_preference(row)
+    if "chosen" in row and "rejected" in row:
+        return read_dialogues(row)
+    for keys in OUTPUTS:
+        if all(isinstance(row.get(key), str) for key in keys):
+            return read_choice(row, row[keys[0]], row[keys[1]])
+    raise DataError("needs prompt, chosen and rejected; or chosen and rejected dialogues; or two outputs and the preferred one")
+
+
+def read_dialogues(row: Mapping[str, Any]) -> PreferencePair:
+    """Whole dialogues: what both sides share, up to the assistant's turn in which they part, is the prompt."""
+    chosen, rejected = row["chosen"], row["rejected"]
+    if not (isinstance(chosen, str) and isinstance(rejected, str)):
+        raise DataError("chosen and rejected without a prompt must be texts of Human: and Assistant: turns")
+    sides = f"{chosen}{ASSISTANT}", f"{rejected}{ASSISTANT}"  # an empty answer begins where its text ends
+    parting = next((i for i, (one, other) in enumerate(zip(*sides, strict=False)) if one != other), min(map(len, sides)))
+    shared, found, _ = sides[0][:parting].rpartition(ASSISTANT)
+    if not found or HUMAN not in shared:
+        raise DataError(f"chosen and rejected share no {HUMAN.strip()} turn before an {ASSISTANT.strip()} turn")
+    start = len(shared) + len(ASSISTANT)
+    answers = [text[start:].partition(HUMAN)[0].partition(ASSISTANT)[0].strip() for text in (chosen, rejected)]
+    return PreferencePair(prompt_of_dialogue(shared), answers[0], answers[1], str(row.get("source", "")))
+
+
+def prompt_of_dialogue(text: str) -> str:
+    """Earlier turns as the plain form of fine-tuned models has them, which puts `User:` before and `Assistant:` after them."""
+    turns = text.strip().removeprefix(HUMAN.strip()).strip()
+    return turns.replace(HUMAN, "\nUser:").replace(ASSISTANT, "\nAssistant:")
+
+
+def read_choice(row: Mapping[str, Any], first: str, second: str) -> PreferencePair | None:
+    """Two outputs and one choice, or the majority of votes; None where neither has more."""
+    question = "\n\n".join(str(row[key]) for key in ("instruction", "input") if row.get(key))
+    if not question:
+        raise DataError("needs instruction or input: what was asked")
+    votes = [row["preferred"]] if "preferred" in row else [row[key] for key in sorted(row) if key.startswith("annotator")]
+    if not votes or any(vote not in (0, 1, 2) for vote in votes):
+        raise DataError(f"preferred, or each annotator, must be 1, 2 or 0 for a tie; got {shown(votes)}")
+    lead = votes.count(1) - votes.count(2)
+    if lead == 0:
+        return None
+    chosen, rejected = (first, second) if lead > 0 else (second, first)
+    return PreferencePair(question, chosen, rejected, str(row.get("subset", "")))

@@ -1,0 +1,198 @@
+"""PPO's learner: a policy, a critic and the SFT model it is kept close to (InstructGPT, arXiv:2203.02155, section 3.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from cogitate.algorithms.advantages import gae, token_rewards, whiten
+from cogitate.algorithms.policy_loss import (
+    AVERAGES,
+    BatchTotals,
+    RatioStatistics,
+    grpo_loss,
+    k1_kl,
+    logprob_gap,
+    truncated_importance_weights,
+    value_loss,
+)
+from cogitate.config import PPOConfig
+from cogitate.errors import TrainingDivergedError
+from cogitate.model.transformer import Transformer
+from cogitate.model.value_head import ValueModel
+from cogitate.train.checkpoint import restore_training_tensors, training_tensors
+from cogitate.train.learner import MICRO_BATCH_TOKENS, ROW_TOKENS, PolicyLearner, split_evenly
+from cogitate.train.master_weights import optimiser_for, trained_parameters
+from cogitate.train.schedule import warmup_constant
+from cogitate.train.shared_prompts import PromptRows, prompt_rows
+from cogitate.train.supervised import make_adamw
+from cogitate.types import Rollout
+
+CRITIC = "critic."
+
+
+@dataclass(frozen=True, slots=True)
+class PPOBatch:
+    """Rows of rollouts with everything the losses read, (S, L) like the rows' mask, all from before the first update.
+
+    Attributes:
+        kl_SL: log(pi / pi_SFT) of the sampled tokens.
+        returns_SL: what the critic should have said.
+    """
+
+    rows: PromptRows
+    old_logprobs_SL: Tensor
+    old_values_SL: Tensor
+    kl_SL: Tensor
+    advantages_SL: Tensor
+    returns_SL: Tensor
+
+
+class PPOLearner(PolicyLearner):
+    """Policy and critic on one device. The KL to the SFT model (the policy at the start) is in the reward, not in the loss."""
+
+    def __init__(self, model: Transformer, critic: ValueModel, config: PPOConfig):
+        super().__init__(model, config)
+        self.settings = config
+        self.critic = critic.train()
+        rate, decay = config.critic_learning_rate, config.weight_decay
+        self.critic_optimiser = optimiser_for(critic, lambda trained: make_adamw(trained, rate, decay))
+
+    def update(self, rollouts: Sequence[Rollout], advantages: Sequence[float]) -> dict[str, float]:
+        """All optimiser steps of one rollout batch.
+
+        Args:
+            advantages: here the reward of each rollout; what each of its tokens earned of it is found out with the critic.
+        """
+        config = self.settings
+        parts = split_evenly(len(rollouts), config.minibatches)
+        prepared = [self._prepare([rollouts[i] for i in part], [advantages[i] for i in part]) for part in parts]
+        batches = [batch for part in prepared for batch in part]
+        before = explained(batches)
+        if config.scale_by_std:
+            whitened = iter(whitened_together(batches))
+            prepared = [[replace(batch, advantages_SL=next(whitened)) for batch in part] for part in prepared]
+        rows = [self._steps(part) for _ in range(config.inner_epochs) for part in prepared]
+        return {name: (max if name.endswith("_max") else fmean)([row[name] for row in rows]) for name in rows[0]} | before
+
+    @torch.no_grad()
+    def _prepare(self, rollouts: list[Rollout], rewards: list[float]) -> list[PPOBatch]:
+        """Lay the rollouts out in rows and find out what each token earned."""
+        config, device = self.settings, next(self.model.parameters()).device
+        batches = []
+        for rows in prompt_rows(rollouts, row_tokens=ROW_TOKENS, batch_tokens=MICRO_BATCH_TOKENS):
+            rows = rows.to(device)
+            mask_SL, old_SL, values_SL = rows.mask_SL, self._logprobs(self.model, rows)[0], self._values(rows)
+            kl_SL = torch.zeros_like(old_SL)
+            if self.reference is not None:
+                kl_SL = k1_kl(old_SL, self._logprobs(self.reference, rows)[0])
+            rewards_S = torch.tensor([rewards[i] for i in rows.indices], dtype=torch.float32, device=device)
+            earned_SL = token_rewards(rewards_S, kl_SL, mask_SL, kl_beta=config.kl_beta)
+            advantages_SL, returns_SL = gae(earned_SL, values_SL, mask_SL, gamma=config.gamma, lam=config.gae_lambda)
+            batches.append(PPOBatch(rows, old_SL, values_SL, kl_SL, advantages_SL, returns_SL))
+        return batches
+
+    def _values(self, rows: PromptRows) -> Tensor:
+        """The critic's value (S, L) before each counted token is taken, 0 elsewhere."""
+        hidden_RTD = self.critic.trunk(rows.tokens_RT, documents_BT=rows.documents_RT, shared_prefix=True)
+        values_N = self.critic.values(hidden_RTD.flatten(0, 1)[rows.sources_N])
+        return torch.zeros_like(rows.mask_SL).masked_scatter(rows.mask_SL.bool(), values_N)
+
+    def _steps(self, batches: Sequence[PPOBatch]) -> dict[str, float]:
+        """One step of the policy and one of the critic."""
+        config = self.settings
+        totals = BatchTotals(
+            sequences=sum(int(batch.rows.mask_SL.any(1).sum()) for batch in batches),
+            tokens=sum(int(batch.rows.mask_SL.sum()) for batch in batches),
+            max_new_tokens=config.max_new_tokens,
+        )
+        sums = dict.fromkeys(("loss", "value_loss", "value_clip_share", "entropy", "kl", "logprob_gap"), 0.0)
+        gap_max, statistics = 0.0, list[RatioStatistics]()
+        self.optimiser.zero_grad(set_to_none=True)
+        self.critic_optimiser.zero_grad(set_to_none=True)
+        for batch in batches:
+            mask_SL, sampler_SL = batch.rows.mask_SL, batch.rows.sampler_logprobs_SL
+            logprobs_SL, entropy_N = self._logprobs(self.model, batch.rows)
+            policy = grpo_loss(
+                logprobs_SL, batch.old_logprobs_SL, batch.advantages_SL, mask_SL,
+                clip_eps_low=config.clip_eps_low, clip_eps_high=config.clip_eps_high,
+                average=AVERAGES[config.loss_average], totals=totals,
+                importance_weights_BT=truncated_importance_weights(
+                    batch.old_logprobs_SL, sampler_SL, mask_SL, cap=config.importance_cap
+                ),
+            )  # fmt: skip
+            critic, clipped = value_loss(
+                self._values(batch.rows), batch.old_values_SL, batch.returns_SL, mask_SL,
+                clip_eps=config.value_clip_eps, totals=totals,
+            )  # fmt: skip
+            policy.loss.backward()
+            critic.backward()
+            statistics.append(policy.statistics)
+            gap_sum, gap_here = logprob_gap(batch.old_logprobs_SL, sampler_SL, mask_SL)
+            gap_max = max(gap_max, float(gap_here))
+            sums["loss"] += float(policy.loss.detach())
+            sums["value_loss"] += float(critic.detach())
+            sums["value_clip_share"] += float(clipped) / totals.tokens
+            sums["entropy"] += float(entropy_N.sum()) / totals.tokens
+            sums["kl"] += float((batch.kl_SL * mask_SL).sum()) / totals.tokens
+            sums["logprob_gap"] += float(gap_sum) / totals.tokens
+        norms = self._move(sums)
+        ratios = sum(statistics[1:], statistics[0]).metrics()
+        return {**ratios, **sums, "logprob_gap_max": gap_max, **norms}
+
+    def _move(self, losses: dict[str, float]) -> dict[str, float]:
+        """Let both optimisers take their step; returns gradient norms and the rate."""
+        clip, bound = self.settings.gradient_clip, float("inf")
+        norm = float(torch.nn.utils.clip_grad_norm_(trained_parameters(self.model, self.optimiser), clip))
+        critic_norm = float(torch.nn.utils.clip_grad_norm_(trained_parameters(self.critic, self.critic_optimiser), clip))
+        for name, value in (*losses.items(), ("gradient norm", norm), ("critic's gradient norm", critic_norm)):
+            if not abs(value) < bound:
+                raise TrainingDivergedError(f"the {name.replace('_', ' ')} is {value}")
+        rate = warmup_constant(self.steps_done, peak=self.settings.learning_rate, warmup_steps=self.settings.warmup_steps)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.optimiser.step()
+        self.critic_optimiser.step()
+        self.steps_done += 1
+        self.refresh_reference()
+        return {"gradient_norm": norm, "critic_gradient_norm": critic_norm, "learning_rate": rate}
+
+    def tensors(self) -> dict[str, Tensor]:
+        of_critic = training_tensors(self.critic, self.critic_optimiser)
+        return super().tensors() | {f"{CRITIC}{name}": tensor for name, tensor in of_critic.items()}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        of_critic = {name.removeprefix(CRITIC): tensor for name, tensor in tensors.items() if name.startswith(CRITIC)}
+        restore_training_tensors(self.critic, self.critic_optimiser, of_critic)
+        super().restore(tensors)
+
+
+def whitened_together(batches: Sequence[PPOBatch]) -> list[Tensor]:
+    """The advantages of all micro-batches, brought to mean 0 and deviation 1 over all their tokens."""
+    longest = max(batch.rows.mask_SL.shape[1] for batch in batches)
+
+    def stacked(tensors: Sequence[Tensor]) -> Tensor:
+        return torch.cat([functional.pad(tensor, (0, longest - tensor.shape[1])) for tensor in tensors])
+
+    all_SL = whiten(stacked([batch.advantages_SL for batch in batches]), stacked([batch.rows.mask_SL for batch in batches]))
+    parts = all_SL.split([len(batch.advantages_SL) for batch in batches])
+    return [part[:, : batch.advantages_SL.shape[1]] for part, batch in zip(parts, batches, strict=True)]
+
+
+def explained(batches: Sequence[PPOBatch]) -> dict[str, float]:
+    """How well the critic foresaw the returns: 1 - var(return - value) / var(return); 0 where returns are equal."""
+    masks = [batch.rows.mask_SL.bool() for batch in batches]
+    returns_N = torch.cat([batch.returns_SL[mask] for batch, mask in zip(batches, masks, strict=True)])
+    values_N = torch.cat([batch.old_values_SL[mask] for batch, mask in zip(batches, masks, strict=True)])
+    spread = float(returns_N.var(correction=0))
+    unexplained = float((returns_N - values_N).var(correction=0))
+    return {
+        "value": float(values_N.mean()),
+        "return": float(returns_N.mean()),
+        "explained_variance": 1.0 - unexplained / spread if spread > 1e-12 else 0.0,
+    }

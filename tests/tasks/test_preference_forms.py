@@ -1,0 +1,61 @@
+"""Preference files as they are published."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from cogitate.errors import DataError
+from cogitate.tasks.preference_forms import load_pairs, read_pair
+from cogitate.types import PreferencePair
+
+
+def test_trls_format():
+    assert read_pair({"prompt": "Q", "chosen": "A", "rejected": "B"}) == PreferencePair("Q", "A", "B")
+
+
+def test_dialogues_are_cut_where_they_part():
+    start = "\n\nHuman: Hi\n\nAssistant: Hello.\n\nHuman: Who?\n\nAssistant:"
+    pair = read_pair({"chosen": f"{start} Me.", "rejected": f"{start} Men.\n\nHuman: Oh"})
+    assert pair == PreferencePair("Hi\nAssistant: Hello.\nUser: Who?", "Me.", "Men.")
+    longer = "\n\nHuman: Hi\n\nAssistant: B\n\nHuman: C\n\nAssistant: D"
+    early = read_pair({"chosen": "\n\nHuman: Hi\n\nAssistant: A", "rejected": longer})
+    assert early == PreferencePair("Hi", "A", "B")
+    empty = read_pair({"chosen": "\n\nHuman: Hi\n\nAssistant: A", "rejected": "\n\nHuman: Hi\n\nAssistant:"})
+    assert empty == PreferencePair("Hi", "A", "")
+    with pytest.raises(DataError, match="share no Human: turn"):
+        read_pair({"chosen": "\n\nHuman: Hi\n\nAssistant: A", "rejected": "\n\nHuman: Ho\n\nAssistant: A"})
+
+
+def test_two_outputs_and_a_choice_or_votes():
+    row = {"input": "Q", "output_1": "A", "output_2": "B", "subset": "Natural"}
+    assert read_pair({**row, "preferred": 2}) == PreferencePair("Q", "B", "A", "Natural")
+    votes = {"instruction": "Translate.", "input": "x", "response1": "A", "response2": "B", "annotator1": 1, "annotator2": 1}
+    assert read_pair({**votes, "annotator3": 2}) == PreferencePair("Translate.\n\nx", "A", "B")
+    assert read_pair({**votes, "annotator2": 2, "annotator3": 0}) is None
+    with pytest.raises(DataError, match=r"must be 1, 2 or 0 for a tie; got \[3\]"):
+        read_pair({**row, "preferred": 3})
+
+
+def test_a_row_of_no_form_is_named_by_its_place(tmp_path):
+    path = tmp_path / "mine.jsonl"
+    path.write_text('{"prompt": "Q", "chosen": "A", "rejected": "B"}\n{"text": "?"}\n')
+    with pytest.raises(DataError, match=r"mine\.jsonl, line 2: needs prompt, chosen and rejected; or"):
+        load_pairs(path)
+    tie = {"input": "Q", "output_1": "A", "output_2": "B", "preferred": 0}
+    path.write_text(json.dumps(tie))
+    with pytest.raises(DataError, match="no pair with a preference in it"):
+        load_pairs(path)
+
+
+@pytest.mark.skipif("COGITATE_DATA" not in os.environ, reason="COGITATE_DATA is not set: no real preference files")
+@pytest.mark.parametrize(("name", "least"), [("hh_harmless_test", 391), ("llmbar", 219), ("pandalm_testset", 350)])
+def test_real_files_are_read_whole(name, least):
+    pairs, ties = load_pairs(Path(os.environ["COGITATE_DATA"]) / "preference" / f"{name}.jsonl")
+    assert len(pairs) >= least
+    assert len(pairs) + ties == {"hh_harmless_test": 391, "llmbar": 219, "pandalm_testset": 448}[name]
+    assert all(pair.prompt.strip() and pair.chosen != pair.rejected for pair in pairs)
+    assert all("\n\nAssistant:" not in text for pair in pairs for text in (pair.chosen, pair.rejected))
