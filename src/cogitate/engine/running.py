@@ -91,11 +91,11 @@ class Running:
             logits_NTV: may be overwritten.
         """
         count = logits_NTV.shape[1]
-        settings = [values[which] for values in (self.temperatures, self.top_p, self.seeds, self.counts)]
+        fields: tuple[np.ndarray, ...] = (self.temperatures, self.top_p, self.seeds, self.counts)
+        settings = [values[which] for values in fields]
         if count > 1:
-            steps = np.tile(np.arange(count), len(logits_NTV))
-            temperatures, top_p, seeds, counts = (np.repeat(values, count) for values in settings)
-            settings = [temperatures, top_p, seeds, counts + steps]
+            settings = [np.repeat(values, count) for values in settings]
+            settings[3] += np.tile(np.arange(count), len(logits_NTV))
         tokens_X, logprobs_X = sample(
             logits_NTV.flatten(0, 1), *(torch.from_numpy(values).to(logits_NTV.device) for values in settings)
         )
