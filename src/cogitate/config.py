@@ -136,8 +136,9 @@ class TeacherConfig(Section):
 
     base_url: str = ""  # e.g. http://localhost:8000/v1; empty: base (few-shot) and R1-Zero (direct)
     model: str = ""  # the endpoint's name of its model
-    api_key_variable: str = "OPENAI_API_KEY"  # environment variable that holds the key, if the endpoint wants one
-    seconds_limit: float = Field(60.0, gt=0)  # for one answer
+    api_key_variable: str = not_in_identity("OPENAI_API_KEY")  # environment variable that holds the key, if one is wanted
+    seconds_limit: float = not_in_identity(60.0, gt=0)  # for one answer
+    parallel: int = not_in_identity(4, ge=1)  # questions asked at the same time
 
 
 class ColdStartConfig(Section):
@@ -164,6 +165,7 @@ class RejectionConfig(Section):
     general_share: float = Field(0.25, ge=0, lt=1)  # of all rows [about 200 k of 800 k]
     overlap_ngram: int = Field(13, ge=2)  # words; decontamination of real text
     overlap_limit: float = Field(0.5, gt=0, le=1)  # share of n-grams a row may share with an evaluation problem
+    compare_templates: bool = True  # of real text: a problem of the evaluation with other numbers is dropped
     smallest_kept_share: float = Field(0.5, ge=0, le=1)  # decontamination that drops more than the rest is refused
 
 

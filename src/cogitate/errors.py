@@ -33,6 +33,10 @@ class SandboxUnavailableError(CogitateError, RuntimeError):
     """No isolation for model-written code can be had on this machine."""
 
 
+class EndpointError(CogitateError, OSError):
+    """A model of somebody else's, behind a URL, that cannot be asked: names the URL and what it answered."""
+
+
 class Interrupted(CogitateError):  # noqa: N818 - an interruption is not an error
     """SIGINT or SIGTERM arrived and the stage has written its checkpoint; `exit_code` is 130 or 143."""
 

@@ -48,3 +48,63 @@ def examples_for(problem: Problem) -> tuple[tuple[str, str], ...]:
         return EXAMPLES[problem.task]
     by_kind = {"code": "code", "choice": "choice", "exact": "logic"}
     return EXAMPLES[by_kind.get(problem.kind, "arithmetic")]
+
+
+# Long examples, for collecting cold-start data: every step, then a check; one for each task and language, by hand.
+LONG_EXAMPLES: dict[tuple[str, str], tuple[str, str]] = {
+    ("arithmetic", "en"): (
+        "What is 24 + 13 - 6 + 20? Work carefully and check your answer.",
+        "First 24 + 13 = 37. Then 37 - 6 = 31. Now 31 + 20 = 51. Let me check: 51 - 20 = 31. Right. The answer is 51.",
+    ),
+    ("arithmetic", "zh"): (
+        "24 + 13 - 6 + 20等于多少？请仔细算，再检查。",
+        "先算24 + 13 = 37。再算37 - 6 = 31。接着31 + 20 = 51。检查一下：51 - 20 = 31。没错。答案是51。",
+    ),
+    ("word_problems", "en"): (
+        "Ben has 15 pens. Then Ben buys 20 more. Then Ben gives away 5. Ben finds 8 more. How many pens does Ben have now? "
+        "Work carefully and check your answer.",
+        "Start: buys 20: 15 + 20 = 35. Then gives away 5: 35 - 5 = 30. Now finds 8: 30 + 8 = 38. Let me check: 38 - 8 = 30. "
+        "Right. The answer is 38.",
+    ),
+    ("word_problems", "zh"): (
+        "小明有15个苹果。又买了20个。送给别人5个。又找到8个。小明现在有多少个苹果？请仔细算，再检查。",
+        "首先买了20个：15 + 20 = 35。然后送出5个：35 - 5 = 30。接着找到8个：30 + 8 = 38。检查一下：38 - 8 = 30。没错。"
+        "答案是38。",
+    ),
+    ("code", "en"): (
+        "Write a Python function f(xs) that takes a list of numbers and reverses it, then adds 2 to each number, then keeps "
+        "the first 3 numbers. Work carefully and check your answer.",
+        "Plan: 1. reverses it, 2. adds 2 to each number, 3. keeps the first 3 numbers. Let me check: 3 steps. Right.\n"
+        "```python\ndef f(xs):\n    xs = xs[::-1]\n    xs = [x + 2 for x in xs]\n    xs = xs[:3]\n    return xs\n```",
+    ),
+    ("code", "zh"): (
+        "写一个Python函数f(xs)，对一列数倒过来，然后每个数加2。请仔细算，再检查。",
+        "步骤：1. 倒过来, 2. 每个数加2。检查一下：2步。没错。\n"
+        "```python\ndef f(xs):\n    xs = xs[::-1]\n    xs = [x + 2 for x in xs]\n    return xs\n```",
+    ),
+    ("logic", "en"): (
+        "Sam is taller than Mia. Tom is shorter than Mia. Ben is taller than Sam. Who is the tallest? "
+        "Work carefully and check your answer.",
+        "We know Sam > Mia, Mia > Tom, Ben > Sam. At the top: Ben. Let me check: nobody is above Ben. Right. "
+        "So Ben > Sam, Sam > Mia, Mia > Tom. Order: Ben, Sam, Mia, Tom. The answer is Ben.",
+    ),
+    ("logic", "zh"): (
+        "小红比小刚高。小明比小红高。谁最高？请仔细算，再检查。",
+        "已知小红 > 小刚, 小明 > 小红。最高的是小明。检查一下：没有人比小明高。没错。所以小明 > 小红, 小红 > 小刚。"
+        "顺序：小明，小红，小刚。答案是小明。",
+    ),
+    ("choice", "en"): (
+        "What is the capital of Italy? Rome (A), Lima (B), Cairo (C), Oslo (D). Work carefully and check your answer.",
+        "The capital of Italy is Rome. The capital of Norway is Oslo, so it is not D. Let me check: Rome stands at A. Right. "
+        "Rome (A). The answer is A.",
+    ),
+}  # fmt: skip
+
+
+def long_example_for(problem: Problem) -> tuple[str, str]:
+    """The long example of the problem's task in its language, in English where there is none in that language."""
+    if KIND_OF.get(problem.task) == problem.kind:
+        task = problem.task
+    else:
+        task = {"code": "code", "choice": "choice", "exact": "logic"}.get(problem.kind, "arithmetic")
+    return LONG_EXAMPLES.get((task, problem.language)) or LONG_EXAMPLES[task, "en"]

@@ -1,0 +1,233 @@
+"""Candidates for training data: completions, judged by the rule graders, sampled in chunks that survive a kill.
+
+A candidate's fate is one of two: it becomes a row of data, or it goes to the ledger with the rule that dropped it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from cogitate.backend import Generator, Grader
+from cogitate.recipe.context import StageContext
+from cogitate.runtime import derive_seed, raise_interrupted
+from cogitate.tasks.datasets import read_rows, write_rows
+from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.tokenizer.thinking import split_thinking
+from cogitate.train.rollouts import Phases, Prompt, sample_and_grade
+from cogitate.types import FinishReason, Problem, SamplingParams, Verdict, VerdictValue
+
+Item = TypeVar("Item")
+CHUNK = 1024  # completions sampled between two points a kill goes back to
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One completion of a problem, as it was written, and what is known of it.
+
+    Attributes:
+        id: of its content and origin: the same text gets the same id in another run.
+        source: the collector, or "reasoning" or "general".
+        model, prompt: who wrote it, and the name of the prompt it answered.
+        contract: where its answer was looked for.
+        tokens: of the completion, end token included.
+    """
+
+    id: str
+    problem: Problem
+    source: str
+    model: str
+    prompt: str
+    contract: str
+    text: str
+    finish_reason: FinishReason
+    tokens: int
+    verdict: VerdictValue
+    reason: str
+    extracted: str | None
+
+    def row(self) -> dict[str, Any]:
+        """Everything but the problem, of which only its name is kept."""
+        fields = {key: value for key, value in asdict(self).items() if key != "problem"}
+        return {**fields, "task": self.problem.task, "problem_id": self.problem.id, "language": self.problem.language}
+
+
+class Writer(Protocol):
+    """Whoever answers: a model of ours, or one behind a URL. Both grade what they get."""
+
+    source: str
+
+    def write(self, asked: Sequence[tuple[Problem, tuple[int, ...]]]) -> list[Candidate]:
+        """For each (problem, seeds) one candidate a seed, in this order."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelWriter:
+    """A model of ours, asked by a named prompt.
+
+    Attributes:
+        stop: what begins the next question, where the model would go on; the text ends before it.
+        meanwhile: called while one waits; may raise to end everything.
+    """
+
+    source: str
+    model: str
+    prompt: str
+    prompt_of: Callable[[Problem], Prompt]
+    contract: str
+    params: SamplingParams
+    tokenizer: Tokenizer
+    generator: Generator
+    grader: Grader
+    meanwhile: Callable[[], None]
+    stop: str | None = None
+
+    def write(self, asked: Sequence[tuple[Problem, tuple[int, ...]]]) -> list[Candidate]:
+        groups = sample_and_grade(
+            [(problem, self.prompt_of(problem), seeds) for problem, seeds in asked],
+            params=self.params,
+            contract=self.contract,
+            tokenizer=self.tokenizer,
+            generator=self.generator,
+            grader=self.grader,
+            phases=Phases(),
+            stop=self.stop,
+            meanwhile=self.meanwhile,
+        )
+        return [
+            Candidate(
+                candidate_id(self.source, sampled.problem, number, sampled.text),
+                sampled.problem,
+                self.source,
+                self.model,
+                self.prompt,
+                self.contract,
+                sampled.text.strip(),
+                "stop" if sampled.cut else sampled.completion.finish_reason,
+                len(sampled.completion.token_ids),
+                sampled.verdict.verdict,
+                sampled.verdict.reason,
+                sampled.verdict.extracted,
+            )
+            for group in groups
+            for number, sampled in enumerate(group)
+        ]
+
+
+def grade_all(
+    grader: Grader, answers: Sequence[tuple[Problem, str, str]], meanwhile: Callable[[], None] = lambda: None
+) -> list[Verdict]:
+    """The verdict of each (problem, text, contract)."""
+    for index, (problem, text, contract) in enumerate(answers):
+        grader.submit(str(index), problem, text, contract)
+    verdicts: dict[str, Verdict] = {}
+    while grader.pending():
+        meanwhile()
+        verdicts.update(grader.poll(timeout=1.0))
+    return [verdicts[str(index)] for index in range(len(answers))]
+
+
+def in_turn(items: Sequence[Item], count: int, key: Callable[[Item], str]) -> list[Item]:
+    """At most `count` items, the groups of a key in turn, each in its order: no group is crowded out by a larger one."""
+    groups: dict[str, list[Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    turns = itertools.zip_longest(*groups.values())
+    return [item for turn in turns for item in turn if item is not None][:count]
+
+
+def candidate_id(source: str, problem: Problem, number: int, text: str) -> str:
+    """E.g. few_shot-3f2a90c1b7e4: `number` tells equal texts of one problem apart."""
+    content = "\x1f".join((problem.task, problem.id, str(number), text.strip()))
+    return f"{source}-{hashlib.sha256(content.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
+
+
+def count_chunks(problems: Sequence[Problem], samples: int) -> int:
+    return -(-len(problems) // problems_per_chunk(samples))
+
+
+def problems_per_chunk(samples: int) -> int:
+    return max(1, CHUNK // samples)
+
+
+def collect(
+    writer: Writer, problems: Sequence[Problem], samples: int, *, seed: int, context: StageContext, first_step: int
+) -> list[Candidate]:
+    """`samples` candidates of each problem; each finished chunk is kept in the checkpoint and is one row of metrics.
+
+    Args:
+        seed: completion k of a problem depends on the seed, the source, the problem and k alone.
+        first_step: the number of the first chunk's metrics row.
+    """
+    found: list[Candidate] = []
+    size = problems_per_chunk(samples)
+    for number, start in enumerate(range(0, len(problems), size)):
+        if context.interrupted():
+            raise_interrupted(f"chunk {number} of {writer.source}, {context.stage}")
+        chunk = problems[start : start + size]
+        path = context.checkpoint / f"{writer.source}-{number:04d}.jsonl"
+        if path.is_file():
+            candidates = read_chunk(path, chunk)
+        else:
+            seeds = [tuple(derive_seed(seed, writer.source, p.task, p.id, k) for k in range(samples)) for p in chunk]
+            candidates = writer.write(list(zip(chunk, seeds, strict=True)))
+            write_rows(path, (candidate.row() for candidate in candidates))
+        judged = [candidate for candidate in candidates if candidate.verdict != "none"]
+        row = {
+            "step": first_step + number,
+            "source": writer.source,
+            "sampled": len(candidates),
+            "completion_tokens": sum(candidate.tokens for candidate in candidates) / len(candidates),
+        }
+        if judged:
+            row["accuracy"] = sum(candidate.verdict == "right" for candidate in judged) / len(judged)
+        context.metrics.write(row)
+        found += candidates
+    return found
+
+
+def read_chunk(path: Path, problems: Sequence[Problem]) -> list[Candidate]:
+    """The candidates of a finished chunk."""
+    by_name = {(problem.task, problem.id): problem for problem in problems}
+    candidates = []
+    for _, row in read_rows(path):
+        row.pop("language")
+        candidates.append(Candidate(problem=by_name[row.pop("task"), row.pop("problem_id")], **row))
+    return candidates
+
+
+def data_row(candidate: Candidate, text: str, tokenizer: Tokenizer) -> dict[str, Any]:
+    """A row of data.parquet: the question, and `text` as the assistant's turn; lengths are of that text.
+
+    There is no key `prompt`: to TRL it would mean another format.
+    """
+    thinking = split_thinking(text).thinking or ""
+    problem = candidate.problem
+    return {
+        "messages": [{"role": "user", "content": problem.question}, {"role": "assistant", "content": text}],
+        "id": candidate.id,
+        "task": problem.task,
+        "problem_id": problem.id,
+        "language": problem.language,
+        "source": candidate.source,
+        "model": candidate.model,
+        "prompt_name": candidate.prompt,
+        "verdict": candidate.verdict,
+        "thinking_tokens": len(tokenizer.encode(thinking.strip())),
+        "completion_tokens": len(tokenizer.encode(text)),
+    }
+
+
+def ledger_row(candidate: Candidate, rule: str) -> dict[str, Any]:
+    """A row of ledger.jsonl: the candidate and the rule that dropped it."""
+    return {"rule": rule, **candidate.row()}
+
+
+def count_by(values: Iterable[str]) -> dict[str, int]:
+    """How often each value occurs, the most frequent first."""
+    return dict(sorted(Counter(values).items(), key=lambda pair: (-pair[1], pair[0])))

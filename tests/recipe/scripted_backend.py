@@ -1,0 +1,100 @@
+"""Models whose completions are written by hand, for tests of what data stages make of them. The graders are real."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from cogitate.recipe.context import Silence, StageContext
+from cogitate.rewards.grade import judge, problem_fields
+from cogitate.runtime import MetricsLog
+from cogitate.types import Completion, Problem, Verdict
+
+Script = Callable[[str, int], str]  # (prompt, seed) -> completion; one that ends in … was cut
+
+
+class InlineGrader:
+    """The rule graders, called at once."""
+
+    def __init__(self):
+        self.ready: list[tuple[str, Verdict]] = []
+
+    def submit(self, request_id: str, problem: Problem, completion: str, contract: str) -> None:
+        self.ready.append((request_id, judge(problem.kind, completion, contract, problem_fields(problem))))
+
+    def poll(self, timeout: float = 0.0) -> list[tuple[str, Verdict]]:
+        done, self.ready = self.ready, []
+        return done
+
+    def pending(self) -> int:
+        return len(self.ready)
+
+    def close(self) -> None: ...
+
+
+class ScriptedGenerator:
+    """Says what its script says, byte by byte; counts what it was asked."""
+
+    max_context = 100_000
+
+    def __init__(self, script: Script, tokenizer):
+        self.script, self.tokenizer = script, tokenizer
+        self.waiting, self.asked = [], 0
+
+    def submit(self, request) -> None:
+        self.waiting += [(request, seed) for seed in request.seeds]
+        self.asked += len(request.seeds)
+
+    def poll(self) -> list[Completion]:
+        request, seed = self.waiting.pop(0)
+        text = self.script(self.tokenizer.decode(request.prompt_ids), seed)
+        ids = tuple(self.tokenizer.encode(text.removesuffix("…")))
+        reason = "length" if text.endswith("…") else "stop"
+        return [Completion(request.id, ids, (0.0,) * len(ids), reason, ((0, len(ids)),), seed)]
+
+    def pending(self) -> int:
+        return len(self.waiting)
+
+
+class ScriptedBackend:
+    """A backend of one script for each model, by the name of its directory."""
+
+    def __init__(self, tokenizer, **scripts: Script):
+        self.of_all, self.generators = tokenizer, {name: ScriptedGenerator(s, tokenizer) for name, s in scripts.items()}
+
+    def tokenizer(self, directory: Path):
+        return self.of_all
+
+    def generator(self, directory: Path) -> ScriptedGenerator:
+        return self.generators[directory.name]
+
+    def grader(self) -> InlineGrader:
+        return InlineGrader()
+
+    @property
+    def asked(self) -> int:
+        return sum(generator.asked for generator in self.generators.values())
+
+
+def stage_context(stage: str, work: Path, backend) -> StageContext:
+    """A stage's context in `work`, which may hold what an earlier attempt has left."""
+    for name in ("out", "checkpoint"):
+        (work / name).mkdir(parents=True, exist_ok=True)
+    return StageContext(stage, backend, MetricsLog(work / "out" / "metrics.jsonl"), work / "checkpoint", Silence())
+
+
+def candidate(problem: Problem, text: str, *, source: str = "reasoning", finish_reason: str = "stop", number: int = 0):
+    """A candidate graded by the real graders."""
+    from cogitate.recipe.candidates import Candidate, candidate_id
+
+    contract = "r1" if "</think>" in text else "free"
+    without_rules = problem.kind in ("general", "safety")
+    verdict = (
+        Verdict("none", 0.0, "no rule")
+        if without_rules
+        else judge(problem.kind, text, contract, problem_fields(problem))
+    )
+    return Candidate(
+        candidate_id(source, problem, number, text), problem, source, "micro", "r1", contract, text, finish_reason, len(text),
+        verdict.verdict, verdict.reason, verdict.extracted,
+    )  # fmt: skip
