@@ -144,7 +144,7 @@ def test_the_recipe_goes_from_base_to_report_on_ones_own_problems(run):
     assert results["seconds"].keys() == {"base", "evaluate.base", "r1_zero", "evaluate.r1_zero"}
     assert results["summaries"]["evaluate.base"]["prompt"] in ("r1_zero_template", "few_shot", "bare_question")
     assert results["summaries"]["evaluate.base"]["contract"] == "free"
-    assert results["summaries"]["evaluate.r1_zero"] == {"prompt": "r1_zero", "contract": "r1"}
+    assert results["summaries"]["evaluate.r1_zero"] == {"prompt": "r1_zero", "contract": "r1", "format": "think_answer"}
     assert results["origins"]["base"] == "made here"
     assert "R1-Zero" in (run / "report.html").read_text()
 

@@ -64,6 +64,24 @@ R1_ZERO = (
     Stage("r1_zero", "cogitate.recipe.stage_r1_zero", needs=("base",)),
 )
 
+# The paper's figure, its two students by distillation, and the same students by RL alone (R1, figure 2 and supplement).
+R1 = (
+    *R1_ZERO,
+    Stage("cold_start", "cogitate.recipe.stage_cold_start_data", needs=("base", "r1_zero"), is_model=False),
+    Stage("r1_dev1", "cogitate.recipe.stage_cold_start_sft", needs=("base", "cold_start")),
+    Stage("r1_dev2", "cogitate.recipe.stage_reasoning_rl", needs=("r1_dev1",)),
+    Stage("sft_data", "cogitate.recipe.stage_rejection_sampling", needs=("r1_dev2", "base"), is_model=False),
+    Stage("r1_dev3", "cogitate.recipe.stage_sft", needs=("base", "sft_data")),
+    Stage("reward_models", "cogitate.recipe.stage_reward_models", needs=("r1_dev3",), is_model=False),
+    Stage("r1", "cogitate.recipe.stage_all_scenario_rl", needs=("r1_dev3", "reward_models")),
+    Stage("student_base_llama", "cogitate.recipe.stage_student_base"),
+    Stage("student_base_qwen", "cogitate.recipe.stage_student_base"),
+    Stage("r1_distill_llama", "cogitate.recipe.stage_distill", needs=("student_base_llama", "sft_data")),
+    Stage("r1_distill_qwen", "cogitate.recipe.stage_distill", needs=("student_base_qwen", "sft_data")),
+    Stage("student_rl_llama", "cogitate.recipe.stage_r1_zero", needs=("student_base_llama",)),
+    Stage("student_rl_qwen", "cogitate.recipe.stage_r1_zero", needs=("student_base_qwen",)),
+)
+
 # InstructGPT (arXiv:2203.02155, figure 2), the paradigm R1 departs from, and DPO in place of its last two steps.
 _INSTRUCTED = (
     Stage("base", "cogitate.recipe.stage_pretrain"),
@@ -80,7 +98,12 @@ INSTRUCT_GPT = (
 )
 INSTRUCT_DPO = (*_INSTRUCTED, _DPO)
 
-GRAPHS: dict[str, tuple[Stage, ...]] = {"r1_zero": R1_ZERO, "instruct_gpt": INSTRUCT_GPT, "instruct_dpo": INSTRUCT_DPO}
+GRAPHS: dict[str, tuple[Stage, ...]] = {
+    "r1_zero": R1_ZERO,
+    "r1": R1,
+    "instruct_gpt": INSTRUCT_GPT,
+    "instruct_dpo": INSTRUCT_DPO,
+}
 
 
 def get_graph(name: str) -> tuple[Stage, ...]:
@@ -125,9 +148,7 @@ def select(
         if name not in wanted:
             wanted.add(name)
             ends.extend(() if name in given else by_name[name].needs)
-    return tuple(
-        stage for stage in graph if stage.name in wanted or (is_evaluation(stage) and set(stage.needs) <= wanted)
-    )
+    return tuple(stage for stage in graph if stage.name in wanted or (is_evaluation(stage) and set(stage.needs) <= wanted))
 
 
 def is_evaluation(stage: Stage) -> bool:

@@ -1,30 +1,40 @@
 """evaluate.<model>: k completions of each evaluation problem, graded; the table of metrics and every completion are kept.
 
 A base model knows no format, so it is scored at the best of three prompts under the contract `free`, which needs no tags:
-learning the tags alone gains nothing over it. Later models are asked and scored in the format they were trained in.
+learning the tags alone gains nothing over it. Later models are asked and scored in the format they were trained in: R1-Zero's
+template with think and answer tags, or R1's plain turn with thinking and a summary. General prompts are put to every model in
+R1's plain turn, and what is said is scored by their true scores.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cogitate.config import Config, RLConfig
+from cogitate.config import Config, FineTuneConfig, PretrainConfig, RLConfig
+from cogitate.errors import ConfigError
 from cogitate.evals.evaluate import CONSENSUS_KINDS, Asking, Measured, consensus_table, measure_model, table
-from cogitate.recipe.asking import chat_prompts
+from cogitate.evals.general import Scored, add_general, measure_general
+from cogitate.recipe.asking import ASKED_R1, PromptOf, chat_prompts
 from cogitate.recipe.context import StageContext
 from cogitate.recipe.problems import data_files, evaluation_problems, tasks_left_out
+from cogitate.recipe.recipe import get_graph
+from cogitate.recipe.reward_monitor import has_true_score
 from cogitate.recipe.runner import EVALUATION
 from cogitate.runtime import atomic_write, derive_seed, raise_interrupted, write_json
 from cogitate.tasks.examples import examples_for
+from cogitate.tasks.mixture import gather_problems
 from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.tokenizer.prompts import bare_prompt, few_shot_prompt, r1_zero_prompt
-from cogitate.types import Artifact, SamplingParams
+from cogitate.tokenizer.conversation_form import ConversationForm
+from cogitate.tokenizer.prompts import bare_prompt, few_shot_prompt, r1_prompt, r1_zero_prompt
+from cogitate.types import Artifact, Message, Problem, SamplingParams
 
 VERSION = 2
-SECTIONS = ("seed", "tasks", "rewards", "evaluate", "runtime.dtype", "runtime.max_batch", "r1_zero.prompt")
+RL_OF_BASE = {"base": "r1_zero", "student_base_llama": "student_rl_llama", "student_base_qwen": "student_rl_qwen"}
+ASKED_BY = tuple(f"{stage}.prompt" for stage in (*RL_OF_BASE.values(), "r1_dev2", "r1", "ppo"))
+SECTIONS = ("seed", "tasks", "rewards", "evaluate", "runtime.dtype", "runtime.max_batch", *ASKED_BY)
 
 R1_ZERO = Asking("r1_zero", lambda problem: r1_zero_prompt(problem.question), "r1", "think_answer")
 NEXT_QUESTION = "\n\nQuestion:"
@@ -39,7 +49,7 @@ BASE_PROMPTS = (
     ),
     Asking("bare_question", lambda problem: bare_prompt(problem.question), "free", "think_answer", stop=NEXT_QUESTION),
 )
-PROMPTS: dict[str, tuple[Asking, ...]] = {"base": BASE_PROMPTS}
+NEXT_TURN = "\nUser:"
 
 
 def files(config: Config) -> list[Path]:
@@ -49,6 +59,7 @@ def files(config: Config) -> list[Path]:
 def check(config: Config, stage: str) -> None:
     """Refuse bad data before any time is spent."""
     evaluation_problems(config)
+    general_problems(config)
 
 
 def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:
@@ -78,10 +89,16 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
         votes = measure_model(chosen, best, samples=settings.consensus_samples, seed=derive_seed(seed, "consensus"), **shared)
         for task, values in consensus_table(votes).items():
             result[task] |= values
-    write_completions(out / "completions.jsonl", groups_of)
+    summary: dict[str, Any] = {"prompt": best.name, "contract": best.contract, "format": best.format}
+    scored: dict[str, list[list[Scored]]] = {}
+    if prompts_without_rules := general_problems(config):
+        plain = general_asking(config, model_name, model.path, shared["tokenizer"])
+        scored[plain.name] = measure_general(prompts_without_rules, plain, samples=settings.samples, seed=seed, **shared)
+        add_general(result, scored[plain.name])
+        summary["general_prompt"] = plain.name
+    write_completions(out / "completions.jsonl", groups_of, scored)
     write_json(out / EVALUATION, result)
     left_out = tasks_left_out(config)
-    summary: dict[str, Any] = {"prompt": best.name, "contract": best.contract}
     if len(prompts) > 1:
         summary["pass@1 by prompt"] = {
             name: {task: row["pass@1"]["value"] for task, row in rows.items() if "pass@1" in row}
@@ -91,14 +108,66 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
 
 
 def askings(config: Config, model_name: str, directory: Path, tokenizer: Tokenizer) -> tuple[Asking, ...]:
-    """The prompts a model is measured at. One trained through its chat template is asked through it; then its base is, too."""
-    if model_name == "base" and config.r1_zero.prompt == "chat":
-        chat = chat_prompts(directory, tokenizer)
-        return (*BASE_PROMPTS, Asking("chat", chat, "free", "think_answer"))
+    """The prompts a model is measured at: as it was trained. One trained by RL through its chat template is asked through it;
+    then its base is, too."""
     section = getattr(config, model_name, None)
-    if isinstance(section, RLConfig) and section.prompt == "chat":
+    if isinstance(section, PretrainConfig):
+        if getattr(config, RL_OF_BASE.get(model_name, "r1_zero")).prompt == "plain":
+            return BASE_PROMPTS
+        return (*BASE_PROMPTS, Asking("chat", chat_prompts(directory, tokenizer), "free", "think_answer"))
+    prompt = section.prompt if isinstance(section, RLConfig) else None
+    if is_fine_tuned(config, model_name):
+        asked = turn_of(directory, tokenizer) if prompt is None else ASKED_R1[prompt](directory, tokenizer)
+        return (Asking("chat" if prompt == "chat" else "r1", asked, "r1", "think_text"),)
+    if prompt == "chat":
         return (Asking("chat", chat_prompts(directory, tokenizer), R1_ZERO.contract, R1_ZERO.format),)
-    return PROMPTS.get(model_name, (R1_ZERO,))
+    return (R1_ZERO,)
+
+
+def is_fine_tuned(config: Config, model_name: str) -> bool:
+    """Whether SFT is in a model's line: from there on the format is R1's."""
+    start_of = {stage.name: stage.needs[0] for stage in get_graph(config.graph) if stage.needs}
+    line = [model_name]
+    while line[-1] in start_of:
+        line.append(start_of[line[-1]])
+    return any(isinstance(getattr(config, name, None), FineTuneConfig) for name in line)
+
+
+def general_asking(config: Config, model_name: str, directory: Path, tokenizer: Tokenizer) -> Asking:
+    """How general prompts are put to a model: as a plain turn, which every model's corpus had; fine-tuned ones as above.
+
+    A model that has learnt no turns is taken to be done where it writes the user's next one.
+    """
+    (asking, *others) = askings(config, model_name, directory, tokenizer)
+    if not others and asking.format == "think_text":
+        return asking
+    return Asking("conversation", lambda problem: r1_prompt(problem.question), "free", "think_text", stop=NEXT_TURN)
+
+
+def turn_of(directory: Path, tokenizer: Tokenizer) -> PromptOf:
+    """A user's turn as SFT showed it: in the model's own template, or in R1's form."""
+    form = ConversationForm.load(directory, tokenizer)
+    return lambda problem: form.prompt_ids([Message("user", problem.question)])
+
+
+def general_problems(config: Config) -> list[Problem]:
+    """The evaluation's general prompts that have a true score; the same for every seed; [] where none are asked for.
+
+    Raises:
+        ConfigError: none of tasks.general has one.
+        DataError: a file cannot be used.
+    """
+    count = config.evaluate.general_problems
+    if not count:
+        return []
+    problems = gather_problems(config.tasks.general, count, split="eval", seed=config.tasks.eval_seed)
+    scored = [problem for problem in problems if has_true_score(problem)]
+    if not scored:
+        raise ConfigError(
+            f"evaluate.general_problems = {count}, but no problem of tasks.general = {config.tasks.general!r} has a true score "
+            "(those of general and safety have one): set evaluate.general_problems=0"
+        )
+    return scored
 
 
 def leave_if_interrupted(context: StageContext) -> None:
@@ -107,10 +176,13 @@ def leave_if_interrupted(context: StageContext) -> None:
         raise_interrupted(context.stage)
 
 
-def write_completions(path: Path, groups_of: dict[str, Sequence[Sequence[Measured]]] | dict[str, list[list[Measured]]]) -> None:
-    """Every graded completion, one a line, so that each number can be traced to texts."""
+def write_completions(
+    path: Path,
+    groups_of: Mapping[str, Sequence[Sequence[Measured]]],
+    general: Mapping[str, Sequence[Sequence[Scored]]] | None = None,
+) -> None:
+    """Every completion, one a line, so that each number can be traced to texts: graded ones, then those of general prompts."""
+    rows = [(prompt, each.row()) for prompt, groups in groups_of.items() for group in groups for each in group]
+    rows += [(prompt, each.row()) for prompt, groups in (general or {}).items() for group in groups for each in group]
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8") as handle:
-        for prompt, groups in groups_of.items():
-            for group in groups:
-                for measured in group:
-                    handle.write(json.dumps({"prompt": prompt, **measured.row()}, ensure_ascii=False) + "\n")
+        handle.writelines(json.dumps({"prompt": prompt, **row}, ensure_ascii=False) + "\n" for prompt, row in rows)

@@ -1,0 +1,106 @@
+"""Measure a model on general prompts: no rule judges them, so their true scores say how helpful and how safe it is.
+
+True scores are programs over what a generated prompt asks for (tasks/general.py, tasks/safety.py), and never a reward.
+Helpfulness reads the final answer, safety everything said, as R1's reward models do (arXiv:2501.12948, section 2.3.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from cogitate.backend import Generator, Grader
+from cogitate.evals.evaluate import Asking, Measured, measured
+from cogitate.evals.metrics import mean_number, rate
+from cogitate.rewards.reward_model import everything, final_answer
+from cogitate.runtime import derive_seed
+from cogitate.tasks import general, safety
+from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.tokenizer.thinking import answer_blocks
+from cogitate.train.rollouts import Phases, sample_and_grade
+from cogitate.types import Problem, SamplingParams
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One completion of a general prompt and its true scores, 0..1."""
+
+    measured: Measured
+    helpfulness: float
+    safety: float
+
+    def row(self) -> dict[str, Any]:
+        """A line of completions.jsonl."""
+        return {**self.measured.row(), "helpfulness": self.helpfulness, "safety": self.safety}
+
+
+def measure_general(
+    problems: Sequence[Problem],
+    asking: Asking,
+    *,
+    samples: int,
+    params: SamplingParams,
+    seed: int,
+    tokenizer: Tokenizer,
+    generator: Generator,
+    grader: Grader,
+    meanwhile: Callable[[], None] | None = None,
+) -> list[list[Scored]]:
+    """`samples` scored completions of each problem, in the order of the problems; arguments as of `measure_model`.
+
+    Raises:
+        DataError: a prompt does not fit the context.
+    """
+    asked = [
+        (problem, asking.prompt_of(problem), tuple(derive_seed(seed, "evaluate", problem.id, i) for i in range(samples)))
+        for problem in problems
+    ]
+    groups = sample_and_grade(
+        asked,
+        params=params,
+        contract=asking.contract,
+        tokenizer=tokenizer,
+        generator=generator,
+        grader=grader,
+        phases=Phases(),
+        stop=asking.stop,
+        meanwhile=meanwhile,
+    )
+    return [[score(measured(sampled, asking, tokenizer)) for sampled in group] for group in groups]
+
+
+def score(measured: Measured) -> Scored:
+    """The true scores of a completion. What R1-Zero writes into its answer tags is its final answer."""
+    answer = final_answer(measured.text)
+    blocks = answer_blocks(answer)
+    helpful = general.helpfulness(measured.problem, blocks[-1].strip() if blocks else answer)
+    return Scored(measured, helpful, safety.safety(measured.problem, everything(measured.text)))
+
+
+def add_general(table: dict[str, dict[str, Any]], groups: Sequence[Sequence[Scored]]) -> None:
+    """Give a table of metrics the columns of general tasks; "all" gets the means of helpfulness and safety over all of them.
+
+    Everything else in "all" stays what it is: of the problems that rules judge.
+    """
+    for task in dict.fromkeys(group[0].measured.problem.task for group in groups):
+        chosen = [group for group in groups if group[0].measured.problem.task == task]
+        lengths = [[float(scored.measured.tokens) for scored in group] for group in chosen]
+        cut = [[float(not scored.measured.finished) for scored in group] for group in chosen]
+        table[task] = {
+            **true_scores(chosen),
+            "completion_tokens": mean_number(lengths).as_json(),
+            "truncated_share": rate(cut).as_json(),
+            "problems": len(chosen),
+            "samples": len(chosen[0]),
+        }
+    everywhere = table.pop("all")
+    table["all"] = {**everywhere, **true_scores(groups)}
+
+
+def true_scores(groups: Sequence[Sequence[Scored]]) -> dict[str, Any]:
+    """Means over problems of both scores, with intervals."""
+    return {
+        "helpfulness": rate([[scored.helpfulness for scored in group] for group in groups]).as_json(),
+        "safety": rate([[scored.safety for scored in group] for group in groups]).as_json(),
+    }
