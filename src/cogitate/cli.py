@@ -200,12 +200,25 @@ def grade(
     seconds_limit: Annotated[float, typer.Option(min=0.1, help="Hard limit of one verdict.")] = 5.0,
     custom: Annotated[str | None, typer.Option(metavar="FILE.py:FUNCTION", help="Judge of lines of kind custom.")] = None,
     unsafe_local: Annotated[bool, typer.Option("--unsafe-local", help="Run model-written code without isolation.")] = False,
+    packages: Annotated[str, typer.Option(metavar="NAME,...", help="Installed packages that programs may import.")] = "",
+    remote_sandbox: Annotated[
+        str, typer.Option(metavar="KIND:URL", help="Run programs there: sandbox_fusion:http://... or piston:http://...")
+    ] = "",
 ) -> None:
     """Judge completions: right, wrong or no verdict."""
     from cogitate.rewards.grade_file import grade_file
+    from cogitate.rewards.isolation import read_packages
 
     counts = grade_file(
-        file, out, workers=workers, audit=audit, seconds_limit=seconds_limit, custom=custom, unsafe_local=unsafe_local
+        file,
+        out,
+        workers=workers,
+        audit=audit,
+        seconds_limit=seconds_limit,
+        custom=custom,
+        unsafe_local=unsafe_local,
+        packages=read_packages(packages),
+        remote_sandbox=remote_sandbox,
     )
     typer.echo(counts)
 

@@ -48,13 +48,14 @@ class Section(BaseModel):
 
 
 class TasksConfig(Section):
-    """Where problems come from: names of built-in tasks separated by commas, or paths of JSON Lines files."""
+    """Where problems come from: names of built-in tasks, gym:NAME of reasoning-gym, or paths of JSON Lines files."""
 
     train: str = "arithmetic,word_problems,code,logic,choice"
     eval: str = "arithmetic,word_problems,code,logic,choice"
     train_problems: int = Field(4000, ge=1)  # size of the pool drawn from built-in generators
     eval_seed: int = 0  # of the built-in evaluation problems: the same ones for every seed of a run
     general: str = "general,safety"  # prompts judged by reward models and, in evaluation, by their true scores
+    gym: dict[str, dict[str, Any]] = Field(default_factory=dict)  # settings of reasoning-gym's tasks: gym.chain_sum.min_terms
     skip_code_without_sandbox: bool = False  # go on without the code task where model-written code cannot be isolated
 
 
@@ -271,6 +272,8 @@ class RewardsConfig(Section):
     language: float = 0.0
     custom: str = ""  # "file.py:function": the grader of problems of kind custom
     unsafe_local: bool = False  # run model-written code without isolation
+    allowed_packages: str = in_identity_where_set("")  # installed packages that programs may import, e.g. "numpy,sympy"
+    remote_sandbox: str = not_in_identity("")  # run programs there: sandbox_fusion:http://HOST:PORT or piston:http://HOST:PORT
     workers: int = not_in_identity(2, ge=1)
     seconds_limit: float = Field(5.0, gt=0)  # hard limit of one verdict
 

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from cogitate.errors import ConfigError
-from cogitate.rewards.pool import GraderPool
+from cogitate.rewards.pool import CODE_SECONDS, GraderPool, code_seconds
 from cogitate.types import Problem, Verdict
 
 SUM = Problem("1", "arithmetic", "math", "6 * 7?", gold="42")
@@ -29,6 +29,12 @@ def reward(completion, problem):
         time.sleep(1000)
     if completion == "crash":
         os._exit(3)
+    if completion == "linger":  # the pipe closes before the process ends
+        os.closerange(3, 100)
+        time.sleep(0.5)
+        os._exit(3)
+    if completion == "exit":
+        raise SystemExit(3)
     if completion == "raise":
         raise ValueError("no")
     if completion == "memory":
@@ -95,9 +101,10 @@ def test_a_hung_verdict_is_wrong_and_the_others_go_on(custom: str) -> None:
         assert verdicts(pool, 1)["again"].score == 0.25
 
 
-def test_a_completion_that_crashes_its_worker_twice_is_wrong(custom: str) -> None:
+@pytest.mark.parametrize("how", ["crash", "linger"])
+def test_a_completion_that_crashes_its_worker_twice_is_wrong(custom: str, how: str) -> None:
     with GraderPool(1, 2.0, custom=custom) as pool:
-        pool.submit("a", MINE, "crash", "r1")
+        pool.submit("a", MINE, how, "r1")
         pool.submit("b", MINE, "fine", "r1")
         found = verdicts(pool, 2)
     assert found["a"].verdict == "wrong"
@@ -136,7 +143,7 @@ def test_workers_inherit_no_open_file_of_the_parent(custom: str, tmp_path: Path)
 def test_workers_die_with_a_killed_parent_even_while_busy(custom: str) -> None:
     program = f"""
 import time
-from cogitate.rewards.pool import GraderPool
+from cogitate.rewards.pool import CODE_SECONDS, GraderPool, code_seconds
 from cogitate.types import Problem
 pool = GraderPool(2, 100.0, custom={custom!r})
 for i in range(2):
@@ -244,6 +251,42 @@ def test_code_is_judged_by_workers_that_can_start_the_sandbox() -> None:
     if found["good"].verdict == "none":
         pytest.skip(f"no isolation can be had here: {found['good'].reason}")
     assert (found["good"].verdict, found["bad"].verdict, found["sum"].verdict) == ("right", "wrong", "right")
+
+
+def test_programs_may_import_the_packages_that_are_named_and_a_problem_may_have_limits_of_its_own() -> None:
+    program = "```python\nimport numpy\ndef f(n):\n    while n > 5:\n        pass\n    return int(numpy.arange(n).sum())\n```"
+    fields = {"mode": "function", "entry_point": "f", "limits": {"cpu_seconds": 20}}
+    sums, spins = ({**fields, "tests": [test]} for test in ([4, 6], [9, 36]))
+    spins["limits"] = {"cpu_seconds": 0.5}
+    problems = {name: Problem(name, "code", "code", "?", fields=f) for name, f in (("sums", sums), ("spins", spins))}
+    found = {}
+    for packages in ((), ("numpy",)):
+        with GraderPool(1, packages=packages) as pool:
+            for name, problem in problems.items():
+                pool.submit(f"{name} {len(packages)}", problem, program, "bare")
+            found |= verdicts(pool, 2, seconds=200)
+    if found["sums 1"].verdict == "none":
+        pytest.skip(f"no isolation can be had here: {found['sums 1'].reason}")
+    assert (found["sums 1"].verdict, found["sums 0"].verdict) == ("right", "wrong")
+    assert "No module named 'numpy'" in found["sums 0"].reason
+    assert (found["spins 1"].verdict, "processor time" in found["spins 1"].reason) == ("wrong", True)
+
+
+def test_the_backstop_of_code_leaves_room_for_the_limits_of_a_problem() -> None:
+    assert code_seconds({}) == CODE_SECONDS + 90
+    assert code_seconds({"limits": {"total_seconds": 500}}) == CODE_SECONDS + 500
+    assert code_seconds({"limits": "a field of somebody else's"}) == CODE_SECONDS + 90
+
+
+def test_a_sandbox_that_cannot_be_meant_is_refused_at_once() -> None:
+    for settings, why in (
+        ({"packages": ("no_such_package",)}, "no package 'no_such_package'"),
+        ({"remote_sandbox": "http://127.0.0.1:1"}, "write it as sandbox_fusion:http://HOST:PORT or piston:http://HOST:PORT"),
+        ({"remote_sandbox": "piston:http://127.0.0.1:1", "packages": ("numpy",)}, "has packages of its own"),
+        ({"remote_sandbox": "piston:http://127.0.0.1:1", "unsafe_local": True}, "nothing runs here"),
+    ):
+        with pytest.raises(ConfigError, match=why):
+            GraderPool(1, **settings)  # type: ignore[arg-type]
 
 
 def test_an_audit_keeps_where_the_two_graders_of_mathematics_disagree() -> None:

@@ -12,8 +12,10 @@ import pytest
 
 from cogitate.errors import SandboxUnavailableError
 from cogitate.rewards.code_tests import grade_code
+from cogitate.rewards.pool import GraderPool
 from cogitate.rewards.remote_sandbox import Piston, RemoteSandbox, SandboxFusion
 from cogitate.rewards.sandbox_limits import Limits
+from cogitate.types import Problem
 
 LIMITS = Limits(cpu_seconds=2, wall_seconds=3)
 
@@ -96,6 +98,18 @@ def test_a_script_runs_with_its_input(box: RemoteSandbox) -> None:
     result = box.run("print(int(input()) * 2)", stdin=b"21\n")
     assert (result.ending, result.exit_code, result.stdout) == ("exit", 0, b"42\n")
     assert box.run("import sys\nsys.exit(3)").exit_code == 3
+
+
+@pytest.mark.parametrize("kind", ["sandbox_fusion", "piston"])
+def test_the_pool_lets_programs_run_there(url: str, kind: str) -> None:
+    Service.seen.clear()
+    fields = {"mode": "function", "entry_point": "f", "tests": [[3, 6]], "limits": {"wall_seconds": 60}}
+    with GraderPool(1, remote_sandbox=f"{kind}:{url}") as pool:
+        pool.submit("a", Problem("1", "code", "code", "?", fields=fields), "def f(x):\n    return 2 * x", "bare")
+        while pool.pending():
+            for _, verdict in pool.poll(1.0):
+                assert verdict.verdict == "right", verdict.reason
+    assert len(Service.seen) == 1
 
 
 def test_stdin_tests_are_judged(box: RemoteSandbox) -> None:

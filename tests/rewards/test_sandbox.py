@@ -17,6 +17,7 @@ import cogitate
 from cogitate.errors import SandboxUnavailableError
 from cogitate.rewards import sandbox as sandbox_module
 from cogitate.rewards.code_tests import grade_code
+from cogitate.rewards.isolation import Isolation
 from cogitate.rewards.sandbox import CHILDREN, Sandbox, SandboxLevel, doctor, probe_level
 from cogitate.rewards.sandbox_landlock import remove_abandoned
 from cogitate.rewards.sandbox_limits import MIB, Limits
@@ -268,7 +269,7 @@ def test_without_any_isolation_nothing_runs_unless_told(monkeypatch: pytest.Monk
     with pytest.raises(SandboxUnavailableError, match="unsafe_local"):
         Sandbox()
     assert Sandbox(unsafe_local=True).level is SandboxLevel.UNSAFE_LOCAL
-    verdict = grade_code("def f(x):\n    return x\n", entry_point="f", tests=[[1, 1]], unsafe_local=True)
+    verdict = grade_code("def f(x):\n    return x\n", entry_point="f", tests=[[1, 1]], isolation=Isolation(unsafe_local=True))
     assert verdict.verdict in ("right", "none")
     report = str(doctor())
     assert "none" in report

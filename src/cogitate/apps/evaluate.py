@@ -35,7 +35,7 @@ Prompt = Literal["r1_zero", "few_shot", "bare", "chat"]
 Contract = Literal["r1", "bare", "free"]
 _BY_NAME = {asking.name: asking for asking in BASE_PROMPTS}
 ASKINGS: dict[Prompt, Asking] = {"r1_zero": R1_ZERO, "few_shot": _BY_NAME["few_shot"], "bare": _BY_NAME["bare_question"]}
-SETTABLE = ("seed", "evaluate.", "rewards.", "runtime.", "tasks.eval_seed")
+SETTABLE = ("seed", "evaluate.", "rewards.", "runtime.", "tasks.eval_seed", "tasks.gym.")
 WIDE = 110  # characters: room for every column; what goes into a file has it
 
 

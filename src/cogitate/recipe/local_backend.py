@@ -12,6 +12,7 @@ from cogitate.model.hf import load_model
 from cogitate.model.lora import add_lora
 from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel, load_value_model
+from cogitate.rewards.isolation import read_packages
 from cogitate.rewards.pool import GraderPool
 from cogitate.runtime import derive_seed, pick_device
 from cogitate.tokenizer.bpe import Tokenizer
@@ -77,7 +78,12 @@ class LocalBackend:
         if self._grader is None:
             rewards = self.config.rewards
             self._grader = GraderPool(
-                rewards.workers, rewards.seconds_limit, custom=rewards.custom or None, unsafe_local=rewards.unsafe_local
+                rewards.workers,
+                rewards.seconds_limit,
+                custom=rewards.custom or None,
+                unsafe_local=rewards.unsafe_local,
+                packages=read_packages(rewards.allowed_packages),
+                remote_sandbox=rewards.remote_sandbox,
             )
         return self._grader
 

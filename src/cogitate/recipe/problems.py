@@ -7,8 +7,10 @@ from pathlib import Path
 
 from cogitate.config import Config
 from cogitate.errors import ConfigError, SandboxUnavailableError
-from cogitate.rewards.grade_fields import KINDS
+from cogitate.rewards.grade_fields import KINDS, runs_code
+from cogitate.rewards.isolation import Isolation, read_packages
 from cogitate.rewards.sandbox import SandboxLevel, detect_level
+from cogitate.tasks.gym import PREFIX, is_gym, needs_sandbox
 from cogitate.tasks.jsonl import check_disjoint, load_problems
 from cogitate.tasks.mixture import BUILT_IN, gather_problems, names_in, paths_in
 from cogitate.types import Problem
@@ -16,7 +18,8 @@ from cogitate.types import Problem
 ISOLATING = (SandboxLevel.BUBBLEWRAP, SandboxLevel.LANDLOCK)
 NOT_ISOLATED = (
     "{tasks} runs model-written code, which cannot be isolated on this machine (see `cogitate doctor`); leave it out of "
-    "tasks.train and tasks.eval, or set rewards.unsafe_local=true to run it without isolation"
+    "tasks.train and tasks.eval, let programs run elsewhere (rewards.remote_sandbox), or set rewards.unsafe_local=true to run "
+    "it without isolation"
 )
 
 
@@ -28,8 +31,14 @@ def training_problems(config: Config) -> list[Problem]:
         ConfigError: a problem cannot be judged by rules.
         SandboxUnavailableError: there is code to run and no isolation for it.
     """
+    check_settings(config)
     problems = gather_problems(
-        config.tasks.train, config.tasks.train_problems, split="train", seed=config.seed, without=tasks_left_out(config)
+        config.tasks.train,
+        config.tasks.train_problems,
+        split="train",
+        seed=config.seed,
+        without=tasks_left_out(config),
+        gym=config.tasks.gym,
     )
     check_gradable(problems, config)
     # Files of evaluation problems are compared whole, though only a share of them may be asked.
@@ -40,15 +49,34 @@ def training_problems(config: Config) -> list[Problem]:
 
 def evaluation_problems(config: Config, count: int | None = None) -> list[Problem]:
     """The problems every model of the recipe is measured on; the same for every seed. Raises what training_problems does."""
+    check_settings(config)
     problems = gather_problems(
         config.tasks.eval,
         count or config.evaluate.problems,
         split="eval",
         seed=config.tasks.eval_seed,
         without=tasks_left_out(config),
+        gym=config.tasks.gym,
     )
     check_gradable(problems, config)
     return problems
+
+
+def check_settings(config: Config) -> None:
+    """Refuse settings that could not be kept, or would change nothing."""
+    isolation_of(config).check()
+    named = {*names_in(config.tasks.train), *names_in(config.tasks.eval)}
+    for generator in config.tasks.gym:
+        if f"{PREFIX}{generator}" not in named:
+            raise ConfigError(
+                f"tasks.gym.{generator}: changes nothing, since neither tasks.train nor tasks.eval names {PREFIX}{generator}"
+            )
+
+
+def isolation_of(config: Config) -> Isolation:
+    """Where model-written code runs."""
+    rewards = config.rewards
+    return Isolation(rewards.unsafe_local, read_packages(rewards.allowed_packages), rewards.remote_sandbox)
 
 
 def check_gradable(problems: Sequence[Problem], config: Config) -> None:
@@ -61,28 +89,36 @@ def check_gradable(problems: Sequence[Problem], config: Config) -> None:
             )
         if problem.kind == "custom" and not config.rewards.custom:
             raise ConfigError(f'{problem.place}: kind custom needs rewards.custom="file.py:function"')
-        if problem.kind == "code" and not can_run_code(config):
+        if runs_code(problem.kind, problem.fields) and not can_run_code(config, problem.kind):
             raise SandboxUnavailableError(f"{problem.place}: {NOT_ISOLATED.format(tasks=problem.task)}")
 
 
-def can_run_code(config: Config) -> bool:
-    """Whether model-written code can be isolated here, or need not be."""
-    return config.rewards.unsafe_local or detect_level() in ISOLATING
+def can_run_code(config: Config, kind: str = "code") -> bool:
+    """Whether model-written code can be isolated, or need not be. Programs may run elsewhere, answers of kind gym may not."""
+    elsewhere = kind == "code" and bool(config.rewards.remote_sandbox)
+    return config.rewards.unsafe_local or elsewhere or detect_level() in ISOLATING
 
 
 def tasks_left_out(config: Config) -> list[str]:
-    """Built-in tasks this machine cannot grade safely: [] where model-written code can be isolated or needs not be.
+    """Tasks that cannot be graded safely: [] where model-written code can be isolated or needs not be.
 
     Raises:
         SandboxUnavailableError: code is asked for, cannot be isolated, and the recipe does not say it may be skipped.
     """
     named = {*names_in(config.tasks.train), *names_in(config.tasks.eval)}
-    needing = sorted(name for name in named if name in BUILT_IN and BUILT_IN[name].needs_sandbox)
-    if not needing or can_run_code(config):
+    needing = sorted(name for name in named if lacks_isolation(name, config))
+    if not needing:
         return []
     if config.tasks.skip_code_without_sandbox:
         return needing
     raise SandboxUnavailableError(NOT_ISOLATED.format(tasks=", ".join(needing)))
+
+
+def lacks_isolation(name: str, config: Config) -> bool:
+    """Whether a task runs what a model wrote and there is no safe place for it."""
+    if is_gym(name):
+        return needs_sandbox(name) and not can_run_code(config, "gym")
+    return name in BUILT_IN and BUILT_IN[name].needs_sandbox and not can_run_code(config)
 
 
 def data_files(config: Config) -> list[Path]:

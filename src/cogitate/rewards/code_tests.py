@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Any, Literal, TypeGuard
+from dataclasses import replace
+from typing import Any, Literal
 
 from cogitate.errors import SandboxUnavailableError
 from cogitate.rewards.code_assertions import read_assertions, run_assertion_tests
 from cogitate.rewards.code_compare import FLOAT_TOLERANCE, printable, same_output, shorten
+from cogitate.rewards.code_forms import FunctionTest, StdinTest, is_assertions, read_function_test, read_stdin_test
 from cogitate.rewards.code_outcome import ENDINGS, BadTestsError, Outcome, load_trouble
+from cogitate.rewards.isolation import Isolation, open_sandbox
 from cogitate.rewards.program_text import extract_program
 from cogitate.rewards.remote_sandbox import RemoteSandbox
 from cogitate.rewards.sandbox import Sandbox
@@ -38,7 +39,7 @@ def grade_code(
     partial: bool = False,
     weaker_tests: bool = False,
     sandbox: Sandbox | RemoteSandbox | None = None,
-    unsafe_local: bool = False,
+    isolation: Isolation | None = None,
 ) -> Verdict:
     """Run the program of an answer against tests, in a sandbox.
 
@@ -51,8 +52,8 @@ def grade_code(
         limits: bounds of the program; or some of them by name, e.g. {"cpu_seconds": 3, "wall_seconds": 5}.
         partial: score the share of tests passed instead of all or nothing; the verdict is `right` only if all pass.
         weaker_tests: accept assertions that can only run beside the program (see `code_assertions`); not for rewards.
-        sandbox: the one to run in; by default the best that this machine can hold.
-        unsafe_local: used where no sandbox is given, see Sandbox.
+        sandbox: the one to run in.
+        isolation: which sandbox to take where none is given.
 
     Returns:
         `wrong` for every fault of the program; `none` where the tests cannot be used or no isolation can be had.
@@ -66,7 +67,7 @@ def grade_code(
     if program is None:
         return verdict("wrong", 0.0, "the answer has no Python code block")
     try:
-        box = sandbox or default_sandbox(unsafe_local)
+        box = sandbox or open_sandbox(isolation or Isolation())
         try:
             bounds = Limits.of(limits, box.limits)
         except ValueError as error:
@@ -111,42 +112,6 @@ def run_tests(
     if isinstance(box, RemoteSandbox):
         return run_remote_function_tests(box, program, entry_point, calls, limits)
     return run_function_tests(box, program, entry_point, calls, limits, stop_early=stop_early)
-
-
-@dataclass(frozen=True, slots=True)
-class FunctionTest:
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    expected: Any
-
-
-@dataclass(frozen=True, slots=True)
-class StdinTest:
-    input: str
-    output: str
-
-
-def is_assertions(tests: Sequence[Any] | str) -> TypeGuard[str | Sequence[str]]:
-    """Assertion source rather than pairs: one text, or a list of nothing but texts."""
-    return isinstance(tests, str) or all(isinstance(test, str) for test in tests)
-
-
-def read_function_test(test: Any) -> FunctionTest:
-    if isinstance(test, Mapping) and "expected" in test and ("args" in test or "kwargs" in test):
-        args, kwargs = test.get("args", []), test.get("kwargs", {})
-        if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping):
-            raise BadTestsError(f"args is a list and kwargs an object, not {shorten(test)}")
-        return FunctionTest(tuple(args), dict(kwargs), test["expected"])
-    if isinstance(test, list | tuple) and len(test) == 2:
-        args, expected = test
-        return FunctionTest(tuple(args) if isinstance(args, list) else (args,), {}, expected)
-    raise BadTestsError(f'a function test is {{"args": [...], "expected": ...}} or a pair, not {shorten(test)}')
-
-
-def read_stdin_test(test: Any) -> StdinTest:
-    if isinstance(test, Mapping) and isinstance(test.get("input"), str) and isinstance(test.get("output"), str):
-        return StdinTest(test["input"], test["output"])
-    raise BadTestsError(f'a stdin test is {{"input": text, "output": text}}, not {shorten(test)}')
 
 
 def run_function_tests(
@@ -250,9 +215,3 @@ def compare_ending(result: RunResult) -> str | None:
         last = result.stderr.decode("utf-8", "backslashreplace").strip().rpartition("\n")[2]
         return f"the program ended with exit code {result.exit_code}: {last[:200]}"
     return None
-
-
-@lru_cache(maxsize=2)
-def default_sandbox(unsafe_local: bool = False) -> Sandbox:
-    """One sandbox for each process."""
-    return Sandbox(unsafe_local=unsafe_local)

@@ -46,7 +46,7 @@ def grade_custom(prediction: str, problem: Mapping[str, Any], function: CustomRe
     """The function's number as a verdict: right from 0.5 upwards."""
     try:
         value = function(prediction, problem)
-    except Exception as error:  # noqa: BLE001 - the user's function may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's function may raise anything
         return no_verdict(f"the custom reward raised {type(error).__name__}: {clip(str(error))}")
     if not isinstance(value, (bool, int, float)) or not 0 <= value <= 1:
         return no_verdict(f"the custom reward returned {clip(repr(value))}, not a number from 0 to 1")

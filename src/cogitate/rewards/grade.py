@@ -14,6 +14,7 @@ from cogitate.rewards.exact import grade_exact
 from cogitate.rewards.format import grade_format
 from cogitate.rewards.grade_fields import check_fields
 from cogitate.rewards.ifeval import grade_ifeval
+from cogitate.rewards.isolation import Isolation
 from cogitate.rewards.language import grade_language
 from cogitate.rewards.logic import grade_logic
 from cogitate.rewards.math_answer import grade_math
@@ -26,7 +27,7 @@ def grade(
     *,
     contract: Contract = "r1",
     custom: CustomReward | None = None,
-    unsafe_local: bool = False,
+    isolation: Isolation | None = None,
     **fields: Any,
 ) -> Verdict:
     """Judge one completion.
@@ -36,13 +37,13 @@ def grade(
         prediction: the completion.
         contract: where the answer stands.
         custom: the function that judges kind "custom".
-        unsafe_local: run model-written code without isolation where none can be had.
+        isolation: where model-written code runs; by default in the best sandbox that this machine can hold.
         fields: what the kind needs: gold, numbers, target, language, format_contract, mode, entry_point, tests ...
 
     Raises:
         DataError: an unknown kind or contract, or a field of the kind is missing.
     """
-    return judge(kind, prediction, contract, fields, custom=custom, unsafe_local=unsafe_local)
+    return judge(kind, prediction, contract, fields, custom=custom, isolation=isolation)
 
 
 def judge(
@@ -52,14 +53,16 @@ def judge(
     fields: Mapping[str, Any],
     *,
     custom: CustomReward | None = None,
-    unsafe_local: bool = False,
+    isolation: Isolation | None = None,
 ) -> Verdict:
     """The same with the fields as one mapping, whatever their names."""
     check_fields(kind, fields)
     if contract not in CONTRACTS:
         raise DataError(f"contract {contract!r} is unknown; known are {', '.join(CONTRACTS)}")
     if kind == "code":
-        return _grade_code(prediction, contract, fields, unsafe_local)
+        return _grade_code(prediction, contract, fields, isolation)
+    if kind == "gym":
+        return _grade_gym(prediction, contract, fields, isolation)
     if kind == "custom":
         if custom is None:
             raise DataError('kind custom needs rewards.custom = "file.py:function"')
@@ -95,7 +98,7 @@ def _grade_by_rules(kind: str, prediction: str, contract: Contract, fields: Mapp
     raise AssertionError(kind)
 
 
-def _grade_code(prediction: str, contract: Contract, fields: Mapping[str, Any], unsafe_local: bool) -> Verdict:
+def _grade_code(prediction: str, contract: Contract, fields: Mapping[str, Any], isolation: Isolation | None) -> Verdict:
     from cogitate.rewards.code_tests import grade_code  # only workers that judge code load the sandbox
 
     return grade_code(
@@ -106,5 +109,18 @@ def _grade_code(prediction: str, contract: Contract, fields: Mapping[str, Any], 
         limits=fields.get("limits"),
         partial=fields.get("partial", False),
         weaker_tests=fields.get("weaker_tests", False),
-        unsafe_local=unsafe_local,
+        isolation=isolation,
+    )
+
+
+def _grade_gym(prediction: str, contract: Contract, fields: Mapping[str, Any], isolation: Isolation | None) -> Verdict:
+    from cogitate.rewards.gym import grade_gym  # only workers that judge such answers load the library
+
+    return grade_gym(
+        prediction,
+        generator=fields["generator"],
+        entry=fields["entry"],
+        settings=fields.get("config") or {},
+        contract=contract,
+        isolation=isolation,
     )

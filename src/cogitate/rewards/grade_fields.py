@@ -6,9 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from cogitate.errors import DataError
+from cogitate.rewards.code_forms import check_forms
+from cogitate.rewards.code_outcome import BadTestsError
 from cogitate.rewards.format import FORMAT_CONTRACTS
+from cogitate.rewards.gym_library import EVALUATE_ANSWERS
+from cogitate.rewards.sandbox_limits import Limits
 
-KINDS = ("math", "choice", "exact", "logic", "countdown", "code", "format", "language", "ifeval", "custom")
+KINDS = ("math", "choice", "exact", "logic", "countdown", "code", "format", "language", "ifeval", "custom", "gym")
 
 
 def check_fields(kind: str, fields: Mapping[str, Any]) -> None:
@@ -22,10 +26,26 @@ def check_fields(kind: str, fields: Mapping[str, Any]) -> None:
             raise DataError(f"{name} = {str(fields[name])[:60]!r}: kind {kind} needs {wanted}")
     if kind == "ifeval" and len(fields["instruction_id_list"]) != len(fields["kwargs"]):
         raise DataError(f"{len(fields['instruction_id_list'])} instructions with {len(fields['kwargs'])} sets of arguments")
+    if kind == "code":
+        try:
+            Limits.of(fields.get("limits"), Limits())
+        except ValueError as error:
+            raise DataError(f"limits: {error}") from error
+        try:
+            check_forms(fields["tests"], fields["mode"])
+        except BadTestsError as error:
+            raise DataError(f"tests: {error}") from error
+    if kind == "gym" and not isinstance(fields.get("config") or {}, Mapping):
+        raise DataError(f"config = {str(fields['config'])[:60]}: kind gym needs an object, the generator's settings")
     if kind == "code" and fields.get("mode", "function") == "function" and not fields.get("entry_point"):
         tests = fields["tests"]
         if not isinstance(tests, str) and not all(isinstance(test, str) for test in tests):
             raise DataError("kind code in mode function needs the field 'entry_point': the function's name")
+
+
+def runs_code(kind: str, fields: Mapping[str, Any]) -> bool:
+    """Whether judging it runs what a model wrote, so that it needs the sandbox."""
+    return kind == "code" or (kind == "gym" and fields.get("generator") in EVALUATE_ANSWERS)
 
 
 def is_text_or_number(value: Any) -> bool:
@@ -69,4 +89,11 @@ _NEEDED: dict[str, dict[str, _Field]] = {
         ),
     },
     "custom": {},
+    "gym": {
+        "generator": (is_text, "the name of one of reasoning-gym's generators"),
+        "entry": (
+            lambda value: isinstance(value, Mapping) and {"answer", "metadata"} <= value.keys(),
+            "the generator's entry: question, answer, metadata",
+        ),
+    },
 }

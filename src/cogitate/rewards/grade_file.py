@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cogitate.errors import DataError
+from cogitate.errors import ConfigError, DataError
 from cogitate.rewards.answer import CONTRACTS
 from cogitate.rewards.grade_fields import check_fields
+from cogitate.rewards.gym_library import make_config
 from cogitate.rewards.pool import GraderPool
 from cogitate.runtime import atomic_write
 from cogitate.types import Problem, Verdict
@@ -27,6 +28,8 @@ def grade_file(
     seconds_limit: float = 5.0,
     custom: str | None = None,
     unsafe_local: bool = False,
+    packages: Sequence[str] = (),
+    remote_sandbox: str = "",
 ) -> str:
     """Grade every line of a JSON Lines file and write the lines, in order, with their verdicts.
 
@@ -37,18 +40,27 @@ def grade_file(
         audit: also ask math-verify about every mathematical answer; disagreements go to `OUT.audit.jsonl`.
         seconds_limit: hard limit of one verdict.
         custom: "file.py:function" for lines of kind custom.
+        unsafe_local, packages, remote_sandbox: where model-written code runs, see Isolation.
 
     Returns:
         How many verdicts of each value there are, as one line.
 
     Raises:
         DataError: the file or a line cannot be used; nothing has been graded then.
-        ConfigError: the custom reward cannot be loaded.
+        ConfigError: the custom reward cannot be loaded, or where code runs is not said well.
     """
     rows = read_rows(path, custom=custom is not None)
     if not out.parent.is_dir():
         raise DataError(f"{out}: the directory {out.parent} does not exist")
-    with GraderPool(workers, seconds_limit, custom=custom, unsafe_local=unsafe_local, audit=audit) as pool:
+    with GraderPool(
+        workers,
+        seconds_limit,
+        custom=custom,
+        unsafe_local=unsafe_local,
+        packages=packages,
+        remote_sandbox=remote_sandbox,
+        audit=audit,
+    ) as pool:
         verdicts = _grade_rows(pool, rows)
         disagreements = pool.finish_audit()
     write_rows(out, [row | _shown(verdict) for row, verdict in zip(rows, verdicts, strict=True)])
@@ -98,9 +110,19 @@ def read_row(line: str, *, custom: bool) -> dict[str, Any]:
     if row.get("contract", "r1") not in CONTRACTS:
         raise DataError(f"contract {row['contract']!r} is unknown; known are {', '.join(CONTRACTS)}")
     check_fields(row["kind"], row)
+    if row["kind"] == "gym":
+        check_gym(row)
     if row["kind"] == "custom" and not custom:
         raise DataError('kind custom needs a function: custom="file.py:function"')
     return row
+
+
+def check_gym(row: Mapping[str, Any]) -> None:
+    """Raises DataError where reasoning-gym is missing, or has no such generator or setting."""
+    try:
+        make_config(row["generator"], row.get("config") or {})
+    except ConfigError as error:
+        raise DataError(str(error)) from error
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -16,20 +16,33 @@ import selectors
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 from cogitate.errors import ConfigError
+from cogitate.rewards import grade_fields
 from cogitate.rewards.grade import problem_fields
+from cogitate.rewards.isolation import Isolation
+from cogitate.rewards.sandbox_limits import Limits
 from cogitate.rewards.verdicts import no_verdict, wrong
 from cogitate.rewards.worker_process import KILLED_FROM_OUTSIDE, WorkerProcess
 from cogitate.types import Problem, Verdict
 
 WALL_FACTOR = 10
 START_SECONDS = 120.0  # for a worker to start, or to load a library
+EXIT_SECONDS = 5.0  # for a worker whose output has closed to end
 START_TRIES = 3  # workers that die before they are ready, one after the other, before the pool gives up
-CODE_SECONDS = 150.0  # a backstop: the sandbox has its own limits for the program's time
+CODE_SECONDS = 60.0  # a backstop: what a verdict on code may take beyond the sandbox's own limits for the program's time
+
+
+def code_seconds(fields: Mapping[str, Any]) -> float:
+    """How long a verdict on code may take: a problem may have limits of its own."""
+    try:
+        return CODE_SECONDS + Limits.of(fields.get("limits"), Limits()).total_seconds
+    except ValueError:  # the grader will say so
+        return CODE_SECONDS + Limits().total_seconds
 
 
 @dataclass(slots=True)
@@ -41,6 +54,7 @@ class _Job:
     message: bytes
     runs_code: bool
     audited: bool
+    code_seconds: float
     tries: int = 0
 
 
@@ -65,11 +79,11 @@ class GraderPool:
         workers: verdicts in work at the same time.
         seconds_limit: hard limit of one verdict.
         custom: "file.py:function" for problems of kind custom.
-        unsafe_local: run model-written code without isolation where none can be had.
+        unsafe_local, packages, remote_sandbox: where model-written code runs, see Isolation.
         audit: let math-verify judge every mathematical answer too; `finish_audit` tells where it disagrees.
 
     Raises:
-        ConfigError: the custom reward cannot be loaded (from the constructor).
+        ConfigError: the custom reward cannot be loaded, or where code runs is not said well (from the constructor).
     """
 
     def __init__(
@@ -79,10 +93,19 @@ class GraderPool:
         *,
         custom: str | None = None,
         unsafe_local: bool = False,
+        packages: Sequence[str] = (),
+        remote_sandbox: str = "",
         audit: bool = False,
     ):
         self._workers_wanted, self._seconds_limit = workers, seconds_limit
-        self._settings = {"custom": custom, "unsafe_local": unsafe_local, "audit": audit}
+        Isolation(unsafe_local, tuple(packages), remote_sandbox).check()
+        self._settings = {
+            "custom": custom,
+            "unsafe_local": unsafe_local,
+            "packages": tuple(packages),
+            "remote_sandbox": remote_sandbox,
+            "audit": audit,
+        }
         self._audit = audit
         self._disagreements: dict[int, dict[str, Any]] = {}
         self._unaudited: set[int] = set()
@@ -108,7 +131,8 @@ class GraderPool:
         audited = self._audit and problem.kind == "math"
         with self._changed:
             assert not self._closing, "submit after close"
-            job = _Job(self._submitted, request_id, message, problem.kind == "code", audited)
+            needs_sandbox = grade_fields.runs_code(problem.kind, fields)
+            job = _Job(self._submitted, request_id, message, needs_sandbox, audited, code_seconds(fields))
             self._waiting[job.runs_code].append(job)
             self._submitted += 1
             if audited:
@@ -209,7 +233,8 @@ class GraderPool:
 
     def _start_clock(self, worker: _Worker) -> None:
         worker.started, worker.cpu_before = time.monotonic(), worker.process.cpu_seconds()
-        worker.deadline = worker.started + (CODE_SECONDS if worker.runs_code else self._seconds_limit)
+        assert worker.job is not None
+        worker.deadline = worker.started + (worker.job.code_seconds if worker.runs_code else self._seconds_limit)
 
     def _receive(self, worker: _Worker) -> None:
         frames = worker.process.read()
@@ -290,14 +315,14 @@ class GraderPool:
             self._note_audit(job, {"library": "no opinion in time"})
             return
         if job.runs_code:
-            self._finish(job, no_verdict(f"the sandbox gave no result within {CODE_SECONDS:g} s"))
+            self._finish(job, no_verdict(f"the sandbox gave no result within {job.code_seconds:g} s"))
         else:
             self._finish(job, Verdict("wrong", 0.0, f"no verdict within {self._seconds_limit:g} s", None, seconds))
 
     def _lost(self, worker: _Worker) -> None:
         """The worker's output has closed: it died."""
         job = worker.job
-        code = self._end(worker)
+        code = self._end(worker, patience=EXIT_SECONDS)
         if job is None:
             self._failed_starts += not worker.ready
             if self._failed_starts == START_TRIES:
@@ -315,11 +340,11 @@ class GraderPool:
         else:
             self._finish(job, wrong(f"judging it crashed the worker twice (exit code {code})"))
 
-    def _end(self, worker: _Worker) -> int:
-        """Kill a worker; its exit code."""
+    def _end(self, worker: _Worker, *, patience: float = 0.0) -> int:
+        """Kill a worker; its exit code. See WorkerProcess.end."""
         self._selector.unregister(worker.process.replies)
         self._workers.remove(worker)
-        return worker.process.end()
+        return worker.process.end(patience=patience)
 
     # Back in the caller's thread.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Literal
@@ -55,12 +56,14 @@ class Limits:
         """`default` with the bounds that are given, by name. Raises ValueError for a name or value that is none."""
         if given is None or isinstance(given, Limits):
             return given or default
+        if not isinstance(given, Mapping):
+            raise ValueError(f"limits are an object of name -> number, not {given!r}")
         names = {field.name: type(getattr(default, field.name)) for field in fields(cls)}
         for name, value in given.items():
             if name not in names:
                 raise ValueError(f"there is no limit {name!r}; there are {', '.join(names)}")
-            if isinstance(value, bool) or not isinstance(value, int | float) or value <= 0:
-                raise ValueError(f"limit {name} = {value!r} must be a number above 0")
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+                raise ValueError(f"limit {name} = {value!r} must be a finite number above 0")
         return replace(default, **{name: names[name](value) for name, value in given.items()})
 
 

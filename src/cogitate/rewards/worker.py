@@ -7,6 +7,7 @@ open, and imports heavy libraries only when a completion needs them.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -18,10 +19,11 @@ import time
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
-from cogitate.errors import ConfigError, DataError
+from cogitate.errors import ConfigError, DataError, SandboxUnavailableError
 from cogitate.rewards import loading, math_library, sandbox_confine, sandbox_seccomp
 from cogitate.rewards.custom import CustomReward, load_custom
 from cogitate.rewards.grade import judge
+from cogitate.rewards.isolation import Isolation, open_sandbox
 from cogitate.rewards.math_answer import audit_math
 from cogitate.rewards.verdicts import no_verdict
 from cogitate.types import Verdict
@@ -40,17 +42,20 @@ def main() -> None:
         return
     limit_memory()
     math_library.in_worker = True
+    isolation = Isolation(settings["unsafe_local"], tuple(settings.get("packages", ())), settings.get("remote_sandbox", ""))
     try:
         custom = load_custom(settings["custom"]) if settings["custom"] else None
     except ConfigError as error:
         write_json(replies, {"config_error": str(error)})
         return
     loading.announce = lambda begins: write_json(replies, {"loading": begins})
-    if not settings["runs_code"]:
+    if settings["runs_code"]:
+        test_sandbox(isolation)
+    else:
         confine()
     write_json(replies, {"ready": True})
     while (job := read_pickle(requests)) is not None:
-        write_json(replies, answer(job, custom, unsafe_local=settings["unsafe_local"]))
+        write_json(replies, answer(job, custom, isolation))
         if settings["audit"] and job["kind"] == "math":
             write_json(replies, {"audit": audit(job)})
 
@@ -60,16 +65,14 @@ def audit(job: Mapping[str, Any]) -> dict[str, Any] | None:
     return audit_math(job["completion"], str(job["fields"]["gold"]), contract=job["contract"])
 
 
-def answer(job: Mapping[str, Any], custom: CustomReward | None, *, unsafe_local: bool) -> dict[str, Any]:
+def answer(job: Mapping[str, Any], custom: CustomReward | None, isolation: Isolation) -> dict[str, Any]:
     """The verdict as a JSON-ready mapping, with its wall time.
 
     A problem that lacks what its grader needs is a fault of the reference; a completion that exhausts memory or stack is wrong.
     """
     start = time.perf_counter()
     try:
-        verdict = judge(
-            job["kind"], job["completion"], job["contract"], job["fields"], custom=custom, unsafe_local=unsafe_local
-        )
+        verdict = judge(job["kind"], job["completion"], job["contract"], job["fields"], custom=custom, isolation=isolation)
     except DataError as error:
         verdict = no_verdict(str(error))
     except (MemoryError, RecursionError) as error:
@@ -82,6 +85,12 @@ def answer(job: Mapping[str, Any], custom: CustomReward | None, *, unsafe_local:
         "extracted": verdict.extracted,
         "seconds": seconds,
     }
+
+
+def test_sandbox(isolation: Isolation) -> None:
+    """Open the sandbox, which tests itself, before the first verdict's clock starts; that there is none, each verdict says."""
+    with contextlib.suppress(SandboxUnavailableError):
+        open_sandbox(isolation)
 
 
 def die_with_parent(parent: int) -> None:
@@ -105,6 +114,7 @@ def confine() -> None:
         ruleset = None
     seccomp = sandbox_seccomp.alone_filter(os.getpid()) if sandbox_seccomp.supported() else None
     sandbox_confine.restrict({"parent": os.getppid(), "seccomp": seccomp}, ruleset)
+    os.environ.setdefault("MPLCONFIGDIR", "/tmp")  # matplotlib is not imported where it sees no place to write to
 
 
 def limit_memory() -> None:

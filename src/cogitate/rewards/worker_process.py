@@ -80,8 +80,15 @@ class WorkerProcess:
         user, system = stat.rsplit(b")", 1)[1].split()[11:13]
         return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
-    def end(self) -> int:
-        """Kill it with all it has started; its exit code."""
+    def end(self, *, patience: float = 0.0) -> int:
+        """Kill it with all it has started; its exit code.
+
+        Args:
+            patience: seconds for one whose output has closed to end by itself, so that its exit code is its own.
+        """
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            if patience:
+                self._process.wait(patience)
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
         with contextlib.suppress(BrokenPipeError):

@@ -1,15 +1,17 @@
-"""Which problems a recipe trains and is measured on: built-in tasks by name, users' own by path, mixed as one likes."""
+"""Which problems a recipe trains and is measured on: tasks by name, users' own by path, mixed as one likes."""
 
 from __future__ import annotations
 
 import difflib
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from cogitate.errors import ConfigError
 from cogitate.tasks import arithmetic, choice, code, general, logic, safety, word_problems
 from cogitate.tasks.common import Split, Task, draw_problems
+from cogitate.tasks.gym import PREFIX, gym_problems, is_gym
 from cogitate.tasks.jsonl import load_problems
 from cogitate.types import Problem
 
@@ -22,20 +24,23 @@ def names_in(spec: str) -> list[str]:
     """The parts of "arithmetic,logic,mine.jsonl".
 
     Raises:
-        ConfigError: nothing is named, or a name is neither a built-in task nor a .jsonl path.
+        ConfigError: nothing is named, or a name is neither a built-in task, nor one of reasoning-gym's, nor a .jsonl path.
     """
     names = [name.strip() for name in spec.split(",") if name.strip()]
     if not names:
         raise ConfigError("tasks: no task is named; give names of built-in tasks or paths of .jsonl files")
     for name in names:
-        if name not in BUILT_IN and not is_path(name):
+        if name not in BUILT_IN and not is_gym(name) and not is_path(name):
             nearest = difflib.get_close_matches(name, BUILT_IN, n=1, cutoff=0.0)[0]
-            raise ConfigError(f"tasks: no task is called {name!r}; did you mean {nearest}? A file's name ends in .jsonl")
+            raise ConfigError(
+                f"tasks: no task is called {name!r}; did you mean {nearest}? A file's name ends in .jsonl, a task of "
+                "reasoning-gym begins with gym:"
+            )
     return names
 
 
 def is_path(name: str) -> bool:
-    return name.endswith(".jsonl") or "/" in name
+    return not is_gym(name) and (name.endswith(".jsonl") or "/" in name)
 
 
 def paths_in(spec: str) -> list[Path]:
@@ -43,17 +48,26 @@ def paths_in(spec: str) -> list[Path]:
     return [Path(name) for name in names_in(spec) if is_path(name)]
 
 
-def gather_problems(spec: str, count: int, *, split: Split, seed: int, without: Sequence[str] = ()) -> list[Problem]:
+def gather_problems(
+    spec: str,
+    count: int,
+    *,
+    split: Split,
+    seed: int,
+    without: Sequence[str] = (),
+    gym: Mapping[str, Mapping[str, Any]] | None = None,
+) -> list[Problem]:
     """The problems of a mixture.
 
     Args:
         spec: tasks.train or tasks.eval.
         count: how many in all, in equal shares of the parts. A file that has fewer than its share gives all it has; the
             train split takes files whole.
-        without: built-in tasks to leave out.
+        without: tasks to leave out.
+        gym: settings of reasoning-gym's generators by their names.
 
     Raises:
-        ConfigError: a name is unknown, or there are fewer problems than parts.
+        ConfigError: a name or a generator's setting is unknown, or there are fewer problems than parts.
         DataError: a file cannot be used.
     """
     names = [name for name in names_in(spec) if name not in without]
@@ -62,9 +76,13 @@ def gather_problems(spec: str, count: int, *, split: Split, seed: int, without: 
     if count < len(names):
         raise ConfigError(f"tasks: {count} problems cannot be shared out over {len(names)} tasks; ask for more problems")
     built_in = [BUILT_IN[name] for name in names if name in BUILT_IN]
-    paths = [name for name in names if name not in BUILT_IN]
+    paths = [name for name in names if is_path(name)]
+    gyms = [name for name in names if is_gym(name)]
     share = count // len(names)
-    problems = draw_problems(built_in, count - share * len(paths), split=split, seed=seed) if built_in else []
+    of_built_in = count - share * (len(names) - len(built_in))
+    problems = draw_problems(built_in, of_built_in, split=split, seed=seed) if built_in else []
+    for name in gyms:
+        problems += gym_problems(name, (gym or {}).get(name.removeprefix(PREFIX), {}), share, split=split, seed=seed)
     for number, path in enumerate(paths):
         loaded = load_problems(path)
         if split == "eval" and len(loaded) > share:

@@ -21,6 +21,7 @@ from decimal import Decimal
 from typing import Any
 
 from cogitate.errors import DataError
+from cogitate.rewards.grade_fields import check_fields
 
 QUESTION_KEYS = ("question", "problem", "prompt", "text")
 KINDS_NEED = {  # what a row of each kind must have beside its question
@@ -101,6 +102,7 @@ def read_row(row: Mapping[str, Any]) -> tuple[str, str, Any, dict[str, Any]]:
     fields = {name: value for name, value in row.items() if name not in (key, "answer", "kind", "id", "language")}
     if kind == "code":
         fields |= code_fields(row)
+        check_fields(kind, fields)
         if "test_list" in row and "tests" not in row:
             question = f"{question}\nYour code must pass this test:\n{row['test_list'][0]}"
     if "nums" in fields:
