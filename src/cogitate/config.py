@@ -177,7 +177,7 @@ class PreferencesConfig(Section):
     samples: int = Field(4, ge=2)  # candidates of each prompt
     pairs_per_prompt: int = Field(2, ge=1)
     safety_prompts: int = Field(1000, ge=1)  # [106 k]
-    unsafe_share: float = Field(0.2, ge=0, lt=1)  # of the labelled completions: harmful prompts are asked again until then
+    unsafe_share: float = Field(0.2, ge=0, lt=0.5)  # of the labelled completions: harmful prompts are asked again until then
     judgements: int = Field(4, ge=2, multiple_of=2)  # of each pair, half of them with positions swapped [4]
     judge_noise: float = Field(0.1, ge=0)  # deviation of one judgement of a completion's true score
     position_bias: float = Field(0.05, ge=0)  # what the judge adds to the completion it reads first

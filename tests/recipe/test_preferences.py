@@ -25,8 +25,8 @@ class Scored(Candidate):
         object.__setattr__(self, "_scores", (helpfulness, safety))
 
     __slots__ = ("_scores",)
-    helpfulness = property(lambda self: self._scores[0])  # type: ignore[assignment]
-    safety = property(lambda self: self._scores[1])  # type: ignore[assignment]
+    helpfulness = property(lambda self: self._scores[0])
+    safety = property(lambda self: self._scores[1])
 
 
 PROBLEM = Problem("p", "general", "general", "Write.", fields={"harmful": False})
@@ -97,8 +97,9 @@ def test_harmful_prompts_are_asked_again_where_too_few_completions_are_unsafe():
     harmful = sum(problem.fields["harmful"] for problem in problems)
     assert rounds == [("labels 0", 20), ("harmful 1", harmful)]
     assert seen["unsafe_at_first"] == 0
-    assert seen["unsafe"] == harmful
+    assert harmful >= 7
+    assert seen["unsafe"] == 7  # of 34 is a fifth at last
     assert seen["harmful_completions_asked_again"] == 4 * harmful
-    assert sum(row["label"] for row in rows) == 20 + harmful  # as many safe ones of the same prompts
+    assert sum(row["label"] for row in rows) == 27  # as many safe ones of the same prompts
     assert not any(row["round"] for row in rows[:20])
     assert rows[0]["task"] == safety.NAME

@@ -8,6 +8,7 @@ says, never from the scores.
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from cogitate.config import Config, DemonstrationsConfig, PreferencesConfig
 from cogitate.errors import ConfigError, DataError
 from cogitate.recipe.asking import ASKED_R1
 from cogitate.recipe.context import StageContext
-from cogitate.recipe.general_prompts import general_training_problems
+from cogitate.recipe.general_prompts import general_files, general_training_problems
 from cogitate.rewards.reward_model import everything, final_answer
 from cogitate.runtime import derive_seed, raise_interrupted, write_json
 from cogitate.tasks import general, safety
@@ -69,9 +70,10 @@ Ask = Callable[[Sequence[Problem], int, str], Iterable[list[Candidate]]]  # prob
 
 
 def preference_files(config: Config) -> list[Path]:
-    """The data files that preferences come from."""
+    """The data files that preferences come from: given ones, and the prompts of what is drawn."""
     settings = config.preferences
-    return [Path(name) for name in (settings.pairs_file, settings.labels_file) if name]
+    given = [Path(name) for name in (settings.pairs_file, settings.labels_file) if name]
+    return given if len(given) == 2 else [*given, *general_files(config)]
 
 
 def check_preferences(config: Config) -> None:
@@ -192,12 +194,13 @@ def judge_pairs(
 ) -> list[dict[str, Any]]:
     """All pairs of one prompt's candidates that may be learnt from, in random order; adds to the counts of what is dropped."""
     kept: list[dict[str, Any]] = []
-    for first, second in combinations(candidates, 2):
+    scored = [(one, one.helpfulness) for one in candidates]
+    for (first, first_score), (second, second_score) in combinations(scored, 2):
         if first.answer == second.answer:
             counts["equal"] += 1
             continue
         counts["judged"] += 1
-        gap = mean_gap(first.helpfulness, second.helpfulness, settings, rng)
+        gap = mean_gap(first_score, second_score, settings, rng)
         chosen, rejected = (first, second) if gap > 0 else (second, first)
         lengths = sorted((max(1, chosen.tokens), max(1, rejected.tokens)))
         if abs(gap) <= settings.margin:
@@ -259,7 +262,8 @@ def draw_labels(
         for group in ask(chosen, settings.samples, f"harmful {number}"):
             asked_again += len(group)
             found += [label_row(one, settings, seed, number) for one in group]
-        bad = [row for row in found if not row["label"]]
+        missing = (settings.unsafe_share * len(rows) - unsafe(rows)) / (1 - 2 * settings.unsafe_share)
+        bad = [row for row in found if not row["label"]][: math.ceil(missing)]
         good = [row for row in found if row["label"]]
         rows += bad + good[: len(bad)]
     counts |= {"harmful_completions_asked_again": asked_again, "kept": len(rows), "unsafe": unsafe(rows)}

@@ -110,10 +110,10 @@ class DirectPreference:
     def loss(self, items: Sequence[int], total: int) -> tuple[Tensor, dict[str, float]]:
         chosen, rejected = zip(*(self.pairs[item] for item in items), strict=True)
         texts = [*chosen, *rejected]
-        policy = completion_logprobs(self.model, texts, per_token=self.per_token).chunk(2)
+        chosen_B, rejected_B = completion_logprobs(self.model, texts, per_token=self.per_token).chunk(2)
         with torch.no_grad():
-            reference = completion_logprobs(self.reference, texts, per_token=self.per_token).chunk(2)
-        result = self.pair_loss(*policy, *reference, total)
+            ref_chosen_B, ref_rejected_B = completion_logprobs(self.reference, texts, per_token=self.per_token).chunk(2)
+        result = self.pair_loss(chosen_B, rejected_B, ref_chosen_B, ref_rejected_B, total)
         return result.loss, pair_sums(result.chosen_rewards_B, result.rejected_rewards_B)
 
 
