@@ -91,7 +91,7 @@ def scores(rng: random.Random, level: float, length: float) -> dict[str, Any]:
         table[task] = {
             "pass@1": estimate(value, 0.03 if task == "all" else 0.07),
             "pass@4": estimate(min(0.99, value + 0.12), 0.03),
-            "pass@1_longest_third": estimate(value * 0.7, 0.06),
+            "longest_third": estimate(value * 0.7, 0.06),
             "thinking_tokens": estimate(length * rng.uniform(0.8, 1.2), 6.0, bounded=False),
             "truncated_share": estimate(0.04, 0.01),
             "format_rate": estimate(0.02 if level < 0.5 else 0.97, 0.01),

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from cogitate.apps.overview import duration, last_step, status_text
+from cogitate.apps.overview import duration, last_step, results_text, status_text, told
 from cogitate.errors import ArtifactError
 
 
@@ -40,3 +40,27 @@ def test_there_is_no_last_step_before_the_first(tmp_path):
 
 def test_durations_read_as_minutes_and_seconds():
     assert [duration(seconds) for seconds in (0, 59.6, 61, 3600)] == ["0:00", "1:00", "1:01", "60:00"]
+
+
+def test_results_in_a_line_each_with_what_else_was_measured(tmp_path):
+    rate = {"value": 0.9712, "ci95": [0.96, 0.98]}
+    stages = {
+        "base": {"all": {"pass@1": {"value": 0.5, "ci95": [0.45, 0.55]}}},
+        "r1": {"all": {"pass@1": rate, "safety": rate, "helpfulness": rate}},
+        "unmeasured": {"all": {}},
+    }
+    (tmp_path / "results.json").write_text(json.dumps({"stages": stages}))
+    assert results_text(tmp_path / "results.json").splitlines() == [
+        "base  pass@1 0.500  95 % interval 0.450 to 0.550",
+        "r1    pass@1 0.971  95 % interval 0.960 to 0.980  helpfulness 0.971, safety 0.971",
+    ]
+
+
+def test_a_finished_stage_tells_its_scores_and_its_summary(tmp_path):
+    rate = {"value": 0.25, "ci95": [0.2, 0.3]}
+    (tmp_path / "evaluation.json").write_text(json.dumps({"all": {"format_rate": rate, "pass@1": rate}}))
+    summary = {"prompt": "r1", "pass@1 by prompt": {}, "seconds": 0.1, "helpfulness": {"accuracy": rate}, "kept": 12}
+    assert list(told(tmp_path, summary)) == [
+        "pass@1 0.250, format_rate 0.250", "prompt: r1", "helpfulness: accuracy 0.250", "kept: 12",
+    ]  # fmt: skip
+    assert list(told(tmp_path / "elsewhere", {"stopped_early": "why"})) == ["stopped_early: why"]

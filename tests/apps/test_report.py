@@ -3,9 +3,9 @@
 import json
 import random
 import re
-from html.parser import HTMLParser
 
 import pytest
+from report_page import Page
 from synthetic_run import HOSTILE, one_completion, write_json, write_run
 
 from cogitate.apps import report_completions
@@ -13,33 +13,6 @@ from cogitate.apps.report import json_for_html, write_curve_png, write_report
 from cogitate.apps.report_completions import browser_data, describe, share_out, spread, within_budget
 from cogitate.apps.report_data import load_run, load_runs, pooled_of
 from cogitate.errors import ArtifactError
-
-
-class Page(HTMLParser):
-    """Elements, attributes, visible text and the embedded data of a page."""
-
-    def __init__(self, path):
-        super().__init__()
-        self.elements, self.attributes, self.texts, self._inside = [], [], [], None
-        self.source = path.read_text(encoding="utf-8")
-        self.feed(self.source)
-        self.data = json.loads("".join(text for where, text in self.texts if where == "script:data"))
-        self.visible = " ".join(text for where, text in self.texts if where not in ("script", "script:data", "style")).replace(
-            "\xa0", " "
-        )
-
-    def handle_starttag(self, tag, attributes):
-        self.elements.append(tag)
-        self.attributes += attributes
-        if tag in ("script", "style"):
-            self._inside = "script:data" if ("id", "data") in attributes else tag
-
-    def handle_endtag(self, tag):
-        if tag in ("script", "style"):
-            self._inside = None
-
-    def handle_data(self, data):
-        self.texts.append((self._inside, data))
 
 
 @pytest.fixture

@@ -119,3 +119,14 @@ def test_a_star_in_a_plot_stands_for_all_parts_and_what_is_left_gets_its_own():
     logged = ["reward", "reward.accuracy", "reward.format", "surprise"]
     assert expand(parts, logged) == [("reward.accuracy", "accuracy"), ("reward.format", "format")]
     assert [plot.title for plot in unlisted(logged)] == ["Surprise"]
+
+
+def test_flagged_steps_are_bands_at_their_place_and_are_told():
+    line = charts.Series("", [[(float(x), 1.0) for x in range(11)]])
+    drawn = charts.line_chart([line], x="step", y="value", unit="number", title="Score", flagged=[5.0, 10.0])
+    at = [float(x) for x in re.findall(r'class="flag" x1="([\d.]+)"', drawn)]
+    width = charts.WIDTH - charts.LEFT - charts.RIGHT
+    assert at == [pytest.approx(charts.LEFT + width / 2, abs=0.1), pytest.approx(charts.WIDTH - charts.RIGHT, abs=0.1)]
+    assert "flagged at 2 steps, first at 5</title>" in drawn
+    assert "flagged steps" in drawn
+    assert "flag" not in draw(line)

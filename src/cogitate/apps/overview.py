@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,10 @@ from cogitate.errors import ArtifactError
 from cogitate.recipe.attempt import unfinished
 from cogitate.recipe.lock import holder
 from cogitate.recipe.recipe import GRAPHS, get_graph
-from cogitate.recipe.runner import Planned
+from cogitate.recipe.runner import EVALUATION, Planned
 from cogitate.recipe.store import MANIFEST, is_shipped_copy, verify
 
+SHOWN = ("pass@1", "format_rate", "language_mix_rate", "helpfulness", "safety")  # of an evaluation
 SOURCE = {
     "finished": "cached: {out}/{name}",
     "given": "cached: {given}",
@@ -58,13 +59,14 @@ def status_text(out: Path) -> str:
 
 
 def results_text(results: Path) -> str:
-    """pass@1 of each model over all problems with its 95 % interval, from a results.json."""
+    """pass@1 of each model over all problems with its 95 % interval, and what else was measured of it, from a results.json."""
     rows = []
     for model, tasks in json.loads(results.read_text(encoding="utf-8"))["stages"].items():
         measured = tasks.get("all", {}).get("pass@1")
         if measured is not None:
             low, high = measured["ci95"]
-            rows.append([model, f"pass@1 {measured['value']:.3f}", f"95 % interval {low:.3f} to {high:.3f}"])
+            row = [model, f"pass@1 {measured['value']:.3f}", f"95 % interval {low:.3f} to {high:.3f}"]
+            rows.append([*row, scores_text(tasks["all"], SHOWN[1:])])
     return "\n".join(table(rows)) if rows else "no model was measured"
 
 
@@ -73,9 +75,7 @@ def stage_row(out: Path, name: str, *, running: bool) -> list[str]:
     if (out / name).is_dir():
         manifest = verify(out / name)
         cost = "shipped with the package" if is_shipped_copy(out / name) else duration(manifest["seconds"])
-        said = manifest["summary"].items()
-        summary = ", ".join(f"{key}: {value}" for key, value in said if not isinstance(value, dict | float))
-        return [name, manifest["id"], "finished", cost, summary]
+        return [name, manifest["id"], "finished", cost, "; ".join(filter(None, told(out / name, manifest["summary"])))]
     work = unfinished(out, name)
     if not (work / "work.json").is_file():
         return [name, "", "to do", "", ""]
@@ -84,6 +84,22 @@ def stage_row(out: Path, name: str, *, running: bool) -> list[str]:
     sealed = (work / "out" / MANIFEST).is_file()
     state = "finishing" if sealed else "running" if running else "stopped"
     return [name, record["id"], state, duration(record["seconds"]), "" if step is None else f"{step + 1} steps done"]
+
+
+def told(path: Path, summary: Mapping[str, Any]) -> Iterator[str]:
+    """What a finished stage says of itself: scores of an evaluation, then its summary without long lists."""
+    if (path / EVALUATION).is_file():
+        yield scores_text(json.loads((path / EVALUATION).read_text(encoding="utf-8")).get("all", {}), SHOWN)
+    for key, value in summary.items():
+        if isinstance(value, Mapping) and isinstance(value.get("accuracy"), Mapping):  # a reward model's report
+            yield f"{key}: accuracy {value['accuracy']['value']:.3f}"
+        elif not isinstance(value, Mapping | float):
+            yield f"{key}: {value}"
+
+
+def scores_text(scores: Mapping[str, Any], names: Sequence[str]) -> str:
+    """`pass@1 0.972, safety 0.981`: those of the names that were measured."""
+    return ", ".join(f"{name} {scores[name]['value']:.3f}" for name in names if name in scores)
 
 
 def last_step(metrics: Path) -> int | None:

@@ -18,14 +18,16 @@ from cogitate.apps.report_completions import browser_data
 from cogitate.apps.report_data import Run, curves_of, load_runs, logged_names, stage_names
 from cogitate.apps.report_picture import write_curve_png
 from cogitate.apps.report_plots import GROUPS, Plot, expand, unlisted
+from cogitate.apps.report_sets import data_section
 from cogitate.apps.report_story import headline, notices, story, tiles
-from cogitate.apps.report_tables import by_task_tables, measures_table, prompts_note, staged_table
+from cogitate.apps.report_tables import by_task_tables, measures_table, prompts_note, staged_table, students_table
 from cogitate.apps.report_words import plain, stage_title, write_seconds
 from cogitate.runtime import atomic_write
 
 __all__ = ["write_curve_png", "write_report"]
 
 HERE = Path(__file__).parent
+FINE_TUNED = ("r1_dev1", "r1_dev3", "sft", "r1_distill_llama", "r1_distill_qwen")
 
 
 def write_report(run_directories: Sequence[Path], out: Path) -> Path:
@@ -49,6 +51,7 @@ def write_report(run_directories: Sequence[Path], out: Path) -> Path:
             "tiles": tiles(runs),
             "tables": tables(runs),
             "curves": curves(runs),
+            "sets": data_section(runs),
             "time": time_section(runs),
             "browser": browser(data),
             "footer": footer(),
@@ -88,7 +91,10 @@ def tables(runs: Sequence[Run]) -> str:
         "The chance that one completion is right, on problems that are in no training data. Beneath each value is its 95 % "
         f"interval, clustered by problem (completions of one problem are not independent).{pooled}"
     )
-    return f'<p class="soft">{intro}</p>{staged_table(runs)}{prompts_note(runs)}{measures_table(runs)}{by_task_tables(runs)}'
+    return (
+        f'<p class="soft">{intro}</p>{staged_table(runs)}{prompts_note(runs)}{students_table(runs)}{measures_table(runs)}'
+        f"{by_task_tables(runs)}"
+    )
 
 
 def curves(runs: Sequence[Run]) -> str:
@@ -98,19 +104,36 @@ def curves(runs: Sequence[Run]) -> str:
         if len(runs) > 1
         else "The thin line is each step, the thick line the mean of five neighbouring steps."
     )
-    stages = sorted(stage_names(runs), key=lambda name: "reward" not in logged_names(runs, name))
+    learning = {name: "reward" in logged_names(runs, name) for name in stage_names(runs)}
+    stages = sorted(learning, key=lambda name: not learning[name])
     if not stages:
         return '<p class="soft">No stage has logged a step yet.</p>'
     sections = [f'<p class="soft">{how} Point at a picture, or focus it and use the arrow keys, to read values.</p>']
+    first = True  # the others are folded: a run of the whole recipe has five such stages
     for stage in stages:
         drawn = "".join(group(runs, stage, title, plots) for title, plots in GROUPS) + group(
             runs, stage, "Also logged", unlisted(logged_names(runs, stage))
         )
         count = max(len(run.stages[stage].rows) for run in runs if stage in run.stages)
         title = f"{escape(stage_title(stage))} <span class='soft small'>{count:,} steps logged</span>"
-        is_main = "reward" in logged_names(runs, stage)
-        sections.append(f"<h3>{title}</h3>{drawn}" if is_main else f"<details><summary>{title}</summary>{drawn}</details>")
-    return "".join(sections)
+        opened = " open" if learning[stage] and first else ""
+        first = first and not opened
+        sections.append(f'<details{opened}><summary class="stage">{title}</summary>{drawn}</details>')
+    return "".join(sections) + fine_tuning(runs)
+
+
+def fine_tuning(runs: Sequence[Run]) -> str:
+    """The losses of all stages that learn from conversations in one picture; nothing with fewer than two."""
+    names = [name for name in stage_names(runs) if name in FINE_TUNED]
+    series = [Series(stage_title(name), curves_of(runs, name, "loss")) for name in names if curves_of(runs, name, "loss")]
+    if len(series) < 2:
+        return ""
+    drawn = line_chart(series, x="step", y="nats per token", unit="number", title="Loss of fine-tuning")
+    meaning = "Surprise at the next token of what the assistant says; a lower level here is easier data, not a better model."
+    return (
+        '<h4 class="soft" style="margin-top:18px">Fine-tuning side by side</h4><div class="charts"><figure><figcaption>'
+        f"<h4>Loss</h4><p>{meaning}</p></figcaption>{drawn}</figure></div>"
+    )
 
 
 def group(runs: Sequence[Run], stage: str, title: str, plots: Sequence[Plot]) -> str:
@@ -125,7 +148,8 @@ def figure(runs: Sequence[Run], stage: str, plot: Plot) -> str:
     series = [Series(name, curves_of(runs, stage, metric)) for metric, name in expand(plot, logged_names(runs, stage))]
     if not series:
         return ""
-    drawn = line_chart(series, x="step", y=plot.y, unit=plot.unit, title=plot.title)
+    flagged = sorted({x for curve in curves_of(runs, stage, plot.flag) for x, y in curve if y}) if plot.flag else []
+    drawn = line_chart(series, x="step", y=plot.y, unit=plot.unit, title=plot.title, flagged=flagged)
     return f"<figure><figcaption><h4>{escape(plot.title)}</h4><p>{escape(plot.meaning)}</p></figcaption>{drawn}</figure>"
 
 

@@ -26,10 +26,10 @@ class Series:
     curves: list[Points]
 
 
-def line_chart(series: Sequence[Series], *, x: str, y: str, unit: Unit, title: str) -> str:
+def line_chart(series: Sequence[Series], *, x: str, y: str, unit: Unit, title: str, flagged: Sequence[float] = ()) -> str:
     """An SVG picture. One run: each step thin, a running mean thick. Several: runs thin, their mean thick, their range shaded.
 
-    With several series only the thick lines are drawn, as running means.
+    With several series only the thick lines are drawn, as running means. Steps that are `flagged` are marked.
     """
     series = [Series(line.name, [thin(curve, MOST_POINTS) for curve in line.curves]) for line in series]
     points = [point for line in series for curve in line.curves for point in curve]
@@ -38,7 +38,7 @@ def line_chart(series: Sequence[Series], *, x: str, y: str, unit: Unit, title: s
     y_ticks, x_ticks = nice_ticks(y_low, y_high, 4), nice_ticks(x_low, x_high, 5, whole=True)
     y_low, y_high = min(y_low, y_ticks[0]), max(y_high, y_ticks[-1])
     frame = Frame(x_low, x_high if x_high > x_low else x_low + 1, y_low, y_high)
-    parts = [axes(frame, x_ticks, y_ticks, x=x, y=y, unit=unit)]
+    parts = [axes(frame, x_ticks, y_ticks, x=x, y=y, unit=unit), flags(frame, flagged)]
     main = [main_line(line.curves) for line in series]
     if len(series) > 1:  # many lines in one picture are read by their trend
         main = [running_mean(line, SMOOTH) for line in main]
@@ -61,7 +61,8 @@ def line_chart(series: Sequence[Series], *, x: str, y: str, unit: Unit, title: s
     }
     return (
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" tabindex="0" data-chart="{escape(json.dumps(shown))}">'
-        f"<title>{escape(title)}: {escape(summary(series, main, unit))}</title>{''.join(parts)}</svg>{legend(series)}"
+        f"<title>{escape(title)}: {escape(summary(series, main, unit))}{flags_told(flagged)}</title>{''.join(parts)}</svg>"
+        f"{legend(series, flagged=bool(flagged))}"
     )
 
 
@@ -91,6 +92,16 @@ class Frame:
         across = (point[0] - self.x_low) / (self.x_high - self.x_low)
         up = (point[1] - self.y_low) / (self.y_high - self.y_low)
         return round(LEFT + across * (WIDTH - LEFT - RIGHT), 1), round(HEIGHT - BOTTOM - up * (HEIGHT - TOP - BOTTOM), 1)
+
+
+def flags(frame: Frame, flagged: Sequence[float]) -> str:
+    """A band from top to bottom for each flagged step."""
+    at = [frame.place((step, frame.y_low))[0] for step in flagged]
+    return "".join(f'<line class="flag" x1="{x}" x2="{x}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>' for x in at)
+
+
+def flags_told(flagged: Sequence[float]) -> str:
+    return f"; flagged at {len(flagged)} steps, first at {flagged[0]:.0f}" if flagged else ""
 
 
 def axes(frame: Frame, x_ticks: list[float], y_ticks: list[float], *, x: str, y: str, unit: Unit) -> str:
@@ -209,8 +220,9 @@ def summary(series: Sequence[Series], main: list[Points], unit: Unit) -> str:
     return "; ".join(told)
 
 
-def legend(series: Sequence[Series]) -> str:
-    if len(series) < 2:
+def legend(series: Sequence[Series], *, flagged: bool = False) -> str:
+    if len(series) < 2 and not flagged:
         return ""
     keys = "".join(f'<li><i class="f{index % COLOURS}"></i>{escape(line.name)}</li>' for index, line in enumerate(series))
+    keys += '<li><i class="flagged"></i>flagged steps</li>' if flagged else ""
     return f'<ul class="legend">{keys}</ul>'

@@ -65,17 +65,17 @@ def load_runs(directories: Sequence[Path]) -> list[Run]:
 
 def load_run(directory: Path) -> Run:
     """Read one run directory; stages still being made are read from where they stand."""
-    stages = {record.name: record for record in find_stages(directory)}
+    settings = read_json(directory / "config.json") if (directory / "config.json").is_file() else {}
+    stages = {record.name: record for record in find_stages(directory, str(settings.get("graph")))}
     results = read_json(directory / "results.json") if (directory / "results.json").is_file() else gather_results(stages)
     if not stages and not results.get("stages"):
         raise ArtifactError(f"{directory}: not a run directory: neither results.json nor a stage in it")
-    settings = read_json(directory / "config.json") if (directory / "config.json").is_file() else {}
     return Run(directory, int(results.get("seed", settings.get("seed", 0))), settings, results, stages)
 
 
-def find_stages(directory: Path) -> Iterator[StageRecord]:
-    """Stage directories, sealed or under `unfinished/`, in the order of the graph."""
-    known = {stage.name: index for index, stage in enumerate(stage for graph in GRAPHS.values() for stage in graph)}
+def find_stages(directory: Path, graph: str) -> Iterator[StageRecord]:
+    """Stage directories, sealed or under `unfinished/`, in the order of the graph; of the alphabet where it is unknown."""
+    known = {stage.name: index for index, stage in enumerate(GRAPHS.get(graph, ()))}
     found = {path.parent.name: path.parent for path in sorted(directory.glob(f"*/{MANIFEST}"))}
     found |= {path.parent.name: path for path in sorted(directory.glob("unfinished/*/out")) if path.parent.name not in found}
 
@@ -163,11 +163,12 @@ def model_names(runs: Sequence[Run]) -> list[str]:
 
 def main_line_models(runs: Sequence[Run]) -> list[str]:
     """Measured models from base to the last stage; students are a comparison beside the line."""
-    return [
-        name
-        for name in model_names(runs)
-        if not name.startswith(("student_", "r1_distill")) and pooled_of(runs, name, "all", "pass@1")
-    ]
+    return [name for name in model_names(runs) if not is_student(name) and pooled_of(runs, name, "all", "pass@1")]
+
+
+def is_student(model: str) -> bool:
+    """Whether a model is beside the line from base to R1."""
+    return model.startswith(("student_", "r1_distill"))
 
 
 def task_names(runs: Sequence[Run]) -> list[str]:
@@ -233,5 +234,6 @@ def logged_names(runs: Sequence[Run], stage: str) -> list[str]:
 
 
 def last_rl_stage(runs: Sequence[Run]) -> str | None:
-    """The last stage that logged a reward."""
-    return next((name for name in reversed(stage_names(runs)) if "reward" in logged_names(runs, name)), None)
+    """The last stage on the way to R1 that logged a reward."""
+    line = [name for name in stage_names(runs) if not is_student(name)]
+    return next((name for name in reversed(line) if "reward" in logged_names(runs, name)), None)

@@ -18,6 +18,7 @@ class Plot:
         y: what the vertical axis counts.
         unit: how its numbers are written.
         meaning: one sentence.
+        flag: a metric that is not 0 at the steps to mark.
     """
 
     title: str
@@ -25,6 +26,7 @@ class Plot:
     y: str
     unit: Unit
     meaning: str
+    flag: str = ""
 
 
 LEARNING = (
@@ -56,6 +58,29 @@ LEARNING = (
         "score",
         "number",
         "Where the two part, the policy has learned to please the reward model rather than to do better.",
+        flag="reward_hacking",
+    ),
+    Plot(
+        "How far the reward model runs ahead",
+        (("reward_hacking_gap", "gap"),),
+        "score",
+        "number",
+        "How much more the reward model's score has risen than the true one since general prompts came in.",
+        flag="reward_hacking",
+    ),
+    Plot(
+        "Helpfulness: reward model and truth",
+        (("reward.helpfulness", "reward model"), ("true_helpfulness", "true score")),
+        "score",
+        "number",
+        "Of the final answers to the step's general prompts; the true score is only measured, never a reward.",
+    ),
+    Plot(
+        "Safety: reward model and truth",
+        (("reward.safety", "reward model"), ("true_safety", "true score")),
+        "score",
+        "number",
+        "The same of safety, over everything said.",
     ),
 )
 LENGTH = (
@@ -223,4 +248,5 @@ def expand(plot: Plot, logged: Sequence[str]) -> list[tuple[str, str]]:
 def unlisted(logged: Sequence[str]) -> list[Plot]:
     """A plot of its own for every number that no plot above names."""
     listed = {metric for _, plots in GROUPS for plot in plots for metric, _ in expand(plot, logged)}
+    listed |= {plot.flag for _, plots in GROUPS for plot in plots}
     return [Plot(plain(name), ((name, ""),), name, "number", "") for name in logged if name not in listed]

@@ -123,6 +123,11 @@ def notices(runs: Sequence[Run]) -> str:
         for name, summary in said.items():
             if summary.get("stopped_early"):
                 lines.append(f"{where}{stage_title(name)} stopped early: {summary['stopped_early']}")
+            if steps := summary.get("reward_hacking_steps"):
+                lines.append(
+                    f"{where}{stage_title(name)}: at {len(steps)} steps, first at step {steps[0]}, the reward models' score "
+                    "had risen while the true score had fallen: reward hacking. Marked in its curves."
+                )
         for stage in run.stages.values():
             if not stage.finished:
                 lines.append(f"{where}{stage_title(stage.name)} is not finished: this report shows it as far as it got.")

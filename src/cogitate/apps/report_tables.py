@@ -9,6 +9,7 @@ from typing import Any
 from cogitate.apps.report_data import (
     EVALUATE,
     Run,
+    is_student,
     main_line_models,
     measured_names,
     model_names,
@@ -17,10 +18,27 @@ from cogitate.apps.report_data import (
     summary_of,
     task_names,
 )
-from cogitate.apps.report_words import CONTRACTS, PROMPT_TITLES, Unit, measure_words, stage_title, task_title, write_number
+from cogitate.apps.report_words import (
+    CONTRACTS,
+    FORMS,
+    PROMPT_TITLES,
+    Unit,
+    measure_words,
+    short_title,
+    stage_title,
+    task_title,
+    write_number,
+    write_seconds,
+)
 from cogitate.evals.metrics import Estimate
 
 ACCURACY = "pass@1"
+BESIDE = (  # measures over all problems that stand beside the accuracies of a model
+    "longest_third", "format_rate", "language_mix_rate", "reflection_rate", "helpfulness", "safety", "thinking_tokens",
+)  # fmt: skip
+MANY = 8  # columns
+STUDENTS = {"Llama": "llama", "Qwen": "qwen"}
+WAYS = {"student_base": "Base", "student_rl": "RL alone", "r1_distill": "Distilled from R1's data"}
 
 
 def main_models(runs: Sequence[Run]) -> tuple[str, str] | None:
@@ -30,15 +48,64 @@ def main_models(runs: Sequence[Run]) -> tuple[str, str] | None:
 
 
 def staged_table(runs: Sequence[Run]) -> str:
-    """Models x tasks, pass@1 with its interval drawn beneath; a row of gains when there are two models."""
-    models, tasks = model_names(runs), task_names(runs)
+    """A row for each model in the order of the graph: pass@1 by task with its interval drawn beneath, then what else tells the
+    stages apart; a row of gains when there are two models. Students stand below the line that leads to R1."""
+    models = model_names(runs)
     if not models:
         return '<p class="soft">No model has been measured yet.</p>'
-    rows = "".join(f"<tr>{model_cell(runs, model)}{score_cells(runs, model, tasks, ACCURACY)}</tr>" for model in models)
+    tasks = [task for task in task_names(runs) if any(pooled_of(runs, model, task, ACCURACY) for model in models)]
+    measures = [name for name in BESIDE if any(pooled_of(runs, model, "all", name) for model in models)]
+    line = [model for model in models if not is_student(model)]
+    rows = "".join(model_row(runs, model, tasks, measures) for model in line)
     pair = main_models(runs)
     if pair is not None:
-        rows += f"<tr>{gain_heading(pair)}{gain_cells(runs, pair, tasks)}</tr>"
-    return table(f'<th scope="col">Model</th>{task_headings(runs, tasks)}', rows)
+        rows += f"<tr>{gain_heading(pair)}{gain_cells(runs, pair, tasks)}{'<td></td>' * len(measures)}</tr>"
+    students = [model for model in models if is_student(model)]
+    if students:
+        span = 1 + len(tasks) + len(measures)
+        rows += f'<tr class="part"><th scope="rowgroup" colspan="{span}">Students</th></tr>'
+        rows += "".join(model_row(runs, model, tasks, measures) for model in students)
+    heads = "".join(
+        f'<th scope="col" class="measure" title="{escape(measure_words(name)[2])}">{escape(short_title(name))}</th>'
+        for name in measures
+    )
+    narrow = len(tasks) + len(measures) > MANY
+    return table(f'<th scope="col">Model</th>{task_headings(runs, tasks)}{heads}', rows, narrow=narrow)
+
+
+def model_row(runs: Sequence[Run], model: str, tasks: Sequence[str], measures: Sequence[str]) -> str:
+    cells = (
+        f'<td class="measure">{number(pooled_of(runs, model, "all", name), measure_words(name)[1])}</td>' for name in measures
+    )
+    return f"<tr>{model_cell(runs, model)}{score_cells(runs, model, tasks, ACCURACY)}{''.join(cells)}</tr>"
+
+
+def students_table(runs: Sequence[Run]) -> str:
+    """The paper's comparison: the same base, by reinforcement learning alone and by distillation; "" without one."""
+    rows = []
+    for family, name in STUDENTS.items():
+        estimates = [pooled_of(runs, f"{way}_{name}", "all", ACCURACY) for way in WAYS]
+        if sum(estimate is not None for estimate in estimates) < 2:
+            continue
+        cells = []
+        for way, estimate in zip(WAYS, estimates, strict=True):
+            spent = training_seconds(runs, f"{way}_{name}")
+            cost = f'<span class="ci">{escape(spent)}</span>' if spent else ""
+            cells.append(f"<td>{number(estimate, 'share')}{track(estimate) if estimate else ''}{cost}</td>")
+        rows.append(f'<tr><th scope="row">{escape(family)}</th>{"".join(cells)}</tr>')
+    if not rows:
+        return ""
+    heads = "".join(f'<th scope="col">{escape(title)}</th>' for title in WAYS.values())
+    told = "pass@1 over all problems: what a small model gains by reinforcement learning alone and by learning from R1's data."
+    return f'<h3>The same students, two ways to reason</h3><p class="soft">{told}</p>' + table(
+        f'<th scope="col">Student</th>{heads}', "".join(rows)
+    )
+
+
+def training_seconds(runs: Sequence[Run], stage: str) -> str:
+    """`trained for 45.0 s`, the mean of the runs that trained it; "" where none did."""
+    spent = [seconds for run in runs if (seconds := run.results.get("seconds", {}).get(stage))]
+    return f"trained for {write_seconds(sum(spent) / len(spent))}" if spent else ""
 
 
 def measures_table(runs: Sequence[Run]) -> str:
@@ -47,7 +114,7 @@ def measures_table(runs: Sequence[Run]) -> str:
     rows = []
     for metric in measured_names(runs):
         estimates = [pooled_of(runs, model, "all", metric) for model in models]
-        if metric == ACCURACY or not any(estimates):
+        if metric in (ACCURACY, *BESIDE) or not any(estimates):
             continue
         title, unit, meaning = measure_words(metric)
         cells = "".join(f"<td>{number(estimate, unit)}</td>" for estimate in estimates)
@@ -57,7 +124,7 @@ def measures_table(runs: Sequence[Run]) -> str:
         return ""
     heads = "".join(f'<th scope="col">{escape(stage_title(model))}</th>' for model in models)
     return "<h3>Everything else that was measured, over all problems</h3>" + table(
-        f'<th scope="col">Measure</th>{heads}', "".join(rows)
+        f'<th scope="col">Measure</th>{heads}', "".join(rows), narrow=len(models) > MANY
     )
 
 
@@ -78,8 +145,10 @@ def by_task_tables(runs: Sequence[Run]) -> str:
     return f"<details><summary>The same by task</summary>{''.join(parts)}</details>" if parts and len(tasks) > 1 else ""
 
 
-def table(headings: str, rows: str) -> str:
-    return f'<div class="scroll"><table><thead><tr>{headings}</tr></thead><tbody>{rows}</tbody></table></div>'
+def table(headings: str, rows: str, *, narrow: bool = False) -> str:
+    """`narrow` sets many columns close together."""
+    kind = ' class="narrow"' if narrow else ""
+    return f'<div class="scroll"><table{kind}><thead><tr>{headings}</tr></thead><tbody>{rows}</tbody></table></div>'
 
 
 def task_headings(runs: Sequence[Run], tasks: Sequence[str]) -> str:
@@ -94,8 +163,9 @@ def task_headings(runs: Sequence[Run], tasks: Sequence[str]) -> str:
 def model_cell(runs: Sequence[Run], model: str) -> str:
     """The row's heading; which prompt or format the model was scored by stands beneath."""
     said = dict(item for run in runs for item in texts(scoring_of(run, model)))
-    prompt, contract = said.pop("prompt", ""), said.pop("contract", "")
-    notes = [PROMPT_TITLES.get(prompt, prompt), CONTRACTS.get(contract, contract), *(f"{k}: {v}" for k, v in said.items())]
+    prompt, contract, form, _ = (said.pop(key, "") for key in ("prompt", "contract", "format", "general_prompt"))
+    where = FORMS.get(form, form) if form and contract == "r1" else CONTRACTS.get(contract, contract)
+    notes = [PROMPT_TITLES.get(prompt, prompt), where, *(f"{key}: {value}" for key, value in said.items())]
     note = "; ".join(filter(None, notes))
     beneath = f'<span class="soft">{escape(note)}</span>' if note else ""
     return f'<th scope="row" class="model">{escape(stage_title(model))}{beneath}</th>'

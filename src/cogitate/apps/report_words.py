@@ -22,6 +22,9 @@ STAGE_TITLES = {
     "student_base_qwen": "Student base (Qwen)",
     "student_rl_llama": "Student, RL alone (Llama)",
     "student_rl_qwen": "Student, RL alone (Qwen)",
+    "sft": "SFT",
+    "ppo": "PPO",
+    "dpo": "DPO",
 }
 
 MEASURES: dict[str, tuple[str, Unit, str]] = {  # of results.json: title, unit, meaning
@@ -72,7 +75,10 @@ PROMPT_TITLES = {
     "r1_zero_template": "R1-Zero template",
     "few_shot": "few-shot",
     "bare_question": "bare question",
+    "r1": "plain turn",
+    "chat": "its own chat template",
 }
+FORMS = {"think_answer": "think and answer tags", "think_text": "thinking, then a summary"}
 CONTRACTS = {
     "free": "the answer is taken wherever it stands",
     "r1": "the answer counts only in its format",
@@ -114,6 +120,14 @@ def measure_words(name: str) -> tuple[str, Unit, str]:
     if "longest" in name:
         return "Longest third, pass@1", "share", "The same on the third of each task's problems with the longest questions."
     return plain(name), "tokens" if "tokens" in name else "number", ""
+
+
+SHORT = {"longest_third": "Longest third", "language_mix_rate": "Mixed", "format_rate": "Format", "reflection_rate": "Reflects"}
+
+
+def short_title(metric: str) -> str:
+    """A measure's name where there is little room."""
+    return SHORT.get(metric, plain(metric))
 
 
 def plain(name: str) -> str:
