@@ -45,6 +45,7 @@ SAME = {
         ("[-1,3]", r"|x-1|\le 2"),
         (r"\mathbb{R}", "all real numbers", r"\text{all real numbers}", r"(-\infty,\infty)"),
         (r"(-\infty,-2)\cup(-2,3)\cup(3,\infty)", r"x\ne -2, x\ne 3", r"x\ne -2, 3", r"\mathbb{R}\setminus\{-2,3\}"),
+        (r"(1,7)\cup(7,50)", r"1<x<50, x\ne 7"),
     ],
     "points and matrices": [
         ("(3,-2)", "P(3,-2)", "A=(3,-2)", "x=3, y=-2"),
@@ -64,6 +65,7 @@ SAME = {
         (r"x=k\pi, k\in\mathbb{Z}", r"x=k\pi \text{ for } k\in\mathbb{Z}", r"k\pi \ (k\in Z)", r"x=k\pi, k \in Z"),
     ],
     "names of roots": [("x_1=1, x_2=-3", "x=-3, x=1", "1, -3"), ("x=1, x=-3", "x_1=-3, x_2=1")],
+    "numbers of elements": [("|A|=6", "6"), (r"|A\cup B|=6", "6")],
     "values of sums": [("293", "m+n = 256+37 = 293"), ("62", "a+b+c = 12+25+25 = 62")],
     "announcements in a box": [("460", r"\text{The answer is 460}")],
 }  # fmt: skip
@@ -92,6 +94,7 @@ OTHER = {
         ("[-1,3]", r"|x+1|\le 2", "|x-1|<2"),
         (r"\mathbb{R}", "all real numbers except 0", "all positive real numbers", "all integers"),
         (r"(-\infty,-2)\cup(-2,3)\cup(3,\infty)", r"x\ne -2", r"x\ne -2, x=3", r"x\ne -2 \text{ or } x\ne 3"),
+        (r"(1,7)\cup(7,50)", r"1<x<50", r"1\le x<50, x\ne 7", r"1<x<50, x\ne 8"),
     ],
     "points and matrices": [
         ("(3,-2)", "P(-2,3)", "f(3,-2)", "3(3,-2)"),
@@ -134,12 +137,21 @@ STATED = [
     ("free", "293", "Answer: m+n = 256+37 = 293"), ("free", "18", "I first thought 17, but the answer is 18."),
     ("free", "82", "Final answer: 082"), ("free", "18", "**Final answer:** ANSWER: 18"), ("bare", "25", "25 (twenty-five)"),
     ("bare", "1234.5", "1.234,5"), ("bare", "25", "面积是25平方厘米。"), ("bare", "30000", "3万元"),
+    ("free", "5", "It's 5"), ("free", "5", 'The answer is "5".'), ("free", "5", "The answer is <b>5</b>."),
+    ("free", "-5", "The answer is negative 5."), ("free", "5", "答案：5个"), ("free", "5", "Thus 5 is the correct answer."),
     ("free", "3600000", "The answer is 3.6 million dollars."), ("free", "18", "The answer is 17. No wait, the answer is 18."),
 ]  # fmt: skip
 NOT_STATED = [
     ("free", "18", "The answer is 18 squared."), ("free", "18", "The answer is at least 18."), ("free", "18", "18 or more"),
     ("free", "18", "I don't know, maybe 18?"), ("free", "18", "The answer is 18:30."), ("free", "18", "She has more than 18."),
     ("free", "18", "The answer is 18 million."), ("bare", "25", "there are 25 boys and 30 girls"), ("bare", "25", "至少25"),
+    *(("free", "5", f"The answer is {words}.") for words in (
+        "anything but 5", "the opposite of 5", "the square of 5", "the square root of 5", "twice 5", "half of 5", "minus 5",
+        "negative 5", "5 less than 12", "5 more than 12", "5 times 3", "5 plus 3", "5 minus 3", "5 divided by 3", "5 mod 3",
+        "5 to the power of 2", "5 choose 2", "5 over 3", "5 out of 7", "5 to 9", "5; alternatively 6", "5 factorial", "log 5",
+    )),
+    ("free", "5", "5 is not the answer."), ("free", "5", "The answer cannot be 5."),
+    ("free", "5", "5 is wrong; 6 is the answer."),
     ("free", "10:30", "The train leaves at 10:45."), ("free", "18", "I got 18 first, but the answer is 17."),
     ("free", "18", "The answer is 18. No wait, the answer is 19."), ("free", "18", "The answer is between 17 and 19."),
 ]  # fmt: skip

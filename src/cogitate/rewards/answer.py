@@ -163,6 +163,8 @@ _ANNOUNCED = re.compile(
     re.VERBOSE | re.IGNORECASE | re.MULTILINE,
 )
 _EMPHASIS = re.compile(r"(?<![\w)\]}*])\*\*(?=[^\s*])(.+?)(?<=[^\s*])\*\*(?![\w(\[{*])")
+_MARKUP = re.compile(r"</?(?:b|i|u|em|strong|p|span|code|center|font|div)(?:\s[^<>]{0,200})?>", re.IGNORECASE)
+_QUOTED = re.compile(r"[\"“'‘]([^\"“”'‘’]+)[\"”'’]\.?")
 _BOLD = re.compile(r"\*\*([^*\n]+?)\*\*")
 
 
@@ -179,6 +181,8 @@ def find_statement(text: str) -> str | None:
 
 
 def strip_markdown(text: str) -> str:
-    """Without marks of emphasis and of code around words, and without the white space around it; 3**5 stays a power."""
-    text = _EMPHASIS.sub(r"\1", text.strip())
+    """Without marks of emphasis and of code around words, quotes and white space around it; 3**5 stays a power."""
+    text = _EMPHASIS.sub(r"\1", _MARKUP.sub("", text).strip())
+    quoted = _QUOTED.fullmatch(text)
+    text = quoted.group(1) if quoted else text
     return text.strip("`").strip() if text.startswith("`") and text.endswith("`") else text.strip()

@@ -80,7 +80,9 @@ def _is_name(node: Node) -> bool:
     if node.op == "const":
         return node.value in ("e", "i")
     if node.op == "abs":  # |AB|, a length; |x| gives x two values
-        return node.args[0].op == "mul" and _is_name(node.args[0])
+        inner = node.args[0]
+        number_of = inner.op == "var" and str(inner.value)[:1].isupper()  # |A|, a number of elements
+        return number_of or (inner.op in ("mul", "union", "intersection") and _is_name(inner))
     if node.op in ("mul", "bracket", "list", "measured", "union", "intersection", "rel", "ratio"):
         return bool(node.args) and all(_is_name(arg) for arg in node.args)
     return node.op == "call"

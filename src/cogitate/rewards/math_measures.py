@@ -32,7 +32,7 @@ def begins_unit(parser: Parser) -> bool:
     if word == "min" and parser.at(1) is None:
         return True
     if len(word) == 1 or word in FUNCTIONS or word == "pi":
-        return not word.isascii() and find_unit(word) is not None
+        return "\u4e00" <= word[:1] <= "\u9fff"  # a Chinese measure word: 5个
     return (
         word in PERCENT_WORDS
         or find_unit(word) is not None

@@ -67,8 +67,8 @@ UNIT_FILLERS = words("per a an of the in total each every")
 QUALIFYING_WORDS = words(
     """or and not no maybe perhaps possibly probably approximately approx about around roughly nearly almost least most more
     less than if unless but plus minus times mod modulo over under to through until between either neither except without
-    third thirds fourth fourths fifth fifths sixth sixths seventh sevenths eighth eighths ninth ninths tenth tenths hundredth
-    hundredths thousandth thousandths halves recurring repeating factorial choose root roots below beyond negative
+    out third thirds fourth fourths fifth fifths sixth sixths seventh sevenths eighth eighths ninth ninths tenth tenths
+    hundredth hundredths thousandth thousandths halves recurring repeating factorial choose root roots below beyond negative
     wrong incorrect false impossible is are was were isn't be which when where because since so hence then"""
 )
 MULTIPLIERS = {

@@ -28,7 +28,7 @@ def is_region(node: Node) -> bool:
         return True
     if node.op == "bracket":
         return node.value in ("(]", "[)") or (len(node.args) == 2 and any(infinity_sign(arg) for arg in node.args))
-    if _exclusions(node):
+    if _exclusions(node) or _bounded_exclusions(node):
         return True
     if node.op == "list" and node.value in ("and", "or"):
         return all(is_region(arg) for arg in node.args) and any(arg.op == "rel" for arg in node.args)
@@ -69,7 +69,7 @@ def _region(node: Node) -> list[Interval] | None:
     if node.op == "union":
         parts = [_region(arg) for arg in node.args]
         return None if any(part is None for part in parts) else [interval for part in parts if part for interval in part]
-    exclusions = _exclusions(node)
+    exclusions = _exclusions(node) or _bounded_exclusions(node)
     if exclusions:
         parts = [_region(relation) for relation in exclusions]
         return None if None in parts else _common([part for part in parts if part is not None])
@@ -99,6 +99,15 @@ def _exclusions(node: Node) -> list[Node]:
     relations = [other if other.op == "rel" else Node("rel", (first.args[0], other), ("!=",)) for other in others]
     alike = all(relation.value == ("!=",) and relation.args[0] == first.args[0] for relation in relations)
     return [first, *relations] if alike and not any(variables(relation.args[1]) for relation in [first, *relations]) else []
+
+
+def _bounded_exclusions(node: Node) -> list[Node]:
+    """`1 < x < 50, x != 7` as relations of one variable that all hold; empty where a node is nothing of the kind."""
+    if node.op != "list" or node.value != "," or any(arg.op != "rel" for arg in node.args):
+        return []
+    bounds = [arg for arg in node.args if arg.value != ("!=",)]
+    names = {frozenset(variables(arg)) for arg in node.args}
+    return list(node.args) if len(bounds) == 1 and "=" not in bounds[0].value and len(names) == 1 else []
 
 
 def _inequality(node: Node) -> list[Interval] | None:

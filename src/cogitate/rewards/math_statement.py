@@ -19,7 +19,7 @@ _SEGMENT = re.compile(
 )
 _GROUP = r"\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}"
 _PIECE = re.compile(
-    rf"(?<![A-Za-z0-9_.\\])(?:[-+(\[]\s*){{0,20}}[$€£¥]?\s*"
+    rf"(?<![A-Za-z0-9_.\\'’])(?:[-+(\[]\s*){{0,20}}[$€£¥]?\s*"
     rf"(?:\\[A-Za-z]+(?:\s*{_GROUP})*|\d+(?::\d+)+(?!\d)|\d+(?:,\d{{3}})*(?:[.,]\d+)?(?:[eE][-+]?\d+)?|\.\d+|[a-zA-Z](?![a-zA-Z])"
     r"|pi\b|sqrt\b|exp\b)"
     rf"(?:\s*(?:\\[A-Za-z]+(?:\s*{_GROUP})*|\\[%$]|\d+(?:,\d{{3}})*(?:\.\d+)?|[-+*/^=<>!(){{}}\[\]|%°≤≥≠×÷·π²³]"
@@ -37,18 +37,26 @@ _SENTENCE = re.compile(
 )
 _IN_CODE = re.compile(r"(?:[A-Za-z_]\(|[\"'`_])$")
 _JOINT = re.compile(
-    r"(?:\s*[A-Za-z]{1,20}){0,2}[,\s]*(?<![A-Za-z])(?:and|or|&|et|ou|和|或|与|及|、)\s*|\s*、\s*", re.IGNORECASE
-)
-_DENIED = re.compile(
-    r"(?:\bnot|n['’]t|\bnever|\bno|\bneither|\bexcept|不是|不等于|并非)\s*(?:equal\s+to\s+)?$"
-    r"|\b(?:at\s+(?:least|most)|(?:more|less|fewer|greater|smaller|larger|other)\s+than|up\s+to|nearly|almost|maybe|perhaps"
-    r"|possibly|probably|(?:could|might|may)\s+be)\s*$|(?:至少|至多|可能是?|也许是?|大于|小于|超过)\s*$",
+    r"(?:\s*[A-Za-z]{1,20}){0,2}[,;\s]*(?<![A-Za-z])(?:and|or|alternatively|maybe|perhaps|possibly|&|et|ou|和|或|与|及|、)\s*|\s*、\s*",
     re.IGNORECASE,
 )
-# Words behind a number that make it another one.
+_DENIED = re.compile(
+    r"(?:\bnot|n['’]t|\bcannot|\bnever|\bno|\bneither|\bexcept|\bbut|不是|不等于|并非)\s*(?:be\s+|equal\s+to\s+|have\s+been\s+)?$"
+    r"|\b(?:at\s+(?:least|most)|(?:more|less|fewer|greater|smaller|larger|other)\s+than|up\s+to|nearly|almost|maybe|perhaps"
+    r"|possibly|probably|(?:could|might|may)\s+be|in\s+the\s+range|twice|double|triple|log|half"
+    r"|(?:opposite|square|cube|root|reciprocal|inverse|logarithm|half|third|quarter|double|triple|factorial|multiple|power)\s+of)\s*$"
+    r"|(?:至少|至多|可能是?|也许是?|大于|小于|超过)\s*$",
+    re.IGNORECASE,
+)
+_NEGATIVE = re.compile(r"(?:\b(?:negative|minus)|负)\s*$", re.IGNORECASE)
+# Words behind a number that make it another one, or no answer.
 _RESHAPED = re.compile(
     r"[\s-]*(?:(?:hundred|thousand|million|billion|trillion|dozen)s?|squared|cubed|factorial|recurring|repeating"
-    r"|(?:third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|hundredth|thousandth)s|halves|or\s+(?:more|less|fewer|so))\b",
+    r"|(?:third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|hundredth|thousandth)s|halves|or\s+(?:more|less|fewer|so)"
+    r"|(?:times|plus|minus|(?:divided|multiplied)\s+by|(?:more|less|fewer|greater)\s+than|mod(?:ulo)?|to\s+the\s+power|choose|over"
+    r"|out\s+of|to)(?=\s+(?:of\s+)?[$\\(]?-?\d)"
+    r"|(?:is|was)(?:\s+not|n['’]t)\s+(?:the\s+|my\s+|our\s+)?(?:correct\s+|right\s+|final\s+)?(?:answer|solution|result|correct|right)"
+    r"|(?:is|was|would\s+be)\s+(?:wrong|incorrect|false|impossible))\b",
     re.IGNORECASE,
 )
 
@@ -79,8 +87,11 @@ def _value_of_sentence(sentence: str, *, announced: bool) -> str | None:
         ends = {match.end() for match in _COPULA.finditer(plain)}
         behind = [piece for piece in pieces if piece[0] in ends or piece[0] - 1 in ends]
         chosen = behind[-1] if behind else pieces[0 if announced else -1]
-    if _DENIED.search(plain[: chosen[0]]):
+    before = plain[max(0, chosen[0] - 60) : chosen[0]]
+    if _DENIED.search(before):
         return None
+    if _NEGATIVE.search(before):
+        return f"-{chosen[2]}"
     return " or ".join(piece[2] for piece in _side_by_side(plain, pieces, chosen))
 
 
