@@ -8,6 +8,7 @@ from typing import Any
 from cogitate.config import Config, FineTuneConfig
 from cogitate.model.hf import load_model, save_model
 from cogitate.recipe.context import StageContext
+from cogitate.recipe.recipe import get_graph
 from cogitate.tasks.datasets import load_conversations
 from cogitate.tokenizer.conversation_form import ConversationForm, give_chat_template
 from cogitate.train.conversations import pack_conversations
@@ -17,8 +18,9 @@ from cogitate.types import Artifact
 SECTIONS = ("seed", "{stage}", "runtime.dtype")
 
 
-def check_given_data(config: Config, data: str) -> None:
-    """Refuse a user's data set (`inputs.<data>=PATH`) that cannot be read before any time is spent."""
+def check_given_data(config: Config, stage: str) -> None:
+    """Refuse a data set that the user gives (`inputs.sft_data=PATH`) and that cannot be read before any time is spent."""
+    data = next(needs.needs[1] for needs in get_graph(config.graph) if needs.name == stage)
     if data in config.inputs:
         load_conversations(config.inputs[data])
 

@@ -11,14 +11,13 @@ from cogitate.recipe.fine_tuning import SECTIONS, check_given_data, fine_tune
 from cogitate.types import Artifact
 
 VERSION = 1
-DATA = "sft_data"
 
-__all__ = ["DATA", "SECTIONS", "VERSION", "check", "run"]
+__all__ = ["SECTIONS", "VERSION", "check", "run"]
 
 
 def check(config: Config, stage: str) -> None:
     """Refuse a given data set that cannot be read before any time is spent."""
-    check_given_data(config, DATA)
+    check_given_data(config, stage)
 
 
 def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:
