@@ -152,6 +152,7 @@ class ColdStartConfig(Section):
     top_p: float = Field(0.95, gt=0, le=1)
     max_new_tokens: int = Field(192, ge=1)
     review: str = ""  # a review.jsonl of human decisions: {"id": ..., "decision": "accept" | "edit" | "reject", "text": ...}
+    items: str = ""  # the items.jsonl of an earlier run, as reviewed: its candidates are taken in place of asking again
 
 
 class RejectionConfig(Section):

@@ -1,11 +1,14 @@
 """The few-shot examples: right, graded as such, and no evaluation problem among them."""
 
+import re
+
 import pytest
 
+from cogitate.evals.text_metrics import is_mixed, is_reflective
 from cogitate.rewards.code_tests import grade_code
 from cogitate.rewards.grade import grade
 from cogitate.rewards.sandbox import SandboxLevel, detect_level
-from cogitate.tasks.examples import EXAMPLES, examples_for
+from cogitate.tasks.examples import EXAMPLES, LONG_EXAMPLES, examples_for, long_example_for
 from cogitate.tasks.mixture import gather_problems
 from cogitate.types import Problem
 
@@ -32,8 +35,39 @@ def test_each_program_is_right():
         assert grade_code(worked, mode="function", entry_point="f", tests=cases).verdict == "right"
 
 
+LONG_GOLDS = {
+    ("arithmetic", "en"): "51", ("arithmetic", "zh"): "51", ("word_problems", "en"): "38", ("word_problems", "zh"): "38",
+    ("logic", "en"): "Ben", ("logic", "zh"): "小明", ("choice", "en"): "A",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("key", LONG_GOLDS)
+def test_each_long_example_is_right_and_checks_itself_in_one_language(key):
+    task, language = key
+    _, worked = LONG_EXAMPLES[key]
+    assert grade(GOLDS[task][0], worked, contract="free", gold=LONG_GOLDS[key]).verdict == "right"
+    assert is_reflective(worked)
+    assert not is_mixed(worked, language)
+
+
+@NEEDS_SANDBOX
+def test_each_long_program_is_right():
+    for language, cases in {"en": [[[[3, 1, 2, 5]], [7, 4, 3]]], "zh": [[[[3, 1]], [3, 5]]]}.items():
+        _, worked = LONG_EXAMPLES["code", language]
+        assert grade_code(worked, mode="function", entry_point="f", tests=cases).verdict == "right"
+        assert is_reflective(worked)
+
+
+def test_every_problem_gets_the_long_example_of_its_task_in_its_language_where_there_is_one():
+    for problem in gather_problems(",".join(EXAMPLES), 100, split="train", seed=0):
+        assert long_example_for(problem) is LONG_EXAMPLES[problem.task, problem.language]
+    assert long_example_for(Problem("1", "mine", "choice", "?", language="zh")) is LONG_EXAMPLES["choice", "en"]
+    assert long_example_for(Problem("1", "code", "math", "?", language="fr")) is LONG_EXAMPLES["arithmetic", "en"]
+
+
 def test_no_example_is_an_evaluation_problem():
     asked = {question for examples in EXAMPLES.values() for question, _ in examples}
+    asked |= {re.sub(" Work carefully.*|请仔细算.*", "", question) for question, _ in LONG_EXAMPLES.values()}
     spec = "arithmetic,word_problems,code,logic,choice"
     assert not asked & {p.question for p in gather_problems(spec, 500, split="eval", seed=0)}
 

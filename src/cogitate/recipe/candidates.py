@@ -60,7 +60,9 @@ class Candidate:
 class Writer(Protocol):
     """Whoever answers: a model of ours, or one behind a URL. Both grade what they get."""
 
-    source: str
+    @property
+    def source(self) -> str:
+        """The collector."""
 
     def write(self, asked: Sequence[tuple[Problem, tuple[int, ...]]]) -> list[Candidate]:
         """For each (problem, seeds) one candidate a seed, in this order."""

@@ -26,6 +26,7 @@ PROMPTS_PER_ROW = 2  # prompts asked for each general row that is wanted
 BEYOND_SHARE = "beyond the general share"
 
 _RANGE = re.compile(r"(\d+)\s*(?:to|到)\s*(\d+)")
+_NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "一": 1, "两": 2, "二": 2, "三": 3, "四": 4}
 _ABILITY = re.compile(r"Can you ([a-z ]+)\?|你会([\u4e00-\u9fff]+)吗？")
 
 
@@ -101,7 +102,7 @@ def manners_fault(problem: Problem, answer: str) -> str | None:
 
 
 def content_fault(problem: Problem, answer: str) -> str | None:
-    """What the prompt itself names: a range of lengths, words to use, an ability asked about."""
+    """What the prompt itself names: a range of lengths, words to use, how many things, an ability asked about."""
     asked = _RANGE.search(problem.question)
     if asked and not int(asked[1]) <= length_in_words(answer) <= int(asked[2]):
         return "not of the asked length"
@@ -110,10 +111,24 @@ def content_fault(problem: Problem, answer: str) -> str | None:
         named = [phrase for phrase in group if contains(question, phrase)]
         if named and not any(contains(said, phrase) for phrase in group):
             return "asked words missing"
+    if category(problem) == "list" and count_things(answer) != things_asked(problem.question):
+        return "not as many things as asked"
     abilities = [match[1] or match[2] for match in _ABILITY.finditer(problem.question)]
     if any(not contains(said, ability) for ability in abilities):
         return "asked words missing"
     return None
+
+
+def things_asked(question: str) -> int:
+    """The sum of the numbers that stand before kinds of things: two fruits and three colours."""
+    words = re.findall(r"\b(one|two|three|four)\b", question.lower()) + re.findall(r"([一两二三四])种", question)
+    return sum(_NUMBERS[word] for word in words)
+
+
+def count_things(answer: str) -> int:
+    """How many different things a list names, what introduces it left out."""
+    listed = re.split(r"[:：]", answer)[-1].strip(" .。!！").lower()
+    return len({thing.strip() for thing in re.split(r",|\band\b|、|，|和", listed) if thing.strip()})
 
 
 def says_a_sentence_twice(answer: str) -> bool:

@@ -1,4 +1,4 @@
-"""Human decisions on cold-start candidates: a review.jsonl of accept, edit or reject by item id.
+"""Human decisions on cold-start candidates: a review.jsonl of accept, edit or reject by item id; and the items decided on.
 
 {"id": "few_shot-3f2a90c1b7e4", "decision": "accept"}
 {"id": "direct-0b7d52e9aa10", "decision": "edit", "text": "<think> ... </think>\\nThe answer is \\\\boxed{7}."}
@@ -7,17 +7,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
 from cogitate.errors import DataError
+from cogitate.recipe.candidates import Candidate
 from cogitate.rewards.format import grade_format
 from cogitate.tasks.datasets import read_rows
 from cogitate.tasks.rows import shown
+from cogitate.types import Problem
 
 DecisionKind = Literal["accept", "edit", "reject"]
+ITEM_KEYS = {  # of a Candidate -> of an item
+    "id": "id", "source": "source", "model": "model", "prompt": "prompt", "contract": "contract", "text": "completion",
+    "finish_reason": "finish_reason", "tokens": "tokens", "verdict": "verdict", "reason": "reason", "extracted": "extracted",
+}  # fmt: skip
 DECISIONS: tuple[DecisionKind, ...] = ("accept", "edit", "reject")
 
 
@@ -58,6 +64,31 @@ def read_review(path: str | Path) -> dict[str, Decision]:
                 raise DataError(f"{place}: the text must be <think> thinking </think> and a summary: {form.reason}")
         decisions[item] = Decision(cast(DecisionKind, kind), place, (text or "").strip())
     return decisions
+
+
+def read_items(path: str | Path, problems: Sequence[Problem]) -> list[Candidate]:
+    """The candidates of an earlier run's items.jsonl, as a reviewer saw them.
+
+    Args:
+        problems: the training problems; the items' must be among them.
+
+    Raises:
+        DataError: the file cannot be read or is empty, or a line is no item or of another problem: names file and line.
+    """
+    by_name = {(problem.task, problem.id): problem for problem in problems}
+    candidates = []
+    for place, row in read_rows(path):
+        try:
+            name = row["task"], row["problem_id"]
+            facts = {key: row[name] for key, name in ITEM_KEYS.items()}
+        except KeyError as error:
+            raise DataError(f"{place}: no item: the key {error} is missing; give a cold_start's items.jsonl") from error
+        if name not in by_name:
+            raise DataError(f"{place}: problem {name[1]!r} of {name[0]} is no training problem of this run: use its settings")
+        candidates.append(Candidate(problem=by_name[name], **facts))
+    if not candidates:
+        raise DataError(f"{path}: no item in it")
+    return candidates
 
 
 def check_known(decisions: dict[str, Decision], items: Collection[str]) -> None:

@@ -27,7 +27,7 @@ from cogitate.recipe.collect import (
 )
 from cogitate.recipe.context import StageContext
 from cogitate.recipe.problems import data_files, tasks_left_out, training_problems
-from cogitate.recipe.review import Decision, check_known, read_review
+from cogitate.recipe.review import Decision, check_known, read_items, read_review
 from cogitate.recipe.teacher import Endpoint, check_teacher
 from cogitate.runtime import derive_seed, raise_interrupted
 from cogitate.tasks.datasets import write_rows
@@ -40,14 +40,16 @@ SECTIONS = ("seed", "tasks", "rewards", "teacher", "{stage}", "r1_zero.prompt", 
 
 
 def files(config: Config) -> list[Path]:
-    review = config.cold_start.review
-    return [*data_files(config), *([Path(review)] if review else [])]
+    given = (config.cold_start.review, config.cold_start.items)
+    return [*data_files(config), *(Path(path) for path in given if path)]
 
 
 def check(config: Config, stage: str) -> None:
     """Refuse bad data, a bad review and half a teacher before any time is spent."""
-    training_problems(config)
+    problems = training_problems(config)
     check_teacher(config.teacher)
+    if config.cold_start.items:
+        read_items(config.cold_start.items, problems)
     if config.cold_start.review:
         read_review(config.cold_start.review)
 
@@ -55,18 +57,11 @@ def check(config: Config, stage: str) -> None:
 def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:
     settings = config.cold_start
     decisions = read_review(settings.review) if settings.review else {}
-    problems = in_turn(training_problems(config), settings.problems, lambda problem: problem.task)
     left_out = tasks_left_out(config)
     if left_out:
         context.say(f"without {', '.join(left_out)}: model-written code cannot be isolated here, see `cogitate doctor`")
-    writers = make_writers(config, inputs, context)
-    chunks = count_chunks(problems, settings.samples)
     context.metrics.truncate(0)
-    context.begin(len(writers) * chunks)
-    seed = derive_seed(config.seed, context.stage)
-    candidates: list[Candidate] = []
-    for number, writer in enumerate(writers):
-        candidates += collect(writer, problems, settings.samples, seed=seed, context=context, first_step=number * chunks)
+    candidates = reviewed(config, context) if settings.items else ask_all(config, inputs, context)
     check_known(decisions, {candidate.id for candidate in candidates})
     grader = context.backend.grader()
     done = post_process(
@@ -84,12 +79,34 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
     write_rows(out / "items.jsonl", items(candidates, done, decisions))
     return {
         "rows": len(done.kept),
-        "collectors": {writer.source: counts(writer.source, candidates, done) for writer in writers},
+        "collectors": {source: counts(source, candidates, done) for source in dict.fromkeys(c.source for c in candidates)},
         "post_processing": processing_counts(done, decisions),
         "tasks": count_by(candidate.problem.task for candidate, _ in done.kept),
         "languages": count_by(candidate.problem.language for candidate, _ in done.kept),
         **({"tasks_left_out": left_out} if left_out else {}),
     }
+
+
+def ask_all(config: Config, inputs: Mapping[str, Artifact], context: StageContext) -> list[Candidate]:
+    """Collectors 1 to 3, one after the other."""
+    settings = config.cold_start
+    problems = in_turn(training_problems(config), settings.problems, lambda problem: problem.task)
+    writers = make_writers(config, inputs, context)
+    chunks = count_chunks(problems, settings.samples)
+    context.begin(len(writers) * chunks)
+    seed = derive_seed(config.seed, context.stage)
+    candidates: list[Candidate] = []
+    for number, writer in enumerate(writers):
+        candidates += collect(writer, problems, settings.samples, seed=seed, context=context, first_step=number * chunks)
+    return candidates
+
+
+def reviewed(config: Config, context: StageContext) -> list[Candidate]:
+    """The candidates of an earlier run, as reviewed: a teacher would not say the same again."""
+    context.begin(1)
+    candidates = read_items(config.cold_start.items, training_problems(config))
+    context.metrics.write({"step": 0, "source": "items", "sampled": len(candidates)})
+    return candidates
 
 
 def make_writers(config: Config, inputs: Mapping[str, Artifact], context: StageContext) -> list[Writer]:
@@ -153,8 +170,12 @@ def items(candidates: Sequence[Candidate], done: Processed, decisions: Mapping[s
             "question": candidate.problem.question,
             "gold": candidate.problem.gold,
             "completion": candidate.text,
+            "contract": candidate.contract,
+            "finish_reason": candidate.finish_reason,
+            "tokens": candidate.tokens,
             "verdict": candidate.verdict,
             "reason": candidate.reason,
+            "extracted": candidate.extracted,
             "text": finals.get(candidate.id, done.texts.get(candidate.id)),
             "faults": list(done.faults.get(candidate.id, ())),
             "kept": candidate.id in finals,
