@@ -70,6 +70,7 @@ def write_gguf(path: Path, model: Transformer, tokenizer: Tokenizer, *, quantisa
     writer.add_head_count(config.num_attention_heads)
     writer.add_head_count_kv(config.num_key_value_heads)
     writer.add_rope_freq_base(config.rope_theta)
+    writer.add_rope_dimension_count(overrides.get("rotated", config.head_width))
     writer.add_layer_norm_rms_eps(config.rms_norm_eps)
     if "pieces" in overrides:
         tokens, scores, types = overrides["pieces"]
@@ -269,6 +270,9 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     write_gguf(tmp_path / "pre.gguf", model, tokenizer, pre="poro-chat")
     with pytest.raises(CheckpointError, match=r"tokenizer.ggml.pre = 'poro-chat': not supported"):
         import_gguf(tmp_path / "pre.gguf", tmp_path / "out")
+    write_gguf(tmp_path / "part.gguf", model, tokenizer, rotated=8)
+    with pytest.raises(CheckpointError, match=r"llama.rope.dimension_count = 8, heads are 16 wide"):
+        import_gguf(tmp_path / "part.gguf", tmp_path / "out")
     write_gguf(tmp_path / "extra.gguf", model, tokenizer, extra_tensors=["blk.0.odd.weight"])
     with pytest.raises(CheckpointError, match=r"tensor blk.0.odd.weight has no place in a llama model"):
         import_gguf(tmp_path / "extra.gguf", tmp_path / "out")

@@ -131,6 +131,15 @@ def test_a_directory_without_a_template_has_none(directory):
         ("{{ 'a' * 10**12 }}", "repeated"),
         ("{{ 9 ** 999999999 }}", "exponent"),
         ("{{ range(10**9) | list }}", "Range too big"),
+        ("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", "steps of loops"),
+        (
+            "{% macro f() %}{% for i in range(9999) %}{% endfor %}{% endmacro %}{% for i in range(999) %}{{ f() }}{% endfor %}",
+            "steps of loops",
+        ),
+        ("{% set n = namespace(s='a' * 9999) %}{% for i in range(99) %}{% set n.s = n.s ~ n.s %}{% endfor %}", "Memory"),
+        ("{{ ('a' * 99999).replace('a', 'b' * 99999) }}", "Memory"),
+        ("{{ 'a' | center(9 * 10 ** 10) }}", "Memory"),
+        ("{{ '%99999999999d' % 1 }}", "Memory|too"),
         ("{{ 1 // 0 }}", "zero"),
         ("{{ missing.deeper.still }}", "undefined"),
         ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "recursion"),
@@ -138,10 +147,24 @@ def test_a_directory_without_a_template_has_none(directory):
     ],
 )
 def test_a_broken_or_hostile_template_is_one_clear_error(directory, source, says):
-    started = time.monotonic()
+    started = time.process_time()
     with pytest.raises(CheckpointError, match=rf"tokenizer_config\.json: chat_template.*{says}"):
         set_template(directory, source).prompt_text([Message("user", "hello")])
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
+
+
+def test_loops_keep_what_templates_ask_of_them(directory):
+    """Counting goes unseen: `loop`, slices, filters, else, recursion; and every rendering counts anew."""
+    source = (
+        "{% for m in messages[1:] %}{{ loop.index }}/{{ loop.length }}{{ ',' if not loop.last }}"
+        "{% if not loop.first %}{{ loop.previtem.role }}{% endif %}{% endfor %}"
+        "{% for x in [] %}{% else %} none {% endfor %}{% for k, v in {'a': 1}.items() if v %}{{ k }}{{ v }}{% endfor %}"
+        "{% for t in [[1, [2]]] recursive %}{{ loop(t) if t is iterable else t }}{% endfor %}"
+        "{% for i in range(9999) %}{% endfor %}"
+    )
+    template = set_template(directory, source)
+    for _ in range(120):
+        assert template.prompt_text(CONVERSATION[:3]) == "1/2,2/2user none a112"
 
 
 @pytest.mark.parametrize(

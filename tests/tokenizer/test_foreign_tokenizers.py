@@ -96,6 +96,18 @@ def test_an_end_token_that_is_no_number_names_file_and_key(directory, value):
         Tokenizer.load(directory)
 
 
+def test_a_model_may_have_rows_to_spare_and_control_tokens_without_one_but_no_text_without_one(directory):
+    size = Tokenizer.load(directory).vocab_size
+    for rows in (size + 64, size, size - 3):  # the three control tokens of the fixture come last
+        write(directory, "config.json", vocab_size=rows)
+        assert Tokenizer.load(directory).vocab_size == size
+    write(directory, "config.json", vocab_size=size - 4)
+    with pytest.raises(
+        CheckpointError, match=rf"tokenizer\.json: token {size - 4} is .*, but vocab_size = {size - 4} in config"
+    ):
+        Tokenizer.load(directory)
+
+
 def test_saving_keeps_the_template_file_and_the_generation_settings(directory, tmp_path_factory):
     (directory / "chat_template.jinja").write_text("{{ messages[0].content }}é")
     write(directory, "generation_config.json", eos_token_id=[5, 6], temperature=0.6)

@@ -112,7 +112,7 @@ class ModelConfig(BaseModel):
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
             got = f" = {json.dumps(first['input'], default=str)}" if key and first["type"] != "missing" else ""
-            raise ConfigError(f"{key}{got}: {first['msg']}".removeprefix(": ")) from error
+            raise ConfigError(f"{key}{got}: {first['msg'].removeprefix('Value error, ')}".removeprefix(": ")) from error
 
     def to_dict(self) -> dict[str, Any]:
         """The config.json of this model: its family's keys, and RoPE in the form that old and new readers take."""

@@ -152,6 +152,12 @@ def _config(fields: dict[str, Any], tensors: dict[str, Any], file: Path) -> Mode
         values["head_dim"] = fields.get("llama.attention.key_length") or values["hidden_size"] // values["num_attention_heads"]
         values["attention_bias"] = "blk.0.attn_q.bias" in tensors
     config = ModelConfig.from_dict(values)
+    rotated = fields.get(f"{architecture}.rope.dimension_count", config.head_width)
+    if rotated != config.head_width:
+        raise CheckpointError(
+            f"{file}: {architecture}.rope.dimension_count = {rotated}, heads are {config.head_width} wide: "
+            "rotating a part of them is not supported"
+        )
     if "rope_freqs.weight" in tensors:
         config = _with_llama3_rope(config, _dequantise(tensors["rope_freqs.weight"], file), file)
     return config

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cogitate.errors import ConfigError
 from cogitate.model.config import ModelConfig
 
 
@@ -28,7 +29,7 @@ class RotaryTable:
     def first(self, tokens: int, device: torch.device) -> Tensor:
         """complex64 (tokens, rope_width / 2): positions 0, 1, 2, ..."""
         if tokens > self.config.max_position_embeddings:
-            raise ValueError(
+            raise ConfigError(
                 f"{tokens} tokens are more than max_position_embeddings = {self.config.max_position_embeddings}: "
                 "use shorter rows"
             )

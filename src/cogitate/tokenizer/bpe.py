@@ -149,9 +149,28 @@ class Tokenizer:
             raise CheckpointError(f"{directory}: cannot be read: {error}") from error
         end_ids = read_end_ids(directory)
         try:
-            return cls(inner, read_settings(directory), end_ids=end_ids, companions=companions)
+            tokenizer = cls(inner, read_settings(directory), end_ids=end_ids, companions=companions)
         except CheckpointError as error:
             raise CheckpointError(f"{directory}: {error}") from error
+        tokenizer.check_fits(directory)
+        return tokenizer
+
+    def check_fits(self, directory: Path) -> None:
+        """Refuse a tokenizer that can write more tokens than the model beside it has rows for. Models often have rows to spare,
+        and control tokens without a row (a padding token added later) do no harm: no text is written with them.
+
+        Raises:
+            CheckpointError: names the first token that is too many, and the key.
+        """
+        rows = (read_json_object(directory / "config.json") or {}).get("vocab_size")
+        control = set(self.control_ids.values())
+        written = {token_id: text for text, token_id in self.inner.get_vocab().items() if token_id not in control}
+        beyond = [token_id for token_id in written if isinstance(rows, int) and token_id >= rows]
+        if beyond:
+            raise CheckpointError(
+                f"{directory / FILE}: token {min(beyond)} is {written[min(beyond)]!r}, but vocab_size = {rows} in config.json: "
+                "this is the tokenizer of another model"
+            )
 
 
 def why_no_tokenizer(directory: Path) -> str:

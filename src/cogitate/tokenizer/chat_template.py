@@ -7,30 +7,22 @@ the tags of thinking in what the assistant said are what they were when it said 
 
 from __future__ import annotations
 
-import datetime
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from jinja2 import nodes
-from jinja2.exceptions import SecurityError, TemplateError
-from jinja2.ext import Extension, loopcontrols
-from jinja2.parser import Parser
-from jinja2.runtime import Context
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.exceptions import TemplateError
 
 from cogitate.errors import CheckpointError
 from cogitate.tokenizer.bpe import CONFIG_FILE, Tokenizer, read_settings, token_text
+from cogitate.tokenizer.template_sandbox import environment, limited_memory
 from cogitate.tokenizer.thinking import THINK_CLOSE, THINK_OPEN
 from cogitate.types import Message
 
 FILE = "chat_template.jinja"
 NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 PRIVATE_USE = range(0xF0000, 0xFFFFE)  # characters without a meaning
-LONGEST_PRODUCT = 100_000
-LARGEST_EXPONENT = 64
 
 
 class ChatTemplate:
@@ -93,15 +85,16 @@ class ChatTemplate:
         """The same as text; without the beginning of the assistant's next turn if one asks so. Raises as `prompt_ids`."""
         conversation = [{"role": message.role, "content": message.content} for message in messages]
         try:
-            return self._template.render(
-                messages=conversation,
-                tools=None,
-                documents=None,
-                add_generation_prompt=add_generation_prompt,
-                **self._tokens,
-            )
+            with limited_memory():
+                return self._template.render(
+                    messages=conversation,
+                    tools=None,
+                    documents=None,
+                    add_generation_prompt=add_generation_prompt,
+                    **self._tokens,
+                )
         except Exception as error:  # a template is a program of the model's author: anything can be raised
-            raise CheckpointError(f"{self.where}: the template failed: {error or type(error).__name__}") from error
+            raise CheckpointError(f"{self.where}: the template failed: {str(error) or type(error).__name__}") from error
 
     def _compile(self, source: str) -> Any:
         try:
@@ -121,48 +114,3 @@ def replace_all(text: str, replacements: Mapping[str, str]) -> str:
     for old, new in replacements.items():
         text = text.replace(old, new)
     return text
-
-
-class Sandbox(ImmutableSandboxedEnvironment):
-    """jinja's sandbox, and no products or powers that would fill the memory."""
-
-    intercepted_binops = frozenset({"*", "**"})
-
-    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        if operator == "**" and not abs(right) <= LARGEST_EXPONENT:
-            raise SecurityError(f"a power with the exponent {right}")
-        for one, other in ((left, right), (right, left)):
-            if operator == "*" and hasattr(one, "__len__") and len(one) * other > LONGEST_PRODUCT:
-                raise SecurityError(f"a text or list repeated {other} times")
-        return super().call_binop(context, operator, left, right)
-
-
-class GenerationBlock(Extension):
-    """`{% generation %} ... {% endgeneration %}` marks what an assistant said, for training; here it shows its content."""
-
-    tags = {"generation"}  # noqa: RUF012 - as jinja declares it
-
-    def parse(self, parser: Parser) -> nodes.Node | list[nodes.Node]:
-        next(parser.stream)
-        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
-
-
-def environment() -> Sandbox:
-    """What `transformers` gives to templates."""
-    made = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[GenerationBlock, loopcontrols])
-    functions: dict[str, Callable[..., Any]] = {"raise_exception": refuse, "strftime_now": strftime_now}
-    made.globals.update(functions)
-    made.filters["tojson"] = to_json
-    return made
-
-
-def refuse(message: str) -> NoReturn:
-    raise TemplateError(message)
-
-
-def strftime_now(form: str) -> str:
-    return datetime.datetime.now().strftime(form)
-
-
-def to_json(value: Any, indent: int | None = None, ensure_ascii: bool = False, **options: Any) -> str:
-    return json.dumps(value, indent=indent, ensure_ascii=ensure_ascii, **options)
