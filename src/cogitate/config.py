@@ -255,12 +255,15 @@ class PPOConfig(RLConfig):
 class ReasoningRLConfig(RLConfig):
     """RL with the language-consistency reward beside accuracy and format (R1, section 2.3.2)."""
 
+    clip_eps_low: float = Field(10.0, gt=0)  # [10] no lower bound at all
+    clip_eps_high: float = Field(10.0, gt=0)
     language_weight: float = Field(1.0, ge=0)
 
 
 class AllScenarioConfig(ReasoningRLConfig):
     """RL over all scenarios (R1, section 2.3.4): general prompts and reward models only from a late step on."""
 
+    temperature: float = Field(0.7, gt=0)  # [0.7]
     general_from_step: int = Field(0, ge=0)  # [1,300 of 1,700]
     general_prompts_per_step: int = Field(8, ge=0)  # of prompts_per_step, once they are in
     helpfulness_weight: float = Field(1.0, ge=0)
