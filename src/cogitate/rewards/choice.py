@@ -25,8 +25,10 @@ _LISTED = re.compile(
 )
 _DENIED = re.compile(
     r"(?:\bnot|\bnon|\bisn['’]?t|\bcan(?:no|['’]?)t be|\bneither|\bnor|\brather than|\binstead of|\bexclude[sd]?"
-    r"|\beliminate[sd]?|\brule[sd]? out)\s+(?:be\s+|option\s+|choice\s+)?[(（]?\s*[A-Z]\b"
-    r"|(?:不是|不[選选]|并非|排除)\s*[(（]?\s*[A-Z]",
+    r"|\beliminate[sd]?|\brule[sd]? out|\banything but|\bother than|\bexcept)\s+(?:be\s+|option\s+|choice\s+)?[(（]?\s*[A-Z]\b"
+    r"|(?:不是|不[選选]|并非|排除)\s*[(（]?\s*[A-Z]"
+    r"|(?<![A-Za-z0-9])[A-Z]\s*[)）]?\s*(?:(?:is|was)\s+(?:wrong|incorrect|false|impossible|not\b)"
+    r"|(?:is|was)n['’]?t\b|是错|错误|不对|不正确)",
     re.IGNORECASE,
 )
 _ANNOUNCED_LETTER = re.compile(
