@@ -128,7 +128,9 @@ def test_learning_counts_a_groups_prompt_once_and_changes_the_policy(subject):
 
 def test_pretraining_counts_tokens_without_padding(subject):
     pretraining = Pretraining(subject)
-    assert 0.5 * 256 < pretraining()["tokens"] == int((pretraining.batch.documents_BT >= 0).sum()) <= 256
+    tokens = pretraining()["tokens"]
+    assert tokens == int((pretraining.batch.documents_BT >= 0).sum()) < pretraining.batch.tokens_BT.size
+    assert tokens > 0.9 * 256
 
 
 def test_grpo_steps_are_those_of_the_recipe(subject):
