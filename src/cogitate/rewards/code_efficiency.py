@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cogitate.rewards.code_compare import FLOAT_TOLERANCE, same_output
+from cogitate.rewards.code_forms import FunctionTest, StdinTest, read_function_test, read_stdin_test
 from cogitate.rewards.code_outcome import BadTestsError
-from cogitate.rewards.code_tests import FunctionTest, StdinTest, read_function_test, read_stdin_test
 from cogitate.rewards.sandbox import Sandbox
 from cogitate.rewards.sandbox_data import same_value
 from cogitate.rewards.sandbox_limits import Limits

@@ -16,6 +16,7 @@ from cogitate.errors import SandboxUnavailableError
 from cogitate.rewards.code_assertions import read_assertions, run_assertion_tests
 from cogitate.rewards.code_compare import FLOAT_TOLERANCE, printable, same_output, shorten
 from cogitate.rewards.code_forms import FunctionTest, StdinTest, is_assertions, read_function_test, read_stdin_test
+from cogitate.rewards.code_lint import lint_program
 from cogitate.rewards.code_outcome import ENDINGS, BadTestsError, Outcome, load_trouble
 from cogitate.rewards.isolation import Isolation, open_sandbox
 from cogitate.rewards.program_text import extract_program
@@ -38,6 +39,9 @@ def grade_code(
     limits: Limits | Mapping[str, float] | None = None,
     partial: bool = False,
     weaker_tests: bool = False,
+    lint: bool = False,
+    reference: str | None = None,
+    efficiency: float = 0.0,
     sandbox: Sandbox | RemoteSandbox | None = None,
     isolation: Isolation | None = None,
 ) -> Verdict:
@@ -52,6 +56,10 @@ def grade_code(
         limits: bounds of the program; or some of them by name, e.g. {"cpu_seconds": 3, "wall_seconds": 5}.
         partial: score the share of tests passed instead of all or nothing; the verdict is `right` only if all pass.
         weaker_tests: accept assertions that can only run beside the program (see `code_assertions`); not for rewards.
+        lint: a program that a linter objects to is wrong before it runs (see `code_lint`).
+        reference: a right program; tests that it fails give no verdict.
+        efficiency: how much of a right program's score depends on its work, counted in executed instructions: the score is
+            1 - efficiency * (1 - what the reference needs of them). Needs a reference.
         sandbox: the one to run in.
         isolation: which sandbox to take where none is given.
 
@@ -63,6 +71,8 @@ def grade_code(
     def verdict(value: Literal["right", "wrong", "none"], score: float, reason: str, program: str | None = None) -> Verdict:
         return Verdict(value, score, printable(reason), program, time.monotonic() - started)
 
+    from cogitate.rewards.code_reference import check_reference, share_of_work  # it runs tests by this file
+
     program = extract_program(completion_answer_text)
     if program is None:
         return verdict("wrong", 0.0, "the answer has no Python code block")
@@ -72,15 +82,31 @@ def grade_code(
             bounds = Limits.of(limits, box.limits)
         except ValueError as error:
             raise BadTestsError(f"their limits: {error}") from error
+        if lint and (complaint := first_complaint(program, box)):
+            return verdict("wrong", 0.0, complaint, program)
+        if reference is not None:
+            check_reference(box, reference, mode, entry_point, tests, bounds, weaker=weaker_tests)
         outcome = run_tests(box, program, mode, entry_point, tests, bounds, weaker=weaker_tests, stop_early=not partial)
+        share, work = 1.0, ""
+        if efficiency and reference is not None and outcome.passed == outcome.total:
+            share, work = share_of_work(box, program, reference, mode, entry_point, tests, bounds)
     except BadTestsError as error:
         return verdict("none", 0.0, f"the tests cannot be used: {error}", program)
     except SandboxUnavailableError as error:
         return verdict("none", 0.0, f"no sandbox: {error}", program)
     if outcome.passed == outcome.total:
         weaker = " (weaker: they ran beside the program)" if outcome.weaker else ""
-        return verdict("right", 1.0, f"all {outcome.total} tests pass{weaker}", program)
+        score = 1.0 - efficiency * (1.0 - share)
+        return verdict("right", score, f"all {outcome.total} tests pass{weaker}{work and '; '}{work}", program)
     return verdict("wrong", outcome.passed / outcome.total if partial else 0.0, outcome.trouble, program)
+
+
+def first_complaint(program: str, box: Sandbox | RemoteSandbox) -> str | None:
+    """What a linter objects to first. Raises BadTestsError, SandboxUnavailableError."""
+    if isinstance(box, RemoteSandbox):
+        raise BadTestsError("lint needs a sandbox of this machine")
+    complaints = lint_program(program, box)
+    return f"the linter objects: line {complaints[0].line}: {complaints[0].text}" if complaints else None
 
 
 def run_tests(

@@ -109,6 +109,9 @@ def _grade_code(prediction: str, contract: Contract, fields: Mapping[str, Any], 
         limits=fields.get("limits"),
         partial=fields.get("partial", False),
         weaker_tests=fields.get("weaker_tests", False),
+        lint=bool(fields.get("lint", False)),
+        reference=fields.get("reference_program"),
+        efficiency=fields.get("efficiency", 0.0),
         isolation=isolation,
     )
 

@@ -35,12 +35,24 @@ def check_fields(kind: str, fields: Mapping[str, Any]) -> None:
             check_forms(fields["tests"], fields["mode"])
         except BadTestsError as error:
             raise DataError(f"tests: {error}") from error
+        check_efficiency(fields)
     if kind == "gym" and not isinstance(fields.get("config") or {}, Mapping):
         raise DataError(f"config = {str(fields['config'])[:60]}: kind gym needs an object, the generator's settings")
     if kind == "code" and fields.get("mode", "function") == "function" and not fields.get("entry_point"):
         tests = fields["tests"]
         if not isinstance(tests, str) and not all(isinstance(test, str) for test in tests):
             raise DataError("kind code in mode function needs the field 'entry_point': the function's name")
+
+
+def check_efficiency(fields: Mapping[str, Any]) -> None:
+    """Raises DataError where a code problem's reference or efficiency cannot be used."""
+    reference, efficiency = fields.get("reference_program"), fields.get("efficiency", 0.0)
+    if reference is not None and not isinstance(reference, str):
+        raise DataError(f"reference_program = {str(reference)[:60]}: kind code needs a text, a right program")
+    if isinstance(efficiency, bool) or not isinstance(efficiency, int | float) or not 0 <= efficiency <= 1:
+        raise DataError(f"efficiency = {str(efficiency)[:60]}: kind code needs a number from 0 to 1")
+    if efficiency and reference is None:
+        raise DataError("efficiency needs the field 'reference_program': a right program to compare with")
 
 
 def runs_code(kind: str, fields: Mapping[str, Any]) -> bool:

@@ -39,8 +39,9 @@ CODE_SECONDS = 60.0  # a backstop: what a verdict on code may take beyond the sa
 
 def code_seconds(fields: Mapping[str, Any]) -> float:
     """How long a verdict on code may take: a problem may have limits of its own."""
+    runs = 4 if fields.get("reference_program") else 1  # the reference and the program, each also traced
     try:
-        return CODE_SECONDS + Limits.of(fields.get("limits"), Limits()).total_seconds
+        return CODE_SECONDS + runs * Limits.of(fields.get("limits"), Limits()).total_seconds
     except ValueError:  # the grader will say so
         return CODE_SECONDS + Limits().total_seconds
 
