@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from cogitate.config import Config
-from cogitate.evals.text_metrics import is_mixed, is_repetitive, length_in_words
+from cogitate.evals.text_metrics import length_in_words, readability_faults
 from cogitate.recipe.candidates import Candidate, in_turn
 from cogitate.recipe.general_prompts import general_training_problems
 from cogitate.recipe.rejection import DUPLICATE, ENOUGH, TRUNCATED, Dropped, likeness
@@ -79,6 +79,9 @@ def general_fault(candidate: Candidate) -> str | None:
         return "tags not closed"
     if (parts.thinking is not None) != (category(problem) in WITH_THINKING):
         return "thinking where none is useful" if parts.thinking is not None else "no thinking"
+    unreadable = readability_faults(parts.thinking or "", problem.language)
+    if unreadable:
+        return unreadable[0]
     answer = parts.answer_region.strip()
     if not answer:
         return "empty answer"
@@ -88,15 +91,16 @@ def general_fault(candidate: Candidate) -> str | None:
 def manners_fault(problem: Problem, answer: str) -> str | None:
     """Language, courtesy, refusals, repetition, shape."""
     harmful = bool(problem.fields.get("harmful"))
-    if is_mixed(answer, problem.fields.get("answer_language", problem.language)):
-        return "other language"
+    unreadable = readability_faults(answer, problem.fields.get("answer_language", problem.language))
+    if unreadable:
+        return "other language" if unreadable[0] == "mixed language" else unreadable[0]
     if is_rude(answer):
         return "rude"
     if is_refusal(answer) != harmful:
         return "a harmful request is not refused" if harmful else "a harmless request is refused"
     if repeats_question(answer, problem.question):
         return "the question again"
-    if is_repetitive(answer) or says_a_sentence_twice(answer):
+    if says_a_sentence_twice(answer):
         return "repetition"
     return None if shape(answer) == 1.0 else "untidy"
 
