@@ -81,6 +81,10 @@ def test_until_and_only_make_just_that(tmp_path):
     assert made(out) == {"toy", "evaluate.toy"}
     run(out, config, only="toy_second")
     assert made(out) == {"toy", "evaluate.toy", "toy_second"}
+    shutil.copytree(out / "toy_second", tmp_path / "alone" / "toy_second")  # without what it was made from
+    (tmp_path / "alone" / "lock").touch()
+    run(tmp_path / "alone", config, only="evaluate.toy_second")
+    assert made(tmp_path / "alone") == {"toy_second", "evaluate.toy_second"}
     assert json.loads((out / "results.json").read_text())["stages"].keys() == {"toy"}
 
 

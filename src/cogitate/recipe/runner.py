@@ -1,10 +1,10 @@
 """Walk the graph: skip what is finished, go on with what is not, write results.json. A run directory holds
 
-    config.json         the settings the run was started with
-    lock                held while a process works here; contains its pid
-    STAGE/              a finished artifact: whatever the stage wrote, metrics.jsonl, and manifest.json
-    unfinished/STAGE/   work.json (identity, seconds so far), checkpoint/ and out/, which is renamed to STAGE/ when sealed
-    results.json        every metric of every model measured here
+config.json         the settings the run was started with
+lock                held while a process works here; contains its pid
+STAGE/              a finished artifact: whatever the stage wrote, metrics.jsonl, and manifest.json
+unfinished/STAGE/   work.json (identity, seconds so far), checkpoint/ and out/, which is renamed to STAGE/ when sealed
+results.json        every metric of every model measured here
 """
 
 from __future__ import annotations
@@ -141,15 +141,22 @@ def plan(
     check_settings(out, config)
     check_retrain(config, retrain)
     planned: dict[str, Planned] = {}
-    for stage in select(get_graph(config.graph), only=only, until=until, given=config.inputs):
+    graph = get_graph(config.graph)
+    wanted = select(graph, only=only, until=until, given=config.inputs)
+    # What a stage's inputs are made from is part of their ids, even where only that stage is asked for.
+    origins = select(graph, until=only, given=config.inputs) if only else ()
+    for stage in graph:
+        if stage not in wanted and (stage not in origins or is_evaluation(stage)):
+            continue
         item = plan_stage(stage, config, out, planned, retrain)
-        if only is not None and stage.name != only and item.state not in ("finished", "given", "shipped"):
+        if only is not None and stage in wanted and stage.name != only and item.state not in ("finished", "given", "shipped"):
             raise ArtifactError(
                 f"--only {only} reads {stage.name}, which is not in {out}: make it first, or give inputs.{stage.name}=PATH"
             )
         planned[stage.name] = item
-    check_stages(list(planned.values()), config)
-    return list(planned.values())
+    chosen = [planned[stage.name] for stage in wanted]
+    check_stages(chosen, config)
+    return chosen
 
 
 def plan_stage(stage: Stage, config: Config, out: Path, planned: dict[str, Planned], retrain: Sequence[str]) -> Planned:
