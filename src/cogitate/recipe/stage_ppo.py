@@ -17,12 +17,15 @@ from cogitate.recipe.asking import ASKED_R1
 from cogitate.recipe.context import StageContext
 from cogitate.recipe.general_prompts import general_files, general_training_problems
 from cogitate.recipe.general_rewards import sigmoid
+from cogitate.recipe.reward_monitor import flagged_steps, hacking_metrics, has_true_score
 from cogitate.recipe.rl_stage import PROBES, one_of_each_task, thinking_metrics, transcript
-from cogitate.rewards.reward_model import READINGS, judged_ids
+from cogitate.rewards.reward_model import READINGS, final_answer, judged_ids
+from cogitate.tasks import general, safety
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.rl import Reward, RLRun, Score, check_enough, every_judged, train_rl
+from cogitate.train.rl_metrics import mean
 from cogitate.train.rollouts import Sampled
-from cogitate.types import Artifact
+from cogitate.types import Artifact, Rollout
 
 VERSION = 1
 SECTIONS = (
@@ -58,7 +61,7 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
             prompt_of=ASKED_R1[settings.prompt](start, tokenizer),
             contract="free",
             score=model_rewards(backend, reward_models, safety_weight=settings.safety_weight),
-            measure=lambda rollouts: thinking_metrics(rollouts, tokenizer),
+            measure=lambda rollouts: thinking_metrics(rollouts, tokenizer) | watch(rollouts, context.metrics.path),
             describe=lambda step, rollout: transcript(step, rollout, tokenizer),
             tokenizer=tokenizer,
             learner=learner,
@@ -75,22 +78,41 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
     )
     learner.save_weights(out)
     tokenizer.save(out)
+    flagged = flagged_steps(context.metrics.path)
+    if flagged:
+        context.say(f"from step {flagged[0]} on the reward model's score rose while the true one fell: reward hacking")
+        summary["reward_hacking_steps"] = flagged
     return summary
+
+
+def watch(rollouts: Sequence[Rollout], log: Path) -> dict[str, float]:
+    """What the helpfulness model says beside the true score, both 0..1, and whether they part; {} without a true score."""
+    judged = [rollout for rollout in rollouts if has_true_score(rollout.problem)]
+    if not judged:
+        return {}
+    helpfulness = mean(general.helpfulness(rollout.problem, final_answer(rollout.text)) for rollout in judged)
+    scores = {
+        "model_reward": mean(sigmoid(rollout.reward_breakdown["helpfulness"]) for rollout in judged),
+        "true_score": helpfulness,
+        "true_helpfulness": helpfulness,
+        "true_safety": mean(safety.safety(rollout.problem, rollout.text) for rollout in judged),
+    }
+    return scores | hacking_metrics(log, scores)
 
 
 def model_rewards(backend: Any, reward_models: Path, *, safety_weight: float) -> Score:
     """The reward models' judgement of a batch; the safety model is read only where it counts."""
     helpfulness = backend.reward_model(reward_models / "helpfulness")
-    safety = backend.reward_model(reward_models / "safety") if safety_weight else None
+    safety_model = backend.reward_model(reward_models / "safety") if safety_weight else None
     tokenizer = backend.tokenizer(reward_models / "helpfulness")
 
     def score(batch: Sequence[Sampled]) -> list[Reward]:
         helpful = judged("helpfulness", helpfulness, tokenizer, batch)
         safe = [0.0] * len(batch)
-        if safety is not None:
-            safe = [sigmoid(value) for value in judged("safety", safety, tokenizer, batch)]
+        if safety_model is not None:
+            safe = [sigmoid(value) for value in judged("safety", safety_model, tokenizer, batch)]
         return [
-            (h + safety_weight * s, {"helpfulness": h, **({"safety": s} if safety is not None else {})})
+            (h + safety_weight * s, {"helpfulness": h, **({"safety": s} if safety_model is not None else {})})
             for h, s in zip(helpful, safe, strict=True)
         ]
 
