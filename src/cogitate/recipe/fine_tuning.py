@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.config import Config, FineTuneConfig
-from cogitate.model.hf import load_model, save_model
+from cogitate.model.hf import save_model
 from cogitate.recipe.context import StageContext
 from cogitate.recipe.recipe import get_graph
 from cogitate.tasks.datasets import load_conversations
@@ -15,7 +15,7 @@ from cogitate.train.conversations import pack_conversations
 from cogitate.train.supervised import SupervisedRun, train_supervised, without_missing_mtp
 from cogitate.types import Artifact
 
-SECTIONS = ("seed", "{stage}", "runtime.dtype")
+SECTIONS = ("seed", "{stage}", "runtime.dtype", "runtime.lora_rank", "runtime.lora_alpha")
 
 
 def check_given_data(config: Config, stage: str) -> None:
@@ -35,7 +35,7 @@ def fine_tune(config: Config, inputs: dict[str, Artifact], out: Path, context: S
     start, data = inputs.values()
     settings: FineTuneConfig = getattr(config, context.stage)
     tokenizer = context.backend.tokenizer(start.path)
-    model = context.backend.trainable(load_model(start.path, dtype=context.backend.dtype))
+    model = context.backend.policy(start.path)
     conversations = load_conversations(data.path)
     rows = pack_conversations(
         conversations,

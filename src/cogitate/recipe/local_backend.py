@@ -53,7 +53,7 @@ class LocalBackend:
         return PPOLearner(self.policy(model_directory), self.value_model(reward_model), config)
 
     def policy(self, model_directory: Path) -> Transformer:
-        """A model to be trained by reinforcement learning, with adapters where runtime.lora_rank asks for them."""
+        """A model to be trained further, with adapters where runtime.lora_rank asks for them."""
         model = self.trainable(load_model(model_directory, dtype=self.dtype, device=self.device))
         runtime = self.config.runtime
         if runtime.lora_rank:

@@ -19,7 +19,7 @@ from cogitate.train.preference import DirectPreference, Pair, PreferenceRun, Tex
 from cogitate.types import Artifact, Message
 
 VERSION = 1
-SECTIONS = ("seed", "{stage}", "runtime.dtype")
+SECTIONS = ("seed", "{stage}", "runtime.dtype", "runtime.lora_rank", "runtime.lora_alpha")
 
 
 def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:
@@ -27,7 +27,7 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
     backend, settings = context.backend, getattr(config, context.stage)
     tokenizer = backend.tokenizer(start)
     form = ConversationForm.load(start, tokenizer)
-    model = backend.trainable(load_model(start, dtype=backend.dtype, device=backend.device))
+    model = backend.policy(start)
     rows = load_preferences(data / PAIRS if data.is_dir() else data)
     longest = model.config.max_position_embeddings
     pairs = [(text(form, row.prompt, row.chosen), text(form, row.prompt, row.rejected)) for row in rows]
