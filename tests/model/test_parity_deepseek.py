@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from cogitate.model.config import TINY, ModelConfig
@@ -38,7 +38,11 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "yarn_mscale": {"rope_scaling": {**YARN, "mscale": 0.707, "mscale_all_dim": 0.5}},
     "halves": {"rope_interleave": False},
     "tied": {"tie_word_embeddings": True},
-}
+    "as_released": {
+        "q_lora_rank": 48, "n_group": 4, "topk_group": 2, "num_experts_per_tok": 4, "routed_scaling_factor": 2.5,
+        "first_k_dense_replace": 2, "rope_scaling": YARN,
+    },
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -147,6 +151,19 @@ def test_importing_an_export_gives_the_same_bits(released_layout: bool, dtype: t
         assert name == other_name
         assert torch.equal(mine, other), name
     assert all(int(router.load.sum()) == 0 for router in again.routers())
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["query_latent", "biases", "yarn_mscale", "as_released"])
+def test_a_directory_written_by_transformers_is_read(name: str, tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    save_model(random_model(SWITCHES[name]), tmp_path / "config")
+    torch.manual_seed(3)
+    reference = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(tmp_path / "config")).eval()
+    reference.save_pretrained(tmp_path / "theirs")
+    model = load_model(tmp_path / "theirs")
+    tokens = torch.randint(0, 300, (2, 30), generator=torch.Generator().manual_seed(1))
+    assert relative_difference(model.logits(model(tokens)), reference(tokens, use_cache=False).logits) < 1e-5
 
 
 @torch.no_grad()
