@@ -22,10 +22,12 @@ from cogitate.rewards.answer import Answer, Contract, find_answer
 from cogitate.rewards.gym_checks import CHECKS
 from cogitate.rewards.gym_library import EVALUATE_ANSWERS, PARSE_ANSWERS, make_dataset, restored
 from cogitate.rewards.isolation import Isolation
+from cogitate.rewards.sandbox_limits import Limits
 from cogitate.rewards.verdicts import clip, no_verdict, right, wrong
 from cogitate.types import Verdict
 
 EVALUATION = "def value(text):\n    return eval(text)\n"
+EVALUATION_LIMITS = Limits(cpu_seconds=1.0, wall_seconds=10.0)
 FORMULA_CHARACTERS = 2000
 _FUNCTIONS = "sin|cos|tan|cot|sec|csc|asin|acos|atan|sinh|cosh|tanh|exp|log|ln|sqrt|pi"
 _FORMULA = re.compile(rf"(?:\s|\d|[-+*/^(),.]|(?<![A-Za-z_])(?:{_FUNCTIONS}|[A-Za-z])(?![A-Za-z_]))+")
@@ -132,7 +134,7 @@ class SandboxedEval:
         from cogitate.rewards.sandbox_process import ProgramEndedError
 
         try:
-            with open_local_sandbox(self._isolation).open(EVALUATION, tests=2) as process:
+            with open_local_sandbox(self._isolation).open(EVALUATION, tests=2, limits=EVALUATION_LIMITS) as process:
                 process.receive()
                 process.begin_test()
                 process.send({"name": "value", "call": True, "args": (text,), "kwargs": {}})
