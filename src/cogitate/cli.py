@@ -103,6 +103,33 @@ def run(
     typer.echo(f"report:  {write_report([out], out / 'report.html')}")
 
 
+@app.command("verify-resume")
+def verify_resume(
+    recipe: Recipe,
+    settings: Settings = None,
+    kills: Annotated[int, typer.Option(min=1, help="How often each stage is killed.")] = 2,
+    seed: Annotated[int, typer.Option(help="Decides when; equal seeds, equal changes on disk.")] = 0,
+    only: Annotated[str | None, typer.Option(metavar="STAGE", help="Prove this stage alone.")] = None,
+    keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Work there, and leave what was made.")] = None,
+) -> None:
+    """Prove that a killed recipe ends with the same bytes, on a shrunken budget."""
+    from cogitate.apps.verify_resume import verify_resume as verify
+    from cogitate.config import load_config
+
+    text, same = verify(
+        load_config(recipe, settings or []),
+        make_backend=compose_backend,
+        kills=kills,
+        seed=seed,
+        only=only,
+        keep=keep,
+        say=lambda line: typer.echo(line, err=True),
+    )
+    typer.echo(text)
+    if not same:
+        raise typer.Exit(1)
+
+
 @app.command()
 def status(directory: RunDirectory) -> None:
     """Show what a run directory holds."""

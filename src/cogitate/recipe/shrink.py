@@ -1,0 +1,65 @@
+"""A recipe on the smallest budget that still goes through every branch: a few steps, prompts and rows of each stage."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from cogitate.config import (
+    AllScenarioConfig,
+    ColdStartConfig,
+    Config,
+    DemonstrationsConfig,
+    EvaluateConfig,
+    FineTuneConfig,
+    PreferenceConfig,
+    PreferencesConfig,
+    PretrainConfig,
+    RejectionConfig,
+    RLConfig,
+    Section,
+)
+
+# The most of each setting; sections of a derived class take the limits of all their classes.
+LIMITS: dict[type[Section], dict[str, int]] = {
+    PretrainConfig: {
+        "steps": 6, "rows": 4, "warmup_steps": 2, "held_out_documents": 6, "held_out_every": 3, "checkpoint_every": 2,
+    },
+    FineTuneConfig: {"epochs": 1, "rows": 2, "warmup_steps": 2, "checkpoint_every": 2},
+    PreferencesConfig: {"pairs": 24, "safety_prompts": 24, "max_new_tokens": 48},
+    PreferenceConfig: {"epochs": 1, "batch": 4, "warmup_steps": 2, "checkpoint_every": 2},
+    DemonstrationsConfig: {"problems": 16, "samples": 2, "max_new_tokens": 64},
+    RLConfig: {
+        "steps": 5, "prompts_per_step": 4, "group_size": 4, "max_new_tokens": 48, "warmup_steps": 2, "checkpoint_every": 2,
+        "transcripts_every": 2,
+    },
+    AllScenarioConfig: {"general_from_step": 2, "general_prompts_per_step": 2},
+    ColdStartConfig: {"problems": 12, "samples": 2, "max_new_tokens": 128},
+    RejectionConfig: {"problems": 24, "samples": 2, "max_new_tokens": 128},
+    EvaluateConfig: {
+        "problems": 10, "samples": 2, "general_problems": 4, "consensus_problems": 2, "consensus_samples": 3,
+        "max_new_tokens": 48,
+    },
+}  # fmt: skip
+CORPUS_DOCUMENTS, TRAIN_PROBLEMS = 400, 100
+
+
+def shrink(config: Config, *, keep: Collection[str] = ()) -> Config:
+    """The same recipe with every budget cut down; settings that are smaller already stay.
+
+    Args:
+        keep: sections to leave alone, e.g. those of stages whose artifact is shipped.
+    """
+    changed: dict[str, Any] = {}
+    for name in type(config).model_fields:
+        section = getattr(config, name)
+        if isinstance(section, Section) and name not in keep:
+            limits = {
+                key: most for kind, of_kind in LIMITS.items() if isinstance(section, kind) for key, most in of_kind.items()
+            }
+            changed[name] = section.model_copy(update={key: min(getattr(section, key), most) for key, most in limits.items()})
+    changed["tasks"] = config.tasks.model_copy(update={"train_problems": min(config.tasks.train_problems, TRAIN_PROBLEMS)})
+    if "tokenizer" not in keep:
+        documents = min(config.tokenizer.corpus_documents, CORPUS_DOCUMENTS)
+        changed["tokenizer"] = config.tokenizer.model_copy(update={"corpus_documents": documents})
+    return Config.model_validate(config.model_copy(update=changed).model_dump())

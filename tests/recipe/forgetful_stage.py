@@ -1,0 +1,26 @@
+"""A toy stage with a fault: its noise depends on how often it was started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import toy_stage
+from toy_stage import SECTIONS, VERSION
+
+from cogitate.config import Config
+from cogitate.errors import DataError
+from cogitate.recipe.context import StageContext
+from cogitate.types import Artifact
+
+__all__ = ["SECTIONS", "VERSION", "run"]
+
+
+def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:
+    if config.base.learning_rate == 0.07:
+        raise DataError("learning_rate = 0.07: refused by the stage as it starts")
+    started = context.checkpoint / "started"
+    count = int(started.read_text()) if started.is_file() else 0
+    started.write_text(str(count + 1))
+    noisy = config.model_copy(update={"base": config.base.model_copy(update={"learning_rate": 0.05 + 0.01 * count})})
+    return toy_stage.run(noisy, inputs, out, context)
