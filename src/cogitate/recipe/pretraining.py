@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from cogitate.config import PretrainConfig, TokenizerConfig
+from cogitate.errors import ConfigError
 from cogitate.model.config import ModelConfig
 from cogitate.model.hf import save_model
 from cogitate.model.transformer import Transformer
@@ -22,6 +23,20 @@ from cogitate.train.packing import PackedRows, pack_documents
 from cogitate.train.supervised import SupervisedRun, supervised_loss, train_supervised, without_missing_mtp
 
 FILL = 0.97  # share of a step's tokens that documents are drawn for; best-fit packing seldom fills more
+
+
+def check_architecture(architecture: Mapping[str, Any], tokenizer: TokenizerConfig, section: str) -> None:
+    """Refuse a config.json that no model can be made from; `section` is where it stands in the recipe.
+
+    Raises:
+        ConfigError: it is empty, or a key is missing, unknown or wrong.
+    """
+    if not architecture:
+        raise ConfigError(f"{section}: empty; give it the keys of a config.json, model_type first")
+    try:
+        ModelConfig.from_dict({**architecture, "vocab_size": tokenizer.vocab_size})
+    except ConfigError as error:
+        raise ConfigError(f"{section}: {error}") from error
 
 
 def pretrain(

@@ -7,11 +7,16 @@ from typing import Any
 
 from cogitate.config import Config
 from cogitate.recipe.context import StageContext
-from cogitate.recipe.pretraining import pretrain
+from cogitate.recipe.pretraining import check_architecture, pretrain
 from cogitate.types import Artifact
 
 VERSION = 2
 SECTIONS = ("tokenizer", "model", "{stage}", "runtime.dtype")
+
+
+def check(config: Config, stage: str) -> None:
+    """Refuse a missing or wrong architecture before any time is spent."""
+    check_architecture(config.model, config.tokenizer, "model")
 
 
 def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:

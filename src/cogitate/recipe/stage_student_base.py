@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.config import Config, StudentBaseConfig
-from cogitate.errors import ConfigError
-from cogitate.model.config import ModelConfig
 from cogitate.recipe.context import StageContext
-from cogitate.recipe.pretraining import pretrain
+from cogitate.recipe.pretraining import check_architecture, pretrain
 from cogitate.types import Artifact
 
 VERSION = 1
@@ -22,13 +20,7 @@ SECTIONS = ("tokenizer", "{stage}", "runtime.dtype")
 
 def check(config: Config, stage: str) -> None:
     """Refuse a missing or wrong architecture before any time is spent."""
-    settings: StudentBaseConfig = getattr(config, stage)
-    if not settings.model:
-        raise ConfigError(f"{stage}.model: empty; give it the keys of a config.json, model_type first")
-    try:
-        ModelConfig.from_dict({**settings.model, "vocab_size": config.tokenizer.vocab_size})
-    except ConfigError as error:
-        raise ConfigError(f"{stage}.model: {error}") from error
+    check_architecture(getattr(config, stage).model, config.tokenizer, f"{stage}.model")
 
 
 def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:
