@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,11 +57,13 @@ def _from_hub(reference: str, download: Callable[[Any], str]) -> Path:
             f"{reference}: no such directory; to fetch it from the hub: pip install 'cogitate[hub]'"
         ) from error
     try:
-        from httpx import HTTPError  # of newer versions' connections; older ones raise OSErrors
-    except ImportError:
-        HTTPError = OSError  # type: ignore[assignment, misc]
-    try:
         return Path(download(huggingface_hub))
-    except (OSError, ValueError, HTTPError) as error:
+    except _failures() as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise CheckpointError(f"{reference}: no such directory, and the hub cannot give it: {reason}") from error
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What the hub's client raises; newer versions let errors of their HTTP library through, which depends on the version."""
+    libraries = (sys.modules.get(name) for name in ("httpx", "httpx2"))
+    return (OSError, ValueError, *(library.HTTPError for library in libraries if library is not None))
