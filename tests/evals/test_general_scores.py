@@ -6,8 +6,8 @@ import pytest
 from test_evaluate import completion, problem
 
 from cogitate.engine.generator import Engine
-from cogitate.evals.evaluate import Asking, table
-from cogitate.evals.general import Scored, add_general, measure_general, score
+from cogitate.evals.evaluate import Asking, measure_model, table
+from cogitate.evals.general import Scored, add_general, score, with_true_scores
 from cogitate.model.hf import load_model
 from cogitate.rewards.pool import GraderPool
 from cogitate.tasks import general, safety
@@ -87,7 +87,7 @@ def test_a_real_model_is_asked_and_no_grader_is(digit_model):
     tokenizer = Tokenizer.load(digit_model)
     asking = Asking("digit", lambda asked: "Say a number. Digit:", "r1", "think_text")
     with GraderPool(workers=1, seconds_limit=20.0) as grader:
-        groups = measure_general(
+        answers = measure_model(
             PROMPTS[:3],
             asking,
             samples=2,
@@ -97,6 +97,7 @@ def test_a_real_model_is_asked_and_no_grader_is(digit_model):
             generator=Engine(load_model(digit_model), end_id=tokenizer.end_id, max_batch=8),
             grader=grader,
         )
+    groups = with_true_scores(answers)
     assert [[each.measured.problem for each in group] for group in groups] == [[p] * 2 for p in PROMPTS[:3]]
     for group in groups:
         for each in group:

@@ -15,7 +15,7 @@ from cogitate.rewards.format import FormatContract, grade_format
 from cogitate.runtime import derive_seed
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking import split_thinking
-from cogitate.train.rollouts import Phases, Prompt, Sampled, sample_and_grade
+from cogitate.train.rollouts import WITHOUT_RULES, Phases, Prompt, Sampled, sample_and_grade
 from cogitate.types import Problem, SamplingParams
 
 CONSENSUS_KINDS = ("math", "choice", "exact")  # no two programs are written alike, so code has no majority
@@ -92,7 +92,7 @@ def measure_model(
     """`samples` graded completions of each problem, in the order of the problems. `meanwhile`: see sample_and_grade.
 
     Raises:
-        DataError: a prompt does not fit the context, or not one completion could be judged.
+        DataError: a prompt does not fit the context, or there are rules to judge by and not one completion could be judged.
     """
     asked = [
         (problem, asking.prompt_of(problem), tuple(derive_seed(seed, "evaluate", problem.id, i) for i in range(samples)))
@@ -110,8 +110,9 @@ def measure_model(
         meanwhile=meanwhile,
     )
     result = [[measured(sampled, asking, tokenizer) for sampled in group] for group in groups]
-    if all(each.right is None for group in result for each in group):
-        first = result[0][0]
+    with_rules = [each for group in result for each in group if each.problem.kind not in WITHOUT_RULES]
+    if with_rules and all(each.right is None for each in with_rules):
+        first = with_rules[0]
         raise DataError(f"no completion of {len(result)} problems could be judged; {first.problem.place}: {first.reason}")
     return result
 

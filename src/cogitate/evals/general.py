@@ -6,20 +6,15 @@ Helpfulness reads the final answer, safety everything said, as R1's reward model
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cogitate.backend import Generator, Grader
-from cogitate.evals.evaluate import Asking, Measured, measured
+from cogitate.evals.evaluate import Measured
 from cogitate.evals.metrics import mean_number, rate
 from cogitate.rewards.reward_model import everything, final_answer
-from cogitate.runtime import derive_seed
 from cogitate.tasks import general, safety
-from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking import answer_blocks
-from cogitate.train.rollouts import Phases, sample_and_grade
-from cogitate.types import Problem, SamplingParams
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,39 +30,9 @@ class Scored:
         return {**self.measured.row(), "helpfulness": self.helpfulness, "safety": self.safety}
 
 
-def measure_general(
-    problems: Sequence[Problem],
-    asking: Asking,
-    *,
-    samples: int,
-    params: SamplingParams,
-    seed: int,
-    tokenizer: Tokenizer,
-    generator: Generator,
-    grader: Grader,
-    meanwhile: Callable[[], None] | None = None,
-) -> list[list[Scored]]:
-    """`samples` scored completions of each problem, in the order of the problems; arguments as of `measure_model`.
-
-    Raises:
-        DataError: a prompt does not fit the context.
-    """
-    asked = [
-        (problem, asking.prompt_of(problem), tuple(derive_seed(seed, "evaluate", problem.id, i) for i in range(samples)))
-        for problem in problems
-    ]
-    groups = sample_and_grade(
-        asked,
-        params=params,
-        contract=asking.contract,
-        tokenizer=tokenizer,
-        generator=generator,
-        grader=grader,
-        phases=Phases(),
-        stop=asking.stop,
-        meanwhile=meanwhile,
-    )
-    return [[score(measured(sampled, asking, tokenizer)) for sampled in group] for group in groups]
+def with_true_scores(groups: Sequence[Sequence[Measured]]) -> list[list[Scored]]:
+    """The completions of general prompts that `measure_model` drew, with their true scores."""
+    return [[score(measured) for measured in group] for group in groups]
 
 
 def score(measured: Measured) -> Scored:

@@ -16,7 +16,7 @@ from typing import Any
 from cogitate.config import Config, FineTuneConfig, PretrainConfig, RLConfig
 from cogitate.errors import ConfigError
 from cogitate.evals.evaluate import CONSENSUS_KINDS, Asking, Measured, consensus_table, measure_model, table
-from cogitate.evals.general import Scored, add_general, measure_general
+from cogitate.evals.general import Scored, add_general, with_true_scores
 from cogitate.recipe.asking import ASKED_R1, PromptOf, chat_prompts
 from cogitate.recipe.context import StageContext
 from cogitate.recipe.problems import data_files, evaluation_problems, tasks_left_out
@@ -93,7 +93,8 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
     scored: dict[str, list[list[Scored]]] = {}
     if prompts_without_rules := general_problems(config):
         plain = general_asking(config, model_name, model.path, shared["tokenizer"])
-        scored[plain.name] = measure_general(prompts_without_rules, plain, samples=settings.samples, seed=seed, **shared)
+        answers = measure_model(prompts_without_rules, plain, samples=settings.samples, seed=seed, **shared)
+        scored[plain.name] = with_true_scores(answers)
         add_general(result, scored[plain.name])
         summary["general_prompt"] = plain.name
     write_completions(out / "completions.jsonl", groups_of, scored)
