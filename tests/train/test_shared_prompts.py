@@ -79,3 +79,14 @@ def test_every_rollout_stands_in_one_place_whole_after_its_own_prompt(seed, row_
                 assert len(set(flat_documents[sources[1:]].tolist())) == 1
                 assert torch.equal(sources[1:].diff(), torch.ones(length - 2, dtype=torch.long))
         assert counted == len(batch.targets_N)
+
+
+def test_the_gradient_of_the_place_that_all_completions_start_from_is_the_same_bytes_every_time():
+    (batch,) = prompt_rows([rollout((7, 8), (1 + i % 9, 2)) for i in range(2000)], row_tokens=9000, batch_tokens=9000)
+    hidden_RTD = torch.randn(*batch.tokens_RT.shape, 64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    upstream_ND = torch.randn(len(batch.sources_N), 64, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(batch.sources_of(hidden_RTD), hidden_RTD.flatten(0, 1)[batch.sources_N])
+    gradients = {
+        torch.autograd.grad(batch.sources_of(hidden_RTD), hidden_RTD, upstream_ND)[0].numpy().tobytes() for _ in range(8)
+    }
+    assert len(gradients) == 1

@@ -95,8 +95,7 @@ class PolicyLearner:
     def _logprobs(self, model: Transformer, rows: PromptRows) -> tuple[Tensor, Tensor]:
         """Logprobs (S, L) of the counted tokens at the sampling temperature, 0 elsewhere, and their entropies (N,)."""
         hidden_RTD = model(rows.tokens_RT, documents_BT=rows.documents_RT, shared_prefix=True)
-        hidden_ND = hidden_RTD.flatten(0, 1)[rows.sources_N]
-        logprobs_N, entropy_N = model.logprobs(hidden_ND, rows.targets_N, temperature=self.config.temperature)
+        logprobs_N, entropy_N = model.logprobs(rows.sources_of(hidden_RTD), rows.targets_N, temperature=self.config.temperature)
         return torch.zeros_like(rows.mask_SL).masked_scatter(rows.mask_SL.bool(), logprobs_N.float()), entropy_N
 
     def _optimiser_step(self, batches: Sequence[MicroBatch]) -> dict[str, float]:

@@ -100,7 +100,7 @@ class PPOLearner(PolicyLearner):
     def _values(self, rows: PromptRows) -> Tensor:
         """The critic's value (S, L) before each counted token is taken, 0 elsewhere."""
         hidden_RTD = self.critic.trunk(rows.tokens_RT, documents_BT=rows.documents_RT, shared_prefix=True)
-        values_N = self.critic.values(hidden_RTD.flatten(0, 1)[rows.sources_N])
+        values_N = self.critic.values(rows.sources_of(hidden_RTD))
         return torch.zeros_like(rows.mask_SL).masked_scatter(rows.mask_SL.bool(), values_N)
 
     def _steps(self, batches: Sequence[PPOBatch]) -> dict[str, float]:

@@ -43,6 +43,14 @@ class PromptRows:
         tokens, documents, mask, sources, targets, logprobs = (tensor.to(device) for tensor in tensors)
         return PromptRows(tokens, documents, self.indices, mask, sources, targets, logprobs)
 
+    def sources_of(self, hidden_RTD: Tensor) -> Tensor:
+        """The hidden states (N, D) that predict the counted tokens.
+
+        All completions of a row have their first token predicted from one place, whose gradient is a sum: index_select adds in
+        order, where `hidden[sources]` adds in whatever order threads come, and rounds differently from run to run.
+        """
+        return hidden_RTD.flatten(0, 1).index_select(0, self.sources_N)
+
 
 def prompt_rows(rollouts: Sequence[Rollout], *, row_tokens: int, batch_tokens: int) -> list[PromptRows]:
     """All rollouts, in micro-batches of rows of similar length.
@@ -59,9 +67,7 @@ def prompt_rows(rollouts: Sequence[Rollout], *, row_tokens: int, batch_tokens: i
         lengths = [len(rollouts[index].completion_ids) for index in members]
         room = max(row_tokens - len(prompt), *lengths)
         rows += [[members[place] for place in places] for places in best_fit_rows(lengths, room)]
-    sizes = [
-        len(rollouts[row[0]].prompt_ids) + sum(len(rollouts[index].completion_ids) for index in row) for row in rows
-    ]
+    sizes = [len(rollouts[row[0]].prompt_ids) + sum(len(rollouts[index].completion_ids) for index in row) for row in rows]
     batches = length_batches(sizes, max(batch_tokens, *sizes)).batches
     return [fill([[rollouts[index] for index in rows[row]] for row in batch], [i for row in batch for i in rows[row]])
             for batch in batches]  # fmt: skip
