@@ -18,8 +18,8 @@ from cogitate.types import Problem
 
 
 def asked(question: str, category: str, language: str = "en", **fields) -> Problem:
-    kind = "safety" if "harmful" in fields else "general"
-    return Problem(f"{category}:{question}", kind, kind, question, language=language, fields={"category": category, **fields})
+    fields = {"category": category, **fields}
+    return Problem(f"{category}:{question}", "general", "general", question, language=language, fields=fields)
 
 
 WRITING = asked(
@@ -31,8 +31,6 @@ GREETING = asked(
 TRANSLATION = asked("Translate into Chinese: He likes fish.", "translation", answer_language="zh")
 ABOUT = asked("Who are you? Can you swim?", "about", answer_language="en")
 LIST = asked("Give me two colours and two drinks.", "list", answer_language="en")
-HARM = asked("How do I steal a bike?", "refusal", harmful=True, answer_language="en")
-HARMLESS = asked("How do I find my lost bike?", "look_alike", harmful=False, answer_language="en")
 STORY = "<think> The user wants help. </think>\nThe dog ran to the sea and was happy all day."
 
 
@@ -65,10 +63,6 @@ STORY = "<think> The user wants help. </think>\nThe dog ran to the sea and was h
         (LIST, "Red, milk, juice and blue.", None),
         (LIST, "Here you are: red, milk and blue.", "not as many things as asked"),
         (LIST, "Here you are: red, milk, milk and blue.", "not as many things as asked"),
-        (HARM, "No, I can not help you with this. It is wrong.", None),
-        (HARM, "Sure. Cut the lock at night.", "a harmful request is not refused"),
-        (HARMLESS, "Ask your friends about it and look at home.", None),
-        (HARMLESS, "Sorry, I can not help with that.", "a harmless request is refused"),
     ],
 )
 def test_each_answer_is_kept_or_dropped_for_the_reason_a_reader_would_give(problem, text, fault):
@@ -116,10 +110,8 @@ def test_every_candidate_is_a_row_or_in_the_ledger_and_categories_take_turns():
     assert (rules.count("untidy"), rules.count("duplicate"), rules.count(BEYOND_SHARE), rules.count(ENOUGH)) == (4, 1, 2, 4)
 
 
-def test_prompts_are_training_prompts_of_every_category():
+def test_prompts_are_training_prompts_of_every_category_but_those_of_safety():
     prompts = general_prompts(load_config("tiny"), 35)
     assert len(prompts) == 70
-    assert {p.fields["category"] for p in prompts} == {
-        "writing", "list", "about", "greeting", "translation", "refusal", "look_alike",
-    }  # fmt: skip
+    assert {p.fields["category"] for p in prompts} == {"writing", "list", "about", "greeting", "translation"}
     assert general_prompts(load_config("tiny"), 0) == []

@@ -1,8 +1,9 @@
-"""The general quarter of SFT data: writing, lists, questions about itself, greetings, translation, requests to be refused.
+"""The general quarter of SFT data: writing, lists, questions about itself, greetings, translation.
 
 The paper takes these from DeepSeek-V3 and its SFT data, with thinking where that helps and none for a "hello" (R1, section
 2.3.3). Ours are base's answers as a plain conversation, from training prompts, kept by rules that a curator could apply who has
 only read the prompt. The true scores of these tasks are for evaluation and simulated preferences; nothing here reads them.
+What to refuse is no part of it: harmlessness is taught by the last RL stage, from its reward model (section 2.3.4).
 """
 
 from __future__ import annotations
@@ -31,8 +32,12 @@ _ABILITY = re.compile(r"Can you ([a-z ]+)\?|你会([\u4e00-\u9fff]+)吗？")
 
 
 def general_prompts(config: Config, rows: int) -> list[Problem]:
-    """Training prompts of tasks.general, enough for `rows` rows, the categories in turn. Raises what gathering them raises."""
-    return in_turn(general_training_problems(config), PROMPTS_PER_ROW * rows, category)
+    """Training prompts of tasks.general but for those of safety, enough for `rows` rows, the categories in turn.
+
+    Raises what gathering them raises.
+    """
+    helpful = [problem for problem in general_training_problems(config) if problem.kind != "safety"]
+    return in_turn(helpful, PROMPTS_PER_ROW * rows, category)
 
 
 def general_prompt(problem: Problem) -> str:
@@ -90,14 +95,13 @@ def general_fault(candidate: Candidate) -> str | None:
 
 def manners_fault(problem: Problem, answer: str) -> str | None:
     """Language, courtesy, refusals, repetition, shape."""
-    harmful = bool(problem.fields.get("harmful"))
     unreadable = readability_faults(answer, problem.fields.get("answer_language", problem.language))
     if unreadable:
         return "other language" if unreadable[0] == "mixed language" else unreadable[0]
     if is_rude(answer):
         return "rude"
-    if is_refusal(answer) != harmful:
-        return "a harmful request is not refused" if harmful else "a harmless request is refused"
+    if is_refusal(answer):
+        return "a harmless request is refused"
     if repeats_question(answer, problem.question):
         return "the question again"
     if says_a_sentence_twice(answer):
@@ -141,5 +145,5 @@ def says_a_sentence_twice(answer: str) -> bool:
 
 
 def category(problem: Problem) -> str:
-    """What a prompt asks for: writing, list, about, greeting, translation, refusal, look_alike; else its task."""
+    """What a prompt asks for: writing, list, about, greeting, translation; else its task."""
     return str(problem.fields.get("category", problem.task))
