@@ -17,6 +17,7 @@ from cli_process import Command, cogitate_itself, finish, start
 from kill_harness import outcome
 from safetensors.torch import load_file
 
+from cogitate.evals.evaluate import vote_of
 from cogitate.evals.metrics import consensus, pass_at_1
 
 TOML = """
@@ -167,6 +168,19 @@ def test_every_number_can_be_traced_to_the_completions_it_comes_from(run):
         assert scores[summary["prompt"]] == max(scores.values())
         assert summary.get("pass@1 by prompt", {summary["prompt"]: {"all": scores[summary["prompt"]]}}).keys() == scores.keys()
         assert "cons@5" in table["all"]  # of the sums: a custom reward has no answer to vote for
+        ballots: dict[str, list[dict[str, Any]]] = {}
+        for row in read_lines(directory / "votes.jsonl"):
+            ballots.setdefault(row["problem_id"], []).append(row)
+        assert [len(ballot) for ballot in ballots.values()] == [5, 5, 5]
+        counted = [
+            consensus([vote_of(row["extracted"]) for row in ballot], [bool(row["right"]) for row in ballot])
+            for ballot in ballots.values()
+        ]
+        assert table["all"]["cons@5"]["value"] == pytest.approx(sum(counted) / 3)
+        columns = {"format_rate": "well_formed", "reflection_rate": "reflection", "language_mix_rate": "language_mix"}
+        for metric, column in columns.items():
+            share = [row[column] for row in rows if row["prompt"] == summary["prompt"]]
+            assert table["all"][metric]["value"] == pytest.approx(sum(share) / len(share)), metric
     assert consensus(["1", "1", "2"], [False, False, True]) == 0.0
 
 

@@ -56,6 +56,9 @@ class Measured:
             "tokens": self.tokens,
             "thinking_tokens": self.thinking_tokens,
             "finished": self.finished,
+            "well_formed": self.well_formed,
+            "reflection": self.reflective,
+            "language_mix": self.mixed,
         }
 
 
@@ -190,7 +193,7 @@ def longest_third(groups: Sequence[Sequence[Measured]]) -> list[bool]:
 def consensus_table(groups: Sequence[Sequence[Measured]]) -> dict[str, dict[str, Any]]:
     """cons@k by task and for all, over kinds of problems whose answers can be compared."""
     voting = [group for group in groups if group[0].problem.kind in CONSENSUS_KINDS]
-    votes = [consensus([vote_of(m) for m in group], [bool(m.right) for m in group]) for group in voting]
+    votes = [consensus([vote_of(m.extracted) for m in group], [bool(m.right) for m in group]) for group in voting]
     tasks = [group[0].problem.task for group in voting]
     result = {}
     for task in [*dict.fromkeys(tasks), "all"] if voting else []:
@@ -203,8 +206,8 @@ def consensus_table(groups: Sequence[Sequence[Measured]]) -> dict[str, dict[str,
     return result
 
 
-def vote_of(measured: Measured) -> str | None:
-    """The answer a completion votes for: equal answers differently written are one vote. None: no answer was found."""
-    if measured.extracted is None:
+def vote_of(extracted: str | None) -> str | None:
+    """What a completion votes for with the answer found in it: equal answers differently written are one vote."""
+    if extracted is None:
         return None
-    return min(foldings(measured.extracted), default=measured.extracted)
+    return min(foldings(extracted), default=extracted)

@@ -31,7 +31,7 @@ from cogitate.tokenizer.conversation_form import ConversationForm
 from cogitate.tokenizer.prompts import bare_prompt, few_shot_prompt, r1_prompt, r1_zero_prompt
 from cogitate.types import Artifact, Message, Problem, SamplingParams
 
-VERSION = 2
+VERSION = 3
 RL_OF_BASE = {"base": "r1_zero", "student_base_llama": "student_rl_llama", "student_base_qwen": "student_rl_qwen"}
 ASKED_BY = tuple(f"{stage}.prompt" for stage in (*RL_OF_BASE.values(), "r1_dev2", "r1", "ppo"))
 SECTIONS = ("seed", "tasks", "rewards", "evaluate", "runtime.dtype", "runtime.max_batch", *ASKED_BY)
@@ -89,6 +89,7 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
         votes = measure_model(chosen, best, samples=settings.consensus_samples, seed=derive_seed(seed, "consensus"), **shared)
         for task, values in consensus_table(votes).items():
             result[task] |= values
+        write_completions(out / "votes.jsonl", {best.name: votes})
     summary: dict[str, Any] = {"prompt": best.name, "contract": best.contract, "format": best.format}
     scored: dict[str, list[list[Scored]]] = {}
     if prompts_without_rules := general_problems(config):
