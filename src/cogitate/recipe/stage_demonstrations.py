@@ -20,7 +20,7 @@ from cogitate.runtime import derive_seed
 from cogitate.tasks.datasets import write_rows
 from cogitate.types import Artifact
 
-VERSION = 1
+VERSION = 2
 SECTIONS = (*preferences.SECTIONS, "{stage}")
 
 
@@ -65,9 +65,9 @@ def best_of(candidates: list[Candidate], config: Config) -> tuple[Candidate | No
 
 
 def conversation(one: Candidate, score: float) -> dict[str, Any]:
-    """A row in TRL's format with what is known of it."""
+    """A row in TRL's format with what is known of it; no key `prompt`, which to TRL would mean another format."""
     messages = [{"role": "user", "content": one.problem.question}, {"role": "assistant", "content": one.text}]
     return {
         "messages": messages, "task": one.problem.task, "problem_id": one.problem.id, "language": one.problem.language,
-        "source": "general", "model": "base", "prompt": "r1", "judged": round(score, 4), "completion_tokens": one.tokens,
+        "source": "general", "model": "base", "prompt_name": "r1", "judged": round(score, 4), "completion_tokens": one.tokens,
     }  # fmt: skip
