@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test test-all lint evidence bench clean
+.PHONY: run test test-all lint evidence bench bench-peers clean
 
 run: $(VENV)/.installed
 	$(BIN)/cogitate run tiny --out runs/tiny
@@ -25,6 +25,9 @@ evidence: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/bench.py
+
+bench-peers: $(VENV)/.installed-test
+	$(BIN)/python benchmarks/peers.py
 
 clean:
 	rm -rf $(VENV) build src/*.egg-info

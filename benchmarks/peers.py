@@ -1,0 +1,139 @@
+"""`make bench-peers`: GRPO steps, generation, SFT and verdicts beside what people would use instead, on the same work.
+
+Each side runs in a process of its own, which loads once; all sides of a workload then do one round after the other in turn, so
+that whatever else slows the machine down meets all of them. Writes benchmarks/results/DATE-peers.json and the generated part of
+docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import machine
+import peers_report as report
+import peers_setup as setup
+from peers_sides import FULL, QUICK, WORKLOADS, Runner, RunnerError, Side, Workload
+
+from cogitate.runtime import write_json
+
+RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+CHART = "results/peers.svg"  # beside the page
+
+
+def main() -> None:
+    options = parse()
+    setup.ROOT.mkdir(parents=True, exist_ok=True)
+    result = measure(options)
+    whole = RESULTS / f"{datetime.date.today()}-peers.json"
+    path = options.out or (whole if options.publish else setup.ROOT / "partial.json")
+    write_json(path, result)
+    print(report.as_markdown(result, CHART))
+    print(f"written to {path}")
+    if options.publish:
+        report.draw_chart(result, PAGE.parent / CHART)
+        PAGE.write_text(report.between_markers(PAGE.read_text(encoding="utf-8"), report.as_markdown(result, CHART)))
+        print(f"and to {PAGE}")
+    if result["failed"]:
+        raise SystemExit("\n\n".join(["error: not all sides could be measured", *result["failed"].values()]))
+
+
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5, help="of every side, after one to warm up")
+    parser.add_argument("--only", default="", metavar="NAME,...", help=f"of {', '.join(WORKLOADS)}")
+    parser.add_argument("--sides", default="", metavar="NAME,...", help="only these sides, e.g. ours,trl:float32")
+    parser.add_argument("--quick", action="store_true", help="very small workloads, to see that everything works")
+    parser.add_argument("--threads", type=int, default=0, help="of every side; 0: as many as there are cores")
+    parser.add_argument("--out", type=Path, help="the JSON file")
+    options = parser.parse_args(arguments)
+    options.only = [name for name in options.only.split(",") if name] or list(WORKLOADS)
+    options.sides = [name for name in options.sides.split(",") if name]
+    unknown = [name for name in options.only if name not in WORKLOADS]
+    if unknown:
+        parser.error(f"--only {unknown[0]}: there are {', '.join(WORKLOADS)}")
+    if options.rounds < 1:
+        parser.error("--rounds must be at least 1")
+    options.publish = not options.quick and not options.sides and options.only == list(WORKLOADS) and options.out is None
+    return options
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """The whole result file. A side that fails is left out, and named with the end of its log."""
+    facts, others = machine.machine_facts(), machine.OtherWork()
+    threads = options.threads or facts["usable_cores"]
+    workloads: dict[str, Any] = {}
+    sides: dict[str, Any] = {}
+    failed: dict[str, str] = {}
+    for name in options.only:
+        workload = WORKLOADS[name](QUICK if options.quick else FULL)
+        rounds = run_in_turn(workload, options, threads, sides, failed)
+        figures = report.figures_of(rounds)
+        workloads[name] = {"title": workload.title, "unit": workload.unit, "figures": figures, "rounds": rounds}
+        write_json(setup.ROOT / "unfinished.json", workloads)
+    ratios, details = report.ratios_of({name: workload["figures"] for name, workload in workloads.items()})
+    return {
+        "schema": 1,
+        "date": str(datetime.date.today()),
+        "quick": options.quick,
+        "machine": {**facts, "busy_with_other_work": report.short(others.share())},
+        "threads": threads,
+        "rounds": options.rounds,
+        "ratios": ratios,
+        "ratio_details": details,
+        "workloads": workloads,
+        "sides": sides,
+        "failed": failed,
+    }
+
+
+def run_in_turn(
+    workload: Workload, options: argparse.Namespace, threads: int, facts: dict[str, Any], failed: dict[str, str]
+) -> dict[str, dict[str, list[dict[str, float]]]]:
+    """case -> side -> one entry for each round. The first round of every side and case warms up and is not kept."""
+    runners: dict[str, Runner] = {}
+    chosen = [side for side in workload.sides if not options.sides or side.name in options.sides]
+    rounds: dict[str, dict[str, list[dict[str, float]]]] = {
+        case: {side.name: [] for side in chosen if side.does(case)} for case in workload.cases
+    }
+
+    def drop(side: Side, error: RunnerError) -> None:
+        failed[f"{workload.name}/{side.name}"] = str(error)
+        print(f"{workload.name}: {error}", flush=True)
+        if side.name in runners:
+            runners.pop(side.name).close()
+
+    try:
+        for side in chosen:
+            try:
+                log = setup.ROOT / "logs" / f"{workload.name}-{side.name.replace(':', '-')}.log"
+                runners[side.name] = Runner(side, log, threads)
+                facts[f"{workload.name}/{side.name}"] = runners[side.name].facts
+            except RunnerError as error:
+                drop(side, error)
+        for number in range(options.rounds + 1):
+            for case, told in workload.cases.items():
+                for side in chosen:
+                    if side.name not in runners or not side.does(case):
+                        continue
+                    try:
+                        numbers = report.with_speed(runners[side.name].run(number, told))
+                    except RunnerError as error:
+                        drop(side, error)
+                        continue
+                    speed = f"{numbers[report.SPEED]:,.1f} {workload.unit} per second"
+                    print(f"{workload.name} {case}, round {number}, {side.name}: {speed}", flush=True)
+                    if number:
+                        rounds[case][side.name].append(numbers)
+    finally:
+        for runner in runners.values():
+            runner.close()
+    return rounds
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""Generation by llama.cpp, one sequence at a time: sampling at temperature 1 from the 40 likeliest, its own default."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import llama_cpp
+from channel import Channel, prompts_of_round, serve
+from llama_cpp import Llama
+
+
+def main() -> None:
+    channel = Channel()
+    settings = channel.settings
+    prompts = [prompt["ids"] for prompt in json.loads(Path(settings["prompts"]).read_text())]
+    threads = settings["threads"]
+    llm = Llama(settings["model"], n_ctx=settings["context"], n_threads=threads, n_threads_batch=threads, verbose=False)
+
+    def run(number: int, case: Mapping[str, Any]) -> dict[str, float]:
+        assert case["sequences"] == 1, case
+        (prompt,) = prompts_of_round(prompts, number, 1)
+        llm.reset()
+        drawn = llm.generate(prompt, top_k=40, top_p=1.0, min_p=0.0, temp=1.0, repeat_penalty=1.0, reset=True)
+        return {"tokens": len(list(itertools.islice(drawn, case["new_tokens"])))}
+
+    info = llama_cpp.llama_print_system_info().decode()
+    channel.ready(versions={"llama-cpp-python": llama_cpp.__version__}, system=info, threads=threads)
+    serve(channel, run)
+
+
+if __name__ == "__main__":
+    main()
