@@ -1,129 +1,65 @@
-"""`make evidence`: the main job at three seeds on 500 problems, pooled. Writes docs/results/r1_zero/.
+"""`make evidence`: the complete recipe at three seeds on 500 problems, pooled, into docs/results/r1_zero/ and docs/results/r1/.
 
 Every number of the result comes from the completions that the runs kept; nothing is chosen between runs. Interrupted, the same
-command goes on where it stopped.
+command goes on where it stopped. `--pool-only` pools finished runs, `--runs` others than the three, `--out` writes elsewhere.
 """
 
 from __future__ import annotations
 
-import json
-import shutil
+import argparse
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from cogitate.apps.report import write_curve_png, write_report
-from cogitate.evals.metrics import pool_paired_difference, pool_seeds, spearman
-from cogitate.runtime import write_json
+from evidence_page import write_r1
+from evidence_pool import load_seeds
+from evidence_r1_zero import write_r1_zero
+
+from cogitate.apps.report import write_report
+from cogitate.errors import CogitateError
 
 ROOT = Path(__file__).resolve().parents[1]
-RUNS, RESULTS = ROOT / "runs" / "evidence", ROOT / "docs" / "results" / "r1_zero"
+RUNS, RESULTS = ROOT / "runs" / "evidence", ROOT / "docs" / "results"
 SEEDS = (0, 1, 2)
 SETTINGS = ("evaluate.problems=500", "evaluate.consensus_problems=100")
-FIRST, LAST = "base", "r1_zero"
 
 
-def main() -> None:
-    directories = [RUNS / f"seed-{seed}" for seed in SEEDS]
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0, that of the run that failed, or 2 where runs cannot be pooled."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--pool-only", action="store_true", help="run nothing, pool runs that are finished")
+    parser.add_argument("--runs", type=Path, nargs="+", metavar="DIR", help="run directories to pool (with --pool-only)")
+    parser.add_argument("--out", type=Path, default=RESULTS, metavar="DIR", help="where r1_zero/ and r1/ are written")
+    given = parser.parse_args(arguments)
+    if given.runs and not given.pool_only:
+        parser.error("--runs is for finished runs: give --pool-only, too")
+    directories = given.runs or [RUNS / f"seed-{seed}" for seed in SEEDS]
+    if not given.pool_only and (code := run_all(directories)):
+        return code
+    try:
+        seeds = load_seeds(directories)
+        write_r1_zero(seeds, given.out / "r1_zero")
+        page = write_r1(seeds, given.out / "r1")
+        report = write_report([seed.path for seed in seeds], directories[0].parent / "report.html")
+    except CogitateError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    print(page.read_text(encoding="utf-8"))
+    print(f"written: {given.out / 'r1_zero'}, {given.out / 'r1'}, {report}")
+    return 0
+
+
+def run_all(directories: Sequence[Path]) -> int:
+    """Run every seed, or go on with it; the exit code of the first that fails."""
     for seed, directory in zip(SEEDS, directories, strict=True):
         command = ["cogitate", "run", "tiny", f"seed={seed}", *SETTINGS, "--out", str(directory)]
         print(" ".join(command[:-1]), directory.relative_to(ROOT), flush=True)
-        subprocess.run([sys.executable, "-m", *command], check=True)
-    RESULTS.mkdir(parents=True, exist_ok=True)
-    for directory in directories:
-        shutil.copy(directory / "results.json", RESULTS / f"{directory.name}.results.json")
-    pooled = pool(directories)
-    write_json(RESULTS / "pooled.json", pooled)
-    (RESULTS / "README.md").write_text(as_markdown(pooled), encoding="utf-8")
-    write_curve_png(directories, RESULTS / "curve.png")
-    print(write_report(directories, RUNS / "report.html"))
-    print(as_markdown(pooled))
-
-
-def pool(directories: list[Path]) -> dict[str, Any]:
-    """Both models by task, their paired difference, and how thinking grew with the step."""
-    rows = {stage: [right_by_problem(directory, stage) for directory in directories] for stage in (FIRST, LAST)}
-    tasks = list(dict.fromkeys(task for task, _ in rows[FIRST][0]))
-    table: dict[str, Any] = {}
-    for task in [*tasks, "all"]:
-        keys = [key for key in rows[FIRST][0] if task in (key[0], "all")]
-        by_stage = {stage: [[by_problem[key] for key in keys] for by_problem in rows[stage]] for stage in rows}
-        table[task] = {stage: pool_seeds(values).as_json() for stage, values in by_stage.items()}
-        table[task]["gain"] = pool_paired_difference(by_stage[LAST], by_stage[FIRST]).as_json()
-        table[task]["problems"] = len(keys)
-    results = [json.loads((directory / "results.json").read_text(encoding="utf-8")) for directory in directories]
-    return {
-        "seeds": list(SEEDS),
-        "command": "make evidence",
-        "pass@1": table,
-        "longest third": {
-            stage: [result["stages"][stage]["all"]["longest_third"] for result in results] for stage in (FIRST, LAST)
-        },
-        "consensus": {stage: [consensus_of(result["stages"][stage]["all"]) for result in results] for stage in (FIRST, LAST)},
-        "rank correlation of thinking tokens with the step": [growth(directory) for directory in directories],
-        "seconds": [result["seconds"] for result in results],
-        "prompt of base": [result["summaries"][f"evaluate.{FIRST}"]["prompt"] for result in results],
-    }
-
-
-def right_by_problem(directory: Path, stage: str) -> dict[tuple[str, str], list[float]]:
-    """(task, problem) -> right or wrong of each completion, at the prompt the stage is scored by."""
-    manifest = json.loads((directory / f"evaluate.{stage}" / "manifest.json").read_text(encoding="utf-8"))
-    lines = (directory / f"evaluate.{stage}" / "completions.jsonl").read_text(encoding="utf-8").splitlines()
-    values: dict[tuple[str, str], list[float]] = {}
-    for row in map(json.loads, lines):
-        if row["prompt"] == manifest["summary"]["prompt"] and row["right"] is not None:
-            values.setdefault((row["task"], row["problem_id"]), []).append(float(row["right"]))
-    return values
-
-
-def consensus_of(scores: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in scores.items() if "cons@" in name}
-
-
-def growth(directory: Path) -> float:
-    """Spearman's rank correlation between step and thinking tokens of finished completions."""
-    lines = (directory / LAST / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [json.loads(line) for line in lines]
-    return spearman([row["step"] for row in rows], [row["thinking_tokens_finished"] for row in rows])
-
-
-def as_markdown(pooled: dict[str, Any]) -> str:
-    """The table of docs/results/r1_zero/README.md."""
-    count = pooled["pass@1"]["all"]["problems"]
-    lines = [
-        "# R1-Zero on the embedded model: three seeds, pooled",
-        "",
-        f"Made by `make evidence`: `cogitate run tiny` at seeds {', '.join(map(str, pooled['seeds']))}, {count} problems x 4 "
-        "completions, temperature 0.6, top-p 0.95. Base is scored at the best of three prompts under the contract `free`, "
-        f"which needs no tags (best were: {', '.join(pooled['prompt of base'])}). pass@1 with 95 % intervals over problems and "
-        "seeds; the gain is paired by problem.",
-        "",
-        "| task | problems | base | R1-Zero | gain |",
-        "|---|---|---|---|---|",
-    ]
-    for task, row in pooled["pass@1"].items():
-        cells = (task, str(row["problems"]), shown(row[FIRST]), shown(row[LAST]), shown(row["gain"], sign="+"))
-        lines.append(f"| {' | '.join(cells)} |")
-    growths = ", ".join(f"{value:.2f}" for value in pooled["rank correlation of thinking tokens with the step"])
-    lines += ["", f"Rank correlation of thinking tokens (finished completions) with the step, by seed: {growths}.", ""]
-    for stage in (FIRST, LAST):
-        third = " · ".join(shown(value) for value in pooled["longest third"][stage])
-        votes = " · ".join(
-            ", ".join(f"{name} {shown(value)}" for name, value in seed.items()) for seed in pooled["consensus"][stage]
-        )
-        lines += [f"- {stage}: longest third of problems {third}; {votes}"]
-    seconds = [sum(each.values()) / 60 for each in pooled["seconds"]]
-    lines += ["", f"Minutes by seed: {', '.join(f'{value:.1f}' for value in seconds)}. ![curve](curve.png)", ""]
-    return "\n".join(lines)
-
-
-def shown(value: dict[str, Any], *, sign: str = "") -> str:
-    """0.912 [0.89, 0.93]"""
-    low, high = value["ci95"]
-    return f"{value['value']:{sign}.3f} [{low:{sign}.2f}, {high:{sign}.2f}]"
+        code = subprocess.run([sys.executable, "-m", *command], check=False).returncode
+        if code:
+            return code
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -260,6 +260,21 @@ def test_the_picture_for_a_readme_is_a_png_of_its_size(tmp_path):
     assert len(content) < 400_000
 
 
+def test_the_picture_can_be_of_some_models_and_has_no_line_for_tasks_without_accuracy(tmp_path):
+    directory = write_run(tmp_path / "tiny")
+    content = write_curve_png([directory], tmp_path / "curve.png", ("base", "r1_zero")).read_bytes()
+    assert write_curve_png([directory], tmp_path / "one.png", ("base",)).read_bytes() != content
+    results = json.loads((directory / "results.json").read_text())
+    for model in results["stages"].values():
+        model["general"] = {"helpfulness": {"value": 0.5, "ci95": [0.4, 0.6]}, "problems": 9, "samples": 4}
+    results["stages"]["r1"] = results["stages"]["r1_zero"]
+    write_json(directory / "results.json", results)
+    assert write_curve_png([directory], tmp_path / "two.png", ("base", "r1_zero")).read_bytes() == content
+    assert write_curve_png([directory], tmp_path / "all.png").read_bytes() != content
+    with pytest.raises(ArtifactError, match="no measured model"):
+        write_curve_png([directory], tmp_path / "none.png", ("r1_dev1",))
+
+
 def test_the_picture_needs_a_measured_model_and_an_rl_stage(tmp_path):
     with pytest.raises(ArtifactError, match="no measured model"):
         write_curve_png([write_run(tmp_path / "tiny", finished=False)], tmp_path / "curve.png")

@@ -28,14 +28,14 @@ COLOURS = ("#2563c9", "#d1690e", "#12805c", "#a63d8f", "#8a6a00", "#b3372f", "#4
 INK, SOFT, LINE = "#1c2024", "#5c6570", "#e3e1dc"
 
 
-def write_curve_png(run_directories: Sequence[Path], out: Path) -> Path:
-    """Draw the picture of one or several runs (seeds).
+def write_curve_png(run_directories: Sequence[Path], out: Path, models: Sequence[str] = ()) -> Path:
+    """Draw the picture of one or several runs (seeds): of these models; by default of all from base to the last.
 
     Raises:
         ArtifactError: a directory is no run directory, or none of them has both measured models and an RL stage.
     """
     runs = load_runs(run_directories)
-    models = main_line_models(runs)
+    models = [model for model in main_line_models(runs) if model in models or not models]
     stage = next((name for name in stage_names(runs) if "reward" in logged_names(runs, name)), None)
     if stage is None or not models:
         raise ArtifactError(f"{', '.join(str(run.path) for run in runs)}: no measured model and RL stage to draw yet")
@@ -59,7 +59,7 @@ def write_curve_png(run_directories: Sequence[Path], out: Path) -> Path:
 
 def draw_stages(panel: Axes, runs: Sequence[Run], models: Sequence[str]) -> None:
     """pass@1 by stage: a line for each task, a thick one for all problems, with 95 % intervals."""
-    tasks = task_names(runs)
+    tasks = [task for task in task_names(runs) if any(pooled_of(runs, model, task, "pass@1") for model in models)]
     for index, task in enumerate(tasks):
         whole = task == "all"
         shift = 0.0 if len(tasks) == 1 else 0.12 * (index / (len(tasks) - 1) - 0.5)
