@@ -37,6 +37,7 @@ class Side:
         script: under benchmarks/peers.
         settings: what the runner is started with.
         cases: those it can do; empty: all.
+        model: makes the model's path once the environment is there; None: `settings` says it.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Side:
     script: str
     settings: dict[str, Any]
     cases: tuple[str, ...] = ()
+    model: Callable[[], Path] | None = None
 
     def does(self, case: str) -> bool:
         return not self.cases or case in self.cases
@@ -73,7 +75,10 @@ class Runner:
         environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
         environment |= {"OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
         log.parent.mkdir(parents=True, exist_ok=True)
-        command = [str(python), str(RUNNERS / side.script), json.dumps({**side.settings, "threads": threads})]
+        settings = {**side.settings, "threads": threads}
+        if side.model is not None:
+            settings["model"] = str(side.model())
+        command = [str(python), str(RUNNERS / side.script), json.dumps(settings)]
         with log.open("wb") as errors:
             self._process = subprocess.Popen(
                 command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=environment, cwd=setup.ROOT
@@ -209,13 +214,12 @@ def generation(scale: Scale) -> Workload:
         "context": CONTEXT,
         "most": max(scale.sequences),
     }
-    setup.python_of("llamacpp")  # has the file of 4 bits
     sides = (
         Side(OWN, OWN, "run_ours.py", settings),
         Side("transformers", "trl", "run_transformers.py", settings),
         Side("vllm", "vllm", "run_vllm.py", settings),
-        Side("llamacpp_f16", "llamacpp", "run_llamacpp.py", {**settings, "model": str(setup.smollm2_f16())}, ("1",)),
-        Side("llamacpp_q4", "llamacpp", "run_llamacpp.py", {**settings, "model": str(setup.smollm2_q4())}, ("1",)),
+        Side("llamacpp_f16", "llamacpp", "run_llamacpp.py", settings, ("1",), setup.smollm2_f16),
+        Side("llamacpp_q4", "llamacpp", "run_llamacpp.py", settings, ("1",), setup.smollm2_q4),
     )
     cases = {str(n): {"sequences": n, "new_tokens": scale.new_tokens, "group": GROUP} for n in scale.sequences}
     return Workload("generation", "Generation, SmolLM2-135M, sequences at a time", "generated tokens", cases, sides)
