@@ -44,7 +44,7 @@ TINY_LLAMA = {  # 1.4 M parameters, a family that every peer can load
     "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 1024, "tie_word_embeddings": True,
 }  # fmt: skip
 TINY_DOCUMENTS = 5000  # that its tokenizer is trained on
-TINY_STEPS, TINY_PEAK, TINY_FINAL = 400, 4e-3, 4e-4  # of pretraining the trained one, 16 rows of 256 tokens each
+TINY_STEPS, TINY_PEAK, TINY_FINAL = 300, 4e-3, 4e-4  # of pretraining the trained one, 16 rows of 256 tokens each
 PROMPTS = 512
 SHORTEST, DOCUMENTS = 64, 1500  # tokens of the shortest document of SFT, and how many there are
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import llama_cpp
 from channel import Channel, prompts_of_round, serve
-from llama_cpp import Llama
+from llama_cpp import Llama, llama
 
 
 def main() -> None:
@@ -18,6 +18,7 @@ def main() -> None:
     settings = channel.settings
     prompts = [prompt["ids"] for prompt in json.loads(Path(settings["prompts"]).read_text())]
     threads = settings["threads"]
+    llama.llama_cpp.llama_model_default_params = without_other_layouts
     llm = Llama(settings["model"], n_ctx=settings["context"], n_threads=threads, n_threads_batch=threads, verbose=False)
 
     def run(number: int, case: Mapping[str, Any]) -> dict[str, float]:
@@ -30,6 +31,14 @@ def main() -> None:
     info = llama_cpp.llama_print_system_info().decode()
     channel.ready(versions={"llama-cpp-python": llama_cpp.__version__}, system=info, threads=threads)
     serve(channel, run)
+
+
+def without_other_layouts(made: Any = llama_cpp.llama_model_default_params) -> Any:
+    """The model's default settings, but with its weights as the file has them. This release lays them out anew where a processor
+    has AMX, which made float16 slower, and matrices of 4 bits end the process by an illegal instruction."""
+    settings = made()
+    settings.use_extra_bufts = False
+    return settings
 
 
 if __name__ == "__main__":
