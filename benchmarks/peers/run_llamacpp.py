@@ -34,8 +34,8 @@ def main() -> None:
 
 
 def without_other_layouts(made: Any = llama_cpp.llama_model_default_params) -> Any:
-    """The model's default settings, but with its weights as the file has them. This release lays them out anew where a processor
-    has AMX, which made float16 slower, and matrices of 4 bits end the process by an illegal instruction."""
+    """The model's default settings, but with its weights as the file has them. This release lays them out anew where there
+    is AMX, which made float16 slower, and matrices of 4 bits end the process by an illegal instruction."""
     settings = made()
     settings.use_extra_bufts = False
     return settings
