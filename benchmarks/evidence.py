@@ -22,7 +22,7 @@ from cogitate.errors import CogitateError
 ROOT = Path(__file__).resolve().parents[1]
 RUNS, RESULTS = ROOT / "runs" / "evidence", ROOT / "docs" / "results"
 SEEDS = (0, 1, 2)
-SETTINGS = ("evaluate.problems=500", "evaluate.consensus_problems=100")
+SETTINGS = ("evaluate.problems=500", "evaluate.general_problems=300", "evaluate.consensus_problems=100")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

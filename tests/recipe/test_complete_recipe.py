@@ -1,0 +1,54 @@
+"""The complete tiny recipe on the shipped models and a shrunken budget: every stage is made, measured and in the results."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from cogitate.config import load_config
+from cogitate.recipe.local_backend import LocalBackend
+from cogitate.recipe.runner import plan, run_recipe
+from cogitate.recipe.shrink import shrink
+from cogitate.tasks.datasets import read_rows
+
+SHIPPED = ("base", "tokenizer", "student_base_llama", "student_base_qwen")
+EVERY_MODEL = {"pass@1", "format_rate", "language_mix_rate", "reflection_rate", "helpfulness", "safety"}
+
+
+def shrunken():
+    return shrink(load_config("tiny", ["runtime.threads=1"]), keep=SHIPPED)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    out = tmp_path_factory.mktemp("complete") / "run"
+    out.mkdir()
+    run_recipe(shrunken(), out, make_backend=LocalBackend)
+    return out
+
+
+def test_every_model_of_the_graph_is_measured_in_every_way(finished):
+    results = json.loads((finished / "results.json").read_text())
+    planned = {item.stage.name for item in plan(shrunken(), finished)}
+    assert {path.name for path in finished.iterdir() if (path / "manifest.json").is_file()} == planned
+    assert results["stages"].keys() == {name.removeprefix("evaluate.") for name in planned if name.startswith("evaluate.")}
+    assert len(results["stages"]) == 12
+    for stage, tasks in results["stages"].items():
+        assert tasks["all"].keys() >= EVERY_MODEL, stage
+
+
+def test_what_a_later_stage_learns_from_is_what_an_earlier_model_wrote(finished):
+    rows = [row for _, row in read_rows(finished / "sft_data" / "data.parquet")]
+    written_by = {row["source"]: row["model"] for row in rows}
+    assert written_by == {"reasoning": "r1_dev2", "general": "base"}
+    assert all(row["verdict"] == "right" for row in rows if row["source"] == "reasoning")
+    assert not [row for row in rows if row["task"] == "safety"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_every_stage_killed_anywhere_ends_with_the_bytes_of_an_undisturbed_one():
+    command = [sys.executable, "-m", "cogitate", "verify-resume", "tiny", "--seed", "5"]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stdout[-4000:] + finished.stderr[-2000:]
