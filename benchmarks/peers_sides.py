@@ -21,6 +21,7 @@ ANSWER_SECONDS = 3600.0
 CONTEXT = 1024
 GROUP = 8
 OWN = "ours"  # the family of our sides; a side is FAMILY or FAMILY:VARIANT
+TRL_TYPES = ("float32", "mixed", "bfloat16")  # mixed: float32 weights, products in bfloat16
 LINES_SHOWN = 15  # of the log of a runner that failed
 
 
@@ -179,7 +180,7 @@ def grpo_smollm2(scale: Scale) -> Workload:
 def grpo_sides(
     model: Path, shape: tuple[int, int, int], *, forced: bool, micro: int, own: tuple[str, ...]
 ) -> tuple[Side, ...]:
-    """Ours and TRL's in both types.
+    """Ours, and TRL's in all its types.
 
     Args:
         micro: sequences of a forward and backward pass of TRL, as many as suit it.
@@ -199,7 +200,7 @@ def grpo_sides(
         *(Side(f"{OWN}:{each}", OWN, "run_ours.py", {**settings, "dtype": each, "context": CONTEXT}) for each in own),
         *(
             Side(f"trl:{each}", "trl", "run_trl.py", {**settings, "dtype": each, "micro": micro})
-            for each in ("float32", "bfloat16")
+            for each in TRL_TYPES
         ),
     )
 
@@ -239,8 +240,7 @@ def sft(scale: Scale) -> Workload:
     }
     sides = (
         Side(f"{OWN}:bfloat16", OWN, "run_ours.py", {**settings, "dtype": "bfloat16"}),
-        Side("trl:float32", "trl", "run_trl.py", {**settings, "dtype": "float32"}),
-        Side("trl:bfloat16", "trl", "run_trl.py", {**settings, "dtype": "bfloat16"}),
+        *(Side(f"trl:{each}", "trl", "run_trl.py", {**settings, "dtype": each}) for each in TRL_TYPES),
     )
     return Workload("sft", "SFT step, SmolLM2-135M, packed", "trained tokens", {"step": {}}, sides)
 

@@ -18,6 +18,7 @@ from datasets import Dataset
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 
+MIXED = "mixed"  # float32 weights, products in bfloat16: TRL's default
 MOST_STEPS = 10_000  # the bench says when it is enough
 
 
@@ -107,11 +108,11 @@ def sft_trainer(settings: dict[str, Any], steps: Steps, directory: str) -> SFTTr
 
 
 def common(settings: dict[str, Any]) -> dict[str, Any]:
-    """Plain steps of one type, as fast as TRL does them: nothing is computed twice to save memory."""
+    """As fast as TRL does them: nothing is computed twice to save memory."""
     return {
         "max_steps": MOST_STEPS,
         "use_cpu": True,
-        "bf16": False,
+        "bf16": settings["dtype"] == MIXED,
         "gradient_checkpointing": False,
         "shuffle_dataset": False,
         "lr_scheduler_type": "constant",
@@ -125,7 +126,8 @@ def common(settings: dict[str, Any]) -> dict[str, Any]:
 
 def load(settings: dict[str, Any]) -> tuple[Any, Any]:
     """The model with weights of the asked type, and its tokenizer."""
-    model = AutoModelForCausalLM.from_pretrained(settings["model"], dtype=getattr(torch, settings["dtype"]))
+    dtype = torch.float32 if settings["dtype"] == MIXED else getattr(torch, settings["dtype"])
+    model = AutoModelForCausalLM.from_pretrained(settings["model"], dtype=dtype)
     return model, AutoTokenizer.from_pretrained(settings["model"], padding_side="left")
 
 
