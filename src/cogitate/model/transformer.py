@@ -19,6 +19,11 @@ from cogitate.model.moe import Router
 from cogitate.model.mtp import MultiTokenPrediction
 from cogitate.model.rope import RotaryTable
 
+# MKL looks for the kind of processor in the first call of any of its vector functions, and a second thread that calls one
+# meanwhile can get a kernel of low accuracy, for that call alone: processes of one run would differ now and then. One number
+# is handled by one thread.
+torch.zeros(1).exp_()
+
 
 class Transformer(nn.Module):
     """A causal language model of any supported family. Weights start as N(0, initializer_range), norms as 1, biases as 0.
