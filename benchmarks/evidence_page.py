@@ -74,7 +74,8 @@ def claims(found: Sequence[Mapping[str, Any]]) -> list[str]:
     lines = [
         f"{held} of {len(found)} claims hold. A claim about a bound or about intervals holds by them; any other holds by the "
         f"measured values, and where the 95 % interval reaches to the other side that is noted as *{UNDECIDED}*. A claim of "
-        "several cases holds where each of them does."
+        "several cases holds where each of them does. Where a claim is about these runs its bound is over problems, paired and "
+        "pooled; the wider interval beside it is over problems and seeds, and with three seeds says what others might give."
     ]
     for number, claim in enumerate(found, 1):
         cases = [

@@ -14,7 +14,7 @@ from typing import Any
 from cogitate.apps.report_data import read_json, read_lines
 from cogitate.errors import ArtifactError
 from cogitate.evals.evaluate import vote_of
-from cogitate.evals.metrics import Estimate, consensus, pool_paired_difference, pool_seeds
+from cogitate.evals.metrics import Estimate, consensus, paired_difference, pool_paired_difference, pool_seeds
 from cogitate.recipe.recipe import GRAPHS
 
 MODELS = tuple(stage.name for stage in GRAPHS["r1"] if stage.is_model)
@@ -154,6 +154,13 @@ def pool_rate(seeds: Sequence[Seed], model: str, metric: str, task: str = "all")
 def pool_difference(seeds: Sequence[Seed], first: str, second: str, metric: str, task: str = "all") -> Estimate:
     """first - second, paired by seed and problem."""
     return paired(rows_of(seeds, first, metric, task), rows_of(seeds, second, metric, task))
+
+
+def difference_of_these_runs(seeds: Sequence[Seed], first: str, second: str, metric: str, task: str = "all") -> Estimate:
+    """first - second, paired by problem, completions of all seeds pooled: an interval over problems, of these runs alone."""
+    ours, theirs = rows_of(seeds, first, metric, task), rows_of(seeds, second, metric, task)
+    kept = [n for n in range(len(ours[0])) if all(rows[n] for rows in (*ours, *theirs))]
+    return paired_difference(*([[value for rows in by_seed for value in rows[n]] for n in kept] for by_seed in (ours, theirs)))
 
 
 def paired(first: Sequence[Rows], second: Sequence[Rows]) -> Estimate:

@@ -114,8 +114,11 @@ def test_accuracy_is_kept_only_where_the_lower_bound_says_so(make):
     name = "RL with the language reward keeps accuracy"
     assert claims_of(make, r1_dev2={"right": ALL}, r1_zero={"right": NONE})[name]["verdict"] == "holds"
     uncertain = claims_of(make, r1_dev2={"right": SOME}, r1_zero={"right": NONE})[name]
-    assert uncertain["parts"][0]["figures"]["difference in pass@1"]["value"] == 0.625
+    assert uncertain["parts"][0]["figures"]["difference in pass@1 of these runs"]["value"] == 0.625
     assert uncertain["verdict"] == "does not hold"  # the bound is 0.625 - 0.689
+    half = ALL, [(1, 0)] * 4  # every problem gains 0.75 in these runs, but one seed gains 1 and the other 0.5
+    claim = claims_of(make, r1_dev2={"right": half}, r1_zero={"right": NONE})[name]
+    assert (claim["verdict"], claim["settled"]) == ("holds", False)
 
 
 def test_a_score_rises_by_its_value_and_the_interval_is_told_apart(make):
