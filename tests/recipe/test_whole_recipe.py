@@ -16,7 +16,7 @@ SMALL = (
     "base.steps=4", "base.rows=2", "base.micro_rows=2", "base.held_out_documents=4", "base.checkpoint_every=2",
     "r1_zero.steps=3", "r1_zero.prompts_per_step=3", "r1_zero.group_size=3", "r1_zero.max_new_tokens=16",
     "r1_zero.checkpoint_every=1",
-    "evaluate.problems=6", "evaluate.samples=2", "evaluate.max_new_tokens=16",
+    "evaluate.problems=6", "evaluate.general_problems=2", "evaluate.samples=2", "evaluate.max_new_tokens=16",
     "tasks.train=arithmetic,code", "tasks.eval=arithmetic,code", "tasks.train_problems=40",
     "runtime.threads=1",
 )  # fmt: skip
@@ -38,7 +38,7 @@ def test_one_command_makes_base_r1_zero_their_measurements_and_the_report(finish
     results = json.loads((finished / "results.json").read_text())
     assert results["stages"].keys() == {"base", "r1_zero"}
     for tasks in results["stages"].values():
-        assert tasks.keys() == {"arithmetic", "code", "all"}
+        assert tasks.keys() == {"arithmetic", "code", "general", "safety", "all"}
         low, high = tasks["all"]["pass@1"]["ci95"]
         assert 0 <= low <= tasks["all"]["pass@1"]["value"] <= high <= 1
         assert (tasks["all"]["problems"], tasks["all"]["samples"]) == (6, 2)
