@@ -30,6 +30,8 @@ from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import r1_zero_prompt
 from cogitate.train.learner import MICRO_BATCH_TOKENS, PolicyLearner
 from cogitate.train.muon import MuonAdamW
+from cogitate.train.rl import to_rollout
+from cogitate.train.rollouts import Sampled
 from cogitate.train.supervised import make_adamw, supervised_step
 from cogitate.types import Rollout, SamplingParams, Verdict
 
@@ -251,19 +253,6 @@ def sample_rollouts(subject: Subject, settings: RLConfig) -> list[Rollout]:
     completions.sort(key=lambda completion: (int(completion.request_id), completion.seed))
     verdict = Verdict("right", 1.0, "not graded")
     return [
-        Rollout(
-            problem=asked[int(completion.request_id)][0],
-            prompt_ids=asked[int(completion.request_id)][1],
-            completion_ids=completion.token_ids,
-            logprobs=completion.logprobs,
-            loss_mask=(1,) * len(completion.token_ids),
-            weight_versions=completion.weight_versions,
-            finish_reason=completion.finish_reason,
-            seed=completion.seed,
-            text="",
-            reward=1.0,
-            reward_breakdown={},
-            verdict=verdict,
-        )
+        to_rollout(Sampled(*asked[int(completion.request_id)], completion, "", False, verdict), 1.0, {})
         for completion in completions
     ]

@@ -29,9 +29,10 @@ from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.learner import PolicyLearner
 from cogitate.train.master_weights import optimiser_for
 from cogitate.train.packing import PackedRows, pack_documents
-from cogitate.train.rl import group_relative
+from cogitate.train.rl import group_relative, to_rollout
+from cogitate.train.rollouts import Sampled
 from cogitate.train.supervised import make_adamw, supervised_step
-from cogitate.types import Completion, Problem, Rollout, RolloutGroup, SamplingParams, Verdict
+from cogitate.types import Completion, Problem, RolloutGroup, SamplingParams, Verdict
 
 NEVER = -1  # an end token that is not sampled: every completion is as long as asked for
 
@@ -162,27 +163,19 @@ def drain(engine: Engine) -> list[Completion]:
     return completions
 
 
+def coin(completion: Completion) -> float:
+    """A reward that both sides can toss: whether the sum of a completion's token ids is odd."""
+    return float(sum(completion.token_ids) % 2)
+
+
 def graded_groups(prompts: list[tuple[int, ...]], completions: list[Completion]) -> list[RolloutGroup]:
-    """Rewarded by a coin that both sides can toss: whether the sum of a completion's token ids is odd."""
+    """Completions by their prompts, each rewarded by `coin`."""
     by_prompt = sorted(completions, key=lambda completion: int(completion.request_id))
     problem, verdict = Problem("", "peers", "custom", ""), Verdict("right", 1.0, "a coin")
     groups = []
     for request, members in itertools.groupby(by_prompt, key=lambda completion: int(completion.request_id)):
         rollouts = tuple(
-            Rollout(
-                problem=problem,
-                prompt_ids=prompts[request],
-                completion_ids=completion.token_ids,
-                logprobs=completion.logprobs,
-                loss_mask=(1,) * len(completion.token_ids),
-                weight_versions=completion.weight_versions,
-                finish_reason=completion.finish_reason,
-                seed=completion.seed,
-                text="",
-                reward=float(sum(completion.token_ids) % 2),
-                reward_breakdown={},
-                verdict=verdict,
-            )
+            to_rollout(Sampled(problem, prompts[request], completion, "", False, verdict), coin(completion), {})
             for completion in members
         )
         groups.append(RolloutGroup(problem, rollouts))
