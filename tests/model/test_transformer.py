@@ -6,7 +6,8 @@ import torch
 from cogitate.errors import ConfigError
 from cogitate.model.config import TINY, ModelConfig
 from cogitate.model.kv_cache import KVCache
-from cogitate.model.transformer import Transformer, document_positions
+from cogitate.model.transformer import Transformer
+from cogitate.model.visibility import document_positions
 
 
 @pytest.fixture(scope="module")

@@ -132,9 +132,10 @@ def test_it_learns_to_say_the_digit_that_is_rewarded(loop):
     assert min(rewards[-3:]) > 0.8
     assert run.column("accuracy") == rewards
     assert run.column("accuracy.digits") == rewards
-    assert run.column("entropy")[-1] < run.column("entropy")[0]
-    assert run.column("kl")[0] == pytest.approx(0.0, abs=1e-5)
-    assert run.column("kl")[-1] > 0.01
+    learnt_from = [row for row in run.rows() if "loss" in row]  # once all completions are right, a step may have nothing to learn
+    assert learnt_from[-1]["entropy"] < learnt_from[0]["entropy"]
+    assert learnt_from[0]["kl"] == pytest.approx(0.0, abs=1e-5)
+    assert learnt_from[-1]["kl"] > 0.01
     assert run.said == []
 
 

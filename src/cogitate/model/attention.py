@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cogitate.model.causal_attention import attend, attend_masked
 from cogitate.model.config import ModelConfig
 from cogitate.model.kv_cache import KVCache, Places
 from cogitate.model.layers import RMSNorm
 from cogitate.model.rope import attention_scale, rotate_halves
+from cogitate.model.visibility import Visibility
 
 
 @dataclass(frozen=True)
@@ -34,12 +35,14 @@ class TokenContext:
 
     Attributes:
         rotation: complex64, broadcasts to (B, T, R): RoPE of the new tokens.
-        masks: additive mask that broadcasts to (B, 1, T, keys) for each window size (None: no window); None instead of a mask
-            stands for plain causal attention.
+        seen: without a cache, what the tokens see of each other for each window size (None: no window).
+        masks: with one, an additive mask that broadcasts to (B, 1, T, keys) for each window size; None instead of a mask stands
+            for plain causal attention.
         view: the cache, None in training.
     """
 
     rotation: Tensor
+    seen: dict[int | None, Visibility]
     masks: dict[int | None, Tensor | None]
     view: CacheView | None
 
@@ -66,19 +69,12 @@ class GroupedQueryAttention(nn.Module):
             q, k = self.q_norm(q), self.k_norm(k)
         rotation = context.rotation.unsqueeze(-2)
         q, k = rotate_halves(q, rotation), rotate_halves(k, rotation)
-        if context.view is not None:
+        if context.view is None:
+            out_BTHK = attend(q, k, v, context.seen[self.window], self.scale)
+        else:
             k, v = self._through_cache(k, v, context.view)
-        mask = context.masks[self.window]
-        out_BHTK = F.scaled_dot_product_attention(
-            q.transpose(1, 2),
-            k.transpose(1, 2),
-            v.transpose(1, 2),
-            attn_mask=mask,
-            is_causal=mask is None,
-            scale=self.scale,
-            enable_gqa=self.heads != self.kv_heads,
-        )
-        return self.o_proj(out_BHTK.transpose(1, 2).flatten(2))
+            out_BTHK = attend_masked(q, k, v, context.masks[self.window], self.scale)
+        return self.o_proj(out_BTHK.flatten(2))
 
     def _through_cache(self, k_BTJK: Tensor, v_BTJK: Tensor, view: CacheView) -> tuple[Tensor, Tensor]:
         """Store the new keys and values; return all that the rows hold."""

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cogitate.model.attention import TokenContext
+from cogitate.model.causal_attention import attend, attend_masked
 from cogitate.model.config import ModelConfig
 from cogitate.model.layers import RMSNorm
 from cogitate.model.mla_inputs import queries_and_entries
@@ -48,11 +49,13 @@ class MultiHeadLatentAttention(nn.Module):
 
     def forward(self, x_BTD: Tensor, context: TokenContext) -> Tensor:
         q_BTHK, entries_BTW = self.queries_and_entries(x_BTD, context.rotation)
-        mask = context.masks[None]
         view = context.view
-        if view is not None:
-            view.cache.write(self.layer, view.new, entries_BTW)
-        if view is None or view.held is None:
+        if view is None:
+            out_BTHK = attend(q_BTHK, *self.keys_and_values(entries_BTW), context.seen[None], self.scale)[..., : self.v_width]
+            return self.o_proj(out_BTHK.flatten(2))
+        mask = context.masks[None]
+        view.cache.write(self.layer, view.new, entries_BTW)
+        if view.held is None:
             out_BTHK = self.attend_naive(q_BTHK, entries_BTW, mask)
         else:
             held_BSW = view.cache.read(self.layer, view.held).to(q_BTHK.dtype)
@@ -77,18 +80,13 @@ class MultiHeadLatentAttention(nn.Module):
 
     def attend_naive(self, q_BTHK: Tensor, entries_BTW: Tensor, mask: Tensor | None) -> Tensor:
         """Expand keys and values, then attend; mask None is plain causal. Returns (B, T, H, v_head_dim)."""
+        return attend_masked(q_BTHK, *self.keys_and_values(entries_BTW), mask, self.scale)[..., : self.v_width]
+
+    def keys_and_values(self, entries_BTW: Tensor) -> tuple[Tensor, Tensor]:
+        """Expanded, (B, T, H, nope + rope) both: values are filled up to the width of keys."""
         key_weight, value_weight = self._expansions()
-        k = F.linear(entries_BTW, key_weight).unflatten(-1, (self.heads, -1))
-        v = F.linear(entries_BTW, value_weight).unflatten(-1, (self.heads, -1))
-        out_BHTK = F.scaled_dot_product_attention(
-            q_BTHK.transpose(1, 2),
-            k.transpose(1, 2),
-            v.transpose(1, 2),
-            attn_mask=mask,
-            is_causal=mask is None,
-            scale=self.scale,
-        )
-        return out_BHTK.transpose(1, 2)[..., : self.v_width]
+        keys = F.linear(entries_BTW, key_weight).unflatten(-1, (self.heads, -1))
+        return keys, F.linear(entries_BTW, value_weight).unflatten(-1, (self.heads, -1))
 
     def _expansions(self) -> tuple[Tensor, Tensor]:
         """kv_b_proj as two matrices on whole entries, so that keys and values come out of multiplications ready to attend.

@@ -18,6 +18,7 @@ from cogitate.model.layers import RMSNorm
 from cogitate.model.moe import Router
 from cogitate.model.mtp import MultiTokenPrediction
 from cogitate.model.rope import RotaryTable
+from cogitate.model.visibility import Visibility, additive, document_positions
 
 # MKL looks for the kind of processor in the first call of any of its vector functions, and a second thread that calls one
 # meanwhile can get a kernel of low accuracy, for that call alone: processes of one run would differ now and then. One number
@@ -148,22 +149,12 @@ class Transformer(nn.Module):
                 prefix_B1 = (documents_BT == 0).sum(1, keepdim=True)
                 positions_BT = positions_BT + torch.where(documents_BT > 0, prefix_B1, 0)
         rotation = self._rotary.first(tokens, device) if positions_BT is None else self._rotary.at(positions_BT)
-        masks: dict[int | None, Tensor | None] = {}
-        steps_T = torch.arange(tokens, device=device)
-        for window in self._windows | {None}:
-            if documents_BT is None and (window is None or window >= tokens):
-                masks[window] = None
-                continue
-            seen = steps_T[:, None] >= steps_T
-            if window is not None:
-                places = steps_T if positions_BT is None else positions_BT[:, None]
-                seen = seen & (places[..., :, None] - places[..., None, :] < window)
-            if documents_BT is not None:
-                keys = documents_BT[:, None, None, :]
-                same = documents_BT[:, None, :, None] == keys
-                seen = seen & (same | (keys == 0) if shared_prefix else same)
-            masks[window] = _additive(seen, self.embed_tokens.weight.dtype)
-        return TokenContext(rotation, masks, None)
+        dtype = self.embed_tokens.weight.dtype
+        seen = {
+            window: Visibility(tokens, device, dtype, documents_BT, shared_prefix, window, positions_BT)
+            for window in self._windows | {None}
+        }
+        return TokenContext(rotation, seen, {}, None)
 
     def _cached_context(self, tokens_BT: Tensor, positions_BT: Tensor | None, cache: KVCache, rows: np.ndarray) -> TokenContext:
         tokens, device = tokens_BT.shape[1], tokens_BT.device
@@ -181,9 +172,9 @@ class Transformer(nn.Module):
                 continue
             distance = steps_BT[:, None, :, None] - torch.arange(keys, device=device)
             seen = distance >= 0 if window is None else (distance >= 0) & (distance < window)
-            masks[window] = _additive(seen, self.embed_tokens.weight.dtype)
+            masks[window] = additive(seen, self.embed_tokens.weight.dtype)
         held = cache.places(rows, np.broadcast_to(np.arange(keys), (len(rows), keys))) if longest else None
-        return TokenContext(rotation, masks, CacheView(cache, cache.places(rows, new_BT), held))
+        return TokenContext(rotation, {}, masks, CacheView(cache, cache.places(rows, new_BT), held))
 
     @torch.no_grad()
     def _initialise(self) -> None:
@@ -194,16 +185,3 @@ class Transformer(nn.Module):
                 parameter.zero_()
             else:
                 parameter.normal_(0.0, self.config.initializer_range)
-
-
-def document_positions(documents_BT: Tensor) -> Tensor:
-    """0, 1, 2, ... from the start of each run of equal ids."""
-    steps_T = torch.arange(documents_BT.shape[1], device=documents_BT.device)
-    starts = torch.ones_like(documents_BT, dtype=torch.bool)
-    starts[:, 1:] = documents_BT[:, 1:] != documents_BT[:, :-1]
-    return steps_T - torch.where(starts, steps_T, 0).cummax(dim=1).values
-
-
-def _additive(seen: Tensor, dtype: torch.dtype) -> Tensor:
-    """0 where seen, -inf elsewhere: made once, while a boolean mask would be converted in every layer."""
-    return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(~seen, float("-inf"))

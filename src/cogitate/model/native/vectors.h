@@ -38,13 +38,33 @@ inline Floats load(const bfloat16* from) {
 
 inline void store(float* to, Floats values) { memcpy(to, &values, sizeof values); }
 
-// Rounds to nearest, ties to even. NaN stays NaN as long as its upper bits are set, as they are in the ones arithmetic makes.
-inline void store(bfloat16* to, Floats values) {
+// The upper halves, rounded to nearest, ties to even. NaN stays NaN as long as its upper bits are set, as they are in the ones
+// arithmetic makes.
+inline Words rounded(Floats values) {
     Words words;
     memcpy(&words, &values, sizeof words);
-    words = (words + 0x7fff + ((words >> 16) & 1)) >> 16;
-    Halves halves = __builtin_convertvector(words, Halves);
+    return words + 0x7fff + ((words >> 16) & 1);
+}
+
+inline void store(bfloat16* to, Floats values) {
+#ifdef __AVX512BF16__  // takes denormal numbers as 0
+    auto halves = _mm512_cvtneps_pbh((__m512)values);
+#else
+    Halves halves = __builtin_convertvector(rounded(values) >> 16, Halves);
+#endif
     memcpy(to, &halves, sizeof halves);
+}
+
+// even[0], odd[0], even[1], odd[1] ...
+inline void store_pairs(bfloat16* to, Floats even, Floats odd) {
+#ifdef __AVX512BF16__
+    const __m512i order = _mm512_set_epi16(31, 15, 30, 14, 29, 13, 28, 12, 27, 11, 26, 10, 25, 9, 24, 8, 23, 7, 22, 6, 21, 5, 20,
+                                           4, 19, 3, 18, 2, 17, 1, 16, 0);
+    __m512i both = _mm512_permutexvar_epi16(order, (__m512i)_mm512_cvtne2ps_pbh((__m512)odd, (__m512)even));
+#else
+    Words both = (rounded(even) >> 16) | (rounded(odd) & 0xffff0000u);
+#endif
+    memcpy(to, &both, sizeof both);
 }
 
 inline float to_float(float value) { return value; }
@@ -70,6 +90,8 @@ inline Floats splat(float value) { return Floats{} + value; }
 inline float sum(Floats values) { return _mm512_reduce_add_ps((__m512)values); }
 
 inline float largest(Floats values) { return _mm512_reduce_max_ps((__m512)values); }
+
+inline bool any(Ints mask) { return _mm512_movepi32_mask((__m512i)mask); }
 #else
 inline float sum(Floats values) {
     float halves[8], quarters[4];
@@ -82,6 +104,12 @@ inline float largest(Floats values) {
     float result = values[0];
     for (int i = 1; i < LANES; i++) result = values[i] > result ? values[i] : result;
     return result;
+}
+
+inline bool any(Ints mask) {
+    int32_t found = 0;
+    for (int i = 0; i < LANES; i++) found |= mask[i];
+    return found;
 }
 #endif
 

@@ -1,0 +1,106 @@
+"""Attention of whole texts, as training needs it: by native/causal_attention.cpp where it can be, by PyTorch elsewhere.
+
+On a CPU PyTorch meets every query with every key of a row, and its backward pass in bfloat16 is slow: packed rows of SmolLM2
+take five times as long.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from cogitate.model.native import SUFFIXES, function, native_library
+from cogitate.model.visibility import Visibility
+
+
+def attend(q_BTHK: Tensor, k_BTJK: Tensor, v_BTJV: Tensor, seen: Visibility, scale: float) -> Tensor:
+    """softmax(scale q k^T) v over the keys that each query sees, (B, T, H, V); H is a multiple of J."""
+    if _is_native(q_BTHK, v_BTJV):
+        return _CausalAttention.apply(q_BTHK, k_BTJK, v_BTJV, seen.ranges, scale)
+    return attend_masked(q_BTHK, k_BTJK, v_BTJV, seen.mask, scale)
+
+
+def attend_masked(q_BTHK: Tensor, k_BSJK: Tensor, v_BSJV: Tensor, mask: Tensor | None, scale: float) -> Tensor:
+    """The same with an additive mask that broadcasts to (B, 1, T, S); None: plain causal."""
+    out_BHTV = F.scaled_dot_product_attention(
+        q_BTHK.transpose(1, 2),
+        k_BSJK.transpose(1, 2),
+        v_BSJV.transpose(1, 2),
+        attn_mask=mask,
+        is_causal=mask is None,
+        scale=scale,
+        enable_gqa=q_BTHK.shape[2] != k_BSJK.shape[2],
+    )
+    return out_BHTV.transpose(1, 2)
+
+
+class _CausalAttention(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, ranges_BT3: Tensor, scale: float) -> Tensor:
+        q, k, v = _readable(q), _readable(k), _readable(v)
+        rows, tokens, heads, _ = q.shape
+        out = torch.empty(rows, tokens, heads, v.shape[-1], dtype=q.dtype)
+        logsumexp = torch.empty(rows, heads, tokens)
+        shape = _shape(q, k, v, ranges_BT3, scale)
+        kernel = function("attention_forward", q.dtype)
+        kernel(shape, _view(q), _view(k), _view(v), _pointer(ranges_BT3), _view(out), _pointer(logsumexp))
+        ctx.save_for_backward(q, k, v, ranges_BT3, out, logsumexp)
+        ctx.scale = scale
+        return out
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        q, k, v, ranges_BT3, out, logsumexp = ctx.saved_tensors
+        made = [torch.empty(x.shape, dtype=x.dtype) for x in (q, k, v)]
+        kernel = function("attention_backward", q.dtype)
+        shape = _shape(q, k, v, ranges_BT3, ctx.scale)
+        views = [_view(x) for x in (out, _readable(grads[0]), *made)]
+        kernel(shape, _view(q), _view(k), _view(v), _pointer(ranges_BT3), views[0], _pointer(logsumexp), *views[1:])
+        return *made, None, None
+
+
+class _Shape(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_int32) for name in ("rows", "tokens", "heads", "kv_heads", "width", "v_width")),
+        ("scale", ctypes.c_float),
+        ("range_rows", ctypes.c_int32),
+    )
+
+
+class _View(ctypes.Structure):
+    _fields_ = (("data", ctypes.c_void_p), *((name, ctypes.c_int64) for name in ("row", "token", "head")))
+
+
+def _is_native(q: Tensor, v: Tensor) -> bool:
+    if q.device.type != "cpu" or q.dtype not in SUFFIXES or native_library() is None:
+        return False
+    return q.dtype == torch.float32 or (_has_bfloat16() and q.shape[-1] % 2 == 0 and v.shape[-1] % 2 == 0)
+
+
+@functools.cache
+def _has_bfloat16() -> bool:
+    """Whether the processor multiplies tiles of bfloat16."""
+    return bool(function("attention_in_bfloat16", returns=ctypes.c_int32)())
+
+
+def _readable(x: Tensor) -> Tensor:
+    """Elements of a head side by side, and in bfloat16 heads and tokens at even distances, since two are read at once."""
+    even = x.dtype == torch.float32 or all(step % 2 == 0 for step in x.stride()[:-1])
+    return x if x.stride(-1) == 1 and even and x.data_ptr() % 4 == 0 else x.clone(memory_format=torch.contiguous_format)
+
+
+def _shape(q: Tensor, k: Tensor, v: Tensor, ranges_BT3: Tensor, scale: float) -> Any:
+    return ctypes.byref(_Shape(*q.shape[:3], k.shape[2], q.shape[3], v.shape[3], scale, ranges_BT3.shape[0]))
+
+
+def _view(x: Tensor) -> Any:
+    return ctypes.byref(_View(x.data_ptr(), *x.stride()[:3]))
+
+
+def _pointer(x: Tensor) -> ctypes.c_void_p:
+    return ctypes.c_void_p(x.data_ptr())

@@ -1,0 +1,119 @@
+"""Attention of packed rows, forward and backward, against the same sums in float64."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import Tensor
+
+from cogitate.model.causal_attention import _is_native, attend, attend_masked
+from cogitate.model.visibility import Visibility
+
+PACKED = [[0] * 40 + [1] * 33 + [2] * 20 + [-1] * 7, [0] * 3 + [1] * 97]  # two rows of 100 tokens, one with padding
+
+
+def seen(documents: list[list[int]] | None, tokens: int, *, shared: bool = False, window: int | None = None) -> Visibility:
+    ids = None if documents is None else torch.tensor(documents)
+    return Visibility(tokens, torch.device("cpu"), torch.float64, ids, shared, window, None)
+
+
+def inputs(rows: int, tokens: int, heads: int, kv_heads: int, widths: tuple[int, int], dtype: torch.dtype) -> list[Tensor]:
+    made = torch.Generator().manual_seed(0)
+    shapes = [(heads, widths[0]), (kv_heads, widths[0]), (kv_heads, widths[1]), (heads, widths[1])]
+    return [torch.randn(rows, tokens, *shape, generator=made).to(dtype) for shape in shapes]
+
+
+def outcome(q: Tensor, k: Tensor, v: Tensor, grad: Tensor, visibility: Visibility) -> list[Tensor]:
+    """The output and the gradients of q, k, v."""
+    parts = [x.detach().requires_grad_() for x in (q, k, v)]
+    out = attend(*parts, visibility, 0.2)
+    out.backward(grad)
+    return [out.detach(), *(x.grad for x in parts)]
+
+
+def by_float64(q: Tensor, k: Tensor, v: Tensor, grad: Tensor, visibility: Visibility) -> list[Tensor]:
+    parts = [x.detach().double().requires_grad_() for x in (q, k, v)]
+    out = attend_masked(*parts, visibility.mask, 0.2)
+    out.backward(grad.double())
+    return [out.detach(), *(x.grad for x in parts)]
+
+
+def distance(made: Tensor, exact: Tensor) -> float:
+    return float((made.double() - exact).norm() / exact.norm().clamp_min(1.0))
+
+
+CASES = {
+    "one text in a row": (seen(None, 77), (3, 77, 4, 2, (32, 32))),
+    "a single token": (seen(None, 1), (2, 1, 2, 1, (16, 16))),
+    "packed documents": (seen(PACKED, 100), (2, 100, 4, 2, (64, 64))),
+    "completions of one prompt": (seen(PACKED, 100, shared=True), (2, 100, 3, 3, (32, 32))),
+    "a sliding window": (seen(None, 150, window=20), (1, 150, 2, 1, (16, 16))),
+    "a sliding window over completions of a prompt": (seen(PACKED, 100, shared=True, window=30), (2, 100, 2, 1, (16, 16))),
+    "widths that fill no vector": (seen(PACKED, 100), (2, 100, 2, 1, (22, 38))),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("case", CASES)
+def test_output_and_gradients_are_those_of_the_masked_sums(case: str, dtype: torch.dtype) -> None:
+    visibility, sizes = CASES[case]
+    given = inputs(*sizes, dtype)
+    bound = 2e-6 if dtype == torch.float32 else 5e-3  # bfloat16 rounds what it multiplies to 8 bits
+    for made, exact in zip(outcome(*given, visibility), by_float64(*given, visibility), strict=True):
+        assert made.dtype == dtype
+        assert distance(made, exact) < bound
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+def test_scores_far_apart_are_weighed_as_they_should(dtype: torch.dtype) -> None:
+    """Later keys outweigh earlier ones by far more than e^8, so that sums are scaled down on the way."""
+    q, k, v, grad = inputs(1, 200, 2, 2, (16, 16), dtype)
+    k = k * torch.linspace(0, 40, 200).view(1, 200, 1, 1).to(dtype)
+    visibility = seen(None, 200)
+    for made, exact in zip(outcome(q, k, v, grad, visibility), by_float64(q, k, v, grad, visibility), strict=True):
+        assert distance(made, exact) < (1e-5 if dtype == torch.float32 else 1e-2)
+
+
+def test_heads_may_be_parts_of_one_projection() -> None:
+    projection = torch.randn(2, 100, 8, 24, generator=torch.Generator().manual_seed(1)).bfloat16()
+    q, k, v = projection.split((4, 2, 2), dim=2)
+    grad = torch.ones(2, 100, 4, 24).bfloat16()
+    apart = [x.contiguous() for x in (q, k, v)]
+    for view, copy in zip(outcome(q, k, v, grad, CASES["packed documents"][0]),
+                          outcome(*apart, grad, CASES["packed documents"][0]), strict=True):  # fmt: skip
+        assert torch.equal(view, copy)
+
+
+@pytest.mark.skipif(not _is_native(torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 1, 2)), reason="no C++ compiler")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+def test_one_and_two_threads_give_the_same_bytes(dtype: torch.dtype) -> None:
+    visibility, sizes = CASES["completions of one prompt"]
+    given = inputs(*sizes, dtype)
+    threads, found = torch.get_num_threads(), []
+    try:
+        for count in (1, 2, 2):
+            torch.set_num_threads(count)
+            found.append([x.float().numpy().tobytes() for x in outcome(*given, visibility)])
+    finally:
+        torch.set_num_threads(threads)
+    assert found[0] == found[1] == found[2]
+
+
+def test_ranges_say_what_the_mask_says() -> None:
+    for visibility, (rows, tokens, *_) in CASES.values():
+        mask = torch.ones(tokens, tokens).tril().log() if visibility.mask is None else visibility.mask
+        seen_BTS = (mask == 0).view(-1, tokens, tokens)
+        prompt_from, prompt_to, own_from = (x[..., None] for x in visibility.ranges.unbind(-1))
+        keys_S, steps_T1 = torch.arange(tokens), torch.arange(tokens)[:, None]
+        by_ranges = ((keys_S >= prompt_from) & (keys_S < prompt_to)) | ((keys_S >= own_from) & (keys_S <= steps_T1))
+        assert torch.equal(by_ranges.expand(rows, -1, -1), seen_BTS.expand(rows, -1, -1))
+
+
+def test_without_native_code_the_masks_are_used() -> None:
+    code = (
+        "import torch\n"
+        "from cogitate.model.causal_attention import _is_native\n"
+        "assert not _is_native(torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 1, 2))\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, env={"COGITATE_NATIVE": "0", "PATH": ""})
