@@ -136,7 +136,7 @@ def test_it_learns_to_say_the_digit_that_is_rewarded(loop):
     assert learnt_from[-1]["entropy"] < learnt_from[0]["entropy"]
     assert learnt_from[0]["kl"] == pytest.approx(0.0, abs=1e-5)
     assert learnt_from[-1]["kl"] > 0.01
-    assert run.said == []
+    assert len(run.said) == 18 - len(learnt_from)
 
 
 def test_sampler_and_learner_agree_at_every_step(loop):
