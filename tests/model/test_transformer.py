@@ -94,28 +94,6 @@ def test_padding_on_the_right_changes_nothing_before_it(model: Transformer, toke
     assert_close(model(padded)[:, :20], model(tokens))
 
 
-@pytest.mark.parametrize("kept", [1 << 26, 0])
-def test_chunked_logprobs_and_their_gradients_equal_the_plain_ones(monkeypatch: pytest.MonkeyPatch, kept: int) -> None:
-    """Both with probabilities kept for the backward pass and computed again."""
-    monkeypatch.setattr("cogitate.model.head.KEPT_PROBABILITIES", kept)
-    torch.manual_seed(3)
-    model = Transformer(TINY)
-    hidden = torch.randn(50, TINY.hidden_size, requires_grad=True)
-    targets, weights = torch.randint(0, TINY.vocab_size, (50,)), torch.randn(50)
-    weight = model.head_weight
-
-    plain = torch.log_softmax(model.logits(hidden) / 0.7, dim=-1)
-    expected = torch.autograd.grad((plain.gather(1, targets[:, None])[:, 0] * weights).sum(), (hidden, weight))
-    logprobs, entropy = model.logprobs(hidden, targets, temperature=0.7, chunk=16)
-    got = torch.autograd.grad((logprobs * weights).sum(), (hidden, weight))
-
-    assert_close(logprobs, plain.gather(1, targets[:, None])[:, 0])
-    assert_close(entropy, -(plain.exp() * plain).sum(dim=-1))
-    assert not entropy.requires_grad
-    assert_close(got[0], expected[0])
-    assert_close(got[1], expected[1])
-
-
 def test_multi_token_prediction_sees_no_token_beyond_the_next_one(model: Transformer, tokens: torch.Tensor) -> None:
     with torch.no_grad():
         before = model.mtp_hidden(model(tokens), tokens)

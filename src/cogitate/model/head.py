@@ -2,27 +2,42 @@
 
 from __future__ import annotations
 
+import ctypes
+import threading
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-KEPT_PROBABILITIES = 1 << 26  # up to so many (256 MB) are kept for the backward pass, beyond it they are computed again
+from cogitate.model.native import SUFFIXES, function, native_library
+
+ROWS_IN_CACHE = 512  # rows handled at a time: with a small vocabulary their logits stay in a CPU's cache
+LARGE_VOCABULARY = 8192  # from here on rows are as many as SCRATCH_BYTES hold: few rows would have the weights read many times
+SCRATCH_BYTES = 1 << 27
+KEPT_LOGITS = 1 << 26  # up to so many float32 ones (256 MB) are kept for the backward pass; else they are computed again
+
+_memory = threading.local()
 
 
 def token_logprobs(
-    hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor, *, temperature: float = 1.0, chunk: int = 512
+    hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor, *, temperature: float = 1.0, chunk: int | None = None
 ) -> tuple[Tensor, Tensor]:
     """log softmax(hidden weight^T / temperature) at the targets, and the entropy of each distribution in nats.
 
     Args:
-        chunk: rows handled at a time; small enough that a chunk's logits stay in a CPU's cache.
+        chunk: rows handled at a time; by default as many as suit the vocabulary.
 
     Returns:
         float32 (N,), differentiable in hidden_ND and weight_VD; float32 (N,), detached.
     """
-    return _TokenLogprobs.apply(hidden_ND, weight_VD, targets_N, temperature, chunk)
+    return _TokenLogprobs.apply(hidden_ND, weight_VD, targets_N, temperature, chunk or _chunk(weight_VD))
+
+
+def _chunk(weight_VD: Tensor) -> int:
+    vocabulary = weight_VD.shape[0]
+    if vocabulary < LARGE_VOCABULARY:
+        return ROWS_IN_CACHE
+    return max(64, SCRATCH_BYTES // (vocabulary * weight_VD.element_size()))
 
 
 class _TokenLogprobs(torch.autograd.Function):
@@ -30,53 +45,95 @@ class _TokenLogprobs(torch.autograd.Function):
     def forward(
         ctx: Any, hidden_ND: Tensor, weight_VD: Tensor, targets_N: Tensor, temperature: float, chunk: int
     ) -> tuple[Tensor, Tensor]:
-        tokens, vocabulary = hidden_ND.shape[0], weight_VD.shape[0]
-        logprobs_N = torch.empty(tokens, dtype=torch.float32, device=hidden_ND.device)
-        entropy_N = torch.empty_like(logprobs_N)
-        keep = tokens * vocabulary <= KEPT_PROBABILITIES and any(ctx.needs_input_grad)
+        tokens, targets_N = hidden_ND.shape[0], targets_N.contiguous()
+        results_3N = torch.empty(3, tokens, dtype=torch.float32, device=hidden_ND.device)
+        fits = weight_VD.dtype == torch.float32 and tokens * weight_VD.shape[0] <= KEPT_LOGITS
+        keep = fits and any(ctx.needs_input_grad)
         kept: list[Tensor] = []
         for start in range(0, tokens, chunk):
             rows = slice(start, start + chunk)
-            logprobs_CV = _log_softmax(hidden_ND[rows], weight_VD, temperature)
-            logprobs_N[rows] = logprobs_CV.gather(1, targets_N[rows, None]).squeeze(1)
-            probabilities_CV = logprobs_CV.exp()
-            torch.linalg.vecdot(probabilities_CV, logprobs_CV, out=entropy_N[rows])
+            logits_CV = _logits(hidden_ND[rows], weight_VD, in_scratch=not keep)
+            _logprobs(logits_CV, targets_N[rows], temperature, results_3N[:, rows])
             if keep:
-                kept.append(probabilities_CV)
-        ctx.save_for_backward(hidden_ND, weight_VD, targets_N, *kept)
+                kept.append(logits_CV)
+        logprobs_N, entropy_N, logsumexp_N = results_3N
+        ctx.save_for_backward(hidden_ND, weight_VD, targets_N, logsumexp_N, *kept)
         ctx.temperature, ctx.chunk = temperature, chunk
         ctx.mark_non_differentiable(entropy_N)
-        return logprobs_N, entropy_N.neg_()
+        return logprobs_N, entropy_N
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        hidden_ND, weight_VD, targets_N, *kept = ctx.saved_tensors
-        scaled_grad_N1 = (grads[0] / ctx.temperature).unsqueeze(1)
+        hidden_ND, weight_VD, targets_N, logsumexp_N, *kept = ctx.saved_tensors
+        tokens, chunk, grad_N = hidden_ND.shape[0], ctx.chunk, grads[0].contiguous()
         hidden_grad = torch.empty_like(hidden_ND) if ctx.needs_input_grad[0] else None
-        # Summed over chunks in float32, whatever the model's type.
-        weight_grad = torch.zeros_like(weight_VD, dtype=torch.float32) if ctx.needs_input_grad[1] else None
-        scratch = torch.empty(min(ctx.chunk, hidden_ND.shape[0]), weight_VD.shape[0], device=hidden_ND.device)
-        for number, start in enumerate(range(0, hidden_ND.shape[0], ctx.chunk)):
-            rows = slice(start, start + ctx.chunk)
-            if kept:
-                probabilities_CV = kept[number]
-            else:
-                probabilities_CV = _log_softmax(hidden_ND[rows], weight_VD, ctx.temperature).exp_()
-            # d logprob / d logits = (onehot - p) / temperature
-            logits_grad = torch.mul(probabilities_CV, -scaled_grad_N1[rows], out=scratch[: probabilities_CV.shape[0]])
-            logits_grad.scatter_add_(1, targets_N[rows, None], scaled_grad_N1[rows])
-            logits_grad = logits_grad.to(hidden_ND.dtype)
+        weight_grad: Tensor | None = None  # of several chunks: a sum in float32, whatever the model's type
+        for number, start in enumerate(range(0, tokens, chunk)):
+            rows = slice(start, start + chunk)
+            logits_CV = kept[number] if kept else _logits(hidden_ND[rows], weight_VD, in_scratch=True)
+            logits_grad = _logits_gradient(logits_CV, targets_N[rows], ctx.temperature, logsumexp_N[rows], grad_N[rows])
             if hidden_grad is not None:
                 torch.mm(logits_grad, weight_VD, out=hidden_grad[rows])
-            if weight_grad is not None and weight_VD.dtype == torch.float32:
+            if not ctx.needs_input_grad[1]:
+                continue
+            if weight_grad is None:
+                weight_grad = logits_grad.t() @ hidden_ND[rows]
+                weight_grad = weight_grad if tokens <= chunk else weight_grad.float()
+            elif weight_VD.dtype == torch.float32:
                 weight_grad.addmm_(logits_grad.t(), hidden_ND[rows])
-            elif weight_grad is not None:
+            else:
                 weight_grad += logits_grad.t() @ hidden_ND[rows]
-        return hidden_grad, None if weight_grad is None else weight_grad.to(weight_VD.dtype), None, None, None
+        if ctx.needs_input_grad[1]:
+            weight_grad = torch.zeros_like(weight_VD) if weight_grad is None else weight_grad.to(weight_VD.dtype)
+        return hidden_grad, weight_grad, None, None, None
 
 
-def _log_softmax(hidden_CD: Tensor, weight_VD: Tensor, temperature: float) -> Tensor:
-    logits_CV = F.linear(hidden_CD, weight_VD).float()
-    if temperature != 1.0:
-        logits_CV.div_(temperature)
-    return torch.log_softmax(logits_CV, dim=-1)
+def _logits(hidden_CD: Tensor, weight_VD: Tensor, *, in_scratch: bool) -> Tensor:
+    """(C, V) in the model's type; in scratch memory they are valid until the next call."""
+    if not in_scratch:
+        return hidden_CD @ weight_VD.t()
+    size = hidden_CD.shape[0] * weight_VD.shape[0]
+    scratch = getattr(_memory, "scratch", None)
+    if scratch is None or scratch.numel() < size or scratch.dtype != hidden_CD.dtype or scratch.device != hidden_CD.device:
+        scratch = _memory.scratch = torch.empty(size, dtype=hidden_CD.dtype, device=hidden_CD.device)
+    return torch.mm(hidden_CD, weight_VD.t(), out=scratch[:size].view(-1, weight_VD.shape[0]))
+
+
+def _logprobs(logits_CV: Tensor, targets_C: Tensor, temperature: float, results_3C: Tensor) -> None:
+    """Fill in log-probabilities at the targets, entropies and logsumexps."""
+    if _is_native(logits_CV):
+        kernel = function("token_logprobs", logits_CV.dtype)
+        kernel(*_rows(logits_CV, targets_C, temperature), *(ctypes.c_void_p(x.data_ptr()) for x in results_3C))
+        return
+    scaled_CV = logits_CV.float() / temperature
+    logprobs_CV = torch.log_softmax(scaled_CV, dim=-1)
+    torch.logsumexp(scaled_CV, dim=-1, out=results_3C[2])
+    results_3C[0] = logprobs_CV.gather(1, targets_C[:, None]).squeeze(1)
+    results_3C[1] = torch.special.entr(logprobs_CV.exp()).sum(-1)
+
+
+def _logits_gradient(
+    logits_CV: Tensor, targets_C: Tensor, temperature: float, logsumexp_C: Tensor, grad_C: Tensor
+) -> Tensor:
+    """(onehot(target) - softmax) * grad / temperature, in the logits' type and, where it can be, in their place."""
+    if _is_native(logits_CV):
+        kernel = function("logits_gradient", logits_CV.dtype)
+        kernel(*_rows(logits_CV, targets_C, temperature), *(ctypes.c_void_p(x.data_ptr()) for x in (logsumexp_C, grad_C)))
+        logits_CV[:0].zero_()  # tells autograd of the change: a second backward pass would read gradients as logits
+        return logits_CV
+    scaled_grad_C1 = (grad_C / temperature).unsqueeze(1)
+    probabilities_CV = (logits_CV.float() / temperature - logsumexp_C[:, None]).exp_()
+    return (probabilities_CV * -scaled_grad_C1).scatter_add_(1, targets_C[:, None], scaled_grad_C1).to(logits_CV.dtype)
+
+
+def _is_native(logits: Tensor) -> bool:
+    return logits.device.type == "cpu" and logits.dtype in SUFFIXES and native_library() is not None
+
+
+def _rows(logits_CV: Tensor, targets_C: Tensor, temperature: float) -> tuple[Any, ...]:
+    """The arguments that both kernels begin with."""
+    rows, vocabulary = (ctypes.c_int32(size) for size in logits_CV.shape)
+    return (
+        ctypes.c_void_p(logits_CV.data_ptr()), rows, vocabulary, ctypes.c_void_p(targets_C.data_ptr()),
+        ctypes.c_float(1.0 / temperature),
+    )  # fmt: skip

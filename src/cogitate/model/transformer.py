@@ -86,7 +86,7 @@ class Transformer(nn.Module):
         return F.linear(hidden, self.head_weight)
 
     def logprobs(
-        self, hidden_ND: Tensor, targets_N: Tensor, *, temperature: float = 1.0, chunk: int = 512
+        self, hidden_ND: Tensor, targets_N: Tensor, *, temperature: float = 1.0, chunk: int | None = None
     ) -> tuple[Tensor, Tensor]:
         """Log-probability of each target and the (detached) entropy of each distribution, both float32 (N,)."""
         return token_logprobs(hidden_ND, self.head_weight, targets_N, temperature=temperature, chunk=chunk)

@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 
 log = logging.getLogger(__name__)
-SOURCES = ("causal_attention.cpp", "decode.cpp", "sampling.cpp")
+SOURCES = ("causal_attention.cpp", "decode.cpp", "sampling.cpp", "token_logprobs.cpp")
 HEADERS = ("attention.h", "blocks.h", "layers.h", "products.h", "tiles.h", "vectors.h")
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
 SUFFIXES = {torch.float32: "f32", torch.bfloat16: "bf16"}

@@ -1,0 +1,100 @@
+// Rows of logits: the log-probability of one token each and the entropy, and backwards the logits' gradient in their place.
+// Every row is read from a core's cache after the first of its passes.
+#include <cstddef>
+
+#include "vectors.h"
+
+namespace {
+
+template <typename T>
+struct Row {
+    const T* logits;
+    int vocabulary;
+
+    template <typename Each>
+    void visit(Each&& each) const {
+        int i = 0;
+        for (; i + LANES <= vocabulary; i += LANES) each(i, LANES, load(logits + i));
+        if (i < vocabulary) each(i, vocabulary - i, load_part(logits + i, vocabulary - i));
+    }
+};
+
+// -inf instead of the zeros behind the last logit.
+inline Floats only(Floats values, int count) {
+    const Ints steps = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    return count == LANES ? values : (steps < count ? values : splat(-INFINITY));
+}
+
+// logsumexp and the entropy in nats of the logits times `sharpness` (1 / temperature).
+template <typename T>
+float logsumexp(const T* logits, int vocabulary, float sharpness, float& entropy) {
+    Row<T> row{logits, vocabulary};
+    Floats most = splat(-INFINITY);
+    row.visit([&](int, int count, Floats x) { most = larger(only(x, count), most); });
+    float peak = largest(most) * sharpness;
+    Floats totals{}, weighted{};
+    row.visit([&](int, int count, Floats x) {
+        Floats above = only(x, count) * sharpness - peak, weight = exp_of(above);
+        totals += weight;
+        weighted += weight * larger(above, splat(-200.0f));  // 0 * -inf is not a number
+    });
+    float total = sum(totals), log_total = std::log(total);
+    entropy = log_total - sum(weighted) / total;
+    return peak + log_total;
+}
+
+template <typename T>
+void logprobs(const T* logits, int rows, int vocabulary, const int64_t* targets, float sharpness, float* logprob, float* entropy,
+              float* logsumexps) {
+#pragma omp parallel for schedule(static) if (int64_t(rows) * vocabulary >= 1 << 14)
+    for (int n = 0; n < rows; n++) {
+        const T* row = logits + size_t(n) * vocabulary;
+        logsumexps[n] = logsumexp(row, vocabulary, sharpness, entropy[n]);
+        logprob[n] = to_float(row[targets[n]]) * sharpness - logsumexps[n];
+    }
+}
+
+// logits = (onehot(target) - softmax) * sharpness * gradient of the log-probability
+template <typename T>
+void logits_gradient(T* logits, int rows, int vocabulary, const int64_t* targets, float sharpness, const float* logsumexps,
+                     const float* gradient) {
+#pragma omp parallel for schedule(static) if (int64_t(rows) * vocabulary >= 1 << 14)
+    for (int n = 0; n < rows; n++) {
+        T* row = logits + size_t(n) * vocabulary;
+        float factor = gradient[n] * sharpness;
+        float target = (1.0f - std::exp(to_float(row[targets[n]]) * sharpness - logsumexps[n])) * factor;
+        Row<T>{row, vocabulary}.visit([&](int i, int count, Floats x) {
+            Floats result = exp_of(x * sharpness - logsumexps[n]) * -factor;
+            if (count == LANES)
+                store(row + i, result);
+            else
+                store_part(row + i, result, count);
+        });
+        put(row + targets[n], target);
+    }
+}
+
+}  // namespace
+
+extern "C" {
+
+void token_logprobs_f32(const float* logits, int32_t rows, int32_t vocabulary, const int64_t* targets, float sharpness,
+                        float* logprob, float* entropy, float* logsumexps) {
+    logprobs(logits, rows, vocabulary, targets, sharpness, logprob, entropy, logsumexps);
+}
+
+void token_logprobs_bf16(const bfloat16* logits, int32_t rows, int32_t vocabulary, const int64_t* targets, float sharpness,
+                         float* logprob, float* entropy, float* logsumexps) {
+    logprobs(logits, rows, vocabulary, targets, sharpness, logprob, entropy, logsumexps);
+}
+
+void logits_gradient_f32(float* logits, int32_t rows, int32_t vocabulary, const int64_t* targets, float sharpness,
+                         const float* logsumexps, const float* gradient) {
+    logits_gradient(logits, rows, vocabulary, targets, sharpness, logsumexps, gradient);
+}
+
+void logits_gradient_bf16(bfloat16* logits, int32_t rows, int32_t vocabulary, const int64_t* targets, float sharpness,
+                          const float* logsumexps, const float* gradient) {
+    logits_gradient(logits, rows, vocabulary, targets, sharpness, logsumexps, gradient);
+}
+}

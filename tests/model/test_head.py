@@ -1,0 +1,88 @@
+"""Log-probabilities from hidden states against plain ones in float64."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from cogitate.model import head
+from cogitate.model.head import token_logprobs
+from cogitate.model.native import native_library
+
+WIDTH = 24
+
+
+@pytest.fixture(params=["native", "plain"])
+def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Both forms of what is done with a chunk's logits."""
+    if request.param == "plain":
+        monkeypatch.setattr(head, "_is_native", lambda logits: False)
+    elif native_library() is None:
+        pytest.skip("no C++ compiler")
+    return request.param
+
+
+def given(vocabulary: int, dtype: torch.dtype, tokens: int = 50) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    made = torch.Generator().manual_seed(3)
+    hidden = torch.randn(tokens, WIDTH, generator=made).to(dtype).requires_grad_()
+    weight = torch.randn(vocabulary, WIDTH, generator=made).to(dtype).requires_grad_()
+    targets = torch.randint(0, vocabulary, (tokens,), generator=made)
+    return hidden, weight, targets, torch.randn(tokens, generator=made)
+
+
+def exact(hidden: Tensor, weight: Tensor, targets: Tensor, grads: Tensor, temperature: float) -> list[Tensor]:
+    hidden, weight = hidden.detach().double().requires_grad_(), weight.detach().double().requires_grad_()
+    logprobs = torch.log_softmax(hidden @ weight.t() / temperature, dim=-1)
+    chosen = logprobs.gather(1, targets[:, None])[:, 0]
+    gradients = torch.autograd.grad((chosen * grads).sum(), (hidden, weight))
+    return [chosen.detach(), -(logprobs.exp() * logprobs).sum(-1).detach(), *gradients]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("vocabulary", [1, 37, 64, 515])
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+@pytest.mark.parametrize("chunk", [None, 16])
+def test_chunks_give_the_plain_logprobs_entropies_and_gradients(
+    form: str, dtype: torch.dtype, vocabulary: int, temperature: float, chunk: int | None
+) -> None:
+    hidden, weight, targets, grads = given(vocabulary, dtype)
+    logprobs, entropy = token_logprobs(hidden, weight, targets, temperature=temperature, chunk=chunk)
+    assert logprobs.dtype == entropy.dtype == torch.float32
+    assert not entropy.requires_grad
+    found = [logprobs.detach(), entropy, *torch.autograd.grad((logprobs * grads).sum(), (hidden, weight))]
+    bound = 1e-5 if dtype == torch.float32 else 2e-2  # bfloat16 logits have 8 bits
+    for made, right in zip(found, exact(hidden, weight, targets, grads, temperature), strict=True):
+        assert float((made.double() - right).norm()) <= bound * float(right.norm().clamp_min(grads.norm()))
+
+
+def test_logits_computed_again_give_the_gradients_of_kept_ones(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden, weight, targets, grads = given(300, torch.float32)
+    kept = torch.autograd.grad((token_logprobs(hidden, weight, targets)[0] * grads).sum(), (hidden, weight))
+    monkeypatch.setattr(head, "KEPT_LOGITS", 0)
+    again = torch.autograd.grad((token_logprobs(hidden, weight, targets)[0] * grads).sum(), (hidden, weight))
+    assert all(torch.equal(a, b) for a, b in zip(kept, again, strict=True))
+
+
+def test_a_logit_of_minus_infinity_is_a_token_that_never_comes(form: str) -> None:
+    hidden = torch.tensor([[1.0, 0.0]], requires_grad=True)
+    weight = torch.tensor([[0.5, 0.0], [float("-inf"), 0.0], [0.5, 0.0]])
+    logprob, entropy = token_logprobs(hidden, weight, torch.tensor([2]))
+    assert logprob.item() == pytest.approx(-0.6931472)
+    assert entropy.item() == pytest.approx(0.6931472)
+
+
+@pytest.mark.skipif(native_library() is None, reason="no C++ compiler")
+def test_a_second_backward_pass_over_kept_logits_is_refused() -> None:
+    """They hold gradients by then."""
+    hidden, weight, targets, _ = given(64, torch.float32)
+    logprobs, _ = token_logprobs(hidden, weight, targets)
+    logprobs.sum().backward(retain_graph=True)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        logprobs.sum().backward()
+
+
+def test_no_tokens_have_no_logprobs() -> None:
+    hidden, weight, targets, _ = given(64, torch.float32, tokens=0)
+    logprobs, entropy = token_logprobs(hidden, weight, targets)
+    logprobs.sum().backward()
+    assert logprobs.shape == entropy.shape == (0,)
+    assert torch.equal(weight.grad, torch.zeros_like(weight))
