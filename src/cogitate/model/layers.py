@@ -1,6 +1,7 @@
 """The small parts: RMSNorm and SwiGLU with hand-written backward passes, and the dense MLP.
 
-Eager PyTorch would take about three times as many passes over memory for each of them, which on CPUs is what costs.
+Eager PyTorch would take about three times as many passes over memory for each of them, which on CPUs is what costs. There,
+native/elementwise.cpp takes a single one.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from cogitate.model.native import elementwise, runs_natively
 
 
 class RMSNorm(nn.Module):
@@ -21,10 +25,26 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(width))
 
     def forward(self, x: Tensor) -> Tensor:
+        if runs_natively(x, self.weight):
+            return _NativeRMSNorm.apply(x, self.weight, self.eps)
         flat = x.reshape(-1, x.shape[-1])
         if flat.dtype != torch.float32:
             return F.rms_norm(x, (x.shape[-1],), self.weight, self.eps)
         return _RMSNorm.apply(flat, self.weight, self.eps).view(x.shape)
+
+
+class _NativeRMSNorm(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight_D: Tensor, eps: float) -> Tensor:
+        out, inverse_N = elementwise.rms_norm(x, weight_D, eps)
+        ctx.save_for_backward(x, weight_D, inverse_N)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
+        x_grad, weight_grad_D = elementwise.rms_norm_backward(grads[0], *ctx.saved_tensors)
+        return x_grad, weight_grad_D, None
 
 
 class _RMSNorm(torch.autograd.Function):
@@ -59,18 +79,23 @@ class _SwiGLU(torch.autograd.Function):
         return swiglu_values(gate_up)
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         return swiglu_backward(grads[0], ctx.saved_tensors[0])
 
 
 def swiglu_values(gate_up: Tensor) -> Tensor:
     """swiglu outside autograd."""
+    if runs_natively(gate_up):
+        return elementwise.swiglu(gate_up)
     gate, up = gate_up.chunk(2, dim=-1)
     return F.silu(gate).mul_(up)
 
 
 def swiglu_backward(grad: Tensor, gate_up: Tensor) -> Tensor:
     """The gradient of gate_up, given that of its swiglu."""
+    if runs_natively(grad, gate_up):
+        return elementwise.swiglu_backward(grad, gate_up)
     gate, up = gate_up.chunk(2, dim=-1)
     result = torch.empty_like(gate_up)
     gate_grad, up_grad = result.chunk(2, dim=-1)

@@ -7,9 +7,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from cogitate.errors import ConfigError
 from cogitate.model.config import ModelConfig
+from cogitate.model.native import elementwise, runs_natively
 
 
 class RotaryTable:
@@ -59,9 +61,24 @@ def rotate_pairs(x: Tensor, rotation: Tensor) -> Tensor:
 
 def rotate_halves(x: Tensor, rotation: Tensor) -> Tensor:
     """Rotate dimensions (0, R), (1, R + 1), ...: the layout of Llama and Qwen. Arguments as in rotate_pairs."""
+    if runs_natively(x) and x.dim() == 4:
+        return _NativeRotateHalves.apply(x, rotation)
     first, second = x.float().chunk(2, dim=-1)
     cos, sin = rotation.real, rotation.imag
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1).to(x.dtype)
+
+
+class _NativeRotateHalves(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x_BTHK: Tensor, rotation: Tensor) -> Tensor:
+        ctx.save_for_backward(rotation)
+        return elementwise.rotate_halves(x_BTHK, rotation)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (rotation,) = ctx.saved_tensors
+        return elementwise.rotate_halves(grads[0], rotation, -1.0), None
 
 
 def rope_frequencies(config: ModelConfig) -> tuple[Tensor, float]:

@@ -1,0 +1,171 @@
+// The small parts of training, forward and backward, in one pass over memory each: RMSNorm, SwiGLU and rotary embedding.
+// model/layers.py and model/rope.py have them in PyTorch and say what they mean. Arithmetic is in float32 whatever the tensors
+// are, and results are rounded once. A row's result does not depend on the other rows, nor any on the number of threads: sums
+// over rows are made in blocks of a fixed size, and of these in their order.
+#include <algorithm>
+#include <type_traits>
+
+#include "vectors.h"
+
+namespace {
+
+constexpr int64_t ROWS_EACH = 64;    // rows that are summed together
+constexpr int64_t SMALL = 1 << 15;  // fewer numbers are one thread's work
+
+using Whole = std::integral_constant<int, LANES>;
+
+template <typename T>
+inline Floats read(const T* from, Whole) { return load(from); }
+
+template <typename T>
+inline Floats read(const T* from, int count) { return load_part(from, count); }
+
+template <typename T>
+inline void write(T* to, Floats values, Whole) { store(to, values); }
+
+template <typename T>
+inline void write(T* to, Floats values, int count) { store_part(to, values, count); }
+
+// Calls body(i, count) for numbers i .. i + count - 1 of a row: a Whole vector of them each time, at the end what is left.
+template <typename Body>
+inline void each_vector(int64_t width, Body body) {
+    int64_t i = 0;
+    for (; i + LANES <= width; i += LANES) body(i, Whole{});
+    if (i < width) body(i, int(width - i));
+}
+
+// out = x / rms(x) * weight, and what x was multiplied with: inverse[rows] = 1 / rms(x).
+template <typename T>
+void rms_norm(const T* x, int64_t stride, const T* weight, float eps, int64_t rows, int64_t width, T* out, float* inverse) {
+#pragma omp parallel for if (rows * width >= SMALL)
+    for (int64_t n = 0; n < rows; n++) {
+        const T* from = x + n * stride;
+        T* to = out + n * width;
+        Floats squares{};
+        each_vector(width, [&](int64_t i, auto count) {
+            Floats numbers = read(from + i, count);
+            squares += numbers * numbers;
+        });
+        float factor = inverse[n] = 1.0f / std::sqrt(sum(squares) / width + eps);
+        each_vector(width, [&](int64_t i, auto count) {
+            write(to + i, read(from + i, count) * factor * read(weight + i, count), count);
+        });
+    }
+}
+
+template <typename T>
+void rms_norm_backward(const T* grad, const T* x, int64_t stride, const T* weight, const float* inverse, int64_t rows,
+                       int64_t width, T* x_grad, T* weight_grad) {
+    int64_t blocks = (rows + ROWS_EACH - 1) / ROWS_EACH;
+    std::vector<float> sums(blocks * width);  // of each block, for the gradient of the weights
+#pragma omp parallel for if (rows * width >= SMALL)
+    for (int64_t b = 0; b < blocks; b++) {
+        float* block_sums = sums.data() + b * width;
+        for (int64_t n = b * ROWS_EACH; n < std::min(rows, (b + 1) * ROWS_EACH); n++) {
+            const T *row_grad = grad + n * width, *from = x + n * stride;
+            T* to = x_grad + n * width;
+            float factor = inverse[n];
+            Floats products{};
+            each_vector(width, [&](int64_t i, auto count) {
+                Floats product = read(row_grad + i, count) * read(from + i, count);
+                products += product * read(weight + i, count);
+                write(block_sums + i, read(block_sums + i, count) + product * factor, count);
+            });
+            float coefficient = sum(products) * factor * factor * factor / width;
+            each_vector(width, [&](int64_t i, auto count) {
+                Floats scaled = read(row_grad + i, count) * read(weight + i, count) * factor;
+                write(to + i, scaled - read(from + i, count) * coefficient, count);
+            });
+        }
+    }
+    each_vector(width, [&](int64_t i, auto count) {
+        Floats total{};
+        for (int64_t b = 0; b < blocks; b++) total += read(sums.data() + b * width + i, count);
+        write(weight_grad + i, total, count);
+    });
+}
+
+// out = silu(gate) * up, where gate and up are the first and second `width` numbers of each row of gate_up.
+template <typename T>
+void swiglu(const T* gate_up, int64_t rows, int64_t width, T* out) {
+#pragma omp parallel for if (rows * width >= SMALL)
+    for (int64_t n = 0; n < rows; n++) {
+        const T *gate = gate_up + n * 2 * width, *up = gate + width;
+        T* to = out + n * width;
+        each_vector(width, [&](int64_t i, auto count) {
+            write(to + i, silu(read(gate + i, count)) * read(up + i, count), count);
+        });
+    }
+}
+
+template <typename T>
+void swiglu_backward(const T* grad, const T* gate_up, int64_t rows, int64_t width, T* gate_up_grad) {
+#pragma omp parallel for if (rows * width >= SMALL)
+    for (int64_t n = 0; n < rows; n++) {
+        const T *row_grad = grad + n * width, *gate = gate_up + n * 2 * width, *up = gate + width;
+        T *gate_grad = gate_up_grad + n * 2 * width, *up_grad = gate_grad + width;
+        each_vector(width, [&](int64_t i, auto count) {
+            Floats x = read(gate + i, count), towards = read(row_grad + i, count);
+            Floats sigmoid = 1.0f / (exp_of(-x) + 1.0f), activated = x * sigmoid;
+            write(up_grad + i, towards * activated, count);
+            write(gate_grad + i, towards * read(up + i, count) * (sigmoid + activated * (1.0f - sigmoid)), count);
+        });
+    }
+}
+
+// Sixteen neighbouring pairs of cosine and sine, or `count` and zeros.
+struct Rotation {
+    Floats cosine{}, sine{};
+
+    Rotation(const float* pairs, int count) {
+        for (int i = 0; i < count; i++) cosine[i] = pairs[2 * i], sine[i] = pairs[2 * i + 1];
+    }
+};
+
+// Turns numbers i and half + i of each head of x[rows][tokens][heads], whose strides are given, as are those of the rotation
+// (in pairs); the other way round where direction is -1.
+template <typename T>
+void rotate_halves(const T* x, const int64_t* stride, const float* rotation, const int64_t* rotation_stride, float direction,
+                   int64_t rows, int64_t tokens, int64_t heads, int64_t half, T* out) {
+#pragma omp parallel for if (rows * tokens * heads * half >= SMALL)
+    for (int64_t n = 0; n < rows * tokens; n++) {
+        int64_t row = n / tokens, token = n % tokens;
+        for (int64_t h = 0; h < heads; h++) {
+            const T *first = x + row * stride[0] + token * stride[1] + h * stride[2], *second = first + half;
+            const float* pairs = rotation + 2 * (row * rotation_stride[0] + token * rotation_stride[1] + h * rotation_stride[2]);
+            T* to = out + (n * heads + h) * 2 * half;
+            each_vector(half, [&](int64_t i, auto count) {
+                Floats a = read(first + i, count), b = read(second + i, count);
+                Rotation turn(pairs + 2 * i, count);
+                turn.sine *= direction;
+                write(to + i, a * turn.cosine - b * turn.sine, count);
+                write(to + half + i, b * turn.cosine + a * turn.sine, count);
+            });
+        }
+    }
+}
+
+}  // namespace
+
+#define KERNELS(T, SUFFIX)                                                                                                     \
+    void rms_norm_##SUFFIX(const T* x, int64_t stride, const T* weight, float eps, int64_t rows, int64_t width, T* out,        \
+                           float* inverse) {                                                                                   \
+        rms_norm(x, stride, weight, eps, rows, width, out, inverse);                                                           \
+    }                                                                                                                          \
+    void rms_norm_backward_##SUFFIX(const T* grad, const T* x, int64_t stride, const T* weight, const float* inverse,          \
+                                    int64_t rows, int64_t width, T* x_grad, T* weight_grad) {                                  \
+        rms_norm_backward(grad, x, stride, weight, inverse, rows, width, x_grad, weight_grad);                                 \
+    }                                                                                                                          \
+    void swiglu_##SUFFIX(const T* gate_up, int64_t rows, int64_t width, T* out) { swiglu(gate_up, rows, width, out); }         \
+    void swiglu_backward_##SUFFIX(const T* grad, const T* gate_up, int64_t rows, int64_t width, T* gate_up_grad) {             \
+        swiglu_backward(grad, gate_up, rows, width, gate_up_grad);                                                             \
+    }                                                                                                                          \
+    void rotate_halves_##SUFFIX(const T* x, const int64_t* stride, const float* rotation, const int64_t* rotation_stride,      \
+                                float direction, int64_t rows, int64_t tokens, int64_t heads, int64_t half, T* out) {          \
+        rotate_halves(x, stride, rotation, rotation_stride, direction, rows, tokens, heads, half, out);                        \
+    }
+
+extern "C" {
+KERNELS(float, f32)
+KERNELS(bfloat16, bf16)
+}
