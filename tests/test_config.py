@@ -79,3 +79,34 @@ def test_identity_leaves_out_what_cannot_change_a_result():
 
 def test_flatten_reaches_any_depth_and_drops_empty_sections():
     assert flatten({"a": 1, "b": {"c": {"d": 2}, "e": {}}}) == {"a": 1, "b.c.d": 2}
+
+
+def test_data_are_found_through_the_environment_or_the_setting_is_named(tmp_path, monkeypatch):
+    recipe = write(tmp_path, '[tasks]\ntrain = "$COGITATE_DATA/sums.jsonl, logic"\n')
+    monkeypatch.setenv("COGITATE_DATA", "/my data/")
+    assert load_config(recipe).tasks.train == "/my data/sums.jsonl, logic"
+    monkeypatch.delenv("COGITATE_DATA")
+    message = refused(recipe)
+    assert message.startswith('tasks.train = "$COGITATE_DATA/sums.jsonl, logic": the environment variable COGITATE_DATA is not')
+    assert "tasks.train=PATH" in message
+    assert load_config(recipe, ["tasks.train=mine.jsonl"]).tasks.train == "mine.jsonl"  # then it is not needed
+
+
+def test_worked_examples_are_part_of_the_identity_only_where_there_are_any(tmp_path):
+    assert "r1_zero.worked_examples" not in flatten(load_config(write(tmp_path, "")).identity())
+    example = '[[r1_zero.worked_examples]]\nquestion = "1 + 1?"\nthinking = "1 + 1 = 2"\nanswer = "2"\n'
+    config = load_config(write(tmp_path, example))
+    assert flatten(config.identity())["r1_zero.worked_examples"] == [
+        {"question": "1 + 1?", "thinking": "1 + 1 = 2", "answer": "2"}
+    ]
+    assert Config.model_validate(config.model_dump(mode="json")) == config
+    message = refused(write(tmp_path, example.replace("thinking", "thoughts")))
+    assert "worked_examples.0.thinking" in message
+    message = refused(write(tmp_path, f"{example}thoughts = 1\n"))
+    assert "did you mean r1_zero.worked_examples.0.thinking?" in message
+
+
+def test_a_base_model_cannot_be_asked_in_a_turn_it_has_not_learnt(tmp_path):
+    recipe = write(tmp_path, "")
+    assert "prompt turn is of fine-tuned models" in refused(recipe, "r1_zero.prompt=turn")
+    assert load_config(recipe, ["r1_dev2.prompt=turn"]).r1_dev2.prompt == "turn"

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import difflib
 import json
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cogitate.errors import ConfigError
 
 PRESETS = Path(__file__).parent / "recipe" / "presets"
+DATA_VARIABLE = "$COGITATE_DATA"
 
 
 def not_in_identity(default: Any, **constraints: Any) -> Any:
@@ -43,8 +45,15 @@ class Section(BaseModel):
             rule = info.json_schema_extra.get("identity") if isinstance(info.json_schema_extra, dict) else True
             if rule is False or (rule == "where set" and value == info.default):
                 continue
-            kept[name] = value.identity() if isinstance(value, Section) else value
+            kept[name] = identity_of(value)
         return kept
+
+
+def identity_of(value: Any) -> Any:
+    """A setting as artifact ids hold it."""
+    if isinstance(value, tuple):
+        return [identity_of(item) for item in value]
+    return value.identity() if isinstance(value, Section) else value
 
 
 class TasksConfig(Section):
@@ -57,6 +66,9 @@ class TasksConfig(Section):
     general: str = "general,safety"  # prompts judged by reward models and, in evaluation, by their true scores
     gym: dict[str, dict[str, Any]] = Field(default_factory=dict)  # settings of reasoning-gym's tasks: gym.chain_sum.min_terms
     skip_code_without_sandbox: bool = False  # go on without the code task where model-written code cannot be isolated
+    # Of a file named in both train and eval, this share is for evaluation alone: split by number-masked template, near copies
+    # left out of training.
+    held_out_share: float = in_identity_where_set(0.0, ge=0, lt=1)
 
 
 class TokenizerConfig(Section):
@@ -117,7 +129,31 @@ class RLConfig(Section):
     dead_steps_limit: int = Field(20, ge=1)  # steps without any learning signal in a row before the stage stops
     checkpoint_every: int = not_in_identity(10, ge=1)
     transcripts_every: int = not_in_identity(5, ge=1)
-    prompt: Literal["plain", "chat"] = in_identity_where_set("plain")  # chat: asked through the model's own chat template
+    # chat: asked through the model's own chat template. turn, of fine-tuned models: the question alone, as SFT showed it.
+    prompt: Literal["plain", "chat", "turn"] = in_identity_where_set("plain")
+    # Prompts of the first so many steps come from the easiest third of the pool, then from more and more of it; 0: from all.
+    easy_first_steps: int = in_identity_where_set(0, ge=0)
+
+
+class WorkedExample(Section):
+    """A solved problem as R1-Zero's format has it: <think> thinking </think> <answer> answer </answer>."""
+
+    question: str = Field(min_length=1)
+    thinking: str = Field(min_length=1)
+    answer: str = Field(min_length=1)
+
+
+class ZeroRLConfig(RLConfig):
+    """RL on a base model, which knows no format: how much of it the prompt shows (R1-Zero's template shows none)."""
+
+    worked_examples: tuple[WorkedExample, ...] = in_identity_where_set(())  # earlier turns before the question
+    open_thinking: bool = in_identity_where_set(False)  # the prompt ends in <think>
+
+    @model_validator(mode="after")
+    def _base_knows_no_turn_of_sft(self) -> ZeroRLConfig:
+        if self.prompt == "turn":
+            raise ValueError("prompt turn is of fine-tuned models: here it is plain or chat")
+        return self
 
 
 class FineTuneConfig(SupervisedConfig):
@@ -130,6 +166,7 @@ class StudentBaseConfig(PretrainConfig):
     """A dense student's base model, pretrained on the corpus the base model read."""
 
     model: dict[str, Any] = Field(default_factory=dict)  # a Hugging Face config.json
+    every_nth_layer: int = in_identity_where_set(0, ge=0)  # of base, instead of pretraining; only in graph r1_pruned_student
 
 
 class TeacherConfig(Section):
@@ -187,7 +224,7 @@ class PreferencesConfig(Section):
     temperature: float = Field(1.0, gt=0)
     max_new_tokens: int = Field(96, ge=1)
     pairs_file: str = ""  # preferences in TRL's format instead of drawn ones (prompt, chosen, rejected)
-    labels_file: str = ""  # labelled completions instead of drawn ones (prompt, completion, label: true is safe)
+    labels_file: str = ""  # labelled completions instead of drawn ones (prompt, completion, label: true is safe), or such pairs
 
 
 class PreferenceConfig(Section):
@@ -208,6 +245,8 @@ class RewardModelsConfig(PreferenceConfig):
     """Pairwise helpfulness and pointwise safety models (R1, supplement: batch 256, lr 6e-6, one epoch)."""
 
     held_out_share: float = Field(0.1, gt=0, lt=1)  # of the prompts
+    held_out_file: str = in_identity_where_set("")  # further pairs that helpfulness is measured on, never learnt from
+    longest: int = in_identity_where_set(0, ge=0)  # tokens of a text, prompt included; longer ones are left out. 0: the context
 
 
 class DPOConfig(PreferenceConfig):
@@ -286,6 +325,9 @@ class EvaluateConfig(Section):
     problems: int = Field(250, ge=1)
     samples: int = Field(4, ge=1)
     general_problems: int = Field(0, ge=0)  # prompts of tasks.general beside them, for helpfulness and safety
+    further: str = in_identity_where_set("")  # more problems (as tasks.eval names them) in columns of their own, not in "all"
+    further_problems: int = in_identity_where_set(100, ge=1)  # of each of them
+    further_models: str = in_identity_where_set("base,r1_zero,r1")  # the models they are put to
     consensus_problems: int = Field(0, ge=0)
     consensus_samples: int = Field(16, ge=1)
     temperature: float = Field(0.6, gt=0)
@@ -313,7 +355,7 @@ class Config(Section):
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: dict[str, Any] = Field(default_factory=dict)  # a Hugging Face config.json, checked by model/config.py
     base: PretrainConfig = PretrainConfig()
-    r1_zero: RLConfig = RLConfig()
+    r1_zero: ZeroRLConfig = ZeroRLConfig()
     teacher: TeacherConfig = TeacherConfig()
     cold_start: ColdStartConfig = ColdStartConfig()
     r1_dev1: FineTuneConfig = FineTuneConfig()
@@ -327,8 +369,8 @@ class Config(Section):
     student_base_qwen: StudentBaseConfig = StudentBaseConfig()
     r1_distill_llama: FineTuneConfig = FineTuneConfig()
     r1_distill_qwen: FineTuneConfig = FineTuneConfig()
-    student_rl_llama: RLConfig = RLConfig()
-    student_rl_qwen: RLConfig = RLConfig()
+    student_rl_llama: ZeroRLConfig = ZeroRLConfig()
+    student_rl_qwen: ZeroRLConfig = ZeroRLConfig()
     demonstrations: DemonstrationsConfig = DemonstrationsConfig()
     sft: FineTuneConfig = FineTuneConfig()
     ppo: PPOConfig = PPOConfig()
@@ -358,12 +400,32 @@ def load_config(recipe: str, overrides: Sequence[str] = ()) -> Config:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
     for override in overrides:
         apply_override(table, override)
+    table = place_data(table)
     try:
         return Config.model_validate(table)
     except ValidationError as error:
         key, problem = explain(error)
         from_file = not any(override.partition("=")[0].strip().startswith(key) for override in overrides)
         raise ConfigError(f"{path}: {problem}" if from_file else problem) from error
+
+
+def place_data(settings: Any, key: str = "") -> Any:
+    """Settings with $COGITATE_DATA in their texts replaced by that environment variable: recipes name data, users say where.
+
+    Raises:
+        ConfigError: a setting needs it and it is not set.
+    """
+    if isinstance(settings, dict):
+        return {name: place_data(value, f"{key}.{name}" if key else name) for name, value in settings.items()}
+    if not isinstance(settings, str) or DATA_VARIABLE not in settings:
+        return settings
+    place = os.environ.get(DATA_VARIABLE.removeprefix("$"))
+    if not place:
+        raise ConfigError(
+            f"{key} = {json.dumps(settings)}: the environment variable {DATA_VARIABLE.removeprefix('$')} is not set; set it to "
+            f"the directory the data are in, or give {key}=PATH"
+        )
+    return settings.replace(DATA_VARIABLE, place.rstrip("/"))
 
 
 def find_recipe(recipe: str) -> Path:
@@ -407,8 +469,8 @@ def explain(error: ValidationError) -> tuple[str, str]:
     key = ".".join(location)
     if first["type"] == "extra_forbidden":
         section: Any = Config
-        for part in location[:-1]:
-            section = section.model_fields[part].annotation
+        for part in location[:-1]:  # a number is a place in a list of sections
+            section = get_args(section)[0] if part.isdigit() else section.model_fields[part].annotation
         nearest = difflib.get_close_matches(location[-1], section.model_fields, n=1, cutoff=0.0)[0]
         return key, f"unknown key {key}; did you mean {'.'.join([*location[:-1], nearest])}?"
     if first["type"] == "model_type":

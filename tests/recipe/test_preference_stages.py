@@ -100,6 +100,29 @@ def test_reward_models_learn_a_users_own_preferences_and_are_told_about(backend,
     assert [row["model"] for row in rows] == sorted(row["model"] for row in rows)
 
 
+def test_helpfulness_is_measured_on_pairs_of_a_file_that_it_never_learns_from(files, digit_model, tmp_path):
+    rows = [{"prompt": f"Say one{'!' * n}", "chosen": "8", "rejected": "2 or so" if n else "1"} for n in range(6)]
+    (tmp_path / "others.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    settings = {**SETTINGS["reward_models"], "held_out_file": str(tmp_path / "others.jsonl"), "epochs": 2}
+    config = Config.model_validate({**SETTINGS, "preferences": files, "reward_models": settings})
+    assert Path(str(tmp_path / "others.jsonl")) in stage_reward_models.files(config)
+    own = LocalBackend(config)
+    report = run_stage(stage_reward_models, "reward_models", own, tmp_path / "all", digit_model)["helpfulness"]["held_out_file"]
+    assert (report["file"], report["held_out_pairs"], report["too_long"]) == ("others", 6, 0)
+    assert report["accuracy"]["of"] == 6
+    tokenizer = own.tokenizer(digit_model)
+    limit = sum(map(len, judged_ids(tokenizer, "Say one!!!!!", "2")))  # tokens of the longest prompt with a short answer
+    short = LocalBackend(Config.model_validate({**config.model_dump(), "reward_models": {**settings, "longest": limit}}))
+    summary = run_stage(stage_reward_models, "reward_models", short, tmp_path / "short", digit_model)["helpfulness"]
+    assert summary["held_out_file"]["too_long"] > 0
+    assert summary["too_long"] + summary["pairs"] + summary["held_out_pairs"] == 60
+    for backend in (own, short):
+        backend.close()
+    mixed = {**settings, "held_out_file": files["pairs_file"]}
+    with pytest.raises(DataError, match=r"prompts of it are also in .*pairs\.jsonl, which is learnt from"):
+        stage_reward_models.check(Config.model_validate({"preferences": files, "reward_models": mixed}), "reward_models")
+
+
 @pytest.mark.parametrize("killed_at", [7, 60])  # within each of the two models
 def test_reward_models_go_on_after_a_kill_to_the_same_bits(backend, digit_model, tmp_path, killed_at):
     def kill(row: dict[str, Any]) -> None:
@@ -160,6 +183,8 @@ def test_what_cannot_be_judged_or_read_is_refused_before_any_time_is_spent(tmp_p
         stage_reward_models.check(config, "reward_models")
     given = Config.model_validate({"tasks": {"general": str(mine)}, "preferences": files})
     stage_reward_models.check(given, "reward_models")
-    broken = Config.model_validate({"preferences": {**files, "labels_file": files["pairs_file"]}})
-    with pytest.raises(DataError, match=r"pairs\.jsonl, line 1: label must be true or false"):
+    unlabelled = tmp_path / "unlabelled.jsonl"
+    unlabelled.write_text('{"prompt": "Hello", "completion": "Hi"}\n')
+    broken = Config.model_validate({"preferences": {**files, "labels_file": str(unlabelled)}})
+    with pytest.raises(DataError, match=r"unlabelled\.jsonl, line 1: label must be true or false"):
         stage_reward_models.check(broken, "reward_models")

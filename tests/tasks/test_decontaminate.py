@@ -146,3 +146,15 @@ def test_a_split_of_real_text_leaves_no_template_on_both_sides():
     train, held_out = split_by_template(questions, str, 0.2, seed=3)
     assert not {number_masked_template(q) for q in train} & {number_masked_template(q) for q in held_out}
     assert 0.1 < len(held_out) / len(questions) < 0.3
+
+
+def test_other_numbers_and_another_name_are_found_where_numbers_are_masked():
+    told = "{} had {} dollars. If he spent {} bucks on a new game, how many {} dollar toys could he buy with the money left?"
+    asked, other = (
+        Problem(str(n), "mine", "math", told.format(name, n, n - 9, n - 50), fields={PLACE: f"line {n}"})
+        for n, name in ((68, "Roger"), (57, "Tom"))
+    )
+    assert index_evaluation([asked]).contamination(other) is None
+    assert index_evaluation([asked], ngram=8, mask_numbers=True).contamination(other) == OVERLAP
+    unlike = Problem("3", "mine", "math", "Amy has 3 cats and 4 dogs, how many pets does she have?", fields={PLACE: "line 3"})
+    assert index_evaluation([asked], ngram=8, mask_numbers=True).contamination(unlike) is None

@@ -82,3 +82,11 @@ def test_a_users_own_problem_gets_the_examples_of_its_kind():
 def test_every_built_in_problem_gets_the_examples_of_its_task():
     for problem in gather_problems(",".join(EXAMPLES), 25, split="train", seed=0):
         assert examples_for(problem) is EXAMPLES[problem.task]
+
+
+def test_a_users_problems_told_in_words_get_examples_in_words():
+    told = Problem("1", "mine", "math", "Joan found 70 shells on the beach and gave Sam 27 of them. How many has she left?")
+    short = Problem("2", "mine", "math", "What is (3 + 4) * 2 - 5 / 1?")
+    assert examples_for(told) == EXAMPLES["word_problems"]
+    assert long_example_for(told) == LONG_EXAMPLES["word_problems", "en"]
+    assert examples_for(short) == EXAMPLES["arithmetic"]

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from cogitate.errors import DataError
-from cogitate.tasks.preference_forms import load_pairs, read_pair
-from cogitate.types import PreferencePair
+from cogitate.tasks.preference_forms import load_labels, load_pairs, read_pair
+from cogitate.types import LabelledCompletion, PreferencePair
 
 
 def test_trls_format():
@@ -59,3 +59,23 @@ def test_real_files_are_read_whole(name, least):
     assert len(pairs) + ties == {"hh_harmless_test": 391, "llmbar": 219, "pandalm_testset": 448}[name]
     assert all(pair.prompt.strip() and pair.chosen != pair.rejected for pair in pairs)
     assert all("\n\nAssistant:" not in text for pair in pairs for text in (pair.chosen, pair.rejected))
+
+
+def test_of_pairs_the_better_answer_is_labelled_safe(tmp_path):
+    rows = [
+        {"prompt": "Q", "completion": "C", "label": False},
+        {"prompt": "Q", "chosen": "A", "rejected": "B"},
+        {"input": "I", "output_1": "one", "output_2": "two", "preferred": 2},
+        {"instruction": "I", "response1": "one", "response2": "two", "annotator1": 0},
+    ]
+    (tmp_path / "labels.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    assert load_labels(tmp_path / "labels.jsonl") == [
+        LabelledCompletion("Q", "C", False),
+        LabelledCompletion("Q", "A", True),
+        LabelledCompletion("Q", "B", False),
+        LabelledCompletion("I", "two", True),
+        LabelledCompletion("I", "one", False),
+    ]
+    (tmp_path / "labels.jsonl").write_text(json.dumps({"prompt": "Q", "completion": "C", "label": "no"}))
+    with pytest.raises(DataError, match=r"labels\.jsonl, line 1: label must be true or false"):
+        load_labels(tmp_path / "labels.jsonl")

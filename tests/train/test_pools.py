@@ -1,4 +1,4 @@
-from cogitate.train.pools import Pool, draw, epoch_order
+from cogitate.train.pools import Pool, draw, easiest, epoch_order
 from cogitate.types import Problem
 
 
@@ -27,3 +27,12 @@ def test_draws_of_any_size_go_through_the_same_sequence():
 def test_a_pool_has_no_share_before_its_step():
     pool = Pool(problems(3), from_step=4, prompts_per_step=2)
     assert [pool.share(step) for step in (0, 3, 4, 9)] == [0, 0, 2, 2]
+
+
+def test_the_easiest_have_few_and_short_numbers_and_few_words_and_every_task_has_its_share():
+    questions = ["3 and 4 and 5?", "30 and 4?", "3 and 4 please?", "3 and 4?", "1.250 and 2?", "none?"]
+    pool = [Problem(f"{task} {i}", task, "math", q) for task in ("a", "b") for i, q in enumerate(questions)]
+    assert [problem.id for problem in easiest(pool, 1 / 3)] == ["a 5", "a 3", "b 5", "b 3"]
+    assert [problem.id for problem in easiest(pool, 5 / 6)[:5]] == ["a 5", "a 3", "a 2", "a 1", "a 4"]
+    assert [problem.id for problem in easiest(pool, 0.01)] == ["a 5", "b 5"]
+    assert easiest(pool, 1.0) == pool

@@ -164,6 +164,25 @@ def test_every_step_is_logged_with_all_that_is_promised(loop):
         assert row["tokens_generated"] == pytest.approx(32 * row["completion_tokens"])
 
 
+def test_easy_problems_come_first_and_then_all(loop):
+    asked: list[list[int]] = [[]]
+
+    def note(batch: Sequence[Sampled]) -> list[Any]:
+        asked[-1] += [int(sampled.problem.id) for sampled in batch]
+        return [accuracy(sampled.verdict, sampled.text, sampled.problem) for sampled in batch]
+
+    easy_to_hard = [Problem(str(i), "digits", "exact", f"Say a number{' 1' * i}.", gold="7") for i in range(12)]
+    run = loop(
+        steps=9, transcripts_every=100, score=note, problems=easy_to_hard[::-1], prompt="Say a number. Digit:",
+        prompts_per_step=4, easy_first_steps=4, on_row=lambda row: asked.append([]), group_size=2, dead_steps_limit=99,
+    )  # fmt: skip
+    run.train()
+    asked[0] = asked[0][:8]  # the probes of the first step are asked last
+    assert [max(step) for step in asked[:4]] <= [3, 5, 7, 9]
+    assert max(asked[0]) == 3  # the easiest third, all of which one step asks
+    assert max(max(step) for step in asked[4:9]) == 11
+
+
 def test_problems_come_round_evenly(loop):
     asked: list[str] = []
 

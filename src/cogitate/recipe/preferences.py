@@ -25,8 +25,8 @@ from cogitate.recipe.general_prompts import general_files, general_training_prob
 from cogitate.rewards.reward_model import everything, final_answer
 from cogitate.runtime import derive_seed, raise_interrupted, write_json
 from cogitate.tasks import general, safety
-from cogitate.tasks.datasets import load_labelled, write_rows
-from cogitate.tasks.preference_forms import load_pairs
+from cogitate.tasks.datasets import write_rows
+from cogitate.tasks.preference_forms import load_labels, load_pairs
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.rollouts import Phases, sample_and_grade
 from cogitate.types import Problem, SamplingParams
@@ -82,7 +82,7 @@ def check_preferences(config: Config) -> None:
     if settings.pairs_file:
         load_pairs(settings.pairs_file)
     if settings.labels_file:
-        load_labelled(settings.labels_file)
+        load_labels(settings.labels_file)
     if not (settings.pairs_file and settings.labels_file):
         for problem in general_training_problems(config):
             if "answer_language" not in problem.fields:
@@ -116,7 +116,7 @@ def make_preferences(config: Config, model: Path, out: Path, context: StageConte
     if settings.labels_file:
         labels = [
             {"prompt": item.prompt, "completion": item.completion, "label": item.label, "source": item.source}
-            for item in load_labelled(settings.labels_file)
+            for item in load_labels(settings.labels_file)
         ]
         counts["labels"] = {"given": len(labels), "unsafe": sum(not row["label"] for row in labels)}
     else:

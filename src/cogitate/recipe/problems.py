@@ -10,12 +10,14 @@ from cogitate.errors import ConfigError, SandboxUnavailableError
 from cogitate.rewards.grade_fields import KINDS, runs_code
 from cogitate.rewards.isolation import Isolation, read_packages
 from cogitate.rewards.sandbox import SandboxLevel, detect_level
+from cogitate.tasks.decontaminate import decontaminate, index_evaluation
 from cogitate.tasks.gym import PREFIX, is_gym, needs_sandbox
-from cogitate.tasks.jsonl import check_disjoint, load_problems
-from cogitate.tasks.mixture import BUILT_IN, gather_problems, names_in, paths_in
+from cogitate.tasks.jsonl import check_disjoint
+from cogitate.tasks.mixture import BUILT_IN, NOTHING_HELD_OUT, HeldOut, gather_problems, names_in, paths_in
 from cogitate.types import Problem
 
 ISOLATING = (SandboxLevel.BUBBLEWRAP, SandboxLevel.LANDLOCK)
+NEAR_COPY_WORDS = 8  # of the pieces that two problems are compared by, numbers left out
 NOT_ISOLATED = (
     "{tasks} runs model-written code, which cannot be isolated on this machine (see `cogitate doctor`); leave it out of "
     "tasks.train and tasks.eval, let programs run elsewhere (rewards.remote_sandbox), or set rewards.unsafe_local=true to run "
@@ -39,12 +41,38 @@ def training_problems(config: Config) -> list[Problem]:
         seed=config.seed,
         without=tasks_left_out(config),
         gym=config.tasks.gym,
+        held_out=held_out_of(config),
     )
     check_gradable(problems, config)
-    # Files of evaluation problems are compared whole, though only a share of them may be asked.
-    in_files = [problem for path in paths_in(config.tasks.eval) for problem in load_problems(path)]
-    check_disjoint(problems, [*in_files, *evaluation_problems(config)])
+    every = every_evaluation_problem(config)
+    if config.tasks.held_out_share:
+        problems = without_near_copies(problems, every)
+    check_disjoint(problems, every)
     return problems
+
+
+def without_near_copies(problems: Sequence[Problem], evaluation: Sequence[Problem]) -> list[Problem]:
+    """Training problems that are no evaluation problem with other numbers, or other numbers and names."""
+    index = index_evaluation(evaluation, ngram=NEAR_COPY_WORDS, mask_numbers=True)
+    kept, _ = decontaminate(problems, index, lambda problem: (problem, ""))
+    return kept
+
+
+def every_evaluation_problem(config: Config) -> list[Problem]:
+    """What may not be trained on: evaluation files whole, though only a share of them may be asked, and of generated tasks the
+    problems that are asked."""
+    held_out = held_out_of(config)
+    files = [*paths_in(config.tasks.eval), *paths_in(config.evaluate.further, empty=True)]
+    return [*(problem for path in files for problem in held_out.side(path, "eval")), *evaluation_problems(config)]
+
+
+def held_out_of(config: Config) -> HeldOut:
+    """The files that training and evaluation share."""
+    tasks = config.tasks
+    if not tasks.held_out_share:
+        return NOTHING_HELD_OUT
+    evaluation = paths_in(tasks.eval)
+    return HeldOut(tuple(path for path in paths_in(tasks.train) if path in evaluation), tasks.held_out_share, tasks.eval_seed)
 
 
 def evaluation_problems(config: Config, count: int | None = None) -> list[Problem]:
@@ -57,14 +85,46 @@ def evaluation_problems(config: Config, count: int | None = None) -> list[Proble
         seed=config.tasks.eval_seed,
         without=tasks_left_out(config),
         gym=config.tasks.gym,
+        held_out=held_out_of(config),
     )
     check_gradable(problems, config)
+    return problems
+
+
+def further_problems(config: Config) -> list[Problem]:
+    """The problems of evaluate.further, evaluate.further_problems of each task or file; [] where none are named.
+
+    Raises what training_problems does, and a ConfigError where a task is also in tasks.eval: its column would be two.
+    """
+    further = names_in(config.evaluate.further, empty=True)
+    count = config.evaluate.further_problems * len(further)
+    if not further:
+        return []
+    problems = gather_problems(
+        config.evaluate.further, count, split="eval", seed=config.tasks.eval_seed, gym=config.tasks.gym
+    )
+    check_gradable(problems, config)
+    columns = {problem.task for problem in evaluation_problems(config)}
+    for problem in problems:
+        if problem.task in columns:
+            raise ConfigError(f"{problem.place}: {problem.task} is in tasks.eval already: leave it out of evaluate.further")
     return problems
 
 
 def check_settings(config: Config) -> None:
     """Refuse settings that could not be kept, or would change nothing."""
     isolation_of(config).check()
+    shared = [path for path in paths_in(config.tasks.train) if path in paths_in(config.tasks.eval)]
+    if shared and not config.tasks.held_out_share:
+        raise ConfigError(
+            f"{shared[0]} is in tasks.train and in tasks.eval: name another file in one of them, or set "
+            "tasks.held_out_share=0.25, so that a quarter of it is for evaluation alone"
+        )
+    if config.tasks.held_out_share and not shared:
+        raise ConfigError(
+            f"tasks.held_out_share = {config.tasks.held_out_share}: changes nothing, since no file is in both tasks.train and "
+            "tasks.eval"
+        )
     named = {*names_in(config.tasks.train), *names_in(config.tasks.eval)}
     for generator in config.tasks.gym:
         if f"{PREFIX}{generator}" not in named:
@@ -124,4 +184,5 @@ def lacks_isolation(name: str, config: Config) -> bool:
 def data_files(config: Config) -> list[Path]:
     """The files that problems and rewards come from."""
     custom = [Path(config.rewards.custom.rpartition(":")[0])] if config.rewards.custom else []
-    return list(dict.fromkeys([*paths_in(config.tasks.train), *paths_in(config.tasks.eval), *custom]))
+    further = paths_in(config.evaluate.further, empty=True)
+    return list(dict.fromkeys([*paths_in(config.tasks.train), *paths_in(config.tasks.eval), *further, *custom]))

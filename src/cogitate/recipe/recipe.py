@@ -47,12 +47,14 @@ class Stage:
         module: its file in recipe/, imported only when it is needed, so that `--help` need not wait for torch.
         needs: the stages whose artifacts it reads, the model it starts from first.
         is_model: its artifact is a Hugging Face directory, so `evaluate.<name>` measures it.
+        may_be_shipped: an artifact that the package ships under this name is this stage's.
     """
 
     name: str
     module: str
     needs: tuple[str, ...] = ()
     is_model: bool = True
+    may_be_shipped: bool = True
 
     def load(self) -> StageModule:
         """Import the stage's file."""
@@ -82,6 +84,14 @@ R1 = (
     Stage("student_rl_qwen", "cogitate.recipe.stage_r1_zero", needs=("student_base_qwen",)),
 )
 
+# The same for a given base that has no smaller relative: one student, made of some of base's layers.
+R1_PRUNED_STUDENT = (
+    *(stage for stage in R1 if "student" not in stage.name and "distill" not in stage.name),
+    Stage("student_base_llama", "cogitate.recipe.stage_student_layers", needs=("base",), may_be_shipped=False),
+    Stage("r1_distill_llama", "cogitate.recipe.stage_distill", needs=("student_base_llama", "sft_data")),
+    Stage("student_rl_llama", "cogitate.recipe.stage_r1_zero", needs=("student_base_llama",)),
+)
+
 # InstructGPT (arXiv:2203.02155, figure 2), the paradigm R1 departs from, and DPO in place of its last two steps.
 _INSTRUCTED = (
     Stage("base", "cogitate.recipe.stage_pretrain"),
@@ -101,6 +111,7 @@ INSTRUCT_DPO = (*_INSTRUCTED, _DPO)
 GRAPHS: dict[str, tuple[Stage, ...]] = {
     "r1_zero": R1_ZERO,
     "r1": R1,
+    "r1_pruned_student": R1_PRUNED_STUDENT,
     "instruct_gpt": INSTRUCT_GPT,
     "instruct_dpo": INSTRUCT_DPO,
 }

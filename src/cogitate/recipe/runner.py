@@ -171,7 +171,7 @@ def plan_stage(stage: Stage, config: Config, out: Path, planned: dict[str, Plann
         return Planned(stage, "finished", identity, load_finished(path, identity))
     if load_attempt(out, identity) is not None:
         return Planned(stage, "unfinished", identity)
-    shipped = None if stage.name in retrain else find_shipped(identity)
+    shipped = find_shipped(identity) if stage.may_be_shipped and stage.name not in retrain else None
     return Planned(stage, "shipped" if shipped else "to do", identity, shipped=shipped)
 
 

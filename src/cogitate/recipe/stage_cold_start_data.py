@@ -14,7 +14,7 @@ from typing import Any
 from cogitate.config import Config
 from cogitate.errors import DataError
 from cogitate.evals.text_metrics import is_reflective
-from cogitate.recipe.asking import ASKED, PromptOf, chat_prompts
+from cogitate.recipe.asking import PromptOf, ask_r1_zero, chat_prompts
 from cogitate.recipe.candidates import Candidate, Writer, collect, count_by, count_chunks, data_row, in_turn, ledger_row
 from cogitate.recipe.collect import (
     Processed,
@@ -36,7 +36,10 @@ from cogitate.tokenizer.thinking import split_thinking
 from cogitate.types import Artifact, SamplingParams
 
 VERSION = 1
-SECTIONS = ("seed", "tasks", "rewards", "teacher", "{stage}", "r1_zero.prompt", "runtime.dtype", "runtime.max_batch")
+SECTIONS = (
+    "seed", "tasks", "rewards", "teacher", "{stage}", "r1_zero.prompt", "r1_zero.worked_examples", "r1_zero.open_thinking",
+    "runtime.dtype", "runtime.max_batch",
+)  # fmt: skip
 
 
 def files(config: Config) -> list[Path]:
@@ -121,7 +124,7 @@ def make_writers(config: Config, inputs: Mapping[str, Artifact], context: StageC
     zero_parts = {
         "model": zero_name, "tokenizer": backend.tokenizer(zero.path), "generator": backend.generator(zero.path), **shared
     }  # fmt: skip
-    ask_zero = ASKED[config.r1_zero.prompt](zero.path, zero_parts["tokenizer"])
+    ask_zero = ask_r1_zero(config.r1_zero, zero.path, zero_parts["tokenizer"])
     if config.teacher.base_url:
         endpoint = Endpoint(config.teacher)
         parts = {"tokenizer": backend.tokenizer(base.path), **shared}

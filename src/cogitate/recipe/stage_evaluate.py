@@ -13,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cogitate.config import Config, FineTuneConfig, PretrainConfig, RLConfig
+from cogitate.config import Config, FineTuneConfig, PretrainConfig, RLConfig, ZeroRLConfig
 from cogitate.errors import ConfigError
 from cogitate.evals.evaluate import CONSENSUS_KINDS, Asking, Measured, consensus_table, measure_model, table
 from cogitate.evals.general import Scored, add_general, with_true_scores
-from cogitate.recipe.asking import ASKED_R1, PromptOf, chat_prompts
+from cogitate.recipe.asking import ASKED_R1, ask_r1_zero, chat_prompts
 from cogitate.recipe.context import StageContext
-from cogitate.recipe.problems import data_files, evaluation_problems, tasks_left_out
+from cogitate.recipe.problems import data_files, evaluation_problems, further_problems, tasks_left_out
 from cogitate.recipe.recipe import get_graph
 from cogitate.recipe.reward_monitor import has_true_score
 from cogitate.recipe.runner import EVALUATION
@@ -27,13 +27,16 @@ from cogitate.runtime import atomic_write, derive_seed, raise_interrupted, write
 from cogitate.tasks.examples import examples_for
 from cogitate.tasks.mixture import gather_problems
 from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.tokenizer.conversation_form import ConversationForm
+from cogitate.tokenizer.chat_template import ChatTemplate
 from cogitate.tokenizer.prompts import bare_prompt, few_shot_prompt, r1_prompt, r1_zero_prompt
-from cogitate.types import Artifact, Message, Problem, SamplingParams
+from cogitate.types import Artifact, Problem, SamplingParams
 
 VERSION = 3
 RL_OF_BASE = {"base": "r1_zero", "student_base_llama": "student_rl_llama", "student_base_qwen": "student_rl_qwen"}
-ASKED_BY = tuple(f"{stage}.prompt" for stage in (*RL_OF_BASE.values(), "r1_dev2", "r1", "ppo"))
+ASKED_BY = (
+    *(f"{stage}.prompt" for stage in (*RL_OF_BASE.values(), "r1_dev2", "r1", "ppo")),
+    *(f"{stage}.{key}" for stage in RL_OF_BASE.values() for key in ("worked_examples", "open_thinking")),
+)
 SECTIONS = ("seed", "tasks", "rewards", "evaluate", "runtime.dtype", "runtime.max_batch", *ASKED_BY)
 
 R1_ZERO = Asking("r1_zero", lambda problem: r1_zero_prompt(problem.question), "r1", "think_answer")
@@ -60,6 +63,11 @@ def check(config: Config, stage: str) -> None:
     """Refuse bad data before any time is spent."""
     evaluation_problems(config)
     general_problems(config)
+    further_problems(config)
+    names = [stage.name for stage in get_graph(config.graph) if stage.is_model]
+    for name in further_models(config):
+        if name not in names:
+            raise ConfigError(f"evaluate.further_models: no model here is called {name}; models are {', '.join(names)}")
 
 
 def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:
@@ -91,6 +99,10 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
             result[task] |= values
         write_completions(out / "votes.jsonl", {best.name: votes})
     summary: dict[str, Any] = {"prompt": best.name, "contract": best.contract, "format": best.format}
+    if model_name in further_models(config) and (more := further_problems(config)):
+        groups = measure_model(more, best, samples=settings.samples, seed=seed, **shared)
+        groups_of[best.name] = [*groups_of[best.name], *groups]
+        result |= {task: row for task, row in table(groups).items() if task != "all"}
     scored: dict[str, list[list[Scored]]] = {}
     if prompts_without_rules := general_problems(config):
         plain = general_asking(config, model_name, model.path, shared["tokenizer"])
@@ -114,16 +126,36 @@ def askings(config: Config, model_name: str, directory: Path, tokenizer: Tokeniz
     then its base is, too."""
     section = getattr(config, model_name, None)
     if isinstance(section, PretrainConfig):
-        if getattr(config, RL_OF_BASE.get(model_name, "r1_zero")).prompt == "plain":
-            return BASE_PROMPTS
-        return (*BASE_PROMPTS, Asking("chat", chat_prompts(directory, tokenizer), "free", "think_answer"))
-    prompt = section.prompt if isinstance(section, RLConfig) else None
+        return (*BASE_PROMPTS, *prompts_of_its_rl(getattr(config, RL_OF_BASE.get(model_name, "r1_zero")), directory, tokenizer))
     if is_fine_tuned(config, model_name):
-        asked = turn_of(directory, tokenizer) if prompt is None else ASKED_R1[prompt](directory, tokenizer)
-        return (Asking("chat" if prompt == "chat" else "r1", asked, "r1", "think_text"),)
-    if prompt == "chat":
-        return (Asking("chat", chat_prompts(directory, tokenizer), R1_ZERO.contract, R1_ZERO.format),)
+        prompt = section.prompt if isinstance(section, RLConfig) else "turn"
+        return (Asking("chat" if prompt == "chat" else "r1", ASKED_R1[prompt](directory, tokenizer), "r1", "think_text"),)
+    if isinstance(section, ZeroRLConfig) and (section.prompt == "chat" or shows_the_form(section)):
+        asked = ask_r1_zero(section, directory, tokenizer)
+        return (Asking(name_of(section), asked, R1_ZERO.contract, R1_ZERO.format),)
     return (R1_ZERO,)
+
+
+def prompts_of_its_rl(settings: ZeroRLConfig, directory: Path, tokenizer: Tokenizer) -> list[Asking]:
+    """The further prompts a base is scored at: its chat template, and what its RL shows of the form, where it does. RL gains
+    nothing over base by an easier prompt."""
+    prompts = []
+    if settings.prompt == "chat" or (shows_the_form(settings) and ChatTemplate.load(directory) is not None):
+        prompts.append(Asking("chat", chat_prompts(directory, tokenizer), "free", "think_answer"))
+    if shows_the_form(settings):
+        prompts.append(Asking(name_of(settings), ask_r1_zero(settings, directory, tokenizer), "free", "think_answer"))
+    return prompts
+
+
+def shows_the_form(settings: ZeroRLConfig) -> bool:
+    return bool(settings.worked_examples) or settings.open_thinking
+
+
+def name_of(settings: ZeroRLConfig) -> str:
+    """The name of R1-Zero's prompt."""
+    name = "chat" if settings.prompt == "chat" else "r1_zero"
+    examples = f"_{len(settings.worked_examples)}_examples" if settings.worked_examples else ""
+    return f"{name}{examples}{'_opened' if settings.open_thinking else ''}"
 
 
 def is_fine_tuned(config: Config, model_name: str) -> bool:
@@ -146,10 +178,9 @@ def general_asking(config: Config, model_name: str, directory: Path, tokenizer: 
     return Asking("conversation", lambda problem: r1_prompt(problem.question), "free", "think_text", stop=NEXT_TURN)
 
 
-def turn_of(directory: Path, tokenizer: Tokenizer) -> PromptOf:
-    """A user's turn as SFT showed it: in the model's own template, or in R1's form."""
-    form = ConversationForm.load(directory, tokenizer)
-    return lambda problem: form.prompt_ids([Message("user", problem.question)])
+def further_models(config: Config) -> list[str]:
+    """The models that evaluate.further is put to."""
+    return [name.strip() for name in config.evaluate.further_models.split(",")] if config.evaluate.further else []
 
 
 def general_problems(config: Config) -> list[Problem]:

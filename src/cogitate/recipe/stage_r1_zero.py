@@ -1,4 +1,5 @@
-"""r1_zero: GRPO on the base model from rule rewards alone, accuracy and format (R1, section 2.2). No example, no SFT.
+"""r1_zero: GRPO on the base model from rule rewards alone, accuracy and format (R1, section 2.2). No SFT, and no example
+unless the recipe sets worked_examples for a model too small to find the form.
 
 What it may see of a problem is its question; the gold answer goes to the grader alone. The stages student_rl_* are this one
 from another base: the paper's comparison of RL alone with distillation (R1, supplement).
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.config import Config
-from cogitate.recipe.asking import ASKED
+from cogitate.recipe.asking import ask_r1_zero
 from cogitate.recipe.context import StageContext
 from cogitate.recipe.problems import data_files, training_problems
 from cogitate.recipe.rl_stage import SECTIONS, Method, rule_reward, run_rl
@@ -37,6 +38,6 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
 
     def make(tokenizer: Tokenizer) -> Method:
         reward = rule_reward(config, "r1_zero", language=config.rewards.language)
-        return Method(ASKED[settings.prompt](start, tokenizer), by_rules(reward))
+        return Method(ask_r1_zero(settings, start, tokenizer), by_rules(reward))
 
     return run_rl(config, start, out, context, make)

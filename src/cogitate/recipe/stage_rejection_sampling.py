@@ -17,18 +17,24 @@ from typing import Any
 
 from cogitate.config import Config, RejectionConfig
 from cogitate.errors import DataError
-from cogitate.recipe.asking import ASKED_R1
+from cogitate.recipe.asking import ASKED_R1, PromptOf, opened, turn_prompts
 from cogitate.recipe.candidates import Candidate, ModelWriter, collect, count_by, count_chunks, data_row, in_turn, ledger_row
 from cogitate.recipe.context import StageContext
-from cogitate.recipe.general_data import category, choose_general, general_prompt, general_prompts
+from cogitate.recipe.general_data import WITH_THINKING, category, choose_general, general_prompt, general_prompts
 from cogitate.recipe.general_prompts import general_files
-from cogitate.recipe.problems import data_files, evaluation_problems, tasks_left_out, training_problems
+from cogitate.recipe.problems import (
+    data_files,
+    evaluation_problems,
+    every_evaluation_problem,
+    tasks_left_out,
+    training_problems,
+)
 from cogitate.recipe.rejection import Dropped, reject
 from cogitate.runtime import derive_seed, raise_interrupted
 from cogitate.tasks.datasets import write_rows
 from cogitate.tasks.decontaminate import EvaluationIndex, index_evaluation
-from cogitate.tasks.jsonl import load_problems
-from cogitate.tasks.mixture import paths_in
+from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.tokenizer.chat_template import ChatTemplate
 from cogitate.types import Artifact, SamplingParams
 
 VERSION = 1
@@ -117,16 +123,26 @@ def make_writers(
         "meanwhile": lambda: leave_if_interrupted(context),
     }
     generator, tokenizer = backend.generator(model.path), backend.tokenizer(model.path)
+    general_tokenizer = backend.tokenizer(general_model.path)
     prompt = getattr(getattr(config, name, None), "prompt", "plain")  # the one its own RL asked by
     reasoning = ModelWriter(
         "reasoning", name, "r1", ASKED_R1[prompt](model.path, tokenizer), "r1",
         tokenizer=tokenizer, generator=generator, **shared,
     )  # fmt: skip
     general = ModelWriter(
-        "general", general_name, "r1", general_prompt, "r1", tokenizer=backend.tokenizer(general_model.path),
+        "general", general_name, "r1", general_asking(general_model.path, general_tokenizer), "r1", tokenizer=general_tokenizer,
         generator=generator if general_name == name else backend.generator(general_model.path), **shared,
     )  # fmt: skip
     return reasoning, general
+
+
+def general_asking(directory: Path, tokenizer: Tokenizer) -> PromptOf:
+    """A general prompt as a turn of the model's own template, or of R1's form; where thinking is useful the prompt opens it."""
+    if ChatTemplate.load(directory) is None:
+        return general_prompt
+    plain = turn_prompts(directory, tokenizer)
+    with_thinking = opened(plain, tokenizer)
+    return lambda problem: (with_thinking if category(problem) in WITH_THINKING else plain)(problem)
 
 
 def leave_if_interrupted(context: StageContext) -> None:
@@ -138,9 +154,8 @@ def leave_if_interrupted(context: StageContext) -> None:
 def evaluation_index(config: Config) -> EvaluationIndex:
     """Every evaluation problem: files whole, of generated tasks those that are asked."""
     settings = config.sft_data
-    in_files = [problem for path in paths_in(config.tasks.eval) for problem in load_problems(path)]
     return index_evaluation(
-        [*in_files, *evaluation_problems(config)],
+        every_evaluation_problem(config),
         ngram=settings.overlap_ngram,
         limit=settings.overlap_limit,
         compare_templates=settings.compare_templates,

@@ -14,6 +14,7 @@ from statistics import fmean, pstdev
 from typing import Any
 
 from cogitate.config import Config
+from cogitate.errors import DataError
 from cogitate.model.hf import load_config, load_model
 from cogitate.model.value_head import ValueModel, save_value_model
 from cogitate.recipe import preferences
@@ -22,10 +23,11 @@ from cogitate.recipe.held_out import hold_out, pair_report, safety_report
 from cogitate.recipe.preferences import COUNTS, LABELS, PAIRS, check_preferences, make_preferences, preference_files
 from cogitate.rewards.reward_model import READINGS, judged_ids
 from cogitate.tasks.datasets import load_labelled, load_preferences
+from cogitate.tasks.preference_forms import load_pairs
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.preference import Objective, PairwiseReward, PointwiseSafety, PreferenceRun, Text, train_preferences
 from cogitate.train.scorer import ModelScorer
-from cogitate.types import Artifact
+from cogitate.types import Artifact, PreferencePair
 
 VERSION = 1
 SECTIONS = (*preferences.SECTIONS, "{stage}")
@@ -37,7 +39,7 @@ class Making:
 
     Attributes:
         start: the model both start from.
-        longest: tokens of a text at most: the model's context.
+        longest: tokens of a text at most: the model's context, or fewer.
     """
 
     config: Config
@@ -58,6 +60,15 @@ class Making:
         prompt, read = judged_ids(self.tokenizer, question, READINGS[name](completion))
         return Text(tuple(prompt), tuple(read))
 
+    def pairs(self, rows: Sequence[PreferencePair]) -> tuple[list[tuple[Text, Text]], list[str]]:
+        """What the helpfulness model reads of the pairs that fit its context, (chosen, rejected), and their prompts."""
+        texts = [
+            (self.text("helpfulness", row.prompt, row.chosen), self.text("helpfulness", row.prompt, row.rejected))
+            for row in rows
+        ]
+        fitting = [i for i, pair in enumerate(texts) if max(len(text.tokens) for text in pair) <= self.longest]
+        return [texts[i] for i in fitting], [rows[i].prompt for i in fitting]
+
     def train(self, name: str, objective: Objective, first_row: int) -> int:
         """Returns the number of steps."""
         checkpoint = self.context.checkpoint / name
@@ -74,18 +85,27 @@ class Making:
 
 
 def files(config: Config) -> list[Path]:
-    return preference_files(config)
+    held_out = config.reward_models.held_out_file
+    return [*preference_files(config), *([Path(held_out)] if held_out else [])]
 
 
 def check(config: Config, stage: str) -> None:
-    """Refuse bad data before any time is spent."""
+    """Refuse bad data before any time is spent, and held-out pairs that are learnt from."""
     check_preferences(config)
+    held_out = config.reward_models.held_out_file
+    if held_out and config.preferences.pairs_file:
+        learnt = {pair.prompt for pair in load_pairs(config.preferences.pairs_file)[0]}
+        if any(pair.prompt in learnt for pair in load_pairs(held_out)[0]):
+            raise DataError(f"{held_out}: prompts of it are also in {config.preferences.pairs_file}, which is learnt from")
+    elif held_out:
+        load_pairs(held_out)
 
 
 def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:
     start, *given = (artifact.path for artifact in inputs.values())
     data, counts = (given[0], {}) if given else (out, drawn_here(config, start, out, context))
-    longest = load_config(start).max_position_embeddings
+    context_length, limit = load_config(start).max_position_embeddings, config.reward_models.longest
+    longest = min(context_length, limit or context_length)
     making = Making(config, start, out, context, context.backend.tokenizer(start), longest)
     helpfulness, steps = make_helpfulness(making, data / PAIRS)
     safety = make_safety(making, data / LABELS, first_row=steps)
@@ -108,12 +128,7 @@ def make_helpfulness(making: Making, data: Path) -> tuple[dict[str, Any], int]:
         its report, and the steps it took.
     """
     rows = load_preferences(data)
-    pairs = [
-        (making.text("helpfulness", row.prompt, row.chosen), making.text("helpfulness", row.prompt, row.rejected))
-        for row in rows
-    ]
-    fitting = [i for i, pair in enumerate(pairs) if max(len(text.tokens) for text in pair) <= making.longest]
-    pairs, prompts = [pairs[i] for i in fitting], [rows[i].prompt for i in fitting]
+    pairs, prompts = making.pairs(rows)
     share = making.config.reward_models.held_out_share
     learnt, held_out = hold_out(prompts, share, seed=making.config.seed)
     model = making.untrained()
@@ -126,7 +141,20 @@ def make_helpfulness(making: Making, data: Path) -> tuple[dict[str, Any], int]:
     lengths = [(len(pairs[i][0].completion), len(pairs[i][1].completion)) for i in held_out]
     chosen, rejected = ([(reward - mean) / deviation for reward in rewards] for rewards in (chosen, rejected))
     report = pair_report([prompts[i] for i in held_out], chosen, rejected, lengths)
-    return {"pairs": len(learnt), "too_long": len(rows) - len(fitting), **report}, steps
+    return {"pairs": len(learnt), "too_long": len(rows) - len(pairs), **report, **on_held_out_file(making, model)}, steps
+
+
+def on_held_out_file(making: Making, model: ValueModel) -> dict[str, Any]:
+    """How good the trained model is on pairs of a file it has not learnt from; {} where none is named."""
+    name = making.config.reward_models.held_out_file
+    if not name:
+        return {}
+    rows, _ = load_pairs(name)
+    pairs, prompts = making.pairs(rows)
+    chosen, rejected = (rewards_of(model, [pair[side] for pair in pairs]) for side in (0, 1))
+    lengths = [(len(one.completion), len(other.completion)) for one, other in pairs]
+    report = pair_report(prompts, chosen, rejected, lengths)
+    return {"held_out_file": {"file": Path(name).stem, "too_long": len(rows) - len(pairs), **report}}
 
 
 def make_safety(making: Making, data: Path, *, first_row: int) -> dict[str, Any]:

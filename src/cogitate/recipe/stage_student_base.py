@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.config import Config, StudentBaseConfig
+from cogitate.errors import ConfigError
 from cogitate.recipe.context import StageContext
 from cogitate.recipe.pretraining import check_architecture, pretrain
 from cogitate.types import Artifact
@@ -20,6 +21,8 @@ SECTIONS = ("tokenizer", "{stage}", "runtime.dtype")
 
 def check(config: Config, stage: str) -> None:
     """Refuse a missing or wrong architecture before any time is spent."""
+    if getattr(config, stage).every_nth_layer:
+        raise ConfigError(f"{stage}.every_nth_layer: has no effect in graph {config.graph}; set graph=r1_pruned_student")
     check_architecture(getattr(config, stage).model, config.tokenizer, f"{stage}.model")
 
 

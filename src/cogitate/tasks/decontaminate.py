@@ -62,6 +62,7 @@ class EvaluationIndex:
     ngram: int
     limit: float
     compare_templates: bool = True
+    mask_numbers: bool = False
     questions: set[str] = field(default_factory=set)
     templates: set[str] = field(default_factory=set)
     holders: dict[tuple[str, ...], list[int]] = field(default_factory=lambda: defaultdict(list))
@@ -72,7 +73,7 @@ class EvaluationIndex:
         if is_generated(problem):
             return
         self.templates.add(number_masked_template(problem.question))
-        grams = ngrams(problem.question, self.ngram)
+        grams = self._pieces(problem.question)
         for gram in grams:
             self.holders[gram].append(len(self.sizes))
         self.sizes.append(len(grams))
@@ -89,14 +90,17 @@ class EvaluationIndex:
             return None
         if self.compare_templates and number_masked_template(problem.question) in self.templates:
             return SAME_TEMPLATE
-        asked = ngrams(problem.question, self.ngram)
-        whole = asked | ngrams(completion, self.ngram)
+        asked = self._pieces(problem.question)
+        whole = asked | self._pieces(completion)
         in_asked, in_whole = self._shared(asked), self._shared(whole)
         if any(count > self.limit * len(asked) for count in in_asked.values()):
             return OVERLAP
         if any(count > self.limit * self.sizes[index] for index, count in in_whole.items()):
             return OVERLAP
         return None
+
+    def _pieces(self, text: str) -> set[tuple[str, ...]]:
+        return ngrams(number_masked_template(text) if self.mask_numbers else text, self.ngram)
 
     def _shared(self, grams: Iterable[tuple[str, ...]]) -> dict[int, int]:
         """How many of the n-grams each evaluation problem has."""
@@ -108,7 +112,12 @@ class EvaluationIndex:
 
 
 def index_evaluation(
-    problems: Iterable[Problem], *, ngram: int = 13, limit: float = 0.5, compare_templates: bool = True
+    problems: Iterable[Problem],
+    *,
+    ngram: int = 13,
+    limit: float = 0.5,
+    compare_templates: bool = True,
+    mask_numbers: bool = False,
 ) -> EvaluationIndex:
     """An index of evaluation problems, generated ones and real text.
 
@@ -116,8 +125,9 @@ def index_evaluation(
         ngram: words of a piece.
         limit: share of pieces that a row may have in common with a problem; 1 allows all.
         compare_templates: False for files whose problems are one phrasing with other numbers on purpose.
+        mask_numbers: pieces are equal whatever their numbers, so that a problem with other numbers and another name is found.
     """
-    index = EvaluationIndex(ngram, limit, compare_templates)
+    index = EvaluationIndex(ngram, limit, compare_templates, mask_numbers)
     for problem in problems:
         index.add(problem)
     return index

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from cogitate.types import Problem
+
+TOLD_IN_WORDS = 8  # words of two letters or more; "What is 3 + 4 - 2?" has two
 
 EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
     "arithmetic": (
@@ -40,14 +44,21 @@ KIND_OF = {"arithmetic": "math", "word_problems": "math", "code": "code", "logic
 
 
 def examples_for(problem: Problem) -> tuple[tuple[str, str], ...]:
-    """The examples of the problem's task; a task without its own gets those of its kind, else of arithmetic.
+    """The examples of the problem's task, or of the one most like it."""
+    return EXAMPLES[nearest_task(problem)]
+
+
+def nearest_task(problem: Problem) -> str:
+    """The problem's task, if it is built in; else one of its kind: of mathematics word problems where it is told in words, else
+    arithmetic.
 
     A user's file may be named like a built-in task and hold something else, so the kind must agree as well.
     """
     if KIND_OF.get(problem.task) == problem.kind:
-        return EXAMPLES[problem.task]
-    by_kind = {"code": "code", "choice": "choice", "exact": "logic"}
-    return EXAMPLES[by_kind.get(problem.kind, "arithmetic")]
+        return problem.task
+    if problem.kind == "math" and len(re.findall(r"[^\W\d_]{2,}", problem.question)) >= TOLD_IN_WORDS:
+        return "word_problems"
+    return {"code": "code", "choice": "choice", "exact": "logic"}.get(problem.kind, "arithmetic")
 
 
 # Long examples, for collecting cold-start data: every step, then a check; one for each task and language, by hand.
@@ -103,8 +114,5 @@ LONG_EXAMPLES: dict[tuple[str, str], tuple[str, str]] = {
 
 def long_example_for(problem: Problem) -> tuple[str, str]:
     """The long example of the problem's task in its language, in English where there is none in that language."""
-    if KIND_OF.get(problem.task) == problem.kind:
-        task = problem.task
-    else:
-        task = {"code": "code", "choice": "choice", "exact": "logic"}.get(problem.kind, "arithmetic")
+    task = nearest_task(problem)
     return LONG_EXAMPLES.get((task, problem.language)) or LONG_EXAMPLES[task, "en"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cogitate.errors import ConfigError
 from cogitate.tasks import arithmetic, choice, code, general, logic, safety, word_problems
 from cogitate.tasks.common import Split, Task, draw_problems
+from cogitate.tasks.decontaminate import split_by_template
 from cogitate.tasks.gym import PREFIX, gym_problems, is_gym
 from cogitate.tasks.jsonl import load_problems
 from cogitate.types import Problem
@@ -20,14 +22,39 @@ BUILT_IN: dict[str, Task] = {
 }
 
 
-def names_in(spec: str) -> list[str]:
-    """The parts of "arithmetic,logic,mine.jsonl".
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Files that training and evaluation share: which of their rows are whose.
+
+    Attributes:
+        share: of their number-masked templates, for evaluation.
+        seed: decides which; the same for every seed of a run.
+    """
+
+    paths: tuple[Path, ...] = ()
+    share: float = 0.0
+    seed: int = 0
+
+    def side(self, path: Path, split: Split) -> list[Problem]:
+        """The problems of a file that a split may use: of one that is not shared, all. Raises DataError as load_problems."""
+        problems = load_problems(path)
+        if path not in self.paths:
+            return problems
+        train, evaluation = split_by_template(problems, lambda problem: problem.question, self.share, seed=self.seed)
+        return evaluation if split == "eval" else train
+
+
+NOTHING_HELD_OUT = HeldOut()
+
+
+def names_in(spec: str, *, empty: bool = False) -> list[str]:
+    """The parts of "arithmetic,logic,mine.jsonl"; with `empty` there may be none.
 
     Raises:
         ConfigError: nothing is named, or a name is neither a built-in task, nor one of reasoning-gym's, nor a .jsonl path.
     """
     names = [name.strip() for name in spec.split(",") if name.strip()]
-    if not names:
+    if not names and not empty:
         raise ConfigError("tasks: no task is named; give names of built-in tasks or paths of .jsonl files")
     for name in names:
         if name not in BUILT_IN and not is_gym(name) and not is_path(name):
@@ -43,9 +70,9 @@ def is_path(name: str) -> bool:
     return not is_gym(name) and (name.endswith(".jsonl") or "/" in name)
 
 
-def paths_in(spec: str) -> list[Path]:
+def paths_in(spec: str, *, empty: bool = False) -> list[Path]:
     """The data files of a mixture."""
-    return [Path(name) for name in names_in(spec) if is_path(name)]
+    return [Path(name) for name in names_in(spec, empty=empty) if is_path(name)]
 
 
 def gather_problems(
@@ -56,6 +83,7 @@ def gather_problems(
     seed: int,
     without: Sequence[str] = (),
     gym: Mapping[str, Mapping[str, Any]] | None = None,
+    held_out: HeldOut = NOTHING_HELD_OUT,
 ) -> list[Problem]:
     """The problems of a mixture.
 
@@ -65,6 +93,7 @@ def gather_problems(
             train split takes files whole.
         without: tasks to leave out.
         gym: settings of reasoning-gym's generators by their names.
+        held_out: the files of which each split gets its own rows alone.
 
     Raises:
         ConfigError: a name or a generator's setting is unknown, or there are fewer problems than parts.
@@ -84,7 +113,7 @@ def gather_problems(
     for name in gyms:
         problems += gym_problems(name, (gym or {}).get(name.removeprefix(PREFIX), {}), share, split=split, seed=seed)
     for number, path in enumerate(paths):
-        loaded = load_problems(path)
+        loaded = held_out.side(Path(path), split)
         if split == "eval" and len(loaded) > share:
             loaded = random.Random(f"{seed}/{split}/file {number}").sample(loaded, share)
         problems += loaded

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.errors import DataError
-from cogitate.tasks.datasets import read_preference, read_rows
+from cogitate.tasks.datasets import read_labelled, read_preference, read_rows
 from cogitate.tasks.rows import shown
-from cogitate.types import PreferencePair
+from cogitate.types import LabelledCompletion, PreferencePair
 
 HUMAN, ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
 OUTPUTS = (("output_1", "output_2"), ("response1", "response2"))
@@ -40,6 +40,31 @@ def load_pairs(path: str | Path) -> tuple[list[PreferencePair], int]:
     if not pairs:
         raise DataError(f"{path}: no pair with a preference in it")
     return pairs, ties
+
+
+def load_labels(path: str | Path) -> list[LabelledCompletion]:
+    """Labelled completions; of a file of pairs (any form above) the better answer is labelled safe, the other unsafe.
+
+    What is better is then taken for safe: right where harmlessness was judged, and noisy where both answers are alike.
+
+    Raises: as load_pairs.
+    """
+    labels: list[LabelledCompletion] = []
+    for place, row in read_rows(path):
+        row = {key: value for key, value in row.items() if value is not None}
+        try:
+            if "label" in row or "completion" in row:
+                labels.append(read_labelled(row))
+            elif (pair := read_pair(row)) is not None:
+                labels += [
+                    LabelledCompletion(pair.prompt, pair.chosen, True, pair.source),
+                    LabelledCompletion(pair.prompt, pair.rejected, False, pair.source),
+                ]
+        except DataError as error:
+            raise DataError(f"{place}: {error}") from error
+    if not labels:
+        raise DataError(f"{path}: no labelled completion in it")
+    return labels
 
 
 def read_pair(row: Mapping[str, Any]) -> PreferencePair | None:

@@ -18,6 +18,11 @@ def r1_zero_prompt(question: str) -> str:
     return R1_ZERO_TEMPLATE.replace("{question}", question)
 
 
+def in_tags(thinking: str, answer: str) -> str:
+    """An answer in the form that R1-Zero's template asks for."""
+    return f"<think> {thinking} </think> <answer> {answer} </answer>"
+
+
 def r1_prompt(question: str) -> str:
     """The form of R1 and of all fine-tuned models: a plain turn; the completion is ` <think> ... </think>` and a summary."""
     return f"User: {question}\nAssistant:"

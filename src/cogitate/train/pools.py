@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -29,6 +30,27 @@ class Pool:
     def share(self, step: int) -> int:
         """How many of a step's prompts are of this pool."""
         return self.prompts_per_step if step >= self.from_step else 0
+
+
+def easiest(problems: Sequence[Problem], share: float) -> Sequence[Problem]:
+    """The easiest `share` of each task's problems, at least one: fewer numbers in the question are easier, then shorter
+    numbers, then fewer words. No model is asked."""
+    if share >= 1:
+        return problems
+    by_task: dict[str, list[Problem]] = {}
+    for problem in problems:
+        by_task.setdefault(problem.task, []).append(problem)
+    return [
+        problem
+        for group in by_task.values()
+        for problem in sorted(group, key=lambda one: difficulty(one.question))[: max(1, round(share * len(group)))]
+    ]
+
+
+def difficulty(question: str) -> tuple[int, int, int]:
+    """(numbers, digits of the longest one, words)."""
+    numbers = re.findall(r"\d+(?:[.,]\d+)*", question)
+    return len(numbers), max((sum(map(str.isdigit, number)) for number in numbers), default=0), len(question.split())
 
 
 def draw(problems: Sequence[Problem], cursor: int, count: int, *, seed: int, name: str) -> list[Drawn]:

@@ -20,12 +20,13 @@ from cogitate.runtime import MetricsLog, derive_seed, interruption_requested, ra
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.checkpoint import latest_checkpoint, load_checkpoint
 from cogitate.train.learner import PolicyLearner
-from cogitate.train.pools import Drawn, Pool, draw
+from cogitate.train.pools import Drawn, Pool, draw, easiest
 from cogitate.train.rl_metrics import mean, rollout_metrics, timings
 from cogitate.train.rollouts import Phases, Prompt, Sampled, encode_prompts, sample_and_grade
 from cogitate.train.supervised import diverged
 from cogitate.types import Problem, Rollout, RolloutGroup, SamplingParams, Verdict
 
+EASY_SHARE = 1 / 3  # of the pool, that a curriculum begins with
 PROBE_COMPLETIONS = 2  # of each probe, at each chosen step
 
 LearnFrom = Callable[[Sequence[RolloutGroup], RLConfig], list[tuple[Rollout, float]]]
@@ -233,12 +234,21 @@ def next_problems(run: RLRun, state: LoopState) -> list[Drawn]:
     """The next prompts of each pool, with what the seeds of their completions are derived from."""
     general = run.general_share(state.step)
     reasoning = run.config.prompts_per_step - general
-    drawn = draw(run.problems, state.cursor, reasoning, seed=run.seed, name=run.name)
+    drawn = draw(easiest(run.problems, share_of_pool(run, state.step)), state.cursor, reasoning, seed=run.seed, name=run.name)
     state.cursor += reasoning
     if run.general:
         drawn += draw(run.general.problems, state.general_cursor, general, seed=run.seed, name=f"{run.name}/general")
         state.general_cursor += general
     return drawn
+
+
+def share_of_pool(run: RLRun, step: int) -> float:
+    """How much of the pool, from its easy end, a step draws from: with `easy_first_steps` it grows to all of it."""
+    steps = run.config.easy_first_steps
+    if step >= steps:
+        return 1.0
+    share = EASY_SHARE + (1 - EASY_SHARE) * step / steps
+    return max(share, min(1.0, run.config.prompts_per_step / len(run.problems)))
 
 
 def by_rules(reward: Callable[[Verdict, str, Problem], Reward]) -> Score:

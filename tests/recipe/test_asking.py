@@ -1,0 +1,75 @@
+"""The prompts of reinforcement learning: solved examples before the question, thinking opened, turns as SFT showed them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cogitate.config import ZeroRLConfig
+from cogitate.recipe.asking import ASKED_R1, ask_r1_zero
+from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.tokenizer.prompts import R1_ZERO_INSTRUCTION, r1_zero_prompt
+from cogitate.train.rollouts import opens_thinking
+from cogitate.types import Problem
+
+QUESTION = Problem("1", "sums", "math", "How many is 1+1?", gold="2")
+EXAMPLES = [
+    {"question": "2+2?", "thinking": "2 + 2 = 4", "answer": "4"},
+    {"question": "5-4?", "thinking": "It is 1", "answer": "1"},
+]
+CHAT = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}"
+
+
+@pytest.fixture
+def directory(tmp_path, micro_tokenizer) -> Path:
+    micro_tokenizer.save(tmp_path)
+    (tmp_path / "chat_template.jinja").write_text(CHAT)
+    return tmp_path
+
+
+def asked(directory: Path, **settings) -> tuple[str | tuple[int, ...], Tokenizer]:
+    tokenizer = Tokenizer.load(directory)
+    prompt = ask_r1_zero(ZeroRLConfig.model_validate(settings), directory, tokenizer)(QUESTION)
+    return prompt if isinstance(prompt, str) else tuple(prompt), tokenizer
+
+
+def test_without_examples_it_is_r1_zeros_template(directory):
+    assert asked(directory)[0] == r1_zero_prompt(QUESTION.question)
+
+
+def test_examples_stand_as_earlier_turns_that_end_as_turns_do(directory):
+    prompt, tokenizer = asked(directory, worked_examples=EXAMPLES)
+    assert prompt.count(tokenizer.end_id) == 2
+    last = len(prompt) - 1 - prompt[::-1].index(tokenizer.end_id)
+    assert tokenizer.decode(prompt[last + 1 :]) == "User: How many is 1+1?\nAssistant:"
+    first = prompt.index(tokenizer.end_id)
+    head = r1_zero_prompt("2+2?")
+    assert tokenizer.decode(prompt[:first]) == f"{head} <think> 2 + 2 = 4 </think> <answer> 4 </answer>"
+    assert tokenizer.decode(prompt[first + 1 : last]) == "User: 5-4?\nAssistant: <think> It is 1 </think> <answer> 1 </answer>"
+
+
+def test_in_a_models_own_template_examples_are_turns_of_it(directory):
+    prompt, tokenizer = asked(directory, worked_examples=EXAMPLES[:1], prompt="chat")
+    assert tokenizer.decode(prompt) == (
+        f"[user]2+2?\n\n{R1_ZERO_INSTRUCTION}[assistant]<think> 2 + 2 = 4 </think> <answer> 4 </answer>"
+        f"[user]How many is 1+1?\n\n{R1_ZERO_INSTRUCTION}[assistant]"
+    )
+
+
+@pytest.mark.parametrize("settings", [{}, {"worked_examples": EXAMPLES}, {"prompt": "chat"}])
+def test_the_thinking_can_be_opened_in_every_form(directory, settings):
+    prompt, tokenizer = asked(directory, open_thinking=True, **settings)
+    ids = tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
+    assert opens_thinking(ids, tokenizer)
+    closed, _ = asked(directory, **settings)
+    text = closed if isinstance(closed, str) else tokenizer.decode(closed)
+    assert tokenizer.decode(ids).removesuffix("<think>").removesuffix(" ") == text
+
+
+def test_a_turn_is_the_question_alone_in_the_models_template_or_in_r1s_form(directory):
+    tokenizer = Tokenizer.load(directory)
+    assert tokenizer.decode(ASKED_R1["turn"](directory, tokenizer)(QUESTION)) == "[user]How many is 1+1?[assistant]"
+    (directory / "chat_template.jinja").unlink()
+    plain = ASKED_R1["plain"](directory, tokenizer)(QUESTION)
+    assert tokenizer.decode(ASKED_R1["turn"](directory, tokenizer)(QUESTION)) == plain

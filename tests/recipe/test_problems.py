@@ -1,0 +1,101 @@
+"""One file for training and evaluation: who may have which rows; and further evaluation problems."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cogitate.config import Config
+from cogitate.errors import ConfigError, DataError
+from cogitate.recipe.problems import (
+    data_files,
+    evaluation_problems,
+    every_evaluation_problem,
+    further_problems,
+    training_problems,
+)
+from cogitate.tasks.decontaminate import number_masked_template
+
+NAMES = ("Ann", "Ben", "Eva", "Tom", "Sam", "Mia", "Leo", "Zoe")
+THINGS = ("pens", "cups", "nuts", "hats", "keys", "eggs", "toys", "bags", "maps", "jars")
+
+
+def sums(count: int = 3) -> list[dict[str, Any]]:
+    """Each of 80 texts with `count` different numbers."""
+    return [
+        {"question": f"{name} has {n} {things} and finds {n + 1} more. How many {things} has {name}?", "answer": 2 * n + 1}
+        for name in NAMES
+        for things in THINGS
+        for n in range(count)
+    ]
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> str:
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return str(path)
+
+
+def config_of(tasks: dict[str, Any], **evaluate: Any) -> Config:
+    return Config.model_validate({"tasks": tasks, "evaluate": evaluate})
+
+
+def test_a_file_named_twice_is_split_so_that_no_template_is_on_both_sides(tmp_path):
+    path = write(tmp_path / "sums.jsonl", sums())
+    config = config_of({"train": path, "eval": path, "held_out_share": 0.3}, problems=1000)
+    train, evaluation = training_problems(config), evaluation_problems(config)
+    templates = [{number_masked_template(problem.question) for problem in side} for side in (train, evaluation)]
+    assert not templates[0] & templates[1]
+    assert len(templates[0]) + len(templates[1]) == 80
+    assert len(evaluation) == 3 * len(templates[1])
+    assert 0.15 < len(evaluation) / 240 < 0.45
+    other = Config.model_validate({**config.model_dump(), "seed": 9})
+    assert evaluation_problems(other) == evaluation
+
+
+def test_only_a_share_may_be_asked_but_none_of_the_held_out_rows_is_trained_on(tmp_path):
+    path = write(tmp_path / "sums.jsonl", sums())
+    few, all_ = (config_of({"train": path, "eval": path, "held_out_share": 0.3}, problems=n) for n in (10, 1000))
+    assert len(evaluation_problems(few)) == 10
+    assert training_problems(few) == training_problems(all_)
+    assert {p.id for p in evaluation_problems(all_)} <= {p.id for p in every_evaluation_problem(few)}
+
+
+def test_a_training_row_that_is_an_evaluation_row_with_another_name_and_other_numbers_is_left_out(tmp_path):
+    told = "{} had {} dollars. If he spent {} bucks on a new game, how many {} dollar toys could he buy with the money left?"
+    rows = [{"question": told.format(name, n, n - 8, 4), "answer": 2} for n, name in enumerate(NAMES, 60)]
+    path = write(tmp_path / "toys.jsonl", [*rows, *sums()])
+    config = config_of({"train": path, "eval": path, "held_out_share": 0.3}, problems=1000)
+    sides = [[p for p in side if "dollars" in p.question] for side in (training_problems(config), evaluation_problems(config))]
+    assert sides[1]  # of eight names, by their templates
+    assert sides[0] == []
+
+
+def test_a_file_on_both_sides_and_a_share_of_nothing_are_refused(tmp_path):
+    path, other = write(tmp_path / "sums.jsonl", sums()), write(tmp_path / "other.jsonl", sums(1))
+    with pytest.raises(ConfigError, match=r"sums\.jsonl is in tasks\.train and in tasks\.eval: .*tasks\.held_out_share=0\.25"):
+        training_problems(config_of({"train": path, "eval": path}))
+    with pytest.raises(ConfigError, match=r"tasks\.held_out_share = 0\.3: changes nothing"):
+        training_problems(config_of({"train": path, "eval": other, "held_out_share": 0.3}))
+
+
+def test_further_problems_are_columns_of_their_own_and_are_not_trained_on_either(tmp_path):
+    path, hard = write(tmp_path / "sums.jsonl", sums()), write(tmp_path / "hard.jsonl", sums(1)[:5])
+    tasks = {"train": path, "eval": path, "held_out_share": 0.3}
+    assert further_problems(config_of(tasks)) == []
+    config = config_of(tasks, further=f"{hard},arithmetic", further_problems=7)
+    further = further_problems(config)
+    assert [problem.task for problem in further] == ["arithmetic"] * 7 + ["hard"] * 5  # the file has no more
+    assert Path(hard) in data_files(config)
+    asked = {number_masked_template(problem.question) for problem in further}
+    assert not any(number_masked_template(problem.question) in asked for problem in training_problems(config))
+    with pytest.raises(ConfigError, match=r"sums is in tasks\.eval already"):
+        further_problems(config_of(tasks, further=path))
+
+
+def test_a_missing_file_is_named_in_one_line(tmp_path):
+    path = str(tmp_path / "none.jsonl")
+    with pytest.raises(DataError, match=r"none\.jsonl: cannot be read: No such file"):
+        training_problems(config_of({"train": path, "eval": path, "held_out_share": 0.3}))
