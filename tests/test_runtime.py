@@ -1,5 +1,8 @@
 import errno
 import json
+import platform
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -66,3 +69,20 @@ def test_seed_everything_repeats_torch():
     first = torch.rand(3)
     seed_everything(derive_seed("a"))
     assert torch.equal(first, torch.rand(3))
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="not glibc's malloc")
+def test_kept_memory_is_used_again_without_page_faults():
+    code = """
+import resource
+import torch
+from cogitate.runtime import keep_freed_memory
+
+keep_freed_memory()
+for _ in range(3):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(50 << 20)
+    faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+assert faults < 1000, faults  # 200 MB are 51,200 pages
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)

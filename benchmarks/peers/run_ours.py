@@ -24,7 +24,7 @@ from cogitate.config import RLConfig, SupervisedConfig
 from cogitate.engine.generator import Engine
 from cogitate.model.hf import load_model
 from cogitate.recipe.local_backend import DTYPES
-from cogitate.runtime import derive_seed
+from cogitate.runtime import derive_seed, keep_freed_memory
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.learner import PolicyLearner
 from cogitate.train.master_weights import optimiser_for
@@ -39,6 +39,7 @@ NEVER = -1  # an end token that is not sampled: every completion is as long as a
 
 def main() -> None:
     channel = Channel()
+    keep_freed_memory()
     torch.set_num_threads(channel.settings["threads"])
     run = {"grpo": grpo, "generation": generation, "sft": sft}[channel.settings["work"]](channel.settings)
     channel.ready(versions={"cogitate": cogitate.__version__, "torch": torch.__version__}, threads=torch.get_num_threads())

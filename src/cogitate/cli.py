@@ -89,7 +89,9 @@ def run(
         typer.echo(plan_text(config, out, plan(config, out, only=only, until=until, retrain=retrain or [])))
         return
     from cogitate.apps.progress import make_progress
+    from cogitate.runtime import keep_freed_memory
 
+    keep_freed_memory()
     stop_at_checkpoint_on_signals()
     progress = make_progress(out)
     results = run_recipe(

@@ -40,6 +40,21 @@ def seed_everything(seed: int) -> None:
     torch.manual_seed(seed)
 
 
+def keep_freed_memory() -> None:
+    """Have malloc keep freed memory for later use; for processes that train.
+
+    A step of a large model frees gigabytes that the next step needs again, and each page that the kernel has taken back costs
+    a fault: a sixth of the time of a step of SmolLM2. Nothing happens where malloc is not glibc's.
+    """
+    import ctypes
+
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(-4, 0)  # M_MMAP_MAX: no block is mapped for itself, to be unmapped when it is freed
+        mallopt(-1, -1)  # M_TRIM_THRESHOLD: never
+        mallopt(-2, 64 << 20)  # M_TOP_PAD: grow by 64 MB at least
+
+
 def derive_seed(*parts: int | str) -> int:
     """A 63-bit seed from a path of parts, e.g. derive_seed(config.seed, "r1_zero", step): equal parts, equal seed."""
     digest = hashlib.sha256("/".join(str(part) for part in parts).encode()).digest()
