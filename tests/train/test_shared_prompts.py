@@ -42,6 +42,15 @@ def test_a_row_that_is_full_begins_the_prompt_anew():
     assert sorted(rows) == [[7, 8, 1, 2, 3], [7, 8, 4, 5], [9, 6]]
 
 
+def test_a_long_prompt_stands_once_for_completions_of_twice_its_length():
+    rollouts = [rollout((7, 8, 9, 6), (i, i, i)) for i in range(1, 5)]
+    (batch,) = prompt_rows(rollouts, row_tokens=5, batch_tokens=100)
+    used = (batch.documents_RT >= 0).sum(1).tolist()
+    assert used == [10, 10]  # 8 tokens of completions at most: two of three tokens
+    (whole,) = prompt_rows(rollouts[:2], row_tokens=5, batch_tokens=100)
+    assert whole.tokens_RT.tolist() == [[7, 8, 9, 6, 1, 1, 1, 2, 2, 2]]
+
+
 def test_tokens_outside_the_loss_mask_are_seen_but_not_counted():
     (batch,) = prompt_rows([rollout((7,), (1, 2, 3), (1, 0, 1))], row_tokens=8, batch_tokens=8)
     assert batch.tokens_RT.tolist() == [[7, 1, 2, 3]]
@@ -61,7 +70,7 @@ def test_every_rollout_stands_in_one_place_whole_after_its_own_prompt(seed, row_
     for batch in batches:
         rows, width = batch.tokens_RT.shape
         longest = max(len(each.prompt_ids + each.completion_ids) for each in rollouts)
-        assert rows * width <= max(batch_tokens, row_tokens, longest)
+        assert rows * width <= max(batch_tokens, row_tokens, longest, 3 * max(map(len, prompts)))
         flat_tokens, flat_documents = batch.tokens_RT.flatten(), batch.documents_RT.flatten()
         counted = 0
         for place, index in enumerate(batch.indices):

@@ -17,6 +17,9 @@ from cogitate.train.packing import PADDING, best_fit_rows, length_batches
 from cogitate.types import Rollout
 
 
+COMPLETIONS_PER_PROMPT = 2  # tokens of completions in a row for each of its prompt's, if there are so many
+
+
 @dataclass(frozen=True, slots=True)
 class PromptRows:
     """Some rollouts (S) in R rows of T tokens, and where each completion token (L at most) is predicted from.
@@ -56,7 +59,8 @@ def prompt_rows(rollouts: Sequence[Rollout], *, row_tokens: int, batch_tokens: i
     """All rollouts, in micro-batches of rows of similar length.
 
     Args:
-        row_tokens: a row takes completions until it would be longer than this; one completion always fits.
+        row_tokens: a row takes completions until it would be longer than this; but it always has room for one, and for twice
+            the prompt's tokens, so that a long prompt is not read again for every few short completions.
         batch_tokens: padded tokens of a micro-batch.
     """
     rows: list[list[int]] = []  # indices of the rollouts of each row
@@ -65,7 +69,7 @@ def prompt_rows(rollouts: Sequence[Rollout], *, row_tokens: int, batch_tokens: i
         by_prompt.setdefault(rollout.prompt_ids, []).append(index)
     for prompt, members in by_prompt.items():
         lengths = [len(rollouts[index].completion_ids) for index in members]
-        room = max(row_tokens - len(prompt), *lengths)
+        room = max(row_tokens - len(prompt), COMPLETIONS_PER_PROMPT * len(prompt), *lengths)
         rows += [[members[place] for place in places] for places in best_fit_rows(lengths, room)]
     sizes = [len(rollouts[row[0]].prompt_ids) + sum(len(rollouts[index].completion_ids) for index in row) for row in rows]
     batches = length_batches(sizes, max(batch_tokens, *sizes)).batches
