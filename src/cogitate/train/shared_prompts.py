@@ -16,7 +16,6 @@ from torch import Tensor
 from cogitate.train.packing import PADDING, best_fit_rows, length_batches
 from cogitate.types import Rollout
 
-
 COMPLETIONS_PER_PROMPT = 2  # tokens of completions in a row for each of its prompt's, if there are so many
 
 
