@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from cogitate.config import Config
+from cogitate.config import Config, load_config
 from cogitate.errors import ConfigError, DataError
 from cogitate.recipe.problems import (
     data_files,
@@ -99,3 +100,20 @@ def test_a_missing_file_is_named_in_one_line(tmp_path):
     path = str(tmp_path / "none.jsonl")
     with pytest.raises(DataError, match=r"none\.jsonl: cannot be read: No such file"):
         training_problems(config_of({"train": path, "eval": path, "held_out_share": 0.3}))
+
+
+@pytest.mark.skipif(not os.environ.get("COGITATE_DATA"), reason="COGITATE_DATA is not set: MAWPS, SVAMP and GSM8K lie there")
+def test_the_recipe_of_the_real_model_trains_on_nothing_it_is_measured_on():
+    config = load_config("smollm2")
+    train, evaluation, further = training_problems(config), evaluation_problems(config), further_problems(config)
+    assert len(evaluation) == 250
+    assert len(train) > 600
+    assert {problem.task for problem in further} == {"svamp", "gsm8k_test"}
+    measured = {number_masked_template(problem.question) for problem in (*evaluation, *further)}
+    assert not any(number_masked_template(problem.question) in measured for problem in train)
+
+
+def test_the_recipe_of_the_real_model_says_what_to_do_without_the_data(monkeypatch):
+    monkeypatch.delenv("COGITATE_DATA", raising=False)
+    with pytest.raises(ConfigError, match=r"tasks\.train = .*COGITATE_DATA is not set; set it to .* or give tasks\.train=PATH"):
+        load_config("smollm2")
