@@ -91,7 +91,7 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
         context.metrics.write({"step": index, "prompt": asking.name, "accuracy": table(groups)["all"]["pass@1"]["value"]})
     tables = {name: table(groups) for name, groups in groups_of.items()}
     best = max(prompts, key=lambda asking: tables[asking.name]["all"]["pass@1"]["value"])
-    result = tables[best.name]
+    result = dict(tables[best.name])
     chosen = [problem for problem in problems if problem.kind in CONSENSUS_KINDS][: settings.consensus_problems]
     if chosen:
         votes = measure_model(chosen, best, samples=settings.consensus_samples, seed=derive_seed(seed, "consensus"), **shared)
