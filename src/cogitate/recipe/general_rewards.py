@@ -47,14 +47,18 @@ class Judge:
 
     def judge(self, batch: Sequence[Sampled]) -> list[float]:
         """The sigmoid of each completion's score; 0 where there is nothing to read."""
+        return [0.0 if score is None else sigmoid(score) for score in self.scores(batch)]
+
+    def scores(self, batch: Sequence[Sampled]) -> list[float | None]:
+        """What the model says of each completion; None where there is nothing to read."""
         read = [self.reading(sampled.text) for sampled in batch]
         shown = [number for number, text in enumerate(read) if text]
         pairs = [judged_ids(self.tokenizer, batch[number].problem.question, read[number]) for number in shown]
         scores = self.scorer.rewards([prompt for prompt, _ in pairs], [completion for _, completion in pairs]) if pairs else []
-        judged = [0.0] * len(batch)
+        said: list[float | None] = [None] * len(batch)
         for number, score in zip(shown, scores, strict=True):
-            judged[number] = sigmoid(score)
-        return judged
+            said[number] = score
+        return said
 
 
 @dataclass(frozen=True, slots=True)

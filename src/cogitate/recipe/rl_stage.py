@@ -15,8 +15,9 @@ from cogitate.recipe.problems import tasks_left_out, training_problems
 from cogitate.rewards.reward import RewardPart, total_reward
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking import ThinkingFormat, split_thinking
+from cogitate.train.learner import PolicyLearner
 from cogitate.train.pools import Pool
-from cogitate.train.rl import Reward, RLRun, Score, train_rl
+from cogitate.train.rl import LearnFrom, Reward, RLRun, Score, group_relative, train_rl
 from cogitate.train.rl_metrics import mean
 from cogitate.train.rollouts import WITHOUT_RULES
 from cogitate.types import Problem, Rollout, Verdict
@@ -37,12 +38,19 @@ class Method:
         score: graded completions -> their rewards.
         general: the pool of general prompts, of the stage that has one.
         measure: further numbers of a step's rollouts, beside those of their thinking.
+        problems: the pool prompts are drawn from, where it is not that of tasks.train.
+        contract: where the grader looks for the answer.
+        learner, learn_from: who learns, and what of a step's groups it gets, where that is not GRPO.
     """
 
     prompt_of: PromptOf
     score: Score
     general: Pool | None = None
     measure: Callable[[Sequence[Rollout]], dict[str, float]] | None = None
+    problems: Sequence[Problem] | None = None
+    contract: str = "r1"
+    learner: Callable[[], PolicyLearner] | None = None
+    learn_from: LearnFrom = group_relative
 
 
 def run_rl(
@@ -56,11 +64,12 @@ def run_rl(
     backend, settings = context.backend, getattr(config, context.stage)
     tokenizer = backend.tokenizer(start)
     method = make(tokenizer)
-    problems = training_problems(config)
-    left_out = tasks_left_out(config)
+    problems, left_out = method.problems, list[str]()
+    if problems is None:
+        problems, left_out = training_problems(config), tasks_left_out(config)
     if left_out:
         context.say(f"without {', '.join(left_out)}: model-written code cannot be isolated here, see `cogitate doctor`")
-    learner = backend.learner(start, settings)
+    learner = method.learner() if method.learner else backend.learner(start, settings)
     general = method.general.problems if method.general else ()
 
     def measure(rollouts: Sequence[Rollout]) -> dict[str, float]:
@@ -74,7 +83,7 @@ def run_rl(
             problems=problems,
             probes=one_of_each_task([*problems, *general], PROBES),
             prompt_of=method.prompt_of,
-            contract="r1",
+            contract=method.contract,
             score=method.score,
             measure=measure,
             describe=lambda step, rollout: transcript(step, rollout, tokenizer),
@@ -88,6 +97,7 @@ def run_rl(
             transcripts=out / "transcripts.jsonl",
             begin=context.begin,
             say=context.say,
+            learn_from=method.learn_from,
             general=method.general,
         )
     )

@@ -11,23 +11,22 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cogitate.backend import Scorer
 from cogitate.config import Config
 from cogitate.recipe.asking import ASKED_R1
 from cogitate.recipe.context import StageContext
 from cogitate.recipe.general_prompts import general_files, general_training_problems
-from cogitate.recipe.general_rewards import sigmoid
+from cogitate.recipe.general_rewards import Judge, sigmoid
 from cogitate.recipe.reward_monitor import flagged_steps, hacking_metrics, has_true_score
-from cogitate.recipe.rl_stage import PROBES, one_of_each_task, thinking_metrics, transcript
-from cogitate.rewards.reward_model import READINGS, final_answer, judged_ids
+from cogitate.recipe.rl_stage import Method, run_rl
+from cogitate.rewards.reward_model import final_answer
 from cogitate.tasks import general, safety
 from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.train.rl import Reward, RLRun, Score, check_enough, every_judged, train_rl
+from cogitate.train.rl import Reward, Score, check_enough, every_judged
 from cogitate.train.rl_metrics import mean
 from cogitate.train.rollouts import Sampled
 from cogitate.types import Artifact, Rollout
 
-VERSION = 1
+VERSION = 2
 SECTIONS = (
     "seed", "tasks.general", "tasks.train_problems", "{stage}", "runtime.dtype", "runtime.max_batch", "runtime.lora_rank",
     "runtime.lora_alpha",
@@ -48,36 +47,19 @@ def check(config: Config, stage: str) -> None:
 def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:
     start, reward_models = (artifact.path for artifact in inputs.values())
     backend, settings = context.backend, getattr(config, context.stage)
-    tokenizer = backend.tokenizer(start)
-    problems = general_training_problems(config)
-    learner = backend.ppo_learner(start, reward_models / "helpfulness", settings)
-    summary = train_rl(
-        RLRun(
-            name=context.stage,
-            seed=config.seed,
-            config=settings,
-            problems=problems,
-            probes=one_of_each_task(problems, PROBES),
-            prompt_of=ASKED_R1[settings.prompt](start, tokenizer),
+
+    def make(tokenizer: Tokenizer) -> Method:
+        return Method(
+            ASKED_R1[settings.prompt](start, tokenizer),
+            model_rewards(backend, reward_models, safety_weight=settings.safety_weight),
+            measure=lambda rollouts: watch(rollouts, context.metrics.path),
+            problems=general_training_problems(config),
             contract="free",
-            score=model_rewards(backend, reward_models, safety_weight=settings.safety_weight),
-            measure=lambda rollouts: thinking_metrics(rollouts, tokenizer) | watch(rollouts, context.metrics.path),
-            describe=lambda step, rollout: transcript(step, rollout, tokenizer),
-            tokenizer=tokenizer,
-            learner=learner,
-            generator=backend.generator(start),
-            grader=backend.grader(),
-            metrics=context.metrics,
-            checkpoint=context.checkpoint,
-            weights=context.checkpoint / "policy",
-            transcripts=out / "transcripts.jsonl",
-            begin=context.begin,
-            say=context.say,
+            learner=lambda: backend.ppo_learner(start, reward_models / "helpfulness", settings),
             learn_from=every_judged,
         )
-    )
-    learner.save_weights(out)
-    tokenizer.save(out)
+
+    summary = run_rl(config, start, out, context, make)
     flagged = flagged_steps(context.metrics.path)
     if flagged:
         context.say(f"from step {flagged[0]} on the reward model's score rose while the true one fell: reward hacking")
@@ -102,31 +84,14 @@ def watch(rollouts: Sequence[Rollout], log: Path) -> dict[str, float]:
 
 def model_rewards(backend: Any, reward_models: Path, *, safety_weight: float) -> Score:
     """The reward models' judgement of a batch; the safety model is read only where it counts."""
-    helpfulness = backend.reward_model(reward_models / "helpfulness")
-    safety_model = backend.reward_model(reward_models / "safety") if safety_weight else None
-    tokenizer = backend.tokenizer(reward_models / "helpfulness")
+    helpfulness = Judge.load(backend, reward_models, "helpfulness")
+    safety_model = Judge.load(backend, reward_models, "safety") if safety_weight else None
 
     def score(batch: Sequence[Sampled]) -> list[Reward]:
-        helpful = judged("helpfulness", helpfulness, tokenizer, batch)
-        safe = [0.0] * len(batch)
-        if safety_model is not None:
-            safe = [sigmoid(value) for value in judged("safety", safety_model, tokenizer, batch)]
-        return [
-            (h + safety_weight * s, {"helpfulness": h, **({"safety": s} if safety_model is not None else {})})
-            for h, s in zip(helpful, safe, strict=True)
-        ]
+        helpful = [NO_ANSWER if said is None else said for said in helpfulness.scores(batch)]
+        if safety_model is None:
+            return [(h, {"helpfulness": h}) for h in helpful]
+        safe = safety_model.judge(batch)
+        return [(h + safety_weight * s, {"helpfulness": h, "safety": s}) for h, s in zip(helpful, safe, strict=True)]
 
     return score
-
-
-def judged(name: str, scorer: Scorer, tokenizer: Tokenizer, batch: Sequence[Sampled]) -> list[float]:
-    """What the model called `name` says of each completion; NO_ANSWER where there is nothing to read."""
-    read = [READINGS[name](sampled.text) for sampled in batch]
-    shown = [index for index, text in enumerate(read) if text]
-    scores = [NO_ANSWER] * len(batch)
-    if shown:
-        pairs = [judged_ids(tokenizer, batch[index].problem.question, read[index]) for index in shown]
-        rewards = scorer.rewards([prompt for prompt, _ in pairs], [completion for _, completion in pairs])
-        for index, reward in zip(shown, rewards, strict=True):
-            scores[index] = reward
-    return scores
