@@ -39,7 +39,8 @@ def by_pool(rows: dict[str, list[dict[str, Any]]], settings: Mapping[str, Any]) 
         kind, chosen = case["kind"], rows[case["kind"]][: case["count"]]
         started = time.perf_counter()
         for index, row in enumerate(chosen):
-            problem = Problem(str(index), "peers", kind, "", gold=row.get("gold"), fields=row.get("fields", {}))
+            # Numbered by round: a worker remembers programs that it has run for the same problem.
+            problem = Problem(f"{number}.{index}", "peers", kind, "", gold=row.get("gold"), fields=row.get("fields", {}))
             pool.submit(str(index), problem, row["completion"], "free")
             expected += row["right"]
         while pool.pending():

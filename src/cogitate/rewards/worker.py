@@ -21,16 +21,21 @@ from typing import Any, BinaryIO
 
 from cogitate.errors import ConfigError, DataError, SandboxUnavailableError
 from cogitate.rewards import loading, math_library, sandbox_confine, sandbox_seccomp
+from cogitate.rewards.answer import CONTRACTS, answer_text
 from cogitate.rewards.custom import CustomReward, load_custom
 from cogitate.rewards.grade import judge
 from cogitate.rewards.isolation import Isolation, open_sandbox
 from cogitate.rewards.math_answer import audit_math
+from cogitate.rewards.program_text import extract_program
 from cogitate.rewards.verdicts import no_verdict
 from cogitate.types import Verdict
 
 LENGTH = struct.Struct(">Q")
 MEMORY_BYTES = 4 << 30
+KEPT_VERDICTS = 1024  # on programs
 _PR_SET_PDEATHSIG = 1
+
+_judged: dict[tuple[str | None, bytes], Verdict] = {}
 
 
 def main() -> None:
@@ -72,7 +77,10 @@ def answer(job: Mapping[str, Any], custom: CustomReward | None, isolation: Isola
     """
     start = time.perf_counter()
     try:
-        verdict = judge(job["kind"], job["completion"], job["contract"], job["fields"], custom=custom, isolation=isolation)
+        if job["kind"] == "code":
+            verdict = judge_program(job, isolation)
+        else:
+            verdict = judge(job["kind"], job["completion"], job["contract"], job["fields"], custom=custom, isolation=isolation)
     except DataError as error:
         verdict = no_verdict(str(error))
     except (MemoryError, RecursionError) as error:
@@ -85,6 +93,23 @@ def answer(job: Mapping[str, Any], custom: CustomReward | None, isolation: Isola
         "extracted": verdict.extracted,
         "seconds": seconds,
     }
+
+
+def judge_program(job: Mapping[str, Any], isolation: Isolation) -> Verdict:
+    """The verdict on a completion's program; one that has been run for the problem before is not run again.
+
+    A policy that has learnt a problem writes one and the same program in most completions of a group.
+    """
+    program = extract_program(answer_text(job["completion"], job["contract"])) if job["contract"] in CONTRACTS else None
+    key = (program, pickle.dumps(job["fields"]))
+    verdict = _judged.pop(key, None)
+    if verdict is None:
+        verdict = judge("code", job["completion"], job["contract"], job["fields"], isolation=isolation)
+    if program is not None and verdict.verdict != "none":
+        _judged[key] = verdict
+        if len(_judged) > KEPT_VERDICTS:
+            del _judged[next(iter(_judged))]  # the one that was not asked for for longest
+    return verdict
 
 
 def test_sandbox(isolation: Isolation) -> None:
