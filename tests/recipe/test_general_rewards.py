@@ -55,7 +55,7 @@ def test_helpfulness_reads_the_final_answer_alone_and_safety_everything(judges, 
 def test_a_completion_without_a_final_answer_is_worth_nothing_and_is_not_shown(judges):
     helpfulness, safety = judges
     batch = [sampled(GREETING, " <think> b b"), sampled(GREETING, " a")]
-    assert helpfulness.judge(batch)[0] == 0.0
+    assert helpfulness.scores(batch)[0] is None
     assert len(helpfulness.scorer.shown) == 1
     assert safety.judge(batch)[0] > 0.5
     assert helpfulness.judge([batch[0]]) == [0.0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -14,12 +15,15 @@ from safetensors.torch import load_file
 
 from cogitate.config import Config
 from cogitate.errors import ConfigError, DataError
+from cogitate.model.hf import load_model
 from cogitate.recipe import stage_dpo, stage_ppo, stage_preferences, stage_reward_models
 from cogitate.recipe.context import Silence, StageContext
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.rewards.reward_model import judged_ids
 from cogitate.runtime import MetricsLog
 from cogitate.tasks.datasets import load_labelled, load_preferences
+from cogitate.tokenizer.prompts import r1_prompt
+from cogitate.train.scorer import ModelScorer
 from cogitate.types import Artifact, Problem
 
 QUESTIONS = [f"Say a number{'.' * n}" for n in range(1, 13)]
@@ -70,6 +74,15 @@ def run_stage(
     artifacts = {f"input {number}": Artifact("", "", path) for number, path in enumerate(inputs)}
     summary: dict[str, Any] = module.run(backend.config, artifacts, folder / "out", context)
     return summary
+
+
+def digit_said(backend: LocalBackend, model: Path) -> float:
+    """The digit a model says on average, of those it could say alone."""
+    prompt, end = backend.tokenizer(model).encode_prompt(r1_prompt(QUESTIONS[0])), backend.tokenizer(model).end_id
+    said = [[*backend.tokenizer(model).encode(f" {digit}"), end] for digit in range(10)]
+    logprobs = ModelScorer(load_model(model)).logprobs([prompt] * 10, said)
+    weights = [math.exp(sum(each)) for each in logprobs]
+    return sum(digit * weight for digit, weight in enumerate(weights)) / sum(weights)
 
 
 def same_weights(one: Path, other: Path) -> bool:
@@ -151,7 +164,7 @@ def test_preferences_drawn_elsewhere_are_the_second_input(backend, digit_model, 
     assert not (tmp_path / "models" / "out" / "preferences.parquet").exists()
 
 
-def test_dpo_and_ppo_learn_from_them(backend, digit_model, tmp_path, monkeypatch):
+def test_dpo_and_ppo_learn_from_them_to_say_what_was_preferred(backend, digit_model, tmp_path, monkeypatch):
     run_stage(stage_reward_models, "reward_models", backend, tmp_path / "rm", digit_model)
     summary = run_stage(stage_dpo, "dpo", backend, tmp_path / "dpo", digit_model, tmp_path / "rm" / "out")
     assert (summary["pairs"], summary["too_long"], summary["steps"]) == (60, 0, 12)
@@ -173,6 +186,11 @@ def test_dpo_and_ppo_learn_from_them(backend, digit_model, tmp_path, monkeypatch
     assert same_weights(*(tmp_path / name / "out" / "model.safetensors" for name in ("ppo", "killed")))
     first = json.loads((tmp_path / "ppo" / "out" / "metrics.jsonl").read_text().splitlines()[0])
     assert {"reward.helpfulness", "explained_variance", "value_loss", "kl", "clip_share"} <= first.keys()
+    before, by_dpo, by_ppo = (
+        digit_said(backend, model) for model in (digit_model, tmp_path / "dpo" / "out", tmp_path / "ppo" / "out")
+    )
+    assert by_dpo > before + 0.5
+    assert by_ppo > before + 0.5
 
 
 def test_what_cannot_be_judged_or_read_is_refused_before_any_time_is_spent(tmp_path, files):
