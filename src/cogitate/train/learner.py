@@ -25,7 +25,7 @@ from cogitate.errors import TrainingDivergedError
 from cogitate.model.hf import save_model
 from cogitate.model.transformer import Transformer
 from cogitate.train.checkpoint import load_checkpoint, restore_training_tensors, save_checkpoint, training_tensors
-from cogitate.train.master_weights import optimiser_for, trained_parameters
+from cogitate.train.master_weights import clip_gradients, optimiser_for
 from cogitate.train.schedule import warmup_constant
 from cogitate.train.shared_prompts import PromptRows, prompt_rows
 from cogitate.train.supervised import make_adamw
@@ -133,8 +133,7 @@ class PolicyLearner:
             gap += float(gap_sum) / totals.tokens
             gap_max = max(gap_max, float(gap_here))
             statistics = part.statistics if statistics is None else statistics + part.statistics
-        trained = trained_parameters(self.model, self.optimiser)
-        norm = float(torch.nn.utils.clip_grad_norm_(trained, config.gradient_clip))
+        norm = clip_gradients(self.model, self.optimiser, config.gradient_clip)
         if not (abs(loss) < float("inf") and norm < float("inf")):
             raise TrainingDivergedError(f"the loss is {loss} and its gradient norm {norm}")
         rate = warmup_constant(self.steps_done, peak=config.learning_rate, warmup_steps=config.warmup_steps)

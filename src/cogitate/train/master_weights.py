@@ -12,15 +12,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cogitate.train.adamw import adamw_step, norm_of, takes_one_pass
+
 
 class MasterWeights:
     """An optimiser over float32 masters, used like the optimiser itself.
 
-    As soon as a backward pass has made a gradient it is added to its master's, in float32, and the model's own is freed: sums
-    over micro-batches lose nothing, and a second set of gradients never exists.
+    As soon as a backward pass has made a gradient it is taken from the model, and those of further micro-batches are added to
+    it in float32: sums lose nothing, and a second set of gradients never exists. A step uses them up.
 
     Attributes:
         masters: name of a trained parameter -> its master.
+        gradients: its gradient, of the model's type where it is that of a single backward pass.
     """
 
     def __init__(self, model: nn.Module, make: Callable[[MasterWeights], torch.optim.Optimizer]):
@@ -30,8 +33,10 @@ class MasterWeights:
         """
         self._trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
         self.masters = {name: nn.Parameter(parameter.detach().float()) for name, parameter in self._trained.items()}
+        self.gradients: dict[str, Tensor] = {}
+        self._scale = 1.0
         for name, parameter in self._trained.items():
-            parameter.register_post_accumulate_grad_hook(gradient_taker(self.masters[name]))
+            parameter.register_post_accumulate_grad_hook(gradient_taker(name, self.gradients))
         self._optimiser = make(self)
 
     def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
@@ -47,12 +52,29 @@ class MasterWeights:
         return self._optimiser.state
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        self._optimiser.zero_grad(set_to_none)
+        assert set_to_none, "no gradient is kept as zeros"
+        self.gradients.clear()
+        self._scale = 1.0
 
+    def clip_gradients(self, limit: float) -> float:
+        """The norm of the gradients, which the next step scales down to `limit` where it is above that."""
+        norm = norm_of(self.gradients.values())
+        self._scale = limit / (norm + 1e-6) if norm + 1e-6 > limit else 1.0
+        return norm
+
+    @torch.no_grad()
     def step(self) -> None:
         """Move the masters by their gradients, and round them into the model."""
-        self._optimiser.step()
-        self.write_back()
+        if takes_one_pass(self._optimiser, self._trained.values()):
+            moved = {self.masters[name]: (gradient, self._trained[name]) for name, gradient in self.gradients.items()}
+            adamw_step(self._optimiser, moved, self._scale)
+        else:
+            for name, gradient in self.gradients.items():
+                self.masters[name].grad = gradient.float() * self._scale
+            self._optimiser.step()
+            self._optimiser.zero_grad()
+            self.write_back()
+        self.zero_grad()
 
     @torch.no_grad()
     def write_back(self) -> None:
@@ -69,20 +91,19 @@ def optimiser_for(model: nn.Module, make: Callable[[nn.Module | MasterWeights], 
     return make(model) if dtypes <= {torch.float32} else MasterWeights(model, make)
 
 
-def trained_parameters(model: nn.Module, optimiser: Optimiser) -> list[nn.Parameter]:
-    """The parameters whose gradients a step uses: to clip these."""
-    return list(optimiser.masters.values() if isinstance(optimiser, MasterWeights) else model.parameters())
+def clip_gradients(model: nn.Module, optimiser: Optimiser, limit: float) -> float:
+    """The norm of the gradients that a step would use; where it is above `limit`, the step uses them scaled down to that."""
+    if isinstance(optimiser, MasterWeights):
+        return optimiser.clip_gradients(limit)
+    return float(torch.nn.utils.clip_grad_norm_(model.parameters(), limit))
 
 
-def gradient_taker(master: nn.Parameter) -> Callable[[Tensor], None]:
-    """A hook that moves a parameter's gradient to its master."""
+def gradient_taker(name: str, gradients: dict[str, Tensor]) -> Callable[[Tensor], None]:
+    """A hook that moves a parameter's gradient to `gradients`, or adds it to the one there."""
 
     def take(parameter: Tensor) -> None:
         assert parameter.grad is not None
-        if master.grad is None:
-            master.grad = parameter.grad.to(master.dtype)
-        else:
-            master.grad += parameter.grad
-        parameter.grad = None
+        gradient, parameter.grad = parameter.grad, None
+        gradients[name] = gradients[name].float().add_(gradient) if name in gradients else gradient
 
     return take

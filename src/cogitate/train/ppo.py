@@ -27,7 +27,7 @@ from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel
 from cogitate.train.checkpoint import restore_training_tensors, training_tensors
 from cogitate.train.learner import MICRO_BATCH_TOKENS, ROW_TOKENS, PolicyLearner, split_evenly
-from cogitate.train.master_weights import optimiser_for, trained_parameters
+from cogitate.train.master_weights import clip_gradients, optimiser_for
 from cogitate.train.schedule import warmup_constant
 from cogitate.train.shared_prompts import PromptRows, prompt_rows
 from cogitate.train.supervised import make_adamw
@@ -148,8 +148,8 @@ class PPOLearner(PolicyLearner):
     def _move(self, losses: dict[str, float]) -> dict[str, float]:
         """Let both optimisers take their step; returns gradient norms and the rate."""
         clip, bound = self.settings.gradient_clip, float("inf")
-        norm = float(torch.nn.utils.clip_grad_norm_(trained_parameters(self.model, self.optimiser), clip))
-        critic_norm = float(torch.nn.utils.clip_grad_norm_(trained_parameters(self.critic, self.critic_optimiser), clip))
+        norm = clip_gradients(self.model, self.optimiser, clip)
+        critic_norm = clip_gradients(self.critic, self.critic_optimiser, clip)
         for name, value in (*losses.items(), ("gradient norm", norm), ("critic's gradient norm", critic_norm)):
             if not abs(value) < bound:
                 raise TrainingDivergedError(f"the {name.replace('_', ' ')} is {value}")

@@ -31,7 +31,7 @@ from cogitate.model.value_head import ValueModel
 from cogitate.runtime import MetricsLog, derive_seed, interruption_requested, raise_interrupted
 from cogitate.train.checkpoint import save_checkpoint, training_tensors
 from cogitate.train.learner import split_evenly
-from cogitate.train.master_weights import Optimiser, optimiser_for, trained_parameters
+from cogitate.train.master_weights import Optimiser, clip_gradients, optimiser_for
 from cogitate.train.packing import length_batches
 from cogitate.train.schedule import warmup_cosine
 from cogitate.train.scorer import padded
@@ -219,11 +219,11 @@ def preference_step(
         loss += float(part.detach())
         for name, value in logged.items():
             sums[name] = sums.get(name, 0.0) + value
-    norm = torch.nn.utils.clip_grad_norm_(trained_parameters(objective.model, optimiser), config.gradient_clip)
+    norm = clip_gradients(objective.model, optimiser, config.gradient_clip)
     for group in optimiser.param_groups:
         group["lr"] = learning_rate
     optimiser.step()
-    return {"loss": loss, **{name: value / len(items) for name, value in sums.items()}, "gradient_norm": float(norm)}
+    return {"loss": loss, **{name: value / len(items) for name, value in sums.items()}, "gradient_norm": norm}
 
 
 def text_rewards(model: ValueModel, texts: Sequence[Text]) -> Tensor:

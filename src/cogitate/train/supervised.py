@@ -24,7 +24,7 @@ from cogitate.train.checkpoint import (
     save_checkpoint,
     training_tensors,
 )
-from cogitate.train.master_weights import MasterWeights, Optimiser, optimiser_for, trained_parameters
+from cogitate.train.master_weights import MasterWeights, Optimiser, clip_gradients, optimiser_for
 from cogitate.train.muon import MuonAdamW
 from cogitate.train.packing import PackedRows
 from cogitate.train.schedule import warmup_cosine
@@ -151,12 +151,12 @@ def supervised_step(
         (losses["loss"] + config.mtp_weight * losses["mtp_loss"]).backward()
         for name, value in losses.items():
             sums[name] += float(value.detach())
-    norm = torch.nn.utils.clip_grad_norm_(trained_parameters(model, optimiser), config.gradient_clip)
+    norm = clip_gradients(model, optimiser, config.gradient_clip)
     for group in optimiser.param_groups:
         group["lr"] = learning_rate
     optimiser.step()
     model.balance_experts(config.router_bias_step)
-    return {**sums, "gradient_norm": float(norm)}
+    return {**sums, "gradient_norm": norm}
 
 
 def lm_and_mtp_loss(

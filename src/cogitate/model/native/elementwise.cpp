@@ -3,36 +3,13 @@
 // are, and results are rounded once. A row's result does not depend on the other rows, nor any on the number of threads: sums
 // over rows are made in blocks of a fixed size, and of these in their order.
 #include <algorithm>
-#include <type_traits>
 
 #include "vectors.h"
 
 namespace {
 
-constexpr int64_t ROWS_EACH = 64;    // rows that are summed together
+constexpr int64_t ROWS_EACH = 64;   // rows that are summed together
 constexpr int64_t SMALL = 1 << 15;  // fewer numbers are one thread's work
-
-using Whole = std::integral_constant<int, LANES>;
-
-template <typename T>
-inline Floats read(const T* from, Whole) { return load(from); }
-
-template <typename T>
-inline Floats read(const T* from, int count) { return load_part(from, count); }
-
-template <typename T>
-inline void write(T* to, Floats values, Whole) { store(to, values); }
-
-template <typename T>
-inline void write(T* to, Floats values, int count) { store_part(to, values, count); }
-
-// Calls body(i, count) for numbers i .. i + count - 1 of a row: a Whole vector of them each time, at the end what is left.
-template <typename Body>
-inline void each_vector(int64_t width, Body body) {
-    int64_t i = 0;
-    for (; i + LANES <= width; i += LANES) body(i, Whole{});
-    if (i < width) body(i, int(width - i));
-}
 
 // out = x / rms(x) * weight, and what x was multiplied with: inverse[rows] = 1 / rms(x).
 template <typename T>
@@ -43,12 +20,12 @@ void rms_norm(const T* x, int64_t stride, const T* weight, float eps, int64_t ro
         T* to = out + n * width;
         Floats squares{};
         each_vector(width, [&](int64_t i, auto count) {
-            Floats numbers = read(from + i, count);
+            Floats numbers = load(from + i, count);
             squares += numbers * numbers;
         });
         float factor = inverse[n] = 1.0f / std::sqrt(sum(squares) / width + eps);
         each_vector(width, [&](int64_t i, auto count) {
-            write(to + i, read(from + i, count) * factor * read(weight + i, count), count);
+            store(to + i, load(from + i, count) * factor * load(weight + i, count), count);
         });
     }
 }
@@ -67,21 +44,21 @@ void rms_norm_backward(const T* grad, const T* x, int64_t stride, const T* weigh
             float factor = inverse[n];
             Floats products{};
             each_vector(width, [&](int64_t i, auto count) {
-                Floats product = read(row_grad + i, count) * read(from + i, count);
-                products += product * read(weight + i, count);
-                write(block_sums + i, read(block_sums + i, count) + product * factor, count);
+                Floats product = load(row_grad + i, count) * load(from + i, count);
+                products += product * load(weight + i, count);
+                store(block_sums + i, load(block_sums + i, count) + product * factor, count);
             });
             float coefficient = sum(products) * factor * factor * factor / width;
             each_vector(width, [&](int64_t i, auto count) {
-                Floats scaled = read(row_grad + i, count) * read(weight + i, count) * factor;
-                write(to + i, scaled - read(from + i, count) * coefficient, count);
+                Floats scaled = load(row_grad + i, count) * load(weight + i, count) * factor;
+                store(to + i, scaled - load(from + i, count) * coefficient, count);
             });
         }
     }
     each_vector(width, [&](int64_t i, auto count) {
         Floats total{};
-        for (int64_t b = 0; b < blocks; b++) total += read(sums.data() + b * width + i, count);
-        write(weight_grad + i, total, count);
+        for (int64_t b = 0; b < blocks; b++) total += load(sums.data() + b * width + i, count);
+        store(weight_grad + i, total, count);
     });
 }
 
@@ -93,7 +70,7 @@ void swiglu(const T* gate_up, int64_t rows, int64_t width, T* out) {
         const T *gate = gate_up + n * 2 * width, *up = gate + width;
         T* to = out + n * width;
         each_vector(width, [&](int64_t i, auto count) {
-            write(to + i, silu(read(gate + i, count)) * read(up + i, count), count);
+            store(to + i, silu(load(gate + i, count)) * load(up + i, count), count);
         });
     }
 }
@@ -105,10 +82,10 @@ void swiglu_backward(const T* grad, const T* gate_up, int64_t rows, int64_t widt
         const T *row_grad = grad + n * width, *gate = gate_up + n * 2 * width, *up = gate + width;
         T *gate_grad = gate_up_grad + n * 2 * width, *up_grad = gate_grad + width;
         each_vector(width, [&](int64_t i, auto count) {
-            Floats x = read(gate + i, count), towards = read(row_grad + i, count);
+            Floats x = load(gate + i, count), towards = load(row_grad + i, count);
             Floats sigmoid = 1.0f / (exp_of(-x) + 1.0f), activated = x * sigmoid;
-            write(up_grad + i, towards * activated, count);
-            write(gate_grad + i, towards * read(up + i, count) * (sigmoid + activated * (1.0f - sigmoid)), count);
+            store(up_grad + i, towards * activated, count);
+            store(gate_grad + i, towards * load(up + i, count) * (sigmoid + activated * (1.0f - sigmoid)), count);
         });
     }
 }
@@ -135,11 +112,11 @@ void rotate_halves(const T* x, const int64_t* stride, const float* rotation, con
             const float* pairs = rotation + 2 * (row * rotation_stride[0] + token * rotation_stride[1] + h * rotation_stride[2]);
             T* to = out + (n * heads + h) * 2 * half;
             each_vector(half, [&](int64_t i, auto count) {
-                Floats a = read(first + i, count), b = read(second + i, count);
+                Floats a = load(first + i, count), b = load(second + i, count);
                 Rotation turn(pairs + 2 * i, count);
                 turn.sine *= direction;
-                write(to + i, a * turn.cosine - b * turn.sine, count);
-                write(to + half + i, b * turn.cosine + a * turn.sine, count);
+                store(to + i, a * turn.cosine - b * turn.sine, count);
+                store(to + half + i, b * turn.cosine + a * turn.sine, count);
             });
         }
     }

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <vector>
 
 #ifdef __AVX512F__
@@ -152,6 +153,29 @@ inline Floats load_part(const T* from, int count) {
 template <typename T>
 inline void store_part(T* to, Floats values, int count) {
     for (int i = 0; i < count; i++) put(to + i, values[i]);
+}
+
+// How many elements: all LANES, or the first `count`.
+using Whole = std::integral_constant<int, LANES>;
+
+template <typename T>
+inline Floats load(const T* from, Whole) { return load(from); }
+
+template <typename T>
+inline Floats load(const T* from, int count) { return load_part(from, count); }
+
+template <typename T>
+inline void store(T* to, Floats values, Whole) { store(to, values); }
+
+template <typename T>
+inline void store(T* to, Floats values, int count) { store_part(to, values, count); }
+
+// Calls body(i, count) for numbers i .. i + count - 1 of a row: a Whole vector of them each time, at the end what is left.
+template <typename Body>
+inline void each_vector(int64_t width, Body body) {
+    int64_t i = 0;
+    for (; i + LANES <= width; i += LANES) body(i, Whole{});
+    if (i < width) body(i, int(width - i));
 }
 
 // Memory of this thread that lives until its next call with the same tag.

@@ -1,0 +1,154 @@
+"""AdamW over masters in one pass, against PyTorch's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from cogitate.model.native import native_library
+from cogitate.train.adamw import adamw_step, takes_one_pass
+from cogitate.train.checkpoint import restore_training_tensors, training_tensors
+from cogitate.train.master_weights import MasterWeights, clip_gradients, optimiser_for
+from cogitate.train.supervised import make_adamw
+
+SHAPES = ((300, 60), (7, 5), (13,))
+
+
+class Shapes(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.weights = nn.ParameterList(torch.randn(shape) for shape in SHAPES)
+
+
+def gradients(step: int) -> list[Tensor]:
+    torch.manual_seed(step)
+    return [torch.randn(shape).bfloat16() for shape in SHAPES]
+
+
+def masters() -> tuple[Shapes, MasterWeights]:
+    model = Shapes().bfloat16()
+    optimiser = optimiser_for(model, lambda trained: make_adamw(trained, 1e-2, 0.1))
+    assert isinstance(optimiser, MasterWeights)
+    return model, optimiser
+
+
+def train(model: nn.Module, optimiser: MasterWeights, steps: range, limit: float) -> list[float]:
+    norms = []
+    for step in steps:
+        for parameter, gradient in zip(model.parameters(), gradients(step), strict=True):
+            (parameter * gradient).sum().backward()
+        norms.append(clip_gradients(model, optimiser, limit))
+        optimiser.step()
+    return norms
+
+
+@pytest.fixture(params=["native", "plain"])
+def kernels(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    if request.param == "plain":
+        monkeypatch.setenv("COGITATE_NATIVE", "0")
+    native_library.cache_clear()
+    if request.param == "native" and native_library() is None:
+        pytest.skip("no compiler for the kernels")
+    yield request.param
+    native_library.cache_clear()
+
+
+@pytest.mark.parametrize("limit", [1.0, 1e6])
+def test_masters_and_moments_are_those_of_pytorch_with_gradients_clipped(kernels: str, limit: float) -> None:
+    model, optimiser = masters()
+    other = Shapes().bfloat16().double()
+    exact = make_adamw(other, 1e-2, 0.1)
+    norms = train(model, optimiser, range(5), limit)
+    for step in range(5):
+        for parameter, gradient in zip(other.parameters(), gradients(step), strict=True):
+            parameter.grad = gradient.double()
+        assert norms[step] == pytest.approx(float(nn.utils.clip_grad_norm_(other.parameters(), limit)), rel=1e-5)
+        exact.step()
+    for weight, master, theirs in zip(model.parameters(), optimiser.masters.values(), other.parameters(), strict=True):
+        torch.testing.assert_close(master, theirs.float(), rtol=1e-5, atol=1e-6)
+        assert torch.equal(weight, master.bfloat16())
+        mine, expected = optimiser.state[master], exact.state[theirs]
+        assert list(mine) == list(expected)
+        assert {key: (value.shape, value.dtype) for key, value in mine.items()} == {
+            key: (value.shape, torch.float32) for key, value in expected.items()
+        }
+        for key, value in expected.items():
+            torch.testing.assert_close(mine[key], value.float(), rtol=1e-5, atol=1e-7)
+
+
+def test_a_sum_of_micro_batches_moves_masters_like_its_float32_sum(kernels: str) -> None:
+    model, optimiser = masters()
+    for parameter, first, second in zip(model.parameters(), gradients(0), gradients(1), strict=True):
+        (parameter * first).sum().backward()
+        (parameter * second).sum().backward()
+    assert [x.dtype for x in optimiser.gradients.values()] == [torch.float32] * 3
+    optimiser.step()
+    for master, first, second in zip(optimiser.masters.values(), gradients(0), gradients(1), strict=True):
+        torch.testing.assert_close(optimiser.state[master]["exp_avg"], 0.1 * (first.float() + second.float()))
+    assert not optimiser.gradients
+
+
+def test_what_has_no_gradient_stays_where_it_is(kernels: str) -> None:
+    model, optimiser = masters()
+    before = [parameter.detach().clone() for parameter in model.parameters()]
+    (model.weights[1] * 3.0).sum().backward()
+    optimiser.step()
+    assert [torch.equal(*pair) for pair in zip(before, model.parameters(), strict=True)] == [True, False, True]
+    assert list(optimiser.state) == [optimiser.masters["weights.1"]]
+
+
+def test_a_checkpoint_of_either_form_goes_on_in_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, optimiser = masters()
+    train(model, optimiser, range(3), 1.0)
+    saved = {name: tensor.clone() for name, tensor in training_tensors(model, optimiser).items()}
+    train(model, optimiser, range(3, 6), 1.0)
+    with monkeypatch.context() as patch:
+        patch.setenv("COGITATE_NATIVE", "0")
+        native_library.cache_clear()
+        again, plain = masters()
+        restore_training_tensors(again, plain, saved)
+        train(again, plain, range(3, 6), 1.0)
+    native_library.cache_clear()
+    after, expected = training_tensors(again, plain), training_tensors(model, optimiser)
+    assert after.keys() == expected.keys()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(after[name], tensor, rtol=1e-2 if tensor.dtype == torch.bfloat16 else 1e-5, atol=1e-6)
+
+
+@pytest.mark.skipif(native_library() is None, reason="no compiler for the kernels")
+def test_every_run_gives_the_same_bytes_with_any_number_of_threads() -> None:
+    def moved(threads: int) -> list[Tensor]:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        model, optimiser = masters()
+        norms = train(model, optimiser, range(2), 1.0)
+        torch.set_num_threads(before)
+        return [torch.tensor(norms), *(tensor.clone() for tensor in training_tensors(model, optimiser).values())]
+
+    runs = [moved(threads) for threads in (1, 2, 2)]
+    assert all(torch.equal(one, other) for run in runs[1:] for one, other in zip(runs[0], run, strict=True))
+
+
+def test_other_optimisers_and_variants_take_their_own_step() -> None:
+    weight = nn.Parameter(torch.ones(3, dtype=torch.bfloat16))
+    master = nn.Parameter(torch.ones(3))
+    assert takes_one_pass(torch.optim.AdamW([master]), [weight]) == (native_library() is not None)
+    assert not takes_one_pass(torch.optim.AdamW([master], amsgrad=True), [weight])
+    assert not takes_one_pass(torch.optim.Adam([master]), [weight])
+    assert not takes_one_pass(torch.optim.AdamW([master]), [master])
+
+
+@pytest.mark.skipif(native_library() is None, reason="no compiler for the kernels")
+def test_one_step_by_hand() -> None:
+    """From 0 moments the step is rate * gradient / |gradient|, after the decay."""
+    master, weight = nn.Parameter(torch.tensor([2.0])), nn.Parameter(torch.tensor([2.0], dtype=torch.bfloat16))
+    optimiser = torch.optim.AdamW([master], lr=0.25, betas=(0.9, 0.95), eps=0.0, weight_decay=0.5)
+    adamw_step(optimiser, {master: (torch.tensor([-8.0]), weight)}, 0.5)
+    assert float(master.detach()) == pytest.approx(2.0 * (1 - 0.25 * 0.5) + 0.25, abs=1e-6)
+    assert float(weight.detach()) == 2.0
+    assert float(optimiser.state[master]["exp_avg"]) == pytest.approx(-0.4)
+    assert float(optimiser.state[master]["exp_avg_sq"]) == pytest.approx(0.8)
