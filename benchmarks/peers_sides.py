@@ -235,12 +235,11 @@ def sft(scale: Scale) -> Workload:
         "documents": str(setup.sft_documents(model, row_tokens)),
         "rows": rows,
         "row_tokens": row_tokens,
-        "micro": 1,
         "learning_rate": 1e-5,
     }
     sides = (
-        Side(f"{OWN}:bfloat16", OWN, "run_ours.py", {**settings, "dtype": "bfloat16"}),
-        *(Side(f"trl:{each}", "trl", "run_trl.py", {**settings, "dtype": each}) for each in TRL_TYPES),
+        Side(f"{OWN}:bfloat16", OWN, "run_ours.py", {**settings, "dtype": "bfloat16", "micro": rows}),
+        *(Side(f"trl:{each}", "trl", "run_trl.py", {**settings, "dtype": each, "micro": 1}) for each in TRL_TYPES),
     )
     return Workload("sft", "SFT step, SmolLM2-135M, packed", "trained tokens", {"step": {}}, sides)
 

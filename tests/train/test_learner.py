@@ -15,7 +15,7 @@ from cogitate.model.hf import load_model
 from cogitate.model.transformer import Transformer
 from cogitate.train import learner as learner_module
 from cogitate.train.checkpoint import latest_checkpoint
-from cogitate.train.learner import PolicyLearner, split_evenly
+from cogitate.train.learner import PolicyLearner, micro_batch_tokens, split_evenly
 from cogitate.types import Problem, Rollout, Verdict
 
 MakeModel = Callable[..., Transformer]
@@ -259,3 +259,11 @@ def test_the_weights_it_hands_on_are_its_own(make_micro_model: MakeModel, tmp_pa
     learner.save_weights(tmp_path)
     loaded = load_model(tmp_path).state_dict()
     assert all(torch.equal(loaded[name], tensor) for name, tensor in learner.model.state_dict().items())
+
+
+def test_large_models_take_fewer_tokens_at_a_time(make_micro_model: MakeModel):
+    small = make_micro_model().config
+    wide = small.model_copy(update={"num_hidden_layers": 30, "hidden_size": 576, "intermediate_size": 1536})
+    assert micro_batch_tokens(small, torch.float32) == 4096
+    assert micro_batch_tokens(wide, torch.bfloat16) == 970  # 553,000 bytes of a token in half a gigabyte
+    assert micro_batch_tokens(wide.model_copy(update={"hidden_size": 8192}), torch.bfloat16) == 384

@@ -132,7 +132,7 @@ def test_it_learns_to_say_the_digit_that_is_rewarded(loop):
     assert min(rewards[-3:]) > 0.8
     assert run.column("accuracy") == rewards
     assert run.column("accuracy.digits") == rewards
-    learnt_from = [row for row in run.rows() if "loss" in row]  # once all completions are right, a step may have nothing to learn
+    learnt_from = [row for row in run.rows() if "loss" in row]  # in the end a step may have nothing to learn
     assert learnt_from[-1]["entropy"] < learnt_from[0]["entropy"]
     assert learnt_from[0]["kl"] == pytest.approx(0.0, abs=1e-5)
     assert learnt_from[-1]["kl"] > 0.01

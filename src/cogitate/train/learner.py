@@ -22,6 +22,7 @@ from cogitate.algorithms.policy_loss import (
 )
 from cogitate.config import RLConfig
 from cogitate.errors import TrainingDivergedError
+from cogitate.model.config import ModelConfig
 from cogitate.model.hf import save_model
 from cogitate.model.transformer import Transformer
 from cogitate.train.checkpoint import load_checkpoint, restore_training_tensors, save_checkpoint, training_tensors
@@ -31,7 +32,8 @@ from cogitate.train.shared_prompts import PromptRows, prompt_rows
 from cogitate.train.supervised import make_adamw
 from cogitate.types import Rollout
 
-MICRO_BATCH_TOKENS = 4096  # padded tokens of one forward and backward pass
+MICRO_BATCH_TOKENS = 4096  # padded tokens of one forward and backward pass, at most
+ACTIVATION_BYTES = 1 << 29  # that a pass of a large model keeps for its backward pass, about
 ROW_TOKENS = 384  # a row holds a prompt and completions of it up to about this length: longer rows waste attention
 
 
@@ -85,7 +87,8 @@ class PolicyLearner:
         """Lay the rollouts out in rows and score them by the frozen models."""
         device = next(self.model.parameters()).device
         batches = []
-        for rows in prompt_rows(rollouts, row_tokens=ROW_TOKENS, batch_tokens=MICRO_BATCH_TOKENS):
+        batch_tokens = micro_batch_tokens(self.model.config, self.model.head_weight.dtype)
+        for rows in prompt_rows(rollouts, row_tokens=ROW_TOKENS, batch_tokens=batch_tokens):
             rows = rows.to(device)
             old = self._logprobs(self.model, rows)[0] if with_old else None
             ref = None if self.reference is None else self._logprobs(self.reference, rows)[0]
@@ -189,6 +192,12 @@ class PolicyLearner:
     def save_weights(self, path: Path) -> None:
         """The policy alone, as a Hugging Face directory."""
         save_model(self.model, path)
+
+
+def micro_batch_tokens(config: ModelConfig, dtype: torch.dtype) -> int:
+    """Tokens of a forward and backward pass: fewer of a large model, which is as fast with them and needs less memory."""
+    numbers = config.num_hidden_layers * (8 * config.hidden_size + 3 * config.intermediate_size)  # kept of a token
+    return min(MICRO_BATCH_TOKENS, max(ROW_TOKENS, ACTIVATION_BYTES // (numbers * dtype.itemsize)))
 
 
 def split_evenly(count: int, parts: int) -> list[range]:

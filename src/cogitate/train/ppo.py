@@ -26,7 +26,7 @@ from cogitate.errors import TrainingDivergedError
 from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel
 from cogitate.train.checkpoint import restore_training_tensors, training_tensors
-from cogitate.train.learner import MICRO_BATCH_TOKENS, ROW_TOKENS, PolicyLearner, split_evenly
+from cogitate.train.learner import ROW_TOKENS, PolicyLearner, micro_batch_tokens, split_evenly
 from cogitate.train.master_weights import clip_gradients, optimiser_for
 from cogitate.train.schedule import warmup_constant
 from cogitate.train.shared_prompts import PromptRows, prompt_rows
@@ -85,7 +85,8 @@ class PPOLearner(PolicyLearner):
         """Lay the rollouts out in rows and find out what each token earned."""
         config, device = self.settings, next(self.model.parameters()).device
         batches = []
-        for rows in prompt_rows(rollouts, row_tokens=ROW_TOKENS, batch_tokens=MICRO_BATCH_TOKENS):
+        batch_tokens = micro_batch_tokens(self.model.config, self.model.head_weight.dtype)
+        for rows in prompt_rows(rollouts, row_tokens=ROW_TOKENS, batch_tokens=batch_tokens):
             rows = rows.to(device)
             mask_SL, old_SL, values_SL = rows.mask_SL, self._logprobs(self.model, rows)[0], self._values(rows)
             kl_SL = torch.zeros_like(old_SL)
