@@ -4,30 +4,20 @@
 // over rows are made in blocks of a fixed size, and of these in their order.
 #include <algorithm>
 
+#include "layers.h"
 #include "vectors.h"
 
 namespace {
 
-constexpr int64_t ROWS_EACH = 64;   // rows that are summed together
+constexpr int64_t ROWS_EACH = 64;  // rows that are summed together
 constexpr int64_t SMALL = 1 << 15;  // fewer numbers are one thread's work
 
-// out = x / rms(x) * weight, and what x was multiplied with: inverse[rows] = 1 / rms(x).
+// inverse[rows]: 1 / rms(x), for the backward pass.
 template <typename T>
-void rms_norm(const T* x, int64_t stride, const T* weight, float eps, int64_t rows, int64_t width, T* out, float* inverse) {
+void rms_norm_forward(const T* x, int64_t stride, const T* weight, float eps, int64_t rows, int64_t width, T* out,
+                      float* inverse) {
 #pragma omp parallel for if (rows * width >= SMALL)
-    for (int64_t n = 0; n < rows; n++) {
-        const T* from = x + n * stride;
-        T* to = out + n * width;
-        Floats squares{};
-        each_vector(width, [&](int64_t i, auto count) {
-            Floats numbers = load(from + i, count);
-            squares += numbers * numbers;
-        });
-        float factor = inverse[n] = 1.0f / std::sqrt(sum(squares) / width + eps);
-        each_vector(width, [&](int64_t i, auto count) {
-            store(to + i, load(from + i, count) * factor * load(weight + i, count), count);
-        });
-    }
+    for (int64_t n = 0; n < rows; n++) inverse[n] = rms_norm_row(x + n * stride, weight, eps, width, out + n * width);
 }
 
 template <typename T>
@@ -62,17 +52,10 @@ void rms_norm_backward(const T* grad, const T* x, int64_t stride, const T* weigh
     });
 }
 
-// out = silu(gate) * up, where gate and up are the first and second `width` numbers of each row of gate_up.
 template <typename T>
-void swiglu(const T* gate_up, int64_t rows, int64_t width, T* out) {
+void swiglu_forward(const T* gate_up, int64_t rows, int64_t width, T* out) {
 #pragma omp parallel for if (rows * width >= SMALL)
-    for (int64_t n = 0; n < rows; n++) {
-        const T *gate = gate_up + n * 2 * width, *up = gate + width;
-        T* to = out + n * width;
-        each_vector(width, [&](int64_t i, auto count) {
-            store(to + i, silu(load(gate + i, count)) * load(up + i, count), count);
-        });
-    }
+    for (int64_t n = 0; n < rows; n++) swiglu_row(gate_up + n * 2 * width, 1.0f, width, out + n * width);
 }
 
 template <typename T>
@@ -127,13 +110,13 @@ void rotate_halves(const T* x, const int64_t* stride, const float* rotation, con
 #define KERNELS(T, SUFFIX)                                                                                                     \
     void rms_norm_##SUFFIX(const T* x, int64_t stride, const T* weight, float eps, int64_t rows, int64_t width, T* out,        \
                            float* inverse) {                                                                                   \
-        rms_norm(x, stride, weight, eps, rows, width, out, inverse);                                                           \
+        rms_norm_forward(x, stride, weight, eps, rows, width, out, inverse);                                                   \
     }                                                                                                                          \
     void rms_norm_backward_##SUFFIX(const T* grad, const T* x, int64_t stride, const T* weight, const float* inverse,          \
                                     int64_t rows, int64_t width, T* x_grad, T* weight_grad) {                                  \
         rms_norm_backward(grad, x, stride, weight, inverse, rows, width, x_grad, weight_grad);                                 \
     }                                                                                                                          \
-    void swiglu_##SUFFIX(const T* gate_up, int64_t rows, int64_t width, T* out) { swiglu(gate_up, rows, width, out); }         \
+    void swiglu_##SUFFIX(const T* gate_up, int64_t rows, int64_t width, T* out) { swiglu_forward(gate_up, rows, width, out); } \
     void swiglu_backward_##SUFFIX(const T* grad, const T* gate_up, int64_t rows, int64_t width, T* gate_up_grad) {             \
         swiglu_backward(grad, gate_up, rows, width, gate_up_grad);                                                             \
     }                                                                                                                          \

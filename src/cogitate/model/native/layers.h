@@ -6,18 +6,19 @@
 
 #include "vectors.h"
 
-template <typename X>
-void rms_norm_row(const float* x, const float* weight, float eps, int width, X* out) {
-    int whole = width / LANES * LANES, rest = width - whole;
+// out = x / rms(x) * weight; returns 1 / rms(x).
+template <typename T, typename X>
+float rms_norm_row(const T* x, const T* weight, float eps, int64_t width, X* out) {
     Floats squares{};
-    for (int i = 0; i < whole; i += LANES) squares += load(x + i) * load(x + i);
-    if (rest) {
-        Floats last = load_part(x + whole, rest);
-        squares += last * last;
-    }
+    each_vector(width, [&](int64_t i, auto count) {
+        Floats numbers = load(x + i, count);
+        squares += numbers * numbers;
+    });
     float factor = 1.0f / std::sqrt(sum(squares) / width + eps);
-    for (int i = 0; i < whole; i += LANES) store(out + i, load(x + i) * factor * load(weight + i));
-    for (int i = whole; i < width; i++) put(out + i, x[i] * factor * weight[i]);
+    each_vector(width, [&](int64_t i, auto count) {
+        store(out + i, load(x + i, count) * factor * load(weight + i, count), count);
+    });
+    return factor;
 }
 
 template <typename X>
@@ -27,19 +28,20 @@ void rms_norm(const float* x, int64_t stride, const float* weight, float eps, in
     for (int n = 0; n < rows; n++) rms_norm_row(x + n * stride, weight, eps, width, out + n * out_stride);
 }
 
-// out[n] = silu(gate[n]) * up[n] * weight[n], where gate and up are the first and second `width` numbers of gate_up[n].
+// out = silu(gate) * up * factor, where gate and up are the first and second `width` numbers of gate_up.
+template <typename T, typename X>
+void swiglu_row(const T* gate_up, float factor, int64_t width, X* out) {
+    const T *gate = gate_up, *up = gate_up + width;
+    each_vector(width, [&](int64_t i, auto count) {
+        store(out + i, silu(load(gate + i, count)) * load(up + i, count) * factor, count);
+    });
+}
+
+// A weight for each row, or none.
 template <typename X>
 void swiglu(const float* gate_up, int64_t stride, const float* weight, int rows, int width, X* out, int64_t out_stride) {
 #pragma omp for
-    for (int n = 0; n < rows; n++) {
-        const float* gate = gate_up + n * stride;
-        const float* up = gate + width;
-        X* to = out + n * out_stride;
-        float factor = weight ? weight[n] : 1.0f;
-        int whole = width / LANES * LANES, rest = width - whole;
-        for (int i = 0; i < whole; i += LANES) store(to + i, silu(load(gate + i)) * load(up + i) * factor);
-        if (rest) store_part(to + whole, silu(load_part(gate + whole, rest)) * load_part(up + whole, rest) * factor, rest);
-    }
+    for (int n = 0; n < rows; n++) swiglu_row(gate_up + n * stride, weight ? weight[n] : 1.0f, width, out + n * out_stride);
 }
 
 extern "C" {
