@@ -10,6 +10,7 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from cogitate.errors import Interrupted
 
 if TYPE_CHECKING:
     import torch
+
+GROWTH = 1.25  # times its size after the first step, at which a process gives back what malloc keeps
 
 _interrupted_by: int | None = None
 
@@ -53,6 +56,41 @@ def keep_freed_memory() -> None:
         mallopt(-4, 0)  # M_MMAP_MAX: no block is mapped for itself, to be unmapped when it is freed
         mallopt(-1, -1)  # M_TRIM_THRESHOLD: never
         mallopt(-2, 64 << 20)  # M_TOP_PAD: grow by 64 MB at least
+
+
+@dataclass
+class KeptMemory:
+    """Gives back what malloc has kept once a process has grown by a quarter since its first step: blocks of ever other sizes
+    leave holes that nothing fits, and a long run would grow without end.
+
+    Attributes:
+        first: resident bytes after the first step.
+    """
+
+    first: int | None = None
+
+    def after_step(self) -> bool:
+        """Call it after each step. Returns whether memory was given back; never where malloc is not glibc's."""
+        import ctypes
+
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        resident = resident_bytes()
+        if trim is None or resident is None:
+            return False
+        self.first = self.first or resident
+        if resident <= GROWTH * self.first:
+            return False
+        trim(0)
+        return True
+
+
+def resident_bytes() -> int | None:
+    """How much of this process is in memory; None where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except OSError:
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 def derive_seed(*parts: int | str) -> int:
