@@ -95,8 +95,6 @@ def check_preferences(config: Config) -> None:
 def make_preferences(config: Config, model: Path, out: Path, context: StageContext) -> dict[str, Any]:
     """Write preferences.parquet (prompt, chosen, rejected, margin) and safety.parquet (prompt, completion, label).
 
-    Where an earlier attempt has written them already, they are kept.
-
     Returns:
         how many candidates there were, and what became of them.
     """
