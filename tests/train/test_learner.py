@@ -266,4 +266,4 @@ def test_large_models_take_fewer_tokens_at_a_time(make_micro_model: MakeModel):
     wide = small.model_copy(update={"num_hidden_layers": 30, "hidden_size": 576, "intermediate_size": 1536})
     assert micro_batch_tokens(small, torch.float32) == 4096
     assert micro_batch_tokens(wide, torch.bfloat16) == 970  # 553,000 bytes of a token in half a gigabyte
-    assert micro_batch_tokens(wide.model_copy(update={"hidden_size": 8192}), torch.bfloat16) == 384
+    assert micro_batch_tokens(wide.model_copy(update={"hidden_size": 8192}), torch.bfloat16) == 256

@@ -34,7 +34,8 @@ from cogitate.types import Rollout
 
 MICRO_BATCH_TOKENS = 4096  # padded tokens of one forward and backward pass, at most
 ACTIVATION_BYTES = 1 << 29  # that a pass of a large model keeps for its backward pass, about
-ROW_TOKENS = 384  # a row holds a prompt and completions of it up to about this length: longer rows waste attention
+ROW_TOKENS = 2048  # a row holds a prompt and completions of it up to about this length
+LEAST_TOKENS = 256  # of a pass of a model, however large it is
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class PolicyLearner:
         device = next(self.model.parameters()).device
         batches = []
         batch_tokens = micro_batch_tokens(self.model.config, self.model.head_weight.dtype)
-        for rows in prompt_rows(rollouts, row_tokens=ROW_TOKENS, batch_tokens=batch_tokens):
+        for rows in prompt_rows(rollouts, row_tokens=min(ROW_TOKENS, batch_tokens), batch_tokens=batch_tokens):
             rows = rows.to(device)
             old = self._logprobs(self.model, rows)[0] if with_old else None
             ref = None if self.reference is None else self._logprobs(self.reference, rows)[0]
@@ -197,7 +198,7 @@ class PolicyLearner:
 def micro_batch_tokens(config: ModelConfig, dtype: torch.dtype) -> int:
     """Tokens of a forward and backward pass: fewer of a large model, which is as fast with them and needs less memory."""
     numbers = config.num_hidden_layers * (8 * config.hidden_size + 3 * config.intermediate_size)  # kept of a token
-    return min(MICRO_BATCH_TOKENS, max(ROW_TOKENS, ACTIVATION_BYTES // (numbers * dtype.itemsize)))
+    return min(MICRO_BATCH_TOKENS, max(LEAST_TOKENS, ACTIVATION_BYTES // (numbers * dtype.itemsize)))
 
 
 def split_evenly(count: int, parts: int) -> list[range]:

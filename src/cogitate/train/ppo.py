@@ -86,7 +86,7 @@ class PPOLearner(PolicyLearner):
         config, device = self.settings, next(self.model.parameters()).device
         batches = []
         batch_tokens = micro_batch_tokens(self.model.config, self.model.head_weight.dtype)
-        for rows in prompt_rows(rollouts, row_tokens=ROW_TOKENS, batch_tokens=batch_tokens):
+        for rows in prompt_rows(rollouts, row_tokens=min(ROW_TOKENS, batch_tokens), batch_tokens=batch_tokens):
             rows = rows.to(device)
             mask_SL, old_SL, values_SL = rows.mask_SL, self._logprobs(self.model, rows)[0], self._values(rows)
             kl_SL = torch.zeros_like(old_SL)
