@@ -34,6 +34,7 @@ def training_problems(config: Config) -> list[Problem]:
         SandboxUnavailableError: there is code to run and no isolation for it.
     """
     check_settings(config)
+    check_sharing(config)
     problems = gather_problems(
         config.tasks.train,
         config.tasks.train_problems,
@@ -114,6 +115,16 @@ def further_problems(config: Config) -> list[Problem]:
 def check_settings(config: Config) -> None:
     """Refuse settings that could not be kept, or would change nothing."""
     isolation_of(config).check()
+    named = {*names_in(config.tasks.train), *names_in(config.tasks.eval)}
+    for generator in config.tasks.gym:
+        if f"{PREFIX}{generator}" not in named:
+            raise ConfigError(
+                f"tasks.gym.{generator}: changes nothing, since neither tasks.train nor tasks.eval names {PREFIX}{generator}"
+            )
+
+
+def check_sharing(config: Config) -> None:
+    """Refuse a file that is trained on and asked whole, and a share of a file that is not."""
     shared = [path for path in paths_in(config.tasks.train) if path in paths_in(config.tasks.eval)]
     if shared and not config.tasks.held_out_share:
         raise ConfigError(
@@ -125,12 +136,6 @@ def check_settings(config: Config) -> None:
             f"tasks.held_out_share = {config.tasks.held_out_share}: changes nothing, since no file is in both tasks.train and "
             "tasks.eval"
         )
-    named = {*names_in(config.tasks.train), *names_in(config.tasks.eval)}
-    for generator in config.tasks.gym:
-        if f"{PREFIX}{generator}" not in named:
-            raise ConfigError(
-                f"tasks.gym.{generator}: changes nothing, since neither tasks.train nor tasks.eval names {PREFIX}{generator}"
-            )
 
 
 def isolation_of(config: Config) -> Isolation:
