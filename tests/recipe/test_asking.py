@@ -8,6 +8,7 @@ import pytest
 
 from cogitate.config import ZeroRLConfig
 from cogitate.recipe.asking import ASKED_R1, ask_r1_zero
+from cogitate.recipe.stage_rejection_sampling import general_asking
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import R1_ZERO_INSTRUCTION, r1_zero_prompt
 from cogitate.train.rollouts import opens_thinking
@@ -73,3 +74,16 @@ def test_a_turn_is_the_question_alone_in_the_models_template_or_in_r1s_form(dire
     (directory / "chat_template.jinja").unlink()
     plain = ASKED_R1["plain"](directory, tokenizer)(QUESTION)
     assert tokenizer.decode(ASKED_R1["turn"](directory, tokenizer)(QUESTION)) == plain
+
+
+def test_general_prompts_are_turns_of_the_models_template_with_the_thinking_opened_where_it_is_useful(directory):
+    tokenizer = Tokenizer.load(directory)
+    hello, story = (
+        Problem(category, "general", "general", "Hello!", fields={"category": category}) for category in ("greeting", "writing")
+    )
+    asked_for = general_asking(directory, tokenizer)
+    assert tokenizer.decode(asked_for(hello)) == "[user]Hello![assistant]"
+    assert tokenizer.decode(asked_for(story)).replace(" <think>", "<think>") == "[user]Hello![assistant]<think>"
+    (directory / "chat_template.jinja").unlink()
+    plain = general_asking(directory, tokenizer)
+    assert (plain(hello), plain(story)) == ("User: Hello!\nAssistant:", "User: Hello!\nAssistant: <think>")
