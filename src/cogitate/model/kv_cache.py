@@ -187,7 +187,10 @@ class KVCache:
     def _grow(self, missing: int) -> None:
         blocks = self.layers[0].shape[0]
         new = max(missing, blocks // 2, 16)
-        self.layers = [torch.cat((entries, entries.new_zeros((new, *entries.shape[1:])))) for entries in self.layers]
+        for layer, entries in enumerate(self.layers):  # one after the other, so that both are held of one layer alone
+            grown = entries.new_empty((blocks + new, *entries.shape[1:]))
+            grown[:blocks], grown[blocks:] = entries, 0.0
+            self.layers[layer] = grown
         self._free.extend(range(blocks + new - 1, blocks - 1, -1))
 
 
