@@ -89,6 +89,14 @@ def test_positions_restart_at_each_document() -> None:
 
 
 @torch.no_grad()
+def test_a_row_may_hold_more_padding_than_the_model_has_positions(model: Transformer) -> None:
+    tokens = torch.zeros(1, TINY.max_position_embeddings + 40, dtype=torch.long)
+    documents = torch.full_like(tokens, -1)
+    documents[0, :6] = torch.tensor([0, 0, 0, 1, 1, 1])
+    packed = model(tokens, documents_BT=documents, shared_prefix=True)
+    assert_close(packed[:, :6], model(tokens[:, :6], documents_BT=documents[:, :6], shared_prefix=True))
+
+
 def test_padding_on_the_right_changes_nothing_before_it(model: Transformer, tokens: torch.Tensor) -> None:
     padded = torch.cat((tokens, torch.zeros(3, 6, dtype=torch.long)), dim=1)
     assert_close(model(padded)[:, :20], model(tokens))

@@ -60,7 +60,8 @@ class Transformer(nn.Module):
 
         Args:
             positions_BT: positions for RoPE; counted from the row's, the document's or the cached text's start by default.
-            documents_BT: rows packed from several documents: an id for each token. A token sees earlier tokens of equal id.
+            documents_BT: rows packed from several documents: an id for each token, -1 in padding. A token sees earlier tokens of
+                equal id.
                 None: each row is one text; padding on its right changes nothing before it.
             shared_prefix: document 0 of each row is a prompt that all documents of the row go on from: they see it, too, and
                 their positions start where it ends.
@@ -144,7 +145,7 @@ class Transformer(nn.Module):
     ) -> TokenContext:
         tokens, device = tokens_BT.shape[1], tokens_BT.device
         if positions_BT is None and documents_BT is not None:
-            positions_BT = document_positions(documents_BT)
+            positions_BT = document_positions(documents_BT).masked_fill_(documents_BT < 0, 0)  # padding may be longer than any text
             if shared_prefix:
                 prefix_B1 = (documents_BT == 0).sum(1, keepdim=True)
                 positions_BT = positions_BT + torch.where(documents_BT > 0, prefix_B1, 0)
