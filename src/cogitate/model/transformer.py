@@ -145,7 +145,8 @@ class Transformer(nn.Module):
     ) -> TokenContext:
         tokens, device = tokens_BT.shape[1], tokens_BT.device
         if positions_BT is None and documents_BT is not None:
-            positions_BT = document_positions(documents_BT).masked_fill_(documents_BT < 0, 0)  # padding may be longer than any text
+            # Padding may be longer than any text: all of it stands at 0.
+            positions_BT = document_positions(documents_BT).masked_fill_(documents_BT < 0, 0)
             if shared_prefix:
                 prefix_B1 = (documents_BT == 0).sum(1, keepdim=True)
                 positions_BT = positions_BT + torch.where(documents_BT > 0, prefix_B1, 0)
