@@ -60,9 +60,8 @@ class Transformer(nn.Module):
 
         Args:
             positions_BT: positions for RoPE; counted from the row's, the document's or the cached text's start by default.
-            documents_BT: rows packed from several documents: an id for each token, -1 in padding. A token sees earlier tokens of
-                equal id.
-                None: each row is one text; padding on its right changes nothing before it.
+            documents_BT: rows packed from several documents: an id for each token, -1 in padding. A token sees earlier tokens
+                of equal id. None: each row is one text; padding on its right changes nothing before it.
             shared_prefix: document 0 of each row is a prompt that all documents of the row go on from: they see it, too, and
                 their positions start where it ends.
             cache: the tokens are appended to its rows `rows_B` (default 0, 1, ...), see what these hold, and lengths grow by T.
