@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test test-all lint evidence bench bench-peers clean
+.PHONY: run test test-all lint evidence bench bench-peers bench-curves clean
 
 run: $(VENV)/.installed
 	$(BIN)/cogitate run tiny --out runs/tiny
@@ -28,6 +28,9 @@ bench: $(VENV)/.installed
 
 bench-peers: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/peers.py
+
+bench-curves: $(VENV)/.installed-test
+	$(BIN)/python benchmarks/curves.py
 
 clean:
 	rm -rf $(VENV) build src/*.egg-info

@@ -132,17 +132,17 @@ def as_markdown(result: Mapping[str, Any], chart: str) -> str:
     return "\n".join(lines)
 
 
-def between_markers(text: str, generated: str) -> str:
+def between_markers(text: str, generated: str, begin: str = BEGIN, end: str = END) -> str:
     """A page with its generated part replaced.
 
     Raises:
         ValueError: the page has no such part.
     """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page needs {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n{generated.strip()}\n{END}{after}"
+    before, found, rest = text.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found or not found_end:
+        raise ValueError(f"the page needs {begin} and {end}")
+    return f"{before}{begin}\n{generated.strip()}\n{end}{after}"
 
 
 def draw_chart(result: Mapping[str, Any], path: Path) -> None:

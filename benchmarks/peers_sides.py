@@ -195,6 +195,8 @@ def grpo_sides(
         "forced": forced,
         "kl_beta": 0.001,
         "learning_rate": 1e-6,
+        "reward": "coin",
+        "seed": 0,
     }
     return (
         *(Side(f"{OWN}:{each}", OWN, "run_ours.py", {**settings, "dtype": each, "context": CONTEXT}) for each in own),
@@ -236,6 +238,7 @@ def sft(scale: Scale) -> Workload:
         "rows": rows,
         "row_tokens": row_tokens,
         "learning_rate": 1e-5,
+        "seed": 0,
     }
     sides = (
         Side(f"{OWN}:bfloat16", OWN, "run_ours.py", {**settings, "dtype": "bfloat16", "micro": rows}),

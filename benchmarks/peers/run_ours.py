@@ -7,12 +7,14 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import torch
 from channel import Channel, Round, prompts_of_round, serve
+from rewards import REWARDS
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 
@@ -96,16 +98,19 @@ def grpo(settings: Mapping[str, Any]) -> Round:
     def run(number: int, _: Mapping[str, Any]) -> dict[str, float]:
         started = time.perf_counter()
         asked = prompts_of_round(prompts, number, config.prompts_per_step)
-        submit(engine, asked, config.group_size, params, number)
+        submit(engine, asked, config.group_size, params, derive_seed("peers", settings["seed"], number))
         completions = drain(engine)
         generated = time.perf_counter()
-        learnable = group_relative(graded_groups(asked, completions), config)
-        learner.update([rollout for rollout, _ in learnable], [advantage for _, advantage in learnable])
+        groups = graded_groups(asked, completions, REWARDS[settings["reward"]])
+        learnable = group_relative(groups, config)
+        if learnable:  # no group is alive once all has been learnt
+            learner.update([rollout for rollout, _ in learnable], [advantage for _, advantage in learnable])
         learnt = time.perf_counter()
         learner.save_weights(weights)
         engine.load_weights(weights, engine.version + 1)
         return {
             "tokens": sum(len(completion.token_ids) for completion in completions),
+            "reward": fmean(rollout.reward for group in groups for rollout in group.rollouts if rollout.reward is not None),
             "seconds.generate": generated - started,
             "seconds.train": learnt - generated,
             "seconds.sync": time.perf_counter() - learnt,
@@ -150,10 +155,10 @@ def read_prompts(settings: Mapping[str, Any]) -> list[tuple[int, ...]]:
     return [tuple(prompt["ids"]) for prompt in json.loads(Path(settings["prompts"]).read_text())]
 
 
-def submit(engine: Engine, prompts: list[tuple[int, ...]], group: int, params: SamplingParams, number: int) -> None:
+def submit(engine: Engine, prompts: list[tuple[int, ...]], group: int, params: SamplingParams, seed: int) -> None:
     """`group` completions of each prompt."""
     for index, prompt in enumerate(prompts):
-        seeds = tuple(derive_seed("peers", number, index, place) for place in range(group))
+        seeds = tuple(derive_seed("peers", seed, index, place) for place in range(group))
         engine.submit(GenerationRequest(str(index), prompt, params, seeds))
 
 
@@ -164,19 +169,16 @@ def drain(engine: Engine) -> list[Completion]:
     return completions
 
 
-def coin(completion: Completion) -> float:
-    """A reward that both sides can toss: whether the sum of a completion's token ids is odd."""
-    return float(sum(completion.token_ids) % 2)
-
-
-def graded_groups(prompts: list[tuple[int, ...]], completions: list[Completion]) -> list[RolloutGroup]:
-    """Completions by their prompts, each rewarded by `coin`."""
+def graded_groups(
+    prompts: list[tuple[int, ...]], completions: list[Completion], reward: Callable[[Sequence[int]], float]
+) -> list[RolloutGroup]:
+    """Completions by their prompts, each with its reward."""
     by_prompt = sorted(completions, key=lambda completion: int(completion.request_id))
-    problem, verdict = Problem("", "peers", "custom", ""), Verdict("right", 1.0, "a coin")
+    problem, verdict = Problem("", "peers", "custom", ""), Verdict("right", 1.0, "not graded")
     groups = []
     for request, members in itertools.groupby(by_prompt, key=lambda completion: int(completion.request_id)):
         rollouts = tuple(
-            to_rollout(Sampled(problem, prompts[request], completion, "", False, verdict), coin(completion), {})
+            to_rollout(Sampled(problem, prompts[request], completion, "", False, verdict), reward(completion.token_ids), {})
             for completion in members
         )
         groups.append(RolloutGroup(problem, rollouts))

@@ -6,6 +6,7 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 os.environ |= {"HF_HUB_OFFLINE": "1", "TRL_EXPERIMENTAL_SILENCE": "1"}
@@ -15,6 +16,7 @@ import transformers
 import trl
 from channel import Channel
 from datasets import Dataset
+from rewards import REWARDS
 from transformers import AutoModelForCausalLM, AutoTokenizer, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer, SFTConfig, SFTTrainer
 
@@ -39,10 +41,12 @@ class Steps(TrainerCallback):
 
     Attributes:
         tokens: those of the current step, counted by whoever sees them.
+        rewards: of the completions of the current step.
     """
 
     def __init__(self, channel: Channel):
         self.channel, self.tokens = channel, 0
+        self.rewards: list[float] = []
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
         versions = {"trl": trl.__version__, "transformers": transformers.__version__, "torch": torch.__version__}
@@ -50,8 +54,8 @@ class Steps(TrainerCallback):
         assert self.channel.next_round() is not None
 
     def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-        self.channel.answer(tokens=self.tokens)
-        self.tokens = 0
+        self.channel.answer(tokens=self.tokens, **({"reward": fmean(self.rewards)} if self.rewards else {}))
+        self.tokens, self.rewards = 0, []
         if self.channel.next_round() is None:
             control.should_training_stop = True
 
@@ -64,9 +68,13 @@ def grpo_trainer(settings: dict[str, Any], steps: Steps, directory: str) -> GRPO
     batch = settings["prompt_count"] * settings["group"]
     micro = min(settings["micro"], batch)
 
-    def parity(prompts: list[str], completions: list[str], completion_ids: list[list[int]], **_: Any) -> list[float]:
+    reward = REWARDS[settings["reward"]]
+
+    def scored(prompts: list[str], completions: list[str], completion_ids: list[list[int]], **_: Any) -> list[float]:
         steps.tokens += sum(map(len, completion_ids))
-        return [float(sum(ids) % 2) for ids in completion_ids]
+        rewards = [reward(ids) for ids in completion_ids]
+        steps.rewards += rewards
+        return rewards
 
     config = GRPOConfig(
         output_dir=directory,
@@ -80,7 +88,7 @@ def grpo_trainer(settings: dict[str, Any], steps: Steps, directory: str) -> GRPO
         **common(settings),
     )
     rows = Dataset.from_list([{"prompt": prompt["text"]} for prompt in prompts])
-    return GRPOTrainer(model, parity, args=config, train_dataset=rows, processing_class=tokenizer)
+    return GRPOTrainer(model, scored, args=config, train_dataset=rows, processing_class=tokenizer)
 
 
 def sft_trainer(settings: dict[str, Any], steps: Steps, directory: str) -> SFTTrainer:
@@ -120,7 +128,8 @@ def common(settings: dict[str, Any]) -> dict[str, Any]:
         "logging_strategy": "no",
         "save_strategy": "no",
         "disable_tqdm": True,
-        "seed": 0,
+        "adam_beta2": 0.95,  # as ours
+        "seed": settings["seed"],
     }
 
 
