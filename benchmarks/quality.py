@@ -46,15 +46,17 @@ class Sizes:
     seeds: tuple[int, ...] = (0, 1)
 
 
-FULL = Sizes((16, 64), (4, 64), (50, 8, 8, 32))
+FULL = Sizes((16, 64), (4, 64), (50, 8, 8, 24))
 QUICK = Sizes((2, 8), (1, 8), (3, 2, 4, 8))
 
 
 def equality_checks(sizes: Sizes) -> list[Check]:
     """Greedy tokens of SmolLM2; log-probabilities of it and of the trained small Llama."""
-    checks = greedy_checks(setup.smollm2(), *sizes.greedy)
+    count, new_tokens = sizes.greedy
+    checks = greedy_checks(setup.smollm2(), read_prompts(setup.smollm2(), count), new_tokens)
+    count, new_tokens = sizes.sampled
     for directory in (setup.tiny(trained=True), setup.smollm2()):
-        checks += gap_checks(directory, *sizes.sampled)
+        checks += gap_checks(directory, read_prompts(directory, count), new_tokens)
     return checks
 
 
@@ -62,12 +64,11 @@ def read_prompts(directory: Path, count: int) -> list[Prompt]:
     return [tuple(row["ids"]) for row in json.loads(setup.prompts_for(directory).read_text())[:count]]
 
 
-def greedy_checks(directory: Path, count: int, new_tokens: int) -> list[Check]:
+def greedy_checks(directory: Path, prompts: Sequence[Prompt], new_tokens: int) -> list[Check]:
     """Each greedy token of the engine beside what `transformers` finds likeliest after the same tokens, both in float32."""
     from transformers import AutoModelForCausalLM
 
-    prompts = read_prompts(directory, count)
-    engine = Engine(load_model(directory, dtype=torch.float32), end_id=NEVER, max_batch=count)
+    engine = Engine(load_model(directory, dtype=torch.float32), end_id=NEVER, max_batch=len(prompts))
     completions = generate(engine, prompts, SamplingParams(temperature=0.0, max_new_tokens=new_tokens), group=1)
     del engine
     reference = AutoModelForCausalLM.from_pretrained(directory, dtype=torch.float32).eval()
@@ -76,25 +77,29 @@ def greedy_checks(directory: Path, count: int, new_tokens: int) -> list[Check]:
         chosen_T = torch.tensor(completion.token_ids)
         with torch.inference_mode():
             logits_TV = reference(torch.tensor([[*prompt, *completion.token_ids]])).logits[0, len(prompt) - 1 : -1]
-        short_T = logits_TV.amax(1) - logits_TV.gather(1, chosen_T[:, None])[:, 0]
-        different_T = logits_TV.argmax(1) != chosen_T
-        tokens += len(chosen_T)
-        ties += int((different_T & (short_T < TIE)).sum())
-        others += int((short_T >= TIE).sum())
+        tied, other = other_choices(logits_TV, chosen_T)
+        tokens, ties, others = tokens + len(chosen_T), ties + tied, others + other
     return [
-        check("greedy tokens of SmolLM2 compared with those of transformers", tokens, None),
-        check("of them another one, more than a tie of 1e-4 apart", others, 0, exact=True),
+        check(f"{directory.name}: greedy tokens compared with those of transformers", tokens, None),
+        check(f"of them another one, more than a tie of {TIE:g} apart", others, 0, exact=True),
         check("of them another one of a tie", ties, None),
     ]
 
 
-def gap_checks(directory: Path, count: int, new_tokens: int) -> list[Check]:
+def other_choices(logits_TV: torch.Tensor, chosen_T: torch.Tensor) -> tuple[int, int]:
+    """How many tokens are not the likeliest although nearly as likely, and how many are not at all."""
+    short_T = logits_TV.amax(1) - logits_TV.gather(1, chosen_T[:, None])[:, 0]
+    different_T = logits_TV.argmax(1) != chosen_T
+    return int((different_T & (short_T < TIE)).sum()), int((different_T & (short_T >= TIE)).sum())
+
+
+def gap_checks(directory: Path, prompts: Sequence[Prompt], new_tokens: int) -> list[Check]:
     """Log-probabilities of sampled tokens as the engine told them and as the learner finds them, importance correction on."""
-    prompts, name = read_prompts(directory, count), directory.name
+    name = directory.name
     checks = []
     for dtype, most, mean in ((torch.float32, GAP_MAX, GAP_MEAN), (torch.bfloat16, None, None)):
         model = load_model(directory, dtype=dtype)
-        engine = Engine(model, end_id=NEVER, max_batch=count * GROUP)
+        engine = Engine(model, end_id=NEVER, max_batch=len(prompts) * GROUP)
         groups = generate(engine, prompts, SamplingParams(max_new_tokens=new_tokens), GROUP)
         metrics = learner_metrics(model, prompts, groups, new_tokens)
         what = f"{name} in {str(dtype).removeprefix('torch.')}, sampler's and learner's logprobs"
