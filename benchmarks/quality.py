@@ -28,17 +28,17 @@ from cogitate.types import Completion, Problem, Rollout, SamplingParams, Verdict
 TIE = 1e-4  # logits that are closer may be taken for one another
 GAP_MAX, GAP_MEAN = 1e-4, 1e-6  # of log-probabilities in float32
 GROUP = 8
-REWARD_RATE = 5e-5
+REWARD_RATE = 1e-4
 BLOCK = 10  # steps whose rewards are compared as one
 ERRORS = 3.0  # standard errors that sides may be apart
-LEARNT = 0.2  # of the share of even tokens, that a side must have gained for the comparison to say anything
+LEARNT = 0.2  # of the share of odd tokens, that a side must have gained for the comparison to say anything
 
 Prompt = tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """Attributes: greedy, sampled: prompts and new tokens; rewards: steps, prompts, completions of each and new tokens."""
+    """Attributes: greedy, sampled: prompts and new tokens; rewards: steps, prompts, completions of each and most new tokens."""
 
     greedy: tuple[int, int]
     sampled: tuple[int, int]
@@ -46,7 +46,7 @@ class Sizes:
     seeds: tuple[int, ...] = (0, 1)
 
 
-FULL = Sizes((16, 64), (4, 64), (50, 8, 8, 24))
+FULL = Sizes((16, 64), (4, 64), (50, 8, 8, 32))
 QUICK = Sizes((2, 8), (1, 8), (3, 2, 4, 8))
 
 
@@ -151,17 +151,17 @@ def as_rollout(prompt: Prompt, completion: Completion) -> Rollout:
 
 
 def reward_curves(sizes: Sizes, threads: int) -> dict[str, list[list[float]]]:
-    """side -> for each seed the mean reward of each step: GRPO on the trained small Llama, rewarded by the share of even
-    token ids, same prompts, settings and optimiser."""
+    """side -> for each seed the mean reward of each step: GRPO on the trained small Llama, rewarded by the share of odd
+    token ids, natural lengths, same prompts, settings and optimiser."""
     steps, *shape = sizes.rewards
     model = setup.tiny(trained=True)
-    sides = grpo_sides(model, (shape[0], shape[1], shape[2]), forced=True, micro=64, own=("float32",))
+    sides = grpo_sides(model, (shape[0], shape[1], shape[2]), forced=False, micro=64, own=("float32",))
     chosen = [side for side in sides if side.name in ("ours:float32", "trl:float32")]
     return {side.name: [reward_run(side, seed, steps, threads) for seed in sizes.seeds] for side in chosen}
 
 
 def reward_run(side: Side, seed: int, steps: int, threads: int) -> list[float]:
-    settings = {**side.settings, "reward": "even_share", "seed": seed, "learning_rate": REWARD_RATE}
+    settings = {**side.settings, "reward": "odd_share", "seed": seed, "learning_rate": REWARD_RATE}
     log = setup.ROOT / "logs" / f"rewards-{side.name.replace(':', '-')}-{seed}.log"
     runner = Runner(replace(side, settings=settings), log, threads)
     try:

@@ -10,9 +10,9 @@ def coin(ids: Sequence[int]) -> float:
     return float(sum(ids) % 2)
 
 
-def even_share(ids: Sequence[int]) -> float:
-    """The share of even ids: about a half at first, and soon learnt."""
-    return sum(token % 2 == 0 for token in ids) / len(ids)
+def odd_share(ids: Sequence[int]) -> float:
+    """The share of odd ids: about a half at first, and soon learnt. The end token is 0, so that ending early earns nothing."""
+    return sum(token % 2 for token in ids) / len(ids)
 
 
-REWARDS: dict[str, Callable[[Sequence[int]], float]] = {"coin": coin, "even_share": even_share}
+REWARDS: dict[str, Callable[[Sequence[int]], float]] = {"coin": coin, "odd_share": odd_share}

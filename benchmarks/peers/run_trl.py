@@ -84,6 +84,7 @@ def grpo_trainer(settings: dict[str, Any], steps: Steps, directory: str) -> GRPO
         max_completion_length=settings["new_tokens"],
         generation_kwargs={"min_new_tokens": settings["new_tokens"]} if settings["forced"] else None,
         beta=settings["kl_beta"],
+        loss_type="grpo",  # as ours: the mean of a completion's tokens, then that of completions
         learning_rate=settings["learning_rate"],
         **common(settings),
     )

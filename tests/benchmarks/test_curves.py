@@ -19,7 +19,7 @@ from curves_report import (
     word,
 )
 from peers_report import between_markers
-from rewards import coin, even_share
+from rewards import coin, odd_share
 
 from cogitate.model.config import TINY
 
@@ -89,7 +89,7 @@ def test_blocks_are_whole_but_for_the_last():
 def test_rewards_are_computed_from_token_ids():
     assert coin([3, 4, 6]) == 1.0
     assert coin([3, 5]) == 0.0
-    assert even_share([2, 3, 0, 8]) == 0.75
+    assert odd_share([2, 3, 0, 8]) == 0.25
 
 
 def test_seconds_are_told_in_a_unit_that_suits_them():
