@@ -15,7 +15,7 @@ WIDTH = 24
 def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Both forms of what is done with a chunk's logits."""
     if request.param == "plain":
-        monkeypatch.setattr(head, "_is_native", lambda logits: False)
+        monkeypatch.setattr(head, "runs_natively", lambda logits: False)
     elif native_library() is None:
         pytest.skip("no C++ compiler")
     return request.param

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cogitate.model.native import SUFFIXES, function, native_library
+from cogitate.model.native import function, runs_natively
 from cogitate.model.visibility import Visibility
 
 
@@ -77,7 +77,7 @@ class _View(ctypes.Structure):
 
 
 def _is_native(q: Tensor, v: Tensor) -> bool:
-    if q.device.type != "cpu" or q.dtype not in SUFFIXES or native_library() is None:
+    if not runs_natively(q, v):
         return False
     return q.dtype == torch.float32 or (_has_bfloat16() and q.shape[-1] % 2 == 0 and v.shape[-1] % 2 == 0)
 

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cogitate.model.native import SUFFIXES, function, native_library
+from cogitate.model.native import function, runs_natively
 
 ROWS_IN_CACHE = 512  # rows handled at a time: with a small vocabulary their logits stay in a CPU's cache
 LARGE_VOCABULARY = 8192  # from here on rows are as many as SCRATCH_BYTES hold: few rows would have the weights read many times
@@ -101,7 +101,7 @@ def _logits(hidden_CD: Tensor, weight_VD: Tensor, *, in_scratch: bool) -> Tensor
 
 def _logprobs(logits_CV: Tensor, targets_C: Tensor, temperature: float, results_3C: Tensor) -> None:
     """Fill in log-probabilities at the targets, entropies and logsumexps."""
-    if _is_native(logits_CV):
+    if runs_natively(logits_CV):
         kernel = function("token_logprobs", logits_CV.dtype)
         kernel(*_rows(logits_CV, targets_C, temperature), *(ctypes.c_void_p(x.data_ptr()) for x in results_3C))
         return
@@ -116,7 +116,7 @@ def _logits_gradient(
     logits_CV: Tensor, targets_C: Tensor, temperature: float, logsumexp_C: Tensor, grad_C: Tensor
 ) -> Tensor:
     """(onehot(target) - softmax) * grad / temperature, in the logits' type and, where it can be, in their place."""
-    if _is_native(logits_CV):
+    if runs_natively(logits_CV):
         kernel = function("logits_gradient", logits_CV.dtype)
         kernel(*_rows(logits_CV, targets_C, temperature), *(ctypes.c_void_p(x.data_ptr()) for x in (logsumexp_C, grad_C)))
         logits_CV[:0].zero_()  # tells autograd of the change: a second backward pass would read gradients as logits
@@ -124,10 +124,6 @@ def _logits_gradient(
     scaled_grad_C1 = (grad_C / temperature).unsqueeze(1)
     probabilities_CV = (logits_CV.float() / temperature - logsumexp_C[:, None]).exp_()
     return (probabilities_CV * -scaled_grad_C1).scatter_add_(1, targets_C[:, None], scaled_grad_C1).to(logits_CV.dtype)
-
-
-def _is_native(logits: Tensor) -> bool:
-    return logits.device.type == "cpu" and logits.dtype in SUFFIXES and native_library() is not None
 
 
 def _rows(logits_CV: Tensor, targets_C: Tensor, temperature: float) -> tuple[Any, ...]:
