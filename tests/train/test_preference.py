@@ -25,13 +25,13 @@ from cogitate.train.preference import (
     PairwiseReward,
     PointwiseSafety,
     PreferenceRun,
-    Text,
     completion_logprobs,
     items_of_step,
     text_rewards,
     train_preferences,
 )
 from cogitate.train.scorer import ModelScorer
+from cogitate.train.shared_prompts import Text
 
 CONFIG = PreferenceConfig(
     batch=16, micro_tokens=400, learning_rate=3e-3, final_learning_rate=1e-3, warmup_steps=2, epochs=3, checkpoint_every=4
@@ -44,7 +44,7 @@ def drawn_text(rng: random.Random) -> Text:
 
 
 def worth(text: Text) -> int:
-    return text.completion.count(GOOD) - text.completion.count(BAD)
+    return text.completion_ids.count(GOOD) - text.completion_ids.count(BAD)
 
 
 def drawn_pairs(count: int, seed: int = 0) -> list[Pair]:
@@ -71,7 +71,7 @@ def train(
 
 
 def rewards_of(model: ValueModel, texts: list[Text]) -> list[float]:
-    return ModelScorer(model).rewards([text.prompt for text in texts], [text.completion for text in texts])
+    return ModelScorer(model).rewards([text.prompt_ids for text in texts], [text.completion_ids for text in texts])
 
 
 def test_a_reward_model_learns_a_planted_rule_from_pairs_alone(make_micro_model, tmp_path):
@@ -109,17 +109,19 @@ def test_the_loss_of_a_batch_does_not_depend_on_how_it_is_cut(make_micro_model, 
 def test_rewards_in_training_are_those_of_the_scorer(make_micro_model):
     model = ValueModel(make_micro_model()).requires_grad_(False)
     model.score.weight.fill_(0.3)
-    texts = [text for pair in drawn_pairs(5) for text in pair]
-    assert text_rewards(model, texts).tolist() == pytest.approx(rewards_of(model, texts), abs=1e-5)
+    pairs = drawn_pairs(5)
+    texts = [text for pair in pairs for text in pair]
+    assert text_rewards(model, pairs).tolist() == pytest.approx(rewards_of(model, texts), abs=1e-5)
 
 
 def test_completion_logprobs_are_sums_or_means_of_the_scorers(make_micro_model):
     model = make_micro_model().requires_grad_(False)
-    texts = [text for pair in drawn_pairs(5) for text in pair]
-    tokens = ModelScorer(model).logprobs([text.prompt for text in texts], [text.completion for text in texts])
-    sums = completion_logprobs(model, texts, per_token=False).tolist()
+    pairs = drawn_pairs(5)
+    texts = [text for pair in pairs for text in pair]
+    tokens = ModelScorer(model).logprobs([text.prompt_ids for text in texts], [text.completion_ids for text in texts])
+    sums = completion_logprobs(model, pairs, per_token=False).tolist()
     assert sums == pytest.approx([sum(row) for row in tokens], abs=1e-3)
-    means = completion_logprobs(model, texts, per_token=True).tolist()
+    means = completion_logprobs(model, pairs, per_token=True).tolist()
     assert means == pytest.approx([sum(row) / len(row) for row in tokens], abs=1e-4)
 
 
@@ -147,7 +149,7 @@ def test_dpo_moves_the_policy_towards_the_chosen_completions(digit_model, micro_
     assert rows[0]["loss"] == pytest.approx(first, abs=1e-3)
     assert rows[-1]["accuracy"] == 1.0
     with torch.no_grad():
-        probabilities = completion_logprobs(model, list(digit.values()), per_token=False).exp()
+        probabilities = completion_logprobs(model, [list(digit.values())], per_token=False).exp()
     assert probabilities[7] > 2 * probabilities[torch.arange(10) != 7].max()
 
 

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cogitate.train.shared_prompts import prompt_rows
+from cogitate.train.shared_prompts import Text, even_rows, lay_out, prompt_rows
 from cogitate.types import Problem, Rollout, Verdict
 
 
@@ -99,3 +99,21 @@ def test_the_gradient_of_the_place_that_all_completions_start_from_is_the_same_b
         torch.autograd.grad(batch.sources_of(hidden_RTD), hidden_RTD, upstream_ND)[0].numpy().tobytes() for _ in range(8)
     }
     assert len(gradients) == 1
+
+
+def test_a_group_that_needs_two_rows_is_split_evenly():
+    rows = even_rows([5, 4, 4, 3, 3, 2], 12)  # a second row of what the first left over would be 9 shorter
+    assert sorted(sum([5, 4, 4, 3, 3, 2][index] for index in row) for row in rows) == [10, 11]
+    assert sorted(index for row in rows for index in row) == list(range(6))
+
+
+def test_rows_are_more_where_an_even_split_would_be_too_long():
+    assert [len(row) for row in even_rows([3, 3, 3], 5)] == [1, 1, 1]
+
+
+def test_the_last_place_of_a_completion_is_its_last_token_and_of_an_empty_one_the_prompts():
+    rows = lay_out([[Text((7, 8), (1, 2, 3)), Text((7, 8), ())], [Text((9,), (4,))]])
+    assert rows.tokens_RT.tolist() == [[7, 8, 1, 2, 3], [9, 4, 0, 0, 0]]
+    assert rows.last_places.tolist() == [4, 1, 6]
+    assert rows.spans[0].sources.tolist() == [1, 2, 3]
+    assert rows.spans[1].sources.tolist() == []

@@ -10,6 +10,7 @@ results.json        every metric of every model measured here
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -199,8 +200,11 @@ def make(
         context = StageContext(stage.name, backend, metrics, work / "checkpoint", progress)
         # What ran before in this process must not matter; a stage's own randomness comes from the seeds in its settings.
         seed_everything(derive_seed(stage.name))
+        module = stage.load()
+        gc.collect()
+        gc.freeze()  # what is loaded by now stays: the collector would go through all of it again and again, in vain
         try:
-            summary = stage.load().run(config, {need: artifacts[need] for need in stage.needs}, work / "out", context)
+            summary = module.run(config, {need: artifacts[need] for need in stage.needs}, work / "out", context)
         finally:
             clock.save()
             progress.stage_ends(stage.name)

@@ -15,7 +15,8 @@ from cogitate.recipe.context import StageContext
 from cogitate.recipe.preferences import PAIRS
 from cogitate.tasks.datasets import load_preferences
 from cogitate.tokenizer.conversation_form import ConversationForm
-from cogitate.train.preference import DirectPreference, Pair, PreferenceRun, Text, train_preferences
+from cogitate.train.preference import DirectPreference, Pair, PreferenceRun, train_preferences
+from cogitate.train.shared_prompts import Text
 from cogitate.types import Artifact, Message
 
 VERSION = 1

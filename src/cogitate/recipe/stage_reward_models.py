@@ -25,8 +25,9 @@ from cogitate.rewards.reward_model import READINGS, judged_ids
 from cogitate.tasks.datasets import load_labelled, load_preferences
 from cogitate.tasks.preference_forms import load_pairs
 from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.train.preference import Objective, PairwiseReward, PointwiseSafety, PreferenceRun, Text, train_preferences
+from cogitate.train.preference import Objective, PairwiseReward, PointwiseSafety, PreferenceRun, train_preferences
 from cogitate.train.scorer import ModelScorer
+from cogitate.train.shared_prompts import Text
 from cogitate.types import Artifact, PreferencePair
 
 VERSION = 1
@@ -138,7 +139,7 @@ def make_helpfulness(making: Making, data: Path) -> tuple[dict[str, Any], int]:
     mean, deviation = fmean([*chosen, *rejected]), pstdev([*chosen, *rejected]) or 1.0
     model.rescale(mean, deviation)
     making.save("helpfulness", model)
-    lengths = [(len(pairs[i][0].completion), len(pairs[i][1].completion)) for i in held_out]
+    lengths = [(len(pairs[i][0].completion_ids), len(pairs[i][1].completion_ids)) for i in held_out]
     chosen, rejected = ([(reward - mean) / deviation for reward in rewards] for rewards in (chosen, rejected))
     report = pair_report([prompts[i] for i in held_out], chosen, rejected, lengths)
     return {"pairs": len(learnt), "too_long": len(rows) - len(pairs), **report, **on_held_out_file(making, model)}, steps
@@ -152,7 +153,7 @@ def on_held_out_file(making: Making, model: ValueModel) -> dict[str, Any]:
     rows, _ = load_pairs(name)
     pairs, prompts = making.pairs(rows)
     chosen, rejected = (rewards_of(model, [pair[side] for pair in pairs]) for side in (0, 1))
-    lengths = [(len(one.completion), len(other.completion)) for one, other in pairs]
+    lengths = [(len(one.completion_ids), len(other.completion_ids)) for one, other in pairs]
     report = pair_report(prompts, chosen, rejected, lengths)
     return {"held_out_file": {"file": Path(name).stem, "too_long": len(rows) - len(pairs), **report}}
 
@@ -172,10 +173,10 @@ def make_safety(making: Making, data: Path, *, first_row: int) -> dict[str, Any]
     making.train("safety", PointwiseSafety(model, [items[i] for i in learnt]), first_row)
     making.save("safety", model)
     scores = rewards_of(model, [items[i][0] for i in held_out])
-    lengths = [len(items[i][0].completion) for i in held_out]
+    lengths = [len(items[i][0].completion_ids) for i in held_out]
     report = safety_report([prompts[i] for i in held_out], scores, [items[i][1] for i in held_out], lengths)
     return {"completions": len(learnt), "unsafe": unsafe, "too_long": len(rows) - len(fitting), **report}
 
 
 def rewards_of(model: ValueModel, texts: Sequence[Text]) -> list[float]:
-    return ModelScorer(model).rewards([text.prompt for text in texts], [text.completion for text in texts])
+    return ModelScorer(model).rewards([text.prompt_ids for text in texts], [text.completion_ids for text in texts])

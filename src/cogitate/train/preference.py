@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -34,21 +35,8 @@ from cogitate.train.learner import split_evenly
 from cogitate.train.master_weights import Optimiser, clip_gradients, optimiser_for
 from cogitate.train.packing import length_batches
 from cogitate.train.schedule import warmup_cosine
-from cogitate.train.scorer import padded
+from cogitate.train.shared_prompts import SharedRows, Text, hidden_at, lay_out, row_sizes
 from cogitate.train.supervised import check_finite, make_adamw, resume
-
-
-@dataclass(frozen=True, slots=True)
-class Text:
-    """Token ids of a prompt and of its completion, which ends with the end token."""
-
-    prompt: tuple[int, ...]
-    completion: tuple[int, ...]
-
-    @property
-    def tokens(self) -> tuple[int, ...]:
-        return (*self.prompt, *self.completion)
-
 
 Pair = tuple[Text, Text]  # chosen, rejected
 
@@ -62,7 +50,7 @@ class Objective(Protocol):
 
     @property
     def sizes(self) -> Sequence[int]:
-        """Padded tokens of each item: micro-batches are filled by these."""
+        """Tokens of each item: micro-batches are filled by these."""
 
     def loss(self, items: Sequence[int], total: int) -> tuple[Tensor, dict[str, float]]:
         """These items' share of the loss of a batch of `total`, and the sums over them of what is logged."""
@@ -73,11 +61,10 @@ class PairwiseReward:
 
     def __init__(self, model: ValueModel, pairs: Sequence[Pair]):
         self.model, self.pairs = model, pairs
-        self.sizes = pair_sizes(pairs)
+        self.sizes = row_sizes(pairs)
 
     def loss(self, items: Sequence[int], total: int) -> tuple[Tensor, dict[str, float]]:
-        chosen, rejected = zip(*(self.pairs[item] for item in items), strict=True)
-        chosen_B, rejected_B = text_rewards(self.model, [*chosen, *rejected]).chunk(2)
+        chosen_B, rejected_B = text_rewards(self.model, [self.pairs[item] for item in items]).view(-1, 2).unbind(1)
         return bradley_terry_loss(chosen_B, rejected_B, total_pairs=total), pair_sums(chosen_B, rejected_B)
 
 
@@ -86,11 +73,11 @@ class PointwiseSafety:
 
     def __init__(self, model: ValueModel, items: Sequence[tuple[Text, bool]]):
         self.model, self.items = model, items
-        self.sizes = [len(text.tokens) for text, _ in items]
+        self.sizes = row_sizes([[text] for text, _ in items])
 
     def loss(self, items: Sequence[int], total: int) -> tuple[Tensor, dict[str, float]]:
         texts, labels = zip(*(self.items[item] for item in items), strict=True)
-        scores_B = text_rewards(self.model, texts)
+        scores_B = text_rewards(self.model, [[text] for text in texts])
         safe_B = torch.tensor(labels, device=scores_B.device)
         loss = safety_loss(scores_B, safe_B, total_items=total)
         with torch.no_grad():
@@ -103,16 +90,16 @@ class DirectPreference:
     def __init__(self, model: Transformer, reference: Transformer, pairs: Sequence[Pair], config: DPOConfig):
         self.model, self.pairs = model, pairs
         self.reference = reference.requires_grad_(False).eval()
-        self.sizes = pair_sizes(pairs)
+        self.sizes = row_sizes(pairs)
         self.per_token = config.loss == "ipo"
         self.pair_loss = pair_loss_of(config)
 
     def loss(self, items: Sequence[int], total: int) -> tuple[Tensor, dict[str, float]]:
-        chosen, rejected = zip(*(self.pairs[item] for item in items), strict=True)
-        texts = [*chosen, *rejected]
-        chosen_B, rejected_B = completion_logprobs(self.model, texts, per_token=self.per_token).chunk(2)
+        rows = [self.pairs[item] for item in items]
+        chosen_B, rejected_B = completion_logprobs(self.model, rows, per_token=self.per_token).view(-1, 2).unbind(1)
         with torch.no_grad():
-            ref_chosen_B, ref_rejected_B = completion_logprobs(self.reference, texts, per_token=self.per_token).chunk(2)
+            reference_B = completion_logprobs(self.reference, rows, per_token=self.per_token)
+        ref_chosen_B, ref_rejected_B = reference_B.view(-1, 2).unbind(1)
         result = self.pair_loss(chosen_B, rejected_B, ref_chosen_B, ref_rejected_B, total)
         return result.loss, pair_sums(result.chosen_rewards_B, result.rejected_rewards_B)
 
@@ -226,29 +213,29 @@ def preference_step(
     return {"loss": loss, **{name: value / len(items) for name, value in sums.items()}, "gradient_norm": norm}
 
 
-def text_rewards(model: ValueModel, texts: Sequence[Text]) -> Tensor:
-    """The value at the last token of each text, float32 (B,)."""
-    device = model.score.weight.device
-    last_B = torch.tensor([len(text.tokens) - 1 for text in texts], device=device)
-    hidden_BTD = model.trunk(padded([text.tokens for text in texts]).to(device))
-    return model.values(hidden_BTD[torch.arange(len(texts), device=device), last_B])
+def text_rewards(model: ValueModel, rows: Sequence[Sequence[Text]]) -> Tensor:
+    """The value at the last token of each text, float32 (S,), row by row; the texts of a row have one prompt."""
+    shared, hidden_RTD = read_rows(model.trunk, rows)
+    return model.values(hidden_at(hidden_RTD, shared.last_places.to(hidden_RTD.device)))
 
 
-def completion_logprobs(model: Transformer, texts: Sequence[Text], *, per_token: bool) -> Tensor:
-    """log pi(completion | prompt), float32 (B,): the sum over its tokens, or their mean."""
-    device = next(model.parameters()).device
-    hidden_BTD = model(padded([text.tokens for text in texts]).to(device))
-    places = [(row, place) for row, text in enumerate(texts) for place in range(len(text.prompt) - 1, len(text.tokens) - 1)]
-    rows_N, places_N = torch.tensor(places, device=device).unbind(1)
-    targets_N = torch.tensor([token for text in texts for token in text.completion], device=device)
-    logprobs_N = model.logprobs(hidden_BTD[rows_N, places_N], targets_N)[0]
-    sums_B = logprobs_N.new_zeros(len(texts)).index_add(0, rows_N, logprobs_N)
-    return sums_B / torch.tensor([len(text.completion) for text in texts], device=device) if per_token else sums_B
+def completion_logprobs(model: Transformer, rows: Sequence[Sequence[Text]], *, per_token: bool) -> Tensor:
+    """log pi(completion | prompt), float32 (S,), row by row: the sum over its tokens, or their mean."""
+    shared, hidden_RTD = read_rows(model, rows)
+    device, texts = hidden_RTD.device, [text for row in rows for text in row]
+    lengths_S = torch.tensor([len(text.completion_ids) for text in texts], device=device)
+    sources_N = torch.from_numpy(np.concatenate([span.sources for span in shared.spans])).to(device)
+    targets_N = torch.tensor([token for text in texts for token in text.completion_ids], device=device)
+    logprobs_N = model.logprobs(hidden_at(hidden_RTD, sources_N), targets_N)[0]
+    text_N = torch.repeat_interleave(torch.arange(len(texts), device=device), lengths_S)
+    sums_S = logprobs_N.new_zeros(len(texts)).index_add(0, text_N, logprobs_N)
+    return sums_S / lengths_S if per_token else sums_S
 
 
-def pair_sizes(pairs: Sequence[Pair]) -> list[int]:
-    """Both texts, padded to the longer one."""
-    return [2 * max(len(chosen.tokens), len(rejected.tokens)) for chosen, rejected in pairs]
+def read_rows(model: Transformer, rows: Sequence[Sequence[Text]]) -> tuple[SharedRows, Tensor]:
+    """Where the texts stand, and the hidden states (R, T, D) of their rows."""
+    shared, device = lay_out(rows), model.embed_tokens.weight.device
+    return shared, model(shared.tokens_RT.to(device), documents_BT=shared.documents_RT.to(device), shared_prefix=True)
 
 
 @torch.no_grad()

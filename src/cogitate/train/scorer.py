@@ -10,9 +10,10 @@ from torch import Tensor
 from cogitate.errors import ConfigError
 from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel
-from cogitate.train.packing import length_batches
+from cogitate.train.shared_prompts import SharedRows, Text, hidden_at, lay_out, shared_batches
 
 BATCH_TOKENS = 8192  # padded tokens of one forward pass
+ROW_TOKENS = 512  # a row holds a prompt and completions of it up to about this length
 
 Tokens = Sequence[Sequence[int]]
 
@@ -20,8 +21,8 @@ Tokens = Sequence[Sequence[int]]
 class ModelScorer:
     """A language model, or one with a value head, that is only read.
 
-    Every call sorts its sequences by length and passes once over them; a sequence's score does not depend on what it is
-    batched with, beyond rounding.
+    Every call passes once over its texts: equal ones are read once, and a prompt once for several of its completions. A
+    completion's score does not depend on what it is batched with, beyond rounding.
     """
 
     def __init__(self, model: Transformer | ValueModel, *, batch_tokens: int = BATCH_TOKENS):
@@ -31,55 +32,49 @@ class ModelScorer:
 
     def logprobs(self, prompts: Tokens, completions: Tokens) -> list[list[float]]:
         """Log-probability of each completion token at temperature 1."""
-        scores: list[list[float]] = [[] for _ in prompts]
-        for indices, tokens_BT, hidden_BTD in self._batches(prompts, completions):
-            for row, index in enumerate(indices):
-                places = slice(len(prompts[index]) - 1, len(prompts[index]) + len(completions[index]) - 1)
-                targets_N = tokens_BT[row, places.start + 1 : places.stop + 1]
-                scores[index] = self.trunk.logprobs(hidden_BTD[row, places], targets_N)[0].tolist()
-        return scores
+        texts, scores = texts_of(prompts, completions), dict[Text, list[float]]()
+        for read, rows, hidden_RTD in self._batches(texts):
+            for text, span in zip(read, rows.spans, strict=True):
+                sources_N, targets_N = torch.from_numpy(span.sources), torch.tensor(text.completion_ids, dtype=torch.long)
+                hidden_ND = hidden_at(hidden_RTD, sources_N.to(hidden_RTD.device))
+                scores[text] = self.trunk.logprobs(hidden_ND, targets_N.to(hidden_RTD.device))[0].tolist()
+        return [scores[text] for text in texts]
 
     def values(self, prompts: Tokens, completions: Tokens) -> list[list[float]]:
         """The critic's value before each completion token is taken."""
-        head, scores = self._head(), [[] for _ in prompts]  # type: tuple[ValueModel, list[list[float]]]
-        for indices, _, hidden_BTD in self._batches(prompts, completions):
-            values_BT = head.values(hidden_BTD)
-            for row, index in enumerate(indices):
-                first = len(prompts[index]) - 1
-                scores[index] = values_BT[row, first : first + len(completions[index])].tolist()
-        return scores
+        head, texts, scores = self._head(), texts_of(prompts, completions), dict[Text, list[float]]()
+        for read, rows, hidden_RTD in self._batches(texts):
+            values = head.values(hidden_RTD).flatten().cpu()
+            scores |= {text: values[span.sources].tolist() for text, span in zip(read, rows.spans, strict=True)}
+        return [scores[text] for text in texts]
 
     def rewards(self, prompts: Tokens, completions: Tokens) -> list[float]:
         """The reward model's number for each completion: its value at the last token."""
-        head, scores = self._head(), [0.0] * len(prompts)
-        for indices, tokens_BT, hidden_BTD in self._batches(prompts, completions):
-            last_B = torch.tensor([len(prompts[i]) + len(completions[i]) - 1 for i in indices], device=tokens_BT.device)
-            rewards_B = head.values(hidden_BTD[torch.arange(len(indices), device=tokens_BT.device), last_B])
-            for index, reward in zip(indices, rewards_B.tolist(), strict=True):
-                scores[index] = reward
-        return scores
+        head, texts, scores = self._head(), texts_of(prompts, completions), dict[Text, float]()
+        for read, rows, hidden_RTD in self._batches(texts):
+            rewards_S = head.values(hidden_at(hidden_RTD, rows.last_places.to(hidden_RTD.device)))
+            scores |= zip(read, rewards_S.tolist(), strict=True)
+        return [scores[text] for text in texts]
 
     def _head(self) -> ValueModel:
         if not isinstance(self.model, ValueModel):
             raise ConfigError("a model without a value head has neither values nor rewards; load it as a reward model")
         return self.model
 
-    def _batches(self, prompts: Tokens, completions: Tokens) -> Iterator[tuple[tuple[int, ...], Tensor, Tensor]]:
-        """Indices, tokens (B, T) and hidden states (B, T, D) of micro-batches of similar length."""
-        sequences = [[*prompt, *completion] for prompt, completion in zip(prompts, completions, strict=True)]
-        if not all(prompts):
+    def _batches(self, texts: Sequence[Text]) -> Iterator[tuple[list[Text], SharedRows, Tensor]]:
+        """The different ones of these texts, the rows they stand in and the hidden states (R, T, D) of these."""
+        if not all(text.prompt_ids for text in texts):
             raise ValueError("a prompt is empty: there is no token before its completion")
-        longest = max(map(len, sequences), default=1)
+        different = list(dict.fromkeys(texts))
         device = next(self.trunk.parameters()).device
-        for indices in length_batches([len(s) for s in sequences], max(self.batch_tokens, longest)).batches:
-            tokens_BT = padded([sequences[index] for index in indices]).to(device)
+        for batch in shared_batches(different, row_tokens=ROW_TOKENS, batch_tokens=self.batch_tokens):
+            rows = lay_out([[different[index] for index in row] for row in batch])
             with torch.no_grad():
-                yield indices, tokens_BT, self.trunk(tokens_BT)
+                hidden_RTD = self.trunk(
+                    rows.tokens_RT.to(device), documents_BT=rows.documents_RT.to(device), shared_prefix=True
+                )
+            yield [different[index] for row in batch for index in row], rows, hidden_RTD
 
 
-def padded(sequences: Tokens) -> Tensor:
-    """int64 (B, T), zeros to the right of each sequence: in a causal model they change nothing before them."""
-    tokens_BT = torch.zeros(len(sequences), max(map(len, sequences)), dtype=torch.int64)
-    for row, sequence in enumerate(sequences):
-        tokens_BT[row, : len(sequence)] = torch.tensor(sequence)
-    return tokens_BT
+def texts_of(prompts: Tokens, completions: Tokens) -> list[Text]:
+    return [Text(tuple(prompt), tuple(completion)) for prompt, completion in zip(prompts, completions, strict=True)]

@@ -1,22 +1,85 @@
-"""Rollouts as arrays in which a prompt stands once for several of its completions.
+"""Texts as arrays in which a prompt stands once for several of its completions.
 
-GRPO's rollouts of a group share their prompt; padded one by one, most tokens of short completions would be copies of it. Here
-a row is one prompt followed by completions that all see it but not each other. Losses and gradients are those of separate rows.
+GRPO's rollouts of a group share their prompt, and so do the two sides of a preference; padded one by one, most tokens of short
+completions would be copies of it. Here a row is one prompt followed by completions that all see it but not each other. Losses
+and gradients are those of separate rows.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from cogitate.train.packing import PADDING, best_fit_rows, length_batches
+from cogitate.train.packing import PADDING, length_batches
 from cogitate.types import Rollout
 
 COMPLETIONS_PER_PROMPT = 2  # tokens of completions in a row for each of its prompt's, if there are so many
+
+
+class Completed(Protocol):
+    """A prompt, of one token at least, and one of its completions."""
+
+    @property
+    def prompt_ids(self) -> tuple[int, ...]: ...
+    @property
+    def completion_ids(self) -> tuple[int, ...]: ...
+
+
+class Text(NamedTuple):
+    """A prompt and a completion to be judged or to learn from."""
+
+    prompt_ids: tuple[int, ...]
+    completion_ids: tuple[int, ...]
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        return (*self.prompt_ids, *self.completion_ids)
+
+
+class Span(NamedTuple):
+    """Where a completion stands in the flattened rows."""
+
+    prompt_end: int  # the last token of its prompt
+    start: int
+    stop: int
+
+    @property
+    def last(self) -> int:
+        """Its last token; the prompt's where it is empty."""
+        return self.stop - 1 if self.stop > self.start else self.prompt_end
+
+    @property
+    def sources(self) -> np.ndarray:
+        """The places that its tokens are predicted from: the prompt's last token, then all of its own but the last."""
+        places = np.arange(self.start - 1, self.stop - 1)
+        places[:1] = self.prompt_end
+        return places
+
+
+@dataclass(frozen=True, slots=True)
+class SharedRows:
+    """Completions (S) in R rows of T tokens.
+
+    Attributes:
+        tokens_RT, documents_RT: document 0 is the prompt, 1, 2 ... its completions, -1 padding: what a model reads with
+            `shared_prefix`.
+        spans: of each completion, in the order of S.
+    """
+
+    tokens_RT: Tensor
+    documents_RT: Tensor
+    spans: tuple[Span, ...]
+
+    @property
+    def last_places(self) -> Tensor:
+        """Flat place of the last token of each completion, (S,)."""
+        return torch.tensor([span.last for span in self.spans])
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +87,7 @@ class PromptRows:
     """Some rollouts (S) in R rows of T tokens, and where each completion token (L at most) is predicted from.
 
     Attributes:
-        tokens_RT, documents_RT: the rows; document 0 is the prompt, 1, 2 ... its completions, -1 padding.
+        tokens_RT, documents_RT: as in SharedRows.
         indices: which rollouts these are, in the order of S.
         mask_SL: loss mask, 1 for completion tokens the loss counts; 0 in padding.
         sources_N: flat index into (R, T) of the hidden state that predicts each counted token, in the order of mask_SL.
@@ -46,67 +109,109 @@ class PromptRows:
         return PromptRows(tokens, documents, self.indices, mask, sources, targets, logprobs)
 
     def sources_of(self, hidden_RTD: Tensor) -> Tensor:
-        """The hidden states (N, D) that predict the counted tokens.
+        """The hidden states (N, D) that predict the counted tokens."""
+        return hidden_at(hidden_RTD, self.sources_N)
 
-        All completions of a row have their first token predicted from one place, whose gradient is a sum: index_select adds in
-        order, where `hidden[sources]` adds in whatever order threads come, and rounds differently from run to run.
-        """
-        return hidden_RTD.flatten(0, 1).index_select(0, self.sources_N)
+
+def hidden_at(hidden_RTD: Tensor, places_N: Tensor) -> Tensor:
+    """The hidden states (N, D) at flat places of the rows.
+
+    All completions of a row have their first token predicted from one place, whose gradient is a sum: index_select adds in
+    order, where `hidden[places]` adds in whatever order threads come, and rounds differently from run to run.
+    """
+    return hidden_RTD.flatten(0, 1).index_select(0, places_N)
 
 
 def prompt_rows(rollouts: Sequence[Rollout], *, row_tokens: int, batch_tokens: int) -> list[PromptRows]:
     """All rollouts, in micro-batches of rows of similar length.
 
     Args:
+        row_tokens, batch_tokens: as for `shared_batches`.
+    """
+    batches = shared_batches(rollouts, row_tokens=row_tokens, batch_tokens=batch_tokens)
+    return [fill([[rollouts[index] for index in row] for row in batch], [i for row in batch for i in row]) for batch in batches]
+
+
+def shared_batches(texts: Sequence[Completed], *, row_tokens: int, batch_tokens: int) -> list[list[list[int]]]:
+    """Micro-batches of rows of texts, by their index: each row's have the same prompt, the rows of a batch similar length.
+
+    Args:
         row_tokens: a row takes completions until it would be longer than this; but it always has room for one, and for twice
             the prompt's tokens, so that a long prompt is not read again for every few short completions.
         batch_tokens: padded tokens of a micro-batch.
     """
-    rows: list[list[int]] = []  # indices of the rollouts of each row
+    rows: list[list[int]] = []
     by_prompt: dict[tuple[int, ...], list[int]] = {}
-    for index, rollout in enumerate(rollouts):
-        by_prompt.setdefault(rollout.prompt_ids, []).append(index)
+    for index, text in enumerate(texts):
+        by_prompt.setdefault(tuple(text.prompt_ids), []).append(index)
     for prompt, members in by_prompt.items():
-        lengths = [len(rollouts[index].completion_ids) for index in members]
+        lengths = [len(texts[index].completion_ids) for index in members]
         room = max(row_tokens - len(prompt), COMPLETIONS_PER_PROMPT * len(prompt), *lengths)
-        rows += [[members[place] for place in places] for places in best_fit_rows(lengths, room)]
-    sizes = [len(rollouts[row[0]].prompt_ids) + sum(len(rollouts[index].completion_ids) for index in row) for row in rows]
-    batches = length_batches(sizes, max(batch_tokens, *sizes)).batches
-    return [fill([[rollouts[index] for index in rows[row]] for row in batch], [i for row in batch for i in rows[row]])
-            for batch in batches]  # fmt: skip
+        rows += [[members[place] for place in places] for places in even_rows(lengths, room)]
+    sizes = row_sizes([[texts[index] for index in row] for row in rows])
+    batches = length_batches(sizes, max(batch_tokens, *sizes)).batches if sizes else ()
+    return [[rows[row] for row in batch] for batch in batches]
 
 
-def fill(rows: list[list[Rollout]], indices: list[int]) -> PromptRows:
-    """Arrays of rows that each hold rollouts of one prompt."""
-    width = max(len(row[0].prompt_ids) + sum(len(r.completion_ids) for r in row) for row in rows)
-    longest = max(len(r.completion_ids) for row in rows for r in row)
+def even_rows(lengths: Sequence[int], room: int) -> list[list[int]]:
+    """Spread completions over as few rows of at most `room` tokens as come out about equally long (each, longest first, into
+    the shortest row): a short last row would be padded to the long ones."""
+    longest_first = sorted(range(len(lengths)), key=lambda index: -lengths[index])
+    for count in range(max(1, -(-sum(lengths) // room)), len(lengths) + 1):
+        rows: list[list[int]] = [[] for _ in range(count)]
+        shortest_first = [(0, row) for row in range(count)]
+        for index in longest_first:
+            size, row = shortest_first[0]
+            rows[row].append(index)
+            heapq.heapreplace(shortest_first, (size + lengths[index], row))
+        if max(shortest_first)[0] <= room:
+            return [sorted(row) for row in rows]
+    raise ValueError(f"a completion is longer than the {room} tokens of a row")
+
+
+def row_sizes(rows: Sequence[Sequence[Completed]]) -> list[int]:
+    """Tokens of each row: a prompt and the completions that share it."""
+    return [len(row[0].prompt_ids) + sum(len(text.completion_ids) for text in row) for row in rows]
+
+
+def lay_out(rows: Sequence[Sequence[Completed]]) -> SharedRows:
+    """Arrays of rows that each hold texts of one prompt."""
+    width = max(row_sizes(rows))
     tokens_RT = np.zeros((len(rows), width), np.int64)
     documents_RT = np.full((len(rows), width), PADDING, np.int64)
-    mask_SL = np.zeros((len(indices), longest), np.float32)
-    logprobs_SL = np.zeros((len(indices), longest), np.float32)
-    sources: list[np.ndarray] = []
-    targets: list[np.ndarray] = []
-    sequence = 0
+    spans = []
     for number, row in enumerate(rows):
         prompt = row[0].prompt_ids
         tokens_RT[number, : len(prompt)] = prompt
         documents_RT[number, : len(prompt)] = 0
-        start = len(prompt)
-        for document, rollout in enumerate(row, 1):
-            stop = start + len(rollout.completion_ids)
-            tokens_RT[number, start:stop] = rollout.completion_ids
+        begin, start = number * width, len(prompt)
+        for document, text in enumerate(row, 1):
+            assert text.prompt_ids == prompt, "a row has one prompt"
+            stop = start + len(text.completion_ids)
+            tokens_RT[number, start:stop] = text.completion_ids
             documents_RT[number, start:stop] = document
-            places = np.arange(start - 1, stop - 1)
-            places[0] = len(prompt) - 1  # the first token of every completion is predicted by the prompt's last
-            counted = np.asarray(rollout.loss_mask, bool)
-            sources.append((number * width + places)[counted])
-            targets.append(np.asarray(rollout.completion_ids, np.int64)[counted])
-            mask_SL[sequence, : stop - start] = counted
-            logprobs_SL[sequence, : stop - start] = rollout.logprobs
-            start, sequence = stop, sequence + 1
+            spans.append(Span(begin + len(prompt) - 1, begin + start, begin + stop))
+            start = stop
+    return SharedRows(torch.from_numpy(tokens_RT), torch.from_numpy(documents_RT), tuple(spans))
+
+
+def fill(rows: Sequence[Sequence[Rollout]], indices: Sequence[int]) -> PromptRows:
+    """Arrays of rows that each hold rollouts of one prompt."""
+    shared = lay_out(rows)
+    rollouts = [rollout for row in rows for rollout in row]
+    shape = (len(rollouts), max(len(rollout.completion_ids) for rollout in rollouts))
+    mask_SL, logprobs_SL = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    sources: list[np.ndarray] = []
+    targets: list[np.ndarray] = []
+    for sequence, (rollout, span) in enumerate(zip(rollouts, shared.spans, strict=True)):
+        counted = np.asarray(rollout.loss_mask, bool)
+        sources.append(span.sources[counted])
+        targets.append(np.asarray(rollout.completion_ids, np.int64)[counted])
+        mask_SL[sequence, : len(counted)] = counted
+        logprobs_SL[sequence, : len(counted)] = rollout.logprobs
     return PromptRows(
-        torch.from_numpy(tokens_RT),
-        torch.from_numpy(documents_RT),
+        shared.tokens_RT,
+        shared.documents_RT,
         tuple(indices),
         torch.from_numpy(mask_SL),
         torch.from_numpy(np.concatenate(sources)),
