@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from cogitate.errors import ConfigError
-from cogitate.rewards.pool import CODE_SECONDS, GraderPool, code_seconds
+from cogitate.rewards.pool import CODE_SECONDS, LEFT_TO_OTHERS, GraderPool, code_seconds
 from cogitate.types import Problem, Verdict
 
 SUM = Problem("1", "arithmetic", "math", "6 * 7?", gold="42")
@@ -143,7 +143,7 @@ def test_workers_inherit_no_open_file_of_the_parent(custom: str, tmp_path: Path)
 def test_workers_die_with_a_killed_parent_even_while_busy(custom: str) -> None:
     program = f"""
 import time
-from cogitate.rewards.pool import CODE_SECONDS, GraderPool, code_seconds
+from cogitate.rewards.pool import CODE_SECONDS, LEFT_TO_OTHERS, GraderPool, code_seconds
 from cogitate.types import Problem
 pool = GraderPool(2, 100.0, custom={custom!r})
 for i in range(2):
@@ -251,6 +251,19 @@ def test_code_is_judged_by_workers_that_can_start_the_sandbox() -> None:
     if found["good"].verdict == "none":
         pytest.skip(f"no isolation can be had here: {found['good'].reason}")
     assert (found["good"].verdict, found["bad"].verdict, found["sum"].verdict) == ("right", "wrong", "right")
+
+
+def test_equal_programs_of_a_problem_are_run_once_by_however_many_workers() -> None:
+    slow = "```python\ndef f(n):\n    return sum(i % 7 for i in range(2_000_000)) * 0 + n\n```"
+    fields = {"mode": "function", "entry_point": "f", "tests": [[4, 4]]}
+    with GraderPool(2) as pool:
+        for number in range(LEFT_TO_OTHERS):
+            pool.submit(str(number), Problem("same", "code", "code", "?", fields=fields), slow, "bare")
+        found = verdicts(pool, LEFT_TO_OTHERS, seconds=200)
+    if found["0"].verdict == "none":
+        pytest.skip(f"no isolation can be had here: {found['0'].reason}")
+    assert {verdict.verdict for verdict in found.values()} == {"right"}
+    assert sum(verdict.seconds > 0.05 for verdict in found.values()) == 1  # the others were known
 
 
 def test_programs_may_import_the_packages_that_are_named_and_a_problem_may_have_limits_of_its_own() -> None:

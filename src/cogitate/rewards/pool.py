@@ -15,6 +15,7 @@ import pickle
 import selectors
 import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ from cogitate.rewards.worker_process import KILLED_FROM_OUTSIDE, WorkerProcess
 from cogitate.types import Problem, Verdict
 
 WALL_FACTOR = 10
+LEFT_TO_OTHERS = 8  # jobs waiting for another worker that an idle one does not take: the other may know their verdicts
 START_SECONDS = 120.0  # for a worker to start, or to load a library
 EXIT_SECONDS = 5.0  # for a worker whose output has closed to end
 START_TRIES = 3  # workers that die before they are ready, one after the other, before the pool gives up
@@ -48,9 +50,15 @@ def code_seconds(fields: Mapping[str, Any]) -> float:
 
 @dataclass(slots=True)
 class _Job:
-    """One completion to judge; `index` is its place in the order of submission."""
+    """One completion to judge.
+
+    Attributes:
+        index: its place in the order of submission.
+        home: of the worker that judges it if it can. One worker has all programs of a problem, since it runs equal ones once.
+    """
 
     index: int
+    home: int
     request_id: str
     message: bytes
     runs_code: bool
@@ -65,6 +73,7 @@ class _Worker:
 
     process: WorkerProcess
     runs_code: bool
+    home: int
     ready: bool = False
     job: _Job | None = None
     verdict_given: bool = False  # the job's verdict is there, its audit is not
@@ -111,7 +120,8 @@ class GraderPool:
         self._disagreements: dict[int, dict[str, Any]] = {}
         self._unaudited: set[int] = set()
         self._changed = threading.Condition()
-        self._waiting: dict[bool, deque[_Job]] = {False: deque(), True: deque()}  # by runs_code
+        # By runs_code, then by home.
+        self._waiting = {runs_code: [deque[_Job]() for _ in range(workers)] for runs_code in (False, True)}
         self._done: dict[int, tuple[str, Verdict]] = {}
         self._submitted = self._returned = 0
         self._closing = False
@@ -133,8 +143,10 @@ class GraderPool:
         with self._changed:
             assert not self._closing, "submit after close"
             needs_sandbox = grade_fields.runs_code(problem.kind, fields)
-            job = _Job(self._submitted, request_id, message, needs_sandbox, audited, code_seconds(fields))
-            self._waiting[job.runs_code].append(job)
+            home = zlib.crc32(problem.id.encode()) if needs_sandbox else self._submitted
+            home %= self._workers_wanted
+            job = _Job(self._submitted, home, request_id, message, needs_sandbox, audited, code_seconds(fields))
+            self._waiting[needs_sandbox][home].append(job)
             self._submitted += 1
             if audited:
                 self._unaudited.add(job.index)
@@ -208,20 +220,24 @@ class GraderPool:
 
     def _start_worker(self, *, runs_code: bool) -> None:
         process = WorkerProcess({**self._settings, "runs_code": runs_code})
-        worker = _Worker(process, runs_code, deadline=time.monotonic() + START_SECONDS)
+        taken = {worker.home for worker in self._workers if worker.runs_code == runs_code}
+        home = next(home for home in range(self._workers_wanted) if home not in taken)
+        worker = _Worker(process, runs_code, home, deadline=time.monotonic() + START_SECONDS)
         self._workers.append(worker)
         self._selector.register(process.replies, selectors.EVENT_READ, worker)
 
     def _hand_out(self) -> None:
         """Give waiting jobs to idle workers, at most `workers` at a time; code goes to workers of its own."""
         free = self._workers_wanted - sum(worker.job is not None for worker in self._workers)
-        for runs_code, waiting in self._waiting.items():
+        for runs_code, queues in self._waiting.items():
             kin = [worker for worker in self._workers if worker.runs_code == runs_code]
-            idle = [worker for worker in kin if worker.ready and worker.job is None]
-            while waiting and free and idle:
-                self._assign(idle.pop(), waiting)
-                free -= 1
-            missing = min(len(waiting), free, self._workers_wanted - len(kin))
+            for worker in kin:
+                waiting = queues[worker.home] or max(queues, key=len)
+                at_home = waiting is queues[worker.home]
+                if free and worker.ready and worker.job is None and len(waiting) > (0 if at_home else LEFT_TO_OTHERS):
+                    self._assign(worker, waiting)
+                    free -= 1
+            missing = min(sum(map(len, queues)), free, self._workers_wanted - len(kin))
             for _ in range(missing):
                 self._start_worker(runs_code=runs_code)
 
@@ -335,7 +351,7 @@ class GraderPool:
         job.tries += 1
         if job.tries == 1:
             with self._changed:
-                self._waiting[job.runs_code].appendleft(job)
+                self._waiting[job.runs_code][job.home].appendleft(job)
         elif code in KILLED_FROM_OUTSIDE:
             self._finish(job, no_verdict("the worker was killed twice while judging it"))
         else:
