@@ -173,7 +173,7 @@ def test_a_completion_ends_at_the_first_of_several_end_tokens() -> None:
 
 def test_a_token_that_the_model_does_not_have_is_refused() -> None:
     engine = Engine(make_model(), end_id=END, max_batch=2, max_context=64)
-    vocabulary = engine.model.config.vocab_size
+    vocabulary = engine.config.vocab_size
     for bad in (vocabulary, -1):
         with pytest.raises(DataError, match=f"token {bad} of the prompt is none of the model's {vocabulary}"):
             engine.submit(request("a", (1, bad, 2)))

@@ -144,7 +144,7 @@ def test_a_row_has_the_same_bits_whatever_is_decoded_beside_it_and_by_however_ma
     assert all(torch.equal(result, results[0]) for result in results)
 
 
-def test_after_a_refresh_the_new_weights_decode() -> None:
+def test_weights_read_anew_decode() -> None:
     tokens = torch.randint(0, 90, (8, 40), generator=torch.Generator().manual_seed(1))
     model, other = make_model(LLAMA), make_model(LLAMA)
     with torch.no_grad():
@@ -154,7 +154,7 @@ def test_after_a_refresh_the_new_weights_decode() -> None:
     expected_cache, _ = filled_cache(model, tokens)
     decoder = Decoder(model, 6)
     model.load_state_dict(other.state_dict())
-    decoder.refresh()
+    decoder.read(model)
     got = decoder.logits(tokens[rows, 33].numpy(), cache, rows, share_units(cache, rows)).clone()
     expected = Decoder(other, 6).logits(tokens[rows, 33].numpy(), expected_cache, rows, share_units(expected_cache, rows))
     assert torch.equal(got, expected)

@@ -62,6 +62,26 @@ def test_logits_computed_again_give_the_gradients_of_kept_ones(form: str, monkey
     assert all(torch.equal(a, b) for a, b in zip(kept, again, strict=True))
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+def test_gradients_do_not_depend_on_who_has_used_the_scratch_memory_meanwhile(
+    form: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(head, "KEPT_LOGITS", 0)
+    computed = []
+    monkeypatch.setattr(torch, "mm", lambda *given, mm=torch.mm, **named: (computed.append(0), mm(*given, **named))[1])
+    hidden, weight, targets, grads = given(300, dtype)
+    first = (token_logprobs(hidden, weight, targets)[0] * grads).sum()
+    at_once = torch.autograd.grad(first, (hidden, weight), retain_graph=True)
+    assert len(computed) == 2  # the logits once, and the gradient of hidden
+    again = torch.autograd.grad(first, (hidden, weight))  # gradients lie there now
+    second = (token_logprobs(hidden, weight, targets)[0] * grads).sum()
+    token_logprobs(hidden * 2, weight, targets)
+    after_others = torch.autograd.grad(second, (hidden, weight))
+    assert len(computed) == 2 + 2 + 2 + 2
+    for others in (again, after_others):
+        assert all(torch.equal(a, b) for a, b in zip(at_once, others, strict=True))
+
+
 def test_a_logit_of_minus_infinity_is_a_token_that_never_comes(form: str) -> None:
     hidden = torch.tensor([[1.0, 0.0]], requires_grad=True)
     weight = torch.tensor([[0.5, 0.0], [float("-inf"), 0.0], [0.5, 0.0]])

@@ -18,7 +18,6 @@ from cogitate.engine.speculation import Speculation
 from cogitate.errors import DataError
 from cogitate.model.decode import share_units
 from cogitate.model.decode_plain import make_decoder
-from cogitate.model.hf import load_weights_into
 from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
 from cogitate.types import Completion, FinishReason
@@ -59,8 +58,8 @@ class Engine:
     ):
         """
         Args:
-            model: becomes the engine's own: it is moved to `dtype` and `device` where these are given, and `load_weights`
-                overwrites it.
+            model: becomes the engine's own: it is moved to `dtype` and `device` where these are given, and `load_weights` may
+                overwrite it. Where the kernels have weights of their own, the engine does not keep it.
             end_id: the token that ends a completion, or all that do; it is part of the completion.
             max_batch: completions decoded at the same time.
             max_context: prompt plus completion tokens; the model's max_position_embeddings by default.
@@ -71,7 +70,8 @@ class Engine:
             raise DataError(f"max_context = {max_context}: must be from 2 to the model's max_position_embeddings, {limit}")
         if max_batch < 1:
             raise DataError(f"max_batch = {max_batch}: must be at least 1")
-        self.model = model.to(device=device, dtype=dtype).eval()
+        model = model.to(device=device, dtype=dtype).eval()
+        self.config = model.config
         end_ids = [end_id] if isinstance(end_id, int) else end_id
         self._ends = np.zeros(model.config.vocab_size, dtype=bool)  # by token; an end_id that is none ends nothing
         self._ends[[token for token in end_ids if 0 <= token < len(self._ends)]] = True
@@ -82,7 +82,7 @@ class Engine:
         prompt_rows = min(max_batch, PROMPT_ROWS)
         rows = max_batch + prompt_rows
         self.cache = KVCache(model.config, rows, self.max_context, dtype=self.dtype, device=self.device)
-        self.speculation = Speculation(self.model, rows, self.max_context) if speculative else None
+        self.speculation = Speculation(model, rows, self.max_context) if speculative else None
         self.decoder = make_decoder(model, max_batch, mtp=speculative)
         self._scheduler = Scheduler(max_batch, prompt_rows)
         self._running = Running(rows)
@@ -95,7 +95,7 @@ class Engine:
         Raises:
             DataError: prompt and completion do not fit the context, or the request cannot be fulfilled for another reason.
         """
-        prompt, params, vocabulary = len(request.prompt_ids), request.params, self.model.config.vocab_size
+        prompt, params, vocabulary = len(request.prompt_ids), request.params, self.config.vocab_size
         foreign = [token for token in request.prompt_ids if not 0 <= token < vocabulary]
         problem = None
         if not prompt:
@@ -164,9 +164,8 @@ class Engine:
         return [completion for _, completion in sorted(stopped, key=lambda pair: pair[0])]
 
     def load_weights(self, path: Path, version: int) -> None:
-        """Replace the weights in place by those of a Hugging Face directory; later tokens carry this version."""
-        load_weights_into(self.model, path)
-        self.decoder.refresh()
+        """Replace the weights by those of a Hugging Face directory; later tokens carry this version."""
+        self.decoder.load(path)
         self.version = version
         self._running.note_version(version)
         for group in self._scheduler.requeue():

@@ -9,12 +9,14 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from cogitate.model.decode_weights import DecodeWeights, Int, Pointer, Stack, Step
+from cogitate.model.hf import load_weights_into, unfilled_model
 from cogitate.model.kv_cache import BLOCK, KVCache
 from cogitate.model.native import SUFFIXES, function, native_library
 from cogitate.model.rope import RotaryTable
@@ -26,7 +28,8 @@ DRAFTED = 2  # tokens of a row that are read at a time where one is a draft
 
 
 class Decoder:
-    """Generates with a model on the CPU in float32 or bfloat16. After its weights have changed, `refresh`.
+    """Generates with a model on the CPU in float32 or bfloat16. It has copies of the weights: after they have changed, `read`
+    them again or `load` others; the model itself is not kept.
 
     Logits that it returns are valid until the next call, hidden states until the next `verify`.
 
@@ -37,14 +40,14 @@ class Decoder:
 
     def __init__(self, model: Transformer, max_batch: int, *, mtp: bool = False):
         assert self.supports(model), "generate with decode_plain.PlainDecoder instead"
-        self.model, self.max_batch, self.mtp = model, max_batch, mtp
+        self.config, self.dtype = model.config, model.embed_tokens.weight.dtype
+        self.max_batch, self.mtp = max_batch, mtp
         rotation = RotaryTable(model.config).first(model.config.max_position_embeddings, torch.device("cpu"))
         self._rotation = torch.view_as_real(rotation).contiguous()
         self._step = Step(rotation=self._rotation.data_ptr())
-        dtype = model.embed_tokens.weight.dtype
-        self._kernel = function("forward_hidden", dtype)
-        self.refresh()
-        workspace_bytes = function("workspace_bytes", dtype, returns=ctypes.c_int64)
+        self._kernel = function("forward_hidden", self.dtype)
+        self.read(model)
+        workspace_bytes = function("workspace_bytes", self.dtype, returns=ctypes.c_int64)
         threads = max(torch.get_num_threads(), os.cpu_count() or 1)
         most = max_batch * DRAFTED if mtp else max_batch
         stacks = [self._weights.main, *([self._weights.mtp] if self._weights.mtp else [])]
@@ -60,9 +63,19 @@ class Decoder:
         weight = model.embed_tokens.weight
         return weight.device.type == "cpu" and weight.dtype in SUFFIXES and native_library() is not None
 
-    def refresh(self) -> None:
-        """Read the model's weights again."""
-        self._weights = DecodeWeights(self.model, mtp=self.mtp)
+    def read(self, model: Transformer) -> None:
+        """Take over a model's weights, as they are now."""
+        self._weights = DecodeWeights(model, mtp=self.mtp)
+
+    def load(self, directory: Path) -> None:
+        """Take over the weights of a Hugging Face directory.
+
+        Raises:
+            CheckpointError: as load_weights_into.
+        """
+        model = unfilled_model(self.config, dtype=self.dtype)
+        load_weights_into(model, directory)
+        self.read(model)
 
     def logits(self, tokens_N: np.ndarray, cache: KVCache, rows: np.ndarray, units: np.ndarray) -> Tensor:
         """Append a token to each row; the logits of the next one, float32 (N, V).
@@ -156,7 +169,7 @@ class Decoder:
         up_to = append_to(cache, row_of_prompt, counts)
         is_last = np.zeros(len(tokens), dtype=bool)
         is_last[np.cumsum(counts) - 1] = True
-        config = self.model.config
+        config = self.config
         logits_PV, hidden_PD = torch.empty(len(prompts), config.vocab_size), None
         if mtp_cache is not None:
             hidden_PD = torch.empty(len(prompts), config.hidden_size)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from cogitate.model.decode import Decoder
+from cogitate.model.hf import load_weights_into
 from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
 
@@ -20,13 +22,13 @@ def make_decoder(model: Transformer, max_batch: int, *, mtp: bool = False) -> De
 
 
 class PlainDecoder:
-    """What decode.Decoder does, and says, in PyTorch. Logits and hidden states have the model's type and device."""
+    """What decode.Decoder does, and says, in PyTorch, with the model itself. Logits and hidden states have the model's type and device."""
 
     def __init__(self, model: Transformer):
         self.model = model
 
-    def refresh(self) -> None:
-        """The model's weights are read at every call."""
+    def load(self, directory: Path) -> None:
+        load_weights_into(self.model, directory)
 
     def logits(self, tokens_N: np.ndarray, cache: KVCache, rows: np.ndarray, units: np.ndarray) -> Tensor:
         return self.verify(tokens_N[:, None], cache, rows, units)[0][:, 0]

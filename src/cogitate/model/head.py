@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import threading
 from typing import Any
 
@@ -13,10 +14,20 @@ from cogitate.model.native import function, runs_natively
 
 ROWS_IN_CACHE = 512  # rows handled at a time: with a small vocabulary their logits stay in a CPU's cache
 LARGE_VOCABULARY = 8192  # from here on rows are as many as SCRATCH_BYTES hold: few rows would have the weights read many times
-SCRATCH_BYTES = 1 << 27
+SCRATCH_BYTES = 1 << 29
 KEPT_LOGITS = 1 << 26  # up to so many float32 ones (256 MB) are kept for the backward pass; else they are computed again
 
-_memory = threading.local()
+
+class _Memory(threading.local):
+    """Scratch memory of a thread, and the number of who wrote it last: logits that nobody has overwritten need not be
+    computed again."""
+
+    scratch: Tensor | None = None
+    writer = 0
+
+
+_memory = _Memory()
+_writers = itertools.count(1)  # of all threads: a backward pass may run in another one
 
 
 def token_logprobs(
@@ -58,7 +69,7 @@ class _TokenLogprobs(torch.autograd.Function):
                 kept.append(logits_CV)
         logprobs_N, entropy_N, logsumexp_N = results_3N
         ctx.save_for_backward(hidden_ND, weight_VD, targets_N, logsumexp_N, *kept)
-        ctx.temperature, ctx.chunk = temperature, chunk
+        ctx.temperature, ctx.chunk, ctx.writer = temperature, chunk, _memory.writer
         ctx.mark_non_differentiable(entropy_N)
         return logprobs_N, entropy_N
 
@@ -68,6 +79,8 @@ class _TokenLogprobs(torch.autograd.Function):
         tokens, chunk, grad_N = hidden_ND.shape[0], ctx.chunk, grads[0].contiguous()
         hidden_grad = torch.empty_like(hidden_ND) if ctx.needs_input_grad[0] else None
         weight_grad: Tensor | None = None  # of several chunks: a sum in float32, whatever the model's type
+        if not kept and tokens <= chunk and ctx.writer == _memory.writer:  # they still lie there
+            kept = [_in_scratch(hidden_ND, weight_VD)]
         for number, start in enumerate(range(0, tokens, chunk)):
             rows = slice(start, start + chunk)
             logits_CV = kept[number] if kept else _logits(hidden_ND[rows], weight_VD, in_scratch=True)
@@ -92,11 +105,17 @@ def _logits(hidden_CD: Tensor, weight_VD: Tensor, *, in_scratch: bool) -> Tensor
     """(C, V) in the model's type; in scratch memory they are valid until the next call."""
     if not in_scratch:
         return hidden_CD @ weight_VD.t()
+    return torch.mm(hidden_CD, weight_VD.t(), out=_in_scratch(hidden_CD, weight_VD))
+
+
+def _in_scratch(hidden_CD: Tensor, weight_VD: Tensor) -> Tensor:
+    """Memory for (C, V) logits, about to be written: whoever had it before has lost it."""
     size = hidden_CD.shape[0] * weight_VD.shape[0]
-    scratch = getattr(_memory, "scratch", None)
+    scratch = _memory.scratch
     if scratch is None or scratch.numel() < size or scratch.dtype != hidden_CD.dtype or scratch.device != hidden_CD.device:
         scratch = _memory.scratch = torch.empty(size, dtype=hidden_CD.dtype, device=hidden_CD.device)
-    return torch.mm(hidden_CD, weight_VD.t(), out=scratch[:size].view(-1, weight_VD.shape[0]))
+    _memory.writer = next(_writers)
+    return scratch[:size].view(-1, weight_VD.shape[0])
 
 
 def _logprobs(logits_CV: Tensor, targets_C: Tensor, temperature: float, results_3C: Tensor) -> None:

@@ -82,12 +82,18 @@ def load_model(directory: Path, *, dtype: torch.dtype = torch.float32, device: t
         if mtp_names and not mtp_names & reader.names:
             log.warning("%s: config.json has an MTP block, its weights are not there: loaded without it", directory)
             config = config.model_copy(update={"num_nextn_predict_layers": 0})
-        with torch.device("meta"):
-            model = Transformer(config)
-        model = model.to(dtype).to_empty(device=device)
-        for router in model.routers():
-            router.load.zero_()
+        model = unfilled_model(config, dtype=dtype, device=device)
         _read_weights(model, reader)
+    return model
+
+
+def unfilled_model(config: ModelConfig, *, dtype: torch.dtype, device: torch.device | str = "cpu") -> Transformer:
+    """A model whose weights are whatever its memory held, for `load_weights_into`."""
+    with torch.device("meta"):
+        model = Transformer(config)
+    model = model.to(dtype).to_empty(device=device)
+    for router in model.routers():
+        router.load.zero_()
     return model
 
 
