@@ -28,7 +28,7 @@ from cogitate.recipe.problems import training_problems
 from cogitate.recipe.runner import run_recipe
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import r1_zero_prompt
-from cogitate.train.learner import PolicyLearner, micro_batch_tokens
+from cogitate.train.learner import MICRO_BATCH_TOKENS, PolicyLearner
 from cogitate.train.muon import MuonAdamW
 from cogitate.train.rl import to_rollout
 from cogitate.train.rollouts import Sampled
@@ -208,7 +208,7 @@ def learning_rates(subject: Subject, rollouts: Sequence[Rollout], settings: RLCo
     config = subject.model_config
     completions = sum(len(rollout.completion_ids) for rollout in rollouts)
     tokens = completions + sum(len(prompt) for prompt in {rollout.prompt_ids for rollout in rollouts})
-    rows = min(tokens, micro_batch_tokens(config, subject.dtype))
+    rows = min(tokens, MICRO_BATCH_TOKENS)
     products = [*body(config, rows), *head(config, max(1, round(rows * completions / tokens)))]
     forward, backward = (seconds_alone(products, subject.dtype, backward=which) for which in (False, True))
     forward_passes = 2 if settings.kl_beta > 0 else 1

@@ -10,7 +10,6 @@ import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from cogitate.errors import Interrupted
 if TYPE_CHECKING:
     import torch
 
-GROWTH = 1.25  # times its size after the first step, at which a process gives back what malloc keeps
+LARGE_BYTES = 2 << 30  # from here on a process gives back what malloc keeps
 
 _interrupted_by: int | None = None
 
@@ -58,30 +57,22 @@ def keep_freed_memory() -> None:
         mallopt(-2, 64 << 20)  # M_TOP_PAD: grow by 64 MB at least
 
 
-@dataclass
-class KeptMemory:
-    """Gives back what malloc has kept once a process has grown by a quarter since its first step: blocks of ever other sizes
-    leave holes that nothing fits, and a long run would grow without end.
+def give_back_memory() -> bool:
+    """Give back what malloc has kept, where the process has grown large; for loops whose phases need memory in turn.
 
-    Attributes:
-        first: resident bytes after the first step.
+    What learning has freed are holes that generation's blocks do not fit, and the reverse: both together would be the size of
+    the process, and it would grow for as long as it runs. A small process keeps them, since every page has to be zeroed again.
+
+    Returns:
+        whether it was given back; never where malloc is not glibc's.
     """
+    import ctypes
 
-    first: int | None = None
-
-    def after_step(self) -> bool:
-        """Call it after each step. Returns whether memory was given back; never where malloc is not glibc's."""
-        import ctypes
-
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        resident = resident_bytes()
-        if trim is None or resident is None:
-            return False
-        self.first = self.first or resident
-        if resident <= GROWTH * self.first:
-            return False
-        trim(0)
-        return True
+    trim, resident = getattr(ctypes.CDLL(None), "malloc_trim", None), resident_bytes()
+    if trim is None or resident is None or resident < LARGE_BYTES:
+        return False
+    trim(0)
+    return True
 
 
 def resident_bytes() -> int | None:

@@ -15,7 +15,7 @@ from cogitate.model.hf import load_model
 from cogitate.model.transformer import Transformer
 from cogitate.train import learner as learner_module
 from cogitate.train.checkpoint import latest_checkpoint
-from cogitate.train.learner import PolicyLearner, micro_batch_tokens, split_evenly
+from cogitate.train.learner import PolicyLearner, plan_pass, split_evenly
 from cogitate.types import Problem, Rollout, Verdict
 
 MakeModel = Callable[..., Transformer]
@@ -261,9 +261,24 @@ def test_the_weights_it_hands_on_are_its_own(make_micro_model: MakeModel, tmp_pa
     assert all(torch.equal(loaded[name], tensor) for name, tensor in learner.model.state_dict().items())
 
 
-def test_large_models_take_fewer_tokens_at_a_time(make_micro_model: MakeModel):
-    small = make_micro_model().config
-    wide = small.model_copy(update={"num_hidden_layers": 30, "hidden_size": 576, "intermediate_size": 1536})
-    assert micro_batch_tokens(small, torch.float32) == 4096
-    assert micro_batch_tokens(wide, torch.bfloat16) == 970  # 553,000 bytes of a token in half a gigabyte
-    assert micro_batch_tokens(wide.model_copy(update={"hidden_size": 8192}), torch.bfloat16) == 256
+def test_large_models_compute_layers_again_and_the_largest_take_fewer_tokens_at_a_time(make_micro_model: MakeModel):
+    small = make_micro_model()
+    wide = small.config.model_copy(update={"num_hidden_layers": 30, "hidden_size": 576, "intermediate_size": 1536})
+    widest = wide.model_copy(update={"hidden_size": 8192, "intermediate_size": 28672})
+    with torch.device("meta"):
+        large, largest = Transformer(wide).bfloat16(), Transformer(widest).bfloat16()
+    assert plan_pass(small) == plan_pass(large) == 4096
+    assert [model.gradient_checkpointing for model in (small, large)] == [False, True]
+    assert plan_pass(largest) == 2**29 // (2 * (30 * 8192 + 8 * 8192 + 3 * 28672))
+    assert plan_pass(small, largest) == plan_pass(largest)
+    assert not small.gradient_checkpointing
+
+
+def test_layers_computed_again_give_the_same_weights_to_the_bit(make_micro_model: MakeModel):
+    plain, again = (PolicyLearner(make_micro_model(), CONFIG) for _ in range(2))
+    again.model.gradient_checkpointing = True
+    rollouts = make_rollouts(plain.model)
+    for learner in (plain, again):
+        learner.update(*rollouts)
+    for name, tensor in plain.model.state_dict().items():
+        assert torch.equal(again.model.state_dict()[name], tensor)

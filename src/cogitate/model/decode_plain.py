@@ -22,7 +22,8 @@ def make_decoder(model: Transformer, max_batch: int, *, mtp: bool = False) -> De
 
 
 class PlainDecoder:
-    """What decode.Decoder does, and says, in PyTorch, with the model itself. Logits and hidden states have the model's type and device."""
+    """What decode.Decoder does, and says, in PyTorch with the model itself. Logits and hidden states have its type and device.
+    """
 
     def __init__(self, model: Transformer):
         self.model = model

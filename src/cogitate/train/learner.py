@@ -22,7 +22,6 @@ from cogitate.algorithms.policy_loss import (
 )
 from cogitate.config import RLConfig
 from cogitate.errors import TrainingDivergedError
-from cogitate.model.config import ModelConfig
 from cogitate.model.hf import save_model
 from cogitate.model.transformer import Transformer
 from cogitate.train.checkpoint import load_checkpoint, restore_training_tensors, save_checkpoint, training_tensors
@@ -33,7 +32,7 @@ from cogitate.train.supervised import make_adamw
 from cogitate.types import Rollout
 
 MICRO_BATCH_TOKENS = 4096  # padded tokens of one forward and backward pass, at most
-ACTIVATION_BYTES = 1 << 29  # that a pass of a large model keeps for its backward pass, about
+ACTIVATION_BYTES = 1 << 29  # that a pass keeps for its backward pass, about
 ROW_TOKENS = 2048  # a row holds a prompt and completions of it up to about this length
 LEAST_TOKENS = 256  # of a pass of a model, however large it is
 
@@ -67,6 +66,7 @@ class PolicyLearner:
         self.optimiser = optimiser_for(model, lambda trained: make_adamw(trained, config.learning_rate, config.weight_decay))
         self.steps_done = 0
         self.model.train()
+        self.pass_tokens = plan_pass(self.model)
 
     def update(self, rollouts: Sequence[Rollout], advantages: Sequence[float]) -> dict[str, float]:
         """All optimiser steps of one rollout batch; rollouts of dead groups and without a verdict must have been left out.
@@ -88,8 +88,7 @@ class PolicyLearner:
         """Lay the rollouts out in rows and score them by the frozen models."""
         device = next(self.model.parameters()).device
         batches = []
-        batch_tokens = micro_batch_tokens(self.model.config, self.model.head_weight.dtype)
-        for rows in prompt_rows(rollouts, row_tokens=min(ROW_TOKENS, batch_tokens), batch_tokens=batch_tokens):
+        for rows in prompt_rows(rollouts, row_tokens=min(ROW_TOKENS, self.pass_tokens), batch_tokens=self.pass_tokens):
             rows = rows.to(device)
             old = self._logprobs(self.model, rows)[0] if with_old else None
             ref = None if self.reference is None else self._logprobs(self.reference, rows)[0]
@@ -195,10 +194,25 @@ class PolicyLearner:
         save_model(self.model, path)
 
 
-def micro_batch_tokens(config: ModelConfig, dtype: torch.dtype) -> int:
-    """Tokens of a forward and backward pass: fewer of a large model, which is as fast with them and needs less memory."""
-    numbers = config.num_hidden_layers * (8 * config.hidden_size + 3 * config.intermediate_size)  # kept of a token
-    return min(MICRO_BATCH_TOKENS, max(LEAST_TOKENS, ACTIVATION_BYTES // (numbers * dtype.itemsize)))
+def plan_pass(*models: Transformer) -> int:
+    """Tokens of a forward and backward pass of these models: MICRO_BATCH_TOKENS, fewer only of the very largest.
+
+    A model of which such a pass would keep more than ACTIVATION_BYTES is set to compute its layers again (gradient
+    checkpointing): with 135 M parameters that takes less time than several small passes, whose products have few rows and
+    whose gradients have to be added up.
+    """
+    for model in models:
+        if MICRO_BATCH_TOKENS * kept_bytes(model) > ACTIVATION_BYTES:
+            model.gradient_checkpointing = True
+    return min(MICRO_BATCH_TOKENS, max(LEAST_TOKENS, ACTIVATION_BYTES // max(map(kept_bytes, models))))
+
+
+def kept_bytes(model: Transformer) -> int:
+    """What a token keeps for the backward pass, about: all of each layer, or the input of each layer and all of one."""
+    config, recompute = model.config, model.gradient_checkpointing
+    of_layer = 8 * config.hidden_size + 3 * config.intermediate_size
+    numbers = config.num_hidden_layers * (config.hidden_size if recompute else of_layer) + of_layer * recompute
+    return numbers * model.head_weight.dtype.itemsize
 
 
 def split_evenly(count: int, parts: int) -> list[range]:

@@ -26,7 +26,7 @@ from cogitate.errors import TrainingDivergedError
 from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel
 from cogitate.train.checkpoint import restore_training_tensors, training_tensors
-from cogitate.train.learner import ROW_TOKENS, PolicyLearner, micro_batch_tokens, split_evenly
+from cogitate.train.learner import ROW_TOKENS, PolicyLearner, plan_pass, split_evenly
 from cogitate.train.master_weights import clip_gradients, optimiser_for
 from cogitate.train.schedule import warmup_constant
 from cogitate.train.shared_prompts import PromptRows, prompt_rows
@@ -60,6 +60,7 @@ class PPOLearner(PolicyLearner):
         super().__init__(model, config)
         self.settings = config
         self.critic = critic.train()
+        self.pass_tokens = plan_pass(model, critic.trunk)
         rate, decay = config.critic_learning_rate, config.weight_decay
         self.critic_optimiser = optimiser_for(critic, lambda trained: make_adamw(trained, rate, decay))
 
@@ -85,8 +86,7 @@ class PPOLearner(PolicyLearner):
         """Lay the rollouts out in rows and find out what each token earned."""
         config, device = self.settings, next(self.model.parameters()).device
         batches = []
-        batch_tokens = micro_batch_tokens(self.model.config, self.model.head_weight.dtype)
-        for rows in prompt_rows(rollouts, row_tokens=min(ROW_TOKENS, batch_tokens), batch_tokens=batch_tokens):
+        for rows in prompt_rows(rollouts, row_tokens=min(ROW_TOKENS, self.pass_tokens), batch_tokens=self.pass_tokens):
             rows = rows.to(device)
             mask_SL, old_SL, values_SL = rows.mask_SL, self._logprobs(self.model, rows)[0], self._values(rows)
             kl_SL = torch.zeros_like(old_SL)

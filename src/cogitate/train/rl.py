@@ -16,7 +16,7 @@ from cogitate.algorithms.advantages import dead_groups, group_advantages
 from cogitate.backend import Generator, Grader
 from cogitate.config import RLConfig
 from cogitate.errors import DataError, TrainingDivergedError
-from cogitate.runtime import KeptMemory, MetricsLog, derive_seed, interruption_requested, raise_interrupted
+from cogitate.runtime import MetricsLog, derive_seed, give_back_memory, interruption_requested, raise_interrupted
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.checkpoint import latest_checkpoint, load_checkpoint
 from cogitate.train.learner import PolicyLearner
@@ -113,10 +113,8 @@ def train_rl(run: RLRun) -> dict[str, Any]:
     run.metrics.truncate(state.step)
     truncate_transcripts(run.transcripts, state.step)
     run.begin(config.steps, state.step)
-    memory = KeptMemory()
     while state.step < config.steps and state.stopped_early is None:
         step(run, state)
-        memory.after_step()
         stop = interruption_requested()
         if stop or state.step % config.checkpoint_every == 0:
             save(run, state)
@@ -166,6 +164,7 @@ def update_policy(run: RLRun, state: LoopState, learnable: Sequence[tuple[Rollou
         raise diverged(f"step {state.step} of {run.name}: {error}", run.checkpoint) from error
     phases.add("train", phase)
     phase = time.perf_counter()
+    give_back_memory()
     sync_weights(run, state.step + 1)
     phases.add("sync", phase)
     return metrics
