@@ -26,7 +26,7 @@ from cogitate.config import RLConfig, SupervisedConfig
 from cogitate.engine.generator import Engine
 from cogitate.model.hf import load_model
 from cogitate.recipe.local_backend import DTYPES
-from cogitate.runtime import derive_seed, keep_freed_memory
+from cogitate.runtime import derive_seed, exempt_loaded_objects, give_back_memory, keep_freed_memory
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.learner import PolicyLearner
 from cogitate.train.master_weights import optimiser_for
@@ -44,6 +44,7 @@ def main() -> None:
     keep_freed_memory()
     torch.set_num_threads(channel.settings["threads"])
     run = {"grpo": grpo, "generation": generation, "sft": sft}[channel.settings["work"]](channel.settings)
+    exempt_loaded_objects()
     channel.ready(versions={"cogitate": cogitate.__version__, "torch": torch.__version__}, threads=torch.get_num_threads())
     serve(channel, run)
 
@@ -103,9 +104,11 @@ def grpo(settings: Mapping[str, Any]) -> Round:
         generated = time.perf_counter()
         groups = graded_groups(asked, completions, REWARDS[settings["reward"]])
         learnable = group_relative(groups, config)
+        engine.free_weights()
         if learnable:  # no group is alive once all has been learnt
             learner.update([rollout for rollout, _ in learnable], [advantage for _, advantage in learnable])
         learnt = time.perf_counter()
+        give_back_memory()
         learner.save_weights(weights)
         engine.load_weights(weights, engine.version + 1)
         return {

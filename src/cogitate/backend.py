@@ -46,6 +46,9 @@ class Generator(Protocol):
     def abort(self, request_ids: Sequence[str]) -> list[Completion]:
         """Stop these requests; returns what they had sampled, finish_reason "abort"."""
 
+    def free_weights(self) -> None:
+        """Let go of the weights, whose memory learning needs, until the next `load_weights`. Nothing may be pending."""
+
     def load_weights(self, path: Path, version: int) -> None:
         """Replace the weights by a model directory's; later tokens carry this version."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import hashlib
 import json
 import math
@@ -55,6 +56,12 @@ def keep_freed_memory() -> None:
         mallopt(-4, 0)  # M_MMAP_MAX: no block is mapped for itself, to be unmapped when it is freed
         mallopt(-1, -1)  # M_TRIM_THRESHOLD: never
         mallopt(-2, 64 << 20)  # M_TOP_PAD: grow by 64 MB at least
+
+
+def exempt_loaded_objects() -> None:
+    """Have the garbage collector leave alone what is loaded by now: it would go through all of it again and again, in vain."""
+    gc.collect()
+    gc.freeze()
 
 
 def give_back_memory() -> bool:

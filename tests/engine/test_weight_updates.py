@@ -12,6 +12,7 @@ from cogitate.errors import CheckpointError
 from cogitate.model.config import TINY
 from cogitate.model.hf import save_model
 from cogitate.model.kv_cache import KVCache
+from cogitate.model.native import native_library
 from cogitate.model.transformer import Transformer
 from cogitate.types import Completion, SamplingParams
 
@@ -55,6 +56,26 @@ def test_loaded_weights_sample_as_an_engine_made_with_them(new_weights: Path) ->
     assert [c.token_ids for c in got.values()] == [c.token_ids for c in wanted.values()]
     assert [c.logprobs for c in got.values()] == [c.logprobs for c in wanted.values()]
     assert {c.weight_versions for c in got.values()} == {((3, 12),)}
+
+
+@pytest.mark.parametrize("native", ["1", "0"], ids=["native", "plain"])
+def test_weights_may_be_freed_while_nothing_is_pending(
+    new_weights: Path, native: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COGITATE_NATIVE", native)
+    native_library.cache_clear()
+    engine, expected = make_engine(make_model(seed=0), 4), make_engine(make_model(seed=1), 4)
+    engine.submit(request(1))
+    with pytest.raises(AssertionError, match="pending"):
+        engine.free_weights()
+    finish(engine)
+    engine.free_weights()
+    engine.load_weights(new_weights, 1)
+    for each in (engine, expected):
+        each.submit(request(0))
+    got, wanted = finish(engine), finish(expected)
+    native_library.cache_clear()
+    assert [c.token_ids for c in got.values()] == [c.token_ids for c in wanted.values()]
 
 
 def test_completions_in_flight_go_on_with_the_new_weights_and_say_which_sampled_what(new_weights: Path) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from cogitate.model.native import native_library
-from cogitate.train.adamw import adamw_step, takes_one_pass
+from cogitate.train.adamw import adamw_step, is_adamw
 from cogitate.train.checkpoint import restore_training_tensors, training_tensors
 from cogitate.train.master_weights import MasterWeights, clip_gradients, optimiser_for
 from cogitate.train.supervised import make_adamw
@@ -69,15 +69,41 @@ def test_masters_and_moments_are_those_of_pytorch_with_gradients_clipped(kernels
         assert norms[step] == pytest.approx(float(nn.utils.clip_grad_norm_(other.parameters(), limit)), rel=1e-5)
         exact.step()
     for weight, master, theirs in zip(model.parameters(), optimiser.masters.values(), other.parameters(), strict=True):
-        torch.testing.assert_close(master, theirs.float(), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(master, theirs.float(), rtol=1e-3, atol=5 * 1e-2 * 2**-7)  # a step rounds by 2^-8
         assert torch.equal(weight, master.bfloat16())
         mine, expected = optimiser.state[master], exact.state[theirs]
         assert list(mine) == list(expected)
-        assert {key: (value.shape, value.dtype) for key, value in mine.items()} == {
-            key: (value.shape, torch.float32) for key, value in expected.items()
-        }
+        assert [mine[key].dtype for key in mine] == [torch.float32, torch.bfloat16, torch.bfloat16]
         for key, value in expected.items():
-            torch.testing.assert_close(mine[key], value.float(), rtol=1e-5, atol=1e-7)
+            torch.testing.assert_close(mine[key].float(), value.float(), rtol=2**-6, atol=4e-3)
+
+
+def test_both_forms_round_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Moments that differ by their last bit, and so steps by 2^-8 of them, at most."""
+    if native_library() is None:
+        pytest.skip("no compiler for the kernels")
+    results = []
+    for native in ("1", "0"):
+        monkeypatch.setenv("COGITATE_NATIVE", native)
+        native_library.cache_clear()
+        model, optimiser = masters()
+        train(model, optimiser, range(4), 1.0)
+        results.append(training_tensors(model, optimiser))
+    native_library.cache_clear()
+    for name, tensor in results[0].items():
+        torch.testing.assert_close(tensor, results[1][name], rtol=2**-7, atol=1e-4)
+
+
+def test_moments_in_bfloat16_still_follow_gradients_that_change_a_little() -> None:
+    """Averages that stood still because steps of theirs are rounded away would be those of the first gradients for ever."""
+    weight = nn.Parameter(torch.ones(1, dtype=torch.bfloat16))
+    master = nn.Parameter(torch.ones(1))
+    optimiser = torch.optim.AdamW([master], lr=1e-5, betas=(0.9, 0.95))
+    for step in range(200):
+        gradient = torch.tensor([1.0 if step < 100 else 1.1])
+        adamw_step(optimiser, {master: (gradient, weight)}, 1.0)
+    assert float(optimiser.state[master]["exp_avg"]) == pytest.approx(1.1, rel=0.04)
+    assert float(optimiser.state[master]["exp_avg_sq"]) == pytest.approx(1.21, rel=0.08)
 
 
 def test_a_sum_of_micro_batches_moves_masters_like_its_float32_sum(kernels: str) -> None:
@@ -88,7 +114,8 @@ def test_a_sum_of_micro_batches_moves_masters_like_its_float32_sum(kernels: str)
     assert [x.dtype for x in optimiser.gradients.values()] == [torch.float32] * 3
     optimiser.step()
     for master, first, second in zip(optimiser.masters.values(), gradients(0), gradients(1), strict=True):
-        torch.testing.assert_close(optimiser.state[master]["exp_avg"], 0.1 * (first.float() + second.float()))
+        mean = optimiser.state[master]["exp_avg"].float()
+        torch.testing.assert_close(mean, 0.1 * (first.float() + second.float()), rtol=2**-8, atol=1e-6)
     assert not optimiser.gradients
 
 
@@ -116,7 +143,7 @@ def test_a_checkpoint_of_either_form_goes_on_in_the_other(monkeypatch: pytest.Mo
     after, expected = training_tensors(again, plain), training_tensors(model, optimiser)
     assert after.keys() == expected.keys()
     for name, tensor in expected.items():
-        torch.testing.assert_close(after[name], tensor, rtol=1e-2 if tensor.dtype == torch.bfloat16 else 1e-5, atol=1e-6)
+        torch.testing.assert_close(after[name], tensor, rtol=1e-2, atol=1e-4)  # moments round by 2^-8
 
 
 @pytest.mark.skipif(native_library() is None, reason="no compiler for the kernels")
@@ -134,12 +161,10 @@ def test_every_run_gives_the_same_bytes_with_any_number_of_threads() -> None:
 
 
 def test_other_optimisers_and_variants_take_their_own_step() -> None:
-    weight = nn.Parameter(torch.ones(3, dtype=torch.bfloat16))
     master = nn.Parameter(torch.ones(3))
-    assert takes_one_pass(torch.optim.AdamW([master]), [weight]) == (native_library() is not None)
-    assert not takes_one_pass(torch.optim.AdamW([master], amsgrad=True), [weight])
-    assert not takes_one_pass(torch.optim.Adam([master]), [weight])
-    assert not takes_one_pass(torch.optim.AdamW([master]), [master])
+    assert is_adamw(torch.optim.AdamW([master]))
+    assert not is_adamw(torch.optim.AdamW([master], amsgrad=True))
+    assert not is_adamw(torch.optim.Adam([master]))
 
 
 @pytest.mark.skipif(native_library() is None, reason="no compiler for the kernels")
@@ -150,5 +175,5 @@ def test_one_step_by_hand() -> None:
     adamw_step(optimiser, {master: (torch.tensor([-8.0]), weight)}, 0.5)
     assert float(master.detach()) == pytest.approx(2.0 * (1 - 0.25 * 0.5) + 0.25, abs=1e-6)
     assert float(weight.detach()) == 2.0
-    assert float(optimiser.state[master]["exp_avg"]) == pytest.approx(-0.4)
-    assert float(optimiser.state[master]["exp_avg_sq"]) == pytest.approx(0.8)
+    assert float(optimiser.state[master]["exp_avg"]) == pytest.approx(-0.4, rel=2**-8)
+    assert float(optimiser.state[master]["exp_avg_sq"]) == pytest.approx(0.8, rel=2**-8)

@@ -160,6 +160,9 @@ class CountedGenerator:
     def abort(self, request_ids: Sequence[str]) -> list[Completion]:
         return self._generator.abort(request_ids)
 
+    def free_weights(self) -> None:
+        self._generator.free_weights()
+
     def load_weights(self, path: Path, version: int) -> None:
         self._generator.load_weights(path, version)
 

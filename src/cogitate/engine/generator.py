@@ -163,6 +163,11 @@ class Engine:
             del self._pending_of[request_id]
         return [completion for _, completion in sorted(stopped, key=lambda pair: pair[0])]
 
+    def free_weights(self) -> None:
+        """Let go of the weights until the next `load_weights`; until then nothing can be submitted."""
+        assert not self.pending(), "completions are pending: they need the weights"
+        self.decoder.free()
+
     def load_weights(self, path: Path, version: int) -> None:
         """Replace the weights by those of a Hugging Face directory; later tokens carry this version."""
         self.decoder.load(path)

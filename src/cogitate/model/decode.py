@@ -43,6 +43,7 @@ class Decoder:
         self.config, self.dtype = model.config, model.embed_tokens.weight.dtype
         self.max_batch, self.mtp = max_batch, mtp
         rotation = RotaryTable(model.config).first(model.config.max_position_embeddings, torch.device("cpu"))
+        self._held: DecodeWeights | None = None
         self._rotation = torch.view_as_real(rotation).contiguous()
         self._step = Step(rotation=self._rotation.data_ptr())
         self._kernel = function("forward_hidden", self.dtype)
@@ -58,6 +59,11 @@ class Decoder:
         self._hidden = torch.empty(most if mtp else 0, model.config.hidden_size)
         self._all = np.arange(most, dtype=np.int32)
 
+    @property
+    def _weights(self) -> DecodeWeights:
+        assert self._held is not None, "the weights have been freed: load some"
+        return self._held
+
     @staticmethod
     def supports(model: Transformer) -> bool:
         weight = model.embed_tokens.weight
@@ -65,7 +71,11 @@ class Decoder:
 
     def read(self, model: Transformer) -> None:
         """Take over a model's weights, as they are now."""
-        self._weights = DecodeWeights(model, mtp=self.mtp)
+        self._held = DecodeWeights(model, mtp=self.mtp)
+
+    def free(self) -> None:
+        """Let go of the weights until the next `load`."""
+        self._held = None
 
     def load(self, directory: Path) -> None:
         """Take over the weights of a Hugging Face directory.
@@ -75,6 +85,7 @@ class Decoder:
         """
         model = unfilled_model(self.config, dtype=self.dtype)
         load_weights_into(model, directory)
+        self.free()
         self.read(model)
 
     def logits(self, tokens_N: np.ndarray, cache: KVCache, rows: np.ndarray, units: np.ndarray) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from cogitate.model.decode import Decoder
-from cogitate.model.hf import load_weights_into
+from cogitate.model.hf import load_weights_into, unfilled_model
 from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
 
@@ -27,8 +27,14 @@ class PlainDecoder:
 
     def __init__(self, model: Transformer):
         self.model = model
+        self.dtype, self.device = model.embed_tokens.weight.dtype, model.embed_tokens.weight.device
+
+    def free(self) -> None:
+        self.model.to(device="meta")
 
     def load(self, directory: Path) -> None:
+        if self.model.embed_tokens.weight.is_meta:
+            self.model = unfilled_model(self.model.config, dtype=self.dtype, device=self.device).eval()
         load_weights_into(self.model, directory)
 
     def logits(self, tokens_N: np.ndarray, cache: KVCache, rows: np.ndarray, units: np.ndarray) -> Tensor:
@@ -70,4 +76,4 @@ class PlainDecoder:
         return self.model.logits(ends_PD), None if mtp_cache is None else ends_PD
 
     def _on_device(self, tokens: np.ndarray) -> Tensor:
-        return torch.from_numpy(tokens).to(self.model.embed_tokens.weight.device)
+        return torch.from_numpy(tokens).to(self.device)

@@ -10,7 +10,6 @@ results.json        every metric of every model measured here
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -39,7 +38,15 @@ from cogitate.recipe.store import (
     seal,
     show,
 )
-from cogitate.runtime import MetricsLog, derive_seed, interruption_requested, raise_interrupted, seed_everything, write_json
+from cogitate.runtime import (
+    MetricsLog,
+    derive_seed,
+    exempt_loaded_objects,
+    interruption_requested,
+    raise_interrupted,
+    seed_everything,
+    write_json,
+)
 from cogitate.types import Artifact
 
 State = Literal["finished", "given", "shipped", "unfinished", "to do"]
@@ -201,8 +208,7 @@ def make(
         # What ran before in this process must not matter; a stage's own randomness comes from the seeds in its settings.
         seed_everything(derive_seed(stage.name))
         module = stage.load()
-        gc.collect()
-        gc.freeze()  # what is loaded by now stays: the collector would go through all of it again and again, in vain
+        exempt_loaded_objects()
         try:
             summary = module.run(config, {need: artifacts[need] for need in stage.needs}, work / "out", context)
         finally:

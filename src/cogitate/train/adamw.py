@@ -1,12 +1,16 @@
-"""AdamW over float32 masters in one pass over memory, by native/adamw.cpp: the step and state of torch.optim.AdamW(fused=True).
+"""AdamW over float32 masters of bfloat16 weights: the step of torch.optim.AdamW with its moments held in bfloat16, as
+DeepSeek-V3 holds them (arXiv:2412.19437, section 3.3.2), in half the memory. An average whose gradients hardly change stops
+where a step of it is rounded away: at decay rates of 0.9 and 0.95 within 4 % and 8 % of where it would come to.
 
-PyTorch needs a pass each to turn gradients into float32, to clip them, to move the masters and to round them into the model.
+native/adamw.cpp does it in one pass over memory; PyTorch needs one each to turn gradients into float32, to clip them, to move
+the masters and to round them into the model.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +18,9 @@ from torch import Tensor, nn
 from cogitate.model.native import function, runs_natively
 
 
-def takes_one_pass(optimiser: torch.optim.Optimizer, weights: Iterable[Tensor]) -> bool:
-    """Whether `adamw_step` can do this optimiser's step for masters of these weights."""
-    if type(optimiser) is not torch.optim.AdamW or any(g["amsgrad"] or g["maximize"] for g in optimiser.param_groups):
-        return False
-    return all(w.dtype == torch.bfloat16 and w.is_contiguous() and runs_natively(w) for w in weights)
+def is_adamw(optimiser: torch.optim.Optimizer) -> bool:
+    """Whether `adamw_step` does this optimiser's step."""
+    return type(optimiser) is torch.optim.AdamW and not any(g["amsgrad"] or g["maximize"] for g in optimiser.param_groups)
 
 
 def adamw_step(optimiser: torch.optim.Optimizer, moved: Mapping[nn.Parameter, tuple[Tensor, Tensor]], scale: float) -> None:
@@ -29,24 +31,43 @@ def adamw_step(optimiser: torch.optim.Optimizer, moved: Mapping[nn.Parameter, tu
         scale: what gradients are multiplied by first.
     """
     for group in optimiser.param_groups:
-        (beta1, beta2), rate = group["betas"], float(group["lr"])
         for master in group["params"]:
-            if master not in moved:
-                continue
-            gradient, weight = moved[master]
-            gradient = gradient.contiguous()
-            state = optimiser.state[master]
-            if not state:
-                state["step"] = torch.zeros(())
-                state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(master), torch.zeros_like(master)
-            state["step"] += 1
-            steps = float(state["step"])
-            unbiased_rate, unbiased_root = rate / (1 - beta1**steps), (1 - beta2**steps) ** -0.5
-            kept = 1 - rate * group["weight_decay"]
-            factors = scale, beta1, beta2, unbiased_rate, kept, unbiased_root, group["eps"]
-            changed = master.data_ptr(), state["exp_avg"].data_ptr(), state["exp_avg_sq"].data_ptr(), weight.data_ptr()
-            run = function("adamw", gradient.dtype, takes="pfffffffipppp")
-            run(gradient.data_ptr(), *factors, master.numel(), *changed)
+            if master in moved:
+                gradient, weight = moved[master]
+                state = optimiser.state[master]
+                if not state:
+                    state["step"] = torch.zeros(())
+                    state["exp_avg"], state["exp_avg_sq"] = (torch.zeros_like(master, dtype=torch.bfloat16) for _ in range(2))
+                state["step"] += 1
+                native = runs_natively(weight) and weight.dtype == torch.bfloat16 and weight.is_contiguous()
+                (move_natively if native else move)(master, weight, gradient, scale, state, group)
+
+
+def move_natively(
+    master: Tensor, weight: Tensor, gradient: Tensor, scale: float, state: Mapping[str, Tensor], group: Mapping[str, Any]
+) -> None:
+    """`move` by the kernel."""
+    (beta1, beta2), rate, steps, gradient = group["betas"], float(group["lr"]), float(state["step"]), gradient.contiguous()
+    unbiased_rate, unbiased_root = rate / (1 - beta1**steps), (1 - beta2**steps) ** -0.5
+    factors = scale, beta1, beta2, unbiased_rate, 1 - rate * group["weight_decay"], unbiased_root, group["eps"]
+    changed = master.data_ptr(), state["exp_avg"].data_ptr(), state["exp_avg_sq"].data_ptr(), weight.data_ptr()
+    run = function("adamw", gradient.dtype, takes="pfffffffipppp")
+    run(gradient.data_ptr(), *factors, master.numel(), *changed)
+
+
+def move(
+    master: Tensor, weight: Tensor, gradient: Tensor, scale: float, state: Mapping[str, Tensor], group: Mapping[str, Any]
+) -> None:
+    """One master by its gradient, in PyTorch."""
+    (beta1, beta2), rate, steps = group["betas"], float(group["lr"]), float(state["step"])
+    gradient = gradient.float() * scale
+    mean = state["exp_avg"].float().lerp_(gradient, 1 - beta1)
+    square = state["exp_avg_sq"].float().mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
+    root = square.sqrt().mul_((1 - beta2**steps) ** -0.5).add_(group["eps"])
+    master.mul_(1 - rate * group["weight_decay"]).addcdiv_(mean, root, value=-rate / (1 - beta1**steps))
+    state["exp_avg"].copy_(mean)
+    state["exp_avg_sq"].copy_(square)
+    weight.copy_(master)
 
 
 def norm_of(gradients: Iterable[Tensor]) -> float:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cogitate.train.adamw import adamw_step, norm_of, takes_one_pass
+from cogitate.train.adamw import adamw_step, is_adamw, norm_of
 
 
 class MasterWeights:
@@ -65,7 +65,7 @@ class MasterWeights:
     @torch.no_grad()
     def step(self) -> None:
         """Move the masters by their gradients, and round them into the model."""
-        if takes_one_pass(self._optimiser, self._trained.values()):
+        if is_adamw(self._optimiser):
             moved = {self.masters[name]: (gradient, self._trained[name]) for name, gradient in self.gradients.items()}
             adamw_step(self._optimiser, moved, self._scale)
         else:

@@ -158,6 +158,7 @@ def step(run: RLRun, state: LoopState) -> None:
 def update_policy(run: RLRun, state: LoopState, learnable: Sequence[tuple[Rollout, float]], phases: Phases) -> dict[str, float]:
     """Learn from rollouts and their advantages, and hand the new policy to the generator."""
     phase = time.perf_counter()
+    run.generator.free_weights()
     try:
         metrics = run.learner.update([r for r, _ in learnable], [a for _, a in learnable])
     except TrainingDivergedError as error:

@@ -1,4 +1,5 @@
-// A step of AdamW (arXiv:1711.05101) in one pass over memory, which is all that it costs, and the norm of gradients.
+// A step of AdamW (arXiv:1711.05101) in one pass over memory, which is all that it costs, and the norm of gradients. Moments are
+// held in bfloat16.
 // train/master_weights.py says what they are of.
 #include <algorithm>
 
@@ -38,7 +39,7 @@ inline Floats root(Floats x) {
 //   correction: of the root of the square
 template <typename G>
 void adamw(const G* gradient, float scale, float beta1, float beta2, float rate, float kept, float correction, float eps,
-           int64_t count, float* master, float* mean, float* square, bfloat16* weight) {
+           int64_t count, float* master, bfloat16* mean, bfloat16* square, bfloat16* weight) {
 #pragma omp parallel for if (count > BLOCK)
     for (int64_t start = 0; start < count; start += BLOCK)
         each_vector(std::min(BLOCK, count - start), [&](int64_t offset, auto part) {
@@ -64,12 +65,12 @@ double squared_norm_f32(const float* gradient, int64_t count) { return squared_n
 double squared_norm_bf16(const bfloat16* gradient, int64_t count) { return squared_norm(gradient, count); }
 
 void adamw_f32(const float* gradient, float scale, float beta1, float beta2, float rate, float kept, float correction,
-               float eps, int64_t count, float* master, float* mean, float* square, bfloat16* weight) {
+               float eps, int64_t count, float* master, bfloat16* mean, bfloat16* square, bfloat16* weight) {
     adamw(gradient, scale, beta1, beta2, rate, kept, correction, eps, count, master, mean, square, weight);
 }
 
 void adamw_bf16(const bfloat16* gradient, float scale, float beta1, float beta2, float rate, float kept, float correction,
-                float eps, int64_t count, float* master, float* mean, float* square, bfloat16* weight) {
+                float eps, int64_t count, float* master, bfloat16* mean, bfloat16* square, bfloat16* weight) {
     adamw(gradient, scale, beta1, beta2, rate, kept, correction, eps, count, master, mean, square, weight);
 }
 }
