@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from cogitate.model.decode_weights import DecodeWeights, Int, Pointer, Stack, Step
-from cogitate.model.hf import load_weights_into, unfilled_model
+from cogitate.model.hf import allocated, load_weights_into, unfilled_model
 from cogitate.model.kv_cache import BLOCK, KVCache
 from cogitate.model.native import SUFFIXES, function, native_library
 from cogitate.model.rope import RotaryTable
@@ -44,6 +44,7 @@ class Decoder:
         self.max_batch, self.mtp = max_batch, mtp
         rotation = RotaryTable(model.config).first(model.config.max_position_embeddings, torch.device("cpu"))
         self._held: DecodeWeights | None = None
+        self._shell = unfilled_model(model.config, dtype=self.dtype, device="meta")  # that weights are loaded by
         self._rotation = torch.view_as_real(rotation).contiguous()
         self._step = Step(rotation=self._rotation.data_ptr())
         self._kernel = function("forward_hidden", self.dtype)
@@ -83,10 +84,10 @@ class Decoder:
         Raises:
             CheckpointError: as load_weights_into.
         """
-        model = unfilled_model(self.config, dtype=self.dtype)
-        load_weights_into(model, directory)
+        load_weights_into(allocated(self._shell, "cpu"), directory)
         self.free()
-        self.read(model)
+        self.read(self._shell)
+        self._shell.to(device="meta")
 
     def logits(self, tokens_N: np.ndarray, cache: KVCache, rows: np.ndarray, units: np.ndarray) -> Tensor:
         """Append a token to each row; the logits of the next one, float32 (N, V).

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
 from cogitate.model.decode import Decoder
-from cogitate.model.hf import load_weights_into, unfilled_model
+from cogitate.model.hf import allocated, load_weights_into
 from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
 
@@ -27,14 +27,14 @@ class PlainDecoder:
 
     def __init__(self, model: Transformer):
         self.model = model
-        self.dtype, self.device = model.embed_tokens.weight.dtype, model.embed_tokens.weight.device
+        self.device = model.embed_tokens.weight.device
 
     def free(self) -> None:
         self.model.to(device="meta")
 
     def load(self, directory: Path) -> None:
         if self.model.embed_tokens.weight.is_meta:
-            self.model = unfilled_model(self.model.config, dtype=self.dtype, device=self.device).eval()
+            allocated(self.model, self.device)
         load_weights_into(self.model, directory)
 
     def logits(self, tokens_N: np.ndarray, cache: KVCache, rows: np.ndarray, units: np.ndarray) -> Tensor:

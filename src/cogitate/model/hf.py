@@ -88,10 +88,15 @@ def load_model(directory: Path, *, dtype: torch.dtype = torch.float32, device: t
 
 
 def unfilled_model(config: ModelConfig, *, dtype: torch.dtype, device: torch.device | str = "cpu") -> Transformer:
-    """A model whose weights are whatever its memory held, for `load_weights_into`."""
+    """A model whose weights are whatever its memory held, for `load_weights_into`; on "meta" without memory."""
     with torch.device("meta"):
-        model = Transformer(config)
-    model = model.to(dtype).to_empty(device=device)
+        model = Transformer(config).to(dtype)
+    return allocated(model, device)
+
+
+def allocated(model: Transformer, device: torch.device | str) -> Transformer:
+    """The model itself, with memory for its weights on a device."""
+    model.to_empty(device=device)
     for router in model.routers():
         router.load.zero_()
     return model
