@@ -338,7 +338,7 @@ class EvaluateConfig(Section):
 class RuntimeConfig(Section):
     device: str = "auto"
     dtype: Literal["float32", "bfloat16"] = "float32"  # bfloat16: weights of 16 bits, float32 masters in the optimiser
-    gradient_checkpointing: bool = not_in_identity(False)  # less memory: each forward pass is computed twice
+    gradient_checkpointing: bool = not_in_identity(False)  # each forward pass twice; RL of large models always
     lora_rank: int = in_identity_where_set(0, ge=0)  # 0: all weights are trained; else adapters of this rank in SFT, DPO and RL
     lora_alpha: float = in_identity_where_set(16.0, gt=0)
     threads: int = Field(0, ge=0)  # 0: as many as there are cores

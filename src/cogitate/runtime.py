@@ -47,7 +47,8 @@ def keep_freed_memory() -> None:
     """Have malloc keep freed memory for later use; for processes that train.
 
     A step of a large model frees gigabytes that the next step needs again, and each page that the kernel has taken back costs
-    a fault: a sixth of the time of a step of SmolLM2. Nothing happens where malloc is not glibc's.
+    a fault: a sixth of the time of a step of SmolLM2. Between phases that need memory in turn a large process gives it back
+    (`give_back_memory`). Nothing happens where malloc is not glibc's.
     """
     import ctypes
 

@@ -1,5 +1,6 @@
 """Weights replaced while requests wait and run."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -58,23 +59,30 @@ def test_loaded_weights_sample_as_an_engine_made_with_them(new_weights: Path) ->
     assert {c.weight_versions for c in got.values()} == {((3, 12),)}
 
 
-@pytest.mark.parametrize("native", ["1", "0"], ids=["native", "plain"])
-def test_weights_may_be_freed_while_nothing_is_pending(
-    new_weights: Path, native: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COGITATE_NATIVE", native)
+@pytest.fixture(params=["1", "0"], ids=["native", "plain"])
+def either_form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("COGITATE_NATIVE", request.param)
     native_library.cache_clear()
+    yield
+    native_library.cache_clear()
+
+
+@pytest.mark.usefixtures("either_form")
+def test_weights_may_be_freed_while_nothing_is_pending(new_weights: Path) -> None:
     engine, expected = make_engine(make_model(seed=0), 4), make_engine(make_model(seed=1), 4)
     engine.submit(request(1))
     with pytest.raises(AssertionError, match="pending"):
         engine.free_weights()
     finish(engine)
     engine.free_weights()
+    engine.submit(request(2))
+    with pytest.raises(AssertionError, match="freed"):
+        engine.poll()
+    engine.abort(["2"])
     engine.load_weights(new_weights, 1)
     for each in (engine, expected):
         each.submit(request(0))
     got, wanted = finish(engine), finish(expected)
-    native_library.cache_clear()
     assert [c.token_ids for c in got.values()] == [c.token_ids for c in wanted.values()]
 
 

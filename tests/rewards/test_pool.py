@@ -143,7 +143,7 @@ def test_workers_inherit_no_open_file_of_the_parent(custom: str, tmp_path: Path)
 def test_workers_die_with_a_killed_parent_even_while_busy(custom: str) -> None:
     program = f"""
 import time
-from cogitate.rewards.pool import CODE_SECONDS, LEFT_TO_OTHERS, GraderPool, code_seconds
+from cogitate.rewards.pool import GraderPool
 from cogitate.types import Problem
 pool = GraderPool(2, 100.0, custom={custom!r})
 for i in range(2):

@@ -94,6 +94,7 @@ def test_both_forms_round_alike(monkeypatch: pytest.MonkeyPatch) -> None:
         torch.testing.assert_close(tensor, results[1][name], rtol=2**-7, atol=1e-4)
 
 
+@pytest.mark.usefixtures("kernels")
 def test_moments_in_bfloat16_still_follow_gradients_that_change_a_little() -> None:
     """Averages that stood still because steps of theirs are rounded away would be those of the first gradients for ever."""
     weight = nn.Parameter(torch.ones(1, dtype=torch.bfloat16))
@@ -143,7 +144,8 @@ def test_a_checkpoint_of_either_form_goes_on_in_the_other(monkeypatch: pytest.Mo
     after, expected = training_tensors(again, plain), training_tensors(model, optimiser)
     assert after.keys() == expected.keys()
     for name, tensor in expected.items():
-        torch.testing.assert_close(after[name], tensor, rtol=1e-2, atol=1e-4)  # moments round by 2^-8
+        bound = 1e-3 if name.startswith("master") else 1e-2  # moments round by 2^-8, a step by as much of it
+        torch.testing.assert_close(after[name], tensor, rtol=bound, atol=1e-4)
 
 
 @pytest.mark.skipif(native_library() is None, reason="no compiler for the kernels")
@@ -158,6 +160,19 @@ def test_every_run_gives_the_same_bytes_with_any_number_of_threads() -> None:
 
     runs = [moved(threads) for threads in (1, 2, 2)]
     assert all(torch.equal(one, other) for run in runs[1:] for one, other in zip(runs[0], run, strict=True))
+
+
+def test_float32_moments_of_a_checkpoint_are_rounded_and_gone_on_with(kernels: str) -> None:
+    model, optimiser = masters()
+    train(model, optimiser, range(2), 1.0)
+    saved = training_tensors(model, optimiser)
+    wide = {name: tensor.float() if ".exp_avg" in name else tensor.clone() for name, tensor in saved.items()}
+    train(model, optimiser, range(2, 4), 1.0)
+    again, other = masters()
+    restore_training_tensors(again, other, wide)
+    train(again, other, range(2, 4), 1.0)
+    after = training_tensors(again, other)
+    assert all(torch.equal(after[name], tensor) for name, tensor in training_tensors(model, optimiser).items())
 
 
 def test_other_optimisers_and_variants_take_their_own_step() -> None:

@@ -15,7 +15,7 @@ from cogitate.model.hf import load_model
 from cogitate.model.transformer import Transformer
 from cogitate.train import learner as learner_module
 from cogitate.train.checkpoint import latest_checkpoint
-from cogitate.train.learner import PolicyLearner, plan_pass, split_evenly
+from cogitate.train.learner import PolicyLearner, fit_pass, split_evenly
 from cogitate.types import Problem, Rollout, Verdict
 
 MakeModel = Callable[..., Transformer]
@@ -267,10 +267,10 @@ def test_large_models_compute_layers_again_and_the_largest_take_fewer_tokens_at_
     widest = wide.model_copy(update={"hidden_size": 8192, "intermediate_size": 28672})
     with torch.device("meta"):
         large, largest = Transformer(wide).bfloat16(), Transformer(widest).bfloat16()
-    assert plan_pass(small) == plan_pass(large) == 4096
+    assert fit_pass(small) == fit_pass(large) == 4096
     assert [model.gradient_checkpointing for model in (small, large)] == [False, True]
-    assert plan_pass(largest) == 2**29 // (2 * (30 * 8192 + 8 * 8192 + 3 * 28672))
-    assert plan_pass(small, largest) == plan_pass(largest)
+    assert fit_pass(largest) == 2**29 // (2 * (30 * 8192 + 8 * 8192 + 3 * 28672))
+    assert fit_pass(small, largest) == fit_pass(largest)
     assert not small.gradient_checkpointing
 
 

@@ -67,3 +67,17 @@ def test_a_language_model_gives_no_rewards_and_an_empty_prompt_is_refused(make_m
         ModelScorer(make_micro_model()).rewards([[1]], [[2]])
     with pytest.raises(ValueError, match="a prompt is empty"):
         ModelScorer(judge).rewards([[]], [[2]])
+
+
+def test_prompts_that_are_shared_and_texts_that_come_twice_are_judged_as_alone(judge, make_micro_model):
+    prompts = [[5, 6, 7], [8], [5, 6, 7], [5, 6, 7], [8]]
+    completions = [[1, 2, 3], [4], [9], [1, 2, 3], []]
+    whole = [torch.tensor([p + c]) for p, c in zip(prompts, completions, strict=True)]
+    assert ModelScorer(judge).rewards(prompts, completions) == pytest.approx([judge(w)[0, -1].item() for w in whole], abs=1e-5)
+    model = make_micro_model(3).requires_grad_(False)
+    values, logprobs = ModelScorer(judge).values(prompts, completions), ModelScorer(model).logprobs(prompts, completions)
+    for place, (prompt, completion) in enumerate(zip(prompts, completions, strict=True)):
+        assert values[place] == pytest.approx(judge(whole[place])[0, len(prompt) - 1 : -1].tolist(), abs=1e-5)
+        every_TV = torch.log_softmax(model.logits(model(whole[place]))[0], dim=-1)
+        expected = [every_TV[len(prompt) - 1 + i, token].item() for i, token in enumerate(completion)]
+        assert logprobs[place] == pytest.approx(expected, abs=1e-5)

@@ -164,7 +164,7 @@ class Engine:
         return [completion for _, completion in sorted(stopped, key=lambda pair: pair[0])]
 
     def free_weights(self) -> None:
-        """Let go of the weights until the next `load_weights`; until then nothing can be submitted."""
+        """Let go of the weights until the next `load_weights`; until then nothing can be sampled."""
         assert not self.pending(), "completions are pending: they need the weights"
         self.decoder.free()
 

@@ -28,8 +28,8 @@ DRAFTED = 2  # tokens of a row that are read at a time where one is a draft
 
 
 class Decoder:
-    """Generates with a model on the CPU in float32 or bfloat16. It has copies of the weights: after they have changed, `read`
-    them again or `load` others; the model itself is not kept.
+    """Generates with a model on the CPU in float32 or bfloat16. It has copies of all weights but the embedding, which it
+    shares: after they have changed, `read` them again or `load` others. The model itself is not kept.
 
     Logits that it returns are valid until the next call, hidden states until the next `verify`.
 
@@ -84,10 +84,12 @@ class Decoder:
         Raises:
             CheckpointError: as load_weights_into.
         """
-        load_weights_into(allocated(self._shell, "cpu"), directory)
-        self.free()
-        self.read(self._shell)
-        self._shell.to(device="meta")
+        try:
+            load_weights_into(allocated(self._shell, "cpu"), directory)
+            self.free()
+            self.read(self._shell)
+        finally:
+            self._shell.to(device="meta")
 
     def logits(self, tokens_N: np.ndarray, cache: KVCache, rows: np.ndarray, units: np.ndarray) -> Tensor:
         """Append a token to each row; the logits of the next one, float32 (N, V).

@@ -41,6 +41,7 @@ class PlainDecoder:
         return self.verify(tokens_N[:, None], cache, rows, units)[0][:, 0]
 
     def verify(self, tokens_NT: np.ndarray, cache: KVCache, rows: np.ndarray, units: np.ndarray) -> tuple[Tensor, Tensor]:
+        self._check()
         hidden_NTD = self.model(self._on_device(tokens_NT), cache=cache, rows_B=torch.from_numpy(rows))
         return self.model.logits(hidden_NTD), hidden_NTD
 
@@ -64,6 +65,7 @@ class PlainDecoder:
         rows: Sequence[int],
         mtp_cache: KVCache | None = None,
     ) -> tuple[Tensor, Tensor | None]:
+        self._check()
         lengths, rows_P = torch.tensor([len(prompt) for prompt in prompts]), torch.tensor(rows)
         tokens_PT = self._on_device(pad_sequence([torch.tensor(prompt) for prompt in prompts], batch_first=True).numpy())
         held = cache.lengths[rows_P]
@@ -74,6 +76,9 @@ class PlainDecoder:
             self.model.mtp_cached(hidden_PTD[:, :-1], tokens_PT[:, 1:], mtp_cache, rows_P)
             mtp_cache.truncate(rows, (lengths - 1).tolist())
         return self.model.logits(ends_PD), None if mtp_cache is None else ends_PD
+
+    def _check(self) -> None:
+        assert not self.model.embed_tokens.weight.is_meta, "the weights have been freed: load some"
 
     def _on_device(self, tokens: np.ndarray) -> Tensor:
         return torch.from_numpy(tokens).to(self.device)

@@ -15,7 +15,9 @@ from cogitate.model.native import function, runs_natively
 ROWS_IN_CACHE = 512  # rows handled at a time: with a small vocabulary their logits stay in a CPU's cache
 LARGE_VOCABULARY = 8192  # from here on rows are as many as SCRATCH_BYTES hold: few rows would have the weights read many times
 SCRATCH_BYTES = 1 << 29
-KEPT_LOGITS = 1 << 26  # up to so many float32 ones (256 MB) are kept for the backward pass; else they are computed again
+# Up to so many float32 logits (256 MB) are kept for the backward pass; others lie in scratch memory, and are computed again
+# where somebody has overwritten them.
+KEPT_LOGITS = 1 << 26
 
 
 class _Memory(threading.local):

@@ -32,7 +32,8 @@ from cogitate.rewards.worker_process import KILLED_FROM_OUTSIDE, WorkerProcess
 from cogitate.types import Problem, Verdict
 
 WALL_FACTOR = 10
-LEFT_TO_OTHERS = 8  # jobs waiting for another worker that an idle one does not take: the other may know their verdicts
+LEFT_TO_OTHERS = 8  # programs waiting for another worker that an idle one does not take: the other may know their verdicts
+KNOWN_SECONDS = 1.0  # a worker that is on one program for longer knows no verdict: what waits for it may go to others
 START_SECONDS = 120.0  # for a worker to start, or to load a library
 EXIT_SECONDS = 5.0  # for a worker whose output has closed to end
 START_TRIES = 3  # workers that die before they are ready, one after the other, before the pool gives up
@@ -199,8 +200,8 @@ class GraderPool:
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._wake_read, selectors.EVENT_READ, None)
         try:
-            for _ in range(self._workers_wanted):
-                self._start_worker(runs_code=False)
+            for home in range(self._workers_wanted):
+                self._start_worker(home, runs_code=False)
             while not self._closing:
                 self._hand_out()
                 for key, _ in self._selector.select(self._next_deadline()):
@@ -218,10 +219,8 @@ class GraderPool:
                 self._end(worker)
             self._selector.close()
 
-    def _start_worker(self, *, runs_code: bool) -> None:
+    def _start_worker(self, home: int, *, runs_code: bool) -> None:
         process = WorkerProcess({**self._settings, "runs_code": runs_code})
-        taken = {worker.home for worker in self._workers if worker.runs_code == runs_code}
-        home = next(home for home in range(self._workers_wanted) if home not in taken)
         worker = _Worker(process, runs_code, home, deadline=time.monotonic() + START_SECONDS)
         self._workers.append(worker)
         self._selector.register(process.replies, selectors.EVENT_READ, worker)
@@ -230,16 +229,24 @@ class GraderPool:
         """Give waiting jobs to idle workers, at most `workers` at a time; code goes to workers of its own."""
         free = self._workers_wanted - sum(worker.job is not None for worker in self._workers)
         for runs_code, queues in self._waiting.items():
-            kin = [worker for worker in self._workers if worker.runs_code == runs_code]
-            for worker in kin:
-                waiting = queues[worker.home] or max(queues, key=len)
-                at_home = waiting is queues[worker.home]
-                if free and worker.ready and worker.job is None and len(waiting) > (0 if at_home else LEFT_TO_OTHERS):
+            kin = {worker.home: worker for worker in self._workers if worker.runs_code == runs_code}
+            for home in range(self._workers_wanted):
+                worker, waiting = kin.get(home), queues[home] or self._overdue(queues, kin)
+                if not free or not waiting:
+                    continue
+                if worker is None:
+                    self._start_worker(home, runs_code=runs_code)
+                elif worker.ready and worker.job is None:
                     self._assign(worker, waiting)
                     free -= 1
-            missing = min(sum(map(len, queues)), free, self._workers_wanted - len(kin))
-            for _ in range(missing):
-                self._start_worker(runs_code=runs_code)
+
+    def _overdue(self, queues: Sequence[deque[_Job]], kin: Mapping[int, _Worker]) -> deque[_Job] | None:
+        """Jobs of another home that any worker may take."""
+        home = max(range(len(queues)), key=lambda home: len(queues[home]))
+        owner = kin.get(home)
+        busy = owner is not None and owner.job is not None and time.monotonic() - owner.started > KNOWN_SECONDS
+        waits = queues is self._waiting[True] and not busy
+        return queues[home] if len(queues[home]) > (LEFT_TO_OTHERS if waits else 0) else None
 
     def _assign(self, worker: _Worker, waiting: deque[_Job]) -> None:
         with self._changed:
@@ -304,6 +311,8 @@ class GraderPool:
 
     def _next_deadline(self) -> float | None:
         deadlines = [worker.deadline for worker in self._workers if worker.job is not None or not worker.ready]
+        if any(self._waiting[True]):
+            deadlines.append(time.monotonic() + KNOWN_SECONDS)
         return max(0.0, min(deadlines) - time.monotonic()) if deadlines else None
 
     def _enforce_limits(self) -> None:

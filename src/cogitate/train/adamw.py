@@ -17,12 +17,15 @@ from torch import Tensor, nn
 
 from cogitate.model.native import function, runs_natively
 
+MOMENTS = "exp_avg", "exp_avg_sq"
+
 
 def is_adamw(optimiser: torch.optim.Optimizer) -> bool:
     """Whether `adamw_step` does this optimiser's step."""
     return type(optimiser) is torch.optim.AdamW and not any(g["amsgrad"] or g["maximize"] for g in optimiser.param_groups)
 
 
+@torch.no_grad()
 def adamw_step(optimiser: torch.optim.Optimizer, moved: Mapping[nn.Parameter, tuple[Tensor, Tensor]], scale: float) -> None:
     """Move masters, and set the weights to them, rounded.
 
@@ -37,7 +40,9 @@ def adamw_step(optimiser: torch.optim.Optimizer, moved: Mapping[nn.Parameter, tu
                 state = optimiser.state[master]
                 if not state:
                     state["step"] = torch.zeros(())
-                    state["exp_avg"], state["exp_avg_sq"] = (torch.zeros_like(master, dtype=torch.bfloat16) for _ in range(2))
+                    state |= {key: torch.zeros_like(master, dtype=torch.bfloat16) for key in MOMENTS}
+                for key in MOMENTS:
+                    state[key] = state[key].to(torch.bfloat16)  # a checkpoint of another program may hold float32 ones
                 state["step"] += 1
                 native = runs_natively(weight) and weight.dtype == torch.bfloat16 and weight.is_contiguous()
                 (move_natively if native else move)(master, weight, gradient, scale, state, group)

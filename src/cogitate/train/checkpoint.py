@@ -73,7 +73,10 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def training_tensors(model: nn.Module, optimiser: Optimiser) -> dict[str, Tensor]:
-    """Weights, buffers, float32 masters and optimiser moments by name: `model.NAME`, `master.NAME`, `optimiser.KEY.NAME`."""
+    """Weights, buffers, float32 masters and the optimiser's moments, each in its type.
+
+    Their names are `model.NAME`, `master.NAME` and `optimiser.KEY.NAME`.
+    """
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     if isinstance(optimiser, MasterWeights):
         tensors |= {f"master.{name}": master.detach() for name, master in optimiser.named_parameters()}

@@ -66,7 +66,7 @@ class PolicyLearner:
         self.optimiser = optimiser_for(model, lambda trained: make_adamw(trained, config.learning_rate, config.weight_decay))
         self.steps_done = 0
         self.model.train()
-        self.pass_tokens = plan_pass(self.model)
+        self.pass_tokens = fit_pass(self.model)
 
     def update(self, rollouts: Sequence[Rollout], advantages: Sequence[float]) -> dict[str, float]:
         """All optimiser steps of one rollout batch; rollouts of dead groups and without a verdict must have been left out.
@@ -194,12 +194,12 @@ class PolicyLearner:
         save_model(self.model, path)
 
 
-def plan_pass(*models: Transformer) -> int:
-    """Tokens of a forward and backward pass of these models: MICRO_BATCH_TOKENS, fewer only of the very largest.
+def fit_pass(*models: Transformer) -> int:
+    """Set large models to compute their layers again in the backward pass; returns the tokens of a pass of these models.
 
-    A model of which such a pass would keep more than ACTIVATION_BYTES is set to compute its layers again (gradient
-    checkpointing): with 135 M parameters that takes less time than several small passes, whose products have few rows and
-    whose gradients have to be added up.
+    They are MICRO_BATCH_TOKENS, fewer only of the very largest. A model is large where such a pass would keep more than
+    ACTIVATION_BYTES. With 135 M parameters computing again (gradient checkpointing) takes less time than several small
+    passes, whose products have few rows and whose gradients have to be added up.
     """
     for model in models:
         if MICRO_BATCH_TOKENS * kept_bytes(model) > ACTIVATION_BYTES:

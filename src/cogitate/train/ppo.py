@@ -26,7 +26,7 @@ from cogitate.errors import TrainingDivergedError
 from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel
 from cogitate.train.checkpoint import restore_training_tensors, training_tensors
-from cogitate.train.learner import ROW_TOKENS, PolicyLearner, plan_pass, split_evenly
+from cogitate.train.learner import ROW_TOKENS, PolicyLearner, fit_pass, split_evenly
 from cogitate.train.master_weights import clip_gradients, optimiser_for
 from cogitate.train.schedule import warmup_constant
 from cogitate.train.shared_prompts import PromptRows, prompt_rows
@@ -60,7 +60,7 @@ class PPOLearner(PolicyLearner):
         super().__init__(model, config)
         self.settings = config
         self.critic = critic.train()
-        self.pass_tokens = plan_pass(model, critic.trunk)
+        self.pass_tokens = fit_pass(model, critic.trunk)
         rate, decay = config.critic_learning_rate, config.weight_decay
         self.critic_optimiser = optimiser_for(critic, lambda trained: make_adamw(trained, rate, decay))
 

@@ -1,6 +1,5 @@
-// A step of AdamW (arXiv:1711.05101) in one pass over memory, which is all that it costs, and the norm of gradients. Moments are
-// held in bfloat16.
-// train/master_weights.py says what they are of.
+// A step of AdamW (arXiv:1711.05101) in one pass over memory, which is all that it costs, with moments in bfloat16; and the norm
+// of gradients. train/master_weights.py says what they are of.
 #include <algorithm>
 
 #include "vectors.h"
