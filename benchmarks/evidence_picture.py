@@ -70,5 +70,8 @@ def draw(
     panel.margins(x=0.1)
     panel.set_ylim(0, 104)
     panel.set_title(title)
-    panel.legend(loc="best", frameon=False, fontsize=8.5, labelcolor=SOFT)
+    panel.legend(
+        loc="upper center", bbox_to_anchor=(0.5, -0.07), ncols=len(lines),  # nothing is hidden there
+        frameon=False, fontsize=8.5, labelcolor=SOFT,
+    )  # fmt: skip
     dress(panel)
