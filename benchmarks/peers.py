@@ -2,13 +2,16 @@
 
 Each side runs in a process of its own, which loads once; all sides of a workload then do one round after the other in turn, so
 that whatever else slows the machine down meets all of them. Writes benchmarks/results/DATE-peers.json and the generated part of
-docs/performance.md.
+docs/performance.md once every workload has been measured; stopped before, it goes on with the next workload, as long as code,
+machine and options are the same.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,11 +21,15 @@ import peers_report as report
 import peers_setup as setup
 from peers_sides import FULL, QUICK, WORKLOADS, Runner, RunnerError, Side, Workload
 
+import cogitate
 from cogitate.runtime import write_json
 
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 CHART = "results/peers.svg"  # beside the page
+KEPT = setup.ROOT / "measured.json"  # whole workloads of a measurement that is to go on
+# The code that is measured, of the package.
+ROOMS = ("algorithms", "backend.py", "engine", "model", "rewards", "runtime.py", "tokenizer", "train", "types.py")
 
 
 def main() -> None:
@@ -34,12 +41,13 @@ def main() -> None:
     write_json(path, result)
     print(report.as_markdown(result, CHART))
     print(f"written to {path}")
+    if result["failed"]:
+        raise SystemExit("\n\n".join(["error: not all sides could be measured", *result["failed"].values()]))
     if options.publish:
         report.draw_chart(result, PAGE.parent / CHART)
         PAGE.write_text(report.between_markers(PAGE.read_text(encoding="utf-8"), report.as_markdown(result, CHART)))
         print(f"and to {PAGE}")
-    if result["failed"]:
-        raise SystemExit("\n\n".join(["error: not all sides could be measured", *result["failed"].values()]))
+        KEPT.unlink()
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -64,31 +72,64 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """The whole result file. A side that fails is left out, and named with the end of its log."""
-    facts, others = machine.machine_facts(), machine.OtherWork()
+    facts = {name: fact for name, fact in machine.machine_facts().items() if name != "load_average"}
     threads = options.threads or facts["usable_cores"]
-    workloads: dict[str, Any] = {}
-    sides: dict[str, Any] = {}
-    failed: dict[str, str] = {}
+    conditions = {"machine": facts, "threads": threads, "rounds": options.rounds, "code": measured_code()}
+    workloads = measured_before(conditions) if options.publish else {}
     for name in options.only:
-        workload = WORKLOADS[name](QUICK if options.quick else FULL)
-        rounds = run_in_turn(workload, options, threads, sides, failed)
-        figures = report.figures_of(rounds)
-        workloads[name] = {"title": workload.title, "unit": workload.unit, "figures": figures, "rounds": rounds}
-        write_json(setup.ROOT / "unfinished.json", workloads)
+        if name in workloads:
+            print(f"{name}: measured already, {workloads[name]['measured']}", flush=True)
+            continue
+        workloads[name] = measure_workload(WORKLOADS[name](QUICK if options.quick else FULL), options, threads)
+        if options.publish and not workloads[name]["failed"]:
+            kept = {name: workload for name, workload in workloads.items() if not workload["failed"]}
+            write_json(KEPT, {"conditions": conditions, "workloads": kept})
     ratios, details = report.ratios_of({name: workload["figures"] for name, workload in workloads.items()})
     return {
-        "schema": 1,
+        "schema": 2,
         "date": str(datetime.date.today()),
         "quick": options.quick,
-        "machine": {**facts, "busy_with_other_work": report.short(others.share())},
-        "threads": threads,
-        "rounds": options.rounds,
+        **conditions,
         "ratios": ratios,
         "ratio_details": details,
         "workloads": workloads,
+        "failed": {name: text for workload in workloads.values() for name, text in workload["failed"].items()},
+    }
+
+
+def measure_workload(workload: Workload, options: argparse.Namespace, threads: int) -> dict[str, Any]:
+    """All rounds of one workload, and what else the machine was busy with meanwhile."""
+    others, sides, failed = machine.OtherWork(), dict[str, Any](), dict[str, str]()
+    started = datetime.datetime.now().isoformat(" ", "minutes")
+    rounds = run_in_turn(workload, options, threads, sides, failed)
+    return {
+        "title": workload.title,
+        "unit": workload.unit,
+        "measured": started,
+        "busy_with_other_work": report.short(others.share()),
+        "figures": report.figures_of(rounds),
+        "rounds": rounds,
         "sides": sides,
         "failed": failed,
     }
+
+
+def measured_before(conditions: dict[str, Any]) -> dict[str, Any]:
+    """The workloads that an earlier, stopped measurement under the same conditions has left."""
+    if not KEPT.exists():
+        return {}
+    kept = json.loads(KEPT.read_text(encoding="utf-8"))
+    return dict(kept["workloads"]) if kept["conditions"] == conditions else {}
+
+
+def measured_code() -> str:
+    """A hash of the code that is measured and of what measures it."""
+    package, here, digest = Path(cogitate.__file__).parent, Path(__file__).parent, hashlib.sha256()
+    for root in (*(package / room for room in ROOMS), *sorted(here.glob("peers*"))):
+        files = [root] if root.is_file() else sorted(path for path in root.rglob("*") if path.suffix in (".py", ".cpp", ".h"))
+        for file in files:
+            digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def run_in_turn(

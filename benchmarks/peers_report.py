@@ -119,13 +119,14 @@ def as_markdown(result: Mapping[str, Any], chart: str) -> str:
         lines.append(f"| {name} | {value:.2f} | {low:.2f} - {high:.2f} | {aim} | {' and '.join(detail['compared'])} |")
     for workload in result["workloads"].values():
         heading = f"| | side | {workload['unit']} per second | peak memory, GB |"
-        lines += ["", f"**{workload['title']}**", "", heading, "|---|---|---|---|"]
+        lines += ["", f"**{workload['title']}** ({workload['measured']})", "", heading, "|---|---|---|---|"]
         for case, sides in workload["figures"].items():
             for side, numbers in sides.items():
                 speed, peak = numbers[SPEED], numbers["peak_bytes"]["max"] / 1e9
                 cell = f"{speed['median']:,.1f} ({speed['min']:,.1f} - {speed['max']:,.1f})"
                 lines.append(f"| {case} | {side} | {cell} | {peak:.2f} |")
-    versions = {f"{name} {number}" for facts in result["sides"].values() for name, number in facts["versions"].items()}
+    sides = [facts for workload in result["workloads"].values() for facts in workload["sides"].values()]
+    versions = {f"{name} {number}" for facts in sides for name, number in facts["versions"].items()}
     lines += ["", f"Versions: {', '.join(sorted(versions))}."]
     if result["failed"]:
         lines += ["", f"Not measured, since they failed: {', '.join(sorted(result['failed']))}."]

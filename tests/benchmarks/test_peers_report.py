@@ -78,7 +78,14 @@ def test_every_name_that_a_reader_looks_for_is_there():
 
 @pytest.fixture
 def result():
-    workloads = {"grpo_smollm2": {"title": "GRPO step", "unit": "generated tokens", "figures": figures_of({"step": STEP})}}
+    workload = {
+        "title": "GRPO step",
+        "unit": "generated tokens",
+        "measured": "2026-11-22 17:10",
+        "figures": figures_of({"step": STEP}),
+        "sides": {"grpo_smollm2/trl:float32": {"versions": {"trl": "1.2"}}},
+    }
+    workloads = {"grpo_smollm2": workload}
     ratios, details = ratios_of({name: workload["figures"] for name, workload in workloads.items()})
     return {
         "date": "2030-01-02",
@@ -88,7 +95,6 @@ def result():
         "ratios": ratios,
         "ratio_details": details,
         "workloads": workloads,
-        "sides": {"grpo_smollm2/trl:float32": {"versions": {"trl": "1.2"}}},
         "failed": {"generation/vllm": "vllm ended; its log"},
     }
 

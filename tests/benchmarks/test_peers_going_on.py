@@ -1,0 +1,53 @@
+"""A measurement beside the peers that was stopped goes on with the next workload."""
+
+import argparse
+import json
+
+import peers
+import pytest
+from peers_sides import Workload
+
+
+@pytest.fixture
+def options(tmp_path, monkeypatch) -> argparse.Namespace:
+    """Two workloads in which nobody takes part."""
+    monkeypatch.setattr(peers, "KEPT", tmp_path / "measured.json")
+    for name in ("first", "second"):
+        workload = Workload(name, f"the {name}", "tokens", cases={}, sides=())
+        monkeypatch.setitem(peers.WORKLOADS, name, lambda size, workload=workload: workload)
+    return argparse.Namespace(rounds=5, only=["first", "second"], sides=[], quick=False, threads=2, publish=True, out=None)
+
+
+def test_whole_workloads_are_kept_and_not_measured_again(options, capsys):
+    options.only = ["first"]
+    measured = peers.measure(options)["workloads"]["first"]["measured"]
+    options.only = ["first", "second"]
+    result = peers.measure(options)
+    assert capsys.readouterr().out == f"first: measured already, {measured}\n"
+    assert list(result["workloads"]) == ["first", "second"]
+    assert list(json.loads(peers.KEPT.read_text())["workloads"]) == ["first", "second"]
+
+
+@pytest.mark.parametrize("change", [{"rounds": 6}, {"threads": 1}])
+def test_under_other_conditions_everything_is_measured_again(options, capsys, change):
+    peers.measure(options)
+    peers.measure(argparse.Namespace(**{**vars(options), **change}))
+    assert capsys.readouterr().out == ""
+
+
+def test_other_code_is_another_condition(options, monkeypatch, tmp_path, capsys):
+    package = tmp_path / "cogitate"
+    (package / "engine").mkdir(parents=True)
+    for room in peers.ROOMS:
+        if room.endswith(".py"):
+            (package / room).write_text("")
+    monkeypatch.setattr(peers.cogitate, "__file__", str(package / "__init__.py"))
+    before = peers.measured_code()
+    (package / "engine" / "sampler.cpp").write_text("int x;")
+    assert peers.measured_code() != before
+
+
+def test_what_is_only_tried_neither_uses_nor_leaves_kept_workloads(options):
+    options.publish = False
+    peers.measure(options)
+    assert not peers.KEPT.exists()
