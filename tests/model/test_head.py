@@ -91,6 +91,16 @@ def test_a_logit_of_minus_infinity_is_a_token_that_never_comes(form: str) -> Non
 
 
 @pytest.mark.skipif(native_library() is None, reason="no C++ compiler")
+@pytest.mark.skipif(native_library() is None, reason="no C++ compiler")
+def test_the_kernel_loses_no_digits_in_the_sums_of_a_large_vocabulary() -> None:
+    hidden, weight, targets, _ = given(49_152, torch.float32)
+    logprobs, entropies = token_logprobs(hidden.detach(), weight.detach(), targets)
+    scores = torch.log_softmax((hidden @ weight.t()).detach().double(), dim=-1)
+    chosen = scores.gather(1, targets[:, None])[:, 0]
+    assert (logprobs - chosen).abs().max() < 4e-6  # two roundings of numbers about 30
+    assert (entropies + (scores.exp() * scores).sum(-1)).abs().max() < 2e-6  # a sum in float32 alone is off by 8e-6
+
+
 def test_a_second_backward_pass_over_kept_logits_is_refused() -> None:
     """They hold gradients by then."""
     hidden, weight, targets, _ = given(64, torch.float32)

@@ -1,5 +1,6 @@
 // Rows of logits: the log-probability of one token each and the entropy, and backwards the logits' gradient in their place.
 // Every row is read from a core's cache after the first of its passes.
+#include <algorithm>
 #include <cstddef>
 
 #include "vectors.h"
@@ -25,21 +26,26 @@ inline Floats only(Floats values, int count) {
     return count == LANES ? values : (steps < count ? values : splat(-INFINITY));
 }
 
+constexpr int SUMMED_IN_FLOAT = 2048;  // logits of a block; longer sums would lose digits, so those of blocks are added in double
+
 // logsumexp and the entropy in nats of the logits times `sharpness` (1 / temperature).
 template <typename T>
 float logsumexp(const T* logits, int vocabulary, float sharpness, float& entropy) {
-    Row<T> row{logits, vocabulary};
     Floats most = splat(-INFINITY);
-    row.visit([&](int, int count, Floats x) { most = larger(only(x, count), most); });
+    Row<T>{logits, vocabulary}.visit([&](int, int count, Floats x) { most = larger(only(x, count), most); });
     float peak = largest(most) * sharpness;
-    Floats totals{}, weighted{};
-    row.visit([&](int, int count, Floats x) {
-        Floats above = only(x, count) * sharpness - peak, weight = exp_of(above);
-        totals += weight;
-        weighted += weight * larger(above, splat(-200.0f));  // 0 * -inf is not a number
-    });
-    float total = sum(totals), log_total = std::log(total);
-    entropy = log_total - sum(weighted) / total;
+    double totals = 0, weighted = 0;
+    for (int start = 0; start < vocabulary; start += SUMMED_IN_FLOAT) {
+        Floats of_block{}, weighted_of_block{};
+        Row<T>{logits + start, std::min(SUMMED_IN_FLOAT, vocabulary - start)}.visit([&](int, int count, Floats x) {
+            Floats above = only(x, count) * sharpness - peak, weight = exp_of(above);
+            of_block += weight;
+            weighted_of_block += weight * larger(above, splat(-200.0f));  // 0 * -inf is not a number
+        });
+        totals += sum(of_block), weighted += sum(weighted_of_block);
+    }
+    float total = float(totals), log_total = std::log(total);
+    entropy = log_total - float(weighted) / total;
     return peak + log_total;
 }
 
