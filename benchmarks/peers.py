@@ -26,6 +26,7 @@ from cogitate.runtime import write_json
 
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+FAR_BEHIND = 1.3  # a variant that takes so many times as long as its family's fastest is not run again
 CHART = "results/peers.svg"  # beside the page
 KEPT = setup.ROOT / "measured.json"  # whole workloads of a measurement that is to go on
 # The code that is measured, of the package.
@@ -170,10 +171,25 @@ def run_in_turn(
                     print(f"{workload.name} {case}, round {number}, {side.name}: {speed}", flush=True)
                     if number:
                         rounds[case][side.name].append(numbers)
+            if number == 1:
+                for name in far_behind(rounds):
+                    print(f"{workload.name}: {name} is far behind the fastest of its kind, and is not run again", flush=True)
+                    runners.pop(name).close()
     finally:
         for runner in runners.values():
             runner.close()
     return rounds
+
+
+def far_behind(rounds: dict[str, dict[str, list[dict[str, float]]]]) -> list[str]:
+    """Variants (FAMILY:VARIANT) that do not decide what their family can do: far slower than another one in every case."""
+    slow_in: list[set[str]] = []
+    for sides in rounds.values():
+        speeds = {side: each[-1][report.SPEED] for side, each in sides.items() if each and ":" in side}
+        families = {side.partition(":")[0] for side in speeds}
+        fastest = {family: max(speed for side, speed in speeds.items() if side.startswith(f"{family}:")) for family in families}
+        slow_in.append({side for side, speed in speeds.items() if speed * FAR_BEHIND < fastest[side.partition(":")[0]]})
+    return sorted(set.intersection(*slow_in)) if slow_in else []
 
 
 if __name__ == "__main__":

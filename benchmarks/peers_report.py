@@ -53,7 +53,8 @@ def figures_of(rounds: Rounds) -> dict[str, dict[str, dict[str, dict[str, float]
 def pooled(rounds: Sequence[Numbers]) -> dict[str, dict[str, float]]:
     names = [name for name in rounds[0] if all(name in numbers for numbers in rounds)]
     values = {name: [numbers[name] for numbers in rounds] for name in names}
-    return {name: {"median": short(median(v)), "min": short(min(v)), "max": short(max(v))} for name, v in values.items()}
+    figures = {name: {"median": short(median(v)), "min": short(min(v)), "max": short(max(v))} for name, v in values.items()}
+    return {name: {**figure, "rounds": len(rounds)} for name, figure in figures.items()}
 
 
 def best_side(sides: Mapping[str, Any], family: str) -> str | None:
@@ -124,6 +125,7 @@ def as_markdown(result: Mapping[str, Any], chart: str) -> str:
             for side, numbers in sides.items():
                 speed, peak = numbers[SPEED], numbers["peak_bytes"]["max"] / 1e9
                 cell = f"{speed['median']:,.1f} ({speed['min']:,.1f} - {speed['max']:,.1f})"
+                cell += f", {speed['rounds']:.0f} round" * (speed["rounds"] == 1)
                 lines.append(f"| {case} | {side} | {cell} | {peak:.2f} |")
     sides = [facts for workload in result["workloads"].values() for facts in workload["sides"].values()]
     versions = {f"{name} {number}" for facts in sides for name, number in facts["versions"].items()}

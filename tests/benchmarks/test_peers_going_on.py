@@ -1,4 +1,4 @@
-"""A measurement beside the peers that was stopped goes on with the next workload."""
+"""What a measurement beside the peers need not do: what it has done before it was stopped, and variants that do not count."""
 
 import argparse
 import json
@@ -51,3 +51,14 @@ def test_what_is_only_tried_neither_uses_nor_leaves_kept_workloads(options):
     options.publish = False
     peers.measure(options)
     assert not peers.KEPT.exists()
+
+
+def test_variants_far_behind_the_fastest_of_their_family_in_every_case_are_not_run_again():
+    def case(**speeds: float):
+        return {side.replace("_", ":"): [{"per_second": speed}] for side, speed in speeds.items()}
+
+    one = case(ours_float32=50, ours_bfloat16=30, trl_float32=10, trl_mixed=8, trl_bfloat16=1, vllm=2)
+    assert peers.far_behind({"1": one}) == ["ours:bfloat16", "trl:bfloat16"]  # mixed is close, vllm alone of its kind
+    other = case(ours_float32=1, ours_bfloat16=9, trl_float32=10, trl_bfloat16=2)
+    assert peers.far_behind({"1": one, "64": other}) == ["trl:bfloat16"]
+    assert peers.far_behind({"1": case(vllm=1)}) == []

@@ -39,7 +39,9 @@ def test_speed_is_what_was_counted_over_the_rounds_own_seconds():
 
 
 def test_numbers_that_each_round_has_are_pooled_by_median_least_and_greatest():
-    assert pooled([{"a": 3.0, "b": 1.0}, {"a": 1.0}, {"a": 8.0, "b": 2.0}]) == {"a": {"median": 3.0, "min": 1.0, "max": 8.0}}
+    assert pooled([{"a": 3.0, "b": 1.0}, {"a": 1.0}, {"a": 8.0, "b": 2.0}]) == {
+        "a": {"median": 3.0, "min": 1.0, "max": 8.0, "rounds": 3}
+    }
 
 
 def test_a_side_without_rounds_has_no_figures():
