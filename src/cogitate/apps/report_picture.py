@@ -17,7 +17,7 @@ from cogitate.apps.report_data import (
     stage_names,
     task_names,
 )
-from cogitate.apps.report_words import stage_title, task_title
+from cogitate.apps.report_words import stage_title, task_words
 from cogitate.errors import ArtifactError
 from cogitate.runtime import atomic_write
 
@@ -74,7 +74,7 @@ def draw_stages(panel: Axes, runs: Sequence[Run], models: Sequence[str]) -> None
         colour = INK if whole else COLOURS[index % len(COLOURS)]
         panel.errorbar(
             x, y, yerr=sides, color=colour, linewidth=2.6 if whole else 1.2, marker="o", markersize=6 if whole else 4,
-            elinewidth=1.2, capsize=3, zorder=3 if whole else 2, label=task_title(task).lower(),
+            elinewidth=1.2, capsize=3, zorder=3 if whole else 2, label=task_words(task),
         )  # fmt: skip
     panel.set_xticks(range(len(models)), [stage_title(model) for model in models], rotation=20 if len(models) > 4 else 0)
     panel.margins(x=0.15)

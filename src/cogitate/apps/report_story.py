@@ -9,7 +9,7 @@ from html import escape
 from cogitate.apps.report_charts import Points, mean_over_runs
 from cogitate.apps.report_data import Run, curves_of, last_rl_stage, measured_names, pooled_of, summary_of, task_names
 from cogitate.apps.report_tables import ACCURACY, apart, main_models, points
-from cogitate.apps.report_words import Unit, stage_title, task_title, write_number, write_seconds
+from cogitate.apps.report_words import Unit, stage_title, task_words, write_number, write_seconds
 from cogitate.evals.metrics import spearman
 
 SHOWN_FIRST: tuple[tuple[str, str, Unit], ...] = (
@@ -57,7 +57,7 @@ def sureness(runs: Sequence[Run], pair: tuple[str, str]) -> str:
         if first is None or last is None:
             continue
         kind = unclear if not apart(first, last) else better if last.value > first.value else worse
-        kind.append(task_title(task).lower())
+        kind.append(task_words(task))
     if not better + unclear + worse:
         return ""
     last_name, every = stage_title(pair[1]), len(better) > 1 and not unclear and not worse
@@ -118,7 +118,7 @@ def notices(runs: Sequence[Run]) -> str:
         said = {name: summary_of(run, name) for name in {**run.results.get("summaries", {}), **run.stages}}
         left_out = dict.fromkeys(task for summary in said.values() for task in summary.get("tasks_left_out", []))
         if left_out:
-            tasks = ", ".join(task_title(task).lower() for task in left_out)
+            tasks = ", ".join(task_words(task) for task in left_out)
             lines.append(f"{where}Left out, because programs cannot be run in isolation on this machine: {tasks}.")
         for name, summary in said.items():
             if summary.get("stopped_early"):

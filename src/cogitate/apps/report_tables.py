@@ -21,9 +21,9 @@ from cogitate.apps.report_data import (
 from cogitate.apps.report_words import (
     CONTRACTS,
     FORMS,
-    PROMPT_TITLES,
     Unit,
     measure_words,
+    prompt_title,
     short_title,
     stage_title,
     task_title,
@@ -165,7 +165,7 @@ def model_cell(runs: Sequence[Run], model: str) -> str:
     said = dict(item for run in runs for item in texts(scoring_of(run, model)))
     prompt, contract, form, _ = (said.pop(key, "") for key in ("prompt", "contract", "format", "general_prompt"))
     where = FORMS.get(form, form) if form and contract == "r1" else CONTRACTS.get(contract, contract)
-    notes = [PROMPT_TITLES.get(prompt, prompt), where, *(f"{key}: {value}" for key, value in said.items())]
+    notes = [prompt_title(prompt), where, *(f"{key}: {value}" for key, value in said.items())]
     note = "; ".join(filter(None, notes))
     beneath = f'<span class="soft">{escape(note)}</span>' if note else ""
     return f'<th scope="row" class="model">{escape(stage_title(model))}{beneath}</th>'
@@ -187,7 +187,7 @@ def prompts_note(runs: Sequence[Run]) -> str:
                 by_prompt.setdefault(prompt, []).append(tasks["all"])
         if by_prompt:
             shares = (
-                f"{PROMPT_TITLES.get(prompt, prompt)} {write_number(sum(v) / len(v), 'share')}"
+                f"{prompt_title(prompt)} {write_number(sum(v) / len(v), 'share')}"
                 for prompt, v in by_prompt.items()
             )
             lines.append(f"{stage_title(model)} is scored at the best of {len(by_prompt)} prompts: {', '.join(shares)}.")

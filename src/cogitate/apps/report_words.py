@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 Unit = Literal["share", "number", "tokens", "seconds"]
@@ -78,6 +79,7 @@ PROMPT_TITLES = {
     "r1": "plain turn",
     "chat": "its own chat template",
 }
+DATA_SETS = {"mawps": "MAWPS", "svamp": "SVAMP", "gsm8k": "GSM8K", "gsm8k_test": "GSM8K"}  # of files called so
 FORMS = {"think_answer": "think and answer tags", "think_text": "thinking, then a summary"}
 CONTRACTS = {
     "free": "the answer is taken wherever it stands",
@@ -95,7 +97,20 @@ def stage_title(name: str) -> str:
 
 def task_title(name: str) -> str:
     """A task's column heading."""
-    return "All problems" if name == "all" else plain(name)
+    return "All problems" if name == "all" else DATA_SETS.get(name, plain(name))
+
+
+def task_words(name: str) -> str:
+    """A task's name within a sentence."""
+    return DATA_SETS.get(name, task_title(name).lower())
+
+
+def prompt_title(name: str) -> str:
+    """How a model was asked."""
+    if match := re.fullmatch(r"(r1_zero|chat)(?:_(\d+)_examples)?(_opened)?", name):
+        kind, examples, opened = match.groups()
+        return PROMPT_TITLES[kind] + (f", {examples} examples" if examples else "") + (", thinking opened" if opened else "")
+    return PROMPT_TITLES.get(name, name)
 
 
 def measure_words(name: str) -> tuple[str, Unit, str]:

@@ -1,0 +1,150 @@
+"""The page of one run, for runs too long to be repeated at several seeds: `python benchmarks/run_page.py RUN OUT`.
+
+Writes OUT/README.md (the staged table, what each stage cost, completions of the first problems), results.json, report.html and
+curve.png. What a stage cost is the sum of its steps, and its median step times their number: a run that was stopped and went
+on, or shared its cores, took longer than it needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import machine
+
+from cogitate.apps.report import write_report
+from cogitate.apps.report_picture import write_curve_png
+from cogitate.apps.report_words import prompt_title, stage_title, task_title
+from cogitate.runtime import atomic_write
+
+GENERAL = ("general", "safety")
+SHOWN_PROBLEMS = 4
+LONGEST_SHOWN = 400  # characters of a completion
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--command", required=True, help="the command that made the run")
+    options = parser.parse_args()
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_report([options.run], options.run / "report.html")
+    for name in ("results.json", "report.html"):
+        shutil.copy(options.run / name, options.out / name)
+    write_curve_png([options.run], options.out / "curve.png")
+    with atomic_write(options.out / "README.md") as temporary:
+        temporary.write_text(page(options.run, options.command), encoding="utf-8")
+    print(f"written to {options.out}")
+
+
+def page(run: Path, command: str) -> str:
+    results = json.loads((run / "results.json").read_text(encoding="utf-8"))
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    facts, settings = machine.machine_facts(), config["evaluate"]
+    tasks = [task for task in next(iter(results["stages"].values())) if task not in (*GENERAL, "all")]
+    first = next(iter(results["stages"].values()))
+    blocks = [
+        "# The numbers of the run",
+        f"`{command}`, seed {config['seed']}; {facts['cpu']}, {facts['usable_cores']} cores, {facts['memory_gb']} GB, "
+        f"torch {facts['torch']}. Evaluation: {first[tasks[0]]['problems']} problems of {task_title(tasks[0])} x "
+        f"{settings['samples']} completions of at most {settings['max_new_tokens']} tokens, temperature "
+        f"{settings['temperature']}, top-p {settings['top_p']}; percent, brackets are 95 % intervals over problems "
+        "([how](../../metrics.md)). All numbers: [results.json](results.json); every curve and sampled completions: "
+        "[report.html](report.html).",
+        "![accuracy by stage, over the steps of R1-Zero, and its thinking](curve.png)",
+        "## The stages",
+        stage_table(results, tasks),
+        "## Base by prompt",
+        prompt_table(results),
+        "## What it cost",
+        cost_table(run, results),
+        "## The same problems through the stages",
+        f"The first {SHOWN_PROBLEMS} problems of the evaluation and each model's first completion; nothing is chosen.",
+        *samples(run, results, tasks[0]),
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def stage_table(results: Mapping[str, Any], tasks: Sequence[str]) -> str:
+    """pass@1 by task, and what else tells the stages apart."""
+    pass_at_1 = " | ".join(f"{task_title(task)} pass@1" for task in tasks)
+    lines = [
+        f"| model | {pass_at_1} | {task_title(tasks[0])} pass@4 | format kept | tokens | cut off | helpfulness | safety |",
+        "|---" * (len(tasks) + 7) + "|",
+    ]
+    for model, of_tasks in results["stages"].items():
+        main_task, everything = of_tasks[tasks[0]], of_tasks["all"]
+        cells = [percent(of_tasks[task]["pass@1"]) if task in of_tasks else "" for task in tasks]
+        cells += [percent(main_task["pass@4"])] if "pass@4" in main_task else [""]
+        cells += [percent(main_task[metric], interval=False) for metric in ("format_rate",)]
+        cells += [f"{main_task['completion_tokens']['value']:.0f}", percent(main_task["truncated_share"], interval=False)]
+        cells += [percent(everything[metric]) if metric in everything else "" for metric in ("helpfulness", "safety")]
+        lines.append(f"| {stage_title(model)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def prompt_table(results: Mapping[str, Any]) -> str:
+    """Models that know no format are scored at the best of several prompts: here are all of them."""
+    lines = ["| model | prompt | pass@1 |", "|---|---|---|"]
+    for stage, summary in results["summaries"].items():
+        for prompt, of_tasks in summary.get("pass@1 by prompt", {}).items():
+            title = stage_title(stage.removeprefix("evaluate."))
+            lines.append(f"| {title} | {prompt_title(prompt)} | {100 * of_tasks['all']:.1f} |")
+    return "\n".join(lines)
+
+
+def cost_table(run: Path, results: Mapping[str, Any]) -> str:
+    lines = ["| stage | steps | minutes | median step x steps, minutes |", "|---|---|---|---|"]
+    for stage, seconds in results["seconds"].items():
+        rows = [json.loads(line) for line in lines_of(run / stage / "metrics.jsonl")]
+        steps = [row["seconds"] for row in rows if "seconds" in row]
+        typical = f"{median(steps) * len(steps) / 60:.0f}" if steps else ""
+        title = f"evaluation of {stage_title(stage.removeprefix('evaluate.'))}" if "." in stage else stage_title(stage)
+        if seconds:
+            lines.append(f"| {title} | {len(steps) or ''} | {seconds / 60:.1f} | {typical} |")
+    return "\n".join(lines)
+
+
+def samples(run: Path, results: Mapping[str, Any], task: str) -> Iterator[str]:
+    """Problem by problem, the first completion of each model."""
+    of_model = {}
+    for model in results["stages"]:
+        prompt = results["summaries"][f"evaluate.{model}"]["prompt"]
+        rows = (json.loads(line) for line in lines_of(run / f"evaluate.{model}" / "completions.jsonl"))
+        firsts: dict[str, dict[str, Any]] = {}
+        for row in rows:
+            if row["prompt"] == prompt and row["task"] == task:
+                firsts.setdefault(row["problem_id"], row)
+        of_model[model] = firsts
+    for problem in list(next(iter(of_model.values())))[:SHOWN_PROBLEMS]:
+        any_row = next(iter(of_model.values()))[problem]
+        lines = [f"**{any_row['question']}** (answer: {any_row['gold']})", "", "| model | completion | |", "|---|---|---|"]
+        for model, firsts in of_model.items():
+            row = firsts[problem]
+            lines.append(f"| {stage_title(model)} | {in_cell(row['completion'])} | {'right' if row['right'] else 'wrong'} |")
+        yield "\n".join(lines)
+
+
+def in_cell(text: str) -> str:
+    """As code in a table's cell; line breaks shown."""
+    short = text.strip() if len(text.strip()) <= LONGEST_SHOWN else f"{text.strip()[:LONGEST_SHOWN]} …"
+    return f"`{short.replace('`', chr(39)).replace('|', chr(0x2223)).replace(chr(10), ' ⏎ ')}`" if short else "(nothing)"
+
+
+def percent(estimate: Mapping[str, Any], *, interval: bool = True) -> str:
+    low, high = (100 * bound for bound in estimate["ci95"])
+    return f"{100 * estimate['value']:.1f}" + (f" [{low:.1f}, {high:.1f}]" if interval else "")
+
+
+def lines_of(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+
+
+if __name__ == "__main__":
+    main()
