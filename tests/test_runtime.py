@@ -1,13 +1,15 @@
 import errno
+import gc
 import json
 import platform
 import subprocess
 import sys
+import weakref
 
 import pytest
 import torch
 
-from cogitate.runtime import MetricsLog, atomic_write, derive_seed, is_disk_full, seed_everything
+from cogitate.runtime import MetricsLog, atomic_write, derive_seed, is_disk_full, loaded_objects_exempt, seed_everything
 
 
 def test_a_failed_atomic_write_leaves_the_old_file(tmp_path):
@@ -108,3 +110,19 @@ assert give_back_memory() is False
 assert all(bool((block == 1).all()) for block in kept)
 """
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_what_is_loaded_is_exempt_from_collection_within_the_block_alone():
+    class Node:
+        pass
+
+    def cycle() -> weakref.ref:
+        node = Node()
+        node.itself = node
+        return weakref.ref(node)
+
+    garbage = cycle()
+    with loaded_objects_exempt():
+        assert garbage() is None  # collected first, not kept
+        assert gc.get_freeze_count() > 0
+    assert gc.get_freeze_count() == 0

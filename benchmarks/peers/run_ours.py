@@ -26,7 +26,7 @@ from cogitate.config import RLConfig, SupervisedConfig
 from cogitate.engine.generator import Engine
 from cogitate.model.hf import load_model
 from cogitate.recipe.local_backend import DTYPES
-from cogitate.runtime import derive_seed, exempt_loaded_objects, give_back_memory, keep_freed_memory
+from cogitate.runtime import derive_seed, give_back_memory, keep_freed_memory, loaded_objects_exempt
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.learner import PolicyLearner
 from cogitate.train.master_weights import optimiser_for
@@ -44,9 +44,9 @@ def main() -> None:
     keep_freed_memory()
     torch.set_num_threads(channel.settings["threads"])
     run = {"grpo": grpo, "generation": generation, "sft": sft}[channel.settings["work"]](channel.settings)
-    exempt_loaded_objects()
-    channel.ready(versions={"cogitate": cogitate.__version__, "torch": torch.__version__}, threads=torch.get_num_threads())
-    serve(channel, run)
+    with loaded_objects_exempt():
+        channel.ready(versions={"cogitate": cogitate.__version__, "torch": torch.__version__}, threads=torch.get_num_threads())
+        serve(channel, run)
 
 
 def generation(settings: Mapping[str, Any]) -> Round:

@@ -59,10 +59,15 @@ def keep_freed_memory() -> None:
         mallopt(-2, 64 << 20)  # M_TOP_PAD: grow by 64 MB at least
 
 
-def exempt_loaded_objects() -> None:
+@contextmanager
+def loaded_objects_exempt() -> Iterator[None]:
     """Have the garbage collector leave alone what is loaded by now: it would go through all of it again and again, in vain."""
     gc.collect()
     gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def give_back_memory() -> bool:

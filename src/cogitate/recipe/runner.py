@@ -41,8 +41,8 @@ from cogitate.recipe.store import (
 from cogitate.runtime import (
     MetricsLog,
     derive_seed,
-    exempt_loaded_objects,
     interruption_requested,
+    loaded_objects_exempt,
     raise_interrupted,
     seed_everything,
     write_json,
@@ -208,9 +208,9 @@ def make(
         # What ran before in this process must not matter; a stage's own randomness comes from the seeds in its settings.
         seed_everything(derive_seed(stage.name))
         module = stage.load()
-        exempt_loaded_objects()
         try:
-            summary = module.run(config, {need: artifacts[need] for need in stage.needs}, work / "out", context)
+            with loaded_objects_exempt():
+                summary = module.run(config, {need: artifacts[need] for need in stage.needs}, work / "out", context)
         finally:
             clock.save()
             progress.stage_ends(stage.name)
