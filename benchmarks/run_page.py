@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import operator
+import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -25,6 +27,11 @@ from cogitate.runtime import atomic_write
 GENERAL = ("general", "safety")
 SHOWN_PROBLEMS = 4
 LONGEST_SHOWN = 400  # characters of a completion
+OPERATIONS: dict[str, Callable[[float, float], float]] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
+}  # fmt: skip
+NUMBER = r"(\d+(?:\.\d+)?)"
+EQUATION = rf"{NUMBER}\s*([-+*/])\s*{NUMBER}\s*=\s*{NUMBER}"
 
 
 def main() -> None:
@@ -62,6 +69,11 @@ def page(run: Path, command: str) -> str:
         stage_table(results, tasks),
         "## Base by prompt",
         prompt_table(results),
+        "## Which equation, and is its sum right?",
+        "Of the same completions: how many write `a + b = c`, with any sign, where the left side is the answer (whatever they "
+        "say it is), and how many of all such equations are right, in percent. Knowing what to compute and computing it are "
+        "two skills. Equations with words between the numbers are not seen.",
+        equation_table(run, results, tasks[0]),
         "## What it cost",
         cost_table(run, results),
         "## The same problems through the stages",
@@ -99,6 +111,37 @@ def prompt_table(results: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def equation_table(run: Path, results: Mapping[str, Any], task: str) -> str:
+    """Whether a model chose the right operation and numbers, and whether it computes."""
+    lines = ["| model | writes the right equation | equations right |" + "".join(f" {sign} |" for sign in OPERATIONS)]
+    lines.append("|---" * (3 + len(OPERATIONS)) + "|")
+    for model in results["stages"]:
+        rows = completions_of(run, results, model, task)
+        found = [(row, equations_in(row["completion"])) for row in rows]
+        chosen = sum(any(abs(value - float(row["gold"])) < 1e-6 for _, value, _ in each) for row, each in found)
+        judged = [(sign, abs(value - said) < 0.01 * max(1.0, abs(value))) for _, each in found for sign, value, said in each]
+        shares = [[right for sign, right in judged if sign in signs] for signs in (tuple(OPERATIONS), *OPERATIONS)]
+        cells = [f"{100 * sum(rights) / len(rights):.0f} (of {len(rights):,})" if rights else "" for rights in shares]
+        lines.append(f"| {stage_title(model)} | {100 * chosen / len(rows):.1f} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def equations_in(text: str) -> list[tuple[str, float, float]]:
+    """(sign, what it is, what the text says it is) of each `a + b = c`."""
+    found = []
+    for a, sign, b, said in re.findall(EQUATION, text):
+        if sign != "/" or float(b) != 0.0:
+            found.append((sign, OPERATIONS[sign](float(a), float(b)), float(said)))
+    return found
+
+
+def completions_of(run: Path, results: Mapping[str, Any], model: str, task: str) -> list[dict[str, Any]]:
+    """A model's graded completions at the prompt it is scored at."""
+    prompt = results["summaries"][f"evaluate.{model}"]["prompt"]
+    rows = [json.loads(line) for line in lines_of(run / f"evaluate.{model}" / "completions.jsonl")]
+    return [row for row in rows if row["prompt"] == prompt and row["task"] == task]
+
+
 def cost_table(run: Path, results: Mapping[str, Any]) -> str:
     lines = ["| stage | steps | minutes | median step x steps, minutes |", "|---|---|---|---|"]
     for stage, seconds in results["seconds"].items():
@@ -113,15 +156,11 @@ def cost_table(run: Path, results: Mapping[str, Any]) -> str:
 
 def samples(run: Path, results: Mapping[str, Any], task: str) -> Iterator[str]:
     """Problem by problem, the first completion of each model."""
-    of_model = {}
+    of_model: dict[str, dict[str, dict[str, Any]]] = {}
     for model in results["stages"]:
-        prompt = results["summaries"][f"evaluate.{model}"]["prompt"]
-        rows = (json.loads(line) for line in lines_of(run / f"evaluate.{model}" / "completions.jsonl"))
-        firsts: dict[str, dict[str, Any]] = {}
-        for row in rows:
-            if row["prompt"] == prompt and row["task"] == task:
-                firsts.setdefault(row["problem_id"], row)
-        of_model[model] = firsts
+        firsts = of_model.setdefault(model, {})
+        for row in completions_of(run, results, model, task):
+            firsts.setdefault(row["problem_id"], row)
     for problem in list(next(iter(of_model.values())))[:SHOWN_PROBLEMS]:
         any_row = next(iter(of_model.values()))[problem]
         lines = [f"**{any_row['question']}** (answer: {any_row['gold']})", "", "| model | completion | |", "|---|---|---|"]
