@@ -52,6 +52,7 @@ def test_the_fastest_variant_of_a_family_stands_for_it():
     sides = {"trl:float32": speed(3.0), "trl:bfloat16": speed(5.0), "trlx": speed(9.0)}
     assert best_side(sides, "trl") == "trl:bfloat16"
     assert best_side(sides, "trlx") == "trlx"
+    assert best_side(sides, "trl:float32") == "trl:float32"
     assert best_side(sides, "vllm") is None
 
 
