@@ -172,7 +172,7 @@ def run_in_turn(
                     if number:
                         rounds[case][side.name].append(numbers)
             if number == 1:
-                for name in far_behind(rounds):
+                for name in sorted(far_behind(rounds) & runners.keys()):  # others have failed meanwhile
                     print(f"{workload.name}: {name} is far behind the fastest of its kind, and is not run again", flush=True)
                     runners.pop(name).close()
     finally:
@@ -181,7 +181,7 @@ def run_in_turn(
     return rounds
 
 
-def far_behind(rounds: dict[str, dict[str, list[dict[str, float]]]]) -> list[str]:
+def far_behind(rounds: dict[str, dict[str, list[dict[str, float]]]]) -> set[str]:
     """Variants (FAMILY:VARIANT) that do not decide what their family can do: far slower than another one in every case."""
     slow_in: list[set[str]] = []
     for sides in rounds.values():
@@ -189,7 +189,7 @@ def far_behind(rounds: dict[str, dict[str, list[dict[str, float]]]]) -> list[str
         families = {side.partition(":")[0] for side in speeds}
         fastest = {family: max(speed for side, speed in speeds.items() if side.startswith(f"{family}:")) for family in families}
         slow_in.append({side for side, speed in speeds.items() if speed * FAR_BEHIND < fastest[side.partition(":")[0]]})
-    return sorted(set.intersection(*slow_in)) if slow_in else []
+    return set.intersection(*slow_in) if slow_in else set()
 
 
 if __name__ == "__main__":

@@ -111,7 +111,8 @@ def as_markdown(result: Mapping[str, Any], chart: str) -> str:
     machine = result["machine"]
     lines = [
         f"Measured on {result['date']}: {machine['cpu']}, {result['threads']} threads, {machine['memory_gb']} GB, "
-        f"{result['rounds']} rounds of every side in turn; medians, in brackets the least and the greatest.",
+        f"{result['rounds']} rounds of every side in turn, one of those marked so; medians, in brackets the least and "
+        "the greatest.",
         "",
         f"![speed beside the peers]({chart})",
         "",

@@ -58,7 +58,7 @@ def test_variants_far_behind_the_fastest_of_their_family_in_every_case_are_not_r
         return {side.replace("_", ":"): [{"per_second": speed}] for side, speed in speeds.items()}
 
     one = case(ours_float32=50, ours_bfloat16=30, trl_float32=10, trl_mixed=8, trl_bfloat16=1, vllm=2)
-    assert peers.far_behind({"1": one}) == ["ours:bfloat16", "trl:bfloat16"]  # mixed is close, vllm alone of its kind
+    assert peers.far_behind({"1": one}) == {"ours:bfloat16", "trl:bfloat16"}  # mixed is close, vllm alone of its kind
     other = case(ours_float32=1, ours_bfloat16=9, trl_float32=10, trl_bfloat16=2)
-    assert peers.far_behind({"1": one, "64": other}) == ["trl:bfloat16"]
-    assert peers.far_behind({"1": case(vllm=1)}) == []
+    assert peers.far_behind({"1": one, "64": other}) == {"trl:bfloat16"}
+    assert peers.far_behind({"1": case(vllm=1)}) == set()
