@@ -62,11 +62,13 @@ def test_logits_computed_again_give_the_gradients_of_kept_ones(form: str, monkey
     assert all(torch.equal(a, b) for a, b in zip(kept, again, strict=True))
 
 
+@pytest.mark.parametrize("kept_bytes", [0, 1 << 24], ids=["scratch let go of", "scratch kept"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 def test_gradients_do_not_depend_on_who_has_used_the_scratch_memory_meanwhile(
-    form: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+    form: str, dtype: torch.dtype, kept_bytes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(head, "KEPT_LOGITS", 0)
+    monkeypatch.setattr(head, "KEPT_SCRATCH_BYTES", kept_bytes)
     computed = []
     monkeypatch.setattr(torch, "mm", lambda *given, mm=torch.mm, **named: (computed.append(0), mm(*given, **named))[1])
     hidden, weight, targets, grads = given(300, dtype)
@@ -78,6 +80,7 @@ def test_gradients_do_not_depend_on_who_has_used_the_scratch_memory_meanwhile(
     token_logprobs(hidden * 2, weight, targets)
     after_others = torch.autograd.grad(second, (hidden, weight))
     assert len(computed) == 2 + 2 + 2 + 2
+    assert (head._memory.scratch is None) == (kept_bytes == 0)
     for others in (again, after_others):
         assert all(torch.equal(a, b) for a, b in zip(at_once, others, strict=True))
 

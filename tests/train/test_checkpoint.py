@@ -20,6 +20,7 @@ from cogitate.train.checkpoint import (
     save_checkpoint,
     training_tensors,
 )
+from cogitate.train.master_weights import Optimiser, optimiser_for
 from cogitate.train.muon import MuonAdamW
 from cogitate.train.supervised import make_adamw
 
@@ -167,3 +168,16 @@ def test_names_tell_weights_from_moments(tmp_path):
     path = save_checkpoint(tmp_path, 1, training_tensors(model, optimiser), {})
     assert sorted(path.iterdir()) == [path / "state.json", path / "tensors.safetensors"]
     assert json.loads((path / "state.json").read_text()) == {"step": 1}
+
+
+def test_a_checkpoint_of_another_type_of_weights_is_refused(tmp_path):
+    def trained(dtype: torch.dtype) -> tuple[nn.Module, Optimiser]:
+        model = network().to(dtype)
+        return model, optimiser_for(model, lambda trained: make_adamw(trained, 0.01, 0.0))
+
+    single, half = trained(torch.float32), trained(torch.bfloat16)
+    for target, tensors in ((single, training_tensors(*half)), (half, training_tensors(*single))):
+        before = {name: tensor.clone() for name, tensor in target[0].state_dict().items()}
+        with pytest.raises(CheckpointError, match="another type of weights, or of an older version: delete it to start again"):
+            restore_training_tensors(*target, tensors)
+        assert all(torch.equal(before[name], tensor) for name, tensor in target[0].state_dict().items())

@@ -20,6 +20,7 @@ from cogitate.model.decode import share_units
 from cogitate.model.decode_plain import make_decoder
 from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
+from cogitate.runtime import give_back_memory
 from cogitate.types import Completion, FinishReason
 
 PREFILL_TOKENS = 4096  # of one prefill batch, padding included
@@ -167,6 +168,7 @@ class Engine:
         """Let go of the weights until the next `load_weights`; until then nothing can be sampled."""
         assert not self.pending(), "completions are pending: they need the weights"
         self.decoder.free()
+        give_back_memory()
 
     def load_weights(self, path: Path, version: int) -> None:
         """Replace the weights by those of a Hugging Face directory; later tokens carry this version."""

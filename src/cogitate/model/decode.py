@@ -72,7 +72,7 @@ class Decoder:
 
     def read(self, model: Transformer) -> None:
         """Take over a model's weights, as they are now."""
-        self._held = DecodeWeights(model, mtp=self.mtp)
+        self._held = DecodeWeights(model, mtp=self.mtp, in_place=model is self._shell)
 
     def free(self) -> None:
         """Let go of the weights until the next `load`."""

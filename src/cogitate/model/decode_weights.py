@@ -98,10 +98,17 @@ class DecodeWeights:
         mtp: the MTP block, with the model's embedding and head; None where it is not asked for.
     """
 
-    def __init__(self, source: Transformer, *, mtp: bool = False):
+    def __init__(self, source: Transformer, *, mtp: bool = False, in_place: bool = False):
+        """
+        Args:
+            in_place: matrices of the source's layers are laid out in their own memory where they fit it, so that hardly any
+                weight is there twice. The source is of no use afterwards.
+        """
         self._kept: list[object] = []
         self._bytes = 0
+        self._in_place = False
         embedding, head = self._at(source.embed_tokens.weight.detach()), self._matrix(source.head_weight)
+        self._in_place = in_place
         self.main = self._stack(list(source.layers), source.norm, source, embedding, head, Hidden())
         self.mtp = None
         if mtp:
@@ -224,6 +231,8 @@ class DecodeWeights:
         weight_OI = weight_OI.detach()
         depth = library().bf16_depth() if weight_OI.dtype == torch.bfloat16 else 1
         panels = in_panels(weight_OI, library().panel_width(), depth)
+        if self._in_place and panels.numel() == weight_OI.numel() and weight_OI.is_contiguous():
+            panels = weight_OI.flatten().copy_(panels)
         return Matrix(
             self._at(panels), None if bias_O is None else self._floats(bias_O, room=LANES), weight_OI.shape[1], len(weight_OI)
         )

@@ -15,6 +15,7 @@ from cogitate.model.native import function, runs_natively
 ROWS_IN_CACHE = 512  # rows handled at a time: with a small vocabulary their logits stay in a CPU's cache
 LARGE_VOCABULARY = 8192  # from here on rows are as many as SCRATCH_BYTES hold: few rows would have the weights read many times
 SCRATCH_BYTES = 1 << 29
+KEPT_SCRATCH_BYTES = 1 << 24  # scratch memory that stays after a backward pass, at most
 # Up to so many float32 logits (256 MB) are kept for the backward pass; others lie in scratch memory, and are computed again
 # where somebody has overwritten them.
 KEPT_LOGITS = 1 << 26
@@ -98,6 +99,8 @@ class _TokenLogprobs(torch.autograd.Function):
                 weight_grad.addmm_(logits_grad.t(), hidden_ND[rows])
             else:
                 weight_grad += logits_grad.t() @ hidden_ND[rows]
+        if _memory.scratch is not None and _memory.scratch.nbytes > KEPT_SCRATCH_BYTES:
+            _memory.scratch = None  # the gradients of the layers below find room there
         if ctx.needs_input_grad[1]:
             weight_grad = torch.zeros_like(weight_VD) if weight_grad is None else weight_grad.to(weight_VD.dtype)
         return hidden_grad, weight_grad, None, None, None

@@ -19,11 +19,16 @@ from cogitate.model.moe import Router
 from cogitate.model.mtp import MultiTokenPrediction
 from cogitate.model.rope import RotaryTable
 from cogitate.model.visibility import Visibility, additive, document_positions
+from cogitate.runtime import give_back_memory
 
 # MKL looks for the kind of processor in the first call of any of its vector functions, and a second thread that calls one
 # meanwhile can get a kernel of low accuracy, for that call alone: processes of one run would differ now and then. One number
 # is handled by one thread.
 torch.zeros(1).exp_()
+
+# A backward pass that computes layers again leaves holes in memory: glibc before 2.38 does not find an aligned block again for
+# another one of its size. They are given back after so many layers.
+LAYERS_BETWEEN_TRIMS = 10
 
 
 class Transformer(nn.Module):
@@ -75,7 +80,9 @@ class Transformer(nn.Module):
             context = self._cached_context(tokens_BT, positions_BT, cache, rows)
         x_BTD = self.embed_tokens(tokens_BT)
         recompute = self.gradient_checkpointing and torch.is_grad_enabled() and cache is None
-        for layer in self.layers:
+        for number, layer in enumerate(self.layers):
+            if recompute and x_BTD.requires_grad and number % LAYERS_BETWEEN_TRIMS == LAYERS_BETWEEN_TRIMS // 2:
+                x_BTD.register_hook(_give_back_memory)
             x_BTD = checkpoint(layer, x_BTD, context, use_reentrant=False) if recompute else layer(x_BTD, context)
         if cache is not None:
             cache.lengths[rows] += tokens_BT.shape[1]
@@ -186,3 +193,7 @@ class Transformer(nn.Module):
                 parameter.zero_()
             else:
                 parameter.normal_(0.0, self.config.initializer_range)
+
+
+def _give_back_memory(_: Tensor) -> None:
+    give_back_memory()

@@ -2,8 +2,9 @@
 DeepSeek-V3 holds them (arXiv:2412.19437, section 3.3.2), in half the memory. An average whose gradients hardly change stops
 where a step of it is rounded away: at decay rates of 0.9 and 0.95 within 4 % and 8 % of where it would come to.
 
-native/adamw.cpp does it in one pass over memory; PyTorch needs one each to turn gradients into float32, to clip them, to move
-the masters and to round them into the model.
+A master is held as its weight, which is it rounded, and the 16 bits that this lacks: AdamW then keeps 6 bytes of its own for a
+weight, where float32 masters and moments are 12. native/adamw.cpp does a step in one pass over memory; PyTorch needs one each
+to turn gradients into float32, to clip them, to move the masters and to round them into the model.
 """
 
 from __future__ import annotations
@@ -25,43 +26,59 @@ def is_adamw(optimiser: torch.optim.Optimizer) -> bool:
     return type(optimiser) is torch.optim.AdamW and not any(g["amsgrad"] or g["maximize"] for g in optimiser.param_groups)
 
 
+def master_of(weight: Tensor, remainder: Tensor) -> Tensor:
+    """The float32 master of a bfloat16 weight.
+
+    The weight is the master's upper half rounded (ties away from zero), the remainder its lower half as a signed number:
+    negative where the weight has been rounded up, so that their sum is the master.
+    """
+    return ((weight.view(torch.int16).int() << 16) + remainder).view(torch.float32)
+
+
+def set_master(weight: Tensor, remainder: Tensor, master: Tensor) -> None:
+    """The inverse of `master_of`, in place."""
+    bits = master.view(torch.int32)
+    weight.view(torch.int16).copy_((bits + 0x8000) >> 16)
+    remainder.copy_(bits)  # its lower half
+
+
 @torch.no_grad()
 def adamw_step(optimiser: torch.optim.Optimizer, moved: Mapping[nn.Parameter, tuple[Tensor, Tensor]], scale: float) -> None:
-    """Move masters, and set the weights to them, rounded.
+    """Move masters.
 
     Args:
-        moved: master -> its gradient, float32 or bfloat16, and its weight.
+        moved: bfloat16 weight -> its gradient, float32 or bfloat16, and the remainder of its master.
         scale: what gradients are multiplied by first.
     """
     for group in optimiser.param_groups:
-        for master in group["params"]:
-            if master in moved:
-                gradient, weight = moved[master]
-                state = optimiser.state[master]
+        for weight in group["params"]:
+            if weight in moved:
+                gradient, remainder = moved[weight]
+                state = optimiser.state[weight]
                 if not state:
                     state["step"] = torch.zeros(())
-                    state |= {key: torch.zeros_like(master, dtype=torch.bfloat16) for key in MOMENTS}
+                    state |= {key: torch.zeros_like(weight) for key in MOMENTS}
                 for key in MOMENTS:
                     state[key] = state[key].to(torch.bfloat16)  # a checkpoint of another program may hold float32 ones
                 state["step"] += 1
-                native = runs_natively(weight) and weight.dtype == torch.bfloat16 and weight.is_contiguous()
-                (move_natively if native else move)(master, weight, gradient, scale, state, group)
+                native = runs_natively(weight) and weight.is_contiguous()
+                (move_natively if native else move)(weight, remainder, gradient, scale, state, group)
 
 
 def move_natively(
-    master: Tensor, weight: Tensor, gradient: Tensor, scale: float, state: Mapping[str, Tensor], group: Mapping[str, Any]
+    weight: Tensor, remainder: Tensor, gradient: Tensor, scale: float, state: Mapping[str, Tensor], group: Mapping[str, Any]
 ) -> None:
     """`move` by the kernel."""
     (beta1, beta2), rate, steps, gradient = group["betas"], float(group["lr"]), float(state["step"]), gradient.contiguous()
     unbiased_rate, unbiased_root = rate / (1 - beta1**steps), (1 - beta2**steps) ** -0.5
     factors = scale, beta1, beta2, unbiased_rate, 1 - rate * group["weight_decay"], unbiased_root, group["eps"]
-    changed = master.data_ptr(), state["exp_avg"].data_ptr(), state["exp_avg_sq"].data_ptr(), weight.data_ptr()
+    changed = state["exp_avg"].data_ptr(), state["exp_avg_sq"].data_ptr(), weight.data_ptr(), remainder.data_ptr()
     run = function("adamw", gradient.dtype, takes="pfffffffipppp")
-    run(gradient.data_ptr(), *factors, master.numel(), *changed)
+    run(gradient.data_ptr(), *factors, weight.numel(), *changed)
 
 
 def move(
-    master: Tensor, weight: Tensor, gradient: Tensor, scale: float, state: Mapping[str, Tensor], group: Mapping[str, Any]
+    weight: Tensor, remainder: Tensor, gradient: Tensor, scale: float, state: Mapping[str, Tensor], group: Mapping[str, Any]
 ) -> None:
     """One master by its gradient, in PyTorch."""
     (beta1, beta2), rate, steps = group["betas"], float(group["lr"]), float(state["step"])
@@ -69,10 +86,10 @@ def move(
     mean = state["exp_avg"].float().lerp_(gradient, 1 - beta1)
     square = state["exp_avg_sq"].float().mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
     root = square.sqrt().mul_((1 - beta2**steps) ** -0.5).add_(group["eps"])
-    master.mul_(1 - rate * group["weight_decay"]).addcdiv_(mean, root, value=-rate / (1 - beta1**steps))
+    master = master_of(weight, remainder).mul_(1 - rate * group["weight_decay"])
+    set_master(weight, remainder, master.addcdiv_(mean, root, value=-rate / (1 - beta1**steps)))
     state["exp_avg"].copy_(mean)
     state["exp_avg_sq"].copy_(square)
-    weight.copy_(master)
 
 
 def norm_of(gradients: Iterable[Tensor]) -> float:

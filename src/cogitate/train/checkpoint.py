@@ -73,14 +73,14 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def training_tensors(model: nn.Module, optimiser: Optimiser) -> dict[str, Tensor]:
-    """Weights, buffers, float32 masters and the optimiser's moments, each in its type.
+    """Weights, buffers, what the weights lack of their masters and the optimiser's moments, each in its type.
 
-    Their names are `model.NAME`, `master.NAME` and `optimiser.KEY.NAME`.
+    Their names are `model.NAME`, `remainder.NAME` and `optimiser.KEY.NAME`.
     """
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     if isinstance(optimiser, MasterWeights):
-        tensors |= {f"master.{name}": master.detach() for name, master in optimiser.named_parameters()}
-    names: dict[Tensor, str] = {parameter: name for name, parameter in _moved(model, optimiser).items()}
+        tensors |= {f"remainder.{name}": remainder for name, remainder in optimiser.remainders.items()}
+    names: dict[Tensor, str] = {parameter: name for name, parameter in model.named_parameters()}
     for parameter, moments in optimiser.state.items():
         for key, value in moments.items():
             tensors[f"optimiser.{key}.{names[parameter]}"] = value
@@ -89,19 +89,20 @@ def training_tensors(model: nn.Module, optimiser: Optimiser) -> dict[str, Tensor
 
 @torch.no_grad()
 def restore_training_tensors(model: nn.Module, optimiser: Optimiser, tensors: dict[str, Tensor]) -> None:
-    """The inverse of `training_tensors`, in place."""
+    """The inverse of `training_tensors`, in place.
+
+    Raises:
+        CheckpointError: it is that of a model of another type.
+    """
+    remainders = optimiser.remainders if isinstance(optimiser, MasterWeights) else {}
+    if {f"remainder.{name}" for name in remainders} != {name for name in tensors if name.startswith("remainder.")}:
+        raise CheckpointError("the checkpoint is of another type of weights, or of an older version: delete it to start again")
     model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
-    if isinstance(optimiser, MasterWeights):
-        for name, master in optimiser.named_parameters():
-            master.copy_(tensors[f"master.{name}"])
-    parameters = _moved(model, optimiser)
+    for name, remainder in remainders.items():
+        remainder.copy_(tensors[f"remainder.{name}"])
+    parameters = dict(model.named_parameters())
     optimiser.state.clear()
     for key, tensor in tensors.items():
         if key.startswith("optimiser."):
             _, moment, name = key.split(".", 2)
             optimiser.state[parameters[name]][moment] = tensor.to(parameters[name].device) if moment != "step" else tensor
-
-
-def _moved(model: nn.Module, optimiser: Optimiser) -> dict[str, nn.Parameter]:
-    """The parameters an optimiser moves, by name."""
-    return dict((optimiser if isinstance(optimiser, MasterWeights) else model).named_parameters())

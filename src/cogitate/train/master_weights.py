@@ -1,4 +1,4 @@
-"""Training a bfloat16 model: the optimiser moves float32 copies of its weights, and the model holds them rounded.
+"""Training a bfloat16 model: the optimiser moves float32 masters of its weights, and the model holds them rounded.
 
 Eight bits of precision would lose most updates of a small learning rate (Mixed Precision Training, arXiv:1710.03740, section
 3.1; DeepSeek-V3, arXiv:2412.19437, section 3.3.2, keeps float32 masters, too).
@@ -6,42 +6,39 @@ Eight bits of precision would lose most updates of a small learning rate (Mixed 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from cogitate.train.adamw import adamw_step, is_adamw, norm_of
+from cogitate.train.adamw import adamw_step, is_adamw, master_of, norm_of, set_master
 
 
 class MasterWeights:
-    """An optimiser over float32 masters, used like the optimiser itself.
+    """An optimiser of a bfloat16 model that moves float32 masters, used like the optimiser itself.
 
     As soon as a backward pass has made a gradient it is taken from the model, and those of further micro-batches are added to
     it in float32: sums lose nothing, and a second set of gradients never exists. A step uses them up.
 
     Attributes:
-        masters: name of a trained parameter -> its master.
+        remainders: name of a trained parameter -> what it lacks of its master (adamw.py), int16.
         gradients: its gradient, of the model's type where it is that of a single backward pass.
     """
 
-    def __init__(self, model: nn.Module, make: Callable[[MasterWeights], torch.optim.Optimizer]):
+    def __init__(self, model: nn.Module, optimiser: torch.optim.Optimizer):
         """
         Args:
-            make: builds the optimiser from an object with `named_parameters`, which this is.
+            optimiser: of the model's own parameters.
         """
         self._trained = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
-        self.masters = {name: nn.Parameter(parameter.detach().float()) for name, parameter in self._trained.items()}
+        assert all(parameter.dtype == torch.bfloat16 for parameter in self._trained.values())
+        self.remainders = {name: torch.zeros_like(p, dtype=torch.int16) for name, p in self._trained.items()}
         self.gradients: dict[str, Tensor] = {}
         self._scale = 1.0
         for name, parameter in self._trained.items():
             parameter.register_post_accumulate_grad_hook(gradient_taker(name, self.gradients))
-        self._optimiser = make(self)
-
-    def named_parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """The masters under the names of the model's parameters, in their order."""
-        yield from self.masters.items()
+        self._optimiser = optimiser
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
@@ -64,31 +61,36 @@ class MasterWeights:
 
     @torch.no_grad()
     def step(self) -> None:
-        """Move the masters by their gradients, and round them into the model."""
+        """Move the masters by their gradients; the model's weights become these, rounded."""
         if is_adamw(self._optimiser):
-            moved = {self.masters[name]: (gradient, self._trained[name]) for name, gradient in self.gradients.items()}
+            moved = {self._trained[name]: (gradient, self.remainders[name]) for name, gradient in self.gradients.items()}
             adamw_step(self._optimiser, moved, self._scale)
         else:
-            for name, gradient in self.gradients.items():
-                self.masters[name].grad = gradient.float() * self._scale
-            self._optimiser.step()
-            self._optimiser.zero_grad()
-            self.write_back()
+            self._step_of_float32()
         self.zero_grad()
 
-    @torch.no_grad()
-    def write_back(self) -> None:
-        for name, parameter in self._trained.items():
-            parameter.copy_(self.masters[name])
+    def _step_of_float32(self) -> None:
+        """The optimiser's own step: for as long as it takes, parameters are their masters."""
+        weights = {name: self._trained[name].data for name in self.gradients}
+        for name, weight in weights.items():
+            parameter = self._trained[name]
+            parameter.data = master_of(weight, self.remainders[name])
+            parameter.grad = self.gradients[name].float() * self._scale
+        self._optimiser.step()
+        self._optimiser.zero_grad()
+        for name, weight in weights.items():
+            parameter = self._trained[name]
+            set_master(weight, self.remainders[name], parameter.data)
+            parameter.data = weight
 
 
 Optimiser = torch.optim.Optimizer | MasterWeights
 
 
-def optimiser_for(model: nn.Module, make: Callable[[nn.Module | MasterWeights], torch.optim.Optimizer]) -> Optimiser:
-    """`make(model)` for a float32 model, and through masters for one of fewer bits."""
+def optimiser_for(model: nn.Module, make: Callable[[nn.Module], torch.optim.Optimizer]) -> Optimiser:
+    """`make(model)`, which for a model of fewer bits than float32 moves masters."""
     dtypes = {parameter.dtype for parameter in model.parameters() if parameter.requires_grad}
-    return make(model) if dtypes <= {torch.float32} else MasterWeights(model, make)
+    return make(model) if dtypes <= {torch.float32} else MasterWeights(model, make(model))
 
 
 def clip_gradients(model: nn.Module, optimiser: Optimiser, limit: float) -> float:

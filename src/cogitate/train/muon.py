@@ -12,8 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cogitate.train.master_weights import MasterWeights
-
 MOMENTUM = 0.95
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # quintic coefficients: steep at zero, singular values end in about 0.7..1.2
 ITERATIONS = 5
@@ -28,7 +26,7 @@ class MuonAdamW(torch.optim.Optimizer):
     weight_decay: decoupled, on everything of two or more dimensions.
     """
 
-    def __init__(self, model: nn.Module | MasterWeights, learning_rate: float, weight_decay: float):
+    def __init__(self, model: nn.Module, learning_rate: float, weight_decay: float):
         named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
         matrices = [p for name, p in named if p.dim() >= 2 and not any(word in name for word in NOT_MATRICES)]
         chosen = set(map(id, matrices))

@@ -24,7 +24,7 @@ from cogitate.train.checkpoint import (
     save_checkpoint,
     training_tensors,
 )
-from cogitate.train.master_weights import MasterWeights, Optimiser, clip_gradients, optimiser_for
+from cogitate.train.master_weights import Optimiser, clip_gradients, optimiser_for
 from cogitate.train.muon import MuonAdamW
 from cogitate.train.packing import PackedRows
 from cogitate.train.schedule import warmup_cosine
@@ -114,7 +114,7 @@ def supervised_loss(model: Transformer, batch: PackedRows, micro_rows: int) -> f
     return float(torch.stack(losses).sum())
 
 
-def make_adamw(model: torch.nn.Module | MasterWeights, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+def make_adamw(model: torch.nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
     """AdamW with decay on matrices alone: norms, biases and embeddings of one dimension are left where they are."""
     trained = [parameter for _, parameter in model.named_parameters() if parameter.requires_grad]
     matrices = [p for p in trained if p.dim() >= 2]

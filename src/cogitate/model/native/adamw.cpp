@@ -28,17 +28,40 @@ double squared_norm(const G* gradient, int64_t count) {
     return total;
 }
 
+// A float32 master is its weight, which is its upper half rounded (ties away from 0), and its lower half. Where that is negative
+// as a signed number the weight has been rounded up, so that their sum is the master again.
+template <typename Count>
+inline Floats master_of(const bfloat16* weight, const int16_t* remainder, Count count) {
+    Halves upper{};
+    Shorts lower{};
+    memcpy(&upper, weight, int(count) * sizeof *weight);
+    memcpy(&lower, remainder, int(count) * sizeof *remainder);
+    Words words = (__builtin_convertvector(upper, Words) << 16) + (Words)__builtin_convertvector(lower, Ints);
+    Floats master;
+    memcpy(&master, &words, sizeof master);
+    return master;
+}
+
+template <typename Count>
+inline void set_master(bfloat16* weight, int16_t* remainder, Floats master, Count count) {
+    Words words;
+    memcpy(&words, &master, sizeof words);
+    Halves upper = __builtin_convertvector((words + 0x8000) >> 16, Halves), lower = __builtin_convertvector(words, Halves);
+    memcpy(weight, &upper, int(count) * sizeof *weight);
+    memcpy(remainder, &lower, int(count) * sizeof *remainder);
+}
+
 inline Floats root(Floats x) {
     for (int i = 0; i < LANES; i++) x[i] = std::sqrt(x[i]);
     return x;
 }
 
-// The masters, their moments (mean and square) and the weights of the model, which are the masters rounded.
+// The moments (mean and square), the weights of the model and what these lack of their masters.
 //   scale: of the gradient; rate: with the correction of the mean's bias; kept: of a master, after its decay;
 //   correction: of the root of the square
 template <typename G>
 void adamw(const G* gradient, float scale, float beta1, float beta2, float rate, float kept, float correction, float eps,
-           int64_t count, float* master, bfloat16* mean, bfloat16* square, bfloat16* weight) {
+           int64_t count, bfloat16* mean, bfloat16* square, bfloat16* weight, int16_t* remainder) {
 #pragma omp parallel for if (count > BLOCK)
     for (int64_t start = 0; start < count; start += BLOCK)
         each_vector(std::min(BLOCK, count - start), [&](int64_t offset, auto part) {
@@ -47,11 +70,10 @@ void adamw(const G* gradient, float scale, float beta1, float beta2, float rate,
             Floats first = load(mean + i, part), second = load(square + i, part);
             first += (towards - first) * (1.0f - beta1);
             second = second * beta2 + towards * towards * (1.0f - beta2);
-            Floats moved = load(master + i, part) * kept - first * rate / (root(second) * correction + eps);
+            Floats master = master_of(weight + i, remainder + i, part);
             store(mean + i, first, part);
             store(square + i, second, part);
-            store(master + i, moved, part);
-            store(weight + i, moved, part);
+            set_master(weight + i, remainder + i, master * kept - first * rate / (root(second) * correction + eps), part);
         });
 }
 
@@ -64,12 +86,12 @@ double squared_norm_f32(const float* gradient, int64_t count) { return squared_n
 double squared_norm_bf16(const bfloat16* gradient, int64_t count) { return squared_norm(gradient, count); }
 
 void adamw_f32(const float* gradient, float scale, float beta1, float beta2, float rate, float kept, float correction,
-               float eps, int64_t count, float* master, bfloat16* mean, bfloat16* square, bfloat16* weight) {
-    adamw(gradient, scale, beta1, beta2, rate, kept, correction, eps, count, master, mean, square, weight);
+               float eps, int64_t count, bfloat16* mean, bfloat16* square, bfloat16* weight, int16_t* remainder) {
+    adamw(gradient, scale, beta1, beta2, rate, kept, correction, eps, count, mean, square, weight, remainder);
 }
 
 void adamw_bf16(const bfloat16* gradient, float scale, float beta1, float beta2, float rate, float kept, float correction,
-                float eps, int64_t count, float* master, bfloat16* mean, bfloat16* square, bfloat16* weight) {
-    adamw(gradient, scale, beta1, beta2, rate, kept, correction, eps, count, master, mean, square, weight);
+                float eps, int64_t count, bfloat16* mean, bfloat16* square, bfloat16* weight, int16_t* remainder) {
+    adamw(gradient, scale, beta1, beta2, rate, kept, correction, eps, count, mean, square, weight, remainder);
 }
 }
