@@ -27,14 +27,28 @@ struct Matrix {
 };
 }
 
-// sums[m][outputs] += weights x[m], for V vectors of outputs and M rows. Router weights are float whatever x is.
+constexpr int SUMMED_AT_ONCE = 512, SUMMED_TOGETHER = 64;  // inputs; longer float sums lose digits, so they are made of short ones
+
+// sums[m][outputs] += weights x[m] of the inputs first .. last - 1, for V vectors of outputs and M rows.
 template <int M, int V, typename X>
-inline void accumulate(const float* weights, const X* const* x, int depth, Floats (&sums)[M][V]) {
-    for (int i = 0; i < depth; i++) {
+inline void accumulate_part(const float* weights, const X* const* x, int first, int last, Floats (&sums)[M][V]) {
+    for (int i = first; i < last; i++) {
         Floats weight[V];
         for (int v = 0; v < V; v++) weight[v] = load(weights + size_t(i) * (V * LANES) + v * LANES);
         for (int m = 0; m < M; m++)
             for (int v = 0; v < V; v++) sums[m][v] += weight[v] * to_float(x[m][i]);
+    }
+}
+
+// Router weights are float whatever x is.
+template <int M, int V, typename X>
+inline void accumulate(const float* weights, const X* const* x, int depth, Floats (&sums)[M][V]) {
+    if (depth <= SUMMED_AT_ONCE) return accumulate_part(weights, x, 0, depth, sums);
+    for (int first = 0; first < depth; first += SUMMED_TOGETHER) {
+        Floats part[M][V] = {};
+        accumulate_part(weights, x, first, std::min(depth, first + SUMMED_TOGETHER), part);
+        for (int m = 0; m < M; m++)
+            for (int v = 0; v < V; v++) sums[m][v] += part[m][v];
     }
 }
 
