@@ -19,6 +19,7 @@ from cogitate.rewards import sandbox as sandbox_module
 from cogitate.rewards.code_tests import grade_code
 from cogitate.rewards.isolation import Isolation
 from cogitate.rewards.sandbox import CHILDREN, Sandbox, SandboxLevel, doctor, probe_level
+from cogitate.rewards.sandbox_child import is_readable
 from cogitate.rewards.sandbox_landlock import remove_abandoned
 from cogitate.rewards.sandbox_limits import MIB, Limits
 from cogitate.rewards.sandbox_selftest import PromiseResult, probe
@@ -207,6 +208,18 @@ def test_a_program_that_ends_leaves_no_children_behind() -> None:
     result = Sandbox(level=SandboxLevel.BUBBLEWRAP).run(program)
     assert (result.ending, result.stdout) == ("exit", b"done\n")
     assert time.monotonic() - started < 100
+
+
+def test_a_program_that_ends_in_the_moment_it_is_killed_is_reaped_with_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its first process is gone before we have looked for it, and bubblewrap ends right after we have seen it run."""
+    if not probe_level(SandboxLevel.BUBBLEWRAP)[0].held:
+        pytest.skip("the second level has no process between us and the program's")
+    with Sandbox(level=SandboxLevel.BUBBLEWRAP).open("import os; os._exit(3)") as process:
+        assert is_readable(process._child.exit_descriptor, 60)
+        monkeypatch.setattr(process._child, "_find_init", lambda: None)
+        monkeypatch.setattr(process._child, "_has_exited", lambda seconds=0.0: False)
+        process.close()
+        assert process.exit_code == 3
 
 
 def test_programs_run_at_the_same_time_from_several_threads(box: Sandbox) -> None:

@@ -105,8 +105,8 @@ class BubblewrapChild(Child):
     def _kill(self) -> None:
         init = self._find_init()
         if init is None:
-            if not self._has_exited():
-                self._process.send_signal(signal.SIGKILL)  # it has started nothing yet, or takes that with it
+            # It has started nothing yet, or takes that with it, or has ended: Popen.send_signal would reap it in that case.
+            signal.pidfd_send_signal(self.exit_descriptor, signal.SIGKILL)
             return
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(init, signal.SIGKILL)
