@@ -179,10 +179,11 @@ inline void each_vector(int64_t width, Body body) {
     if (i < width) body(i, int(width - i));
 }
 
-// Memory of this thread that lives until its next call with the same tag.
+// Memory of this thread that lives until its next call with the same tag. It begins with a line of the cache: vectors and tile
+// rows that lie across two lines take twice as long.
 template <int TAG>
 inline float* scratch(size_t floats) {
     static thread_local std::vector<float> memory;
-    if (memory.size() < floats) memory.resize(floats);
-    return memory.data();
+    if (memory.size() < floats + LANES) memory.resize(floats + LANES);
+    return reinterpret_cast<float*>((reinterpret_cast<uintptr_t>(memory.data()) + 63) & ~uintptr_t(63));
 }
