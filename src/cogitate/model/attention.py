@@ -11,6 +11,7 @@ from cogitate.model.causal_attention import attend, attend_masked
 from cogitate.model.config import ModelConfig
 from cogitate.model.kv_cache import KVCache, Places
 from cogitate.model.layers import RMSNorm
+from cogitate.model.linear import Linear
 from cogitate.model.rope import attention_scale, rotate_halves
 from cogitate.model.visibility import Visibility
 
@@ -56,9 +57,9 @@ class GroupedQueryAttention(nn.Module):
         self.heads, self.kv_heads, self.width = config.num_attention_heads, config.num_key_value_heads, config.head_width
         self.scale = attention_scale(config)
         self.window = config.window_of_layer(layer)
-        self.in_proj = nn.Linear(config.hidden_size, (self.heads + 2 * self.kv_heads) * self.width, bias=config.attention_bias)
+        self.in_proj = Linear(config.hidden_size, (self.heads + 2 * self.kv_heads) * self.width, bias=config.attention_bias)
         has_output_bias = config.attention_bias and config.model_type != "qwen2"
-        self.o_proj = nn.Linear(self.heads * self.width, config.hidden_size, bias=has_output_bias)
+        self.o_proj = Linear(self.heads * self.width, config.hidden_size, bias=has_output_bias)
         self.q_norm = RMSNorm(self.width, config.rms_norm_eps) if config.model_type == "qwen3" else None
         self.k_norm = RMSNorm(self.width, config.rms_norm_eps) if config.model_type == "qwen3" else None
 

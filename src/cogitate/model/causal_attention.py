@@ -7,13 +7,13 @@ take five times as long.
 from __future__ import annotations
 
 import ctypes
-import functools
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from cogitate.model.linear import has_tiles
 from cogitate.model.native import function, runs_natively
 from cogitate.model.visibility import Visibility
 
@@ -79,13 +79,7 @@ class _View(ctypes.Structure):
 def _is_native(q: Tensor, v: Tensor) -> bool:
     if not runs_natively(q, v):
         return False
-    return q.dtype == torch.float32 or (_has_bfloat16() and q.shape[-1] % 2 == 0 and v.shape[-1] % 2 == 0)
-
-
-@functools.cache
-def _has_bfloat16() -> bool:
-    """Whether the processor multiplies tiles of bfloat16."""
-    return bool(function("attention_in_bfloat16", returns=ctypes.c_int32)())
+    return q.dtype == torch.float32 or (has_tiles() and q.shape[-1] % 2 == 0 and v.shape[-1] % 2 == 0)
 
 
 def _readable(x: Tensor) -> Tensor:

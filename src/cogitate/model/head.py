@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cogitate.model.linear import weight_gradient
 from cogitate.model.native import function, runs_natively
 
 ROWS_IN_CACHE = 512  # rows handled at a time: with a small vocabulary their logits stay in a CPU's cache
@@ -93,12 +94,12 @@ class _TokenLogprobs(torch.autograd.Function):
             if not ctx.needs_input_grad[1]:
                 continue
             if weight_grad is None:
-                weight_grad = logits_grad.t() @ hidden_ND[rows]
+                weight_grad = weight_gradient(logits_grad, hidden_ND[rows])
                 weight_grad = weight_grad if tokens <= chunk else weight_grad.float()
             elif weight_VD.dtype == torch.float32:
                 weight_grad.addmm_(logits_grad.t(), hidden_ND[rows])
             else:
-                weight_grad += logits_grad.t() @ hidden_ND[rows]
+                weight_grad += weight_gradient(logits_grad, hidden_ND[rows])
         if _memory.scratch is not None and _memory.scratch.nbytes > KEPT_SCRATCH_BYTES:
             _memory.scratch = None  # the gradients of the layers below find room there
         if ctx.needs_input_grad[1]:

@@ -15,6 +15,7 @@ from cogitate.model.attention import TokenContext
 from cogitate.model.causal_attention import attend, attend_masked
 from cogitate.model.config import ModelConfig
 from cogitate.model.layers import RMSNorm
+from cogitate.model.linear import Linear
 from cogitate.model.mla_inputs import queries_and_entries
 from cogitate.model.rope import attention_scale, rotate_halves, rotate_pairs
 
@@ -35,17 +36,17 @@ class MultiHeadLatentAttention(nn.Module):
         even = all(width % 2 == 0 for width in (self.query_width, self.nope, self.latent))
         self._fused = config.q_lora_rank is None and config.rope_interleave and even
 
-        self.in_proj = nn.Linear(config.hidden_size, self.query_width + self.latent + self.rope, bias=False)
+        self.in_proj = Linear(config.hidden_size, self.query_width + self.latent + self.rope, bias=False)
         # The published q_proj has no bias even where its neighbour has one.
         biased = self.in_proj.out_features if config.q_lora_rank else self.latent + self.rope
         self.in_proj_bias = nn.Parameter(torch.zeros(biased)) if config.attention_bias else None
         self.q_a_layernorm = self.q_b_proj = None
         if config.q_lora_rank is not None:
             self.q_a_layernorm = RMSNorm(config.q_lora_rank, 1e-6)
-            self.q_b_proj = nn.Linear(config.q_lora_rank, self.heads * config.qk_head_dim, bias=False)
+            self.q_b_proj = Linear(config.q_lora_rank, self.heads * config.qk_head_dim, bias=False)
         self.kv_a_layernorm = RMSNorm(self.latent, 1e-6)
-        self.kv_b_proj = nn.Linear(self.latent, self.heads * (self.nope + self.v_width), bias=False)
-        self.o_proj = nn.Linear(self.heads * self.v_width, config.hidden_size, bias=config.attention_bias)
+        self.kv_b_proj = Linear(self.latent, self.heads * (self.nope + self.v_width), bias=False)
+        self.o_proj = Linear(self.heads * self.v_width, config.hidden_size, bias=config.attention_bias)
 
     def forward(self, x_BTD: Tensor, context: TokenContext) -> Tensor:
         q_BTHK, entries_BTW = self.queries_and_entries(x_BTD, context.rotation)

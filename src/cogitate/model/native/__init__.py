@@ -23,7 +23,10 @@ import torch
 from torch import Tensor
 
 log = logging.getLogger(__name__)
-SOURCES = ("adamw.cpp", "causal_attention.cpp", "decode.cpp", "elementwise.cpp", "sampling.cpp", "token_logprobs.cpp")
+SOURCES = (
+    "adamw.cpp", "causal_attention.cpp", "decode.cpp", "elementwise.cpp", "sampling.cpp", "token_logprobs.cpp",
+    "weight_gradient.cpp",
+)  # fmt: skip
 HEADERS = ("attention.h", "blocks.h", "layers.h", "products.h", "tiles.h", "vectors.h")
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
 SUFFIXES = {torch.float32: "f32", torch.bfloat16: "bf16"}
