@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from cogitate.types import Completion, Problem, Rollout, SamplingParams, Verdict
 
@@ -91,8 +91,8 @@ class Learner(Protocol):
     def save(self, path: Path) -> None:
         """Everything needed to go on: weights, optimiser, schedule, random states."""
 
-    def load(self, path: Path) -> None:
-        """The inverse of save, bit for bit."""
+    def load(self, path: Path) -> dict[str, Any]:
+        """The inverse of save, bit for bit; returns what else a loop saved with it."""
 
     def save_weights(self, path: Path) -> None:
         """The policy alone, as a Hugging Face directory that a Generator can load."""

@@ -54,7 +54,7 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
     if checkpoint is not None:
         tensors, state = load_checkpoint(checkpoint)
         generator.set_state(tensors.pop("generator"))
-        restore_training_tensors(model, optimiser, tensors)
+        restore_training_tensors(model, optimiser, tensors, checkpoint)
         first_step = state["step"]
     context.metrics.truncate(first_step)
     context.begin(config.base.steps, first_step)

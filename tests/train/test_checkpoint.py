@@ -153,7 +153,8 @@ def test_training_goes_on_from_a_checkpoint_to_the_last_bit(tmp_path, make):
     second = network()
     optimiser = make(second, 0.01, 0.1)
     train(second, optimiser, range(10, 12))  # something else before, to be forgotten
-    restore_training_tensors(second, optimiser, load_checkpoint(latest_checkpoint(tmp_path))[0])
+    newest = latest_checkpoint(tmp_path)
+    restore_training_tensors(second, optimiser, load_checkpoint(newest)[0], newest)
     train(second, optimiser, range(4, 6))
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, second.state_dict()[name]), name
@@ -178,6 +179,6 @@ def test_a_checkpoint_of_another_type_of_weights_is_refused(tmp_path):
     single, half = trained(torch.float32), trained(torch.bfloat16)
     for target, tensors in ((single, training_tensors(*half)), (half, training_tensors(*single))):
         before = {name: tensor.clone() for name, tensor in target[0].state_dict().items()}
-        with pytest.raises(CheckpointError, match="another type of weights, or of an older version: delete it to start again"):
-            restore_training_tensors(*target, tensors)
+        with pytest.raises(CheckpointError, match=r"^of/bf16: of another type of weights, or of an older version; delete it"):
+            restore_training_tensors(*target, tensors, Path("of/bf16"))
         assert all(torch.equal(before[name], tensor) for name, tensor in target[0].state_dict().items())

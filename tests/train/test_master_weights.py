@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -90,7 +91,7 @@ def test_training_goes_on_from_a_checkpoint_to_the_last_bit(make_micro_model: Ma
     saved = {name: tensor.clone() for name, tensor in training_tensors(model, optimiser).items()}
     assert saved["remainder.norm.weight"].dtype == torch.int16
     again, other = fresh(5)
-    restore_training_tensors(again, other, saved)
+    restore_training_tensors(again, other, saved, Path())
     assert train(model, optimiser, range(12, 15)) == train(again, other, range(12, 15))
     after, expected = training_tensors(again, other), training_tensors(model, optimiser)
     assert after.keys() == expected.keys()

@@ -13,8 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cogitate.model.linear import has_tiles
-from cogitate.model.native import function, runs_natively
+from cogitate.model.native import function, has_tiles, runs_natively
 from cogitate.model.visibility import Visibility
 
 

@@ -6,8 +6,6 @@ that matrix out anew: with SmolLM2 that was more than half of the time of traini
 
 from __future__ import annotations
 
-import ctypes
-import functools
 from typing import Any
 
 import torch
@@ -15,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from cogitate.model.native import function, runs_natively
+from cogitate.model.native import function, has_tiles, runs_natively
 
 LEAST_ROWS, LEAST_WIDTH = 1024, 512  # of a product: the kernel takes longer than PyTorch for smaller ones
 
@@ -62,9 +60,3 @@ def weight_gradient(grad_NO: Tensor, x_NI: Tensor) -> Tensor:
 def _has_kernel(a: Tensor, b: Tensor, rows: int, outputs: int, inputs: int) -> bool:
     large = rows >= LEAST_ROWS and min(outputs, inputs) >= LEAST_WIDTH
     return large and a.dtype == torch.bfloat16 and runs_natively(a, b) and has_tiles()
-
-
-@functools.cache
-def has_tiles() -> bool:
-    """Whether the processor multiplies tiles of bfloat16."""
-    return bool(function("has_tiles", returns=ctypes.c_int32)())

@@ -88,15 +88,18 @@ def training_tensors(model: nn.Module, optimiser: Optimiser) -> dict[str, Tensor
 
 
 @torch.no_grad()
-def restore_training_tensors(model: nn.Module, optimiser: Optimiser, tensors: dict[str, Tensor]) -> None:
+def restore_training_tensors(model: nn.Module, optimiser: Optimiser, tensors: dict[str, Tensor], path: Path) -> None:
     """The inverse of `training_tensors`, in place.
+
+    Args:
+        path: the checkpoint they are of, which an error names.
 
     Raises:
         CheckpointError: it is that of a model of another type.
     """
     remainders = optimiser.remainders if isinstance(optimiser, MasterWeights) else {}
     if {f"remainder.{name}" for name in remainders} != {name for name in tensors if name.startswith("remainder.")}:
-        raise CheckpointError("the checkpoint is of another type of weights, or of an older version: delete it to start again")
+        raise CheckpointError(f"{path}: of another type of weights, or of an older version; delete it to start the stage again")
     model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
     for name, remainder in remainders.items():
         remainder.copy_(tensors[f"remainder.{name}"])

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -164,11 +165,12 @@ class PolicyLearner:
         """A checkpoint that also carries the loop's own state and step."""
         save_checkpoint(path, step, self.tensors(), {**state, "optimiser_steps": self.steps_done})
 
-    def load(self, path: Path) -> None:
-        """From a checkpoint directory."""
+    def load(self, path: Path) -> dict[str, Any]:
+        """From a checkpoint directory; returns the loop's state and step that were saved with it."""
         tensors, state = load_checkpoint(path)
-        self.restore(tensors)
-        self.steps_done = int(state["optimiser_steps"])
+        self.restore(tensors, path)
+        self.steps_done = int(state.pop("optimiser_steps"))
+        return state
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything large that a checkpoint holds."""
@@ -177,9 +179,9 @@ class PolicyLearner:
             tensors |= {f"reference.{name}": tensor for name, tensor in self.reference.state_dict().items()}
         return tensors
 
-    def restore(self, tensors: dict[str, Tensor]) -> None:
-        """The inverse of `tensors`, in place."""
-        restore_training_tensors(self.model, self.optimiser, tensors)
+    def restore(self, tensors: dict[str, Tensor], path: Path) -> None:
+        """The inverse of `tensors`, in place, from those of the checkpoint `path`."""
+        restore_training_tensors(self.model, self.optimiser, tensors, path)
         if self.reference is not None:
             prefix = "reference."
             self.reference.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import fmean
 
 import torch
@@ -167,10 +168,10 @@ class PPOLearner(PolicyLearner):
         of_critic = training_tensors(self.critic, self.critic_optimiser)
         return super().tensors() | {f"{CRITIC}{name}": tensor for name, tensor in of_critic.items()}
 
-    def restore(self, tensors: dict[str, Tensor]) -> None:
+    def restore(self, tensors: dict[str, Tensor], path: Path) -> None:
         of_critic = {name.removeprefix(CRITIC): tensor for name, tensor in tensors.items() if name.startswith(CRITIC)}
-        restore_training_tensors(self.critic, self.critic_optimiser, of_critic)
-        super().restore(tensors)
+        restore_training_tensors(self.critic, self.critic_optimiser, of_critic, path)
+        super().restore(tensors, path)
 
 
 def whitened_together(batches: Sequence[PPOBatch]) -> list[Tensor]:

@@ -18,7 +18,7 @@ from cogitate.config import RLConfig
 from cogitate.errors import DataError, TrainingDivergedError
 from cogitate.runtime import MetricsLog, derive_seed, give_back_memory, interruption_requested, raise_interrupted
 from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.train.checkpoint import latest_checkpoint, load_checkpoint
+from cogitate.train.checkpoint import latest_checkpoint
 from cogitate.train.learner import PolicyLearner
 from cogitate.train.pools import Drawn, Pool, draw, easiest
 from cogitate.train.rl_metrics import mean, rollout_metrics, timings
@@ -347,6 +347,5 @@ def restore(run: RLRun) -> LoopState:
     newest = latest_checkpoint(run.checkpoint)
     if newest is None:
         return LoopState()
-    run.learner.load(newest)
-    _, state = load_checkpoint(newest)
+    state = run.learner.load(newest)
     return LoopState(step=int(state["step"]), **state["loop"])

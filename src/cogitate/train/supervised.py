@@ -132,7 +132,7 @@ def resume(model: torch.nn.Module, optimiser: Optimiser, directory: Path) -> int
     if newest is None:
         return 0
     tensors, state = load_checkpoint(newest)
-    restore_training_tensors(model, optimiser, tensors)
+    restore_training_tensors(model, optimiser, tensors, newest)
     return int(state["step"])
 
 

@@ -66,6 +66,12 @@ def runs_natively(*tensors: Tensor) -> bool:
 
 
 @functools.cache
+def has_tiles() -> bool:
+    """Whether the processor multiplies tiles of bfloat16. Ask `native_library` first."""
+    return bool(function("has_tiles", returns=ctypes.c_int32)())
+
+
+@functools.cache
 def function(
     name: str, dtype: torch.dtype | None = None, *, returns: type | None = None, takes: str | None = None
 ) -> ctypes._NamedFuncPointer:
