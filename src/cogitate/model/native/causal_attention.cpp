@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "blocks.h"
+#include "transpose.h"
 #include "vectors.h"
 
 namespace {
@@ -88,36 +89,41 @@ inline void copy_right(float* to, int to_width, const float* from, int64_t strid
 }
 
 inline void copy_right(bfloat16* to, int to_width, const bfloat16* from, int64_t stride, int count, int width) {
-    memset(to, 0, SIDE * to_width * sizeof *to);
-    for (int m = 0; m < count; m++)
-        for (int w = 0; w < width; w++) to[place<bfloat16>(m & ~1, w, to_width) + (m & 1)] = from[m * stride + w];
+    for (int m = 0; m < SIDE; m += 2)
+        for (int w = 0; w < to_width; w += LANES) {
+            Words pairs = row_pairs(from + m * stride + w, stride, count - m, width - w);
+            memcpy(to + m * to_width + 2 * w, &pairs, sizeof pairs);
+        }
 }
 
-// The same rows, transposed: `width` rows of 32.
-template <typename T>
-void transpose(T* to, const T* from, int64_t stride, int count, int width) {
-    for (int w = 0; w < width; w++)
-        for (int m = 0; m < count; m++) to[w * SIDE + m] = from[m * stride + w];
+// The same rows, transposed: `width` rows of 32 words.
+void transpose_words(void* to, const void* from, int64_t stride, int count, int width) {
+    for (int w = 0; w < width; w += LANES)
+        for (int m = 0; m < SIDE; m += LANES) {
+            Words words[LANES];
+            for (int i = 0; i < LANES; i++)
+                words[i] = some<Words>((const uint32_t*)from + (m + i) * stride + w, m + i < count ? width - w : 0);
+            transpose_16(words);
+            for (int i = 0; i < std::min(LANES, width - w); i++) memcpy((uint32_t*)to + (w + i) * SIDE + m, words + i, sizeof words[i]);
+        }
 }
 
-// Two rows at a time: half as many stores.
+inline void transpose(float* to, const float* from, int64_t stride, int count, int width) {
+    transpose_words(to, from, stride, count, width);
+}
+
+// Of full width.
 inline void transpose(bfloat16* to, const bfloat16* from, int64_t stride, int count, int width) {
-    typedef uint32_t __attribute__((may_alias)) Pair;
-    typedef uint16_t __attribute__((may_alias)) Bits;
-    const Bits* bits = reinterpret_cast<const Bits*>(from);
-    for (int m = 0; m < count; m += 2)
-        for (int w = 0; w < width; w++)
-            *reinterpret_cast<Pair*>(to + w * SIDE + m) = bits[m * stride + w] | uint32_t(bits[(m + 1) * stride + w]) << 16;
+    for (int w = 0; w < width; w += LANES) transpose_pairs(to + w * SIDE, SIDE, from + w, stride, count, LANES);
 }
 
 // And as the right side of a product that runs over their elements.
 inline void transpose_right(float* to, const float* from, int64_t stride, int count, int width) {
-    transpose(to, from, stride, count, width);
+    transpose_words(to, from, stride, count, width);
 }
 
 inline void transpose_right(bfloat16* to, const bfloat16* from, int64_t stride, int count, int width) {
-    typedef uint32_t __attribute__((may_alias, aligned(2))) Pair;
-    transpose(reinterpret_cast<Pair*>(to), reinterpret_cast<const Pair*>(from), stride / 2, count, width / 2);
+    transpose_words(to, from, stride / 2, count, width / 2);
 }
 
 template <typename T>
@@ -305,11 +311,22 @@ float dot(const T* a, const T* b, int count) {
 // Sums over query heads, (width, 32), as rows of a gradient.
 template <typename T>
 void collect(const float* sums, int64_t head_stride, int heads, int count, T* to, int64_t stride, int width) {
-    for (int w = 0; w < width; w++)
+    for (int w = 0; w < width; w += LANES)
         for (int half = 0; half < count; half += LANES) {
-            Floats total{};
-            for (int h = 0; h < heads; h++) total += load(sums + h * head_stride + w * SIDE + half);
-            for (int m = half; m < std::min(count, half + LANES); m++) put(to + m * stride + w, total[m - half]);
+            Words rows[LANES];
+            for (int i = 0; i < LANES; i++) {
+                Floats total{};
+                for (int h = 0; h < heads; h++) total += load(sums + h * head_stride + (w + i) * SIDE + half);
+                rows[i] = (Words)total;
+            }
+            transpose_16(rows);
+            for (int m = half; m < std::min(count, half + LANES); m++) {
+                Floats total = (Floats)rows[m - half];
+                if (width - w >= LANES)
+                    store(to + m * stride + w, total);
+                else
+                    store_part(to + m * stride + w, total, width - w);
+            }
         }
 }
 

@@ -1,11 +1,13 @@
 // The gradient of a matrix of weights, grad^T x over all rows, in bfloat16 by the tile registers (AMX). PyTorch's product lays out
 // the transposed side anew and takes two to three times as long as the forward pass; here the smaller side is transposed once, and
-// of the other one two rows at a time are put beside each other on the way.
+// of the other one two rows at a time are put beside each other on the way. What is multiplied next is brought nearer meanwhile:
+// reading it took a quarter of the time when it was waited for.
 //
 // Each sum runs over the rows in their order, in float32, whatever the threads do.
 #include <algorithm>
 
 #include "blocks.h"
+#include "transpose.h"
 
 #ifdef HAS_TILES
 #include <omp.h>
@@ -14,7 +16,7 @@ namespace {
 
 constexpr int DEPTH = 32, TILE = 16 * DEPTH;  // rows that a tile sums over; its elements
 constexpr int64_t CHUNK = 256;                // rows that go through the caches together
-constexpr int64_t WIDEST = 576;               // columns of a panel, which a thread takes at a time
+constexpr int64_t WIDEST = 448;               // columns of a panel, which a thread takes at a time
 constexpr int TOGETHER = 32;                  // results of a block in each direction: four tiles of sums
 
 inline int64_t up_to(int64_t size, int64_t step) { return (size + step - 1) / step * step; }
@@ -31,48 +33,48 @@ void transpose_left(const Side& left, int64_t rows, bfloat16* to) {
     int64_t tiles = left.padded() / 16, steps = up_to(rows, DEPTH) / DEPTH, in_chunk = CHUNK / DEPTH;
 #pragma omp for schedule(static)
     for (int64_t step = 0; step < steps; step++) {
-        int64_t chunk = step / in_chunk, first = step * DEPTH, count = std::min<int64_t>(DEPTH, rows - first);
+        int64_t chunk = step / in_chunk, first = step * DEPTH;
         int64_t steps_here = std::min(in_chunk, steps - chunk * in_chunk);
         for (int64_t t = 0; t < tiles; t++) {
             bfloat16* tile = to + (chunk * in_chunk * tiles + t * steps_here + step % in_chunk) * TILE;
-            int64_t width = std::max<int64_t>(0, std::min<int64_t>(16, left.columns - t * 16));
-            if (count < DEPTH || width < 16) memset(tile, 0, TILE * sizeof *tile);
             const bfloat16* from = left.data + first * left.stride + t * 16;
-            int64_t m = 0;
-            for (; m + 1 < count; m += 2)  // two rows at a time: half as many stores
-                for (int64_t c = 0; c < width; c++) {
-                    uint32_t pair = from[m * left.stride + c].bits | uint32_t(from[(m + 1) * left.stride + c].bits) << 16;
-                    memcpy(tile + c * DEPTH + m, &pair, sizeof pair);
-                }
-            for (; m < count; m++)
-                for (int64_t c = 0; c < width; c++) tile[c * DEPTH + m] = from[m * left.stride + c];
+            transpose_pairs(tile, DEPTH, from, left.stride, rows - first, left.columns - t * 16);
         }
     }
-}
-
-inline Halves some(const bfloat16* from, int64_t count) {
-    Halves halves{};
-    if (count >= LANES)
-        memcpy(&halves, from, sizeof halves);
-    else if (count > 0)
-        memcpy(&halves, from, count * sizeof *from);
-    return halves;
 }
 
 // Columns first .. first + width - 1 of a chunk of the right side, in tiles [16 columns][pair of rows][16][2].
 void pair_right(const Side& right, int64_t from_row, int64_t rows, int64_t first, int64_t width, bfloat16* to) {
     int64_t steps = up_to(rows, DEPTH);
-    for (int64_t m = 0; m < steps; m += 2) {
-        const bfloat16* row = right.data + (from_row + m) * right.stride;
-        for (int64_t c = 0; c < width; c += LANES) {
-            int64_t count = right.columns - first - c;
-            Halves even = some(row + first + c, m < rows ? count : 0);
-            Halves odd = some(row + right.stride + first + c, m + 1 < rows ? count : 0);
-            Words pairs = __builtin_convertvector(even, Words) | __builtin_convertvector(odd, Words) << 16;
-            memcpy(to + c * steps + m * LANES, &pairs, sizeof pairs);
-        }
+    for (int64_t c = 0; c < width; c += 2 * LANES) {
+        const bfloat16* from = right.data + from_row * right.stride + first + c;
+        for (int64_t m = 0; m < steps; m += 2)
+            for (int side = 0; side < 2; side++) {
+                const bfloat16* row = from + m * right.stride + side * LANES;
+                Words pairs = row_pairs(row, right.stride, rows - m, right.columns - first - c - side * LANES);
+                memcpy(to + (c + side * LANES) * steps + m * LANES, &pairs, sizeof pairs);
+            }
     }
 }
+
+// Rows of memory that are wanted soon, brought into the core's cache in even portions.
+struct Approach {
+    const char* row;
+    int64_t stride, lines, rows, portion, line = 0;
+
+    Approach(const bfloat16* from, int64_t row_stride, int64_t width, int64_t row_count, int64_t portions)
+        : row(reinterpret_cast<const char*>(from)), stride(row_stride * 2), lines(up_to(width, 32) / 32), rows(row_count) {
+        portion = up_to(lines * rows, portions) / portions;
+    }
+
+    void go_on() {
+        for (int64_t i = 0; i < portion && rows > 0; i++) {
+            __builtin_prefetch(row + line * 64, 0, 2);
+            if (++line < lines) continue;
+            line = 0, row += stride, rows--;
+        }
+    }
+};
 
 // sums (32, 32) += left tiles times right tiles
 inline void block(const bfloat16* left, const bfloat16* right, int64_t steps, float* sums, bool add) {
@@ -106,20 +108,21 @@ inline void block(const bfloat16* left, const bfloat16* right, int64_t steps, fl
 
 // Sums of a panel, in tiles, as rows of the result: (left columns, all right columns), or transposed.
 void write(const float* sums, int64_t wide, int64_t tall, int64_t width, int64_t first, int64_t all, bfloat16* out, bool transposed) {
-    const __m512i down = (__m512i)(Ints{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15} * 16);
-    for (int64_t m = 0; m < tall; m += 16)
-        for (int64_t n = 0; n < width; n += 16) {
+    for (int64_t n = 0; n < width; n += 16)
+        for (int64_t m = 0; m < tall; m += 16) {
             const float* tile = sums + m / TOGETHER * TOGETHER * wide + n / TOGETHER * TOGETHER * TOGETHER;
             tile += m % TOGETHER / 16 * 512 + n % TOGETHER / 16 * 256;
+            Words values[LANES];
+            memcpy(values, tile, sizeof values);
+            if (transposed) transpose_16(values);
             int rows = std::min<int64_t>(16, tall - m), columns = std::min<int64_t>(16, width - n);
             for (int i = 0; i < (transposed ? columns : rows); i++) {
-                Floats values = transposed ? (Floats)_mm512_i32gather_ps(down, tile + i, 4) : load(tile + i * 16);
                 bfloat16* to = transposed ? out + (first + n + i) * tall + m : out + (m + i) * all + first + n;
                 int count = transposed ? rows : columns;
                 if (count == LANES)
-                    store(to, values);
+                    store(to, (Floats)values[i]);
                 else
-                    store_part(to, values, count);
+                    store_part(to, (Floats)values[i], count);
             }
         }
 }
@@ -143,9 +146,18 @@ void product(const Side& left, const Side& right, int64_t rows, bfloat16* out, b
                 int64_t here = std::min(CHUNK, rows - c * CHUNK), steps = up_to(here, DEPTH) / DEPTH;
                 pair_right(right, c * CHUNK, here, first, width, rights);
                 const bfloat16* of_chunk = lefts + c * CHUNK * tall;
-                for (int64_t m = 0; m < tall; m += TOGETHER)
-                    for (int64_t n = 0; n < width; n += TOGETHER)
-                        block(of_chunk + m * steps * DEPTH, rights + n * steps * DEPTH, steps, sums + m * wide + n * TOGETHER, c > 0);
+                int64_t across = width / TOGETHER, ahead = std::clamp<int64_t>(rows - c * CHUNK - here, 0, CHUNK);
+                Approach next_rights(right.data + (c + 1) * CHUNK * right.stride + first, right.stride,
+                                     std::min(width, right.columns - first), ahead, across * tall / TOGETHER);
+                for (int64_t m = 0; m < tall; m += TOGETHER) {
+                    const bfloat16* left = of_chunk + m * steps * DEPTH;
+                    Approach next_left(left + TOGETHER * steps * DEPTH, 0, TOGETHER * steps * DEPTH, 1, across);
+                    for (int64_t n = 0; n < width; n += TOGETHER) {
+                        next_left.go_on();
+                        next_rights.go_on();
+                        block(left, rights + n * steps * DEPTH, steps, sums + m * wide + n * TOGETHER, c > 0);
+                    }
+                }
             }
             write(sums, wide, left.columns, std::min(width, right.columns - first), first, right.columns, out, transposed);
         }
