@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -13,9 +14,12 @@ from cogitate.model.visibility import Visibility
 PACKED = [[0] * 40 + [1] * 33 + [2] * 20 + [-1] * 7, [0] * 3 + [1] * 97]  # two rows of 100 tokens, one with padding
 
 
-def seen(documents: list[list[int]] | None, tokens: int, *, shared: bool = False, window: int | None = None) -> Visibility:
+Seen = Callable[[torch.dtype], Visibility]  # for attention of a type
+
+
+def seen(documents: list[list[int]] | None, tokens: int, *, shared: bool = False, window: int | None = None) -> Seen:
     ids = None if documents is None else torch.tensor(documents)
-    return Visibility(tokens, torch.device("cpu"), torch.float64, ids, shared, window, None)
+    return lambda dtype: Visibility(tokens, torch.device("cpu"), dtype, ids, shared, window, None)
 
 
 def inputs(rows: int, tokens: int, heads: int, kv_heads: int, widths: tuple[int, int], dtype: torch.dtype) -> list[Tensor]:
@@ -24,17 +28,17 @@ def inputs(rows: int, tokens: int, heads: int, kv_heads: int, widths: tuple[int,
     return [torch.randn(rows, tokens, *shape, generator=made).to(dtype) for shape in shapes]
 
 
-def outcome(q: Tensor, k: Tensor, v: Tensor, grad: Tensor, visibility: Visibility) -> list[Tensor]:
+def outcome(q: Tensor, k: Tensor, v: Tensor, grad: Tensor, visible: Seen) -> list[Tensor]:
     """The output and the gradients of q, k, v."""
     parts = [x.detach().requires_grad_() for x in (q, k, v)]
-    out = attend(*parts, visibility, 0.2)
+    out = attend(*parts, visible(q.dtype), 0.2)
     out.backward(grad)
     return [out.detach(), *(x.grad for x in parts)]
 
 
-def by_float64(q: Tensor, k: Tensor, v: Tensor, grad: Tensor, visibility: Visibility) -> list[Tensor]:
+def by_float64(q: Tensor, k: Tensor, v: Tensor, grad: Tensor, visible: Seen) -> list[Tensor]:
     parts = [x.detach().double().requires_grad_() for x in (q, k, v)]
-    out = attend_masked(*parts, visibility.mask, 0.2)
+    out = attend_masked(*parts, visible(torch.float64).mask, 0.2)
     out.backward(grad.double())
     return [out.detach(), *(x.grad for x in parts)]
 
@@ -57,10 +61,10 @@ CASES = {
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 @pytest.mark.parametrize("case", CASES)
 def test_output_and_gradients_are_those_of_the_masked_sums(case: str, dtype: torch.dtype) -> None:
-    visibility, sizes = CASES[case]
+    visible, sizes = CASES[case]
     given = inputs(*sizes, dtype)
     bound = 2e-6 if dtype == torch.float32 else 5e-3  # bfloat16 rounds what it multiplies to 8 bits
-    for made, exact in zip(outcome(*given, visibility), by_float64(*given, visibility), strict=True):
+    for made, exact in zip(outcome(*given, visible), by_float64(*given, visible), strict=True):
         assert made.dtype == dtype
         assert distance(made, exact) < bound
 
@@ -70,8 +74,8 @@ def test_scores_far_apart_are_weighed_as_they_should(dtype: torch.dtype) -> None
     """Later keys outweigh earlier ones by far more than e^8, so that sums are scaled down on the way."""
     q, k, v, grad = inputs(1, 200, 2, 2, (16, 16), dtype)
     k = k * torch.linspace(0, 40, 200).view(1, 200, 1, 1).to(dtype)
-    visibility = seen(None, 200)
-    for made, exact in zip(outcome(q, k, v, grad, visibility), by_float64(q, k, v, grad, visibility), strict=True):
+    visible = seen(None, 200)
+    for made, exact in zip(outcome(q, k, v, grad, visible), by_float64(q, k, v, grad, visible), strict=True):
         assert distance(made, exact) < (1e-5 if dtype == torch.float32 else 1e-2)
 
 
@@ -88,20 +92,21 @@ def test_heads_may_be_parts_of_one_projection() -> None:
 @pytest.mark.skipif(not _is_native(torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 1, 2)), reason="no C++ compiler")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 def test_one_and_two_threads_give_the_same_bytes(dtype: torch.dtype) -> None:
-    visibility, sizes = CASES["completions of one prompt"]
+    visible, sizes = CASES["completions of one prompt"]
     given = inputs(*sizes, dtype)
     threads, found = torch.get_num_threads(), []
     try:
         for count in (1, 2, 2):
             torch.set_num_threads(count)
-            found.append([x.float().numpy().tobytes() for x in outcome(*given, visibility)])
+            found.append([x.float().numpy().tobytes() for x in outcome(*given, visible)])
     finally:
         torch.set_num_threads(threads)
     assert found[0] == found[1] == found[2]
 
 
 def test_ranges_say_what_the_mask_says() -> None:
-    for visibility, (rows, tokens, *_) in CASES.values():
+    for visible, (rows, tokens, *_) in CASES.values():
+        visibility = visible(torch.float64)
         mask = torch.ones(tokens, tokens).tril().log() if visibility.mask is None else visibility.mask
         seen_BTS = (mask == 0).view(-1, tokens, tokens)
         prompt_from, prompt_to, own_from = (x[..., None] for x in visibility.ranges.unbind(-1))
