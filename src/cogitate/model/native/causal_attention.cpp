@@ -112,7 +112,7 @@ inline void transpose(float* to, const float* from, int64_t stride, int count, i
     transpose_words(to, from, stride, count, width);
 }
 
-// Of full width.
+// `width` is a multiple of 16.
 inline void transpose(bfloat16* to, const bfloat16* from, int64_t stride, int count, int width) {
     for (int w = 0; w < width; w += LANES) transpose_pairs(to + w * SIDE, SIDE, from + w, stride, count, LANES);
 }
