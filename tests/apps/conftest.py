@@ -3,7 +3,8 @@
 from pathlib import Path
 
 import pytest
-from memorised_model import save_endless_model, save_memorised_model
+
+from tests.apps.memorised_model import save_endless_model, save_memorised_model
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from synthetic_run import base_row, estimate, rl_row, sampled, scores, write_json, write_stage
+
+from tests.apps.synthetic_run import base_row, estimate, rl_row, sampled, scores, write_json, write_stage
 
 MODELS = {
     "base": 0.53, "r1_zero": 0.97, "r1_dev1": 0.71, "r1_dev2": 0.96, "r1_dev3": 0.95, "r1": 0.96, "student_base_llama": 0.31,

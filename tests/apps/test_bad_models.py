@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from memorised_model import QUESTION, R1_ZERO_ANSWER
 from safetensors.torch import load_file, save_file
 
 from cogitate import cli
 from cogitate.model.hf import load_model, save_model
+from tests.apps.memorised_model import QUESTION, R1_ZERO_ANSWER
 
 
 def edit(path: Path, **values: object) -> None:

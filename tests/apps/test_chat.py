@@ -11,11 +11,11 @@ import sys
 import time
 
 import pytest
-from memorised_model import BARE_ANSWER, QUESTION, R1_ZERO_ANSWER
 
 from cogitate import cli
 from cogitate.apps.chat_output import DIM, NORMAL, PlainOutput, TerminalOutput, is_styled
 from cogitate.recipe import models
+from tests.apps.memorised_model import BARE_ANSWER, QUESTION, R1_ZERO_ANSWER
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from memorised_model import BARE_ANSWER, QUESTION, R1_ZERO_ANSWER
 
 from cogitate import cli
 from cogitate.apps.evaluate import COLUMNS, rich_table
 from cogitate.tokenizer.bpe import Tokenizer
+from tests.apps.memorised_model import BARE_ANSWER, QUESTION, R1_ZERO_ANSWER
 
 GREEDY = ("evaluate.temperature=1e-9", "evaluate.max_new_tokens=40")
 

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from memorised_model import CHAT_TEMPLATE, QUESTION, learn_by_heart
 from tokenizers import AddedToken
 
 from cogitate import cli
@@ -15,6 +14,7 @@ from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer
 from cogitate.tokenizer.chat_template import ChatTemplate
 from cogitate.tokenizer.prompts import R1_INSTRUCTION, R1_ZERO_INSTRUCTION, instructed
 from cogitate.types import Message
+from tests.apps.memorised_model import CHAT_TEMPLATE, QUESTION, learn_by_heart
 
 SAID = {
     QUESTION: "a sum </think> It is 2.",

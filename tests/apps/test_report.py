@@ -5,14 +5,14 @@ import random
 import re
 
 import pytest
-from report_page import Page
-from synthetic_run import HOSTILE, one_completion, write_json, write_run
 
 from cogitate.apps import report_completions
 from cogitate.apps.report import json_for_html, write_curve_png, write_report
 from cogitate.apps.report_completions import browser_data, describe, share_out, spread, within_budget
 from cogitate.apps.report_data import load_run, load_runs, pooled_of
 from cogitate.errors import ArtifactError
+from tests.apps.report_page import Page
+from tests.apps.synthetic_run import HOSTILE, one_completion, write_json, write_run
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from report_page import Page
-from synthetic_recipe import DROPPED, FIRST_HACKED, MODELS, write_recipe
 
 from cogitate.apps.report import write_report
 from cogitate.apps.report_data import load_run, load_runs
 from cogitate.apps.report_sets import data_section, read_data_set
+from tests.apps.report_page import Page
+from tests.apps.synthetic_recipe import DROPPED, FIRST_HACKED, MODELS, write_recipe
 
 
 @pytest.fixture(scope="module")

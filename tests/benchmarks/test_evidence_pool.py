@@ -11,9 +11,9 @@ from evidence_claims import all_claims
 from evidence_page import as_markdown, write_r1
 from evidence_pool import MODELS, load_seeds, pool_difference, pool_rate, pool_table, pool_votes
 from evidence_r1_zero import write_r1_zero
-from evidence_runs import write_run
 
 from cogitate.errors import ArtifactError
+from tests.benchmarks.evidence_runs import write_run
 
 # Means of the four problems: 1, .5, 0, 1 and 1, 1, 0, .5. Over seeds 1, .75, 0, .75, mean .625; each seed's mean is .625, too.
 SOME = ([(1, 1), (1, 0), (0, 0), (1, 1)], [(1, 1), (1, 1), (0, 0), (0, 1)])

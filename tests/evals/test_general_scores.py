@@ -3,7 +3,6 @@
 import random
 
 import pytest
-from test_evaluate import completion, problem
 
 from cogitate.engine.generator import Engine
 from cogitate.evals.evaluate import Asking, measure_model, table
@@ -15,6 +14,7 @@ from cogitate.tasks.general_categories import BY_NAME
 from cogitate.tasks.mixture import gather_problems
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.types import SamplingParams
+from tests.evals.test_evaluate import completion, problem
 
 PROMPTS = gather_problems("general,safety", 40, split="eval", seed=0)
 

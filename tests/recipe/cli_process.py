@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-import toy_recipe
-from kill_harness import arm
-
 from cogitate import cli
+from tests.recipe import toy_recipe
+from tests.recipe.kill_harness import arm
 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["torch._dynamo", "safetensors.torch", "cogitate.cli", "cogitate.apps.report"])

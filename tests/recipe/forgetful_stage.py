@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import toy_stage
-from toy_stage import SECTIONS, VERSION
-
 from cogitate.config import Config
 from cogitate.errors import DataError
 from cogitate.recipe.context import StageContext
 from cogitate.types import Artifact
+from tests.recipe import toy_stage
+from tests.recipe.toy_stage import SECTIONS, VERSION
 
 __all__ = ["SECTIONS", "VERSION", "run"]
 

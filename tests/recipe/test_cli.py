@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
-from cli_process import finish, start
-from kill_harness import outcome
-from toy_recipe import TOML, run_toy, toy_config
+
+from tests.recipe.cli_process import finish, start
+from tests.recipe.kill_harness import outcome
+from tests.recipe.toy_recipe import TOML, run_toy, toy_config
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Post-processing of cold-start candidates: what is kept, what human decisions change, and that none is lost."""
 
-from scripted_backend import InlineGrader, candidate
-
 from cogitate.recipe.collect import (
     DUPLICATE,
     REJECTED,
@@ -16,6 +14,7 @@ from cogitate.recipe.review import Decision
 from cogitate.tasks.examples import LONG_EXAMPLES
 from cogitate.tokenizer.prompts import few_shot_prompt
 from cogitate.types import Problem
+from tests.recipe.scripted_backend import InlineGrader, candidate
 
 SUM = Problem("1", "arithmetic", "math", "What is 4 + 5?", "9")
 SHORT = "4 + 5 = 9. The answer is 9."

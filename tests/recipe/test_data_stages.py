@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import pytest
-from scripted_backend import ScriptedBackend, stage_context
 
 from cogitate import runtime
 from cogitate.config import load_config
@@ -15,6 +14,7 @@ from cogitate.errors import DataError, Interrupted
 from cogitate.recipe import candidates, stage_cold_start_data, stage_rejection_sampling
 from cogitate.tasks.datasets import load_conversations, read_rows
 from cogitate.types import Artifact
+from tests.recipe.scripted_backend import ScriptedBackend, stage_context
 
 TASKS = ("tasks.train=arithmetic,logic", "tasks.eval=arithmetic,logic", "tasks.train_problems=40", "evaluate.problems=10")
 COLD = (*TASKS, "cold_start.problems=12", "cold_start.samples=3")

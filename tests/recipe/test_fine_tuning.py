@@ -5,8 +5,6 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
-from cli_process import processes
-from kill_harness import arm, outcome
 from transformers import AutoTokenizer
 
 from cogitate.backend import GenerationRequest
@@ -23,6 +21,8 @@ from cogitate.tasks.datasets import write_rows
 from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer
 from cogitate.tokenizer.prompts import r1_prompt
 from cogitate.types import SamplingParams
+from tests.recipe.cli_process import processes
+from tests.recipe.kill_harness import arm, outcome
 
 WORDS = {"one": "7", "two": "3", "ten": "0", "six": "9"}
 

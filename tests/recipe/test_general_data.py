@@ -1,7 +1,6 @@
 """What a curator's rules keep of general answers, without any true score."""
 
 import pytest
-from scripted_backend import candidate
 
 from cogitate.config import load_config
 from cogitate.recipe.general_data import (
@@ -15,6 +14,7 @@ from cogitate.recipe.general_data import (
 )
 from cogitate.recipe.rejection import ENOUGH
 from cogitate.types import Problem
+from tests.recipe.scripted_backend import candidate
 
 
 def asked(question: str, category: str, language: str = "en", **fields) -> Problem:

@@ -1,12 +1,12 @@
 """Rejection sampling's rules, each on a completion written for it."""
 
 import pytest
-from scripted_backend import candidate
 
 from cogitate.errors import DataError
 from cogitate.recipe.rejection import DUPLICATE, ENOUGH, likeness, most_different, reject
 from cogitate.tasks.decontaminate import SAME_TEMPLATE, index_evaluation
 from cogitate.types import PLACE, Problem
+from tests.recipe.scripted_backend import candidate
 
 SUM = Problem("1", "arithmetic", "math", "What is 4 + 5?", "9")
 GOOD = "<think> First 4 + 5 = 9. </think>\nThe answer is \\boxed{9}."

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from toy_recipe import no_backend, toy_config
 
 from cogitate.apps.verify_resume import proof_text, verify_resume
 from cogitate.config import Config, load_config
@@ -14,8 +13,9 @@ from cogitate.recipe import recipe
 from cogitate.recipe.recipe import Stage
 from cogitate.recipe.resume_proof import Proof, prove_resume
 from cogitate.recipe.shrink import shrink
+from tests.recipe.toy_recipe import no_backend, toy_config
 
-recipe.GRAPHS["forgetful"] = (Stage("toy", "forgetful_stage", is_model=False),)
+recipe.GRAPHS["forgetful"] = (Stage("toy", "tests.recipe.forgetful_stage", is_model=False),)
 
 
 class forgetful_backend(no_backend):  # noqa: N801 - unpickled in the process of a stage, it brings this file's graphs along

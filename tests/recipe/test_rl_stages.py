@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from kill_harness import outcome
 from safetensors.torch import load_file
 
 from cogitate.config import Config, load_config
@@ -23,6 +22,7 @@ from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.recipe import Stage
 from cogitate.recipe.runner import run_recipe
 from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer
+from tests.recipe.kill_harness import outcome
 
 GIVEN = ("r1_dev1", "r1_dev3", "student_base_llama")
 recipe.GRAPHS["later_rl"] = (

@@ -3,13 +3,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from kill_harness import outcome
-from toy_recipe import no_backend, run_toy, toy_config
 
 from cogitate.errors import ArtifactError, ConfigError, DataError
 from cogitate.recipe import store
 from cogitate.recipe.context import Silence
 from cogitate.recipe.runner import plan, run_recipe
+from tests.recipe.kill_harness import outcome
+from tests.recipe.toy_recipe import no_backend, run_toy, toy_config
 
 
 class Heard(Silence):

@@ -2,9 +2,10 @@ import random
 from pathlib import Path
 
 import pytest
-from cli_process import processes
-from kill_harness import arm, outcome
-from toy_recipe import run_toy, toy_config
+
+from tests.recipe.cli_process import processes
+from tests.recipe.kill_harness import arm, outcome
+from tests.recipe.toy_recipe import run_toy, toy_config
 
 
 def run_and_count(out: Path, config, event_number: int, counted) -> None:

@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 import torch
-from cli_process import Command, cogitate_itself, finish, start
-from kill_harness import outcome
 from safetensors.torch import load_file
 
 from cogitate.evals.evaluate import vote_of
 from cogitate.evals.metrics import consensus, pass_at_1
+from tests.recipe.cli_process import Command, cogitate_itself, finish, start
+from tests.recipe.kill_harness import outcome
 
 TOML = """
 graph = "r1_zero"

@@ -3,16 +3,16 @@ import os
 from pathlib import Path
 
 import pytest
-from toy_recipe import toy_config
 
 from cogitate.config import load_config
 from cogitate.errors import ArtifactError, DataError
 from cogitate.recipe import store
 from cogitate.recipe.recipe import GRAPHS, Stage
 from cogitate.recipe.store import Identity, find_shipped, identify, load_finished, load_given, seal, verify
+from tests.recipe.toy_recipe import toy_config
 
 IDENTITY = Identity("toy", 1, {"seed": 0, "base.steps": 6}, {"base": "0123456789ab"}, ())
-TOY = Stage("toy", "toy_stage")
+TOY = Stage("toy", "tests.recipe.toy_stage")
 
 
 @pytest.fixture

@@ -6,13 +6,13 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from scripted_backend import InlineGrader
 
 from cogitate.config import TeacherConfig
 from cogitate.errors import ConfigError, EndpointError, Interrupted
 from cogitate.recipe.collect import direct_with_verification, few_shot_with_a_long_example
 from cogitate.recipe.teacher import Endpoint, check_teacher, contract_of
 from cogitate.types import Message, Problem, SamplingParams
+from tests.recipe.scripted_backend import InlineGrader
 
 PARAMS = SamplingParams(0.8, 0.95, 64)
 ASKED = [Message("user", "What is 4 + 5?")]

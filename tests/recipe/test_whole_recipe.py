@@ -7,8 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
-from cli_process import cogitate_itself, finish, start
-from kill_harness import outcome
+
+from tests.recipe.cli_process import cogitate_itself, finish, start
+from tests.recipe.kill_harness import outcome
 
 SMALL = (
     "model.hidden_size=32", "model.intermediate_size=32", "model.moe_intermediate_size=16", "model.num_hidden_layers=2",

@@ -12,10 +12,10 @@ from cogitate.recipe.recipe import Stage
 from cogitate.recipe.runner import run_recipe
 
 recipe.GRAPHS["toy"] = (
-    Stage("toy", "toy_stage", is_model=False),
-    Stage("evaluate.toy", "toy_evaluate", needs=("toy",), is_model=False),
-    Stage("toy_second", "toy_stage", needs=("toy",), is_model=False),
-    Stage("evaluate.toy_second", "toy_evaluate", needs=("toy_second",), is_model=False),
+    Stage("toy", "tests.recipe.toy_stage", is_model=False),
+    Stage("evaluate.toy", "tests.recipe.toy_evaluate", needs=("toy",), is_model=False),
+    Stage("toy_second", "tests.recipe.toy_stage", needs=("toy",), is_model=False),
+    Stage("evaluate.toy_second", "tests.recipe.toy_evaluate", needs=("toy_second",), is_model=False),
 )
 
 TOML = 'graph = "toy"\n[base]\nsteps = 6\nlearning_rate = 0.05\ncheckpoint_every = 2\n'

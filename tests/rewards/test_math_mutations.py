@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from math_mutations import corpus
 
 from cogitate.rewards.math_answer import grade_math
+from tests.rewards.math_mutations import corpus
 
 
 def test_rewritten_answers_keep_their_verdict(capsys: pytest.CaptureFixture[str]) -> None:

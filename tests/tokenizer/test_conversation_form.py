@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from test_chat_template import CHATML, THINKING
 from tokenizers import AddedToken
 from transformers import AutoTokenizer
 
@@ -13,6 +12,7 @@ from cogitate.tokenizer.bpe import END, Tokenizer, train_tokenizer
 from cogitate.tokenizer.conversation_form import ConversationForm, give_chat_template, r1_chat_template
 from cogitate.tokenizer.prompts import r1_prompt
 from cogitate.types import Message
+from tests.tokenizer.test_chat_template import CHATML, THINKING
 
 QUESTION = "How many is 1+1, 一加一?\n"
 ANSWER = "<think> 1+1 is 2. </think>\nIt is \\boxed{2}."
