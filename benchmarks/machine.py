@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import torch
 
-from cogitate.model.native import native_library
+from cogitate.kernels import native_library
 
 TELLING_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8", "asimd", "bf16", "sve")
 

@@ -20,8 +20,8 @@ from products import Product, body, head, mtp, seconds_alone, total_flops
 from cogitate.backend import GenerationRequest
 from cogitate.config import Config, RLConfig, load_config
 from cogitate.engine.generator import Engine
-from cogitate.model.hf import load_config as load_model_config
-from cogitate.model.hf import load_model
+from cogitate.model.files.hf import load_config as load_model_config
+from cogitate.model.files.hf import load_model
 from cogitate.recipe.local_backend import DTYPES, LocalBackend
 from cogitate.recipe.pretraining import draw_rows
 from cogitate.recipe.problems import training_problems

@@ -18,7 +18,7 @@ from peers_sides import Runner, Side, grpo_sides
 from cogitate.backend import GenerationRequest
 from cogitate.config import RLConfig
 from cogitate.engine.generator import Engine
-from cogitate.model.hf import load_model
+from cogitate.model.files.hf import load_model
 from cogitate.model.transformer import Transformer
 from cogitate.train.learner import PolicyLearner
 from cogitate.train.rl import to_rollout

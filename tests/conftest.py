@@ -11,7 +11,7 @@ import torch
 
 from cogitate.config import PretrainConfig
 from cogitate.model.config import ModelConfig
-from cogitate.model.hf import save_model
+from cogitate.model.files.hf import save_model
 from cogitate.model.transformer import Transformer
 from cogitate.runtime import MetricsLog
 from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer

@@ -24,7 +24,7 @@ import cogitate
 from cogitate.backend import GenerationRequest
 from cogitate.config import RLConfig, SupervisedConfig
 from cogitate.engine.generator import Engine
-from cogitate.model.hf import load_model
+from cogitate.model.files.hf import load_model
 from cogitate.recipe.local_backend import DTYPES
 from cogitate.runtime import derive_seed, give_back_memory, keep_freed_memory, loaded_objects_exempt
 from cogitate.tokenizer.bpe import Tokenizer

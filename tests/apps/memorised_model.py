@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from tokenizers import AddedToken
 
 from cogitate.model.config import ModelConfig
-from cogitate.model.hf import save_model
+from cogitate.model.files.hf import save_model
 from cogitate.model.transformer import Transformer
 from cogitate.tokenizer.bpe import END, Tokenizer, train_tokenizer
 from cogitate.tokenizer.prompts import bare_prompt, r1_zero_prompt

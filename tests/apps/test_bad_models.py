@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from cogitate import cli
-from cogitate.model.hf import load_model, save_model
+from cogitate.model.files.hf import load_model, save_model
 from tests.apps.memorised_model import QUESTION, R1_ZERO_ANSWER
 
 

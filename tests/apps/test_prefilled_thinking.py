@@ -8,7 +8,7 @@ import pytest
 from tokenizers import AddedToken
 
 from cogitate import cli
-from cogitate.model.hf import save_model
+from cogitate.model.files.hf import save_model
 from cogitate.model.transformer import Transformer
 from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer
 from cogitate.tokenizer.chat_template import ChatTemplate

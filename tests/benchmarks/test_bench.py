@@ -20,8 +20,8 @@ from products import Product, body, head, mlp_products, mtp, seconds_alone, tota
 from torch.utils.flop_counter import FlopCounterMode
 
 from cogitate.model.config import TINY, ModelConfig
-from cogitate.model.hf import save_model
-from cogitate.model.names import NameTable, mtp_name_table, name_table
+from cogitate.model.files.hf import save_model
+from cogitate.model.files.names import NameTable, mtp_name_table, name_table
 from cogitate.model.transformer import Transformer
 from cogitate.tasks.corpus.documents import documents
 from cogitate.tokenizer.bpe import train_tokenizer

@@ -5,7 +5,7 @@ import quality
 import torch
 from curves_work import small_model
 
-from cogitate.model.hf import load_model, save_model
+from cogitate.model.files.hf import load_model, save_model
 
 PROMPTS = [(5, 9, 2, 7, 7), (11, 3)]
 

@@ -10,7 +10,7 @@ from transformers.utils import logging as transformers_logging
 from cogitate.backend import GenerationRequest
 from cogitate.engine.generator import Engine
 from cogitate.model.config import TINY, ModelConfig
-from cogitate.model.hf import load_model, save_model
+from cogitate.model.files.hf import load_model, save_model
 from cogitate.model.transformer import Transformer
 from cogitate.types import SamplingParams
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from cogitate.backend import GenerationRequest
+from cogitate.engine.decode import Decoder
 from cogitate.engine.generator import Engine
 from cogitate.errors import ConfigError
+from cogitate.kernels import native_library
 from cogitate.model.config import TINY, ModelConfig
-from cogitate.model.decode import Decoder
-from cogitate.model.hf import load_model, save_model
-from cogitate.model.native import native_library
+from cogitate.model.files.hf import load_model, save_model
 from cogitate.model.transformer import Transformer
 from cogitate.recipe.store import SHIPPED
 from cogitate.tokenizer.bpe import Tokenizer

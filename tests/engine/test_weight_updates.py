@@ -10,10 +10,10 @@ import torch
 from cogitate.backend import GenerationRequest
 from cogitate.engine.generator import Engine
 from cogitate.errors import CheckpointError
+from cogitate.kernels import native_library
 from cogitate.model.config import TINY
-from cogitate.model.hf import save_model
+from cogitate.model.files.hf import save_model
 from cogitate.model.kv_cache import KVCache
-from cogitate.model.native import native_library
 from cogitate.model.transformer import Transformer
 from cogitate.types import Completion, SamplingParams
 

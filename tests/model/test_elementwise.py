@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
+from cogitate.kernels import native_library
 from cogitate.model.layers import RMSNorm, swiglu
-from cogitate.model.native import native_library
 from cogitate.model.rope import rotate_halves
 
 pytestmark = pytest.mark.skipif(native_library() is None, reason="no compiler for the kernels")

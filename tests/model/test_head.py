@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from cogitate.kernels import native_library
 from cogitate.model import head
 from cogitate.model.head import token_logprobs
-from cogitate.model.native import native_library
 
 WIDTH = 24
 

@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from cogitate.kernels import has_tiles, native_library
 from cogitate.model import linear
 from cogitate.model.linear import Linear, weight_gradient
-from cogitate.model.native import has_tiles, native_library
 
 pytestmark = pytest.mark.skipif(native_library() is None or not has_tiles(), reason="no tiles of bfloat16 here")
 

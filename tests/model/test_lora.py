@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cogitate.model.config import TINY, ModelConfig
-from cogitate.model.hf import load_model, save_model
+from cogitate.model.files.hf import load_model, save_model
 from cogitate.model.kv_cache import KVCache
 from cogitate.model.lora import add_lora, lora_layers, merge_lora, merged_state_dict
 from cogitate.model.transformer import Transformer

@@ -9,7 +9,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from cogitate.model.config import TINY, ModelConfig
-from cogitate.model.hf import load_model, save_model
+from cogitate.model.files.hf import load_model, save_model
 from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
 

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from cogitate.errors import CheckpointError
-from cogitate.model.hf import load_model
+from cogitate.model.files.hf import load_model
 from cogitate.model.value_head import HEAD, ValueModel, load_value_model, save_value_model
 
 

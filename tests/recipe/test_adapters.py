@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from cogitate.config import load_config
-from cogitate.model.hf import load_model
+from cogitate.model.files.hf import load_model
 from cogitate.model.lora import lora_layers
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.recipe import get_graph

@@ -11,8 +11,8 @@ from cogitate.backend import GenerationRequest
 from cogitate.config import Config, load_config
 from cogitate.engine.generator import Engine
 from cogitate.errors import ArtifactError, ConfigError, DataError
-from cogitate.model.hf import load_config as load_model_config
-from cogitate.model.hf import load_model, save_model
+from cogitate.model.files.hf import load_config as load_model_config
+from cogitate.model.files.hf import load_model, save_model
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.runner import run_recipe
 from cogitate.runtime import derive_seed

@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 
 from cogitate.config import Config
 from cogitate.errors import ConfigError, DataError
-from cogitate.model.hf import load_model
+from cogitate.model.files.hf import load_model
 from cogitate.recipe import stage_dpo, stage_ppo, stage_preferences, stage_reward_models
 from cogitate.recipe.context import Silence, StageContext
 from cogitate.recipe.local_backend import LocalBackend

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from cogitate.errors import CheckpointError
-from cogitate.model.gguf import import_from_pypi
-from cogitate.model.hf import load_model
+from cogitate.model.files.gguf import import_from_pypi
+from cogitate.model.files.hf import load_model
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.chat_template import ChatTemplate
 from cogitate.types import Message
@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from cogitate.config import FineTuneConfig
-from cogitate.model.hf import load_model
+from cogitate.model.files.hf import load_model
 from cogitate.train.master_weights import optimiser_for
 from cogitate.train.packing import pack_documents
 from cogitate.train.supervised import make_adamw, supervised_step

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from cogitate.config import Config, load_config
 from cogitate.errors import ConfigError, DataError
 from cogitate.model.config import ModelConfig
-from cogitate.model.hf import save_model
+from cogitate.model.files.hf import save_model
 from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel, save_value_model
 from cogitate.recipe import recipe

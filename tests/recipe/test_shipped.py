@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cogitate.config import load_config
-from cogitate.model.hf import load_model
+from cogitate.model.files.hf import load_model
 from cogitate.recipe.context import Silence, StageContext
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.pretraining import pack

@@ -6,7 +6,7 @@ import pytest
 
 from cogitate.config import Config
 from cogitate.errors import ConfigError
-from cogitate.model.hf import load_model
+from cogitate.model.files.hf import load_model
 from cogitate.recipe import stage_student_base, stage_student_layers
 from cogitate.recipe.context import Silence, StageContext
 from cogitate.recipe.local_backend import LocalBackend

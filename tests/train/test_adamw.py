@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from cogitate.model.native import native_library
+from cogitate.kernels import native_library
 from cogitate.train.adamw import MOMENTS, adamw_step, is_adamw, master_of, set_master
 from cogitate.train.checkpoint import restore_training_tensors, training_tensors
 from cogitate.train.master_weights import MasterWeights, clip_gradients, optimiser_for

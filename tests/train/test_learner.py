@@ -11,7 +11,7 @@ import torch
 
 from cogitate.config import RLConfig
 from cogitate.errors import TrainingDivergedError
-from cogitate.model.hf import load_model
+from cogitate.model.files.hf import load_model
 from cogitate.model.transformer import Transformer
 from cogitate.train import learner as learner_module
 from cogitate.train.checkpoint import latest_checkpoint

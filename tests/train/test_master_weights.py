@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from cogitate.config import RLConfig
-from cogitate.model.hf import load_model
+from cogitate.model.files.hf import load_model
 from cogitate.model.transformer import Transformer
 from cogitate.train.checkpoint import latest_checkpoint, restore_training_tensors, training_tensors
 from cogitate.train.learner import PolicyLearner

@@ -13,7 +13,7 @@ import torch
 
 from cogitate.config import PPOConfig
 from cogitate.engine.generator import Engine
-from cogitate.model.hf import load_model
+from cogitate.model.files.hf import load_model
 from cogitate.model.value_head import ValueModel
 from cogitate.rewards.pool import GraderPool
 from cogitate.runtime import MetricsLog

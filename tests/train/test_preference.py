@@ -15,7 +15,7 @@ import torch
 from cogitate import runtime
 from cogitate.config import DPOConfig, PreferenceConfig
 from cogitate.errors import DataError, Interrupted
-from cogitate.model.hf import load_model
+from cogitate.model.files.hf import load_model
 from cogitate.model.value_head import ValueModel
 from cogitate.runtime import MetricsLog, request_interruption
 from cogitate.train.preference import (

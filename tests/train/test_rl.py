@@ -15,7 +15,7 @@ from cogitate import runtime
 from cogitate.config import RLConfig
 from cogitate.engine.generator import Engine
 from cogitate.errors import DataError, Interrupted, TrainingDivergedError
-from cogitate.model.hf import load_model
+from cogitate.model.files.hf import load_model
 from cogitate.rewards.pool import GraderPool
 from cogitate.rewards.reward import total_reward
 from cogitate.runtime import MetricsLog, request_interruption

@@ -19,7 +19,7 @@ from cogitate.apps.chat_output import Output, PlainOutput, TerminalOutput, is_st
 from cogitate.backend import GenerationRequest
 from cogitate.engine.generator import Engine
 from cogitate.errors import CogitateError, DataError, Interrupted
-from cogitate.model.hf import load_model
+from cogitate.model.files.hf import load_model
 from cogitate.recipe.models import find_model
 from cogitate.recipe.stage_evaluate import NEXT_QUESTION
 from cogitate.runtime import derive_seed, pick_device

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from cogitate.backend import GenerationRequest
+from cogitate.engine.decode import share_units
+from cogitate.engine.decode_plain import make_decoder
 from cogitate.engine.running import Running, Sequence
 from cogitate.engine.scheduler import Group, Scheduler
 from cogitate.engine.speculation import Speculation
 from cogitate.errors import DataError
-from cogitate.model.decode import share_units
-from cogitate.model.decode_plain import make_decoder
 from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
 from cogitate.runtime import give_back_memory

@@ -14,7 +14,7 @@ import ctypes
 import torch
 from torch import Tensor
 
-from cogitate.model.native import SUFFIXES, function, native_library
+from cogitate.kernels import SUFFIXES, function, native_library
 
 GREEDY_BELOW = 1e-5
 """Temperatures under this take the most likely token, the first of equals; its log-probability is that at temperature 1."""
@@ -58,7 +58,7 @@ def sample(
 def sample_natively(
     logits_BV: Tensor, temperatures_B: Tensor, top_p_B: Tensor, seeds_B: Tensor, positions_B: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """`sample` by native/sampling.cpp."""
+    """`sample` by kernels/sampling.cpp."""
     rows, vocabulary = logits_BV.shape
     tokens_B, logprobs_B = torch.empty(rows, dtype=torch.long), torch.empty(rows)
     inputs = [logits_BV.contiguous(), temperatures_B, top_p_B, seeds_B, positions_B]

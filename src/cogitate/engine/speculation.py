@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cogitate.engine.decode import Decoder
+from cogitate.engine.decode_plain import PlainDecoder
 from cogitate.engine.running import Running
 from cogitate.errors import ConfigError
-from cogitate.model.decode import Decoder
-from cogitate.model.decode_plain import PlainDecoder
 from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
 

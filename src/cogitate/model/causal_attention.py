@@ -1,4 +1,4 @@
-"""Attention of whole texts, as training needs it: by native/causal_attention.cpp where it can be, by PyTorch elsewhere.
+"""Attention of whole texts, as training needs it: by kernels/causal_attention.cpp where it can be, by PyTorch elsewhere.
 
 On a CPU PyTorch meets every query with every key of a row, and its backward pass in bfloat16 is slow: packed rows of SmolLM2
 take five times as long.
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cogitate.model.native import function, has_tiles, runs_natively
+from cogitate.kernels import function, has_tiles, runs_natively
 from cogitate.model.visibility import Visibility
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cogitate.kernels import function, runs_natively
 from cogitate.model.linear import weight_gradient
-from cogitate.model.native import function, runs_natively
 
 ROWS_IN_CACHE = 512  # rows handled at a time: with a small vocabulary their logits stay in a CPU's cache
 LARGE_VOCABULARY = 8192  # from here on rows are as many as SCRATCH_BYTES hold: few rows would have the weights read many times

@@ -1,7 +1,7 @@
 """The small parts: RMSNorm and SwiGLU with hand-written backward passes, and the dense MLP.
 
 Eager PyTorch would take about three times as many passes over memory for each of them, which on CPUs is what costs. There,
-native/elementwise.cpp takes a single one.
+kernels/elementwise.cpp takes a single one.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from cogitate.kernels import elementwise, runs_natively
 from cogitate.model.linear import Linear
-from cogitate.model.native import elementwise, runs_natively
 
 
 class RMSNorm(nn.Module):

@@ -1,4 +1,4 @@
-"""Linear layers, whose gradient of large bfloat16 weights native/weight_gradient.cpp computes on a CPU.
+"""Linear layers, whose gradient of large bfloat16 weights kernels/weight_gradient.cpp computes on a CPU.
 
 The product of a transposed matrix of gradients takes PyTorch two to three times as long as the forward pass, because it lays
 that matrix out anew: with SmolLM2 that was more than half of the time of training's products.
@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from cogitate.model.native import function, has_tiles, runs_natively
+from cogitate.kernels import function, has_tiles, runs_natively
 
 LEAST_ROWS, LEAST_WIDTH = 1024, 512  # of a product: the kernel takes longer than PyTorch for smaller ones
 

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from cogitate.errors import ConfigError
+from cogitate.kernels import elementwise, runs_natively
 from cogitate.model.config import ModelConfig
-from cogitate.model.native import elementwise, runs_natively
 
 
 class RotaryTable:

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from cogitate.errors import CheckpointError
-from cogitate.model.hf import load_model, save_model
+from cogitate.model.files.hf import load_model, save_model
 from cogitate.model.transformer import Transformer
 from cogitate.runtime import atomic_write
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.config import Config, FineTuneConfig
-from cogitate.model.hf import save_model
+from cogitate.model.files.hf import save_model
 from cogitate.recipe.context import StageContext
 from cogitate.recipe.recipe import get_graph
 from cogitate.tasks.datasets import load_conversations

@@ -8,7 +8,7 @@ import torch
 
 from cogitate.config import Config, PPOConfig, RLConfig
 from cogitate.engine.generator import Engine
-from cogitate.model.hf import load_model
+from cogitate.model.files.hf import load_model
 from cogitate.model.lora import add_lora
 from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel, load_value_model

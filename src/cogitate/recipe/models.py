@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.errors import ArtifactError
-from cogitate.model.hub import is_hub_id, resolve_model
+from cogitate.model.files.hub import is_hub_id, resolve_model
 from cogitate.recipe.store import MANIFEST, SHIPPED, verify
 
 BASE = "base"

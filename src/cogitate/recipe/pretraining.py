@@ -13,7 +13,7 @@ import torch
 from cogitate.config import PretrainConfig, TokenizerConfig
 from cogitate.errors import ConfigError
 from cogitate.model.config import ModelConfig
-from cogitate.model.hf import save_model
+from cogitate.model.files.hf import save_model
 from cogitate.model.transformer import Transformer
 from cogitate.recipe.context import StageContext
 from cogitate.runtime import derive_seed, seed_everything

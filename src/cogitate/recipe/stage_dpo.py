@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.config import Config
-from cogitate.model.hf import load_model, save_model
+from cogitate.model.files.hf import load_model, save_model
 from cogitate.recipe.context import StageContext
 from cogitate.recipe.preferences import PAIRS
 from cogitate.tasks.datasets import load_preferences

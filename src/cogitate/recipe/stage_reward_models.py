@@ -15,7 +15,7 @@ from typing import Any
 
 from cogitate.config import Config
 from cogitate.errors import DataError
-from cogitate.model.hf import load_config, load_model
+from cogitate.model.files.hf import load_config, load_model
 from cogitate.model.value_head import ValueModel, save_value_model
 from cogitate.recipe import preferences
 from cogitate.recipe.context import StageContext

@@ -11,7 +11,7 @@ from typing import Any
 
 from cogitate.config import Config, StudentBaseConfig
 from cogitate.errors import ConfigError
-from cogitate.model.hf import load_model, save_model
+from cogitate.model.files.hf import load_model, save_model
 from cogitate.model.prune import every_nth_layer
 from cogitate.recipe.context import StageContext
 from cogitate.types import Artifact

@@ -3,7 +3,7 @@ DeepSeek-V3 holds them (arXiv:2412.19437, section 3.3.2), in half the memory. An
 where a step of it is rounded away: at decay rates of 0.9 and 0.95 within 4 % and 8 % of where it would come to.
 
 A master is held as its weight, which is it rounded, and the 16 bits that this lacks: AdamW then keeps 6 bytes of its own for a
-weight, where float32 masters and moments are 12. native/adamw.cpp does a step in one pass over memory; PyTorch needs one each
+weight, where float32 masters and moments are 12. kernels/adamw.cpp does a step in one pass over memory; PyTorch needs one each
 to turn gradients into float32, to clip them, to move the masters and to round them into the model.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cogitate.model.native import function, runs_natively
+from cogitate.kernels import function, runs_natively
 
 MOMENTS = "exp_avg", "exp_avg_sq"
 

@@ -23,7 +23,7 @@ from cogitate.algorithms.policy_loss import (
 )
 from cogitate.config import RLConfig
 from cogitate.errors import TrainingDivergedError
-from cogitate.model.hf import save_model
+from cogitate.model.files.hf import save_model
 from cogitate.model.transformer import Transformer
 from cogitate.train.checkpoint import load_checkpoint, restore_training_tensors, save_checkpoint, training_tensors
 from cogitate.train.master_weights import clip_gradients, optimiser_for

@@ -19,9 +19,9 @@ from torch import Tensor
 
 from cogitate.errors import CheckpointError
 from cogitate.model.config import ModelConfig
-from cogitate.model.gguf_tokenizer import write_tokenizer
-from cogitate.model.hf import save_model
-from cogitate.model.names import name_table
+from cogitate.model.files.gguf_tokenizer import write_tokenizer
+from cogitate.model.files.hf import save_model
+from cogitate.model.files.names import name_table
 from cogitate.model.rope import rope_frequencies
 from cogitate.model.transformer import Transformer
 

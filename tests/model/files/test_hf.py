@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 
 from cogitate.errors import CheckpointError
 from cogitate.model.config import TINY, ModelConfig
-from cogitate.model.hf import load_config, load_model, load_weights_into, save_model
+from cogitate.model.files.hf import load_config, load_model, load_weights_into, save_model
 from cogitate.model.transformer import Transformer
 
 SMALL = ModelConfig.from_dict({**TINY.to_dict(), "vocab_size": 64, "num_hidden_layers": 2, "n_routed_experts": 4})

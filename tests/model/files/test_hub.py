@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cogitate.errors import CheckpointError
-from cogitate.model.hub import resolve_model
+from cogitate.model.files.hub import resolve_model
 
 
 def test_a_directory_is_itself(tmp_path: Path) -> None:

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from cogitate.engine.decode import Decoder, share_units
+from cogitate.engine.decode_plain import PlainDecoder
+from cogitate.kernels import native_library
 from cogitate.model.config import TINY, ModelConfig
-from cogitate.model.decode import Decoder, share_units
-from cogitate.model.decode_plain import PlainDecoder
 from cogitate.model.kv_cache import KVCache
-from cogitate.model.native import native_library
 from cogitate.model.transformer import Transformer
 
 SMALL = TINY.model_copy(update={"vocab_size": 90, "hidden_size": 64, "num_hidden_layers": 2, "initializer_range": 0.1})
@@ -118,7 +118,7 @@ def read_texts(decoder: Decoder | PlainDecoder, model: Transformer, texts: list[
 @pytest.mark.parametrize("name", CONFIGS)
 @torch.no_grad()
 def test_two_tokens_at_a_time_give_the_logits_of_whole_texts(name: str, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cogitate.model.decode.PREFILL_TOKENS", 23)
+    monkeypatch.setattr("cogitate.engine.decode.PREFILL_TOKENS", 23)
     model = make_model(CONFIGS[name])
     texts = texts_of(model, 50)
     expected = [expected_logits(model, text) for text in texts]

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from cogitate.engine.decode import UNIT_ROWS, Decoder, share_units
+from cogitate.engine.decode_weights import in_panels
+from cogitate.kernels import native_library
 from cogitate.model.config import TINY, ModelConfig
-from cogitate.model.decode import UNIT_ROWS, Decoder, share_units
-from cogitate.model.decode_weights import in_panels
 from cogitate.model.kv_cache import KVCache
-from cogitate.model.native import native_library
 from cogitate.model.transformer import Transformer
 
 SMALL = TINY.model_copy(update={"vocab_size": 90, "hidden_size": 64, "num_hidden_layers": 2, "initializer_range": 0.1})
@@ -207,7 +207,7 @@ def test_prefilling_by_kernels_equals_the_forward_pass(name: str, monkeypatch: p
     prompts = [tuple(torch.randint(0, 90, (length,), generator=generator).tolist()) for length in (5, 40, 16, 1, 23)]
     rows = [3, 0, 6, 2, 5]
     for piece, threads in ((512, 1), (7, 1), (30, 2)):
-        monkeypatch.setattr("cogitate.model.decode.PREFILL_TOKENS", piece)
+        monkeypatch.setattr("cogitate.engine.decode.PREFILL_TOKENS", piece)
         before = torch.get_num_threads()
         torch.set_num_threads(threads)
         cache = KVCache(model.config, 8, 128, dtype=torch.float32, device="cpu")

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from cogitate.model.decode import Decoder
-from cogitate.model.hf import allocated, load_weights_into
+from cogitate.engine.decode import Decoder
+from cogitate.model.files.hf import allocated, load_weights_into
 from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
 

@@ -14,10 +14,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from cogitate.errors import CheckpointError, ConfigError
-from cogitate.model.checkpoint_files import INDEX, MTP, SINGLE, CheckpointReader
 from cogitate.model.config import ModelConfig
+from cogitate.model.files.checkpoint_files import INDEX, MTP, SINGLE, CheckpointReader
+from cogitate.model.files.names import NameTable, mtp_copies, mtp_name_table, name_table
 from cogitate.model.lora import merged_state_dict
-from cogitate.model.names import NameTable, mtp_copies, mtp_name_table, name_table
 from cogitate.model.transformer import Transformer
 from cogitate.runtime import atomic_write, write_json
 

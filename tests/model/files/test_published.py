@@ -4,7 +4,7 @@ import pytest
 
 from cogitate.model.config import DEEPSEEK_V3
 from cogitate.model.describe import describe
-from cogitate.model.published import PUBLISHED, find_published, no_such_model
+from cogitate.model.files.published import PUBLISHED, find_published, no_such_model
 
 COUNTS = {
     "r1-distill-qwen-1.5b": 1_777_088_000,

@@ -10,8 +10,8 @@ from safetensors.torch import load_file
 
 from cogitate import cli
 from cogitate.model.config import TINY, ModelConfig
-from cogitate.model.export import export_model
-from cogitate.model.hf import load_model, save_model
+from cogitate.model.files.export import export_model
+from cogitate.model.files.hf import load_model, save_model
 from cogitate.model.transformer import Transformer
 
 SMALL = ModelConfig.from_dict({**TINY.to_dict(), "vocab_size": 64, "num_hidden_layers": 2, "n_routed_experts": 4})

@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 
-from cogitate.model.hf import load_model, save_model
+from cogitate.model.files.hf import load_model, save_model
 
 Dtype = Literal["bfloat16", "float16", "float32"]
 DTYPES: dict[Dtype, torch.dtype] = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}

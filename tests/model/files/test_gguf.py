@@ -13,9 +13,9 @@ from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
 from cogitate.errors import CheckpointError
 from cogitate.model.config import ModelConfig
-from cogitate.model.gguf import import_from_pypi, import_gguf
-from cogitate.model.hf import load_model
-from cogitate.model.names import name_table
+from cogitate.model.files.gguf import import_from_pypi, import_gguf
+from cogitate.model.files.hf import load_model
+from cogitate.model.files.names import name_table
 from cogitate.model.transformer import Transformer
 
 gguf = pytest.importorskip("gguf")

@@ -1,4 +1,4 @@
-"""A model's weights as native/decode.cpp reads them: the structures, and matrices laid out in panels."""
+"""A model's weights as kernels/decode.cpp reads them: the structures, and matrices laid out in panels."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cogitate.kernels import library
 from cogitate.model.attention import GroupedQueryAttention
 from cogitate.model.block import DecoderLayer
 from cogitate.model.kv_cache import cache_width
 from cogitate.model.layers import MLP, RMSNorm
 from cogitate.model.mla import MultiHeadLatentAttention
 from cogitate.model.moe import MixtureOfExperts
-from cogitate.model.native import library
 from cogitate.model.rope import rotate_pairs
 from cogitate.model.transformer import Transformer
 
@@ -248,7 +248,7 @@ class DecodeWeights:
 
 
 def in_panels(weight_OI: Tensor, panel: int, depth: int) -> Tensor:
-    """The layout of native/products.h, flat: panels of outputs, the last only as wide as it must be, in whole vectors;
+    """The layout of kernels/products.h, flat: panels of outputs, the last only as wide as it must be, in whole vectors;
     within one [input][output], in bfloat16 [pair of inputs][output][2]; inputs up to a multiple of `depth`."""
     outputs, inputs = weight_OI.shape
     pair = 2 if weight_OI.dtype == torch.bfloat16 else 1

@@ -1,4 +1,4 @@
-"""What native/elementwise.cpp computes of whole tensors, those of which `runs_natively` is true. Outside autograd.
+"""What kernels/elementwise.cpp computes of whole tensors, those of which `runs_natively` is true. Outside autograd.
 
 layers.py and rope.py make differentiable functions of it, and have the same in PyTorch.
 """
@@ -10,7 +10,7 @@ import ctypes
 import torch
 from torch import Tensor
 
-from cogitate.model.native import function
+from cogitate.kernels import function
 
 Strides = ctypes.c_int64 * 3
 

@@ -1,4 +1,4 @@
-"""The forward pass of generation on a CPU, by native/decode.cpp: new tokens of cached rows in, logits of the next ones out.
+"""The forward pass of generation on a CPU, by kernels/decode.cpp: new tokens of cached rows in, logits of the next ones out.
 
 It computes what `Transformer.forward` and the MTP block compute with a cache; decode_plain.py does so on other devices and
 without a compiler. A token's result is the same to the bit whatever other tokens are computed with it.
@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cogitate.model.decode_weights import DecodeWeights, Int, Pointer, Stack, Step
-from cogitate.model.hf import allocated, load_weights_into, unfilled_model
+from cogitate.engine.decode_weights import DecodeWeights, Int, Pointer, Stack, Step
+from cogitate.kernels import SUFFIXES, function, native_library
+from cogitate.model.files.hf import allocated, load_weights_into, unfilled_model
 from cogitate.model.kv_cache import BLOCK, KVCache
-from cogitate.model.native import SUFFIXES, function, native_library
 from cogitate.model.rope import RotaryTable
 from cogitate.model.transformer import Transformer
 
