@@ -29,7 +29,7 @@ def main() -> None:
 
 def by_pool(rows: dict[str, list[dict[str, Any]]], settings: Mapping[str, Any]) -> Round:
     """As RL grades: worker processes, a hard time limit on each verdict, programs in the sandbox."""
-    from cogitate.rewards.pool import GraderPool
+    from cogitate.rewards.workers.pool import GraderPool
     from cogitate.types import Problem
 
     pool = GraderPool(settings["threads"])

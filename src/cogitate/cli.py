@@ -236,7 +236,7 @@ def grade(
 ) -> None:
     """Judge completions: right, wrong or no verdict."""
     from cogitate.rewards.grade_file import grade_file
-    from cogitate.rewards.isolation import read_packages
+    from cogitate.rewards.sandbox.isolation import read_packages
 
     counts = grade_file(
         file,
@@ -320,7 +320,7 @@ def refuse_to_overwrite(out: Path) -> None:
 @app.command()
 def doctor() -> None:
     """Show how model-written code is isolated here."""
-    from cogitate.rewards.sandbox import doctor as sandbox_doctor
+    from cogitate.rewards.sandbox.sandbox import doctor as sandbox_doctor
 
     typer.echo(str(sandbox_doctor()))
 

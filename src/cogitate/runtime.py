@@ -97,6 +97,15 @@ def resident_bytes() -> int | None:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def python_path() -> str:
+    """PYTHONPATH for a Python process of ours: it finds this very package, wherever it is started."""
+    import cogitate
+
+    root = str(Path(cogitate.__file__).resolve().parents[1])
+    inherited = [path for path in [os.environ.get("PYTHONPATH", "")] if path]
+    return os.pathsep.join([root, *inherited])
+
+
 def derive_seed(*parts: int | str) -> int:
     """A 63-bit seed from a path of parts, e.g. derive_seed(config.seed, "r1_zero", step): equal parts, equal seed."""
     digest = hashlib.sha256("/".join(str(part) for part in parts).encode()).digest()

@@ -11,7 +11,7 @@ from cogitate.engine.generator import Engine
 from cogitate.errors import DataError, Interrupted
 from cogitate.evals.evaluate import Asking, Measured, consensus_table, longest_third, measure_model, table
 from cogitate.model.files.hf import load_model
-from cogitate.rewards.pool import GraderPool
+from cogitate.rewards.workers.pool import GraderPool
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.types import Problem, SamplingParams
 

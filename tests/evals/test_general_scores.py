@@ -8,7 +8,7 @@ from cogitate.engine.generator import Engine
 from cogitate.evals.evaluate import Asking, measure_model, table
 from cogitate.evals.general import Scored, add_general, score, with_true_scores
 from cogitate.model.files.hf import load_model
-from cogitate.rewards.pool import GraderPool
+from cogitate.rewards.workers.pool import GraderPool
 from cogitate.tasks import general, safety
 from cogitate.tasks.general_categories import BY_NAME
 from cogitate.tasks.mixture import gather_problems

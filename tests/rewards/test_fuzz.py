@@ -9,14 +9,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cogitate.rewards import math_library
 from cogitate.rewards.answer import CONTRACTS
 from cogitate.rewards.format import FORMAT_CONTRACTS
 from cogitate.rewards.grade import grade
-from cogitate.rewards.ifeval import CHECKS
-from cogitate.rewards.math_compare import same_answer
-from cogitate.rewards.math_syntax import parse
-from cogitate.rewards.math_tokens import NotMathError
+from cogitate.rewards.graders.ifeval import CHECKS
+from cogitate.rewards.math import library as math_library
+from cogitate.rewards.math.compare import same_answer
+from cogitate.rewards.math.parser.syntax import parse
+from cogitate.rewards.math.parser.tokens import NotMathError
 from cogitate.types import Verdict
 
 SECONDS = 2.0  # processor time of one verdict

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from cogitate.rewards import math_library
 from cogitate.rewards.grade import grade
 from cogitate.rewards.language import count_words, language_share
+from cogitate.rewards.math import library as math_library
 
 Corpus = Callable[[str], list[dict[str, Any]]]
 

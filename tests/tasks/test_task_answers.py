@@ -9,8 +9,8 @@ import re
 
 import pytest
 
-from cogitate.rewards.code_tests import grade_code
-from cogitate.rewards.sandbox import SandboxLevel, detect_level
+from cogitate.rewards.code.tests import grade_code
+from cogitate.rewards.sandbox.sandbox import SandboxLevel, detect_level
 from cogitate.tasks import arithmetic, choice, code, logic, word_problems
 from cogitate.tasks.code import Program
 from cogitate.tasks.common import Split

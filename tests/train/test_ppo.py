@@ -15,7 +15,7 @@ from cogitate.config import PPOConfig
 from cogitate.engine.generator import Engine
 from cogitate.model.files.hf import load_model
 from cogitate.model.value_head import ValueModel
-from cogitate.rewards.pool import GraderPool
+from cogitate.rewards.workers.pool import GraderPool
 from cogitate.runtime import MetricsLog
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.ppo import PPOLearner, explained

@@ -16,8 +16,8 @@ from cogitate.config import RLConfig
 from cogitate.engine.generator import Engine
 from cogitate.errors import DataError, Interrupted, TrainingDivergedError
 from cogitate.model.files.hf import load_model
-from cogitate.rewards.pool import GraderPool
 from cogitate.rewards.reward import total_reward
+from cogitate.rewards.workers.pool import GraderPool
 from cogitate.runtime import MetricsLog, request_interruption
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.checkpoint import latest_checkpoint

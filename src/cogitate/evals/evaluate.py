@@ -10,8 +10,8 @@ from cogitate.backend import Generator, Grader
 from cogitate.errors import DataError
 from cogitate.evals.metrics import consensus, mean_number, mean_pass_at_k, pass_at_1, rate
 from cogitate.evals.text_metrics import is_mixed, is_reflective
-from cogitate.rewards.exact import foldings
 from cogitate.rewards.format import FormatContract, grade_format
+from cogitate.rewards.graders.exact import foldings
 from cogitate.runtime import derive_seed
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking import split_thinking

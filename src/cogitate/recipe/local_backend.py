@@ -12,8 +12,8 @@ from cogitate.model.files.hf import load_model
 from cogitate.model.lora import add_lora
 from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel, load_value_model
-from cogitate.rewards.isolation import read_packages
-from cogitate.rewards.pool import GraderPool
+from cogitate.rewards.sandbox.isolation import read_packages
+from cogitate.rewards.workers.pool import GraderPool
 from cogitate.runtime import derive_seed, pick_device
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.learner import PolicyLearner

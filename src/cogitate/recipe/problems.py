@@ -7,9 +7,9 @@ from pathlib import Path
 
 from cogitate.config import Config
 from cogitate.errors import ConfigError, SandboxUnavailableError
-from cogitate.rewards.grade_fields import KINDS, runs_code
-from cogitate.rewards.isolation import Isolation, read_packages
-from cogitate.rewards.sandbox import SandboxLevel, detect_level
+from cogitate.rewards.kinds import KINDS, runs_code
+from cogitate.rewards.sandbox.isolation import Isolation, read_packages
+from cogitate.rewards.sandbox.sandbox import SandboxLevel, detect_level
 from cogitate.tasks.decontaminate import decontaminate, index_evaluation
 from cogitate.tasks.gym import PREFIX, is_gym, needs_sandbox
 from cogitate.tasks.jsonl import check_disjoint

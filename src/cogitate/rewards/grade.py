@@ -7,17 +7,17 @@ from typing import Any
 
 from cogitate.errors import DataError
 from cogitate.rewards.answer import CONTRACTS, Contract, answer_text
-from cogitate.rewards.choice import grade_choice
-from cogitate.rewards.countdown import grade_countdown
 from cogitate.rewards.custom import CustomReward, grade_custom
-from cogitate.rewards.exact import grade_exact
 from cogitate.rewards.format import grade_format
-from cogitate.rewards.grade_fields import check_fields
-from cogitate.rewards.ifeval import grade_ifeval
-from cogitate.rewards.isolation import Isolation
+from cogitate.rewards.graders.choice import grade_choice
+from cogitate.rewards.graders.countdown import grade_countdown
+from cogitate.rewards.graders.exact import grade_exact
+from cogitate.rewards.graders.ifeval import grade_ifeval
+from cogitate.rewards.graders.logic import grade_logic
+from cogitate.rewards.kinds import check_fields
 from cogitate.rewards.language import grade_language
-from cogitate.rewards.logic import grade_logic
-from cogitate.rewards.math_answer import grade_math
+from cogitate.rewards.math.answer import grade_math
+from cogitate.rewards.sandbox.isolation import Isolation
 from cogitate.types import Problem, Verdict
 
 
@@ -33,7 +33,7 @@ def grade(
     """Judge one completion.
 
     Args:
-        kind: one of grade_fields.KINDS.
+        kind: one of kinds.KINDS.
         prediction: the completion.
         contract: where the answer stands.
         custom: the function that judges kind "custom".
@@ -99,7 +99,7 @@ def _grade_by_rules(kind: str, prediction: str, contract: Contract, fields: Mapp
 
 
 def _grade_code(prediction: str, contract: Contract, fields: Mapping[str, Any], isolation: Isolation | None) -> Verdict:
-    from cogitate.rewards.code_tests import grade_code  # only workers that judge code load the sandbox
+    from cogitate.rewards.code.tests import grade_code  # only workers that judge code load the sandbox
 
     return grade_code(
         answer_text(prediction, contract),
@@ -117,7 +117,7 @@ def _grade_code(prediction: str, contract: Contract, fields: Mapping[str, Any], 
 
 
 def _grade_gym(prediction: str, contract: Contract, fields: Mapping[str, Any], isolation: Isolation | None) -> Verdict:
-    from cogitate.rewards.gym import grade_gym  # only workers that judge such answers load the library
+    from cogitate.rewards.graders.gym.grader import grade_gym  # only workers that judge such answers load the library
 
     return grade_gym(
         prediction,

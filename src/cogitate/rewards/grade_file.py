@@ -10,9 +10,9 @@ from typing import Any
 
 from cogitate.errors import ConfigError, DataError
 from cogitate.rewards.answer import CONTRACTS
-from cogitate.rewards.grade_fields import check_fields
-from cogitate.rewards.gym_library import make_config
-from cogitate.rewards.pool import GraderPool
+from cogitate.rewards.graders.gym.library import make_config
+from cogitate.rewards.kinds import check_fields
+from cogitate.rewards.workers.pool import GraderPool
 from cogitate.runtime import atomic_write
 from cogitate.types import Problem, Verdict
 
@@ -33,7 +33,7 @@ def grade_file(
 ) -> str:
     """Grade every line of a JSON Lines file and write the lines, in order, with their verdicts.
 
-    Each line needs `kind` and `prediction`, and what its kind needs (grade_fields.py); `contract` is "r1" where it is absent.
+    Each line needs `kind` and `prediction`, and what its kind needs (kinds.py); `contract` is "r1" where it is absent.
     The line is repeated with `verdict`, `score`, `reason`, `extracted` and `seconds`.
 
     Args:

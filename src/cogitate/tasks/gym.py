@@ -14,11 +14,11 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from cogitate.errors import ConfigError, DataError
-from cogitate.rewards.gym_library import EVALUATE_ANSWERS
+from cogitate.rewards.graders.gym.library import EVALUATE_ANSWERS
+from cogitate.runtime import python_path
 from cogitate.tasks.common import Split
 from cogitate.tasks.jsonl import canonical
 from cogitate.types import Problem
@@ -65,13 +65,11 @@ def gym_problems(name: str, settings: Mapping[str, Any], count: int, *, split: S
 def make_entries(name: str, settings: str, count: int, split: Split, seed: int) -> tuple[dict[str, Any], ...]:
     """The generator's entries, kept for the next stage that asks for them."""
     order = {"generator": name.removeprefix(PREFIX), "settings": json.loads(settings), "task": name}
-    root = str(Path(__file__).resolve().parents[2])
-    inherited = [path for path in [os.environ.get("PYTHONPATH", "")] if path]
     finished = subprocess.run(
         [sys.executable, "-P", "-m", "cogitate.tasks.gym_items", str(os.getpid())],
         input=json.dumps({**order, "count": count, "split": split, "seed": seed}).encode(),
         capture_output=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([root, *inherited]), "PYTHONHASHSEED": "0"},
+        env={**os.environ, "PYTHONPATH": python_path(), "PYTHONHASHSEED": "0"},
         start_new_session=True,  # an interruption from the terminal is for us alone
         check=False,
     )

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from cogitate.errors import ConfigError, DataError
-from cogitate.rewards.gym_library import ITEMS, make_config, make_dataset
-from cogitate.rewards.worker import die_with_parent
+from cogitate.rewards.graders.gym.library import ITEMS, make_config, make_dataset
+from cogitate.rewards.workers.worker import die_with_parent
 from cogitate.tasks.common import DRAWS_PER_PROBLEM, belongs
 from cogitate.tasks.jsonl import canonical
 

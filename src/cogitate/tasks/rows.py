@@ -21,7 +21,7 @@ from decimal import Decimal
 from typing import Any
 
 from cogitate.errors import DataError
-from cogitate.rewards.grade_fields import check_fields
+from cogitate.rewards.kinds import check_fields
 
 QUESTION_KEYS = ("question", "problem", "prompt", "text")
 KINDS_NEED = {  # what a row of each kind must have beside its question

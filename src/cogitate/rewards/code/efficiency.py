@@ -1,0 +1,124 @@
+"""How much work a right program does: the bytecode instructions it executes, counted in a traced run of its own.
+
+Unlike seconds, the count is the same every time and on every machine with the same Python version. Work done inside C
+functions (sorting, say) is not in it. The traced run must give the right answers too, so that a program that notices the
+tracing gains nothing by doing less.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from cogitate.rewards.code.compare import FLOAT_TOLERANCE, same_output
+from cogitate.rewards.code.forms import FunctionTest, StdinTest, read_function_test, read_stdin_test
+from cogitate.rewards.code.outcome import BadTestsError
+from cogitate.rewards.sandbox.data import same_value
+from cogitate.rewards.sandbox.limits import Limits
+from cogitate.rewards.sandbox.process import ProgramEndedError, SandboxProcess
+from cogitate.rewards.sandbox.sandbox import Sandbox
+
+SLOWER_BY = 20  # how much more processor time a traced program may take
+INSTRUCTION_LIMIT = 50_000_000
+EXIT_REASONS = {99: "it reaches for the counting, or starts threads or processes", 98: "too many instructions to count"}
+
+
+@dataclass(frozen=True, slots=True)
+class InstructionCount:
+    """Instructions over all tests, the program's loading included; None where they could not be counted, and why."""
+
+    instructions: int | None
+    reason: str = ""
+
+
+def count_instructions(
+    program: str,
+    *,
+    tests: Sequence[Any],
+    mode: str = "function",
+    entry_point: str | None = None,
+    sandbox: Sandbox,
+    limits: Limits | None = None,
+) -> InstructionCount:
+    """Count what a right program executes for these tests (pairs or stdin tests; assertions are not counted).
+
+    Raises:
+        BadTestsError: tests of another form.
+        SandboxUnavailableError: no isolation can be had.
+    """
+    bounds = traced_limits(limits or sandbox.limits)
+    if mode == "stdin":
+        return _count_scripts(sandbox, program, [read_stdin_test(test) for test in tests], bounds)
+    if entry_point is None:
+        raise BadTestsError("function mode needs an entry_point")
+    return _count_calls(sandbox, program, entry_point, [read_function_test(test) for test in tests], bounds)
+
+
+def efficiency_scores(counts: Sequence[int | None]) -> list[float]:
+    """The share of work the best program needs of each program's: 1 for the most efficient, 0 where there is no count."""
+    known = [count for count in counts if count is not None]
+    return [0.0 if count is None else min(known) / max(count, 1) for count in counts]
+
+
+def traced_limits(limits: Limits) -> Limits:
+    return replace(
+        limits,
+        cpu_seconds=limits.cpu_seconds * SLOWER_BY,
+        wall_seconds=limits.wall_seconds * SLOWER_BY,
+        total_seconds=limits.total_seconds * SLOWER_BY,
+        processes=1,  # the kernel refuses threads and processes, whose work would not be counted
+    )
+
+
+def _count_calls(
+    sandbox: Sandbox, program: str, entry_point: str, tests: list[FunctionTest], limits: Limits
+) -> InstructionCount:
+    orders = _orders(program, script=False)
+    with sandbox.open_extension("tracer", orders, tests=len(tests) + 1, limits=limits) as process:
+        try:
+            process.receive()
+            for test in tests:
+                process.begin_test()
+                process.send({"name": entry_point, "args": test.args, "kwargs": test.kwargs})
+                answer = process.receive()
+                if "value" not in answer or not same_value(test.expected, answer["value"], float_tolerance=FLOAT_TOLERANCE):
+                    return InstructionCount(None, "the traced run gives another answer")
+            process.send({"name": None})
+            return _read_count(process, orders["secret"])
+        except ProgramEndedError as ended:
+            return _uncounted(ended)
+
+
+def _count_scripts(sandbox: Sandbox, program: str, tests: list[StdinTest], limits: Limits) -> InstructionCount:
+    total = 0
+    for test in tests:
+        orders = _orders(program, script=True)
+        data = test.input.encode("utf-8", "surrogatepass")
+        with sandbox.open_extension("tracer", orders, limits=limits, stdin=data) as process:
+            try:
+                count = _read_count(process, orders["secret"])
+            except ProgramEndedError as ended:
+                return _uncounted(ended)
+            printed = process.finish().stdout.decode("utf-8", "replace")
+        if count.instructions is None or not same_output(test.output, printed):
+            return InstructionCount(None, count.reason or "the traced run gives another answer")
+        total += count.instructions
+    return InstructionCount(total)
+
+
+def _orders(program: str, *, script: bool) -> dict[str, Any]:
+    return {"program": program, "script": script, "secret": secrets.token_hex(16), "instruction_limit": INSTRUCTION_LIMIT}
+
+
+def _read_count(process: SandboxProcess, secret: str) -> InstructionCount:
+    answer = process.receive().get("value")
+    if isinstance(answer, list) and len(answer) == 2 and answer[0] == secret and isinstance(answer[1], int):
+        assert answer[1] > 0, "a program that ran has executed something"
+        return InstructionCount(answer[1])
+    return InstructionCount(None, "the count was forged")
+
+
+def _uncounted(ended: ProgramEndedError) -> InstructionCount:
+    return InstructionCount(None, EXIT_REASONS.get(ended.exit_code or 0, f"the traced run ended early ({ended.ending})"))

@@ -1,0 +1,184 @@
+"""A grader worker: a process that reads completions from its standard input and writes verdicts to its standard output.
+
+Started by the pool as `python -m cogitate.rewards.workers.worker PARENT_PID`. Frames are an 8-byte length and a body: pickle
+towards the worker (the parent is trusted), JSON back (the worker has read hostile text). It dies with its parent, keeps no
+file of it open, and imports heavy libraries only when a completion needs them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import pickle
+import signal
+import struct
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
+from cogitate.errors import ConfigError, DataError, SandboxUnavailableError
+from cogitate.rewards import loading
+from cogitate.rewards.answer import CONTRACTS, answer_text
+from cogitate.rewards.code.program_text import extract_program
+from cogitate.rewards.custom import CustomReward, load_custom
+from cogitate.rewards.grade import judge
+from cogitate.rewards.math import library as math_library
+from cogitate.rewards.math.answer import audit_math
+from cogitate.rewards.sandbox import seccomp as sandbox_seccomp
+from cogitate.rewards.sandbox.inside import confine as sandbox_confine
+from cogitate.rewards.sandbox.isolation import Isolation, open_sandbox
+from cogitate.rewards.verdicts import no_verdict
+from cogitate.types import Verdict
+
+LENGTH = struct.Struct(">Q")
+MEMORY_BYTES = 4 << 30
+KEPT_VERDICTS = 1024  # on programs
+_PR_SET_PDEATHSIG = 1
+
+_judged: dict[tuple[str | None, bytes], Verdict] = {}
+
+
+def main() -> None:
+    """Serve until standard input closes."""
+    die_with_parent(int(sys.argv[1]))
+    requests, replies = _private_pipes()
+    settings = read_pickle(requests)
+    if settings is None:
+        return
+    limit_memory()
+    math_library.in_worker = True
+    isolation = Isolation(settings["unsafe_local"], tuple(settings.get("packages", ())), settings.get("remote_sandbox", ""))
+    try:
+        custom = load_custom(settings["custom"]) if settings["custom"] else None
+    except ConfigError as error:
+        write_json(replies, {"config_error": str(error)})
+        return
+    loading.announce = lambda begins: write_json(replies, {"loading": begins})
+    if settings["runs_code"]:
+        test_sandbox(isolation)
+    else:
+        confine()
+    write_json(replies, {"ready": True})
+    while (job := read_pickle(requests)) is not None:
+        write_json(replies, answer(job, custom, isolation))
+        if settings["audit"] and job["kind"] == "math":
+            write_json(replies, {"audit": audit(job)})
+
+
+def audit(job: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Where our graders of mathematics and the library disagree about a completion."""
+    return audit_math(job["completion"], str(job["fields"]["gold"]), contract=job["contract"])
+
+
+def answer(job: Mapping[str, Any], custom: CustomReward | None, isolation: Isolation) -> dict[str, Any]:
+    """The verdict as a JSON-ready mapping, with its wall time.
+
+    A problem that lacks what its grader needs is a fault of the reference; a completion that exhausts memory or stack is wrong.
+    """
+    start = time.perf_counter()
+    try:
+        if job["kind"] == "code":
+            verdict = judge_program(job, isolation)
+        else:
+            verdict = judge(job["kind"], job["completion"], job["contract"], job["fields"], custom=custom, isolation=isolation)
+    except DataError as error:
+        verdict = no_verdict(str(error))
+    except (MemoryError, RecursionError) as error:
+        verdict = Verdict("wrong", 0.0, f"judging it took too much memory or depth ({type(error).__name__})")
+    seconds = time.perf_counter() - start
+    return {
+        "verdict": verdict.verdict,
+        "score": verdict.score,
+        "reason": verdict.reason,
+        "extracted": verdict.extracted,
+        "seconds": seconds,
+    }
+
+
+def judge_program(job: Mapping[str, Any], isolation: Isolation) -> Verdict:
+    """The verdict on a completion's program; one that has been run for the problem before is not run again.
+
+    A policy that has learnt a problem writes one and the same program in most completions of a group.
+    """
+    program = extract_program(answer_text(job["completion"], job["contract"])) if job["contract"] in CONTRACTS else None
+    key = (program, pickle.dumps(job["fields"]))
+    verdict = _judged.pop(key, None)
+    if verdict is None:
+        verdict = judge("code", job["completion"], job["contract"], job["fields"], isolation=isolation)
+    if program is not None and verdict.verdict != "none":
+        _judged[key] = verdict
+        if len(_judged) > KEPT_VERDICTS:
+            del _judged[next(iter(_judged))]  # the one that was not asked for for longest
+    return verdict
+
+
+def test_sandbox(isolation: Isolation) -> None:
+    """Open the sandbox, which tests itself, before the first verdict's clock starts; that there is none, each verdict says."""
+    with contextlib.suppress(SandboxUnavailableError):
+        open_sandbox(isolation)
+
+
+def die_with_parent(parent: int) -> None:
+    """Be killed when the parent ends. Linux only; elsewhere the closing of standard input ends an idle worker."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def confine() -> None:
+    """No writing to files, no network, no other process, as far as the kernel lets a process bind itself.
+
+    Workers that run model-written code stay free: the sandbox they start does its own confining, and could not from in here.
+    """
+    if sys.platform != "linux":
+        return
+    try:
+        ruleset = sandbox_confine.make_ruleset([("/", "tree")])
+    except OSError:  # a kernel without Landlock
+        ruleset = None
+    seccomp = sandbox_seccomp.alone_filter(os.getpid()) if sandbox_seccomp.supported() else None
+    sandbox_confine.restrict({"parent": os.getppid(), "seccomp": seccomp}, ruleset)
+    os.environ.setdefault("MPLCONFIGDIR", "/tmp")  # matplotlib is not imported where it sees no place to write to
+
+
+def limit_memory() -> None:
+    """A verdict that wants more address space than this gets a MemoryError."""
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = MEMORY_BYTES if hard == resource.RLIM_INFINITY else min(MEMORY_BYTES, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _private_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """Our ends of the two pipes; whatever a grader prints goes to standard error instead."""
+    requests, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.close(null)
+    os.dup2(2, 1)
+    return requests, replies
+
+
+def read_pickle(stream: BinaryIO) -> Any:
+    """The next frame, None at the end of the stream."""
+    header = stream.read(LENGTH.size)
+    if len(header) < LENGTH.size:
+        return None
+    body = stream.read(LENGTH.unpack(header)[0])
+    return pickle.loads(body)
+
+
+def write_json(stream: BinaryIO, value: Any) -> None:
+    body = json.dumps(value).encode()
+    stream.write(LENGTH.pack(len(body)) + body)
+    stream.flush()
+
+
+if __name__ == "__main__":
+    main()

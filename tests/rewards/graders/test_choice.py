@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import pytest
+
+from cogitate.rewards.graders.choice import chosen_letter, grade_choice
+
+RIGHT = [
+    ("free", "B", "The answer is (B)."), ("bare", "B", "B"), ("bare", "B", "(B)"), ("bare", "B", "b"), ("bare", "B", "B)"),
+    ("bare", "B", "B. Paris"), ("bare", "B", "**B**"), ("free", "B", "Option B is correct"),
+    ("free", "B", "The correct option is B because A is wrong"), ("free", "B", "I choose B, not A."),
+    ("free", "B", "A good question. The answer is B."), ("free", "C", "So C."),
+    ("free", "C", "So B? Wait, B is cold, not hot. So C."), ("free", "B", "答案是B"), ("free", "B", "选B。"),
+    ("r1", "B", "<think>A?</think><answer>B</answer>"), ("r1", "B", "<think>A?</think><answer>B) Paris</answer>"),
+    ("r1", "B", r"\boxed{\text{B}}"), ("r1", "B", r"\boxed{\textbf{(B)}\ 5}"), ("bare", "(B) Paris", "Paris"),
+    ("bare", "E", "E"), ("free", "D", "The answer is D: none of the above"),
+    ("free", "B", "The answer is B. The other options A, C and D are wrong."),
+    ("free", "B", "I think the answer is A... no, the answer is B"), ("free", "A", "A"), ("free", "A", "Answer: A"),
+    ("free", "A", "The answer is A."), ("free", "B", "It can't be A, C or D, so it must be B."),
+]  # fmt: skip
+WRONG = [
+    ("free", "A", "I choose B, not A."), ("bare", "B", "A and B"), ("bare", "B", "A/B"), ("bare", "B", "Either A or B"),
+    ("bare", "B", "Not B"), ("free", "A", "A good question. The answer is B."), ("free", "A", "I think a dog is a puppy."),
+    ("free", "B", "So B? Wait, B is cold, not hot. So C."), ("r1", "B", "<answer>A</answer><answer>B</answer>"),
+    ("bare", "(B) Paris", "London"), ("free", "D", "All of A, B, C and D"), ("free", "A", "A, B, C, D"),
+    ("free", "B", "Answer: B or C"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("contract", "gold", "prediction"), RIGHT)
+def test_the_chosen_option_is_found(contract, gold, prediction) -> None:
+    assert grade_choice(prediction, gold, contract=contract).verdict == "right"
+
+
+@pytest.mark.parametrize(("contract", "gold", "prediction"), WRONG)
+def test_another_option_a_hedge_or_none_is_wrong(contract, gold, prediction) -> None:
+    assert grade_choice(prediction, gold, contract=contract).verdict == "wrong"
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("D. it cannot be A or B", "D"),
+        ("réponse est C non A", "C"),
+        ("B。不是 A", "B"),
+        ("\\text{(C)}", "C"),
+        ("a", "A"),
+        ("A or B or C", None),
+        ("A, B, C, D", None),
+        ("C is wrong", None),
+        ("anything but C", None),
+        ("C isn't right, D is", "D"),
+        ("C是错的，选D", "D"),
+        ("A is not it, so B", "B"),
+        ("a dog", None),
+        ("", None),
+        ("AB", None),
+    ],
+)
+def test_a_text_commits_to_one_letter_or_to_none(text: str, letter: str | None) -> None:
+    assert chosen_letter(text) == letter
+
+
+def test_a_reference_without_an_option_letter_gives_no_verdict() -> None:
+    assert grade_choice("B", "Paris", contract="bare").verdict == "none"
+    assert grade_choice("B", "", contract="bare").verdict == "none"
+
+
+def test_the_text_of_the_option_counts_where_the_reference_has_it() -> None:
+    assert grade_choice("<answer>Alina</answer>", "(D) Alina").verdict == "right"
+    assert grade_choice("<answer>Celina</answer>", "(D) Alina").verdict == "wrong"

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pytest
+
+from cogitate.errors import DataError
+from cogitate.rewards.graders.ifeval import CHECKS, follows, grade_ifeval, sentences
+
+CASES = [
+    # instruction, arguments, a response that keeps it, one that breaks it
+    ("keywords:existence", {"keywords": ["Mom", "tea"]}, "mom drinks TEA", "mom drinks"),
+    ("keywords:frequency", {"keyword": "war", "relation": "at least", "frequency": 2}, "War and war", "war"),
+    ("keywords:frequency", {"keyword": "a.c", "relation": "less than", "frequency": 1}, "abc", "a.c"),
+    ("keywords:forbidden_words", {"forbidden_words": ["name"]}, "rename it", "my name"),
+    ("keywords:letter_frequency", {"letter": "o", "let_relation": "less than", "let_frequency": 2}, "O k", "O no"),
+    ("length_constraints:number_paragraphs", {"num_paragraphs": 2}, "a\n\n***\nb", "a\n***\n\n***\nb"),
+    ("length_constraints:number_words", {"num_words": 3, "relation": "at least"}, "one two, three", "one two"),
+    ("length_constraints:number_sentences", {"num_sentences": 3, "relation": "less than"}, "One. Two at 3.5.", "Ay. Be! See?"),
+    (
+        "length_constraints:nth_paragraph_first_word",
+        {"num_paragraphs": 2, "nth_paragraph": 2, "first_word": "send"},
+        "Hello.\n\n**Send** it.",
+        "Send it.\n\nHello.",
+    ),
+    ("detectable_content:postscript", {"postscript_marker": "P.S."}, "Bye.\nP.S. Hello", "Bye. P S Hello"),
+    ("detectable_content:postscript", {"postscript_marker": "P.P.S"}, "Bye.\nP.P.S Hello", "Bye.\nP.S. Hello"),
+    ("detectable_content:number_placeholders", {"num_placeholders": 2}, "[name] at [address]", "[name]"),
+    ("detectable_format:number_bullet_lists", {"num_bullets": 2}, "x\n* a\n- b", "* a\n* b\n* c"),
+    ("detectable_format:title", {}, "<<A day>>\nText", "<< >>\nText"),
+    ("detectable_format:constrained_response", {}, "My answer is no.", "No."),
+    ("detectable_format:number_highlighted_sections", {"num_highlights": 2}, "*a* and **b c**", "*a* and **"),
+    ("detectable_format:multiple_sections", {"section_spliter": "Part", "num_sections": 2}, "Part 1 a Part 2 b", "Part 1"),
+    ("detectable_format:json_format", {}, '```json\n{"a": [1]}\n```', "{'a': 1}"),
+    ("combination:repeat_prompt", {"prompt_to_repeat": "Say hi."}, "Say hi.\nHi!", "Hi! Say hi."),
+    ("combination:two_responses", {}, "a\n******\nb", "a\n******\na"),
+    ("change_case:english_capital", {}, "THIS IS THE END.", "This is THE END."),
+    ("change_case:english_capital", {}, "HOW ARE YOU?", "C'EST LA FIN DES HARICOTS POUR NOUS."),
+    ("change_case:english_lowercase", {}, "this is the end.", "This is the end."),
+    (
+        "change_case:capital_word_frequency",
+        {"capital_relation": "at least", "capital_frequency": 2},
+        "BIG and RED",
+        "Big and RED",
+    ),
+    ("startend:end_checker", {"end_phrase": "Peace!"}, "Love and peace!", "Peace! Bye."),
+    ("startend:quotation", {}, '"all of it"', '"some" of it'),
+    ("punctuation:no_comma", {}, "a and b", "a, b"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "arguments", "kept", "broken"), CASES)
+def test_an_instruction_is_kept_by_one_response_and_broken_by_the_other(name, arguments, kept, broken) -> None:
+    assert follows(kept, name, arguments) is True
+    assert follows(broken, name, arguments) is False
+
+
+def test_every_instruction_has_a_case() -> None:
+    assert {name for name, *_ in CASES} == set(CHECKS)
+
+
+def test_the_language_of_a_response_is_told_by_its_script_or_by_lingua() -> None:
+    pytest.importorskip("lingua")
+    name = "language:response_language"
+    assert follows("오늘은 날씨가 좋습니다.", name, {"language": "ko"}) is True
+    assert follows("Today the weather is fine.", name, {"language": "ko"}) is False
+    assert follows("आज मौसम बहुत अच्छा है और हम बाहर जा रहे हैं।", name, {"language": "hi"}) is True
+    assert follows("आज हवामान खूप चांगले आहे आणि आम्ही बाहेर जात आहोत.", name, {"language": "hi"}) is False
+    assert follows("Hoje o tempo está muito bom e nós vamos sair.", name, {"language": "pt"}) is True
+    assert follows("Today the weather is fine and we go out.", name, {"language": "pt"}) is False
+
+
+def test_all_instructions_must_be_kept_and_the_share_is_partial_credit() -> None:
+    names, arguments = ["punctuation:no_comma", "startend:quotation"], [{}, {"x": None}]
+    assert grade_ifeval('"fine"', names, arguments, contract="bare").verdict == "right"
+    half = grade_ifeval("fine", names, arguments, contract="bare", partial=True)
+    assert (half.verdict, half.score) == ("wrong", 0.5)
+    assert "startend:quotation" in half.reason
+    assert grade_ifeval("fine", names, arguments, contract="bare").score == 0.0
+
+
+def test_the_thinking_is_not_looked_at() -> None:
+    assert grade_ifeval("<think>a, b, c</think>fine", ["punctuation:no_comma"], [{}]).verdict == "right"
+    assert grade_ifeval("<think>fine", ["punctuation:no_comma"], [{}]).verdict == "wrong"
+
+
+def test_unknown_instructions_and_missing_arguments_are_errors_of_the_data() -> None:
+    with pytest.raises(DataError, match="unknown"):
+        grade_ifeval("a", ["punctuation:no_dots"], [{}])
+    with pytest.raises(DataError, match="num_words"):
+        grade_ifeval("a", ["length_constraints:number_words"], [{"relation": "at least"}])
+
+
+def test_abbreviations_decimals_and_lists_close_no_sentence() -> None:
+    assert len(sentences("Dr. Lee, e.g., paid 3.5 dollars. J. K. left!\n1. One\n2. Two")) == 3  # the list is one
+    assert len(sentences("他走了。我来了！")) == 2
+
+
+def test_every_instruction_of_the_data_set_can_be_checked(corpus) -> None:
+    pytest.importorskip("lingua")
+    for row in corpus("instruction/ifeval"):
+        for name, arguments in zip(row["instruction_id_list"], row["kwargs"], strict=True):
+            assert follows("A plain answer.", name, arguments) in (True, False), (row["id"], name)
