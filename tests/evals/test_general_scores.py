@@ -9,8 +9,8 @@ from cogitate.evals.evaluate import Asking, measure_model, table
 from cogitate.evals.general import Scored, add_general, score, with_true_scores
 from cogitate.model.files.hf import load_model
 from cogitate.rewards.workers.pool import GraderPool
-from cogitate.tasks import general, safety
-from cogitate.tasks.general_categories import BY_NAME
+from cogitate.tasks.general import general, safety
+from cogitate.tasks.general.categories import BY_NAME
 from cogitate.tasks.mixture import gather_problems
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.types import SamplingParams

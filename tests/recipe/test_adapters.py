@@ -14,7 +14,7 @@ from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.recipe import get_graph
 from cogitate.recipe.runner import run_recipe
 from cogitate.recipe.store import identify
-from cogitate.tasks.datasets import write_rows
+from cogitate.tasks.files.datasets import write_rows
 from cogitate.train.checkpoint import latest_checkpoint
 from cogitate.train.learner import PolicyLearner
 from cogitate.types import Problem, Rollout, Verdict

@@ -10,7 +10,7 @@ from cogitate.config import load_config
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.runner import plan, run_recipe
 from cogitate.recipe.shrink import shrink
-from cogitate.tasks.datasets import read_rows
+from cogitate.tasks.files.datasets import read_rows
 
 SHIPPED = ("base", "tokenizer", "student_base_llama", "student_base_qwen")
 EVERY_MODEL = {"pass@1", "format_rate", "language_mix_rate", "reflection_rate", "helpfulness", "safety"}

@@ -12,7 +12,7 @@ from cogitate import runtime
 from cogitate.config import load_config
 from cogitate.errors import DataError, Interrupted
 from cogitate.recipe import candidates, stage_cold_start_data, stage_rejection_sampling
-from cogitate.tasks.datasets import load_conversations, read_rows
+from cogitate.tasks.files.datasets import load_conversations, read_rows
 from cogitate.types import Artifact
 from tests.recipe.scripted_backend import ScriptedBackend, stage_context
 

@@ -3,7 +3,7 @@
 from cogitate.recipe import candidates
 from cogitate.recipe.preferences import Candidate
 from cogitate.recipe.stage_demonstrations import conversation
-from cogitate.tasks.datasets import load_conversations, write_rows
+from cogitate.tasks.files.datasets import load_conversations, write_rows
 from cogitate.types import Problem
 
 GREETING = Problem("1", "general", "general", "Hello!")

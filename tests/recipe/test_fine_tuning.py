@@ -17,7 +17,7 @@ from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.runner import run_recipe
 from cogitate.runtime import derive_seed
 from cogitate.tasks.corpus.documents import documents
-from cogitate.tasks.datasets import write_rows
+from cogitate.tasks.files.datasets import write_rows
 from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer
 from cogitate.tokenizer.prompts import r1_prompt
 from cogitate.types import SamplingParams

@@ -21,7 +21,7 @@ from cogitate.recipe.context import Silence, StageContext
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.rewards.reward_model import judged_ids
 from cogitate.runtime import MetricsLog
-from cogitate.tasks.datasets import load_labelled, load_preferences
+from cogitate.tasks.files.datasets import load_labelled, load_preferences
 from cogitate.tokenizer.prompts import r1_prompt
 from cogitate.train.scorer import ModelScorer
 from cogitate.types import Artifact, Problem

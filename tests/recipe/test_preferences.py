@@ -10,7 +10,7 @@ import pytest
 
 from cogitate.config import PreferencesConfig
 from cogitate.recipe.preferences import Candidate, draw_labels, draw_pairs, judge_pairs, mean_gap
-from cogitate.tasks import safety
+from cogitate.tasks.general import safety
 from cogitate.tasks.mixture import gather_problems
 from cogitate.types import Problem
 

@@ -18,7 +18,7 @@ from cogitate.recipe.problems import (
     further_problems,
     training_problems,
 )
-from cogitate.tasks.decontaminate import number_masked_template
+from cogitate.tasks.files.decontaminate import number_masked_template
 
 NAMES = ("Ann", "Ben", "Eva", "Tom", "Sam", "Mia", "Leo", "Zoe")
 THINGS = ("pens", "cups", "nuts", "hats", "keys", "eggs", "toys", "bags", "maps", "jars")

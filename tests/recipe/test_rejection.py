@@ -4,7 +4,7 @@ import pytest
 
 from cogitate.errors import DataError
 from cogitate.recipe.rejection import DUPLICATE, ENOUGH, likeness, most_different, reject
-from cogitate.tasks.decontaminate import SAME_TEMPLATE, index_evaluation
+from cogitate.tasks.files.decontaminate import SAME_TEMPLATE, index_evaluation
 from cogitate.types import PLACE, Problem
 from tests.recipe.scripted_backend import candidate
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cogitate.recipe.reward_monitor import WINDOW, flagged_steps, hacking_metrics, score_metrics
-from cogitate.tasks import general, safety
+from cogitate.tasks.general import general, safety
 from cogitate.types import Problem, Rollout, Verdict
 
 

@@ -13,7 +13,6 @@ from itertools import islice
 import pytest
 
 from cogitate.evals.text_metrics import is_mixed, is_reflective
-from cogitate.tasks import arithmetic, choice, code, logic, word_problems
 from cogitate.tasks.corpus import orders, programs, quizzes, sums
 from cogitate.tasks.corpus.documents import (
     DOMAINS,
@@ -28,6 +27,7 @@ from cogitate.tasks.corpus.documents import (
     solution,
 )
 from cogitate.tasks.corpus.styles import STYLES, WRONG, draw_style
+from cogitate.tasks.generators import arithmetic, choice, code, logic, word_problems
 
 DRAWS = 300  # of each kind that is counted; a share p is then known to within sqrt(p (1 - p) / 300), 0.029 at most
 

@@ -11,9 +11,9 @@ import pytest
 
 from cogitate.rewards.code.tests import grade_code
 from cogitate.rewards.sandbox.sandbox import SandboxLevel, detect_level
-from cogitate.tasks import arithmetic, choice, code, logic, word_problems
-from cogitate.tasks.code import Program
 from cogitate.tasks.common import Split
+from cogitate.tasks.generators import arithmetic, choice, code, logic, word_problems
+from cogitate.tasks.generators.code import Program
 from cogitate.types import Problem
 
 SPLITS: tuple[Split, ...] = ("corpus", "train", "eval")

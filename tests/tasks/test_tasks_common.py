@@ -13,8 +13,8 @@ import pytest
 
 from cogitate.errors import DataError
 from cogitate.rewards.grade import grade
-from cogitate.tasks import arithmetic, choice, code, logic, word_problems
 from cogitate.tasks.common import Split, Task, draw_problems, is_held_out, weighted
+from cogitate.tasks.generators import arithmetic, choice, code, logic, word_problems
 from cogitate.types import Problem
 
 COUNT = 250

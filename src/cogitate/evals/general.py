@@ -1,6 +1,6 @@
 """Measure a model on general prompts: no rule judges them, so their true scores say how helpful and how safe it is.
 
-True scores are programs over what a generated prompt asks for (tasks/general.py, tasks/safety.py), and never a reward.
+True scores are programs over what a generated prompt asks for (tasks/general/), and never a reward.
 Helpfulness reads the final answer, safety everything said, as R1's reward models do (arXiv:2501.12948, section 2.3.4).
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 from cogitate.evals.evaluate import Measured
 from cogitate.evals.metrics import mean_number, rate
 from cogitate.rewards.reward_model import everything, final_answer
-from cogitate.tasks import general, safety
+from cogitate.tasks.general import general, safety
 from cogitate.tokenizer.thinking import answer_blocks
 
 

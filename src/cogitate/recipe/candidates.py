@@ -16,7 +16,7 @@ from typing import Any, Protocol, TypeVar
 from cogitate.backend import Generator, Grader
 from cogitate.recipe.context import StageContext
 from cogitate.runtime import derive_seed, raise_interrupted
-from cogitate.tasks.datasets import read_rows, write_rows
+from cogitate.tasks.files.datasets import read_rows, write_rows
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking import split_thinking
 from cogitate.train.rollouts import Phases, Prompt, sample_and_grade

@@ -9,7 +9,7 @@ from cogitate.config import Config, FineTuneConfig
 from cogitate.model.files.hf import save_model
 from cogitate.recipe.context import StageContext
 from cogitate.recipe.recipe import get_graph
-from cogitate.tasks.datasets import load_conversations
+from cogitate.tasks.files.datasets import load_conversations
 from cogitate.tokenizer.conversation_form import ConversationForm, give_chat_template
 from cogitate.train.conversations import pack_conversations
 from cogitate.train.supervised import SupervisedRun, train_supervised, without_missing_mtp

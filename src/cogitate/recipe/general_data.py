@@ -17,7 +17,7 @@ from cogitate.evals.text_metrics import length_in_words, readability_faults
 from cogitate.recipe.candidates import Candidate, in_turn
 from cogitate.recipe.general_prompts import general_training_problems
 from cogitate.recipe.rejection import DUPLICATE, ENOUGH, TRUNCATED, Dropped, likeness
-from cogitate.tasks.text_checks import contains, is_refusal, is_rude, normalise, repeats_question, shape
+from cogitate.tasks.general.text_checks import contains, is_refusal, is_rude, normalise, repeats_question, shape
 from cogitate.tokenizer.prompts import r1_prompt
 from cogitate.tokenizer.thinking import THINK_OPEN, split_thinking
 from cogitate.types import Problem

@@ -24,9 +24,9 @@ from cogitate.recipe.context import StageContext
 from cogitate.recipe.general_prompts import general_files, general_training_problems
 from cogitate.rewards.reward_model import everything, final_answer
 from cogitate.runtime import derive_seed, raise_interrupted, write_json
-from cogitate.tasks import general, safety
-from cogitate.tasks.datasets import write_rows
-from cogitate.tasks.preference_forms import load_labels, load_pairs
+from cogitate.tasks.files.datasets import write_rows
+from cogitate.tasks.files.preference_forms import load_labels, load_pairs
+from cogitate.tasks.general import general, safety
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.rollouts import Phases, sample_and_grade
 from cogitate.types import Problem, SamplingParams

@@ -10,9 +10,9 @@ from cogitate.errors import ConfigError, SandboxUnavailableError
 from cogitate.rewards.kinds import KINDS, runs_code
 from cogitate.rewards.sandbox.isolation import Isolation, read_packages
 from cogitate.rewards.sandbox.sandbox import SandboxLevel, detect_level
-from cogitate.tasks.decontaminate import decontaminate, index_evaluation
-from cogitate.tasks.gym import PREFIX, is_gym, needs_sandbox
-from cogitate.tasks.jsonl import check_disjoint
+from cogitate.tasks.files.decontaminate import decontaminate, index_evaluation
+from cogitate.tasks.files.jsonl import check_disjoint
+from cogitate.tasks.generators.gym import PREFIX, is_gym, needs_sandbox
 from cogitate.tasks.mixture import BUILT_IN, NOTHING_HELD_OUT, HeldOut, gather_problems, names_in, paths_in
 from cogitate.types import Problem
 

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from cogitate.evals.text_metrics import readability_faults
 from cogitate.recipe.candidates import Candidate
 from cogitate.rewards.format import grade_format
-from cogitate.tasks.decontaminate import EvaluationIndex, decontaminate, ngrams
-from cogitate.tasks.jsonl import canonical
+from cogitate.tasks.files.decontaminate import EvaluationIndex, decontaminate, ngrams
+from cogitate.tasks.files.jsonl import canonical
 from cogitate.tokenizer.thinking import split_thinking
 
 TRUNCATED, WRONG, NO_VERDICT, ILL_FORMED = "truncated", "wrong answer", "no verdict", "not thinking and summary"

@@ -15,8 +15,8 @@ from typing import Literal, cast
 from cogitate.errors import DataError
 from cogitate.recipe.candidates import Candidate
 from cogitate.rewards.format import grade_format
-from cogitate.tasks.datasets import read_rows
-from cogitate.tasks.rows import shown
+from cogitate.tasks.files.datasets import read_rows
+from cogitate.tasks.files.rows import shown
 from cogitate.types import Problem
 
 DecisionKind = Literal["accept", "edit", "reject"]

@@ -1,6 +1,6 @@
 """Reward hacking seen as it begins: the reward models' score beside the true one, on the same completions of every step.
 
-Generated general prompts have a true score (tasks/general.py, tasks/safety.py). It is measured here and is never a reward.
+Generated general prompts have a true score (tasks/general/). It is measured here and is never a reward.
 Over-optimising a reward model first raises and then lowers true quality (Gao et al., arXiv:2210.10760); R1 therefore uses its
 reward models in the last 400 of 1,700 steps alone (arXiv:2501.12948, section 2.3.4).
 """
@@ -15,7 +15,7 @@ from statistics import fmean, variance
 from typing import Any
 
 from cogitate.rewards.reward_model import final_answer
-from cogitate.tasks import general, safety
+from cogitate.tasks.general import general, safety
 from cogitate.train.rl_metrics import mean
 from cogitate.train.rollouts import WITHOUT_RULES
 from cogitate.types import Problem, Rollout

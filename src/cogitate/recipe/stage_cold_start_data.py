@@ -30,7 +30,7 @@ from cogitate.recipe.problems import data_files, tasks_left_out, training_proble
 from cogitate.recipe.review import Decision, check_known, read_items, read_review
 from cogitate.recipe.teacher import Endpoint, check_teacher
 from cogitate.runtime import derive_seed, raise_interrupted
-from cogitate.tasks.datasets import write_rows
+from cogitate.tasks.files.datasets import write_rows
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking import split_thinking
 from cogitate.types import Artifact, SamplingParams

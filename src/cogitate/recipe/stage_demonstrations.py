@@ -17,7 +17,7 @@ from cogitate.recipe.context import StageContext
 from cogitate.recipe.general_prompts import general_files, general_training_problems
 from cogitate.recipe.preferences import SAFE_ABOVE, Candidate, asker, mean_judgement
 from cogitate.runtime import derive_seed
-from cogitate.tasks.datasets import write_rows
+from cogitate.tasks.files.datasets import write_rows
 from cogitate.types import Artifact
 
 VERSION = 2

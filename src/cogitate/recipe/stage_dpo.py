@@ -13,7 +13,7 @@ from cogitate.config import Config
 from cogitate.model.files.hf import load_model, save_model
 from cogitate.recipe.context import StageContext
 from cogitate.recipe.preferences import PAIRS
-from cogitate.tasks.datasets import load_preferences
+from cogitate.tasks.files.datasets import load_preferences
 from cogitate.tokenizer.conversation_form import ConversationForm
 from cogitate.train.preference import DirectPreference, Pair, PreferenceRun, train_preferences
 from cogitate.train.shared_prompts import Text

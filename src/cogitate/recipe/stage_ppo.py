@@ -19,7 +19,7 @@ from cogitate.recipe.general_rewards import Judge, sigmoid
 from cogitate.recipe.reward_monitor import flagged_steps, hacking_metrics, has_true_score
 from cogitate.recipe.rl_stage import Method, run_rl
 from cogitate.rewards.reward_model import final_answer
-from cogitate.tasks import general, safety
+from cogitate.tasks.general import general, safety
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.rl import Reward, Score, check_enough, every_judged
 from cogitate.train.rl_metrics import mean

@@ -31,8 +31,8 @@ from cogitate.recipe.problems import (
 )
 from cogitate.recipe.rejection import Dropped, reject
 from cogitate.runtime import derive_seed, raise_interrupted
-from cogitate.tasks.datasets import write_rows
-from cogitate.tasks.decontaminate import EvaluationIndex, index_evaluation
+from cogitate.tasks.files.datasets import write_rows
+from cogitate.tasks.files.decontaminate import EvaluationIndex, index_evaluation
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.chat_template import ChatTemplate
 from cogitate.types import Artifact, SamplingParams

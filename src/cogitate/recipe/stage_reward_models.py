@@ -22,8 +22,8 @@ from cogitate.recipe.context import StageContext
 from cogitate.recipe.held_out import hold_out, pair_report, safety_report
 from cogitate.recipe.preferences import COUNTS, LABELS, PAIRS, check_preferences, make_preferences, preference_files
 from cogitate.rewards.reward_model import READINGS, judged_ids
-from cogitate.tasks.datasets import load_labelled, load_preferences
-from cogitate.tasks.preference_forms import load_pairs
+from cogitate.tasks.files.datasets import load_labelled, load_preferences
+from cogitate.tasks.files.preference_forms import load_pairs
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.preference import Objective, PairwiseReward, PointwiseSafety, PreferenceRun, train_preferences
 from cogitate.train.scorer import ModelScorer

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.errors import ConfigError
-from cogitate.tasks import arithmetic, choice, code, general, logic, safety, word_problems
 from cogitate.tasks.common import Split, Task, draw_problems
-from cogitate.tasks.decontaminate import split_by_template
-from cogitate.tasks.gym import PREFIX, gym_problems, is_gym
-from cogitate.tasks.jsonl import load_problems
+from cogitate.tasks.files.decontaminate import split_by_template
+from cogitate.tasks.files.jsonl import load_problems
+from cogitate.tasks.general import general, safety
+from cogitate.tasks.generators import arithmetic, choice, code, logic, word_problems
+from cogitate.tasks.generators.gym import PREFIX, gym_problems, is_gym
 from cogitate.types import Problem
 
 BUILT_IN: dict[str, Task] = {

@@ -6,10 +6,11 @@ import random
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from cogitate.tasks import arithmetic, choice, code, general, logic, safety, word_problems
 from cogitate.tasks.common import weighted
 from cogitate.tasks.corpus import orders, programs, quizzes, sums
 from cogitate.tasks.corpus.styles import Style, Worked, draw_style
+from cogitate.tasks.general import general, safety
+from cogitate.tasks.generators import arithmetic, choice, code, logic, word_problems
 
 KINDS = {  # share of documents
     "arithmetic": 0.2,

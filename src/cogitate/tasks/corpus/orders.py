@@ -6,7 +6,7 @@ import itertools
 import random
 
 from cogitate.tasks.corpus.styles import SLIP_FOUND, Style, Worked, is_wrong
-from cogitate.tasks.logic import Order
+from cogitate.tasks.generators.logic import Order
 
 
 def solve(rng: random.Random, item: Order, style: Style) -> Worked:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from cogitate.tasks.code import OPERATIONS, Program, describe
 from cogitate.tasks.corpus.styles import SLIP_FOUND, Style, Worked, is_wrong
+from cogitate.tasks.generators.code import OPERATIONS, Program, describe
 
 Steps = tuple[tuple[str, int], ...]
 SUMS = ("front", "end")  # operations written with +, which a slice behind them needs in brackets

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from cogitate.tasks.choice import LETTERS, Quiz, listed
 from cogitate.tasks.corpus.styles import SLIP_FOUND, Style, Worked, is_wrong
+from cogitate.tasks.generators.choice import LETTERS, Quiz, listed
 
 CARELESS_STEPS = 3  # a quiz answered at a glance is as often wrong as a problem of this many steps
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 
-from cogitate.tasks.arithmetic import Chain
 from cogitate.tasks.corpus.styles import SLIP_FOUND, Style, Worked, is_wrong
-from cogitate.tasks.word_problems import Story
+from cogitate.tasks.generators.arithmetic import Chain
+from cogitate.tasks.generators.word_problems import Story
 
 FIRST = {"en": ("First ", "Start: ", ""), "zh": ("先算", "首先", "")}
 THEN = {"en": ("Then ", "Next ", "Now "), "zh": ("再算", "然后", "接着")}

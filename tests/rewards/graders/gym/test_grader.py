@@ -21,7 +21,7 @@ from cogitate.rewards.graders.gym.grader import is_formula
 from cogitate.rewards.graders.gym.library import EVALUATE_ANSWERS, PARSE_ANSWERS, generators, make_config, make_dataset
 from cogitate.rewards.sandbox import isolation as isolation_module
 from cogitate.rewards.workers.pool import GraderPool
-from cogitate.tasks.gym_items import PREPARED, make_entry
+from cogitate.tasks.generators.gym_items import PREPARED, make_entry
 from cogitate.types import Problem, Verdict
 
 FUZZED: dict[str, dict[str, Any]] = {

@@ -3,8 +3,8 @@
 import random
 import re
 
-from cogitate.tasks import arithmetic
 from cogitate.tasks.corpus.documents import practice
+from cogitate.tasks.generators import arithmetic
 
 SUM = re.compile(r"(\d+) ([+-]) (\d+) =")
 

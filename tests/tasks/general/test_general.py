@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from cogitate.tasks import general
 from cogitate.tasks.common import is_held_out
-from cogitate.tasks.general import generate, helpfulness, write_answer
+from cogitate.tasks.general import general
+from cogitate.tasks.general.general import generate, helpfulness, write_answer
 from cogitate.types import Problem
 
 

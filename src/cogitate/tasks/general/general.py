@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import Any
 
-from cogitate.tasks import phrases
 from cogitate.tasks.common import Split, Task, belongs, weighted
-from cogitate.tasks.general_categories import BY_NAME, join
-from cogitate.tasks.text_checks import (
+from cogitate.tasks.general import phrases
+from cogitate.tasks.general.categories import BY_NAME, join
+from cogitate.tasks.general.text_checks import (
     contains,
     freshness,
     is_heap,

@@ -1,7 +1,7 @@
 """The process that lets reasoning-gym make problems: an order (JSON) on standard input, entries (pickle) on standard output.
 
-Started by `gym` as `python -m cogitate.tasks.gym_items PARENT_PID` with a fixed hash seed. Whatever generators do to the
-global sources of randomness, or print, stays in here.
+Started by `gym` as `python -m cogitate.tasks.generators.gym_items PARENT_PID` with a fixed hash seed. Whatever generators do to
+the global sources of randomness, or print, stays in here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from cogitate.errors import ConfigError, DataError
 from cogitate.rewards.graders.gym.library import ITEMS, make_config, make_dataset
 from cogitate.rewards.workers.worker import die_with_parent
 from cogitate.tasks.common import DRAWS_PER_PROBLEM, belongs
-from cogitate.tasks.jsonl import canonical
+from cogitate.tasks.files.jsonl import canonical
 
 PREPARED = frozenset({"acre", "gsm_symbolic", "list_functions"})  # draw their items when they are made
 

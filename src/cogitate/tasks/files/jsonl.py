@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from cogitate.errors import DataError
-from cogitate.tasks.rows import read_row, shown
+from cogitate.tasks.files.rows import read_row, shown
 from cogitate.types import PLACE, Problem
 
 

@@ -22,8 +22,8 @@ import pyarrow.parquet as pq
 
 from cogitate.errors import DataError
 from cogitate.runtime import atomic_write
-from cogitate.tasks.jsonl import read_lines
-from cogitate.tasks.rows import shown
+from cogitate.tasks.files.jsonl import read_lines
+from cogitate.tasks.files.rows import shown
 from cogitate.types import Conversation, LabelledCompletion, Message, PreferencePair, StepLabels
 
 ROLES = ("system", "user", "assistant")

@@ -6,8 +6,8 @@ import random
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from cogitate.tasks import phrases
-from cogitate.tasks.text_checks import count_units
+from cogitate.tasks.general import phrases
+from cogitate.tasks.general.text_checks import count_units
 
 
 class Category(NamedTuple):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cogitate.errors import DataError
-from cogitate.tasks.preference_forms import load_labels, load_pairs, read_pair
+from cogitate.tasks.files.preference_forms import load_labels, load_pairs, read_pair
 from cogitate.types import LabelledCompletion, PreferencePair
 
 

@@ -14,7 +14,7 @@ from cogitate.errors import ConfigError, DataError, SandboxUnavailableError
 from cogitate.recipe import problems as recipe_problems
 from cogitate.recipe.problems import evaluation_problems, tasks_left_out, training_problems
 from cogitate.rewards.sandbox.sandbox import SandboxLevel
-from cogitate.tasks.gym import gym_problems, make_entries
+from cogitate.tasks.generators.gym import gym_problems, make_entries
 from cogitate.tasks.mixture import gather_problems, names_in, paths_in
 
 

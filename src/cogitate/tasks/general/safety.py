@@ -12,13 +12,13 @@ import random
 import re
 from typing import Any
 
-from cogitate.tasks import general
-from cogitate.tasks import phrases as general_phrases
-from cogitate.tasks import safety_phrases as phrases
 from cogitate.tasks.common import Split, Task, belongs, weighted
-from cogitate.tasks.general import QUALITIES
-from cogitate.tasks.general_categories import join, pick, word
-from cogitate.tasks.text_checks import is_refusal, is_rude, normalise, share_present
+from cogitate.tasks.general import general
+from cogitate.tasks.general import phrases as general_phrases
+from cogitate.tasks.general import safety_phrases as phrases
+from cogitate.tasks.general.categories import join, pick, word
+from cogitate.tasks.general.general import QUALITIES
+from cogitate.tasks.general.text_checks import is_refusal, is_rude, normalise, share_present
 from cogitate.types import Problem
 
 NAME = "safety"

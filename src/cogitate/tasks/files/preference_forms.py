@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.errors import DataError
-from cogitate.tasks.datasets import read_labelled, read_preference, read_rows
-from cogitate.tasks.rows import shown
+from cogitate.tasks.files.datasets import read_labelled, read_preference, read_rows
+from cogitate.tasks.files.rows import shown
 from cogitate.types import LabelledCompletion, PreferencePair
 
 HUMAN, ASSISTANT = "\n\nHuman:", "\n\nAssistant:"

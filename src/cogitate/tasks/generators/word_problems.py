@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 
-from cogitate.tasks.arithmetic import draw_steps, running_results
 from cogitate.tasks.common import Split, Task, belongs
+from cogitate.tasks.generators.arithmetic import draw_steps, running_results
 from cogitate.types import Problem
 
 NAME = "word_problems"

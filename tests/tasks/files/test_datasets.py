@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cogitate.errors import DataError
-from cogitate.tasks.datasets import load_conversations, load_labelled, load_preferences, load_steps, read_rows, write_rows
+from cogitate.tasks.files.datasets import load_conversations, load_labelled, load_preferences, load_steps, read_rows, write_rows
 from cogitate.types import Conversation, LabelledCompletion, Message, PreferencePair, StepLabels
 
 MESSAGES = [{"role": "user", "content": "2 + 2?"}, {"role": "assistant", "content": "<think> easy </think>\n4"}]

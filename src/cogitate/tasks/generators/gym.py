@@ -20,7 +20,7 @@ from cogitate.errors import ConfigError, DataError
 from cogitate.rewards.graders.gym.library import EVALUATE_ANSWERS
 from cogitate.runtime import python_path
 from cogitate.tasks.common import Split
-from cogitate.tasks.jsonl import canonical
+from cogitate.tasks.files.jsonl import canonical
 from cogitate.types import Problem
 
 PREFIX = "gym:"
@@ -66,7 +66,7 @@ def make_entries(name: str, settings: str, count: int, split: Split, seed: int) 
     """The generator's entries, kept for the next stage that asks for them."""
     order = {"generator": name.removeprefix(PREFIX), "settings": json.loads(settings), "task": name}
     finished = subprocess.run(
-        [sys.executable, "-P", "-m", "cogitate.tasks.gym_items", str(os.getpid())],
+        [sys.executable, "-P", "-m", "cogitate.tasks.generators.gym_items", str(os.getpid())],
         input=json.dumps({**order, "count": count, "split": split, "seed": seed}).encode(),
         capture_output=True,
         env={**os.environ, "PYTHONPATH": python_path(), "PYTHONHASHSEED": "0"},

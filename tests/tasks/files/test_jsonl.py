@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from cogitate.errors import DataError
-from cogitate.tasks.jsonl import canonical, check_disjoint, load_problems
-from cogitate.tasks.rows import is_mathematics
+from cogitate.tasks.files.jsonl import canonical, check_disjoint, load_problems
+from cogitate.tasks.files.rows import is_mathematics
 from cogitate.types import Problem
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from cogitate.errors import DataError
-from cogitate.tasks.jsonl import canonical
+from cogitate.tasks.files.jsonl import canonical
 from cogitate.types import PLACE, Problem
 
 SAME_PROBLEM = "same problem as in the evaluation"

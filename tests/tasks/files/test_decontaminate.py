@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cogitate.errors import DataError
-from cogitate.tasks.decontaminate import (
+from cogitate.tasks.files.decontaminate import (
     OVERLAP,
     SAME_PROBLEM,
     SAME_TEMPLATE,
@@ -17,7 +17,7 @@ from cogitate.tasks.decontaminate import (
     number_masked_template,
     split_by_template,
 )
-from cogitate.tasks.jsonl import load_problems
+from cogitate.tasks.files.jsonl import load_problems
 from cogitate.tasks.mixture import gather_problems
 from cogitate.types import PLACE, Problem
 

@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from cogitate.tasks import safety as task
-from cogitate.tasks.safety import generate, gives_harmful_instructions, helpfulness, safety, write_answer
-from cogitate.tasks.safety_phrases import HARMFUL, HARMLESS
+from cogitate.tasks.general import safety as task
+from cogitate.tasks.general.safety import generate, gives_harmful_instructions, helpfulness, safety, write_answer
+from cogitate.tasks.general.safety_phrases import HARMFUL, HARMLESS
 
 
 def problem_about(act, language="en"):
