@@ -22,7 +22,7 @@ from cogitate.engine.sampling import sample
 from cogitate.model.config import ModelConfig
 from cogitate.model.head import token_logprobs
 from cogitate.model.transformer import Transformer
-from cogitate.train.learner import PolicyLearner
+from cogitate.train.learners.policy import PolicyLearner
 from cogitate.train.packing import pack_documents
 from cogitate.train.supervised import make_adamw, supervised_step
 from cogitate.types import Problem, Rollout, SamplingParams, Verdict

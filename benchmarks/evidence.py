@@ -16,7 +16,7 @@ from evidence_page import write_r1
 from evidence_pool import load_seeds
 from evidence_r1_zero import write_r1_zero
 
-from cogitate.apps.report import write_report
+from cogitate.apps.report.report import write_report
 from cogitate.errors import CogitateError
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -19,7 +19,7 @@ from evidence_pool import (
     seconds_of,
 )
 
-from cogitate.apps.report_words import stage_title
+from cogitate.apps.report.words import stage_title
 from cogitate.evals.metrics import Estimate
 
 MIXED_AT_LEAST = 0.05  # of R1-Zero's completions

@@ -11,7 +11,7 @@ from evidence_claims import all_claims
 from evidence_picture import write_picture
 from evidence_pool import RATES, TRUE_SCORES, Seed, pool_table
 
-from cogitate.apps.report_words import FORMS, PROMPT_TITLES, stage_title
+from cogitate.apps.report.words import FORMS, PROMPT_TITLES, stage_title
 from cogitate.runtime import atomic_write, write_json
 
 OTHER = (*(metric for metric in RATES if metric != "pass@1"), *TRUE_SCORES)

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cogitate.apps.report_data import is_student
-from cogitate.apps.report_picture import COLOURS, INK, SOFT, dress
-from cogitate.apps.report_words import stage_title
+from cogitate.apps.report.data import is_student
+from cogitate.apps.report.picture import COLOURS, INK, SOFT, dress
+from cogitate.apps.report.words import stage_title
 from cogitate.runtime import atomic_write
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cogitate.apps.report_data import read_json, read_lines
+from cogitate.apps.report.data import read_json, read_lines
 from cogitate.errors import ArtifactError
 from cogitate.evals.evaluate import vote_of
 from cogitate.evals.metrics import Estimate, consensus, paired_difference, pool_paired_difference, pool_seeds

@@ -9,7 +9,7 @@ from typing import Any
 
 from evidence_pool import Seed, pool_difference, pool_rate, problems_of, tasks_of
 
-from cogitate.apps.report import write_curve_png
+from cogitate.apps.report.report import write_curve_png
 from cogitate.evals.metrics import spearman
 from cogitate.runtime import atomic_write, write_json
 

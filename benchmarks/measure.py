@@ -28,8 +28,8 @@ from cogitate.recipe.problems import training_problems
 from cogitate.recipe.runner import run_recipe
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import r1_zero_prompt
-from cogitate.train.learner import MICRO_BATCH_TOKENS, PolicyLearner
-from cogitate.train.muon import MuonAdamW
+from cogitate.train.learners.policy import MICRO_BATCH_TOKENS, PolicyLearner
+from cogitate.train.optimisers.muon import MuonAdamW
 from cogitate.train.rl import to_rollout
 from cogitate.train.rollouts import Sampled
 from cogitate.train.supervised import make_adamw, supervised_step

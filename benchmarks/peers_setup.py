@@ -29,7 +29,7 @@ from cogitate.runtime import atomic_write, derive_seed, seed_everything, write_j
 from cogitate.tasks.corpus.documents import documents, write_document
 from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer
 from cogitate.tokenizer.prompts import r1_zero_prompt
-from cogitate.train.schedule import warmup_cosine
+from cogitate.train.optimisers.schedule import warmup_cosine
 from cogitate.train.supervised import make_adamw, supervised_step
 
 HERE = Path(__file__).parent

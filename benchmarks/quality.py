@@ -20,7 +20,7 @@ from cogitate.config import RLConfig
 from cogitate.engine.generator import Engine
 from cogitate.model.files.hf import load_model
 from cogitate.model.transformer import Transformer
-from cogitate.train.learner import PolicyLearner
+from cogitate.train.learners.policy import PolicyLearner
 from cogitate.train.rl import to_rollout
 from cogitate.train.rollouts import Sampled
 from cogitate.types import Completion, Problem, Rollout, SamplingParams, Verdict

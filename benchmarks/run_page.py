@@ -19,9 +19,9 @@ from typing import Any
 
 import machine
 
-from cogitate.apps.report import write_report
-from cogitate.apps.report_picture import write_curve_png
-from cogitate.apps.report_words import prompt_title, stage_title, task_title
+from cogitate.apps.report.picture import write_curve_png
+from cogitate.apps.report.report import write_report
+from cogitate.apps.report.words import prompt_title, stage_title, task_title
 from cogitate.runtime import atomic_write
 
 GENERAL = ("general", "safety")

@@ -28,8 +28,8 @@ from cogitate.model.files.hf import load_model
 from cogitate.recipe.local_backend import DTYPES
 from cogitate.runtime import derive_seed, give_back_memory, keep_freed_memory, loaded_objects_exempt
 from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.train.learner import PolicyLearner
-from cogitate.train.master_weights import optimiser_for
+from cogitate.train.learners.policy import PolicyLearner
+from cogitate.train.optimisers.master_weights import optimiser_for
 from cogitate.train.packing import PackedRows, pack_documents
 from cogitate.train.rl import group_relative, to_rollout
 from cogitate.train.rollouts import Sampled

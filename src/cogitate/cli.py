@@ -98,7 +98,7 @@ def run(
         config, out, make_backend=compose_backend, progress=progress, only=only, until=until, retrain=retrain or []
     )
     from cogitate.apps.overview import results_text
-    from cogitate.apps.report import write_report
+    from cogitate.apps.report.report import write_report
 
     typer.echo(results_text(results))
     typer.echo(f"results: {results}")
@@ -146,7 +146,7 @@ def report(
     out: Annotated[Path | None, typer.Option(help="The HTML file; DIR/report.html of the first where none is given.")] = None,
 ) -> None:
     """Write the report of one or several runs."""
-    from cogitate.apps.report import write_report
+    from cogitate.apps.report.report import write_report
 
     typer.echo(f"report: {write_report(directories, out or directories[0] / 'report.html')}")
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from cogitate.apps.report_plots import GROUPS
-from cogitate.apps.report_words import MEASURES
+from cogitate.apps.report.plots import GROUPS
+from cogitate.apps.report.words import MEASURES
 
 ROOT = Path(__file__).parents[2]
 COMING = {"readability_rate"}  # measured where a stage asks for it

@@ -17,7 +17,7 @@ from tests.recipe import toy_recipe
 from tests.recipe.kill_harness import arm
 
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["torch._dynamo", "safetensors.torch", "cogitate.cli", "cogitate.apps.report"])
+processes.set_forkserver_preload(["torch._dynamo", "safetensors.torch", "cogitate.cli", "cogitate.apps.report.report"])
 
 
 @dataclass

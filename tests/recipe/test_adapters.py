@@ -16,7 +16,7 @@ from cogitate.recipe.runner import run_recipe
 from cogitate.recipe.store import identify
 from cogitate.tasks.files.datasets import write_rows
 from cogitate.train.checkpoint import latest_checkpoint
-from cogitate.train.learner import PolicyLearner
+from cogitate.train.learners.policy import PolicyLearner
 from cogitate.types import Problem, Rollout, Verdict
 
 SETTINGS = ("r1_zero.learning_rate=1e-2", "r1_zero.warmup_steps=0", "tasks.train=arithmetic", "tasks.eval=arithmetic")

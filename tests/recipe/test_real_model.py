@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from cogitate.config import FineTuneConfig
 from cogitate.model.files.hf import load_model
-from cogitate.train.master_weights import optimiser_for
+from cogitate.train.optimisers.master_weights import optimiser_for
 from cogitate.train.packing import pack_documents
 from cogitate.train.supervised import make_adamw, supervised_step
 

@@ -20,8 +20,8 @@ from cogitate.train.checkpoint import (
     save_checkpoint,
     training_tensors,
 )
-from cogitate.train.master_weights import Optimiser, optimiser_for
-from cogitate.train.muon import MuonAdamW
+from cogitate.train.optimisers.master_weights import Optimiser, optimiser_for
+from cogitate.train.optimisers.muon import MuonAdamW
 from cogitate.train.supervised import make_adamw
 
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "open"}

@@ -21,7 +21,7 @@ from cogitate.rewards.workers.pool import GraderPool
 from cogitate.runtime import MetricsLog, request_interruption
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.checkpoint import latest_checkpoint
-from cogitate.train.learner import PolicyLearner
+from cogitate.train.learners.policy import PolicyLearner
 from cogitate.train.pools import Pool
 from cogitate.train.rl import RLRun, by_rules, train_rl
 from cogitate.train.rollouts import Sampled

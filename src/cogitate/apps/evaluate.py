@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from cogitate.apps.report_words import task_title, write_number
+from cogitate.apps.report.words import task_title, write_number
 from cogitate.backend import GenerationRequest, Generator
 from cogitate.config import Config, load_config
 from cogitate.errors import ConfigError, DataError, Interrupted

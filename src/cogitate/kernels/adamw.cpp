@@ -1,5 +1,5 @@
 // A step of AdamW (arXiv:1711.05101) in one pass over memory, which is all that it costs, with moments in bfloat16; and the norm
-// of gradients. train/master_weights.py says what they are of.
+// of gradients. train/optimisers/master_weights.py says what they are of.
 #include <algorithm>
 
 #include "vectors.h"

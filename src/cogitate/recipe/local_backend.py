@@ -16,8 +16,8 @@ from cogitate.rewards.sandbox.isolation import read_packages
 from cogitate.rewards.workers.pool import GraderPool
 from cogitate.runtime import derive_seed, pick_device
 from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.train.learner import PolicyLearner
-from cogitate.train.ppo import PPOLearner
+from cogitate.train.learners.policy import PolicyLearner
+from cogitate.train.learners.ppo import PPOLearner
 from cogitate.train.scorer import ModelScorer
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}

@@ -15,7 +15,7 @@ from cogitate.recipe.problems import tasks_left_out, training_problems
 from cogitate.rewards.reward import RewardPart, total_reward
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking import ThinkingFormat, split_thinking
-from cogitate.train.learner import PolicyLearner
+from cogitate.train.learners.policy import PolicyLearner
 from cogitate.train.pools import Pool
 from cogitate.train.rl import LearnFrom, Reward, RLRun, Score, group_relative, train_rl
 from cogitate.train.rl_metrics import mean

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from cogitate.errors import CheckpointError
 from cogitate.runtime import atomic_write, fsync_directory, write_json
-from cogitate.train.master_weights import MasterWeights, Optimiser
+from cogitate.train.optimisers.master_weights import MasterWeights, Optimiser
 
 STATE, TENSORS = "state.json", "tensors.safetensors"
 

@@ -31,10 +31,10 @@ from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel
 from cogitate.runtime import MetricsLog, derive_seed, interruption_requested, raise_interrupted
 from cogitate.train.checkpoint import save_checkpoint, training_tensors
-from cogitate.train.learner import split_evenly
-from cogitate.train.master_weights import Optimiser, clip_gradients, optimiser_for
+from cogitate.train.learners.policy import split_evenly
+from cogitate.train.optimisers.master_weights import Optimiser, clip_gradients, optimiser_for
+from cogitate.train.optimisers.schedule import warmup_cosine
 from cogitate.train.packing import length_batches
-from cogitate.train.schedule import warmup_cosine
 from cogitate.train.shared_prompts import SharedRows, Text, hidden_at, lay_out, row_sizes
 from cogitate.train.supervised import check_finite, make_adamw, resume
 

@@ -19,7 +19,7 @@ from cogitate.errors import DataError, TrainingDivergedError
 from cogitate.runtime import MetricsLog, derive_seed, give_back_memory, interruption_requested, raise_interrupted
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.checkpoint import latest_checkpoint
-from cogitate.train.learner import PolicyLearner
+from cogitate.train.learners.policy import PolicyLearner
 from cogitate.train.pools import Drawn, Pool, draw, easiest
 from cogitate.train.rl_metrics import mean, rollout_metrics, timings
 from cogitate.train.rollouts import Phases, Prompt, Sampled, encode_prompts, sample_and_grade

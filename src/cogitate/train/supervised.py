@@ -24,10 +24,10 @@ from cogitate.train.checkpoint import (
     save_checkpoint,
     training_tensors,
 )
-from cogitate.train.master_weights import Optimiser, clip_gradients, optimiser_for
-from cogitate.train.muon import MuonAdamW
+from cogitate.train.optimisers.master_weights import Optimiser, clip_gradients, optimiser_for
+from cogitate.train.optimisers.muon import MuonAdamW
+from cogitate.train.optimisers.schedule import warmup_cosine
 from cogitate.train.packing import PackedRows
-from cogitate.train.schedule import warmup_cosine
 
 BETAS = (0.9, 0.95)  # DeepSeek-V3, section 4.2
 Settings = TypeVar("Settings", bound=SupervisedConfig)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from cogitate.apps.report_words import Unit, write_number
+from cogitate.apps.report.words import Unit, write_number
 
 Points = list[tuple[float, float]]
 WIDTH, HEIGHT = 380, 210

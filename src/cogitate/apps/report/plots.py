@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cogitate.apps.report_words import Unit, plain
+from cogitate.apps.report.words import Unit, plain
 
 
 @dataclass(frozen=True, slots=True)

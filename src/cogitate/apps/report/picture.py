@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cogitate.apps.report_charts import main_line
-from cogitate.apps.report_data import (
+from cogitate.apps.report.charts import main_line
+from cogitate.apps.report.data import (
     Run,
     curves_of,
     load_runs,
@@ -17,7 +17,7 @@ from cogitate.apps.report_data import (
     stage_names,
     task_names,
 )
-from cogitate.apps.report_words import stage_title, task_words
+from cogitate.apps.report.words import stage_title, task_words
 from cogitate.errors import ArtifactError
 from cogitate.runtime import atomic_write
 

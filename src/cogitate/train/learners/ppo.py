@@ -27,9 +27,9 @@ from cogitate.errors import TrainingDivergedError
 from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel
 from cogitate.train.checkpoint import restore_training_tensors, training_tensors
-from cogitate.train.learner import ROW_TOKENS, PolicyLearner, fit_pass, split_evenly
-from cogitate.train.master_weights import clip_gradients, optimiser_for
-from cogitate.train.schedule import warmup_constant
+from cogitate.train.learners.policy import ROW_TOKENS, PolicyLearner, fit_pass, split_evenly
+from cogitate.train.optimisers.master_weights import clip_gradients, optimiser_for
+from cogitate.train.optimisers.schedule import warmup_constant
 from cogitate.train.shared_prompts import PromptRows, prompt_rows
 from cogitate.train.supervised import make_adamw
 from cogitate.types import Rollout

@@ -1,4 +1,4 @@
-from cogitate.apps.report_words import prompt_title, task_title, task_words
+from cogitate.apps.report.words import prompt_title, task_title, task_words
 
 
 def test_tasks_have_headings_and_names_within_a_sentence_and_known_data_sets_their_own():

@@ -13,9 +13,9 @@ from cogitate.config import RLConfig
 from cogitate.errors import TrainingDivergedError
 from cogitate.model.files.hf import load_model
 from cogitate.model.transformer import Transformer
-from cogitate.train import learner as learner_module
 from cogitate.train.checkpoint import latest_checkpoint
-from cogitate.train.learner import PolicyLearner, fit_pass, split_evenly
+from cogitate.train.learners import policy as learner_module
+from cogitate.train.learners.policy import PolicyLearner, fit_pass, split_evenly
 from cogitate.types import Problem, Rollout, Verdict
 
 MakeModel = Callable[..., Transformer]

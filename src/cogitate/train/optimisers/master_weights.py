@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from cogitate.train.adamw import adamw_step, is_adamw, master_of, norm_of, set_master
+from cogitate.train.optimisers.adamw import adamw_step, is_adamw, master_of, norm_of, set_master
 
 
 class MasterWeights:

@@ -6,12 +6,12 @@ import re
 
 import pytest
 
-from cogitate.apps import report_completions
-from cogitate.apps.report import json_for_html, write_curve_png, write_report
-from cogitate.apps.report_completions import browser_data, describe, share_out, spread, within_budget
-from cogitate.apps.report_data import load_run, load_runs, pooled_of
+from cogitate.apps.report import completions
+from cogitate.apps.report.completions import browser_data, describe, share_out, spread, within_budget
+from cogitate.apps.report.data import load_run, load_runs, pooled_of
+from cogitate.apps.report.report import json_for_html, write_curve_png, write_report
 from cogitate.errors import ArtifactError
-from tests.apps.report_page import Page
+from tests.apps.report.report_page import Page
 from tests.apps.synthetic_run import HOSTILE, one_completion, write_json, write_run
 
 
@@ -210,7 +210,7 @@ def test_what_one_column_does_not_need_goes_to_the_others():
 
 
 def test_long_runs_are_cut_to_a_size_a_browser_opens(tmp_path, monkeypatch):
-    monkeypatch.setattr(report_completions, "MOST_CHARACTERS", 120_000)
+    monkeypatch.setattr(completions, "MOST_CHARACTERS", 120_000)
     directory, rng = write_run(tmp_path / "tiny"), random.Random(0)
     with (directory / "r1_zero" / "transcripts.jsonl").open("w") as handle:
         for step in range(40):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
-from cogitate.apps.report_data import (
+from cogitate.apps.report.data import (
     EVALUATE,
     Run,
     is_student,
@@ -18,7 +18,7 @@ from cogitate.apps.report_data import (
     summary_of,
     task_names,
 )
-from cogitate.apps.report_words import (
+from cogitate.apps.report.words import (
     CONTRACTS,
     FORMS,
     Unit,

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from cogitate.train.schedule import warmup_constant, warmup_cosine
+from cogitate.train.optimisers.schedule import warmup_constant, warmup_cosine
 
 
 def test_warm_up_is_linear_and_its_last_step_has_the_peak():

@@ -18,7 +18,7 @@ from cogitate.model.value_head import ValueModel
 from cogitate.rewards.workers.pool import GraderPool
 from cogitate.runtime import MetricsLog
 from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.train.ppo import PPOLearner, explained
+from cogitate.train.learners.ppo import PPOLearner, explained
 from cogitate.train.rl import Reward, RLRun, every_judged, train_rl
 from cogitate.train.rollouts import Sampled
 from cogitate.train.scorer import ModelScorer

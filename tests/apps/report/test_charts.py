@@ -6,9 +6,9 @@ from html import unescape
 
 import pytest
 
-from cogitate.apps import report_charts as charts
-from cogitate.apps.report_plots import GROUPS, expand, unlisted
-from cogitate.apps.report_words import measure_words, stage_title, task_title, write_number, write_seconds
+from cogitate.apps.report import charts
+from cogitate.apps.report.plots import GROUPS, expand, unlisted
+from cogitate.apps.report.words import measure_words, stage_title, task_title, write_number, write_seconds
 
 
 def draw(*series, unit="number"):

@@ -13,9 +13,9 @@ from cogitate.config import RLConfig
 from cogitate.model.files.hf import load_model
 from cogitate.model.transformer import Transformer
 from cogitate.train.checkpoint import latest_checkpoint, restore_training_tensors, training_tensors
-from cogitate.train.learner import PolicyLearner
-from cogitate.train.master_weights import MasterWeights, optimiser_for
-from cogitate.train.muon import MuonAdamW
+from cogitate.train.learners.policy import PolicyLearner
+from cogitate.train.optimisers.master_weights import MasterWeights, optimiser_for
+from cogitate.train.optimisers.muon import MuonAdamW
 from cogitate.train.supervised import make_adamw
 from cogitate.types import Problem, Rollout, Verdict
 

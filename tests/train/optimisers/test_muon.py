@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from cogitate.train.muon import MOMENTUM, MuonAdamW, orthogonalise
+from cogitate.train.optimisers.muon import MOMENTUM, MuonAdamW, orthogonalise
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (6, 20), (20, 6), (3, 12, 7)])

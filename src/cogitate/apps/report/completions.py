@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cogitate.apps.report_data import EVALUATE, Row, Run
-from cogitate.apps.report_words import plain, stage_title
+from cogitate.apps.report.data import EVALUATE, Row, Run
+from cogitate.apps.report.words import plain, stage_title
 from cogitate.evals.text_metrics import REFLECTION, is_reflective
 from cogitate.tokenizer.thinking import THINK_CLOSE, THINK_OPEN, split_thinking
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from cogitate.apps.report import write_report
-from cogitate.apps.report_data import load_run, load_runs
-from cogitate.apps.report_sets import data_section, read_data_set
-from tests.apps.report_page import Page
+from cogitate.apps.report.data import load_run, load_runs
+from cogitate.apps.report.report import write_report
+from cogitate.apps.report.sets import data_section, read_data_set
+from tests.apps.report.report_page import Page
 from tests.apps.synthetic_recipe import DROPPED, FIRST_HACKED, MODELS, write_recipe
 
 

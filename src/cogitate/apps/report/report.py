@@ -13,15 +13,15 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cogitate.apps.report_charts import Series, line_chart, time_bar
-from cogitate.apps.report_completions import browser_data
-from cogitate.apps.report_data import Run, curves_of, load_runs, logged_names, stage_names
-from cogitate.apps.report_picture import write_curve_png
-from cogitate.apps.report_plots import GROUPS, Plot, expand, unlisted
-from cogitate.apps.report_sets import data_section
-from cogitate.apps.report_story import headline, notices, story, tiles
-from cogitate.apps.report_tables import by_task_tables, measures_table, prompts_note, staged_table, students_table
-from cogitate.apps.report_words import plain, stage_title, write_seconds
+from cogitate.apps.report.charts import Series, line_chart, time_bar
+from cogitate.apps.report.completions import browser_data
+from cogitate.apps.report.data import Run, curves_of, load_runs, logged_names, stage_names
+from cogitate.apps.report.picture import write_curve_png
+from cogitate.apps.report.plots import GROUPS, Plot, expand, unlisted
+from cogitate.apps.report.sets import data_section
+from cogitate.apps.report.story import headline, notices, story, tiles
+from cogitate.apps.report.tables import by_task_tables, measures_table, prompts_note, staged_table, students_table
+from cogitate.apps.report.words import plain, stage_title, write_seconds
 from cogitate.runtime import atomic_write
 
 __all__ = ["write_curve_png", "write_report"]

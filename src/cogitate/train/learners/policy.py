@@ -26,8 +26,8 @@ from cogitate.errors import TrainingDivergedError
 from cogitate.model.files.hf import save_model
 from cogitate.model.transformer import Transformer
 from cogitate.train.checkpoint import load_checkpoint, restore_training_tensors, save_checkpoint, training_tensors
-from cogitate.train.master_weights import clip_gradients, optimiser_for
-from cogitate.train.schedule import warmup_constant
+from cogitate.train.optimisers.master_weights import clip_gradients, optimiser_for
+from cogitate.train.optimisers.schedule import warmup_constant
 from cogitate.train.shared_prompts import PromptRows, prompt_rows
 from cogitate.train.supervised import make_adamw
 from cogitate.types import Rollout

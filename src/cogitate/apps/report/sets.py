@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from cogitate.apps.report_data import Run, StageRecord, read_lines, summary_of, to_estimate
-from cogitate.apps.report_tables import number, table
-from cogitate.apps.report_words import plain, stage_title
+from cogitate.apps.report.data import Run, StageRecord, read_lines, summary_of, to_estimate
+from cogitate.apps.report.tables import number, table
+from cogitate.apps.report.words import plain, stage_title
 
 DATA, LEDGER = "data.parquet", "ledger.jsonl"
 JUDGES = ("helpfulness", "safety")

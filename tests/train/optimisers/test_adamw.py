@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from cogitate.kernels import native_library
-from cogitate.train.adamw import MOMENTS, adamw_step, is_adamw, master_of, set_master
 from cogitate.train.checkpoint import restore_training_tensors, training_tensors
-from cogitate.train.master_weights import MasterWeights, clip_gradients, optimiser_for
+from cogitate.train.optimisers.adamw import MOMENTS, adamw_step, is_adamw, master_of, set_master
+from cogitate.train.optimisers.master_weights import MasterWeights, clip_gradients, optimiser_for
 from cogitate.train.supervised import make_adamw
 
 SHAPES = ((300, 60), (7, 5), (13,))
