@@ -23,9 +23,9 @@ from cogitate.engine.generator import Engine
 from cogitate.model.files.hf import load_config as load_model_config
 from cogitate.model.files.hf import load_model
 from cogitate.recipe.local_backend import DTYPES, LocalBackend
-from cogitate.recipe.pretraining import draw_rows
 from cogitate.recipe.problems import training_problems
 from cogitate.recipe.runner import run_recipe
+from cogitate.recipe.stages.pretraining import draw_rows
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import r1_zero_prompt
 from cogitate.train.learners.policy import MICRO_BATCH_TOKENS, PolicyLearner

@@ -23,8 +23,8 @@ from cogitate.model.config import ModelConfig
 from cogitate.model.files.gguf import import_from_pypi
 from cogitate.model.files.hf import save_model
 from cogitate.model.transformer import Transformer
-from cogitate.recipe.pretraining import draw_rows
 from cogitate.recipe.problems import training_problems
+from cogitate.recipe.stages.pretraining import draw_rows
 from cogitate.runtime import atomic_write, derive_seed, seed_everything, write_json
 from cogitate.tasks.corpus.documents import documents, write_document
 from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer

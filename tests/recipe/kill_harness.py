@@ -1,5 +1,5 @@
 """What tests kill processes with, under the name they know it by."""
 
-from cogitate.recipe.kills import arm, outcome
+from cogitate.recipe.proof.sigkill_injection import arm, outcome
 
 __all__ = ["arm", "outcome"]

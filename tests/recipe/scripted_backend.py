@@ -85,7 +85,7 @@ def stage_context(stage: str, work: Path, backend) -> StageContext:
 
 def candidate(problem: Problem, text: str, *, source: str = "reasoning", finish_reason: str = "stop", number: int = 0):
     """A candidate graded by the real graders."""
-    from cogitate.recipe.candidates import Candidate, candidate_id
+    from cogitate.recipe.data.candidates import Candidate, candidate_id
 
     contract = "r1" if "</think>" in text else "free"
     without_rules = problem.kind in ("general", "safety")

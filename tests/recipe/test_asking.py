@@ -8,7 +8,7 @@ import pytest
 
 from cogitate.config import ZeroRLConfig
 from cogitate.recipe.asking import ASKED_R1, ask_r1_zero
-from cogitate.recipe.stage_rejection_sampling import general_asking
+from cogitate.recipe.stages.rejection_sampling import general_asking
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import R1_ZERO_INSTRUCTION, r1_zero_prompt
 from cogitate.train.rollouts import opens_thinking

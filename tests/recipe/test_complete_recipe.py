@@ -8,8 +8,8 @@ import pytest
 
 from cogitate.config import load_config
 from cogitate.recipe.local_backend import LocalBackend
+from cogitate.recipe.proof.shrink import shrink
 from cogitate.recipe.runner import plan, run_recipe
-from cogitate.recipe.shrink import shrink
 from cogitate.tasks.files.datasets import read_rows
 
 SHIPPED = ("base", "tokenizer", "student_base_llama", "student_base_qwen")

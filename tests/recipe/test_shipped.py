@@ -9,9 +9,9 @@ from cogitate.config import load_config
 from cogitate.model.files.hf import load_model
 from cogitate.recipe.context import Silence, StageContext
 from cogitate.recipe.local_backend import LocalBackend
-from cogitate.recipe.pretraining import pack
 from cogitate.recipe.recipe import get_graph
-from cogitate.recipe.stage_pretrain import run
+from cogitate.recipe.stages.pretrain import run
+from cogitate.recipe.stages.pretraining import pack
 from cogitate.recipe.store import SHIPPED, find_shipped, identify, load_manifest
 from cogitate.runtime import MetricsLog, derive_seed
 from cogitate.tasks.corpus.documents import documents

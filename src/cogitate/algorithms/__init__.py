@@ -1,0 +1,1 @@
+"""Tensors in, tensors out: advantages, policy losses, preference losses and language-model losses."""

@@ -21,7 +21,7 @@ from cogitate.engine.generator import Engine
 from cogitate.errors import CogitateError, DataError, Interrupted
 from cogitate.model.files.hf import load_model
 from cogitate.recipe.models import find_model
-from cogitate.recipe.stage_evaluate import NEXT_QUESTION
+from cogitate.recipe.stages.evaluate import NEXT_QUESTION
 from cogitate.runtime import derive_seed, pick_device
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.chat_template import ChatTemplate

@@ -25,7 +25,7 @@ from cogitate.recipe.asking import chat_prompts
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.models import find_model
 from cogitate.recipe.problems import evaluation_problems, tasks_left_out
-from cogitate.recipe.stage_evaluate import BASE_PROMPTS, R1_ZERO, write_completions
+from cogitate.recipe.stages.evaluate import BASE_PROMPTS, R1_ZERO, write_completions
 from cogitate.runtime import write_json
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import R1_INSTRUCTION

@@ -1,4 +1,4 @@
-"""`cogitate verify-resume`: the proof of recipe/resume_proof.py as a table."""
+"""`cogitate verify-resume`: the proof of recipe/proof/resume.py as a table."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from cogitate.apps.overview import duration, table
 from cogitate.config import Config
 from cogitate.errors import ConfigError
-from cogitate.recipe.resume_proof import Proof, prove_resume
+from cogitate.recipe.proof.resume import Proof, prove_resume
 
 
 def verify_resume(

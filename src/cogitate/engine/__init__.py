@@ -1,0 +1,1 @@
+"""Generation: continuous batching over our own decoder, sampling, speculation."""

@@ -1,0 +1,1 @@
+"""Measuring: completions of evaluation problems, graded, as metrics with intervals."""

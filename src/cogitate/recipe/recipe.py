@@ -62,48 +62,48 @@ class Stage:
 
 
 R1_ZERO = (
-    Stage("base", "cogitate.recipe.stage_pretrain"),
-    Stage("r1_zero", "cogitate.recipe.stage_r1_zero", needs=("base",)),
+    Stage("base", "cogitate.recipe.stages.pretrain"),
+    Stage("r1_zero", "cogitate.recipe.stages.r1_zero", needs=("base",)),
 )
 
 # The paper's figure, its two students by distillation, and the same students by RL alone (R1, figure 2 and supplement).
 R1 = (
     *R1_ZERO,
-    Stage("cold_start", "cogitate.recipe.stage_cold_start_data", needs=("base", "r1_zero"), is_model=False),
-    Stage("r1_dev1", "cogitate.recipe.stage_cold_start_sft", needs=("base", "cold_start")),
-    Stage("r1_dev2", "cogitate.recipe.stage_reasoning_rl", needs=("r1_dev1",)),
-    Stage("sft_data", "cogitate.recipe.stage_rejection_sampling", needs=("r1_dev2", "base"), is_model=False),
-    Stage("r1_dev3", "cogitate.recipe.stage_sft", needs=("base", "sft_data")),
-    Stage("reward_models", "cogitate.recipe.stage_reward_models", needs=("r1_dev3",), is_model=False),
-    Stage("r1", "cogitate.recipe.stage_all_scenario_rl", needs=("r1_dev3", "reward_models")),
-    Stage("student_base_llama", "cogitate.recipe.stage_student_base"),
-    Stage("student_base_qwen", "cogitate.recipe.stage_student_base"),
-    Stage("r1_distill_llama", "cogitate.recipe.stage_distill", needs=("student_base_llama", "sft_data")),
-    Stage("r1_distill_qwen", "cogitate.recipe.stage_distill", needs=("student_base_qwen", "sft_data")),
-    Stage("student_rl_llama", "cogitate.recipe.stage_r1_zero", needs=("student_base_llama",)),
-    Stage("student_rl_qwen", "cogitate.recipe.stage_r1_zero", needs=("student_base_qwen",)),
+    Stage("cold_start", "cogitate.recipe.stages.cold_start_data", needs=("base", "r1_zero"), is_model=False),
+    Stage("r1_dev1", "cogitate.recipe.stages.cold_start_sft", needs=("base", "cold_start")),
+    Stage("r1_dev2", "cogitate.recipe.stages.reasoning_rl", needs=("r1_dev1",)),
+    Stage("sft_data", "cogitate.recipe.stages.rejection_sampling", needs=("r1_dev2", "base"), is_model=False),
+    Stage("r1_dev3", "cogitate.recipe.stages.sft", needs=("base", "sft_data")),
+    Stage("reward_models", "cogitate.recipe.stages.reward_models", needs=("r1_dev3",), is_model=False),
+    Stage("r1", "cogitate.recipe.stages.all_scenario_rl", needs=("r1_dev3", "reward_models")),
+    Stage("student_base_llama", "cogitate.recipe.stages.student_base"),
+    Stage("student_base_qwen", "cogitate.recipe.stages.student_base"),
+    Stage("r1_distill_llama", "cogitate.recipe.stages.distill", needs=("student_base_llama", "sft_data")),
+    Stage("r1_distill_qwen", "cogitate.recipe.stages.distill", needs=("student_base_qwen", "sft_data")),
+    Stage("student_rl_llama", "cogitate.recipe.stages.r1_zero", needs=("student_base_llama",)),
+    Stage("student_rl_qwen", "cogitate.recipe.stages.r1_zero", needs=("student_base_qwen",)),
 )
 
 # The same for a given base that has no smaller relative: one student, made of some of base's layers.
 R1_PRUNED_STUDENT = (
     *(stage for stage in R1 if "student" not in stage.name and "distill" not in stage.name),
-    Stage("student_base_llama", "cogitate.recipe.stage_student_layers", needs=("base",), may_be_shipped=False),
-    Stage("r1_distill_llama", "cogitate.recipe.stage_distill", needs=("student_base_llama", "sft_data")),
-    Stage("student_rl_llama", "cogitate.recipe.stage_r1_zero", needs=("student_base_llama",)),
+    Stage("student_base_llama", "cogitate.recipe.stages.student_layers", needs=("base",), may_be_shipped=False),
+    Stage("r1_distill_llama", "cogitate.recipe.stages.distill", needs=("student_base_llama", "sft_data")),
+    Stage("student_rl_llama", "cogitate.recipe.stages.r1_zero", needs=("student_base_llama",)),
 )
 
 # InstructGPT (arXiv:2203.02155, figure 2), the paradigm R1 departs from, and DPO in place of its last two steps.
 _INSTRUCTED = (
-    Stage("base", "cogitate.recipe.stage_pretrain"),
-    Stage("demonstrations", "cogitate.recipe.stage_demonstrations", needs=("base",), is_model=False),
-    Stage("sft", "cogitate.recipe.stage_sft", needs=("base", "demonstrations")),
-    Stage("preferences", "cogitate.recipe.stage_preferences", needs=("sft",), is_model=False),
+    Stage("base", "cogitate.recipe.stages.pretrain"),
+    Stage("demonstrations", "cogitate.recipe.stages.demonstrations", needs=("base",), is_model=False),
+    Stage("sft", "cogitate.recipe.stages.sft", needs=("base", "demonstrations")),
+    Stage("preferences", "cogitate.recipe.stages.preferences", needs=("sft",), is_model=False),
 )
-_DPO = Stage("dpo", "cogitate.recipe.stage_dpo", needs=("sft", "preferences"))
+_DPO = Stage("dpo", "cogitate.recipe.stages.dpo", needs=("sft", "preferences"))
 INSTRUCT_GPT = (
     *_INSTRUCTED,
-    Stage("reward_models", "cogitate.recipe.stage_reward_models", needs=("sft", "preferences"), is_model=False),
-    Stage("ppo", "cogitate.recipe.stage_ppo", needs=("sft", "reward_models")),
+    Stage("reward_models", "cogitate.recipe.stages.reward_models", needs=("sft", "preferences"), is_model=False),
+    Stage("ppo", "cogitate.recipe.stages.ppo", needs=("sft", "reward_models")),
     _DPO,
 )
 INSTRUCT_DPO = (*_INSTRUCTED, _DPO)
@@ -125,7 +125,7 @@ def get_graph(name: str) -> tuple[Stage, ...]:
     for stage in GRAPHS[name]:
         stages.append(stage)
         if stage.is_model:
-            stages.append(Stage(f"evaluate.{stage.name}", "cogitate.recipe.stage_evaluate", (stage.name,), is_model=False))
+            stages.append(Stage(f"evaluate.{stage.name}", "cogitate.recipe.stages.evaluate", (stage.name,), is_model=False))
     return tuple(stages)
 
 

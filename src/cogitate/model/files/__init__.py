@@ -1,0 +1,1 @@
+"""Models on disk and elsewhere: Hugging Face directories, GGUF files, the hub, published sizes."""

@@ -1,0 +1,1 @@
+"""Programs judged by tests: standard input and output, calls, assertions; lint and efficiency."""

@@ -1,0 +1,1 @@
+"""Graders of one file each: choice, exact, logic, countdown, instructions."""

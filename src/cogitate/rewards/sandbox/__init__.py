@@ -1,0 +1,1 @@
+"""Isolation of model-written programs; `sandbox.py` is its face, `inside/` what runs in there."""

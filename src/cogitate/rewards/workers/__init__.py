@@ -1,0 +1,1 @@
+"""Grader processes with hard time limits, and the pool that asks them."""

@@ -1,0 +1,1 @@
+"""Files of a user's: problems, conversations, preferences; and decontamination."""

@@ -1,0 +1,1 @@
+"""General and safety prompts with their true scores, and the phrases they are made of."""

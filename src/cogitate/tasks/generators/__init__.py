@@ -1,0 +1,1 @@
+"""Built-in tasks: each draws problems whose answers can be checked."""

@@ -1,0 +1,1 @@
+"""Policies with their optimisers: GRPO and PPO."""

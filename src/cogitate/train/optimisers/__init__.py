@@ -1,0 +1,1 @@
+"""AdamW, Muon, master weights and learning-rate schedules."""

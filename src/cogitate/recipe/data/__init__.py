@@ -1,0 +1,1 @@
+"""How SFT data and preferences are made: collected, rewritten, reviewed, filtered, compared."""

@@ -1,0 +1,1 @@
+"""The proof that a killed run ends with the same bytes."""

@@ -1,0 +1,182 @@
+"""sft_data: rejection sampling from the reasoning model, about three rows to one with general data (R1, section 2.3.3).
+
+Reasoning rows are the first input's (R1-Dev2's) correct and readable completions. General rows are written by the second input
+where there is one (base, as a plain conversation: reasoning RL has taught Dev2 to treat every request as a problem), else by
+the first.
+
+Departures: where rules cannot check, the paper asks a generative judge; here such problems are left out. The general quarter is
+filtered model output in place of DeepSeek-V3's SFT data.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cogitate.config import Config, RejectionConfig
+from cogitate.errors import DataError
+from cogitate.recipe.asking import ASKED_R1, PromptOf, opened, turn_prompts
+from cogitate.recipe.context import StageContext
+from cogitate.recipe.data.candidates import (
+    Candidate,
+    ModelWriter,
+    collect,
+    count_by,
+    count_chunks,
+    data_row,
+    in_turn,
+    ledger_row,
+)
+from cogitate.recipe.data.general_data import WITH_THINKING, category, choose_general, general_prompt, general_prompts
+from cogitate.recipe.data.rejection import Dropped, reject
+from cogitate.recipe.general_prompts import general_files
+from cogitate.recipe.problems import (
+    data_files,
+    evaluation_problems,
+    every_evaluation_problem,
+    tasks_left_out,
+    training_problems,
+)
+from cogitate.runtime import derive_seed, raise_interrupted
+from cogitate.tasks.files.datasets import write_rows
+from cogitate.tasks.files.decontaminate import EvaluationIndex, index_evaluation
+from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.tokenizer.chat_template import ChatTemplate
+from cogitate.types import Artifact, SamplingParams
+
+VERSION = 1
+SECTIONS = ("seed", "tasks", "rewards", "{stage}", "evaluate.problems", "r1_dev2.prompt", "runtime.dtype", "runtime.max_batch")
+
+
+def files(config: Config) -> list[Path]:
+    return list(dict.fromkeys([*data_files(config), *general_files(config)]))
+
+
+def check(config: Config, stage: str) -> None:
+    """Refuse bad data before any time is spent."""
+    training_problems(config)
+    evaluation_problems(config)
+    general_prompts(config, wanted_general(config.sft_data, config.sft_data.problems * config.sft_data.per_problem))
+
+
+def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:
+    settings = config.sft_data
+    problems = in_turn(training_problems(config), settings.problems, lambda problem: problem.task)
+    prompts = general_prompts(config, wanted_general(settings, len(problems) * settings.per_problem))
+    left_out = tasks_left_out(config)
+    if left_out:
+        context.say(f"without {', '.join(left_out)}: model-written code cannot be isolated here, see `cogitate doctor`")
+    reasoning_writer, general_writer = make_writers(config, inputs, context)
+    reasoning_chunks = count_chunks(problems, settings.samples)
+    context.metrics.truncate(0)
+    context.begin(reasoning_chunks + count_chunks(prompts, settings.samples))
+    seed = derive_seed(config.seed, context.stage)
+    sampled = collect(reasoning_writer, problems, settings.samples, seed=seed, context=context, first_step=0)
+    reasoning, dropped = reject(
+        sampled,
+        evaluation_index(config),
+        per_problem=settings.per_problem,
+        smallest_kept_share=settings.smallest_kept_share,
+    )
+    if not reasoning:
+        raise DataError(
+            f"{context.stage}: none of {len(sampled)} completions can be kept: {count_by(rule for _, rule in dropped)}; "
+            f"raise {context.stage}.samples, or give a better model"
+        )
+    wanted = wanted_general(settings, len(reasoning))
+    answered = collect(
+        general_writer, prompts, settings.samples, seed=seed, context=context, first_step=reasoning_chunks
+    )
+    general, general_dropped = choose_general(answered, wanted)
+    if len(general) < wanted:
+        context.say(f"{len(general)} of {wanted} general rows: few answers passed the filters; raise {context.stage}.samples")
+    assert len(reasoning) + len(dropped) == len(sampled)
+    assert len(general) + len(general_dropped) == len(answered)
+    tokenizer = context.backend.tokenizer(next(iter(inputs.values())).path)
+    rows = [data_row(candidate, candidate.text, tokenizer) for candidate in (*reasoning, *general)]
+    write_rows(out / "data.parquet", rows)
+    write_rows(out / "ledger.jsonl", [ledger_row(candidate, rule) for candidate, rule in (*dropped, *general_dropped)])
+    return {
+        "rows": len(rows),
+        "reasoning": counts(sampled, reasoning, dropped),
+        "general": {
+            **counts(answered, general, general_dropped),
+            "wanted": wanted,
+            "categories": count_by(category(candidate.problem) for candidate in general),
+        },
+        "general_share": round(len(general) / len(rows), 4),
+        "tasks": count_by(row["task"] for row in rows),
+        "languages": count_by(row["language"] for row in rows),
+        **({"tasks_left_out": left_out} if left_out else {}),
+    }
+
+
+def wanted_general(settings: RejectionConfig, reasoning_rows: int) -> int:
+    """General rows that make up general_share of all rows beside so many reasoning rows."""
+    share = settings.general_share
+    return math.ceil(reasoning_rows * share / (1 - share))
+
+
+def make_writers(
+    config: Config, inputs: dict[str, Artifact], context: StageContext
+) -> tuple[ModelWriter, ModelWriter]:
+    """Who answers reasoning and who answers general prompts."""
+    backend, settings = context.backend, config.sft_data
+    (name, model), *_ = models = list(inputs.items())
+    general_name, general_model = models[-1]
+    shared: dict[str, Any] = {
+        "params": SamplingParams(settings.temperature, settings.top_p, settings.max_new_tokens),
+        "grader": backend.grader(),
+        "meanwhile": lambda: leave_if_interrupted(context),
+    }
+    generator, tokenizer = backend.generator(model.path), backend.tokenizer(model.path)
+    general_tokenizer = backend.tokenizer(general_model.path)
+    prompt = getattr(getattr(config, name, None), "prompt", "plain")  # the one its own RL asked by
+    reasoning = ModelWriter(
+        "reasoning", name, "r1", ASKED_R1[prompt](model.path, tokenizer), "r1",
+        tokenizer=tokenizer, generator=generator, **shared,
+    )  # fmt: skip
+    general = ModelWriter(
+        "general", general_name, "r1", general_asking(general_model.path, general_tokenizer), "r1", tokenizer=general_tokenizer,
+        generator=generator if general_name == name else backend.generator(general_model.path), **shared,
+    )  # fmt: skip
+    return reasoning, general
+
+
+def general_asking(directory: Path, tokenizer: Tokenizer) -> PromptOf:
+    """A general prompt as a turn of the model's own template, or of R1's form; where thinking is useful the prompt opens it."""
+    if ChatTemplate.load(directory) is None:
+        return general_prompt
+    plain = turn_prompts(directory, tokenizer)
+    with_thinking = opened(plain, tokenizer)
+    return lambda problem: (with_thinking if category(problem) in WITH_THINKING else plain)(problem)
+
+
+def leave_if_interrupted(context: StageContext) -> None:
+    """Finished chunks are in the checkpoint; one under way is made again."""
+    if context.interrupted():
+        raise_interrupted(context.stage)
+
+
+def evaluation_index(config: Config) -> EvaluationIndex:
+    """Every evaluation problem: files whole, of generated tasks those that are asked."""
+    settings = config.sft_data
+    return index_evaluation(
+        every_evaluation_problem(config),
+        ngram=settings.overlap_ngram,
+        limit=settings.overlap_limit,
+        compare_templates=settings.compare_templates,
+    )
+
+
+def counts(sampled: Sequence[Candidate], kept: Sequence[Candidate], dropped: Dropped) -> dict[str, Any]:
+    """What became of the completions."""
+    return {
+        "model": sampled[0].model if sampled else "",
+        "sampled": len(sampled),
+        "right": sum(candidate.verdict == "right" for candidate in sampled),
+        "kept": len(kept),
+        "dropped": count_by(rule for _, rule in dropped),
+    }

@@ -1,0 +1,211 @@
+"""The stages reward_models, dpo and ppo as wholes, on a model that says digits: what they leave behind, and over a kill."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from cogitate.config import Config
+from cogitate.errors import ConfigError, DataError
+from cogitate.model.files.hf import load_model
+from cogitate.recipe.context import Silence, StageContext
+from cogitate.recipe.local_backend import LocalBackend
+from cogitate.recipe.stages import dpo as stage_dpo
+from cogitate.recipe.stages import ppo as stage_ppo
+from cogitate.recipe.stages import preferences as stage_preferences
+from cogitate.recipe.stages import reward_models as stage_reward_models
+from cogitate.rewards.reward_model import judged_ids
+from cogitate.runtime import MetricsLog
+from cogitate.tasks.files.datasets import load_labelled, load_preferences
+from cogitate.tokenizer.prompts import r1_prompt
+from cogitate.train.scorer import ModelScorer
+from cogitate.types import Artifact, Problem
+
+QUESTIONS = [f"Say a number{'.' * n}" for n in range(1, 13)]
+SETTINGS: dict[str, Any] = {
+    "reward_models": {
+        "epochs": 14, "batch": 16, "learning_rate": 3e-3, "final_learning_rate": 1e-3, "checkpoint_every": 3,
+        "held_out_share": 0.25,
+    },
+    "dpo": {"epochs": 3, "batch": 16, "learning_rate": 1e-3, "checkpoint_every": 3},
+    "ppo": {
+        "steps": 3, "prompts_per_step": 4, "group_size": 4, "max_new_tokens": 3, "learning_rate": 3e-3, "checkpoint_every": 2,
+    },
+    "rewards": {"workers": 1},
+    "runtime": {"threads": 1, "max_batch": 16},
+}  # fmt: skip
+
+
+@pytest.fixture
+def files(tmp_path) -> dict[str, str]:
+    """Pairs in which the higher digit is better, labels by which a digit over 4 is unsafe."""
+    pairs = [
+        {"prompt": question, "chosen": str(high), "rejected": str(low)}
+        for question in QUESTIONS for high, low in ((9, 1), (8, 2), (7, 0), (9, 3), (6, 4))
+    ]  # fmt: skip
+    labels = [{"prompt": q, "completion": str(digit), "label": digit < 5} for q in QUESTIONS for digit in range(10)]
+    paths = {"pairs_file": tmp_path / "pairs.jsonl", "labels_file": tmp_path / "labels.jsonl"}
+    for path, rows in zip(paths.values(), (pairs, labels), strict=True):
+        path.write_text("\n".join(json.dumps(row) for row in rows))
+    return {name: str(path) for name, path in paths.items()}
+
+
+@pytest.fixture
+def backend(files) -> Iterator[LocalBackend]:
+    backend = LocalBackend(Config.model_validate({**SETTINGS, "preferences": files}))
+    yield backend
+    backend.close()
+
+
+def run_stage(
+    module: ModuleType, name: str, backend: LocalBackend, folder: Path, *inputs: Path,
+    on_row: Callable[[dict[str, Any]], None] | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """One attempt of a stage in a directory of its own."""
+    for directory in (folder / "out", folder / "checkpoint"):
+        directory.mkdir(parents=True, exist_ok=True)
+    log = MetricsLog(folder / "out" / "metrics.jsonl", on_row)
+    context = StageContext(name, backend, log, folder / "checkpoint", Silence())
+    artifacts = {f"input {number}": Artifact("", "", path) for number, path in enumerate(inputs)}
+    summary: dict[str, Any] = module.run(backend.config, artifacts, folder / "out", context)
+    return summary
+
+
+def digit_said(backend: LocalBackend, model: Path) -> float:
+    """The digit a model says on average, of those it could say alone."""
+    prompt, end = backend.tokenizer(model).encode_prompt(r1_prompt(QUESTIONS[0])), backend.tokenizer(model).end_id
+    said = [[*backend.tokenizer(model).encode(f" {digit}"), end] for digit in range(10)]
+    logprobs = ModelScorer(load_model(model)).logprobs([prompt] * 10, said)
+    weights = [math.exp(sum(each)) for each in logprobs]
+    return sum(digit * weight for digit, weight in enumerate(weights)) / sum(weights)
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    mine, theirs = load_file(one), load_file(other)
+    return mine.keys() == theirs.keys() and all(torch.equal(tensor, theirs[name]) for name, tensor in mine.items())
+
+
+def test_reward_models_learn_a_users_own_preferences_and_are_told_about(backend, digit_model, tmp_path):
+    summary = run_stage(stage_reward_models, "reward_models", backend, tmp_path, digit_model)
+    assert summary["preferences"] == {"pairs": {"given": 60, "ties": 0}, "labels": {"given": 120, "unsafe": 60}}
+    helpfulness, safety = summary["helpfulness"], summary["safety"]
+    assert (helpfulness["pairs"], helpfulness["held_out_pairs"]) == (45, 15)  # three of twelve prompts, whole
+    assert helpfulness["accuracy"]["value"] > 0.9
+    assert (safety["completions"], safety["held_out_completions"]) == (90, 30)
+    assert safety["accuracy"]["value"] > 0.9
+    assert len(load_preferences(tmp_path / "out" / "preferences.parquet")) == 60
+    assert len(load_labelled(tmp_path / "out" / "safety.parquet")) == 120
+    tokenizer = backend.tokenizer(tmp_path / "out" / "helpfulness")
+    prompt, nine = judged_ids(tokenizer, "Say a number.", "9")
+    _, one = judged_ids(tokenizer, "Say a number.", "1")
+    good, bad = backend.reward_model(tmp_path / "out" / "helpfulness").rewards([prompt, prompt], [nine, one])
+    assert good > bad
+    assert -3 < bad < 0 < good < 3  # mean 0 and deviation 1 over held-out completions
+    harmful, harmless = backend.reward_model(tmp_path / "out" / "safety").rewards([prompt, prompt], [nine, one])
+    assert harmful < 0 < harmless
+    rows = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == list(range(len(rows)))
+    assert [row["model"] for row in rows] == sorted(row["model"] for row in rows)
+
+
+def test_helpfulness_is_measured_on_pairs_of_a_file_that_it_never_learns_from(files, digit_model, tmp_path):
+    rows = [{"prompt": f"Say one{'!' * n}", "chosen": "8", "rejected": "2 or so" if n else "1"} for n in range(6)]
+    (tmp_path / "others.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    settings = {**SETTINGS["reward_models"], "held_out_file": str(tmp_path / "others.jsonl"), "epochs": 2}
+    config = Config.model_validate({**SETTINGS, "preferences": files, "reward_models": settings})
+    assert Path(str(tmp_path / "others.jsonl")) in stage_reward_models.files(config)
+    own = LocalBackend(config)
+    report = run_stage(stage_reward_models, "reward_models", own, tmp_path / "all", digit_model)["helpfulness"]["held_out_file"]
+    assert (report["file"], report["held_out_pairs"], report["too_long"]) == ("others", 6, 0)
+    assert report["accuracy"]["of"] == 6
+    tokenizer = own.tokenizer(digit_model)
+    limit = sum(map(len, judged_ids(tokenizer, "Say one!!!!!", "2")))  # tokens of the longest prompt with a short answer
+    short = LocalBackend(Config.model_validate({**config.model_dump(), "reward_models": {**settings, "longest": limit}}))
+    summary = run_stage(stage_reward_models, "reward_models", short, tmp_path / "short", digit_model)["helpfulness"]
+    assert summary["held_out_file"]["too_long"] > 0
+    assert summary["too_long"] + summary["pairs"] + summary["held_out_pairs"] == 60
+    for backend in (own, short):
+        backend.close()
+    mixed = {**settings, "held_out_file": files["pairs_file"]}
+    with pytest.raises(DataError, match=r"prompts of it are also in .*pairs\.jsonl, which is learnt from"):
+        stage_reward_models.check(Config.model_validate({"preferences": files, "reward_models": mixed}), "reward_models")
+
+
+@pytest.mark.parametrize("killed_at", [7, 60])  # within each of the two models
+def test_reward_models_go_on_after_a_kill_to_the_same_bits(backend, digit_model, tmp_path, killed_at):
+    def kill(row: dict[str, Any]) -> None:
+        if row["step"] == killed_at:
+            raise KeyboardInterrupt
+
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    summary = run_stage(stage_reward_models, "reward_models", backend, whole, digit_model)
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(stage_reward_models, "reward_models", backend, killed, digit_model, on_row=kill)
+    assert run_stage(stage_reward_models, "reward_models", backend, killed, digit_model) == summary
+    for name in ("helpfulness", "safety"):
+        for file in ("model.safetensors", "value_head.safetensors"):
+            assert same_weights(whole / "out" / name / file, killed / "out" / name / file), (name, file)
+    steps = [[json.loads(line)["step"] for line in (folder / "out" / "metrics.jsonl").read_text().splitlines()]
+             for folder in (whole, killed)]  # fmt: skip
+    assert steps[0] == steps[1]
+
+
+def test_preferences_drawn_elsewhere_are_the_second_input(backend, digit_model, tmp_path):
+    run_stage(stage_preferences, "preferences", backend, tmp_path / "preferences", digit_model)
+    summary = run_stage(
+        stage_reward_models, "reward_models", backend, tmp_path / "models", digit_model, tmp_path / "preferences" / "out"
+    )
+    assert "preferences" not in summary
+    assert not (tmp_path / "models" / "out" / "preferences.parquet").exists()
+
+
+def test_dpo_and_ppo_learn_from_them_to_say_what_was_preferred(backend, digit_model, tmp_path, monkeypatch):
+    run_stage(stage_reward_models, "reward_models", backend, tmp_path / "rm", digit_model)
+    summary = run_stage(stage_dpo, "dpo", backend, tmp_path / "dpo", digit_model, tmp_path / "rm" / "out")
+    assert (summary["pairs"], summary["too_long"], summary["steps"]) == (60, 0, 12)
+    problems = [Problem(f"q{n}", "digits", "general", question) for n, question in enumerate(QUESTIONS)]
+    monkeypatch.setattr(stage_ppo, "general_training_problems", lambda config: problems)
+
+    def kill(row: dict[str, Any]) -> None:
+        if row["step"] == 2:
+            raise KeyboardInterrupt
+
+    inputs = (digit_model, tmp_path / "rm" / "out")
+    assert run_stage(stage_ppo, "ppo", backend, tmp_path / "ppo", *inputs) == {}
+    with pytest.raises(KeyboardInterrupt):
+        run_stage(stage_ppo, "ppo", backend, tmp_path / "killed", *inputs, on_row=kill)
+    run_stage(stage_ppo, "ppo", backend, tmp_path / "killed", *inputs)
+    for name in ("dpo", "ppo"):
+        assert not same_weights(digit_model / "model.safetensors", tmp_path / name / "out" / "model.safetensors")
+        assert backend.tokenizer(tmp_path / name / "out").vocab_size == backend.tokenizer(digit_model).vocab_size
+    assert same_weights(*(tmp_path / name / "out" / "model.safetensors" for name in ("ppo", "killed")))
+    first = json.loads((tmp_path / "ppo" / "out" / "metrics.jsonl").read_text().splitlines()[0])
+    assert {"reward.helpfulness", "explained_variance", "value_loss", "kl", "clip_share"} <= first.keys()
+    before, by_dpo, by_ppo = (
+        digit_said(backend, model) for model in (digit_model, tmp_path / "dpo" / "out", tmp_path / "ppo" / "out")
+    )
+    assert by_dpo > before + 0.5
+    assert by_ppo > before + 0.5
+
+
+def test_what_cannot_be_judged_or_read_is_refused_before_any_time_is_spent(tmp_path, files):
+    mine = tmp_path / "mine.jsonl"
+    mine.write_text('{"kind": "general", "question": "What is a noun?"}\n')
+    config = Config.model_validate({"tasks": {"general": str(mine)}})
+    with pytest.raises((ConfigError, DataError), match=r"mine\.jsonl"):
+        stage_reward_models.check(config, "reward_models")
+    given = Config.model_validate({"tasks": {"general": str(mine)}, "preferences": files})
+    stage_reward_models.check(given, "reward_models")
+    unlabelled = tmp_path / "unlabelled.jsonl"
+    unlabelled.write_text('{"prompt": "Hello", "completion": "Hi"}\n')
+    broken = Config.model_validate({"preferences": {**files, "labels_file": str(unlabelled)}})
+    with pytest.raises(DataError, match=r"unlabelled\.jsonl, line 1: label must be true or false"):
+        stage_reward_models.check(broken, "reward_models")
