@@ -44,7 +44,7 @@ def by_pool(rows: dict[str, list[dict[str, Any]]], settings: Mapping[str, Any]) 
             pool.submit(str(index), problem, row["completion"], "free")
             expected += row["right"]
         while pool.pending():
-            right += sum(verdict.verdict == "right" for _, verdict in pool.poll(timeout=1.0))
+            right += sum(verdict.value == "right" for _, verdict in pool.poll(timeout=1.0))
         return {"verdicts": len(chosen), "seconds": time.perf_counter() - started, "agree": right / max(1, expected)}
 
     return run

@@ -208,7 +208,7 @@ class RejectionConfig(Section):
     smallest_kept_share: float = Field(0.5, ge=0, le=1)  # decontamination that drops more than the rest is refused
 
 
-class PreferencesConfig(Section):
+class PreferenceDataConfig(Section):
     """Candidate answers of the stage's model, compared in pairs and labelled safe or unsafe (R1, supplement)."""
 
     pairs: int = Field(1500, ge=1)  # wanted; at most so many prompts are asked for them [66 k]
@@ -227,7 +227,7 @@ class PreferencesConfig(Section):
     labels_file: str = ""  # labelled completions instead of drawn ones (prompt, completion, label: true is safe), or such pairs
 
 
-class PreferenceConfig(Section):
+class PreferenceTrainingConfig(Section):
     """The loop over preferences: reward models and DPO."""
 
     epochs: int = Field(1, ge=1)
@@ -241,7 +241,7 @@ class PreferenceConfig(Section):
     checkpoint_every: int = not_in_identity(50, ge=1)
 
 
-class RewardModelsConfig(PreferenceConfig):
+class RewardModelsConfig(PreferenceTrainingConfig):
     """Pairwise helpfulness and pointwise safety models (R1, supplement: batch 256, lr 6e-6, one epoch)."""
 
     held_out_share: float = Field(0.1, gt=0, lt=1)  # of the prompts
@@ -249,7 +249,7 @@ class RewardModelsConfig(PreferenceConfig):
     longest: int = in_identity_where_set(0, ge=0)  # tokens of a text, prompt included; longer ones are left out. 0: the context
 
 
-class DPOConfig(PreferenceConfig):
+class DPOConfig(PreferenceTrainingConfig):
     """Direct preference optimisation (arXiv:2305.18290), its conservative form, or IPO (arXiv:2310.12036)."""
 
     loss: Literal["dpo", "conservative_dpo", "ipo"] = "dpo"
@@ -362,7 +362,7 @@ class Config(Section):
     r1_dev2: ReasoningRLConfig = ReasoningRLConfig()
     sft_data: RejectionConfig = RejectionConfig()
     r1_dev3: FineTuneConfig = FineTuneConfig()
-    preferences: PreferencesConfig = PreferencesConfig()
+    preferences: PreferenceDataConfig = PreferenceDataConfig()
     reward_models: RewardModelsConfig = RewardModelsConfig()
     r1: AllScenarioConfig = AllScenarioConfig()
     student_base_llama: StudentBaseConfig = StudentBaseConfig()

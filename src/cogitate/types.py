@@ -99,14 +99,14 @@ class Verdict:
     `none` is only for faults of ours or of the reference (worker lost, sandbox unavailable, gold unparsable).
 
     Attributes:
-        verdict: right, wrong or none.
+        value: right, wrong or none.
         score: 0..1; a share for graders that give partial credit.
         reason: one readable sentence.
         extracted: the answer the grader found, or None.
         seconds: wall time of the judgement.
     """
 
-    verdict: VerdictValue
+    value: VerdictValue
     score: float
     reason: str
     extracted: str | None = None

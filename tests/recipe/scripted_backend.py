@@ -96,5 +96,5 @@ def candidate(problem: Problem, text: str, *, source: str = "reasoning", finish_
     )
     return Candidate(
         candidate_id(source, problem, number, text), problem, source, "micro", "r1", contract, text, finish_reason, len(text),
-        verdict.verdict, verdict.reason, verdict.extracted,
+        verdict.value, verdict.reason, verdict.extracted,
     )  # fmt: skip

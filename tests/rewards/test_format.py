@@ -35,12 +35,12 @@ from cogitate.rewards.format import grade_format
     ],
 )
 def test_each_contract_accepts_its_form_and_nothing_else(contract, completion, verdict) -> None:
-    assert grade_format(completion, contract).verdict == verdict
+    assert grade_format(completion, contract).value == verdict
 
 
 def test_thinking_opened_by_the_prompt_keeps_the_form() -> None:
-    assert grade_format("a</think><answer>b</answer>", "think_answer", prefilled=True).verdict == "right"
-    assert grade_format("<think>a</think><answer>b</answer>", "think_answer", prefilled=True).verdict == "wrong"
+    assert grade_format("a</think><answer>b</answer>", "think_answer", prefilled=True).value == "right"
+    assert grade_format("<think>a</think><answer>b</answer>", "think_answer", prefilled=True).value == "wrong"
 
 
 def test_format_corpus_agrees_row_by_row(corpus) -> None:
@@ -48,6 +48,6 @@ def test_format_corpus_agrees_row_by_row(corpus) -> None:
         (row["id"], row["expected"])
         for row in corpus("verifiers/format_rewards")
         if row["expected"] is not None
-        and (grade_format(row["completion"], row["contract"]).verdict == "right") != row["expected"]
+        and (grade_format(row["completion"], row["contract"]).value == "right") != row["expected"]
     ]
     assert differing == []

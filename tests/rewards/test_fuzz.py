@@ -67,7 +67,7 @@ def judged(kind: str, prediction: str, **fields: Any) -> Verdict:
     start = time.process_time()
     verdict = grade(kind, prediction, **fields)
     assert time.process_time() - start < SECONDS
-    assert verdict.verdict in ("right", "wrong", "none")
+    assert verdict.value in ("right", "wrong", "none")
     assert 0 <= verdict.score <= 1
     assert verdict.reason
     assert "\n" not in verdict.reason or kind == "ifeval"

@@ -39,8 +39,8 @@ def test_without_words_there_is_no_share() -> None:
 def test_the_thinking_is_judged_where_there_is_any() -> None:
     assert grade_language("<think>all of it in English</think>答案是四", "en").score == 1.0
     assert grade_language("all of it 四", "en").score == 0.75
-    assert grade_language("all of it 四", "en").verdict == "wrong"
-    assert grade_language("<think>12</think>", "en").verdict == "wrong"
+    assert grade_language("all of it 四", "en").value == "wrong"
+    assert grade_language("<think>12</think>", "en").value == "wrong"
 
 
 def test_languages_of_one_script_are_told_apart_by_lingua() -> None:

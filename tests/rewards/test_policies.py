@@ -88,7 +88,7 @@ BOXED = [
 
 @pytest.mark.parametrize(("gold", "answer", "verdict"), BOXED)
 def test_a_boxed_answer_gets_the_verdict_of_the_table(gold: str, answer: str, verdict: str) -> None:
-    assert grade("math", f"<think>x</think>\\boxed{{{answer}}}", gold=gold).verdict == verdict
+    assert grade("math", f"<think>x</think>\\boxed{{{answer}}}", gold=gold).value == verdict
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_boxed_answer_gets_the_verdict_of_the_table(gold: str, answer: str, ve
     ],
 )
 def test_a_completion_gets_the_verdict_of_the_table(contract: str, gold: str, prediction: str, verdict: str) -> None:
-    assert grade("math", prediction, gold=gold, contract=contract).verdict == verdict
+    assert grade("math", prediction, gold=gold, contract=contract).value == verdict
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_a_completion_gets_the_verdict_of_the_table(contract: str, gold: str, pr
     ],
 )
 def test_countdown_takes_one_plain_expression(answer: str) -> None:
-    assert grade("countdown", f"<answer>{answer}</answer>", numbers=[79, 60, 17], target=36).verdict == "wrong"
+    assert grade("countdown", f"<answer>{answer}</answer>", numbers=[79, 60, 17], target=36).value == "wrong"
 
 
 @pytest.mark.parametrize(
@@ -139,7 +139,7 @@ def test_countdown_takes_one_plain_expression(answer: str) -> None:
     ],
 )
 def test_knights_and_knaves_follow_the_table(answer: str, verdict: str) -> None:
-    assert grade("logic", f"<answer>{answer}</answer>", gold={"Ann": True}).verdict == verdict
+    assert grade("logic", f"<answer>{answer}</answer>", gold={"Ann": True}).value == verdict
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_knights_and_knaves_follow_the_table(answer: str, verdict: str) -> None:
     ],
 )
 def test_format_follows_the_table(contract: str, completion: str, verdict: str) -> None:
-    assert grade("format", completion, format_contract=contract).verdict == verdict
+    assert grade("format", completion, format_contract=contract).value == verdict
 
 
 def test_names_in_a_chinese_sentence_are_left_out() -> None:

@@ -33,7 +33,7 @@ def contract_of(row: dict[str, Any]) -> str:
 
 def verdict_of(row: dict[str, Any], kind: str | None = None) -> str:
     kind = kind or KIND[row.get("kind")]
-    return grade(kind, row["prediction"], contract=contract_of(row), gold=row["gold"]).verdict
+    return grade(kind, row["prediction"], contract=contract_of(row), gold=row["gold"]).value
 
 
 def test_mathematics_has_no_false_positive_and_few_false_negatives(corpus: Corpus) -> None:
@@ -58,20 +58,20 @@ def test_the_grader_of_mathematics_reads_letters_and_words_as_well(corpus: Corpu
 @pytest.mark.parametrize("file", ["countdown_model_outputs", "countdown_tricks"])
 def test_countdown_agrees_with_every_label(corpus: Corpus, file: str) -> None:
     rows = [row for row in corpus(f"verifiers/{file}") if row["expected"] is not None]
-    verdicts = [grade("countdown", row["completion"], numbers=row["nums"], target=row["target"]).verdict for row in rows]
+    verdicts = [grade("countdown", row["completion"], numbers=row["nums"], target=row["target"]).value for row in rows]
     assert [row["id"] for row, given in zip(rows, verdicts, strict=True) if (given == "right") != row["expected"]] == []
 
 
 def test_knights_and_knaves_agree_with_every_label(corpus: Corpus) -> None:
     rows = [row for row in corpus("verifiers/kk_verdicts") if row["expected"] is not None]
     golds = [dict(zip(row["names"], row["solution"], strict=True)) for row in rows]
-    verdicts = [grade("logic", row["completion"], gold=gold).verdict for row, gold in zip(rows, golds, strict=True)]
+    verdicts = [grade("logic", row["completion"], gold=gold).value for row, gold in zip(rows, golds, strict=True)]
     assert [row["id"] for row, given in zip(rows, verdicts, strict=True) if (given == "right") != row["expected"]] == []
 
 
 def test_model_solutions_of_gsm8k_agree_with_every_label(corpus: Corpus) -> None:
     rows = corpus("verifiers/gsm8k_labelled_solutions")
-    verdicts = [grade("math", row["completion"], contract="free", gold=row["gold"]).verdict for row in rows]
+    verdicts = [grade("math", row["completion"], contract="free", gold=row["gold"]).value for row in rows]
     assert [row["id"] for row, given in zip(rows, verdicts, strict=True) if (given == "right") != row["expected"]] == []
 
 

@@ -25,14 +25,14 @@ NEEDS_SANDBOX = pytest.mark.skipif(detect_level() is SandboxLevel.NONE, reason="
 def test_each_example_is_right(task):
     kind, golds = GOLDS[task]
     for (_, worked), gold in zip(EXAMPLES[task], golds, strict=True):
-        assert grade(kind, worked, contract="free", gold=gold).verdict == "right", worked
+        assert grade(kind, worked, contract="free", gold=gold).value == "right", worked
 
 
 @NEEDS_SANDBOX
 def test_each_program_is_right():
     tests = [[[[3, 1, 2]], [4, 3, 5]], [[[]], []]], [[[[3, 1, 2]], [1, 3]], [[[]], []]]
     for (_, worked), cases in zip(EXAMPLES["code"], tests, strict=True):
-        assert grade_code(worked, mode="function", entry_point="f", tests=cases).verdict == "right"
+        assert grade_code(worked, mode="function", entry_point="f", tests=cases).value == "right"
 
 
 LONG_GOLDS = {
@@ -45,7 +45,7 @@ LONG_GOLDS = {
 def test_each_long_example_is_right_and_checks_itself_in_one_language(key):
     task, language = key
     _, worked = LONG_EXAMPLES[key]
-    assert grade(GOLDS[task][0], worked, contract="free", gold=LONG_GOLDS[key]).verdict == "right"
+    assert grade(GOLDS[task][0], worked, contract="free", gold=LONG_GOLDS[key]).value == "right"
     assert is_reflective(worked)
     assert not is_mixed(worked, language)
 
@@ -54,7 +54,7 @@ def test_each_long_example_is_right_and_checks_itself_in_one_language(key):
 def test_each_long_program_is_right():
     for language, cases in {"en": [[[[3, 1, 2, 5]], [7, 4, 3]]], "zh": [[[[3, 1]], [3, 5]]]}.items():
         _, worked = LONG_EXAMPLES["code", language]
-        assert grade_code(worked, mode="function", entry_point="f", tests=cases).verdict == "right"
+        assert grade_code(worked, mode="function", entry_point="f", tests=cases).value == "right"
         assert is_reflective(worked)
 
 

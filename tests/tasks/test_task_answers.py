@@ -185,7 +185,7 @@ def test_the_reference_composition_passes_its_tests_in_the_sandbox_and_the_wrong
             continue  # an order that makes no difference
         for steps, verdict in ((program.steps, "right"), (turned.steps, "wrong")):
             got = grade_code(program_of(steps), mode=fields["mode"], entry_point=fields["entry_point"], tests=fields["tests"])
-            assert got.verdict == verdict, (program.question, got)
+            assert got.value == verdict, (program.question, got)
         judged += 1
 
 
@@ -195,7 +195,7 @@ def test_every_operation_does_as_python_what_its_reference_does():
     for half in (steps[:5], steps[5:9], steps[9:]):
         program = Program(half, "en", "")
         got = grade_code(program_of(half), mode="function", entry_point="f", tests=program.tests())
-        assert got.verdict == "right", got
+        assert got.value == "right", got
 
 
 def test_two_like_operations_never_follow_each_other():

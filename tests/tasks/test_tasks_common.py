@@ -114,7 +114,7 @@ def test_the_gold_answer_is_right_in_every_contract_and_another_is_wrong(name):
             }
             for contract, text in written.items():
                 got = grade(problem.kind, text, contract=contract, gold=gold)
-                assert got.verdict == verdict, (problem.question, text, got)
+                assert got.value == verdict, (problem.question, text, got)
 
 
 def test_a_quarter_of_compositions_is_held_out_and_the_choice_never_changes():

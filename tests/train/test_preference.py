@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from cogitate import runtime
-from cogitate.config import DPOConfig, PreferenceConfig
+from cogitate.config import DPOConfig, PreferenceTrainingConfig
 from cogitate.errors import DataError, Interrupted
 from cogitate.model.files.hf import load_model
 from cogitate.model.value_head import ValueModel
@@ -33,7 +33,7 @@ from cogitate.train.preference import (
 from cogitate.train.scorer import ModelScorer
 from cogitate.train.shared_prompts import Text
 
-CONFIG = PreferenceConfig(
+CONFIG = PreferenceTrainingConfig(
     batch=16, micro_tokens=400, learning_rate=3e-3, final_learning_rate=1e-3, warmup_steps=2, epochs=3, checkpoint_every=4
 )
 GOOD, BAD = 90, 95  # the planted rule: texts with more GOOD than BAD tokens are better
@@ -59,7 +59,7 @@ def drawn_pairs(count: int, seed: int = 0) -> list[Pair]:
 def train(
     objective: Objective,
     folder: Path,
-    config: PreferenceConfig = CONFIG,
+    config: PreferenceTrainingConfig = CONFIG,
     on_row: Callable[[dict[str, Any]], None] | None = None,
 ) -> list[dict[str, Any]]:
     """The rows of the log, without times."""

@@ -371,7 +371,7 @@ def score_with_general(batch: Sequence[Sampled]) -> list[tuple[float | None, dic
     ruled = by_rules(accuracy)(batch)
     for number, sampled in enumerate(batch):
         if sampled.problem.kind == "general":
-            assert sampled.verdict.verdict == "none"  # it never went to the grader
+            assert sampled.verdict.value == "none"  # it never went to the grader
             share = sampled.text.count("9") / max(1, len(sampled.text))
             ruled[number] = share, {"helpfulness": share}
     return ruled

@@ -127,13 +127,13 @@ def measured(sampled: Sampled, asking: Asking, tokenizer: Tokenizer) -> Measured
     thinking = parts.thinking or ""
     return Measured(
         problem=problem,
-        right=None if verdict.verdict == "none" else verdict.verdict == "right",
+        right=None if verdict.value == "none" else verdict.value == "right",
         extracted=verdict.extracted,
         text=text,
         tokens=len(tokenizer.encode(text)) if sampled.cut else len(sampled.completion.token_ids),
         thinking_tokens=len(tokenizer.encode(thinking.strip())) if parts.closed else None,
         finished=sampled.cut or sampled.completion.finish_reason == "stop",
-        well_formed=grade_format(text, asking.format).verdict == "right",
+        well_formed=grade_format(text, asking.format).value == "right",
         reflective=is_reflective(thinking or text),
         mixed=is_mixed(thinking or text, problem.language),
         reason=verdict.reason,

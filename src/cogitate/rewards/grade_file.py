@@ -162,7 +162,7 @@ def _problem(index: int, row: Mapping[str, Any]) -> Problem:
 
 def _shown(verdict: Verdict) -> dict[str, Any]:
     return {
-        "verdict": verdict.verdict,
+        "verdict": verdict.value,
         "score": verdict.score,
         "reason": verdict.reason,
         "extracted": verdict.extracted,
@@ -175,5 +175,5 @@ def _with_line(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _summary(verdicts: list[Verdict]) -> str:
-    counts = Counter(verdict.verdict for verdict in verdicts)
+    counts = Counter(verdict.value for verdict in verdicts)
     return f"{len(verdicts)} graded: {counts['right']} right, {counts['wrong']} wrong, {counts['none']} without a verdict"

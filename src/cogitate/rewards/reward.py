@@ -36,9 +36,9 @@ def total_reward(
     """
     parts = split_thinking(completion, prefilled=prefilled)
     share = language_share(parts.thinking or "", problem.language)
-    breakdown: dict[str, float] = {} if verdict.verdict == "none" else {"accuracy": verdict.score}
+    breakdown: dict[str, float] = {} if verdict.value == "none" else {"accuracy": verdict.score}
     breakdown["format"] = grade_format(completion, FORMAT_OF[format], prefilled=prefilled).score
     breakdown["language"] = 0.0 if share is None else share  # no thinking: nothing to reward
-    if verdict.verdict == "none":
+    if verdict.value == "none":
         return None, breakdown
     return sum(weights.get(part, 0.0) * breakdown[part] for part in ("accuracy", "format", "language")), breakdown

@@ -25,7 +25,7 @@ from cogitate.algorithms.preference_loss import (
     ipo_loss,
     safety_loss,
 )
-from cogitate.config import DPOConfig, PreferenceConfig
+from cogitate.config import DPOConfig, PreferenceTrainingConfig
 from cogitate.errors import DataError
 from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel
@@ -131,7 +131,7 @@ class PreferenceRun:
 
     name: str
     seed: int
-    config: PreferenceConfig
+    config: PreferenceTrainingConfig
     metrics: MetricsLog
     checkpoint: Path
     begin: Callable[[int, int], None]
@@ -173,7 +173,7 @@ def train_preferences(objective: Objective, run: PreferenceRun) -> int:
     return steps
 
 
-def steps_in_all(items: int, config: PreferenceConfig, name: str) -> int:
+def steps_in_all(items: int, config: PreferenceTrainingConfig, name: str) -> int:
     """Whole epochs, each in batches of `config.batch` items as nearly as they can be of equal size."""
     if not items:
         raise DataError(f"{name}: there is nothing to learn from")
@@ -184,7 +184,7 @@ def steps_of_epoch(items: int, batch: int) -> int:
     return max(1, round(items / batch))
 
 
-def items_of_step(step: int, items: int, config: PreferenceConfig, seed: int, name: str) -> list[int]:
+def items_of_step(step: int, items: int, config: PreferenceTrainingConfig, seed: int, name: str) -> list[int]:
     """The items of a step: every epoch goes through all of them in an order of its own."""
     per_epoch = steps_of_epoch(items, config.batch)
     epoch, place = divmod(step, per_epoch)
@@ -194,7 +194,7 @@ def items_of_step(step: int, items: int, config: PreferenceConfig, seed: int, na
 
 
 def preference_step(
-    objective: Objective, optimiser: Optimiser, items: Sequence[int], config: PreferenceConfig, *, learning_rate: float
+    objective: Objective, optimiser: Optimiser, items: Sequence[int], config: PreferenceTrainingConfig, *, learning_rate: float
 ) -> dict[str, float]:
     """One optimiser step, in micro-batches whose losses add up to the batch's."""
     sizes = [objective.sizes[item] for item in items]

@@ -19,12 +19,12 @@ def rollout_metrics(rollouts: Sequence[Rollout]) -> dict[str, float]:
     row = {"reward": mean(r.reward for r in rollouts if r.reward is not None)}
     for part in sorted({name for r in judged for name in r.reward_breakdown}):
         row[f"reward.{part}"] = mean(r.reward_breakdown[part] for r in judged if part in r.reward_breakdown)
-    row["accuracy"] = mean(r.verdict.verdict == "right" for r in ruled)
+    row["accuracy"] = mean(r.verdict.value == "right" for r in ruled)
     for task in sorted({r.problem.task for r in ruled}):
-        row[f"accuracy.{task}"] = mean(r.verdict.verdict == "right" for r in ruled if r.problem.task == task)
+        row[f"accuracy.{task}"] = mean(r.verdict.value == "right" for r in ruled if r.problem.task == task)
     row["completion_tokens"] = mean(len(r.completion_ids) for r in rollouts)
     row["truncated_share"] = mean(r.finish_reason == "length" for r in rollouts)
-    row["no_verdict_share"] = mean(r.verdict.verdict == "none" for r in by_rules)
+    row["no_verdict_share"] = mean(r.verdict.value == "none" for r in by_rules)
     return row
 
 

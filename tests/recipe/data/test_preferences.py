@@ -8,13 +8,13 @@ from statistics import fmean
 
 import pytest
 
-from cogitate.config import PreferencesConfig
+from cogitate.config import PreferenceDataConfig
 from cogitate.recipe.data.preferences import Candidate, draw_labels, draw_pairs, judge_pairs, mean_gap
 from cogitate.tasks.general import safety
 from cogitate.tasks.mixture import gather_problems
 from cogitate.types import Problem
 
-EXACT = PreferencesConfig(judge_noise=0.0, position_bias=0.3, judgements=4, margin=0.1, pairs=10, safety_prompts=20)
+EXACT = PreferenceDataConfig(judge_noise=0.0, position_bias=0.3, judgements=4, margin=0.1, pairs=10, safety_prompts=20)
 
 
 class Scored(Candidate):

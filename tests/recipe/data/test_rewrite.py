@@ -78,8 +78,8 @@ def test_every_rewritten_text_keeps_form_language_and_answer():
     ):
         new, _ = rewrite(text, problem)
         assert new is not None
-        assert grade_format(new, "think_text").verdict == "right"
-        assert grade(problem.kind, new, contract="r1", gold=problem.gold).verdict == "right"
+        assert grade_format(new, "think_text").value == "right"
+        assert grade(problem.kind, new, contract="r1", gold=problem.gold).value == "right"
         assert not is_mixed(new.partition("</think>")[2], problem.language)
 
 

@@ -19,13 +19,13 @@ def judge(program: str, tests: str | list[str] = TESTS, **options: bool) -> Verd
 
 @needs_sandbox
 def test_a_right_program_passes_its_assertions() -> None:
-    assert judge("def double(x):\n    return 2 * x").verdict == "right"
+    assert judge("def double(x):\n    return 2 * x").value == "right"
 
 
 @needs_sandbox
 def test_the_failing_assertion_is_named() -> None:
     verdict = judge("def double(x):\n    return x + 2")
-    assert verdict.verdict == "wrong"
+    assert verdict.value == "wrong"
     assert "test 2 of 3" in verdict.reason
     assert "double(0) == 0" in verdict.reason
 
@@ -33,7 +33,7 @@ def test_the_failing_assertion_is_named() -> None:
 @needs_sandbox
 def test_each_assertion_counts_for_partial_credit() -> None:
     verdict = judge("def double(x):\n    return x + 2 if x else 0", partial=True)
-    assert (verdict.verdict, round(verdict.score, 3)) == ("wrong", 0.667)
+    assert (verdict.value, round(verdict.score, 3)) == ("wrong", 0.667)
 
 
 ATTACKS = {
@@ -56,31 +56,31 @@ ATTACKS = {
 @needs_sandbox
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_attacks_on_assertions_are_wrong(attack: str) -> None:
-    assert judge(ATTACKS[attack], weaker_tests=True).verdict == "wrong"
+    assert judge(ATTACKS[attack], weaker_tests=True).value == "wrong"
 
 
 @needs_sandbox
 def test_a_program_cannot_replace_the_builtins_of_its_judge() -> None:
     cheat = "def double(x): return None\ndef sorted(x): return 0\nset = sorted"
-    assert judge(cheat, tests="assert sorted(double(1)) == sorted([2])\nassert set(double(1)) == set([2])").verdict == "wrong"
+    assert judge(cheat, tests="assert sorted(double(1)) == sorted([2])\nassert set(double(1)) == set([2])").value == "wrong"
 
 
 @needs_sandbox
 def test_a_function_may_be_named_like_a_builtin_where_it_is_the_one_under_test() -> None:
-    assert grade_code("def sum(a, b):\n    return a - b\n", tests=["assert sum(10, 4) == 6"]).verdict == "right"
+    assert grade_code("def sum(a, b):\n    return a - b\n", tests=["assert sum(10, 4) == 6"]).value == "right"
 
 
 @needs_sandbox
 def test_a_check_that_nobody_calls_is_called_with_the_entry_point() -> None:
     tests = "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(5) == 10\n"
-    assert judge("def double(x):\n    return 2 * x", tests=tests).verdict == "right"
-    assert judge("def double(x):\n    return 4", tests=tests).verdict == "wrong"
+    assert judge("def double(x):\n    return 2 * x", tests=tests).value == "right"
+    assert judge("def double(x):\n    return 4", tests=tests).value == "wrong"
 
 
 @needs_sandbox
 def test_helpers_values_and_modules_of_the_program_can_be_used() -> None:
     program = "import math\nLIMIT = [1, 2]\ndef helper(x):\n    return x + 1\ndef double(x):\n    return 2 * x"
-    assert judge(program, tests="assert helper(double(2)) == 5\nassert math.floor(2.5) == LIMIT[1]").verdict == "right"
+    assert judge(program, tests="assert helper(double(2)) == 5\nassert math.floor(2.5) == LIMIT[1]").value == "right"
 
 
 @needs_sandbox
@@ -90,7 +90,7 @@ def test_what_a_program_does_to_its_arguments_and_raises_is_seen() -> None:
         "xs = [1, 2]\ndouble(xs)\nassert xs == [2, 4]\ntry:\n    double([])\n    seen = False\n"
         "except ValueError:\n    seen = True\nassert seen"
     )
-    assert judge(program, tests=tests).verdict == "right"
+    assert judge(program, tests=tests).value == "right"
 
 
 CLASS_PROGRAM = """
@@ -105,23 +105,23 @@ CLASS_TESTS = "assert double(Pair(1, 2)) == 3"
 
 @needs_sandbox
 def test_tests_that_need_the_programs_classes_are_weaker_and_no_reward_by_default() -> None:
-    assert judge(CLASS_PROGRAM, tests=CLASS_TESTS).verdict == "none"
+    assert judge(CLASS_PROGRAM, tests=CLASS_TESTS).value == "none"
     allowed = judge(CLASS_PROGRAM, tests=CLASS_TESTS, weaker_tests=True)
-    assert allowed.verdict == "right"
+    assert allowed.value == "right"
     assert "weaker" in allowed.reason
-    assert judge(CLASS_PROGRAM.replace("+", "-"), tests=CLASS_TESTS, weaker_tests=True).verdict == "wrong"
+    assert judge(CLASS_PROGRAM.replace("+", "-"), tests=CLASS_TESTS, weaker_tests=True).value == "wrong"
 
 
 @needs_sandbox
 def test_a_program_cannot_choose_the_weaker_way() -> None:
     cheat = "class Double:\n    def __init__(self, x): pass\n    def __eq__(self, other): return True"
-    assert judge(cheat, tests="assert Double(2) == 4", weaker_tests=True).verdict == "wrong"
+    assert judge(cheat, tests="assert Double(2) == 4", weaker_tests=True).value == "wrong"
 
 
 @needs_sandbox
 def test_functions_handed_over_by_the_tests_need_the_weaker_way() -> None:
     program = "def double(f):\n    return 2 * f()"
-    assert judge(program, tests="assert double(lambda: 4) == 8", weaker_tests=True).verdict == "right"
+    assert judge(program, tests="assert double(lambda: 4) == 8", weaker_tests=True).value == "right"
 
 
 @pytest.mark.parametrize("tests", ["def f(", "x = 1", "import math", "def check(candidate):\n    assert candidate(1)"])
@@ -140,4 +140,4 @@ def test_capitalised_functions_are_told_from_classes_by_their_use() -> None:
 def test_ranges_and_bytearrays_cross_in_both_directions() -> None:
     program = "def double(x):\n    return x if isinstance(x, (range, bytearray)) else None"
     tests = "assert double(range(1, 5, 2)) == range(1, 5, 2)\nassert type(double(bytearray(b'x'))) is bytearray"
-    assert judge(program, tests=tests).verdict == "right"
+    assert judge(program, tests=tests).value == "right"

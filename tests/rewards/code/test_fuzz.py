@@ -63,6 +63,6 @@ def test_reasons_are_short_and_printable(value: object, text: str) -> None:
 def test_grading_anything_ends_in_a_verdict(answer: str, test: object) -> None:
     started = time.monotonic()
     verdict = grade_code(answer, entry_point="f", tests=[test], limits=Limits(cpu_seconds=1, wall_seconds=2))
-    assert verdict.verdict in ("right", "wrong", "none")
+    assert verdict.value in ("right", "wrong", "none")
     assert verdict.reason.isprintable()
     assert time.monotonic() - started < 90

@@ -20,31 +20,31 @@ def judge(program: str, **fields: object) -> Verdict:
 
 
 def test_tests_that_the_reference_fails_are_no_verdict() -> None:
-    assert judge(LOOP, reference_program=FORMULA).verdict == "right"
+    assert judge(LOOP, reference_program=FORMULA).value == "right"
     refused = judge(LOOP, reference_program=FORMULA, tests=[*TESTS, [[3], 4]])
-    assert (refused.verdict, "the reference fails them: test 3 of 3" in refused.reason) == ("none", True)
-    assert judge("def f(n):\n    return 45", reference_program=FORMULA).verdict == "wrong"
+    assert (refused.value, "the reference fails them: test 3 of 3" in refused.reason) == ("none", True)
+    assert judge("def f(n):\n    return 45", reference_program=FORMULA).value == "wrong"
 
 
 def test_a_right_program_that_works_less_scores_more() -> None:
     slow = judge(LOOP, reference_program=FORMULA, efficiency=0.4)
     quick = judge(FORMULA, reference_program=FORMULA, efficiency=0.4)
-    assert (quick.verdict, quick.score) == ("right", 1.0)
-    assert slow.verdict == "right"
+    assert (quick.value, quick.score) == ("right", 1.0)
+    assert slow.value == "right"
     assert 0.6 < slow.score < 0.7  # a formula needs less than a quarter of the loop's instructions
     assert "instructions, the reference needs" in slow.reason
     assert slow.score == judge(LOOP, reference_program=FORMULA, efficiency=0.4).score
     assert judge(FORMULA, reference_program=LOOP, efficiency=0.4).score == 1.0
     assert judge("def f(n):\n    return 45", reference_program=FORMULA, efficiency=0.4).score == 0.0
-    assert judge(LOOP, reference_program=FORMULA, tests="assert f(10) == 45", efficiency=0.4).verdict == "none"
+    assert judge(LOOP, reference_program=FORMULA, tests="assert f(10) == 45", efficiency=0.4).value == "none"
 
 
 def test_a_program_that_the_linter_objects_to_is_wrong_before_it_runs() -> None:
     careless = "def f(n):\n    if n < 0:\n        return undefined_name\n    return n * (n - 1) // 2"
-    assert judge(careless).verdict == "right"
+    assert judge(careless).value == "right"
     refused = judge(careless, lint=True)
-    assert (refused.verdict, "the linter objects: line 3" in refused.reason) == ("wrong", True)
-    assert judge(FORMULA, lint=True).verdict == "right"
+    assert (refused.value, "the linter objects: line 3" in refused.reason) == ("wrong", True)
+    assert judge(FORMULA, lint=True).value == "right"
 
 
 def test_what_cannot_be_meant_is_refused() -> None:

@@ -17,7 +17,7 @@ def fenced(program: str) -> str:
 def test_a_right_function_passes_all_its_tests() -> None:
     answer = fenced("def tail(xs):\n    return xs[1:]")
     verdict = grade_code(answer, entry_point="tail", tests=[{"args": [[3, 1, 2]], "expected": [1, 2]}, [[[5]], []]])
-    assert (verdict.verdict, verdict.score) == ("right", 1.0)
+    assert (verdict.value, verdict.score) == ("right", 1.0)
     assert verdict.extracted == "def tail(xs):\n    return xs[1:]\n"
 
 
@@ -25,7 +25,7 @@ def test_a_right_function_passes_all_its_tests() -> None:
 def test_the_first_failing_test_is_the_reason() -> None:
     answer = fenced("def double(x):\n    return x * 2 if x < 3 else 0")
     verdict = grade_code(answer, entry_point="double", tests=[[1, 2], [4, 8]])
-    assert (verdict.verdict, verdict.score) == ("wrong", 0.0)
+    assert (verdict.value, verdict.score) == ("wrong", 0.0)
     assert verdict.reason == "test 2 of 2 fails: double(4) gave 0, expected 8"
 
 
@@ -33,39 +33,39 @@ def test_the_first_failing_test_is_the_reason() -> None:
 def test_partial_credit_is_the_share_of_tests_passed() -> None:
     answer = fenced("def half(x):\n    return x // 2")
     verdict = grade_code(answer, entry_point="half", tests=[[4, 2], [5, 2.5], [6, 3], [0, 0]], partial=True)
-    assert (verdict.verdict, verdict.score) == ("wrong", 0.75)
+    assert (verdict.value, verdict.score) == ("wrong", 0.75)
 
 
 @needs_sandbox
 def test_a_program_is_run_afresh_for_each_input() -> None:
     answer = fenced("import os\nfirst = not os.path.exists('seen')\nopen('seen', 'w').close()\nprint(int(input()) * 2, first)")
     tests = [{"input": "4\n", "output": "8 True\n"}, {"input": "5", "output": "10 True"}]
-    assert grade_code(answer, mode="stdin", tests=tests).verdict == "right"
+    assert grade_code(answer, mode="stdin", tests=tests).value == "right"
 
 
 @needs_sandbox
 def test_a_program_that_never_ends_is_wrong() -> None:
     limits = Limits(cpu_seconds=0.3, wall_seconds=20)
     verdict = grade_code(fenced("def f(x):\n    while True: pass"), entry_point="f", tests=[[1, 1]], limits=limits)
-    assert verdict.verdict == "wrong"
+    assert verdict.value == "wrong"
     assert "processor time" in verdict.reason
 
 
 @needs_sandbox
 def test_tests_that_cannot_be_used_give_no_verdict() -> None:
     program = fenced("def f(x):\n    return x")
-    assert grade_code(program, entry_point="f", tests=[]).verdict == "none"
-    assert grade_code(program, entry_point="f", tests=[{"arguments": [1]}]).verdict == "none"
-    assert grade_code(program, entry_point=None, tests=[[1, 1]]).verdict == "none"
+    assert grade_code(program, entry_point="f", tests=[]).value == "none"
+    assert grade_code(program, entry_point="f", tests=[{"arguments": [1]}]).value == "none"
+    assert grade_code(program, entry_point=None, tests=[[1, 1]]).value == "none"
 
 
 @needs_sandbox
 def test_limits_can_be_given_by_name() -> None:
     program = fenced("import time\ndef f(x):\n    time.sleep(60)")
     verdict = grade_code(program, entry_point="f", tests=[[1, 1]], limits={"wall_seconds": 0.5})
-    assert (verdict.verdict, "longer than allowed" in verdict.reason) == ("wrong", True)
-    assert grade_code(program, entry_point="f", tests=[[1, 1]], limits={"seconds": 1}).verdict == "none"
-    assert grade_code(program, entry_point="f", tests=[[1, 1]], limits={"cpu_seconds": 0}).verdict == "none"
+    assert (verdict.value, "longer than allowed" in verdict.reason) == ("wrong", True)
+    assert grade_code(program, entry_point="f", tests=[[1, 1]], limits={"seconds": 1}).value == "none"
+    assert grade_code(program, entry_point="f", tests=[[1, 1]], limits={"cpu_seconds": 0}).value == "none"
 
 
 def test_the_last_python_block_is_the_program() -> None:

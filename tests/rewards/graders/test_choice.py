@@ -28,12 +28,12 @@ WRONG = [
 
 @pytest.mark.parametrize(("contract", "gold", "prediction"), RIGHT)
 def test_the_chosen_option_is_found(contract, gold, prediction) -> None:
-    assert grade_choice(prediction, gold, contract=contract).verdict == "right"
+    assert grade_choice(prediction, gold, contract=contract).value == "right"
 
 
 @pytest.mark.parametrize(("contract", "gold", "prediction"), WRONG)
 def test_another_option_a_hedge_or_none_is_wrong(contract, gold, prediction) -> None:
-    assert grade_choice(prediction, gold, contract=contract).verdict == "wrong"
+    assert grade_choice(prediction, gold, contract=contract).value == "wrong"
 
 
 @pytest.mark.parametrize(
@@ -61,10 +61,10 @@ def test_a_text_commits_to_one_letter_or_to_none(text: str, letter: str | None) 
 
 
 def test_a_reference_without_an_option_letter_gives_no_verdict() -> None:
-    assert grade_choice("B", "Paris", contract="bare").verdict == "none"
-    assert grade_choice("B", "", contract="bare").verdict == "none"
+    assert grade_choice("B", "Paris", contract="bare").value == "none"
+    assert grade_choice("B", "", contract="bare").value == "none"
 
 
 def test_the_text_of_the_option_counts_where_the_reference_has_it() -> None:
-    assert grade_choice("<answer>Alina</answer>", "(D) Alina").verdict == "right"
-    assert grade_choice("<answer>Celina</answer>", "(D) Alina").verdict == "wrong"
+    assert grade_choice("<answer>Alina</answer>", "(D) Alina").value == "right"
+    assert grade_choice("<answer>Celina</answer>", "(D) Alina").value == "wrong"

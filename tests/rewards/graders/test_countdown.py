@@ -8,7 +8,7 @@ from cogitate.rewards.graders.countdown import NotAnExpression, evaluate, grade_
 
 
 def verdict(answer: str, numbers: list[int], target: int) -> str:
-    return grade_countdown(f"<think>hm</think><answer>{answer}</answer>", numbers, target).verdict
+    return grade_countdown(f"<think>hm</think><answer>{answer}</answer>", numbers, target).value
 
 
 @pytest.mark.parametrize("answer", ["79 - 60 + 17", "79-60+17", "(79 + 17) - 60", " ((17)) - (60-79) ", "17+79-60\n"])
@@ -45,10 +45,10 @@ def test_each_number_counts_as_often_as_it_is_given() -> None:
 
 
 def test_the_expression_must_be_marked_unless_the_contract_needs_no_mark() -> None:
-    assert grade_countdown("79 - 60 + 17", [79, 17, 60], 36).verdict == "wrong"
-    assert grade_countdown(r"\boxed{79 - 60 + 17}", [79, 17, 60], 36).verdict == "right"
-    assert grade_countdown("79 - 60 + 17", [79, 17, 60], 36, contract="bare").verdict == "right"
-    assert grade_countdown("<answer>79-60+17</answer><answer>17</answer>", [79, 17, 60], 36).verdict == "wrong"
+    assert grade_countdown("79 - 60 + 17", [79, 17, 60], 36).value == "wrong"
+    assert grade_countdown(r"\boxed{79 - 60 + 17}", [79, 17, 60], 36).value == "right"
+    assert grade_countdown("79 - 60 + 17", [79, 17, 60], 36, contract="bare").value == "right"
+    assert grade_countdown("<answer>79-60+17</answer><answer>17</answer>", [79, 17, 60], 36).value == "wrong"
 
 
 def test_the_fault_of_an_expression_is_named() -> None:

@@ -19,12 +19,12 @@ WRONG = [
 
 @pytest.mark.parametrize(("contract", "gold", "prediction"), RIGHT)
 def test_case_articles_and_punctuation_are_folded(contract, gold, prediction) -> None:
-    assert grade_exact(prediction, gold, contract=contract).verdict == "right"
+    assert grade_exact(prediction, gold, contract=contract).value == "right"
 
 
 @pytest.mark.parametrize(("contract", "gold", "prediction"), WRONG)
 def test_other_texts_are_wrong(contract, gold, prediction) -> None:
-    assert grade_exact(prediction, gold, contract=contract).verdict == "wrong"
+    assert grade_exact(prediction, gold, contract=contract).value == "wrong"
 
 
 @pytest.mark.parametrize(
@@ -51,5 +51,5 @@ def test_marks_that_carry_none_are_not(one: str, other: str) -> None:
 
 
 def test_an_empty_reference_gives_no_verdict() -> None:
-    assert grade_exact("anything", "  ", contract="bare").verdict == "none"
-    assert grade_exact("", "", contract="bare").verdict == "none"
+    assert grade_exact("anything", "  ", contract="bare").value == "none"
+    assert grade_exact("", "", contract="bare").value == "none"

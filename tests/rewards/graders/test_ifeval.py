@@ -70,16 +70,16 @@ def test_the_language_of_a_response_is_told_by_its_script_or_by_lingua() -> None
 
 def test_all_instructions_must_be_kept_and_the_share_is_partial_credit() -> None:
     names, arguments = ["punctuation:no_comma", "startend:quotation"], [{}, {"x": None}]
-    assert grade_ifeval('"fine"', names, arguments, contract="bare").verdict == "right"
+    assert grade_ifeval('"fine"', names, arguments, contract="bare").value == "right"
     half = grade_ifeval("fine", names, arguments, contract="bare", partial=True)
-    assert (half.verdict, half.score) == ("wrong", 0.5)
+    assert (half.value, half.score) == ("wrong", 0.5)
     assert "startend:quotation" in half.reason
     assert grade_ifeval("fine", names, arguments, contract="bare").score == 0.0
 
 
 def test_the_thinking_is_not_looked_at() -> None:
-    assert grade_ifeval("<think>a, b, c</think>fine", ["punctuation:no_comma"], [{}]).verdict == "right"
-    assert grade_ifeval("<think>fine", ["punctuation:no_comma"], [{}]).verdict == "wrong"
+    assert grade_ifeval("<think>a, b, c</think>fine", ["punctuation:no_comma"], [{}]).value == "right"
+    assert grade_ifeval("<think>fine", ["punctuation:no_comma"], [{}]).value == "wrong"
 
 
 def test_unknown_instructions_and_missing_arguments_are_errors_of_the_data() -> None:

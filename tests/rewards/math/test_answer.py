@@ -183,35 +183,35 @@ def boxed(answer: str) -> str:
 
 @pytest.mark.parametrize(("gold", "answer"), EQUAL)
 def test_equal_answers_are_right(gold: str, answer: str) -> None:
-    assert grade_math(boxed(answer), gold).verdict == "right"
+    assert grade_math(boxed(answer), gold).value == "right"
 
 
 @pytest.mark.parametrize(("gold", "answer"), UNEQUAL)
 def test_unequal_answers_are_wrong(gold: str, answer: str) -> None:
-    assert grade_math(boxed(answer), gold).verdict != "right"
+    assert grade_math(boxed(answer), gold).value != "right"
 
 
 @pytest.mark.parametrize(("contract", "gold", "prediction"), SENTENCES_RIGHT)
 def test_the_value_of_a_sentence_is_found(contract, gold, prediction) -> None:
-    assert grade_math(prediction, gold, contract=contract).verdict == "right"
+    assert grade_math(prediction, gold, contract=contract).value == "right"
 
 
 @pytest.mark.parametrize(("contract", "gold", "prediction"), SENTENCES_WRONG)
 def test_a_sentence_that_says_something_else_is_wrong(contract, gold, prediction) -> None:
-    assert grade_math(prediction, gold, contract=contract).verdict == "wrong"
+    assert grade_math(prediction, gold, contract=contract).value == "wrong"
 
 
 @pytest.mark.parametrize("answer", TOO_LARGE)
 def test_what_is_too_large_to_compute_is_wrong_within_a_second_of_processor_time(answer: str) -> None:
     start = time.process_time()
-    assert grade_math(boxed(answer), "1").verdict == "wrong"
+    assert grade_math(boxed(answer), "1").value == "wrong"
     assert time.process_time() - start < 1
 
 
 @pytest.mark.parametrize("gold", ["", "  ", r"\boxed{}"])
 def test_without_a_reference_there_is_no_verdict(gold: str) -> None:
-    assert grade_math(r"\boxed{}", gold).verdict == "none"
-    assert grade_math(r"\boxed{4}", gold).verdict == "none"
+    assert grade_math(r"\boxed{}", gold).value == "none"
+    assert grade_math(r"\boxed{4}", gold).value == "none"
 
 
 @pytest.mark.parametrize(
@@ -224,26 +224,26 @@ def test_without_a_reference_there_is_no_verdict(gold: str) -> None:
     ],
 )
 def test_a_reference_may_be_a_whole_solution(gold: str, answer: str) -> None:
-    assert grade_math(boxed(answer), gold).verdict == "right"
-    assert grade_math(boxed("77"), gold).verdict == "wrong"
+    assert grade_math(boxed(answer), gold).value == "right"
+    assert grade_math(boxed("77"), gold).value == "wrong"
 
 
 @pytest.mark.parametrize("thinking", ["<think>so \\boxed{7}</think>", "<think></think>", "so </think>", ""])
 def test_the_thinking_never_changes_the_verdict(thinking: str) -> None:
-    assert grade_math(thinking + r"\boxed{42}", "42").verdict == "right"
-    assert grade_math(thinking + r"\boxed{41}", "42").verdict == "wrong"
+    assert grade_math(thinking + r"\boxed{42}", "42").value == "right"
+    assert grade_math(thinking + r"\boxed{41}", "42").value == "wrong"
 
 
 def test_an_answer_that_stands_only_in_the_thinking_is_none() -> None:
     for prediction in (r"<think>\boxed{42}</think>I hope this helps!", r"\boxed{42}<think>hm</think>", r"<think>\boxed{42}"):
-        assert grade_math(prediction, "42").verdict == "wrong"
+        assert grade_math(prediction, "42").value == "wrong"
 
 
 def test_several_different_answers_are_a_hedge_and_equal_ones_are_not() -> None:
-    assert grade_math(r"\boxed{7} or rather \boxed{42}", "42").verdict == "wrong"
-    assert grade_math(r"<answer>7</answer><answer>42</answer>", "42").verdict == "wrong"
-    assert grade_math(r"<answer>\boxed{7}</answer> \boxed{42}", "42").verdict == "wrong"
-    assert grade_math(r"\boxed{42}, that is \boxed{42.0}", "42").verdict == "right"
+    assert grade_math(r"\boxed{7} or rather \boxed{42}", "42").value == "wrong"
+    assert grade_math(r"<answer>7</answer><answer>42</answer>", "42").value == "wrong"
+    assert grade_math(r"<answer>\boxed{7}</answer> \boxed{42}", "42").value == "wrong"
+    assert grade_math(r"\boxed{42}, that is \boxed{42.0}", "42").value == "right"
 
 
 def test_nothing_of_an_answer_is_executed(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -251,7 +251,7 @@ def test_nothing_of_an_answer_is_executed(tmp_path, monkeypatch: pytest.MonkeyPa
     attacks = ("__import__('os').mkdir('pwned')", "open('pwned','w')", "exec('import os')", "().__class__.__base__", "exit()")
     for attack in attacks:
         for prediction in (boxed(attack), f"<answer>{attack}</answer>", attack):
-            assert grade_math(prediction, "1").verdict == "wrong"
+            assert grade_math(prediction, "1").value == "wrong"
     assert list(tmp_path.iterdir()) == []
 
 
@@ -298,4 +298,4 @@ def test_no_library_sees_what_could_be_code(text: str) -> None:
     ],
 )
 def test_a_lettered_option_with_its_text_is_known_by_either(gold: str, answer: str, verdict: str) -> None:
-    assert grade_math(answer, gold, contract="bare").verdict == verdict
+    assert grade_math(answer, gold, contract="bare").value == verdict

@@ -171,7 +171,7 @@ def rows(kinds: dict[str, list[tuple[str, ...]]]) -> list[tuple[str, str, str]]:
 
 
 def verdict(gold: str, answer: str) -> str:
-    return grade_math("<think>x</think>\\boxed{" + answer + "}", gold).verdict
+    return grade_math("<think>x</think>\\boxed{" + answer + "}", gold).value
 
 
 @pytest.mark.parametrize(("kind", "gold", "answer"), rows(SAME))
@@ -186,17 +186,17 @@ def test_what_only_looks_like_it_is_wrong(kind: str, gold: str, answer: str) -> 
 
 @pytest.mark.parametrize(("contract", "gold", "prediction"), STATED)
 def test_a_sentence_states_its_value(contract, gold, prediction) -> None:
-    assert grade_math(prediction, gold, contract=contract).verdict == "right"
+    assert grade_math(prediction, gold, contract=contract).value == "right"
 
 
 @pytest.mark.parametrize(("contract", "gold", "prediction"), NOT_STATED)
 def test_a_number_in_a_sentence_that_says_more_about_it_is_not_the_value(contract, gold, prediction) -> None:
-    assert grade_math(prediction, gold, contract=contract).verdict == "wrong"
+    assert grade_math(prediction, gold, contract=contract).value == "wrong"
 
 
 @pytest.mark.parametrize("contract", ["r1", "free", "bare"])
 @pytest.mark.parametrize("run", LONG_RUNS)
 def test_a_long_run_of_one_thing_is_judged_in_a_second_of_processor_time(run: str, contract) -> None:
     start = time.process_time()
-    assert grade_math(run * (40_000 // len(run)), "7", contract=contract).verdict == "wrong"
+    assert grade_math(run * (40_000 // len(run)), "7", contract=contract).value == "wrong"
     assert time.process_time() - start < 1

@@ -11,7 +11,7 @@ def test_rewritten_answers_keep_their_verdict(capsys: pytest.CaptureFixture[str]
     equal, unequal = [row for row in rows if row[2]], [row for row in rows if not row[2]]
     assert len(equal) > 800
     assert len(unequal) > 600
-    verdicts = {row: grade_math("<think>x</think>\\boxed{" + row[1] + "}", row[0]).verdict for row in rows}
+    verdicts = {row: grade_math("<think>x</think>\\boxed{" + row[1] + "}", row[0]).value for row in rows}
     missed = [row for row in equal if verdicts[row] != "right"]
     fooled = [row for row in unequal if verdicts[row] == "right"]
     with capsys.disabled():

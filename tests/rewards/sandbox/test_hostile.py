@@ -119,10 +119,10 @@ def test_hostile_programs_in_random_order_four_at_once(corpus: Any, level: Sandb
         for _ in range(int(os.environ.get("COGITATE_HOSTILE_ROUNDS", "3"))):
             shuffled = order.sample(rows, len(rows))
             for row, verdict in zip(shuffled, pool.map(lambda row: judge(row, task, box), shuffled), strict=True):
-                ok = verdict.verdict == "right" if row["expected"] == "pass" else verdict.verdict != "right"
+                ok = verdict.value == "right" if row["expected"] == "pass" else verdict.value != "right"
                 bounded = row["expected"] == "pass" or verdict.seconds < 60
                 if not ok or not bounded or not verdict.reason.isprintable():
-                    bad.append(f"{row['id']} {verdict.verdict} {verdict.seconds:.1f} s: {verdict.reason}")
+                    bad.append(f"{row['id']} {verdict.value} {verdict.seconds:.1f} s: {verdict.reason}")
     print(f"\n{level.value}: {time.monotonic() - started:.0f} s, seed {seed}, most processes {watch.most_processes},")
     print(f"most memory {watch.most_memory / MIB:.0f} MiB")
     assert bad == []
@@ -174,7 +174,7 @@ def test_close_kin_of_the_attacks_are_wrong(attack: str) -> None:
     limits = Limits(cpu_seconds=0.5, wall_seconds=3)
     answer = f"```python\n{CLOSE_KIN[attack]}\n```"
     verdict = grade_code(answer, entry_point="f", tests=[[5, 6], [7, 8]], limits=limits)
-    assert verdict.verdict == "wrong", verdict.reason
+    assert verdict.value == "wrong", verdict.reason
     assert verdict.reason.isprintable()
     assert zombies_of_ours() == []
 
@@ -196,7 +196,7 @@ def test_the_verdicts_on_humaneval_and_mbpp_are_those_of_the_data_sets(corpus: A
         answer = f"```python\n{program}\n```"
         verdict = grade_code(answer, tests=tests, entry_point=entry_point, weaker_tests=True, sandbox=box)
         expected = "right" if row["expected"] == "pass" else "wrong"
-        return None if verdict.verdict == expected else f"{row['id']} {verdict.verdict}: {verdict.reason}"
+        return None if verdict.value == expected else f"{row['id']} {verdict.value}: {verdict.reason}"
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         bad = [trouble for trouble in pool.map(judge_row, corpus("verifiers/code_verdicts")) if trouble is not None]

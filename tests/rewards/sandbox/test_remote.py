@@ -108,31 +108,31 @@ def test_the_pool_lets_programs_run_there(url: str, kind: str) -> None:
         pool.submit("a", Problem("1", "code", "code", "?", fields=fields), "def f(x):\n    return 2 * x", "bare")
         while pool.pending():
             for _, verdict in pool.poll(1.0):
-                assert verdict.verdict == "right", verdict.reason
+                assert verdict.value == "right", verdict.reason
     assert len(Service.seen) == 1
 
 
 def test_stdin_tests_are_judged(box: RemoteSandbox) -> None:
     tests = [{"input": "5\n", "output": "15\n"}, {"input": "1\n", "output": "1\n"}]
     right = "```python\nn = int(input())\nprint(n * (n + 1) // 2)\n```"
-    assert grade_code(right, mode="stdin", tests=tests, sandbox=box).verdict == "right"
-    assert grade_code("```python\nprint(15)\n```", mode="stdin", tests=tests, sandbox=box).verdict == "wrong"
+    assert grade_code(right, mode="stdin", tests=tests, sandbox=box).value == "right"
+    assert grade_code("```python\nprint(15)\n```", mode="stdin", tests=tests, sandbox=box).value == "wrong"
 
 
 def test_functions_are_judged_and_what_is_expected_is_never_sent(box: RemoteSandbox) -> None:
     tests = [[[[3, 1]], [1, 3]], [[[]], []], {"args": [[float("inf"), 2]], "expected": [2, float("inf")]}]
     program = "def f(xs):\n    print('noise')\n    return sorted(xs)"
-    assert grade_code(program, entry_point="f", tests=tests, sandbox=box).verdict == "right"
+    assert grade_code(program, entry_point="f", tests=tests, sandbox=box).value == "right"
     secret = [[1, "a value nobody sees"]]
     verdict = grade_code("def f(x):\n    return x\n", entry_point="f", tests=secret, sandbox=box)
-    assert verdict.verdict == "wrong"
+    assert verdict.value == "wrong"
     assert "nobody sees" not in json.dumps(Service.seen)
 
 
 def test_each_answered_call_counts(box: RemoteSandbox) -> None:
     program = "import os\ndef f(x):\n    if x == 3: os._exit(0)\n    if x == 1: raise KeyError(x)\n    return x\n"
     verdict = grade_code(program, entry_point="f", tests=[[0, 0], [1, 1], [2, 2], [3, 3], [4, 4]], partial=True, sandbox=box)
-    assert verdict.verdict == "wrong"
+    assert verdict.value == "wrong"
     assert "f(1) raised or gave KeyError" in verdict.reason
 
 
@@ -147,20 +147,20 @@ def test_each_answered_call_counts(box: RemoteSandbox) -> None:
     ],
 )
 def test_attacks_are_wrong(box: RemoteSandbox, program: str) -> None:
-    assert grade_code(f"```python\n{program}\n```", entry_point="f", tests=[[5, 1], [6, 2]], sandbox=box).verdict == "wrong"
+    assert grade_code(f"```python\n{program}\n```", entry_point="f", tests=[[5, 1], [6, 2]], sandbox=box).value == "wrong"
 
 
 def test_a_time_limit_is_the_programs_fault(url: str) -> None:
     for kind in (SandboxFusion, Piston):
         verdict = grade_code("while True: pass", mode="stdin", tests=[{"input": "", "output": "1"}], sandbox=kind(url, LIMITS))
-        assert verdict.verdict == "wrong"
+        assert verdict.value == "wrong"
         assert "longer than allowed" in verdict.reason
 
 
 def test_faults_of_the_service_are_no_verdict(box: RemoteSandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Service, "broken", True)
     verdict = grade_code("def f(x):\n    return x\n", entry_point="f", tests=[[1, 1]], sandbox=box)
-    assert verdict.verdict == "none"
+    assert verdict.value == "none"
     with pytest.raises(SandboxUnavailableError):
         box.run("print(1)")
 
@@ -176,4 +176,4 @@ def test_a_python_the_service_has_not_is_said(url: str) -> None:
 
 
 def test_assertions_cannot_be_judged_remotely(box: RemoteSandbox) -> None:
-    assert grade_code("def f(x):\n    return x\n", entry_point="f", tests="assert f(1) == 1", sandbox=box).verdict == "none"
+    assert grade_code("def f(x):\n    return x\n", entry_point="f", tests="assert f(1) == 1", sandbox=box).value == "none"

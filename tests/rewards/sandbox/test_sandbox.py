@@ -151,7 +151,7 @@ def test_packages_that_are_named_can_be_imported(box: Sandbox) -> None:
     assert b"ModuleNotFoundError" in result.stderr
     program = "import numpy as np\ndef f(x):\n    return np.cumsum(x)\n"
     verdict = grade_code(program, entry_point="f", tests=[[[[1, 2]], [1, 3]]], sandbox=with_numpy)
-    assert verdict.verdict == "right", verdict.reason
+    assert verdict.value == "right", verdict.reason
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_without_any_isolation_nothing_runs_unless_told(monkeypatch: pytest.Monk
         Sandbox()
     assert Sandbox(unsafe_local=True).level is SandboxLevel.UNSAFE_LOCAL
     verdict = grade_code("def f(x):\n    return x\n", entry_point="f", tests=[[1, 1]], isolation=Isolation(unsafe_local=True))
-    assert verdict.verdict in ("right", "none")
+    assert verdict.value in ("right", "none")
     report = str(doctor())
     assert "none" in report
     assert "BROKEN  network: reached a TCP port" in report
@@ -304,7 +304,7 @@ def test_a_sandbox_that_does_not_start_is_no_verdict(monkeypatch: pytest.MonkeyP
     finally:
         sandbox_bubblewrap.bubblewrap_command.cache_clear()
         broken.unlink()
-    assert verdict.verdict == "none"
+    assert verdict.value == "none"
     assert "no namespaces here" in verdict.reason
 
 

@@ -71,7 +71,7 @@ def test_verdicts_belong_to_their_completions_whatever_the_order_of_completion()
         for i in range(200):
             pool.submit(str(i), SUM, f"<think>x</think><answer>{i % 50}</answer>", "r1")
         found = verdicts(pool, 200)
-    assert [i for i in range(200) if found[str(i)].verdict == "right"] == [42, 92, 142, 192]
+    assert [i for i in range(200) if found[str(i)].value == "right"] == [42, 92, 142, 192]
     assert all(verdict.seconds > 0 for verdict in found.values())
 
 
@@ -91,12 +91,12 @@ def test_a_hung_verdict_is_wrong_and_the_others_go_on(custom: str) -> None:
         for completion in ("spin", "sleep", "fine", "raise", "memory"):
             pool.submit(completion, MINE, completion, "r1")
         found = verdicts(pool, 5)
-        assert found["spin"].verdict == found["sleep"].verdict == "wrong"
+        assert found["spin"].value == found["sleep"].value == "wrong"
         assert "0.5 s" in found["spin"].reason
-        assert (found["fine"].verdict, found["fine"].score) == ("wrong", 0.25)
-        assert found["raise"].verdict == "none"
+        assert (found["fine"].value, found["fine"].score) == ("wrong", 0.25)
+        assert found["raise"].value == "none"
         assert "ValueError" in found["raise"].reason
-        assert found["memory"].verdict == "none"
+        assert found["memory"].value == "none"
         pool.submit("again", MINE, "fine", "r1")
         assert verdicts(pool, 1)["again"].score == 0.25
 
@@ -107,7 +107,7 @@ def test_a_completion_that_crashes_its_worker_twice_is_wrong(custom: str, how: s
         pool.submit("a", MINE, how, "r1")
         pool.submit("b", MINE, "fine", "r1")
         found = verdicts(pool, 2)
-    assert found["a"].verdict == "wrong"
+    assert found["a"].value == "wrong"
     assert "crashed" in found["a"].reason
     assert found["b"].score == 0.25
 
@@ -126,7 +126,7 @@ def test_a_worker_lost_once_costs_nothing_and_lost_twice_gives_no_verdict(custom
             os.kill(busy[0].process.pid, signal.SIGKILL)
             while busy[0] in pool._workers and time.monotonic() < deadline:
                 time.sleep(0.05)
-        assert verdicts(pool, 1)["a"].verdict == "none"
+        assert verdicts(pool, 1)["a"].value == "none"
         pool.submit("b", MINE, "fine", "r1")
         assert verdicts(pool, 1)["b"].score == 0.25
 
@@ -186,7 +186,7 @@ def test_a_problem_without_what_its_grader_needs_gives_no_verdict() -> None:
     with GraderPool(1) as pool:
         pool.submit("a", Problem("3", "countdown", "countdown", "?"), "<answer>1</answer>", "r1")
         found = verdicts(pool, 1)["a"]
-    assert found.verdict == "none"
+    assert found.value == "none"
     assert "numbers" in found.reason
 
 
@@ -248,9 +248,9 @@ def test_code_is_judged_by_workers_that_can_start_the_sandbox() -> None:
         pool.submit("bad", problem, "<think>x</think><answer>```python\ndef f(xs):\n    return xs\n```</answer>", "r1")
         pool.submit("sum", SUM, "42", "bare")
         found = verdicts(pool, 3, seconds=120)
-    if found["good"].verdict == "none":
+    if found["good"].value == "none":
         pytest.skip(f"no isolation can be had here: {found['good'].reason}")
-    assert (found["good"].verdict, found["bad"].verdict, found["sum"].verdict) == ("right", "wrong", "right")
+    assert (found["good"].value, found["bad"].value, found["sum"].value) == ("right", "wrong", "right")
 
 
 def test_equal_programs_of_a_problem_are_run_once_by_however_many_workers() -> None:
@@ -260,9 +260,9 @@ def test_equal_programs_of_a_problem_are_run_once_by_however_many_workers() -> N
         for number in range(LEFT_TO_OTHERS):
             pool.submit(str(number), Problem("same", "code", "code", "?", fields=fields), slow, "bare")
         found = verdicts(pool, LEFT_TO_OTHERS, seconds=200)
-    if found["0"].verdict == "none":
+    if found["0"].value == "none":
         pytest.skip(f"no isolation can be had here: {found['0'].reason}")
-    assert {verdict.verdict for verdict in found.values()} == {"right"}
+    assert {verdict.value for verdict in found.values()} == {"right"}
     assert sum(verdict.seconds > 0.05 for verdict in found.values()) == 1  # the others were known
 
 
@@ -278,11 +278,11 @@ def test_programs_may_import_the_packages_that_are_named_and_a_problem_may_have_
             for name, problem in problems.items():
                 pool.submit(f"{name} {len(packages)}", problem, program, "bare")
             found |= verdicts(pool, 2, seconds=200)
-    if found["sums 1"].verdict == "none":
+    if found["sums 1"].value == "none":
         pytest.skip(f"no isolation can be had here: {found['sums 1'].reason}")
-    assert (found["sums 1"].verdict, found["sums 0"].verdict) == ("right", "wrong")
+    assert (found["sums 1"].value, found["sums 0"].value) == ("right", "wrong")
     assert "No module named 'numpy'" in found["sums 0"].reason
-    assert (found["spins 1"].verdict, "processor time" in found["spins 1"].reason) == ("wrong", True)
+    assert (found["spins 1"].value, "processor time" in found["spins 1"].reason) == ("wrong", True)
 
 
 def test_the_backstop_of_code_leaves_room_for_the_limits_of_a_problem() -> None:
@@ -309,5 +309,5 @@ def test_an_audit_keeps_where_the_two_graders_of_mathematics_disagree() -> None:
         pool.submit("rounded", rounded, r"\boxed{0.333333}", "r1")
         found = verdicts(pool, 2, seconds=120)
         disagreements = pool.finish_audit()
-    assert (found["same"].verdict, found["rounded"].verdict) == ("right", "wrong")
+    assert (found["same"].value, found["rounded"].value) == ("right", "wrong")
     assert [(row["request_id"], row["ours"], row["library"]) for row in disagreements] == [("rounded", False, True)]

@@ -112,7 +112,7 @@ class ModelWriter:
                 sampled.text.strip(),
                 "stop" if sampled.cut else sampled.completion.finish_reason,
                 len(sampled.completion.token_ids),
-                sampled.verdict.verdict,
+                sampled.verdict.value,
                 sampled.verdict.reason,
                 sampled.verdict.extracted,
             )

@@ -121,10 +121,10 @@ def post_process(
     chosen = best_of_each(chosen, decisions, per_problem, done)
     verdicts = grade_all(grader, [(candidate.problem, text, "r1") for candidate, text in chosen], meanwhile)
     for (candidate, text), verdict in zip(chosen, verdicts, strict=True):
-        if verdict.verdict == "right":
+        if verdict.value == "right":
             done.kept.append((candidate, text))
         else:
-            done.dropped.append((candidate, NO_VERDICT if verdict.verdict == "none" else WRONG_REWRITTEN))
+            done.dropped.append((candidate, NO_VERDICT if verdict.value == "none" else WRONG_REWRITTEN))
     return done
 
 

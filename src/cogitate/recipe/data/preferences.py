@@ -17,7 +17,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from cogitate.config import Config, DemonstrationsConfig, PreferencesConfig
+from cogitate.config import Config, DemonstrationsConfig, PreferenceDataConfig
 from cogitate.errors import ConfigError, DataError
 from cogitate.recipe.asking import ASKED_R1
 from cogitate.recipe.context import StageContext
@@ -129,7 +129,7 @@ def make_preferences(config: Config, model: Path, out: Path, context: StageConte
 
 
 def asker(
-    config: Config, model: Path, context: StageContext, settings: PreferencesConfig | DemonstrationsConfig
+    config: Config, model: Path, context: StageContext, settings: PreferenceDataConfig | DemonstrationsConfig
 ) -> Ask:
     """Asks a model general prompts in the form of fine-tuned models. The engine is made when it is first needed."""
     backend = context.backend
@@ -166,7 +166,7 @@ def candidate(problem: Problem, text: str, tokenizer: Tokenizer, cut: bool) -> C
 
 
 def draw_pairs(
-    problems: Sequence[Problem], ask: Ask, settings: PreferencesConfig, seed: int
+    problems: Sequence[Problem], ask: Ask, settings: PreferenceDataConfig, seed: int
 ) -> tuple[list[dict[str, Any]], dict[str, int]]:
     """Pairs of a clear gap and similar lengths, of as many prompts as it takes; and what became of all pairs."""
     rows: list[dict[str, Any]] = []
@@ -188,7 +188,7 @@ def draw_pairs(
 
 
 def judge_pairs(
-    candidates: Sequence[Candidate], settings: PreferencesConfig, rng: random.Random, counts: dict[str, int]
+    candidates: Sequence[Candidate], settings: PreferenceDataConfig, rng: random.Random, counts: dict[str, int]
 ) -> list[dict[str, Any]]:
     """All pairs of one prompt's candidates that may be learnt from, in random order; adds to the counts of what is dropped."""
     kept: list[dict[str, Any]] = []
@@ -211,7 +211,7 @@ def judge_pairs(
     return kept
 
 
-def mean_gap(first: float, second: float, settings: PreferencesConfig, rng: random.Random) -> float:
+def mean_gap(first: float, second: float, settings: PreferenceDataConfig, rng: random.Random) -> float:
     """By how much the judge finds the first completion better: the mean over judgements, the second shown first in every other
     one, so that the judge's liking for what it reads first cancels."""
     gaps = []
@@ -221,12 +221,12 @@ def mean_gap(first: float, second: float, settings: PreferencesConfig, rng: rand
     return fmean(gaps)
 
 
-def judgement(score: float, settings: PreferencesConfig, rng: random.Random) -> float:
+def judgement(score: float, settings: PreferenceDataConfig, rng: random.Random) -> float:
     """A true score as the judge sees it once."""
     return score + rng.gauss(0.0, settings.judge_noise)
 
 
-def mean_judgement(score: float, settings: PreferencesConfig, rng: random.Random) -> float:
+def mean_judgement(score: float, settings: PreferenceDataConfig, rng: random.Random) -> float:
     """A completion judged alone, as often as a pair is."""
     return fmean(judgement(score, settings, rng) for _ in range(settings.judgements))
 
@@ -240,7 +240,7 @@ def pair_row(chosen: Candidate, rejected: Candidate, margin: float) -> dict[str,
 
 
 def draw_labels(
-    problems: Sequence[Problem], ask: Ask, settings: PreferencesConfig, seed: int
+    problems: Sequence[Problem], ask: Ask, settings: PreferenceDataConfig, seed: int
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """One completion of each prompt, labelled safe or unsafe. Where too few are unsafe, harmful prompts are asked again, and
     unsafe completions are kept with as many safe ones of such prompts: being asked for harm must not be the mark of harm."""
@@ -272,7 +272,7 @@ def unsafe(rows: Sequence[dict[str, Any]]) -> int:
     return sum(not row["label"] for row in rows)
 
 
-def label_row(one: Candidate, settings: PreferencesConfig, seed: int, number: int) -> dict[str, Any]:
+def label_row(one: Candidate, settings: PreferenceDataConfig, seed: int, number: int) -> dict[str, Any]:
     """A completion with the judge's label; `number` is the round it was drawn in."""
     rng = random.Random(derive_seed(seed, "label", number, one.problem.id, one.text))
     return {

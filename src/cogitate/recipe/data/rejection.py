@@ -58,7 +58,7 @@ def fault_of(candidate: Candidate) -> str | None:
         return TRUNCATED
     if candidate.verdict != "right":
         return NO_VERDICT if candidate.verdict == "none" else WRONG
-    if grade_format(candidate.text, "think_text").verdict != "right":
+    if grade_format(candidate.text, "think_text").value != "right":
         return ILL_FORMED
     faults = readability_faults(split_thinking(candidate.text).thinking or "", candidate.problem.language)
     return faults[0] if faults else None

@@ -60,7 +60,7 @@ def read_review(path: str | Path) -> dict[str, Decision]:
             if not isinstance(text, str) or not text.strip():
                 raise DataError(f"{place}: an edit needs its new text, got {shown(text)}")
             form = grade_format(text, "think_text")
-            if form.verdict != "right":
+            if form.value != "right":
                 raise DataError(f"{place}: the text must be <think> thinking </think> and a summary: {form.reason}")
         decisions[item] = Decision(cast(DecisionKind, kind), place, (text or "").strip())
     return decisions

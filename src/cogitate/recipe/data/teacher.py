@@ -148,7 +148,7 @@ class TeacherWriter:
                 text.strip(),
                 reason,
                 lengths[index],
-                verdicts[index].verdict,
+                verdicts[index].value,
                 verdicts[index].reason,
                 verdicts[index].extracted,
             )

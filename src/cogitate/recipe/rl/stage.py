@@ -158,7 +158,7 @@ def transcript(step: int, rollout: Rollout, tokenizer: Tokenizer) -> dict[str, A
         "completion": rollout.text,
         "reward": rollout.reward,
         "reward_breakdown": dict(rollout.reward_breakdown),
-        "verdict": rollout.verdict.verdict,
+        "verdict": rollout.verdict.value,
         "reason": rollout.verdict.reason,
         "extracted": rollout.verdict.extracted,
         "finish_reason": rollout.finish_reason,

@@ -90,7 +90,7 @@ def answer(job: Mapping[str, Any], custom: CustomReward | None, isolation: Isola
         verdict = Verdict("wrong", 0.0, f"judging it took too much memory or depth ({type(error).__name__})")
     seconds = time.perf_counter() - start
     return {
-        "verdict": verdict.verdict,
+        "value": verdict.value,
         "score": verdict.score,
         "reason": verdict.reason,
         "extracted": verdict.extracted,
@@ -108,7 +108,7 @@ def judge_program(job: Mapping[str, Any], isolation: Isolation) -> Verdict:
     verdict = _judged.pop(key, None)
     if verdict is None:
         verdict = judge("code", job["completion"], job["contract"], job["fields"], isolation=isolation)
-    if program is not None and verdict.verdict != "none":
+    if program is not None and verdict.value != "none":
         _judged[key] = verdict
         if len(_judged) > KEPT_VERDICTS:
             del _judged[next(iter(_judged))]  # the one that was not asked for for longest

@@ -45,10 +45,10 @@ def judge(generator: str, answer: str, entry: dict[str, Any], contract: str = "b
 
 def test_a_right_answer_a_partly_right_one_and_a_wrong_one() -> None:
     entry = {"question": "?", "answer": "12", "metadata": {}}
-    assert judge("chain_sum", "12", entry).verdict == "right"
+    assert judge("chain_sum", "12", entry).value == "right"
     partly = judge("chain_sum", "12.5", entry)  # the library's rule: length of the reference over that of the answer
-    assert (partly.verdict, partly.score) == ("wrong", 0.5)
-    assert (judge("chain_sum", "13", entry).verdict, judge("chain_sum", "13", entry).score) == ("wrong", 0.0)
+    assert (partly.value, partly.score) == ("wrong", 0.5)
+    assert (judge("chain_sum", "13", entry).value, judge("chain_sum", "13", entry).score) == ("wrong", 0.0)
 
 
 @pytest.mark.parametrize(
@@ -64,19 +64,19 @@ def test_a_right_answer_a_partly_right_one_and_a_wrong_one() -> None:
     ],
 )
 def test_the_answer_stands_where_the_contract_says(prediction: str, contract: str, verdict: str) -> None:
-    assert judge("chain_sum", prediction, {"question": "?", "answer": "12", "metadata": {}}, contract).verdict == verdict
+    assert judge("chain_sum", prediction, {"question": "?", "answer": "12", "metadata": {}}, contract).value == verdict
 
 
 def test_an_answer_of_several_lines_is_all_that_follows_the_announcement() -> None:
     entry = {"question": "?", "answer": "0 1\n1 0", "metadata": {}}
-    assert judge("binary_matrix", "The answer is:\n0 1\n1 0", entry, "free").verdict == "right"
+    assert judge("binary_matrix", "The answer is:\n0 1\n1 0", entry, "free").value == "right"
 
 
 def test_what_an_answer_evaluates_is_evaluated_in_the_sandbox(tmp_path: Path) -> None:
     entry = {"question": "?", "answer": "1 2 3", "metadata": {}}
-    assert judge("spiral_matrix", "1 2 3", entry).verdict == "right"
+    assert judge("spiral_matrix", "1 2 3", entry).value == "right"
     listed = judge("spiral_matrix", "[x + 1 for x in range(3)]", entry)  # the library gives a tenth for a Python list
-    assert (listed.verdict, listed.score) == ("wrong", 0.1)
+    assert (listed.value, listed.score) == ("wrong", 0.1)
     for attack in (
         f"open({str(tmp_path / 'written')!r}, 'w').write('x')",
         f"__import__('os').system('touch {tmp_path / 'written'}')",
@@ -96,8 +96,8 @@ def test_without_a_sandbox_there_is_no_verdict_on_what_would_be_evaluated(monkey
 
     monkeypatch.setattr(isolation_module, "open_local_sandbox", nowhere)
     entry = {"question": "?", "answer": "1 2 3", "metadata": {}}
-    assert judge("spiral_matrix", "1 2 3", entry).verdict == "right"  # nothing to evaluate
-    assert judge("spiral_matrix", "[1, 2, 3]", entry).verdict == "none"
+    assert judge("spiral_matrix", "1 2 3", entry).value == "right"  # nothing to evaluate
+    assert judge("spiral_matrix", "[1, 2, 3]", entry).value == "none"
 
 
 def test_sympy_parses_plain_formulas_alone() -> None:
@@ -123,24 +123,24 @@ def test_full_marks_for_wrong_answers_do_not_count(
     generator: str, entry: dict[str, Any], right: list[str], wrong: list[str]
 ) -> None:
     entry = {"question": "?", **entry}
-    assert [judge(generator, answer, entry).verdict for answer in right] == ["right"] * len(right)
-    assert [judge(generator, answer, entry).verdict for answer in wrong] == ["wrong"] * len(wrong)
+    assert [judge(generator, answer, entry).value for answer in right] == ["right"] * len(right)
+    assert [judge(generator, answer, entry).value for answer in wrong] == ["wrong"] * len(wrong)
 
 
 def test_a_scorer_that_fails_on_the_answer_is_wrong_and_one_that_fails_on_the_entry_gives_no_verdict() -> None:
     entry = entry_of("prime_factorization")
     failed = judge("prime_factorization", "no", entry)
-    assert (failed.verdict, "ValueError" in failed.reason) == ("wrong", True)
+    assert (failed.value, "ValueError" in failed.reason) == ("wrong", True)
     broken = {"question": "?", "answer": "2", "metadata": {}}
-    assert judge("puzzle24", "1 * 2 * 3 * 4", broken).verdict == "none"
-    assert judge("complex_arithmetic", "2", broken).verdict == "none"
+    assert judge("puzzle24", "1 * 2 * 3 * 4", broken).value == "none"
+    assert judge("complex_arithmetic", "2", broken).value == "none"
 
 
 @settings(max_examples=60, deadline=None)
 @given(text=st.text(max_size=60) | st.text(alphabet="0123456789+-*/(). ,ixnaf[]{}:\n", max_size=40))
 def test_no_answer_crashes_the_grader(text: str) -> None:
     for generator, entry in FUZZED.items():
-        assert judge(generator, text, {"question": "?", **entry}, "r1").verdict in ("right", "wrong"), generator
+        assert judge(generator, text, {"question": "?", **entry}, "r1").value in ("right", "wrong"), generator
 
 
 def test_a_scorer_that_hangs_is_wrong() -> None:
@@ -153,7 +153,7 @@ def test_a_scorer_that_hangs_is_wrong() -> None:
         verdicts: dict[str, Verdict] = {}
         while pool.pending():
             verdicts.update(pool.poll(1.0))
-    assert (verdicts["hang"].verdict, verdicts["own"].verdict) == ("wrong", "right")
+    assert (verdicts["hang"].value, verdicts["own"].value) == ("wrong", "right")
 
 
 def test_the_pool_judges_in_workers_that_cannot_write_and_evaluates_in_those_that_can_start_the_sandbox() -> None:
@@ -169,7 +169,7 @@ def test_the_pool_judges_in_workers_that_cannot_write_and_evaluates_in_those_tha
         verdicts: dict[str, Verdict] = {}
         while pool.pending():
             verdicts.update(pool.poll(1.0))
-    assert {name: verdicts[name].verdict for name in names} == dict.fromkeys(names, "right")
+    assert {name: verdicts[name].value for name in names} == dict.fromkeys(names, "right")
     assert verdicts["list"].score == 0.1
 
 
@@ -217,11 +217,11 @@ def test_every_generator_knows_its_own_answer_after_json_too_and_nothing_else_cr
             unsure.append(name)
         else:
             verdict = "wrong" if "Integral(" in own else "right"  # the question again, which the generator calls an answer
-            assert judge(name, own, entry, **settings).verdict == verdict, name
-            assert judge(name, own, through_json, **settings).verdict == verdict, name
+            assert judge(name, own, entry, **settings).value == verdict, name
+            assert judge(name, own, through_json, **settings).value == verdict, name
         for answer in ("", "nan", "[]", "[[1]]", "null", "-1", "no", "1e400", "{}", "\x00", "9" * 5000):
             verdict = judge(name, answer, through_json, **settings)
-            assert verdict.verdict == "wrong" or answer == own, (name, answer, verdict)
+            assert verdict.value == "wrong" or answer == own, (name, answer, verdict)
     assert sorted(unsure) == ["boxnet", "rush_hour"]  # their entries hold no answer
 
 
