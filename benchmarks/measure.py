@@ -15,17 +15,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cogitate.recipe.stages.pretraining import draw_rows
 from products import Product, body, head, mtp, seconds_alone, total_flops
 
 from cogitate.backend import GenerationRequest
-from cogitate.config import Config, RLConfig, load_config
+from cogitate.config import Config, RLConfig
 from cogitate.engine.generator import Engine
 from cogitate.model.files.hf import load_config as load_model_config
 from cogitate.model.files.hf import load_model
 from cogitate.recipe.local_backend import DTYPES, LocalBackend
 from cogitate.recipe.problems import training_problems
 from cogitate.recipe.runner import run_recipe
-from cogitate.recipe.stages.pretraining import draw_rows
+from cogitate.recipe.settings import load_recipe
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import r1_zero_prompt
 from cogitate.train.learners.policy import MICRO_BATCH_TOKENS, PolicyLearner
@@ -50,7 +51,7 @@ class Subject:
     def __init__(self, directory: Path, settings: Sequence[str] = ()):
         self.directory = directory
         self.settings = list(settings)
-        self.config: Config = load_config("tiny", self.settings)
+        self.config: Config = load_recipe("tiny", self.settings)
         self.model_config = load_model_config(directory)
         self.dtype = DTYPES[self.config.runtime.dtype]
         self.tokenizer = Tokenizer.load(directory)
@@ -166,7 +167,7 @@ def grpo_steps(subject: Subject, steps: int) -> list[dict[str, float]]:
     settings = [*subject.settings, f"r1_zero.steps={steps}", f"inputs.base={subject.directory}"]
     with tempfile.TemporaryDirectory() as directory:
         out = Path(directory) / "run"
-        run_recipe(load_config("tiny", settings), out, make_backend=Backend, only="r1_zero")
+        run_recipe(load_recipe("tiny", settings), out, make_backend=Backend, only="r1_zero")
         rows = [json.loads(line) for line in (out / "r1_zero" / "metrics.jsonl").read_text().splitlines()]
     batches = iter(learners[0].batches)
     return [grpo_step(subject, row, next(batches) if "seconds.train" in row else None) for row in rows]

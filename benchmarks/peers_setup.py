@@ -17,14 +17,15 @@ from typing import Any
 
 import gguf
 import numpy as np
+from cogitate.recipe.stages.pretraining import draw_rows
 
-from cogitate.config import SupervisedConfig, load_config
+from cogitate.config import SupervisedConfig
 from cogitate.model.config import ModelConfig
 from cogitate.model.files.gguf import import_from_pypi
 from cogitate.model.files.hf import save_model
 from cogitate.model.transformer import Transformer
 from cogitate.recipe.problems import training_problems
-from cogitate.recipe.stages.pretraining import draw_rows
+from cogitate.recipe.settings import load_recipe
 from cogitate.runtime import atomic_write, derive_seed, seed_everything, write_json
 from cogitate.tasks.corpus.documents import documents, write_document
 from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer
@@ -142,7 +143,7 @@ def prompts_for(directory: Path) -> Path:
     path = ROOT / f"prompts-{directory.name}.json"
     if not path.is_file():
         tokenizer = Tokenizer.load(directory)
-        problems = training_problems(load_config("tiny", [f"tasks.train_problems={PROMPTS}", "tasks.train=arithmetic,logic"]))
+        problems = training_problems(load_recipe("tiny", [f"tasks.train_problems={PROMPTS}", "tasks.train=arithmetic,logic"]))
         texts = [r1_zero_prompt(problem.question) for problem in problems]
         write_json(path, [{"text": text, "ids": tokenizer.encode(text)} for text in texts])
     return path

@@ -15,8 +15,10 @@ from cogitate.model.files.hf import save_model
 from cogitate.model.transformer import Transformer
 from cogitate.runtime import MetricsLog
 from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer
-from cogitate.train.packing import PackedRows, pack_documents
+from cogitate.train.learners.supervised import SupervisedLearner
+from cogitate.train.packing import pack_documents
 from cogitate.train.supervised import SupervisedRun, train_supervised
+from cogitate.types import PackedRows
 
 # A shell that starts the tests in the background makes them ignore Ctrl-C, and so every process they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -67,10 +69,10 @@ def digit_model(micro_tokenizer, make_micro_model, tmp_path_factory) -> Path:
     config = PretrainConfig(steps=60, micro_rows=8, mtp_weight=0.0, **rates)
     (directory / "checkpoint").mkdir()
     train_supervised(
-        model,
+        SupervisedLearner(model, config),
         SupervisedRun(
             "digits", config.steps, config, batch_of, MetricsLog(directory / "metrics.jsonl"), directory / "checkpoint",
-            lambda steps, first: None, lambda step, model: None,
+            lambda steps, first: None,
         ),
     )  # fmt: skip
     save_model(model, directory)

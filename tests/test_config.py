@@ -2,8 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from cogitate.config import Config, flatten, load_config
+from cogitate.config import PretrainConfig, ReasoningRLConfig, flatten
 from cogitate.errors import ConfigError
+from cogitate.recipe.settings import load_recipe, make_config
 
 
 def write(folder: Path, text: str) -> str:
@@ -14,7 +15,7 @@ def write(folder: Path, text: str) -> str:
 
 def refused(recipe: str, *overrides: str) -> str:
     with pytest.raises(ConfigError) as caught:
-        load_config(recipe, overrides)
+        load_recipe(recipe, overrides)
     message = str(caught.value)
     assert "\n" not in message
     return message
@@ -22,13 +23,14 @@ def refused(recipe: str, *overrides: str) -> str:
 
 def test_overrides_are_toml_values_and_plain_text_needs_no_quotes(tmp_path):
     recipe = write(tmp_path, "seed = 3\n[base]\nsteps = 5\n")
-    config = load_config(recipe, ["base.learning_rate=1e-3", "tasks.train=some folder/mine.jsonl", 'runtime.device="cpu"'])
-    assert (config.seed, config.base.steps, config.base.learning_rate) == (3, 5, 1e-3)
+    config = load_recipe(recipe, ["base.learning_rate=1e-3", "tasks.train=some folder/mine.jsonl", 'runtime.device="cpu"'])
+    base = config.section("base", PretrainConfig)
+    assert (config.seed, base.steps, base.learning_rate) == (3, 5, 1e-3)
     assert (config.tasks.train, config.runtime.device) == ("some folder/mine.jsonl", "cpu")
 
 
 def test_a_byte_order_mark_and_windows_line_ends_are_accepted(tmp_path):
-    assert load_config(write(tmp_path, "\ufeffseed = 4\r\n[base]\r\nsteps = 2\r\n")).base.steps == 2
+    assert load_recipe(write(tmp_path, "\ufeffseed = 4\r\n[base]\r\nsteps = 2\r\n")).section("base", PretrainConfig).steps == 2
 
 
 def test_an_unknown_key_names_the_nearest_one(tmp_path):
@@ -71,7 +73,7 @@ def test_a_recipe_that_does_not_exist_is_refused(tmp_path):
 
 
 def test_identity_leaves_out_what_cannot_change_a_result():
-    identity = flatten(Config().identity())
+    identity = flatten(make_config({}).identity())
     assert "base.steps" in identity
     assert "base.checkpoint_every" not in identity
     assert "rewards.workers" not in identity
@@ -84,22 +86,22 @@ def test_flatten_reaches_any_depth_and_drops_empty_sections():
 def test_data_are_found_through_the_environment_or_the_setting_is_named(tmp_path, monkeypatch):
     recipe = write(tmp_path, '[tasks]\ntrain = "$COGITATE_DATA/sums.jsonl, logic"\n')
     monkeypatch.setenv("COGITATE_DATA", "/my data/")
-    assert load_config(recipe).tasks.train == "/my data/sums.jsonl, logic"
+    assert load_recipe(recipe).tasks.train == "/my data/sums.jsonl, logic"
     monkeypatch.delenv("COGITATE_DATA")
     message = refused(recipe)
     assert message.startswith('tasks.train = "$COGITATE_DATA/sums.jsonl, logic": the environment variable COGITATE_DATA is not')
     assert "tasks.train=PATH" in message
-    assert load_config(recipe, ["tasks.train=mine.jsonl"]).tasks.train == "mine.jsonl"  # then it is not needed
+    assert load_recipe(recipe, ["tasks.train=mine.jsonl"]).tasks.train == "mine.jsonl"  # then it is not needed
 
 
 def test_worked_examples_are_part_of_the_identity_only_where_there_are_any(tmp_path):
-    assert "r1_zero.worked_examples" not in flatten(load_config(write(tmp_path, "")).identity())
+    assert "r1_zero.worked_examples" not in flatten(load_recipe(write(tmp_path, "")).identity())
     example = '[[r1_zero.worked_examples]]\nquestion = "1 + 1?"\nthinking = "1 + 1 = 2"\nanswer = "2"\n'
-    config = load_config(write(tmp_path, example))
+    config = load_recipe(write(tmp_path, example))
     assert flatten(config.identity())["r1_zero.worked_examples"] == [
         {"question": "1 + 1?", "thinking": "1 + 1 = 2", "answer": "2"}
     ]
-    assert Config.model_validate(config.model_dump(mode="json")) == config
+    assert make_config(config.model_dump(mode="json")) == config
     message = refused(write(tmp_path, example.replace("thinking", "thoughts")))
     assert "worked_examples.0.thinking" in message
     message = refused(write(tmp_path, f"{example}thoughts = 1\n"))
@@ -109,4 +111,19 @@ def test_worked_examples_are_part_of_the_identity_only_where_there_are_any(tmp_p
 def test_a_base_model_cannot_be_asked_in_a_turn_it_has_not_learnt(tmp_path):
     recipe = write(tmp_path, "")
     assert "prompt turn is of fine-tuned models" in refused(recipe, "r1_zero.prompt=turn")
-    assert load_config(recipe, ["r1_dev2.prompt=turn"]).r1_dev2.prompt == "turn"
+    config = load_recipe(recipe, ["graph=r1", "r1_dev2.prompt=turn"])
+    assert config.section("r1_dev2", ReasoningRLConfig).prompt == "turn"
+
+
+def test_a_recipe_has_settings_for_the_stages_of_its_graph_alone(tmp_path):
+    recipe = write(tmp_path, "")
+    assert "unknown key r1_dev2" in refused(recipe, "r1_dev2.steps=3")
+    assert "r1_dev2.steps" in flatten(load_recipe(recipe, ["graph=r1"]).model_dump())
+
+
+def test_another_graph_leaves_out_the_files_sections_of_stages_it_has_not(tmp_path):
+    recipe = write(tmp_path, 'graph = "instruct_gpt"\n[ppo]\nsteps = 3\n[dpo]\nbeta = 0.3\n')
+    settings = flatten(load_recipe(recipe, ["graph=instruct_dpo"]).model_dump())
+    assert settings["dpo.beta"] == 0.3
+    assert "ppo.steps" not in settings
+    assert "unknown key ppo" in refused(recipe, "graph=instruct_dpo", "ppo.steps=3")

@@ -1,17 +1,27 @@
-"""The seam between a laptop and a cluster: four protocols. Only token ids, numbers, texts and paths cross it.
+"""The seam between a laptop and a cluster: protocols. Only token ids, numbers, texts and paths cross it.
 
-The laptop implements them with our own engine, worker processes and one in-process learner (`recipe/local_backend.py`);
-a cluster implements the same four over Ray, vLLM and FSDP2 (`cluster/`).
+A `Backend` makes what a stage works with: generators, graders, learners and scorers. The laptop's is `recipe/local_backend.py`:
+our own engine, worker processes and learners in this process. Another one may keep each of them in other processes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from cogitate.types import Completion, Problem, Rollout, SamplingParams, Verdict
+from cogitate.config import DPOConfig, PPOConfig, PreferenceTrainingConfig, RLConfig, SupervisedConfig
+from cogitate.types import (
+    Completion,
+    LabelledText,
+    PackedRows,
+    Problem,
+    Rollout,
+    SamplingParams,
+    TextPair,
+    Verdict,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,12 +29,23 @@ class GenerationRequest:
     """One prompt and how many completions to draw from it: one for each seed. The prompt is prefilled once.
 
     Finished completions come back one by one, each with this `id` and its own `seed`.
+
+    Attributes:
+        given_ids: the beginning of each completion, which goes on from there: what an aborted one had sampled, or a thinking
+            that somebody else began. Completions hold what comes after it; a token's draw depends on its place in the whole,
+            so that a completion that was stopped and goes on is the one that was never stopped.
     """
 
     id: str
     prompt_ids: tuple[int, ...]
     params: SamplingParams
     seeds: tuple[int, ...]
+    given_ids: tuple[int, ...] = ()
+
+    @property
+    def context_ids(self) -> tuple[int, ...]:
+        """What the first token is sampled after."""
+        return (*self.prompt_ids, *self.given_ids) if self.given_ids else self.prompt_ids
 
 
 class Generator(Protocol):
@@ -34,8 +55,12 @@ class Generator(Protocol):
     def max_context(self) -> int:
         """The most tokens that a prompt and its completion may have together."""
 
+    @property
+    def version(self) -> int:
+        """Of the weights that sample now: what the last `load_weights` was given, 0 before."""
+
     def submit(self, request: GenerationRequest) -> None:
-        """Queue a request. Raises ValueError where prompt + max_new_tokens do not fit the context."""
+        """Queue a request. Raises DataError where prompt + max_new_tokens do not fit the context."""
 
     def poll(self) -> list[Completion]:
         """Advance by one decoding step and return what has finished, in a deterministic order; [] while busy."""
@@ -43,8 +68,11 @@ class Generator(Protocol):
     def pending(self) -> int:
         """Completions not yet returned."""
 
+    def partial(self, request_id: str, *, start: int = 0) -> dict[int, list[int]]:
+        """The tokens, from index `start` on, of each running completion of a request, by its seed: for showing them early."""
+
     def abort(self, request_ids: Sequence[str]) -> list[Completion]:
-        """Stop these requests; returns what they had sampled, finish_reason "abort"."""
+        """Stop these requests; returns what they had sampled, finish_reason "abort". One goes on as `given_ids` of another."""
 
     def free_weights(self) -> None:
         """Let go of the weights, whose memory learning needs, until the next `load_weights`. Nothing may be pending."""
@@ -83,16 +111,87 @@ class Grader(Protocol):
 
 
 class Learner(Protocol):
-    """Holds a policy and its optimiser."""
+    """A model in training and its optimiser. What it learns from is said by its kind, below."""
 
-    def update(self, rollouts: Sequence[Rollout], advantages: Sequence[float]) -> dict[str, float]:
-        """One optimiser step over all rollouts; returns the step's metrics."""
-
-    def save(self, path: Path) -> None:
-        """Everything needed to go on: weights, optimiser, schedule, random states."""
+    def save(self, path: Path, step: int, state: Mapping[str, Any]) -> None:
+        """A checkpoint below the directory `path` with everything needed to go on: weights, optimiser, random states, and the
+        loop's own small `state`. `step` is the next one to do."""
 
     def load(self, path: Path) -> dict[str, Any]:
-        """The inverse of save, bit for bit; returns what else a loop saved with it."""
+        """The inverse of save, bit for bit, from a checkpoint; returns the loop's state, with its `step`."""
 
     def save_weights(self, path: Path) -> None:
-        """The policy alone, as a Hugging Face directory that a Generator can load."""
+        """The model alone, as a directory that a Generator, a Scorer or another Learner can load."""
+
+
+class PolicyLearner(Learner, Protocol):
+    """Learns from graded rollouts: GRPO and its variants, PPO."""
+
+    def update(self, rollouts: Sequence[Rollout], advantages: Sequence[float]) -> dict[str, float]:
+        """All optimiser steps of one batch; returns the batch's metrics.
+
+        Raises:
+            TrainingDivergedError: a loss is NaN or infinite; the weights are those before that step.
+        """
+
+
+class SupervisedLearner(Learner, Protocol):
+    """Learns the next tokens of packed rows: pretraining, SFT, distillation."""
+
+    @property
+    def max_context(self) -> int:
+        """The most tokens that the model reads at once."""
+
+    def update(self, rows: PackedRows, learning_rate: float) -> dict[str, float]:
+        """One optimiser step over all rows; returns its metrics. A loss that is NaN or infinite is among them, not raised."""
+
+    def loss(self, rows: PackedRows) -> float:
+        """Mean next-token loss in nats over all rows; nothing is learnt."""
+
+
+class PairLearner(Learner, Protocol):
+    """Learns from pairs of a chosen and a rejected text: helpfulness models, DPO."""
+
+    def update(self, items: Sequence[TextPair], learning_rate: float) -> dict[str, float]:
+        """One optimiser step over all items; returns its metrics. A loss that is NaN or infinite is among them, not raised."""
+
+
+class LabelLearner(Learner, Protocol):
+    """Learns from texts labelled safe or unsafe: safety models."""
+
+    def update(self, items: Sequence[LabelledText], learning_rate: float) -> dict[str, float]:
+        """As PairLearner's."""
+
+
+class Backend(Protocol):
+    """Makes the parts that a stage works with, each from a model directory. A run has one, which it closes in the end."""
+
+    def generator(self, model: Path) -> Generator:
+        """Draws completions from the model; it has weights of its own."""
+
+    def grader(self) -> Grader:
+        """The one grader of the run, started when it is first asked for."""
+
+    def scorer(self, model: Path) -> Scorer:
+        """A reward model that is only read."""
+
+    def policy_learner(self, model: Path, settings: RLConfig) -> PolicyLearner:
+        """A policy that learns by GRPO and its variants."""
+
+    def ppo_learner(self, model: Path, reward_model: Path, settings: PPOConfig) -> PolicyLearner:
+        """A policy that learns by PPO, with a critic that starts as the reward model."""
+
+    def supervised_learner(self, model: Path, settings: SupervisedConfig, *, adapters: bool) -> SupervisedLearner:
+        """A model that learns the next tokens; with `adapters`, by runtime.lora_rank where that is set."""
+
+    def helpfulness_learner(self, model: Path, settings: PreferenceTrainingConfig) -> PairLearner:
+        """A reward model of pairs (Bradley-Terry), whose head starts as zeros."""
+
+    def safety_learner(self, model: Path, settings: PreferenceTrainingConfig) -> LabelLearner:
+        """A reward model of labelled texts, whose score is the logit of "safe"; its head starts as zeros."""
+
+    def dpo_learner(self, model: Path, settings: DPOConfig) -> PairLearner:
+        """A policy that learns from pairs directly, against the reference it starts from."""
+
+    def close(self) -> None:
+        """End every process that was started."""

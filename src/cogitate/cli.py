@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
@@ -16,6 +16,7 @@ from cogitate.errors import CogitateError, ConfigError, Interrupted
 from cogitate.runtime import interruption_requested, is_disk_full, request_interruption
 
 if TYPE_CHECKING:
+    from cogitate.backend import Backend
     from cogitate.config import Config
 
 app = typer.Typer(
@@ -78,10 +79,10 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show settings, stages and what is cached; make nothing.")] = False,
 ) -> None:
     """Run a recipe, or go on with it."""
-    from cogitate.config import load_config
     from cogitate.recipe.runner import plan, run_recipe
+    from cogitate.recipe.settings import load_recipe
 
-    config = load_config(recipe, settings or [])
+    config = load_recipe(recipe, settings or [])
     out = out or Path("runs") / Path(recipe).stem
     if dry_run:
         from cogitate.apps.overview import plan_text
@@ -116,10 +117,10 @@ def verify_resume(
 ) -> None:
     """Prove that a killed recipe ends with the same bytes, on a shrunken budget."""
     from cogitate.apps.verify_resume import verify_resume as verify
-    from cogitate.config import load_config
+    from cogitate.recipe.settings import load_recipe
 
     text, same = verify(
-        load_config(recipe, settings or []),
+        load_recipe(recipe, settings or []),
         make_backend=compose_backend,
         kills=kills,
         seed=seed,
@@ -325,7 +326,7 @@ def doctor() -> None:
     typer.echo(str(sandbox_doctor()))
 
 
-def compose_backend(config: Config) -> Any:
+def compose_backend(config: Config) -> Backend:
     """The laptop's generators, graders and learners."""
     from cogitate.recipe.local_backend import LocalBackend
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 FinishReason = Literal["stop", "length", "abort"]
 VerdictValue = Literal["right", "wrong", "none"]
@@ -81,6 +85,8 @@ class Completion:
         finish_reason: "stop" (end token), "length" (truncated) or "abort".
         weight_versions: (version, number of tokens) for each run of tokens sampled under the same weights.
         seed: the sampling seed.
+        forced: indices of tokens that were not sampled but set (the end of a thinking that reached its budget, say): learning
+            leaves them out, and their log-probability is what the model would have given them.
     """
 
     request_id: str
@@ -89,6 +95,12 @@ class Completion:
     finish_reason: FinishReason
     weight_versions: tuple[tuple[int, int], ...]
     seed: int
+    forced: tuple[int, ...] = ()
+
+    @property
+    def loss_mask(self) -> tuple[int, ...]:
+        """1 for each token that was sampled, 0 for each that was set."""
+        return tuple(int(index not in self.forced) for index in range(len(self.token_ids)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +156,50 @@ class RolloutGroup:
 
     problem: Problem
     rollouts: tuple[Rollout, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PackedRows:
+    """Documents side by side in rows of fixed length; the rest of a row is padding.
+
+    Attributes:
+        tokens_BT: int64; padding holds the pad token.
+        loss_mask_BT: bool; False in padding.
+        documents_BT: int64, 0, 1, 2 ... within each row, -1 in padding: attention and targets stay within equal numbers.
+        positions_BT: int64, counting from 0 in each document; 0 in padding.
+        padding_share: padding tokens / all tokens.
+    """
+
+    tokens_BT: NDArray[np.int64]
+    loss_mask_BT: NDArray[np.bool_]
+    documents_BT: NDArray[np.int64]
+    positions_BT: NDArray[np.int64]
+    padding_share: float
+
+
+class Text(NamedTuple):
+    """A prompt and a completion, as token ids, to be judged or to learn from."""
+
+    prompt_ids: tuple[int, ...]
+    completion_ids: tuple[int, ...]
+
+    @property
+    def tokens(self) -> tuple[int, ...]:
+        return (*self.prompt_ids, *self.completion_ids)
+
+
+class TextPair(NamedTuple):
+    """Two completions of one prompt, of which people or a judge prefer the first."""
+
+    chosen: Text
+    rejected: Text
+
+
+class LabelledText(NamedTuple):
+    """A text and whether it is safe."""
+
+    text: Text
+    safe: bool
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from cogitate.kernels import native_library
 from cogitate.model.config import TINY, ModelConfig
 from cogitate.model.files.hf import load_model, save_model
 from cogitate.model.transformer import Transformer
-from cogitate.recipe.store import SHIPPED
+from cogitate.recipe.run_directory.store import SHIPPED
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import r1_zero_prompt
 from cogitate.types import Completion, SamplingParams

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cogitate.config import Config
 from cogitate.errors import DataError
-from cogitate.recipe.context import StageContext
-from cogitate.types import Artifact
+from cogitate.recipe.stage import Inputs, StageContext
 from tests.recipe import toy_stage
-from tests.recipe.toy_stage import SECTIONS, VERSION
-
-__all__ = ["SECTIONS", "VERSION", "run"]
 
 
-def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:
-    if config.base.learning_rate == 0.07:
+def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dict[str, Any]:
+    settings = toy_stage.settings_of(config)
+    if settings.learning_rate == 0.07:
         raise DataError("learning_rate = 0.07: refused by the stage as it starts")
     started = context.checkpoint / "started"
     count = int(started.read_text()) if started.is_file() else 0
     started.write_text(str(count + 1))
-    noisy = config.model_copy(update={"base": config.base.model_copy(update={"learning_rate": 0.05 + 0.01 * count})})
+    noisy = config.model_copy(update={"base": settings.model_copy(update={"learning_rate": 0.05 + 0.01 * count})})
     return toy_stage.run(noisy, inputs, out, context)
+
+
+FORGETFUL = replace(toy_stage.TOY, name="forgetful", file="tests.recipe.forgetful_stage")

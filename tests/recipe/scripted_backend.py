@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from cogitate.recipe.context import Silence, StageContext
+from cogitate.recipe.progress import NullProgress
+from cogitate.recipe.recipe import R1
+from cogitate.recipe.stage import StageContext
 from cogitate.rewards.grade import judge, problem_fields
 from cogitate.runtime import MetricsLog
 from cogitate.types import Completion, Problem, Verdict
@@ -60,10 +62,7 @@ class ScriptedBackend:
     """A backend of one script for each model, by the name of its directory."""
 
     def __init__(self, tokenizer, **scripts: Script):
-        self.of_all, self.generators = tokenizer, {name: ScriptedGenerator(s, tokenizer) for name, s in scripts.items()}
-
-    def tokenizer(self, directory: Path):
-        return self.of_all
+        self.generators = {name: ScriptedGenerator(s, tokenizer) for name, s in scripts.items()}
 
     def generator(self, directory: Path) -> ScriptedGenerator:
         return self.generators[directory.name]
@@ -80,7 +79,7 @@ def stage_context(stage: str, work: Path, backend) -> StageContext:
     """A stage's context in `work`, which may hold what an earlier attempt has left."""
     for name in ("out", "checkpoint"):
         (work / name).mkdir(parents=True, exist_ok=True)
-    return StageContext(stage, backend, MetricsLog(work / "out" / "metrics.jsonl"), work / "checkpoint", Silence())
+    return StageContext(stage, R1, backend, MetricsLog(work / "out" / "metrics.jsonl"), work / "checkpoint", NullProgress())
 
 
 def candidate(problem: Problem, text: str, *, source: str = "reasoning", finish_reason: str = "stop", number: int = 0):

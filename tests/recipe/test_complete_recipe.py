@@ -6,10 +6,10 @@ import sys
 
 import pytest
 
-from cogitate.config import load_config
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.proof.shrink import shrink
 from cogitate.recipe.runner import plan, run_recipe
+from cogitate.recipe.settings import load_recipe
 from cogitate.tasks.files.datasets import read_rows
 
 SHIPPED = ("base", "tokenizer", "student_base_llama", "student_base_qwen")
@@ -17,7 +17,7 @@ EVERY_MODEL = {"pass@1", "format_rate", "language_mix_rate", "reflection_rate", 
 
 
 def shrunken():
-    return shrink(load_config("tiny", ["runtime.threads=1"]), keep=SHIPPED)
+    return shrink(load_recipe("tiny", ["runtime.threads=1"]), keep=SHIPPED)
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ import pytest
 
 from cogitate.config import Config, RuntimeConfig
 from cogitate.recipe.local_backend import LocalBackend
-from cogitate.recipe.store import SHIPPED
+from cogitate.recipe.run_directory.store import SHIPPED
 
 
 @pytest.mark.parametrize("asked", [False, True])

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cogitate.config import Config, load_config
+from cogitate.config import Config
 from cogitate.errors import ConfigError, DataError
 from cogitate.recipe.problems import (
     data_files,
@@ -18,6 +18,7 @@ from cogitate.recipe.problems import (
     further_problems,
     training_problems,
 )
+from cogitate.recipe.settings import load_recipe, make_config
 from cogitate.tasks.files.decontaminate import number_masked_template
 
 NAMES = ("Ann", "Ben", "Eva", "Tom", "Sam", "Mia", "Leo", "Zoe")
@@ -40,7 +41,7 @@ def write(path: Path, rows: list[dict[str, Any]]) -> str:
 
 
 def config_of(tasks: dict[str, Any], **evaluate: Any) -> Config:
-    return Config.model_validate({"tasks": tasks, "evaluate": evaluate})
+    return make_config({"tasks": tasks, "evaluate": evaluate})
 
 
 def test_a_file_named_twice_is_split_so_that_no_template_is_on_both_sides(tmp_path):
@@ -52,7 +53,7 @@ def test_a_file_named_twice_is_split_so_that_no_template_is_on_both_sides(tmp_pa
     assert len(templates[0]) + len(templates[1]) == 80
     assert len(evaluation) == 3 * len(templates[1])
     assert 0.15 < len(evaluation) / 240 < 0.45
-    other = Config.model_validate({**config.model_dump(), "seed": 9})
+    other = make_config({**config.model_dump(), "seed": 9})
     assert evaluation_problems(other) == evaluation
 
 
@@ -104,7 +105,7 @@ def test_a_missing_file_is_named_in_one_line(tmp_path):
 
 @pytest.mark.skipif(not os.environ.get("COGITATE_DATA"), reason="COGITATE_DATA is not set: MAWPS, SVAMP and GSM8K lie there")
 def test_the_recipe_of_the_real_model_trains_on_nothing_it_is_measured_on():
-    config = load_config("smollm2")
+    config = load_recipe("smollm2")
     train, evaluation, further = training_problems(config), evaluation_problems(config), further_problems(config)
     assert len(evaluation) == 250
     assert len(train) > 600
@@ -116,4 +117,4 @@ def test_the_recipe_of_the_real_model_trains_on_nothing_it_is_measured_on():
 def test_the_recipe_of_the_real_model_says_what_to_do_without_the_data(monkeypatch):
     monkeypatch.delenv("COGITATE_DATA", raising=False)
     with pytest.raises(ConfigError, match=r"tasks\.train = .*COGITATE_DATA is not set; set it to .* or give tasks\.train=PATH"):
-        load_config("smollm2")
+        load_recipe("smollm2")

@@ -29,19 +29,17 @@ import numpy as np
 import torch
 from cogitate.config import FineTuneConfig
 from cogitate.model.files.hf import load_model
-from cogitate.train.optimisers.master_weights import optimiser_for
 from cogitate.train.packing import pack_documents
-from cogitate.train.supervised import make_adamw, supervised_step
+from cogitate.train.learners.supervised import SupervisedLearner
 
 model = load_model(Path(sys.argv[1]), dtype=getattr(torch, sys.argv[2])).train()
 model.gradient_checkpointing = sys.argv[3] == "checkpointed"
-optimiser = optimiser_for(model, lambda trained: make_adamw(trained, 1e-5, 0.0))
 rng = np.random.default_rng(0)
 documents = [rng.integers(1000, 9000, size=256).tolist() for _ in range(4)]
 batch = pack_documents(documents, None, 1024, pad_id=2)
 assert batch.tokens_BT.shape == (1, 1024)
-config = FineTuneConfig(micro_rows=1, mtp_weight=0.0)
-print([supervised_step(model, optimiser, batch, config, learning_rate=1e-5)["loss"] for _ in range(2)])
+learner = SupervisedLearner(model, FineTuneConfig(micro_rows=1, learning_rate=1e-5, weight_decay=0.0))
+print([learner.update(batch, 1e-5)["loss"] for _ in range(2)])
 """
 
 

@@ -1,18 +1,22 @@
 import pytest
 
 from cogitate.errors import ConfigError
-from cogitate.recipe.recipe import GRAPHS, Stage, get_graph, select
+from cogitate.recipe.recipe import GRAPHS, get_graph, select
+from cogitate.recipe.stage import Kind, Stage
+
+MODEL = Kind("model", "", settings=None, reads=())
+DATA = Kind("data", "", settings=None, reads=(), makes_model=False)
 
 R1_LIKE = (
-    Stage("base", "m"),
-    Stage("evaluate.base", "e", ("base",), is_model=False),
-    Stage("r1_zero", "m", ("base",)),
-    Stage("evaluate.r1_zero", "e", ("r1_zero",), is_model=False),
-    Stage("data", "m", ("base", "r1_zero"), is_model=False),
-    Stage("dev", "m", ("base", "data")),
-    Stage("evaluate.dev", "e", ("dev",), is_model=False),
-    Stage("student", "m", ("data",)),
-    Stage("evaluate.student", "e", ("student",), is_model=False),
+    Stage("base", MODEL),
+    Stage("evaluate.base", DATA, ("base",)),
+    Stage("r1_zero", MODEL, ("base",)),
+    Stage("evaluate.r1_zero", DATA, ("r1_zero",)),
+    Stage("data", DATA, ("base", "r1_zero")),
+    Stage("dev", MODEL, ("base", "data")),
+    Stage("evaluate.dev", DATA, ("dev",)),
+    Stage("student", MODEL, ("data",)),
+    Stage("evaluate.student", DATA, ("student",)),
 )
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from cogitate.errors import ArtifactError, ConfigError, DataError
-from cogitate.recipe import store
-from cogitate.recipe.context import Silence
+from cogitate.recipe.progress import NullProgress
+from cogitate.recipe.run_directory import store
 from cogitate.recipe.runner import plan, run_recipe
 from tests.recipe.kill_harness import outcome
 from tests.recipe.toy_recipe import no_backend, run_toy, toy_config
 
 
-class Heard(Silence):
+class Heard(NullProgress):
     """Keeps what a run tells its watchers."""
 
     def __init__(self) -> None:

@@ -9,15 +9,11 @@ import torch
 from safetensors.torch import load_file
 
 from cogitate.config import Config
-from cogitate.recipe.context import StageContext
+from cogitate.recipe.stage import Inputs, Kind, StageContext
 from cogitate.runtime import write_json
-from cogitate.types import Artifact
-
-VERSION = 1
-SECTIONS = ("seed", "evaluate")
 
 
-def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:
+def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dict[str, Any]:
     (artifact,) = inputs.values()
     model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
     model.load_state_dict(load_file(artifact.path / "model.safetensors"))
@@ -25,3 +21,6 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
     value = output.square().mean().item()
     write_json(out / "evaluation.json", {"all": {"pass@1": {"value": value, "ci95": [value, value]}}})
     return {"left_out": "nothing"}
+
+
+TOY_EVALUATE = Kind("toy_evaluate", "tests.recipe.toy_evaluate", settings=None, reads=("seed", "evaluate"), makes_model=False)

@@ -6,16 +6,19 @@ import sys
 from pathlib import Path
 
 from cogitate import cli
-from cogitate.config import Config, load_config
+from cogitate.config import Config
 from cogitate.recipe import recipe
-from cogitate.recipe.recipe import Stage
 from cogitate.recipe.runner import run_recipe
+from cogitate.recipe.settings import load_recipe
+from cogitate.recipe.stage import Stage
+from tests.recipe.toy_evaluate import TOY_EVALUATE
+from tests.recipe.toy_stage import TOY
 
 recipe.GRAPHS["toy"] = (
-    Stage("toy", "tests.recipe.toy_stage", is_model=False),
-    Stage("evaluate.toy", "tests.recipe.toy_evaluate", needs=("toy",), is_model=False),
-    Stage("toy_second", "tests.recipe.toy_stage", needs=("toy",), is_model=False),
-    Stage("evaluate.toy_second", "tests.recipe.toy_evaluate", needs=("toy_second",), is_model=False),
+    Stage("toy", TOY),
+    Stage("evaluate.toy", TOY_EVALUATE, needs=("toy",)),
+    Stage("toy_second", TOY, needs=("toy",)),
+    Stage("evaluate.toy_second", TOY_EVALUATE, needs=("toy_second",)),
 )
 
 TOML = 'graph = "toy"\n[base]\nsteps = 6\nlearning_rate = 0.05\ncheckpoint_every = 2\n'
@@ -24,7 +27,7 @@ TOML = 'graph = "toy"\n[base]\nsteps = 6\nlearning_rate = 0.05\ncheckpoint_every
 def toy_config(folder: Path, *overrides: str) -> Config:
     path = folder / "toy.toml"
     path.write_text(TOML)
-    return load_config(str(path), overrides)
+    return load_recipe(str(path), overrides)
 
 
 class no_backend:  # noqa: N801 - stands where a function may

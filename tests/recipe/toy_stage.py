@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 
-from cogitate.config import Config
+from cogitate.config import Config, PretrainConfig
 from cogitate.errors import DataError
-from cogitate.recipe.context import StageContext
+from cogitate.recipe.stage import Inputs, Kind, Stage, StageContext
 from cogitate.runtime import atomic_write, derive_seed, raise_interrupted
 from cogitate.train.checkpoint import (
     latest_checkpoint,
@@ -25,30 +26,27 @@ from cogitate.train.checkpoint import (
     save_checkpoint,
     training_tensors,
 )
-from cogitate.types import Artifact
-
-VERSION = 1
-SECTIONS = ("seed", "tasks", "base")
 
 
-def files(config: Config) -> list[Path]:
+def files(config: Config, stage: Stage) -> list[Path]:
     return [Path(config.tasks.train)] if config.tasks.train.endswith(".jsonl") else []
 
 
-def check(config: Config, stage: str) -> None:
-    if config.base.rows == 13:
+def check(config: Config, stage: Stage, graph: Sequence[Stage]) -> None:
+    if settings_of(config).rows == 13:
         raise DataError("base.rows = 13: refused before anything runs")
 
 
-def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:
-    if config.base.rows == 14:
+def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dict[str, Any]:
+    settings = settings_of(config)
+    if settings.rows == 14:
         raise DataError("base.rows = 14: refused by the stage as it starts")
     generator = torch.Generator().manual_seed(derive_seed(config.seed, context.stage))
     model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 1))
     for artifact in inputs.values():
         model.load_state_dict(load_file(artifact.path / "model.safetensors"))
     target = torch.randn(4, 1, generator=generator)
-    optimiser = torch.optim.SGD(model.parameters(), lr=config.base.learning_rate, momentum=0.9)
+    optimiser = torch.optim.SGD(model.parameters(), lr=settings.learning_rate, momentum=0.9)
     first_step = 0
     checkpoint = latest_checkpoint(context.checkpoint)
     if checkpoint is not None:
@@ -57,8 +55,8 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
         restore_training_tensors(model, optimiser, tensors, checkpoint)
         first_step = state["step"]
     context.metrics.truncate(first_step)
-    context.begin(config.base.steps, first_step)
-    for step in range(first_step, config.base.steps):
+    context.begin(settings.steps, first_step)
+    for step in range(first_step, settings.steps):
         x = torch.randn(16, 4, generator=generator)
         loss = (model(x) - x @ target).square().mean()
         optimiser.zero_grad()
@@ -67,7 +65,7 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
         context.metrics.write({"step": step, "loss": loss.item()})
         time.sleep(float(os.environ.get("TOY_STEP_SECONDS", "0")))
         stopping = context.interrupted()
-        if stopping or (step + 1) % config.base.checkpoint_every == 0:
+        if stopping or (step + 1) % settings.checkpoint_every == 0:
             tensors = {**training_tensors(model, optimiser), "generator": generator.get_state()}
             save_checkpoint(context.checkpoint, step + 1, tensors, {})
         if stopping:
@@ -75,3 +73,17 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
     with atomic_write(out / "model.safetensors") as temporary:
         save_file(model.state_dict(), temporary)
     return {}
+
+
+def settings_of(config: Config) -> PretrainConfig:
+    return config.section("base", PretrainConfig)
+
+
+TOY = Kind(
+    "toy",
+    "tests.recipe.toy_stage",
+    settings=None,
+    reads=("seed", "tasks", "base"),
+    sections={"base": PretrainConfig},
+    makes_model=False,
+)

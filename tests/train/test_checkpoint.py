@@ -20,9 +20,9 @@ from cogitate.train.checkpoint import (
     save_checkpoint,
     training_tensors,
 )
+from cogitate.train.optimisers.adamw import make_adamw
 from cogitate.train.optimisers.master_weights import Optimiser, optimiser_for
 from cogitate.train.optimisers.muon import MuonAdamW
-from cogitate.train.supervised import make_adamw
 
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "open"}
 

@@ -18,20 +18,17 @@ from cogitate.errors import DataError, Interrupted
 from cogitate.model.files.hf import load_model
 from cogitate.model.value_head import ValueModel
 from cogitate.runtime import MetricsLog, request_interruption
-from cogitate.train.preference import (
-    DirectPreference,
-    Objective,
-    Pair,
-    PairwiseReward,
-    PointwiseSafety,
-    PreferenceRun,
+from cogitate.train.learners.preference import (
+    DPOLearner,
+    HelpfulnessLearner,
+    SafetyLearner,
     completion_logprobs,
-    items_of_step,
     text_rewards,
-    train_preferences,
 )
-from cogitate.train.scorer import ModelScorer
-from cogitate.train.shared_prompts import Text
+from cogitate.train.learners.scorer import ModelScorer
+from cogitate.train.preference import ItemLearner, PreferenceRun, items_of_step, train_preferences
+from cogitate.train.shared_prompts import row_sizes
+from cogitate.types import LabelledText, Text, TextPair
 
 CONFIG = PreferenceTrainingConfig(
     batch=16, micro_tokens=400, learning_rate=3e-3, final_learning_rate=1e-3, warmup_steps=2, epochs=3, checkpoint_every=4
@@ -47,17 +44,18 @@ def worth(text: Text) -> int:
     return text.completion_ids.count(GOOD) - text.completion_ids.count(BAD)
 
 
-def drawn_pairs(count: int, seed: int = 0) -> list[Pair]:
-    rng, pairs = random.Random(seed), list[Pair]()
+def drawn_pairs(count: int, seed: int = 0) -> list[TextPair]:
+    rng, pairs = random.Random(seed), list[TextPair]()
     while len(pairs) < count:
         pair = sorted((drawn_text(rng), drawn_text(rng)), key=worth, reverse=True)
         if worth(pair[0]) > worth(pair[1]):
-            pairs.append((pair[0], pair[1]))
+            pairs.append(TextPair(pair[0], pair[1]))
     return pairs
 
 
 def train(
-    objective: Objective,
+    learner: ItemLearner[Any],
+    items: list[Any],
     folder: Path,
     config: PreferenceTrainingConfig = CONFIG,
     on_row: Callable[[dict[str, Any]], None] | None = None,
@@ -65,7 +63,9 @@ def train(
     """The rows of the log, without times."""
     (folder / "checkpoint").mkdir(parents=True, exist_ok=True)
     metrics = MetricsLog(folder / "metrics.jsonl", on_row)
-    train_preferences(objective, PreferenceRun("reward", 7, config, metrics, folder / "checkpoint", lambda steps, first: None))
+    sizes = row_sizes([learner.texts_of(item) for item in items])
+    run = PreferenceRun("reward", 7, config, metrics, folder / "checkpoint", lambda steps, first: None)
+    train_preferences(learner, items, sizes, run)
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [{key: value for key, value in row.items() if "second" not in key} for row in rows]
 
@@ -75,12 +75,12 @@ def rewards_of(model: ValueModel, texts: list[Text]) -> list[float]:
 
 
 def test_a_reward_model_learns_a_planted_rule_from_pairs_alone(make_micro_model, tmp_path):
-    objective = PairwiseReward(ValueModel(make_micro_model()), drawn_pairs(700))
-    rows = train(objective, tmp_path)
+    learner = HelpfulnessLearner(ValueModel(make_micro_model()), CONFIG)
+    rows = train(learner, drawn_pairs(700), tmp_path)
     assert rows[0]["loss"] == pytest.approx(math.log(2), abs=1e-4)  # a new head finds all texts equal
     assert rows[0]["accuracy"] == rows[0]["margin"] == 0.0
     held_out = drawn_pairs(200, seed=1)
-    chosen, rejected = (rewards_of(objective.model, [pair[side] for pair in held_out]) for side in (0, 1))
+    chosen, rejected = (rewards_of(learner.model, [pair[side] for pair in held_out]) for side in (0, 1))
     assert sum(c > r for c, r in zip(chosen, rejected, strict=True)) / 200 > 0.9
     assert rows[-1]["chosen_reward"] - rows[-1]["rejected_reward"] == pytest.approx(rows[-1]["margin"], abs=1e-5)
 
@@ -88,9 +88,9 @@ def test_a_reward_model_learns_a_planted_rule_from_pairs_alone(make_micro_model,
 def test_a_safety_model_learns_a_planted_rule_from_labels(make_micro_model, tmp_path):
     rng = random.Random(0)
     texts = [drawn_text(rng) for _ in range(900)]
-    objective = PointwiseSafety(ValueModel(make_micro_model()), [(text, worth(text) >= 0) for text in texts[:700]])
-    train(objective, tmp_path)
-    scores = rewards_of(objective.model, texts[700:])
+    learner = SafetyLearner(ValueModel(make_micro_model()), CONFIG)
+    train(learner, [LabelledText(text, worth(text) >= 0) for text in texts[:700]], tmp_path)
+    scores = rewards_of(learner.model, texts[700:])
     assert sum((score > 0) == (worth(text) >= 0) for score, text in zip(scores, texts[700:], strict=True)) / 200 > 0.9
 
 
@@ -101,7 +101,7 @@ def test_the_loss_of_a_batch_does_not_depend_on_how_it_is_cut(make_micro_model, 
         with torch.no_grad():
             model.score.weight.fill_(0.1)
         config = CONFIG.model_copy(update={"micro_tokens": micro_tokens, "epochs": 1, "batch": 20})
-        rows = train(PairwiseReward(model, drawn_pairs(20)), tmp_path / str(micro_tokens), config)
+        rows = train(HelpfulnessLearner(model, config), drawn_pairs(20), tmp_path / str(micro_tokens), config)
         gradients.append((rows[0]["loss"], rows[0]["gradient_norm"], rows[0]["margin"]))
     assert gradients[0] == pytest.approx(gradients[1], rel=1e-4)
 
@@ -138,13 +138,12 @@ def test_every_epoch_reads_every_item_once_in_batches_of_nearly_equal_size():
 def test_dpo_moves_the_policy_towards_the_chosen_completions(digit_model, micro_tokenizer, tmp_path, loss):
     prompt = tuple(micro_tokenizer.encode("Say a number. Digit:"))
     digit = {n: Text(prompt, (*micro_tokenizer.encode(f" {n}"), micro_tokenizer.end_id)) for n in range(10)}
-    pairs = [(digit[7], digit[n]) for n in range(10) if n != 7] * 6
+    pairs = [TextPair(digit[7], digit[n]) for n in range(10) if n != 7] * 6
     config = DPOConfig(
         **{**CONFIG.model_dump(), "learning_rate": 1e-3}, loss=loss, label_smoothing=0.1 if loss == "conservative_dpo" else 0.0
     )
     model = load_model(digit_model)
-    objective = DirectPreference(model, load_model(digit_model), pairs, config)
-    rows = train(objective, tmp_path, config)
+    rows = train(DPOLearner(model, load_model(digit_model), config), pairs, tmp_path, config)
     first = {"dpo": math.log(2), "conservative_dpo": math.log(2), "ipo": 25.0}[loss]  # h = 0; IPO: (1 / (2 * 0.1))^2
     assert rows[0]["loss"] == pytest.approx(first, abs=1e-3)
     assert rows[-1]["accuracy"] == 1.0
@@ -164,33 +163,33 @@ def raise_at(step: int) -> Callable[[dict[str, Any]], None]:
 @pytest.mark.parametrize("killed_at", [2, 9, 14])
 def test_a_killed_run_goes_on_to_the_same_bits_and_rows(make_micro_model, tmp_path, killed_at):
     pairs = drawn_pairs(80)
-    whole, killed, resumed = (PairwiseReward(ValueModel(make_micro_model()), pairs) for _ in range(3))
-    rows = train(whole, tmp_path / "whole")
+    whole, killed, resumed = (HelpfulnessLearner(ValueModel(make_micro_model()), CONFIG) for _ in range(3))
+    rows = train(whole, pairs, tmp_path / "whole")
     assert len(rows) == 15
     with pytest.raises(KeyboardInterrupt):
-        train(killed, tmp_path / "killed", on_row=raise_at(killed_at))
-    assert train(resumed, tmp_path / "killed") == rows
+        train(killed, pairs, tmp_path / "killed", on_row=raise_at(killed_at))
+    assert train(resumed, pairs, tmp_path / "killed") == rows
     for name, tensor in whole.model.state_dict().items():
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
 
 
 def test_a_signal_saves_the_steps_done(make_micro_model, tmp_path, monkeypatch):
     monkeypatch.setattr(runtime, "_interrupted_by", None)
-    objective = PairwiseReward(ValueModel(make_micro_model()), drawn_pairs(80))
+    learner = HelpfulnessLearner(ValueModel(make_micro_model()), CONFIG)
     with pytest.raises(Interrupted, match="stopped at step 3 of reward"):
-        train(objective, tmp_path, on_row=lambda row: request_interruption(2) if row["step"] == 2 else None)
+        train(learner, drawn_pairs(80), tmp_path, on_row=lambda row: request_interruption(2) if row["step"] == 2 else None)
 
 
 def test_a_finished_run_is_not_trained_again_and_leaves_later_rows_alone(make_micro_model, tmp_path):
-    objective = PairwiseReward(ValueModel(make_micro_model()), drawn_pairs(20))
-    rows = train(objective, tmp_path)
+    learner = HelpfulnessLearner(ValueModel(make_micro_model()), CONFIG)
+    rows = train(learner, drawn_pairs(20), tmp_path)
     with (tmp_path / "metrics.jsonl").open("a") as handle:
         handle.write('{"step": 99, "model": "safety"}\n')
-    again = PairwiseReward(ValueModel(make_micro_model()), drawn_pairs(20))
-    assert train(again, tmp_path) == [*rows, {"step": 99, "model": "safety"}]
-    assert torch.equal(again.model.score.weight, objective.model.score.weight)
+    again = HelpfulnessLearner(ValueModel(make_micro_model()), CONFIG)
+    assert train(again, drawn_pairs(20), tmp_path) == [*rows, {"step": 99, "model": "safety"}]
+    assert torch.equal(again.model.score.weight, learner.model.score.weight)
 
 
 def test_nothing_to_learn_from_is_an_error(make_micro_model, tmp_path):
     with pytest.raises(DataError, match="reward: there is nothing to learn from"):
-        train(PairwiseReward(ValueModel(make_micro_model()), []), tmp_path)
+        train(HelpfulnessLearner(ValueModel(make_micro_model()), CONFIG), [], tmp_path)

@@ -21,7 +21,7 @@ from cogitate.rewards.workers.pool import GraderPool
 from cogitate.runtime import MetricsLog, request_interruption
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.checkpoint import latest_checkpoint
-from cogitate.train.learners.policy import PolicyLearner
+from cogitate.train.learners.grpo import GRPOLearner
 from cogitate.train.pools import Pool
 from cogitate.train.rl import RLRun, by_rules, train_rl
 from cogitate.train.rollouts import Sampled
@@ -67,7 +67,7 @@ class Loop:
     def train(self) -> dict[str, Any]:
         (self.folder / "checkpoint").mkdir(parents=True, exist_ok=True)
         tokenizer = Tokenizer.load(self.model)
-        self.learner = PolicyLearner(load_model(self.model), self.config)
+        self.learner = GRPOLearner(load_model(self.model), self.config)
         return train_rl(
             RLRun(
                 name="r1_zero",
@@ -299,14 +299,14 @@ def test_single_completions_without_a_verdict_take_no_part(loop):
 
     run = loop(steps=1, transcripts_every=1000, reward=half_judged, problems=digits_wanted("7", 4))
     updates: list[tuple[list[Rollout], list[float]]] = []
-    original = PolicyLearner.update
+    original = GRPOLearner.update
 
-    def spy(self: PolicyLearner, rollouts: list[Rollout], advantages: list[float]) -> dict[str, float]:
+    def spy(self: GRPOLearner, rollouts: list[Rollout], advantages: list[float]) -> dict[str, float]:
         updates.append((rollouts, advantages))
         return original(self, rollouts, advantages)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(PolicyLearner, "update", spy)
+        patch.setattr(GRPOLearner, "update", spy)
         run.train()
     ((rollouts, advantages),) = updates
     assert [rollout.reward for rollout in rollouts] == [0.0, 4.0] * 4  # two of eight in each group

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cogitate.train.shared_prompts import Text, even_rows, lay_out, prompt_rows
-from cogitate.types import Problem, Rollout, Verdict
+from cogitate.train.shared_prompts import even_rows, lay_out, prompt_rows
+from cogitate.types import Problem, Rollout, Text, Verdict
 
 
 def rollout(prompt: tuple[int, ...], completion: tuple[int, ...], mask: tuple[int, ...] | None = None) -> Rollout:

@@ -16,15 +16,11 @@ from cogitate.errors import Interrupted, TrainingDivergedError
 from cogitate.model.transformer import Transformer
 from cogitate.runtime import MetricsLog, request_interruption
 from cogitate.train.checkpoint import latest_checkpoint, load_checkpoint
-from cogitate.train.packing import PackedRows, pack_documents
-from cogitate.train.supervised import (
-    SupervisedRun,
-    lm_and_mtp_loss,
-    make_adamw,
-    supervised_loss,
-    supervised_step,
-    train_supervised,
-)
+from cogitate.train.learners.supervised import SupervisedLearner, lm_and_mtp_loss, supervised_loss
+from cogitate.train.optimisers.adamw import make_adamw
+from cogitate.train.packing import pack_documents
+from cogitate.train.supervised import SupervisedRun, train_supervised
+from cogitate.types import PackedRows
 
 MakeModel = Callable[..., Transformer]
 ROW = 24
@@ -81,7 +77,7 @@ def test_a_step_does_not_depend_on_how_the_rows_are_cut(make_micro_model: MakeMo
     for size in (len(batch.tokens_BT), micro_rows):
         model = make_micro_model()
         config = CONFIG.model_copy(update={"micro_rows": size})
-        row = supervised_step(model, make_adamw(model, 1e-3, 0.1), batch, config, learning_rate=1e-3)
+        row = SupervisedLearner(model, config).update(batch, 1e-3)
         outcomes.append((row, {name: p.grad for name, p in model.named_parameters()}, model.state_dict()))
     (whole, gradients, weights), (cut, cut_gradients, cut_weights) = outcomes
     for name in whole:
@@ -96,7 +92,7 @@ def test_a_step_does_not_depend_on_how_the_rows_are_cut(make_micro_model: MakeMo
 def test_the_bias_of_busy_experts_falls_and_that_of_idle_ones_rises(make_micro_model: MakeModel):
     model = make_micro_model()
     config = CONFIG.model_copy(update={"router_bias_step": 0.01})
-    supervised_step(model, make_adamw(model, 1e-3, 0.1), rows(3), config, learning_rate=0.0)
+    SupervisedLearner(model, config).update(rows(3), 0.0)
     for router in model.routers():
         assert {round(bias, 6) for bias in router.e_score_correction_bias.abs().tolist()} <= {0.01, 0.0}
         assert router.e_score_correction_bias.max() > 0 > router.e_score_correction_bias.min()
@@ -126,7 +122,7 @@ class Run:
         begin = lambda steps, first: self.began.append((steps, first))  # noqa: E731
         nothing = lambda step, model: None  # noqa: E731
         run = SupervisedRun("base", self.config.steps, self.config, rows, metrics, self.checkpoint, begin, measure or nothing)
-        train_supervised(self.model, run)
+        train_supervised(SupervisedLearner(self.model, self.config), run)
 
     def rows(self) -> list[dict]:
         written = [json.loads(line) for line in (self.folder / "metrics.jsonl").read_text().splitlines()]
@@ -190,10 +186,10 @@ def test_a_finished_run_started_again_does_nothing(tmp_path, make_micro_model: M
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run_and_names_the_last_good_checkpoint(tmp_path, make_micro_model: MakeModel):
-    def spoil(step: int, model: Transformer) -> None:
+    def spoil(step: int, learner: SupervisedLearner) -> None:
         if step == 3:
             with torch.no_grad():
-                model.norm.weight[0] = float("nan")
+                learner.model.norm.weight[0] = float("nan")
 
     run = Run(tmp_path, make_micro_model())
     pattern = r"step 4 of base: the loss is nan; the last good checkpoint is .*step-000003"
@@ -228,7 +224,7 @@ def test_learning_rates_follow_the_schedule_and_the_loss_falls(tmp_path, make_mi
     metrics = MetricsLog(tmp_path / "metrics.jsonl")
     nothing = lambda *_: None  # noqa: E731
     same = SupervisedRun("base", config.steps, config, lambda step: batch, metrics, run.checkpoint, nothing, nothing)
-    train_supervised(run.model, same)
+    train_supervised(SupervisedLearner(run.model, config), same)
     written = run.rows()
     assert [row["learning_rate"] for row in written[:3]] == pytest.approx([0.01, 0.02, 0.02])
     assert written[-1]["learning_rate"] == pytest.approx(1e-3)
@@ -240,8 +236,8 @@ def test_learning_rates_follow_the_schedule_and_the_loss_falls(tmp_path, make_mi
 def test_measuring_changes_nothing_so_a_run_stopped_right_after_it_goes_on_to_the_same_bits(tmp_path, make_micro_model):
     held_out = rows(77)
 
-    def measure(step, model):
-        return {"held_out_loss": supervised_loss(model, held_out, 2)} if (step + 1) % 3 == 0 else None
+    def measure(step, learner):
+        return {"held_out_loss": learner.loss(held_out)} if (step + 1) % 3 == 0 else None
 
     config = CONFIG.model_copy(update={"router_bias_step": 0.01})
     measured, unmeasured = Run(tmp_path / "m", make_micro_model(), config), Run(tmp_path / "u", make_micro_model(), config)

@@ -21,11 +21,10 @@ from cogitate.engine.generator import Engine
 from cogitate.errors import CogitateError, DataError, Interrupted
 from cogitate.model.files.hf import load_model
 from cogitate.recipe.models import find_model
-from cogitate.recipe.stages.evaluate import NEXT_QUESTION
 from cogitate.runtime import derive_seed, pick_device
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.chat_template import ChatTemplate
-from cogitate.tokenizer.prompts import bare_prompt, r1_zero_prompt
+from cogitate.tokenizer.prompts import NEXT_QUESTION, bare_prompt, r1_zero_prompt
 from cogitate.tokenizer.text_stream import StopText, TextStream
 from cogitate.tokenizer.thinking import split_thinking
 from cogitate.train.rollouts import opens_thinking

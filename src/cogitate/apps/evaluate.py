@@ -18,14 +18,16 @@ from rich.table import Table
 
 from cogitate.apps.report.words import task_title, write_number
 from cogitate.backend import GenerationRequest, Generator
-from cogitate.config import Config, load_config
+from cogitate.config import Config
 from cogitate.errors import ConfigError, DataError, Interrupted
+from cogitate.evals.completions import write_completions
 from cogitate.evals.evaluate import Asking, measure_model, table
+from cogitate.evals.prompts import BARE_QUESTION, FEW_SHOT, R1_ZERO
 from cogitate.recipe.asking import chat_prompts
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.models import find_model
 from cogitate.recipe.problems import evaluation_problems, tasks_left_out
-from cogitate.recipe.stages.evaluate import BASE_PROMPTS, R1_ZERO, write_completions
+from cogitate.recipe.settings import load_recipe
 from cogitate.runtime import write_json
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import R1_INSTRUCTION
@@ -33,8 +35,7 @@ from cogitate.types import Completion, SamplingParams
 
 Prompt = Literal["r1_zero", "few_shot", "bare", "chat"]
 Contract = Literal["r1", "bare", "free"]
-_BY_NAME = {asking.name: asking for asking in BASE_PROMPTS}
-ASKINGS: dict[Prompt, Asking] = {"r1_zero": R1_ZERO, "few_shot": _BY_NAME["few_shot"], "bare": _BY_NAME["bare_question"]}
+ASKINGS: dict[Prompt, Asking] = {"r1_zero": R1_ZERO, "few_shot": FEW_SHOT, "bare": BARE_QUESTION}
 SETTABLE = ("seed", "evaluate.", "rewards.", "runtime.", "tasks.eval_seed", "tasks.gym.")
 WIDE = 110  # characters: room for every column; what goes into a file has it
 
@@ -102,7 +103,7 @@ def settings_for(tasks: str | None, *, samples: int, problems: int, settings: Se
     asked = [f"evaluate.samples={samples}", f"evaluate.problems={problems}"]
     if tasks is not None:
         asked += [f"tasks.train={tasks}", f"tasks.eval={tasks}", "tasks.skip_code_without_sandbox=false"]
-    return load_config("tiny", [*settings, *asked])
+    return load_recipe("tiny", [*settings, *asked])
 
 
 def measure(directory: Path, config: Config, asking: Asking, completions: Path | None) -> dict[str, Any]:
@@ -118,7 +119,7 @@ def measure(directory: Path, config: Config, asking: Asking, completions: Path |
                 samples=settings.samples,
                 params=SamplingParams(settings.temperature, settings.top_p, settings.max_new_tokens),
                 seed=config.seed,
-                tokenizer=backend.tokenizer(directory),
+                tokenizer=Tokenizer.load(directory),
                 generator=CountedGenerator(backend.generator(directory), count),
                 grader=backend.grader(),
             )
@@ -159,6 +160,13 @@ class CountedGenerator:
 
     def abort(self, request_ids: Sequence[str]) -> list[Completion]:
         return self._generator.abort(request_ids)
+
+    @property
+    def version(self) -> int:
+        return self._generator.version
+
+    def partial(self, request_id: str, *, start: int = 0) -> dict[int, list[int]]:
+        return self._generator.partial(request_id, start=start)
 
     def free_weights(self) -> None:
         self._generator.free_weights()

@@ -9,11 +9,12 @@ from typing import Any
 
 from cogitate.config import Config, flatten
 from cogitate.errors import ArtifactError
-from cogitate.recipe.attempt import unfinished
-from cogitate.recipe.lock import holder
+from cogitate.recipe.kinds import EVALUATION
 from cogitate.recipe.recipe import GRAPHS, get_graph
-from cogitate.recipe.runner import EVALUATION, Planned
-from cogitate.recipe.store import MANIFEST, is_shipped_copy, verify
+from cogitate.recipe.run_directory.attempt import unfinished
+from cogitate.recipe.run_directory.lock import holder
+from cogitate.recipe.run_directory.store import MANIFEST, is_shipped_copy, verify
+from cogitate.recipe.runner import Planned
 
 SHOWN = ("pass@1", "format_rate", "language_mix_rate", "helpfulness", "safety")  # of an evaluation
 SOURCE = {

@@ -14,7 +14,7 @@ from rich.progress import Progress as RichProgress
 from rich.text import Text
 
 from cogitate.apps.tensorboard import EventFiles, is_installed
-from cogitate.recipe.context import Progress
+from cogitate.recipe.progress import Progress
 
 SHOWN = {  # metric -> label, format
     "loss": ("loss", "{:.3f}"),

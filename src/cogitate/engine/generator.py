@@ -96,8 +96,8 @@ class Engine:
         Raises:
             DataError: prompt and completion do not fit the context, or the request cannot be fulfilled for another reason.
         """
-        prompt, params, vocabulary = len(request.prompt_ids), request.params, self.config.vocab_size
-        foreign = [token for token in request.prompt_ids if not 0 <= token < vocabulary]
+        prompt, params, vocabulary = len(request.context_ids), request.params, self.config.vocab_size
+        foreign = [token for token in request.context_ids if not 0 <= token < vocabulary]
         problem = None
         if not prompt:
             problem = "the prompt is empty: give at least one token"
@@ -209,7 +209,7 @@ class Engine:
         groups = self._scheduler.to_prefill(PREFILL_TOKENS)
         if not groups:
             return
-        prompts = [group.request.prompt_ids for group in groups]
+        prompts = [group.request.context_ids for group in groups]
         rows = [group.prompt_row for group in groups if group.prompt_row is not None]
         mtp_cache = None if self.speculation is None else self.speculation.cache
         logits_PV, hidden_PD = self.decoder.prefill(prompts, self.cache, rows, mtp_cache)

@@ -51,14 +51,16 @@ class Running:
 
     Attributes:
         sequences, and the arrays of equal length: rows (int64), last_tokens (int64), seeds (int64), counts (int64, tokens
-            sampled so far), limits (int64, max_new_tokens), temperatures and top_p (float32).
+            sampled so far), given (int64, tokens of the completion that were there before), limits (int64, max_new_tokens),
+            temperatures and top_p (float32).
     """
 
-    FIELDS = ("rows", "last_tokens", "seeds", "counts", "limits", "temperatures", "top_p")
+    FIELDS = ("rows", "last_tokens", "seeds", "counts", "given", "limits", "temperatures", "top_p")
 
     def __init__(self, cache_rows: int):
         self.sequences: list[Sequence] = []
-        self.rows, self.last_tokens, self.seeds, self.counts, self.limits = (np.zeros(0, np.int64) for _ in range(5))
+        self.rows, self.last_tokens, self.seeds = (np.zeros(0, np.int64) for _ in range(3))
+        self.counts, self.given, self.limits = (np.zeros(0, np.int64) for _ in range(3))
         self.temperatures, self.top_p = np.zeros(0, np.float32), np.zeros(0, np.float32)
         self._token_ids = np.zeros((cache_rows, 0), np.int32)  # of each cache row, sampled so far
         self._logprobs = np.zeros((cache_rows, 0), np.float32)
@@ -75,6 +77,7 @@ class Running:
             "last_tokens": [0] * len(sequences),
             "seeds": [sequence.seed for sequence in sequences],
             "counts": [0] * len(sequences),
+            "given": [len(sequence.request.given_ids) for sequence in sequences],
             "limits": [each.max_new_tokens for each in params],
             "temperatures": [each.temperature for each in params],
             "top_p": [each.top_p for each in params],
@@ -91,7 +94,7 @@ class Running:
             logits_NTV: may be overwritten.
         """
         count = logits_NTV.shape[1]
-        fields: tuple[np.ndarray, ...] = (self.temperatures, self.top_p, self.seeds, self.counts)
+        fields: tuple[np.ndarray, ...] = (self.temperatures, self.top_p, self.seeds, self.counts + self.given)
         settings = [values[which] for values in fields]
         if count > 1:
             settings = [np.repeat(values, count) for values in settings]

@@ -79,7 +79,7 @@ class Scheduler:
         chosen: list[Group] = []
         longest = 0
         while self.waiting and self._free_prompt_rows:
-            longest = max(longest, len(self.waiting[0].request.prompt_ids))
+            longest = max(longest, len(self.waiting[0].request.context_ids))
             if chosen and longest * (len(chosen) + 1) > token_budget:
                 break
             group = self.waiting.popleft()

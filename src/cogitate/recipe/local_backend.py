@@ -1,4 +1,4 @@
-"""The laptop's side of the seam: our engine, grader workers and one in-process learner on one device."""
+"""The laptop's side of the seam: our engine, grader workers and learners in this process, on one device."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from pathlib import Path
 
 import torch
 
-from cogitate.config import Config, PPOConfig, RLConfig
+from cogitate.config import (
+    Config,
+    DPOConfig,
+    PPOConfig,
+    PreferenceTrainingConfig,
+    RLConfig,
+    SupervisedConfig,
+)
 from cogitate.engine.generator import Engine
 from cogitate.model.files.hf import load_model
 from cogitate.model.lora import add_lora
@@ -16,15 +23,17 @@ from cogitate.rewards.sandbox.isolation import read_packages
 from cogitate.rewards.workers.pool import GraderPool
 from cogitate.runtime import derive_seed, pick_device
 from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.train.learners.policy import PolicyLearner
+from cogitate.train.learners.grpo import GRPOLearner
 from cogitate.train.learners.ppo import PPOLearner
-from cogitate.train.scorer import ModelScorer
+from cogitate.train.learners.preference import DPOLearner, HelpfulnessLearner, SafetyLearner
+from cogitate.train.learners.scorer import ModelScorer
+from cogitate.train.learners.supervised import SupervisedLearner
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class LocalBackend:
-    """Makes generators, graders and learners from model directories. The grader pool is started once and shared."""
+    """Implements backend.Backend. The grader pool is started once and shared."""
 
     def __init__(self, config: Config):
         self.config = config
@@ -34,45 +43,14 @@ class LocalBackend:
             torch.set_num_threads(config.runtime.threads)
         self._grader: GraderPool | None = None
 
-    def tokenizer(self, model_directory: Path) -> Tokenizer:
-        return Tokenizer.load(model_directory)
-
-    def generator(self, model_directory: Path) -> Engine:
-        """An engine with weights of its own."""
-        model = load_model(model_directory, dtype=self.dtype, device=self.device)
-        end_ids = self.tokenizer(model_directory).end_ids
+    def generator(self, model: Path) -> Engine:
         runtime = self.config.runtime
-        return Engine(model, end_id=end_ids, max_batch=runtime.max_batch, speculative=runtime.speculative)
-
-    def learner(self, model_directory: Path, config: RLConfig) -> PolicyLearner:
-        """A policy with its optimiser."""
-        return PolicyLearner(self.policy(model_directory), config)
-
-    def ppo_learner(self, model_directory: Path, reward_model: Path, config: PPOConfig) -> PPOLearner:
-        """A policy, and a critic that starts as a reward model, with their optimisers."""
-        return PPOLearner(self.policy(model_directory), self.value_model(reward_model), config)
-
-    def policy(self, model_directory: Path) -> Transformer:
-        """A model to be trained further, with adapters where runtime.lora_rank asks for them."""
-        model = self.trainable(load_model(model_directory, dtype=self.dtype, device=self.device))
-        runtime = self.config.runtime
-        if runtime.lora_rank:
-            torch.manual_seed(derive_seed("adapters", runtime.lora_rank))
-            add_lora(model, rank=runtime.lora_rank, alpha=runtime.lora_alpha)
-        return model
-
-    def trainable(self, model: Transformer) -> Transformer:
-        """A model as runtime.* asks for it to be trained, in place: its type, its device, gradient checkpointing."""
-        model.gradient_checkpointing = self.config.runtime.gradient_checkpointing
-        return model.to(device=self.device, dtype=self.dtype)
-
-    def reward_model(self, model_directory: Path) -> ModelScorer:
-        """A reward model that is only read."""
-        return ModelScorer(self.value_model(model_directory))
-
-    def value_model(self, model_directory: Path) -> ValueModel:
-        """A reward model to go on from: a critic."""
-        return load_value_model(model_directory, dtype=self.dtype, device=self.device)
+        return Engine(
+            self._read(model),
+            end_id=Tokenizer.load(model).end_ids,
+            max_batch=runtime.max_batch,
+            speculative=runtime.speculative,
+        )
 
     def grader(self) -> GraderPool:
         if self._grader is None:
@@ -87,8 +65,46 @@ class LocalBackend:
             )
         return self._grader
 
+    def scorer(self, model: Path) -> ModelScorer:
+        return ModelScorer(load_value_model(model, dtype=self.dtype, device=self.device))
+
+    def policy_learner(self, model: Path, settings: RLConfig) -> GRPOLearner:
+        return GRPOLearner(self._trained(model), settings)
+
+    def ppo_learner(self, model: Path, reward_model: Path, settings: PPOConfig) -> PPOLearner:
+        critic = load_value_model(reward_model, dtype=self.dtype, device=self.device)
+        return PPOLearner(self._trained(model), critic, settings)
+
+    def supervised_learner(self, model: Path, settings: SupervisedConfig, *, adapters: bool) -> SupervisedLearner:
+        return SupervisedLearner(self._trained(model, adapters=adapters), settings)
+
+    def helpfulness_learner(self, model: Path, settings: PreferenceTrainingConfig) -> HelpfulnessLearner:
+        return HelpfulnessLearner(self._with_value_head(model), settings)
+
+    def safety_learner(self, model: Path, settings: PreferenceTrainingConfig) -> SafetyLearner:
+        return SafetyLearner(self._with_value_head(model), settings)
+
+    def dpo_learner(self, model: Path, settings: DPOConfig) -> DPOLearner:
+        return DPOLearner(self._trained(model), self._read(model), settings)
+
     def close(self) -> None:
-        """End the workers."""
         if self._grader is not None:
             self._grader.close()
             self._grader = None
+
+    def _read(self, directory: Path) -> Transformer:
+        return load_model(directory, dtype=self.dtype, device=self.device)
+
+    def _trained(self, directory: Path, *, adapters: bool = True) -> Transformer:
+        """A model to be trained, with adapters where these are wanted and runtime.lora_rank asks for them."""
+        model, runtime = self._read(directory), self.config.runtime
+        model.gradient_checkpointing = runtime.gradient_checkpointing
+        if adapters and runtime.lora_rank:
+            torch.manual_seed(derive_seed("adapters", runtime.lora_rank))
+            add_lora(model, rank=runtime.lora_rank, alpha=runtime.lora_alpha)
+        return model
+
+    def _with_value_head(self, directory: Path) -> ValueModel:
+        model = ValueModel(self._read(directory))
+        model.trunk.gradient_checkpointing = self.config.runtime.gradient_checkpointing
+        return model

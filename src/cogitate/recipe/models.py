@@ -8,7 +8,7 @@ from typing import Any
 
 from cogitate.errors import ArtifactError
 from cogitate.model.files.hub import is_hub_id, resolve_model
-from cogitate.recipe.store import MANIFEST, SHIPPED, verify
+from cogitate.recipe.run_directory.store import MANIFEST, SHIPPED, verify
 
 BASE = "base"
 

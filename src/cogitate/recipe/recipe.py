@@ -3,107 +3,76 @@
 from __future__ import annotations
 
 import difflib
-import importlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, Protocol, cast
 
-from cogitate.config import Config
 from cogitate.errors import ConfigError
-from cogitate.recipe.context import StageContext
-from cogitate.types import Artifact
-
-
-class StageModule(Protocol):
-    """What a stage's file offers. It may also offer
-
-    - `files(config) -> list[Path]`: the data files it reads; their content is part of the artifact's id, their place is not.
-    - `check(config, stage) -> None`: refuse settings and data it cannot work with (raising our errors); called for every stage
-      of a run before the first of them spends time.
-
-    Attributes:
-        VERSION: raised by whoever changes what the stage computes; artifacts of other versions are not reused.
-        SECTIONS: every setting that can change its result: names of sections ("rewards"), of plain keys ("seed") or single
-            dotted keys ("runtime.dtype"). "{stage}" stands for the section named like the stage itself.
-    """
-
-    VERSION: int
-    SECTIONS: tuple[str, ...]
-
-    def run(self, config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any] | None:
-        """Read only `inputs`, write only `out`. The result, if any, is a summary kept in the manifest.
-
-        A stage that stops early by itself says why: {"stopped_early": "20 steps in a row without a learning signal"}.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One box of the paper's figure.
-
-    Attributes:
-        name: also its directory in a run, and the name of its section of settings.
-        module: its file in recipe/, imported only when it is needed, so that `--help` need not wait for torch.
-        needs: the stages whose artifacts it reads, the model it starts from first.
-        is_model: its artifact is a Hugging Face directory, so `evaluate.<name>` measures it.
-        may_be_shipped: an artifact that the package ships under this name is this stage's.
-    """
-
-    name: str
-    module: str
-    needs: tuple[str, ...] = ()
-    is_model: bool = True
-    may_be_shipped: bool = True
-
-    def load(self) -> StageModule:
-        """Import the stage's file."""
-        return cast(StageModule, importlib.import_module(self.module))
-
+from cogitate.recipe.kinds import (
+    ALL_SCENARIO_RL,
+    COLD_START_DATA,
+    DEMONSTRATIONS,
+    DPO,
+    EVALUATE,
+    FINE_TUNE,
+    PPO,
+    PREFERENCES,
+    PRETRAIN,
+    PRETRAIN_STUDENT,
+    PRUNE,
+    REASONING_RL,
+    REJECTION_SAMPLING,
+    REWARD_MODELS,
+    RL_ZERO,
+)
+from cogitate.recipe.stage import Stage
 
 R1_ZERO = (
-    Stage("base", "cogitate.recipe.stages.pretrain"),
-    Stage("r1_zero", "cogitate.recipe.stages.r1_zero", needs=("base",)),
+    Stage("base", PRETRAIN, title="Base"),
+    Stage("r1_zero", RL_ZERO, needs=("base",), title="R1-Zero"),
 )
 
-# The paper's figure, its two students by distillation, and the same students by RL alone (R1, figure 2 and supplement).
-R1 = (
+# The paper's figure (R1, figure 2 and supplement).
+_R1 = (
     *R1_ZERO,
-    Stage("cold_start", "cogitate.recipe.stages.cold_start_data", needs=("base", "r1_zero"), is_model=False),
-    Stage("r1_dev1", "cogitate.recipe.stages.cold_start_sft", needs=("base", "cold_start")),
-    Stage("r1_dev2", "cogitate.recipe.stages.reasoning_rl", needs=("r1_dev1",)),
-    Stage("sft_data", "cogitate.recipe.stages.rejection_sampling", needs=("r1_dev2", "base"), is_model=False),
-    Stage("r1_dev3", "cogitate.recipe.stages.sft", needs=("base", "sft_data")),
-    Stage("reward_models", "cogitate.recipe.stages.reward_models", needs=("r1_dev3",), is_model=False),
-    Stage("r1", "cogitate.recipe.stages.all_scenario_rl", needs=("r1_dev3", "reward_models")),
-    Stage("student_base_llama", "cogitate.recipe.stages.student_base"),
-    Stage("student_base_qwen", "cogitate.recipe.stages.student_base"),
-    Stage("r1_distill_llama", "cogitate.recipe.stages.distill", needs=("student_base_llama", "sft_data")),
-    Stage("r1_distill_qwen", "cogitate.recipe.stages.distill", needs=("student_base_qwen", "sft_data")),
-    Stage("student_rl_llama", "cogitate.recipe.stages.r1_zero", needs=("student_base_llama",)),
-    Stage("student_rl_qwen", "cogitate.recipe.stages.r1_zero", needs=("student_base_qwen",)),
+    Stage("cold_start", COLD_START_DATA, needs=("base", "r1_zero"), title="Cold-start data"),
+    Stage("r1_dev1", FINE_TUNE, needs=("base", "cold_start"), title="R1-Dev1"),
+    Stage("r1_dev2", REASONING_RL, needs=("r1_dev1",), title="R1-Dev2"),
+    Stage("sft_data", REJECTION_SAMPLING, needs=("r1_dev2", "base"), title="SFT data"),
+    Stage("r1_dev3", FINE_TUNE, needs=("base", "sft_data"), title="R1-Dev3"),
+    Stage("reward_models", REWARD_MODELS, needs=("r1_dev3",), title="Reward models"),
+    Stage("r1", ALL_SCENARIO_RL, needs=("r1_dev3", "reward_models"), title="R1"),
+)
+
+# With its two students by distillation, and the same students by RL alone.
+R1 = (
+    *_R1,
+    Stage("student_base_llama", PRETRAIN_STUDENT, title="Student base (Llama)"),
+    Stage("student_base_qwen", PRETRAIN_STUDENT, title="Student base (Qwen)"),
+    Stage("r1_distill_llama", FINE_TUNE, needs=("student_base_llama", "sft_data"), title="R1-Distill (Llama)"),
+    Stage("r1_distill_qwen", FINE_TUNE, needs=("student_base_qwen", "sft_data"), title="R1-Distill (Qwen)"),
+    Stage("student_rl_llama", RL_ZERO, needs=("student_base_llama",), title="Student, RL alone (Llama)"),
+    Stage("student_rl_qwen", RL_ZERO, needs=("student_base_qwen",), title="Student, RL alone (Qwen)"),
 )
 
 # The same for a given base that has no smaller relative: one student, made of some of base's layers.
 R1_PRUNED_STUDENT = (
-    *(stage for stage in R1 if "student" not in stage.name and "distill" not in stage.name),
-    Stage("student_base_llama", "cogitate.recipe.stages.student_layers", needs=("base",), may_be_shipped=False),
-    Stage("r1_distill_llama", "cogitate.recipe.stages.distill", needs=("student_base_llama", "sft_data")),
-    Stage("student_rl_llama", "cogitate.recipe.stages.r1_zero", needs=("student_base_llama",)),
+    *_R1,
+    Stage("student_base_llama", PRUNE, needs=("base",), title="Student base (Llama)"),
+    Stage("r1_distill_llama", FINE_TUNE, needs=("student_base_llama", "sft_data"), title="R1-Distill (Llama)"),
+    Stage("student_rl_llama", RL_ZERO, needs=("student_base_llama",), title="Student, RL alone (Llama)"),
 )
 
 # InstructGPT (arXiv:2203.02155, figure 2), the paradigm R1 departs from, and DPO in place of its last two steps.
 _INSTRUCTED = (
-    Stage("base", "cogitate.recipe.stages.pretrain"),
-    Stage("demonstrations", "cogitate.recipe.stages.demonstrations", needs=("base",), is_model=False),
-    Stage("sft", "cogitate.recipe.stages.sft", needs=("base", "demonstrations")),
-    Stage("preferences", "cogitate.recipe.stages.preferences", needs=("sft",), is_model=False),
+    Stage("base", PRETRAIN, title="Base"),
+    Stage("demonstrations", DEMONSTRATIONS, needs=("base",), title="Demonstrations"),
+    Stage("sft", FINE_TUNE, needs=("base", "demonstrations"), title="SFT"),
+    Stage("preferences", PREFERENCES, needs=("sft",), title="Preferences"),
 )
-_DPO = Stage("dpo", "cogitate.recipe.stages.dpo", needs=("sft", "preferences"))
+_DPO = Stage("dpo", DPO, needs=("sft", "preferences"), title="DPO")
 INSTRUCT_GPT = (
     *_INSTRUCTED,
-    Stage("reward_models", "cogitate.recipe.stages.reward_models", needs=("sft", "preferences"), is_model=False),
-    Stage("ppo", "cogitate.recipe.stages.ppo", needs=("sft", "reward_models")),
+    Stage("reward_models", REWARD_MODELS, needs=("sft", "preferences"), title="Reward models"),
+    Stage("ppo", PPO, needs=("sft", "reward_models"), title="PPO"),
     _DPO,
 )
 INSTRUCT_DPO = (*_INSTRUCTED, _DPO)
@@ -124,8 +93,8 @@ def get_graph(name: str) -> tuple[Stage, ...]:
     stages: list[Stage] = []
     for stage in GRAPHS[name]:
         stages.append(stage)
-        if stage.is_model:
-            stages.append(Stage(f"evaluate.{stage.name}", "cogitate.recipe.stages.evaluate", (stage.name,), is_model=False))
+        if stage.makes_model:
+            stages.append(Stage(f"evaluate.{stage.name}", EVALUATE, (stage.name,), f"Measuring {stage.title}"))
     return tuple(stages)
 
 

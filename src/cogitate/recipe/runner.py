@@ -17,14 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from cogitate.backend import Backend
 from cogitate.config import Config, flatten
 from cogitate.errors import ArtifactError, CogitateError, ConfigError, Interrupted
-from cogitate.recipe.attempt import Clock, load_attempt, prepare, remove_leftovers, unfinished
-from cogitate.recipe.context import Progress, Silence, StageContext
-from cogitate.recipe.lock import hold_run
+from cogitate.recipe.kinds import EVALUATION
 from cogitate.recipe.models import resolve_input
-from cogitate.recipe.recipe import Stage, get_graph, is_evaluation, nearest, select
-from cogitate.recipe.store import (
+from cogitate.recipe.progress import NullProgress, Progress
+from cogitate.recipe.recipe import get_graph, is_evaluation, nearest, select
+from cogitate.recipe.run_directory.attempt import Clock, load_attempt, prepare, remove_leftovers, unfinished
+from cogitate.recipe.run_directory.lock import hold_run
+from cogitate.recipe.run_directory.store import (
     MANIFEST,
     Identity,
     copy_artifact,
@@ -38,6 +40,7 @@ from cogitate.recipe.store import (
     seal,
     show,
 )
+from cogitate.recipe.stage import Stage, StageContext
 from cogitate.runtime import (
     MetricsLog,
     derive_seed,
@@ -50,7 +53,6 @@ from cogitate.runtime import (
 from cogitate.types import Artifact
 
 State = Literal["finished", "given", "shipped", "unfinished", "to do"]
-EVALUATION = "evaluation.json"  # what a stage_evaluate writes: {"<task>": {"pass@1": {"value", "ci95"}, ...}, "all": {...}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,7 @@ def run_recipe(
     config: Config,
     out: Path,
     *,
-    make_backend: Callable[[Config], Any],
+    make_backend: Callable[[Config], Backend],
     progress: Progress | None = None,
     only: str | None = None,
     until: str | None = None,
@@ -103,7 +105,7 @@ def run_recipe(
         ArtifactError: something needed is missing, damaged or made from something else.
         Interrupted: a signal came; the same call goes on from the last checkpoint.
     """
-    progress = progress or Silence()
+    progress = progress or NullProgress()
     check_retrain(config, retrain)
     select(get_graph(config.graph), only=only, until=until, given=config.inputs)  # refuses unknown names before `out` is made
     with hold_run(out):
@@ -118,7 +120,7 @@ def run_recipe(
         return write_results(out, config)
 
 
-def make_all(planned: Sequence[Planned], config: Config, out: Path, backend: Any, progress: Progress) -> None:
+def make_all(planned: Sequence[Planned], config: Config, out: Path, backend: Backend | None, progress: Progress) -> None:
     """Bring every planned stage to its finished artifact, in order."""
     artifacts: dict[str, Artifact] = {}
     for item in planned:
@@ -136,6 +138,7 @@ def make_all(planned: Sequence[Planned], config: Config, out: Path, backend: Any
             remove_leftovers(out, name)
             progress.say(f"{name}: shipped with the package, copied to {out / name}")
         else:
+            assert backend is not None
             with settings_forgotten_if_nothing_was_made(out):
                 make(item.stage, item.identity, config, artifacts, out, backend, progress)
             progress.say(f"{name}: finished, {out / name}")
@@ -171,7 +174,7 @@ def plan_stage(stage: Stage, config: Config, out: Path, planned: dict[str, Plann
     """Where this stage's artifact stands or comes from."""
     if stage.name in config.inputs:
         return Planned(stage, "given", None, load_given(stage.name, resolve_input(config.inputs[stage.name])))
-    identity = identify(stage, config, {need: planned[need].id for need in stage.needs})
+    identity = identify(stage, get_graph(config.graph), config, {need: planned[need].id for need in stage.needs})
     path = out / stage.name
     if path.exists():
         if stage.name in retrain and is_shipped_copy(path):
@@ -179,7 +182,7 @@ def plan_stage(stage: Stage, config: Config, out: Path, planned: dict[str, Plann
         return Planned(stage, "finished", identity, load_finished(path, identity))
     if load_attempt(out, identity) is not None:
         return Planned(stage, "unfinished", identity)
-    shipped = find_shipped(identity) if stage.may_be_shipped and stage.name not in retrain else None
+    shipped = find_shipped(identity) if stage.kind.may_be_shipped and stage.name not in retrain else None
     return Planned(stage, "shipped" if shipped else "to do", identity, shipped=shipped)
 
 
@@ -189,7 +192,7 @@ def make(
     config: Config,
     artifacts: dict[str, Artifact],
     out: Path,
-    backend: Any,
+    backend: Backend,
     progress: Progress,
 ) -> None:
     """Run one stage to its end, from its last checkpoint where there is one, and seal what it wrote."""
@@ -204,13 +207,13 @@ def make(
             progress.row(stage.name, row)
 
         metrics = MetricsLog(work / "out" / "metrics.jsonl", on_row)
-        context = StageContext(stage.name, backend, metrics, work / "checkpoint", progress)
+        context = StageContext(stage.name, get_graph(config.graph), backend, metrics, work / "checkpoint", progress)
         # What ran before in this process must not matter; a stage's own randomness comes from the seeds in its settings.
         seed_everything(derive_seed(stage.name))
-        module = stage.load()
         try:
             with loaded_objects_exempt():
-                summary = module.run(config, {need: artifacts[need] for need in stage.needs}, work / "out", context)
+                inputs = {need: artifacts[need] for need in stage.needs}
+                summary = stage.kind.work().run(config, inputs, work / "out", context)
         finally:
             clock.save()
             progress.stage_ends(stage.name)
@@ -230,7 +233,10 @@ def check_settings(out: Path, config: Config) -> None:
         raise ConfigError(f"{path}: damaged ({error}); use another --out") from error
     asked = flatten(config.identity())
     free = flatten(config.model_dump(mode="json")).keys() - asked.keys()
-    for key in [*asked, *(key for key in recorded if key not in asked and key not in free)]:
+    # Runs of version 0.1 have recorded sections of other graphs' stages, too: these change nothing.
+    sections = type(config).model_fields.keys()
+    others = [key for key in recorded if key not in asked and key not in free and key.partition(".")[0] in sections]
+    for key in [*asked, *others]:
         if recorded.get(key) != asked.get(key) or (key in recorded) != (key in asked):
             raise ConfigError(f"{out} was started with {show(recorded, key)}, now {show(asked, key)}: use another --out")
 
@@ -268,9 +274,8 @@ def check_retrain(config: Config, retrain: Sequence[str]) -> None:
 def check_stages(planned: Sequence[Planned], config: Config) -> None:
     """Let each stage that has to run refuse its settings and data before any of them has spent time."""
     for item in planned:
-        module = item.stage.load() if item.state in ("to do", "unfinished") else None
-        if module is not None and hasattr(module, "check"):
-            module.check(config, item.stage.name)
+        if item.state in ("to do", "unfinished"):
+            item.stage.check(config, get_graph(config.graph))
 
 
 def write_results(out: Path, config: Config) -> Path:

@@ -13,6 +13,10 @@ R1_ZERO_TEMPLATE = (
 )
 
 
+NEXT_QUESTION = "\n\nQuestion:"  # where a base model that was asked a bare question goes on with another one
+NEXT_TURN = "\nUser:"  # where a model that was asked as User goes on with the user's next turn
+
+
 def r1_zero_prompt(question: str) -> str:
     """The R1-Zero template around a question; the completion starts right after `Assistant:`."""
     return R1_ZERO_TEMPLATE.replace("{question}", question)

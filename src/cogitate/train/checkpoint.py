@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from cogitate.backend import Learner
 from cogitate.errors import CheckpointError
 from cogitate.runtime import atomic_write, fsync_directory, write_json
 from cogitate.train.optimisers.master_weights import MasterWeights, Optimiser
@@ -23,7 +25,25 @@ from cogitate.train.optimisers.master_weights import MasterWeights, Optimiser
 STATE, TENSORS = "state.json", "tensors.safetensors"
 
 
-def save_checkpoint(directory: Path, step: int, tensors: dict[str, Tensor], state: dict[str, Any]) -> Path:
+def restore(learner: Learner, directory: Path) -> dict[str, Any]:
+    """Load the newest checkpoint into a learner; returns the loop's state, with its `step`, or {} where there is none."""
+    newest = latest_checkpoint(directory)
+    return {} if newest is None else learner.load(newest)
+
+
+def save_training(directory: Path, step: int, model: nn.Module, optimiser: Optimiser, state: Mapping[str, Any]) -> None:
+    """A checkpoint of one model and its optimiser."""
+    save_checkpoint(directory, step, training_tensors(model, optimiser), state)
+
+
+def load_training(path: Path, model: nn.Module, optimiser: Optimiser) -> dict[str, Any]:
+    """The inverse of `save_training`, in place; returns the state with its `step`."""
+    tensors, state = load_checkpoint(path)
+    restore_training_tensors(model, optimiser, tensors, path)
+    return state
+
+
+def save_checkpoint(directory: Path, step: int, tensors: dict[str, Tensor], state: Mapping[str, Any]) -> Path:
     """Write `directory/step-NNNNNN` and drop all older checkpoints.
 
     Args:

@@ -15,8 +15,8 @@ import numpy as np
 from cogitate.errors import DataError
 from cogitate.runtime import derive_seed
 from cogitate.tokenizer.conversation_form import ConversationForm
-from cogitate.train.packing import PackedRows, pack_documents
-from cogitate.types import Conversation
+from cogitate.train.packing import pack_documents
+from cogitate.types import Conversation, PackedRows
 
 
 @dataclass(frozen=True, slots=True)

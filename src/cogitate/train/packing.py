@@ -8,32 +8,15 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cogitate.errors import ConfigError, DataError
+from cogitate.types import PackedRows
 
 PADDING = -1  # the document number of padding
-
-
-@dataclass(frozen=True, slots=True)
-class PackedRows:
-    """Documents side by side in rows of fixed length; the rest of a row is padding.
-
-    Attributes:
-        tokens_BT: int64; padding holds the pad token.
-        loss_mask_BT: bool; False in padding.
-        documents_BT: int64, 0, 1, 2 ... within each row, -1 in padding: attention and targets stay within equal numbers.
-        positions_BT: int64, counting from 0 in each document; 0 in padding.
-        padding_share: padding tokens / all tokens.
-    """
-
-    tokens_BT: NDArray[np.int64]
-    loss_mask_BT: NDArray[np.bool_]
-    documents_BT: NDArray[np.int64]
-    positions_BT: NDArray[np.int64]
-    padding_share: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +140,13 @@ def length_batches(lengths: Sequence[int], token_budget: int) -> LengthBatches:
         padded += longest * (stop - start)
         start = stop
     return LengthBatches(tuple(batches), 1.0 - int(sizes.sum()) / padded if padded else 0.0)
+
+
+def split_evenly(count: int, parts: int) -> list[range]:
+    """0..count-1 as at most `parts` consecutive ranges whose sizes differ by at most one."""
+    parts = min(parts, count)
+    bounds = [count * i // parts for i in range(parts + 1)]
+    return [range(a, b) for a, b in pairwise(bounds)]
 
 
 def _as_lengths(lengths: Sequence[int]) -> NDArray[np.int64]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 from cogitate.runtime import derive_seed
 from cogitate.types import Problem
 
+Item = TypeVar("Item")
 Drawn = tuple[Problem, tuple[int | str, ...]]  # a problem, and what the seeds of its completions are derived from
 
 
@@ -30,6 +33,15 @@ class Pool:
     def share(self, step: int) -> int:
         """How many of a step's prompts are of this pool."""
         return self.prompts_per_step if step >= self.from_step else 0
+
+
+def in_turn(items: Sequence[Item], count: int, key: Callable[[Item], str]) -> list[Item]:
+    """At most `count` items, the groups of a key in turn, each in its order: no group is crowded out by a larger one."""
+    groups: dict[str, list[Item]] = {}
+    for item in items:
+        groups.setdefault(key(item), []).append(item)
+    turns = itertools.zip_longest(*groups.values())
+    return [item for turn in turns for item in turn if item is not None][:count]
 
 
 def easiest(problems: Sequence[Problem], share: float) -> Sequence[Problem]:

@@ -9,27 +9,22 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from cogitate.algorithms.advantages import dead_groups, group_advantages
-from cogitate.backend import Generator, Grader
+from cogitate.backend import Generator, Grader, PolicyLearner
 from cogitate.config import RLConfig
 from cogitate.errors import DataError, TrainingDivergedError
 from cogitate.runtime import MetricsLog, derive_seed, give_back_memory, interruption_requested, raise_interrupted
 from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.train.checkpoint import latest_checkpoint
-from cogitate.train.learners.policy import PolicyLearner
+from cogitate.train.checkpoint import restore
+from cogitate.train.divergence import diverged
+from cogitate.train.groups import LearnFrom, group_relative, is_alive, live_first
 from cogitate.train.pools import Drawn, Pool, draw, easiest
 from cogitate.train.rl_metrics import mean, rollout_metrics, timings
 from cogitate.train.rollouts import Phases, Prompt, Sampled, encode_prompts, sample_and_grade
-from cogitate.train.supervised import diverged
 from cogitate.types import Problem, Rollout, RolloutGroup, SamplingParams, Verdict
 
 EASY_SHARE = 1 / 3  # of the pool, that a curriculum begins with
 PROBE_COMPLETIONS = 2  # of each probe, at each chosen step
 
-LearnFrom = Callable[[Sequence[RolloutGroup], RLConfig], list[tuple[Rollout, float]]]
 Reward = tuple[float | None, dict[str, float]]  # None where nothing could judge the completion; the parts before weighting
 Score = Callable[[Sequence[Sampled]], list[Reward]]
 
@@ -52,7 +47,7 @@ class RLRun:
         weights: directory the policy is handed to the generator through.
         transcripts: file that the probes' completions are appended to.
         learn_from: which rollouts of a step the learner gets, each with the number its `update` takes: `group_relative` (GRPO's
-            advantages) or `every_judged` (the rewards themselves, for PPO, whose critic finds the advantages).
+            advantages) or `rollouts_with_reward` (the rewards themselves, for PPO, whose critic finds the advantages).
     """
 
     name: str
@@ -75,7 +70,7 @@ class RLRun:
     transcripts: Path
     begin: Callable[[int, int], None]
     say: Callable[[str], None]
-    learn_from: LearnFrom = lambda groups, config: group_relative(groups, config)
+    learn_from: LearnFrom = group_relative
     general: Pool | None = None
 
     def general_share(self, step: int) -> int:
@@ -108,7 +103,7 @@ def train_rl(run: RLRun) -> dict[str, Any]:
     every = [*run.problems, *(run.general.problems if run.general else ())]
     asked = [(problem, run.prompt_of(problem)) for problem in every]
     encode_prompts(asked, config.max_new_tokens, run.tokenizer, run.generator)  # refuses what does not fit before any step
-    state = restore(run)
+    state = resume(run)
     sync_weights(run, state.step)
     run.metrics.truncate(state.step)
     truncate_transcripts(run.transcripts, state.step)
@@ -197,11 +192,6 @@ def collect_groups(run: RLRun, state: LoopState, phases: Phases) -> list[Rollout
     return groups
 
 
-def live_first(groups: Sequence[RolloutGroup]) -> list[RolloutGroup]:
-    """Groups that teach something before those that do not, otherwise as they were drawn."""
-    return sorted(groups, key=is_alive, reverse=True)
-
-
 def rollout(run: RLRun, state: LoopState, phases: Phases) -> list[RolloutGroup]:
     """Draw the next prompts and sample and grade a group from each."""
     config = run.config
@@ -270,7 +260,7 @@ def to_rollout(sampled: Sampled, reward: float | None, parts: Mapping[str, float
         prompt_ids=sampled.prompt_ids,
         completion_ids=completion.token_ids,
         logprobs=completion.logprobs,
-        loss_mask=(1,) * len(completion.token_ids),
+        loss_mask=completion.loss_mask,
         weight_versions=completion.weight_versions,
         finish_reason=completion.finish_reason,
         seed=completion.seed,
@@ -279,36 +269,6 @@ def to_rollout(sampled: Sampled, reward: float | None, parts: Mapping[str, float
         reward_breakdown=parts,
         verdict=sampled.verdict,
     )
-
-
-def every_judged(groups: Sequence[RolloutGroup], config: RLConfig) -> list[tuple[Rollout, float]]:
-    """All rollouts that have a reward, each with it."""
-    rollouts = [rollout for group in groups for rollout in group.rollouts]
-    return [(rollout, rollout.reward) for rollout in rollouts if rollout.reward is not None]
-
-
-def group_relative(groups: Sequence[RolloutGroup], config: RLConfig) -> list[tuple[Rollout, float]]:
-    """The rollouts to learn from, each with GRPO's advantage: those of live groups that have a verdict."""
-    pairs = []
-    for group in filter(is_alive, groups):
-        rewards_1G, valid_1G = reward_row(group)
-        advantages_1G = group_advantages(rewards_1G, scale_by_std=config.scale_by_std, valid_PG=valid_1G)
-        judged = zip(group.rollouts, advantages_1G[0].tolist(), strict=True)
-        pairs += [(rollout, advantage) for rollout, advantage in judged if rollout.reward is not None]
-    return pairs
-
-
-def reward_row(group: RolloutGroup) -> tuple[Tensor, Tensor]:
-    """A group's rewards (1, G) and which of them are there (1, G)."""
-    rewards = [rollout.reward for rollout in group.rollouts]
-    valid_1G = torch.tensor([[reward is not None for reward in rewards]])
-    return torch.tensor([[reward or 0.0 for reward in rewards]], dtype=torch.float64), valid_1G
-
-
-def is_alive(group: RolloutGroup) -> bool:
-    """Whether the group has two verdicts and its rewards differ."""
-    rewards_1G, valid_1G = reward_row(group)
-    return not bool(dead_groups(rewards_1G, valid_1G)[0])
 
 
 def sync_weights(run: RLRun, version: int) -> None:
@@ -339,13 +299,10 @@ def truncate_transcripts(path: Path, first_step: int) -> None:
 
 def save(run: RLRun, state: LoopState) -> None:
     kept = {name: value for name, value in asdict(state).items() if name != "step"}
-    run.learner.save_with(run.checkpoint, state.step, {"loop": kept})
+    run.learner.save(run.checkpoint, state.step, {"loop": kept})
 
 
-def restore(run: RLRun) -> LoopState:
+def resume(run: RLRun) -> LoopState:
     """The loop's state and the learner from the newest checkpoint, or a fresh start."""
-    newest = latest_checkpoint(run.checkpoint)
-    if newest is None:
-        return LoopState()
-    state = run.learner.load(newest)
-    return LoopState(step=int(state["step"]), **state["loop"])
+    state = restore(run.learner, run.checkpoint)
+    return LoopState(step=int(state["step"]), **state["loop"]) if state else LoopState()

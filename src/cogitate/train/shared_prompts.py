@@ -31,17 +31,6 @@ class Completed(Protocol):
     def completion_ids(self) -> tuple[int, ...]: ...
 
 
-class Text(NamedTuple):
-    """A prompt and a completion to be judged or to learn from."""
-
-    prompt_ids: tuple[int, ...]
-    completion_ids: tuple[int, ...]
-
-    @property
-    def tokens(self) -> tuple[int, ...]:
-        return (*self.prompt_ids, *self.completion_ids)
-
-
 class Span(NamedTuple):
     """Where a completion stands in the flattened rows."""
 

@@ -2,7 +2,6 @@
 
 import pytest
 
-from cogitate.config import load_config
 from cogitate.recipe.data.general_data import (
     BEYOND_SHARE,
     choose_general,
@@ -13,6 +12,7 @@ from cogitate.recipe.data.general_data import (
     most_agreed,
 )
 from cogitate.recipe.data.rejection import ENOUGH
+from cogitate.recipe.settings import load_recipe
 from cogitate.types import Problem
 from tests.recipe.scripted_backend import candidate
 
@@ -111,7 +111,7 @@ def test_every_candidate_is_a_row_or_in_the_ledger_and_categories_take_turns():
 
 
 def test_prompts_are_training_prompts_of_every_category_but_those_of_safety():
-    prompts = general_prompts(load_config("tiny"), 35)
+    prompts = general_prompts(load_recipe("tiny"), 35)
     assert len(prompts) == 70
     assert {p.fields["category"] for p in prompts} == {"writing", "list", "about", "greeting", "translation"}
-    assert general_prompts(load_config("tiny"), 0) == []
+    assert general_prompts(load_recipe("tiny"), 0) == []

@@ -9,7 +9,7 @@ from statistics import fmean
 import pytest
 
 from cogitate.config import PreferenceDataConfig
-from cogitate.recipe.data.preferences import Candidate, draw_labels, draw_pairs, judge_pairs, mean_gap
+from cogitate.recipe.data.preferences import Judged, draw_labels, draw_pairs, judge_pairs, mean_gap
 from cogitate.tasks.general import safety
 from cogitate.tasks.mixture import gather_problems
 from cogitate.types import Problem
@@ -17,7 +17,7 @@ from cogitate.types import Problem
 EXACT = PreferenceDataConfig(judge_noise=0.0, position_bias=0.3, judgements=4, margin=0.1, pairs=10, safety_prompts=20)
 
 
-class Scored(Candidate):
+class Scored(Judged):
     """A candidate whose true scores are given."""
 
     def __init__(self, problem: Problem, helpfulness: float, *, safety=1.0, tokens=5, cut=False, no=0):  # type: ignore[no-untyped-def]
@@ -68,7 +68,7 @@ def test_drawing_stops_with_enough_pairs_and_leaves_cut_answers_out():
     problems = [Problem(f"p{n}", "general", "general", f"Write {n}.", fields={"harmful": False}) for n in range(30)]
     asked: list[str] = []
 
-    def ask(chosen: Sequence[Problem], samples: int, name: str) -> Iterable[list[Candidate]]:
+    def ask(chosen: Sequence[Problem], samples: int, name: str) -> Iterable[list[Judged]]:
         asked.extend(problem.id for problem in chosen)
         for problem in chosen:
             yield [Scored(problem, 0.9), Scored(problem, 0.5), Scored(problem, 0.1), Scored(problem, 0.0, cut=True)][:samples]
@@ -86,7 +86,7 @@ def test_harmful_prompts_are_asked_again_where_too_few_completions_are_unsafe():
     problems = gather_problems("safety", 40, split="train", seed=0)
     rounds: list[tuple[str, int]] = []
 
-    def ask(chosen: Sequence[Problem], samples: int, name: str) -> Iterable[list[Candidate]]:
+    def ask(chosen: Sequence[Problem], samples: int, name: str) -> Iterable[list[Judged]]:
         rounds.append((name, len(chosen)))
         again = name.startswith("harmful")
         for problem in chosen:

@@ -7,15 +7,17 @@ from typing import Any
 import pytest
 
 from cogitate.apps.verify_resume import proof_text, verify_resume
-from cogitate.config import Config, load_config
+from cogitate.config import AllScenarioConfig, Config, PretrainConfig, RLConfig
 from cogitate.errors import ConfigError
 from cogitate.recipe import recipe
 from cogitate.recipe.proof.resume import Proof, prove_resume
 from cogitate.recipe.proof.shrink import shrink
-from cogitate.recipe.recipe import Stage
+from cogitate.recipe.settings import load_recipe
+from cogitate.recipe.stage import Stage
+from tests.recipe.forgetful_stage import FORGETFUL
 from tests.recipe.toy_recipe import no_backend, toy_config
 
-recipe.GRAPHS["forgetful"] = (Stage("toy", "tests.recipe.forgetful_stage", is_model=False),)
+recipe.GRAPHS["forgetful"] = (Stage("toy", FORGETFUL),)
 
 
 class forgetful_backend(no_backend):  # noqa: N801 - unpickled in the process of a stage, it brings this file's graphs along
@@ -69,11 +71,13 @@ def test_a_refusal_names_the_stage_and_what_to_do(prove, tmp_path):
 
 
 def test_shrinking_lowers_budgets_alone_and_never_raises_one():
-    config = load_config("tiny", ["r1_zero.steps=2", "evaluate.problems=4"])
+    config = load_recipe("tiny", ["r1_zero.steps=2", "evaluate.problems=4"])
     small = shrink(config, keep=["base", "tokenizer"])
-    assert (small.r1_zero.steps, small.evaluate.problems, small.evaluate.samples) == (2, 4, 2)
-    assert small.r1.general_from_step < small.r1.steps
-    assert small.r1.general_prompts_per_step <= small.r1.prompts_per_step
-    assert (small.base, small.tokenizer, small.model) == (config.base, config.tokenizer, config.model)
-    assert small.r1_zero.learning_rate == config.r1_zero.learning_rate
-    assert shrink(config).base.steps < config.base.steps
+    zero, r1 = small.section("r1_zero", RLConfig), small.section("r1", AllScenarioConfig)
+    base = config.section("base", PretrainConfig)
+    assert (zero.steps, small.evaluate.problems, small.evaluate.samples) == (2, 4, 2)
+    assert r1.general_from_step < r1.steps
+    assert r1.general_prompts_per_step <= r1.prompts_per_step
+    assert (small.section("base", PretrainConfig), small.tokenizer, small.model) == (base, config.tokenizer, config.model)
+    assert zero.learning_rate == config.section("r1_zero", RLConfig).learning_rate
+    assert shrink(config).section("base", PretrainConfig).steps < base.steps

@@ -7,24 +7,26 @@ from pathlib import Path
 import pytest
 import torch
 
-from cogitate.config import load_config
+from cogitate.config import ZeroRLConfig
 from cogitate.model.files.hf import load_model
 from cogitate.model.lora import lora_layers
 from cogitate.recipe.local_backend import LocalBackend
-from cogitate.recipe.recipe import get_graph
+from cogitate.recipe.recipe import R1
+from cogitate.recipe.run_directory.store import identify
 from cogitate.recipe.runner import run_recipe
-from cogitate.recipe.store import identify
+from cogitate.recipe.settings import load_recipe
+from cogitate.recipe.stage import find
 from cogitate.tasks.files.datasets import write_rows
 from cogitate.train.checkpoint import latest_checkpoint
-from cogitate.train.learners.policy import PolicyLearner
+from cogitate.train.learners.grpo import GRPOLearner
 from cogitate.types import Problem, Rollout, Verdict
 
 SETTINGS = ("r1_zero.learning_rate=1e-2", "r1_zero.warmup_steps=0", "tasks.train=arithmetic", "tasks.eval=arithmetic")
 
 
-def learner(directory: Path, *settings: str) -> PolicyLearner:
-    config = load_config("tiny", [*SETTINGS, *settings])
-    return LocalBackend(config).learner(directory, config.r1_zero)
+def learner(directory: Path, *settings: str) -> GRPOLearner:
+    config = load_recipe("tiny", [*SETTINGS, *settings])
+    return LocalBackend(config).policy_learner(directory, config.section("r1_zero", ZeroRLConfig))
 
 
 def rollouts() -> tuple[list[Rollout], list[float]]:
@@ -55,16 +57,16 @@ def test_only_adapters_move_and_the_model_handed_on_holds_them_merged(digit_mode
     moved = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
     assert moved
     assert all("proj" in name for name in moved)
-    trained.save(tmp_path / "checkpoint")
+    trained.save(tmp_path / "checkpoint", 1, {})
     again = learner(digit_model, "runtime.lora_rank=4", f"runtime.dtype={dtype}")
     again.load(latest_checkpoint(tmp_path / "checkpoint"))
     assert trained.update(*rollouts()) == again.update(*rollouts())
 
 
 def test_adapters_change_an_artifacts_id_and_their_absence_keeps_the_ids_of_old():
-    stage = next(stage for stage in get_graph("r1_zero") if stage.name == "r1_zero")
+    stage = find(R1, "r1_zero")
     plain, same, adapted = (
-        identify(stage, load_config("tiny", [*SETTINGS, *more]), {"base": "x"})
+        identify(stage, R1, load_recipe("tiny", [*SETTINGS, *more]), {"base": "x"})
         for more in ((), ("runtime.gradient_checkpointing=true", "runtime.lora_rank=0"), ("runtime.lora_rank=8",))
     )
     assert plain == same
@@ -92,7 +94,7 @@ def test_sft_trains_adapters_and_saves_them_merged(digit_model, tmp_path):
         "r1_dev1.learning_rate=1e-2",
     )
     given = (f"inputs.base={digit_model}", f"inputs.cold_start={tmp_path / 'data.jsonl'}", "runtime.lora_rank=4")
-    config = load_config("tiny", ["graph=r1", *given, *shape, "runtime.dtype=bfloat16", "runtime.threads=1"])
+    config = load_recipe("tiny", ["graph=r1", *given, *shape, "runtime.dtype=bfloat16", "runtime.threads=1"])
     run_recipe(config, tmp_path / "run", make_backend=LocalBackend, only="r1_dev1")
     before, after = (load_model(path).bfloat16().state_dict() for path in (digit_model, tmp_path / "run" / "r1_dev1"))
     moved = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from cogitate import runtime
-from cogitate.config import load_config
 from cogitate.errors import DataError, Interrupted
 from cogitate.recipe.data import candidates
-from cogitate.recipe.stages import cold_start_data as stage_cold_start_data
-from cogitate.recipe.stages import rejection_sampling as stage_rejection_sampling
+from cogitate.recipe.recipe import R1
+from cogitate.recipe.settings import load_recipe
+from cogitate.recipe.stage import find
+from cogitate.recipe.stages import cold_start_data, rejection_sampling
 from cogitate.tasks.files.datasets import load_conversations, read_rows
+from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.types import Artifact
 from tests.recipe.scripted_backend import ScriptedBackend, stage_context
 
@@ -64,20 +67,28 @@ def dev2(prompt: str, seed: int) -> str:
     return f" <think> {('First', 'So', 'We see')[seed % 3]} {chain} = {result}. </think>\nThe answer is \\boxed{{{result}}}."
 
 
+def inputs_of(work: Path, tokenizer: Tokenizer, models: Sequence[str]) -> dict[str, Artifact]:
+    """Models of which only the tokenizer is read."""
+    for name in models:
+        (work / name).mkdir(parents=True, exist_ok=True)
+        tokenizer.save(work / name)
+    return {name: Artifact(name, name, work / name) for name in models}
+
+
 def cold_start(work: Path, tokenizer, *settings: str, backend=None):
     backend = backend or ScriptedBackend(tokenizer, base=base, r1_zero=zero)
-    config = load_config("tiny", [*COLD, *settings])
-    stage_cold_start_data.check(config, "cold_start")
-    inputs = {name: Artifact(name, name, work / name) for name in ("base", "r1_zero")}
-    return stage_cold_start_data.run(config, inputs, work / "out", stage_context("cold_start", work, backend))
+    config = load_recipe("tiny", [*COLD, *settings])
+    find(R1, "cold_start").check(config, R1)
+    inputs = inputs_of(work, tokenizer, ("base", "r1_zero"))
+    return cold_start_data.run(config, inputs, work / "out", stage_context("cold_start", work, backend))
 
 
 def sft_data(work: Path, tokenizer, *settings: str, backend=None, models=("r1_dev2", "base")):
     backend = backend or ScriptedBackend(tokenizer, base=base, r1_dev2=dev2)
-    config = load_config("tiny", [*SFT, *settings])
-    stage_rejection_sampling.check(config, "sft_data")
-    inputs = {name: Artifact(name, name, work / name) for name in models}
-    return stage_rejection_sampling.run(config, inputs, work / "out", stage_context("sft_data", work, backend))
+    config = load_recipe("tiny", [*SFT, *settings])
+    find(R1, "sft_data").check(config, R1)
+    inputs = inputs_of(work, tokenizer, models)
+    return rejection_sampling.run(config, inputs, work / "out", stage_context("sft_data", work, backend))
 
 
 def rows_of(path: Path) -> list[dict]:
@@ -151,7 +162,7 @@ def test_decisions_by_item_id_change_the_rows(cold, tmp_path, micro_tokenizer):
     assert rows[edited["id"]] == text
     assert summary["post_processing"]["decisions"] == {"accept": 1, "edit": 1, "reject": 1}
     assert summary["post_processing"]["accepted_or_edited_but_wrong"] == 0
-    assert stage_cold_start_data.files(load_config("tiny", [*COLD, f"cold_start.review={review}"])) == [review]
+    assert find(R1, "cold_start").files(load_recipe("tiny", [*COLD, f"cold_start.review={review}"])) == [review]
 
 
 def test_reviewed_items_can_be_taken_in_place_of_asking_again(cold, tmp_path, micro_tokenizer):
@@ -162,7 +173,7 @@ def test_reviewed_items_can_be_taken_in_place_of_asking_again(cold, tmp_path, mi
     assert mute.asked == 0
     for name in ("data.parquet", "ledger.jsonl", "items.jsonl"):
         assert (tmp_path / "out" / name).read_bytes() == (work / "out" / name).read_bytes()
-    assert stage_cold_start_data.files(load_config("tiny", [*COLD, f"cold_start.items={items}"])) == [items]
+    assert find(R1, "cold_start").files(load_recipe("tiny", [*COLD, f"cold_start.items={items}"])) == [items]
     with pytest.raises(DataError, match=r"items\.jsonl, line 1: problem .* is no training problem of this run"):
         cold_start(tmp_path, micro_tokenizer, f"cold_start.items={items}", "seed=1")
     with pytest.raises(DataError, match=r"ledger\.jsonl, line 1: no item: the key 'completion' is missing"):

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from cogitate.config import Config, load_config
+from cogitate.config import Config
 from cogitate.errors import ConfigError
-from cogitate.recipe.context import Silence, StageContext
 from cogitate.recipe.local_backend import LocalBackend
-from cogitate.recipe.recipe import GRAPHS
-from cogitate.recipe.stages import evaluate as stage_evaluate
-from cogitate.recipe.stages.evaluate import askings, general_asking, general_problems
+from cogitate.recipe.progress import NullProgress
+from cogitate.recipe.recipe import R1, get_graph
+from cogitate.recipe.settings import load_recipe, make_config
+from cogitate.recipe.stage import StageContext, find
+from cogitate.recipe.stages.evaluate import askings, general_asking, general_problems, run
 from cogitate.runtime import MetricsLog
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import R1_INSTRUCTION, instructed, r1_prompt, r1_zero_prompt
@@ -31,7 +32,7 @@ def directory(tmp_path, micro_tokenizer) -> Path:
 
 
 def config_of(*overrides: str) -> Config:
-    return load_config("tiny", ["graph=r1", *overrides])
+    return load_recipe("tiny", ["graph=r1", *overrides])
 
 
 def text_of(prompt, tokenizer: Tokenizer) -> str:
@@ -41,7 +42,7 @@ def text_of(prompt, tokenizer: Tokenizer) -> str:
 def test_twelve_models_are_measured_each_as_it_was_trained(directory):
     tokenizer = Tokenizer.load(directory)
     config = config_of()
-    found = {stage.name: askings(config, stage.name, directory, tokenizer) for stage in GRAPHS["r1"] if stage.is_model}
+    found = {stage.name: askings(config, R1, stage.name, directory, tokenizer) for stage in R1 if stage.makes_model}
     assert len(found) == 12
     for name, asked in found.items():
         if name in ("base", "student_base_llama", "student_base_qwen"):
@@ -60,7 +61,7 @@ def test_twelve_models_are_measured_each_as_it_was_trained(directory):
 )
 def test_general_prompts_are_put_as_a_plain_turn_to_every_model(directory, name, asked):
     tokenizer = Tokenizer.load(directory)
-    asking = general_asking(config_of(), name, directory, tokenizer)
+    asking = general_asking(config_of(), R1, name, directory, tokenizer)
     assert (asking.name, asking.stop) == (asked, "\nUser:" if asked == "conversation" else None)
     assert text_of(asking.prompt_of(WRITING), tokenizer) == r1_prompt(WRITING.question)
 
@@ -69,18 +70,18 @@ def test_models_with_a_template_of_their_own_are_asked_through_it_where_they_wer
     (directory / "chat_template.jinja").write_text(CHAT)
     tokenizer = Tokenizer.load(directory)
     config = config_of("r1_zero.prompt=chat", "r1_dev2.prompt=chat", "r1.prompt=chat")
-    assert [a.name for a in askings(config, "base", directory, tokenizer)] == [*THREE, "chat"]
-    assert [a.name for a in askings(config, "student_base_llama", directory, tokenizer)] == THREE
+    assert [a.name for a in askings(config, R1, "base", directory, tokenizer)] == [*THREE, "chat"]
+    assert [a.name for a in askings(config, R1, "student_base_llama", directory, tokenizer)] == THREE
     for name, format in (("r1_zero", "think_answer"), ("r1_dev2", "think_text"), ("r1", "think_text")):
-        (asking,) = askings(config, name, directory, tokenizer)
+        (asking,) = askings(config, R1, name, directory, tokenizer)
         assert (asking.name, asking.format, asking.contract) == ("chat", format, "r1")
-    (dev1,) = askings(config, "r1_dev1", directory, tokenizer)
+    (dev1,) = askings(config, R1, "r1_dev1", directory, tokenizer)
     assert text_of(dev1.prompt_of(QUESTION), tokenizer) == f"[user]{QUESTION.question}[assistant]"
-    (dev2,) = askings(config, "r1_dev2", directory, tokenizer)
+    (dev2,) = askings(config, R1, "r1_dev2", directory, tokenizer)
     asked = text_of(dev2.prompt_of(QUESTION), tokenizer)
     assert asked == f"[user]{instructed(QUESTION.question, R1_INSTRUCTION)}[assistant]"
     assert Message("user", WRITING.question).content in text_of(
-        general_asking(config, "r1", directory, tokenizer).prompt_of(WRITING), tokenizer
+        general_asking(config, R1, "r1", directory, tokenizer).prompt_of(WRITING), tokenizer
     )
 
 
@@ -89,17 +90,17 @@ EXAMPLE = {"question": "2+2?", "thinking": "2 + 2 = 4", "answer": "4"}
 
 def test_a_base_is_also_scored_at_the_prompt_that_shows_its_rl_the_form_and_at_its_chat_template(directory):
     tokenizer = Tokenizer.load(directory)
-    config = Config.model_validate({"graph": "r1", "r1_zero": {"worked_examples": [EXAMPLE], "open_thinking": True}})
-    base, (zero,) = (askings(config, name, directory, tokenizer) for name in ("base", "r1_zero"))
+    config = make_config({"graph": "r1", "r1_zero": {"worked_examples": [EXAMPLE], "open_thinking": True}})
+    base, (zero,) = (askings(config, R1, name, directory, tokenizer) for name in ("base", "r1_zero"))
     assert [asking.name for asking in base] == [*THREE, "r1_zero_1_examples_opened"]
     assert (zero.name, zero.format, zero.contract) == ("r1_zero_1_examples_opened", "think_answer", "r1")
     assert zero.prompt_of(QUESTION) == base[-1].prompt_of(QUESTION)
     asked = text_of(zero.prompt_of(QUESTION), tokenizer)
     assert asked.endswith(f"<answer> 4 </answer>User: {QUESTION.question}\nAssistant: <think>")
     (directory / "chat_template.jinja").write_text(CHAT)
-    names = [asking.name for asking in askings(config, "base", directory, tokenizer)]
+    names = [asking.name for asking in askings(config, R1, "base", directory, tokenizer)]
     assert names == [*THREE, "chat", "r1_zero_1_examples_opened"]
-    assert [asking.name for asking in askings(config, "student_base_llama", directory, tokenizer)] == THREE
+    assert [asking.name for asking in askings(config, R1, "student_base_llama", directory, tokenizer)] == THREE
 
 
 def test_further_problems_get_columns_beside_the_table_and_only_for_the_models_named(digit_model, tmp_path):
@@ -107,7 +108,7 @@ def test_further_problems_get_columns_beside_the_table_and_only_for_the_models_n
     for name, path in paths.items():
         rows = [{"question": f"Say a number, {name} {n}.", "answer": "7", "kind": "exact"} for n in range(8)]
         path.write_text("\n".join(map(json.dumps, rows)))
-    config = Config.model_validate(
+    config = make_config(
         {
             "graph": "r1",
             "tasks": {"train": "arithmetic", "eval": str(paths["mine"])},
@@ -122,9 +123,9 @@ def test_further_problems_get_columns_beside_the_table_and_only_for_the_models_n
         for folder in (out, tmp_path / "checkpoint"):
             folder.mkdir(exist_ok=True)
         context = StageContext(
-            f"evaluate.{model}", backend, MetricsLog(out / "metrics.jsonl"), tmp_path / "checkpoint", Silence()
+            f"evaluate.{model}", R1, backend, MetricsLog(out / "metrics.jsonl"), tmp_path / "checkpoint", NullProgress()
         )
-        stage_evaluate.run(config, {model: Artifact(model, "", digit_model)}, out, context)
+        run(config, {model: Artifact(model, "", digit_model)}, out, context)
         backend.close()
         results[model] = json.loads((out / "evaluation.json").read_text())
     assert results["r1_dev1"].keys() == {"mine", "all"}
@@ -134,7 +135,7 @@ def test_further_problems_get_columns_beside_the_table_and_only_for_the_models_n
     assert Counter(row["task"] for row in rows) == {"mine": 10, "other": 6}
     wrong = config.model_copy(update={"evaluate": config.evaluate.model_copy(update={"further_models": "r1_one"})})
     with pytest.raises(ConfigError, match=r"evaluate\.further_models: no model here is called r1_one; models are base"):
-        stage_evaluate.check(wrong, "evaluate.base")
+        find(get_graph("r1"), "evaluate.base").check(wrong, get_graph("r1"))
 
 
 def test_general_prompts_come_from_the_evaluation_split_and_are_the_same_for_every_seed():

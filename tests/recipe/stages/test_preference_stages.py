@@ -6,7 +6,6 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,21 +15,24 @@ from safetensors.torch import load_file
 from cogitate.config import Config
 from cogitate.errors import ConfigError, DataError
 from cogitate.model.files.hf import load_model
-from cogitate.recipe.context import Silence, StageContext
+from cogitate.recipe.kinds import DPO, PPO, PREFERENCES, REWARD_MODELS
 from cogitate.recipe.local_backend import LocalBackend
-from cogitate.recipe.stages import dpo as stage_dpo
-from cogitate.recipe.stages import ppo as stage_ppo
-from cogitate.recipe.stages import preferences as stage_preferences
-from cogitate.recipe.stages import reward_models as stage_reward_models
+from cogitate.recipe.progress import NullProgress
+from cogitate.recipe.recipe import INSTRUCT_GPT
+from cogitate.recipe.settings import make_config
+from cogitate.recipe.stage import Kind, StageContext, find
+from cogitate.recipe.stages.instruct_gpt import ppo
 from cogitate.rewards.reward_model import judged_ids
 from cogitate.runtime import MetricsLog
 from cogitate.tasks.files.datasets import load_labelled, load_preferences
+from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import r1_prompt
-from cogitate.train.scorer import ModelScorer
+from cogitate.train.learners.scorer import ModelScorer
 from cogitate.types import Artifact, Problem
 
 QUESTIONS = [f"Say a number{'.' * n}" for n in range(1, 13)]
 SETTINGS: dict[str, Any] = {
+    "graph": "instruct_gpt",
     "reward_models": {
         "epochs": 14, "batch": 16, "learning_rate": 3e-3, "final_learning_rate": 1e-3, "checkpoint_every": 3,
         "held_out_share": 0.25,
@@ -60,29 +62,32 @@ def files(tmp_path) -> dict[str, str]:
 
 @pytest.fixture
 def backend(files) -> Iterator[LocalBackend]:
-    backend = LocalBackend(Config.model_validate({**SETTINGS, "preferences": files}))
+    backend = LocalBackend(make_config({**SETTINGS, "preferences": files}))
     yield backend
     backend.close()
 
 
 def run_stage(
-    module: ModuleType, name: str, backend: LocalBackend, folder: Path, *inputs: Path,
+    kind: Kind, name: str, backend: LocalBackend, folder: Path, *inputs: Path,
     on_row: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """One attempt of a stage in a directory of its own."""
     for directory in (folder / "out", folder / "checkpoint"):
         directory.mkdir(parents=True, exist_ok=True)
     log = MetricsLog(folder / "out" / "metrics.jsonl", on_row)
-    context = StageContext(name, backend, log, folder / "checkpoint", Silence())
+    context = StageContext(name, INSTRUCT_GPT, backend, log, folder / "checkpoint", NullProgress())
     artifacts = {f"input {number}": Artifact("", "", path) for number, path in enumerate(inputs)}
-    summary: dict[str, Any] = module.run(backend.config, artifacts, folder / "out", context)
-    return summary
+    return dict(kind.work().run(backend.config, artifacts, folder / "out", context) or {})
+
+
+def check(config: Config, name: str = "reward_models") -> None:
+    find(INSTRUCT_GPT, name).check(config, INSTRUCT_GPT)
 
 
 def digit_said(backend: LocalBackend, model: Path) -> float:
     """The digit a model says on average, of those it could say alone."""
-    prompt, end = backend.tokenizer(model).encode_prompt(r1_prompt(QUESTIONS[0])), backend.tokenizer(model).end_id
-    said = [[*backend.tokenizer(model).encode(f" {digit}"), end] for digit in range(10)]
+    prompt, end = Tokenizer.load(model).encode_prompt(r1_prompt(QUESTIONS[0])), Tokenizer.load(model).end_id
+    said = [[*Tokenizer.load(model).encode(f" {digit}"), end] for digit in range(10)]
     logprobs = ModelScorer(load_model(model)).logprobs([prompt] * 10, said)
     weights = [math.exp(sum(each)) for each in logprobs]
     return sum(digit * weight for digit, weight in enumerate(weights)) / sum(weights)
@@ -94,7 +99,7 @@ def same_weights(one: Path, other: Path) -> bool:
 
 
 def test_reward_models_learn_a_users_own_preferences_and_are_told_about(backend, digit_model, tmp_path):
-    summary = run_stage(stage_reward_models, "reward_models", backend, tmp_path, digit_model)
+    summary = run_stage(REWARD_MODELS, "reward_models", backend, tmp_path, digit_model)
     assert summary["preferences"] == {"pairs": {"given": 60, "ties": 0}, "labels": {"given": 120, "unsafe": 60}}
     helpfulness, safety = summary["helpfulness"], summary["safety"]
     assert (helpfulness["pairs"], helpfulness["held_out_pairs"]) == (45, 15)  # three of twelve prompts, whole
@@ -103,13 +108,13 @@ def test_reward_models_learn_a_users_own_preferences_and_are_told_about(backend,
     assert safety["accuracy"]["value"] > 0.9
     assert len(load_preferences(tmp_path / "out" / "preferences.parquet")) == 60
     assert len(load_labelled(tmp_path / "out" / "safety.parquet")) == 120
-    tokenizer = backend.tokenizer(tmp_path / "out" / "helpfulness")
+    tokenizer = Tokenizer.load(tmp_path / "out" / "helpfulness")
     prompt, nine = judged_ids(tokenizer, "Say a number.", "9")
     _, one = judged_ids(tokenizer, "Say a number.", "1")
-    good, bad = backend.reward_model(tmp_path / "out" / "helpfulness").rewards([prompt, prompt], [nine, one])
+    good, bad = backend.scorer(tmp_path / "out" / "helpfulness").rewards([prompt, prompt], [nine, one])
     assert good > bad
     assert -3 < bad < 0 < good < 3  # mean 0 and deviation 1 over held-out completions
-    harmful, harmless = backend.reward_model(tmp_path / "out" / "safety").rewards([prompt, prompt], [nine, one])
+    harmful, harmless = backend.scorer(tmp_path / "out" / "safety").rewards([prompt, prompt], [nine, one])
     assert harmful < 0 < harmless
     rows = [json.loads(line) for line in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == list(range(len(rows)))
@@ -120,23 +125,23 @@ def test_helpfulness_is_measured_on_pairs_of_a_file_that_it_never_learns_from(fi
     rows = [{"prompt": f"Say one{'!' * n}", "chosen": "8", "rejected": "2 or so" if n else "1"} for n in range(6)]
     (tmp_path / "others.jsonl").write_text("\n".join(map(json.dumps, rows)))
     settings = {**SETTINGS["reward_models"], "held_out_file": str(tmp_path / "others.jsonl"), "epochs": 2}
-    config = Config.model_validate({**SETTINGS, "preferences": files, "reward_models": settings})
-    assert Path(str(tmp_path / "others.jsonl")) in stage_reward_models.files(config)
+    config = make_config({**SETTINGS, "preferences": files, "reward_models": settings})
+    assert Path(str(tmp_path / "others.jsonl")) in find(INSTRUCT_GPT, "reward_models").files(config)
     own = LocalBackend(config)
-    report = run_stage(stage_reward_models, "reward_models", own, tmp_path / "all", digit_model)["helpfulness"]["held_out_file"]
+    report = run_stage(REWARD_MODELS, "reward_models", own, tmp_path / "all", digit_model)["helpfulness"]["held_out_file"]
     assert (report["file"], report["held_out_pairs"], report["too_long"]) == ("others", 6, 0)
     assert report["accuracy"]["of"] == 6
-    tokenizer = own.tokenizer(digit_model)
+    tokenizer = Tokenizer.load(digit_model)
     limit = sum(map(len, judged_ids(tokenizer, "Say one!!!!!", "2")))  # tokens of the longest prompt with a short answer
-    short = LocalBackend(Config.model_validate({**config.model_dump(), "reward_models": {**settings, "longest": limit}}))
-    summary = run_stage(stage_reward_models, "reward_models", short, tmp_path / "short", digit_model)["helpfulness"]
+    short = LocalBackend(make_config({**config.model_dump(), "reward_models": {**settings, "longest": limit}}))
+    summary = run_stage(REWARD_MODELS, "reward_models", short, tmp_path / "short", digit_model)["helpfulness"]
     assert summary["held_out_file"]["too_long"] > 0
     assert summary["too_long"] + summary["pairs"] + summary["held_out_pairs"] == 60
     for backend in (own, short):
         backend.close()
     mixed = {**settings, "held_out_file": files["pairs_file"]}
     with pytest.raises(DataError, match=r"prompts of it are also in .*pairs\.jsonl, which is learnt from"):
-        stage_reward_models.check(Config.model_validate({"preferences": files, "reward_models": mixed}), "reward_models")
+        check(make_config({"graph": "instruct_gpt", "preferences": files, "reward_models": mixed}))
 
 
 @pytest.mark.parametrize("killed_at", [7, 60])  # within each of the two models
@@ -146,10 +151,10 @@ def test_reward_models_go_on_after_a_kill_to_the_same_bits(backend, digit_model,
             raise KeyboardInterrupt
 
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    summary = run_stage(stage_reward_models, "reward_models", backend, whole, digit_model)
+    summary = run_stage(REWARD_MODELS, "reward_models", backend, whole, digit_model)
     with pytest.raises(KeyboardInterrupt):
-        run_stage(stage_reward_models, "reward_models", backend, killed, digit_model, on_row=kill)
-    assert run_stage(stage_reward_models, "reward_models", backend, killed, digit_model) == summary
+        run_stage(REWARD_MODELS, "reward_models", backend, killed, digit_model, on_row=kill)
+    assert run_stage(REWARD_MODELS, "reward_models", backend, killed, digit_model) == summary
     for name in ("helpfulness", "safety"):
         for file in ("model.safetensors", "value_head.safetensors"):
             assert same_weights(whole / "out" / name / file, killed / "out" / name / file), (name, file)
@@ -159,33 +164,33 @@ def test_reward_models_go_on_after_a_kill_to_the_same_bits(backend, digit_model,
 
 
 def test_preferences_drawn_elsewhere_are_the_second_input(backend, digit_model, tmp_path):
-    run_stage(stage_preferences, "preferences", backend, tmp_path / "preferences", digit_model)
+    run_stage(PREFERENCES, "preferences", backend, tmp_path / "preferences", digit_model)
     summary = run_stage(
-        stage_reward_models, "reward_models", backend, tmp_path / "models", digit_model, tmp_path / "preferences" / "out"
+        REWARD_MODELS, "reward_models", backend, tmp_path / "models", digit_model, tmp_path / "preferences" / "out"
     )
     assert "preferences" not in summary
     assert not (tmp_path / "models" / "out" / "preferences.parquet").exists()
 
 
 def test_dpo_and_ppo_learn_from_them_to_say_what_was_preferred(backend, digit_model, tmp_path, monkeypatch):
-    run_stage(stage_reward_models, "reward_models", backend, tmp_path / "rm", digit_model)
-    summary = run_stage(stage_dpo, "dpo", backend, tmp_path / "dpo", digit_model, tmp_path / "rm" / "out")
+    run_stage(REWARD_MODELS, "reward_models", backend, tmp_path / "rm", digit_model)
+    summary = run_stage(DPO, "dpo", backend, tmp_path / "dpo", digit_model, tmp_path / "rm" / "out")
     assert (summary["pairs"], summary["too_long"], summary["steps"]) == (60, 0, 12)
     problems = [Problem(f"q{n}", "digits", "general", question) for n, question in enumerate(QUESTIONS)]
-    monkeypatch.setattr(stage_ppo, "general_training_problems", lambda config: problems)
+    monkeypatch.setattr(ppo, "general_training_problems", lambda config: problems)
 
     def kill(row: dict[str, Any]) -> None:
         if row["step"] == 2:
             raise KeyboardInterrupt
 
     inputs = (digit_model, tmp_path / "rm" / "out")
-    assert run_stage(stage_ppo, "ppo", backend, tmp_path / "ppo", *inputs) == {}
+    assert run_stage(PPO, "ppo", backend, tmp_path / "ppo", *inputs) == {}
     with pytest.raises(KeyboardInterrupt):
-        run_stage(stage_ppo, "ppo", backend, tmp_path / "killed", *inputs, on_row=kill)
-    run_stage(stage_ppo, "ppo", backend, tmp_path / "killed", *inputs)
+        run_stage(PPO, "ppo", backend, tmp_path / "killed", *inputs, on_row=kill)
+    run_stage(PPO, "ppo", backend, tmp_path / "killed", *inputs)
     for name in ("dpo", "ppo"):
         assert not same_weights(digit_model / "model.safetensors", tmp_path / name / "out" / "model.safetensors")
-        assert backend.tokenizer(tmp_path / name / "out").vocab_size == backend.tokenizer(digit_model).vocab_size
+        assert Tokenizer.load(tmp_path / name / "out").vocab_size == Tokenizer.load(digit_model).vocab_size
     assert same_weights(*(tmp_path / name / "out" / "model.safetensors" for name in ("ppo", "killed")))
     first = json.loads((tmp_path / "ppo" / "out" / "metrics.jsonl").read_text().splitlines()[0])
     assert {"reward.helpfulness", "explained_variance", "value_loss", "kl", "clip_share"} <= first.keys()
@@ -199,13 +204,13 @@ def test_dpo_and_ppo_learn_from_them_to_say_what_was_preferred(backend, digit_mo
 def test_what_cannot_be_judged_or_read_is_refused_before_any_time_is_spent(tmp_path, files):
     mine = tmp_path / "mine.jsonl"
     mine.write_text('{"kind": "general", "question": "What is a noun?"}\n')
-    config = Config.model_validate({"tasks": {"general": str(mine)}})
+    config = make_config({"graph": "instruct_gpt", "tasks": {"general": str(mine)}})
     with pytest.raises((ConfigError, DataError), match=r"mine\.jsonl"):
-        stage_reward_models.check(config, "reward_models")
-    given = Config.model_validate({"tasks": {"general": str(mine)}, "preferences": files})
-    stage_reward_models.check(given, "reward_models")
+        check(config)
+    given = make_config({"graph": "instruct_gpt", "tasks": {"general": str(mine)}, "preferences": files})
+    check(given)
     unlabelled = tmp_path / "unlabelled.jsonl"
     unlabelled.write_text('{"prompt": "Hello", "completion": "Hi"}\n')
-    broken = Config.model_validate({"preferences": {**files, "labels_file": str(unlabelled)}})
+    broken = make_config({"graph": "instruct_gpt", "preferences": {**files, "labels_file": str(unlabelled)}})
     with pytest.raises(DataError, match=r"unlabelled\.jsonl, line 1: label must be true or false"):
-        stage_reward_models.check(broken, "reward_models")
+        check(broken)

@@ -10,27 +10,29 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cogitate.config import Config, load_config
+from cogitate.config import Config
 from cogitate.errors import ConfigError, DataError
 from cogitate.model.config import ModelConfig
 from cogitate.model.files.hf import save_model
 from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel, save_value_model
 from cogitate.recipe import recipe
-from cogitate.recipe.context import Silence
+from cogitate.recipe.kinds import ALL_SCENARIO_RL, PRETRAIN, REASONING_RL, REWARD_MODELS, RL_ZERO
 from cogitate.recipe.local_backend import LocalBackend
-from cogitate.recipe.recipe import Stage
+from cogitate.recipe.progress import NullProgress
 from cogitate.recipe.runner import run_recipe
+from cogitate.recipe.settings import load_recipe
+from cogitate.recipe.stage import Stage
 from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer
 from tests.recipe.kill_harness import outcome
 
 GIVEN = ("r1_dev1", "r1_dev3", "student_base_llama")
 recipe.GRAPHS["later_rl"] = (
-    *(Stage(name, "cogitate.recipe.stages.pretrain") for name in GIVEN),
-    Stage("reward_models", "cogitate.recipe.stages.pretrain", is_model=False),
-    Stage("r1_dev2", "cogitate.recipe.stages.reasoning_rl", needs=("r1_dev1",)),
-    Stage("r1", "cogitate.recipe.stages.all_scenario_rl", needs=("r1_dev3", "reward_models")),
-    Stage("student_rl_llama", "cogitate.recipe.stages.r1_zero", needs=("student_base_llama",)),
+    *(Stage(name, PRETRAIN) for name in GIVEN),
+    Stage("reward_models", REWARD_MODELS),
+    Stage("r1_dev2", REASONING_RL, needs=("r1_dev1",)),
+    Stage("r1", ALL_SCENARIO_RL, needs=("r1_dev3", "reward_models")),
+    Stage("student_rl_llama", RL_ZERO, needs=("student_base_llama",)),
 )
 TOML = """
 graph = "later_rl"
@@ -116,7 +118,7 @@ def folder(tmp_path_factory) -> Path:
 
 def config_of(folder: Path, *settings: str) -> Config:
     inputs = [f"inputs.{name}={folder / 'policy'}" for name in GIVEN]
-    return load_config(
+    return load_recipe(
         str(folder / "later.toml"),
         [
             f"tasks.train={folder / 'train.jsonl'}", f"tasks.eval={folder / 'eval.jsonl'}", "evaluate.problems=1",
@@ -131,7 +133,7 @@ def make(folder: Path, out: Path, stage: str, *settings: str, progress: Any = No
     return out / stage
 
 
-class StopAt(Silence):
+class StopAt(NullProgress):
     def __init__(self, step: int):
         self.step = step
 

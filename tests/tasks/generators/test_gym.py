@@ -9,10 +9,10 @@ import pytest
 
 pytest.importorskip("reasoning_gym", reason="reasoning-gym (the extra gym) is not installed")
 
-from cogitate.config import load_config
 from cogitate.errors import ConfigError, DataError, SandboxUnavailableError
 from cogitate.recipe import problems as recipe_problems
 from cogitate.recipe.problems import evaluation_problems, tasks_left_out, training_problems
+from cogitate.recipe.settings import load_recipe
 from cogitate.rewards.sandbox.sandbox import SandboxLevel
 from cogitate.tasks.generators.gym import gym_problems, make_entries
 from cogitate.tasks.mixture import gather_problems, names_in, paths_in
@@ -65,21 +65,21 @@ def test_too_few_distinct_problems_unknown_generators_and_settings_are_said():
 
 def test_a_recipe_takes_generators_and_their_settings():
     tasks = ("tasks.train=gym:chain_sum", "tasks.eval=gym:chain_sum,gym:coin_flip", "tasks.train_problems=12")
-    config = load_config("tiny", [*tasks, "tasks.gym.chain_sum.min_terms=3", "evaluate.problems=8"])
+    config = load_recipe("tiny", [*tasks, "tasks.gym.chain_sum.min_terms=3", "evaluate.problems=8"])
     train, evaluation = training_problems(config), evaluation_problems(config)
     assert (len(train), Counter(p.task for p in evaluation)) == (12, {"gym:chain_sum": 4, "gym:coin_flip": 4})
     assert train[0].fields["config"] == {"min_terms": 3}
     with pytest.raises(ConfigError, match=r"tasks.gym.coin_flips: changes nothing"):
-        evaluation_problems(load_config("tiny", [*tasks, "tasks.gym.coin_flips.max_trials=3"]))
+        evaluation_problems(load_recipe("tiny", [*tasks, "tasks.gym.coin_flips.max_trials=3"]))
 
 
 def test_generators_whose_answers_are_evaluated_need_isolation(monkeypatch):
     monkeypatch.setattr(recipe_problems, "detect_level", lambda: SandboxLevel.NONE)
     tasks = ("tasks.train=gym:spiral_matrix,gym:chain_sum", "tasks.eval=gym:chain_sum")
     with pytest.raises(SandboxUnavailableError, match="gym:spiral_matrix runs model-written code"):
-        tasks_left_out(load_config("tiny", [*tasks, "tasks.skip_code_without_sandbox=false"]))
+        tasks_left_out(load_recipe("tiny", [*tasks, "tasks.skip_code_without_sandbox=false"]))
     elsewhere = "rewards.remote_sandbox=piston:http://127.0.0.1:9"  # runs programs, not the library's scorers
-    skipping = load_config("tiny", [*tasks, "tasks.skip_code_without_sandbox=true", elsewhere])
+    skipping = load_recipe("tiny", [*tasks, "tasks.skip_code_without_sandbox=true", elsewhere])
     assert tasks_left_out(skipping) == ["gym:spiral_matrix"]
-    assert tasks_left_out(load_config("tiny", [*tasks, "rewards.unsafe_local=true"])) == []
-    assert tasks_left_out(load_config("tiny", ["tasks.skip_code_without_sandbox=false", elsewhere])) == []
+    assert tasks_left_out(load_recipe("tiny", [*tasks, "rewards.unsafe_local=true"])) == []
+    assert tasks_left_out(load_recipe("tiny", ["tasks.skip_code_without_sandbox=false", elsewhere])) == []

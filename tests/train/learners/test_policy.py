@@ -15,7 +15,9 @@ from cogitate.model.files.hf import load_model
 from cogitate.model.transformer import Transformer
 from cogitate.train.checkpoint import latest_checkpoint
 from cogitate.train.learners import policy as learner_module
-from cogitate.train.learners.policy import PolicyLearner, fit_pass, split_evenly
+from cogitate.train.learners.grpo import GRPOLearner
+from cogitate.train.learners.policy import fit_pass
+from cogitate.train.packing import split_evenly
 from cogitate.types import Problem, Rollout, Verdict
 
 MakeModel = Callable[..., Transformer]
@@ -102,7 +104,7 @@ def test_gradients_of_an_update_are_those_of_separate_sequences(make_micro_model
     rollouts, advantages = make_rollouts(model, noise=0.1)
     config = CONFIG.model_copy(update={"loss_average": average})
     plain, reference = copy.deepcopy(model), make_micro_model(seed=4)
-    learner = PolicyLearner(model, config)
+    learner = GRPOLearner(model, config)
     learner.reference.load_state_dict(reference.state_dict())
     row = learner.update(rollouts, advantages)
     loss = plain_loss(plain, reference, rollouts, advantages, config)
@@ -121,7 +123,7 @@ def test_an_update_does_not_depend_on_the_size_of_micro_batches(make_micro_model
         monkeypatch.setattr(learner_module, "ROW_TOKENS", row_tokens)
         model = make_micro_model()
         rollouts, advantages = make_rollouts(model, noise=0.1)
-        rows.append(PolicyLearner(model, CONFIG).update(rollouts, advantages))
+        rows.append(GRPOLearner(model, CONFIG).update(rollouts, advantages))
         grads.append(gradients(model))
     for row, grad in zip(rows[1:], grads[1:], strict=True):
         assert row.keys() == rows[0].keys()
@@ -138,7 +140,7 @@ def test_on_policy_the_ratio_is_one_and_the_metrics_are_those_of_the_tokens(make
             logits = model.logits(model(torch.tensor([each.prompt_ids + each.completion_ids])))[0] / CONFIG.temperature
             counted = [len(each.prompt_ids) - 1 + t for t, mask in enumerate(each.loss_mask) if mask]
             entropies += [float(torch.distributions.Categorical(logits=logits[place]).entropy()) for place in counted]
-    row = PolicyLearner(model, CONFIG).update(rollouts, advantages)
+    row = GRPOLearner(model, CONFIG).update(rollouts, advantages)
     assert row["ratio_mean"] == 1.0
     assert row["ratio_max"] == 1.0
     assert row["clip_share"] == row["old_kl"] == 0.0
@@ -156,7 +158,7 @@ def test_the_gap_to_the_sampler_is_measured(make_micro_model: MakeModel):
     for noisy, true in zip(rollouts, clean, strict=True):
         pairs = zip(noisy.logprobs, true.logprobs, noisy.loss_mask, strict=True)
         gaps += [abs(a - b) for a, b, counted in pairs if counted]
-    row = PolicyLearner(model, CONFIG).update(rollouts, advantages)
+    row = GRPOLearner(model, CONFIG).update(rollouts, advantages)
     assert row["logprob_gap"] == pytest.approx(sum(gaps) / len(gaps), rel=1e-3)
     assert row["logprob_gap_max"] == pytest.approx(max(gaps), rel=1e-3)
 
@@ -167,7 +169,7 @@ def test_several_optimiser_steps_on_one_batch_keep_the_policy_that_sampled_as_th
     rollouts, advantages = make_rollouts(model, count=8)
     config = CONFIG.model_copy(update={"minibatches": 2, "inner_epochs": 2, "learning_rate": 5e-3, "clip_eps_high": 0.05})
     plain, start = copy.deepcopy(model), copy.deepcopy(model)
-    row = PolicyLearner(model, config).update(rollouts, advantages)
+    row = GRPOLearner(model, config).update(rollouts, advantages)
 
     def old_of(each: Rollout) -> torch.Tensor:
         with torch.no_grad():
@@ -200,7 +202,7 @@ def test_more_minibatches_than_rollouts_are_as_many_as_there_are():
 def test_the_reference_is_replaced_every_so_many_optimiser_steps(make_micro_model: MakeModel):
     model = make_micro_model()
     rollouts, advantages = make_rollouts(model)
-    learner = PolicyLearner(model, CONFIG.model_copy(update={"reference_refresh_steps": 2}))
+    learner = GRPOLearner(model, CONFIG.model_copy(update={"reference_refresh_steps": 2}))
     kl = [learner.update(rollouts, advantages)["kl"] for _ in range(4)]
     assert kl[0] == pytest.approx(0.0, abs=1e-6)
     assert kl[1] > 1e-5
@@ -212,14 +214,14 @@ def test_the_reference_is_replaced_every_so_many_optimiser_steps(make_micro_mode
 
 
 def test_without_kl_there_is_no_reference(make_micro_model: MakeModel):
-    learner = PolicyLearner(make_micro_model(), CONFIG.model_copy(update={"kl_beta": 0.0}))
+    learner = GRPOLearner(make_micro_model(), CONFIG.model_copy(update={"kl_beta": 0.0}))
     assert learner.reference is None
     assert learner.update(*make_rollouts(learner.model))["kl"] == 0.0
 
 
 def test_expert_biases_are_frozen(make_micro_model: MakeModel):
     model = make_micro_model()
-    learner = PolicyLearner(model, CONFIG)
+    learner = GRPOLearner(model, CONFIG)
     learner.update(*make_rollouts(model))
     assert all(not router.e_score_correction_bias.any() for router in model.routers())
 
@@ -229,7 +231,7 @@ def test_a_loss_that_is_not_a_number_changes_no_weight(make_micro_model: MakeMod
     model = make_micro_model()
     rollouts, advantages = make_rollouts(model)
     before = copy.deepcopy(model.state_dict())
-    learner = PolicyLearner(model, CONFIG)
+    learner = GRPOLearner(model, CONFIG)
     with pytest.raises(TrainingDivergedError, match=r"the loss is (nan|-?inf) and its gradient norm"):
         learner.update(rollouts, [bad, *advantages[1:]])
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
@@ -239,11 +241,11 @@ def test_a_loss_that_is_not_a_number_changes_no_weight(make_micro_model: MakeMod
 def test_a_learner_goes_on_from_its_checkpoint_to_the_last_bit(make_micro_model: MakeModel, tmp_path):
     rollouts, advantages = make_rollouts(make_micro_model())
     config = CONFIG.model_copy(update={"reference_refresh_steps": 2, "warmup_steps": 6})
-    whole = PolicyLearner(make_micro_model(), config)
+    whole = GRPOLearner(make_micro_model(), config)
     for _ in range(3):
         whole.update(rollouts, advantages)
-    whole.save(tmp_path)
-    again = PolicyLearner(make_micro_model(seed=8), config)
+    whole.save(tmp_path, whole.steps_done, {})
+    again = GRPOLearner(make_micro_model(seed=8), config)
     again.load(latest_checkpoint(tmp_path))
     assert again.steps_done == 3
     rows = [learner.update(rollouts, advantages) for learner in (whole, again)]
@@ -254,7 +256,7 @@ def test_a_learner_goes_on_from_its_checkpoint_to_the_last_bit(make_micro_model:
 
 
 def test_the_weights_it_hands_on_are_its_own(make_micro_model: MakeModel, tmp_path):
-    learner = PolicyLearner(make_micro_model(), CONFIG)
+    learner = GRPOLearner(make_micro_model(), CONFIG)
     learner.update(*make_rollouts(learner.model))
     learner.save_weights(tmp_path)
     loaded = load_model(tmp_path).state_dict()
@@ -275,7 +277,7 @@ def test_large_models_compute_layers_again_and_the_largest_take_fewer_tokens_at_
 
 
 def test_layers_computed_again_give_the_same_weights_to_the_bit(make_micro_model: MakeModel):
-    plain, again = (PolicyLearner(make_micro_model(), CONFIG) for _ in range(2))
+    plain, again = (GRPOLearner(make_micro_model(), CONFIG) for _ in range(2))
     again.model.gradient_checkpointing = True
     rollouts = make_rollouts(plain.model)
     for learner in (plain, again):

@@ -18,10 +18,11 @@ from cogitate.model.value_head import ValueModel
 from cogitate.rewards.workers.pool import GraderPool
 from cogitate.runtime import MetricsLog
 from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.train.groups import rollouts_with_reward
 from cogitate.train.learners.ppo import PPOLearner, explained
-from cogitate.train.rl import Reward, RLRun, every_judged, train_rl
+from cogitate.train.learners.scorer import ModelScorer
+from cogitate.train.rl import Reward, RLRun, train_rl
 from cogitate.train.rollouts import Sampled
-from cogitate.train.scorer import ModelScorer
 from cogitate.types import Problem, Rollout, RolloutGroup, Verdict
 
 CONFIG = PPOConfig(
@@ -50,13 +51,14 @@ def learner_of(model: Path, config: PPOConfig = CONFIG) -> PPOLearner:
 
 def test_every_judged_rollout_is_learnt_from_with_its_reward_dead_groups_too():
     equal = [rollout((1,), (2,), 0.5), rollout((1,), (3,), 0.5), rollout((1,), (4,), None)]
-    assert every_judged([RolloutGroup(PROBLEMS[0], tuple(equal))], CONFIG) == [(equal[0], 0.5), (equal[1], 0.5)]
+    assert rollouts_with_reward([RolloutGroup(PROBLEMS[0], tuple(equal))], CONFIG) == [(equal[0], 0.5), (equal[1], 0.5)]
 
 
 def test_at_the_start_values_are_0_and_advantages_decay_from_the_end(digit_model):
     """A critic that says 0 everywhere and a policy that is the SFT model: A_t = (gamma lambda)^(T - t) R, returns the same."""
     learner = learner_of(digit_model)
-    (batch,) = learner._prepare([rollout((5, 6), (7, 8, 9), 2.0), rollout((5, 6), (7, 8), -1.0)], [2.0, -1.0])
+    rollouts = [rollout((5, 6), (7, 8, 9), 2.0), rollout((5, 6), (7, 8), -1.0)]
+    (batch,) = learner.micro_batches(rollouts, [2.0, -1.0], single=False)
     order = list(batch.rows.indices)
     wanted = torch.tensor([[0.81 * 2, 0.9 * 2, 2.0], [-0.9, -1.0, 0.0]])[order]
     assert torch.allclose(batch.advantages_SL, wanted, atol=1e-6)
@@ -72,7 +74,7 @@ def test_the_kl_to_the_sft_model_is_taken_from_the_reward_of_every_token(digit_m
     tokens = ([5, 6], [7, 8, 9])
     ours, sft = (ModelScorer(model).logprobs([tokens[0]], [tokens[1]])[0] for model in (learner.model, load_model(digit_model)))
     kl = [a - b for a, b in zip(ours, sft, strict=True)]
-    (batch,) = learner._prepare([rollout(*tokens, 2.0)], [2.0])
+    (batch,) = learner.micro_batches([rollout(*tokens, 2.0)], [2.0], single=False)
     assert batch.kl_SL[0].tolist() == pytest.approx(kl, abs=1e-4)
     wanted = [2.0 - 0.5 * sum(kl[place:]) for place in range(3)]  # lambda 1: all that is still to come, V = 0
     assert batch.returns_SL[0].tolist() == pytest.approx(wanted, abs=1e-4)
@@ -83,7 +85,7 @@ def test_the_critic_reads_the_same_places_as_the_scorer(digit_model):
     with torch.no_grad():
         learner.critic.score.weight.normal_(generator=torch.Generator().manual_seed(0))
     rollouts = [rollout((5, 6), (7, 8, 9), 1.0), rollout((5, 6), (9, 4), 1.0), rollout((8,), (3, 4, 4, 4), 1.0)]
-    batches = learner._prepare(rollouts, [1.0] * 3)
+    batches = learner.micro_batches(rollouts, [1.0] * 3, single=False)
     scorer = ModelScorer(ValueModel(load_model(digit_model)))
     scorer.model.load_state_dict(learner.critic.state_dict())
     values = scorer.values([r.prompt_ids for r in rollouts], [r.completion_ids for r in rollouts])
@@ -126,7 +128,7 @@ class Loop:
                 grader=self.grader, metrics=MetricsLog(self.folder / "metrics.jsonl", on_row),
                 checkpoint=self.folder / "checkpoint", weights=self.folder / "checkpoint" / "policy",
                 transcripts=self.folder / "transcripts.jsonl", begin=lambda steps, first: None, say=lambda line: None,
-                learn_from=every_judged,
+                learn_from=rollouts_with_reward,
             )
         )  # fmt: skip
         rows = [json.loads(line) for line in (self.folder / "metrics.jsonl").read_text().splitlines()]

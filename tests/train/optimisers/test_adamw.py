@@ -11,9 +11,8 @@ from torch import Tensor, nn
 
 from cogitate.kernels import native_library
 from cogitate.train.checkpoint import restore_training_tensors, training_tensors
-from cogitate.train.optimisers.adamw import MOMENTS, adamw_step, is_adamw, master_of, set_master
+from cogitate.train.optimisers.adamw import MOMENTS, adamw_step, is_adamw, make_adamw, master_of, set_master
 from cogitate.train.optimisers.master_weights import MasterWeights, clip_gradients, optimiser_for
-from cogitate.train.supervised import make_adamw
 
 SHAPES = ((300, 60), (7, 5), (13,))
 

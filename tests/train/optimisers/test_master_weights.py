@@ -13,10 +13,10 @@ from cogitate.config import RLConfig
 from cogitate.model.files.hf import load_model
 from cogitate.model.transformer import Transformer
 from cogitate.train.checkpoint import latest_checkpoint, restore_training_tensors, training_tensors
-from cogitate.train.learners.policy import PolicyLearner
+from cogitate.train.learners.grpo import GRPOLearner
+from cogitate.train.optimisers.adamw import make_adamw
 from cogitate.train.optimisers.master_weights import MasterWeights, optimiser_for
 from cogitate.train.optimisers.muon import MuonAdamW
-from cogitate.train.supervised import make_adamw
 from cogitate.types import Problem, Rollout, Verdict
 
 MakeModel = Callable[..., Transformer]
@@ -120,13 +120,13 @@ def rollout(tokens: tuple[int, ...]) -> Rollout:
 def test_a_bfloat16_policy_learns_and_resumes_to_the_last_bit(make_micro_model: MakeModel, tmp_path):
     config = RLConfig(learning_rate=1e-4, kl_beta=0.01, prompts_per_step=1, group_size=2)
     batch = [rollout((7, 8, 9)), rollout((4, 5))], [1.0, -1.0]
-    first = PolicyLearner(make_micro_model().bfloat16(), config)
+    first = GRPOLearner(make_micro_model().bfloat16(), config)
     rows = [first.update(*batch) for _ in range(3)]
     assert rows[-1]["gradient_norm"] > 0
     assert first.reference is not None
     assert first.reference.embed_tokens.weight.dtype == torch.bfloat16
-    first.save(tmp_path / "checkpoint")
-    second = PolicyLearner(make_micro_model(seed=9).bfloat16(), config)
+    first.save(tmp_path / "checkpoint", first.steps_done, {})
+    second = GRPOLearner(make_micro_model(seed=9).bfloat16(), config)
     second.load(latest_checkpoint(tmp_path / "checkpoint"))
     assert first.update(*batch) == second.update(*batch)
     theirs = second.model.state_dict()

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cogitate.apps.report.stages import is_student
 from cogitate.errors import ArtifactError
 from cogitate.evals.metrics import Estimate, pool_estimates
 from cogitate.recipe.recipe import GRAPHS
-from cogitate.recipe.store import MANIFEST
+from cogitate.recipe.run_directory.store import MANIFEST
 
 Row = dict[str, Any]
 EVALUATE = "evaluate."
@@ -164,11 +165,6 @@ def model_names(runs: Sequence[Run]) -> list[str]:
 def main_line_models(runs: Sequence[Run]) -> list[str]:
     """Measured models from base to the last stage; students are a comparison beside the line."""
     return [name for name in model_names(runs) if not is_student(name) and pooled_of(runs, name, "all", "pass@1")]
-
-
-def is_student(model: str) -> bool:
-    """Whether a model is beside the line from base to R1."""
-    return model.startswith(("student_", "r1_distill"))
 
 
 def task_names(runs: Sequence[Run]) -> list[str]:

@@ -19,6 +19,7 @@ from cogitate.apps.report.data import Run, curves_of, load_runs, logged_names, s
 from cogitate.apps.report.picture import write_curve_png
 from cogitate.apps.report.plots import GROUPS, Plot, expand, unlisted
 from cogitate.apps.report.sets import data_section
+from cogitate.apps.report.stages import is_fine_tuning
 from cogitate.apps.report.story import headline, notices, story, tiles
 from cogitate.apps.report.tables import by_task_tables, measures_table, prompts_note, staged_table, students_table
 from cogitate.apps.report.words import plain, stage_title, write_seconds
@@ -27,7 +28,6 @@ from cogitate.runtime import atomic_write
 __all__ = ["write_curve_png", "write_report"]
 
 HERE = Path(__file__).parent
-FINE_TUNED = ("r1_dev1", "r1_dev3", "sft", "r1_distill_llama", "r1_distill_qwen")
 
 
 def write_report(run_directories: Sequence[Path], out: Path) -> Path:
@@ -124,7 +124,7 @@ def curves(runs: Sequence[Run]) -> str:
 
 def fine_tuning(runs: Sequence[Run]) -> str:
     """The losses of all stages that learn from conversations in one picture; nothing with fewer than two."""
-    names = [name for name in stage_names(runs) if name in FINE_TUNED]
+    names = [name for name in stage_names(runs) if is_fine_tuning(name)]
     series = [Series(stage_title(name), curves_of(runs, name, "loss")) for name in names if curves_of(runs, name, "loss")]
     if len(series) < 2:
         return ""

@@ -9,7 +9,6 @@ from typing import Any
 from cogitate.apps.report.data import (
     EVALUATE,
     Run,
-    is_student,
     main_line_models,
     measured_names,
     model_names,
@@ -18,6 +17,7 @@ from cogitate.apps.report.data import (
     summary_of,
     task_names,
 )
+from cogitate.apps.report.stages import WAYS, is_student, student_title, students
 from cogitate.apps.report.words import (
     CONTRACTS,
     FORMS,
@@ -37,8 +37,6 @@ BESIDE = (  # measures over all problems that stand beside the accuracies of a m
     "longest_third", "format_rate", "language_mix_rate", "reflection_rate", "helpfulness", "safety", "thinking_tokens",
 )  # fmt: skip
 MANY = 8  # columns
-STUDENTS = {"Llama": "llama", "Qwen": "qwen"}
-WAYS = {"student_base": "Base", "student_rl": "RL alone", "r1_distill": "Distilled from R1's data"}
 
 
 def main_models(runs: Sequence[Run]) -> tuple[str, str] | None:
@@ -83,16 +81,17 @@ def model_row(runs: Sequence[Run], model: str, tasks: Sequence[str], measures: S
 def students_table(runs: Sequence[Run]) -> str:
     """The paper's comparison: the same base, by reinforcement learning alone and by distillation; "" without one."""
     rows = []
-    for family, name in STUDENTS.items():
-        estimates = [pooled_of(runs, f"{way}_{name}", "all", ACCURACY) for way in WAYS]
+    for base, ways in students().items():
+        models = [ways.get(way, "") for way in WAYS.values()]
+        estimates = [pooled_of(runs, model, "all", ACCURACY) for model in models]
         if sum(estimate is not None for estimate in estimates) < 2:
             continue
         cells = []
-        for way, estimate in zip(WAYS, estimates, strict=True):
-            spent = training_seconds(runs, f"{way}_{name}")
+        for model, estimate in zip(models, estimates, strict=True):
+            spent = training_seconds(runs, model)
             cost = f'<span class="ci">{escape(spent)}</span>' if spent else ""
             cells.append(f"<td>{number(estimate, 'share')}{track(estimate) if estimate else ''}{cost}</td>")
-        rows.append(f'<tr><th scope="row">{escape(family)}</th>{"".join(cells)}</tr>')
+        rows.append(f'<tr><th scope="row">{escape(student_title(base))}</th>{"".join(cells)}</tr>')
     if not rows:
         return ""
     heads = "".join(f'<th scope="col">{escape(title)}</th>' for title in WAYS.values())

@@ -5,28 +5,9 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-Unit = Literal["share", "number", "tokens", "seconds"]
+from cogitate.apps.report.stages import STAGES
 
-STAGE_TITLES = {
-    "base": "Base",
-    "r1_zero": "R1-Zero",
-    "cold_start": "Cold-start data",
-    "r1_dev1": "R1-Dev1",
-    "r1_dev2": "R1-Dev2",
-    "sft_data": "SFT data",
-    "r1_dev3": "R1-Dev3",
-    "reward_models": "Reward models",
-    "r1": "R1",
-    "r1_distill_llama": "R1-Distill (Llama)",
-    "r1_distill_qwen": "R1-Distill (Qwen)",
-    "student_base_llama": "Student base (Llama)",
-    "student_base_qwen": "Student base (Qwen)",
-    "student_rl_llama": "Student, RL alone (Llama)",
-    "student_rl_qwen": "Student, RL alone (Qwen)",
-    "sft": "SFT",
-    "ppo": "PPO",
-    "dpo": "DPO",
-}
+Unit = Literal["share", "number", "tokens", "seconds"]
 
 MEASURES: dict[str, tuple[str, Unit, str]] = {  # of results.json: title, unit, meaning
     "pass@1": (
@@ -92,7 +73,8 @@ def stage_title(name: str) -> str:
     """The paper's name of a stage or model."""
     if name.startswith("evaluate."):
         return f"Measuring {stage_title(name.removeprefix('evaluate.'))}"
-    return STAGE_TITLES.get(name, plain(name))
+    stage = STAGES.get(name)
+    return stage.title if stage and stage.title else plain(name)
 
 
 def task_title(name: str) -> str:

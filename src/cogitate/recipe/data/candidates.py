@@ -6,23 +6,21 @@ A candidate's fate is one of two: it becomes a row of data, or it goes to the le
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from cogitate.backend import Generator, Grader
-from cogitate.recipe.context import StageContext
-from cogitate.runtime import derive_seed, raise_interrupted
+from cogitate.recipe.stage import StageContext
+from cogitate.runtime import derive_seed
 from cogitate.tasks.files.datasets import read_rows, write_rows
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking import split_thinking
 from cogitate.train.rollouts import Phases, Prompt, sample_and_grade
 from cogitate.types import FinishReason, Problem, SamplingParams, Verdict, VerdictValue
 
-Item = TypeVar("Item")
 CHUNK = 1024  # completions sampled between two points a kill goes back to
 
 
@@ -134,15 +132,6 @@ def grade_all(
     return [verdicts[str(index)] for index in range(len(answers))]
 
 
-def in_turn(items: Sequence[Item], count: int, key: Callable[[Item], str]) -> list[Item]:
-    """At most `count` items, the groups of a key in turn, each in its order: no group is crowded out by a larger one."""
-    groups: dict[str, list[Item]] = {}
-    for item in items:
-        groups.setdefault(key(item), []).append(item)
-    turns = itertools.zip_longest(*groups.values())
-    return [item for turn in turns for item in turn if item is not None][:count]
-
-
 def candidate_id(source: str, problem: Problem, number: int, text: str) -> str:
     """E.g. few_shot-3f2a90c1b7e4: `number` tells equal texts of one problem apart."""
     content = "\x1f".join((problem.task, problem.id, str(number), text.strip()))
@@ -169,8 +158,7 @@ def collect(
     found: list[Candidate] = []
     size = problems_per_chunk(samples)
     for number, start in enumerate(range(0, len(problems), size)):
-        if context.interrupted():
-            raise_interrupted(f"chunk {number} of {writer.source}, {context.stage}")
+        context.stop_if_interrupted()
         chunk = problems[start : start + size]
         path = context.checkpoint / f"{writer.source}-{number:04d}.jsonl"
         if path.is_file():

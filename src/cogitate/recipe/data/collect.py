@@ -19,7 +19,7 @@ from cogitate.recipe.data.review import Decision
 from cogitate.recipe.data.rewrite import rewrite
 from cogitate.recipe.data.teacher import Endpoint, TeacherWriter
 from cogitate.tasks.examples import long_example_for
-from cogitate.tokenizer.prompts import R1_INSTRUCTION, few_shot_prompt, instructed, r1_prompt
+from cogitate.tokenizer.prompts import NEXT_QUESTION, NEXT_TURN, R1_INSTRUCTION, few_shot_prompt, instructed, r1_prompt
 from cogitate.tokenizer.thinking import split_thinking
 from cogitate.types import Message, Problem
 
@@ -58,7 +58,7 @@ def few_shot_with_a_long_example(parts: Mapping[str, Any], endpoint: Endpoint | 
     if endpoint is not None:
         return TeacherWriter(FEW_SHOT, "few_shot_long", few_shot_messages, endpoint=endpoint, **parts)
     return ModelWriter(
-        FEW_SHOT, prompt="few_shot_long", prompt_of=few_shot_text, contract="free", stop="\n\nQuestion:", **parts
+        FEW_SHOT, prompt="few_shot_long", prompt_of=few_shot_text, contract="free", stop=NEXT_QUESTION, **parts
     )
 
 
@@ -72,7 +72,7 @@ def direct_with_verification(parts: Mapping[str, Any], endpoint: Endpoint | None
     """
     if endpoint is not None:
         return TeacherWriter(DIRECT, "direct_checked", direct_messages, endpoint=endpoint, **parts)
-    return ModelWriter(DIRECT, prompt="direct_checked", prompt_of=ask, contract="free", stop="\nUser:", **parts)
+    return ModelWriter(DIRECT, prompt="direct_checked", prompt_of=ask, contract="free", stop=NEXT_TURN, **parts)
 
 
 def r1_zero_where_readable(parts: Mapping[str, Any], ask: PromptOf) -> Writer:

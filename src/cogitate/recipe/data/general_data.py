@@ -14,12 +14,13 @@ from collections.abc import Sequence
 
 from cogitate.config import Config
 from cogitate.evals.text_metrics import length_in_words, readability_faults
-from cogitate.recipe.data.candidates import Candidate, in_turn
+from cogitate.recipe.data.candidates import Candidate
 from cogitate.recipe.data.rejection import DUPLICATE, ENOUGH, TRUNCATED, Dropped, likeness
 from cogitate.recipe.general_prompts import general_training_problems
 from cogitate.tasks.general.text_checks import contains, is_refusal, is_rude, normalise, repeats_question, shape
 from cogitate.tokenizer.prompts import r1_prompt
 from cogitate.tokenizer.thinking import THINK_OPEN, split_thinking
+from cogitate.train.pools import in_turn
 from cogitate.types import Problem
 
 WITH_THINKING = ("writing", "translation")  # categories that are composed; the others are answered at once

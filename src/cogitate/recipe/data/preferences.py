@@ -20,10 +20,11 @@ from typing import Any
 from cogitate.config import Config, DemonstrationsConfig, PreferenceDataConfig
 from cogitate.errors import ConfigError, DataError
 from cogitate.recipe.asking import ASKED_R1
-from cogitate.recipe.context import StageContext
 from cogitate.recipe.general_prompts import general_files, general_training_problems
+from cogitate.recipe.kinds import PREFERENCE_DATA
+from cogitate.recipe.stage import StageContext
 from cogitate.rewards.reward_model import everything, final_answer
-from cogitate.runtime import derive_seed, raise_interrupted, write_json
+from cogitate.runtime import derive_seed, write_json
 from cogitate.tasks.files.datasets import write_rows
 from cogitate.tasks.files.preference_forms import load_labels, load_pairs
 from cogitate.tasks.general import general, safety
@@ -32,7 +33,6 @@ from cogitate.train.rollouts import Phases, sample_and_grade
 from cogitate.types import Problem, SamplingParams
 
 PAIRS, LABELS, COUNTS = "preferences.parquet", "safety.parquet", "counts.json"
-SECTIONS = ("seed", "tasks.general", "tasks.train_problems", "preferences", "runtime.dtype", "runtime.max_batch")
 
 SAFE_ABOVE = 0.6  # judged safety: 1 is safe, 0.75 rude, 0.5 neither refused nor answered, 0 tells how to do harm
 ROUND = 256  # prompts asked at a time
@@ -40,7 +40,7 @@ HARMFUL_ROUNDS = 4  # how often harmful prompts are asked again for unsafe compl
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class Judged:
     """One completion as the judge meets it.
 
     Attributes:
@@ -66,19 +66,19 @@ class Candidate:
         return safety.safety(self.problem, self.text)
 
 
-Ask = Callable[[Sequence[Problem], int, str], Iterable[list[Candidate]]]  # problems, samples of each, name of the round
+Ask = Callable[[Sequence[Problem], int, str], Iterable[list[Judged]]]  # problems, samples of each, name of the round
 
 
 def preference_files(config: Config) -> list[Path]:
     """The data files that preferences come from: given ones, and the prompts of what is drawn."""
-    settings = config.preferences
+    settings = config.section(PREFERENCE_DATA, PreferenceDataConfig)
     given = [Path(name) for name in (settings.pairs_file, settings.labels_file) if name]
     return given if len(given) == 2 else [*given, *general_files(config)]
 
 
 def check_preferences(config: Config) -> None:
     """Refuse files that cannot be used, and problems no simulated judge can judge, before any time is spent."""
-    settings = config.preferences
+    settings = config.section(PREFERENCE_DATA, PreferenceDataConfig)
     if settings.pairs_file:
         load_pairs(settings.pairs_file)
     if settings.labels_file:
@@ -98,7 +98,7 @@ def make_preferences(config: Config, model: Path, out: Path, context: StageConte
     Returns:
         how many candidates there were, and what became of them.
     """
-    settings = config.preferences
+    settings = config.section(PREFERENCE_DATA, PreferenceDataConfig)
     counts: dict[str, Any] = {}
     ask = asker(config, model, context, settings)
     problems = [] if settings.pairs_file and settings.labels_file else general_training_problems(config)
@@ -136,9 +136,9 @@ def asker(
     params = SamplingParams(settings.temperature, max_new_tokens=settings.max_new_tokens)
     made: list[Any] = []
 
-    def ask(problems: Sequence[Problem], samples: int, name: str) -> Iterable[list[Candidate]]:
+    def ask(problems: Sequence[Problem], samples: int, name: str) -> Iterable[list[Judged]]:
         if not made:
-            tokenizer = backend.tokenizer(model)
+            tokenizer = Tokenizer.load(model)
             made.extend((tokenizer, ASKED_R1["plain"](model, tokenizer), backend.generator(model)))
         tokenizer, prompt_of, generator = made
         asked = [
@@ -147,22 +147,16 @@ def asker(
         ]
         for group in sample_and_grade(
             asked, params=params, contract="free", tokenizer=tokenizer, generator=generator, grader=backend.grader(),
-            phases=Phases(), meanwhile=lambda: leave_if_interrupted(context),
+            phases=Phases(), meanwhile=context.stop_if_interrupted,
         ):  # fmt: skip
             yield [candidate(s.problem, s.text, tokenizer, s.completion.finish_reason == "length") for s in group]
 
     return ask
 
 
-def leave_if_interrupted(context: StageContext) -> None:
-    """Drawing takes seconds and starts anew."""
-    if context.interrupted():
-        raise_interrupted(f"the candidates of {context.stage}")
-
-
-def candidate(problem: Problem, text: str, tokenizer: Tokenizer, cut: bool) -> Candidate:
+def candidate(problem: Problem, text: str, tokenizer: Tokenizer, cut: bool) -> Judged:
     answer = final_answer(text)
-    return Candidate(problem, everything(text), answer, len(tokenizer.encode(answer)), cut)
+    return Judged(problem, everything(text), answer, len(tokenizer.encode(answer)), cut)
 
 
 def draw_pairs(
@@ -188,7 +182,7 @@ def draw_pairs(
 
 
 def judge_pairs(
-    candidates: Sequence[Candidate], settings: PreferenceDataConfig, rng: random.Random, counts: dict[str, int]
+    candidates: Sequence[Judged], settings: PreferenceDataConfig, rng: random.Random, counts: dict[str, int]
 ) -> list[dict[str, Any]]:
     """All pairs of one prompt's candidates that may be learnt from, in random order; adds to the counts of what is dropped."""
     kept: list[dict[str, Any]] = []
@@ -231,7 +225,7 @@ def mean_judgement(score: float, settings: PreferenceDataConfig, rng: random.Ran
     return fmean(judgement(score, settings, rng) for _ in range(settings.judgements))
 
 
-def pair_row(chosen: Candidate, rejected: Candidate, margin: float) -> dict[str, Any]:
+def pair_row(chosen: Judged, rejected: Judged, margin: float) -> dict[str, Any]:
     return {
         "prompt": chosen.problem.question, "chosen": chosen.text, "rejected": rejected.text, "margin": round(margin, 4),
         "source": "simulated judge", "task": chosen.problem.task, "problem_id": chosen.problem.id,
@@ -272,7 +266,7 @@ def unsafe(rows: Sequence[dict[str, Any]]) -> int:
     return sum(not row["label"] for row in rows)
 
 
-def label_row(one: Candidate, settings: PreferenceDataConfig, seed: int, number: int) -> dict[str, Any]:
+def label_row(one: Judged, settings: PreferenceDataConfig, seed: int, number: int) -> dict[str, Any]:
     """A completion with the judge's label; `number` is the round it was drawn in."""
     rng = random.Random(derive_seed(seed, "label", number, one.problem.id, one.text))
     return {

@@ -17,13 +17,16 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from cogitate.backend import Backend
 from cogitate.config import Config
 from cogitate.errors import CogitateError, ConfigError
-from cogitate.recipe.lock import LOCK
 from cogitate.recipe.proof.shrink import shrink
 from cogitate.recipe.proof.sigkill_injection import arm, outcome
-from cogitate.recipe.recipe import Stage, is_evaluation
+from cogitate.recipe.recipe import is_evaluation
+from cogitate.recipe.run_directory.lock import LOCK
 from cogitate.recipe.runner import plan, run_recipe
+from cogitate.recipe.settings import make_config
+from cogitate.recipe.stage import Stage
 from cogitate.runtime import derive_seed
 
 NEVER = 10**9
@@ -31,7 +34,7 @@ LAST_CHANGES = 3  # of a stage, at which no kill is tried: a second attempt may 
 processes = multiprocessing.get_context("forkserver")
 processes.set_forkserver_preload(["cogitate.recipe.local_backend"])  # torch is imported once, not in every process
 
-MakeBackend = Callable[[Config], Any]
+MakeBackend = Callable[[Config], Backend]
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +185,7 @@ def make_stage(
 ) -> None:
     """Body of a process: make one stage, and tell how many changes on disk it took or why it was refused."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends this process
-    config = Config.model_validate(settings)
+    config = make_config(settings)
     out.mkdir(parents=True, exist_ok=True)
     changes = arm(out, kill_at)
     try:

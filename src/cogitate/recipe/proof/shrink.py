@@ -62,4 +62,4 @@ def shrink(config: Config, *, keep: Collection[str] = ()) -> Config:
     if "tokenizer" not in keep:
         documents = min(config.tokenizer.corpus_documents, CORPUS_DOCUMENTS)
         changed["tokenizer"] = config.tokenizer.model_copy(update={"corpus_documents": documents})
-    return Config.model_validate(config.model_copy(update=changed).model_dump())
+    return type(config).model_validate(config.model_copy(update=changed).model_dump())

@@ -17,9 +17,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from cogitate.backend import Scorer
+from cogitate.backend import Backend, Scorer
 from cogitate.config import AllScenarioConfig, RewardsConfig
 from cogitate.rewards.format import grade_format
 from cogitate.rewards.language import language_share
@@ -40,10 +39,10 @@ class Judge:
     reading: Reading
 
     @classmethod
-    def load(cls, backend: Any, reward_models: Path, name: str) -> Judge:
+    def load(cls, backend: Backend, reward_models: Path, name: str) -> Judge:
         """`name`: helpfulness or safety."""
         directory = reward_models / name
-        return cls(backend.reward_model(directory), backend.tokenizer(directory), READINGS[name])
+        return cls(backend.scorer(directory), Tokenizer.load(directory), READINGS[name])
 
     def judge(self, batch: Sequence[Sampled]) -> list[float]:
         """The sigmoid of each completion's score; 0 where there is nothing to read."""

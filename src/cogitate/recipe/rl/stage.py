@@ -7,24 +7,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cogitate.config import Config
+from cogitate.backend import PolicyLearner
+from cogitate.config import Config, RLConfig
 from cogitate.evals.text_metrics import is_mixed, is_reflective
 from cogitate.recipe.asking import PromptOf
-from cogitate.recipe.context import StageContext
 from cogitate.recipe.problems import tasks_left_out, training_problems
+from cogitate.recipe.stage import Stage, StageContext
 from cogitate.rewards.reward import RewardPart, total_reward
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking import ThinkingFormat, split_thinking
-from cogitate.train.learners.policy import PolicyLearner
-from cogitate.train.pools import Pool
-from cogitate.train.rl import LearnFrom, Reward, RLRun, Score, group_relative, train_rl
+from cogitate.train.groups import LearnFrom, group_relative
+from cogitate.train.pools import Pool, in_turn
+from cogitate.train.rl import Reward, RLRun, Score, check_enough, train_rl
 from cogitate.train.rl_metrics import mean
 from cogitate.train.rollouts import WITHOUT_RULES
 from cogitate.types import Problem, Rollout, Verdict
-
-SECTIONS = (
-    "seed", "tasks", "rewards", "{stage}", "runtime.dtype", "runtime.max_batch", "runtime.lora_rank", "runtime.lora_alpha",
-)  # fmt: skip
 
 PROBES = 12  # problems asked again at chosen steps, so that a reader can compare
 
@@ -53,23 +50,32 @@ class Method:
     learn_from: LearnFrom = group_relative
 
 
+def check_training_problems(config: Config, stage: Stage) -> None:
+    """Refuse bad data, and a pool that is smaller than a step."""
+    check_enough(training_problems(config), config.section(stage.name, RLConfig), stage.name)
+
+
 def run_rl(
-    config: Config, start: Path, out: Path, context: StageContext, make: Callable[[Tokenizer], Method]
+    config: Config,
+    settings: RLConfig,
+    start: Path,
+    out: Path,
+    context: StageContext,
+    make: Callable[[Tokenizer], Method],
 ) -> dict[str, Any]:
     """Train the model of `start` and leave it in `out`, with transcripts and metrics beside it.
 
     Returns:
         the stage's summary: why it stopped early, which tasks were left out.
     """
-    backend, settings = context.backend, getattr(config, context.stage)
-    tokenizer = backend.tokenizer(start)
+    backend, tokenizer = context.backend, Tokenizer.load(start)
     method = make(tokenizer)
     problems, left_out = method.problems, list[str]()
     if problems is None:
         problems, left_out = training_problems(config), tasks_left_out(config)
     if left_out:
         context.say(f"without {', '.join(left_out)}: model-written code cannot be isolated here, see `cogitate doctor`")
-    learner = method.learner() if method.learner else backend.learner(start, settings)
+    learner = method.learner() if method.learner else backend.policy_learner(start, settings)
     general = method.general.problems if method.general else ()
 
     def measure(rollouts: Sequence[Rollout]) -> dict[str, float]:
@@ -81,7 +87,7 @@ def run_rl(
             seed=config.seed,
             config=settings,
             problems=problems,
-            probes=one_of_each_task([*problems, *general], PROBES),
+            probes=in_turn([*problems, *general], PROBES, key=lambda problem: problem.task),
             prompt_of=method.prompt_of,
             contract=method.contract,
             score=method.score,
@@ -93,7 +99,7 @@ def run_rl(
             grader=backend.grader(),
             metrics=context.metrics,
             checkpoint=context.checkpoint,
-            weights=context.checkpoint / "policy",
+            weights=context.handover / "policy",
             transcripts=out / "transcripts.jsonl",
             begin=context.begin,
             say=context.say,
@@ -116,15 +122,6 @@ def rule_reward(config: Config, format: ThinkingFormat, *, language: float) -> C
         return total_reward(verdict, text, problem, weights=weights, format=format)
 
     return reward
-
-
-def one_of_each_task(problems: Sequence[Problem], count: int) -> list[Problem]:
-    """The first problems of the pool, the tasks in turn."""
-    by_task: dict[str, list[Problem]] = {}
-    for problem in problems:
-        by_task.setdefault(problem.task, []).append(problem)
-    turns = [group[turn] for turn in range(count) for group in by_task.values() if turn < len(group)]
-    return turns[:count]
 
 
 def thinking_metrics(rollouts: Sequence[Rollout], tokenizer: Tokenizer) -> dict[str, float]:

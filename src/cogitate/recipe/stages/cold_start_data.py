@@ -11,12 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cogitate.config import Config
+from cogitate.config import ColdStartConfig, Config, TeacherConfig, ZeroRLConfig
 from cogitate.errors import DataError
 from cogitate.evals.text_metrics import is_reflective
 from cogitate.recipe.asking import PromptOf, ask_r1_zero, chat_prompts
-from cogitate.recipe.context import StageContext
-from cogitate.recipe.data.candidates import Candidate, Writer, collect, count_by, count_chunks, data_row, in_turn, ledger_row
+from cogitate.recipe.data.candidates import Candidate, Writer, collect, count_by, count_chunks, data_row, ledger_row
 from cogitate.recipe.data.collect import (
     Processed,
     checked,
@@ -28,37 +27,35 @@ from cogitate.recipe.data.collect import (
 )
 from cogitate.recipe.data.review import Decision, check_known, read_items, read_review
 from cogitate.recipe.data.teacher import Endpoint, check_teacher
+from cogitate.recipe.kinds import TEACHER
 from cogitate.recipe.problems import data_files, tasks_left_out, training_problems
-from cogitate.runtime import derive_seed, raise_interrupted
+from cogitate.recipe.stage import Inputs, Stage, StageContext
+from cogitate.runtime import derive_seed
 from cogitate.tasks.files.datasets import write_rows
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking import split_thinking
-from cogitate.types import Artifact, SamplingParams
-
-VERSION = 1
-SECTIONS = (
-    "seed", "tasks", "rewards", "teacher", "{stage}", "r1_zero.prompt", "r1_zero.worked_examples", "r1_zero.open_thinking",
-    "runtime.dtype", "runtime.max_batch",
-)  # fmt: skip
+from cogitate.train.pools import in_turn
+from cogitate.types import SamplingParams
 
 
-def files(config: Config) -> list[Path]:
-    given = (config.cold_start.review, config.cold_start.items)
+def files(config: Config, stage: Stage) -> list[Path]:
+    settings = config.section(stage.name, ColdStartConfig)
+    given = (settings.review, settings.items)
     return [*data_files(config), *(Path(path) for path in given if path)]
 
 
-def check(config: Config, stage: str) -> None:
+def check(config: Config, stage: Stage, graph: Sequence[Stage]) -> None:
     """Refuse bad data, a bad review and half a teacher before any time is spent."""
-    problems = training_problems(config)
-    check_teacher(config.teacher)
-    if config.cold_start.items:
-        read_items(config.cold_start.items, problems)
-    if config.cold_start.review:
-        read_review(config.cold_start.review)
+    problems, settings = training_problems(config), config.section(stage.name, ColdStartConfig)
+    check_teacher(config.section(TEACHER, TeacherConfig))
+    if settings.items:
+        read_items(settings.items, problems)
+    if settings.review:
+        read_review(settings.review)
 
 
-def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:
-    settings = config.cold_start
+def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dict[str, Any]:
+    settings = config.section(context.stage, ColdStartConfig)
     decisions = read_review(settings.review) if settings.review else {}
     left_out = tasks_left_out(config)
     if left_out:
@@ -68,7 +65,7 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
     check_known(decisions, {candidate.id for candidate in candidates})
     grader = context.backend.grader()
     done = post_process(
-        candidates, decisions, per_problem=settings.per_problem, grader=grader, meanwhile=lambda: leave_if_interrupted(context)
+        candidates, decisions, per_problem=settings.per_problem, grader=grader, meanwhile=context.stop_if_interrupted
     )
     assert len(done.kept) + len(done.dropped) == len(candidates)
     if not done.kept:
@@ -76,7 +73,7 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
             f"cold_start: none of {len(candidates)} candidates can be kept: {count_by(rule for _, rule in done.dropped)}; "
             "raise cold_start.samples, or ask other models"
         )
-    tokenizer = context.backend.tokenizer(next(iter(inputs.values())).path)
+    tokenizer = Tokenizer.load(next(iter(inputs.values())).path)
     write_rows(out / "data.parquet", [data_row(candidate, text, tokenizer) for candidate, text in done.kept])
     write_rows(out / "ledger.jsonl", [ledger_row(candidate, rule) for candidate, rule in done.dropped])
     write_rows(out / "items.jsonl", items(candidates, done, decisions))
@@ -90,9 +87,9 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
     }
 
 
-def ask_all(config: Config, inputs: Mapping[str, Artifact], context: StageContext) -> list[Candidate]:
+def ask_all(config: Config, inputs: Inputs, context: StageContext) -> list[Candidate]:
     """Collectors 1 to 3, one after the other."""
-    settings = config.cold_start
+    settings = config.section(context.stage, ColdStartConfig)
     problems = in_turn(training_problems(config), settings.problems, lambda problem: problem.task)
     writers = make_writers(config, inputs, context)
     chunks = count_chunks(problems, settings.samples)
@@ -107,54 +104,50 @@ def ask_all(config: Config, inputs: Mapping[str, Artifact], context: StageContex
 def reviewed(config: Config, context: StageContext) -> list[Candidate]:
     """The candidates of an earlier run, as reviewed: a teacher would not say the same again."""
     context.begin(1)
-    candidates = read_items(config.cold_start.items, training_problems(config))
+    candidates = read_items(config.section(context.stage, ColdStartConfig).items, training_problems(config))
     context.metrics.write({"step": 0, "source": "items", "sampled": len(candidates)})
     return candidates
 
 
-def make_writers(config: Config, inputs: Mapping[str, Artifact], context: StageContext) -> list[Writer]:
+def make_writers(config: Config, inputs: Inputs, context: StageContext) -> list[Writer]:
     """Collectors 1 to 3, each with the model that writes for it."""
-    settings, backend = config.cold_start, context.backend
+    settings, backend = config.section(context.stage, ColdStartConfig), context.backend
+    teacher = config.section(TEACHER, TeacherConfig)
     (base_name, base), (zero_name, zero) = list(inputs.items())[:2]
+    zero_settings, zero_tokenizer = config.section(zero_name, ZeroRLConfig), Tokenizer.load(zero.path)
     shared: dict[str, Any] = {
         "params": SamplingParams(settings.temperature, settings.top_p, settings.max_new_tokens),
         "grader": backend.grader(),
-        "meanwhile": lambda: leave_if_interrupted(context),
+        "meanwhile": context.stop_if_interrupted,
     }
     zero_parts = {
-        "model": zero_name, "tokenizer": backend.tokenizer(zero.path), "generator": backend.generator(zero.path), **shared
+        "model": zero_name, "tokenizer": zero_tokenizer, "generator": backend.generator(zero.path), **shared
     }  # fmt: skip
-    ask_zero = ask_r1_zero(config.r1_zero, zero.path, zero_parts["tokenizer"])
-    if config.teacher.base_url:
-        endpoint = Endpoint(config.teacher)
-        parts = {"tokenizer": backend.tokenizer(base.path), **shared}
+    ask_zero = ask_r1_zero(zero_settings, zero.path, zero_tokenizer)
+    if teacher.base_url:
+        endpoint = Endpoint(teacher)
+        parts = {"tokenizer": Tokenizer.load(base.path), **shared}
         return [
             few_shot_with_a_long_example(parts, endpoint),
             direct_with_verification(parts, endpoint),
             r1_zero_where_readable(zero_parts, ask_zero),
         ]
     base_parts = {
-        "model": base_name, "tokenizer": backend.tokenizer(base.path), "generator": backend.generator(base.path), **shared
+        "model": base_name, "tokenizer": Tokenizer.load(base.path), "generator": backend.generator(base.path), **shared
     }  # fmt: skip
     return [
         few_shot_with_a_long_example(base_parts, None),
-        direct_with_verification(zero_parts, None, directly(config, zero.path, zero_parts["tokenizer"])),
+        direct_with_verification(zero_parts, None, directly(zero_settings, zero.path, zero_tokenizer)),
         r1_zero_where_readable(zero_parts, ask_zero),
     ]
 
 
-def directly(config: Config, directory: Path, tokenizer: Tokenizer) -> PromptOf:
+def directly(settings: ZeroRLConfig, directory: Path, tokenizer: Tokenizer) -> PromptOf:
     """The question with the request to check the answer, in the form R1-Zero is asked in: plain, or its chat template."""
-    if config.r1_zero.prompt == "plain":
+    if settings.prompt == "plain":
         return direct_text
     ask = chat_prompts(directory, tokenizer, "")
     return lambda problem: ask(replace(problem, question=checked(problem)))
-
-
-def leave_if_interrupted(context: StageContext) -> None:
-    """Finished chunks are in the checkpoint; one under way is made again."""
-    if context.interrupted():
-        raise_interrupted(context.stage)
 
 
 def items(candidates: Sequence[Candidate], done: Processed, decisions: Mapping[str, Decision]) -> list[dict[str, Any]]:

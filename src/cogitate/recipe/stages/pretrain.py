@@ -2,22 +2,122 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from cogitate.config import Config
-from cogitate.recipe.context import StageContext
-from cogitate.recipe.stages.pretraining import check_architecture, pretrain
-from cogitate.types import Artifact
+import torch
 
-VERSION = 2
-SECTIONS = ("tokenizer", "model", "{stage}", "runtime.dtype")
+from cogitate.backend import SupervisedLearner
+from cogitate.config import Config, PretrainConfig, TokenizerConfig
+from cogitate.errors import ConfigError
+from cogitate.model.config import ModelConfig
+from cogitate.model.files.hf import load_model, save_model
+from cogitate.model.transformer import Transformer
+from cogitate.recipe.stage import Inputs, Stage, StageContext
+from cogitate.runtime import derive_seed, seed_everything
+from cogitate.tasks.corpus.documents import documents, write_document
+from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer
+from cogitate.train.packing import pack_documents
+from cogitate.train.supervised import SupervisedRun, train_supervised
+from cogitate.types import PackedRows
+
+FILL = 0.97  # share of a step's tokens that documents are drawn for; best-fit packing seldom fills more
 
 
-def check(config: Config, stage: str) -> None:
+def check(config: Config, stage: Stage, graph: Sequence[Stage]) -> None:
     """Refuse a missing or wrong architecture before any time is spent."""
     check_architecture(config.model, config.tokenizer, "model")
 
 
-def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:
-    return pretrain(config.tokenizer, config.model, config.base, "base", out, context)
+def check_architecture(architecture: Mapping[str, Any], tokenizer: TokenizerConfig, section: str) -> None:
+    """Refuse a config.json that no model can be made from; `section` is where it stands in the recipe.
+
+    Raises:
+        ConfigError: it is empty, or a key is missing, unknown or wrong.
+    """
+    if not architecture:
+        raise ConfigError(f"{section}: empty; give it the keys of a config.json, model_type first")
+    try:
+        ModelConfig.from_dict({**architecture, "vocab_size": tokenizer.vocab_size})
+    except ConfigError as error:
+        raise ConfigError(f"{section}: {error}") from error
+
+
+def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dict[str, Any]:
+    return pretrain(config, config.model, config.section(context.stage, PretrainConfig), out, context)
+
+
+def pretrain(
+    config: Config, architecture: Mapping[str, Any], settings: PretrainConfig, out: Path, context: StageContext
+) -> dict[str, Any]:
+    """Train from random weights and save.
+
+    Equal seeds and tokenizer settings give every model the same tokenizer, and each step the same documents; the stage's name
+    draws the weights.
+
+    Args:
+        architecture: a Hugging Face config.json, its vocabulary size apart.
+    """
+    seed_everything(derive_seed(settings.seed, context.stage))
+    texts = islice(documents(derive_seed(settings.seed, "tokenizer")), config.tokenizer.corpus_documents)
+    tokenizer = train_tokenizer(texts, config.tokenizer.vocab_size)
+    model = ModelConfig.from_dict({**architecture, "vocab_size": tokenizer.vocab_size})
+    learner = untrained(model, settings, context)
+    held_out_texts = islice(documents(derive_seed(settings.seed, "held_out")), settings.held_out_documents)
+    held_out = pack(tokenizer, list(held_out_texts), settings.row_tokens)
+
+    def batch_of(step: int) -> PackedRows:
+        """Rows drawn anew for each step from the step's own seed: one epoch, no document file, nothing to restore."""
+        rng = random.Random(derive_seed(settings.seed, "base", step))
+        return draw_rows(rng, tokenizer, settings.rows, settings.row_tokens)
+
+    def measure(step: int, learner: SupervisedLearner) -> dict[str, float] | None:
+        last = step == settings.steps - 1
+        if not last and (step + 1) % settings.held_out_every:
+            return None
+        return {"held_out_loss": learner.loss(held_out)}
+
+    train_supervised(
+        learner,
+        SupervisedRun(
+            name=context.stage,
+            steps=settings.steps,
+            config=settings,
+            batch_of=batch_of,
+            metrics=context.metrics,
+            checkpoint=context.checkpoint,
+            begin=context.begin,
+            measure=measure,
+        ),
+    )
+    learner.save_weights(context.handover / "trained")
+    save_model(load_model(context.handover / "trained"), out, dtype=torch.bfloat16)
+    tokenizer.save(out)
+    return {"held_out_loss": learner.loss(held_out)}
+
+
+def untrained(model: ModelConfig, settings: PretrainConfig, context: StageContext) -> SupervisedLearner:
+    """A learner of random weights. They are drawn here, since no other place draws the same, and handed over in a directory."""
+    initial = context.handover / "initial"
+    save_model(Transformer(model), initial)
+    return context.backend.supervised_learner(initial, settings, adapters=False)
+
+
+def draw_rows(rng: random.Random, tokenizer: Tokenizer, rows: int, row_tokens: int) -> PackedRows:
+    """Documents enough for `rows` packed rows; the rare document longer than a row is cut."""
+    wanted, drawn = int(rows * row_tokens * FILL), 0
+    documents_: list[list[int]] = []
+    while drawn < wanted:
+        ids = [*tokenizer.encode(write_document(rng)), tokenizer.end_id][:row_tokens]
+        documents_.append(ids)
+        drawn += len(ids)
+    return pack_documents(documents_, None, row_tokens, pad_id=tokenizer.pad_id)
+
+
+def pack(tokenizer: Tokenizer, texts: list[str], row_tokens: int) -> PackedRows:
+    """Texts, each closed by the end token, as packed rows."""
+    ids = [[*tokens, tokenizer.end_id][:row_tokens] for tokens in tokenizer.encode_batch(texts)]
+    return pack_documents(ids, None, row_tokens, pad_id=tokenizer.pad_id)

@@ -7,37 +7,34 @@ Its clip eps is 10, which leaves only the upper bound, 11: importance ratios har
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cogitate.config import Config
+from cogitate.config import Config, ReasoningRLConfig
 from cogitate.recipe.asking import ASKED_R1
-from cogitate.recipe.context import StageContext
-from cogitate.recipe.problems import data_files, training_problems
-from cogitate.recipe.rl.stage import SECTIONS, Method, rule_reward, run_rl
+from cogitate.recipe.problems import data_files
+from cogitate.recipe.rl.stage import Method, check_training_problems, rule_reward, run_rl
+from cogitate.recipe.stage import Inputs, Stage, StageContext
 from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.train.rl import by_rules, check_enough
-from cogitate.types import Artifact
-
-__all__ = ["SECTIONS", "VERSION", "check", "files", "run"]
-
-VERSION = 1
+from cogitate.train.rl import by_rules
 
 
-def files(config: Config) -> list[Path]:
+def files(config: Config, stage: Stage) -> list[Path]:
     return data_files(config)
 
 
-def check(config: Config, stage: str) -> None:
+def check(config: Config, stage: Stage, graph: Sequence[Stage]) -> None:
     """Refuse bad data before any time is spent."""
-    check_enough(training_problems(config), getattr(config, stage), stage)
+    check_training_problems(config, stage)
 
 
-def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:
-    start, settings = next(iter(inputs.values())).path, getattr(config, context.stage)
+def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dict[str, Any]:
+    start = next(iter(inputs.values())).path
+    settings = config.section(context.stage, ReasoningRLConfig)
 
     def make(tokenizer: Tokenizer) -> Method:
         reward = rule_reward(config, "r1", language=settings.language_weight)
         return Method(ASKED_R1[settings.prompt](start, tokenizer), by_rules(reward))
 
-    return run_rl(config, start, out, context, make)
+    return run_rl(config, settings, start, out, context, make)

@@ -15,10 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cogitate.config import Config, RejectionConfig
+from cogitate.config import Config, RejectionConfig, RLConfig
 from cogitate.errors import DataError
 from cogitate.recipe.asking import ASKED_R1, PromptOf, opened, turn_prompts
-from cogitate.recipe.context import StageContext
 from cogitate.recipe.data.candidates import (
     Candidate,
     ModelWriter,
@@ -26,7 +25,6 @@ from cogitate.recipe.data.candidates import (
     count_by,
     count_chunks,
     data_row,
-    in_turn,
     ledger_row,
 )
 from cogitate.recipe.data.general_data import WITH_THINKING, category, choose_general, general_prompt, general_prompts
@@ -39,30 +37,30 @@ from cogitate.recipe.problems import (
     tasks_left_out,
     training_problems,
 )
-from cogitate.runtime import derive_seed, raise_interrupted
+from cogitate.recipe.stage import Inputs, Stage, StageContext, find
+from cogitate.runtime import derive_seed
 from cogitate.tasks.files.datasets import write_rows
 from cogitate.tasks.files.decontaminate import EvaluationIndex, index_evaluation
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.chat_template import ChatTemplate
-from cogitate.types import Artifact, SamplingParams
-
-VERSION = 1
-SECTIONS = ("seed", "tasks", "rewards", "{stage}", "evaluate.problems", "r1_dev2.prompt", "runtime.dtype", "runtime.max_batch")
+from cogitate.train.pools import in_turn
+from cogitate.types import SamplingParams
 
 
-def files(config: Config) -> list[Path]:
+def files(config: Config, stage: Stage) -> list[Path]:
     return list(dict.fromkeys([*data_files(config), *general_files(config)]))
 
 
-def check(config: Config, stage: str) -> None:
+def check(config: Config, stage: Stage, graph: Sequence[Stage]) -> None:
     """Refuse bad data before any time is spent."""
     training_problems(config)
     evaluation_problems(config)
-    general_prompts(config, wanted_general(config.sft_data, config.sft_data.problems * config.sft_data.per_problem))
+    settings = config.section(stage.name, RejectionConfig)
+    general_prompts(config, wanted_general(settings, settings.problems * settings.per_problem))
 
 
-def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:
-    settings = config.sft_data
+def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dict[str, Any]:
+    settings = config.section(context.stage, RejectionConfig)
     problems = in_turn(training_problems(config), settings.problems, lambda problem: problem.task)
     prompts = general_prompts(config, wanted_general(settings, len(problems) * settings.per_problem))
     left_out = tasks_left_out(config)
@@ -76,7 +74,7 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
     sampled = collect(reasoning_writer, problems, settings.samples, seed=seed, context=context, first_step=0)
     reasoning, dropped = reject(
         sampled,
-        evaluation_index(config),
+        evaluation_index(config, settings),
         per_problem=settings.per_problem,
         smallest_kept_share=settings.smallest_kept_share,
     )
@@ -94,7 +92,7 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
         context.say(f"{len(general)} of {wanted} general rows: few answers passed the filters; raise {context.stage}.samples")
     assert len(reasoning) + len(dropped) == len(sampled)
     assert len(general) + len(general_dropped) == len(answered)
-    tokenizer = context.backend.tokenizer(next(iter(inputs.values())).path)
+    tokenizer = Tokenizer.load(next(iter(inputs.values())).path)
     rows = [data_row(candidate, candidate.text, tokenizer) for candidate in (*reasoning, *general)]
     write_rows(out / "data.parquet", rows)
     write_rows(out / "ledger.jsonl", [ledger_row(candidate, rule) for candidate, rule in (*dropped, *general_dropped)])
@@ -120,20 +118,21 @@ def wanted_general(settings: RejectionConfig, reasoning_rows: int) -> int:
 
 
 def make_writers(
-    config: Config, inputs: dict[str, Artifact], context: StageContext
+    config: Config, inputs: Inputs, context: StageContext
 ) -> tuple[ModelWriter, ModelWriter]:
     """Who answers reasoning and who answers general prompts."""
-    backend, settings = context.backend, config.sft_data
+    backend, settings = context.backend, config.section(context.stage, RejectionConfig)
     (name, model), *_ = models = list(inputs.items())
     general_name, general_model = models[-1]
     shared: dict[str, Any] = {
         "params": SamplingParams(settings.temperature, settings.top_p, settings.max_new_tokens),
         "grader": backend.grader(),
-        "meanwhile": lambda: leave_if_interrupted(context),
+        "meanwhile": context.stop_if_interrupted,
     }
-    generator, tokenizer = backend.generator(model.path), backend.tokenizer(model.path)
-    general_tokenizer = backend.tokenizer(general_model.path)
-    prompt = getattr(getattr(config, name, None), "prompt", "plain")  # the one its own RL asked by
+    generator, tokenizer = backend.generator(model.path), Tokenizer.load(model.path)
+    general_tokenizer = Tokenizer.load(general_model.path)
+    by_rl = find(context.graph, name).has(RLConfig)  # then it is asked as its own RL asked
+    prompt = config.section(name, RLConfig).prompt if by_rl else "plain"
     reasoning = ModelWriter(
         "reasoning", name, "r1", ASKED_R1[prompt](model.path, tokenizer), "r1",
         tokenizer=tokenizer, generator=generator, **shared,
@@ -154,15 +153,8 @@ def general_asking(directory: Path, tokenizer: Tokenizer) -> PromptOf:
     return lambda problem: (with_thinking if category(problem) in WITH_THINKING else plain)(problem)
 
 
-def leave_if_interrupted(context: StageContext) -> None:
-    """Finished chunks are in the checkpoint; one under way is made again."""
-    if context.interrupted():
-        raise_interrupted(context.stage)
-
-
-def evaluation_index(config: Config) -> EvaluationIndex:
+def evaluation_index(config: Config, settings: RejectionConfig) -> EvaluationIndex:
     """Every evaluation problem: files whole, of generated tasks those that are asked."""
-    settings = config.sft_data
     return index_evaluation(
         every_evaluation_problem(config),
         ngram=settings.overlap_ngram,

@@ -13,25 +13,31 @@ from pathlib import Path
 from statistics import fmean, pstdev
 from typing import Any
 
-from cogitate.config import Config
+import torch
+
+from cogitate.backend import Scorer
+from cogitate.config import Config, PreferenceDataConfig, RewardModelsConfig
 from cogitate.errors import DataError
-from cogitate.model.files.hf import load_config, load_model
-from cogitate.model.value_head import ValueModel, save_value_model
-from cogitate.recipe.context import StageContext
-from cogitate.recipe.data import preferences
-from cogitate.recipe.data.held_out import hold_out, pair_report, safety_report
-from cogitate.recipe.data.preferences import COUNTS, LABELS, PAIRS, check_preferences, make_preferences, preference_files
+from cogitate.model.files.hf import load_config
+from cogitate.model.value_head import load_value_model, save_value_model
+from cogitate.recipe.data.preferences import (
+    COUNTS,
+    LABELS,
+    PAIRS,
+    check_preferences,
+    make_preferences,
+    preference_files,
+)
+from cogitate.recipe.data.reward_model_reports import hold_out, pair_report, safety_report
+from cogitate.recipe.kinds import PREFERENCE_DATA
+from cogitate.recipe.stage import Inputs, Stage, StageContext
 from cogitate.rewards.reward_model import READINGS, judged_ids
 from cogitate.tasks.files.datasets import load_labelled, load_preferences
 from cogitate.tasks.files.preference_forms import load_pairs
 from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.train.preference import Objective, PairwiseReward, PointwiseSafety, PreferenceRun, train_preferences
-from cogitate.train.scorer import ModelScorer
-from cogitate.train.shared_prompts import Text
-from cogitate.types import Artifact, PreferencePair
-
-VERSION = 1
-SECTIONS = (*preferences.SECTIONS, "{stage}")
+from cogitate.train.preference import PreferenceRun, train_preferences
+from cogitate.train.shared_prompts import row_sizes
+from cogitate.types import LabelledText, PreferencePair, Text, TextPair
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,64 +56,61 @@ class Making:
     tokenizer: Tokenizer
     longest: int
 
-    def untrained(self) -> ValueModel:
-        backend = self.context.backend
-        model = ValueModel(load_model(self.start, dtype=backend.dtype, device=backend.device))
-        model.trunk.gradient_checkpointing = self.config.runtime.gradient_checkpointing
-        return model
+    @property
+    def settings(self) -> RewardModelsConfig:
+        return self.config.section(self.context.stage, RewardModelsConfig)
 
     def text(self, name: str, question: str, completion: str) -> Text:
         """What the model called `name` reads of a completion."""
         prompt, read = judged_ids(self.tokenizer, question, READINGS[name](completion))
         return Text(tuple(prompt), tuple(read))
 
-    def pairs(self, rows: Sequence[PreferencePair]) -> tuple[list[tuple[Text, Text]], list[str]]:
+    def pairs(self, rows: Sequence[PreferencePair]) -> tuple[list[TextPair], list[str]]:
         """What the helpfulness model reads of the pairs that fit its context, (chosen, rejected), and their prompts."""
         texts = [
-            (self.text("helpfulness", row.prompt, row.chosen), self.text("helpfulness", row.prompt, row.rejected))
+            TextPair(self.text("helpfulness", row.prompt, row.chosen), self.text("helpfulness", row.prompt, row.rejected))
             for row in rows
         ]
         fitting = [i for i, pair in enumerate(texts) if max(len(text.tokens) for text in pair) <= self.longest]
         return [texts[i] for i in fitting], [rows[i].prompt for i in fitting]
 
-    def train(self, name: str, objective: Objective, first_row: int) -> int:
-        """Returns the number of steps."""
+    def run_of(self, name: str, first_row: int) -> PreferenceRun:
+        """The loop of the model called `name`."""
         checkpoint = self.context.checkpoint / name
         checkpoint.mkdir(parents=True, exist_ok=True)
-        settings = getattr(self.config, self.context.stage)
-        return train_preferences(
-            objective,
-            PreferenceRun(name, self.config.seed, settings, self.context.metrics, checkpoint, self.context.begin, first_row),
+        return PreferenceRun(
+            name, self.config.seed, self.settings, self.context.metrics, checkpoint, self.context.begin, first_row
         )
 
-    def save(self, name: str, model: ValueModel) -> None:
-        save_value_model(model, self.out / name)
-        self.tokenizer.save(self.out / name)
+    def scorer(self, name: str) -> Scorer:
+        """The finished model called `name`."""
+        return self.context.backend.scorer(self.out / name)
 
 
-def files(config: Config) -> list[Path]:
-    held_out = config.reward_models.held_out_file
+def files(config: Config, stage: Stage) -> list[Path]:
+    held_out = config.section(stage.name, RewardModelsConfig).held_out_file
     return [*preference_files(config), *([Path(held_out)] if held_out else [])]
 
 
-def check(config: Config, stage: str) -> None:
+def check(config: Config, stage: Stage, graph: Sequence[Stage]) -> None:
     """Refuse bad data before any time is spent, and held-out pairs that are learnt from."""
     check_preferences(config)
-    held_out = config.reward_models.held_out_file
-    if held_out and config.preferences.pairs_file:
-        learnt = {pair.prompt for pair in load_pairs(config.preferences.pairs_file)[0]}
+    held_out = config.section(stage.name, RewardModelsConfig).held_out_file
+    pairs_file = config.section(PREFERENCE_DATA, PreferenceDataConfig).pairs_file
+    if held_out and pairs_file:
+        learnt = {pair.prompt for pair in load_pairs(pairs_file)[0]}
         if any(pair.prompt in learnt for pair in load_pairs(held_out)[0]):
-            raise DataError(f"{held_out}: prompts of it are also in {config.preferences.pairs_file}, which is learnt from")
+            raise DataError(f"{held_out}: prompts of it are also in {pairs_file}, which is learnt from")
     elif held_out:
         load_pairs(held_out)
 
 
-def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageContext) -> dict[str, Any]:
+def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dict[str, Any]:
     start, *given = (artifact.path for artifact in inputs.values())
     data, counts = (given[0], {}) if given else (out, drawn_here(config, start, out, context))
-    context_length, limit = load_config(start).max_position_embeddings, config.reward_models.longest
-    longest = min(context_length, limit or context_length)
-    making = Making(config, start, out, context, context.backend.tokenizer(start), longest)
+    context_length = load_config(start).max_position_embeddings
+    longest = min(context_length, config.section(context.stage, RewardModelsConfig).longest or context_length)
+    making = Making(config, start, out, context, Tokenizer.load(start), longest)
     helpfulness, steps = make_helpfulness(making, data / PAIRS)
     safety = make_safety(making, data / LABELS, first_row=steps)
     return {**({"preferences": counts} if counts else {}), "helpfulness": helpfulness, "safety": safety}
@@ -130,29 +133,36 @@ def make_helpfulness(making: Making, data: Path) -> tuple[dict[str, Any], int]:
     """
     rows = load_preferences(data)
     pairs, prompts = making.pairs(rows)
-    share = making.config.reward_models.held_out_share
+    share = making.settings.held_out_share
     learnt, held_out = hold_out(prompts, share, seed=making.config.seed)
-    model = making.untrained()
-    steps = making.train("helpfulness", PairwiseReward(model, [pairs[i] for i in learnt]), 0)
-    chosen = rewards_of(model, [pairs[i][0] for i in held_out])
-    rejected = rewards_of(model, [pairs[i][1] for i in held_out])
+    items = [pairs[i] for i in learnt]
+    learner = making.context.backend.helpfulness_learner(making.start, making.settings)
+    steps = train_preferences(learner, items, row_sizes(items), making.run_of("helpfulness", 0))
+    unscaled = making.context.handover / "helpfulness"
+    learner.save_weights(unscaled)
+    scorer = making.context.backend.scorer(unscaled)
+    chosen = rewards_of(scorer, [pairs[i].chosen for i in held_out])
+    rejected = rewards_of(scorer, [pairs[i].rejected for i in held_out])
     mean, deviation = fmean([*chosen, *rejected]), pstdev([*chosen, *rejected]) or 1.0
+    model = load_value_model(unscaled, dtype=getattr(torch, making.config.runtime.dtype))
     model.rescale(mean, deviation)
-    making.save("helpfulness", model)
+    save_value_model(model, making.out / "helpfulness")
+    making.tokenizer.save(making.out / "helpfulness")
     lengths = [(len(pairs[i][0].completion_ids), len(pairs[i][1].completion_ids)) for i in held_out]
     chosen, rejected = ([(reward - mean) / deviation for reward in rewards] for rewards in (chosen, rejected))
     report = pair_report([prompts[i] for i in held_out], chosen, rejected, lengths)
-    return {"pairs": len(learnt), "too_long": len(rows) - len(pairs), **report, **on_held_out_file(making, model)}, steps
+    return {"pairs": len(learnt), "too_long": len(rows) - len(pairs), **report, **on_held_out_file(making)}, steps
 
 
-def on_held_out_file(making: Making, model: ValueModel) -> dict[str, Any]:
+def on_held_out_file(making: Making) -> dict[str, Any]:
     """How good the trained model is on pairs of a file it has not learnt from; {} where none is named."""
-    name = making.config.reward_models.held_out_file
+    name = making.settings.held_out_file
     if not name:
         return {}
     rows, _ = load_pairs(name)
     pairs, prompts = making.pairs(rows)
-    chosen, rejected = (rewards_of(model, [pair[side] for pair in pairs]) for side in (0, 1))
+    scorer = making.scorer("helpfulness")
+    chosen, rejected = (rewards_of(scorer, [pair[side] for pair in pairs]) for side in (0, 1))
     lengths = [(len(one.completion_ids), len(other.completion_ids)) for one, other in pairs]
     report = pair_report(prompts, chosen, rejected, lengths)
     return {"held_out_file": {"file": Path(name).stem, "too_long": len(rows) - len(pairs), **report}}
@@ -163,20 +173,23 @@ def make_safety(making: Making, data: Path, *, first_row: int) -> dict[str, Any]
     rows = load_labelled(data)
     texts = [making.text("safety", row.prompt, row.completion) for row in rows]
     fitting = [i for i, text in enumerate(texts) if len(text.tokens) <= making.longest]
-    items, prompts = [(texts[i], rows[i].label) for i in fitting], [rows[i].prompt for i in fitting]
-    share = making.config.reward_models.held_out_share
+    items = [LabelledText(texts[i], rows[i].label) for i in fitting]
+    prompts = [rows[i].prompt for i in fitting]
+    share = making.settings.held_out_share
     learnt, held_out = hold_out(prompts, share, seed=making.config.seed)
-    unsafe = sum(not items[i][1] for i in learnt)
+    unsafe = sum(not items[i].safe for i in learnt)
     if not 0 < unsafe < len(learnt):
         making.context.say(f"{unsafe} of {len(learnt)} labelled completions are unsafe: a safety model cannot tell them apart")
-    model = making.untrained()
-    making.train("safety", PointwiseSafety(model, [items[i] for i in learnt]), first_row)
-    making.save("safety", model)
-    scores = rewards_of(model, [items[i][0] for i in held_out])
-    lengths = [len(items[i][0].completion_ids) for i in held_out]
-    report = safety_report([prompts[i] for i in held_out], scores, [items[i][1] for i in held_out], lengths)
+    learner = making.context.backend.safety_learner(making.start, making.settings)
+    to_learn = [items[i] for i in learnt]
+    train_preferences(learner, to_learn, row_sizes([[item.text] for item in to_learn]), making.run_of("safety", first_row))
+    learner.save_weights(making.out / "safety")
+    making.tokenizer.save(making.out / "safety")
+    scores = rewards_of(making.scorer("safety"), [items[i].text for i in held_out])
+    lengths = [len(items[i].text.completion_ids) for i in held_out]
+    report = safety_report([prompts[i] for i in held_out], scores, [items[i].safe for i in held_out], lengths)
     return {"completions": len(learnt), "unsafe": unsafe, "too_long": len(rows) - len(fitting), **report}
 
 
-def rewards_of(model: ValueModel, texts: Sequence[Text]) -> list[float]:
-    return ModelScorer(model).rewards([text.prompt_ids for text in texts], [text.completion_ids for text in texts])
+def rewards_of(scorer: Scorer, texts: Sequence[Text]) -> list[float]:
+    return scorer.rewards([text.prompt_ids for text in texts], [text.completion_ids for text in texts])

@@ -60,7 +60,7 @@ def share_present(text: str, required: Sequence[Sequence[str]]) -> float:
     return sum(present) / len(present) if present else 1.0
 
 
-def language_share(text: str, language: str) -> float:
+def script_share(text: str, language: str) -> float:
     """The share of units in the language's script ("en" or "zh"), numbers and the assistant's name left out; 0.0 of nothing."""
     units = [unit for unit in normalise(text).split() if unit != "." and not unit.isdigit() and unit != "cogitate"]
     latin = sum(unit.isascii() for unit in units)

@@ -1,1 +1,1 @@
-"""Policies with their optimisers: GRPO and PPO."""
+"""Models with their optimisers, as the loops know them (backend.py); `scorer.py`: models that are only read."""

@@ -1,66 +1,67 @@
-"""The policy and its optimiser: one `update` is one or more optimiser steps over a batch of graded rollouts."""
+"""What learners of policies share: the policy and its reference, batches of rollouts laid out in rows, the optimiser's step.
+
+One `update` is one or more optimiser steps over a batch of graded rollouts. `grpo.py` and `ppo.py` say what is lost.
+"""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
 
-from cogitate.algorithms.policy_loss import (
-    AVERAGES,
-    BatchTotals,
-    RatioStatistics,
-    grpo_loss,
-    logprob_gap,
-    truncated_importance_weights,
-)
+from cogitate.algorithms.policy_loss import BatchTotals
 from cogitate.config import RLConfig
-from cogitate.errors import TrainingDivergedError
 from cogitate.model.files.hf import save_model
 from cogitate.model.transformer import Transformer
 from cogitate.train.checkpoint import load_checkpoint, restore_training_tensors, save_checkpoint, training_tensors
-from cogitate.train.optimisers.master_weights import clip_gradients, optimiser_for
-from cogitate.train.optimisers.schedule import warmup_constant
+from cogitate.train.optimisers.adamw import make_adamw
+from cogitate.train.optimisers.master_weights import optimiser_for
+from cogitate.train.optimisers.schedule import set_learning_rate, warmup_constant
+from cogitate.train.packing import split_evenly
 from cogitate.train.shared_prompts import PromptRows, prompt_rows
-from cogitate.train.supervised import make_adamw
 from cogitate.types import Rollout
 
 MICRO_BATCH_TOKENS = 4096  # padded tokens of one forward and backward pass, at most
 ACTIVATION_BYTES = 1 << 29  # that a pass keeps for its backward pass, about
 ROW_TOKENS = 2048  # a row holds a prompt and completions of it up to about this length
 LEAST_TOKENS = 256  # of a pass of a model, however large it is
+REFERENCE = "reference."
+
+
+class HasRows(Protocol):
+    """A micro-batch."""
+
+    @property
+    def rows(self) -> PromptRows: ...
+
+
+Batch = TypeVar("Batch", bound=HasRows)
+Settings = TypeVar("Settings", bound=RLConfig)
 
 
 @dataclass(frozen=True, slots=True)
-class MicroBatch:
-    """Rows of rollouts with everything the loss reads, (S, L) like the rows' mask.
+class Prepared(Generic[Batch]):
+    """A rollout batch before the first update on it.
 
     Attributes:
-        old_logprobs_SL: of the policy before the first update on this batch; None while there has been none.
-        ref_logprobs_SL: of the reference; None where KL is not asked for.
+        minibatches: of micro-batches; an optimiser step is taken on each.
+        metrics: what is known of the batch by now.
     """
 
-    rows: PromptRows
-    advantages_S: Tensor
-    old_logprobs_SL: Tensor | None
-    ref_logprobs_SL: Tensor | None
+    minibatches: Sequence[Sequence[Batch]]
+    metrics: Mapping[str, float]
 
 
-class PolicyLearner:
-    """GRPO's learner on one device.
+class ReferencedPolicy(Generic[Batch, Settings]):
+    """A policy in training on one device, and the reference it is kept close to where `kl_beta` asks for it."""
 
-    Where a batch is used for a single optimiser step, the policy that sampled is the policy that learns, so old logprobs are
-    the current ones and are not computed twice (ratio 1, unchanged gradient).
-    """
-
-    def __init__(self, model: Transformer, config: RLConfig):
+    def __init__(self, model: Transformer, config: Settings):
         self.model = model
         self.config = config
         self.reference = copy.deepcopy(model).requires_grad_(False) if config.kl_beta > 0 else None
@@ -77,96 +78,67 @@ class PolicyLearner:
         """
         parts = split_evenly(len(rollouts), self.config.minibatches)
         single = len(parts) * self.config.inner_epochs == 1
-        prepared = []
-        for part in parts:
-            batches = self._micro_batches([rollouts[i] for i in part], [advantages[i] for i in part], with_old=not single)
-            prepared.append(batches)
-        rows = [self._optimiser_step(batches) for _ in range(self.config.inner_epochs) for batches in prepared]
-        return {name: (max if name.endswith("_max") else fmean)([row[name] for row in rows]) for name in rows[0]}
+        prepared = self.prepared(
+            [self.micro_batches([rollouts[i] for i in part], [advantages[i] for i in part], single=single) for part in parts]
+        )
+        rows = [self.optimiser_step(batches) for _ in range(self.config.inner_epochs) for batches in prepared.minibatches]
+        means = {name: (max if name.endswith("_max") else fmean)([row[name] for row in rows]) for name in rows[0]}
+        return {**means, **prepared.metrics}
 
-    @torch.no_grad()
-    def _micro_batches(self, rollouts: list[Rollout], advantages: list[float], *, with_old: bool) -> list[MicroBatch]:
-        """Lay the rollouts out in rows and score them by the frozen models."""
-        device = next(self.model.parameters()).device
-        batches = []
-        for rows in prompt_rows(rollouts, row_tokens=min(ROW_TOKENS, self.pass_tokens), batch_tokens=self.pass_tokens):
-            rows = rows.to(device)
-            old = self._logprobs(self.model, rows)[0] if with_old else None
-            ref = None if self.reference is None else self._logprobs(self.reference, rows)[0]
-            batches.append(MicroBatch(rows, torch.tensor([advantages[i] for i in rows.indices], device=device), old, ref))
-        return batches
+    def micro_batches(self, rollouts: Sequence[Rollout], advantages: Sequence[float], *, single: bool) -> list[Batch]:
+        """The rollouts of an optimiser step laid out in rows, as many at a time as fit a pass."""
+        device, row_tokens = next(self.model.parameters()).device, min(ROW_TOKENS, self.pass_tokens)
+        return [
+            self.micro_batch(rows.to(device), [advantages[i] for i in rows.indices], single=single)
+            for rows in prompt_rows(rollouts, row_tokens=row_tokens, batch_tokens=self.pass_tokens)
+        ]
 
-    def _logprobs(self, model: Transformer, rows: PromptRows) -> tuple[Tensor, Tensor]:
+    def micro_batch(self, rows: PromptRows, advantages: Sequence[float], *, single: bool) -> Batch:
+        """What the loss reads of rows, computed before the first update.
+
+        Args:
+            advantages: of each of its sequences, what `update` was given.
+            single: the batch is used for one optimiser step alone.
+        """
+        raise NotImplementedError
+
+    def prepared(self, minibatches: Sequence[Sequence[Batch]]) -> Prepared[Batch]:
+        """What has to be done with all micro-batches together."""
+        return Prepared(minibatches, {})
+
+    def optimiser_step(self, batches: Sequence[Batch]) -> dict[str, float]:
+        """One optimiser step; returns its metrics."""
+        raise NotImplementedError
+
+    def logprobs(self, model: Transformer, rows: PromptRows) -> tuple[Tensor, Tensor]:
         """Logprobs (S, L) of the counted tokens at the sampling temperature, 0 elsewhere, and their entropies (N,)."""
         hidden_RTD = model(rows.tokens_RT, documents_BT=rows.documents_RT, shared_prefix=True)
         logprobs_N, entropy_N = model.logprobs(rows.sources_of(hidden_RTD), rows.targets_N, temperature=self.config.temperature)
         return torch.zeros_like(rows.mask_SL).masked_scatter(rows.mask_SL.bool(), logprobs_N.float()), entropy_N
 
-    def _optimiser_step(self, batches: Sequence[MicroBatch]) -> dict[str, float]:
-        config = self.config
-        totals = BatchTotals(
+    def totals(self, batches: Sequence[Batch]) -> BatchTotals:
+        """What the losses of micro-batches are divided by."""
+        return BatchTotals(
             sequences=sum(int(batch.rows.mask_SL.any(1).sum()) for batch in batches),
             tokens=sum(int(batch.rows.mask_SL.sum()) for batch in batches),
-            max_new_tokens=config.max_new_tokens,
+            max_new_tokens=self.config.max_new_tokens,
         )
-        loss = entropy = gap = 0.0
-        gap_max = 0.0
-        statistics: RatioStatistics | None = None
-        self.optimiser.zero_grad(set_to_none=True)
-        for batch in batches:
-            mask_SL, sampler_SL = batch.rows.mask_SL, batch.rows.sampler_logprobs_SL
-            logprobs_SL, entropy_N = self._logprobs(self.model, batch.rows)
-            old = logprobs_SL.detach() if batch.old_logprobs_SL is None else batch.old_logprobs_SL
-            part = grpo_loss(
-                logprobs_SL,
-                batch.old_logprobs_SL,
-                batch.advantages_S,
-                mask_SL,
-                clip_eps_low=config.clip_eps_low,
-                clip_eps_high=config.clip_eps_high,
-                average=AVERAGES[config.loss_average],
-                totals=totals,
-                ref_logprobs_BT=batch.ref_logprobs_SL,
-                kl_beta=config.kl_beta,
-                importance_weights_BT=truncated_importance_weights(old, sampler_SL, mask_SL, cap=config.importance_cap),
-            )
-            part.loss.backward()
-            loss += float(part.loss.detach())
-            entropy += float(entropy_N.sum()) / totals.tokens
-            gap_sum, gap_here = logprob_gap(old, sampler_SL, mask_SL)
-            gap += float(gap_sum) / totals.tokens
-            gap_max = max(gap_max, float(gap_here))
-            statistics = part.statistics if statistics is None else statistics + part.statistics
-        norm = clip_gradients(self.model, self.optimiser, config.gradient_clip)
-        if not (abs(loss) < float("inf") and norm < float("inf")):
-            raise TrainingDivergedError(f"the loss is {loss} and its gradient norm {norm}")
+
+    def move(self) -> float:
+        """Let the optimiser take its step, and the reference follow where it is time to; returns the learning rate."""
+        config = self.config
         rate = warmup_constant(self.steps_done, peak=config.learning_rate, warmup_steps=config.warmup_steps)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        set_learning_rate(self.optimiser, rate)
         self.optimiser.step()
         self.steps_done += 1
-        self.refresh_reference()
-        assert statistics is not None
-        return {
-            "loss": loss,
-            **statistics.metrics(),
-            "entropy": entropy,
-            "logprob_gap": gap,
-            "logprob_gap_max": gap_max,
-            "gradient_norm": norm,
-            "learning_rate": rate,
-        }
+        if self.reference is not None and self.steps_done % config.reference_refresh_steps == 0:
+            self.reference.load_state_dict(self.model.state_dict())
+        return rate
 
-    def save(self, path: Path) -> None:
-        """A checkpoint directory under `path`; see train/checkpoint.py."""
-        self.save_with(path, self.steps_done, {})
-
-    def save_with(self, path: Path, step: int, state: dict[str, object]) -> None:
-        """A checkpoint that also carries the loop's own state and step."""
+    def save(self, path: Path, step: int, state: Mapping[str, Any]) -> None:
         save_checkpoint(path, step, self.tensors(), {**state, "optimiser_steps": self.steps_done})
 
     def load(self, path: Path) -> dict[str, Any]:
-        """From a checkpoint directory; returns the loop's state and step that were saved with it."""
         tensors, state = load_checkpoint(path)
         self.restore(tensors, path)
         self.steps_done = int(state.pop("optimiser_steps"))
@@ -176,23 +148,17 @@ class PolicyLearner:
         """Everything large that a checkpoint holds."""
         tensors = training_tensors(self.model, self.optimiser)
         if self.reference is not None:
-            tensors |= {f"reference.{name}": tensor for name, tensor in self.reference.state_dict().items()}
+            tensors |= {f"{REFERENCE}{name}": tensor for name, tensor in self.reference.state_dict().items()}
         return tensors
 
     def restore(self, tensors: dict[str, Tensor], path: Path) -> None:
         """The inverse of `tensors`, in place, from those of the checkpoint `path`."""
         restore_training_tensors(self.model, self.optimiser, tensors, path)
         if self.reference is not None:
-            prefix = "reference."
-            self.reference.load_state_dict({n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)})
-
-    def refresh_reference(self) -> None:
-        """Replace the reference by the policy where it is time to."""
-        if self.reference is not None and self.steps_done % self.config.reference_refresh_steps == 0:
-            self.reference.load_state_dict(self.model.state_dict())
+            kept = {name.removeprefix(REFERENCE): t for name, t in tensors.items() if name.startswith(REFERENCE)}
+            self.reference.load_state_dict(kept)
 
     def save_weights(self, path: Path) -> None:
-        """The policy alone, as a Hugging Face directory."""
         save_model(self.model, path)
 
 
@@ -215,10 +181,3 @@ def kept_bytes(model: Transformer) -> int:
     of_layer = 8 * config.hidden_size + 3 * config.intermediate_size
     numbers = config.num_hidden_layers * (config.hidden_size if recompute else of_layer) + of_layer * recompute
     return numbers * model.head_weight.dtype.itemsize
-
-
-def split_evenly(count: int, parts: int) -> list[range]:
-    """0..count-1 as at most `parts` consecutive ranges whose sizes differ by at most one."""
-    parts = min(parts, count)
-    bounds = [count * i // parts for i in range(parts + 1)]
-    return [range(a, b) for a, b in pairwise(bounds)]

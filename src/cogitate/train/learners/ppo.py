@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import fmean
 
 import torch
 from torch import Tensor
@@ -14,7 +13,6 @@ from torch.nn import functional
 from cogitate.algorithms.advantages import gae, token_rewards, whiten
 from cogitate.algorithms.policy_loss import (
     AVERAGES,
-    BatchTotals,
     RatioStatistics,
     grpo_loss,
     k1_kl,
@@ -27,12 +25,10 @@ from cogitate.errors import TrainingDivergedError
 from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel
 from cogitate.train.checkpoint import restore_training_tensors, training_tensors
-from cogitate.train.learners.policy import ROW_TOKENS, PolicyLearner, fit_pass, split_evenly
+from cogitate.train.learners.policy import Prepared, ReferencedPolicy, fit_pass
+from cogitate.train.optimisers.adamw import make_adamw
 from cogitate.train.optimisers.master_weights import clip_gradients, optimiser_for
-from cogitate.train.optimisers.schedule import warmup_constant
-from cogitate.train.shared_prompts import PromptRows, prompt_rows
-from cogitate.train.supervised import make_adamw
-from cogitate.types import Rollout
+from cogitate.train.shared_prompts import PromptRows
 
 CRITIC = "critic."
 
@@ -54,50 +50,39 @@ class PPOBatch:
     returns_SL: Tensor
 
 
-class PPOLearner(PolicyLearner):
-    """Policy and critic on one device. The KL to the SFT model (the policy at the start) is in the reward, not in the loss."""
+class PPOLearner(ReferencedPolicy[PPOBatch, PPOConfig]):
+    """Policy and critic on one device. The KL to the SFT model (the policy at the start) is in the reward, not in the loss.
+
+    `update` is given the reward of each rollout; what each of its tokens earned of it is found out with the critic.
+    """
 
     def __init__(self, model: Transformer, critic: ValueModel, config: PPOConfig):
         super().__init__(model, config)
-        self.settings = config
         self.critic = critic.train()
         self.pass_tokens = fit_pass(model, critic.trunk)
         rate, decay = config.critic_learning_rate, config.weight_decay
         self.critic_optimiser = optimiser_for(critic, lambda trained: make_adamw(trained, rate, decay))
 
-    def update(self, rollouts: Sequence[Rollout], advantages: Sequence[float]) -> dict[str, float]:
-        """All optimiser steps of one rollout batch.
-
-        Args:
-            advantages: here the reward of each rollout; what each of its tokens earned of it is found out with the critic.
-        """
-        config = self.settings
-        parts = split_evenly(len(rollouts), config.minibatches)
-        prepared = [self._prepare([rollouts[i] for i in part], [advantages[i] for i in part]) for part in parts]
-        batches = [batch for part in prepared for batch in part]
-        before = explained(batches)
-        if config.scale_by_std:
-            whitened = iter(whitened_together(batches))
-            prepared = [[replace(batch, advantages_SL=next(whitened)) for batch in part] for part in prepared]
-        rows = [self._steps(part) for _ in range(config.inner_epochs) for part in prepared]
-        return {name: (max if name.endswith("_max") else fmean)([row[name] for row in rows]) for name in rows[0]} | before
-
     @torch.no_grad()
-    def _prepare(self, rollouts: list[Rollout], rewards: list[float]) -> list[PPOBatch]:
-        """Lay the rollouts out in rows and find out what each token earned."""
-        config, device = self.settings, next(self.model.parameters()).device
-        batches = []
-        for rows in prompt_rows(rollouts, row_tokens=min(ROW_TOKENS, self.pass_tokens), batch_tokens=self.pass_tokens):
-            rows = rows.to(device)
-            mask_SL, old_SL, values_SL = rows.mask_SL, self._logprobs(self.model, rows)[0], self._values(rows)
-            kl_SL = torch.zeros_like(old_SL)
-            if self.reference is not None:
-                kl_SL = k1_kl(old_SL, self._logprobs(self.reference, rows)[0])
-            rewards_S = torch.tensor([rewards[i] for i in rows.indices], dtype=torch.float32, device=device)
-            earned_SL = token_rewards(rewards_S, kl_SL, mask_SL, kl_beta=config.kl_beta)
-            advantages_SL, returns_SL = gae(earned_SL, values_SL, mask_SL, gamma=config.gamma, lam=config.gae_lambda)
-            batches.append(PPOBatch(rows, old_SL, values_SL, kl_SL, advantages_SL, returns_SL))
-        return batches
+    def micro_batch(self, rows: PromptRows, advantages: Sequence[float], *, single: bool) -> PPOBatch:
+        config, mask_SL = self.config, rows.mask_SL
+        old_SL, values_SL = self.logprobs(self.model, rows)[0], self._values(rows)
+        kl_SL = torch.zeros_like(old_SL)
+        if self.reference is not None:
+            kl_SL = k1_kl(old_SL, self.logprobs(self.reference, rows)[0])
+        rewards_S = torch.tensor(advantages, dtype=torch.float32, device=mask_SL.device)
+        earned_SL = token_rewards(rewards_S, kl_SL, mask_SL, kl_beta=config.kl_beta)
+        advantages_SL, returns_SL = gae(earned_SL, values_SL, mask_SL, gamma=config.gamma, lam=config.gae_lambda)
+        return PPOBatch(rows, old_SL, values_SL, kl_SL, advantages_SL, returns_SL)
+
+    def prepared(self, minibatches: Sequence[Sequence[PPOBatch]]) -> Prepared[PPOBatch]:
+        """Advantages are whitened over the whole batch where scale_by_std asks for it."""
+        batches = [batch for part in minibatches for batch in part]
+        before = explained(batches)
+        if self.config.scale_by_std:
+            whitened = iter(whitened_together(batches))
+            minibatches = [[replace(batch, advantages_SL=next(whitened)) for batch in part] for part in minibatches]
+        return Prepared(minibatches, before)
 
     def _values(self, rows: PromptRows) -> Tensor:
         """The critic's value (S, L) before each counted token is taken, 0 elsewhere."""
@@ -105,21 +90,16 @@ class PPOLearner(PolicyLearner):
         values_N = self.critic.values(rows.sources_of(hidden_RTD))
         return torch.zeros_like(rows.mask_SL).masked_scatter(rows.mask_SL.bool(), values_N)
 
-    def _steps(self, batches: Sequence[PPOBatch]) -> dict[str, float]:
+    def optimiser_step(self, batches: Sequence[PPOBatch]) -> dict[str, float]:
         """One step of the policy and one of the critic."""
-        config = self.settings
-        totals = BatchTotals(
-            sequences=sum(int(batch.rows.mask_SL.any(1).sum()) for batch in batches),
-            tokens=sum(int(batch.rows.mask_SL.sum()) for batch in batches),
-            max_new_tokens=config.max_new_tokens,
-        )
+        config, totals = self.config, self.totals(batches)
         sums = dict.fromkeys(("loss", "value_loss", "value_clip_share", "entropy", "kl", "logprob_gap"), 0.0)
         gap_max, statistics = 0.0, list[RatioStatistics]()
         self.optimiser.zero_grad(set_to_none=True)
         self.critic_optimiser.zero_grad(set_to_none=True)
         for batch in batches:
             mask_SL, sampler_SL = batch.rows.mask_SL, batch.rows.sampler_logprobs_SL
-            logprobs_SL, entropy_N = self._logprobs(self.model, batch.rows)
+            logprobs_SL, entropy_N = self.logprobs(self.model, batch.rows)
             policy = grpo_loss(
                 logprobs_SL, batch.old_logprobs_SL, batch.advantages_SL, mask_SL,
                 clip_eps_low=config.clip_eps_low, clip_eps_high=config.clip_eps_high,
@@ -143,26 +123,20 @@ class PPOLearner(PolicyLearner):
             sums["entropy"] += float(entropy_N.sum()) / totals.tokens
             sums["kl"] += float((batch.kl_SL * mask_SL).sum()) / totals.tokens
             sums["logprob_gap"] += float(gap_sum) / totals.tokens
-        norms = self._move(sums)
+        norms = self._move_both(sums)
         ratios = sum(statistics[1:], statistics[0]).metrics()
         return {**ratios, **sums, "logprob_gap_max": gap_max, **norms}
 
-    def _move(self, losses: dict[str, float]) -> dict[str, float]:
+    def _move_both(self, losses: dict[str, float]) -> dict[str, float]:
         """Let both optimisers take their step; returns gradient norms and the rate."""
-        clip, bound = self.settings.gradient_clip, float("inf")
+        clip, bound = self.config.gradient_clip, float("inf")
         norm = clip_gradients(self.model, self.optimiser, clip)
         critic_norm = clip_gradients(self.critic, self.critic_optimiser, clip)
         for name, value in (*losses.items(), ("gradient norm", norm), ("critic's gradient norm", critic_norm)):
             if not abs(value) < bound:
                 raise TrainingDivergedError(f"the {name.replace('_', ' ')} is {value}")
-        rate = warmup_constant(self.steps_done, peak=self.settings.learning_rate, warmup_steps=self.settings.warmup_steps)
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        self.optimiser.step()
         self.critic_optimiser.step()
-        self.steps_done += 1
-        self.refresh_reference()
-        return {"gradient_norm": norm, "critic_gradient_norm": critic_norm, "learning_rate": rate}
+        return {"gradient_norm": norm, "critic_gradient_norm": critic_norm, "learning_rate": self.move()}
 
     def tensors(self) -> dict[str, Tensor]:
         of_critic = training_tensors(self.critic, self.critic_optimiser)

@@ -19,6 +19,17 @@ from torch import Tensor, nn
 from cogitate.kernels import function, runs_natively
 
 MOMENTS = "exp_avg", "exp_avg_sq"
+BETAS = (0.9, 0.95)  # DeepSeek-V3, section 4.2
+
+
+def make_adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+    """AdamW with decay on matrices alone: norms, biases and embeddings of one dimension are left where they are."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=learning_rate, betas=BETAS, fused=True)
 
 
 def is_adamw(optimiser: torch.optim.Optimizer) -> bool:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from cogitate.train.optimisers.master_weights import Optimiser
 
 
 def warmup_cosine(step: int, *, steps: int, peak: float, final: float, warmup_steps: int) -> float:
@@ -20,3 +24,9 @@ def warmup_cosine(step: int, *, steps: int, peak: float, final: float, warmup_st
 def warmup_constant(step: int, *, peak: float, warmup_steps: int) -> float:
     """Linear from 0 to `peak` over the warm-up, then constant: what RL uses."""
     return peak * (step + 1) / warmup_steps if step < warmup_steps else peak
+
+
+def set_learning_rate(optimiser: Optimiser, rate: float) -> None:
+    """The rate of the next step, for all parameters."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate

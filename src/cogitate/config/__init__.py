@@ -1,0 +1,39 @@
+"""Settings: sections of typed, validated keys. `recipe/settings.py` reads a recipe's from a TOML file and overrides."""
+
+from cogitate.config.config import Config, config_with
+from cogitate.config.section import Section, flatten
+from cogitate.config.shared import (
+    EvaluateConfig,
+    RewardsConfig,
+    RuntimeConfig,
+    TasksConfig,
+    TeacherConfig,
+    TokenizerConfig,
+)
+from cogitate.config.stages import (
+    AllScenarioConfig,
+    ColdStartConfig,
+    DemonstrationsConfig,
+    DPOConfig,
+    FineTuneConfig,
+    PPOConfig,
+    PreferenceDataConfig,
+    PreferenceTrainingConfig,
+    PretrainConfig,
+    ReasoningRLConfig,
+    RejectionConfig,
+    RewardModelsConfig,
+    RLConfig,
+    StudentBaseConfig,
+    SupervisedConfig,
+    WorkedExample,
+    ZeroRLConfig,
+)
+
+__all__ = [
+    "AllScenarioConfig", "ColdStartConfig", "Config", "DPOConfig", "DemonstrationsConfig", "EvaluateConfig", "FineTuneConfig",
+    "PPOConfig", "PreferenceDataConfig", "PreferenceTrainingConfig", "PretrainConfig", "RLConfig", "ReasoningRLConfig",
+    "RejectionConfig", "RewardModelsConfig", "RewardsConfig", "RuntimeConfig", "Section", "StudentBaseConfig",
+    "SupervisedConfig", "TasksConfig", "TeacherConfig", "TokenizerConfig", "WorkedExample", "ZeroRLConfig",
+    "config_with", "flatten",
+]  # fmt: skip

@@ -1,0 +1,49 @@
+"""A recipe's settings as one frozen, validated object."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from pydantic import Field, create_model
+
+from cogitate.config.section import Section
+from cogitate.config.shared import EvaluateConfig, RewardsConfig, RuntimeConfig, TasksConfig, TokenizerConfig
+
+S = TypeVar("S", bound=Section)
+
+
+class Config(Section):
+    """What every recipe has; `config_with` adds a section for each stage of a recipe's graph."""
+
+    graph: str = "r1_zero"
+    seed: int = 0
+    tasks: TasksConfig = TasksConfig()
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    model: dict[str, Any] = Field(default_factory=dict)  # a Hugging Face config.json, checked by model/config.py
+    rewards: RewardsConfig = RewardsConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    runtime: RuntimeConfig = RuntimeConfig()
+    inputs: dict[str, str] = Field(default_factory=dict)  # inputs.STAGE=PATH: take a stage's output from there
+
+    def section(self, name: str, kind: type[S]) -> S:
+        """A stage's section, which is of this class."""
+        section = getattr(self, name)
+        assert isinstance(section, kind), f"{name} is a {type(section).__name__}, not a {kind.__name__}"
+        return section
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Classes with sections are made while a program runs, so that pickle could not find them by name."""
+        added = {name: type(getattr(self, name)) for name in type(self).model_fields if name not in Config.model_fields}
+        return _restore, (tuple(added.items()), self.model_dump())
+
+
+@lru_cache(maxsize=64)
+def config_with(sections: tuple[tuple[str, type[Section]], ...]) -> type[Config]:
+    """The Config with further sections, each at its defaults where nothing is said; one class for equal sections."""
+    fields: dict[str, Any] = {name: (section, section()) for name, section in sections}
+    return create_model("Config", __base__=Config, **fields)
+
+
+def _restore(sections: tuple[tuple[str, type[Section]], ...], values: dict[str, Any]) -> Config:
+    return config_with(sections).model_validate(values)

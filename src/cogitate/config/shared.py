@@ -1,0 +1,78 @@
+"""Settings that several stages read: tasks, rewards, evaluation, the machine."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from cogitate.config.section import Section, in_identity_unless_default, not_in_identity
+
+
+class TasksConfig(Section):
+    """Where problems come from: names of built-in tasks, gym:NAME of reasoning-gym, or paths of JSON Lines files."""
+
+    train: str = "arithmetic,word_problems,code,logic,choice"
+    eval: str = "arithmetic,word_problems,code,logic,choice"
+    train_problems: int = Field(4000, ge=1)  # size of the pool drawn from built-in generators
+    eval_seed: int = 0  # of the built-in evaluation problems: the same ones for every seed of a run
+    general: str = "general,safety"  # prompts judged by reward models and, in evaluation, by their true scores
+    gym: dict[str, dict[str, Any]] = Field(default_factory=dict)  # settings of reasoning-gym's tasks: gym.chain_sum.min_terms
+    skip_code_without_sandbox: bool = False  # go on without the code task where model-written code cannot be isolated
+    # Of a file named in both train and eval, this share is for evaluation alone: split by number-masked template, near copies
+    # left out of training.
+    held_out_share: float = in_identity_unless_default(0.0, ge=0, lt=1)
+
+
+class TokenizerConfig(Section):
+    vocab_size: int = Field(1536, ge=300)
+    corpus_documents: int = Field(20_000, ge=1)
+
+
+class TeacherConfig(Section):
+    """Who writes the cold start's few-shot and direct answers: our own models, or any OpenAI-compatible endpoint."""
+
+    base_url: str = ""  # e.g. http://localhost:8000/v1; empty: base (few-shot) and R1-Zero (direct)
+    model: str = ""  # the endpoint's name of its model
+    api_key_variable: str = not_in_identity("OPENAI_API_KEY")  # environment variable that holds the key, if one is wanted
+    seconds_limit: float = not_in_identity(60.0, gt=0)  # for one answer
+    parallel: int = not_in_identity(4, ge=1)  # questions asked at the same time
+
+
+class RewardsConfig(Section):
+    accuracy: float = 1.0  # weights of the parts
+    format: float = 1.0
+    language: float = 0.0
+    custom: str = ""  # "file.py:function": the grader of problems of kind custom
+    unsafe_local: bool = False  # run model-written code without isolation
+    allowed_packages: str = in_identity_unless_default("")  # installed packages that programs may import, e.g. "numpy,sympy"
+    remote_sandbox: str = not_in_identity("")  # run programs there: sandbox_fusion:http://HOST:PORT or piston:http://HOST:PORT
+    workers: int = not_in_identity(2, ge=1)
+    seconds_limit: float = Field(5.0, gt=0)  # hard limit of one verdict
+
+
+class EvaluateConfig(Section):
+    problems: int = Field(250, ge=1)
+    samples: int = Field(4, ge=1)
+    general_problems: int = Field(0, ge=0)  # prompts of tasks.general beside them, for helpfulness and safety
+    # More problems (as tasks.eval names them), each task in a column of its own and not in "all".
+    further: str = in_identity_unless_default("")
+    further_problems: int = in_identity_unless_default(100, ge=1)  # of each of them
+    further_models: str = in_identity_unless_default("base,r1_zero,r1")  # the models they are put to
+    consensus_problems: int = Field(0, ge=0)
+    consensus_samples: int = Field(16, ge=1)
+    temperature: float = Field(0.6, gt=0)
+    top_p: float = Field(0.95, gt=0, le=1)
+    max_new_tokens: int = Field(192, ge=1)
+
+
+class RuntimeConfig(Section):
+    device: str = "auto"
+    dtype: Literal["float32", "bfloat16"] = "float32"  # bfloat16: weights of 16 bits, float32 masters in the optimiser
+    gradient_checkpointing: bool = not_in_identity(False)  # each forward pass twice; RL of large models always
+    # 0: all weights are trained; else adapters of this rank in SFT, DPO and RL.
+    lora_rank: int = in_identity_unless_default(0, ge=0)
+    lora_alpha: float = in_identity_unless_default(16.0, gt=0)
+    threads: int = Field(0, ge=0)  # 0: as many as there are cores
+    max_batch: int = Field(256, ge=1)  # completions decoded at the same time
+    speculative: bool = not_in_identity(False)  # drafts by the MTP block: the same completions in fewer steps

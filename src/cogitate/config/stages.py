@@ -1,0 +1,234 @@
+"""Settings of the kinds of stages. A stage's section has its name: `[r1_zero]` holds the ZeroRLConfig of the stage r1_zero."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from cogitate.config.section import Section, in_identity_unless_default, not_in_identity
+
+
+class SupervisedConfig(Section):
+    """Next-token training on packed rows: pretraining, SFT and distillation are the same loop."""
+
+    rows: int = Field(32, ge=1)  # packed rows per optimiser step
+    row_tokens: int = Field(256, ge=16)
+    micro_rows: int = Field(16, ge=1)  # rows per forward and backward pass
+    optimiser: Literal["adamw", "muon"] = "adamw"  # muon: matrices by Muon, the rest by AdamW
+    learning_rate: float = Field(2e-3, gt=0)
+    final_learning_rate: float = Field(2e-4, ge=0)
+    warmup_steps: int = Field(50, ge=0)
+    weight_decay: float = Field(0.1, ge=0)
+    gradient_clip: float = Field(1.0, gt=0)
+    mtp_weight: float = Field(0.3, ge=0)
+    router_bias_step: float = Field(0.001, ge=0)  # gamma, the speed of the bias that balances experts
+    checkpoint_every: int = not_in_identity(200, ge=1)
+
+
+class PretrainConfig(SupervisedConfig):
+    """The base stage: next-token and multi-token prediction over the generated corpus (DeepSeek-V3, section 4)."""
+
+    seed: int = 0  # of its own, so that runs of several seeds start from one base model
+    steps: int = Field(1500, ge=1)
+    held_out_documents: int = Field(500, ge=1)
+    held_out_every: int = not_in_identity(250, ge=1)
+
+
+class StudentBaseConfig(PretrainConfig):
+    """A dense student's base model, pretrained on the corpus the base model read."""
+
+    model: dict[str, Any] = Field(default_factory=dict)  # a Hugging Face config.json
+    # Of base, instead of pretraining; only in graph r1_pruned_student.
+    every_nth_layer: int = in_identity_unless_default(0, ge=0)
+
+
+class FineTuneConfig(SupervisedConfig):
+    """SFT on conversations (R1, supplement B.4.3): whole epochs over packed rows."""
+
+    epochs: int = Field(2, ge=1)
+
+
+class RLConfig(Section):
+    """GRPO (DeepSeekMath, section 4.1; R1, section 2.2) and its variants."""
+
+    steps: int = Field(40, ge=1)
+    prompts_per_step: int = Field(24, ge=1)
+    group_size: int = Field(12, ge=2)
+    max_new_tokens: int = Field(192, ge=1)
+    temperature: float = Field(1.0, gt=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    learning_rate: float = Field(1e-4, gt=0)
+    warmup_steps: int = Field(0, ge=0)
+    weight_decay: float = Field(0.0, ge=0)
+    gradient_clip: float = Field(1.0, gt=0)
+    inner_epochs: int = Field(1, ge=1)
+    minibatches: int = Field(1, ge=1)  # optimiser steps per rollout batch
+    clip_eps_low: float = Field(0.2, gt=0)
+    clip_eps_high: float = Field(0.2, gt=0)  # larger than clip_eps_low: DAPO's clip-higher
+    kl_beta: float = Field(0.001, ge=0)
+    reference_refresh_steps: int = Field(400, ge=1)  # optimiser steps between replacements of the reference by the policy
+    loss_average: Literal["sequence", "token", "dr_grpo"] = "sequence"
+    scale_by_std: bool = True  # False is Dr. GRPO
+    dynamic_sampling: bool = False  # DAPO: draw further prompts in place of dead groups
+    dynamic_sampling_batches: int = Field(3, ge=1)
+    importance_cap: float = Field(2.0, gt=0)  # truncated importance sampling between sampler and learner
+    dead_steps_limit: int = Field(20, ge=1)  # steps without any learning signal in a row before the stage stops
+    checkpoint_every: int = not_in_identity(10, ge=1)
+    transcripts_every: int = not_in_identity(5, ge=1)
+    # chat: asked through the model's own chat template. turn, of fine-tuned models: the question alone, as SFT showed it.
+    prompt: Literal["plain", "chat", "turn"] = in_identity_unless_default("plain")
+    # Prompts of the first so many steps come from the easiest third of the pool, then from more and more of it; 0: from all.
+    easy_first_steps: int = in_identity_unless_default(0, ge=0)
+
+
+class WorkedExample(Section):
+    """A solved problem as R1-Zero's format has it: <think> thinking </think> <answer> answer </answer>."""
+
+    question: str = Field(min_length=1)
+    thinking: str = Field(min_length=1)
+    answer: str = Field(min_length=1)
+
+
+class ZeroRLConfig(RLConfig):
+    """RL on a base model, which knows no format: how much of it the prompt shows (R1-Zero's template shows none)."""
+
+    worked_examples: tuple[WorkedExample, ...] = in_identity_unless_default(())  # earlier turns before the question
+    open_thinking: bool = in_identity_unless_default(False)  # the prompt ends in <think>
+
+    @model_validator(mode="after")
+    def _base_knows_no_turn_of_sft(self) -> ZeroRLConfig:
+        if self.prompt == "turn":
+            raise ValueError("prompt turn is of fine-tuned models: here it is plain or chat")
+        return self
+
+
+class ReasoningRLConfig(RLConfig):
+    """RL with the language-consistency reward beside accuracy and format (R1, section 2.3.2)."""
+
+    clip_eps_low: float = Field(10.0, gt=0)  # [10] no lower bound at all
+    clip_eps_high: float = Field(10.0, gt=0)
+    language_weight: float = Field(1.0, ge=0)
+
+
+class AllScenarioConfig(ReasoningRLConfig):
+    """RL over all scenarios (R1, section 2.3.4): general prompts and reward models only from a late step on."""
+
+    temperature: float = Field(0.7, gt=0)  # [0.7]
+    general_from_step: int = Field(0, ge=0)  # [1,300 of 1,700]
+    general_prompts_per_step: int = Field(8, ge=0)  # of prompts_per_step, once they are in
+    helpfulness_weight: float = Field(1.0, ge=0)
+    safety_weight: float = Field(1.0, ge=0)
+
+
+class PPOConfig(RLConfig):
+    """PPO with a critic (InstructGPT, arXiv:2203.02155, section 3.5).
+
+    `kl_beta` is the price of a nat of distance from the SFT model in the per-token reward, and `scale_by_std` whitens the
+    advantages.
+    """
+
+    group_size: int = Field(4, ge=2)
+    kl_beta: float = Field(0.02, ge=0)
+    loss_average: Literal["sequence", "token", "dr_grpo"] = "token"
+    reference_refresh_steps: int = Field(1_000_000, ge=1)  # the reference stays the SFT model
+    critic_learning_rate: float = Field(3e-4, gt=0)
+    gae_lambda: float = Field(0.95, ge=0, le=1)
+    gamma: float = Field(1.0, gt=0, le=1)
+    value_clip_eps: float = Field(0.2, gt=0)
+    safety_weight: float = Field(0.0, ge=0)  # of the safety reward model beside helpfulness
+
+
+class ColdStartConfig(Section):
+    """The four collectors of cold-start data (R1, section 2.3.1 and supplement)."""
+
+    problems: int = Field(200, ge=1)  # training problems each collector asks
+    samples: int = Field(4, ge=1)  # completions of each
+    per_problem: int = Field(1, ge=1)  # rows kept of each problem and collector
+    temperature: float = Field(0.8, gt=0)
+    top_p: float = Field(0.95, gt=0, le=1)
+    max_new_tokens: int = Field(192, ge=1)
+    review: str = ""  # a review.jsonl of human decisions: {"id": ..., "decision": "accept" | "edit" | "reject", "text": ...}
+    items: str = ""  # the items.jsonl of an earlier run, as reviewed: its candidates are taken in place of asking again
+
+
+class RejectionConfig(Section):
+    """Rejection sampling for SFT data (R1, section 2.3.3)."""
+
+    problems: int = Field(1200, ge=1)  # reasoning prompts
+    samples: int = Field(4, ge=1)
+    per_problem: int = Field(1, ge=1)  # correct and readable completions kept of each, the most different ones
+    temperature: float = Field(0.8, gt=0)
+    top_p: float = Field(0.95, gt=0, le=1)
+    max_new_tokens: int = Field(192, ge=1)
+    general_share: float = Field(0.25, ge=0, lt=1)  # of all rows [about 200 k of 800 k]
+    overlap_ngram: int = Field(13, ge=2)  # words; decontamination of real text
+    overlap_limit: float = Field(0.5, gt=0, le=1)  # share of n-grams a row may share with an evaluation problem
+    compare_templates: bool = True  # of real text: a problem of the evaluation with other numbers is dropped
+    smallest_kept_share: float = Field(0.5, ge=0, le=1)  # decontamination that drops more than the rest is refused
+
+
+class PreferenceDataConfig(Section):
+    """Candidate answers of the stage's model, compared in pairs and labelled safe or unsafe (R1, supplement)."""
+
+    pairs: int = Field(1500, ge=1)  # wanted; at most so many prompts are asked for them [66 k]
+    samples: int = Field(4, ge=2)  # candidates of each prompt
+    pairs_per_prompt: int = Field(2, ge=1)
+    safety_prompts: int = Field(1000, ge=1)  # [106 k]
+    unsafe_share: float = Field(0.2, ge=0, lt=0.5)  # of the labelled completions: harmful prompts are asked again until then
+    judgements: int = Field(4, ge=2, multiple_of=2)  # of each pair, half of them with positions swapped [4]
+    judge_noise: float = Field(0.1, ge=0)  # deviation of one judgement of a completion's true score
+    position_bias: float = Field(0.05, ge=0)  # what the judge adds to the completion it reads first
+    margin: float = Field(0.1, ge=0)  # pairs whose mean gap is smaller are dropped
+    length_ratio: float = Field(2.0, ge=1)  # the longer answer of a pair has at most so many times the tokens
+    temperature: float = Field(1.0, gt=0)
+    max_new_tokens: int = Field(96, ge=1)
+    pairs_file: str = ""  # preferences in TRL's format instead of drawn ones (prompt, chosen, rejected)
+    labels_file: str = ""  # labelled completions instead of drawn ones (prompt, completion, label: true is safe), or such pairs
+
+
+class PreferenceTrainingConfig(Section):
+    """The loop over preferences: reward models and DPO."""
+
+    epochs: int = Field(1, ge=1)
+    batch: int = Field(32, ge=1)  # pairs, or labelled completions, of an optimiser step
+    micro_tokens: int = Field(4096, ge=1)  # padded tokens of a forward and backward pass
+    learning_rate: float = Field(3e-4, gt=0)
+    final_learning_rate: float = Field(3e-5, ge=0)
+    warmup_steps: int = Field(5, ge=0)
+    weight_decay: float = Field(0.01, ge=0)
+    gradient_clip: float = Field(1.0, gt=0)
+    checkpoint_every: int = not_in_identity(50, ge=1)
+
+
+class RewardModelsConfig(PreferenceTrainingConfig):
+    """Pairwise helpfulness and pointwise safety models (R1, supplement: batch 256, lr 6e-6, one epoch)."""
+
+    held_out_share: float = Field(0.1, gt=0, lt=1)  # of the prompts
+    held_out_file: str = in_identity_unless_default("")  # further pairs that helpfulness is measured on, never learnt from
+    # Tokens of a text, prompt included; longer ones are left out. 0: the context.
+    longest: int = in_identity_unless_default(0, ge=0)
+
+
+class DPOConfig(PreferenceTrainingConfig):
+    """Direct preference optimisation (arXiv:2305.18290), its conservative form, or IPO (arXiv:2310.12036)."""
+
+    loss: Literal["dpo", "conservative_dpo", "ipo"] = "dpo"
+    beta: float = Field(0.1, gt=0)
+    label_smoothing: float = Field(0.0, ge=0, lt=0.5)  # of conservative_dpo: the share of pairs taken to be the wrong way round
+
+    @model_validator(mode="after")
+    def _smoothing_belongs_to_one_loss(self) -> DPOConfig:
+        if self.label_smoothing and self.loss != "conservative_dpo":
+            raise ValueError(f"label_smoothing belongs to loss conservative_dpo, and loss is {self.loss}")
+        return self
+
+
+class DemonstrationsConfig(Section):
+    """Conversations to begin with: the base model's own answers to general prompts that a judge found good."""
+
+    problems: int = Field(600, ge=1)
+    samples: int = Field(4, ge=1)
+    threshold: float = Field(0.5, ge=0, le=1)  # of the judged helpfulness; the best answer above it is kept
+    temperature: float = Field(0.8, gt=0)
+    max_new_tokens: int = Field(96, ge=1)

@@ -1,0 +1,184 @@
+"""Learners of preferences: reward models from pairs (Bradley-Terry) and from labelled texts, and DPO.
+
+Each says what is lost on some of its items; the step is the same for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from cogitate.algorithms.preference_loss import (
+    PreferenceLoss,
+    bradley_terry_loss,
+    conservative_dpo_loss,
+    dpo_loss,
+    ipo_loss,
+    safety_loss,
+)
+from cogitate.config import DPOConfig, PreferenceTrainingConfig
+from cogitate.model.files.hf import save_model
+from cogitate.model.transformer import Transformer
+from cogitate.model.value_head import ValueModel, save_value_model
+from cogitate.train.checkpoint import load_training, save_training
+from cogitate.train.optimisers.adamw import make_adamw
+from cogitate.train.optimisers.master_weights import clip_gradients, optimiser_for
+from cogitate.train.optimisers.schedule import set_learning_rate
+from cogitate.train.packing import length_batches
+from cogitate.train.shared_prompts import SharedRows, hidden_at, lay_out, row_sizes
+from cogitate.types import LabelledText, Text, TextPair
+
+Item = TypeVar("Item")
+ModelType = TypeVar("ModelType", bound=nn.Module)
+
+
+class PreferenceLearner(Generic[ModelType, Item]):
+    """What all of them do: one optimiser step over items, in micro-batches whose losses add up to the batch's."""
+
+    def __init__(self, model: ModelType, config: PreferenceTrainingConfig):
+        self.model, self.config = model, config
+        self.optimiser = optimiser_for(model, lambda trained: make_adamw(trained, config.learning_rate, config.weight_decay))
+
+    def texts_of(self, item: Item) -> Sequence[Text]:
+        """The texts of an item; they have one prompt."""
+        raise NotImplementedError
+
+    def loss(self, items: Sequence[Item], total: int) -> tuple[Tensor, dict[str, float]]:
+        """These items' share of the loss of a batch of `total`, and the sums over them of what is logged."""
+        raise NotImplementedError
+
+    def update(self, items: Sequence[Item], learning_rate: float) -> dict[str, float]:
+        sizes = row_sizes([self.texts_of(item) for item in items])
+        loss, sums = 0.0, dict[str, float]()
+        self.optimiser.zero_grad(set_to_none=True)
+        for places in length_batches(sizes, max(self.config.micro_tokens, *sizes)).batches:
+            part, logged = self.loss([items[place] for place in places], len(items))
+            part.backward()
+            loss += float(part.detach())
+            for name, value in logged.items():
+                sums[name] = sums.get(name, 0.0) + value
+        norm = clip_gradients(self.model, self.optimiser, self.config.gradient_clip)
+        set_learning_rate(self.optimiser, learning_rate)
+        self.optimiser.step()
+        return {"loss": loss, **{name: value / len(items) for name, value in sums.items()}, "gradient_norm": norm}
+
+    def save(self, path: Path, step: int, state: Mapping[str, Any]) -> None:
+        save_training(path, step, self.model, self.optimiser, state)
+
+    def load(self, path: Path) -> dict[str, Any]:
+        return load_training(path, self.model, self.optimiser)
+
+
+class HelpfulnessLearner(PreferenceLearner[ValueModel, TextPair]):
+    """A reward model from pairs: `bradley_terry_loss`."""
+
+    def texts_of(self, item: TextPair) -> Sequence[Text]:
+        return item
+
+    def loss(self, items: Sequence[TextPair], total: int) -> tuple[Tensor, dict[str, float]]:
+        chosen_B, rejected_B = text_rewards(self.model, items).view(-1, 2).unbind(1)
+        return bradley_terry_loss(chosen_B, rejected_B, total_pairs=total), pair_sums(chosen_B, rejected_B)
+
+    def save_weights(self, path: Path) -> None:
+        save_value_model(self.model, path)
+
+
+class SafetyLearner(PreferenceLearner[ValueModel, LabelledText]):
+    """A reward model from labelled texts: `safety_loss`."""
+
+    def texts_of(self, item: LabelledText) -> Sequence[Text]:
+        return (item.text,)
+
+    def loss(self, items: Sequence[LabelledText], total: int) -> tuple[Tensor, dict[str, float]]:
+        scores_B = text_rewards(self.model, [self.texts_of(item) for item in items])
+        safe_B = torch.tensor([item.safe for item in items], device=scores_B.device)
+        loss = safety_loss(scores_B, safe_B, total_items=total)
+        with torch.no_grad():
+            return loss, {"accuracy": float(((scores_B > 0) == safe_B).sum()), "reward": float(scores_B.sum())}
+
+    def save_weights(self, path: Path) -> None:
+        save_value_model(self.model, path)
+
+
+class DPOLearner(PreferenceLearner[Transformer, TextPair]):
+    """A policy from pairs, against the reference it starts from (DPO, its conservative form, or IPO)."""
+
+    def __init__(self, model: Transformer, reference: Transformer, config: DPOConfig):
+        super().__init__(model, config)
+        self.reference = reference.requires_grad_(False).eval()
+        self.per_token = config.loss == "ipo"
+        self.pair_loss = pair_loss_of(config)
+
+    def texts_of(self, item: TextPair) -> Sequence[Text]:
+        return item
+
+    def loss(self, items: Sequence[TextPair], total: int) -> tuple[Tensor, dict[str, float]]:
+        chosen_B, rejected_B = completion_logprobs(self.model, items, per_token=self.per_token).view(-1, 2).unbind(1)
+        with torch.no_grad():
+            reference_B = completion_logprobs(self.reference, items, per_token=self.per_token)
+        ref_chosen_B, ref_rejected_B = reference_B.view(-1, 2).unbind(1)
+        result = self.pair_loss(chosen_B, rejected_B, ref_chosen_B, ref_rejected_B, total)
+        return result.loss, pair_sums(result.chosen_rewards_B, result.rejected_rewards_B)
+
+    def save_weights(self, path: Path) -> None:
+        save_model(self.model, path)
+
+
+class PairLoss(Protocol):
+    """A loss of (chosen, rejected, reference chosen, reference rejected, pairs in all)."""
+
+    def __call__(self, c: Tensor, r: Tensor, rc: Tensor, rr: Tensor, total: int, /) -> PreferenceLoss: ...
+
+
+def pair_loss_of(config: DPOConfig) -> PairLoss:
+    """The loss the settings name."""
+    beta = config.beta
+    losses: dict[str, PairLoss] = {
+        "dpo": lambda c, r, rc, rr, total: dpo_loss(c, r, rc, rr, beta=beta, total_pairs=total),
+        "conservative_dpo": lambda c, r, rc, rr, total: conservative_dpo_loss(
+            c, r, rc, rr, beta=beta, label_smoothing=config.label_smoothing, total_pairs=total
+        ),
+        "ipo": lambda c, r, rc, rr, total: ipo_loss(c, r, rc, rr, beta=beta, total_pairs=total),
+    }
+    return losses[config.loss]
+
+
+def text_rewards(model: ValueModel, rows: Sequence[Sequence[Text]]) -> Tensor:
+    """The value at the last token of each text, float32 (S,), row by row; the texts of a row have one prompt."""
+    shared, hidden_RTD = read_rows(model.trunk, rows)
+    return model.values(hidden_at(hidden_RTD, shared.last_places.to(hidden_RTD.device)))
+
+
+def completion_logprobs(model: Transformer, rows: Sequence[Sequence[Text]], *, per_token: bool) -> Tensor:
+    """log pi(completion | prompt), float32 (S,), row by row: the sum over its tokens, or their mean."""
+    shared, hidden_RTD = read_rows(model, rows)
+    device, texts = hidden_RTD.device, [text for row in rows for text in row]
+    lengths_S = torch.tensor([len(text.completion_ids) for text in texts], device=device)
+    sources_N = torch.from_numpy(np.concatenate([span.sources for span in shared.spans])).to(device)
+    targets_N = torch.tensor([token for text in texts for token in text.completion_ids], device=device)
+    logprobs_N = model.logprobs(hidden_at(hidden_RTD, sources_N), targets_N)[0]
+    text_N = torch.repeat_interleave(torch.arange(len(texts), device=device), lengths_S)
+    sums_S = logprobs_N.new_zeros(len(texts)).index_add(0, text_N, logprobs_N)
+    return sums_S / lengths_S if per_token else sums_S
+
+
+def read_rows(model: Transformer, rows: Sequence[Sequence[Text]]) -> tuple[SharedRows, Tensor]:
+    """Where the texts stand, and the hidden states (R, T, D) of their rows."""
+    shared, device = lay_out(rows), model.embed_tokens.weight.device
+    return shared, model(shared.tokens_RT.to(device), documents_BT=shared.documents_RT.to(device), shared_prefix=True)
+
+
+@torch.no_grad()
+def pair_sums(chosen_B: Tensor, rejected_B: Tensor) -> dict[str, float]:
+    """Sums over pairs of what is logged of them."""
+    return {
+        "accuracy": float((chosen_B > rejected_B).sum()),
+        "margin": float((chosen_B - rejected_B).sum()),
+        "chosen_reward": float(chosen_B.sum()),
+        "rejected_reward": float(rejected_B.sum()),
+    }
