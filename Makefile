@@ -4,21 +4,34 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test test-all lint evidence bench bench-peers bench-curves clean
+.PHONY: run test test-slow test-all lint docs evidence bench bench-peers bench-curves clean
 
 run: $(VENV)/.installed
 	$(BIN)/cogitate run tiny --out runs/tiny
+	@echo
+	@echo "What to do next:"
+	@echo "  open runs/tiny/report.html in a browser"
+	@echo "  $(BIN)/cogitate chat runs/tiny/r1"
+	@echo "  $(BIN)/cogitate eval runs/tiny/r1_distill_qwen"
+	@echo "  source $(BIN)/activate     # from then on plain \`cogitate\` works"
 
 test: $(VENV)/.installed-test lint
 	$(BIN)/python -m pytest
 
-test-all: $(VENV)/.installed-test lint
-	$(BIN)/python -m pytest -m ""
+# Over an hour: base is pretrained again, recipes are killed and resumed, hostile programs run in every sandbox.
+test-slow: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m slow
+
+test-all: test test-slow
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "docs: site/index.html"
 
 evidence: $(VENV)/.installed
 	$(BIN)/python benchmarks/evidence.py
@@ -33,7 +46,7 @@ bench-curves: $(VENV)/.installed-test
 	$(BIN)/python benchmarks/curves.py
 
 clean:
-	rm -rf $(VENV) build src/*.egg-info
+	rm -rf $(VENV) build dist site src/*.egg-info
 
 # torch goes first and by exact version: a range would let pip choose a CUDA build of several GB.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -44,4 +57,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(PIP) --editable '.[test]'
+	touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed
+	$(PIP) --editable '.[docs]'
 	touch $@

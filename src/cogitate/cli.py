@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
+from cogitate import __version__
 from cogitate.errors import CogitateError, ConfigError, Interrupted
 from cogitate.runtime import interruption_requested, is_disk_full, request_interruption
 
@@ -64,6 +65,21 @@ def leave(message: str, exit_code: int) -> NoReturn:
     with contextlib.suppress(OSError):  # standard error may be a file on the full disk
         print(" ".join(message.split()), file=sys.stderr)
     sys.exit(exit_code)
+
+
+def print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"cogitate {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def options_of_every_command(
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """What stands before the command."""
 
 
 @app.command()
@@ -179,16 +195,9 @@ def evaluate(
     from cogitate.apps.evaluate import evaluate as measure
 
     measure(
-        model,
-        tasks,
-        samples=samples,
-        problems=problems,
-        prompt=prompt,
-        contract=contract,
-        settings=settings or [],
-        out=out,
-        completions=completions,
-    )
+        model, tasks, samples=samples, problems=problems, prompt=prompt, contract=contract, settings=settings or [],
+        out=out, completions=completions,
+    )  # fmt: skip
 
 
 @app.command()
@@ -211,13 +220,7 @@ def chat(
     from cogitate.apps.chat import chat as talk
 
     talk(
-        model,
-        prompt=prompt,
-        template=template,
-        temperature=temperature,
-        top_p=top_p,
-        max_new_tokens=max_new_tokens,
-        seed=seed,
+        model, prompt=prompt, template=template, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, seed=seed
     )
 
 
