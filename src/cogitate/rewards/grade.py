@@ -99,7 +99,7 @@ def _grade_by_rules(kind: str, prediction: str, contract: Contract, fields: Mapp
 
 
 def _grade_code(prediction: str, contract: Contract, fields: Mapping[str, Any], isolation: Isolation | None) -> Verdict:
-    from cogitate.rewards.code.tests import grade_code  # only workers that judge code load the sandbox
+    from cogitate.rewards.code.grader import grade_code  # only workers that judge code load the sandbox
 
     return grade_code(
         answer_text(prediction, contract),

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from cogitate.errors import SandboxUnavailableError
-from cogitate.rewards.code.tests import grade_code
+from cogitate.rewards.code.grader import grade_code
 from cogitate.rewards.sandbox.limits import Limits
 from cogitate.rewards.sandbox.remote import Piston, RemoteSandbox, SandboxFusion
 from cogitate.rewards.workers.pool import GraderPool

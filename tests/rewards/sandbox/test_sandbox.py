@@ -15,7 +15,7 @@ import pytest
 
 import cogitate
 from cogitate.errors import SandboxUnavailableError
-from cogitate.rewards.code.tests import grade_code
+from cogitate.rewards.code.grader import grade_code
 from cogitate.rewards.sandbox import sandbox as sandbox_module
 from cogitate.rewards.sandbox.child import is_readable
 from cogitate.rewards.sandbox.isolation import Isolation

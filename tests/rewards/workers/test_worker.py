@@ -25,20 +25,20 @@ def nothing_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.skipif(detect_level() is SandboxLevel.NONE, reason="no isolation on this machine")
 def test_a_program_is_run_once_for_a_problem_whatever_was_thought_before() -> None:
     """Run anew, a program that tosses coins would pass both tests one time in four."""
-    verdicts = {worker.answer(job(TOSS, thinking=str(n)), None, Isolation())["verdict"] for n in range(20)}
+    verdicts = {worker.answer(job(TOSS, thinking=str(n)), None, Isolation())["value"] for n in range(20)}
     assert len(verdicts) == 1
 
 
 @pytest.mark.skipif(detect_level() is SandboxLevel.NONE, reason="no isolation on this machine")
 def test_another_problem_has_its_own_verdict() -> None:
     program = "def f(x): return x + 1"
-    assert worker.answer(job(program), None, Isolation())["verdict"] == "right"
-    assert worker.answer(job(program, tests=[[1, 3]]), None, Isolation())["verdict"] == "wrong"
-    assert worker.answer(job(program), None, Isolation())["verdict"] == "right"
+    assert worker.answer(job(program), None, Isolation())["value"] == "right"
+    assert worker.answer(job(program, tests=[[1, 3]]), None, Isolation())["value"] == "wrong"
+    assert worker.answer(job(program), None, Isolation())["value"] == "right"
 
 
 def test_what_is_no_verdict_on_the_program_is_not_remembered() -> None:
-    assert worker.answer(job("def f(x): return x", tests=[{"no": "test"}]), None, Isolation())["verdict"] == "none"
+    assert worker.answer(job("def f(x): return x", tests=[{"no": "test"}]), None, Isolation())["value"] == "none"
     assert worker._judged == {}
 
 

@@ -8,11 +8,9 @@ file of it open, and imports heavy libraries only when a completion needs them.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import pickle
-import signal
 import struct
 import sys
 import time
@@ -31,12 +29,12 @@ from cogitate.rewards.sandbox import seccomp as sandbox_seccomp
 from cogitate.rewards.sandbox.inside import confine as sandbox_confine
 from cogitate.rewards.sandbox.isolation import Isolation, open_sandbox
 from cogitate.rewards.verdicts import no_verdict
+from cogitate.runtime import die_with_parent
 from cogitate.types import Verdict
 
 LENGTH = struct.Struct(">Q")
 MEMORY_BYTES = 4 << 30
 KEPT_VERDICTS = 1024  # on programs
-_PR_SET_PDEATHSIG = 1
 
 _judged: dict[tuple[str | None, bytes], Verdict] = {}
 
@@ -119,14 +117,6 @@ def test_sandbox(isolation: Isolation) -> None:
     """Open the sandbox, which tests itself, before the first verdict's clock starts; that there is none, each verdict says."""
     with contextlib.suppress(SandboxUnavailableError):
         open_sandbox(isolation)
-
-
-def die_with_parent(parent: int) -> None:
-    """Be killed when the parent ends. Linux only; elsewhere the closing of standard input ends an idle worker."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def confine() -> None:
