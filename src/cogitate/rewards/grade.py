@@ -13,7 +13,7 @@ from cogitate.rewards.graders.choice import grade_choice
 from cogitate.rewards.graders.countdown import grade_countdown
 from cogitate.rewards.graders.exact import grade_exact
 from cogitate.rewards.graders.ifeval import grade_ifeval
-from cogitate.rewards.graders.logic import grade_logic
+from cogitate.rewards.graders.knights_and_knaves import grade_knights_and_knaves
 from cogitate.rewards.kinds import check_fields
 from cogitate.rewards.language import grade_language
 from cogitate.rewards.math.answer import grade_math
@@ -85,7 +85,7 @@ def _grade_by_rules(kind: str, prediction: str, contract: Contract, fields: Mapp
         case "exact":
             return grade_exact(prediction, str(fields["gold"]), contract=contract)
         case "logic":
-            return grade_logic(prediction, fields["gold"], contract=contract)
+            return grade_knights_and_knaves(prediction, fields["gold"], contract=contract)
         case "countdown":
             return grade_countdown(prediction, fields["numbers"], fields["target"], contract=contract)
         case "format":
