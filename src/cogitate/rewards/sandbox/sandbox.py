@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.errors import SandboxUnavailableError
-from cogitate.rewards.sandbox import inside
-from cogitate.rewards.sandbox import seccomp as sandbox_seccomp
+from cogitate.rewards.sandbox import inside, seccomp
 from cogitate.rewards.sandbox.bubblewrap import BubblewrapChild
 from cogitate.rewards.sandbox.child import Child
 from cogitate.rewards.sandbox.landlock import LandlockChild, UnconfinedChild
@@ -90,7 +89,7 @@ def advice(level: SandboxLevel) -> list[str]:
 
 @lru_cache(maxsize=4)
 def _probe_once(level: SandboxLevel) -> tuple[PromiseResult, ...]:
-    if sys.platform != "linux" or not sandbox_seccomp.supported():
+    if sys.platform != "linux" or not seccomp.supported():
         return (PromiseResult("starts", False, "needs Linux on x86_64 or aarch64"),)
     return tuple(probe(CHILDREN[level]))
 

@@ -23,10 +23,10 @@ from cogitate.rewards.answer import CONTRACTS, answer_text
 from cogitate.rewards.code.program_text import extract_program
 from cogitate.rewards.custom import CustomReward, load_custom
 from cogitate.rewards.grade import judge
-from cogitate.rewards.math import library as math_library
+from cogitate.rewards.math import library
 from cogitate.rewards.math.answer import audit_math
-from cogitate.rewards.sandbox import seccomp as sandbox_seccomp
-from cogitate.rewards.sandbox.inside import confine as sandbox_confine
+from cogitate.rewards.sandbox import seccomp
+from cogitate.rewards.sandbox.inside.confine import make_ruleset, restrict
 from cogitate.rewards.sandbox.isolation import Isolation, open_sandbox
 from cogitate.rewards.verdicts import no_verdict
 from cogitate.runtime import die_with_parent
@@ -47,7 +47,7 @@ def main() -> None:
     if settings is None:
         return
     limit_memory()
-    math_library.in_worker = True
+    library.in_worker = True
     isolation = Isolation(settings["unsafe_local"], tuple(settings.get("packages", ())), settings.get("remote_sandbox", ""))
     try:
         custom = load_custom(settings["custom"]) if settings["custom"] else None
@@ -127,11 +127,11 @@ def confine() -> None:
     if sys.platform != "linux":
         return
     try:
-        ruleset = sandbox_confine.make_ruleset([("/", "tree")])
+        ruleset = make_ruleset([("/", "tree")])
     except OSError:  # a kernel without Landlock
         ruleset = None
-    seccomp = sandbox_seccomp.alone_filter(os.getpid()) if sandbox_seccomp.supported() else None
-    sandbox_confine.restrict({"parent": os.getppid(), "seccomp": seccomp}, ruleset)
+    system_calls = seccomp.alone_filter(os.getpid()) if seccomp.supported() else None
+    restrict({"parent": os.getppid(), "seccomp": system_calls}, ruleset)
     os.environ.setdefault("MPLCONFIGDIR", "/tmp")  # matplotlib is not imported where it sees no place to write to
 
 

@@ -16,10 +16,10 @@ pytest.importorskip("reasoning_gym", reason="reasoning-gym (the extra gym) is no
 
 from cogitate.errors import ConfigError, SandboxUnavailableError
 from cogitate.rewards.grade import grade
-from cogitate.rewards.graders.gym import grader as gym_module
+from cogitate.rewards.graders.gym import grader
 from cogitate.rewards.graders.gym.grader import is_formula
 from cogitate.rewards.graders.gym.library import EVALUATE_ANSWERS, PARSE_ANSWERS, generators, make_config, make_dataset
-from cogitate.rewards.sandbox import isolation as isolation_module
+from cogitate.rewards.sandbox import isolation
 from cogitate.rewards.workers.pool import GraderPool
 from cogitate.tasks.generators.gym_items import PREPARED, make_entry
 from cogitate.types import Problem, Verdict
@@ -94,7 +94,7 @@ def test_without_a_sandbox_there_is_no_verdict_on_what_would_be_evaluated(monkey
     def nowhere(isolation: object) -> None:
         raise SandboxUnavailableError("none here")
 
-    monkeypatch.setattr(isolation_module, "open_local_sandbox", nowhere)
+    monkeypatch.setattr(isolation, "open_local_sandbox", nowhere)
     entry = {"question": "?", "answer": "1 2 3", "metadata": {}}
     assert judge("spiral_matrix", "1 2 3", entry).value == "right"  # nothing to evaluate
     assert judge("spiral_matrix", "[1, 2, 3]", entry).value == "none"
@@ -244,4 +244,4 @@ def test_the_name_the_scorers_call_is_ours() -> None:
     entry = {"question": "?", "answer": "1 2 3", "metadata": {}}
     judge("spiral_matrix", "1 2", entry)
     module = inspect.getmodule(type(make_dataset("spiral_matrix", {})))
-    assert isinstance(vars(module)["eval"], gym_module.SandboxedEval)
+    assert isinstance(vars(module)["eval"], grader.SandboxedEval)
