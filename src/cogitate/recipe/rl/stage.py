@@ -12,6 +12,7 @@ from cogitate.evals.text_metrics import is_mixed, is_reflective
 from cogitate.recipe.asking import PromptOf
 from cogitate.recipe.context import StageContext
 from cogitate.recipe.problems import tasks_left_out, training_problems
+from cogitate.rewards.kinds import has_rules
 from cogitate.rewards.reward import RewardPart, total_reward
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking import ThinkingFormat, split_thinking
@@ -19,7 +20,6 @@ from cogitate.train.learners.policy import PolicyLearner
 from cogitate.train.pools import Pool
 from cogitate.train.rl import LearnFrom, Reward, RLRun, Score, group_relative, train_rl
 from cogitate.train.rl_metrics import mean
-from cogitate.train.rollouts import WITHOUT_RULES
 from cogitate.types import Problem, Rollout, Verdict
 
 SECTIONS = (
@@ -136,7 +136,7 @@ def thinking_metrics(rollouts: Sequence[Rollout], tokenizer: Tokenizer) -> dict[
     finished = [rollout.finish_reason == "stop" for rollout in rollouts]
     closed = [part.thinking or "" for part, done in zip(parts, finished, strict=True) if part.closed and done]
     texts = [
-        (part.thinking or ("" if rollout.problem.kind in WITHOUT_RULES else rollout.text), rollout.problem)
+        (part.thinking or (rollout.text if has_rules(rollout.problem.kind) else ""), rollout.problem)
         for part, rollout in zip(parts, rollouts, strict=True)
     ]
     return {

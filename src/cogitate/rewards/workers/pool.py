@@ -23,8 +23,8 @@ from types import TracebackType
 from typing import Any
 
 from cogitate.errors import ConfigError
-from cogitate.rewards import kinds
 from cogitate.rewards.grade import problem_fields
+from cogitate.rewards.kinds import kind_of
 from cogitate.rewards.sandbox.isolation import Isolation
 from cogitate.rewards.sandbox.limits import Limits
 from cogitate.rewards.verdicts import no_verdict, wrong
@@ -91,7 +91,8 @@ class GraderPool:
         seconds_limit: hard limit of one verdict.
         custom: "file.py:function" for problems of kind custom.
         unsafe_local, packages, remote_sandbox: where model-written code runs, see Isolation.
-        audit: let math-verify judge every mathematical answer too; `finish_audit` tells where it disagrees.
+        audit: ask for a second opinion where a kind has one (math-verify's, of mathematics); `finish_audit` tells where it
+            differs.
 
     Raises:
         ConfigError: the custom reward cannot be loaded, or where code runs is not said well (from the constructor).
@@ -115,7 +116,6 @@ class GraderPool:
             "unsafe_local": unsafe_local,
             "packages": tuple(packages),
             "remote_sandbox": remote_sandbox,
-            "audit": audit,
         }
         self._audit = audit
         self._disagreements: dict[int, dict[str, Any]] = {}
@@ -138,19 +138,21 @@ class GraderPool:
 
     def submit(self, request_id: str, problem: Problem, completion: str, contract: str) -> None:
         """Queue one completion."""
-        fields = problem_fields(problem)
-        message = pickle.dumps({"kind": problem.kind, "completion": completion, "contract": contract, "fields": fields})
-        audited = self._audit and problem.kind == "math"
+        kind, fields = kind_of(problem.kind), problem_fields(problem)
+        audited = self._audit and kind.second_opinion is not None
+        job = {"kind": kind.name, "completion": completion, "contract": contract, "fields": fields, "audit": audited}
+        message = pickle.dumps(job)
         with self._changed:
             assert not self._closing, "submit after close"
-            needs_sandbox = kinds.runs_code(problem.kind, fields)
+            needs_sandbox = kind.runs_code(fields)
             home = zlib.crc32(problem.id.encode()) if needs_sandbox else self._submitted
             home %= self._workers_wanted
-            job = _Job(self._submitted, home, request_id, message, needs_sandbox, audited, code_seconds(fields))
-            self._waiting[needs_sandbox][home].append(job)
-            self._submitted += 1
+            self._waiting[needs_sandbox][home].append(
+                _Job(self._submitted, home, request_id, message, needs_sandbox, audited, code_seconds(fields))
+            )
             if audited:
-                self._unaudited.add(job.index)
+                self._unaudited.add(self._submitted)
+            self._submitted += 1
         self._wake()
 
     def poll(self, timeout: float = 0.0) -> list[tuple[str, Verdict]]:
@@ -170,7 +172,7 @@ class GraderPool:
             return self._submitted - self._returned
 
     def finish_audit(self) -> list[dict[str, Any]]:
-        """Wait until every audit is done; what the two graders of mathematics disagree about, in order of submission."""
+        """Wait until every audit is done; where the second opinions differ from ours, in order of submission."""
         with self._changed:
             self._changed.wait_for(lambda: self._failure is not None or not self._unaudited)
             if self._failure is not None:

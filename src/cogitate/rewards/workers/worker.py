@@ -19,12 +19,11 @@ from typing import Any, BinaryIO
 
 from cogitate.errors import ConfigError, DataError, SandboxUnavailableError
 from cogitate.rewards import loading
-from cogitate.rewards.answer import CONTRACTS, answer_text
-from cogitate.rewards.code.program_text import extract_program
-from cogitate.rewards.custom import CustomReward, load_custom
+from cogitate.rewards.answer import CONTRACTS
 from cogitate.rewards.grade import judge
+from cogitate.rewards.graders.custom import CustomReward, load_custom
+from cogitate.rewards.kinds import KINDS
 from cogitate.rewards.math import library
-from cogitate.rewards.math.answer import audit_math
 from cogitate.rewards.sandbox import seccomp
 from cogitate.rewards.sandbox.inside.confine import make_ruleset, restrict
 from cogitate.rewards.sandbox.isolation import Isolation, open_sandbox
@@ -34,9 +33,9 @@ from cogitate.types import Verdict
 
 LENGTH = struct.Struct(">Q")
 MEMORY_BYTES = 4 << 30
-KEPT_VERDICTS = 1024  # on programs
+KEPT_VERDICTS = 1024
 
-_judged: dict[tuple[str | None, bytes], Verdict] = {}
+_judged: dict[tuple[str, bytes], Verdict] = {}
 
 
 def main() -> None:
@@ -62,13 +61,15 @@ def main() -> None:
     write_json(replies, {"ready": True})
     while (job := read_pickle(requests)) is not None:
         write_json(replies, answer(job, custom, isolation))
-        if settings["audit"] and job["kind"] == "math":
+        if job["audit"]:
             write_json(replies, {"audit": audit(job)})
 
 
 def audit(job: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Where our graders of mathematics and the library disagree about a completion."""
-    return audit_math(job["completion"], str(job["fields"]["gold"]), contract=job["contract"])
+    """Where the second opinion on a completion differs from ours."""
+    ask = KINDS[job["kind"]].second_opinion
+    assert ask is not None, job["kind"]
+    return ask(job["completion"], job["fields"], job["contract"])
 
 
 def answer(job: Mapping[str, Any], custom: CustomReward | None, isolation: Isolation) -> dict[str, Any]:
@@ -78,10 +79,7 @@ def answer(job: Mapping[str, Any], custom: CustomReward | None, isolation: Isola
     """
     start = time.perf_counter()
     try:
-        if job["kind"] == "code":
-            verdict = judge_program(job, isolation)
-        else:
-            verdict = judge(job["kind"], job["completion"], job["contract"], job["fields"], custom=custom, isolation=isolation)
+        verdict = judge_once(job, custom, isolation)
     except DataError as error:
         verdict = no_verdict(str(error))
     except (MemoryError, RecursionError) as error:
@@ -96,21 +94,29 @@ def answer(job: Mapping[str, Any], custom: CustomReward | None, isolation: Isola
     }
 
 
-def judge_program(job: Mapping[str, Any], isolation: Isolation) -> Verdict:
-    """The verdict on a completion's program; one that has been run for the problem before is not run again.
+def judge_once(job: Mapping[str, Any], custom: CustomReward | None, isolation: Isolation) -> Verdict:
+    """The verdict on a completion; of a kind whose verdicts depend on a part of it, equal parts are judged only once.
 
     A policy that has learnt a problem writes one and the same program in most completions of a group.
     """
-    program = extract_program(answer_text(job["completion"], job["contract"])) if job["contract"] in CONTRACTS else None
-    key = (program, pickle.dumps(job["fields"]))
-    verdict = _judged.pop(key, None)
+    part = judged_part(job)
+    key = None if part is None else (part, pickle.dumps(job["fields"]))
+    verdict = None if key is None else _judged.pop(key, None)
     if verdict is None:
-        verdict = judge("code", job["completion"], job["contract"], job["fields"], isolation=isolation)
-    if program is not None and verdict.value != "none":
+        verdict = judge(job["kind"], job["completion"], job["contract"], job["fields"], custom=custom, isolation=isolation)
+    if key is not None and verdict.value != "none":
         _judged[key] = verdict
         if len(_judged) > KEPT_VERDICTS:
-            del _judged[next(iter(_judged))]  # the one that was not asked for for longest
+            del _judged[next(iter(_judged))]  # the least recently used
     return verdict
+
+
+def judged_part(job: Mapping[str, Any]) -> str | None:
+    """The part of the completion that alone decides the verdict; None where all of it does, or there is no such part."""
+    kind = KINDS.get(job["kind"])
+    if kind is None or kind.judged_part is None or job["contract"] not in CONTRACTS:
+        return None
+    return kind.judged_part(job["completion"], job["contract"])
 
 
 def test_sandbox(isolation: Isolation) -> None:
