@@ -47,7 +47,7 @@ def main() -> None:
         return
     limit_memory()
     library.in_worker = True
-    isolation = Isolation(settings["unsafe_local"], tuple(settings.get("packages", ())), settings.get("remote_sandbox", ""))
+    isolation: Isolation = settings["isolation"]
     try:
         custom = load_custom(settings["custom"]) if settings["custom"] else None
     except ConfigError as error:
