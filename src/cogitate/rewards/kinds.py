@@ -166,6 +166,7 @@ def _code(prediction: str, fields: Fields, context: GradingContext) -> Verdict:
         lint=bool(fields.get("lint")),
         reference=fields.get("reference_program"),
         efficiency=fields.get("efficiency") or 0.0,
+        decimals=fields.get("decimals"),
         isolation=context.isolation,
     )
 

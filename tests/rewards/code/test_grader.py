@@ -66,3 +66,14 @@ def test_limits_can_be_given_by_name() -> None:
     assert (verdict.value, "longer than allowed" in verdict.reason) == ("wrong", True)
     assert grade_code(program, entry_point="f", tests=[[1, 1]], limits={"seconds": 1}).value == "none"
     assert grade_code(program, entry_point="f", tests=[[1, 1]], limits={"cpu_seconds": 0}).value == "none"
+
+
+@needs_sandbox
+def test_decimals_are_compared_by_the_tolerance_of_the_problem() -> None:
+    third = fenced("print('%.6f' % (1 / int(input())))")
+    tests = [{"input": "3", "output": "0.333333333333"}]
+    assert grade_code(third, mode="stdin", tests=tests).value == "right"
+    assert grade_code(third, mode="stdin", tests=tests, decimals=1e-9).value == "wrong"
+    rounded = fenced("def f(x):\n    return round(1 / x, 4)")
+    assert grade_code(rounded, entry_point="f", tests=[[3, 1 / 3]]).value == "wrong"
+    assert grade_code(rounded, entry_point="f", tests=[[3, 1 / 3]], decimals=1e-3).value == "right"

@@ -23,6 +23,7 @@ FIELDS: Mapping[str, Field] = {
     "lint": FLAG,
     "reference_program": Field(is_text, "a text, a right program", required=False),
     "efficiency": Field(is_share, "a number from 0 to 1", required=False),
+    "decimals": Field(is_share, "a number from 0 to 1: how far a number may be off", required=False),
 }
 
 

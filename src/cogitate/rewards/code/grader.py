@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from cogitate.errors import SandboxUnavailableError
 from cogitate.rewards.code.compare import printable
+from cogitate.rewards.code.forms import Mode, ProgramTests
 from cogitate.rewards.code.lint import lint_program
 from cogitate.rewards.code.outcome import BadTestsError
 from cogitate.rewards.code.program_text import extract_program
@@ -18,8 +19,6 @@ from cogitate.rewards.sandbox.limits import Limits
 from cogitate.rewards.sandbox.remote import RemoteSandbox
 from cogitate.rewards.sandbox.sandbox import Sandbox
 from cogitate.types import Verdict
-
-Mode = Literal["function", "stdin"]
 
 
 def grade_code(
@@ -34,6 +33,7 @@ def grade_code(
     lint: bool = False,
     reference: str | None = None,
     efficiency: float = 0.0,
+    decimals: float | None = None,
     sandbox: Sandbox | RemoteSandbox | None = None,
     isolation: Isolation | None = None,
 ) -> Verdict:
@@ -41,10 +41,7 @@ def grade_code(
 
     Args:
         completion_answer_text: the answer, its thinking already taken off; the program is its last Python code block.
-        tests: function mode: {"args": [...], "expected": ...}, or pairs, in which a list is always the argument list and
-            anything else the one argument; or assertion source, one text or a list of them; stdin mode:
-            {"input": text, "output": text}.
-        mode: "function" calls `entry_point`; "stdin" runs the program once for each test.
+        tests, mode, entry_point, decimals: see ProgramTests.
         limits: bounds of the program; or some of them by name, e.g. {"cpu_seconds": 3, "wall_seconds": 5}.
         partial: score the share of tests passed instead of all or nothing; the verdict is `right` only if all pass.
         weaker_tests: accept assertions that can only run beside the program (see `assertions.py`); not for rewards.
@@ -69,17 +66,17 @@ def grade_code(
     try:
         box = sandbox or open_sandbox(isolation or Isolation())
         try:
-            bounds = Limits.of(limits, box.limits)
+            wanted = ProgramTests(tests, mode, entry_point, Limits.of(limits, box.limits), decimals)
         except ValueError as error:
             raise BadTestsError(f"their limits: {error}") from error
         if lint and (complaint := first_complaint(program, box)):
             return verdict("wrong", 0.0, complaint, program)
         if reference is not None:
-            check_reference(box, reference, mode, entry_point, tests, bounds, weaker=weaker_tests)
-        outcome = run_tests(box, program, mode, entry_point, tests, bounds, weaker=weaker_tests, stop_early=not partial)
+            check_reference(box, reference, wanted, weaker=weaker_tests)
+        outcome = run_tests(box, program, wanted, weaker=weaker_tests, stop_early=not partial)
         share, work = 1.0, ""
         if efficiency and reference is not None and outcome.passed == outcome.total:
-            share, work = share_of_work(box, program, reference, mode, entry_point, tests, bounds)
+            share, work = share_of_work(box, program, reference, wanted)
     except BadTestsError as error:
         return verdict("none", 0.0, f"the tests cannot be used: {error}", program)
     except SandboxUnavailableError as error:

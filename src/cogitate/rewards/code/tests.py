@@ -8,13 +8,19 @@ need a process of their own: see `assertions.py`.)
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cogitate.rewards.code.assertions import read_assertions, run_assertion_tests
-from cogitate.rewards.code.compare import FLOAT_TOLERANCE, same_output, shorten
-from cogitate.rewards.code.forms import FunctionTest, StdinTest, is_assertions, read_function_test, read_stdin_test
+from cogitate.rewards.code.compare import same_output, shorten
+from cogitate.rewards.code.forms import (
+    FunctionTest,
+    ProgramTests,
+    StdinTest,
+    is_assertions,
+    read_function_test,
+    read_stdin_test,
+)
 from cogitate.rewards.code.outcome import ENDINGS, BadTestsError, Outcome, load_trouble
 from cogitate.rewards.sandbox.data import same_value
 from cogitate.rewards.sandbox.limits import Limits, RunResult
@@ -24,89 +30,89 @@ from cogitate.rewards.sandbox.sandbox import Sandbox
 
 
 def run_tests(
-    box: Sandbox | RemoteSandbox,
-    program: str,
-    mode: str,
-    entry_point: str | None,
-    tests: Sequence[Any] | str,
-    limits: Limits,
-    *,
-    weaker: bool = False,
-    stop_early: bool = True,
+    box: Sandbox | RemoteSandbox, program: str, tests: ProgramTests, *, weaker: bool = False, stop_early: bool = True
 ) -> Outcome:
     """Run one program against tests of any form. Raises BadTestsError, SandboxUnavailableError."""
-    if not tests:
+    cases, entry_point = tests.cases, tests.entry_point
+    if not cases:
         raise BadTestsError("there are none")
-    if mode == "stdin":
-        return run_stdin_tests(box, program, [read_stdin_test(test) for test in tests], limits, stop_early=stop_early)
-    if mode != "function":
-        raise BadTestsError(f"mode is {mode!r}; it must be function or stdin")
-    if is_assertions(tests):
+    if tests.mode == "stdin":
+        return run_stdin_tests(box, program, [read_stdin_test(case) for case in cases], tests, stop_early=stop_early)
+    if tests.mode != "function":
+        raise BadTestsError(f"mode is {tests.mode!r}; it must be function or stdin")
+    if is_assertions(cases):
         if isinstance(box, RemoteSandbox):
             raise BadTestsError("a remote sandbox runs pairs and stdin tests, not assertions")
-        assertions = read_assertions(tests, entry_point)
-        return run_assertion_tests(box, program, assertions, limits, weaker=weaker, stop_early=stop_early)
+        assertions = read_assertions(cases, entry_point)
+        return run_assertion_tests(box, program, assertions, tests.limits, weaker=weaker, stop_early=stop_early)
     if entry_point is None:
         raise BadTestsError("function mode needs an entry_point")
-    calls = [read_function_test(test) for test in tests]
+    calls = Calls(entry_point, [read_function_test(case) for case in cases], tests.limits, tests.tolerance)
     if isinstance(box, RemoteSandbox):
-        return run_remote_function_tests(box, program, entry_point, calls, limits)
-    return run_function_tests(box, program, entry_point, calls, limits, stop_early=stop_early)
+        return run_remote_function_tests(box, program, calls)
+    return run_function_tests(box, program, calls, stop_early=stop_early)
 
 
-def run_function_tests(
-    box: Sandbox, program: str, entry_point: str, tests: list[FunctionTest], limits: Limits, *, stop_early: bool
-) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Calls of one function, and how far a number in their results may be off."""
+
+    entry_point: str
+    tests: list[FunctionTest]
+    limits: Limits
+    tolerance: float
+
+
+def run_function_tests(box: Sandbox, program: str, calls: Calls, *, stop_early: bool) -> Outcome:
     """Load the program once and call its function for each test, in order."""
-    passed, trouble = 0, ""
-    with box.open(program, tests=len(tests) + 1, limits=limits) as process:
+    passed, trouble, total = 0, "", len(calls.tests)
+    with box.open(program, tests=total + 1, limits=calls.limits) as process:
         try:
             loaded = process.receive()
         except ProgramEndedError as ended:
-            return Outcome(0, len(tests), f"loading the program failed: it {ENDINGS[ended.ending]}")
+            return Outcome(0, total, f"loading the program failed: it {ENDINGS[ended.ending]}")
         if "error" in loaded:
-            return Outcome(0, len(tests), load_trouble(loaded["error"]))
-        for number, test in enumerate(tests, 1):
+            return Outcome(0, total, load_trouble(loaded["error"]))
+        for number, test in enumerate(calls.tests, 1):
             try:
-                complaint = call_once(process, entry_point, test)
+                complaint = call_once(process, calls, test)
             except ProgramEndedError as ended:
-                why = f"test {number} of {len(tests)} fails: the program {ENDINGS[ended.ending]}"
-                return Outcome(passed, len(tests), trouble or why)
+                why = f"test {number} of {total} fails: the program {ENDINGS[ended.ending]}"
+                return Outcome(passed, total, trouble or why)
             if complaint is None:
                 passed += 1
             else:
-                trouble = trouble or f"test {number} of {len(tests)} fails: {complaint}"
+                trouble = trouble or f"test {number} of {total} fails: {complaint}"
                 if stop_early:
                     break
-    return Outcome(passed, len(tests), trouble)
+    return Outcome(passed, total, trouble)
 
 
-def call_once(process: SandboxProcess, entry_point: str, test: FunctionTest) -> str | None:
+def call_once(process: SandboxProcess, calls: Calls, test: FunctionTest) -> str | None:
     """One test: None where it passes, else what is wrong. Raises ProgramEndedError."""
     process.begin_test()
     try:
-        process.send({"name": entry_point, "call": True, "args": test.args, "kwargs": test.kwargs})
+        process.send({"name": calls.entry_point, "call": True, "args": test.args, "kwargs": test.kwargs})
     except ValueError as error:
         raise BadTestsError(f"arguments must be plain data: {error}") from error
-    return judge_answer(entry_point, test, process.receive())
+    return judge_answer(calls, test, process.receive())
 
 
-def judge_answer(entry_point: str, test: FunctionTest, answer: dict[str, Any]) -> str | None:
+def judge_answer(calls: Calls, test: FunctionTest, answer: dict[str, Any]) -> str | None:
     """None where a call's answer is the expected one, else what is wrong."""
-    call = f"{entry_point}({', '.join(shorten(arg) for arg in test.args)})"
+    call = f"{calls.entry_point}({', '.join(shorten(arg) for arg in test.args)})"
     if "error" in answer:
         return f"{call} raised or gave {answer['error']}"
-    if not same_value(test.expected, answer["value"], float_tolerance=FLOAT_TOLERANCE):
+    if not same_value(test.expected, answer["value"], float_tolerance=calls.tolerance):
         return f"{call} gave {shorten(answer['value'])}, expected {shorten(test.expected)}"
     return None
 
 
-def run_remote_function_tests(
-    box: RemoteSandbox, program: str, entry_point: str, tests: list[FunctionTest], limits: Limits
-) -> Outcome:
+def run_remote_function_tests(box: RemoteSandbox, program: str, calls: Calls) -> Outcome:
     """All calls in one run on another machine."""
-    answers, result = box.call(program, entry_point, [(test.args, test.kwargs) for test in tests], limits)
-    complaints = [judge_answer(entry_point, test, answer) for test, answer in zip(tests, answers, strict=False)]
+    tests = calls.tests
+    answers, result = box.call(program, calls.entry_point, [(test.args, test.kwargs) for test in tests], calls.limits)
+    complaints = [judge_answer(calls, test, answer) for test, answer in zip(tests, answers, strict=False)]
     if len(answers) < len(tests):
         why = compare_ending(result) or "the program ended before it answered"
         complaints.append(why)
@@ -116,25 +122,25 @@ def run_remote_function_tests(
 
 
 def run_stdin_tests(
-    box: Sandbox | RemoteSandbox, program: str, tests: list[StdinTest], limits: Limits, *, stop_early: bool
+    box: Sandbox | RemoteSandbox, program: str, cases: list[StdinTest], tests: ProgramTests, *, stop_early: bool
 ) -> Outcome:
-    """Run the program afresh for each test and compare what it printed."""
+    """Run the program afresh for each case and compare what it printed."""
     passed, trouble = 0, ""
-    deadline = time.monotonic() + limits.total_seconds
-    for number, test in enumerate(tests, 1):
-        left = replace(limits, total_seconds=deadline - time.monotonic())
-        result = box.run(program, stdin=test.input.encode("utf-8", "surrogatepass"), limits=left)
-        complaint = compare_run(result, test)
+    deadline = time.monotonic() + tests.limits.total_seconds
+    for number, case in enumerate(cases, 1):
+        left = replace(tests.limits, total_seconds=deadline - time.monotonic())
+        result = box.run(program, stdin=case.input.encode("utf-8", "surrogatepass"), limits=left)
+        complaint = compare_run(result, case, tests.tolerance)
         if complaint is None:
             passed += 1
         else:
-            trouble = trouble or f"test {number} of {len(tests)} fails: {complaint}"
+            trouble = trouble or f"test {number} of {len(cases)} fails: {complaint}"
             if stop_early:
                 break
-    return Outcome(passed, len(tests), trouble)
+    return Outcome(passed, len(cases), trouble)
 
 
-def compare_run(result: RunResult, test: StdinTest) -> str | None:
+def compare_run(result: RunResult, case: StdinTest, tolerance: float) -> str | None:
     """None where a run ended well and printed what is expected, else what is wrong."""
     if (complaint := compare_ending(result)) is not None:
         return complaint
@@ -142,8 +148,8 @@ def compare_run(result: RunResult, test: StdinTest) -> str | None:
         printed = result.stdout.decode("utf-8")
     except UnicodeDecodeError:
         return f"the output is not UTF-8: {shorten(result.stdout)}"
-    if not same_output(test.output, printed):
-        return f"on input {shorten(test.input)} it printed {shorten(printed)}, expected {shorten(test.output)}"
+    if not same_output(case.output, printed, tolerance=tolerance):
+        return f"on input {shorten(case.input)} it printed {shorten(printed)}, expected {shorten(case.output)}"
     return None
 
 
