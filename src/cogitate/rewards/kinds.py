@@ -167,6 +167,7 @@ def _code(prediction: str, fields: Fields, context: GradingContext) -> Verdict:
         reference=fields.get("reference_program"),
         efficiency=fields.get("efficiency") or 0.0,
         decimals=fields.get("decimals"),
+        prelude=fields.get("prelude"),
         isolation=context.isolation,
     )
 

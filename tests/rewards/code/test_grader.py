@@ -77,3 +77,31 @@ def test_decimals_are_compared_by_the_tolerance_of_the_problem() -> None:
     rounded = fenced("def f(x):\n    return round(1 / x, 4)")
     assert grade_code(rounded, entry_point="f", tests=[[3, 1 / 3]]).value == "wrong"
     assert grade_code(rounded, entry_point="f", tests=[[3, 1 / 3]], decimals=1e-3).value == "right"
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    ("program", "mode", "test"),
+    [
+        ("print(10 ** int(input()))", "stdin", {"input": "5000", "output": "1" + "0" * 5000}),
+        ("print(int(input()) + 1)", "stdin", {"input": "9" * 5000, "output": "1" + "0" * 5000}),
+        ("print(str(2 ** int(input()))[:5])", "stdin", {"input": "20000", "output": "39802"}),
+        ("print(f'{7 ** 6000}'[-1])", "stdin", {"input": "", "output": "1"}),
+        ("print(len('%d' % (1 << 30000)))", "stdin", {"input": "", "output": "9031"}),
+        ("def f(n):\n    return len(str(2 ** n))", "function", [20000, 6021]),
+        ("import math\ndef f(n):\n    return sum(map(int, str(math.factorial(n))))", "function", [2000, 23382]),
+        ("def f(n):\n    return 10 ** n % 7", "function", [9000, 10**9000 % 7]),
+        ("def f(n):\n    return 3 ** n", "function", [10_000, 3**10_000]),
+        ("def f(text):\n    return int(text) % 9", "function", ["8" * 9000, 0]),
+    ],
+)
+def test_numbers_of_more_than_4300_digits_are_numbers(program: str, mode: str, test: object) -> None:
+    verdict = grade_code(fenced(program), mode=mode, entry_point="f", tests=[test])  # type: ignore[arg-type]
+    assert verdict.value == "right", verdict.reason
+
+
+@needs_sandbox
+def test_a_wrong_number_of_more_than_4300_digits_is_wrong() -> None:
+    script = fenced("print(10 ** int(input()) + 1)")
+    assert grade_code(script, mode="stdin", tests=[{"input": "5000", "output": "1" + "0" * 5000}]).value == "wrong"
+    assert grade_code(fenced("def f(n):\n    return 3 ** n + 1"), entry_point="f", tests=[[10_000, 3**10_000]]).value == "wrong"

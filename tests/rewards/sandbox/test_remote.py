@@ -129,6 +129,15 @@ def test_functions_are_judged_and_what_is_expected_is_never_sent(box: RemoteSand
     assert "nobody sees" not in json.dumps(Service.seen)
 
 
+def test_a_prelude_and_long_numbers_are_there_too(box: RemoteSandbox) -> None:
+    function = "class Solution:\n    def f(self, x: List[int]):\n        return len(str(10 ** x[0])) + gcd(4, 6)\n"
+    assert grade_code(function, entry_point="f", tests=[[[[5000]], 5003]], sandbox=box, prelude="leetcode").value == "right"
+    script = "print(deque([str(10 ** int(input()))])[0])"
+    tests = [{"input": "5000", "output": "1" + "0" * 5000}]
+    assert grade_code(script, mode="stdin", tests=tests, sandbox=box, prelude="leetcode").value == "right"
+    assert grade_code(script, mode="stdin", tests=tests, sandbox=box).value == "wrong"
+
+
 def test_each_answered_call_counts(box: RemoteSandbox) -> None:
     program = "import os\ndef f(x):\n    if x == 3: os._exit(0)\n    if x == 1: raise KeyError(x)\n    return x\n"
     verdict = grade_code(program, entry_point="f", tests=[[0, 0], [1, 1], [2, 2], [3, 3], [4, 4]], partial=True, sandbox=box)

@@ -145,7 +145,7 @@ def _run_apart(box: Sandbox, program: str, tests: AssertionTests, limits: Limits
 
 
 def _run_beside(box: Sandbox, program: str, tests: AssertionTests, limits: Limits, *, stop_early: bool) -> Outcome:
-    orders = {"program": program, "functions": [], "modules": [], "values": {}, "pieces": list(tests.pieces)}
+    orders = {"program": program, "pieces": list(tests.pieces)}
     with box.open_extension("tester", orders, tests=len(tests.pieces) + 1, limits=limits) as tester:
         outcome = _judge(tests, tester, None, stop_early=stop_early)
     return replace(outcome, weaker=True)
@@ -212,6 +212,7 @@ def _orders(tests: AssertionTests, solution: SandboxProcess, names: dict[str, st
             values[name] = answer["value"]
     return {
         "program": None,
+        "entry_point": tests.entry_point,
         "functions": [name for name, kind in wanted.items() if kind == "function"],
         "modules": [name for name, kind in wanted.items() if kind == f"module {name}" and name in sys.stdlib_module_names],
         "values": values,

@@ -8,6 +8,7 @@ from typing import Any
 from cogitate.errors import DataError
 from cogitate.rewards.code.forms import check_forms, is_assertions
 from cogitate.rewards.code.outcome import BadTestsError
+from cogitate.rewards.code.prelude import prelude_source
 from cogitate.rewards.fields import FLAG, Field, is_object, is_share, is_text
 from cogitate.rewards.sandbox.limits import Limits
 
@@ -23,6 +24,7 @@ FIELDS: Mapping[str, Field] = {
     "lint": FLAG,
     "reference_program": Field(is_text, "a text, a right program", required=False),
     "efficiency": Field(is_share, "a number from 0 to 1", required=False),
+    "prelude": Field(is_text, "a text: the name of a prelude, or Python source", required=False),
     "decimals": Field(is_share, "a number from 0 to 1: how far a number may be off", required=False),
 }
 
@@ -37,6 +39,10 @@ def check_together(fields: Mapping[str, Any]) -> None:
         check_forms(fields["tests"], fields["mode"])
     except BadTestsError as error:
         raise DataError(f"tests: {error}") from error
+    try:
+        prelude_source(fields.get("prelude") or "")
+    except BadTestsError as error:
+        raise DataError(f"prelude: {error}") from error
     if fields.get("efficiency") and fields.get("reference_program") is None:
         raise DataError("efficiency needs the field 'reference_program': a right program to compare with")
     if fields["mode"] == "function" and not fields.get("entry_point") and not is_assertions(fields["tests"]):

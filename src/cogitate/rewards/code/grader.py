@@ -11,6 +11,7 @@ from cogitate.rewards.code.compare import printable
 from cogitate.rewards.code.forms import Mode, ProgramTests
 from cogitate.rewards.code.lint import lint_program
 from cogitate.rewards.code.outcome import BadTestsError
+from cogitate.rewards.code.prelude import sandbox_with
 from cogitate.rewards.code.program_text import extract_program
 from cogitate.rewards.code.reference import check_reference, share_of_work
 from cogitate.rewards.code.tests import run_tests
@@ -34,6 +35,7 @@ def grade_code(
     reference: str | None = None,
     efficiency: float = 0.0,
     decimals: float | None = None,
+    prelude: str | None = None,
     sandbox: Sandbox | RemoteSandbox | None = None,
     isolation: Isolation | None = None,
 ) -> Verdict:
@@ -49,6 +51,7 @@ def grade_code(
         reference: a right program; tests that it fails give no verdict.
         efficiency: how much of a right program's score depends on its work, counted in executed instructions: the score is
             1 - efficiency * (1 - what the reference needs of them). Needs a reference.
+        prelude: names that programs find: "leetcode", or Python source (see `prelude.py`).
         sandbox: the one to run in.
         isolation: which sandbox to take where none is given.
 
@@ -65,6 +68,7 @@ def grade_code(
         return verdict("wrong", 0.0, "the answer has no Python code block")
     try:
         box = sandbox or open_sandbox(isolation or Isolation())
+        box = sandbox_with(box, prelude) if prelude else box
         try:
             wanted = ProgramTests(tests, mode, entry_point, Limits.of(limits, box.limits), decimals)
         except ValueError as error:

@@ -9,6 +9,7 @@ Levels, best first, chosen by a self-test that really tries to break each promis
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import sys
 import threading
@@ -125,6 +126,13 @@ class Sandbox:
                 "To run it without isolation, set rewards.unsafe_local=true"
             )
         self.packages = tuple(path for name in packages for path in package_paths(name))
+        self.prelude = ""
+
+    def with_prelude(self, source: str) -> Sandbox:
+        """The same sandbox, whose programs find the names that this source makes."""
+        other = copy.copy(self)
+        other.prelude = source
+        return other
 
     def run(self, source: str, *, stdin: bytes = b"", limits: Limits | None = None) -> RunResult:
         """Run a program as a script to its end."""
@@ -152,7 +160,7 @@ class Sandbox:
             stdin=stdin,
             tests=tests,
             packages=self.packages,
-            extra=extra,
+            extra={"prelude": self.prelude, **(extra or {})},
         )
 
 

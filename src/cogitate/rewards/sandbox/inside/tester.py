@@ -11,17 +11,19 @@ import sys
 
 def serve(channel, orders):
     """Run each piece of the tests in order and answer ["done", what went wrong or None] for each."""
-    namespace = {"__name__": "tests", "__builtins__": sys.modules["builtins"]}
     if orders["program"] is not None:
-        failure = load_beside(orders["program"], namespace)
+        module, failure = load_beside(orders["program"], orders["prelude"])
         if failure is not None:
             answer('{"error":' + failure + "}")
             return
-    for name in orders["functions"]:
-        namespace[name] = remote_function(channel, name)
-    for name in orders["modules"]:
-        namespace[name] = __import__(name)
-    namespace.update(orders["values"])
+        namespace = dict(module.__dict__)  # the program sees no name of the tests
+    else:
+        module, given = new_module("tests", orders["prelude"])
+        namespace = module.__dict__
+        given.pop(orders["entry_point"], None)  # all others are the judge's, whatever the program makes of them
+        namespace.update({name: remote_function(channel, name) for name in orders["functions"] if name not in given})
+        namespace.update({name: __import__(name) for name in orders["modules"] if name not in given})
+        namespace.update({name: value for name, value in orders["values"].items() if name not in given})
     answer('{"value":["loaded"]}')
     for piece in orders["pieces"]:
         trouble = None
@@ -34,18 +36,14 @@ def serve(channel, orders):
         answer('{"value":' + encode(["done", trouble]) + "}")
 
 
-def load_beside(program, namespace):
-    """The program in the tests' own namespace; the error as JSON text where it does not load."""
-    module = type(sys)("solution")
-    sys.modules["solution"] = module
-    namespace["__name__"] = "solution"
-    module.__dict__.update(namespace)
+def load_beside(program, prelude):
+    """The program's module, in which the tests will run too; and the error as JSON text where it does not load."""
+    module, _ = new_module("solution", prelude)
     try:
-        exec(compile(program, "program.py", "exec", dont_inherit=True), module.__dict__)
+        run_in(module, program)
     except BaseException as error:  # noqa: BLE001 - whatever a program raises is its failure
-        return describe(error)
-    namespace.update(module.__dict__)
-    return None
+        return module, describe(error)
+    return module, None
 
 
 def remote_function(channel, name):
