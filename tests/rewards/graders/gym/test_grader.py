@@ -245,3 +245,36 @@ def test_the_name_the_scorers_call_is_ours() -> None:
     judge("spiral_matrix", "1 2", entry)
     module = inspect.getmodule(type(make_dataset("spiral_matrix", {})))
     assert isinstance(vars(module)["eval"], grader.SandboxedEval)
+
+
+@pytest.mark.parametrize(
+    ("generator", "settings"),
+    [
+        ("word_sorting", {"transformation": "uppercase"}),
+        ("word_sorting", {"transformation": "original"}),
+        ("word_sorting", {"transformation": "lowercase", "max_words": 4}),
+        ("aiw", {"task_types": ["siblings"], "task_type_weights": [1.0]}),
+        ("aiw", {"task_types": ["colleagues", "friends"], "task_type_weights": [0.5, 0.5]}),
+    ],
+)
+def test_settings_that_are_one_of_several_names_can_be_set(generator: str, settings: dict[str, Any]) -> None:
+    config = make_config(generator, settings)
+    assert {key: getattr(config, key) for key in settings} == settings  # their names are texts
+    entry = entry_of(generator, **settings)
+    assert judge(generator, str(entry["answer"]), entry, **settings).value == "right"
+
+
+@pytest.mark.parametrize(
+    ("generator", "settings", "message"),
+    [
+        ("word_sorting", {"transformation": "upper"}, 'transformation = "upper": one of lowercase, uppercase, original'),
+        ("word_sorting", {"transformation": 5}, "transformation = 5: one of lowercase"),
+        ("word_sorting", {"transformation": ["original"]}, "one of lowercase"),
+        ("aiw", {"task_types": "siblings"}, "task_types"),
+        ("aiw", {"task_types": ["siblings", "cousins"]}, 'task_types = "cousins": one of siblings, friends, colleagues'),
+    ],
+)
+def test_names_that_are_none_of_them_are_refused(generator: str, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"tasks.gym.{generator}") as caught:
+        make_config(generator, settings)
+    assert message in str(caught.value)
