@@ -9,6 +9,8 @@ import json
 import math
 import os
 import random
+import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     import torch
 
 LARGE_BYTES = 2 << 30  # from here on a process gives back what malloc keeps
+PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 _interrupted_by: int | None = None
 
@@ -104,6 +107,19 @@ def python_path() -> str:
     root = str(Path(cogitate.__file__).resolve().parents[1])
     inherited = [path for path in [os.environ.get("PYTHONPATH", "")] if path]
     return os.pathsep.join([root, *inherited])
+
+
+def die_with_parent(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends; end it now where the parent is not `parent` any more.
+
+    Linux only. Elsewhere the closing of standard input ends a process of ours that waits for work.
+    """
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def derive_seed(*parts: int | str) -> int:

@@ -44,7 +44,7 @@ class Problem:
     Attributes:
         id: unique within its task; equal ids mean the same problem.
         task: the task it belongs to, e.g. "arithmetic"; results are reported by task.
-        kind: the grader: math, choice, exact, logic, countdown, code, format, language, ifeval, custom, general, safety.
+        kind: how completions are judged, one of rewards.kinds.KINDS.
         question: what the user asks, without any template around it.
         gold: what the grader compares with; its form depends on kind. Never shown to a policy.
         language: "en" or "zh": the language the thinking should be in.

@@ -13,7 +13,7 @@ from cogitate.rewards.answer import CONTRACTS
 from cogitate.rewards.format import FORMAT_CONTRACTS
 from cogitate.rewards.grade import grade
 from cogitate.rewards.graders.ifeval import CHECKS
-from cogitate.rewards.math import library as math_library
+from cogitate.rewards.math import library
 from cogitate.rewards.math.compare import same_answer
 from cogitate.rewards.math.parser.syntax import parse
 from cogitate.rewards.math.parser.tokens import NotMathError
@@ -58,7 +58,7 @@ THOROUGH = settings(max_examples=300, deadline=None, suppress_health_check=list(
 def no_library() -> Any:
     """The library has its own limit, the pool's; here it is left out."""
     patch = pytest.MonkeyPatch()
-    patch.setattr(math_library, "passes_grammar", lambda text: False)
+    patch.setattr(library, "passes_grammar", lambda text: False)
     yield
     patch.undo()
 

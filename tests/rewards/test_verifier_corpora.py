@@ -9,7 +9,7 @@ import pytest
 
 from cogitate.rewards.grade import grade
 from cogitate.rewards.language import count_words, language_share
-from cogitate.rewards.math import library as math_library
+from cogitate.rewards.math import library
 
 Corpus = Callable[[str], list[dict[str, Any]]]
 
@@ -22,7 +22,7 @@ KIND = {"math": "math", "mcq": "choice", "string": "exact", None: "math"}
 
 @pytest.fixture(autouse=True)
 def library_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(math_library, "in_worker", True)
+    monkeypatch.setattr(library, "in_worker", True)
 
 
 def contract_of(row: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from cogitate.evals.text_metrics import is_mixed, is_reflective
-from cogitate.rewards.code.tests import grade_code
+from cogitate.rewards.code.grader import grade_code
 from cogitate.rewards.grade import grade
 from cogitate.rewards.sandbox.sandbox import SandboxLevel, detect_level
 from cogitate.tasks.examples import EXAMPLES, LONG_EXAMPLES, examples_for, long_example_for

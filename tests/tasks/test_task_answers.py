@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from cogitate.rewards.code.tests import grade_code
+from cogitate.rewards.code.grader import grade_code
 from cogitate.rewards.sandbox.sandbox import SandboxLevel, detect_level
 from cogitate.tasks.common import Split
 from cogitate.tasks.generators import arithmetic, choice, code, logic, word_problems

@@ -12,13 +12,12 @@ from cogitate.evals.metrics import consensus, mean_number, mean_pass_at_k, pass_
 from cogitate.evals.text_metrics import is_mixed, is_reflective
 from cogitate.rewards.format import FormatContract, grade_format
 from cogitate.rewards.graders.exact import foldings
+from cogitate.rewards.kinds import has_rules, kind_of
 from cogitate.runtime import derive_seed
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking import split_thinking
-from cogitate.train.rollouts import WITHOUT_RULES, Phases, Prompt, Sampled, sample_and_grade
+from cogitate.train.rollouts import Phases, Prompt, Sampled, sample_and_grade
 from cogitate.types import Problem, SamplingParams
-
-CONSENSUS_KINDS = ("math", "choice", "exact")  # no two programs are written alike, so code has no majority
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,7 @@ def measure_model(
         meanwhile=meanwhile,
     )
     result = [[measured(sampled, asking, tokenizer) for sampled in group] for group in groups]
-    with_rules = [each for group in result for each in group if each.problem.kind not in WITHOUT_RULES]
+    with_rules = [each for group in result for each in group if has_rules(each.problem.kind)]
     if with_rules and all(each.right is None for each in with_rules):
         first = with_rules[0]
         raise DataError(f"no completion of {len(result)} problems could be judged; {first.problem.place}: {first.reason}")
@@ -192,7 +191,7 @@ def longest_third(groups: Sequence[Sequence[Measured]]) -> list[bool]:
 
 def consensus_table(groups: Sequence[Sequence[Measured]]) -> dict[str, dict[str, Any]]:
     """cons@k by task and for all, over kinds of problems whose answers can be compared."""
-    voting = [group for group in groups if group[0].problem.kind in CONSENSUS_KINDS]
+    voting = [group for group in groups if kind_of(group[0].problem.kind).can_vote]
     votes = [consensus([vote_of(m.extracted) for m in group], [bool(m.right) for m in group]) for group in voting]
     tasks = [group[0].problem.task for group in voting]
     result = {}

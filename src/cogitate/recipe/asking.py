@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cogitate.config import WorkedExample, ZeroRLConfig
 from cogitate.errors import CheckpointError
+from cogitate.rewards.kinds import has_rules
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.chat_template import ChatTemplate
 from cogitate.tokenizer.conversation_form import ConversationForm
@@ -20,7 +21,7 @@ from cogitate.tokenizer.prompts import (
     r1_zero_prompt,
 )
 from cogitate.tokenizer.thinking import THINK_OPEN
-from cogitate.train.rollouts import WITHOUT_RULES, Prompt
+from cogitate.train.rollouts import Prompt
 from cogitate.types import Message, Problem
 
 PromptOf = Callable[[Problem], Prompt]
@@ -34,7 +35,7 @@ def plain_r1_prompts(directory: Path, tokenizer: Tokenizer) -> PromptOf:
 def chat_r1_prompts(directory: Path, tokenizer: Tokenizer) -> PromptOf:
     """As chat_prompts, asking for a box; general prompts are asked as they are: their answers have none."""
     boxed, plain = chat_prompts(directory, tokenizer, R1_INSTRUCTION), chat_prompts(directory, tokenizer, "")
-    return lambda problem: (plain if problem.kind in WITHOUT_RULES else boxed)(problem)
+    return lambda problem: (boxed if has_rules(problem.kind) else plain)(problem)
 
 
 def plain_prompts(directory: Path, tokenizer: Tokenizer) -> PromptOf:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from cogitate.config import Config
 from cogitate.errors import ConfigError
+from cogitate.rewards.kinds import has_rules
 from cogitate.tasks.mixture import gather_problems, paths_in
-from cogitate.train.rollouts import WITHOUT_RULES
 from cogitate.types import Problem
 
 
@@ -20,7 +20,7 @@ def general_training_problems(config: Config) -> list[Problem]:
     """
     problems = gather_problems(config.tasks.general, config.tasks.train_problems, split="train", seed=config.seed)
     for problem in problems:
-        if problem.kind not in WITHOUT_RULES:
+        if has_rules(problem.kind):
             raise ConfigError(
                 f"{problem.place}: rules judge kind {problem.kind}: name {problem.task} in tasks.train, not in tasks.general"
             )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cogitate.config import Config
 from cogitate.errors import ConfigError, SandboxUnavailableError
-from cogitate.rewards.kinds import KINDS, runs_code
+from cogitate.rewards.kinds import kind_of
 from cogitate.rewards.sandbox.isolation import Isolation, read_packages
 from cogitate.rewards.sandbox.sandbox import SandboxLevel, detect_level
 from cogitate.tasks.files.decontaminate import decontaminate, index_evaluation
@@ -147,20 +147,21 @@ def isolation_of(config: Config) -> Isolation:
 def check_gradable(problems: Sequence[Problem], config: Config) -> None:
     """Refuse problems that would end without a verdict on this machine."""
     for problem in problems:
-        if problem.kind not in KINDS:
+        kind = kind_of(problem.kind)
+        if kind.grader is None:
             raise ConfigError(
                 f"{problem.place}: kind {problem.kind} is judged by reward models, not by rules: "
                 f"leave {problem.task} out of tasks.train and tasks.eval"
             )
-        if problem.kind == "custom" and not config.rewards.custom:
-            raise ConfigError(f'{problem.place}: kind custom needs rewards.custom="file.py:function"')
-        if runs_code(problem.kind, problem.fields) and not can_run_code(config, problem.kind):
+        if kind.needs_function and not config.rewards.custom:
+            raise ConfigError(f'{problem.place}: kind {kind.name} needs rewards.custom="file.py:function"')
+        if kind.runs_code(problem.fields) and not can_run_code(config, problem.kind):
             raise SandboxUnavailableError(f"{problem.place}: {NOT_ISOLATED.format(tasks=problem.task)}")
 
 
 def can_run_code(config: Config, kind: str = "code") -> bool:
-    """Whether model-written code can be isolated, or need not be. Programs may run elsewhere, answers of kind gym may not."""
-    elsewhere = kind == "code" and bool(config.rewards.remote_sandbox)
+    """Whether model-written code can be isolated, or need not be. Some kinds may run elsewhere."""
+    elsewhere = kind_of(kind).remote and bool(config.rewards.remote_sandbox)
     return config.rewards.unsafe_local or elsewhere or detect_level() in ISOLATING
 
 

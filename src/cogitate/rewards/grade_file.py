@@ -8,10 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cogitate.errors import ConfigError, DataError
+from cogitate.errors import DataError
 from cogitate.rewards.answer import CONTRACTS
-from cogitate.rewards.graders.gym.library import make_config
-from cogitate.rewards.kinds import check_fields
+from cogitate.rewards.kinds import KINDS, check_fields
 from cogitate.rewards.workers.pool import GraderPool
 from cogitate.runtime import atomic_write
 from cogitate.types import Problem, Verdict
@@ -110,19 +109,11 @@ def read_row(line: str, *, custom: bool) -> dict[str, Any]:
     if row.get("contract", "r1") not in CONTRACTS:
         raise DataError(f"contract {row['contract']!r} is unknown; known are {', '.join(CONTRACTS)}")
     check_fields(row["kind"], row)
-    if row["kind"] == "gym":
-        check_gym(row)
-    if row["kind"] == "custom" and not custom:
-        raise DataError('kind custom needs a function: custom="file.py:function"')
+    kind = KINDS[row["kind"]]
+    kind.check_library(row)
+    if kind.needs_function and not custom:
+        raise DataError(f'kind {kind.name} needs a function: custom="file.py:function"')
     return row
-
-
-def check_gym(row: Mapping[str, Any]) -> None:
-    """Raises DataError where reasoning-gym is missing, or has no such generator or setting."""
-    try:
-        make_config(row["generator"], row.get("config") or {})
-    except ConfigError as error:
-        raise DataError(str(error)) from error
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:

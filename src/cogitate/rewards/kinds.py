@@ -1,111 +1,285 @@
-"""What each kind of grader needs beside the prediction, checked before anything is graded."""
+"""The kinds of problems: one row for each says everything that the rest of the house needs to know of it.
+
+A new kind is a new row. Its grader gets the completion, the problem's fields and the circumstances of grading; what takes
+long to import is imported when first called, since each worker pays for its own start.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
-from cogitate.errors import DataError
-from cogitate.rewards.code.forms import check_forms
-from cogitate.rewards.code.outcome import BadTestsError
-from cogitate.rewards.format import FORMAT_CONTRACTS
-from cogitate.rewards.graders.gym.library import EVALUATE_ANSWERS
-from cogitate.rewards.sandbox.limits import Limits
+from cogitate.errors import ConfigError, DataError
+from cogitate.rewards.answer import Contract, answer_text
+from cogitate.rewards.code import fields as code_fields
+from cogitate.rewards.code.program_text import extract_program
+from cogitate.rewards.fields import (
+    FLAG,
+    GOLD,
+    Field,
+    check_each,
+    is_filled_list,
+    is_integer,
+    is_integers,
+    is_object,
+    is_objects,
+    is_roles,
+    is_text,
+)
+from cogitate.rewards.format import FORMAT_CONTRACTS, grade_format
+from cogitate.rewards.graders.choice import grade_choice
+from cogitate.rewards.graders.countdown import grade_countdown
+from cogitate.rewards.graders.custom import CustomReward, grade_custom
+from cogitate.rewards.graders.exact import grade_exact
+from cogitate.rewards.graders.gym.library import EVALUATE_ANSWERS, make_config
+from cogitate.rewards.graders.ifeval import grade_ifeval
+from cogitate.rewards.graders.knights_and_knaves import grade_knights_and_knaves
+from cogitate.rewards.language import grade_language
+from cogitate.rewards.math.answer import audit_math, grade_math
+from cogitate.rewards.sandbox.isolation import Isolation
+from cogitate.types import Verdict
 
-KINDS = ("math", "choice", "exact", "logic", "countdown", "code", "format", "language", "ifeval", "custom", "gym")
+Fields = Mapping[str, Any]
 
 
-def check_fields(kind: str, fields: Mapping[str, Any]) -> None:
-    """Raises DataError where a field of the kind is missing or is not what the grader can use."""
-    if kind not in KINDS:
-        raise DataError(f"kind {kind!r} is unknown; known are {', '.join(KINDS)}")
-    for name, (test, wanted) in _NEEDED[kind].items():
-        if name not in fields:
-            raise DataError(f"kind {kind} needs the field {name!r}: {wanted}")
-        if not test(fields[name]):
-            raise DataError(f"{name} = {str(fields[name])[:60]!r}: kind {kind} needs {wanted}")
-    if kind == "ifeval" and len(fields["instruction_id_list"]) != len(fields["kwargs"]):
+@dataclass(frozen=True, slots=True)
+class GradingContext:
+    """What a grader is told beside the completion and the problem.
+
+    Attributes:
+        contract: where the answer stands.
+        isolation: where model-written code runs; None takes the best sandbox that this machine can hold.
+        custom: the user's function, for kinds that need one.
+    """
+
+    contract: Contract
+    isolation: Isolation | None = None
+    custom: CustomReward | None = None
+
+
+Grader = Callable[[str, Fields, GradingContext], Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of problem.
+
+    Attributes:
+        grader: judges a completion; None where no rule can, but reward models and true scores do.
+        fields: what a problem must have and may have, for the grader.
+        check: raises DataError where fields that fit one by one cannot be used together.
+        check_library: the same for what only a library knows that takes long to import; asked once, of a file's rows.
+        answer: the form of an answer: a value, which can stand in a box, a program, or a text.
+        can_vote: equal answers are written alike, so that completions have a majority.
+        runs_code: whether judging a problem with these fields runs what a model wrote, and needs a sandbox.
+        remote: what runs may run in a sandbox of another machine.
+        judged_part: the part of a completion that alone decides the verdict, for kinds where equal parts shall be judged only
+            once; None from it where there is none.
+        second_opinion: what another grader thinks where it disagrees, else None; for audits.
+        needs_function: the user's own function judges it.
+    """
+
+    name: str
+    grader: Grader | None = None
+    fields: Mapping[str, Field] = field(default_factory=dict)
+    check: Callable[[Fields], None] = lambda fields: None
+    check_library: Callable[[Fields], None] = lambda fields: None
+    answer: Literal["value", "program", "text"] = "text"
+    can_vote: bool = False
+    runs_code: Callable[[Fields], bool] = lambda fields: False
+    remote: bool = False
+    judged_part: Callable[[str, Contract], str | None] | None = None
+    second_opinion: Callable[[str, Fields, Contract], dict[str, Any] | None] | None = None
+    needs_function: bool = False
+
+    @property
+    def required(self) -> list[str]:
+        """The fields that a problem must have."""
+        return [name for name, field in self.fields.items() if field.required]
+
+
+def kind_of(name: str) -> Kind:
+    """Raises DataError for a kind that is unknown."""
+    if name not in KINDS:
+        raise DataError(f"kind {name!r} is unknown; known are {', '.join(KINDS)}")
+    return KINDS[name]
+
+
+def has_rules(name: str) -> bool:
+    """Whether a rule judges problems of this kind; others are left to reward models and true scores."""
+    return kind_of(name).grader is not None
+
+
+def check_fields(name: str, fields: Fields) -> None:
+    """Raises DataError where no rule judges the kind, or a field is missing or is not what the grader can use."""
+    kind = kind_of(name)
+    if kind.grader is None:
+        raise DataError(f"no rule judges kind {name}: reward models do")
+    check_each(name, kind.fields, fields)
+    kind.check(fields)
+
+
+def grade_by_kind(name: str, prediction: str, fields: Fields, context: GradingContext) -> Verdict:
+    """The verdict of the kind's grader. Raises what check_fields does."""
+    check_fields(name, fields)
+    grader = KINDS[name].grader
+    assert grader is not None, name
+    return grader(prediction, fields, context)
+
+
+def _math(prediction: str, fields: Fields, context: GradingContext) -> Verdict:
+    return grade_math(prediction, str(fields["gold"]), contract=context.contract)
+
+
+def _audit_math(prediction: str, fields: Fields, contract: Contract) -> dict[str, Any] | None:
+    return audit_math(prediction, str(fields["gold"]), contract=contract)
+
+
+def _choice(prediction: str, fields: Fields, context: GradingContext) -> Verdict:
+    return grade_choice(prediction, str(fields["gold"]), contract=context.contract)
+
+
+def _exact(prediction: str, fields: Fields, context: GradingContext) -> Verdict:
+    return grade_exact(prediction, str(fields["gold"]), contract=context.contract)
+
+
+def _logic(prediction: str, fields: Fields, context: GradingContext) -> Verdict:
+    return grade_knights_and_knaves(prediction, fields["gold"], contract=context.contract)
+
+
+def _countdown(prediction: str, fields: Fields, context: GradingContext) -> Verdict:
+    return grade_countdown(prediction, fields["numbers"], fields["target"], contract=context.contract)
+
+
+def _code(prediction: str, fields: Fields, context: GradingContext) -> Verdict:
+    from cogitate.rewards.code.grader import grade_code  # only workers that judge code load the sandbox
+
+    return grade_code(
+        answer_text(prediction, context.contract),
+        mode=fields["mode"],
+        entry_point=fields.get("entry_point"),
+        tests=fields["tests"],
+        limits=fields.get("limits"),
+        partial=bool(fields.get("partial")),
+        weaker_tests=bool(fields.get("weaker_tests")),
+        lint=bool(fields.get("lint")),
+        reference=fields.get("reference_program"),
+        efficiency=fields.get("efficiency") or 0.0,
+        decimals=fields.get("decimals"),
+        prelude=fields.get("prelude"),
+        isolation=context.isolation,
+    )
+
+
+def _program(prediction: str, contract: Contract) -> str | None:
+    return extract_program(answer_text(prediction, contract))
+
+
+def _format(prediction: str, fields: Fields, context: GradingContext) -> Verdict:
+    return grade_format(prediction, fields["format_contract"], prefilled=bool(fields.get("prefilled")))
+
+
+def _language(prediction: str, fields: Fields, context: GradingContext) -> Verdict:
+    return grade_language(prediction, fields["language"])
+
+
+def _ifeval(prediction: str, fields: Fields, context: GradingContext) -> Verdict:
+    instructions, arguments, partial = fields["instruction_id_list"], fields["kwargs"], bool(fields.get("partial"))
+    return grade_ifeval(prediction, instructions, arguments, contract=context.contract, partial=partial)
+
+
+def _check_ifeval(fields: Fields) -> None:
+    if len(fields["instruction_id_list"]) != len(fields["kwargs"]):
         raise DataError(f"{len(fields['instruction_id_list'])} instructions with {len(fields['kwargs'])} sets of arguments")
-    if kind == "code":
-        try:
-            Limits.of(fields.get("limits"), Limits())
-        except ValueError as error:
-            raise DataError(f"limits: {error}") from error
-        try:
-            check_forms(fields["tests"], fields["mode"])
-        except BadTestsError as error:
-            raise DataError(f"tests: {error}") from error
-        check_efficiency(fields)
-    if kind == "gym" and not isinstance(fields.get("config") or {}, Mapping):
-        raise DataError(f"config = {str(fields['config'])[:60]}: kind gym needs an object, the generator's settings")
-    if kind == "code" and fields.get("mode", "function") == "function" and not fields.get("entry_point"):
-        tests = fields["tests"]
-        if not isinstance(tests, str) and not all(isinstance(test, str) for test in tests):
-            raise DataError("kind code in mode function needs the field 'entry_point': the function's name")
 
 
-def check_efficiency(fields: Mapping[str, Any]) -> None:
-    """Raises DataError where a code problem's reference or efficiency cannot be used."""
-    reference, efficiency = fields.get("reference_program"), fields.get("efficiency", 0.0)
-    if reference is not None and not isinstance(reference, str):
-        raise DataError(f"reference_program = {str(reference)[:60]}: kind code needs a text, a right program")
-    if isinstance(efficiency, bool) or not isinstance(efficiency, int | float) or not 0 <= efficiency <= 1:
-        raise DataError(f"efficiency = {str(efficiency)[:60]}: kind code needs a number from 0 to 1")
-    if efficiency and reference is None:
-        raise DataError("efficiency needs the field 'reference_program': a right program to compare with")
+def _custom(prediction: str, fields: Fields, context: GradingContext) -> Verdict:
+    if context.custom is None:
+        raise DataError('kind custom needs rewards.custom = "file.py:function"')
+    return grade_custom(prediction, fields, context.custom)
 
 
-def runs_code(kind: str, fields: Mapping[str, Any]) -> bool:
-    """Whether judging it runs what a model wrote, so that it needs the sandbox."""
-    return kind == "code" or (kind == "gym" and fields.get("generator") in EVALUATE_ANSWERS)
+def _gym(prediction: str, fields: Fields, context: GradingContext) -> Verdict:
+    from cogitate.rewards.graders.gym.grader import grade_gym  # only workers that judge such answers load the library
+
+    return grade_gym(
+        prediction,
+        generator=fields["generator"],
+        entry=fields["entry"],
+        settings=fields.get("config") or {},
+        contract=context.contract,
+        isolation=context.isolation,
+    )
 
 
-def is_text_or_number(value: Any) -> bool:
-    return isinstance(value, (str, int, float)) and not isinstance(value, bool)
+def _check_gym(fields: Fields) -> None:
+    """Raises DataError where reasoning-gym is missing, or has no such generator or setting."""
+    try:
+        make_config(fields["generator"], fields.get("config") or {})
+    except ConfigError as error:
+        raise DataError(str(error)) from error
 
 
-def is_text(value: Any) -> bool:
-    return isinstance(value, str)
+def _is_gym_entry(value: Any) -> bool:
+    return is_object(value) and {"answer", "metadata"} <= value.keys()
 
 
-def is_integer(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def is_roles(value: Any) -> bool:
-    return isinstance(value, Mapping) and bool(value) and all(isinstance(role, bool) for role in value.values())
-
-
-_Field = tuple[Callable[[Any], bool], str]
-_GOLD: dict[str, _Field] = {"gold": (is_text_or_number, "a text")}
-_NEEDED: dict[str, dict[str, _Field]] = {
-    "math": _GOLD,
-    "choice": _GOLD,
-    "exact": _GOLD,
-    "logic": {"gold": (is_roles, "an object name -> true for a knight")},
-    "countdown": {
-        "numbers": (lambda value: isinstance(value, list | tuple) and all(map(is_integer, value)), "a list of integers"),
-        "target": (is_integer, "an integer"),
-    },
-    "code": {
-        "mode": (lambda value: value in ("function", "stdin"), "function or stdin"),
-        "tests": (lambda value: isinstance(value, str | list | tuple) and bool(value), "a list of tests, or assertions"),
-    },
-    "format": {"format_contract": (lambda value: value in FORMAT_CONTRACTS, f"one of {', '.join(FORMAT_CONTRACTS)}")},
-    "language": {"language": (is_text, "a language code")},
-    "ifeval": {
-        "instruction_id_list": (lambda value: isinstance(value, list | tuple) and bool(value), "a list of instructions"),
-        "kwargs": (
-            lambda value: isinstance(value, list | tuple) and all(isinstance(item, Mapping) for item in value),
-            "a list of objects, one for each instruction",
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("math", _math, {"gold": GOLD}, answer="value", can_vote=True, second_opinion=_audit_math),
+        Kind("choice", _choice, {"gold": GOLD}, answer="value", can_vote=True),
+        Kind("exact", _exact, {"gold": GOLD}, answer="value", can_vote=True),
+        Kind("logic", _logic, {"gold": Field(is_roles, "an object name -> true for a knight")}),
+        Kind(
+            "countdown",
+            _countdown,
+            {"numbers": Field(is_integers, "a list of integers"), "target": Field(is_integer, "an integer")},
+            answer="value",
         ),
-    },
-    "custom": {},
-    "gym": {
-        "generator": (is_text, "the name of one of reasoning-gym's generators"),
-        "entry": (
-            lambda value: isinstance(value, Mapping) and {"answer", "metadata"} <= value.keys(),
-            "the generator's entry: question, answer, metadata",
+        Kind(
+            "code",
+            _code,
+            code_fields.FIELDS,
+            code_fields.check_together,
+            answer="program",
+            runs_code=lambda fields: True,
+            remote=True,
+            judged_part=_program,
         ),
-    },
+        Kind(
+            "format",
+            _format,
+            {
+                "format_contract": Field(FORMAT_CONTRACTS.__contains__, f"one of {', '.join(FORMAT_CONTRACTS)}"),
+                "prefilled": FLAG,
+            },
+        ),
+        Kind("language", _language, {"language": Field(is_text, "a language code")}),
+        Kind(
+            "ifeval",
+            _ifeval,
+            {
+                "instruction_id_list": Field(is_filled_list, "a list of instructions"),
+                "kwargs": Field(is_objects, "a list of objects, one for each instruction"),
+                "partial": FLAG,
+            },
+            _check_ifeval,
+        ),
+        Kind("custom", _custom, needs_function=True),
+        Kind(
+            "gym",
+            _gym,
+            {
+                "generator": Field(is_text, "the name of one of reasoning-gym's generators"),
+                "entry": Field(_is_gym_entry, "the generator's entry: question, answer, metadata"),
+                "config": Field(is_object, "an object, the generator's settings", required=False),
+            },
+            check_library=_check_gym,
+            runs_code=lambda fields: fields.get("generator") in EVALUATE_ANSWERS,
+        ),
+        Kind("general"),
+        Kind("safety"),
+    )
 }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from cogitate.train.rollouts import WITHOUT_RULES, Phases
+from cogitate.rewards.kinds import has_rules
+from cogitate.train.rollouts import Phases
 from cogitate.types import Rollout
 
 
@@ -14,7 +15,7 @@ def rollout_metrics(rollouts: Sequence[Rollout]) -> dict[str, float]:
     Accuracy and verdicts are of problems that rules can judge.
     """
     judged = [r for r in rollouts if r.reward is not None]
-    by_rules = [r for r in rollouts if r.problem.kind not in WITHOUT_RULES]
+    by_rules = [r for r in rollouts if has_rules(r.problem.kind)]
     ruled = [r for r in by_rules if r.reward is not None]
     row = {"reward": mean(r.reward for r in rollouts if r.reward is not None)}
     for part in sorted({name for r in judged for name in r.reward_breakdown}):

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 from cogitate.backend import GenerationRequest, Generator, Grader
 from cogitate.errors import DataError
+from cogitate.rewards.kinds import has_rules
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking import THINK_OPEN
 from cogitate.types import Completion, Problem, SamplingParams, Verdict
 
 Prompt = str | Sequence[int]  # a text, or the token ids that a model's own chat template made
-WITHOUT_RULES = ("general", "safety")  # kinds of problems that no rule can judge; reward models and true scores do
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def sample_and_grade(
 
     With `stop`, the text that is graded ends where `stop` begins; the tokens stay as sampled. `meanwhile` is called again and
     again while one has to wait; it may raise to end everything.
-    Completions of the kinds WITHOUT_RULES are not graded: their verdict is "none".
+    Completions of kinds that no rule judges are not graded: their verdict is "none".
     Phase "generate" is the time until the last completion, "grade" what the verdicts take beyond that.
     """
     started = time.perf_counter()
@@ -76,7 +76,7 @@ def sample_and_grade(
             text = whole.partition(stop)[0] if stop else whole
             finished[index, completion.seed] = completion, text, len(text) < len(whole)
             problem, key = asked[index][0], f"{index}/{completion.seed}"
-            if problem.kind in WITHOUT_RULES:
+            if not has_rules(problem.kind):
                 verdicts[key] = Verdict("none", 0.0, f"no rule judges kind {problem.kind}")
             else:
                 grader.submit(key, problem, text, contract)

@@ -3,8 +3,8 @@
 import pytest
 
 from cogitate.rewards.code.assertions import read_assertions
+from cogitate.rewards.code.grader import grade_code
 from cogitate.rewards.code.outcome import BadTestsError
-from cogitate.rewards.code.tests import grade_code
 from cogitate.rewards.sandbox.sandbox import SandboxLevel, detect_level
 from cogitate.types import Verdict
 

@@ -3,6 +3,7 @@
 import pytest
 
 from cogitate.rewards.code.efficiency import count_instructions, efficiency_scores
+from cogitate.rewards.code.forms import ProgramTests
 from cogitate.rewards.sandbox.sandbox import Sandbox, SandboxLevel, detect_level
 
 pytestmark = pytest.mark.skipif(detect_level() is SandboxLevel.NONE, reason="no isolation on this machine")
@@ -18,7 +19,7 @@ def box() -> Sandbox:
 
 
 def count(box: Sandbox, program: str) -> int | None:
-    return count_instructions(program, tests=TESTS, entry_point="f", sandbox=box).instructions
+    return count_instructions(program, ProgramTests(TESTS, "function", "f", box.limits), box).instructions
 
 
 def test_counts_repeat_exactly_and_grow_with_the_work(box: Sandbox) -> None:
@@ -59,7 +60,7 @@ CHEATS = {
 
 @pytest.mark.parametrize("cheat", CHEATS)
 def test_reaching_for_the_counting_gives_no_count(box: Sandbox, cheat: str) -> None:
-    counted = count_instructions(CHEATS[cheat] + LOOP, tests=TESTS, entry_point="f", sandbox=box)
+    counted = count_instructions(CHEATS[cheat] + LOOP, ProgramTests(TESTS, "function", "f", box.limits), box)
     assert counted.instructions is None
     assert "reaches for the counting" in counted.reason
 
@@ -77,12 +78,13 @@ def test_work_that_would_not_be_counted_gives_no_count(box: Sandbox) -> None:
 
 
 def test_scripts_are_counted_over_their_inputs(box: Sandbox) -> None:
-    tests = [{"input": "3", "output": "3"}, {"input": "10", "output": "45"}]
+    cases = [{"input": "3", "output": "3"}, {"input": "10", "output": "45"}]
+    tests = ProgramTests(cases, "stdin", None, box.limits)
     script = "import sys\nprint(sum(range(int(input()))))\nsys.exit()"
-    counted = count_instructions(script, mode="stdin", tests=tests, sandbox=box)
+    counted = count_instructions(script, tests, box)
     assert counted.instructions is not None
-    assert counted == count_instructions(script, mode="stdin", tests=tests, sandbox=box)
-    assert count_instructions("print(1)", mode="stdin", tests=tests, sandbox=box).instructions is None
+    assert counted == count_instructions(script, tests, box)
+    assert count_instructions("print(1)", tests, box).instructions is None
 
 
 def test_scores_are_the_share_of_work_the_best_needs() -> None:

@@ -8,8 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cogitate.rewards.code.compare import printable, same_output, shorten
+from cogitate.rewards.code.forms import read_function_test, read_stdin_test
+from cogitate.rewards.code.grader import grade_code
 from cogitate.rewards.code.outcome import BadTestsError
-from cogitate.rewards.code.tests import extract_program, grade_code, read_function_test, read_stdin_test
+from cogitate.rewards.code.program_text import extract_program
 from cogitate.rewards.sandbox.limits import Limits
 from cogitate.rewards.sandbox.sandbox import SandboxLevel, detect_level
 

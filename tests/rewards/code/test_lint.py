@@ -2,8 +2,8 @@
 
 import pytest
 
+from cogitate.rewards.code.grader import grade_code
 from cogitate.rewards.code.lint import Complaint, lint_program
-from cogitate.rewards.code.tests import grade_code
 from cogitate.rewards.sandbox.sandbox import Sandbox, SandboxLevel, detect_level
 
 pytestmark = pytest.mark.skipif(detect_level() is SandboxLevel.NONE, reason="no isolation on this machine")

@@ -99,3 +99,87 @@ def test_every_instruction_of_the_data_set_can_be_checked(corpus) -> None:
     for row in corpus("instruction/ifeval"):
         for name, arguments in zip(row["instruction_id_list"], row["kwargs"], strict=True):
             assert follows("A plain answer.", name, arguments) in (True, False), (row["id"], name)
+
+
+SECTIONS = {"section_spliter": "SECTION", "num_sections": 2}
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "SECTION 1\na\nSECTION 2\nb",
+        "**SECTION 1**\na\n**SECTION 2**\nb",
+        "__SECTION 1__ a __SECTION 2__ b",
+        "SECTION1: a\nSECTION2: b",
+        "# SECTION 1\na\n# SECTION 2\nb\n# SECTION 3\nc",
+        "SECTION 10. a SECTION 11. b",
+        "SECTION\n1 a\nSECTION\n2 b",
+        "(SECTION 1) a (SECTION 2) b",
+        "SECTION 1 SECTION 2",
+        "SECTION 1/2 a SECTION 2/2 b",
+    ],
+)
+def test_sections_are_counted_by_their_numbers(response: str) -> None:
+    assert follows(response, "detectable_format:multiple_sections", SECTIONS) is True
+    assert follows(response, "detectable_format:multiple_sections", {**SECTIONS, "section_spliter": " SECTION "}) is True
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        "SECTION 1\na\nsection 2\nb",
+        "SECTION I a SECTION II b",
+        "SECTION A a SECTION B b",
+        "SECTION one a SECTION two b",
+        "SUBSECTION 1 a SUBSECTION 2 b",
+        "SECTIONS 1 and 2",
+        "SECTION: 1 a SECTION: 2 b",
+        "1 SECTION a 2 SECTION b",
+        "SECTION 1 a",
+        "",
+    ],
+)
+def test_what_has_no_number_behind_the_marker_is_no_section(response: str) -> None:
+    assert follows(response, "detectable_format:multiple_sections", SECTIONS) is False
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "kept", "broken"),
+    [
+        ("keywords:existence", {"keywords": [" tea ", "milk\n"]}, "Tea, milk.", "tea"),
+        ("keywords:existence", {"keywords": ["green tea "]}, "I drink green tea.", "I drink green  tea."),
+        ("keywords:frequency", {"keyword": " war ", "relation": "at least", "frequency": 2}, "War, war!", "war"),
+        ("keywords:frequency", {"keyword": "war\t", "relation": "less than", "frequency": 2}, "one war.", "war. war."),
+        ("keywords:forbidden_words", {"forbidden_words": [" name"]}, "rename", "(name)"),
+        ("keywords:forbidden_words", {"forbidden_words": ["no way "]}, "noway", "no way!"),
+        ("keywords:letter_frequency", {"letter": " o", "let_relation": "at least", "let_frequency": 2}, "o-o", "o "),
+        ("length_constraints:nth_paragraph_first_word",
+         {"num_paragraphs": 1, "nth_paragraph": 1, "first_word": "send "}, "Send it.", "It."),
+        ("startend:end_checker", {"end_phrase": " Bye. "}, "So bye.", "Bye. So"),
+        ("detectable_content:postscript", {"postscript_marker": " P.S. "}, "P.S. Hi", "PS Hi"),
+    ],
+)  # fmt: skip
+def test_white_space_around_a_word_to_look_for_does_not_count(name, arguments, kept, broken) -> None:
+    assert follows(kept, name, arguments) is True
+    assert follows(broken, name, arguments) is False
+
+
+@pytest.mark.parametrize(
+    ("marker", "response", "kept"),
+    [
+        ("P.S.", "Bye. P.S. Hello", True),
+        ("P.S.", "All the best, Ann (P.S. call me)", True),
+        ("P.S.", "**P.S.** Hello", True),
+        ("P.S.", "Bye, p. s. hello", True),
+        ("P.S.", "Bye.\n\n> P.S. Hello", True),
+        ("P.P.S", "Bye. P.P.S. Hello", True),
+        ("P.P.S", "Bye. P. P. S Hello", True),
+        ("P.S.", "Bye. PS: Hello", False),
+        ("P.S.", "See the maps. Hello", False),
+        ("P.S.", "Lamp.s. Hello", False),
+        ("P.P.S", "Bye. P.S. Hello", False),
+        ("P.P.S", "Bye. PPS Hello", False),
+    ],
+)
+def test_a_postscript_may_begin_inside_a_line(marker: str, response: str, kept: bool) -> None:
+    assert follows(response, "detectable_content:postscript", {"postscript_marker": marker}) is kept

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cogitate.rewards.code.tests import grade_code
+from cogitate.rewards.code.grader import grade_code
 from cogitate.rewards.sandbox.child import FIRST_UID, UID_SLOTS
 from cogitate.rewards.sandbox.limits import MIB, Limits
 from cogitate.rewards.sandbox.sandbox import Sandbox, SandboxLevel, detect_level, probe_level

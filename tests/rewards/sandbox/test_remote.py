@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from cogitate.errors import SandboxUnavailableError
-from cogitate.rewards.code.tests import grade_code
+from cogitate.rewards.code.grader import grade_code
 from cogitate.rewards.sandbox.limits import Limits
 from cogitate.rewards.sandbox.remote import Piston, RemoteSandbox, SandboxFusion
 from cogitate.rewards.workers.pool import GraderPool
@@ -127,6 +127,15 @@ def test_functions_are_judged_and_what_is_expected_is_never_sent(box: RemoteSand
     verdict = grade_code("def f(x):\n    return x\n", entry_point="f", tests=secret, sandbox=box)
     assert verdict.value == "wrong"
     assert "nobody sees" not in json.dumps(Service.seen)
+
+
+def test_a_prelude_and_long_numbers_are_there_too(box: RemoteSandbox) -> None:
+    function = "class Solution:\n    def f(self, x: List[int]):\n        return len(str(10 ** x[0])) + gcd(4, 6)\n"
+    assert grade_code(function, entry_point="f", tests=[[[[5000]], 5003]], sandbox=box, prelude="leetcode").value == "right"
+    script = "print(deque([str(10 ** int(input()))])[0])"
+    tests = [{"input": "5000", "output": "1" + "0" * 5000}]
+    assert grade_code(script, mode="stdin", tests=tests, sandbox=box, prelude="leetcode").value == "right"
+    assert grade_code(script, mode="stdin", tests=tests, sandbox=box).value == "wrong"
 
 
 def test_each_answered_call_counts(box: RemoteSandbox) -> None:

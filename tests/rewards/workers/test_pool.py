@@ -11,7 +11,8 @@ import psutil
 import pytest
 
 from cogitate.errors import ConfigError
-from cogitate.rewards.workers.pool import CODE_SECONDS, LEFT_TO_OTHERS, GraderPool, code_seconds
+from cogitate.rewards.workers.jobs import LEFT_TO_OTHERS
+from cogitate.rewards.workers.pool import GraderPool
 from cogitate.types import Problem, Verdict
 
 SUM = Problem("1", "arithmetic", "math", "6 * 7?", gold="42")
@@ -121,10 +122,10 @@ def test_a_worker_lost_once_costs_nothing_and_lost_twice_gives_no_verdict(custom
         pool.submit("a", MINE, "sleep", "r1")
         for _ in range(2):
             deadline = time.monotonic() + 60
-            while not (busy := [worker for worker in pool._workers if worker.job]) and time.monotonic() < deadline:
+            while not (busy := [worker for worker in pool._dispatcher.workers if worker.job]) and time.monotonic() < deadline:
                 time.sleep(0.05)
             os.kill(busy[0].process.pid, signal.SIGKILL)
-            while busy[0] in pool._workers and time.monotonic() < deadline:
+            while busy[0] in pool._dispatcher.workers and time.monotonic() < deadline:
                 time.sleep(0.05)
         assert verdicts(pool, 1)["a"].value == "none"
         pool.submit("b", MINE, "fine", "r1")
@@ -283,12 +284,6 @@ def test_programs_may_import_the_packages_that_are_named_and_a_problem_may_have_
     assert (found["sums 1"].value, found["sums 0"].value) == ("right", "wrong")
     assert "No module named 'numpy'" in found["sums 0"].reason
     assert (found["spins 1"].value, "processor time" in found["spins 1"].reason) == ("wrong", True)
-
-
-def test_the_backstop_of_code_leaves_room_for_the_limits_of_a_problem() -> None:
-    assert code_seconds({}) == CODE_SECONDS + 90
-    assert code_seconds({"limits": {"total_seconds": 500}}) == CODE_SECONDS + 500
-    assert code_seconds({"limits": "a field of somebody else's"}) == CODE_SECONDS + 90
 
 
 def test_a_sandbox_that_cannot_be_meant_is_refused_at_once() -> None:

@@ -105,6 +105,15 @@ def test_kind_can_be_given_and_numbers_and_targets_are_passed_on(tmp_path):
     assert (problem.kind, problem.gold) == ("logic", {"Ann": True, "Bob": False})
 
 
+def test_every_kind_of_the_table_can_stand_in_a_file(tmp_path):
+    problem = load_one(tmp_path, question="Say hello in French.", kind="language", language="fr")
+    assert (problem.kind, problem.gold, problem.language) == ("language", None, "fr")
+    assert load_one(tmp_path, question="Hello!", kind="general").kind == "general"
+    assert load_one(tmp_path, question="Think.", kind="format", format_contract="think_text").kind == "format"
+    entry = {"question": "1 + 2?", "answer": "3", "metadata": {}}
+    assert load_one(tmp_path, question="1 + 2?", kind="gym", generator="chain_sum", entry=entry).fields["entry"] == entry
+
+
 def test_a_countdown_without_a_question_is_asked_in_words(tmp_path):
     problem = load_one(tmp_path, nums=[4, 6, 1], target=24)
     assert problem.question == "Use each of the numbers 4, 6, 1 once, with + - * / and brackets, to make 24."
@@ -220,6 +229,10 @@ def test_equal_rows_are_one_problem_and_equal_ids_of_others_an_error(tmp_path):
         (b'{"question": "a", "answer": 1, "language": "English"}', "line 2: language must be a code"),
         (b'{"question": "a", "answer": 1, "id": ["x"]}', "line 2: id must be"),
         (b'{"question": "a", "kind": "countdown", "numbers": [1, 2]}', "line 2: target is missing"),
+        (b'{"question": "a", "kind": "countdown", "numbers": [1.5], "target": 3}', "line 2: numbers .* a list of integers"),
+        (b'{"question": "a", "instruction_id_list": ["b"]}', "line 2: kwargs is missing; a problem of kind ifeval needs it"),
+        (b'{"question": "a", "instruction_id_list": ["b"], "kwargs": [{}, {}]}', "line 2: 1 instructions with 2 sets"),
+        (b'{"question": "a", "kind": "format", "format_contract": "x"}', "line 2: format_contract .* one of think_answer"),
         (b'{"question": "a", "kind": "code"}', "line 2: tests must be"),
         (b'{"question": "a", "tests": [{"args": [1], "expected": 2}]}', "line 2: entry_point is missing"),
         (b'{"question": "a", "test_list": ["assert f(("]}', "line 2: tests are not Python"),

@@ -18,6 +18,7 @@ from cogitate.recipe.data.candidates import Candidate, ModelWriter, Writer, grad
 from cogitate.recipe.data.review import Decision
 from cogitate.recipe.data.rewrite import rewrite
 from cogitate.recipe.data.teacher import Endpoint, TeacherWriter
+from cogitate.rewards.kinds import kind_of
 from cogitate.tasks.examples import long_example_for
 from cogitate.tokenizer.prompts import NEXT_QUESTION, NEXT_TURN, R1_INSTRUCTION, few_shot_prompt, instructed, r1_prompt
 from cogitate.tokenizer.thinking import split_thinking
@@ -191,5 +192,5 @@ def direct_messages(problem: Problem) -> list[Message]:
 def asked_for_in_detail(problem: Problem) -> str:
     """The question, the request for reflection and verification, and the form the answer is looked for in."""
     language = problem.language if problem.language in DETAILED else "en"
-    form = PROGRAM_FORM[language] if problem.kind == "code" else R1_INSTRUCTION
+    form = PROGRAM_FORM[language] if kind_of(problem.kind).answer == "program" else R1_INSTRUCTION
     return instructed(problem.question, f"{DETAILED[language]} {form}")

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 
 from cogitate.rewards.answer import find_answer
+from cogitate.rewards.kinds import kind_of
 from cogitate.tokenizer.thinking import ThinkingParts, answer_blocks, split_thinking
 from cogitate.types import Problem
 
-BOXED_KINDS = ("math", "choice", "exact", "countdown")
 SUMMARY = {"en": "The answer is \\boxed{{{answer}}}.", "zh": "答案是\\boxed{{{answer}}}。"}
 PROGRAM = {"en": "The program:", "zh": "程序："}
 LONGEST_BOXED = 200  # characters; a longer "answer" is a text
@@ -30,7 +30,7 @@ def rewrite(text: str, problem: Problem) -> tuple[str | None, str]:
     parts = split_thinking(text)
     if parts.thinking is not None and not (parts.closed and parts.well_formed):
         return None, "tags not closed"
-    cut = cut_program(text, parts, problem) if problem.kind == "code" else cut_answer(text, parts, problem)
+    cut = cut_program(text, parts, problem) if kind_of(problem.kind).answer == "program" else cut_answer(text, parts, problem)
     if isinstance(cut, str):
         return None, cut
     thinking, summary = cut
@@ -58,8 +58,8 @@ def cut_answer(text: str, parts: ThinkingParts, problem: Problem) -> tuple[str, 
     if parts.thinking is not None:
         region = parts.answer_region
         whole = (answer_blocks(region) or [region])[-1]
-        return parts.thinking, summary_of(said if problem.kind in BOXED_KINDS else whole, problem)
-    if answer.source == "text" or problem.kind not in BOXED_KINDS:
+        return parts.thinking, summary_of(said if has_value(problem) else whole, problem)
+    if answer.source == "text" or not has_value(problem):
         return "no thinking"  # nothing marks where the answer begins
     return before_announcement(text, said), summary_of(said, problem)
 
@@ -67,9 +67,14 @@ def cut_answer(text: str, parts: ThinkingParts, problem: Problem) -> tuple[str, 
 def summary_of(answer: str, problem: Problem) -> str:
     """The summary in the question's language, the answer in a box; long answers and other kinds stand as they are."""
     answer = answer.strip()
-    if problem.kind not in BOXED_KINDS or len(answer) > LONGEST_BOXED or "\n" in answer:
+    if not has_value(problem) or len(answer) > LONGEST_BOXED or "\n" in answer:
         return answer
     return SUMMARY.get(problem.language, SUMMARY["en"]).format(answer=answer)
+
+
+def has_value(problem: Problem) -> bool:
+    """Whether its answer is a value, which can stand in a box."""
+    return kind_of(problem.kind).answer == "value"
 
 
 def before_announcement(text: str, answer: str) -> str:

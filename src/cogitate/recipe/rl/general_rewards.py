@@ -21,12 +21,13 @@ from pathlib import Path
 from cogitate.backend import Backend, Scorer
 from cogitate.config import AllScenarioConfig, RewardsConfig
 from cogitate.rewards.format import grade_format
+from cogitate.rewards.kinds import has_rules
 from cogitate.rewards.language import language_share
 from cogitate.rewards.reward_model import READINGS, Reading, final_answer, judged_ids
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking import split_thinking
 from cogitate.train.rl import Reward, Score
-from cogitate.train.rollouts import WITHOUT_RULES, Sampled
+from cogitate.train.rollouts import Sampled
 from cogitate.types import Problem
 
 
@@ -88,7 +89,7 @@ def by_kind(reasoning: Score, general: Score) -> Score:
     """Rules for reasoning prompts, reward models for general ones."""
 
     def score(batch: Sequence[Sampled]) -> list[Reward]:
-        of_models = [sampled.problem.kind in WITHOUT_RULES for sampled in batch]
+        of_models = [not has_rules(sampled.problem.kind) for sampled in batch]
         ruled = iter(reasoning([sampled for sampled, other in zip(batch, of_models, strict=True) if not other]))
         chosen = [sampled for sampled, other in zip(batch, of_models, strict=True) if other]
         judged = iter(general(chosen) if chosen else [])

@@ -14,10 +14,10 @@ from pathlib import Path
 from statistics import fmean, variance
 from typing import Any
 
+from cogitate.rewards.kinds import has_rules
 from cogitate.rewards.reward_model import final_answer
 from cogitate.tasks.general import general, safety
 from cogitate.train.rl_metrics import mean
-from cogitate.train.rollouts import WITHOUT_RULES
 from cogitate.types import Problem, Rollout
 
 WINDOW = 4  # steps compared with as many at the beginning
@@ -80,7 +80,7 @@ def flagged_steps(log: Path) -> list[int]:
 
 def has_true_score(problem: Problem) -> bool:
     """Generated general prompts have one, a user's own have none."""
-    return problem.kind in WITHOUT_RULES and "answer_language" in problem.fields
+    return not has_rules(problem.kind) and "answer_language" in problem.fields
 
 
 def logged(log: Path) -> list[dict[str, Any]]:

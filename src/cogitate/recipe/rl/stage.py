@@ -13,6 +13,7 @@ from cogitate.evals.text_metrics import is_mixed, is_reflective
 from cogitate.recipe.asking import PromptOf
 from cogitate.recipe.problems import tasks_left_out, training_problems
 from cogitate.recipe.stage import Stage, StageContext
+from cogitate.rewards.kinds import has_rules
 from cogitate.rewards.reward import RewardPart, total_reward
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking import ThinkingFormat, split_thinking
@@ -20,7 +21,6 @@ from cogitate.train.groups import LearnFrom, group_relative
 from cogitate.train.pools import Pool, in_turn
 from cogitate.train.rl import Reward, RLRun, Score, check_enough, train_rl
 from cogitate.train.rl_metrics import mean
-from cogitate.train.rollouts import WITHOUT_RULES
 from cogitate.types import Problem, Rollout, Verdict
 
 PROBES = 12  # problems asked again at chosen steps, so that a reader can compare
@@ -133,7 +133,7 @@ def thinking_metrics(rollouts: Sequence[Rollout], tokenizer: Tokenizer) -> dict[
     finished = [rollout.finish_reason == "stop" for rollout in rollouts]
     closed = [part.thinking or "" for part, done in zip(parts, finished, strict=True) if part.closed and done]
     texts = [
-        (part.thinking or ("" if rollout.problem.kind in WITHOUT_RULES else rollout.text), rollout.problem)
+        (part.thinking or (rollout.text if has_rules(rollout.problem.kind) else ""), rollout.problem)
         for part, rollout in zip(parts, rollouts, strict=True)
     ]
     return {

@@ -15,14 +15,7 @@ from typing import Any
 from cogitate.config import Config, FineTuneConfig, PretrainConfig, RLConfig, ZeroRLConfig
 from cogitate.errors import ConfigError
 from cogitate.evals.completions import write_completions
-from cogitate.evals.evaluate import (
-    CONSENSUS_KINDS,
-    Asking,
-    Measured,
-    consensus_table,
-    measure_model,
-    table,
-)
+from cogitate.evals.evaluate import Asking, Measured, consensus_table, measure_model, table
 from cogitate.evals.general import Scored, add_general, with_true_scores
 from cogitate.evals.prompts import BASE_PROMPTS, CONVERSATION, R1_ZERO
 from cogitate.recipe.asking import ASKED_R1, ask_r1_zero, chat_prompts
@@ -30,6 +23,7 @@ from cogitate.recipe.kinds import EVALUATION
 from cogitate.recipe.problems import data_files, evaluation_problems, further_problems, tasks_left_out
 from cogitate.recipe.rl.reward_monitor import has_true_score
 from cogitate.recipe.stage import Inputs, Stage, StageContext, find, line_of, trained_from
+from cogitate.rewards.kinds import kind_of
 from cogitate.runtime import derive_seed, write_json
 from cogitate.tasks.mixture import gather_problems
 from cogitate.tokenizer.bpe import Tokenizer
@@ -74,7 +68,7 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     tables = {name: table(groups) for name, groups in groups_of.items()}
     best = max(prompts, key=lambda asking: tables[asking.name]["all"]["pass@1"]["value"])
     result = dict(tables[best.name])
-    chosen = [problem for problem in problems if problem.kind in CONSENSUS_KINDS][: settings.consensus_problems]
+    chosen = [problem for problem in problems if kind_of(problem.kind).can_vote][: settings.consensus_problems]
     if chosen:
         votes = measure_model(chosen, best, samples=settings.consensus_samples, seed=derive_seed(seed, "consensus"), **shared)
         for task, values in consensus_table(votes).items():

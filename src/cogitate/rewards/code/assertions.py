@@ -1,9 +1,12 @@
 """Assertion tests: source code that calls the program, as in HumanEval and MBPP.
 
 The assertions run in a sandbox of their own and call the program, in another, over a pipe: it can reach neither them nor
-what they expect. Only plain data crosses. Tests that need the program's own classes, or hand it functions, cannot be kept
-apart so; they run beside it, where a program could patch what judges it, and are called weaker. Whether they are is
-read off the tests alone, so that no program can choose the weaker way.
+what they expect. Only plain data crosses. Tests that need the program's own classes, hand it functions, or read a global of
+it that is no plain data, cannot be kept apart so; they run beside it, where a program could patch what judges it, and are
+called weaker. Where that is not allowed there is no verdict, but a test that fails apart fails all the same.
+
+The tests alone decide that they need classes or hand over functions. What a global holds is the program's doing, so a test
+that reads one may be led the weaker way.
 """
 
 from __future__ import annotations
@@ -32,11 +35,13 @@ class AssertionTests:
         pieces: statements in order, as source; `is_test` tells those that count from those that prepare.
         free_names: what they use and neither define nor import; Python's own names among them.
         entry_point: the function they are about, where it is known.
+        leaves_nothing: those that bind no name, so that what follows cannot rest on them.
         need_classes: they name classes of the program.
     """
 
     pieces: tuple[str, ...]
     is_test: tuple[bool, ...]
+    leaves_nothing: tuple[bool, ...]
     free_names: frozenset[str]
     entry_point: str | None
     need_classes: bool
@@ -70,7 +75,14 @@ def read_assertions(tests: str | Sequence[str], entry_point: str | None) -> Asse
     is_test = tuple(not all(isinstance(statement, SETUP) for statement in tree.body) for tree in trees)
     if not any(is_test):
         raise BadTestsError("there is no assertion in them")
-    return AssertionTests(tuple(ast.unparse(tree) for tree in trees), is_test, free_names(trees), entry_point, needs)
+    pieces, nothing = tuple(map(ast.unparse, trees)), tuple(map(leaves_nothing, trees))
+    return AssertionTests(pieces, is_test, nothing, free_names(trees), entry_point, needs)
+
+
+def leaves_nothing(tree: ast.Module) -> bool:
+    """Whether a piece is made of plain assertions alone."""
+    binds = any(isinstance(node, ast.NamedExpr) for node in ast.walk(tree))
+    return not binds and all(isinstance(statement, ast.Assert) for statement in tree.body)
 
 
 def free_names(trees: Sequence[ast.Module]) -> frozenset[str]:
@@ -116,15 +128,17 @@ def run_assertion_tests(
 ) -> Outcome:
     """Run the assertions apart from the program, or beside it where they cannot be.
 
+    A test that fails apart from the program fails, whatever the others need.
+
     Args:
         weaker: whether running beside is allowed; where it is not, tests that need it raise BadTestsError.
     """
     if not tests.need_classes:
         outcome = _run_apart(box, program, tests, limits, stop_early=stop_early)
-        if not outcome.trouble.startswith(NEEDS_MORE):
+        if outcome.trouble or not outcome.undecided:
             return outcome
     if not weaker:
-        raise BadTestsError("they need the program's own classes or functions, so that only a weaker judgement is possible")
+        raise BadTestsError("they need more of the program than plain data, so that only a weaker judgement is possible")
     return _run_beside(box, program, tests, limits, stop_early=stop_early)
 
 
@@ -132,20 +146,17 @@ def _run_apart(box: Sandbox, program: str, tests: AssertionTests, limits: Limits
     with box.open(program, tests=4 * len(tests.pieces) + 1, limits=limits) as solution:
         try:
             loaded = solution.receive()
+            if "error" in loaded:
+                return Outcome(0, tests.total, load_trouble(loaded["error"]))
+            orders = _orders(tests, _names(loaded["value"]), box)
         except ProgramEndedError as ended:
             return Outcome(0, tests.total, f"loading the program failed: it {ENDINGS[ended.ending]}")
-        if "error" in loaded:
-            return Outcome(0, tests.total, load_trouble(loaded["error"]))
-        try:
-            orders = _orders(tests, solution, _names(loaded["value"]))
-        except ProgramEndedError as ended:
-            return Outcome(0, tests.total, f"the program {ENDINGS[ended.ending]}")
         with box.open_extension("tester", orders, tests=len(tests.pieces) + 1, limits=_patient(limits)) as tester:
             return _judge(tests, tester, solution, stop_early=stop_early)
 
 
 def _run_beside(box: Sandbox, program: str, tests: AssertionTests, limits: Limits, *, stop_early: bool) -> Outcome:
-    orders = {"program": program, "functions": [], "modules": [], "values": {}, "pieces": list(tests.pieces)}
+    orders = {"program": program, "pieces": list(tests.pieces)}
     with box.open_extension("tester", orders, tests=len(tests.pieces) + 1, limits=limits) as tester:
         outcome = _judge(tests, tester, None, stop_early=stop_early)
     return replace(outcome, weaker=True)
@@ -153,40 +164,47 @@ def _run_beside(box: Sandbox, program: str, tests: AssertionTests, limits: Limit
 
 def _judge(tests: AssertionTests, tester: SandboxProcess, solution: SandboxProcess | None, *, stop_early: bool) -> Outcome:
     """Follow the tester through the pieces, carrying its calls to the program."""
-    passed, trouble, number = 0, "", 0
+    passed, undecided, trouble, number = 0, 0, "", 0
     try:
         loaded = tester.receive()
         if "error" in loaded:
             return Outcome(0, tests.total, load_trouble(loaded["error"]))
-        for piece, is_test in zip(tests.pieces, tests.is_test, strict=True):
+        for index, (piece, is_test) in enumerate(zip(tests.pieces, tests.is_test, strict=True)):
             number += is_test
             tester.begin_test()
             complaint = _run_piece(tester, solution)
             if complaint is None:
                 passed += is_test
-                continue
-            if complaint.startswith(NEEDS_MORE):
-                return Outcome(0, tests.total, complaint)
-            trouble = trouble or f"test {max(number, 1)} of {tests.total} fails: {piece[:200]}: {complaint}"
-            if stop_early or not is_test:
-                break
+            elif complaint.startswith(NEEDS_MORE):
+                if not tests.leaves_nothing[index]:  # what follows may rest on it
+                    undecided += tests.total - number + is_test
+                    break
+                undecided += is_test
+            else:
+                trouble = trouble or f"test {max(number, 1)} of {tests.total} fails: {piece[:200]}: {complaint}"
+                if stop_early or not is_test:
+                    break
     except ProgramEndedError as ended:
         trouble = trouble or f"test {max(number, 1)} of {tests.total} fails: the program {ENDINGS[ended.ending]}"
-    return Outcome(passed, tests.total, trouble)
+    return Outcome(passed, tests.total - undecided, trouble, undecided=undecided)
 
 
 def _run_piece(tester: SandboxProcess, solution: SandboxProcess | None) -> str | None:
     """One statement of the tests: None where it went well. Raises ProgramEndedError."""
     while True:
         message = _value(tester.receive())
-        if not isinstance(message, list) or not message or message[0] not in ("done", "call"):
+        if not isinstance(message, list) or not message or message[0] not in ("done", "call", "read"):
             raise ProgramEndedError("protocol")
         if message[0] == "done":
             return None if message[1] is None else str(message[1])
         if solution is None:
             raise ProgramEndedError("protocol")
-        _, name, args, kwargs = message
         solution.begin_test()
+        if message[0] == "read":
+            solution.send({"name": message[1], "call": False})
+            tester.send(solution.receive())
+            continue
+        _, name, args, kwargs = message
         solution.send({"name": name, "call": True, "args": args, "kwargs": kwargs, "arguments_too": True})
         tester.send(_checked_reply(solution.receive()))
 
@@ -201,20 +219,20 @@ def _checked_reply(reply: dict[str, Any]) -> dict[str, Any]:
     return reply
 
 
-def _orders(tests: AssertionTests, solution: SandboxProcess, names: dict[str, str]) -> dict[str, Any]:
-    """What the tester needs: which of the names that the tests use are the program's functions, modules and values."""
-    wanted = {name: kind for name, kind in names.items() if name in program_names(tests, names)}
-    values = {}
-    for name in [name for name, kind in wanted.items() if kind == "value"]:
-        solution.send({"name": name, "call": False})
-        answer = solution.receive()
-        if "value" in answer:
-            values[name] = answer["value"]
+def _orders(tests: AssertionTests, names: dict[str, str], box: Sandbox) -> dict[str, Any]:
+    """What the tester needs: the pieces, and what the names are that they mean of the program's."""
+    installed = {path.stem for path in box.packages} | sys.stdlib_module_names
+    wanted = program_names(tests, names)
+
+    def kind_here(kind: str) -> str:
+        """A module that cannot be imported here is a value, which will not cross."""
+        module = kind.partition(" ")[2]
+        return "value" if module and module.partition(".")[0] not in installed else kind
+
     return {
         "program": None,
-        "functions": [name for name, kind in wanted.items() if kind == "function"],
-        "modules": [name for name, kind in wanted.items() if kind == f"module {name}" and name in sys.stdlib_module_names],
-        "values": values,
+        "entry_point": tests.entry_point,
+        "names": {name: kind_here(kind) for name, kind in names.items() if name in wanted},
         "pieces": list(tests.pieces),
     }
 

@@ -2,38 +2,50 @@
 
 from __future__ import annotations
 
-import math
 import re
 import reprlib
+from decimal import Context, Decimal
 from typing import Any
 
-FLOAT_TOLERANCE = 1e-9  # relative or absolute
+VALUE_TOLERANCE = 1e-9  # of numbers that a function returns, relative or absolute
+PRINTED_TOLERANCE = 1e-6  # of numbers that a program prints: what contest judges usually accept
+LONGEST_NUMBER = 10_000  # characters of a number with a point; longer ones are compared as texts
+
+_INTEGER = re.compile(r"[+-]?(?:0|[1-9]\d*)", re.ASCII)
+_DECIMAL = re.compile(r"[+-]?(?:(?:\d+\.\d*|\.\d+)(?:[eE][+-]?\d{1,5})?|\d+[eE][+-]\d{1,5})", re.ASCII)
+_EXACT = Context(prec=60)
 
 
-
-def same_output(expected: str, printed: str) -> bool:
+def same_output(expected: str, printed: str, *, tolerance: float = PRINTED_TOLERANCE) -> bool:
     """Line by line, words compared: white space at line ends and blank lines at the end do not count.
 
-    A word that is expected to be a number with a decimal point may differ by FLOAT_TOLERANCE; every other word is exact.
+    Words are equal as texts, or as numbers of which at least one is written with a point or an exponent and which differ by no
+    more than `tolerance`, relative or absolute; an expected integer must also be the nearest to what is printed. With a
+    tolerance of 0 every word is compared as text.
     """
     mine, its = expected.rstrip().split("\n"), printed.rstrip().split("\n")
-    return len(mine) == len(its) and all(_same_line(a, b) for a, b in zip(mine, its, strict=True))
+    return len(mine) == len(its) and all(_same_line(a, b, tolerance) for a, b in zip(mine, its, strict=True))
 
 
-def _same_line(expected: str, printed: str) -> bool:
+def _same_line(expected: str, printed: str, tolerance: float) -> bool:
     if expected.rstrip() == printed.rstrip():
         return True
     mine, its = expected.split(), printed.split()
-    return len(mine) == len(its) and all(a == b or _same_decimal(a, b) for a, b in zip(mine, its, strict=True))
+    return len(mine) == len(its) and all(a == b or _same_number(a, b, tolerance) for a, b in zip(mine, its, strict=True))
 
 
-def _same_decimal(expected: str, printed: str) -> bool:
-    pattern = r"[+-]?\d+\.\d+(?:[eE][+-]?\d+)?"
-    if not re.fullmatch(pattern, expected) or not re.fullmatch(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", printed):
+def _same_number(expected: str, printed: str, tolerance: float) -> bool:
+    whole = _INTEGER.fullmatch(expected) is not None
+    if not tolerance or len(expected) > LONGEST_NUMBER or len(printed) > LONGEST_NUMBER:
         return False
-    if len(printed) > 400 or len(expected) > 400:
+    if not (whole or _DECIMAL.fullmatch(expected)) or not (_DECIMAL.fullmatch(printed) or _INTEGER.fullmatch(printed)):
         return False
-    return math.isclose(float(expected), float(printed), rel_tol=FLOAT_TOLERANCE, abs_tol=FLOAT_TOLERANCE)
+    if whole and _INTEGER.fullmatch(printed):
+        return False  # two integers are equal as texts
+    mine, its = Decimal(expected), Decimal(printed)
+    apart = abs(_EXACT.subtract(mine, its))
+    near = Decimal(tolerance) * max(Decimal(1), abs(mine), abs(its))
+    return apart <= near and (not whole or apart < Decimal("0.5"))
 
 
 _shortener = reprlib.Repr()

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from cogitate.rewards.code.compare import FLOAT_TOLERANCE, same_output
-from cogitate.rewards.code.forms import FunctionTest, StdinTest, read_function_test, read_stdin_test
+from cogitate.rewards.code.compare import same_output
+from cogitate.rewards.code.forms import FunctionTest, ProgramTests, StdinTest, read_function_test, read_stdin_test
 from cogitate.rewards.code.outcome import BadTestsError
 from cogitate.rewards.sandbox.data import same_value
 from cogitate.rewards.sandbox.limits import Limits
@@ -33,27 +33,19 @@ class InstructionCount:
     reason: str = ""
 
 
-def count_instructions(
-    program: str,
-    *,
-    tests: Sequence[Any],
-    mode: str = "function",
-    entry_point: str | None = None,
-    sandbox: Sandbox,
-    limits: Limits | None = None,
-) -> InstructionCount:
+def count_instructions(program: str, tests: ProgramTests, sandbox: Sandbox) -> InstructionCount:
     """Count what a right program executes for these tests (pairs or stdin tests; assertions are not counted).
 
     Raises:
         BadTestsError: tests of another form.
         SandboxUnavailableError: no isolation can be had.
     """
-    bounds = traced_limits(limits or sandbox.limits)
-    if mode == "stdin":
-        return _count_scripts(sandbox, program, [read_stdin_test(test) for test in tests], bounds)
-    if entry_point is None:
+    traced = replace(tests, limits=traced_limits(tests.limits))
+    if tests.mode == "stdin":
+        return _count_scripts(sandbox, program, [read_stdin_test(case) for case in tests.cases], traced)
+    if tests.entry_point is None:
         raise BadTestsError("function mode needs an entry_point")
-    return _count_calls(sandbox, program, entry_point, [read_function_test(test) for test in tests], bounds)
+    return _count_calls(sandbox, program, [read_function_test(case) for case in tests.cases], traced)
 
 
 def efficiency_scores(counts: Sequence[int | None]) -> list[float]:
@@ -72,18 +64,16 @@ def traced_limits(limits: Limits) -> Limits:
     )
 
 
-def _count_calls(
-    sandbox: Sandbox, program: str, entry_point: str, tests: list[FunctionTest], limits: Limits
-) -> InstructionCount:
+def _count_calls(sandbox: Sandbox, program: str, calls: list[FunctionTest], tests: ProgramTests) -> InstructionCount:
     orders = _orders(program, script=False)
-    with sandbox.open_extension("tracer", orders, tests=len(tests) + 1, limits=limits) as process:
+    with sandbox.open_extension("tracer", orders, tests=len(calls) + 1, limits=tests.limits) as process:
         try:
             process.receive()
-            for test in tests:
+            for call in calls:
                 process.begin_test()
-                process.send({"name": entry_point, "args": test.args, "kwargs": test.kwargs})
+                process.send({"name": tests.entry_point, "args": call.args, "kwargs": call.kwargs})
                 answer = process.receive()
-                if "value" not in answer or not same_value(test.expected, answer["value"], float_tolerance=FLOAT_TOLERANCE):
+                if "value" not in answer or not same_value(call.expected, answer["value"], float_tolerance=tests.tolerance):
                     return InstructionCount(None, "the traced run gives another answer")
             process.send({"name": None})
             return _read_count(process, orders["secret"])
@@ -91,18 +81,18 @@ def _count_calls(
             return _uncounted(ended)
 
 
-def _count_scripts(sandbox: Sandbox, program: str, tests: list[StdinTest], limits: Limits) -> InstructionCount:
+def _count_scripts(sandbox: Sandbox, program: str, cases: list[StdinTest], tests: ProgramTests) -> InstructionCount:
     total = 0
-    for test in tests:
+    for case in cases:
         orders = _orders(program, script=True)
-        data = test.input.encode("utf-8", "surrogatepass")
-        with sandbox.open_extension("tracer", orders, limits=limits, stdin=data) as process:
+        data = case.input.encode("utf-8", "surrogatepass")
+        with sandbox.open_extension("tracer", orders, limits=tests.limits, stdin=data) as process:
             try:
                 count = _read_count(process, orders["secret"])
             except ProgramEndedError as ended:
                 return _uncounted(ended)
             printed = process.finish().stdout.decode("utf-8", "replace")
-        if count.instructions is None or not same_output(test.output, printed):
+        if count.instructions is None or not same_output(case.output, printed, tolerance=tests.tolerance):
             return InstructionCount(None, count.reason or "the traced run gives another answer")
         total += count.instructions
     return InstructionCount(total)

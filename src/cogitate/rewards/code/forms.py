@@ -4,10 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any, Literal, TypeGuard
 
-from cogitate.rewards.code.compare import shorten
+from cogitate.rewards.code.compare import PRINTED_TOLERANCE, VALUE_TOLERANCE, shorten
 from cogitate.rewards.code.outcome import BadTestsError
+from cogitate.rewards.sandbox.limits import Limits
+
+Mode = Literal["function", "stdin"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramTests:
+    """What a program has to do, as its problem says it.
+
+    Attributes:
+        cases: function mode: {"args": [...], "expected": ...}, or pairs, in which a list is always the argument list and
+            anything else the one argument; or assertion source, one text or a list of them; stdin mode:
+            {"input": text, "output": text}.
+        mode: "function" calls `entry_point`; "stdin" runs the program once for each case.
+        limits: bounds of the program.
+        decimals: how far a number may be off, relative or absolute; None for the mode's usual tolerance.
+    """
+
+    cases: Sequence[Any] | str
+    mode: str
+    entry_point: str | None
+    limits: Limits
+    decimals: float | None = None
+
+    @property
+    def tolerance(self) -> float:
+        if self.decimals is not None:
+            return self.decimals
+        return PRINTED_TOLERANCE if self.mode == "stdin" else VALUE_TOLERANCE
 
 
 def check_forms(tests: Sequence[Any] | str, mode: str) -> None:

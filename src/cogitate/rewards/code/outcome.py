@@ -28,9 +28,17 @@ class BadTestsError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How many tests passed of how many, the first thing that went wrong, and whether the judgement is the weaker one."""
+    """How a program did.
+
+    Attributes:
+        passed, total: tests, of those that could be decided.
+        trouble: the first thing that went wrong.
+        weaker: the tests ran beside the program.
+        undecided: tests that could not be decided apart from the program.
+    """
 
     passed: int
     total: int
     trouble: str = ""
     weaker: bool = False
+    undecided: int = 0

@@ -1,4 +1,4 @@
-"""Grading programs by tests: argument and result pairs, standard input and output, or assertions.
+"""Running a program against tests: argument and result pairs, standard input and output, or assertions.
 
 What is expected never enters the sandbox: the program only ever sees the inputs, and its answers, plain data that came
 through a pipe, are compared out here. So a program can forge nothing but its own answers. (Assertions are source code and
@@ -8,191 +8,111 @@ need a process of their own: see `assertions.py`.)
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any
 
-from cogitate.errors import SandboxUnavailableError
 from cogitate.rewards.code.assertions import read_assertions, run_assertion_tests
-from cogitate.rewards.code.compare import FLOAT_TOLERANCE, printable, same_output, shorten
-from cogitate.rewards.code.forms import FunctionTest, StdinTest, is_assertions, read_function_test, read_stdin_test
-from cogitate.rewards.code.lint import lint_program
+from cogitate.rewards.code.compare import same_output, shorten
+from cogitate.rewards.code.forms import (
+    FunctionTest,
+    ProgramTests,
+    StdinTest,
+    is_assertions,
+    read_function_test,
+    read_stdin_test,
+)
 from cogitate.rewards.code.outcome import ENDINGS, BadTestsError, Outcome, load_trouble
-from cogitate.rewards.code.program_text import extract_program
 from cogitate.rewards.sandbox.data import same_value
-from cogitate.rewards.sandbox.isolation import Isolation, open_sandbox
 from cogitate.rewards.sandbox.limits import Limits, RunResult
 from cogitate.rewards.sandbox.process import ProgramEndedError, SandboxProcess
 from cogitate.rewards.sandbox.remote import RemoteSandbox
 from cogitate.rewards.sandbox.sandbox import Sandbox
-from cogitate.types import Verdict
-
-Mode = Literal["function", "stdin"]
-
-
-def grade_code(
-    completion_answer_text: str,
-    *,
-    tests: Sequence[Any] | str,
-    mode: Mode = "function",
-    entry_point: str | None = None,
-    limits: Limits | Mapping[str, float] | None = None,
-    partial: bool = False,
-    weaker_tests: bool = False,
-    lint: bool = False,
-    reference: str | None = None,
-    efficiency: float = 0.0,
-    sandbox: Sandbox | RemoteSandbox | None = None,
-    isolation: Isolation | None = None,
-) -> Verdict:
-    """Run the program of an answer against tests, in a sandbox.
-
-    Args:
-        completion_answer_text: the answer, its thinking already taken off; the program is its last Python code block.
-        tests: function mode: {"args": [...], "expected": ...}, or pairs, in which a list is always the argument list and
-            anything else the one argument; or assertion source, one text or a list of them; stdin mode:
-            {"input": text, "output": text}.
-        mode: "function" calls `entry_point`; "stdin" runs the program once for each test.
-        limits: bounds of the program; or some of them by name, e.g. {"cpu_seconds": 3, "wall_seconds": 5}.
-        partial: score the share of tests passed instead of all or nothing; the verdict is `right` only if all pass.
-        weaker_tests: accept assertions that can only run beside the program (see `assertions.py`); not for rewards.
-        lint: a program that a linter objects to is wrong before it runs (see `lint.py`).
-        reference: a right program; tests that it fails give no verdict.
-        efficiency: how much of a right program's score depends on its work, counted in executed instructions: the score is
-            1 - efficiency * (1 - what the reference needs of them). Needs a reference.
-        sandbox: the one to run in.
-        isolation: which sandbox to take where none is given.
-
-    Returns:
-        `wrong` for every fault of the program; `none` where the tests cannot be used or no isolation can be had.
-    """
-    started = time.monotonic()
-
-    def verdict(value: Literal["right", "wrong", "none"], score: float, reason: str, program: str | None = None) -> Verdict:
-        return Verdict(value, score, printable(reason), program, time.monotonic() - started)
-
-    from cogitate.rewards.code.reference import check_reference, share_of_work  # it runs tests by this file
-
-    program = extract_program(completion_answer_text)
-    if program is None:
-        return verdict("wrong", 0.0, "the answer has no Python code block")
-    try:
-        box = sandbox or open_sandbox(isolation or Isolation())
-        try:
-            bounds = Limits.of(limits, box.limits)
-        except ValueError as error:
-            raise BadTestsError(f"their limits: {error}") from error
-        if lint and (complaint := first_complaint(program, box)):
-            return verdict("wrong", 0.0, complaint, program)
-        if reference is not None:
-            check_reference(box, reference, mode, entry_point, tests, bounds, weaker=weaker_tests)
-        outcome = run_tests(box, program, mode, entry_point, tests, bounds, weaker=weaker_tests, stop_early=not partial)
-        share, work = 1.0, ""
-        if efficiency and reference is not None and outcome.passed == outcome.total:
-            share, work = share_of_work(box, program, reference, mode, entry_point, tests, bounds)
-    except BadTestsError as error:
-        return verdict("none", 0.0, f"the tests cannot be used: {error}", program)
-    except SandboxUnavailableError as error:
-        return verdict("none", 0.0, f"no sandbox: {error}", program)
-    if outcome.passed == outcome.total:
-        weaker = " (weaker: they ran beside the program)" if outcome.weaker else ""
-        score = 1.0 - efficiency * (1.0 - share)
-        return verdict("right", score, f"all {outcome.total} tests pass{weaker}{work and '; '}{work}", program)
-    return verdict("wrong", outcome.passed / outcome.total if partial else 0.0, outcome.trouble, program)
-
-
-def first_complaint(program: str, box: Sandbox | RemoteSandbox) -> str | None:
-    """What a linter objects to first. Raises BadTestsError, SandboxUnavailableError."""
-    if isinstance(box, RemoteSandbox):
-        raise BadTestsError("lint needs a sandbox of this machine")
-    complaints = lint_program(program, box)
-    return f"the linter objects: line {complaints[0].line}: {complaints[0].text}" if complaints else None
 
 
 def run_tests(
-    box: Sandbox | RemoteSandbox,
-    program: str,
-    mode: str,
-    entry_point: str | None,
-    tests: Sequence[Any] | str,
-    limits: Limits,
-    *,
-    weaker: bool = False,
-    stop_early: bool = True,
+    box: Sandbox | RemoteSandbox, program: str, tests: ProgramTests, *, weaker: bool = False, stop_early: bool = True
 ) -> Outcome:
     """Run one program against tests of any form. Raises BadTestsError, SandboxUnavailableError."""
-    if not tests:
+    cases, entry_point = tests.cases, tests.entry_point
+    if not cases:
         raise BadTestsError("there are none")
-    if mode == "stdin":
-        return run_stdin_tests(box, program, [read_stdin_test(test) for test in tests], limits, stop_early=stop_early)
-    if mode != "function":
-        raise BadTestsError(f"mode is {mode!r}; it must be function or stdin")
-    if is_assertions(tests):
+    if tests.mode == "stdin":
+        return run_stdin_tests(box, program, [read_stdin_test(case) for case in cases], tests, stop_early=stop_early)
+    if tests.mode != "function":
+        raise BadTestsError(f"mode is {tests.mode!r}; it must be function or stdin")
+    if is_assertions(cases):
         if isinstance(box, RemoteSandbox):
             raise BadTestsError("a remote sandbox runs pairs and stdin tests, not assertions")
-        assertions = read_assertions(tests, entry_point)
-        return run_assertion_tests(box, program, assertions, limits, weaker=weaker, stop_early=stop_early)
+        assertions = read_assertions(cases, entry_point)
+        return run_assertion_tests(box, program, assertions, tests.limits, weaker=weaker, stop_early=stop_early)
     if entry_point is None:
         raise BadTestsError("function mode needs an entry_point")
-    calls = [read_function_test(test) for test in tests]
+    calls = Calls(entry_point, [read_function_test(case) for case in cases], tests.limits, tests.tolerance)
     if isinstance(box, RemoteSandbox):
-        return run_remote_function_tests(box, program, entry_point, calls, limits)
-    return run_function_tests(box, program, entry_point, calls, limits, stop_early=stop_early)
+        return run_remote_function_tests(box, program, calls)
+    return run_function_tests(box, program, calls, stop_early=stop_early)
 
 
-def run_function_tests(
-    box: Sandbox, program: str, entry_point: str, tests: list[FunctionTest], limits: Limits, *, stop_early: bool
-) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """Calls of one function, and how far a number in their results may be off."""
+
+    entry_point: str
+    tests: list[FunctionTest]
+    limits: Limits
+    tolerance: float
+
+
+def run_function_tests(box: Sandbox, program: str, calls: Calls, *, stop_early: bool) -> Outcome:
     """Load the program once and call its function for each test, in order."""
-    passed, trouble = 0, ""
-    with box.open(program, tests=len(tests) + 1, limits=limits) as process:
+    passed, trouble, total = 0, "", len(calls.tests)
+    with box.open(program, tests=total + 1, limits=calls.limits) as process:
         try:
             loaded = process.receive()
         except ProgramEndedError as ended:
-            return Outcome(0, len(tests), f"loading the program failed: it {ENDINGS[ended.ending]}")
+            return Outcome(0, total, f"loading the program failed: it {ENDINGS[ended.ending]}")
         if "error" in loaded:
-            return Outcome(0, len(tests), load_trouble(loaded["error"]))
-        for number, test in enumerate(tests, 1):
+            return Outcome(0, total, load_trouble(loaded["error"]))
+        for number, test in enumerate(calls.tests, 1):
             try:
-                complaint = call_once(process, entry_point, test)
+                complaint = call_once(process, calls, test)
             except ProgramEndedError as ended:
-                why = f"test {number} of {len(tests)} fails: the program {ENDINGS[ended.ending]}"
-                return Outcome(passed, len(tests), trouble or why)
+                why = f"test {number} of {total} fails: the program {ENDINGS[ended.ending]}"
+                return Outcome(passed, total, trouble or why)
             if complaint is None:
                 passed += 1
             else:
-                trouble = trouble or f"test {number} of {len(tests)} fails: {complaint}"
+                trouble = trouble or f"test {number} of {total} fails: {complaint}"
                 if stop_early:
                     break
-    return Outcome(passed, len(tests), trouble)
+    return Outcome(passed, total, trouble)
 
 
-def call_once(process: SandboxProcess, entry_point: str, test: FunctionTest) -> str | None:
+def call_once(process: SandboxProcess, calls: Calls, test: FunctionTest) -> str | None:
     """One test: None where it passes, else what is wrong. Raises ProgramEndedError."""
     process.begin_test()
     try:
-        process.send({"name": entry_point, "call": True, "args": test.args, "kwargs": test.kwargs})
+        process.send({"name": calls.entry_point, "call": True, "args": test.args, "kwargs": test.kwargs})
     except ValueError as error:
         raise BadTestsError(f"arguments must be plain data: {error}") from error
-    return judge_answer(entry_point, test, process.receive())
+    return judge_answer(calls, test, process.receive())
 
 
-def judge_answer(entry_point: str, test: FunctionTest, answer: dict[str, Any]) -> str | None:
+def judge_answer(calls: Calls, test: FunctionTest, answer: dict[str, Any]) -> str | None:
     """None where a call's answer is the expected one, else what is wrong."""
-    call = f"{entry_point}({', '.join(shorten(arg) for arg in test.args)})"
+    call = f"{calls.entry_point}({', '.join(shorten(arg) for arg in test.args)})"
     if "error" in answer:
         return f"{call} raised or gave {answer['error']}"
-    if not same_value(test.expected, answer["value"], float_tolerance=FLOAT_TOLERANCE):
+    if not same_value(test.expected, answer["value"], float_tolerance=calls.tolerance):
         return f"{call} gave {shorten(answer['value'])}, expected {shorten(test.expected)}"
     return None
 
 
-def run_remote_function_tests(
-    box: RemoteSandbox, program: str, entry_point: str, tests: list[FunctionTest], limits: Limits
-) -> Outcome:
+def run_remote_function_tests(box: RemoteSandbox, program: str, calls: Calls) -> Outcome:
     """All calls in one run on another machine."""
-    answers, result = box.call(program, entry_point, [(test.args, test.kwargs) for test in tests], limits)
-    complaints = [judge_answer(entry_point, test, answer) for test, answer in zip(tests, answers, strict=False)]
+    tests = calls.tests
+    answers, result = box.call(program, calls.entry_point, [(test.args, test.kwargs) for test in tests], calls.limits)
+    complaints = [judge_answer(calls, test, answer) for test, answer in zip(tests, answers, strict=False)]
     if len(answers) < len(tests):
         why = compare_ending(result) or "the program ended before it answered"
         complaints.append(why)
@@ -202,25 +122,25 @@ def run_remote_function_tests(
 
 
 def run_stdin_tests(
-    box: Sandbox | RemoteSandbox, program: str, tests: list[StdinTest], limits: Limits, *, stop_early: bool
+    box: Sandbox | RemoteSandbox, program: str, cases: list[StdinTest], tests: ProgramTests, *, stop_early: bool
 ) -> Outcome:
-    """Run the program afresh for each test and compare what it printed."""
+    """Run the program afresh for each case and compare what it printed."""
     passed, trouble = 0, ""
-    deadline = time.monotonic() + limits.total_seconds
-    for number, test in enumerate(tests, 1):
-        left = replace(limits, total_seconds=deadline - time.monotonic())
-        result = box.run(program, stdin=test.input.encode("utf-8", "surrogatepass"), limits=left)
-        complaint = compare_run(result, test)
+    deadline = time.monotonic() + tests.limits.total_seconds
+    for number, case in enumerate(cases, 1):
+        left = replace(tests.limits, total_seconds=deadline - time.monotonic())
+        result = box.run(program, stdin=case.input.encode("utf-8", "surrogatepass"), limits=left)
+        complaint = compare_run(result, case, tests.tolerance)
         if complaint is None:
             passed += 1
         else:
-            trouble = trouble or f"test {number} of {len(tests)} fails: {complaint}"
+            trouble = trouble or f"test {number} of {len(cases)} fails: {complaint}"
             if stop_early:
                 break
-    return Outcome(passed, len(tests), trouble)
+    return Outcome(passed, len(cases), trouble)
 
 
-def compare_run(result: RunResult, test: StdinTest) -> str | None:
+def compare_run(result: RunResult, case: StdinTest, tolerance: float) -> str | None:
     """None where a run ended well and printed what is expected, else what is wrong."""
     if (complaint := compare_ending(result)) is not None:
         return complaint
@@ -228,8 +148,8 @@ def compare_run(result: RunResult, test: StdinTest) -> str | None:
         printed = result.stdout.decode("utf-8")
     except UnicodeDecodeError:
         return f"the output is not UTF-8: {shorten(result.stdout)}"
-    if not same_output(test.output, printed):
-        return f"on input {shorten(test.input)} it printed {shorten(printed)}, expected {shorten(test.output)}"
+    if not same_output(case.output, printed, tolerance=tolerance):
+        return f"on input {shorten(case.input)} it printed {shorten(printed)}, expected {shorten(case.output)}"
     return None
 
 

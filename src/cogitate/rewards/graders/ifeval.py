@@ -59,7 +59,7 @@ def grade_ifeval(
 
 def follows(response: str, name: str, arguments: Mapping[str, Any]) -> bool | None:
     """Whether a response keeps one instruction; None where a package is missing that would tell."""
-    given = {key: value for key, value in arguments.items() if value is not None}
+    given = {key: stripped(value) for key, value in arguments.items() if value is not None}
     if name == "language:response_language":
         found = detect_language(response, str(given.get("language", "")))
         return None if found is None else found == given.get("language")
@@ -70,6 +70,13 @@ def follows(response: str, name: str, arguments: Mapping[str, Any]) -> bool | No
         return check(response, given)
     except KeyError as error:
         raise DataError(f"instruction {name} needs the argument {error.args[0]!r}") from error
+
+
+def stripped(argument: Any) -> Any:
+    """An argument without white space around its words, as the paper's own code takes it."""
+    if isinstance(argument, list | tuple):
+        return [stripped(item) for item in argument]
+    return (argument.strip() or argument) if isinstance(argument, str) else argument
 
 
 def compare(count: int, relation: str, wanted: int) -> bool:
@@ -143,9 +150,10 @@ def _nth_paragraph_first_word(response: str, given: Mapping[str, Any]) -> bool:
 
 
 def _postscript(response: str, given: Mapping[str, Any]) -> bool:
+    """The marker, wherever in a line it begins a word."""
     marker = str(given["postscript_marker"])
     letters = r"\s?".join(re.escape(letter) + r"\." for letter in re.findall(r"[A-Za-z]", marker)[:-1])
-    return re.search(rf"(?im)^[\s*_]*{letters}\s?{re.escape(marker.rstrip('.')[-1])}\b\.?", response) is not None
+    return re.search(rf"(?i)(?<![^\W_]){letters}\s?{re.escape(marker.rstrip('.')[-1])}\b", response) is not None
 
 
 def _placeholders(response: str, given: Mapping[str, Any]) -> bool:
@@ -170,8 +178,8 @@ def _highlights(response: str, given: Mapping[str, Any]) -> bool:
 
 
 def _sections(response: str, given: Mapping[str, Any]) -> bool:
-    marker = re.escape(str(given["section_spliter"]).strip())
-    return len(re.findall(rf"\b{marker}\s+(?:\d+|[IVXLC]+\b|[A-Z]\b)", response)) >= given["num_sections"]
+    marker = re.escape(str(given["section_spliter"]))
+    return len(re.findall(rf"(?<![^\W_]){marker}\s?\d+", response)) >= given["num_sections"]
 
 
 def _json(response: str, given: Mapping[str, Any]) -> bool:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.errors import SandboxUnavailableError
-from cogitate.rewards.sandbox import seccomp as sandbox_seccomp
+from cogitate.rewards.sandbox import seccomp
 from cogitate.rewards.sandbox.child import (
     ENVIRONMENT,
     Child,
@@ -59,7 +59,7 @@ class BubblewrapChild(Child):
             for descriptor in pipes.child_ends()[:3]:
                 os.fchown(descriptor, self._uid, self._uid)  # so that /dev/stdin and its like can be opened
         self._info, child_info = os.pipe()
-        filter_descriptor = readable_bytes(sandbox_seccomp.namespaced_filter())
+        filter_descriptor = readable_bytes(seccomp.namespaced_filter())
         try:
             command = [*bubblewrap_command(packages, limits.disk_bytes)]
             command[1:1] = ["--seccomp", str(filter_descriptor), "--info-fd", str(child_info)]

@@ -30,8 +30,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from cogitate.rewards.sandbox import inside
-from cogitate.rewards.sandbox import seccomp as sandbox_seccomp
+from cogitate.rewards.sandbox import inside, seccomp
 from cogitate.rewards.sandbox.child import (
     ENVIRONMENT,
     Child,
@@ -89,7 +88,7 @@ class UnconfinedChild(Child):
             "library": sysconfig.get_path("stdlib"),
             "parent": os.getpid(),
             "landlock": self._rules() if self.confined else None,
-            "seccomp": sandbox_seccomp.alone_filter(self._process.pid) if self.confined else None,
+            "seccomp": seccomp.alone_filter(self._process.pid) if self.confined else None,
         }
 
     def _rules(self) -> list[tuple[str, str]]:

@@ -94,7 +94,7 @@ class SandboxProcess:
             self._pipes.close_one(self._pipes.stdin)
         self._child_ended = False
         try:
-            self._start({**self._child.orders, **(extra or {}), "mode": mode, "source": source})
+            self._start({"prelude": "", **self._child.orders, **(extra or {}), "mode": mode, "source": source})
         except BaseException:
             self.close()
             raise

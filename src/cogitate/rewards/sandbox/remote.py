@@ -7,6 +7,7 @@ SandboxUnavailableError (no verdict), never the program's.
 
 from __future__ import annotations
 
+import copy
 import json
 import secrets
 import time
@@ -26,18 +27,29 @@ ANSWER_BYTES = 32 * MIB  # of one HTTP answer
 CALLS_SCRIPT = """
 {guest}
 
-def _answer_calls(program, name, calls, mark, write, flush):
-    solution = {{"__name__": "solution"}}
-    exec(compile(program, "program.py", "exec"), solution)
+def _answer_calls(program, prelude, name, calls, mark, write, flush):
+    module, given = new_module("solution", prelude)
+    run_in(module, program)
     for args, kwargs in calls:
         try:
-            text = '{{"value":' + encode(find(solution, name)(*args, **kwargs)) + "}}"
+            text = '{{"value":' + encode(find(module.__dict__, name, given)(*args, **kwargs)) + "}}"
         except Exception as error:
             text = '{{"error":' + describe(error) + "}}"
         write("\\n" + mark + text + "\\n")
         flush()
 
-_answer_calls({program!r}, {name!r}, {calls}, {mark!r}, sys.stdout.write, sys.stdout.flush)
+_answer_calls({program!r}, {prelude!r}, {name!r}, {calls}, {mark!r}, sys.stdout.write, sys.stdout.flush)
+"""
+
+WHOLE_SCRIPT = """
+exec(compile({prelude!r}, "prelude.py", "exec"))
+exec(compile({program!r}, "program.py", "exec"))
+"""
+LONG_NUMBERS = """
+import sys as _sys
+if hasattr(_sys, "set_int_max_str_digits"):
+    _sys.set_int_max_str_digits(0)
+del _sys
 """
 
 
@@ -52,10 +64,18 @@ class RemoteSandbox(ABC):
     def __init__(self, url: str, limits: Limits | None = None):
         self.url = url.rstrip("/")
         self.limits = limits or Limits()
+        self.prelude = ""
+
+    def with_prelude(self, source: str) -> RemoteSandbox:
+        """The same sandbox, whose programs find the names that this source makes."""
+        other = copy.copy(self)
+        other.prelude = source
+        return other
 
     def run(self, source: str, *, stdin: bytes = b"", limits: Limits | None = None) -> RunResult:
         """Run a program as a script to its end. Raises SandboxUnavailableError for faults of the service."""
-        return self._run(source, stdin.decode("utf-8", "replace"), limits or self.limits)
+        script = LONG_NUMBERS + WHOLE_SCRIPT.format(prelude=self.prelude, program=source)
+        return self._run(script, stdin.decode("utf-8", "replace"), limits or self.limits)
 
     def call(
         self, source: str, name: str, calls: Sequence[tuple[Sequence[Any], Mapping[str, Any]]], limits: Limits | None = None
@@ -67,8 +87,9 @@ class RemoteSandbox(ABC):
         """
         mark = secrets.token_hex(16)
         literal = _literal([(list(args), dict(kwargs)) for args, kwargs in calls])
-        script = CALLS_SCRIPT.format(guest=inside.source("guest"), program=source, name=name, calls=literal, mark=mark)
-        result = self._run(script, "", limits or self.limits)
+        guest = inside.source("guest")
+        script = CALLS_SCRIPT.format(guest=guest, program=source, prelude=self.prelude, name=name, calls=literal, mark=mark)
+        result = self._run(LONG_NUMBERS + script, "", limits or self.limits)
         lines = [line for line in result.stdout.split(b"\n") if line.startswith(mark.encode())]
         return [_read_answer(line[len(mark) :]) for line in lines[: len(calls)]], result
 

@@ -9,6 +9,7 @@ Levels, best first, chosen by a self-test that really tries to break each promis
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import sys
 import threading
@@ -19,8 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.errors import SandboxUnavailableError
-from cogitate.rewards.sandbox import inside
-from cogitate.rewards.sandbox import seccomp as sandbox_seccomp
+from cogitate.rewards.sandbox import inside, seccomp
 from cogitate.rewards.sandbox.bubblewrap import BubblewrapChild
 from cogitate.rewards.sandbox.child import Child
 from cogitate.rewards.sandbox.landlock import LandlockChild, UnconfinedChild
@@ -90,7 +90,7 @@ def advice(level: SandboxLevel) -> list[str]:
 
 @lru_cache(maxsize=4)
 def _probe_once(level: SandboxLevel) -> tuple[PromiseResult, ...]:
-    if sys.platform != "linux" or not sandbox_seccomp.supported():
+    if sys.platform != "linux" or not seccomp.supported():
         return (PromiseResult("starts", False, "needs Linux on x86_64 or aarch64"),)
     return tuple(probe(CHILDREN[level]))
 
@@ -126,6 +126,13 @@ class Sandbox:
                 "To run it without isolation, set rewards.unsafe_local=true"
             )
         self.packages = tuple(path for name in packages for path in package_paths(name))
+        self.prelude = ""
+
+    def with_prelude(self, source: str) -> Sandbox:
+        """The same sandbox, whose programs find the names that this source makes."""
+        other = copy.copy(self)
+        other.prelude = source
+        return other
 
     def run(self, source: str, *, stdin: bytes = b"", limits: Limits | None = None) -> RunResult:
         """Run a program as a script to its end."""
@@ -153,7 +160,7 @@ class Sandbox:
             stdin=stdin,
             tests=tests,
             packages=self.packages,
-            extra=extra,
+            extra={"prelude": self.prelude, **(extra or {})},
         )
 
 

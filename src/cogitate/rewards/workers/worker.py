@@ -8,11 +8,9 @@ file of it open, and imports heavy libraries only when a completion needs them.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import pickle
-import signal
 import struct
 import sys
 import time
@@ -21,24 +19,23 @@ from typing import Any, BinaryIO
 
 from cogitate.errors import ConfigError, DataError, SandboxUnavailableError
 from cogitate.rewards import loading
-from cogitate.rewards.answer import CONTRACTS, answer_text
-from cogitate.rewards.code.program_text import extract_program
-from cogitate.rewards.custom import CustomReward, load_custom
+from cogitate.rewards.answer import CONTRACTS
 from cogitate.rewards.grade import judge
-from cogitate.rewards.math import library as math_library
-from cogitate.rewards.math.answer import audit_math
-from cogitate.rewards.sandbox import seccomp as sandbox_seccomp
-from cogitate.rewards.sandbox.inside import confine as sandbox_confine
+from cogitate.rewards.graders.custom import CustomReward, load_custom
+from cogitate.rewards.kinds import KINDS
+from cogitate.rewards.math import library
+from cogitate.rewards.sandbox import seccomp
+from cogitate.rewards.sandbox.inside.confine import make_ruleset, restrict
 from cogitate.rewards.sandbox.isolation import Isolation, open_sandbox
 from cogitate.rewards.verdicts import no_verdict
+from cogitate.runtime import die_with_parent
 from cogitate.types import Verdict
 
 LENGTH = struct.Struct(">Q")
 MEMORY_BYTES = 4 << 30
-KEPT_VERDICTS = 1024  # on programs
-_PR_SET_PDEATHSIG = 1
+KEPT_VERDICTS = 1024
 
-_judged: dict[tuple[str | None, bytes], Verdict] = {}
+_judged: dict[tuple[str, bytes], Verdict] = {}
 
 
 def main() -> None:
@@ -49,8 +46,8 @@ def main() -> None:
     if settings is None:
         return
     limit_memory()
-    math_library.in_worker = True
-    isolation = Isolation(settings["unsafe_local"], tuple(settings.get("packages", ())), settings.get("remote_sandbox", ""))
+    library.in_worker = True
+    isolation: Isolation = settings["isolation"]
     try:
         custom = load_custom(settings["custom"]) if settings["custom"] else None
     except ConfigError as error:
@@ -64,13 +61,15 @@ def main() -> None:
     write_json(replies, {"ready": True})
     while (job := read_pickle(requests)) is not None:
         write_json(replies, answer(job, custom, isolation))
-        if settings["audit"] and job["kind"] == "math":
+        if job["audit"]:
             write_json(replies, {"audit": audit(job)})
 
 
 def audit(job: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Where our graders of mathematics and the library disagree about a completion."""
-    return audit_math(job["completion"], str(job["fields"]["gold"]), contract=job["contract"])
+    """Where the second opinion on a completion differs from ours."""
+    ask = KINDS[job["kind"]].second_opinion
+    assert ask is not None, job["kind"]
+    return ask(job["completion"], job["fields"], job["contract"])
 
 
 def answer(job: Mapping[str, Any], custom: CustomReward | None, isolation: Isolation) -> dict[str, Any]:
@@ -80,10 +79,7 @@ def answer(job: Mapping[str, Any], custom: CustomReward | None, isolation: Isola
     """
     start = time.perf_counter()
     try:
-        if job["kind"] == "code":
-            verdict = judge_program(job, isolation)
-        else:
-            verdict = judge(job["kind"], job["completion"], job["contract"], job["fields"], custom=custom, isolation=isolation)
+        verdict = judge_once(job, custom, isolation)
     except DataError as error:
         verdict = no_verdict(str(error))
     except (MemoryError, RecursionError) as error:
@@ -98,35 +94,35 @@ def answer(job: Mapping[str, Any], custom: CustomReward | None, isolation: Isola
     }
 
 
-def judge_program(job: Mapping[str, Any], isolation: Isolation) -> Verdict:
-    """The verdict on a completion's program; one that has been run for the problem before is not run again.
+def judge_once(job: Mapping[str, Any], custom: CustomReward | None, isolation: Isolation) -> Verdict:
+    """The verdict on a completion; of a kind whose verdicts depend on a part of it, equal parts are judged only once.
 
     A policy that has learnt a problem writes one and the same program in most completions of a group.
     """
-    program = extract_program(answer_text(job["completion"], job["contract"])) if job["contract"] in CONTRACTS else None
-    key = (program, pickle.dumps(job["fields"]))
-    verdict = _judged.pop(key, None)
+    part = judged_part(job)
+    key = None if part is None else (part, pickle.dumps(job["fields"]))
+    verdict = None if key is None else _judged.pop(key, None)
     if verdict is None:
-        verdict = judge("code", job["completion"], job["contract"], job["fields"], isolation=isolation)
-    if program is not None and verdict.value != "none":
+        verdict = judge(job["kind"], job["completion"], job["contract"], job["fields"], custom=custom, isolation=isolation)
+    if key is not None and verdict.value != "none":
         _judged[key] = verdict
         if len(_judged) > KEPT_VERDICTS:
-            del _judged[next(iter(_judged))]  # the one that was not asked for for longest
+            del _judged[next(iter(_judged))]  # the least recently used
     return verdict
+
+
+def judged_part(job: Mapping[str, Any]) -> str | None:
+    """The part of the completion that alone decides the verdict; None where all of it does, or there is no such part."""
+    kind = KINDS.get(job["kind"])
+    if kind is None or kind.judged_part is None or job["contract"] not in CONTRACTS:
+        return None
+    return kind.judged_part(job["completion"], job["contract"])
 
 
 def test_sandbox(isolation: Isolation) -> None:
     """Open the sandbox, which tests itself, before the first verdict's clock starts; that there is none, each verdict says."""
     with contextlib.suppress(SandboxUnavailableError):
         open_sandbox(isolation)
-
-
-def die_with_parent(parent: int) -> None:
-    """Be killed when the parent ends. Linux only; elsewhere the closing of standard input ends an idle worker."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 def confine() -> None:
@@ -137,11 +133,11 @@ def confine() -> None:
     if sys.platform != "linux":
         return
     try:
-        ruleset = sandbox_confine.make_ruleset([("/", "tree")])
+        ruleset = make_ruleset([("/", "tree")])
     except OSError:  # a kernel without Landlock
         ruleset = None
-    seccomp = sandbox_seccomp.alone_filter(os.getpid()) if sandbox_seccomp.supported() else None
-    sandbox_confine.restrict({"parent": os.getppid(), "seccomp": seccomp}, ruleset)
+    system_calls = seccomp.alone_filter(os.getpid()) if seccomp.supported() else None
+    restrict({"parent": os.getppid(), "seccomp": system_calls}, ruleset)
     os.environ.setdefault("MPLCONFIGDIR", "/tmp")  # matplotlib is not imported where it sees no place to write to
 
 

@@ -21,19 +21,9 @@ from decimal import Decimal
 from typing import Any
 
 from cogitate.errors import DataError
-from cogitate.rewards.kinds import check_fields
+from cogitate.rewards.kinds import check_fields, has_rules, kind_of
 
 QUESTION_KEYS = ("question", "problem", "prompt", "text")
-KINDS_NEED = {  # what a row of each kind must have beside its question
-    "math": ("answer",),
-    "choice": ("answer",),
-    "exact": ("answer",),
-    "logic": ("answer",),
-    "countdown": ("numbers", "target"),
-    "code": ("tests",),
-    "ifeval": ("instruction_id_list",),
-    "custom": (),
-}
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 NUMBER = re.compile(r"[-+−]?[$€£¥]?[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:/\d+)?(?:[eE][-+]?\d+)?\s*(?:\\?%|°)?")
@@ -71,9 +61,7 @@ def read_kind(row: Mapping[str, Any], question: str) -> str:
     """The kind given, else the one that the row's keys and its answer suggest."""
     kind = row.get("kind")
     if kind is not None:
-        if kind not in KINDS_NEED:
-            raise DataError(f"kind {shown(kind)} is unknown; known are {', '.join(KINDS_NEED)}")
-        return str(kind)
+        return kind_of(str(kind)).name
     if "tests" in row or "test_list" in row or ("test" in row and "entry_point" in row):
         return "code"
     if "choices" in row or "options" in row:
@@ -102,30 +90,39 @@ def read_row(row: Mapping[str, Any]) -> tuple[str, str, Any, dict[str, Any]]:
     fields = {name: value for name, value in row.items() if name not in (key, "answer", "kind", "id", "language")}
     if kind == "code":
         fields |= code_fields(row)
-        check_fields(kind, fields)
         if "test_list" in row and "tests" not in row:
             question = f"{question}\nYour code must pass this test:\n{row['test_list'][0]}"
     if "nums" in fields:
         fields.setdefault("numbers", fields["nums"])
-    for name in KINDS_NEED[kind]:
-        if (row if name == "answer" else fields).get(name) in (None, "", [], {}):
-            raise DataError(f"{name} is missing; a problem of kind {kind} needs it")
-    if kind == "logic":
-        return kind, question, logic_gold(row["answer"]), fields
-    if "answer" not in row or row["answer"] is None:
-        return kind, question, None, fields
-    if kind == "choice":
-        options = read_options(row)
-        if options:
-            question += "".join(f"\n{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))
-        gold = choice_gold(row, options)
-    else:
-        gold = answer_text(row["answer"])
-    if isinstance(row["answer"], str) and "####" in row["answer"]:
+    check_present(kind, row, fields)
+    gold = read_gold(kind, row)
+    if kind == "choice" and (options := read_options(row)):
+        question += "".join(f"\n{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))
+    if isinstance(row.get("answer"), str) and "####" in row["answer"]:
         fields.setdefault("solution", row["answer"])
-    if not gold and "answer" in KINDS_NEED[kind]:
-        raise DataError(f"answer is empty: {shown(row['answer'])}")
+    if has_rules(kind):
+        check_fields(kind, {"language": "en", "gold": gold, **fields})
     return kind, question, gold, fields
+
+
+def check_present(kind: str, row: Mapping[str, Any], fields: Mapping[str, Any]) -> None:
+    """Raises DataError where a row lacks what its kind needs; the grader's `gold` is a row's `answer`."""
+    for name in kind_of(kind).required:
+        key, given = ("answer", row.get("answer")) if name == "gold" else (name, fields.get(name))
+        if name != "language" and given in (None, "", [], {}):  # every problem has a language: see `jsonl`
+            raise DataError(f"{key} is missing; a problem of kind {kind} needs it")
+
+
+def read_gold(kind: str, row: Mapping[str, Any]) -> Any:
+    """What a row's answer is for the grader; None where there is none and none is needed."""
+    if kind == "logic":
+        return logic_gold(row["answer"])
+    if row.get("answer") is None:
+        return None
+    gold = choice_gold(row, read_options(row)) if kind == "choice" else answer_text(row["answer"])
+    if not gold and "gold" in kind_of(kind).required:
+        raise DataError(f"answer is empty: {shown(row['answer'])}")
+    return gold
 
 
 def answer_text(answer: Any) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 
 from cogitate.errors import ConfigError, DataError
 from cogitate.rewards.graders.gym.library import ITEMS, make_config, make_dataset
-from cogitate.rewards.workers.worker import die_with_parent
+from cogitate.runtime import die_with_parent
 from cogitate.tasks.common import DRAWS_PER_PROBLEM, belongs
 from cogitate.tasks.files.jsonl import canonical
 

@@ -16,10 +16,10 @@ pytest.importorskip("reasoning_gym", reason="reasoning-gym (the extra gym) is no
 
 from cogitate.errors import ConfigError, SandboxUnavailableError
 from cogitate.rewards.grade import grade
-from cogitate.rewards.graders.gym import grader as gym_module
+from cogitate.rewards.graders.gym import grader
 from cogitate.rewards.graders.gym.grader import is_formula
 from cogitate.rewards.graders.gym.library import EVALUATE_ANSWERS, PARSE_ANSWERS, generators, make_config, make_dataset
-from cogitate.rewards.sandbox import isolation as isolation_module
+from cogitate.rewards.sandbox import isolation
 from cogitate.rewards.workers.pool import GraderPool
 from cogitate.tasks.generators.gym_items import PREPARED, make_entry
 from cogitate.types import Problem, Verdict
@@ -94,7 +94,7 @@ def test_without_a_sandbox_there_is_no_verdict_on_what_would_be_evaluated(monkey
     def nowhere(isolation: object) -> None:
         raise SandboxUnavailableError("none here")
 
-    monkeypatch.setattr(isolation_module, "open_local_sandbox", nowhere)
+    monkeypatch.setattr(isolation, "open_local_sandbox", nowhere)
     entry = {"question": "?", "answer": "1 2 3", "metadata": {}}
     assert judge("spiral_matrix", "1 2 3", entry).value == "right"  # nothing to evaluate
     assert judge("spiral_matrix", "[1, 2, 3]", entry).value == "none"
@@ -244,4 +244,37 @@ def test_the_name_the_scorers_call_is_ours() -> None:
     entry = {"question": "?", "answer": "1 2 3", "metadata": {}}
     judge("spiral_matrix", "1 2", entry)
     module = inspect.getmodule(type(make_dataset("spiral_matrix", {})))
-    assert isinstance(vars(module)["eval"], gym_module.SandboxedEval)
+    assert isinstance(vars(module)["eval"], grader.SandboxedEval)
+
+
+@pytest.mark.parametrize(
+    ("generator", "settings"),
+    [
+        ("word_sorting", {"transformation": "uppercase"}),
+        ("word_sorting", {"transformation": "original"}),
+        ("word_sorting", {"transformation": "lowercase", "max_words": 4}),
+        ("aiw", {"task_types": ["siblings"], "task_type_weights": [1.0]}),
+        ("aiw", {"task_types": ["colleagues", "friends"], "task_type_weights": [0.5, 0.5]}),
+    ],
+)
+def test_settings_that_are_one_of_several_names_can_be_set(generator: str, settings: dict[str, Any]) -> None:
+    config = make_config(generator, settings)
+    assert {key: getattr(config, key) for key in settings} == settings  # their names are texts
+    entry = entry_of(generator, **settings)
+    assert judge(generator, str(entry["answer"]), entry, **settings).value == "right"
+
+
+@pytest.mark.parametrize(
+    ("generator", "settings", "message"),
+    [
+        ("word_sorting", {"transformation": "upper"}, 'transformation = "upper": one of lowercase, uppercase, original'),
+        ("word_sorting", {"transformation": 5}, "transformation = 5: one of lowercase"),
+        ("word_sorting", {"transformation": ["original"]}, "one of lowercase"),
+        ("aiw", {"task_types": "siblings"}, "task_types"),
+        ("aiw", {"task_types": ["siblings", "cousins"]}, 'task_types = "cousins": one of siblings, friends, colleagues'),
+    ],
+)
+def test_names_that_are_none_of_them_are_refused(generator: str, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=f"tasks.gym.{generator}") as caught:
+        make_config(generator, settings)
+    assert message in str(caught.value)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import enum
 import importlib.util
 import json
 import logging
@@ -98,7 +99,11 @@ def _registry() -> dict[str, tuple[Any, Any]]:
 
 
 def _like(default: Any, value: Any, key: str) -> Any:
-    """A value of the type of the default; a list where that is a tuple becomes one. Raises ConfigError."""
+    """A value of the type of the default: a list becomes a tuple, a text one of an enum's members. Raises ConfigError."""
+    if isinstance(default, enum.Enum):
+        return _member(type(default), value, key)
+    if isinstance(default, list) and isinstance(value, list) and default and isinstance(default[0], enum.Enum):
+        return [_member(type(default[0]), item, key) for item in value]
     if isinstance(default, tuple) and isinstance(value, list):
         return tuple(value)
     wanted: tuple[type, ...] = (int, float) if isinstance(default, float) else (type(default),)
@@ -106,6 +111,13 @@ def _like(default: Any, value: Any, key: str) -> Any:
         given, like = json.dumps(value, default=str), json.dumps(default, default=str)
         raise ConfigError(f"{key} = {given}: a value like {like} is needed")
     return value
+
+
+def _member(members: type[enum.Enum], value: Any, key: str) -> enum.Enum:
+    known = {str(member.value): member for member in members}
+    if not isinstance(value, str) or value not in known:
+        raise ConfigError(f"{key} = {json.dumps(value, default=str)}: one of {', '.join(known)} is needed")
+    return known[value]
 
 
 def _tuples(value: Any) -> Any:

@@ -27,13 +27,14 @@ def main(channel):
     for name in ("guest", "channel"):  # of the bootstrap: a program should not find us in __main__
         sys.modules["__main__"].__dict__.pop(name, None)
     sys.modules["builtins"].exit = sys.modules["builtins"].quit = sys.exit  # what `site`, which is too slow, would add
+    sys.set_int_max_str_digits(0)  # the time limit bounds what long numbers cost
     answer('"ready"')
     if orders["mode"] == "script":
         posix.close(3)
         posix.close(4)
-        run_script(orders["source"])
+        run_in(new_module("__main__", orders["prelude"])[0], orders["source"])  # the interpreter's ordinary end is its end
     elif orders["mode"] == "calls":
-        answer_calls(channel, orders["source"])
+        answer_calls(channel, orders)
     else:
         exec(orders["source"], globals())
         globals()["serve"](channel, orders)
@@ -73,21 +74,24 @@ def split_from_init():
             posix._exit(code if code >= 0 else 128 - code)
 
 
-def run_script(source):
-    """The program is `__main__`; the interpreter's ordinary end (exit status, atexit, threads) is its end."""
-    module = type(sys)("__main__")
+def new_module(name, prelude):
+    """A module for a program to run in, with the names that its judge gives; and those names."""
+    module = type(sys)(name)
     module.__dict__.update(__builtins__=sys.modules["builtins"], __file__="program.py")
-    sys.modules["__main__"] = module
+    sys.modules[name] = module
+    exec(compile(prelude, "prelude.py", "exec", dont_inherit=True), module.__dict__)
+    return module, dict(module.__dict__)
+
+
+def run_in(module, source):
     exec(compile(source, "program.py", "exec", dont_inherit=True), module.__dict__)
 
 
-def answer_calls(channel, source):
+def answer_calls(channel, orders):
     """Load the program as a module that is not `__main__`, then one answer for each call until the channel ends."""
-    module = type(sys)("solution")
-    module.__dict__.update(__builtins__=sys.modules["builtins"], __file__="program.py")
-    sys.modules["solution"] = module
+    module, given = new_module("solution", orders["prelude"])
     try:
-        exec(compile(source, "program.py", "exec", dont_inherit=True), module.__dict__)
+        run_in(module, orders["source"])
     except BaseException as error:  # noqa: BLE001 - whatever a program raises is its answer
         answer('{"error":' + describe(error) + "}")
         return
@@ -96,7 +100,7 @@ def answer_calls(channel, source):
     while True:
         order = read_message(channel)
         try:
-            value = find(module.__dict__, order["name"])
+            value = find(module.__dict__, order["name"], given)
             if order["call"]:
                 value = value(*order["args"], **order["kwargs"])
             if order.get("arguments_too"):
@@ -107,10 +111,12 @@ def answer_calls(channel, source):
         answer(text)
 
 
-def find(namespace, name):
-    """A global by name; a method of class Solution where there is no such global."""
-    if name not in namespace and isinstance(namespace.get("Solution"), type):
-        return getattr(namespace["Solution"](), name)
+def find(namespace, name, given):
+    """A global by name; a method of class Solution where there is no such global, or only one that the judge gave."""
+    own = name in namespace and (name not in given or namespace[name] is not given[name])
+    solution = namespace.get("Solution")
+    if not own and isinstance(solution, type) and (name not in namespace or hasattr(solution, name)):
+        return getattr(solution(), name)
     if name not in namespace:
         raise NameError(f"the program defines no {name}")
     return namespace[name]

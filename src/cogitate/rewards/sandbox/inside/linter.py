@@ -21,15 +21,15 @@ def serve(channel, orders):
         except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
             found = [[getattr(error, "lineno", None) or 0, f"not Python: {getattr(error, 'msg', None) or error}"]]
         else:
-            found = undefined_names(tree)
+            found = undefined_names(tree, new_module("given", orders["prelude"])[1])
     found += [[warning.lineno or 0, str(warning.message)] for warning in seen if warning.category is SyntaxWarning]
     answer('{"value":' + encode(sorted(found)) + "}")
 
 
-def undefined_names(tree):
-    """Names that are read and that nothing in the program ever binds; none where `import *` may bind any name."""
+def undefined_names(tree, given):
+    """Names that are read and that neither the program ever binds nor its judge gives; none where `import *` may bind any."""
     nodes = list(ast.walk(tree))
-    bound = set(dir(sys.modules["builtins"])) | {"__file__", "__class__"}
+    bound = set(dir(sys.modules["builtins"])) | {"__file__", "__class__"} | set(given)
     for node in nodes:
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
             bound.add(node.id)

@@ -52,34 +52,32 @@ def serve(channel, orders):
         while data:
             data = data[write(4, data) :]
 
+    module, given = new_module("__main__" if orders["script"] else "solution", orders["prelude"])
     read_count = start_counting(orders["instruction_limit"])
     if orders["script"]:
-        run_to_end(orders["program"])
+        run_to_end(module, orders["program"])
     else:
-        answer_traced_calls(channel, orders["program"], send)
+        answer_traced_calls(channel, module, orders["program"], given, send)
     count = read_count()
     send('{"value":["' + orders["secret"] + '",' + repr(count) + "]}")
     posix._exit(0)
 
 
-def run_to_end(source):
+def run_to_end(module, source):
     try:
-        run_script(source)
+        run_in(module, source)
     except SystemExit as error:
         if error.code not in (None, 0):
             posix._exit(1)
     sys.stdout.flush()
 
 
-def answer_traced_calls(channel, source, send):
+def answer_traced_calls(channel, module, source, given, send):
     """Like the guest's `answer_calls`, until an order without a name."""
-    module = type(sys)("solution")
-    module.__dict__.update(__builtins__=sys.modules["builtins"], __file__="program.py")
-    sys.modules["solution"] = module
-    exec(compile(source, "program.py", "exec", dont_inherit=True), module.__dict__)
+    run_in(module, source)
     send('{"value":null}')
     while (order := read_message(channel))["name"] is not None:
-        send('{"value":' + encode(find(module.__dict__, order["name"])(*order["args"], **order["kwargs"])) + "}")
+        send('{"value":' + encode(find(module.__dict__, order["name"], given)(*order["args"], **order["kwargs"])) + "}")
 
 
 def start_counting(limit):

@@ -1,8 +1,8 @@
-"""Grading programs: which program is taken from an answer, what counts as the expected value, and who is to blame."""
+"""Verdicts on programs: what counts as right, and who is to blame."""
 
 import pytest
 
-from cogitate.rewards.code.tests import extract_program, grade_code, read_function_test, same_output
+from cogitate.rewards.code.grader import grade_code
 from cogitate.rewards.sandbox.limits import Limits
 from cogitate.rewards.sandbox.sandbox import SandboxLevel, detect_level
 
@@ -68,57 +68,40 @@ def test_limits_can_be_given_by_name() -> None:
     assert grade_code(program, entry_point="f", tests=[[1, 1]], limits={"cpu_seconds": 0}).value == "none"
 
 
-def test_the_last_python_block_is_the_program() -> None:
-    answer = "```python\nfirst = 1\n```\ntext\n```py\nsecond = 2\n```\n```\noutput 3\n```\n```bash\nls\n```"
-    assert extract_program(answer) == "second = 2\n"
+@needs_sandbox
+def test_decimals_are_compared_by_the_tolerance_of_the_problem() -> None:
+    third = fenced("print('%.6f' % (1 / int(input())))")
+    tests = [{"input": "3", "output": "0.333333333333"}]
+    assert grade_code(third, mode="stdin", tests=tests).value == "right"
+    assert grade_code(third, mode="stdin", tests=tests, decimals=1e-9).value == "wrong"
+    rounded = fenced("def f(x):\n    return round(1 / x, 4)")
+    assert grade_code(rounded, entry_point="f", tests=[[3, 1 / 3]]).value == "wrong"
+    assert grade_code(rounded, entry_point="f", tests=[[3, 1 / 3]], decimals=1e-3).value == "right"
 
 
-def test_a_block_without_a_label_is_taken_where_no_other_is_python() -> None:
-    assert extract_program("```\nx = 1\n```") == "x = 1\n"
-    assert extract_program("~~~python\nx = 1\n~~~") == "x = 1\n"
-
-
-def test_an_indented_block_loses_its_indentation() -> None:
-    assert extract_program("1. So:\n   ```python\n   def f():\n       return 1\n   ```") == "def f():\n    return 1\n"
-
-
-def test_fences_may_share_their_lines_with_words_and_code() -> None:
-    assert extract_program("Answer: ```python\nx = 1\ny = 2```") == "x = 1\ny = 2\n"
-    assert extract_program("```python\nx = `1`\n```") == "x = `1`\n"
-    assert extract_program("use ```x``` here\n```py\ny\n```") == "y\n"
-
-
-def test_a_program_is_taken_as_it_stands() -> None:
-    program = "x = '''a  \n   \n\x0bb\u2028c'''\r\nif x:\r\n\tpass"
-    assert extract_program(f"```python\n{program}\n```") == program + "\n"
-
-
-def test_an_answer_without_fences_counts_where_it_is_python() -> None:
-    assert extract_program("def f(x):\n    return x\n") == "def f(x):\n    return x\n"
-    assert extract_program("I would use a loop for this.") is None
-    assert extract_program("") is None
-
-
-def test_a_list_in_a_pair_is_the_argument_list_and_anything_else_the_one_argument() -> None:
-    assert read_function_test([[[3, 1, 2]], [1, 2, 3]]).args == ([3, 1, 2],)
-    assert read_function_test([38, 11]).args == (38,)
-    assert read_function_test([[1, 2], 3]).args == (1, 2)
-
-
+@needs_sandbox
 @pytest.mark.parametrize(
-    ("expected", "printed", "same"),
+    ("program", "mode", "test"),
     [
-        ("5 2 1 \n", "5 2 1", True),
-        ("1\n2\n", "1\n2\n\n\n", True),
-        ("1\n2\n", "1 2\n", False),
-        ("15", "15.0", False),
-        ("0.5", "0.5000000000", True),
-        ("0.5", "0.51", False),
-        ("yes", "YES", False),
-        ("", "", True),
-        ("1", "", False),
-        ("15", "x 15", False),
+        ("print(10 ** int(input()))", "stdin", {"input": "5000", "output": "1" + "0" * 5000}),
+        ("print(int(input()) + 1)", "stdin", {"input": "9" * 5000, "output": "1" + "0" * 5000}),
+        ("print(str(2 ** int(input()))[:5])", "stdin", {"input": "20000", "output": "39802"}),
+        ("print(f'{7 ** 6000}'[-1])", "stdin", {"input": "", "output": "1"}),
+        ("print(len('%d' % (1 << 30000)))", "stdin", {"input": "", "output": "9031"}),
+        ("def f(n):\n    return len(str(2 ** n))", "function", [20000, 6021]),
+        ("import math\ndef f(n):\n    return sum(map(int, str(math.factorial(n))))", "function", [2000, 23382]),
+        ("def f(n):\n    return 10 ** n % 7", "function", [9000, 10**9000 % 7]),
+        ("def f(n):\n    return 3 ** n", "function", [10_000, 3**10_000]),
+        ("def f(text):\n    return int(text) % 9", "function", ["8" * 9000, 0]),
     ],
 )
-def test_output_is_compared_by_lines_and_words(expected: str, printed: str, same: bool) -> None:
-    assert same_output(expected, printed) is same
+def test_numbers_of_more_than_4300_digits_are_numbers(program: str, mode: str, test: object) -> None:
+    verdict = grade_code(fenced(program), mode=mode, entry_point="f", tests=[test])  # type: ignore[arg-type]
+    assert verdict.value == "right", verdict.reason
+
+
+@needs_sandbox
+def test_a_wrong_number_of_more_than_4300_digits_is_wrong() -> None:
+    script = fenced("print(10 ** int(input()) + 1)")
+    assert grade_code(script, mode="stdin", tests=[{"input": "5000", "output": "1" + "0" * 5000}]).value == "wrong"
+    assert grade_code(fenced("def f(n):\n    return 3 ** n + 1"), entry_point="f", tests=[[10_000, 3**10_000]]).value == "wrong"

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cogitate.rewards.graders.logic import grade_logic, read_roles
+from cogitate.rewards.graders.knights_and_knaves import grade_knights_and_knaves, read_roles
 
 GOLD = {"Ann": True, "Bob": False, "Eve": True}
 
@@ -21,7 +21,7 @@ GOLD = {"Ann": True, "Bob": False, "Eve": True}
     ],
 )
 def test_every_way_to_give_the_right_roles_is_right(answer: str) -> None:
-    assert grade_logic(f"<think>hm</think><answer>{answer}</answer>", GOLD).value == "right"
+    assert grade_knights_and_knaves(f"<think>hm</think><answer>{answer}</answer>", GOLD).value == "right"
 
 
 @pytest.mark.parametrize(
@@ -37,15 +37,15 @@ def test_every_way_to_give_the_right_roles_is_right(answer: str) -> None:
     ],
 )
 def test_a_role_that_is_wrong_missing_doubled_or_open_is_wrong(answer: str, why: str) -> None:
-    verdict = grade_logic(f"<answer>{answer}</answer>", GOLD)
+    verdict = grade_knights_and_knaves(f"<answer>{answer}</answer>", GOLD)
     assert verdict.value == "wrong"
     assert why in verdict.reason
 
 
 def test_roles_that_stand_only_in_the_thinking_do_not_count() -> None:
     thinking = "<think>Ann is a knight, Bob is a knave, Eve is a knight</think>"
-    assert grade_logic(f"{thinking}Done.", GOLD).value == "wrong"
-    assert grade_logic(f"{thinking}Ann is a knight, Bob is a knave, Eve is a knight", GOLD).value == "right"
+    assert grade_knights_and_knaves(f"{thinking}Done.", GOLD).value == "wrong"
+    assert grade_knights_and_knaves(f"{thinking}Ann is a knight, Bob is a knave, Eve is a knight", GOLD).value == "right"
 
 
 def test_names_within_words_are_no_names() -> None:
@@ -53,7 +53,7 @@ def test_names_within_words_are_no_names() -> None:
 
 
 def test_a_reference_that_is_no_mapping_to_roles_gives_no_verdict() -> None:
-    assert grade_logic("Ann is a knight", {}, contract="bare").value == "none"
+    assert grade_knights_and_knaves("Ann is a knight", {}, contract="bare").value == "none"
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_reference_that_is_no_mapping_to_roles_gives_no_verdict() -> None:
     ],
 )
 def test_lists_denials_and_chinese_are_read(answer: str) -> None:
-    assert grade_logic(f"<answer>{answer}</answer>", {"Ann": True, "Bob": False, "Eve": False}).value == "right"
+    assert grade_knights_and_knaves(f"<answer>{answer}</answer>", {"Ann": True, "Bob": False, "Eve": False}).value == "right"
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,9 @@ def test_lists_denials_and_chinese_are_read(answer: str) -> None:
     ],
 )
 def test_suppositions_doubts_and_disjunctions_state_no_role(answer: str) -> None:
-    assert grade_logic(f"<answer>{answer}</answer>", GOLD).value == "wrong"
+    assert grade_knights_and_knaves(f"<answer>{answer}</answer>", GOLD).value == "wrong"
 
 
 def test_somebody_whose_name_is_a_word_of_doubt_is_in_the_puzzle() -> None:
-    assert grade_logic("<answer>May is a knight, Bob is a knave</answer>", {"May": True, "Bob": False}).value == "right"
+    roles = {"May": True, "Bob": False}
+    assert grade_knights_and_knaves("<answer>May is a knight, Bob is a knave</answer>", roles).value == "right"

@@ -18,7 +18,7 @@ _HAN = "\u4e00-\u9fff"
 _KNIGHT, _KNAVE = r"knights?|truth[- ]?tellers?|骑士", r"knaves?|liars?|无赖|骗子"
 
 
-def grade_logic(prediction: str, gold: Mapping[str, bool], *, contract: Contract = "r1") -> Verdict:
+def grade_knights_and_knaves(prediction: str, gold: Mapping[str, bool], *, contract: Contract = "r1") -> Verdict:
     """`gold` maps each name to true for a knight, false for a knave."""
     if not gold or not all(isinstance(role, bool) for role in gold.values()):
         return no_verdict("the reference does not map names to true or false")
