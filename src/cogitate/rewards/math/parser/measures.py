@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
+from cogitate.rewards.math.parser.cursor import Cursor
 from cogitate.rewards.math.parser.nodes import (
     ENGLISH_WORDS,
     FUNCTIONS,
@@ -17,11 +17,8 @@ from cogitate.rewards.math.parser.nodes import (
 from cogitate.rewards.math.parser.tokens import NotMathError, Token
 from cogitate.rewards.math.units import Unit, find_unit, plain_unit, power_word
 
-if TYPE_CHECKING:
-    from cogitate.rewards.math.parser.syntax import Parser
 
-
-def begins_unit(parser: Parser) -> bool:
+def begins_unit(parser: Cursor) -> bool:
     """Whether words of measurement follow, to the end of the item."""
     token = parser.at()
     if token is None or token.kind not in ("text", "word") or parser.separates(token):
@@ -42,7 +39,7 @@ def begins_unit(parser: Parser) -> bool:
     )
 
 
-def read_unit(parser: Parser, node: Node) -> Node:
+def read_unit(parser: Cursor, node: Node) -> Node:
     unit, last, sign, power = Unit(()), Unit(()), 1, 1
     while (token := parser.at()) is not None:
         if token.kind in ("text", "word") and not parser.separates(token):
@@ -81,7 +78,7 @@ def read_unit(parser: Parser, node: Node) -> Node:
     return node if not unit.powers else Node("measured", (node,), unit)
 
 
-def _unit_power(parser: Parser, unit: Unit, token: Token, sign: int) -> Unit:
+def _unit_power(parser: Cursor, unit: Unit, token: Token, sign: int) -> Unit:
     parser.position += 1
     exponent = parser.script(power=True)
     digits = exponent.args[0] if exponent.op == "neg" else exponent
