@@ -196,7 +196,7 @@ def consensus_table(groups: Sequence[Sequence[Measured]]) -> dict[str, dict[str,
     Completions without a verdict do not vote; a problem that has no others is left out.
     """
     voting = [group for group in groups if group[0].problem.kind in CONSENSUS_KINDS]
-    votes = [[consensus([vote_of(m.extracted) for m in group], [m.right for m in group])] if any(m.right is not None for m in group) else [] for group in voting]
+    votes = [_votes(group) for group in voting]
     tasks = [group[0].problem.task for group in voting]
     result = {}
     for task in [*dict.fromkeys(tasks), "all"] if voting else []:
@@ -211,6 +211,12 @@ def consensus_table(groups: Sequence[Sequence[Measured]]) -> dict[str, dict[str,
             ).as_json(),
         }
     return result
+
+
+def _votes(group: Sequence[Measured]) -> list[float]:
+    """cons@k of one problem as a row; empty where no completion has a verdict."""
+    rights = [m.right for m in group]
+    return [] if all(right is None for right in rights) else [consensus([vote_of(m.extracted) for m in group], rights)]
 
 
 def vote_of(extracted: str | None) -> str | None:
