@@ -36,6 +36,7 @@ class Answer:
         text: the answer, "" where there is none.
         source: how it was found: "answer tag", "box", "statement" or "text" (no mark: everything after the thinking).
         alternatives: further answers marked in the same way; where they differ from `text` the completion hedges.
+        lead: its line up to the end of the announcement, where the answer is a statement ("I doubt that the answer is").
         region: everything outside the thinking.
         problem: why there is no answer, one sentence; "" where there is one.
     """
@@ -45,6 +46,7 @@ class Answer:
     alternatives: tuple[str, ...]
     region: str
     problem: str = ""
+    lead: str = ""
 
 
 def find_answer(prediction: str, contract: Contract) -> Answer:
@@ -84,9 +86,9 @@ def _boxed_or_stated(region: str, boxes: list[str], *, stated: bool) -> Answer:
     """The last box; without one the announced answer (where `stated`), else the whole text."""
     if boxes:
         return Answer(boxes[-1], "box", tuple(boxes[:-1]), region, "" if boxes[-1] else "the box is empty")
-    announced = find_statement(region) if stated else None
+    announced = _find_announcement(region) if stated else None
     if announced:
-        return Answer(announced, "statement", (), region)
+        return Answer(announced[1], "statement", (), region, lead=announced[0])
     return Answer(region.strip(), "text", (), region)
 
 
@@ -170,21 +172,36 @@ _ANNOUNCED = re.compile(
 _EMPHASIS = re.compile(r"(?<![\w)\]}*])\*\*(?=[^\s*])([^\n]{1,400}?)(?<=[^\s*])\*\*(?![\w(\[{*])")
 _MARKUP = re.compile(r"</?(?:b|i|u|em|strong|p|span|code|center|font|div)(?:\s[^<>]{0,200})?>", re.IGNORECASE)
 _QUOTED = re.compile(r"[\"“'‘]([^\"“”'‘’]+)[\"”'’]\.?")
+# "... and this result is consistent" says something about an answer, and does not give it.
+_PREDICATE = re.compile(
+    r"(?:also\s+|indeed\s+|therefore\s+)?(?:correct|right|consistent|valid|verified|confirmed|reasonable|plausible|unique|found|given"
+    r"|obtained|shown|exact|complete|simple|clear|the\s+same|as\s+follows|below|above)\b(?![^\n]*\d)",
+    re.IGNORECASE,
+)
+_LONGEST_LEAD = 300  # characters
 _LINE_BEHIND = re.compile(r"[ \t\n_:：]*(?P<line>[^\n]*)")
-_BOLD = re.compile(r"\*\*([^*\n]+?)\*\*")
+_BOLD = re.compile(r"\*\*([^*\n]+?)(?<![:：])\*\*(?!\s*[:：])")  # with a colon it is a heading
 
 
 def find_statement(text: str) -> str | None:
     """What stands behind the last announcement, to the end of its line; else the last bold text; None without either."""
+    found = _find_announcement(text)
+    return None if found is None else found[1]
+
+
+def _find_announcement(text: str) -> tuple[str, str] | None:
+    """The last statement, and its line up to there."""
     for match in reversed(list(_ANNOUNCED.finditer(text))):
         behind = _LINE_BEHIND.match(text, match.end())
         line = behind["line"].strip() if behind else ""
         if line.count("**") % 2:  # the announcement stood in bold, or half of it
             line = line.removeprefix("**").lstrip(" :：") if line.startswith("**") else line.removesuffix("**")
-        if line.strip("*"):
-            return strip_markdown(line)
+        if line.strip("*") and not _PREDICATE.match(line):
+            start = text.rfind("\n", max(0, match.start() - _LONGEST_LEAD), match.start()) + 1
+            lead = text[max(start, match.start() - _LONGEST_LEAD) : match.end()].rstrip(" \n:：=#*_")
+            return lead, strip_markdown(line)
     bold = _BOLD.findall(text)
-    return strip_markdown(bold[-1]) if bold else None
+    return ("", strip_markdown(bold[-1])) if bold else None
 
 
 def strip_markdown(text: str) -> str:

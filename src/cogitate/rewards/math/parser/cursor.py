@@ -16,8 +16,9 @@ from cogitate.rewards.math.parser.tokens import NotMathError, Token
 class Cursor(ABC):
     """Recursive descent over tokens. Each level reads as much as belongs to it and leaves `position` behind it."""
 
-    def __init__(self, tokens: list[Token]):
+    def __init__(self, tokens: list[Token], *, open_units: bool):
         self.tokens, self.position, self.depth = tokens, 0, 0
+        self.open_units = open_units  # any word behind a number may be its unit
         self.bars = 0  # absolute values that are open
 
     def at(self, offset: int = 0) -> Token | None:

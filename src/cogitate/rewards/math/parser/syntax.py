@@ -32,8 +32,11 @@ MAX_TOKENS = 400
 _DATE = re.compile(r"\d{4}([-/])\d{1,2}\1\d{1,2}|\d{1,2}([-/])\d{1,2}\2\d{4}")
 
 
-def parse(text: str) -> Node:
+def parse(text: str, *, open_units: bool = False) -> Node:
     """The tree of a whole answer.
+
+    Args:
+        open_units: any word behind a number may be its unit, as references have them; else only units that we know.
 
     Raises:
         NotMathError: the text is not entirely mathematics that we read.
@@ -54,7 +57,7 @@ def parse(text: str) -> Node:
         return Node("set")
     if cleaned.casefold() in ALL_REAL_NUMBERS:
         return REAL_NUMBERS
-    parser = Parser(tokens)
+    parser = Parser(tokens, open_units=open_units)
     node = parser.listing()
     if parser.position != len(tokens):
         raise NotMathError(f"{tokens[parser.position].text!r} stands where the end was expected")
@@ -75,7 +78,7 @@ class Parser(Cursor):
 
     def inner(self, text: str) -> Node:
         """The tree of a text within the answer."""
-        return parse(text)
+        return parse(text, open_units=self.open_units)
 
     # Lists, relations, sets
 
