@@ -57,6 +57,7 @@ _SENTENCE = re.compile(r"(?<=[.!?;:])\s+|(?<=[。！？；])|\n+")
 
 
 _FEWEST_TO_JUDGE = 8  # different words
+_ENGLISH_ENOUGH = 4  # different small words of English, however many words are unknown
 
 
 def _words(text: str) -> frozenset[str]:
@@ -298,8 +299,9 @@ def _is_unknown_tongue(words: list[str]) -> bool:
     """
     lower = [word for word in words if word == word.lower()]
     distinct = {word.casefold() for word in (lower if 2 * len(lower) >= len(words) else words)}
-    english = sum(word in _SMALL_WORDS["en"] or word in _COMMON_ENGLISH for word in distinct)
-    return len(distinct) >= _FEWEST_TO_JUDGE and english < 0.1 * len(distinct)
+    if len(distinct) < _FEWEST_TO_JUDGE or len(distinct & _ENGLISH_MARKS) >= _ENGLISH_ENOUGH:
+        return False
+    return sum(word in _SMALL_WORDS["en"] or word in _COMMON_ENGLISH for word in distinct) < 0.1 * len(distinct)
 
 
 def _english_signs(words: list[str]) -> int:
