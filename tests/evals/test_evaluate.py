@@ -191,3 +191,13 @@ def test_consensus_is_the_majority_vote_over_answers_that_can_be_compared():
     assert result["all"]["cons@3"]["value"] == 0.5
     assert result["all"]["pass@1 of cons@3"]["value"] == pytest.approx((1 / 3 + 2 / 3) / 2)
     assert consensus_table(groups[2:]) == {}
+
+
+def test_completions_without_a_verdict_do_not_vote():
+    a, b = problem("a", kind="math"), problem("b", kind="math")
+    lost = [completion(a, None, extracted="5"), completion(a, None, extracted="5"), completion(a, True, extracted="4")]
+    nobody = [completion(b, None, extracted="5"), completion(b, None, extracted="4"), completion(b, None)]
+    result = consensus_table([lost, nobody])["all"]
+    assert result["cons@3"]["value"] == 1.0
+    assert result["pass@1 of cons@3"]["value"] == 1.0
+    assert consensus_table([nobody]) == {}

@@ -257,3 +257,9 @@ def test_rank_correlation_of_a_growing_a_falling_and_a_flat_series():
 def test_tied_ranks_share_their_mean():
     # ranks 1.5 1.5 3 against 1 2 3: covariance of (-.5,-.5,1) and (-1,0,1) is 1.5, over sqrt(1.5 * 2)
     assert metrics.spearman([7, 7, 9], [1, 2, 3]) == pytest.approx(1.5 / math.sqrt(3))
+
+
+def test_an_answer_without_a_verdict_has_no_vote_in_the_consensus():
+    assert metrics.consensus(["5", "5", "4"], [None, None, True]) == 1.0
+    assert metrics.consensus(["5", "5", "4"], [None, None, False]) == 0.0
+    assert metrics.consensus(["4", "5"], [None, None]) == 0.0

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cogitate.rewards.answer import answer_text, closing_brace, find_answer, find_boxes, find_statement, strip_markdown
+from cogitate.rewards.answer import answer_text, find_answer, find_boxes, find_statement, strip_markdown
 
 
 @pytest.mark.parametrize(
@@ -25,8 +25,41 @@ def test_boxes_are_found_in_order_with_balanced_braces(text: str, boxes: list[st
 
 
 def test_escaped_braces_do_not_close() -> None:
-    assert closing_brace(r"{a\}b}", 0) == 5
-    assert closing_brace("{a", 0) == -1
+    assert find_boxes(r"\boxed{a\}b}") == [r"a\}b"]
+
+
+@pytest.mark.parametrize(
+    "completion",
+    [
+        r"So \boxed{42}. A sign was lost: \boxed{17",
+        r"\boxed{42} and once more \boxed{",
+        r"\boxed{42} so the answer is \boxed",
+        r"\boxed{42} and \fbox{\frac{1}{2}",
+        r"\boxed{\text{so } \boxed{42}",
+        r"<answer>\boxed{42}</answer> no, \boxed{17",
+        "<answer>42</answer> wait, that is wrong. <answer>17",
+        "<answer>42</answer><answer>",
+        r"<answer>\boxed{42}",
+        "The answer is 42. <answer>",
+    ],
+)
+@pytest.mark.parametrize("contract", ["r1", "free", "bare"])
+def test_a_last_mark_that_is_never_closed_leaves_no_answer(completion: str, contract) -> None:
+    answer = find_answer(f"<think>w</think> {completion}", contract)
+    assert answer.text == ""
+    assert "never closed" in answer.problem
+
+
+@pytest.mark.parametrize(
+    "completion",
+    [r"\boxed{42} {", r"{ \boxed{42}", r"\boxed{42} in a \boxedsomething{", "<answer>42</answer> `<answer>`", r"\boxed{4\{2}"],
+)
+def test_only_marks_have_to_be_closed(completion: str) -> None:
+    assert find_answer(f"<think>w</think> {completion}", "r1").problem == ""
+
+
+def test_a_program_in_an_answer_that_is_never_closed_is_none() -> None:
+    assert answer_text("<think>w</think><answer>def f(): ...</answer> no: <answer>def f(): return 1", "r1") == ""
 
 
 @pytest.mark.parametrize(

@@ -51,3 +51,29 @@ def test_format_corpus_agrees_row_by_row(corpus) -> None:
         and (grade_format(row["completion"], row["contract"]).value == "right") != row["expected"]
     ]
     assert differing == []
+
+
+INVISIBLE = (
+    "\u200b", "\u200c\u200d", "\u2060", "\ufeff", "\u00ad", "\u2800", "\u3164", "\u115f\u1160", "\uffa0", "\u00a0", "\u3000",
+    "\x00", "\x08", "\x1b", "\x1b[2K", "\x1b]0;t\x07", "\u034f", "\ufe0f", "\u0301", "\U000e0020", "\u202e", "\ue000", "\u2065",
+)  # fmt: skip
+VISIBLE = ("x", "5", "=", "的", "é", "क", "\u200bx", "😀", "∴", "\x1b[2Kdone", "e\u0301")
+
+
+@pytest.mark.parametrize("text", INVISIBLE)
+def test_characters_that_nobody_can_see_are_no_content(text: str) -> None:
+    assert grade_format(f"<think>{text}</think><answer>b</answer>", "think_answer").value == "wrong"
+    assert grade_format(f"<think>a</think><answer>{text}</answer>", "think_answer").value == "wrong"
+    assert grade_format(f"<think>a</think>{text}", "think_text").value == "wrong"
+    assert grade_format(f"<think>{text}</think>b", "think_text").value == "wrong"
+    assert grade_format(f"<think>{text}</think>", "think_present").value == "wrong"
+    code = f"<think>a</think><answer>```python\n{text}\n```</answer>"
+    assert grade_format(code, "think_answer_code_python").value == "wrong"
+
+
+@pytest.mark.parametrize("text", VISIBLE)
+def test_what_can_be_seen_is_content(text: str) -> None:
+    assert grade_format(f"<think>{text}</think><answer>{text}</answer>", "think_answer").value == "right"
+    assert grade_format(f"<think>{text}</think>{text}", "think_text").value == "right"
+    code = f"<think>a</think><answer>```python\n{text}\n```</answer>"
+    assert grade_format(code, "think_answer_code_python").value == "right"

@@ -49,3 +49,69 @@ def test_languages_of_one_script_are_told_apart_by_lingua() -> None:
     assert detect_language("Die Katze schläft auf dem Tisch.", "de") == "de"
     with pytest.raises(ConfigError, match="no ISO"):
         language_share("What is this?", "xx")
+
+
+ENGLISH = "we first compute the sum of all the numbers and then divide it by two"
+FOREIGN_SCRIPTS = {
+    "Georgian": "ჩვენ ჯერ ვითვლით ყველა რიცხვის ჯამს", "Ethiopic": "በመጀመሪያ የሁሉንም ቁጥሮች ድምር", "Khmer": "យើងគណនាផលបូកនៃលេខទាំងអស់",
+    "Burmese": "ကျွန်ုပ်တို့သည်ဂဏန်းအားလုံး", "Cherokee": "ᏣᎳᎩ ᎦᏬᏂᎯᏍᏗ ᏣᎳᎩ", "Bopomofo": "ㄨㄛˇ ㄇㄣ˙ ㄐㄧ ㄙㄨㄢˋ",
+    "Armenian": "մենք նախ հաշվում ենք",
+    "rare Chinese": "\U00020000\U00020001\U00020002\U00020003", "radicals": "⼀⼆⼈⼉⼊", "Mongolian": "ᠮᠣᠩᠭᠣᠯ ᠬᠡᠯᠡ ᠪᠣᠯ",
+    "Tibetan": "བོད་སྐད་ཡིག་གི་སྐད", "Sinhala": "අපි මුලින්ම ගණනය කරමු", "Tifinagh": "ⵜⴰⵎⴰⵣⵉⵖⵜ ⴷ ⵜⵓⵜⵍⴰⵢⵜ ⵏ", "jamo": "ㅎㅏㄴㄱㅡㄹ",
+    "half-width kana": "ｱﾅﾀﾊﾀﾞﾚﾃﾞｽｶ", "runes": "ᚠᚢᚦᚨᚱᚲ ᚷᚹᚺᚾ ᛁᛃᛇᛈ", "small capitals": "ᴡᴇ ꜰɪʀꜱᴛ ᴄᴏᴍᴘᴜᴛᴇ",
+}  # fmt: skip
+UNKNOWN_LATIN = {
+    "Indonesian": "kita menghitung jumlah semua bilangan lalu membaginya dengan dua",
+    "Swahili": "tunahesabu jumla ya namba zote kisha tunagawanya kwa mbili",
+    "Tagalog": "kinakalkula natin ang kabuuan ng lahat ng numero saka hinahati",
+    "Latin": "primum summam omnium numerorum computamus deinde duobus dividimus",
+    "Turkish without its letters": "ilk olarak butun sayilarin toplamini hesapliyoruz sonra ikiye boluyoruz",
+    "shouted": "KITA MENGHITUNG JUMLAH SEMUA BILANGAN LALU MEMBAGINYA DENGAN DUA",
+}
+
+
+def styled(text: str, first: int) -> str:
+    """The text in another alphabet of 26 small letters."""
+    return "".join(chr(first + ord(letter) - ord("a")) if "a" <= letter <= "z" else letter for letter in text)
+
+
+@pytest.mark.parametrize("script", FOREIGN_SCRIPTS)
+def test_a_script_that_the_table_does_not_know_is_foreign(script: str) -> None:
+    count = count_words(f"the sum of it is {FOREIGN_SCRIPTS[script]}", "en")
+    assert count.target == 5
+    assert count.all >= 8
+
+
+@pytest.mark.parametrize("language", UNKNOWN_LATIN)
+def test_a_language_in_latin_letters_that_we_do_not_know_is_not_english(language: str) -> None:
+    assert language_share(UNKNOWN_LATIN[language], "en") == 0.0
+    assert grade_language(f"<think>{ENGLISH}. {UNKNOWN_LATIN[language]}.</think>", "en").value == "wrong"
+
+
+@pytest.mark.parametrize("first", [0x1D41A, 0x1D482, 0x1D4EA, 0x1D51E, 0x1D552, 0x1D5BA, 0x1D68A, 0x24D0, 0xFF41])
+def test_styled_letters_are_read_as_plain_ones(first: int) -> None:
+    assert count_words(styled(ENGLISH, first), "en") == count_words(ENGLISH, "en")
+    assert (language_share(f"我们 {styled(ENGLISH, first)}", "zh") or 0.0) < 0.2
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [r"\text{%s}", r"$\text{%s}$", r"\[\text{%s}\]", r"\mbox{%s}", r"$$%s$$", r"\(%s\)", r"\boxed{%s}", r"\mathrm{%s}", "$%s$"],
+)
+def test_prose_does_not_hide_in_a_formula(hidden: str) -> None:
+    assert (language_share("我们先算 " + hidden % ENGLISH, "zh") or 0.0) < 0.3
+    assert (language_share("we compute " + hidden % "我们先把所有的数加起来", "en") or 0.0) < 0.3
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [r"$5\text{ cm}$", r"\[\frac{AB}{CD} = 3\]", r"$\sin x$", r"\(x \le 5\)", "$$a+b$$", "𝑥 + 𝑦", r"\operatorname{lcm}(m, n)"],
+)
+def test_formulas_are_no_words(formula: str) -> None:
+    assert count_words(formula, "en").all == 0
+    assert language_share(f"所以答案是 {formula}。", "zh") == 1.0
+
+
+def test_a_script_of_its_own_counts_for_its_language() -> None:
+    assert language_share("Сегодня хорошо и тепло", "ru") == 1.0
+    assert language_share("Сегодня хорошо и тепло", "en") == 0.0

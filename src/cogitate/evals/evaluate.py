@@ -190,19 +190,32 @@ def longest_third(groups: Sequence[Sequence[Measured]]) -> list[bool]:
 
 
 def consensus_table(groups: Sequence[Sequence[Measured]]) -> dict[str, dict[str, Any]]:
-    """cons@k by task and for all, over kinds of problems whose answers can be compared."""
+    """cons@k by task and for all, over kinds of problems whose answers can be compared.
+
+    Completions without a verdict do not vote; a problem that has no others is left out.
+    """
     voting = [group for group in groups if kind_of(group[0].problem.kind).can_vote]
-    votes = [consensus([vote_of(m.extracted) for m in group], [bool(m.right) for m in group]) for group in voting]
+    votes = [_votes(group) for group in voting]
     tasks = [group[0].problem.task for group in voting]
     result = {}
     for task in [*dict.fromkeys(tasks), "all"] if voting else []:
-        chosen = [number for number, name in enumerate(tasks) if task in (name, "all")]
+        chosen = [number for number, name in enumerate(tasks) if task in (name, "all") and votes[number]]
+        if not chosen:
+            continue
         k = len(voting[chosen[0]])
         result[task] = {
-            f"cons@{k}": rate([[votes[number]] for number in chosen]).as_json(),
-            f"pass@1 of cons@{k}": pass_at_1([[float(bool(m.right)) for m in voting[number]] for number in chosen]).as_json(),
+            f"cons@{k}": rate([votes[number] for number in chosen]).as_json(),
+            f"pass@1 of cons@{k}": pass_at_1(
+                [[float(m.right) for m in voting[number] if m.right is not None] for number in chosen]
+            ).as_json(),
         }
     return result
+
+
+def _votes(group: Sequence[Measured]) -> list[float]:
+    """cons@k of one problem as a row; empty where no completion has a verdict."""
+    rights = [m.right for m in group]
+    return [] if all(right is None for right in rights) else [consensus([vote_of(m.extracted) for m in group], rights)]
 
 
 def vote_of(extracted: str | None) -> str | None:

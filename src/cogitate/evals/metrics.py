@@ -78,19 +78,20 @@ def mean_pass_at_k(right: Rows, k: int) -> Estimate:
     return rate([[pass_at_k(len(row), round(sum(row)), k)] for row in right if len(row) > 0])
 
 
-def consensus(answers: Sequence[Hashable | None], right: Sequence[bool]) -> float:
+def consensus(answers: Sequence[Hashable | None], right: Sequence[bool | None]) -> float:
     """cons@k of one problem: is the answer most completions gave right? Ties are split: two leaders, one right, is 0.5.
 
     All completions judged right count as one answer, since the grader found each equal to the gold ("1/2" and "0.5");
-    wrong ones vote by equal `answers`, so normalise them first. None (no answer found) does not vote. Of use for short
-    answers only: no two programs are written alike, so code has no consensus.
+    wrong ones vote by equal `answers`, so normalise them first. None (no answer found) does not vote, nor does a completion
+    without a verdict (right is None): nobody knows whether its answer is one of the right ones. Of use for short answers
+    only: no two programs are written alike, so code has no consensus.
     """
     if len(answers) != len(right) or not answers:
         raise ValueError(f"{len(answers)} answers and {len(right)} verdicts of one problem")
     votes: Counter[tuple[bool, Hashable]] = Counter()
     for answer, is_right in zip(answers, right, strict=True):
-        if is_right or answer is not None:
-            votes[(bool(is_right), None if is_right else answer)] += 1
+        if is_right or (is_right is not None and answer is not None):
+            votes[(is_right, None if is_right else answer)] += 1
     most = max(votes.values(), default=0)
     leaders = [is_right for (is_right, _), count in votes.items() if count == most]
     return sum(leaders) / len(leaders) if leaders else 0.0

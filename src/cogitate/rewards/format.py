@@ -8,12 +8,14 @@ Contracts:
 - `think_answer_code_python`: think_answer, and the answer holds a fenced block marked `python`.
 
 Tags are exact (see tokenizer/thinking.py). Empty thinking and empty answers are wrong in every contract: a form without content
-can be had for free. Tags that stand in code of the answer are text. End tokens left at the end are dropped first.
+can be had for free, and characters that nobody can see are no content. Tags that stand in code of the answer are text. End
+tokens left at the end are dropped first.
 """
 
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Literal
 
 from cogitate.rewards.verdicts import right, wrong
@@ -23,7 +25,10 @@ from cogitate.types import Verdict
 FormatContract = Literal["think_answer", "think_text", "think_present", "think_answer_code_python"]
 FORMAT_CONTRACTS: tuple[FormatContract, ...] = ("think_answer", "think_text", "think_present", "think_answer_code_python")
 
-_PYTHON_BLOCK = re.compile(r"```(?:python|python3|py)[ \t]*\n.*?\S.*?```", re.DOTALL | re.IGNORECASE)
+_PYTHON_BLOCK = re.compile(r"```(?:python|python3|py)[ \t]*\n(.*?)```", re.DOTALL | re.IGNORECASE)
+_TERMINAL_SEQUENCE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)?", re.DOTALL)
+_SEEN = frozenset("LNPS")  # first letters of Unicode's categories that leave a mark: letters, numbers, punctuation, symbols
+_BLANKS = frozenset("\u115f\u1160\u2800\u3164\uffa0\ufffc")  # letters and symbols of these categories that leave none
 
 
 def grade_format(completion: str, contract: FormatContract, *, prefilled: bool = False) -> Verdict:
@@ -50,13 +55,13 @@ def _thinking_fault(parts: ThinkingParts) -> str:
         return "the thinking is not exactly one <think>...</think> at the start"
     if ANSWER_OPEN in parts.thinking or ANSWER_CLOSE in parts.thinking:
         return "an answer tag stands inside the thinking"
-    if not parts.thinking.strip():
+    if not is_visible(parts.thinking):
         return "the thinking is empty"
     return ""
 
 
 def _text_fault(region: str) -> str:
-    return "" if region.strip() else "nothing stands after the thinking"
+    return "" if is_visible(region) else "nothing stands after the thinking"
 
 
 def _answer_fault(region: str, *, python: bool) -> str:
@@ -70,8 +75,16 @@ def _answer_fault(region: str, *, python: bool) -> str:
     visible = blank_code(answer)
     if ANSWER_OPEN in visible or ANSWER_CLOSE in visible:
         return "an answer tag stands inside the answer"
-    if not answer.strip():
+    if not is_visible(answer):
         return "the answer is empty"
-    if python and not _PYTHON_BLOCK.search(answer):
+    if python and not any(is_visible(block) for block in _PYTHON_BLOCK.findall(answer)):
         return "the answer holds no fenced block marked python"
     return ""
+
+
+def is_visible(text: str) -> bool:
+    """Whether a reader sees anything of a text: a letter, a digit, a sign; no white space, format or control character."""
+    return any(
+        unicodedata.category(character)[0] in _SEEN and character not in _BLANKS
+        for character in _TERMINAL_SEQUENCE.sub("", text)
+    )

@@ -36,7 +36,8 @@ END_TOKENS = (
     "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "</s>", "<｜end▁of▁sentence｜>", "<|end|>",
 )  # fmt: skip
 
-_CODE = re.compile(r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`", re.DOTALL)
+CODE = r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`"  # fenced or between backticks; the dot matches line breaks
+_CODE = re.compile(CODE, re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)

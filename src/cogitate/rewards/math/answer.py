@@ -1,48 +1,32 @@
 """Mathematical answers: is what the completion commits to equal to the reference?
 
-Our own layer reads both sides in full and compares exactly. Where it cannot read one of them, literal equality counts, then
-math-verify is asked (library.py), whose "equal" is only believed for texts that passed our grammar filter. A completion
-that gives several different answers to a question with one value hedges, and is wrong.
+A completion goes one way: `find_answer` finds the place where its answer stands, `read_answer` reads what stands there, and
+`grade_math` compares that with the reference. Our own layer reads both sides in full and compares exactly. Where it cannot
+read one of them, literal equality counts, then math-verify is asked (library.py), whose "equal" is only believed for texts that
+passed our grammar filter. A completion that gives several different answers to a question with one value hedges, and is wrong.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
-from cogitate.rewards.answer import Answer, Contract, find_answer, find_boxes, find_statement, strip_markdown
+from cogitate.rewards.answer import Answer, Contract, find_answer, find_boxes, find_statement
 from cogitate.rewards.graders.choice import chosen_letter
 from cogitate.rewards.graders.exact import foldings, text_candidates
 from cogitate.rewards.math.compare import same_answer
 from cogitate.rewards.math.library import library_opinion
-from cogitate.rewards.math.parser.nodes import QUALIFYING_WORDS, RELATIONS, Node
-from cogitate.rewards.math.parser.syntax import parse
-from cogitate.rewards.math.parser.tokens import NotMathError
-from cogitate.rewards.math.statement import find_value
+from cogitate.rewards.math.parser.nodes import Node
+from cogitate.rewards.math.reading import Reading, read
+from cogitate.rewards.math.statement import read_statement
 from cogitate.rewards.verdicts import clip, judged, no_verdict, wrong
 from cogitate.types import Verdict
 
-_DECIMAL_COMMA = re.compile(r"\s*\$?\s*[-+]?\d+,(\d+)\s*\$?\s*")
-_EUROPEAN = re.compile(r"\s*\$?\s*[-+]?\d{1,3}(?:\.\d{3})+,\d\d?\s*\$?\s*")  # 1.234,50
-_THOUSANDS = re.compile(r"\s*\$?\s*[-+]?\d{1,3}(?:,\d{3})+\s*\$?\s*")
-LONG_REFERENCE = 100  # characters; a longer reference that is no formula is a solution, not an answer in words
-_NAMED = re.compile(r"([^=0-9,;<>~!≠^+*/-][^=0-9,;<>~!≠]{0,79})=([^=<>~]+)")
 _ALL_TEXT = re.compile(r"\\text\s*\{([^{}]*)\}\.?")
-_RELATION_NAMES = frozenset(RELATIONS) | {"neg", "lnot", "nexists", "notin", "pm", "mp"}
 _OPTION = re.compile(r"\(?\s*([A-J])\s*\)?\.?")
 _LETTERED = re.compile(r"\(?([A-J])\)\s+(\S.*)", re.DOTALL)  # "(D) Alina"; without a bracket it may be an article or initials
 _STYLE = re.compile(
     r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox|operatorname)\b|\\(?:left|right|displaystyle)\b|\\[,;:! ]|[$\s]"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """An answer as text and, where we can read it, as trees (more than one where the text is ambiguous: 1,22)."""
-
-    text: str
-    trees: tuple[Node, ...]
-    fault: str = ""
 
 
 def grade_math(prediction: str, gold: str, *, contract: Contract = "r1") -> Verdict:
@@ -82,83 +66,42 @@ def audit_math(prediction: str, gold: str, *, contract: Contract = "r1") -> dict
     return {"reference": reference.text, "answer": given.text, "ours": ours, "library": library}
 
 
-def read(text: str, *, least_decimals: int = 1) -> Reading:
-    """Parse one answer; a comma between digits may be a decimal comma where `least_decimals` digits follow it."""
-    text = strip_markdown(text)
-    trees: list[Node] = []
-    fault = ""
-    try:
-        trees.append(parse(text))
-    except NotMathError as error:
-        fault = str(error)
-        trees.extend(_named_value(text))
-    comma = _DECIMAL_COMMA.fullmatch(text)
-    if comma and len(comma.group(1)) >= least_decimals and not _THOUSANDS.fullmatch(text):
-        trees.append(parse(text.replace(",", ".")))
-    if _EUROPEAN.fullmatch(text):
-        trees.append(parse(text.replace(".", "").replace(",", ".")))
-    return Reading(text, tuple(trees), fault)
-
-
-def _named_value(text: str) -> list[Node]:
-    """`rank A = 2`: the value of something whose name we do not read, where the name holds no number and no doubt."""
-    named = _NAMED.fullmatch(text)
-    if named is None or not _is_readable_name(named.group(1)):
-        return []
-    try:
-        return [parse(named.group(2))]
-    except NotMathError:
-        return []
-
-
-def _is_readable_name(name: str) -> bool:
-    words = set(re.findall(r"[a-z']+", name.casefold()))
-    whole = name.count("(") == name.count(")") and name.count("[") == name.count("]") and name.count("|") % 2 == 0
-    return whole and re.search(r"[\w)\]}|']\s*$", name) is not None and not words & (QUALIFYING_WORDS | _RELATION_NAMES)
-
-
 def read_gold(gold: str) -> Reading:
-    """The reference: its boxes where it has any, else all of it, else what it announces."""
+    """The reference: its boxes where it has any, else all of it, else what it states."""
     boxes = find_boxes(gold)
     if boxes:
-        joined = _join([read(box) for box in boxes])
-        return joined if joined is not None else read(boxes[-1])
-    whole = read(gold.strip(), least_decimals=2)  # 3,7 is a list of two values
-    if whole.trees and whole.trees[0].op != "text":
+        joined = _join([read(box, reference=True) for box in boxes])
+        return joined if joined is not None else read(boxes[-1], reference=True)
+    whole = read(gold.strip(), reference=True)
+    if whole.is_value:
         return whole
-    stated = find_statement(gold)
-    for text in (stated, find_value(stated, announced=True) if stated else None, find_value(gold, announced=False)):
-        if text and (found := read(text)).trees and (stated or len(gold) > LONG_REFERENCE):
-            return found
+    announced = find_statement(gold)
+    for text in (announced, gold):
+        stated = read_statement(text, announced=text is announced, reference=True) if text else whole
+        if stated.is_value:
+            return stated
     return whole
 
 
 def read_answer(answer: Answer) -> Reading:
-    """What a completion commits to: the marked text as a whole, else (not in a box) the value its sentence states."""
+    """What a completion commits to: the marked text as a whole, else the value that its sentence states."""
+    if answer.source == "statement":
+        return _read_announced(answer)
     whole = read(answer.text)
-    if answer.source == "box" and whole.trees and whole.trees[0].op == "text":
-        return _announced_in_box(answer.text) or whole
-    if answer.source == "box" or (whole.trees and whole.trees[0].op != "text"):
+    if whole.is_value:
         return whole
-    announced = answer.source == "statement"
-    text = answer.text
-    if answer.source in ("answer tag", "text"):
-        stated = find_statement(answer.text)
-        announced, text = stated is not None, stated or answer.text
-        if stated and read(stated).trees:
-            return read(stated)
-    value = find_value(text, announced=announced)
-    if value is None and answer.source == "statement":
-        value = find_value(answer.region, announced=False)
-    return read(value) if value is not None else whole
+    if answer.source == "box":  # no sentence, unless it is one: \\boxed{\\text{The answer is 42}}
+        words = _ALL_TEXT.fullmatch(answer.text)
+        stated = read_statement(words.group(1), announced=False) if words else None
+    else:
+        stated = read_statement(answer.text, announced=False)
+    return stated if stated is not None and stated.trees else whole
 
 
-def _announced_in_box(text: str) -> Reading | None:
-    """`\\boxed{\\text{The answer is 42}}`."""
-    words = _ALL_TEXT.fullmatch(text)
-    stated = find_statement(words.group(1)) if words else None
-    value = find_value(stated, announced=True) if stated else None
-    return read(value) if value else None
+def _read_announced(answer: Answer) -> Reading:
+    whole = read(answer.text)
+    stated = read_statement(answer.text, announced=True, lead=answer.lead)
+    return stated if stated.trees or whole.is_value else whole
 
 
 def _equal(reference: Reading, given: Reading) -> bool:

@@ -7,7 +7,6 @@ forgiven, a different one is not; an equation equals its multiples by a constant
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from cogitate.rewards.math.functions import UndefinedError, is_real, mpf
@@ -15,26 +14,42 @@ from cogitate.rewards.math.numbers import POINTS, close, evaluate, same_value, s
 from cogitate.rewards.math.parser.nodes import Node
 from cogitate.rewards.math.quantities import same_based, same_quantity
 from cogitate.rewards.math.regions import FLIPPED, is_region, same_region
-
-MAX_ITEMS = 60
+from cogitate.rewards.math.shapes import (
+    MAX_ITEMS,
+    as_table,
+    as_vector,
+    coordinates_of,
+    difference_of,
+    has_matrix,
+    has_signs,
+    is_collection,
+    is_combination,
+    is_equation,
+    is_name,
+    is_tautology,
+    items_of,
+    settle_statement,
+    share_left_side,
+    share_one_name,
+)
 
 
 def same_answer(gold: Node, answer: Node) -> bool:
     """Whether an answer equals the reference."""
-    gold, answer = _settle(gold), _settle(answer)
-    if _is_equation(gold) and _is_equation(answer):
+    gold, answer = settle_statement(gold), settle_statement(answer)
+    if is_equation(gold) and is_equation(answer):
         return _same_equation(gold, answer)
-    if _is_equation(gold) or _is_equation(answer):
+    if is_equation(gold) or is_equation(answer):
         return _named_value(gold, answer)
     if is_region(gold) or is_region(answer):
         return same_region(gold, answer)
     if "rel" in (gold.op, answer.op):
         return gold.op == answer.op and _same_relation(gold, answer)
-    if _is_collection(gold) or _is_collection(answer):
+    if is_collection(gold) or is_collection(answer):
         return _same_collection(gold, answer)
     if "bracket" in (gold.op, answer.op):
         return _same_bracket(gold, answer)
-    if "matrix" in (gold.op, answer.op) or _has_matrix(gold) or _has_matrix(answer):
+    if "matrix" in (gold.op, answer.op) or has_matrix(gold) or has_matrix(answer):
         return _same_matrix(gold, answer)
     if gold.op == answer.op == "neg" and "based" in (gold.args[0].op, answer.args[0].op):
         return same_answer(gold.args[0], answer.args[0])
@@ -50,53 +65,15 @@ def same_answer(gold: Node, answer: Node) -> bool:
 # What an answer states
 
 
-def _settle(node: Node) -> Node:
-    """The statement without its approximation and its membership sign: `x = 1/3 ~ 0.33` is x = 1/3, `x in S` is S."""
-    if node.op != "rel":
-        return node
-    operands, relations = list(node.args), list(node.value)
-    if "=>" in relations:
-        last = len(relations) - 1 - relations[::-1].index("=>")
-        operands, relations = operands[last + 1 :], relations[last + 1 :]
-    while "~" in relations:
-        index = relations.index("~")
-        if index == 0 and _is_name(operands[0]):  # x ~ 11 gives the value of x
-            relations[0] = "="
-        else:
-            operands, relations = operands[: index + 1], relations[:index]
-    if relations == ["in"]:
-        return _settle(operands[1])
-    return Node("rel", tuple(operands), tuple(relations)) if relations else operands[0]
-
-
-def _is_equation(node: Node) -> bool:
-    return node.op == "rel" and set(node.value) == {"="}
-
-
-def _is_name(node: Node) -> bool:
-    """A thing that is being given a value: a variable, a function of something, |AB|, a tuple or product of names."""
-    if node.op in ("var", "text") or (node.op == "call" and not node.value.startswith(("sin", "cos", "tan", "log", "ln"))):
-        return True
-    if node.op == "const":
-        return node.value in ("e", "i")
-    if node.op == "abs":  # |AB|, a length; |x| gives x two values
-        inner = node.args[0]
-        number_of = inner.op == "var" and str(inner.value)[:1].isupper()  # |A|, a number of elements
-        return number_of or (inner.op in ("mul", "union", "intersection") and _is_name(inner))
-    if node.op in ("mul", "bracket", "list", "measured", "union", "intersection", "rel", "ratio"):
-        return bool(node.args) and all(_is_name(arg) for arg in node.args)
-    return node.op == "call"
-
-
 def _statement(equation: Node) -> tuple[Node | None, Node | None]:
     """(name, value) of an equation that gives a value; (None, value) of a chain of equal constants; else (None, None)."""
     first, *others = equation.args
-    if len(others) == 1 and _is_name(others[0]) and not _is_name(first):  # 42 = x
+    if len(others) == 1 and is_name(others[0]) and not is_name(first):  # 42 = x
         first, others = others[0], [first]
-    if _is_name(first) and not _is_name(others[-1]):
-        agree = all(same_answer(others[-1], other) for other in others[:-1] if not _is_name(other) and not variables(other))
+    if is_name(first) and not is_name(others[-1]):
+        agree = all(same_answer(others[-1], other) for other in others[:-1] if not is_name(other) and not variables(other))
         return (first, others[-1]) if agree else (None, None)
-    if _is_name(first) and len(others) == 1:
+    if is_name(first) and len(others) == 1:
         return first, others[0]
     constants = all(not variables(arg) and _is_plain_value(arg) for arg in equation.args)
     if constants and all(same_answer(others[-1], arg) for arg in equation.args[:-1]):
@@ -113,10 +90,10 @@ def _same_equation(gold: Node, answer: Node) -> bool:
     if gold_value is not None and value is not None:
         alike = gold_name is None or name is None or _same_name(gold_name, name)
         if alike and same_answer(gold_value, value):
-            return gold_name is None or not _tautology(answer)
+            return gold_name is None or not is_tautology(answer)
     if len(gold.args) != 2 or len(answer.args) != 2:
         return False
-    return _proportional(_difference(gold), _difference(answer), positive=False)
+    return _proportional(difference_of(gold), difference_of(answer), positive=False)
 
 
 def _same_name(gold: Node, name: Node) -> bool:
@@ -128,17 +105,13 @@ def _same_name(gold: Node, name: Node) -> bool:
     return gold.op in ("call", "abs", "bracket", "mul") and name.op == gold.op and same_value(gold, name)
 
 
-def _tautology(equation: Node) -> bool:
-    return len(equation.args) == 2 and equation.args[0] == equation.args[1]
-
-
 def _named_value(gold: Node, answer: Node) -> bool:
     """One of the two is an equation: its value is compared, where it gives one."""
-    equation, plain = (gold, answer) if _is_equation(gold) else (answer, gold)
+    equation, plain = (gold, answer) if is_equation(gold) else (answer, gold)
     _, value = _statement(equation)
     if value is None and equation is answer:
         value = _value_of_combination(equation)
-    if value is None or (_tautology(equation) and variables(equation)):
+    if value is None or (is_tautology(equation) and variables(equation)):
         return False
     return same_answer(value, plain) if equation is gold else same_answer(plain, value)
 
@@ -146,18 +119,9 @@ def _named_value(gold: Node, answer: Node) -> bool:
 def _value_of_combination(equation: Node) -> Node | None:
     """`m + n = 256 + 37 = 293` states the value of m + n, for a question about it."""
     first, *others = equation.args
-    if not _is_combination(first) or any(variables(other) or not _is_plain_value(other) for other in others):
+    if not is_combination(first) or any(variables(other) or not _is_plain_value(other) for other in others):
         return None
     return others[-1] if all(same_answer(others[-1], other) for other in others[:-1]) else None
-
-
-def _is_combination(node: Node) -> bool:
-    """A sum or difference of names, none of them multiplied."""
-    return node.op in ("add", "sub") and all(arg.op == "var" or _is_combination(arg) for arg in node.args)
-
-
-def _difference(equation: Node) -> Node:
-    return Node("sub", equation.args)
 
 
 def _proportional(left: Node, right: Node, *, positive: bool) -> bool:
@@ -181,57 +145,23 @@ def _proportional(left: Node, right: Node, *, positive: bool) -> bool:
 # Several values
 
 
-def _is_collection(node: Node) -> bool:
-    return node.op in ("list", "set") or _has_signs(node)
-
-
-def _has_signs(node: Node) -> bool:
-    """Whether a plus-minus sign stands in an expression."""
-    if node.op == "pm":
-        return True
-    return node.op not in ("list", "set", "bracket", "rel", "matrix") and any(_has_signs(arg) for arg in node.args)
-
-
-def _items(node: Node) -> list[Node]:
-    """The values a node stands for: members of a list or set, both values of a plus-minus sign."""
-    if node.op in ("list", "set"):
-        items = [item for arg in node.args for item in _items(_settle(arg))]
-    elif _is_equation(node) and _is_collection(node.args[-1]) and _is_name(node.args[0]):
-        items = [Node("rel", (node.args[0], item), ("=",)) for item in _items(node.args[-1])]
-    elif _has_signs(node):
-        items = [_with_sign(node, "+"), _with_sign(node, "-")]
-    else:
-        items = [node]
-    return items[: MAX_ITEMS + 1]
-
-
-def _with_sign(node: Node, sign: str) -> Node:
-    if node.op == "pm":
-        operation = "add" if node.value == sign else "sub"
-        args = tuple(_with_sign(arg, sign) for arg in node.args)
-        if len(args) == 1:
-            return args[0] if operation == "add" else Node("neg", args)
-        return Node(operation, args)
-    return Node(node.op, tuple(_with_sign(arg, sign) for arg in node.args), node.value)
-
-
 def _same_collection(gold: Node, answer: Node) -> bool:
-    if answer.op == "bracket" and answer.value == "()" and gold.op == "list" and not _has_signs(gold):
+    if answer.op == "bracket" and answer.value == "()" and gold.op == "list" and not has_signs(gold):
         return _same_items([_value_of(item) for item in gold.args], answer.args)
-    if gold.op == "bracket" and gold.value == "()" and answer.op == "list" and not _has_signs(answer):
+    if gold.op == "bracket" and gold.value == "()" and answer.op == "list" and not has_signs(answer):
         return _same_items(gold.args, [_value_of(item) for item in answer.args])
-    wanted, given = _share_name(_items(gold)), _share_name(_items(answer))
+    wanted, given = _share_name(items_of(gold)), _share_name(items_of(answer))
     if len(wanted) > MAX_ITEMS or len(given) > MAX_ITEMS:
         return False
     if "set" in (gold.op, answer.op) or all(item.op == "bracket" for item in wanted + given):
         wanted, given = _distinct(wanted), _distinct(given)
     if len(wanted) != len(given):
         return False
-    named = [item for item in wanted + given if _is_equation(item)]
-    if len(named) == len(wanted) + len(given) and _one_name(named) and any(map(_same_left, (wanted, given))):
+    named = [item for item in wanted + given if is_equation(item)]
+    if len(named) == len(wanted) + len(given) and share_one_name(named) and any(map(share_left_side, (wanted, given))):
         # x_1 = 1, x_2 = 3 beside x = 1, x = 3
         return _matched([_value_of(item) for item in wanted], [_value_of(item) for item in given])
-    if named and len(named) < len(wanted) + len(given) and not _one_name(named):
+    if named and len(named) < len(wanted) + len(given) and not share_one_name(named):
         return _same_items([_value_of(item) for item in wanted], [_value_of(item) for item in given])
     if named and len(named) < len(wanted) + len(given):
         wanted, given = [_value_of(item) for item in wanted], [_value_of(item) for item in given]
@@ -240,30 +170,15 @@ def _same_collection(gold: Node, answer: Node) -> bool:
 
 def _share_name(items: list[Node]) -> list[Node]:
     """`x = 1, 2, 3` says x = 1, x = 2, x = 3: where only the first item has a name, it is dropped."""
-    named = [item for item in items if _is_equation(item) and len(item.args) == 2]
+    named = [item for item in items if is_equation(item) and len(item.args) == 2]
     if len(named) == 1 and items and items[0] is named[0] and len(items) > 1:
         return [_value_of(item) for item in items]
     return items
 
 
-def _one_name(equations: list[Node]) -> bool:
-    """Whether all equations speak of one quantity: x = 1, x = 2, or its numbered values x_1, x_2."""
-    bases = {re.sub(r"[_\d']+.*$", "", _base_name(equation.args[0])) for equation in equations}
-    return len(bases) == 1
-
-
-def _same_left(equations: Sequence[Node]) -> bool:
-    """Whether several equations give values to one name."""
-    return len(equations) > 1 and all(equation.args[0] == equations[0].args[0] for equation in equations)
-
-
-def _base_name(node: Node) -> str:
-    return str(node.value) if node.op in ("var", "call", "const") else repr(node)
-
-
 def _value_of(node: Node) -> Node:
-    settled = _settle(node)
-    if _is_equation(settled):
+    settled = settle_statement(node)
+    if is_equation(settled):
         _, value = _statement(settled)
         return settled if value is None else value
     return settled
@@ -297,56 +212,20 @@ def _same_bracket(gold: Node, answer: Node) -> bool:
     if gold.op != answer.op:
         other = answer if gold.op == "bracket" else gold
         bracket = gold if gold.op == "bracket" else answer
-        table = _table(bracket)
+        table = as_table(bracket)
         if other.op == "matrix" and table is not None:
             return _same_matrix(table, other)
-        point = _coordinates(other)
+        point = coordinates_of(other)
         if point is not None and bracket.value == "()":
             return _same_items(bracket.args, point)
-        vector = _vector(other)
+        vector = as_vector(other)
         if vector is not None:
             return _same_items(bracket.args, vector)
         return bracket.value == "[]" and len(bracket.args) == 1 and same_answer(bracket.args[0], other)
     return gold.value == answer.value and _same_items(gold.args, answer.args)
 
 
-def _coordinates(node: Node) -> tuple[Node, ...] | None:
-    """The coordinates of a named point, `A(3, -2)`."""
-    if node.op == "mul" and node.args[1].op == "bracket" and node.args[1].value == "()":
-        name, items = node.args[0], node.args[1].args
-    elif node.op == "call" and len(node.args) > 1:
-        name, items = Node("var", (), node.value), node.args
-    else:
-        return None
-    return items if name.op == "var" and re.fullmatch(r"[A-Z][\d_']*", str(name.value)) else None
-
-
 # Matrices
-
-
-def _table(node: Node) -> Node | None:
-    """A list of equally long lists, `[[1, 2], [3, 4]]`, as a matrix."""
-    rows = node.args
-    if len(rows) < 2 or any(row.op != "bracket" for row in rows) or len({len(row.args) for row in rows}) != 1:
-        return None
-    return Node("matrix", tuple(Node("row", row.args) for row in rows)) if node.value == "[]" else None
-
-
-def _has_matrix(node: Node) -> bool:
-    return node.op == "matrix" or (
-        node.op in ("add", "sub", "mul", "div", "neg") and any(_has_matrix(arg) for arg in node.args)
-    )
-
-
-def _vector(node: Node) -> tuple[Node, ...] | None:
-    """The items of a matrix of one row or one column."""
-    if node.op != "matrix":
-        return None
-    if len(node.args) == 1:
-        return node.args[0].args
-    if all(len(row.args) == 1 for row in node.args):
-        return tuple(row.args[0] for row in node.args)
-    return None
 
 
 def _same_matrix(gold: Node, answer: Node) -> bool:
@@ -376,7 +255,7 @@ def _same_relation(gold: Node, answer: Node) -> bool:
         return True
     if len(gold.value) != 1 or len(answer.value) != 1 or not set(gold.value + answer.value) <= set(FLIPPED):
         return False
-    differences = _difference(gold), _difference(answer)
+    differences = difference_of(gold), difference_of(answer)
     if gold.value == answer.value and _proportional(*differences, positive=gold.value[0] != "!="):
         return True
     return gold.value[0] == FLIPPED[answer.value[0]] and _proportional(

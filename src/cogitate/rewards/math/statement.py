@@ -1,156 +1,133 @@
-"""Which piece of a sentence is its mathematical value: "so the total is **$1,200**, give or take nothing" says 1,200.
+"""What a sentence states: "so the total is **$1,200**, give or take nothing" states $1,200.
 
-The choice looks at the sentence alone, never at the reference, and takes one piece only: a text that names many numbers commits
-to one of them.
+A sentence is understood or it is no answer. It is understood where it announces its value (wording.py), the value is read to
+its end, and nothing before or behind it denies, doubts or changes it. The reference is never looked at.
 """
 
 from __future__ import annotations
 
 import re
-from bisect import bisect_left
+from collections.abc import Iterator
 
 from cogitate.rewards.answer import strip_markdown
+from cogitate.rewards.math.parser.nodes import Node
+from cogitate.rewards.math.reading import Reading, read
+from cogitate.rewards.math.wording import (
+    ANNOUNCING,
+    CLAUSE_START,
+    LEADING_IN,
+    TAIL_START,
+    VALUE_IS_THE_ANSWER,
+    is_plain_lead,
+    is_plain_sequel,
+    is_plain_tail,
+)
 
+LONGEST_SENTENCE = 1000  # characters
+MOST_ANCHORS, MOST_TAILS, MOST_SENTENCES = 6, 8, 40
 _RUN_ON = re.compile(r"<\|(?:im_start|im_end|eot_id|end|endoftext|user|start_header_id)\|>.*", re.DOTALL)
-_SEGMENT = re.compile(
-    r"\$\$(.{1,1000}?)\$\$|\\\[(.{1,1000}?)\\\]|\\\((.{1,1000}?)\\\)"
-    r"|(?<![\\$])\$(?!\s*\d[\d.,]*\s+[A-Za-z]{2})([^$\n]+?)(?<!\\)\$",
-    re.DOTALL,
-)
-_GROUP = r"\{(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*\}"
-_PIECE = re.compile(
-    rf"(?<![A-Za-z0-9_.\\'’])(?:[-+(\[]\s*){{0,20}}[$€£¥]?\s*"
-    rf"(?:\\[A-Za-z]+(?:\s*{_GROUP})*|\d+(?::\d+)+(?!\d)|\d+(?:,\d{{3}})*(?:[.,]\d+)?(?:[eE][-+]?\d+)?|\.\d+|[a-zA-Z](?![a-zA-Z])"
-    r"|pi\b|sqrt\b|exp\b)"
-    rf"(?:\s*(?:\\[A-Za-z]+(?:\s*{_GROUP})*|\\[%$]|\d+(?:,\d{{3}})*(?:\.\d+)?|[-+*/^=<>!(){{}}\[\]|%°≤≥≠×÷·π²³]"
-    rf"|[a-zA-Z](?![a-zA-Z])|pi\b|sqrt\b|exp\b|,\s*(?=[-\\\d(])))*"
-    r"(?:\s*(?:percent|percentage|pct|degrees|cm|mm|km|kg|m|g)\b)?"
-)
-_COPULA = re.compile(
-    r"(?:\b(?:is|are|was|were|be|equals?|makes?|gives?|totals?|becomes?|est|es|ist|sont|has|have|had)\b|[=是为]|等于|一共|总共有?|共有?|还剩下?|需要)"
-    r"\s*:?\s*(?:(?:about|approximately|exactly|only|just|now|still|then|thus|therefore|equal\s+to|a\s+total\s+of|left\s+with)\s+)*"
-    r"(?=[-+(\[]?\s*[$€£¥]?\s*(?:\d|\.\d|\\))",
-    re.IGNORECASE,
-)
 _SENTENCE = re.compile(
     r"(?<=[.!?])(?<!i\.e\.)(?<!e\.g\.)(?<!approx\.)(?<![ap]\.m\.)(?<!\bMrs\.)(?<!\b[MD]r\.)(?<!\bsq\.)\s+|(?<=[。！？])|\n+"
 )
-_IN_CODE = re.compile(r"(?:[A-Za-z_]\(|[\"'`_])$")
-_JOINT = re.compile(
-    r"(?:\s*[A-Za-z]{1,20}){0,2}[,;\s]*(?<![A-Za-z])(?:and|or|alternatively|maybe|perhaps|possibly|&|et|ou|和|或|与|及|、)\s*|\s*、\s*",
-    re.IGNORECASE,
+_FORMULA_ON_ITS_OWN = re.compile(
+    r"(?<![.!?。！？\n])\n\s*(?=\\\[|\$\$|\\begin\b)|(?<=\\\[)\n|(?<=\$\$)\n(?=[^\n]{1,300}\n\$\$)|\n(?=\\\])"
 )
-_DENIED = re.compile(
-    r"(?:\bnot|n['’]t|\bcannot|\bnever|\bno|\bneither|\bexcept|\bbut|不是|不等于|并非)\s*(?:be\s+|equal\s+to\s+|have\s+been\s+)?$"
-    r"|\b(?:at\s+(?:least|most)|(?:more|less|fewer|greater|smaller|larger|other)\s+than|up\s+to|nearly|almost|maybe|perhaps"
-    r"|possibly|probably|(?:could|might|may)\s+be|in\s+the\s+range|twice|double|triple|log|half"
-    r"|(?:opposite|square|cube|root|reciprocal|inverse|logarithm|half|third|quarter|double|triple|factorial|multiple|power)\s+of)\s*$"
-    r"|(?:至少|至多|可能是?|也许是?|大于|小于|超过)\s*$",
-    re.IGNORECASE,
-)
-_NEGATIVE = re.compile(r"(?:\b(?:negative|minus)|负)\s*$", re.IGNORECASE)
-# Words behind a number that make it another one, or no answer.
-_RESHAPED = re.compile(
-    r"[\s-]*(?:(?:hundred|thousand|million|billion|trillion|dozen)s?|squared|cubed|factorial|recurring|repeating"
-    r"|(?:third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|hundredth|thousandth)s|halves|or\s+(?:more|less|fewer|so)"
-    r"|(?:times|plus|minus|(?:divided|multiplied)\s+by|(?:more|less|fewer|greater)\s+than|mod(?:ulo)?|to\s+the\s+power|choose|over"
-    r"|out\s+of|to)(?=\s+(?:of\s+)?[$\\(]?-?\d)"
-    r"|(?:is|was)(?:\s+not|n['’]t)\s+(?:the\s+|my\s+|our\s+)?(?:correct\s+|right\s+|final\s+)?(?:answer|solution|result|correct|right)"
-    r"|(?:is|was|would\s+be)\s+(?:wrong|incorrect|false|impossible))\b",
-    re.IGNORECASE,
-)
+_JOINING = re.compile(r"(?:^|\s)(?:and|or|et|ou|und|oder)$", re.IGNORECASE)
+_HOLDS_VALUE = re.compile(r"\d|[\\$=<>^+*/√π∞≤≥≠½⅓⅔¼¾∅]")
+_STATES_VALUE = re.compile(r"\d|[=<>^√π∞≤≥≠½⅓⅔¼¾∅²³⁰-⁹]|\\(?!(?:text|[()\[\],;!])\b)[A-Za-z]+|^\s*\$")
 
 
-def find_value(text: str, *, announced: bool) -> str | None:
-    """The piece of text that states the value; None where no piece does.
+def read_statement(text: str, *, announced: bool, lead: str = "", reference: bool = False) -> Reading:
+    """The value that a text states; without a tree where it states none that we understand.
 
     Args:
-        announced: the text follows an announcement ("the answer is"), so its beginning counts most; else its end does.
+        announced: the text stands behind an announcement ("the answer is"), so its first sentence counts; else its last.
+        lead: that announcement and what stands before it in its line.
+        reference: it is a reference's.
     """
-    text = _RUN_ON.sub("", text).strip()
-    sentences = [sentence.strip() for sentence in _SENTENCE.split(text) if sentence and sentence.strip()]
-    for sentence in sentences if announced else reversed(sentences):
-        piece = _value_of_sentence(sentence, announced=announced)
-        if piece is not None:
-            return piece
+    if not is_plain_lead(lead):
+        return Reading(f"{lead} {text}", (), f"{lead.strip()!r} takes it back")
+    sentences = _sentences(text)
+    if not announced:
+        sentences.reverse()
+    for number, sentence in enumerate(sentences[:MOST_SENTENCES]):
+        found = _read_sentence(sentence, announced=announced, reference=reference)
+        if found is not None:
+            sequel = sentences[number + 1 : number + 3] if announced and not reference else []
+            plain = all(map(is_plain_sequel, sequel))
+            return found if plain else Reading(text, (), "what follows takes it back")
+        if announced or _HOLDS_VALUE.search(sentence) or not is_plain_sequel(sentence):
+            break
+    return Reading(text, (), "it states no value that is understood")
+
+
+def _sentences(text: str) -> list[str]:
+    text = _FORMULA_ON_ITS_OWN.sub(" ", _RUN_ON.sub("", text).strip())
+    return [sentence.strip() for sentence in _SENTENCE.split(text) if sentence and sentence.strip()]
+
+
+def _read_sentence(sentence: str, *, announced: bool, reference: bool) -> Reading | None:
+    sentence = strip_markdown(sentence)
+    if len(sentence) > LONGEST_SENTENCE:
+        return None
+    start = LEADING_IN.match(sentence)
+    position = start.end() if start else 0
+    reversed_ = VALUE_IS_THE_ANSWER.fullmatch(sentence, position)
+    if reversed_ and is_plain_tail(reversed_["tail"], value=None, measured=False):
+        found = read(reversed_["value"], reference=reference)
+        if found.is_value and _STATES_VALUE.search(found.text):
+            return found
+    for begin, lead in _anchors(sentence, position):
+        rest = sentence[begin:]
+        if (begin == position and announced) or _STATES_VALUE.search(rest):
+            found_here = _read_beginning(rest, reference=reference)
+            if found_here is not None:
+                return found_here if is_plain_lead(lead) else None
     return None
 
 
-def _value_of_sentence(sentence: str, *, announced: bool) -> str | None:
-    pieces = _pieces(strip_markdown(sentence))
-    if not pieces:
-        return None
-    plain = strip_markdown(sentence)
-    if announced and pieces[0][0] <= 1:
-        chosen = pieces[0]
-    else:
-        ends = {match.end() for match in _COPULA.finditer(plain)}
-        behind = [piece for piece in pieces if piece[0] in ends or piece[0] - 1 in ends]
-        chosen = behind[-1] if behind else pieces[0 if announced else -1]
-    before = plain[max(0, chosen[0] - 60) : chosen[0]]
-    if _DENIED.search(before):
-        return None
-    if _NEGATIVE.search(before):
-        return f"-{chosen[2]}"
-    return " or ".join(piece[2] for piece in _side_by_side(plain, pieces, chosen))
+def _anchors(sentence: str, start: int) -> Iterator[tuple[int, str]]:
+    """Where a value may begin, and what stands before it: the sentence, then behind its last verb, then at its last clause."""
+    yield start, ""
+    for match in list(ANNOUNCING.finditer(sentence, start))[: -MOST_ANCHORS - 1 : -1]:
+        yield match.end(), sentence[: match.start()]
+    for match in list(CLAUSE_START.finditer(sentence, start))[: -MOST_ANCHORS - 1 : -1]:
+        yield match.end(), ""
 
 
-def _side_by_side(
-    sentence: str, pieces: list[tuple[int, int, str]], chosen: tuple[int, int, str]
-) -> list[tuple[int, int, str]]:
-    """The chosen piece with those that "and" and "or" join to it: "3 or 4" commits to no single number."""
-    first = last = pieces.index(chosen)
-    if _is_calculation(chosen[2]):
-        return [chosen]
-    while last + 1 < len(pieces) and _JOINT.fullmatch(sentence[pieces[last][1] : pieces[last + 1][0]]):
-        last += 1
-    while first and _JOINT.fullmatch(sentence[pieces[first - 1][1] : pieces[first][0]]):
-        first -= 1
-    return pieces[first : last + 1]
-
-
-def _is_calculation(text: str) -> bool:
-    """`13 + 5 = 18`, but not `x = 18`."""
-    before, equals, _ = text.partition("=")
-    return bool(equals) and re.search(r"\d", before) is not None and re.search(r"[A-Za-z]", before) is None
-
-
-def _pieces(sentence: str) -> list[tuple[int, int, str]]:
-    """(start, end, text) of everything that looks like a value: formulas between delimiters, and numbers in running text."""
-    pieces: list[tuple[int, int, str]] = []
-    for match in _SEGMENT.finditer(sentence):
-        content = next(group for group in match.groups() if group is not None)
-        tail = re.match(r"\s*(?:\\?%|percent\b|pct\b|°)", sentence[match.end() :])
-        pieces.append((match.start(), match.end(), content.strip() + (tail.group() if tail else "")))
-    starts, ends = [piece[0] for piece in pieces], [piece[1] for piece in pieces]
-    for match in _PIECE.finditer(sentence):
-        before = bisect_left(starts, match.end())
-        if before and ends[before - 1] > match.start():
-            continue  # within a formula
-        text = match.group().strip().rstrip(",.;:").strip()
-        if _IN_CODE.search(sentence[max(0, match.start() - 2) : match.start()]):
+def _read_beginning(rest: str, *, reference: bool) -> Reading | None:
+    """The longest beginning of a text that is a value, where what follows it lets it stand."""
+    ends = [match.start() for match in TAIL_START.finditer(rest)][:MOST_TAILS]
+    for end in [len(rest), *reversed(ends)]:
+        value = rest[:end].rstrip(" .,;:。*").strip()
+        if not value or not _STATES_VALUE.search(value) or _JOINING.search(value):
             continue
-        text = re.sub(r"(?<=\d)\s+[a-zA-Z]$", "", text)  # a unit's or an article's lone letter
-        if re.search(r"\d|\\", text):
-            reshaped = _RESHAPED.match(sentence, match.end())
-            behind, end = (" " + reshaped.group().lstrip(" -"), reshaped.end()) if reshaped else ("", match.end())
-            pieces.append((match.start(), end, _balanced(text) + behind))
-    return sorted(piece for piece in pieces if piece[2] and _holds_value(piece[2]))
+        found = read(value, reference=reference)
+        if not found.is_value:
+            continue
+        tree = found.trees[0]
+        number = float(tree.value[0]) if tree.op == "num" else None
+        if is_plain_tail(rest[end:], value=number, measured=_is_measured(tree)):
+            return _last_calculation(found)
+    return None
 
 
-def _holds_value(text: str) -> bool:
-    """A digit or a formula; a lone name such as $ABC$ states no value."""
-    return (
-        re.search(r"\d|[=<>]|\\(?:frac|dfrac|sqrt|pi|infty|begin|text|le|ge|ne|cup|emptyset)", text) is not None
-        or len(text) == 1
-    )
+def _is_measured(node: Node) -> bool:
+    beside_letter = node.op == "mul" and node.value == "spaced" and node.args[1].op == "var"  # 79 g
+    return node.op in ("measured", "percent", "degree") or beside_letter or (node.op == "neg" and _is_measured(node.args[0]))
 
 
-def _balanced(text: str) -> str:
-    """Without a closing bracket that opens nothing, and without an opening one that is never closed."""
-    text = text.rstrip("([ ")
-    while text and text.count(")") > text.count("(") and text.endswith(")"):
-        text = text[:-1].rstrip()
-    while text and text.count("(") > text.count(")") and text.startswith("("):
-        text = text[1:].lstrip()
-    return text
+def _last_calculation(found: Reading) -> Reading:
+    """Of several calculations ("16 - 3 = 13, and 13 + 5 = 18") the last."""
+    tree = found.trees[0]
+    if tree.op == "list" and all(_is_calculation(item) for item in tree.args):
+        return Reading(found.text, (tree.args[-1],))
+    return found
+
+
+def _is_calculation(node: Node) -> bool:
+    return node.op == "rel" and set(node.value) == {"="} and not any(_has_name(arg) for arg in node.args)
+
+
+def _has_name(node: Node) -> bool:
+    return node.op in ("var", "text", "call") or any(_has_name(arg) for arg in node.args)

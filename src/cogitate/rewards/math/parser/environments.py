@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from cogitate.rewards.math.parser.cursor import Cursor
 from cogitate.rewards.math.parser.nodes import Node
 from cogitate.rewards.math.parser.tokens import NotMathError
-
-if TYPE_CHECKING:
-    from cogitate.rewards.math.parser.syntax import Parser
 
 MATRICES = frozenset({"matrix", "pmatrix", "bmatrix", "vmatrix", "Bmatrix", "smallmatrix", "array"})
 SYSTEMS = frozenset({"cases", "aligned", "gathered"})
 
 
-def read_environment(parser: Parser) -> Node:
+def read_environment(parser: Cursor) -> Node:
     name = _environment_name(parser)
     if name == "array" and parser.is_symbol("{"):
         while not parser.is_symbol("}"):
@@ -42,7 +38,7 @@ def read_environment(parser: Parser) -> Node:
     return Node("call", (node,), "det") if name == "vmatrix" else node
 
 
-def _system(parser: Parser, name: str) -> Node:
+def _system(parser: Cursor, name: str) -> Node:
     """Statements one below the other, all of which hold."""
     items: list[Node] = []
     while not parser.is_command("end"):
@@ -57,7 +53,7 @@ def _system(parser: Parser, name: str) -> Node:
     return items[0] if len(items) == 1 else Node("list", tuple(items), "and")
 
 
-def _environment_name(parser: Parser) -> str:
+def _environment_name(parser: Cursor) -> str:
     parser.expect("{")
     name = parser.take().text
     parser.expect("}")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import TYPE_CHECKING
 
+from cogitate.rewards.math.counted import DESCRIBING, is_counted
+from cogitate.rewards.math.parser.cursor import Cursor
 from cogitate.rewards.math.parser.nodes import (
     ENGLISH_WORDS,
     FUNCTIONS,
@@ -17,11 +18,8 @@ from cogitate.rewards.math.parser.nodes import (
 from cogitate.rewards.math.parser.tokens import NotMathError, Token
 from cogitate.rewards.math.units import Unit, find_unit, plain_unit, power_word
 
-if TYPE_CHECKING:
-    from cogitate.rewards.math.parser.syntax import Parser
 
-
-def begins_unit(parser: Parser) -> bool:
+def begins_unit(parser: Cursor) -> bool:
     """Whether words of measurement follow, to the end of the item."""
     token = parser.at()
     if token is None or token.kind not in ("text", "word") or parser.separates(token):
@@ -29,10 +27,10 @@ def begins_unit(parser: Parser) -> bool:
     word = token.text.strip(" .,")
     if token.kind == "text":
         return len(word) > 1 or word in MULTIPLIERS or find_unit(word) is not None
-    if word == "min" and parser.at(1) is None:
+    if (word == "min" and parser.at(1) is None) or "\u4e00" <= word[:1] <= "\u9fff":  # 5个, 5颗弹珠
         return True
     if len(word) == 1 or word in FUNCTIONS or word == "pi":
-        return "\u4e00" <= word[:1] <= "\u9fff"  # a Chinese measure word: 5个
+        return False
     return (
         word in PERCENT_WORDS
         or find_unit(word) is not None
@@ -42,7 +40,7 @@ def begins_unit(parser: Parser) -> bool:
     )
 
 
-def read_unit(parser: Parser, node: Node) -> Node:
+def read_unit(parser: Cursor, node: Node) -> Node:
     unit, last, sign, power = Unit(()), Unit(()), 1, 1
     while (token := parser.at()) is not None:
         if token.kind in ("text", "word") and not parser.separates(token):
@@ -60,12 +58,12 @@ def read_unit(parser: Parser, node: Node) -> Node:
                     if not last.powers:
                         raise NotMathError(f"{word!r} qualifies the number")
                     unit = unit.times(last.to_power(2 if word.casefold() == "cubed" else 1), sign)
-                elif word.casefold() not in UNIT_FILLERS:
+                elif word.casefold() not in UNIT_FILLERS | DESCRIBING:
                     exponent = power_word(word)
                     if exponent is not None:
                         power = exponent
                     else:
-                        last = plain_unit(word)
+                        last = _named_unit(parser, word)
                         unit, power = unit.times(last.to_power(power), sign), 1
             if parser.is_symbol("^"):
                 unit = _unit_power(parser, unit, token, sign)
@@ -81,7 +79,21 @@ def read_unit(parser: Parser, node: Node) -> Node:
     return node if not unit.powers else Node("measured", (node,), unit)
 
 
-def _unit_power(parser: Parser, unit: Unit, token: Token, sign: int) -> Unit:
+def _named_unit(parser: Cursor, word: str) -> Unit:
+    """The unit of this name.
+
+    Raises:
+        NotMathError: the word is no unit, and only units may stand behind a number here.
+    """
+    known = find_unit(word)
+    if known is None and word.startswith(("平方", "立方")) and (length := find_unit(word[2:])) is not None:
+        return length.to_power(2 if word.startswith("平方") else 3)
+    if known is None and not parser.open_units and not is_counted(word.casefold()):
+        raise NotMathError(f"{word!r} behind the number is no unit that we know")
+    return known or plain_unit(word)
+
+
+def _unit_power(parser: Cursor, unit: Unit, token: Token, sign: int) -> Unit:
     parser.position += 1
     exponent = parser.script(power=True)
     digits = exponent.args[0] if exponent.op == "neg" else exponent

@@ -27,7 +27,9 @@ _UNIT_VECTOR = re.compile(
 _CUBE_ROOT = re.compile(r"\\?(?<![A-Za-z])cbrt(?![A-Za-z])")
 _BASE_BEHIND = re.compile(r"(?<=[0-9A-Fa-f)])\s+(?:in\s+)?base[ -](\d{1,2})$")
 _TEMPERATURE = re.compile(
-    r"(?:\\degree|\^\s*\{\s*\\circ\s*\}|\^\s*\\circ)\s*(?:\\(?:text|mathrm)\s*\{\s*(?P<styled>[CF])\s*\}|(?P<plain>[CF])(?![A-Za-z_^(]))"
+    r"\\(?:text|mathrm)\s*\{\s*\\degree\s*(?P<whole>[CF])\s*\}"
+    r"|(?:\\degree|\^\s*\{\s*\\circ\s*\}|\^\s*\\circ)\s*"
+    r"(?:\\(?:text|mathrm)\s*\{\s*(?P<styled>[CF])\s*\}|(?P<plain>[CF])(?![A-Za-z_^(]))"
 )
 _MODULUS = re.compile(r"\(\s*(?:\\[bp]?mod|\\text\s*\{\s*mod\s*\}|mod)\s*(\{?\w+\}?)\s*\)")
 _INTEGER_NAME = re.compile(
@@ -36,6 +38,9 @@ _INTEGER_NAME = re.compile(
 )
 _DAYTIME = re.compile(r"(\d{1,2}(?::\d\d)?)\s*(?:\\text\s*\{)?\s*([aApP])(\.?)\s?([mM])\.?\s*\}?$")
 _TWO_TO_THREE = re.compile(r"(\d+)\s*(?:\\text\s*\{\s*to\s*\}|to)\s*(\d+)")
+_OVER = re.compile(r"(-?\d+(?:\.\d+)?) over (-?\d+(?:\.\d+)?)")
+_ROOT_IN_WORDS = re.compile(r"(?:\bthe )?\b(?:(square|cube) )?root (?:of )?(\d+(?:\.\d+)?)")
+_SIGN_IN_WORDS = re.compile(r"(?:negative|minus) (?=[\d\\.])")
 _LETTER_DIGITS = re.compile(r"(?<![A-Za-z0-9\\{])(\d+[A-Z][0-9A-Z]*)(?=_\s*\{?\s*(?:1[1-9]|2\d|3[0-6])(?!\d))")
 _BASE_WORD = re.compile(r"_\s*\{\s*\\text\s*\{\s*base\s*\}\s*(?=\d)")
 _CHINESE_MULTIPLE = re.compile(r"(?<=\d)\s*([百千万亿](?![米克瓦分]))")
@@ -67,7 +72,7 @@ def unify(text: str) -> str:
     text = _LETTER_DIGITS.sub(lambda match: rf"\text{{{match.group(1)}}}", text)
     text = _DAYTIME.sub(_half_of_day, text.replace("{:}", ":"))
     ratio = _TWO_TO_THREE.fullmatch(text.strip())
-    text = f"{ratio.group(1)}:{ratio.group(2)}" if ratio else text
+    text = f"{ratio.group(1)}:{ratio.group(2)}" if ratio else _in_signs(text.strip())
     text = _CHINESE_MULTIPLE.sub(r"\\text{\1}", text)
     text = _CUBE_ROOT.sub(lambda match: r"\sqrt[3]", text)
     vectors = list(_UNIT_VECTOR.finditer(text))
@@ -78,12 +83,21 @@ def unify(text: str) -> str:
     return _FRENCH_HIGH.sub(r"[\1)", text)
 
 
+def _in_signs(text: str) -> str:
+    """`negative 5`, `1 over 2`, `2 root 3` in signs."""
+    sign = _SIGN_IN_WORDS.match(text)
+    text = f"-{text[sign.end() :]}" if sign else text
+    over = _OVER.fullmatch(text)
+    text = f"({over.group(1)})/({over.group(2)})" if over else text
+    return _ROOT_IN_WORDS.sub(lambda match: rf"\sqrt{'[3]' if match.group(1) == 'cube' else ''}{{{match.group(2)}}}", text)
+
+
 def _with_unit(match: re.Match[str]) -> str:
     return match["amount"] + _unit(match["sign"])
 
 
 def _temperature(match: re.Match[str]) -> str:
-    return r"\text{ celsius}" if "C" in (match["styled"], match["plain"]) else r"\text{ fahrenheit}"
+    return r"\text{ celsius}" if "C" in (match["whole"], match["styled"], match["plain"]) else r"\text{ fahrenheit}"
 
 
 def _half_of_day(match: re.Match[str]) -> str:

@@ -7,15 +7,9 @@ from __future__ import annotations
 
 import re
 
-from cogitate.rewards.math.parser.atoms import (
-    begins_factor,
-    number_node,
-    read_argument,
-    read_atom,
-    read_based,
-    read_command,
-    read_group,
-)
+from cogitate.rewards.math.parser.atoms import number_node, read_atom, read_based
+from cogitate.rewards.math.parser.commands import read_command
+from cogitate.rewards.math.parser.cursor import Cursor
 from cogitate.rewards.math.parser.measures import begins_unit, read_unit
 from cogitate.rewards.math.parser.nodes import (
     ALL_REAL_NUMBERS,
@@ -38,8 +32,11 @@ MAX_TOKENS = 400
 _DATE = re.compile(r"\d{4}([-/])\d{1,2}\1\d{1,2}|\d{1,2}([-/])\d{1,2}\2\d{4}")
 
 
-def parse(text: str) -> Node:
+def parse(text: str, *, open_units: bool = False) -> Node:
     """The tree of a whole answer.
+
+    Args:
+        open_units: any word behind a number may be its unit, as references have them; else only units that we know.
 
     Raises:
         NotMathError: the text is not entirely mathematics that we read.
@@ -60,7 +57,7 @@ def parse(text: str) -> Node:
         return Node("set")
     if cleaned.casefold() in ALL_REAL_NUMBERS:
         return REAL_NUMBERS
-    parser = Parser(tokens)
+    parser = Parser(tokens, open_units=open_units)
     node = parser.listing()
     if parser.position != len(tokens):
         raise NotMathError(f"{tokens[parser.position].text!r} stands where the end was expected")
@@ -76,47 +73,12 @@ def _is_known(word: str) -> bool:
     return word in FUNCTIONS or word.removeprefix("var").casefold() in GREEK or word in INFINITY_WORDS
 
 
-class Parser:
-    """Recursive descent over tokens. Each method reads one level and leaves `position` behind it."""
-
-    def __init__(self, tokens: list[Token]):
-        self.tokens, self.position, self.depth = tokens, 0, 0
-        self.bars = 0  # absolute values that are open
-
-    # Looking
-
-    def at(self, offset: int = 0) -> Token | None:
-        index = self.position + offset
-        return self.tokens[index] if index < len(self.tokens) else None
-
-    def is_symbol(self, *symbols: str, offset: int = 0) -> bool:
-        token = self.at(offset)
-        return token is not None and token.kind == "symbol" and token.text in symbols
-
-    def is_command(self, *names: str, offset: int = 0) -> bool:
-        token = self.at(offset)
-        return token is not None and token.kind == "command" and token.text in names
-
-    def take(self) -> Token:
-        token = self.at()
-        if token is None:
-            raise NotMathError("it ends in the middle")
-        self.position += 1
-        return token
-
-    def expect(self, symbol: str) -> None:
-        if not self.is_symbol(symbol):
-            found = self.at()
-            raise NotMathError(f"{symbol!r} was expected" + (f", not {found.text!r}" if found else " at the end"))
-        self.position += 1
-
-    def refuse(self) -> NotMathError:
-        token = self.at()
-        return NotMathError(f"{token.text!r} stands where a value was expected" if token else "it ends in the middle")
+class Parser(Cursor):
+    """The levels of the grammar."""
 
     def inner(self, text: str) -> Node:
         """The tree of a text within the answer."""
-        return parse(text)
+        return parse(text, open_units=self.open_units)
 
     # Lists, relations, sets
 
@@ -142,13 +104,6 @@ class Parser:
                 found = "and"
             found = found or ","
         return found
-
-    def separates(self, token: Token) -> bool:
-        if token.kind == "symbol":
-            return token.text in (",", ";")
-        if token.kind in ("text", "word"):
-            return token.text.strip(" ,").casefold() in SEPARATING_WORDS | {""}
-        return token.kind == "command" and token.text in ("land", "lor", "wedge", "vee")
 
     def relation(self) -> Node:
         if self._begins_with("approx", "simeq", "sim", "=") and self.position == 0:  # "= 5" and "about 5"
@@ -186,7 +141,7 @@ class Parser:
             node = Node("div" if self.take().text == "over" else "binom", (node, self.sum()))
         if self.is_command("pmod", "bmod", "mod"):
             self.position += 1
-            node = Node("call", (node, read_argument(self)), "mod")
+            node = Node("call", (node, self.argument()), "mod")
         return node
 
     # Arithmetic
@@ -226,7 +181,7 @@ class Parser:
             elif self.is_symbol("/") or self.is_command("div"):
                 self.position += 1
                 node = Node("div", (node, self._denominator()))
-            elif begins_factor(self):
+            elif self.begins_factor():
                 node = self._attach(node)
             else:
                 return node
@@ -236,7 +191,7 @@ class Parser:
         token = self.at()
         node = self.unary()
         if token is not None and token.kind in ("word", "command") and token.text not in FRACTIONS:
-            while begins_factor(self) and not begins_unit(self):
+            while self.begins_factor() and not begins_unit(self):
                 node = Node("mul", (node, self.power()))
         return node
 
@@ -344,15 +299,15 @@ class Parser:
     def script(self, *, power: bool) -> Node:
         """What stands raised or lowered: a group, or one factor with its sign."""
         if self.is_symbol("{"):
-            return read_group(self)
+            return self.group()
         if power and self.is_symbol("-", "+"):
             sign = self.take().text
             inner = self.power()
             return Node("neg", (inner,)) if sign == "-" else inner
-        return self.power() if power else read_atom(self)
+        return self.power() if power else self.atom()
 
     def postfix(self) -> Node:
-        node = read_atom(self)
+        node = self.atom()
         while True:
             if self.is_symbol("!") and not self.is_symbol("=", offset=1):
                 self.position += 1
@@ -370,3 +325,6 @@ class Parser:
                 node = Node("var", (), f"{node.value}'")
             else:
                 return node
+
+    def atom(self) -> Node:
+        return read_atom(self)

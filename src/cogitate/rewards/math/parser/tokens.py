@@ -81,6 +81,7 @@ _COLOUR = re.compile(r"\\(?:text)?color\s*\{[^{}]*\}")
 _SIZING = re.compile(r"\\(?:left|right|middle|[bB]igg?[lrm]?)(?![A-Za-z])\s*(\.(?!\d))?")
 _DELIMITERS = re.compile(r"\\[()\[\]]|(?<!\\)\$|\\\$|\\(?:textdollar|euro|pounds|yen)(?![A-Za-z])")
 _SET_BUILDER = re.compile(r"\\\{\s*[A-Za-z]\s*(?:\\in\s*\\mathbb\s*\{?R\}?\s*)?(?:\\mid(?![A-Za-z])|\||:)(.*)\\\}", re.DOTALL)
+_MARKED_GROUPING = re.compile(r"(?<=\d)(?:,\\!\s*|\s?\{,\s?\}\s*(?:\\!)?)(?=\d{3}(?!\d))")  # wherever it stands
 _GROUPED_NUMBER = re.compile(r"(?<![\d.,])\d{1,3}(?:(?:,\d{3})+|(?:\.\d{3}){2,})(?!\d)(?![,.]\d{3}(?!\d)|,\d)")
 _SPACED_NUMBER = re.compile(r"(?<![\d.,] )(?<![\d.,])\d{1,3}(?: \d{3})+(?![\d ]*[,.]?\d)(?!\s*/)")
 _NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4}(?![\d.]))?")
@@ -111,7 +112,7 @@ def clean(text: str) -> str:
     if r"\begin" not in text:
         text = _COMMANDS_ESCAPED_TWICE.sub(r"\\", text)
     text = re.sub(r"(?<=\d)(?<![\w.]0)\s*[xX]\s*(?=\d)", r"\\times ", text)  # 6 x 7
-    text = re.sub(r"(?<=\d)(?:,\\!\s*|\{,\}\s*(?:\\!)?)(?=\d{3}(?!\d))", "", text)  # marked as grouping, wherever it stands
+    text = _MARKED_GROUPING.sub("", text)
     text = re.sub(r",\\!\s*", ",", text).replace("{,}", ",").replace(r"\!", "").replace(r",\ ", ", ")
     text = re.sub(r"(?<=\d)\\[,;:] ?(?=\d{3}(?!\d))", "", text)
     text = unify_before_delimiters(text)
