@@ -157,7 +157,7 @@ def _read_weights(model: Transformer, reader: CheckpointReader) -> None:
 
 def _redundant(config: ModelConfig) -> set[str]:
     """Names that a checkpoint may hold although the model needs nothing of them: copies, and an MTP block not asked for."""
-    names = set(mtp_copies(config)) if config.is_mla else set()
+    names = set(mtp_copies(config)) if config.family.has_mtp else set()
     if config.tie_word_embeddings:
         names.add("lm_head.weight")
     return names
