@@ -69,6 +69,8 @@ class ModelConfig(BaseModel):
     topk_group: int = Field(1, ge=1)
     norm_topk_prob: bool = True
     first_k_dense_replace: int = Field(0, ge=0)  # layers below this index are dense
+    decoder_sparse_step: int = Field(1, ge=1)  # of so many layers the last is a mixture
+    mlp_only_layers: list[int] = []  # that are dense
     moe_layer_freq: Literal[1] = 1
     scoring_func: Literal["sigmoid"] = "sigmoid"
     topk_method: Literal["noaux_tc"] = "noaux_tc"
@@ -140,7 +142,8 @@ class ModelConfig(BaseModel):
         return self.qk_rope_head_dim if self.is_mla else self.head_width
 
     def is_moe_layer(self, layer: int) -> bool:
-        return self.family.router is not None and layer >= self.first_k_dense_replace
+        is_sparse = (layer + 1) % self.decoder_sparse_step == 0 and layer not in self.mlp_only_layers
+        return self.family.router is not None and is_sparse and layer >= self.first_k_dense_replace
 
     def window_of_layer(self, layer: int) -> int | None:
         """How many tokens back this layer sees, itself included; None: all."""
@@ -199,6 +202,9 @@ class ModelConfig(BaseModel):
         if self.num_experts_per_tok > reachable:
             experts = f"{reachable} experts" + (" of topk_group groups" if self.n_group > 1 else "")
             raise ValueError(f"num_experts_per_tok = {self.num_experts_per_tok} is more than the {experts}")
+        for layer in self.mlp_only_layers:
+            if not 0 <= layer < self.num_hidden_layers:
+                raise ValueError(f"mlp_only_layers names layer {layer}: there are {self.num_hidden_layers}, counted from 0")
 
 
 def _family(model_type: Any) -> Family:

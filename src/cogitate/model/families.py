@@ -122,4 +122,21 @@ FAMILIES: dict[str, Family] = {
         defaults={"max_position_embeddings": 32768, "head_dim": 128},
         inert={"mlp_bias": False},
     ),
+    "qwen3_moe": Family(
+        "Qwen3MoeForCausalLM",
+        "gqa",
+        GROUPED | EXPERTS | {"decoder_sparse_step", "mlp_only_layers"},
+        has_qk_norm=True,
+        router="softmax",
+        defaults={
+            "max_position_embeddings": 32768,
+            "moe_intermediate_size": 768,
+            "n_routed_experts": 128,
+            "n_shared_experts": 0,
+            "norm_topk_prob": False,
+        },
+        spellings={"n_routed_experts": ("num_experts", "num_local_experts")},
+        inert={"mlp_bias": False, "use_sliding_window": False},
+        ignored=frozenset({"sliding_window", "max_window_layers"}),
+    ),
 }

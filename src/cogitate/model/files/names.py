@@ -121,7 +121,8 @@ def _mlp(prefix: str, width: int, inner: int, *, bias: bool = False) -> Iterator
 def _mixture(config: ModelConfig) -> Iterator[tuple[str, list[Part]]]:
     width, inner, experts = config.hidden_size, config.moe_intermediate_size, range(config.n_routed_experts)
     yield "mlp.gate.weight", [Part("mlp.gate.weight", (len(experts), width))]
-    yield "mlp.gate.e_score_correction_bias", [Part("mlp.gate.e_score_correction_bias", (len(experts),))]
+    if config.family.has_router_bias:
+        yield "mlp.gate.e_score_correction_bias", [Part("mlp.gate.e_score_correction_bias", (len(experts),))]
     yield (
         "mlp.experts.gate_up_proj",
         [Part(f"mlp.experts.{e}.{x}_proj.weight", (inner, width)) for e in experts for x in ("gate", "up")],
