@@ -9,9 +9,10 @@ import torch
 from cogitate.config import Config, PPOConfig, RLConfig
 from cogitate.engine.generator import Engine
 from cogitate.model.files.hf import load_model
+from cogitate.model.files.value_model import load_value_model
 from cogitate.model.lora import add_lora
 from cogitate.model.transformer import Transformer
-from cogitate.model.value_head import ValueModel, load_value_model
+from cogitate.model.value_head import ValueModel
 from cogitate.rewards.sandbox.isolation import read_packages
 from cogitate.rewards.workers.pool import GraderPool
 from cogitate.runtime import derive_seed, pick_device

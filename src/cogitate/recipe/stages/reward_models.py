@@ -16,7 +16,8 @@ from typing import Any
 from cogitate.config import Config
 from cogitate.errors import DataError
 from cogitate.model.files.hf import load_config, load_model
-from cogitate.model.value_head import ValueModel, save_value_model
+from cogitate.model.files.value_model import save_value_model
+from cogitate.model.value_head import ValueModel
 from cogitate.recipe.context import StageContext
 from cogitate.recipe.data import preferences
 from cogitate.recipe.data.held_out import hold_out, pair_report, safety_report
