@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,19 @@ def test_config_json_says_what_vllm_needs_to_know(tmp_path: Path) -> None:
     assert config["num_key_value_heads"] == config["num_attention_heads"]
     assert config["architectures"] == ["DeepseekV3ForCausalLM"]
     assert config["torch_dtype"] == "float32"
+
+
+@pytest.mark.parametrize(("umask", "permissions"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600), (0o002, 0o664)])
+def test_files_have_the_permissions_of_the_users_umask(umask: int, permissions: int, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors.tmp").write_bytes(b"left over by a kill")
+    (tmp_path / "model.safetensors.tmp").chmod(0o600)
+    before = os.umask(umask)
+    try:
+        save_model(small_model(), tmp_path)
+    finally:
+        os.umask(before)
+    files = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert files == dict.fromkeys(("config.json", "model.safetensors", "mtp.safetensors"), permissions)
 
 
 def test_the_mtp_block_lies_in_a_file_of_its_own(tmp_path: Path) -> None:
