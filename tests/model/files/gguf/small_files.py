@@ -102,10 +102,15 @@ def write_gguf(path: Path, model: Transformer, tokenizer: Tokenizer, *, quantisa
                 writer.add_tensor(name, gguf.quantize(data, quantisation), raw_dtype=quantisation)
             else:
                 writer.add_tensor(name, data)
-    if config.rope_scaling is not None:
+    if "rope_factors" in overrides:
         writer.add_tensor("rope_freqs.weight", overrides["rope_factors"])
     for name in overrides.get("extra_tensors", ()):
         writer.add_tensor(name, np.zeros(3, dtype=np.float32))
+    for key in overrides.get("without", ()):
+        del writer.kv_data[0][key]
+    for key, value in overrides.get("keys", {}).items():
+        add = {bool: writer.add_bool, int: writer.add_uint32, float: writer.add_float32, str: writer.add_string}
+        add.get(type(value), writer.add_array)(key, value)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()

@@ -63,7 +63,7 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"tokenizer.ggml.pre = 'poro-chat': not supported"):
         import_gguf(tmp_path / "pre.gguf", tmp_path / "out")
     write_gguf(tmp_path / "part.gguf", model, tokenizer, rotated=8)
-    with pytest.raises(CheckpointError, match=r"llama.rope.dimension_count = 8, heads are 16 wide"):
+    with pytest.raises(CheckpointError, match=r"llama.rope.dimension_count = 8: heads are 16 wide"):
         import_gguf(tmp_path / "part.gguf", tmp_path / "out")
     write_gguf(tmp_path / "extra.gguf", model, tokenizer, extra_tensors=["blk.0.odd.weight"])
     with pytest.raises(CheckpointError, match=r"tensor blk.0.odd.weight has no place in a llama model"):
