@@ -99,7 +99,9 @@ def write_gguf(path: Path, model: Transformer, tokenizer: Tokenizer, *, quantisa
             data = rows.float().numpy()
             name = f"{names.get_name(stem)}.{kind}"
             if quantisation is not None and data.ndim == 2:
-                writer.add_tensor(name, gguf.quantize(data, quantisation), raw_dtype=quantisation)
+                blocks = overrides["blocks"](*data.shape, quantisation) if "blocks" in overrides else None
+                raw = gguf.quantize(data, quantisation) if blocks is None else blocks
+                writer.add_tensor(name, raw, raw_dtype=quantisation)
             else:
                 writer.add_tensor(name, data)
     if "rope_factors" in overrides:
