@@ -77,6 +77,39 @@ def test_both_spellings_of_rope_settings_are_one() -> None:
     assert ModelConfig.from_dict(new) == ModelConfig.from_dict(R1_DISTILL_LLAMA)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"rope_scaling": {"rope_type": "default", "factor": 4.0}},
+        {"rope_scaling": {"type": "default", "factor": 4.0}},
+        {"rope_scaling": {"rope_type": "default", "type": "default", "factor": 4.0}},
+        {"rope_parameters": {"rope_type": "default", "rope_theta": 500000.0, "factor": 4.0}},
+        {"rope_scaling": {"rope_type": "default", "factor": 4.0, "original_max_position_embeddings": 8192}},
+    ],
+)
+def test_a_factor_without_effect_loads_and_is_named(settings: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    """transformers ignores it."""
+    plain = {key: value for key, value in R1_DISTILL_LLAMA.items() if key != "rope_scaling"}
+    assert ModelConfig.from_dict({**plain, **settings}) == ModelConfig.from_dict(plain)
+    assert caplog.records[0].getMessage().startswith("rope_type is default: rope_scaling.factor")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"rope_scaling": None},
+        {"rope_scaling": {"rope_type": "default"}},
+        {"rope_scaling": {"type": "default", "factor": None}},
+        {"rope_parameters": {"rope_type": "default", "rope_theta": 500000.0, "partial_rotary_factor": 1.0}},
+    ],
+)
+def test_plain_rope_says_nothing(settings: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    plain = {key: value for key, value in R1_DISTILL_LLAMA.items() if key != "rope_scaling"}
+    assert ModelConfig.from_dict({**plain, **settings}).rope_scaling is None
+    assert not caplog.records
+
+
 def test_a_window_applies_from_max_window_layers_on() -> None:
     config = ModelConfig.from_dict({**R1_DISTILL_QWEN, "use_sliding_window": True})
     assert [config.window_of_layer(layer) for layer in (0, 20, 21, 27)] == [None, None, 4096, 4096]
@@ -93,6 +126,14 @@ MISTAKES: list[tuple[dict[str, Any], str]] = [
     ({"rope_scaling": {"rope_type": "linear", "factor": "2"}}, "rope_scaling.factor = '2': must be a number above 0"),
     ({"rope_scaling": {"rope_type": "linear", "factor": 0}}, "rope_scaling.factor = 0: must be a number above 0"),
     ({"rope_scaling": {"type": ["yarn"]}}, r"rope_scaling.rope_type = \['yarn'\]: not supported"),
+    ({"rope_scaling": {"factor": 2.0}}, "rope_scaling.factor: has no meaning without a rope_type"),
+    ({"rope_scaling": {"rope_type": "linear", "factor": float("nan")}}, "rope_scaling.factor = nan: must be a number"),
+    ({"rope_scaling": {"rope_type": "linear", "factor": 10**400}}, "rope_scaling.factor = 1000"),
+    ({"rope_scaling": {"rope_type": "linear", "factor": True}}, "rope_scaling.factor = True: must be a number above 0"),
+    ({"rope_scaling": {"rope_type": "default", "type": "linear", "factor": 2.0}}, "rope_type = 'default' and its old name"),
+    ({"rope_theta": float("inf")}, "rope_theta = Infinity"),
+    ({"hidden_size": 1 << 40}, "hidden_size = 1099511627776"),
+    ({"num_hidden_layers": 10**9}, "num_hidden_layers = 1000000000"),
     ({"rope_scaling": [1]}, r"rope_scaling = \[1\]: must be an object"),
     ({"partial_rotary_factor": 0.5}, "partial_rotary_factor"),
     ({"hidden_act": "gelu"}, 'hidden_act = "gelu"'),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -24,6 +24,10 @@ from cogitate.model.config_keys import (
 )
 from cogitate.model.families import FAMILIES, Family
 
+# No model comes near these; a damaged file that exceeds them is refused before anything of such a size is made.
+MOST_LAYERS, MOST_EXPERTS, MOST_SIZE, MOST_POSITIONS = 1 << 12, 1 << 12, 1 << 20, 1 << 24
+Size = Annotated[int, Field(ge=1, le=MOST_SIZE)]
+
 
 class ModelConfig(BaseModel):
     """The shape of a decoder. Build one from outside data with `from_dict`, which turns mistakes into ConfigError.
@@ -31,18 +35,18 @@ class ModelConfig(BaseModel):
     Fields of other families keep their defaults and are not written by `to_dict`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     model_type: str
-    vocab_size: int = Field(ge=1)
-    hidden_size: int = Field(ge=1)
-    intermediate_size: int = Field(ge=1)
-    num_hidden_layers: int = Field(ge=1)
-    num_attention_heads: int = Field(ge=1)
-    num_key_value_heads: int = Field(ge=1)  # absent or null: as many as query heads
-    head_dim: int | None = Field(None, ge=1)  # None: hidden_size / num_attention_heads; unused by MLA
+    vocab_size: Size
+    hidden_size: Size
+    intermediate_size: Size
+    num_hidden_layers: int = Field(ge=1, le=MOST_LAYERS)
+    num_attention_heads: Size
+    num_key_value_heads: Size  # absent or null: as many as query heads
+    head_dim: Size | None = None  # None: hidden_size / num_attention_heads; unused by MLA
     hidden_act: Literal["silu"] = "silu"
-    max_position_embeddings: int = Field(4096, ge=1)
+    max_position_embeddings: int = Field(4096, ge=1, le=MOST_POSITIONS)
     initializer_range: float = Field(0.02, ge=0)
     rms_norm_eps: float = Field(1e-6, gt=0)
     tie_word_embeddings: bool = False
@@ -60,9 +64,9 @@ class ModelConfig(BaseModel):
     max_window_layers: int = Field(28, ge=0)  # layers below this index attend to everything
     layer_types: list[Literal["full_attention", "sliding_attention"]] | None = None
     # a mixture of experts
-    moe_intermediate_size: int = Field(2048, ge=1)
-    n_shared_experts: int = Field(1, ge=0)
-    n_routed_experts: int = Field(256, ge=1)
+    moe_intermediate_size: Size = 2048
+    n_shared_experts: int = Field(1, ge=0, le=MOST_EXPERTS)
+    n_routed_experts: int = Field(256, ge=1, le=MOST_EXPERTS)
     num_experts_per_tok: int = Field(8, ge=1)
     routed_scaling_factor: float = 1.0
     n_group: int = Field(1, ge=1)
@@ -75,11 +79,11 @@ class ModelConfig(BaseModel):
     scoring_func: Literal["sigmoid"] = "sigmoid"
     topk_method: Literal["noaux_tc"] = "noaux_tc"
     # MLA and MTP
-    q_lora_rank: int | None = Field(None, ge=1)
-    kv_lora_rank: int = Field(512, ge=1)
-    qk_nope_head_dim: int = Field(128, ge=1)
-    qk_rope_head_dim: int = Field(64, ge=2)
-    v_head_dim: int = Field(128, ge=1)
+    q_lora_rank: Size | None = None
+    kv_lora_rank: Size = 512
+    qk_nope_head_dim: Size = 128
+    qk_rope_head_dim: int = Field(64, ge=2, le=MOST_SIZE)
+    v_head_dim: Size = 128
     rope_interleave: bool = True
     num_nextn_predict_layers: int = Field(0, ge=0, le=1)
 

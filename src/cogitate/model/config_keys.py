@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import difflib
 import json
+import logging
 from typing import Any
 
 from cogitate.errors import ConfigError
 from cogitate.model.families import Family
 
+log = logging.getLogger(__name__)
+MOST = 1e9  # of a number among RoPE's settings
 ROPE_KEYS = {
     "linear": {"factor"},
     "llama3": {"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"},
@@ -69,14 +72,18 @@ def read_rope(table: dict[str, Any]) -> None:
     merged = {**(parameters or {}), **(scaling or {})}
     if "rope_theta" in merged:
         table["rope_theta"] = merged.pop("rope_theta")
-    legacy = merged.pop("type", None)
-    rope_type = merged.pop("rope_type", legacy) or "default"
+    legacy, rope_type = merged.pop("type", None), merged.pop("rope_type", None)
+    if legacy is not None and rope_type is not None and legacy != rope_type:
+        raise ConfigError(f"rope_scaling: rope_type = {rope_type!r} and its old name type = {legacy!r} differ; leave one")
+    rope_type = rope_type or legacy
     merged = {key: value for key, value in merged.items() if value is not None}
-    if rope_type == "default":
+    if rope_type is None or rope_type == "default":
         if merged.pop("partial_rotary_factor", 1.0) != 1.0:
             raise ConfigError("partial_rotary_factor: only 1.0 is supported")
-        if merged:
+        if merged and rope_type is None:
             raise ConfigError(f"rope_scaling.{next(iter(merged))}: has no meaning without a rope_type")
+        if merged:
+            log.warning("rope_type is default: %s has no effect there", ", ".join(f"rope_scaling.{key}" for key in merged))
     else:
         table["rope_scaling"] = {"rope_type": rope_type, **merged}
 
@@ -93,8 +100,11 @@ def check_rope_scaling(scaling: dict[str, Any]) -> None:
             raise ValueError(f"unknown key rope_scaling.{key} for rope_type {rope_type}; did you mean {nearest}?")
         if key == "truncate" and not isinstance(value, bool):
             raise ValueError(f"rope_scaling.truncate = {value!r}: must be true or false")
-        zero_allowed = key in ("truncate", "mscale", "mscale_all_dim")
-        if not isinstance(value, (int, float)) or value < 0 or (value == 0 and not zero_allowed):
+        if key == "truncate":
+            continue
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        zero_allowed = key in ("mscale", "mscale_all_dim")
+        if not is_number or not 0 <= value <= MOST or (value == 0 and not zero_allowed):
             raise ValueError(f"rope_scaling.{key} = {value!r}: must be a number above 0")
     required = {"factor"} | (ROPE_KEYS["llama3"] if rope_type == "llama3" else set())
     for key in sorted(required):
