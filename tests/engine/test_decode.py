@@ -46,6 +46,18 @@ CONFIGS = {
     ),
     "deepseek_v3 without shared experts": SMALL.model_copy(update={"n_shared_experts": 0, "num_experts_per_tok": 3}),
     "llama": LLAMA,
+    "qwen3_moe": ModelConfig.from_dict(
+        {
+            **{key: value for key, value in LLAMA.to_dict().items() if key not in ("architectures", "mlp_bias")},
+            "model_type": "qwen3_moe",
+            "head_dim": 20,
+            "num_experts": 21,
+            "num_experts_per_tok": 4,
+            "moe_intermediate_size": 28,
+            "norm_topk_prob": True,
+            "mlp_only_layers": [0],
+        }
+    ),
     "qwen3": LLAMA.model_copy(update={"model_type": "qwen3", "head_dim": 20, "attention_bias": True, "mlp_bias": False}),
     "qwen2 with a window": LLAMA.model_copy(
         update={

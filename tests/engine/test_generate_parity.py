@@ -1,5 +1,6 @@
 """Greedy completions against transformers' generate, through a directory that we write and both read."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ from transformers import AutoModelForCausalLM
 from transformers.utils import logging as transformers_logging
 
 from cogitate.backend import GenerationRequest
+from cogitate.engine.decode import Decoder
 from cogitate.engine.generator import Engine
+from cogitate.kernels import native_library
 from cogitate.model.config import TINY, ModelConfig
 from cogitate.model.files.hf import load_model, save_model
 from cogitate.model.transformer import Transformer
@@ -29,15 +32,45 @@ CONFIGS = {
             "tie_word_embeddings": True,
         }
     ),
+    "qwen3_moe": ModelConfig.from_dict(
+        {
+            "model_type": "qwen3_moe",
+            "vocab_size": 300,
+            "hidden_size": 96,
+            "intermediate_size": 200,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 6,
+            "num_key_value_heads": 2,
+            "initializer_range": 0.1,
+            "num_experts": 10,
+            "num_experts_per_tok": 3,
+            "moe_intermediate_size": 40,
+            "norm_topk_prob": True,
+            "mlp_only_layers": [1],
+        }
+    ),
 }
 
 
+@pytest.fixture(params=["kernels", "plain PyTorch"])
+def decoding(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The machine as it is, or one without a compiler."""
+    if request.param == "kernels" and native_library() is None:
+        pytest.skip("no compiler for the kernels")
+    monkeypatch.setenv("COGITATE_NATIVE", "1" if request.param == "kernels" else "0")
+    native_library.cache_clear()
+    yield request.param
+    monkeypatch.undo()
+    native_library.cache_clear()
+
+
 @pytest.mark.parametrize("name", CONFIGS)
-def test_greedy_completions_equal_those_of_transformers(name: str, tmp_path: Path) -> None:
+def test_greedy_completions_equal_those_of_transformers(name: str, decoding: str, tmp_path: Path) -> None:
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     torch.manual_seed(3)
     save_model(Transformer(CONFIGS[name]), tmp_path)
+    assert Decoder.supports(load_model(tmp_path)) == (decoding == "kernels")
     reference = AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
     engine = Engine(load_model(tmp_path), end_id=-1, max_batch=3, max_context=128)
     generator = torch.Generator().manual_seed(5)

@@ -36,6 +36,33 @@ def test_the_bias_takes_part_in_the_choice_but_not_in_the_weights() -> None:
     assert abs(got[3] - 0.25) < 1e-6
 
 
+def softmax_router(logits: list[list[float]], **switches: object) -> tuple[Router, torch.Tensor]:
+    shape = {"vocab_size": 9, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "head_dim": 8}
+    experts = {"num_experts": len(logits[0]), "num_experts_per_tok": 2}
+    router = Router(ModelConfig.from_dict({"model_type": "qwen3_moe", "hidden_size": 1, **shape, **experts, **switches}))
+    router.weight.data = torch.tensor(logits).t().contiguous()
+    return router, torch.eye(len(logits))
+
+
+def test_a_softmax_router_gives_shares_of_all_experts_or_of_the_chosen_ones() -> None:
+    """Odds of 1 : 3 : 5 : 1 are shares of 0.3 and 0.5, or 3/8 and 5/8 among the two best."""
+    logits = [[0.0, 1.0986123, 1.6094379, 0.0]]
+    for normalised, expected in ((False, {1: 0.3, 2: 0.5}), (True, {1: 0.375, 2: 0.625})):
+        router, tokens = softmax_router(logits, norm_topk_prob=normalised)
+        weights, experts = router(tokens)
+        got = dict(zip(experts[0].tolist(), weights[0].tolist(), strict=True))
+        assert got.keys() == expected.keys()
+        assert all(abs(got[expert] - expected[expert]) < 1e-6 for expert in expected)
+
+
+def test_a_router_without_a_bias_is_not_balanced_and_has_nothing_to_store() -> None:
+    router, _ = softmax_router([[0.0, 1.0]])
+    router.load.copy_(torch.tensor([7, 1]))
+    router.to(torch.bfloat16).balance(0.1)
+    assert router.load.tolist() == [0, 0]
+    assert list(router.state_dict()) == ["weight"]
+
+
 def test_groups_are_ranked_by_their_two_best_experts() -> None:
     """Group 0 has the best expert (0.9 + 0.0), group 1 the best pair (0.6 + 0.5)."""
     limited = limit_groups(torch.tensor([[0.9, 0.0, 0.6, 0.5, 0.3, 0.3]]), groups=3, kept_groups=1)

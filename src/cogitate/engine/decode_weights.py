@@ -47,7 +47,7 @@ class Attention(ctypes.Structure):
 
 class Routing(ctypes.Structure):
     _fields_ = (
-        *((name, Int) for name in ("experts", "chosen", "groups", "kept_groups", "normalised")),
+        *((name, Int) for name in ("experts", "chosen", "groups", "kept_groups", "normalised", "softmax")),
         ("scaling", Float),
         ("bias", Pointer),
     )
@@ -210,6 +210,7 @@ class DecodeWeights:
 
     def _experts(self, made: Layer, module: MixtureOfExperts) -> None:
         config, experts = module.gate.config, module.experts
+        bias = module.gate.e_score_correction_bias
         made.router = self._matrix(module.gate.weight.detach().float())
         made.routing = Routing(
             experts=config.n_routed_experts,
@@ -217,8 +218,9 @@ class DecodeWeights:
             groups=config.n_group,
             kept_groups=config.topk_group,
             normalised=config.norm_topk_prob,
+            softmax=config.family.router == "softmax",
             scaling=config.routed_scaling_factor,
-            bias=self._floats(module.gate.e_score_correction_bias),
+            bias=self._floats(torch.zeros(config.n_routed_experts) if bias is None else bias),
         )
         made.expert_gate_up, made.expert_down = self._matrices(experts.gate_up_proj), self._matrices(experts.down_proj)
 

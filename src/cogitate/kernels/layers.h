@@ -1,4 +1,4 @@
-// The small parts of a decoder layer: RMSNorm, SwiGLU, and the routing of a mixture of experts (DeepSeek-V3, section 2.1.2).
+// The small parts of a decoder layer: RMSNorm, SwiGLU, and the routing of a mixture of experts (model/moe.py).
 // Within a parallel region the threads share the rows; all have finished when a function returns.
 #pragma once
 
@@ -48,6 +48,7 @@ extern "C" {
 struct Routing {
     int32_t experts;  // 0: a dense layer
     int32_t chosen, groups, kept_groups, normalised;
+    int32_t softmax;  // scores are a softmax, else sigmoids
     float scaling;
     const float* bias;  // [experts]: takes part in the choice alone
 };
@@ -80,6 +81,25 @@ inline Scored* keep_best_groups(const Routing& routing, Scored* choices, Scored*
     });
 }
 
+inline void sigmoids(const float* logits, int count, float* scores) {
+    for (int e = 0; e < count; e += LANES) {
+        int part = std::min(LANES, count - e);
+        Floats logit = part == LANES ? load(logits + e) : load_part(logits + e, part);
+        store(scores + e, 1.0f / (exp_of(-logit) + 1.0f));
+    }
+}
+
+inline void softmax(const float* logits, int count, float* scores) {
+    float most = *std::max_element(logits, logits + count), total = 0;
+    for (int e = 0; e < count; e += LANES) {
+        int part = std::min(LANES, count - e);
+        Floats logit = part == LANES ? load(logits + e) : load_part(logits + e, part);
+        store(scores + e, exp_of(logit - most));
+    }
+    for (int e = 0; e < count; e++) total += scores[e];
+    for (int e = 0; e < count; e++) scores[e] /= total;
+}
+
 // Experts and weights, [rows][chosen] each, of every row.
 inline void choose_experts(const Routing& routing, const float* logits, int64_t stride, int rows, int32_t* experts,
                            float* weights) {
@@ -89,11 +109,7 @@ inline void choose_experts(const Routing& routing, const float* logits, int64_t 
         float* scores = scratch<3>(count + LANES);
         float* memory = scratch<4>(2 * (count + routing.groups));
         Scored* choices = reinterpret_cast<Scored*>(memory);
-        for (int e = 0; e < count; e += LANES) {
-            int part = std::min(LANES, count - e);
-            Floats logit = part == LANES ? load(logits + n * stride + e) : load_part(logits + n * stride + e, part);
-            store(scores + e, 1.0f / (exp_of(-logit) + 1.0f));
-        }
+        (routing.softmax ? softmax : sigmoids)(logits + n * stride, count, scores);
         for (int e = 0; e < count; e++) choices[e] = {scores[e] + routing.bias[e], e};
         Scored* end = routing.groups > 1 ? keep_best_groups(routing, choices, choices + count) : choices + count;
         std::partial_sort(choices, choices + chosen, end, better);

@@ -58,10 +58,10 @@ class GroupedQueryAttention(nn.Module):
         self.scale = attention_scale(config)
         self.window = config.window_of_layer(layer)
         self.in_proj = Linear(config.hidden_size, (self.heads + 2 * self.kv_heads) * self.width, bias=config.attention_bias)
-        has_output_bias = config.attention_bias and config.model_type != "qwen2"
+        has_output_bias = config.attention_bias and not config.family.qkv_bias_only
         self.o_proj = Linear(self.heads * self.width, config.hidden_size, bias=has_output_bias)
-        self.q_norm = RMSNorm(self.width, config.rms_norm_eps) if config.model_type == "qwen3" else None
-        self.k_norm = RMSNorm(self.width, config.rms_norm_eps) if config.model_type == "qwen3" else None
+        self.q_norm = RMSNorm(self.width, config.rms_norm_eps) if config.family.has_qk_norm else None
+        self.k_norm = RMSNorm(self.width, config.rms_norm_eps) if config.family.has_qk_norm else None
 
     def forward(self, x_BTD: Tensor, context: TokenContext) -> Tensor:
         heads = self.in_proj(x_BTD).unflatten(-1, (-1, self.width))

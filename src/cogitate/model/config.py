@@ -1,6 +1,6 @@
-"""ModelConfig: a Hugging Face config.json as a typed, checked value. Field names are exactly the file's key names.
+"""ModelConfig: a Hugging Face config.json as a typed, checked value. Field names are the file's key names.
 
-Families: deepseek_v3 (DeepSeek-V3 and R1: MLA, mixture of experts, MTP), llama, qwen2 and qwen3 (GQA, dense).
+The families and what each of them has stand in families.py.
 A key or value that this code would have to ignore, although it changes what the model computes, is an error.
 """
 
@@ -9,28 +9,24 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from cogitate.errors import ConfigError
 from cogitate.model.config_keys import (
-    FAMILY_DEFAULTS,
-    FAMILY_FIELDS,
     IRRELEVANT_KEYS,
     MEANINGFUL_NULLS,
     check_rope_scaling,
     drop_inert,
     read_rope,
+    read_spellings,
 )
+from cogitate.model.families import FAMILIES, Family
 
-ModelType = Literal["deepseek_v3", "llama", "qwen2", "qwen3"]
-ARCHITECTURES = {
-    "deepseek_v3": "DeepseekV3ForCausalLM",
-    "llama": "LlamaForCausalLM",
-    "qwen2": "Qwen2ForCausalLM",
-    "qwen3": "Qwen3ForCausalLM",
-}
+# No model comes near these; a damaged file that exceeds them is refused before anything of such a size is made.
+MOST_LAYERS, MOST_EXPERTS, MOST_SIZE, MOST_POSITIONS = 1 << 12, 1 << 12, 1 << 20, 1 << 24
+Size = Annotated[int, Field(ge=1, le=MOST_SIZE)]
 
 
 class ModelConfig(BaseModel):
@@ -39,53 +35,55 @@ class ModelConfig(BaseModel):
     Fields of other families keep their defaults and are not written by `to_dict`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    model_type: ModelType
-    vocab_size: int = Field(ge=1)
-    hidden_size: int = Field(ge=1)
-    intermediate_size: int = Field(ge=1)
-    num_hidden_layers: int = Field(ge=1)
-    num_attention_heads: int = Field(ge=1)
-    num_key_value_heads: int = Field(ge=1)  # absent or null: as many as query heads
-    head_dim: int | None = Field(None, ge=1)  # None: hidden_size / num_attention_heads; unused by deepseek_v3
+    model_type: str
+    vocab_size: Size
+    hidden_size: Size
+    intermediate_size: Size
+    num_hidden_layers: int = Field(ge=1, le=MOST_LAYERS)
+    num_attention_heads: Size
+    num_key_value_heads: Size  # absent or null: as many as query heads
+    head_dim: Size | None = None  # None: hidden_size / num_attention_heads; unused by MLA
     hidden_act: Literal["silu"] = "silu"
-    max_position_embeddings: int = Field(4096, ge=1)
+    max_position_embeddings: int = Field(4096, ge=1, le=MOST_POSITIONS)
     initializer_range: float = Field(0.02, ge=0)
     rms_norm_eps: float = Field(1e-6, gt=0)
     tie_word_embeddings: bool = False
     rope_theta: float = Field(10000.0, gt=0)
     rope_scaling: dict[str, Any] | None = None  # rope_type and its keys, see ROPE_KEYS in config_keys.py
-    attention_bias: bool = False  # qwen2 and qwen3: of q, k, v alone in qwen2, of o too in the others
+    attention_bias: bool = False  # of q, k, v and the output, but see Family.qkv_bias_only
     attention_dropout: float = 0.0
     bos_token_id: int | None = None
     eos_token_id: int | list[int] | None = None
     pad_token_id: int | None = None
-    # llama
     mlp_bias: bool = False
-    # qwen2, qwen3
+    # windows
     use_sliding_window: bool = False
     sliding_window: int | None = Field(None, ge=1)
     max_window_layers: int = Field(28, ge=0)  # layers below this index attend to everything
     layer_types: list[Literal["full_attention", "sliding_attention"]] | None = None
-    # deepseek_v3
-    moe_intermediate_size: int = Field(2048, ge=1)
-    n_shared_experts: int = Field(1, ge=0)
-    n_routed_experts: int = Field(256, ge=1)
+    # a mixture of experts
+    moe_intermediate_size: Size = 2048
+    n_shared_experts: int = Field(1, ge=0, le=MOST_EXPERTS)
+    n_routed_experts: int = Field(256, ge=1, le=MOST_EXPERTS)
     num_experts_per_tok: int = Field(8, ge=1)
     routed_scaling_factor: float = 1.0
     n_group: int = Field(1, ge=1)
     topk_group: int = Field(1, ge=1)
     norm_topk_prob: bool = True
-    first_k_dense_replace: int = Field(0, ge=0)
+    first_k_dense_replace: int = Field(0, ge=0)  # layers below this index are dense
+    decoder_sparse_step: int = Field(1, ge=1)  # of so many layers the last is a mixture
+    mlp_only_layers: list[int] = []  # that are dense
     moe_layer_freq: Literal[1] = 1
     scoring_func: Literal["sigmoid"] = "sigmoid"
     topk_method: Literal["noaux_tc"] = "noaux_tc"
-    q_lora_rank: int | None = Field(None, ge=1)
-    kv_lora_rank: int = Field(512, ge=1)
-    qk_nope_head_dim: int = Field(128, ge=1)
-    qk_rope_head_dim: int = Field(64, ge=2)
-    v_head_dim: int = Field(128, ge=1)
+    # MLA and MTP
+    q_lora_rank: Size | None = None
+    kv_lora_rank: Size = 512
+    qk_nope_head_dim: Size = 128
+    qk_rope_head_dim: int = Field(64, ge=2, le=MOST_SIZE)
+    v_head_dim: Size = 128
     rope_interleave: bool = True
     num_nextn_predict_layers: int = Field(0, ge=0, le=1)
 
@@ -97,17 +95,17 @@ class ModelConfig(BaseModel):
             ConfigError: an unsupported model_type, RoPE type or value, a missing key, or an unknown one (the nearest is named).
         """
         table = {key: value for key, value in values.items() if key not in IRRELEVANT_KEYS}
-        family = table.get("model_type")
-        if not isinstance(family, str) or family not in FAMILY_FIELDS:
-            raise ConfigError(f"model_type = {family!r}: not supported; supported are {', '.join(FAMILY_FIELDS)}")
+        family = _family(table.get("model_type"))
         read_rope(table)
         drop_inert(table, family)
+        read_spellings(table, family)
         for key in table:
-            if key not in FAMILY_FIELDS[family]:
-                nearest = difflib.get_close_matches(key, sorted(FAMILY_FIELDS[family]), n=1, cutoff=0.0)[0]
-                raise ConfigError(f"unknown key {key} for model_type {family}; did you mean {nearest}?")
+            if key not in family.fields:
+                known = sorted(family.spellings.get(name, (name,))[0] for name in family.fields)
+                nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.0)[0]
+                raise ConfigError(f"unknown key {key} for model_type {table['model_type']}; did you mean {nearest}?")
         try:
-            return cls.model_validate(FAMILY_DEFAULTS[family] | table)
+            return cls.model_validate(table)
         except ValidationError as error:
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"])
@@ -116,14 +114,17 @@ class ModelConfig(BaseModel):
 
     def to_dict(self) -> dict[str, Any]:
         """The config.json of this model: its family's keys, and RoPE in the form that old and new readers take."""
+        family = self.family
         kept = {
-            name: value
+            family.spellings.get(name, (name,))[0]: value
             for name, value in self.model_dump(mode="json").items()
-            if name in FAMILY_FIELDS[self.model_type] and (value is not None or name in MEANINGFUL_NULLS)
+            if name in family.fields and (value is not None or name in MEANINGFUL_NULLS)
         }
-        if self.model_type == "qwen2":
-            del kept["attention_bias"]
-        return {"architectures": [ARCHITECTURES[self.model_type]], **kept}
+        return {"architectures": [family.architecture], **kept}
+
+    @property
+    def family(self) -> Family:
+        return FAMILIES[self.model_type]
 
     @property
     def head_width(self) -> int:
@@ -137,7 +138,7 @@ class ModelConfig(BaseModel):
 
     @property
     def is_mla(self) -> bool:
-        return self.model_type == "deepseek_v3"
+        return self.family.attention == "mla"
 
     @property
     def rope_width(self) -> int:
@@ -145,7 +146,8 @@ class ModelConfig(BaseModel):
         return self.qk_rope_head_dim if self.is_mla else self.head_width
 
     def is_moe_layer(self, layer: int) -> bool:
-        return self.is_mla and layer >= self.first_k_dense_replace
+        is_sparse = (layer + 1) % self.decoder_sparse_step == 0 and layer not in self.mlp_only_layers
+        return self.family.router is not None and is_sparse and layer >= self.first_k_dense_replace
 
     def window_of_layer(self, layer: int) -> int | None:
         """How many tokens back this layer sees, itself included; None: all."""
@@ -158,8 +160,11 @@ class ModelConfig(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _fill_in(cls, values: Any) -> Any:
-        if isinstance(values, Mapping) and values.get("num_key_value_heads") is None:
-            return {**values, "num_key_value_heads": values.get("num_attention_heads")}
+        if not isinstance(values, Mapping):
+            return values
+        values = {**_family(values.get("model_type")).defaults, **values}
+        if values.get("num_key_value_heads") is None:
+            values["num_key_value_heads"] = values.get("num_attention_heads")
         return values
 
     @model_validator(mode="after")
@@ -171,7 +176,11 @@ class ModelConfig(BaseModel):
         if self.layer_types is not None and len(self.layer_types) != self.num_hidden_layers:
             raise ValueError(f"layer_types names {len(self.layer_types)} layers, num_hidden_layers is {self.num_hidden_layers}")
         if self.is_mla:
-            self._check_deepseek()
+            if self.num_key_value_heads != self.num_attention_heads:
+                raise ValueError(
+                    f"num_key_value_heads = {self.num_key_value_heads}: MLA has as many "
+                    f"as num_attention_heads = {self.num_attention_heads}"
+                )
         else:
             if self.num_attention_heads % self.num_key_value_heads:
                 raise ValueError(
@@ -184,23 +193,28 @@ class ModelConfig(BaseModel):
                 )
         if self.rope_width % 2:
             raise ValueError(f"the rotated head width must be even, got {self.rope_width}")
+        if self.family.router is not None:
+            self._check_experts()
         return self
 
-    def _check_deepseek(self) -> None:
-        if self.num_key_value_heads != self.num_attention_heads:
-            raise ValueError(
-                f"num_key_value_heads = {self.num_key_value_heads}: MLA has as many "
-                f"as num_attention_heads = {self.num_attention_heads}"
-            )
+    def _check_experts(self) -> None:
         if self.n_routed_experts % self.n_group:
             raise ValueError(f"n_routed_experts = {self.n_routed_experts} is no multiple of n_group = {self.n_group}")
         if self.topk_group > self.n_group:
             raise ValueError(f"topk_group = {self.topk_group} is more than n_group = {self.n_group}")
         reachable = self.n_routed_experts // self.n_group * self.topk_group
         if self.num_experts_per_tok > reachable:
-            raise ValueError(
-                f"num_experts_per_tok = {self.num_experts_per_tok} is more than the {reachable} experts of topk_group groups"
-            )
+            experts = f"{reachable} experts" + (" of topk_group groups" if self.n_group > 1 else "")
+            raise ValueError(f"num_experts_per_tok = {self.num_experts_per_tok} is more than the {experts}")
+        for layer in self.mlp_only_layers:
+            if not 0 <= layer < self.num_hidden_layers:
+                raise ValueError(f"mlp_only_layers names layer {layer}: there are {self.num_hidden_layers}, counted from 0")
+
+
+def _family(model_type: Any) -> Family:
+    if not isinstance(model_type, str) or model_type not in FAMILIES:
+        raise ConfigError(f"model_type = {model_type!r}: not supported; supported are {', '.join(FAMILIES)}")
+    return FAMILIES[model_type]
 
 
 TINY = ModelConfig(

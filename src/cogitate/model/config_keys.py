@@ -1,13 +1,17 @@
-"""The keys of config.json files: which families have which, which change nothing, and the spellings of one and the same."""
+"""The keys of config.json files beside those of families.py: RoPE's settings, and what changes nothing of the model."""
 
 from __future__ import annotations
 
 import difflib
 import json
+import logging
 from typing import Any
 
 from cogitate.errors import ConfigError
+from cogitate.model.families import Family
 
+log = logging.getLogger(__name__)
+MOST = 1e9  # of a number among RoPE's settings
 ROPE_KEYS = {
     "linear": {"factor"},
     "llama3": {"factor", "low_freq_factor", "high_freq_factor", "original_max_position_embeddings"},
@@ -45,6 +49,7 @@ IRRELEVANT_KEYS = {
     "problem_type",
     "quantization_config",  # read by hf.py
     "return_dict",
+    "router_aux_loss_coef",
     "seq_aux",
     "torch_dtype",
     "transformers.js_config",
@@ -52,66 +57,9 @@ IRRELEVANT_KEYS = {
     "unsloth_fixed",
     "use_cache",
 }
-# Keys of real files that say nothing as long as they have this value.
+# Keys of any family's files that say nothing as long as they have this value; families.py has those of a family.
 INERT_VALUES = {"rope_interleaved": False, "use_mrope": False, "use_qk_norm": False, "partial_rotary_factor": 1.0}
-COMMON_FIELDS = {
-    "model_type",
-    "vocab_size",
-    "hidden_size",
-    "intermediate_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-    "head_dim",
-    "hidden_act",
-    "max_position_embeddings",
-    "initializer_range",
-    "rms_norm_eps",
-    "tie_word_embeddings",
-    "rope_theta",
-    "rope_scaling",
-    "attention_bias",
-    "attention_dropout",
-    "bos_token_id",
-    "eos_token_id",
-    "pad_token_id",
-}
-WINDOW_FIELDS = {"use_sliding_window", "sliding_window", "max_window_layers", "layer_types"}
-DEEPSEEK_FIELDS = {
-    "moe_intermediate_size",
-    "n_shared_experts",
-    "n_routed_experts",
-    "num_experts_per_tok",
-    "routed_scaling_factor",
-    "n_group",
-    "topk_group",
-    "norm_topk_prob",
-    "first_k_dense_replace",
-    "moe_layer_freq",
-    "scoring_func",
-    "topk_method",
-    "q_lora_rank",
-    "kv_lora_rank",
-    "qk_nope_head_dim",
-    "qk_rope_head_dim",
-    "v_head_dim",
-    "rope_interleave",
-    "num_nextn_predict_layers",
-}
-FAMILY_FIELDS = {
-    "deepseek_v3": COMMON_FIELDS | DEEPSEEK_FIELDS,
-    "llama": COMMON_FIELDS | {"mlp_bias"},
-    "qwen2": COMMON_FIELDS | WINDOW_FIELDS,
-    "qwen3": COMMON_FIELDS | WINDOW_FIELDS,
-}
 MEANINGFUL_NULLS = {"bos_token_id", "eos_token_id", "pad_token_id", "q_lora_rank"}
-# What a family means by an absent key, where that is not the field's default.
-FAMILY_DEFAULTS: dict[str, dict[str, Any]] = {
-    "deepseek_v3": {"max_position_embeddings": 4096},
-    "llama": {"max_position_embeddings": 2048},
-    "qwen2": {"max_position_embeddings": 32768, "attention_bias": True},
-    "qwen3": {"max_position_embeddings": 32768, "head_dim": 128},
-}
 
 
 def read_rope(table: dict[str, Any]) -> None:
@@ -124,14 +72,18 @@ def read_rope(table: dict[str, Any]) -> None:
     merged = {**(parameters or {}), **(scaling or {})}
     if "rope_theta" in merged:
         table["rope_theta"] = merged.pop("rope_theta")
-    legacy = merged.pop("type", None)
-    rope_type = merged.pop("rope_type", legacy) or "default"
+    legacy, rope_type = merged.pop("type", None), merged.pop("rope_type", None)
+    if legacy is not None and rope_type is not None and legacy != rope_type:
+        raise ConfigError(f"rope_scaling: rope_type = {rope_type!r} and its old name type = {legacy!r} differ; leave one")
+    rope_type = rope_type or legacy
     merged = {key: value for key, value in merged.items() if value is not None}
-    if rope_type == "default":
+    if rope_type is None or rope_type == "default":
         if merged.pop("partial_rotary_factor", 1.0) != 1.0:
             raise ConfigError("partial_rotary_factor: only 1.0 is supported")
-        if merged:
+        if merged and rope_type is None:
             raise ConfigError(f"rope_scaling.{next(iter(merged))}: has no meaning without a rope_type")
+        if merged:
+            log.warning("rope_type is default: %s has no effect there", ", ".join(f"rope_scaling.{key}" for key in merged))
     else:
         table["rope_scaling"] = {"rope_type": rope_type, **merged}
 
@@ -148,8 +100,11 @@ def check_rope_scaling(scaling: dict[str, Any]) -> None:
             raise ValueError(f"unknown key rope_scaling.{key} for rope_type {rope_type}; did you mean {nearest}?")
         if key == "truncate" and not isinstance(value, bool):
             raise ValueError(f"rope_scaling.truncate = {value!r}: must be true or false")
-        zero_allowed = key in ("truncate", "mscale", "mscale_all_dim")
-        if not isinstance(value, (int, float)) or value < 0 or (value == 0 and not zero_allowed):
+        if key == "truncate":
+            continue
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        zero_allowed = key in ("mscale", "mscale_all_dim")
+        if not is_number or not 0 <= value <= MOST or (value == 0 and not zero_allowed):
             raise ValueError(f"rope_scaling.{key} = {value!r}: must be a number above 0")
     required = {"factor"} | (ROPE_KEYS["llama3"] if rope_type == "llama3" else set())
     for key in sorted(required):
@@ -157,22 +112,29 @@ def check_rope_scaling(scaling: dict[str, Any]) -> None:
             raise ValueError(f"rope_scaling.{key} is missing, rope_type {rope_type} needs it")
 
 
-def drop_inert(table: dict[str, Any], family: str) -> None:
+def drop_inert(table: dict[str, Any], family: Family) -> None:
     """Drop keys that a family's files carry although they say nothing there, in place; nulls among them."""
-    for key, inert in INERT_VALUES.items():
-        value = table.pop(key, inert)
-        if value not in (inert, None):
-            raise ConfigError(f"{key} = {json.dumps(value)}: not supported")
-    if family == "deepseek_v3":
-        table.pop("head_dim", None)  # newer files repeat qk_rope_head_dim under this name
-        table.pop("qk_head_dim", None)  # and the sum of both widths
+    for key, inert in {**INERT_VALUES, **family.inert}.items():
+        value = table.pop(key, None)
+        if value is not None and (value != inert or isinstance(value, bool) != isinstance(inert, bool)):
+            raise ConfigError(f"{key} = {json.dumps(value)}: not supported for model_type {table['model_type']}")
+    for key in family.ignored:
+        table.pop(key, None)
     kinds = table.get("layer_types")
-    if family == "llama" and isinstance(kinds, list) and all(kind == "full_attention" for kind in kinds):
+    if "layer_types" not in family.fields and isinstance(kinds, list) and all(kind == "full_attention" for kind in kinds):
         del table["layer_types"]
-    if family != "llama" and table.get("mlp_bias") is False:
-        del table["mlp_bias"]
-    if family == "qwen2" and table.get("attention_bias", True) is not True:
-        raise ConfigError("attention_bias = false: qwen2 always has biases of q, k and v")
     for key in [key for key, value in table.items() if value is None]:
         if key not in MEANINGFUL_NULLS:
             del table[key]
+
+
+def read_spellings(table: dict[str, Any], family: Family) -> None:
+    """Bring what a family's files call by another name to the name of the field, in place."""
+    for name, spellings in family.spellings.items():
+        if name in table:
+            raise ConfigError(f"unknown key {name} for model_type {table['model_type']}; did you mean {spellings[0]}?")
+        found = {spelling: table.pop(spelling) for spelling in spellings if spelling in table}
+        if len({json.dumps(value) for value in found.values()}) > 1:
+            raise ConfigError(f"{' and '.join(found)} differ: {json.dumps(found)}; they are one setting, leave one")
+        if found:
+            table[name] = next(iter(found.values()))

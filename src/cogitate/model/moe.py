@@ -1,6 +1,7 @@
-"""Mixture of experts as in DeepSeek-V3 (arXiv:2412.19437, section 2.1.2): shared experts for every token, routed ones for some.
+"""Mixture of experts: shared ones for every token, routed ones for some.
 
-Routing scores are sigmoids; a bias per expert takes part in the choice alone and is moved towards balance without a loss.
+Routing scores are sigmoids in DeepSeek-V3 (arXiv:2412.19437, section 2.1.2), where a bias of each expert takes part in the
+choice alone and is moved towards balance without a loss; in Qwen3 (arXiv:2505.09388) they are a softmax without a bias.
 Tokens are sorted by expert, so that each expert is one matrix multiplication over all of its tokens.
 """
 
@@ -16,31 +17,39 @@ from torch import Tensor, nn
 from cogitate.model.config import ModelConfig
 from cogitate.model.layers import MLP, swiglu_backward, swiglu_values
 
+SCORES: dict[str, Callable[[Tensor], Tensor]] = {
+    "sigmoid": torch.sigmoid,
+    "softmax": lambda logits_NE: torch.softmax(logits_NE, dim=-1),
+}
+
 
 class Router(nn.Module):
     """Chooses num_experts_per_tok experts for each token.
 
     Attributes:
-        e_score_correction_bias: float32 (E,), stays float32 whatever the model's type is.
+        e_score_correction_bias: float32 (E,), stays float32 whatever the model's type is; None in families without it.
         load: int64 (E,), how many tokens each expert got in training mode since `balance` was called last; all of them count
             twice under gradient checkpointing, which makes no difference to `balance`.
     """
 
     def __init__(self, config: ModelConfig):
         super().__init__()
+        assert config.family.router is not None, config.model_type
         self.config = config
+        self._scores = SCORES[config.family.router]
         self.weight = nn.Parameter(torch.empty(config.n_routed_experts, config.hidden_size))
-        self.e_score_correction_bias: Tensor
+        self.e_score_correction_bias: Tensor | None
         self.load: Tensor
-        self.register_buffer("e_score_correction_bias", torch.zeros(config.n_routed_experts))
+        bias = torch.zeros(config.n_routed_experts) if config.family.has_router_bias else None
+        self.register_buffer("e_score_correction_bias", bias)
         self.register_buffer("load", torch.zeros(config.n_routed_experts, dtype=torch.long), persistent=False)
 
     def forward(self, x_ND: Tensor) -> tuple[Tensor, Tensor]:
         """Weights (N, K), differentiable, and indices (N, K) of the chosen experts."""
         config = self.config
-        scores_NE = F.linear(x_ND.float(), self.weight.float()).sigmoid()
+        scores_NE = self._scores(F.linear(x_ND.float(), self.weight.float()))
         with torch.no_grad():
-            choice_NE = scores_NE + self.e_score_correction_bias
+            choice_NE = scores_NE if self.e_score_correction_bias is None else scores_NE + self.e_score_correction_bias
             if config.n_group > 1:
                 choice_NE = limit_groups(choice_NE, config.n_group, config.topk_group)
             experts_NK = choice_NE.topk(config.num_experts_per_tok, dim=-1, sorted=False).indices
@@ -53,16 +62,21 @@ class Router(nn.Module):
 
     @torch.no_grad()
     def balance(self, step: float) -> None:
-        """Raise the bias of experts with less than the mean load by `step` (the paper's gamma), lower that of the others."""
+        """Raise the bias of experts with less than the mean load by `step` (the paper's gamma), lower that of the others.
+
+        A router without such a bias forgets the load and stays as it is.
+        """
         load = self.load.float()
-        self.e_score_correction_bias.add_((load.mean() - load).sign_(), alpha=step)
+        if self.e_score_correction_bias is not None:
+            self.e_score_correction_bias.add_((load.mean() - load).sign_(), alpha=step)
         self.load.zero_()
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Router:
         bias = self.e_score_correction_bias
         super()._apply(fn, recurse)
-        if self.e_score_correction_bias.dtype != torch.float32:
-            self.e_score_correction_bias = bias.to(self.e_score_correction_bias.device)
+        moved = self.e_score_correction_bias
+        if bias is not None and moved is not None and moved.dtype != torch.float32:
+            self.e_score_correction_bias = bias.to(moved.device)
         return self
 
 

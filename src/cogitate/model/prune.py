@@ -41,6 +41,9 @@ def pruned_config(config: ModelConfig, kept: range) -> ModelConfig:
     }
     if config.layer_types is not None:
         changed["layer_types"] = [config.layer_types[layer] for layer in kept]
-    if config.is_mla:
+    if config.mlp_only_layers or config.decoder_sparse_step > 1:
+        changed["decoder_sparse_step"] = 1
+        changed["mlp_only_layers"] = [new for new, old in enumerate(kept) if not config.is_moe_layer(old)]
+    else:
         changed["first_k_dense_replace"] = sum(layer < config.first_k_dense_replace for layer in kept)
     return config.model_copy(update=changed)

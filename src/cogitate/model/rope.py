@@ -96,7 +96,7 @@ def rope_frequencies(config: ModelConfig) -> tuple[Tensor, float]:
 
 
 def attention_scale(config: ModelConfig) -> float:
-    """Factor on query-key products: 1 / sqrt(head width); YaRN's temperature goes in here for deepseek_v3 (mscale_all_dim)."""
+    """Factor on query-key products: 1 / sqrt(head width); YaRN's temperature goes in here with MLA (mscale_all_dim)."""
     if not config.is_mla:
         return config.head_width**-0.5
     scale = config.qk_head_dim**-0.5

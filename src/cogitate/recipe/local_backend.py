@@ -16,9 +16,10 @@ from cogitate.config import (
 )
 from cogitate.engine.generator import Engine
 from cogitate.model.files.hf import load_model
+from cogitate.model.files.value_model import load_value_model
 from cogitate.model.lora import add_lora
 from cogitate.model.transformer import Transformer
-from cogitate.model.value_head import ValueModel, load_value_model
+from cogitate.model.value_head import ValueModel
 from cogitate.rewards.sandbox.isolation import read_packages
 from cogitate.rewards.workers.pool import GraderPool
 from cogitate.runtime import derive_seed, pick_device

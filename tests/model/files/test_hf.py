@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,19 @@ def test_config_json_says_what_vllm_needs_to_know(tmp_path: Path) -> None:
     assert config["num_key_value_heads"] == config["num_attention_heads"]
     assert config["architectures"] == ["DeepseekV3ForCausalLM"]
     assert config["torch_dtype"] == "float32"
+
+
+@pytest.mark.parametrize(("umask", "permissions"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600), (0o002, 0o664)])
+def test_files_have_the_permissions_of_the_users_umask(umask: int, permissions: int, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors.tmp").write_bytes(b"left over by a kill")
+    (tmp_path / "model.safetensors.tmp").chmod(0o600)
+    before = os.umask(umask)
+    try:
+        save_model(small_model(), tmp_path)
+    finally:
+        os.umask(before)
+    files = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert files == dict.fromkeys(("config.json", "model.safetensors", "mtp.safetensors"), permissions)
 
 
 def test_the_mtp_block_lies_in_a_file_of_its_own(tmp_path: Path) -> None:
@@ -137,6 +151,53 @@ def test_a_checkpoint_without_the_weights_of_its_mtp_block_is_loaded_without_it_
     assert model.mtp is None
     assert model.config.num_nextn_predict_layers == 0
     assert "loaded without it" in caplog.text
+
+
+def tied_with_a_head_of_its_own(directory: Path, family: str = "llama", *, same: bool = False) -> Transformer:
+    """A directory whose config ties the head although the file has one; returns the model that was saved."""
+    shape = {"vocab_size": 64, "hidden_size": 32, "intermediate_size": 24, "num_hidden_layers": 1, "head_dim": 16}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "max_position_embeddings": 32}
+    experts = {"num_experts": 2, "num_experts_per_tok": 1} if family == "qwen3_moe" else {}
+    torch.manual_seed(5)
+    model = Transformer(ModelConfig.from_dict({"model_type": family, **shape, **heads, **experts})).eval()
+    if same:
+        model.lm_head.weight.data.copy_(model.embed_tokens.weight)
+    save_model(model, directory)
+    edit_json(directory / "config.json", lambda config: config.update(tie_word_embeddings=True))
+    return model
+
+
+@pytest.mark.parametrize("family", ["llama", "qwen2", "qwen3", "qwen3_moe"])
+@torch.no_grad()
+def test_a_stored_head_is_used_although_the_config_ties_it(
+    family: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    saved = tied_with_a_head_of_its_own(tmp_path, family)
+    model = load_model(tmp_path)
+    assert "config.json ties the head to the embedding, the file has another one: it is used" in caplog.text
+    tokens = torch.arange(12)[None]
+    assert torch.equal(model.logits(model(tokens)), saved.logits(saved(tokens)))
+    save_model(model, tmp_path / "again")
+    assert json.loads((tmp_path / "again" / "config.json").read_text())["tie_word_embeddings"] is False
+    assert same_weights(saved, load_model(tmp_path / "again"))
+    other = Transformer(model.config)
+    load_weights_into(other, tmp_path)
+    assert same_weights(saved, other)
+
+
+def test_a_stored_head_that_repeats_the_embedding_stays_tied(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    saved = tied_with_a_head_of_its_own(tmp_path, same=True)
+    model = load_model(tmp_path)
+    assert model.lm_head is None
+    assert torch.equal(model.head_weight, saved.head_weight)
+    assert not caplog.records
+
+
+def test_a_tied_model_cannot_take_weights_with_another_head(tmp_path: Path) -> None:
+    saved = tied_with_a_head_of_its_own(tmp_path)
+    tied = Transformer(saved.config.model_copy(update={"tie_word_embeddings": True}))
+    with pytest.raises(CheckpointError, match="tie_word_embeddings = False, but the model to fill has True"):
+        load_weights_into(tied, tmp_path)
 
 
 def block_scaled(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:

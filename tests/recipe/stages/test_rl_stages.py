@@ -14,8 +14,9 @@ from cogitate.config import Config
 from cogitate.errors import ConfigError, DataError
 from cogitate.model.config import ModelConfig
 from cogitate.model.files.hf import save_model
+from cogitate.model.files.value_model import save_value_model
 from cogitate.model.transformer import Transformer
-from cogitate.model.value_head import ValueModel, save_value_model
+from cogitate.model.value_head import ValueModel
 from cogitate.recipe import recipe
 from cogitate.recipe.kinds import ALL_SCENARIO_RL, PRETRAIN, REASONING_RL, REWARD_MODELS, RL_ZERO
 from cogitate.recipe.local_backend import LocalBackend

@@ -17,6 +17,7 @@ from cogitate.errors import CheckpointError
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 MTP = "mtp.safetensors"
+SCALE = "_scale_inv"
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
@@ -49,10 +50,17 @@ class CheckpointReader:
     @property
     def names(self) -> set[str]:
         """All tensors of the checkpoint; FP8 scales belong to their tensors and are not listed."""
-        return {name for name in self._file_of if not name.endswith("_scale_inv")}
+        return {name for name in self._file_of if not (name.endswith(SCALE) and name.removesuffix(SCALE) in self._file_of)}
 
-    def read_into(self, target: Tensor, name: str, shape: tuple[int, ...]) -> None:
-        """Copy a tensor into `target` (of as many elements), converting to its type and device."""
+    def are_equal(self, name: str, other: str) -> bool:
+        """Whether two tensors are there and have the same type, shape and numbers."""
+        if name not in self._file_of or other not in self._file_of:
+            return False
+        first, second = (self._open[self._file_of[x]].get_tensor(x) for x in (name, other))
+        return first.dtype == second.dtype and torch.equal(first, second)
+
+    def check(self, name: str, shape: tuple[int, ...]) -> None:
+        """Raise unless the tensor is there and has this shape."""
         if name not in self._file_of:
             raise CheckpointError(f"{self.directory}: tensor {name} is missing")
         file = self._file_of[name]
@@ -61,6 +69,10 @@ class CheckpointReader:
             raise CheckpointError(
                 f"{self.directory / file}: {name} has shape {list(found)}, config.json asks for {list(shape)}"
             )
+
+    def read_into(self, target: Tensor, name: str) -> None:
+        """Copy a tensor that has been checked into `target` (of as many elements), converting to its type and device."""
+        file = self._file_of[name]
         tensor = self._open[file].get_tensor(name)
         if tensor.dtype == torch.float8_e4m3fn:
             tensor = self._dequantise(name, tensor)
@@ -89,7 +101,7 @@ class CheckpointReader:
         try:
             weight_map = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
             pairs = [(str(name), str(file)) for name, file in weight_map.items()]
-        except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+        except (OSError, ValueError, RecursionError, KeyError, TypeError, AttributeError) as error:
             raise CheckpointError(f"{path}: not a safetensors index: {error!r}") from error
         held: dict[str, set[str]] = {}
         for name, file in pairs:
@@ -113,11 +125,13 @@ class CheckpointReader:
 
     def _dequantise(self, name: str, tensor: Tensor) -> Tensor:
         """e4m3 times the scale of its block, float32."""
-        scale_name = f"{name}_scale_inv"
+        scale_name = f"{name}{SCALE}"
         if scale_name not in self._file_of:
             raise CheckpointError(f"{self.directory}: {name} is FP8 but its scales {scale_name} are missing")
         if self._block is None:
             raise CheckpointError(f"{self.directory}: {name} is FP8 but config.json has no quantization_config")
+        if tensor.dim() != 2:
+            raise CheckpointError(f"{self.directory}: {name} is FP8 but no matrix, its shape is {list(tensor.shape)}")
         scale = self._open[self._file_of[scale_name]].get_tensor(scale_name).float()
         rows, columns = self._block
         blocks = (-(-tensor.shape[0] // rows), -(-tensor.shape[1] // columns))

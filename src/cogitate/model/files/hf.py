@@ -23,6 +23,7 @@ from cogitate.runtime import atomic_write, write_json
 
 log = logging.getLogger(__name__)
 SHARD_BYTES = 5_000_000_000
+EMBEDDING, HEAD = "model.embed_tokens.weight", "lm_head.weight"
 KEPT_IN_FLOAT32 = "e_score_correction_bias"
 
 
@@ -69,8 +70,8 @@ def save_model(
 def load_model(directory: Path, *, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu") -> Transformer:
     """Read a model directory of any supported family.
 
-    A config that promises an MTP block without any tensor of it (exports of other programs) gives a model without one, and a
-    log line saying so.
+    The weights decide where they differ from the config, and a log line says so: no tensor of a promised MTP block (exports of
+    other programs) gives a model without one, another head beside a tied embedding gives a model with that head.
 
     Raises:
         CheckpointError: names the file and the key or tensor that is wrong.
@@ -78,10 +79,8 @@ def load_model(directory: Path, *, dtype: torch.dtype = torch.float32, device: t
     directory = Path(directory)
     raw, config = _read_config(directory)
     with CheckpointReader(directory, raw.get("quantization_config")) as reader:
-        mtp_names = {part.name for parts in mtp_name_table(config).values() for part in parts}
-        if mtp_names and not mtp_names & reader.names:
-            log.warning("%s: config.json has an MTP block, its weights are not there: loaded without it", directory)
-            config = config.model_copy(update={"num_nextn_predict_layers": 0})
+        config = _config_of_weights(config, reader)
+        _check_tensors(config, reader)
         model = unfilled_model(config, dtype=dtype, device=device)
         _read_weights(model, reader)
     return model
@@ -111,11 +110,13 @@ def load_weights_into(model: Transformer, directory: Path) -> None:
     """
     directory = Path(directory)
     raw, config = _read_config(directory)
-    for key, value in config.model_dump().items():
-        mine = getattr(model.config, key)
-        if value != mine and not key.endswith("_token_id") and key != "initializer_range":
-            raise CheckpointError(f"{directory}/config.json: {key} = {value!r}, but the model to fill has {mine!r}")
     with CheckpointReader(directory, raw.get("quantization_config")) as reader:
+        config = _config_of_weights(config, reader)
+        for key, value in config.model_dump().items():
+            mine = getattr(model.config, key)
+            if value != mine and not key.endswith("_token_id") and key != "initializer_range":
+                raise CheckpointError(f"{directory}/config.json: {key} = {value!r}, but the model to fill has {mine!r}")
+        _check_tensors(config, reader)
         _read_weights(model, reader)
 
 
@@ -130,7 +131,7 @@ def _read_config(path: Path) -> tuple[dict[str, Any], ModelConfig]:
         raw = json.loads(file.read_text(encoding="utf-8-sig"))
     except FileNotFoundError as error:
         raise CheckpointError(f"{file}: not there; a model directory has a config.json and safetensors files") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:  # of a number with too many digits, of brackets too deep
         raise CheckpointError(f"{file}: cannot be read as JSON: {error}") from error
     if not isinstance(raw, dict):
         raise CheckpointError(f"{file}: must be a JSON object")
@@ -140,26 +141,50 @@ def _read_config(path: Path) -> tuple[dict[str, Any], ModelConfig]:
         raise CheckpointError(f"{file}: {error}") from error
 
 
+def _config_of_weights(config: ModelConfig, reader: CheckpointReader) -> ModelConfig:
+    """The config as the tensors of its directory have it."""
+    mtp_names = {part.name for parts in mtp_name_table(config).values() for part in parts}
+    if mtp_names and not mtp_names & reader.names:
+        log.warning("%s: config.json has an MTP block, its weights are not there: loaded without it", reader.directory)
+        config = config.model_copy(update={"num_nextn_predict_layers": 0})
+    if config.tie_word_embeddings and HEAD in reader.names and not reader.are_equal(HEAD, EMBEDDING):
+        log.warning("%s: config.json ties the head to the embedding, the file has another one: it is used", reader.directory)
+        config = config.model_copy(update={"tie_word_embeddings": False})
+    return config
+
+
+def _check_tensors(config: ModelConfig, reader: CheckpointReader) -> None:
+    """Names and shapes of a directory, before a model is made: a wrong size must not take memory."""
+    layers, experts, there = config.num_hidden_layers, config.n_routed_experts, len(reader.names)
+    for key, count, needed in (("num_hidden_layers", layers, True), ("the number of experts", experts, config.family.router)):
+        if needed and count > there:
+            raise CheckpointError(f"{reader.directory}: {key} is {count}, but there are {there} tensors in all")
+    table = name_table(config) | mtp_name_table(config)
+    parts = [part for parts in table.values() for part in parts]
+    known = {part.name for part in parts} | _redundant(config)
+    unknown = sorted(name for name in reader.names - known if not name.endswith("rotary_emb.inv_freq"))
+    if unknown:
+        raise CheckpointError(f"{reader.directory}: tensor {unknown[0]} has no place in a {config.model_type} model")
+    for part in parts:
+        reader.check(part.name, part.shape)
+
+
 @torch.no_grad()
 def _read_weights(model: Transformer, reader: CheckpointReader) -> None:
     table = name_table(model.config) | mtp_name_table(model.config)
     state = model.state_dict()
     assert state.keys() == table.keys(), state.keys() ^ table.keys()
-    known = {part.name for parts in table.values() for part in parts} | _redundant(model.config)
-    unknown = sorted(name for name in reader.names - known if not name.endswith("rotary_emb.inv_freq"))
-    if unknown:
-        raise CheckpointError(f"{reader.directory}: tensor {unknown[0]} has no place in a {model.config.model_type} model")
     for name, parts in table.items():
         rows = state[name].flatten(0, -2) if state[name].dim() > 1 else state[name]
         for part, piece in zip(parts, rows.split([part.shape[0] for part in parts]), strict=True):
-            reader.read_into(piece, part.name, part.shape)
+            reader.read_into(piece, part.name)
 
 
 def _redundant(config: ModelConfig) -> set[str]:
     """Names that a checkpoint may hold although the model needs nothing of them: copies, and an MTP block not asked for."""
-    names = set(mtp_copies(config)) if config.is_mla else set()
+    names = set(mtp_copies(config)) if config.family.has_mtp else set()
     if config.tie_word_embeddings:
-        names.add("lm_head.weight")
+        names.add(HEAD)
     return names
 
 

@@ -1,4 +1,4 @@
-"""Which published tensors make up each of ours: one table per family.
+"""Which published tensors make up each of ours, by what a family has.
 
 Our tensors fuse published ones (q, k, v; gate, up; all experts of a layer). Every fusion is one rule: our tensor, its leading
 dimensions flattened, is the published tensors laid one after another. So import and export only copy rows.
@@ -82,11 +82,11 @@ def _grouped_attention(config: ModelConfig) -> Iterator[tuple[str, list[Part]]]:
     yield "self_attn.in_proj.weight", [Part(f"self_attn.{x}_proj.weight", (n, width)) for x, n in rows.items()]
     if config.attention_bias:
         yield "self_attn.in_proj.bias", [Part(f"self_attn.{x}_proj.bias", (n,)) for x, n in rows.items()]
-    if config.model_type == "qwen3":
+    if config.family.has_qk_norm:
         for norm in ("q_norm", "k_norm"):
             yield f"self_attn.{norm}.weight", [Part(f"self_attn.{norm}.weight", (head,))]
     yield "self_attn.o_proj.weight", [Part("self_attn.o_proj.weight", (width, rows["q"]))]
-    if config.attention_bias and config.model_type != "qwen2":
+    if config.attention_bias and not config.family.qkv_bias_only:
         yield "self_attn.o_proj.bias", [Part("self_attn.o_proj.bias", (width,))]
 
 
@@ -121,7 +121,8 @@ def _mlp(prefix: str, width: int, inner: int, *, bias: bool = False) -> Iterator
 def _mixture(config: ModelConfig) -> Iterator[tuple[str, list[Part]]]:
     width, inner, experts = config.hidden_size, config.moe_intermediate_size, range(config.n_routed_experts)
     yield "mlp.gate.weight", [Part("mlp.gate.weight", (len(experts), width))]
-    yield "mlp.gate.e_score_correction_bias", [Part("mlp.gate.e_score_correction_bias", (len(experts),))]
+    if config.family.has_router_bias:
+        yield "mlp.gate.e_score_correction_bias", [Part("mlp.gate.e_score_correction_bias", (len(experts),))]
     yield (
         "mlp.experts.gate_up_proj",
         [Part(f"mlp.experts.{e}.{x}_proj.weight", (inner, width)) for e in experts for x in ("gate", "up")],

@@ -19,7 +19,7 @@ from cogitate.backend import Scorer
 from cogitate.config import Config, PreferenceDataConfig, RewardModelsConfig
 from cogitate.errors import DataError
 from cogitate.model.files.hf import load_config
-from cogitate.model.value_head import load_value_model, save_value_model
+from cogitate.model.files.value_model import load_value_model, save_value_model
 from cogitate.recipe.data.preferences import (
     COUNTS,
     LABELS,

@@ -23,8 +23,9 @@ from cogitate.algorithms.preference_loss import (
 )
 from cogitate.config import DPOConfig, PreferenceTrainingConfig
 from cogitate.model.files.hf import save_model
+from cogitate.model.files.value_model import save_value_model
 from cogitate.model.transformer import Transformer
-from cogitate.model.value_head import ValueModel, save_value_model
+from cogitate.model.value_head import ValueModel
 from cogitate.train.checkpoint import load_training, save_training
 from cogitate.train.optimisers.adamw import make_adamw
 from cogitate.train.optimisers.master_weights import clip_gradients, optimiser_for

@@ -1,4 +1,4 @@
-"""llama, qwen2 and qwen3 against transformers, through a directory that we write and both read."""
+"""llama, qwen2, qwen3 and qwen3_moe against transformers, through a directory that we write and both read."""
 
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,13 @@ LLAMA3_ROPE = {
 }
 YARN = {"rope_type": "yarn", "factor": 4.0, "original_max_position_embeddings": 128}
 SLIDING = {"use_sliding_window": True, "sliding_window": 9, "max_window_layers": 1}
+EXPERTS = {
+    "model_type": "qwen3_moe",
+    "head_dim": 16,
+    "num_experts": 6,
+    "num_experts_per_tok": 3,
+    "moe_intermediate_size": 24,
+}
 SWITCHES: dict[str, dict[str, Any]] = {
     "llama": {"model_type": "llama"},
     "llama_one_kv_head": {"model_type": "llama", "num_key_value_heads": 1},
@@ -51,6 +58,10 @@ SWITCHES: dict[str, dict[str, Any]] = {
     "qwen3_wide_heads_tied": {"model_type": "qwen3", "head_dim": 32, "tie_word_embeddings": True},
     "qwen3_biases": {"model_type": "qwen3", "head_dim": 16, "attention_bias": True},
     "qwen3_sliding": {"model_type": "qwen3", "head_dim": 16, **SLIDING},
+    "qwen3_moe": EXPERTS,
+    "qwen3_moe_normalised": {**EXPERTS, "norm_topk_prob": True, "attention_bias": True},
+    "qwen3_moe_every_second": {**EXPERTS, "decoder_sparse_step": 2, "tie_word_embeddings": True},
+    "qwen3_moe_listed": {**EXPERTS, "mlp_only_layers": [0, 2], "norm_topk_prob": True, "rope_scaling": YARN},
 }
 
 
@@ -104,7 +115,13 @@ def test_logits_and_gradients_equal_those_of_transformers(name: str, tmp_path: P
     assert fused is not None
     separate = [reference.get_parameter(f"model.layers.1.self_attn.{x}_proj.weight").grad for x in "qkv"]
     assert relative_difference(fused, torch.cat([g for g in separate if g is not None])) < 1e-4
-    for published in ("model.embed_tokens.weight", "model.layers.0.mlp.down_proj.weight", "model.norm.weight"):
+    parts = ["gate.weight", "experts.gate_up_proj", "experts.down_proj"]
+    for published in (
+        "model.embed_tokens.weight",
+        "model.norm.weight",
+        *(f"model.layers.0.mlp.{part}" for part in (parts if model.config.is_moe_layer(0) else ["down_proj.weight"])),
+        *(f"model.layers.1.mlp.{part}" for part in (parts if model.config.is_moe_layer(1) else ["down_proj.weight"])),
+    ):
         gradient = reference.get_parameter(published).grad
         mine = model.get_parameter(published.removeprefix("model.")).grad
         assert gradient is not None
@@ -150,7 +167,7 @@ def test_greedy_decoding_through_the_cache_gives_the_tokens_of_transformers(name
     assert last < 1e-5
 
 
-@pytest.mark.parametrize("name", ["llama_tied", "llama_biases", "qwen2", "qwen3_biases"])
+@pytest.mark.parametrize("name", ["llama_tied", "llama_biases", "qwen2", "qwen3_biases", "qwen3_moe_listed"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
 def test_importing_an_export_gives_the_same_bits(name: str, dtype: torch.dtype, tmp_path: Path) -> None:
     model = random_model(name).to(dtype)
@@ -163,7 +180,7 @@ def test_importing_an_export_gives_the_same_bits(name: str, dtype: torch.dtype, 
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("name", ["llama_llama3_rope", "llama_tied", "qwen2_sliding", "qwen3"])
+@pytest.mark.parametrize("name", ["llama_llama3_rope", "llama_tied", "qwen2_sliding", "qwen3", "qwen3_moe_every_second"])
 def test_a_directory_written_by_transformers_is_read(name: str, tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
     save_model(random_model(name), tmp_path / "config")
