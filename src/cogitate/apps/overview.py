@@ -9,6 +9,7 @@ from typing import Any
 
 from cogitate.config import Config, flatten
 from cogitate.errors import ArtifactError
+from cogitate.json_lines import read_log
 from cogitate.recipe.attempt import unfinished
 from cogitate.recipe.lock import holder
 from cogitate.recipe.recipe import GRAPHS, get_graph
@@ -104,9 +105,8 @@ def scores_text(scores: Mapping[str, Any], names: Sequence[str]) -> str:
 
 def last_step(metrics: Path) -> int | None:
     """The step of the last whole row of a metrics.jsonl that may be being written."""
-    for line in reversed(metrics.read_bytes().split(b"\n")[:-1] if metrics.is_file() else []):
-        return int(json.loads(line)["step"])
-    return None
+    rows = read_log(metrics)
+    return int(rows[-1]["step"]) if rows else None
 
 
 def duration(seconds: float) -> str:

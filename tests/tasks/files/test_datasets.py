@@ -67,7 +67,7 @@ def test_an_artifact_directory_stands_for_its_data(tmp_path):
         ({"messages": [{"role": "bot", "content": "x"}]}, "messages: role must be one of system, user, assistant, got 'bot'"),
         ({"messages": [{"role": "user", "content": 3}]}, "line 2: messages: a message is"),
         ({"messages": "hi"}, "line 2: messages must be a list"),
-        ([1], "line 2: must be a JSON object"),
+        ([1], "line 2: a JSON object is needed"),
     ],
 )
 def test_a_wrong_row_is_named(tmp_path, row, message):

@@ -21,9 +21,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cogitate.errors import DataError
+from cogitate.json_lines import RowFaults, read_objects, shown
 from cogitate.runtime import atomic_write
-from cogitate.tasks.files.jsonl import read_lines
-from cogitate.tasks.files.rows import shown
 from cogitate.types import Conversation, LabelledCompletion, Message, PreferencePair, StepLabels
 
 ROLES = ("system", "user", "assistant")
@@ -70,42 +69,43 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
             pq.write_table(table, temporary)
 
 
-def read_rows(path: str | Path) -> list[tuple[str, dict[str, Any]]]:
+def read_rows(path: str | Path, faults: RowFaults | None = None) -> list[tuple[str, dict[str, Any]]]:
     """(place, row) of every row of a .parquet or .jsonl file or of an artifact directory; `place` is for messages.
 
+    Args:
+        faults: gets the lines that are no JSON object; without it they are an error.
+
     Raises:
-        DataError: it cannot be read, or a line is no JSON object.
+        DataError: it cannot be read.
     """
-    path = Path(path)
-    if path.is_dir():
-        path = path / "data.parquet"
+    path = data_file(path)
     if path.suffix == ".parquet":
         try:
             table = pq.read_table(path)
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"{path}: cannot be read as Parquet: {error}") from error
         return [(f"{path}, row {number}", row) for number, row in enumerate(table.to_pylist(), 1)]
-    rows = []
-    for number, line in read_lines(path):
-        place = f"{path}, line {number}"
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"{place}: not JSON: {error}") from error
-        if not isinstance(row, dict):
-            raise DataError(f"{place}: must be a JSON object, got {shown(row)}")
-        rows.append((place, row))
+    found = RowFaults(path) if faults is None else faults
+    rows = list(read_objects(path, found))
+    if faults is None:
+        found.check()
     return rows
+
+
+def data_file(path: str | Path) -> Path:
+    """The file itself, or the one that holds the data of an artifact directory."""
+    path = Path(path)
+    return path / "data.parquet" if path.is_dir() else path
 
 
 def load(path: str | Path, read: Callable[[Mapping[str, Any]], Record]) -> list[Record]:
     """Every row as a record."""
     records = []
-    for place, row in read_rows(path):
-        try:
+    faults = RowFaults(data_file(path))
+    for place, row in read_rows(path, faults):
+        with faults.at(place):
             records.append(read({key: value for key, value in row.items() if value is not None}))
-        except DataError as error:
-            raise DataError(f"{place}: {error}") from error
+    faults.check()
     if not records:
         raise DataError(f"{path}: no row in it")
     return records

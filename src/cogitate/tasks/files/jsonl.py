@@ -10,12 +10,13 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from cogitate.errors import DataError
-from cogitate.tasks.files.rows import read_row, shown
+from cogitate.json_lines import RowFaults, read_objects, shown
+from cogitate.tasks.files.rows import read_row
 from cogitate.types import PLACE, Problem
 
 
@@ -27,22 +28,22 @@ def load_problems(path: str | Path, *, task_name: str | None = None) -> list[Pro
         task_name: the task that results are reported under; by default the file's name without its ending.
 
     Raises:
-        DataError: the file cannot be read, is not UTF-8, has no problem, or a line is wrong: names file and line.
+        DataError: the file cannot be read or has no problem, or lines are wrong: names the file and the first of them, and says
+            how many there are.
     """
     path = Path(path)
     task = task_name or path.stem
     problems: dict[str, Problem] = {}
-    for number, line in read_lines(path):
-        place = f"{path}, line {number}"
-        try:
-            problem = read_problem(line, task, place)
-        except DataError as error:
-            raise DataError(f"{place}: {error}") from error
-        known = problems.setdefault(problem.id, problem)
-        if not same_content(known, problem):
-            raise DataError(
-                f"{place}: the id {problem.id!r} is also that of another problem, in {known.fields[PLACE]}; make ids unique"
-            )
+    faults = RowFaults(path)
+    for place, row in read_objects(path, faults):
+        with faults.at(place):
+            problem = read_problem(row, task, place)
+            known = problems.setdefault(problem.id, problem)
+            if not same_content(known, problem):
+                raise DataError(
+                    f"the id {problem.id!r} is also that of another problem, in {known.fields[PLACE]}; make ids unique"
+                )
+    faults.check()
     if not problems:
         raise DataError(f"{path}: no problem in it; write one JSON object a line with the keys question and answer")
     return list(problems.values())
@@ -69,30 +70,12 @@ def canonical(question: str) -> str:
     return " ".join(unicodedata.normalize("NFKC", question).casefold().split())
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """(number from 1, line) of each line that is not blank."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    content = content.removeprefix(b"\xef\xbb\xbf")
-    for number, line in enumerate(content.split(b"\n"), start=1):
-        try:
-            text = line.decode("utf-8").strip()
-        except UnicodeDecodeError as error:
-            message = f"not UTF-8 (byte {error.start + 1} of the line); save the file as UTF-8"
-            raise DataError(f"{path}, line {number}: {message}") from error
-        if text:
-            yield number, text
-
-
-def read_problem(line: str, task: str, place: str) -> Problem:
-    """One line as a problem.
+def read_problem(row: Mapping[str, Any], task: str, place: str) -> Problem:
+    """One row as a problem.
 
     Raises:
         DataError: what is wrong with it, without its place.
     """
-    row = parse_object(line)
     kind, question, gold, fields = read_row(row)
     language = row.get("language", "zh" if is_chinese(question) else "en")
     if not isinstance(language, str) or not re.fullmatch("[a-z]{2,3}", language):
@@ -106,25 +89,6 @@ def read_problem(line: str, task: str, place: str) -> Problem:
     return Problem(
         id=str(identity), task=task, kind=kind, question=question, gold=gold, language=language, fields={**fields, PLACE: place}
     )
-
-
-def parse_object(line: str) -> dict[str, Any]:
-    try:
-        row = json.loads(line, parse_constant=refuse_constant)
-        json.dumps(row, ensure_ascii=False).encode("utf-8")
-    except json.JSONDecodeError as error:
-        raise DataError(f"not JSON: {error.msg} at character {error.pos + 1}; write one object a line") from error
-    except UnicodeEncodeError as error:
-        raise DataError("a text holds half of a character (a lone surrogate)") from error
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"not usable JSON: {error}") from error
-    if not isinstance(row, dict):
-        raise DataError(f"a JSON object is needed, one a line, got {shown(row)}")
-    return row
-
-
-def refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
 
 
 def is_chinese(text: str) -> bool:

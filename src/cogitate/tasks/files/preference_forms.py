@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.errors import DataError
-from cogitate.tasks.files.datasets import read_labelled, read_preference, read_rows
-from cogitate.tasks.files.rows import shown
+from cogitate.json_lines import RowFaults, shown
+from cogitate.tasks.files.datasets import data_file, read_labelled, read_preference, read_rows
 from cogitate.types import LabelledCompletion, PreferencePair
 
 HUMAN, ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
@@ -30,13 +30,13 @@ def load_pairs(path: str | Path) -> tuple[list[PreferencePair], int]:
         DataError: the file cannot be read, a row is in none of the forms (file and row are named), or no pair is decided.
     """
     pairs, ties = [], 0
-    for place, row in read_rows(path):
-        try:
+    faults = RowFaults(data_file(path))
+    for place, row in read_rows(path, faults):
+        with faults.at(place):
             pair = read_pair({key: value for key, value in row.items() if value is not None})
-        except DataError as error:
-            raise DataError(f"{place}: {error}") from error
-        ties += pair is None
-        pairs += [] if pair is None else [pair]
+            ties += pair is None
+            pairs += [] if pair is None else [pair]
+    faults.check()
     if not pairs:
         raise DataError(f"{path}: no pair with a preference in it")
     return pairs, ties
@@ -50,9 +50,10 @@ def load_labels(path: str | Path) -> list[LabelledCompletion]:
     Raises: as load_pairs.
     """
     labels: list[LabelledCompletion] = []
-    for place, row in read_rows(path):
+    faults = RowFaults(data_file(path))
+    for place, row in read_rows(path, faults):
         row = {key: value for key, value in row.items() if value is not None}
-        try:
+        with faults.at(place):
             if "label" in row or "completion" in row:
                 labels.append(read_labelled(row))
             elif (pair := read_pair(row)) is not None:
@@ -60,8 +61,7 @@ def load_labels(path: str | Path) -> list[LabelledCompletion]:
                     LabelledCompletion(pair.prompt, pair.chosen, True, pair.source),
                     LabelledCompletion(pair.prompt, pair.rejected, False, pair.source),
                 ]
-        except DataError as error:
-            raise DataError(f"{place}: {error}") from error
+    faults.check()
     if not labels:
         raise DataError(f"{path}: no labelled completion in it")
     return labels

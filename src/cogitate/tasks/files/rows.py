@@ -21,6 +21,7 @@ from decimal import Decimal
 from typing import Any
 
 from cogitate.errors import DataError
+from cogitate.json_lines import shown
 from cogitate.rewards.kinds import check_fields
 
 QUESTION_KEYS = ("question", "problem", "prompt", "text")
@@ -294,9 +295,3 @@ def argument_result_pairs(tree: ast.Module, entry_point: str | None) -> list[dic
         except ValueError:
             return None
     return pairs
-
-
-def shown(value: Any) -> str:
-    """A value in a message, cut at 60 characters."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
