@@ -5,7 +5,7 @@ A row needs a `question` (or `problem`, `prompt`, `text`) and, for most kinds, a
 
 - `tests`, `test_list` or `test` make it code; `choices` or `options` a multiple choice, as does a lettered answer to a question
   that lists options; `target` with `numbers` or `nums` a countdown, whose question may be left out;
-- an answer that is a number or mathematics (`is_mathematics`) makes it math, any other answer exact.
+- an answer that is a number, an amount or mathematics (`is_mathematics`) makes it math, any other answer exact.
 
 MBPP's rows (`text`, `test_list`), HumanEval's (`prompt`, `test`, `entry_point`) and the usual forms of multiple choice (a list
 of texts, texts that begin with their letter, `{"text": [...], "label": [...]}`) are understood.
@@ -23,6 +23,7 @@ from typing import Any
 from cogitate.errors import DataError
 from cogitate.json_lines import shown
 from cogitate.rewards.kinds import check_fields
+from cogitate.tasks.files.answers import is_mathematics
 
 QUESTION_KEYS = ("question", "problem", "prompt", "text")
 KINDS_NEED = {  # what a row of each kind must have beside its question
@@ -36,17 +37,6 @@ KINDS_NEED = {  # what a row of each kind must have beside its question
     "custom": (),
 }
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-NUMBER = re.compile(r"[-+−]?[$€£¥]?[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:/\d+)?(?:[eE][-+]?\d+)?\s*(?:\\?%|°)?")
-DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}")
-TEXT_COMMANDS = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)\s*\{([^{}]*)\}")
-ENVIRONMENTS = re.compile(r"\\(?:begin|end)\s*\{[a-z]+\*?\}")
-COMMANDS = re.compile(r"\\[A-Za-z]+|\\[^A-Za-z]")
-MATHS_CHARACTERS = re.compile(r"[\w\s.,;|!'&°%+\-−–*/^=<>≤≥≠±×÷·√∞π∪∩∈(){}\[\]$€£¥_]*", re.ASCII)
-MATHS_WORD = re.compile(r"(?:arc)?(?:sin|cos|tan)|cot|sec|csc|log|exp|sqrt|max|min|mod|gcd|lcm|inf")
-SHORT_WORD = re.compile(
-    r"is|at|in|of|to|no|or|an|as|by|am|pm|my|we|he|it|on|if|up|do|so|mr|ms|dr|st|us|uk|eu|bc|ad", re.IGNORECASE
-)
 
 
 def read_question(row: Mapping[str, Any]) -> tuple[str, str]:
@@ -147,31 +137,6 @@ def answer_text(answer: Any) -> str:
     if not exact.is_finite():
         raise DataError(f"answer must be finite, got {answer}")
     return str(int(exact)) if exact == exact.to_integral_value() else format(exact, "f")
-
-
-def is_mathematics(text: str) -> bool:
-    """Is an answer a number or an expression, rather than words?
-
-    It is when it is made of mathematical characters alone, holds a digit, an operator or a LaTeX command, and its words are
-    functions or at most two letters long, as units and products are. A date, a time and a name are not; a text in `\\text{...}`
-    is when it is a number.
-    """
-    text = text.strip().strip("$").strip()
-    if not text or DATE.fullmatch(text):
-        return False
-    if any(character.isdigit() for character in text) and NUMBER.fullmatch(text):
-        return True
-    if any(NUMBER.fullmatch(inner) and inner.strip() for inner in TEXT_COMMANDS.findall(text)):
-        return True
-    bare = ENVIRONMENTS.sub("+", TEXT_COMMANDS.sub(" ", text))
-    has_command = COMMANDS.search(bare) is not None
-    bare = COMMANDS.sub(" ", bare)
-    if not MATHS_CHARACTERS.fullmatch(bare) or (not bare.strip() and not has_command):
-        return False
-    words = [word for word in re.findall(r"[A-Za-z]{2,}", bare) if not MATHS_WORD.fullmatch(word)]
-    if any(len(word) > 2 or (" " in text and SHORT_WORD.fullmatch(word)) for word in words):
-        return False
-    return has_command or re.search(r"\d|\w\s*[-+*/^=<>≤≥]\s*\w|[√∞π]", bare) is not None
 
 
 def lists_options(question: str) -> bool:
