@@ -15,10 +15,16 @@ PLACE = "_place"  # the key of Problem.fields that names file and line
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation, as in Hugging Face chat templates."""
+    """One turn of a conversation, as in Hugging Face chat templates.
+
+    Attributes:
+        content: what is said; thinking stands in it between its tags.
+        learn: whether SFT learns this turn of the assistant's, or only reads it.
+    """
 
     role: Literal["system", "user", "assistant"]
     content: str
+    learn: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +33,12 @@ class Conversation:
 
     Attributes:
         facts: the other keys of its row: source, task, language, the model and prompt that made it, verdict, lengths ...
+        place: file and line.
     """
 
     messages: tuple[Message, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +162,7 @@ class PreferencePair:
     chosen: str
     rejected: str
     source: str = ""
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +173,7 @@ class LabelledCompletion:
     completion: str
     label: bool
     source: str = ""
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +183,7 @@ class StepLabels:
     prompt: str
     completions: tuple[str, ...]
     labels: tuple[bool, ...]
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

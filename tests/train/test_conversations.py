@@ -59,6 +59,13 @@ def test_each_turn_is_learnt_after_the_earlier_ones_without_their_thinking(form)
     assert sum(second.loss_mask) == len(form.tokenizer.encode(" three")) + 1
 
 
+def test_a_turn_that_is_not_to_be_learnt_stands_in_the_prompt_of_the_next(form):
+    conversation = talk("one?", "two", "two?", "three")
+    wrong = Message("assistant", "two", learn=False)
+    (example,) = examples_of(Conversation((conversation.messages[0], wrong, *conversation.messages[2:])), form)
+    assert example == examples_of(conversation, form)[1]
+
+
 def test_rows_hold_whole_conversations_side_by_side(form):
     conversations = [talk("one?", "two"), talk("one two?", "three"), talk("two?", "one two")]
     lengths = [len(example.token_ids) for c in conversations for example in examples_of(c, form)]

@@ -1,7 +1,7 @@
 """Conversations as packed rows for SFT: only what the assistant says is learnt (R1, supplement B.4.3: best-fit packing).
 
-Each turn of the assistant is an example of its own. Its prompt is what the model would be asked with at that point of the
-conversation, so earlier turns stand without their thinking where the template leaves it out.
+Each turn of the assistant that is to be learnt is an example of its own. Its prompt is what the model would be asked with at
+that point of the conversation, so earlier turns stand without their thinking where the template leaves it out.
 """
 
 from __future__ import annotations
@@ -118,11 +118,11 @@ def pack_conversations(
 
 
 def examples_of(conversation: Conversation, form: ConversationForm) -> list[Example]:
-    """One example for each turn of the assistant, in order."""
+    """One example for each turn of the assistant that is to be learnt, in order; other turns are read in their prompts."""
     return [
         example_of(conversation, turn, form)
         for turn, message in enumerate(conversation.messages)
-        if message.role == "assistant"
+        if message.role == "assistant" and message.learn
     ]
 
 

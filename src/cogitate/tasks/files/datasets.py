@@ -2,18 +2,21 @@
 
 | format | keys |
 |---|---|
-| conversations | `messages`: [{"role", "content"}, ...], or `prompt` and `completion` (texts, or lists of messages) |
+| conversations | `messages`: [{"role", "content"}, ...], or ShareGPT's `conversations`: [{"from", "value"}, ...] |
+| the same | `prompt` and `completion` (texts, or lists of messages) |
 | preferences | `prompt`, `chosen`, `rejected` (texts, or lists of messages) |
 | labelled | `prompt`, `completion`, `label` (true or false) |
 | stepwise | `prompt`, `completions`, `labels` (lists of one length) |
 
-Other keys of a row are kept with a conversation and ignored elsewhere.
+What a message may hold: `messages`. A text `system` or `system_prompt` beside them is the system prompt. Other keys of a row
+are kept with a conversation and ignored elsewhere.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -23,10 +26,13 @@ import pyarrow.parquet as pq
 from cogitate.errors import DataError
 from cogitate.json_lines import RowFaults, read_objects, shown
 from cogitate.runtime import atomic_write
+from cogitate.tasks.files.messages import THINKING, read_messages, read_thinking, turns, with_thinking
 from cogitate.types import Conversation, LabelledCompletion, Message, PreferencePair, StepLabels
 
-ROLES = ("system", "user", "assistant")
-Record = TypeVar("Record")
+CONVERSATIONS = ("messages", "conversations", "conversation")
+SYSTEM = ("system", "system_prompt")
+UNSUPPORTED = ("tools", "functions", "images", "image", "videos", "audios", "audio", "chat_template_kwargs")
+Record = TypeVar("Record", Conversation, PreferencePair, LabelledCompletion, StepLabels)
 
 
 def load_conversations(path: str | Path) -> list[Conversation]:
@@ -104,7 +110,8 @@ def load(path: str | Path, read: Callable[[Mapping[str, Any]], Record]) -> list[
     faults = RowFaults(data_file(path))
     for place, row in read_rows(path, faults):
         with faults.at(place):
-            records.append(read({key: value for key, value in row.items() if value is not None}))
+            record = read({key: value for key, value in row.items() if value is not None})
+            records.append(replace(record, place=place))
     faults.check()
     if not records:
         raise DataError(f"{path}: no row in it")
@@ -113,15 +120,53 @@ def load(path: str | Path, read: Callable[[Mapping[str, Any]], Record]) -> list[
 
 def read_conversation(row: Mapping[str, Any]) -> Conversation:
     """One row of the conversational, or of the prompt and completion, format."""
-    if "messages" in row:
-        messages = read_messages(row["messages"], "messages")
+    refuse_unsupported(row)
+    key = next((key for key in CONVERSATIONS if key in row), None)
+    if key is not None:
+        read, messages = (key,), read_messages(row[key], key)
+        refuse_thinking_beside(row, key)
     elif "prompt" in row and "completion" in row:
-        messages = (*turns(row["prompt"], "prompt", "user"), *turns(row["completion"], "completion", "assistant"))
+        thinking = read_thinking(row)
+        completion = row["completion"]
+        if thinking and not isinstance(completion, str):
+            refuse_thinking_beside(row, "completion")
+        said = with_thinking(thinking, completion) if thinking else completion
+        read = ("prompt", "completion", *THINKING)
+        messages = (*turns(row["prompt"], "prompt", "user"), *turns(said, "completion", "assistant"))
     else:
-        raise DataError("needs messages, or prompt and completion")
+        raise DataError("needs messages, or prompt and completion, or conversations")
+    messages = with_system(row, messages)
     if messages[-1].role != "assistant":
         raise DataError("the last message must be the assistant's: it is what is learnt")
-    return Conversation(messages, {key: value for key, value in row.items() if key not in ("messages", "prompt", "completion")})
+    if not any(message.learn for message in messages if message.role == "assistant"):
+        raise DataError("no turn is learnt: each of the assistant's has weight 0 or train false; remove the row")
+    return Conversation(messages, {name: value for name, value in row.items() if name not in (*read, *SYSTEM)})
+
+
+def with_system(row: Mapping[str, Any], messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The turns after the system prompt that stands beside them in the row, where one does."""
+    prompts = {row[key] for key in SYSTEM if isinstance(row.get(key), str) and row[key].strip()}
+    if messages[0].role == "system":
+        prompts.discard(messages[0].content)
+    if not prompts:
+        return messages
+    if len(prompts) > 1 or messages[0].role == "system":
+        raise DataError(f"two system prompts: {shown(sorted(prompts)[0])} and another one; keep one of them")
+    return Message("system", prompts.pop()), *messages
+
+
+def refuse_unsupported(row: Mapping[str, Any]) -> None:
+    """Raises DataError for what a row holds for the model to read that is not given to it."""
+    for key in UNSUPPORTED:
+        if row.get(key) not in (None, "", [], {}):
+            raise DataError(f"{key}: not given to the model's chat template; remove the key, or the row")
+
+
+def refuse_thinking_beside(row: Mapping[str, Any], key: str) -> None:
+    """Raises DataError for thinking that stands beside a list of messages: whose it is is unclear, and it would be lost."""
+    for name in THINKING:
+        if isinstance(row.get(name), str | list) and row[name]:
+            raise DataError(f"{name} stands beside {key}: give it as {THINKING[0]} of the assistant's message, or remove it")
 
 
 def read_preference(row: Mapping[str, Any]) -> PreferencePair:
@@ -149,25 +194,6 @@ def text_of(row: Mapping[str, Any], key: str) -> str:
         raise DataError(f"{key} is missing")
     role = "user" if key == "prompt" else "assistant"
     return turns(row[key], key, role)[-1].content
-
-
-def turns(value: Any, key: str, role: str) -> tuple[Message, ...]:
-    """A text as one turn of the role, or a list of messages."""
-    if isinstance(value, str):
-        return (Message(cast(Any, role), value),)
-    return read_messages(value, key)
-
-
-def read_messages(value: Any, key: str) -> tuple[Message, ...]:
-    """[{"role", "content"}, ...]."""
-    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
-        raise DataError(f"{key} must be a list of messages that is not empty, got {shown(value)}")
-    for message in value:
-        if not isinstance(message, Mapping) or not isinstance(message.get("content"), str):
-            raise DataError(f'{key}: a message is {{"role": ..., "content": text}}, got {shown(message)}')
-        if message.get("role") not in ROLES:
-            raise DataError(f"{key}: role must be one of {', '.join(ROLES)}, got {shown(message.get('role'))}")
-    return tuple(Message(message["role"], message["content"]) for message in value)
 
 
 def is_list_of(value: Any, kind: type) -> bool:
