@@ -9,7 +9,7 @@ import pytest
 from cogitate.errors import DataError
 from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer
 from cogitate.tokenizer.conversation_form import ConversationForm
-from cogitate.train.conversations import ConversationRows, Example, examples_of, pack_conversations
+from cogitate.train.conversations import ConversationRows, Example, examples_of, pack_conversations, texts_of
 from cogitate.types import Conversation, Message
 
 
@@ -64,6 +64,27 @@ def test_a_turn_that_is_not_to_be_learnt_stands_in_the_prompt_of_the_next(form):
     wrong = Message("assistant", "two", learn=False)
     (example,) = examples_of(Conversation((conversation.messages[0], wrong, *conversation.messages[2:])), form)
     assert example == examples_of(conversation, form)[1]
+
+
+def test_the_texts_of_a_pair_hold_the_system_prompt_and_every_turn(form):
+    prompt = [Message("system", "one"), *talk("one?", "<think> a </think>\ntwo", "two?").messages]
+    sides = [[Message("assistant", "<think> b </think>\nthree")], [Message("assistant", "two")]]
+    chosen, rejected = texts_of(form, prompt, sides)
+    spelt = [form.tokenizer.inner.decode(ids, skip_special_tokens=False) for ids in (*chosen, rejected.completion_ids)]
+    assert chosen.prompt_ids == rejected.prompt_ids
+    assert spelt == [
+        "one\nUser: one?\nAssistant: two<|end|>User: two?\nAssistant:", " <think> b </think>\nthree<|end|>", " two<|end|>"
+    ]  # fmt: skip
+
+
+def test_of_sides_of_several_turns_everything_after_the_prompt_is_said(form):
+    sides = [talk("", "one", "two?", "three").messages[1:], talk("", "two").messages[1:]]
+    chosen, rejected = texts_of(form, talk("one?").messages, sides)
+    decode = form.tokenizer.inner.decode
+    assert decode(chosen.tokens, skip_special_tokens=False) == (
+        "User: one?\nAssistant: one<|end|>User: two?\nAssistant: three<|end|>"
+    )
+    assert chosen.prompt_ids == rejected.prompt_ids == tuple(form.tokenizer.encode("User: one?\nAssistant:"))
 
 
 def test_rows_hold_whole_conversations_side_by_side(form):

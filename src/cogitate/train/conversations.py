@@ -7,7 +7,7 @@ that point of the conversation, so earlier turns stand without their thinking wh
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,8 @@ from cogitate.errors import DataError
 from cogitate.runtime import derive_seed
 from cogitate.tokenizer.conversation_form import ConversationForm
 from cogitate.train.packing import PackedRows, pack_documents
-from cogitate.types import Conversation
+from cogitate.train.shared_prompts import Text
+from cogitate.types import Conversation, Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,3 +132,24 @@ def example_of(conversation: Conversation, turn: int, form: ConversationForm) ->
     prompt = form.prompt_ids(conversation.messages[:turn])
     completion = form.completion_ids(conversation.messages[turn].content, prompt)
     return Example((*prompt, *completion), (0,) * len(prompt) + (1,) * len(completion))
+
+
+def texts_of(form: ConversationForm, prompt: Sequence[Message], sides: Sequence[Sequence[Message]]) -> list[Text]:
+    """A prompt and what is said after it, for each of several continuations, thinking included.
+
+    Of a side of several turns all count as said, the user's between them too, as in TRL. The texts have one prompt: as much of
+    it as all of them begin with, since a template may drop from earlier turns what it puts before the last (`<think>`).
+    """
+    asked = form.prompt_ids(prompt)
+    wholes = []
+    for side in sides:
+        before = asked if len(side) == 1 else form.prompt_ids((*prompt, *side[:-1]))
+        wholes.append([*before, *form.completion_ids(side[-1].content, before)])
+    shared = min(shared_length(asked, whole) for whole in wholes)
+    return [Text(tuple(asked[:shared]), tuple(whole[shared:])) for whole in wholes]
+
+
+def shared_length(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens two sequences have in common at their beginning."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (mine, theirs) in pairs if mine != theirs), min(len(one), len(other)))

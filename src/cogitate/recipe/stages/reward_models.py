@@ -21,14 +21,16 @@ from cogitate.recipe.context import StageContext
 from cogitate.recipe.data import preferences
 from cogitate.recipe.data.held_out import hold_out, pair_report, safety_report
 from cogitate.recipe.data.preferences import COUNTS, LABELS, PAIRS, check_preferences, make_preferences, preference_files
-from cogitate.rewards.reward_model import READINGS, judged_ids
+from cogitate.rewards.reward_model import READINGS
 from cogitate.tasks.files.datasets import load_labelled, load_preferences
 from cogitate.tasks.files.preference_forms import load_pairs
-from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.tokenizer.conversation_form import ConversationForm
+from cogitate.tokenizer.prompts import turns_as_text
+from cogitate.train.conversations import texts_of
 from cogitate.train.preference import Objective, PairwiseReward, PointwiseSafety, PreferenceRun, train_preferences
 from cogitate.train.scorer import ModelScorer
 from cogitate.train.shared_prompts import Text
-from cogitate.types import Artifact, PreferencePair
+from cogitate.types import Artifact, Message, PreferencePair
 
 VERSION = 1
 SECTIONS = (*preferences.SECTIONS, "{stage}")
@@ -47,7 +49,7 @@ class Making:
     start: Path
     out: Path
     context: StageContext
-    tokenizer: Tokenizer
+    form: ConversationForm
     longest: int
 
     def untrained(self) -> ValueModel:
@@ -56,19 +58,16 @@ class Making:
         model.trunk.gradient_checkpointing = self.config.runtime.gradient_checkpointing
         return model
 
-    def text(self, name: str, question: str, completion: str) -> Text:
-        """What the model called `name` reads of a completion."""
-        prompt, read = judged_ids(self.tokenizer, question, READINGS[name](completion))
-        return Text(tuple(prompt), tuple(read))
+    def texts(self, name: str, prompt: Sequence[Message], completions: Sequence[Sequence[Message]]) -> list[Text]:
+        """What the model called `name` reads of completions of one prompt: of each last turn, what it judges."""
+        read = [(*turns, Message("assistant", READINGS[name](last.content))) for *turns, last in completions]
+        return texts_of(self.form, prompt, read)
 
     def pairs(self, rows: Sequence[PreferencePair]) -> tuple[list[tuple[Text, Text]], list[str]]:
         """What the helpfulness model reads of the pairs that fit its context, (chosen, rejected), and their prompts."""
-        texts = [
-            (self.text("helpfulness", row.prompt, row.chosen), self.text("helpfulness", row.prompt, row.rejected))
-            for row in rows
-        ]
-        fitting = [i for i, pair in enumerate(texts) if max(len(text.tokens) for text in pair) <= self.longest]
-        return [texts[i] for i in fitting], [rows[i].prompt for i in fitting]
+        pairs = [self.texts("helpfulness", row.prompt, (row.chosen, row.rejected)) for row in rows]
+        fitting = [i for i, pair in enumerate(pairs) if max(len(text.tokens) for text in pair) <= self.longest]
+        return [(pairs[i][0], pairs[i][1]) for i in fitting], [turns_as_text(rows[i].prompt) for i in fitting]
 
     def train(self, name: str, objective: Objective, first_row: int) -> int:
         """Returns the number of steps."""
@@ -82,7 +81,7 @@ class Making:
 
     def save(self, name: str, model: ValueModel) -> None:
         save_value_model(model, self.out / name)
-        self.tokenizer.save(self.out / name)
+        self.form.tokenizer.save(self.out / name)
 
 
 def files(config: Config) -> list[Path]:
@@ -107,7 +106,8 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
     data, counts = (given[0], {}) if given else (out, drawn_here(config, start, out, context))
     context_length, limit = load_config(start).max_position_embeddings, config.reward_models.longest
     longest = min(context_length, limit or context_length)
-    making = Making(config, start, out, context, context.backend.tokenizer(start), longest)
+    form = ConversationForm.load(start, context.backend.tokenizer(start))
+    making = Making(config, start, out, context, form, longest)
     helpfulness, steps = make_helpfulness(making, data / PAIRS)
     safety = make_safety(making, data / LABELS, first_row=steps)
     return {**({"preferences": counts} if counts else {}), "helpfulness": helpfulness, "safety": safety}
@@ -161,9 +161,9 @@ def on_held_out_file(making: Making, model: ValueModel) -> dict[str, Any]:
 def make_safety(making: Making, data: Path, *, first_row: int) -> dict[str, Any]:
     """The pointwise model: its score is the logit of "safe". Returns its report."""
     rows = load_labelled(data)
-    texts = [making.text("safety", row.prompt, row.completion) for row in rows]
+    texts = [text for row in rows for text in making.texts("safety", row.prompt, (row.completion,))]
     fitting = [i for i, text in enumerate(texts) if len(text.tokens) <= making.longest]
-    items, prompts = [(texts[i], rows[i].label) for i in fitting], [rows[i].prompt for i in fitting]
+    items, prompts = [(texts[i], rows[i].label) for i in fitting], [turns_as_text(rows[i].prompt) for i in fitting]
     share = making.config.reward_models.held_out_share
     learnt, held_out = hold_out(prompts, share, seed=making.config.seed)
     unsafe = sum(not items[i][1] for i in learnt)

@@ -4,8 +4,8 @@
 |---|---|
 | conversations | `messages`: [{"role", "content"}, ...], or ShareGPT's `conversations`: [{"from", "value"}, ...] |
 | the same | `prompt` and `completion` (texts, or lists of messages) |
-| preferences | `prompt`, `chosen`, `rejected` (texts, or lists of messages) |
-| labelled | `prompt`, `completion`, `label` (true or false) |
+| preferences | `prompt`, `chosen`, `rejected` (texts, or lists of messages); the prompt may stand in the lists alone |
+| labelled | `prompt`, `completion` (texts, or lists of messages), `label` (true or false) |
 | stepwise | `prompt`, `completions`, `labels` (lists of one length) |
 
 What a message may hold: `messages`. A text `system` or `system_prompt` beside them is the system prompt. Other keys of a row
@@ -18,20 +18,28 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cogitate.errors import DataError
-from cogitate.json_lines import RowFaults, read_objects, shown
+from cogitate.json_lines import RowFaults, read_objects
 from cogitate.runtime import atomic_write
-from cogitate.tasks.files.messages import THINKING, read_messages, read_thinking, turns, with_thinking
-from cogitate.types import Conversation, LabelledCompletion, Message, PreferencePair, StepLabels
+from cogitate.tasks.files.messages import (
+    CONVERSATIONS,
+    SYSTEM,
+    THINKING,
+    read_messages,
+    read_thinking,
+    refuse_unsupported,
+    turns,
+    with_system,
+    with_thinking,
+)
+from cogitate.tasks.files.pairs import read_labelled, read_preference, read_steps
+from cogitate.types import Conversation, LabelledCompletion, PreferencePair, StepLabels
 
-CONVERSATIONS = ("messages", "conversations", "conversation")
-SYSTEM = ("system", "system_prompt")
-UNSUPPORTED = ("tools", "functions", "images", "image", "videos", "audios", "audio", "chat_template_kwargs")
 Record = TypeVar("Record", Conversation, PreferencePair, LabelledCompletion, StepLabels)
 
 
@@ -122,8 +130,9 @@ def read_conversation(row: Mapping[str, Any]) -> Conversation:
     """One row of the conversational, or of the prompt and completion, format."""
     refuse_unsupported(row)
     key = next((key for key in CONVERSATIONS if key in row), None)
+    read: tuple[str, ...] = ("prompt", "completion", *THINKING) if key is None else (key,)
     if key is not None:
-        read, messages = (key,), read_messages(row[key], key)
+        messages = read_messages(row[key], key)
         refuse_thinking_beside(row, key)
     elif "prompt" in row and "completion" in row:
         thinking = read_thinking(row)
@@ -131,7 +140,6 @@ def read_conversation(row: Mapping[str, Any]) -> Conversation:
         if thinking and not isinstance(completion, str):
             refuse_thinking_beside(row, "completion")
         said = with_thinking(thinking, completion) if thinking else completion
-        read = ("prompt", "completion", *THINKING)
         messages = (*turns(row["prompt"], "prompt", "user"), *turns(said, "completion", "assistant"))
     else:
         raise DataError("needs messages, or prompt and completion, or conversations")
@@ -143,58 +151,8 @@ def read_conversation(row: Mapping[str, Any]) -> Conversation:
     return Conversation(messages, {name: value for name, value in row.items() if name not in (*read, *SYSTEM)})
 
 
-def with_system(row: Mapping[str, Any], messages: tuple[Message, ...]) -> tuple[Message, ...]:
-    """The turns after the system prompt that stands beside them in the row, where one does."""
-    prompts = {row[key] for key in SYSTEM if isinstance(row.get(key), str) and row[key].strip()}
-    if messages[0].role == "system":
-        prompts.discard(messages[0].content)
-    if not prompts:
-        return messages
-    if len(prompts) > 1 or messages[0].role == "system":
-        raise DataError(f"two system prompts: {shown(sorted(prompts)[0])} and another one; keep one of them")
-    return Message("system", prompts.pop()), *messages
-
-
-def refuse_unsupported(row: Mapping[str, Any]) -> None:
-    """Raises DataError for what a row holds for the model to read that is not given to it."""
-    for key in UNSUPPORTED:
-        if row.get(key) not in (None, "", [], {}):
-            raise DataError(f"{key}: not given to the model's chat template; remove the key, or the row")
-
-
 def refuse_thinking_beside(row: Mapping[str, Any], key: str) -> None:
     """Raises DataError for thinking that stands beside a list of messages: whose it is is unclear, and it would be lost."""
     for name in THINKING:
         if isinstance(row.get(name), str | list) and row[name]:
             raise DataError(f"{name} stands beside {key}: give it as {THINKING[0]} of the assistant's message, or remove it")
-
-
-def read_preference(row: Mapping[str, Any]) -> PreferencePair:
-    prompt, chosen, rejected = (text_of(row, key) for key in ("prompt", "chosen", "rejected"))
-    return PreferencePair(prompt, chosen, rejected, str(row.get("source", "")))
-
-
-def read_labelled(row: Mapping[str, Any]) -> LabelledCompletion:
-    if not isinstance(row.get("label"), bool):
-        raise DataError(f"label must be true or false, got {shown(row.get('label'))}")
-    return LabelledCompletion(text_of(row, "prompt"), text_of(row, "completion"), row["label"], str(row.get("source", "")))
-
-
-def read_steps(row: Mapping[str, Any]) -> StepLabels:
-    completions, labels = row.get("completions"), row.get("labels")
-    lists = is_list_of(completions, str) and is_list_of(labels, bool)
-    if not lists or len(cast(Any, completions)) != len(cast(Any, labels)):
-        raise DataError("completions must be a list of texts and labels a list of true and false, both of one length")
-    return StepLabels(text_of(row, "prompt"), tuple(cast(Any, completions)), tuple(cast(Any, labels)))
-
-
-def text_of(row: Mapping[str, Any], key: str) -> str:
-    """A text, or the last message of a list of them."""
-    if key not in row:
-        raise DataError(f"{key} is missing")
-    role = "user" if key == "prompt" else "assistant"
-    return turns(row[key], key, role)[-1].content
-
-
-def is_list_of(value: Any, kind: type) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, kind) for item in value)

@@ -33,6 +33,9 @@ ROLES: dict[str, Role] = {
 TOOL_ROLES = ("tool", "function", "function_call", "tool_call", "observation", "function_response", "tool_response", "ipython")
 THINKING = ("reasoning_content", "reasoning", "thinking")
 LEARNT = ("weight", "train", "training", "loss")
+CONVERSATIONS = ("messages", "conversations", "conversation")  # keys of a row, as are the next two
+SYSTEM = ("system", "system_prompt")
+UNSUPPORTED = ("tools", "functions", "images", "image", "videos", "audios", "audio", "chat_template_kwargs")
 READ = ("role", "from", "content", "value", *THINKING, *LEARNT)
 SAID = re.compile(  # names of fields that hold more of what was said, or say what is to be learnt of it
     r"reason(?!$)|think|thought|rationale|scratch|(?:^|_)cot(?:_|$)|tool|function|(?:^|_)calls?(?:_|$)|audio|image|video|weight|train|mask|prefix"
@@ -163,6 +166,25 @@ def is_learnt(message: Mapping[str, Any]) -> bool:
     if len({bool(value) for value in flags.values()}) > 1:
         raise DataError(f"{' and '.join(flags)} contradict each other")
     return all(flags.values())
+
+
+def with_system(row: Mapping[str, Any], messages: tuple[Message, ...]) -> tuple[Message, ...]:
+    """The turns after the system prompt that stands beside them in the row, where one does."""
+    prompts = {row[key] for key in SYSTEM if isinstance(row.get(key), str) and row[key].strip()}
+    if messages[0].role == "system":
+        prompts.discard(messages[0].content)
+    if not prompts:
+        return messages
+    if len(prompts) > 1 or messages[0].role == "system":
+        raise DataError(f"two system prompts: {shown(sorted(prompts)[0])} and another one; keep one of them")
+    return Message("system", prompts.pop()), *messages
+
+
+def refuse_unsupported(row: Mapping[str, Any]) -> None:
+    """Raises DataError for what a row holds for the model to read that is not given to it."""
+    for key in UNSUPPORTED:
+        if row.get(key) not in (None, "", [], {}):
+            raise DataError(f"{key}: not given to the model's chat template; remove the key, or the row")
 
 
 def unread_fields(value: Any) -> Iterator[str]:
