@@ -1,9 +1,13 @@
-"""Whether a user's answer is mathematics, which the grader of mathematics compares, or words, which are compared as text."""
+"""A user's answer as text, and whether it is mathematics, which the grader of mathematics compares, or words."""
 
 from __future__ import annotations
 
 import re
+from decimal import Decimal
+from typing import Any
 
+from cogitate.errors import DataError
+from cogitate.json_lines import shown
 from cogitate.rewards.math.units import find_unit
 
 NUMBER = re.compile(r"[-+−]?[$€£¥]?[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:/\d+)?(?:[eE][-+]?\d+)?\s*(?:\\?%|°)?")
@@ -80,6 +84,26 @@ JOINING_WORDS = frozenset(
         "th",
     ]
 )
+
+
+def answer_text(answer: Any) -> str:
+    """An answer as text: 43.0 is "43", the tail of "... #### 42" is "42".
+
+    Raises:
+        DataError: neither text nor a finite number.
+    """
+    if answer is None:
+        raise DataError("answer is missing")
+    if isinstance(answer, bool) or not isinstance(answer, str | int | float):
+        raise DataError(f"answer must be text or a number, got {shown(answer)}; write a list or a truth value as text")
+    if isinstance(answer, str):
+        return answer.rpartition("####")[2].strip()
+    if isinstance(answer, int):
+        return str(answer)
+    exact = Decimal(repr(answer))
+    if not exact.is_finite():
+        raise DataError(f"answer must be finite, got {answer}")
+    return str(int(exact)) if exact == exact.to_integral_value() else format(exact, "f")
 
 
 def is_mathematics(text: str) -> bool:

@@ -1,7 +1,7 @@
-"""Users' own problems: JSON Lines, one object a line with `question` and `answer`. What a row may hold: `rows`.
+"""Users' own problems: JSON Lines or Parquet, rows with `question` and `answer`. What a row may hold: `rows`.
 
-Files are UTF-8; a byte-order mark, CRLF and empty lines are accepted. A problem's id is the row's `id`, else a hash of the
-row. Rows of equal id and content are one problem and kept once; rows of equal id and other content are an error.
+A problem's id is the row's `id`, else a hash of the row. Rows of equal id and content are one problem and kept once; rows of
+equal id and other content are an error.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.errors import DataError
-from cogitate.json_lines import RowFaults, read_objects, shown
+from cogitate.json_lines import RowFaults, shown
+from cogitate.tasks.files.datasets import data_file, read_rows
 from cogitate.tasks.files.rows import read_row
 from cogitate.types import PLACE, Problem
 
 
 def load_problems(path: str | Path, *, task_name: str | None = None) -> list[Problem]:
-    """All problems of a JSON Lines file, in its order.
+    """All problems of a JSON Lines or Parquet file, in its order.
 
     Args:
         path: the file.
@@ -31,13 +32,12 @@ def load_problems(path: str | Path, *, task_name: str | None = None) -> list[Pro
         DataError: the file cannot be read or has no problem, or lines are wrong: names the file and the first of them, and says
             how many there are.
     """
-    path = Path(path)
-    task = task_name or path.stem
+    task, path = task_name or Path(path).stem, data_file(path)
     problems: dict[str, Problem] = {}
     faults = RowFaults(path)
-    for place, row in read_objects(path, faults):
+    for place, row in read_rows(path, faults):
         with faults.at(place):
-            problem = read_problem(row, task, place)
+            problem = read_problem(without_nulls(row) if path.suffix == ".parquet" else row, task, place)
             known = problems.setdefault(problem.id, problem)
             if not same_content(known, problem):
                 raise DataError(
@@ -76,19 +76,33 @@ def read_problem(row: Mapping[str, Any], task: str, place: str) -> Problem:
     Raises:
         DataError: what is wrong with it, without its place.
     """
-    kind, question, gold, fields = read_row(row)
-    language = row.get("language", "zh" if is_chinese(question) else "en")
+    meaning = read_row(row)
+    language = row.get("language", "zh" if is_chinese(meaning.question) else "en")
     if not isinstance(language, str) or not re.fullmatch("[a-z]{2,3}", language):
         raise DataError(f"language must be a code such as en or zh, got {shown(language)}")
     identity = row.get("id")
     if identity is None:
-        digest = hashlib.sha256(json.dumps(row, sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps(row, sort_keys=True, default=str).encode())
         identity = f"{task}:{digest.hexdigest()[:16]}"
     elif isinstance(identity, bool) or not isinstance(identity, str | int) or identity == "":
         raise DataError(f"id must be text or a whole number, got {shown(identity)}")
     return Problem(
-        id=str(identity), task=task, kind=kind, question=question, gold=gold, language=language, fields={**fields, PLACE: place}
+        id=str(identity),
+        task=task,
+        kind=meaning.kind,
+        question=meaning.question,
+        gold=meaning.gold,
+        language=language,
+        fields={**meaning.fields, PLACE: place},
+        turns=meaning.turns,
     )
+
+
+def without_nulls(value: Any) -> Any:
+    """A value of Parquet without the keys that its row lacks: there, every object has the keys of all."""
+    if isinstance(value, Mapping):
+        return {key: without_nulls(inner) for key, inner in value.items() if inner is not None}
+    return [without_nulls(inner) for inner in value] if isinstance(value, list) else value
 
 
 def is_chinese(text: str) -> bool:

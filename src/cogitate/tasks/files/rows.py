@@ -1,7 +1,7 @@
 """What one row of a user's JSON Lines file means as a problem: its question, its answer, how it is graded.
 
-A row needs a `question` (or `problem`, `prompt`, `text`) and, for most kinds, an `answer`; every other key is kept in
-`Problem.fields`. Where `kind` is not given:
+A row needs a `question` (or `problem`, `prompt`, `text`; a text or a list of messages) and, for most kinds, an `answer`, which
+may stand where TRL and verl put it (`problem_forms`); every other key is kept in `Problem.fields`. Where `kind` is not given:
 
 - `tests`, `test_list` or `test` make it code; `choices` or `options` a multiple choice, as does a lettered answer to a question
   that lists options; `target` with `numbers` or `nums` a countdown, whose question may be left out;
@@ -17,15 +17,18 @@ import ast
 import builtins
 import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from dataclasses import dataclass
 from typing import Any
 
 from cogitate.errors import DataError
 from cogitate.json_lines import shown
 from cogitate.rewards.kinds import check_fields
-from cogitate.tasks.files.answers import is_mathematics
+from cogitate.tasks.files.answers import answer_text, is_mathematics
+from cogitate.tasks.files.problem_forms import prompt_turns, with_answer
+from cogitate.tokenizer.prompts import turns_as_text
+from cogitate.types import Message
 
-QUESTION_KEYS = ("question", "problem", "prompt", "text")
+QUESTION_KEYS = ("question", "problem", "prompt", "text", "messages")
 KINDS_NEED = {  # what a row of each kind must have beside its question
     "math": ("answer",),
     "choice": ("answer",),
@@ -39,8 +42,8 @@ KINDS_NEED = {  # what a row of each kind must have beside its question
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 
-def read_question(row: Mapping[str, Any]) -> tuple[str, str]:
-    """(the key that held it, the question), stripped.
+def read_question(row: Mapping[str, Any]) -> tuple[str, str, tuple[Message, ...]]:
+    """(the key that held it, the question, stripped, the turns before it where it ends a list of messages).
 
     Raises:
         DataError: no question, or it is empty or no text.
@@ -49,13 +52,17 @@ def read_question(row: Mapping[str, Any]) -> tuple[str, str]:
     numbers = row.get("numbers", row.get("nums"))
     if key is None and isinstance(numbers, list) and "target" in row:
         listed = ", ".join(str(number) for number in numbers)
-        return "", f"Use each of the numbers {listed} once, with + - * / and brackets, to make {row['target']}."
+        return "", f"Use each of the numbers {listed} once, with + - * / and brackets, to make {row['target']}.", ()
     if key is None:
         raise DataError(f"no question; give it under the key {QUESTION_KEYS[0]!r}")
     question = row[key]
+    before: tuple[Message, ...] = ()
+    if isinstance(question, Sequence) and question and isinstance(question[0], Mapping):
+        *turns, last = prompt_turns(row, key)
+        question, before = last.content, tuple(turns)
     if not isinstance(question, str) or not question.strip():
         raise DataError(f"{key} must be text that is not empty, got {shown(question)}")
-    return key, question.strip()
+    return key, question.strip(), before
 
 
 def read_kind(row: Mapping[str, Any], question: str) -> str:
@@ -82,13 +89,34 @@ def read_kind(row: Mapping[str, Any], question: str) -> str:
     return "math" if is_mathematics(text) else "exact"
 
 
-def read_row(row: Mapping[str, Any]) -> tuple[str, str, Any, dict[str, Any]]:
-    """(kind, question as asked, gold, fields) of one row.
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a row means as a problem; the attributes are those of Problem."""
+
+    kind: str
+    question: str
+    gold: Any
+    fields: dict[str, Any]
+    turns: tuple[Message, ...] = ()
+
+
+def read_row(row: Mapping[str, Any]) -> Meaning:
+    """What one row means.
 
     Raises:
         DataError: what is missing or of the wrong form; the caller adds file and line.
     """
-    key, question = read_question(row)
+    row = with_answer(row)
+    key, question, before = read_question(row)
+    kind, question, gold, fields = read_as_kind(row, key, question)
+    if not before:
+        return Meaning(kind, question, gold, fields)
+    turns = (*before, Message("user", question))
+    return Meaning(kind, turns_as_text(turns), gold, fields, turns)
+
+
+def read_as_kind(row: Mapping[str, Any], key: str, question: str) -> tuple[str, str, Any, dict[str, Any]]:
+    """(kind, question as asked, gold, fields) of a row whose question stands under `key`. Raises DataError."""
     kind = read_kind(row, question)
     fields = {name: value for name, value in row.items() if name not in (key, "answer", "kind", "id", "language")}
     if kind == "code":
@@ -117,26 +145,6 @@ def read_row(row: Mapping[str, Any]) -> tuple[str, str, Any, dict[str, Any]]:
     if not gold and "answer" in KINDS_NEED[kind]:
         raise DataError(f"answer is empty: {shown(row['answer'])}")
     return kind, question, gold, fields
-
-
-def answer_text(answer: Any) -> str:
-    """An answer as text: 43.0 is "43", the tail of "... #### 42" is "42".
-
-    Raises:
-        DataError: neither text nor a finite number.
-    """
-    if answer is None:
-        raise DataError("answer is missing")
-    if isinstance(answer, bool) or not isinstance(answer, str | int | float):
-        raise DataError(f"answer must be text or a number, got {shown(answer)}; write a list or a truth value as text")
-    if isinstance(answer, str):
-        return answer.rpartition("####")[2].strip()
-    if isinstance(answer, int):
-        return str(answer)
-    exact = Decimal(repr(answer))
-    if not exact.is_finite():
-        raise DataError(f"answer must be finite, got {answer}")
-    return str(int(exact)) if exact == exact.to_integral_value() else format(exact, "f")
 
 
 def lists_options(question: str) -> bool:
