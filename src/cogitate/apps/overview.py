@@ -13,7 +13,7 @@ from cogitate.json_lines import read_log
 from cogitate.recipe.attempt import unfinished
 from cogitate.recipe.lock import holder
 from cogitate.recipe.recipe import GRAPHS, get_graph
-from cogitate.recipe.runner import EVALUATION, Planned
+from cogitate.recipe.runner import EVALUATION, Planned, data_sets_of
 from cogitate.recipe.store import MANIFEST, is_shipped_copy, verify
 
 SHOWN = ("pass@1", "format_rate", "language_mix_rate", "helpfulness", "safety")  # of an evaluation
@@ -27,7 +27,8 @@ SOURCE = {
 
 
 def plan_text(config: Config, out: Path, planned: Sequence[Planned]) -> str:
-    """The resolved settings, one `section.key = value` a line, then the stages in order and where each comes from."""
+    """The resolved settings, one `section.key = value` a line, the stages in order and where each comes from, and what the rows
+    of the users' data sets became."""
     settings = flatten(config.model_dump(mode="json"))
     lines = ["# settings", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items())]
     lines += ["", f"# stages of the graph {config.graph}, in order"]
@@ -36,7 +37,8 @@ def plan_text(config: Config, out: Path, planned: Sequence[Planned]) -> str:
         source = SOURCE[item.state].format(out=out, name=item.stage.name, given=config.inputs.get(item.stage.name))
         needs = f"from {', '.join(item.stage.needs)}" if item.stage.needs and item.state != "given" else ""
         rows.append([item.stage.name, item.id, source, needs])
-    return "\n".join([*lines, *table(rows)])
+    data = data_sets_of(planned, config)
+    return "\n".join([*lines, *table(rows), *(["", "# data sets", *data] if data else [])])
 
 
 def status_text(out: Path) -> str:
