@@ -7,46 +7,52 @@ one message counts all of them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from cogitate.errors import DataError
+from cogitate.errors import CogitateError, DataError
 
 SHOWN_FAULTS = 5
 
 
 class RowFaults:
-    """The rows of a file that cannot be used: the first few with their reason, and how many there are."""
+    """The rows of a file that cannot be used: the first few with their reason, and how many there are.
 
-    def __init__(self, path: Path):
-        self.path = path
+    Args:
+        path: the file.
+        of: the class of error that a row at fault raises.
+    """
+
+    def __init__(self, path: Path | str, of: type[CogitateError] = DataError):
+        self.path, self.of = path, of
         self.first: list[tuple[str, str]] = []  # place, reason
         self.count = 0
 
     @contextmanager
     def at(self, place: str) -> Iterator[None]:
-        """Note a DataError of the row at `place` (file and line) in place of raising it."""
+        """Note the error of the row at `place` (file and line) in place of raising it."""
         try:
             yield
-        except DataError as error:
+        except self.of as error:
             self.count += 1
             if self.count <= SHOWN_FAULTS:
                 self.first.append((place, str(error)))
 
     def check(self) -> None:
-        """Raise one DataError for all faults; of a single one it names file and line first."""
+        """Raise one error of their class for all faults; of a single one it names file and line first."""
         if self.count == 1:
             place, reason = self.first[0]
-            raise DataError(f"{place}: {reason}")
+            raise self.of(f"{place}: {reason}")
         if self.count:
             shown = [f"{place.removeprefix(f'{self.path}, ')}: {reason}" for place, reason in self.first]
-            raise DataError(f"{self.path}: {self.count} rows cannot be used: {first_and_number(shown, self.count)}")
+            raise self.of(f"{self.path}: {self.count} rows cannot be used: {first_and_number(shown, self.count)}")
 
 
-def first_and_number(shown: list[str], count: int) -> str:
+def first_and_number(shown: Sequence[str], count: int) -> str:
     """`a; b; c; and 7 more`: the first few of `count` things, and how many more there are."""
+    shown = shown[:SHOWN_FAULTS]
     more = count - len(shown)
     return "; ".join([*shown, f"and {more} more"] if more else shown)
 

@@ -1,12 +1,13 @@
 """Conversations as packed rows: masks and packing by hand, and what a step reads."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cogitate.errors import DataError
+from cogitate.errors import CheckpointError, DataError
 from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer
 from cogitate.tokenizer.conversation_form import ConversationForm
 from cogitate.train.conversations import ConversationRows, Example, examples_of, pack_conversations, texts_of
@@ -110,6 +111,21 @@ def test_what_does_not_fit_a_row_or_the_model_is_dropped_whole_and_counted(form)
     assert (rows_of(form, conversations).examples, rows_of(form, conversations).too_long) == (2, 1)
     short = rows_of(form, conversations, longest=20)
     assert (short.examples, short.too_long) == (1, 2)
+
+
+def test_what_is_dropped_is_one_line_of_the_first_five_places_and_their_number(form):
+    long = [replace(talk("one?", "two " * 60), place=f"mine.jsonl, line {n}") for n in range(1, 8)]
+    dropped = rows_of(form, [talk("one?", "two"), *long]).dropped
+    tokens = len(examples_of(long[0], form)[0].token_ids)
+    places = "; ".join(f"mine.jsonl, line {n} ({tokens} tokens)" for n in range(1, 6))
+    assert dropped == f"7 of 8 turns dropped, longer than 40 tokens: {places}; and 2 more"
+    assert rows_of(form, [talk("one?", "two")]).dropped == ""
+
+
+def test_conversations_that_the_template_refuses_are_counted_in_one_message(form):
+    wrong = [Conversation((Message("tool", "4"), Message("assistant", "5")), place=f"mine.jsonl, line {n}") for n in (2, 3)]
+    with pytest.raises(CheckpointError, match=r"conversations: 2 rows cannot be used: mine\.jsonl, line 2: .*roles are system"):
+        rows_of(form, [talk("one?", "two"), *wrong])
 
 
 def test_nothing_that_fits_is_an_error_that_says_what_to_do(form):

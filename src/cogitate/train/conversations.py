@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from cogitate.errors import DataError
+from cogitate.errors import CheckpointError, DataError
+from cogitate.json_lines import RowFaults, first_and_number
 from cogitate.runtime import derive_seed
 from cogitate.tokenizer.conversation_form import ConversationForm
 from cogitate.train.packing import PackedRows, pack_documents
@@ -26,6 +27,7 @@ class Example:
 
     token_ids: tuple[int, ...]
     loss_mask: tuple[int, ...]
+    place: str = field(default="", compare=False)  # file and line
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class ConversationRows:
         packed: every row once.
         examples: how many are in the rows.
         too_long: how many were dropped because they do not fit a row.
+        dropped: these in a line for a person; "" where there are none.
         shuffled_by: what the order of an epoch is drawn from, the number of the epoch apart.
     """
 
@@ -48,6 +51,7 @@ class ConversationRows:
     rows_per_step: int
     epochs: int
     shuffled_by: tuple[int | str, ...]
+    dropped: str = ""
 
     @property
     def count(self) -> int:
@@ -98,9 +102,9 @@ def pack_conversations(
 
     Raises:
         DataError: no example fits a row.
-        CheckpointError: the model's chat template refuses a conversation.
+        CheckpointError: the model's chat template refuses conversations: names the first of them, and says how many there are.
     """
-    examples = [example for conversation in conversations for example in examples_of(conversation, form)]
+    examples = all_examples(conversations, form)
     limit = min(row_tokens, longest)
     kept = [example for example in examples if len(example.token_ids) <= limit]
     if not kept:
@@ -115,7 +119,33 @@ def pack_conversations(
         row_tokens,
         pad_id=form.tokenizer.pad_id,
     )
-    return ConversationRows(packed, len(kept), len(examples) - len(kept), rows_per_step, epochs, shuffled_by)
+    long = [(example.place, len(example.token_ids)) for example in examples if len(example.token_ids) > limit]
+    dropped = too_long_line("turns", long, len(examples), limit)
+    return ConversationRows(packed, len(kept), len(long), rows_per_step, epochs, shuffled_by, dropped)
+
+
+def all_examples(conversations: Iterable[Conversation], form: ConversationForm) -> list[Example]:
+    """The examples of all conversations. Raises CheckpointError as pack_conversations."""
+    examples: list[Example] = []
+    faults = RowFaults("conversations", CheckpointError)
+    for conversation in conversations:
+        with faults.at(conversation.place):
+            examples += examples_of(conversation, form)
+    faults.check()
+    return examples
+
+
+def too_long_line(what: str, rows: Sequence[tuple[str, int]], total: int, limit: int) -> str:
+    """`2 of 9 turns dropped, longer than 48 tokens: mine.jsonl, line 3 (51 tokens); ...`; "" where there are none.
+
+    Args:
+        rows: the place of each that is too long, and its tokens.
+        total: how many there are, these included.
+    """
+    if not rows:
+        return ""
+    listed = first_and_number([f"{place} ({tokens} tokens)" for place, tokens in rows], len(rows))
+    return f"{len(rows)} of {total} {what} dropped, longer than {limit} tokens: {listed}"
 
 
 def examples_of(conversation: Conversation, form: ConversationForm) -> list[Example]:
@@ -131,7 +161,7 @@ def example_of(conversation: Conversation, turn: int, form: ConversationForm) ->
     """The turn of this number, which is the assistant's, after all that stands before it."""
     prompt = form.prompt_ids(conversation.messages[:turn])
     completion = form.completion_ids(conversation.messages[turn].content, prompt)
-    return Example((*prompt, *completion), (0,) * len(prompt) + (1,) * len(completion))
+    return Example((*prompt, *completion), (0,) * len(prompt) + (1,) * len(completion), conversation.place)
 
 
 def texts_of(form: ConversationForm, prompt: Sequence[Message], sides: Sequence[Sequence[Message]]) -> list[Text]:

@@ -6,16 +6,19 @@ pairs (tasks/files/preference_forms.py).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from cogitate.config import Config
+from cogitate.errors import CheckpointError
+from cogitate.json_lines import RowFaults
 from cogitate.model.files.hf import load_model, save_model
 from cogitate.recipe.context import StageContext
 from cogitate.recipe.data.preferences import PAIRS
 from cogitate.tasks.files.preference_forms import load_pairs
 from cogitate.tokenizer.conversation_form import ConversationForm
-from cogitate.train.conversations import texts_of
+from cogitate.train.conversations import texts_of, too_long_line
 from cogitate.train.preference import DirectPreference, Pair, PreferenceRun, train_preferences
 from cogitate.types import Artifact, PreferencePair
 
@@ -31,8 +34,11 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
     model = backend.policy(start)
     rows, ties = load_pairs(data / PAIRS if data.is_dir() else data)
     longest = model.config.max_position_embeddings
-    pairs = [pair_of(form, row) for row in rows]
-    fitting = [pair for pair in pairs if max(len(one.tokens) for one in pair) <= longest]
+    pairs = pairs_of(form, rows)
+    fitting = [pair for pair in pairs if tokens_of(pair) <= longest]
+    long = [(row.place, tokens_of(pair)) for row, pair in zip(rows, pairs, strict=True) if tokens_of(pair) > longest]
+    if long:
+        context.say(too_long_line("pairs", long, len(rows), longest))
     reference = load_model(start, dtype=backend.dtype, device=backend.device)
     steps = train_preferences(
         DirectPreference(model, reference, fitting, settings),
@@ -45,7 +51,22 @@ def run(config: Config, inputs: dict[str, Artifact], out: Path, context: StageCo
     }  # fmt: skip
 
 
-def pair_of(form: ConversationForm, row: PreferencePair) -> Pair:
-    """Both sides as the policy would write them, thinking included."""
-    chosen, rejected = texts_of(form, row.prompt, (row.chosen, row.rejected))
-    return chosen, rejected
+def pairs_of(form: ConversationForm, rows: Sequence[PreferencePair]) -> list[Pair]:
+    """Both sides of each as the policy would write them, thinking included.
+
+    Raises:
+        CheckpointError: the model's chat template refuses prompts: names the first of them, and says how many there are.
+    """
+    pairs: list[Pair] = []
+    faults = RowFaults("pairs", CheckpointError)
+    for row in rows:
+        with faults.at(row.place):
+            chosen, rejected = texts_of(form, row.prompt, (row.chosen, row.rejected))
+            pairs.append((chosen, rejected))
+    faults.check()
+    return pairs
+
+
+def tokens_of(pair: Pair) -> int:
+    """Of the longer side, prompt included."""
+    return max(len(text.tokens) for text in pair)

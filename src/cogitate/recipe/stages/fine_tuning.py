@@ -46,10 +46,8 @@ def fine_tune(config: Config, inputs: dict[str, Artifact], out: Path, context: S
         epochs=settings.epochs,
         shuffled_by=(config.seed, context.stage),
     )
-    if rows.too_long:
-        context.say(
-            f"{rows.too_long} of {rows.examples + rows.too_long} turns dropped: longer than {settings.row_tokens} tokens"
-        )
+    if rows.dropped:
+        context.say(rows.dropped)
     train_supervised(
         model,
         SupervisedRun(

@@ -14,7 +14,8 @@ from statistics import fmean, pstdev
 from typing import Any
 
 from cogitate.config import Config
-from cogitate.errors import DataError
+from cogitate.errors import CheckpointError, DataError
+from cogitate.json_lines import RowFaults
 from cogitate.model.files.hf import load_config, load_model
 from cogitate.model.value_head import ValueModel, save_value_model
 from cogitate.recipe.context import StageContext
@@ -23,10 +24,11 @@ from cogitate.recipe.data.held_out import hold_out, pair_report, safety_report
 from cogitate.recipe.data.preferences import COUNTS, LABELS, PAIRS, check_preferences, make_preferences, preference_files
 from cogitate.rewards.reward_model import READINGS
 from cogitate.tasks.files.datasets import load_labelled, load_preferences
+from cogitate.tasks.files.pairs import Turns
 from cogitate.tasks.files.preference_forms import load_pairs
 from cogitate.tokenizer.conversation_form import ConversationForm
 from cogitate.tokenizer.prompts import turns_as_text
-from cogitate.train.conversations import texts_of
+from cogitate.train.conversations import texts_of, too_long_line
 from cogitate.train.preference import Objective, PairwiseReward, PointwiseSafety, PreferenceRun, train_preferences
 from cogitate.train.scorer import ModelScorer
 from cogitate.train.shared_prompts import Text
@@ -58,16 +60,33 @@ class Making:
         model.trunk.gradient_checkpointing = self.config.runtime.gradient_checkpointing
         return model
 
-    def texts(self, name: str, prompt: Sequence[Message], completions: Sequence[Sequence[Message]]) -> list[Text]:
-        """What the model called `name` reads of completions of one prompt: of each last turn, what it judges."""
-        read = [(*turns, Message("assistant", READINGS[name](last.content))) for *turns, last in completions]
-        return texts_of(self.form, prompt, read)
+    def texts(self, name: str, rows: Sequence[tuple[str, Turns, Sequence[Turns]]]) -> tuple[list[list[Text]], list[int]]:
+        """What the model called `name` reads of completions, of each last turn what it judges.
+
+        Args:
+            rows: place, prompt, and completions of it.
+
+        Returns:
+            the texts of each row that fits, and the rows' numbers. The others are counted and said.
+        """
+        read: list[list[Text]] = []
+        faults = RowFaults("preferences", CheckpointError)
+        for place, prompt, completions in rows:
+            with faults.at(place):
+                judged = [(*turns, Message("assistant", READINGS[name](last.content))) for *turns, last in completions]
+                read.append(texts_of(self.form, prompt, judged))
+        faults.check()
+        tokens = [max(len(text.tokens) for text in texts) for texts in read]
+        long = [(rows[i][0], count) for i, count in enumerate(tokens) if count > self.longest]
+        if long:
+            self.context.say(too_long_line(f"rows of {name}", long, len(rows), self.longest))
+        fitting = [i for i, count in enumerate(tokens) if count <= self.longest]
+        return [read[i] for i in fitting], fitting
 
     def pairs(self, rows: Sequence[PreferencePair]) -> tuple[list[tuple[Text, Text]], list[str]]:
         """What the helpfulness model reads of the pairs that fit its context, (chosen, rejected), and their prompts."""
-        pairs = [self.texts("helpfulness", row.prompt, (row.chosen, row.rejected)) for row in rows]
-        fitting = [i for i, pair in enumerate(pairs) if max(len(text.tokens) for text in pair) <= self.longest]
-        return [(pairs[i][0], pairs[i][1]) for i in fitting], [turns_as_text(rows[i].prompt) for i in fitting]
+        texts, fitting = self.texts("helpfulness", [(row.place, row.prompt, (row.chosen, row.rejected)) for row in rows])
+        return [(chosen, rejected) for chosen, rejected in texts], [turns_as_text(rows[i].prompt) for i in fitting]
 
     def train(self, name: str, objective: Objective, first_row: int) -> int:
         """Returns the number of steps."""
@@ -161,9 +180,9 @@ def on_held_out_file(making: Making, model: ValueModel) -> dict[str, Any]:
 def make_safety(making: Making, data: Path, *, first_row: int) -> dict[str, Any]:
     """The pointwise model: its score is the logit of "safe". Returns its report."""
     rows = load_labelled(data)
-    texts = [text for row in rows for text in making.texts("safety", row.prompt, (row.completion,))]
-    fitting = [i for i, text in enumerate(texts) if len(text.tokens) <= making.longest]
-    items, prompts = [(texts[i], rows[i].label) for i in fitting], [turns_as_text(rows[i].prompt) for i in fitting]
+    texts, fitting = making.texts("safety", [(row.place, row.prompt, (row.completion,)) for row in rows])
+    items = [(text, rows[i].label) for i, (text,) in zip(fitting, texts, strict=True)]
+    prompts = [turns_as_text(rows[i].prompt) for i in fitting]
     share = making.config.reward_models.held_out_share
     learnt, held_out = hold_out(prompts, share, seed=making.config.seed)
     unsafe = sum(not items[i][1] for i in learnt)
