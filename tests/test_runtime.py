@@ -8,8 +8,17 @@ import weakref
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
-from cogitate.runtime import MetricsLog, atomic_write, derive_seed, is_disk_full, loaded_objects_exempt, seed_everything
+from cogitate.runtime import (
+    MetricsLog,
+    atomic_write,
+    derive_seed,
+    is_disk_full,
+    loaded_objects_exempt,
+    lost_file,
+    seed_everything,
+)
 
 
 def test_a_failed_atomic_write_leaves_the_old_file(tmp_path):
@@ -126,3 +135,19 @@ def test_what_is_loaded_is_exempt_from_collection_within_the_block_alone():
         assert garbage() is None  # collected first, not kept
         assert gc.get_freeze_count() > 0
     assert gc.get_freeze_count() == 0
+
+
+def test_a_file_that_is_gone_is_named_whichever_library_noticed(tmp_path):
+    gone = tmp_path / "gone" / "metrics.jsonl"
+    with pytest.raises(FileNotFoundError) as caught:
+        MetricsLog(gone).write({"step": 1})
+    assert lost_file(caught.value) == f"{gone}: No such file or directory"
+    with pytest.raises(Exception, match="No such file") as caught:
+        save_file({"a": torch.zeros(1)}, gone)
+    assert "No such file or directory" in (lost_file(caught.value) or "")
+    wrapped = RuntimeError("while saving")
+    wrapped.__cause__ = NotADirectoryError(errno.ENOTDIR, "Not a directory", "run")
+    assert lost_file(wrapped) == "run: Not a directory"
+    assert lost_file(FileNotFoundError(errno.ENOENT, "No such file")) == "the working directory, or a file in it: No such file"
+    for other in (KeyError("x"), OSError(errno.ENOSPC, "No space left on device"), ValueError("os error 2")):
+        assert lost_file(other) is None

@@ -14,7 +14,7 @@ import typer
 
 from cogitate import __version__
 from cogitate.errors import CogitateError, ConfigError, Interrupted
-from cogitate.runtime import interruption_requested, is_disk_full, request_interruption
+from cogitate.runtime import interruption_requested, is_disk_full, lost_file, request_interruption
 
 if TYPE_CHECKING:
     from cogitate.backend import Backend
@@ -56,9 +56,12 @@ def main() -> None:
     except CogitateError as error:
         leave(f"error: {error}", 2)
     except Exception as error:
-        if not is_disk_full(error):
+        if is_disk_full(error):
+            leave(f"error: the disk is full ({error}): free some space; the same command goes on from the last checkpoint", 2)
+        lost = lost_file(error)
+        if lost is None:
             raise
-        leave(f"error: the disk is full ({error}): free some space; the same command goes on from the last checkpoint", 2)
+        leave(f"error: {lost}: was it moved or deleted? Put it back; the same command goes on from what is left", 2)
 
 
 def leave(message: str, exit_code: int) -> NoReturn:

@@ -9,6 +9,7 @@ import json
 import math
 import os
 import random
+import re
 import signal
 import stat
 import sys
@@ -22,6 +23,7 @@ from cogitate.errors import Interrupted
 if TYPE_CHECKING:
     import torch
 
+LOST = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.EACCES, errno.EROFS)
 LARGE_BYTES = 2 << 30  # from here on a process gives back what malloc keeps
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 
@@ -209,6 +211,15 @@ def is_disk_full(error: BaseException) -> bool:
     if any(word in str(error) for word in words):
         return True
     return any(is_disk_full(inner) for inner in (error.__cause__, error.__context__) if inner is not None)
+
+
+def lost_file(error: BaseException) -> str | None:
+    """What an exception says of a file or directory that is gone or out of reach, whichever library noticed; None of others."""
+    if isinstance(error, OSError) and error.errno in LOST:
+        return f"{error.filename or 'the working directory, or a file in it'}: {error.strerror}"
+    if re.search(r"\(os error (?:2|13|20|116)\)", str(error)):  # safetensors and tokenizers raise classes of their own
+        return str(error)
+    return None if error.__cause__ is None else lost_file(error.__cause__)
 
 
 def request_interruption(signal_number: int) -> None:

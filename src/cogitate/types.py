@@ -19,10 +19,16 @@ PLACE = "_place"  # the key of Problem.fields that names file and line
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One turn of a conversation, as in Hugging Face chat templates."""
+    """One turn of a conversation, as in Hugging Face chat templates.
+
+    Attributes:
+        content: what is said; thinking stands in it between its tags.
+        learn: whether SFT learns this turn of the assistant's, or only reads it.
+    """
 
     role: Literal["system", "user", "assistant"]
     content: str
+    learn: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +37,12 @@ class Conversation:
 
     Attributes:
         facts: the other keys of its row: source, task, language, the model and prompt that made it, verdict, lengths ...
+        place: file and line.
     """
 
     messages: tuple[Message, ...]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,8 @@ class Problem:
         gold: what the grader compares with; its form depends on kind. Never shown to a policy.
         language: "en" or "zh": the language the thinking should be in.
         fields: further inputs of the grader (tests, numbers, target ...) and the unused keys of a user's row.
+        turns: the prompt where it is more than one turn of the user's: a system prompt, earlier turns. `question` is then all
+            of it as one text, for prompts without a chat template.
     """
 
     id: str
@@ -58,11 +68,17 @@ class Problem:
     gold: Any = None
     language: str = "en"
     fields: Mapping[str, Any] = field(default_factory=dict)
+    turns: tuple[Message, ...] = ()
 
     @property
     def place(self) -> str:
         """Where it comes from: the file and line of a user's problem, the task and id of a generated one."""
         return str(self.fields.get(PLACE, f"task {self.task}, problem {self.id!r}"))
+
+    @property
+    def conversation(self) -> tuple[Message, ...]:
+        """What is asked, as turns that end with the user's: for a chat template."""
+        return self.turns or (Message("user", self.question),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,31 +220,40 @@ class LabelledText(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PreferencePair:
-    """A chosen and a rejected completion of one prompt (TRL's `prompt`/`chosen`/`rejected`)."""
+    """A chosen and a rejected completion of one prompt (TRL's `prompt`/`chosen`/`rejected`), as turns.
 
-    prompt: str
-    chosen: str
-    rejected: str
+    Attributes:
+        prompt: ends with the user's turn; a system prompt and earlier turns stand before it.
+        chosen, rejected: begin and end with the assistant's turn; mostly it is the only one.
+        place: file and line.
+    """
+
+    prompt: tuple[Message, ...]
+    chosen: tuple[Message, ...]
+    rejected: tuple[Message, ...]
     source: str = ""
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledCompletion:
-    """An unpaired completion with a yes/no label (TRL's unpaired preference format)."""
+    """An unpaired completion with a yes/no label (TRL's unpaired preference format); turns as in PreferencePair."""
 
-    prompt: str
-    completion: str
+    prompt: tuple[Message, ...]
+    completion: tuple[Message, ...]
     label: bool
     source: str = ""
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class StepLabels:
     """A completion cut into steps, each labelled right or wrong (TRL's stepwise supervision format)."""
 
-    prompt: str
+    prompt: tuple[Message, ...]
     completions: tuple[str, ...]
     labels: tuple[bool, ...]
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ from cogitate.config import ZeroRLConfig
 from cogitate.recipe.asking import ASKED_R1, ask_r1_zero
 from cogitate.recipe.stages.rejection_sampling import general_asking
 from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.tokenizer.prompts import R1_ZERO_INSTRUCTION, r1_zero_prompt
+from cogitate.tokenizer.prompts import R1_ZERO_INSTRUCTION, r1_zero_prompt, turns_as_text
 from cogitate.train.rollouts import opens_thinking
-from cogitate.types import Problem
+from cogitate.types import Message, Problem
 
 QUESTION = Problem("1", "sums", "math", "How many is 1+1?", gold="2")
 EXAMPLES = [
@@ -87,3 +87,17 @@ def test_general_prompts_are_turns_of_the_models_template_with_the_thinking_open
     (directory / "chat_template.jinja").unlink()
     plain = general_asking(directory, tokenizer)
     assert (plain(hello), plain(story)) == ("User: Hello!\nAssistant:", "User: Hello!\nAssistant: <think>")
+
+
+def test_the_turns_of_a_prompt_of_several_are_turns_of_the_template_too(directory):
+    turns = (Message("system", "Be brief."), Message("user", "1?"), Message("assistant", "one"), Message("user", "2?"))
+    problem = Problem("1", "sums", "exact", turns_as_text(turns), gold="two", turns=turns)
+    tokenizer = Tokenizer.load(directory)
+    said = {name: ASKED_R1[name](directory, tokenizer)(problem) for name in ASKED_R1}
+    assert tokenizer.decode(said["turn"]) == "[system]Be brief.[user]1?[assistant]one[user]2?[assistant]"
+    assert tokenizer.decode(said["chat"]).startswith("[system]Be brief.[user]1?[assistant]one[user]2?\n\n")
+    assert said["plain"] == "User: Be brief.\n\n1?\nAssistant: one\nUser: 2?\nAssistant:"
+    settings = ZeroRLConfig.model_validate({"worked_examples": EXAMPLES[:1], "prompt": "chat"})
+    after_example = tokenizer.decode(ask_r1_zero(settings, directory, tokenizer)(problem))
+    assert after_example.startswith("[system]Be brief.[user]2+2?")
+    assert "</answer>[user]1?[assistant]one[user]2?\n\n" in after_example

@@ -2,6 +2,7 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -97,6 +98,18 @@ def test_a_full_disk_is_one_line_and_damages_nothing(tmp_path, run_command, unin
     assert last.endswith("free some space; the same command goes on from the last checkpoint")
     goes_on(tmp_path, run_command)
     assert outcome(tmp_path / "run") == uninterrupted
+
+
+@pytest.mark.parametrize("gone", ["run", "run/unfinished/toy/out"])
+def test_a_directory_that_vanishes_in_a_run_is_one_line(tmp_path, run_command, gone):
+    command = start(tmp_path, *run_command, step_seconds=0.3)
+    command.wait_for("toy: 1/6")
+    shutil.rmtree(tmp_path / gone)
+    assert command.wait() == 2, command.stderr
+    assert "Traceback" not in command.stderr
+    last = command.stderr.splitlines()[-1]
+    assert last.startswith(f"error: {tmp_path / 'run'}/")
+    assert "No such file or directory: was it moved or deleted?" in last
 
 
 def test_a_run_killed_at_random_times_ends_with_the_bytes_of_an_uninterrupted_one(tmp_path, run_command, uninterrupted):

@@ -140,3 +140,39 @@ def test_an_opened_thinking_is_closed_at_once_where_there_is_none(foreign):
     form = form_of(foreign, THINKING)
     completion = form.completion_ids("Hello!", form.prompt_ids(TALK[:1]))
     assert spelt(form, completion) == "</think>\n\nHello!<|im_end|>"
+
+
+INSIDE = "1+1 is 2.\n</think>\n\nIt is 2."  # what a model says after a prompt that opened its thinking
+
+
+@pytest.mark.parametrize(
+    ("said", "learnt"),
+    [
+        (INSIDE, INSIDE),
+        (f"\n{INSIDE}\n", INSIDE),
+        ("</think>\n\nIt is 2.", "</think>\n\nIt is 2."),  # closed at once by itself
+        ("1+1</think>2", "1+1</think>2"),
+        ("`x = 1` is it\n</think>\n\nSay `</think>`.", "`x = 1` is it\n</think>\n\nSay `</think>`."),
+        ("a </think> b <think> c", "a </think> b <think> c"),
+        ("<think>\n1+1 is 2.\n</think>\n\nIt is 2.", INSIDE),
+        ("It is 2.", "</think>\n\nIt is 2."),
+        ("The tag `</think>` ends it.", "</think>\n\nThe tag `</think>` ends it."),  # text about a tag
+        ("", "</think>\n\n"),
+    ],
+)
+def test_a_completion_that_begins_inside_the_thinking_is_learnt_as_it_stands(foreign, said, learnt):
+    form = form_of(foreign, THINKING)
+    assert spelt(form, form.completion_ids(said, form.prompt_ids(TALK[:1]))) == f"{learnt}<|im_end|>"
+
+
+def test_after_a_prompt_that_ends_in_the_tag_itself_the_text_keeps_its_first_space(foreign):
+    form = form_of(foreign, THINKING.replace("<think>\n", "<think>"))
+    prompt = form.prompt_ids(TALK[:1])
+    assert spelt(form, form.completion_ids(f"\n{INSIDE}", prompt)) == f"\n{INSIDE}<|im_end|>"
+    assert spelt(form, form.completion_ids(f"<think>\n{INSIDE}", prompt)) == f"\n{INSIDE}<|im_end|>"
+
+
+def test_a_closing_tag_alone_stays_alone_where_nothing_has_opened_the_thinking(plain):
+    form = form_of(plain)
+    completion = form.completion_ids(INSIDE, form.prompt_ids(TALK[:1]))
+    assert completion == [*form.tokenizer.encode(f" {INSIDE}"), form.tokenizer.end_id]

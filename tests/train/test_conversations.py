@@ -1,15 +1,16 @@
 """Conversations as packed rows: masks and packing by hand, and what a step reads."""
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from cogitate.errors import DataError
+from cogitate.errors import CheckpointError, DataError
 from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer
 from cogitate.tokenizer.conversation_form import ConversationForm
-from cogitate.train.conversations import ConversationRows, Example, examples_of, pack_conversations
+from cogitate.train.conversations import ConversationRows, Example, examples_of, pack_conversations, texts_of
 from cogitate.types import Conversation, Message
 
 
@@ -59,6 +60,34 @@ def test_each_turn_is_learnt_after_the_earlier_ones_without_their_thinking(form)
     assert sum(second.loss_mask) == len(form.tokenizer.encode(" three")) + 1
 
 
+def test_a_turn_that_is_not_to_be_learnt_stands_in_the_prompt_of_the_next(form):
+    conversation = talk("one?", "two", "two?", "three")
+    wrong = Message("assistant", "two", learn=False)
+    (example,) = examples_of(Conversation((conversation.messages[0], wrong, *conversation.messages[2:])), form)
+    assert example == examples_of(conversation, form)[1]
+
+
+def test_the_texts_of_a_pair_hold_the_system_prompt_and_every_turn(form):
+    prompt = [Message("system", "one"), *talk("one?", "<think> a </think>\ntwo", "two?").messages]
+    sides = [[Message("assistant", "<think> b </think>\nthree")], [Message("assistant", "two")]]
+    chosen, rejected = texts_of(form, prompt, sides)
+    spelt = [form.tokenizer.inner.decode(ids, skip_special_tokens=False) for ids in (*chosen, rejected.completion_ids)]
+    assert chosen.prompt_ids == rejected.prompt_ids
+    assert spelt == [
+        "one\nUser: one?\nAssistant: two<|end|>User: two?\nAssistant:", " <think> b </think>\nthree<|end|>", " two<|end|>"
+    ]  # fmt: skip
+
+
+def test_of_sides_of_several_turns_everything_after_the_prompt_is_said(form):
+    sides = [talk("", "one", "two?", "three").messages[1:], talk("", "two").messages[1:]]
+    chosen, rejected = texts_of(form, talk("one?").messages, sides)
+    decode = form.tokenizer.inner.decode
+    assert decode(chosen.tokens, skip_special_tokens=False) == (
+        "User: one?\nAssistant: one<|end|>User: two?\nAssistant: three<|end|>"
+    )
+    assert chosen.prompt_ids == rejected.prompt_ids == tuple(form.tokenizer.encode("User: one?\nAssistant:"))
+
+
 def test_rows_hold_whole_conversations_side_by_side(form):
     conversations = [talk("one?", "two"), talk("one two?", "three"), talk("two?", "one two")]
     lengths = [len(example.token_ids) for c in conversations for example in examples_of(c, form)]
@@ -82,6 +111,21 @@ def test_what_does_not_fit_a_row_or_the_model_is_dropped_whole_and_counted(form)
     assert (rows_of(form, conversations).examples, rows_of(form, conversations).too_long) == (2, 1)
     short = rows_of(form, conversations, longest=20)
     assert (short.examples, short.too_long) == (1, 2)
+
+
+def test_what_is_dropped_is_one_line_of_the_first_five_places_and_their_number(form):
+    long = [replace(talk("one?", "two " * 60), place=f"mine.jsonl, line {n}") for n in range(1, 8)]
+    dropped = rows_of(form, [talk("one?", "two"), *long]).dropped
+    tokens = len(examples_of(long[0], form)[0].token_ids)
+    places = "; ".join(f"mine.jsonl, line {n} ({tokens} tokens)" for n in range(1, 6))
+    assert dropped == f"7 of 8 turns dropped, longer than 40 tokens: {places}; and 2 more"
+    assert rows_of(form, [talk("one?", "two")]).dropped == ""
+
+
+def test_conversations_that_the_template_refuses_are_counted_in_one_message(form):
+    wrong = [Conversation((Message("tool", "4"), Message("assistant", "5")), place=f"mine.jsonl, line {n}") for n in (2, 3)]
+    with pytest.raises(CheckpointError, match=r"conversations: 2 rows cannot be used: mine\.jsonl, line 2: .*roles are system"):
+        rows_of(form, [talk("one?", "two"), *wrong])
 
 
 def test_nothing_that_fits_is_an_error_that_says_what_to_do(form):

@@ -24,6 +24,7 @@ from cogitate.evals.completions import write_completions
 from cogitate.evals.evaluate import Asking, measure_model, table
 from cogitate.evals.prompts import BARE_QUESTION, FEW_SHOT, R1_ZERO
 from cogitate.recipe.asking import chat_prompts
+from cogitate.recipe.data_sets import describe_evaluation
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.models import find_model
 from cogitate.recipe.problems import evaluation_problems, tasks_left_out
@@ -73,11 +74,13 @@ def evaluate(
     asking = chat_asking(directory) if prompt == "chat" else ASKINGS[prompt]
     if contract is not None:
         asking = dataclasses.replace(asking, contract=contract)
+    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
+    for line in describe_evaluation(config, asking.contract):
+        console.print(line, markup=False)
     try:
         result = measure(directory, config, asking, completions)
     except KeyboardInterrupt:
         raise Interrupted("stopped", 128 + signal.SIGINT) from None
-    console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
     title = f"{model}: prompt {prompt}, contract {asking.contract}; shares in percent"
     console.print(rich_table(result["tasks"], title, console.width))
     if result["tasks_left_out"]:

@@ -9,12 +9,13 @@ from typing import Any
 
 from cogitate.config import Config, flatten
 from cogitate.errors import ArtifactError
+from cogitate.json_lines import read_log
 from cogitate.recipe.kinds import EVALUATION
 from cogitate.recipe.recipe import GRAPHS, get_graph
 from cogitate.recipe.run_directory.attempt import unfinished
 from cogitate.recipe.run_directory.lock import holder
 from cogitate.recipe.run_directory.store import MANIFEST, is_shipped_copy, verify
-from cogitate.recipe.runner import Planned
+from cogitate.recipe.runner import Planned, data_sets_of
 
 SHOWN = ("pass@1", "format_rate", "language_mix_rate", "helpfulness", "safety")  # of an evaluation
 SOURCE = {
@@ -27,7 +28,8 @@ SOURCE = {
 
 
 def plan_text(config: Config, out: Path, planned: Sequence[Planned]) -> str:
-    """The resolved settings, one `section.key = value` a line, then the stages in order and where each comes from."""
+    """The resolved settings, one `section.key = value` a line, the stages in order and where each comes from, and what the rows
+    of the users' data sets became."""
     settings = flatten(config.model_dump(mode="json"))
     lines = ["# settings", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items())]
     lines += ["", f"# stages of the graph {config.graph}, in order"]
@@ -36,7 +38,8 @@ def plan_text(config: Config, out: Path, planned: Sequence[Planned]) -> str:
         source = SOURCE[item.state].format(out=out, name=item.stage.name, given=config.inputs.get(item.stage.name))
         needs = f"from {', '.join(item.stage.needs)}" if item.stage.needs and item.state != "given" else ""
         rows.append([item.stage.name, item.id, source, needs])
-    return "\n".join([*lines, *table(rows)])
+    data = data_sets_of(planned, config)
+    return "\n".join([*lines, *table(rows), *(["", "# data sets", *data] if data else [])])
 
 
 def status_text(out: Path) -> str:
@@ -105,9 +108,8 @@ def scores_text(scores: Mapping[str, Any], names: Sequence[str]) -> str:
 
 def last_step(metrics: Path) -> int | None:
     """The step of the last whole row of a metrics.jsonl that may be being written."""
-    for line in reversed(metrics.read_bytes().split(b"\n")[:-1] if metrics.is_file() else []):
-        return int(json.loads(line)["step"])
-    return None
+    rows = read_log(metrics)
+    return int(rows[-1]["step"]) if rows else None
 
 
 def duration(seconds: float) -> str:

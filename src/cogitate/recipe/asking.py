@@ -64,13 +64,20 @@ def chat_prompts(
     earlier: list[Message] = []
     for example in examples:
         earlier += [Message("user", asked(example.question)), Message("assistant", in_tags(example.thinking, example.answer))]
-    return lambda problem: template.prompt_ids([*earlier, Message("user", asked(problem.question))], tokenizer)
+
+    def prompt(problem: Problem) -> Prompt:
+        *before, last = problem.conversation
+        system = [turn for turn in before if turn.role == "system"]
+        turns = [turn for turn in before if turn.role != "system"]
+        return template.prompt_ids([*system, *earlier, *turns, Message("user", asked(last.content))], tokenizer)
+
+    return prompt
 
 
 def turn_prompts(directory: Path, tokenizer: Tokenizer) -> PromptOf:
-    """A user's turn as SFT showed it: the question alone, in the model's own template or in R1's form."""
+    """A user's turn as SFT showed it: the question, after its own turns, in the model's own template or in R1's form."""
     form = ConversationForm.load(directory, tokenizer)
-    return lambda problem: form.prompt_ids([Message("user", problem.question)])
+    return lambda problem: form.prompt_ids(problem.conversation)
 
 
 def ask_r1_zero(settings: ZeroRLConfig, directory: Path, tokenizer: Tokenizer) -> PromptOf:

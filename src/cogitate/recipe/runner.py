@@ -110,6 +110,8 @@ def run_recipe(
     select(get_graph(config.graph), only=only, until=until, given=config.inputs)  # refuses unknown names before `out` is made
     with hold_run(out):
         planned = plan(config, out, only=only, until=until, retrain=retrain)
+        for line in data_sets_of(planned, config):
+            progress.say(line)
         write_json(out / "config.json", config.model_dump(mode="json"))
         backend = make_backend(config) if any(item.state in ("unfinished", "to do") for item in planned) else None
         try:
@@ -276,6 +278,13 @@ def check_stages(planned: Sequence[Planned], config: Config) -> None:
     for item in planned:
         if item.state in ("to do", "unfinished"):
             item.stage.check(config, get_graph(config.graph))
+
+
+def data_sets_of(planned: Sequence[Planned], config: Config) -> list[str]:
+    """What the users' data sets of the stages that have to run became, in lines for a person."""
+    from cogitate.recipe.data_sets import describe_data_sets  # here, so that `cogitate status` need not wait for it
+
+    return describe_data_sets(config, [item.stage for item in planned if item.state in ("to do", "unfinished")])
 
 
 def write_results(out: Path, config: Config) -> Path:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.errors import DataError
+from cogitate.json_lines import RowFaults, read_objects
 from cogitate.rewards.answer import CONTRACTS
 from cogitate.rewards.kinds import KINDS, check_fields
 from cogitate.rewards.workers.pool import GraderPool
@@ -72,37 +73,25 @@ def grade_file(
 
 
 def read_rows(path: Path, *, custom: bool) -> list[dict[str, Any]]:
-    """The lines of a file as mappings, each checked. A byte-order mark, CRLF and empty lines at the end are accepted.
+    """The lines of a file as mappings, each checked.
 
     Raises:
-        DataError: names the file and the line.
+        DataError: names the file and the first wrong lines, and says how many there are.
     """
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 (byte {error.start})") from error
-    lines = text.rstrip("\r\n").split("\n") if text.strip() else []
-    if not lines:
-        raise DataError(f"{path}: there are no lines to grade")
+    faults = RowFaults(path)
     rows = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            rows.append(read_row(line, custom=custom))
-        except DataError as error:
-            raise DataError(f"{path}, line {number}: {error}") from error
+    for place, row in read_objects(path, faults, lone_surrogates=True):
+        with faults.at(place):
+            check_row(row, custom=custom)
+            rows.append(row)
+    faults.check()
+    if not rows:
+        raise DataError(f"{path}: there are no lines to grade")
     return rows
 
 
-def read_row(line: str, *, custom: bool) -> dict[str, Any]:
-    """One line, checked."""
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"not JSON: {error}") from error
-    if not isinstance(row, dict):
-        raise DataError(f"a JSON object is needed, not {type(row).__name__}")
+def check_row(row: Mapping[str, Any], *, custom: bool) -> None:
+    """Raises DataError where something that its kind needs is missing or wrong."""
     for name in ("kind", "prediction"):
         if not isinstance(row.get(name), str):
             raise DataError(f"the field {name!r} is needed, a text")
@@ -113,7 +102,6 @@ def read_row(line: str, *, custom: bool) -> dict[str, Any]:
     kind.check_library(row)
     if kind.needs_function and not custom:
         raise DataError(f'kind {kind.name} needs a function: custom="file.py:function"')
-    return row
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.tokenizer.prompts import r1_prompt
+from cogitate.tokenizer.conversation_form import ConversationForm
 from cogitate.tokenizer.thinking import split_thinking, strip_end_tokens
+from cogitate.types import Message
 
 Reading = Callable[[str], str]
 
@@ -24,10 +24,12 @@ def everything(completion: str) -> str:
 READINGS: dict[str, Reading] = {"helpfulness": final_answer, "safety": everything}
 
 
-def judged_ids(tokenizer: Tokenizer, question: str, read: str) -> tuple[list[int], list[int]]:
-    """Prompt and completion as a reward model meets them, in training and in use: the plain turn, and what is read, ended.
+def judged_ids(form: ConversationForm, prompt: Sequence[Message], read: str) -> tuple[list[int], list[int]]:
+    """Prompt and completion as a reward model meets them, in training and in use: through its chat template, ended.
 
     Args:
+        form: of the reward model: its own template, or R1's plain turns.
         read: what a Reading made of the completion.
     """
-    return tokenizer.encode_prompt(r1_prompt(question)), [*tokenizer.encode(f" {read}"), tokenizer.end_id]
+    asked = form.prompt_ids(prompt)
+    return asked, form.completion_ids(read, asked)

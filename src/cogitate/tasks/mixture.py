@@ -52,23 +52,23 @@ def names_in(spec: str, *, empty: bool = False) -> list[str]:
     """The parts of "arithmetic,logic,mine.jsonl"; with `empty` there may be none.
 
     Raises:
-        ConfigError: nothing is named, or a name is neither a built-in task, nor one of reasoning-gym's, nor a .jsonl path.
+        ConfigError: nothing is named, or a name is neither a built-in task, nor of reasoning-gym, nor a path.
     """
     names = [name.strip() for name in spec.split(",") if name.strip()]
     if not names and not empty:
-        raise ConfigError("tasks: no task is named; give names of built-in tasks or paths of .jsonl files")
+        raise ConfigError("tasks: no task is named; give names of built-in tasks or paths of .jsonl or .parquet files")
     for name in names:
         if name not in BUILT_IN and not is_gym(name) and not is_path(name):
             nearest = difflib.get_close_matches(name, BUILT_IN, n=1, cutoff=0.0)[0]
             raise ConfigError(
-                f"tasks: no task is called {name!r}; did you mean {nearest}? A file's name ends in .jsonl, a task of "
-                "reasoning-gym begins with gym:"
+                f"tasks: no task is called {name!r}; did you mean {nearest}? A file's name ends in .jsonl or .parquet, a "
+                "task of reasoning-gym begins with gym:"
             )
     return names
 
 
 def is_path(name: str) -> bool:
-    return not is_gym(name) and (name.endswith(".jsonl") or "/" in name)
+    return not is_gym(name) and (name.endswith((".jsonl", ".parquet")) or "/" in name)
 
 
 def paths_in(spec: str, *, empty: bool = False) -> list[Path]:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.chat_template import FILE, ChatTemplate
-from cogitate.tokenizer.thinking import THINK_CLOSE, THINK_OPEN
+from cogitate.tokenizer.thinking import THINK_CLOSE, THINK_OPEN, begins_inside_thinking
 from cogitate.types import Message
 
 _R1_TEMPLATE = r"""{{- BEGIN -}}
@@ -84,15 +84,15 @@ class ConversationForm:
     def completion_ids(self, content: str, prompt_ids: Sequence[int]) -> list[int]:
         """What the model should say after the prompt, end token included; tags of thinking are what they are to the model.
 
-        A prompt that ends in `<think>` has opened the thinking: the completion then starts inside it, and closes it at once
-        where there is none.
+        A prompt that ends in `<think>` has opened the thinking: the completion then starts inside it. A content that begins
+        there, with a closing tag alone, stands as it is; one without thinking closes it at once.
         """
         text = content.strip()
         before = self.tokenizer.decode(prompt_ids[-8:])
         if not before.rstrip().endswith(THINK_OPEN):
             text = self.lead + text
-        elif text.startswith(THINK_OPEN):
-            text = text.removeprefix(THINK_OPEN)
+        elif text.startswith(THINK_OPEN) or begins_inside_thinking(text):
+            text = text.removeprefix(THINK_OPEN) if text.startswith(THINK_OPEN) else content.rstrip()
             text = text if before.endswith(THINK_OPEN) else text.lstrip()
         else:
             text = f"{THINK_CLOSE}\n\n{text}"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cogitate.types import Message
+
 # After the template of DeepSeek-R1-Zero (arXiv:2501.12948, table 1), in our words: same structure, same tags.
 R1_ZERO_TEMPLATE = (
     "A conversation between User and Assistant. The user asks a question and the assistant answers it. "
@@ -30,6 +32,15 @@ def in_tags(thinking: str, answer: str) -> str:
 def r1_prompt(question: str) -> str:
     """The form of R1 and of all fine-tuned models: a plain turn; the completion is ` <think> ... </think>` and a summary."""
     return f"User: {question}\nAssistant:"
+
+
+def turns_as_text(turns: Sequence[Message]) -> str:
+    """A conversation that ends with the user's turn as the question of a plain prompt, which puts `User:` before it and
+    `Assistant:` after it: a single turn as it is, a system prompt above, earlier turns in the same form."""
+    names = {"user": "User: ", "assistant": "Assistant: "}
+    text = "\n".join(names[turn.role] + turn.content.strip() for turn in turns if turn.role != "system")
+    system = [turn.content for turn in turns if turn.role == "system"]
+    return turns[0].content if len(turns) == 1 else "\n\n".join([*system, text.removeprefix(names["user"])])
 
 
 def bare_prompt(question: str) -> str:

@@ -36,6 +36,7 @@ END_TOKENS = (
     "<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "</s>", "<｜end▁of▁sentence｜>", "<|end|>",
 )  # fmt: skip
 
+_INLINE_CODE = re.compile(r"`[^`\n]*`")
 CODE = r"```.*?(?:```|\Z)|~~~.*?(?:~~~|\Z)|`[^`\n]*`"  # fenced or between backticks; the dot matches line breaks
 _CODE = re.compile(CODE, re.DOTALL)
 
@@ -87,6 +88,21 @@ def split_thinking(completion: str, *, prefilled: bool = False) -> ThinkingParts
         and THINK_CLOSE not in visible
     )
     return ThinkingParts(thinking, region, opened, closed=True, well_formed=well_formed, preamble=preamble)
+
+
+def begins_inside_thinking(text: str) -> bool:
+    """Whether a completion carries the closing tag alone (rule 4): its prompt had opened the thinking.
+
+    A tag between backticks is text: who writes about tags has not closed anything.
+    """
+    visible = _INLINE_CODE.sub(lambda code: " " * len(code.group()), text)
+    opened_at, closed_at = visible.find(THINK_OPEN), visible.find(THINK_CLOSE)
+    return closed_at >= 0 and not 0 <= opened_at < closed_at
+
+
+def join_thinking(thinking: str, answer: str) -> str:
+    """A completion with its thinking in tags, as in the templates of DeepSeek-R1 and Qwen3."""
+    return f"{THINK_OPEN}\n{thinking.strip()}\n{THINK_CLOSE}\n\n{answer.strip()}"
 
 
 def answer_blocks(region: str) -> list[str]:

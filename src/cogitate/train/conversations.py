@@ -1,22 +1,23 @@
 """Conversations as packed rows for SFT: only what the assistant says is learnt (R1, supplement B.4.3: best-fit packing).
 
-Each turn of the assistant is an example of its own. Its prompt is what the model would be asked with at that point of the
-conversation, so earlier turns stand without their thinking where the template leaves it out.
+Each turn of the assistant that is to be learnt is an example of its own. Its prompt is what the model would be asked with at
+that point of the conversation, so earlier turns stand without their thinking where the template leaves it out.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from cogitate.errors import DataError
+from cogitate.errors import CheckpointError, DataError
+from cogitate.json_lines import RowFaults, first_and_number
 from cogitate.runtime import derive_seed
 from cogitate.tokenizer.conversation_form import ConversationForm
 from cogitate.train.packing import pack_documents
-from cogitate.types import Conversation, PackedRows
+from cogitate.types import Conversation, Message, PackedRows, Text
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class Example:
 
     token_ids: tuple[int, ...]
     loss_mask: tuple[int, ...]
+    place: str = field(default="", compare=False)  # file and line
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ class ConversationRows:
         packed: every row once.
         examples: how many are in the rows.
         too_long: how many were dropped because they do not fit a row.
+        dropped: these in a line for a person; "" where there are none.
         shuffled_by: what the order of an epoch is drawn from, the number of the epoch apart.
     """
 
@@ -47,6 +50,7 @@ class ConversationRows:
     rows_per_step: int
     epochs: int
     shuffled_by: tuple[int | str, ...]
+    dropped: str = ""
 
     @property
     def count(self) -> int:
@@ -97,9 +101,9 @@ def pack_conversations(
 
     Raises:
         DataError: no example fits a row.
-        CheckpointError: the model's chat template refuses a conversation.
+        CheckpointError: the model's chat template refuses conversations: names the first of them, and says how many there are.
     """
-    examples = [example for conversation in conversations for example in examples_of(conversation, form)]
+    examples = all_examples(conversations, form)
     limit = min(row_tokens, longest)
     kept = [example for example in examples if len(example.token_ids) <= limit]
     if not kept:
@@ -114,15 +118,41 @@ def pack_conversations(
         row_tokens,
         pad_id=form.tokenizer.pad_id,
     )
-    return ConversationRows(packed, len(kept), len(examples) - len(kept), rows_per_step, epochs, shuffled_by)
+    long = [(example.place, len(example.token_ids)) for example in examples if len(example.token_ids) > limit]
+    dropped = too_long_line("turns", long, len(examples), limit)
+    return ConversationRows(packed, len(kept), len(long), rows_per_step, epochs, shuffled_by, dropped)
+
+
+def all_examples(conversations: Iterable[Conversation], form: ConversationForm) -> list[Example]:
+    """The examples of all conversations. Raises CheckpointError as pack_conversations."""
+    examples: list[Example] = []
+    faults = RowFaults("conversations", CheckpointError)
+    for conversation in conversations:
+        with faults.at(conversation.place):
+            examples += examples_of(conversation, form)
+    faults.check()
+    return examples
+
+
+def too_long_line(what: str, rows: Sequence[tuple[str, int]], total: int, limit: int) -> str:
+    """`2 of 9 turns dropped, longer than 48 tokens: mine.jsonl, line 3 (51 tokens); ...`; "" where there are none.
+
+    Args:
+        rows: the place of each that is too long, and its tokens.
+        total: how many there are, these included.
+    """
+    if not rows:
+        return ""
+    listed = first_and_number([f"{place} ({tokens} tokens)" for place, tokens in rows], len(rows))
+    return f"{len(rows)} of {total} {what} dropped, longer than {limit} tokens: {listed}"
 
 
 def examples_of(conversation: Conversation, form: ConversationForm) -> list[Example]:
-    """One example for each turn of the assistant, in order."""
+    """One example for each turn of the assistant that is to be learnt, in order; other turns are read in their prompts."""
     return [
         example_of(conversation, turn, form)
         for turn, message in enumerate(conversation.messages)
-        if message.role == "assistant"
+        if message.role == "assistant" and message.learn
     ]
 
 
@@ -130,4 +160,25 @@ def example_of(conversation: Conversation, turn: int, form: ConversationForm) ->
     """The turn of this number, which is the assistant's, after all that stands before it."""
     prompt = form.prompt_ids(conversation.messages[:turn])
     completion = form.completion_ids(conversation.messages[turn].content, prompt)
-    return Example((*prompt, *completion), (0,) * len(prompt) + (1,) * len(completion))
+    return Example((*prompt, *completion), (0,) * len(prompt) + (1,) * len(completion), conversation.place)
+
+
+def texts_of(form: ConversationForm, prompt: Sequence[Message], sides: Sequence[Sequence[Message]]) -> list[Text]:
+    """A prompt and what is said after it, for each of several continuations, thinking included.
+
+    Of a side of several turns all count as said, the user's between them too, as in TRL. The texts have one prompt: as much of
+    it as all of them begin with, since a template may drop from earlier turns what it puts before the last (`<think>`).
+    """
+    asked = form.prompt_ids(prompt)
+    wholes = []
+    for side in sides:
+        before = asked if len(side) == 1 else form.prompt_ids((*prompt, *side[:-1]))
+        wholes.append([*before, *form.completion_ids(side[-1].content, before)])
+    shared = min(shared_length(asked, whole) for whole in wholes)
+    return [Text(tuple(asked[:shared]), tuple(whole[shared:])) for whole in wholes]
+
+
+def shared_length(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens two sequences have in common at their beginning."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (mine, theirs) in pairs if mine != theirs), min(len(one), len(other)))

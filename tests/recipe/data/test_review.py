@@ -33,7 +33,7 @@ def test_decisions_are_read_by_item_id(tmp_path):
     ("row", "message"),
     [
         ("{nonsense", "line 2: not JSON"),
-        ('["a"]', "line 2: must be a JSON object"),
+        ('["a"]', "line 2: a JSON object is needed"),
         ({"decision": "accept"}, "line 2: id must be an item's id"),
         ({"id": 7, "decision": "accept"}, "line 2: id must be an item's id, got 7"),
         ({"id": "b", "decision": "yes"}, "line 2: decision must be one of accept, edit, reject"),

@@ -10,6 +10,7 @@ import pytest
 from cogitate.config import AllScenarioConfig, RewardsConfig
 from cogitate.recipe.rl.general_rewards import GeneralReward, Judge, by_kind, general_format, general_language, sigmoid
 from cogitate.rewards.reward_model import READINGS
+from cogitate.tokenizer.conversation_form import ConversationForm
 from cogitate.train.rollouts import Sampled
 from cogitate.types import Completion, Problem, Verdict
 
@@ -34,8 +35,9 @@ def sampled(problem: Problem, text: str) -> Sampled:
 
 
 @pytest.fixture
-def judges(micro_tokenizer) -> tuple[Judge, Judge]:
-    return tuple(Judge(CountingScorer(), micro_tokenizer, READINGS[name]) for name in ("helpfulness", "safety"))
+def judges(micro_tokenizer, tmp_path) -> tuple[Judge, Judge]:
+    form = ConversationForm.load(tmp_path, micro_tokenizer)
+    return tuple(Judge(CountingScorer(), form, READINGS[name]) for name in ("helpfulness", "safety"))
 
 
 def test_helpfulness_reads_the_final_answer_alone_and_safety_everything(judges, micro_tokenizer):

@@ -26,9 +26,10 @@ from cogitate.rewards.reward_model import judged_ids
 from cogitate.runtime import MetricsLog
 from cogitate.tasks.files.datasets import load_labelled, load_preferences
 from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.tokenizer.conversation_form import ConversationForm
 from cogitate.tokenizer.prompts import r1_prompt
 from cogitate.train.learners.scorer import ModelScorer
-from cogitate.types import Artifact, Problem
+from cogitate.types import Artifact, Message, Problem
 
 QUESTIONS = [f"Say a number{'.' * n}" for n in range(1, 13)]
 SETTINGS: dict[str, Any] = {
@@ -108,10 +109,11 @@ def test_reward_models_learn_a_users_own_preferences_and_are_told_about(backend,
     assert safety["accuracy"]["value"] > 0.9
     assert len(load_preferences(tmp_path / "out" / "preferences.parquet")) == 60
     assert len(load_labelled(tmp_path / "out" / "safety.parquet")) == 120
-    tokenizer = Tokenizer.load(tmp_path / "out" / "helpfulness")
-    prompt, nine = judged_ids(tokenizer, "Say a number.", "9")
-    _, one = judged_ids(tokenizer, "Say a number.", "1")
-    good, bad = backend.scorer(tmp_path / "out" / "helpfulness").rewards([prompt, prompt], [nine, one])
+    directory = tmp_path / "out" / "helpfulness"
+    form = ConversationForm.load(directory, Tokenizer.load(directory))
+    prompt, nine = judged_ids(form, [Message("user", "Say a number.")], "9")
+    _, one = judged_ids(form, [Message("user", "Say a number.")], "1")
+    good, bad = backend.scorer(directory).rewards([prompt, prompt], [nine, one])
     assert good > bad
     assert -3 < bad < 0 < good < 3  # mean 0 and deviation 1 over held-out completions
     harmful, harmless = backend.scorer(tmp_path / "out" / "safety").rewards([prompt, prompt], [nine, one])
@@ -131,8 +133,9 @@ def test_helpfulness_is_measured_on_pairs_of_a_file_that_it_never_learns_from(fi
     report = run_stage(REWARD_MODELS, "reward_models", own, tmp_path / "all", digit_model)["helpfulness"]["held_out_file"]
     assert (report["file"], report["held_out_pairs"], report["too_long"]) == ("others", 6, 0)
     assert report["accuracy"]["of"] == 6
-    tokenizer = Tokenizer.load(digit_model)
-    limit = sum(map(len, judged_ids(tokenizer, "Say one!!!!!", "2")))  # tokens of the longest prompt with a short answer
+    form = ConversationForm.load(digit_model, Tokenizer.load(digit_model))
+    longest_prompt = [Message("user", "Say one!!!!!")]
+    limit = sum(map(len, judged_ids(form, longest_prompt, "2")))  # tokens of the longest prompt with a short answer
     short = LocalBackend(make_config({**config.model_dump(), "reward_models": {**settings, "longest": limit}}))
     summary = run_stage(REWARD_MODELS, "reward_models", short, tmp_path / "short", digit_model)["helpfulness"]
     assert summary["held_out_file"]["too_long"] > 0

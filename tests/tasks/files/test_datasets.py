@@ -14,6 +14,7 @@ from cogitate.tasks.files.datasets import load_conversations, load_labelled, loa
 from cogitate.types import Conversation, LabelledCompletion, Message, PreferencePair, StepLabels
 
 MESSAGES = [{"role": "user", "content": "2 + 2?"}, {"role": "assistant", "content": "<think> easy </think>\n4"}]
+HI, HELLO = Message("user", "Hi"), Message("assistant", "Hello!")
 ENDINGS = [".jsonl", ".parquet"]
 
 
@@ -42,12 +43,12 @@ def test_prompt_and_completion_are_a_conversation_as_texts_and_as_messages(tmp_p
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_preferences_labels_and_steps_are_read(tmp_path, ending):
     path = written(tmp_path, ending, [{"prompt": "Hi", "chosen": "Hello!", "rejected": "What?", "margin": 0.5}])
-    assert load_preferences(path) == [PreferencePair("Hi", "Hello!", "What?")]
+    assert load_preferences(path) == [PreferencePair(*((message,) for message in (HI, HELLO, Message("assistant", "What?"))))]
     path = written(tmp_path, ending, [{"prompt": "Hi", "completion": "Hello!", "label": True}])
-    assert load_labelled(path) == [LabelledCompletion("Hi", "Hello!", True)]
+    assert load_labelled(path) == [LabelledCompletion((HI,), (HELLO,), True)]
     steps = {"prompt": "2 + 2 + 2?", "completions": ["2 + 2 = 4", "4 + 2 = 7"], "labels": [True, False]}
     path = written(tmp_path, ending, [steps])
-    assert load_steps(path) == [StepLabels("2 + 2 + 2?", ("2 + 2 = 4", "4 + 2 = 7"), (True, False))]
+    assert load_steps(path) == [StepLabels((Message("user", "2 + 2 + 2?"),), ("2 + 2 = 4", "4 + 2 = 7"), (True, False))]
 
 
 def test_an_artifact_directory_stands_for_its_data(tmp_path):
@@ -67,7 +68,7 @@ def test_an_artifact_directory_stands_for_its_data(tmp_path):
         ({"messages": [{"role": "bot", "content": "x"}]}, "messages: role must be one of system, user, assistant, got 'bot'"),
         ({"messages": [{"role": "user", "content": 3}]}, "line 2: messages: a message is"),
         ({"messages": "hi"}, "line 2: messages must be a list"),
-        ([1], "line 2: must be a JSON object"),
+        ([1], "line 2: a JSON object is needed"),
     ],
 )
 def test_a_wrong_row_is_named(tmp_path, row, message):

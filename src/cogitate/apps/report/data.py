@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.apps.report.stages import is_student
-from cogitate.errors import ArtifactError
+from cogitate.errors import ArtifactError, DataError
 from cogitate.evals.metrics import Estimate, pool_estimates
+from cogitate.json_lines import read_log
 from cogitate.recipe.recipe import GRAPHS
 from cogitate.recipe.run_directory.store import MANIFEST
 
@@ -124,23 +125,10 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def read_lines(path: Path) -> list[Row]:
     """The rows of a JSON Lines file; [] where there is none. The last line may be half-written: a run may be under way."""
-    if not path.is_file():
-        return []
-    lines = path.read_bytes().split(b"\n")
-    rows = []
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            if number == len(lines):  # no newline after it
-                break
-            raise ArtifactError(f"{path}, line {number}: damaged: {error}") from error
-        if not isinstance(row, dict):
-            raise ArtifactError(f"{path}, line {number}: a JSON object was expected, got {type(row).__name__}")
-        rows.append(row)
-    return rows
+    try:
+        return read_log(path)
+    except DataError as error:
+        raise ArtifactError(f"damaged: {error}") from error
 
 
 def stage_names(runs: Sequence[Run]) -> list[str]:

@@ -199,7 +199,10 @@ def data_row(candidate: Candidate, text: str, tokenizer: Tokenizer) -> dict[str,
     thinking = split_thinking(text).thinking or ""
     problem = candidate.problem
     return {
-        "messages": [{"role": "user", "content": problem.question}, {"role": "assistant", "content": text}],
+        "messages": [
+            *({"role": turn.role, "content": turn.content} for turn in problem.conversation),
+            {"role": "assistant", "content": text},
+        ],
         "id": candidate.id,
         "task": problem.task,
         "problem_id": problem.id,

@@ -26,6 +26,7 @@ from cogitate.recipe.stage import StageContext
 from cogitate.rewards.reward_model import everything, final_answer
 from cogitate.runtime import derive_seed, write_json
 from cogitate.tasks.files.datasets import write_rows
+from cogitate.tasks.files.pairs import as_values
 from cogitate.tasks.files.preference_forms import load_labels, load_pairs
 from cogitate.tasks.general import general, safety
 from cogitate.tokenizer.bpe import Tokenizer
@@ -104,17 +105,22 @@ def make_preferences(config: Config, model: Path, out: Path, context: StageConte
     problems = [] if settings.pairs_file and settings.labels_file else general_training_problems(config)
     if settings.pairs_file:
         given, ties = load_pairs(settings.pairs_file)
+        prompts, chosen, rejected = (
+            as_values([getattr(pair, side) for pair in given]) for side in ("prompt", "chosen", "rejected")
+        )
         pairs = [
-            {"prompt": pair.prompt, "chosen": pair.chosen, "rejected": pair.rejected, "margin": None, "source": pair.source}
-            for pair in given
+            {"prompt": prompts[i], "chosen": chosen[i], "rejected": rejected[i], "margin": None, "source": pair.source}
+            for i, pair in enumerate(given)
         ]
         counts["pairs"] = {"given": len(pairs), "ties": ties}
     else:
         pairs, counts["pairs"] = draw_pairs(problems, ask, settings, config.seed)
     if settings.labels_file:
+        items = load_labels(settings.labels_file)
+        prompts, completions = (as_values([getattr(item, side) for item in items]) for side in ("prompt", "completion"))
         labels = [
-            {"prompt": item.prompt, "completion": item.completion, "label": item.label, "source": item.source}
-            for item in load_labels(settings.labels_file)
+            {"prompt": prompts[i], "completion": completions[i], "label": item.label, "source": item.source}
+            for i, item in enumerate(items)
         ]
         counts["labels"] = {"given": len(labels), "unsafe": sum(not row["label"] for row in labels)}
     else:
@@ -139,7 +145,7 @@ def asker(
     def ask(problems: Sequence[Problem], samples: int, name: str) -> Iterable[list[Judged]]:
         if not made:
             tokenizer = Tokenizer.load(model)
-            made.extend((tokenizer, ASKED_R1["plain"](model, tokenizer), backend.generator(model)))
+            made.extend((tokenizer, ASKED_R1["turn"](model, tokenizer), backend.generator(model)))
         tokenizer, prompt_of, generator = made
         asked = [
             (problem, prompt_of(problem), tuple(derive_seed(config.seed, "candidates", name, place, i) for i in range(samples)))

@@ -25,6 +25,7 @@ from cogitate.rewards.kinds import has_rules
 from cogitate.rewards.language import language_share
 from cogitate.rewards.reward_model import READINGS, Reading, final_answer, judged_ids
 from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.tokenizer.conversation_form import ConversationForm
 from cogitate.tokenizer.thinking import split_thinking
 from cogitate.train.rl import Reward, Score
 from cogitate.train.rollouts import Sampled
@@ -36,14 +37,15 @@ class Judge:
     """A reward model and what it reads of a completion."""
 
     scorer: Scorer
-    tokenizer: Tokenizer
+    form: ConversationForm
     reading: Reading
 
     @classmethod
     def load(cls, backend: Backend, reward_models: Path, name: str) -> Judge:
         """`name`: helpfulness or safety."""
         directory = reward_models / name
-        return cls(backend.scorer(directory), Tokenizer.load(directory), READINGS[name])
+        form = ConversationForm.load(directory, Tokenizer.load(directory))
+        return cls(backend.scorer(directory), form, READINGS[name])
 
     def judge(self, batch: Sequence[Sampled]) -> list[float]:
         """The sigmoid of each completion's score; 0 where there is nothing to read."""
@@ -53,7 +55,7 @@ class Judge:
         """What the model says of each completion; None where there is nothing to read."""
         read = [self.reading(sampled.text) for sampled in batch]
         shown = [number for number, text in enumerate(read) if text]
-        pairs = [judged_ids(self.tokenizer, batch[number].problem.question, read[number]) for number in shown]
+        pairs = [judged_ids(self.form, batch[number].problem.conversation, read[number]) for number in shown]
         scores = self.scorer.rewards([prompt for prompt, _ in pairs], [completion for _, completion in pairs]) if pairs else []
         said: list[float | None] = [None] * len(batch)
         for number, score in zip(shown, scores, strict=True):

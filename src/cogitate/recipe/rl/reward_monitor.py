@@ -7,13 +7,12 @@ reward models in the last 400 of 1,700 steps alone (arXiv:2501.12948, section 2.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean, variance
-from typing import Any
 
+from cogitate.json_lines import read_log
 from cogitate.rewards.kinds import has_rules
 from cogitate.rewards.reward_model import final_answer
 from cogitate.tasks.general import general, safety
@@ -60,7 +59,7 @@ def hacking_metrics(log: Path, scores: dict[str, float]) -> dict[str, float]:
     """
     if not scores:
         return {}
-    pairs = [(row["model_reward"], row["true_score"]) for row in logged(log) if "true_score" in row]
+    pairs = [(row["model_reward"], row["true_score"]) for row in read_log(log) if "true_score" in row]
     pairs.append((scores["model_reward"], scores["true_score"]))
     if len(pairs) < 2 * WINDOW:
         return {"reward_hacking_gap": 0.0, HACKING: 0.0}
@@ -75,13 +74,9 @@ def hacking_metrics(log: Path, scores: dict[str, float]) -> dict[str, float]:
 
 def flagged_steps(log: Path) -> list[int]:
     """The steps at which the scores had parted."""
-    return [row["step"] for row in logged(log) if row.get(HACKING)]
+    return [row["step"] for row in read_log(log) if row.get(HACKING)]
 
 
 def has_true_score(problem: Problem) -> bool:
     """Generated general prompts have one, a user's own have none."""
     return not has_rules(problem.kind) and "answer_language" in problem.fields
-
-
-def logged(log: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()] if log.is_file() else []

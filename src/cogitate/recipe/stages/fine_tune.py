@@ -48,10 +48,8 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
         epochs=settings.epochs,
         shuffled_by=(config.seed, context.stage),
     )
-    if rows.too_long:
-        context.say(
-            f"{rows.too_long} of {rows.examples + rows.too_long} turns dropped: longer than {settings.row_tokens} tokens"
-        )
+    if rows.dropped:
+        context.say(rows.dropped)
     train_supervised(
         learner,
         SupervisedRun(

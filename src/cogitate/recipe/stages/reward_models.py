@@ -17,7 +17,8 @@ import torch
 
 from cogitate.backend import Scorer
 from cogitate.config import Config, PreferenceDataConfig, RewardModelsConfig
-from cogitate.errors import DataError
+from cogitate.errors import CheckpointError, DataError
+from cogitate.json_lines import RowFaults
 from cogitate.model.files.hf import load_config
 from cogitate.model.files.value_model import load_value_model, save_value_model
 from cogitate.recipe.data.preferences import (
@@ -31,13 +32,17 @@ from cogitate.recipe.data.preferences import (
 from cogitate.recipe.data.reward_model_reports import hold_out, pair_report, safety_report
 from cogitate.recipe.kinds import PREFERENCE_DATA
 from cogitate.recipe.stage import Inputs, Stage, StageContext
-from cogitate.rewards.reward_model import READINGS, judged_ids
+from cogitate.rewards.reward_model import READINGS
 from cogitate.tasks.files.datasets import load_labelled, load_preferences
+from cogitate.tasks.files.pairs import Turns
 from cogitate.tasks.files.preference_forms import load_pairs
 from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.tokenizer.conversation_form import ConversationForm
+from cogitate.tokenizer.prompts import turns_as_text
+from cogitate.train.conversations import texts_of, too_long_line
 from cogitate.train.preference import PreferenceRun, train_preferences
 from cogitate.train.shared_prompts import row_sizes
-from cogitate.types import LabelledText, PreferencePair, Text, TextPair
+from cogitate.types import LabelledText, Message, PreferencePair, Text, TextPair
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +58,40 @@ class Making:
     start: Path
     out: Path
     context: StageContext
-    tokenizer: Tokenizer
+    form: ConversationForm
     longest: int
 
     @property
     def settings(self) -> RewardModelsConfig:
         return self.config.section(self.context.stage, RewardModelsConfig)
 
-    def text(self, name: str, question: str, completion: str) -> Text:
-        """What the model called `name` reads of a completion."""
-        prompt, read = judged_ids(self.tokenizer, question, READINGS[name](completion))
-        return Text(tuple(prompt), tuple(read))
+    def texts(self, name: str, rows: Sequence[tuple[str, Turns, Sequence[Turns]]]) -> tuple[list[list[Text]], list[int]]:
+        """What the model called `name` reads of completions, of each last turn what it judges.
+
+        Args:
+            rows: place, prompt, and completions of it.
+
+        Returns:
+            the texts of each row that fits, and the rows' numbers. The others are counted and said.
+        """
+        read: list[list[Text]] = []
+        faults = RowFaults("preferences", CheckpointError)
+        for place, prompt, completions in rows:
+            with faults.at(place):
+                judged = [(*turns, Message("assistant", READINGS[name](last.content))) for *turns, last in completions]
+                read.append(texts_of(self.form, prompt, judged))
+        faults.check()
+        tokens = [max(len(text.tokens) for text in texts) for texts in read]
+        long = [(rows[i][0], count) for i, count in enumerate(tokens) if count > self.longest]
+        if long:
+            self.context.say(too_long_line(f"rows of {name}", long, len(rows), self.longest))
+        fitting = [i for i, count in enumerate(tokens) if count <= self.longest]
+        return [read[i] for i in fitting], fitting
 
     def pairs(self, rows: Sequence[PreferencePair]) -> tuple[list[TextPair], list[str]]:
         """What the helpfulness model reads of the pairs that fit its context, (chosen, rejected), and their prompts."""
-        texts = [
-            TextPair(self.text("helpfulness", row.prompt, row.chosen), self.text("helpfulness", row.prompt, row.rejected))
-            for row in rows
-        ]
-        fitting = [i for i, pair in enumerate(texts) if max(len(text.tokens) for text in pair) <= self.longest]
-        return [texts[i] for i in fitting], [rows[i].prompt for i in fitting]
+        texts, fitting = self.texts("helpfulness", [(row.place, row.prompt, (row.chosen, row.rejected)) for row in rows])
+        return [TextPair(chosen, rejected) for chosen, rejected in texts], [turns_as_text(rows[i].prompt) for i in fitting]
 
     def run_of(self, name: str, first_row: int) -> PreferenceRun:
         """The loop of the model called `name`."""
@@ -110,7 +129,8 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     data, counts = (given[0], {}) if given else (out, drawn_here(config, start, out, context))
     context_length = load_config(start).max_position_embeddings
     longest = min(context_length, config.section(context.stage, RewardModelsConfig).longest or context_length)
-    making = Making(config, start, out, context, Tokenizer.load(start), longest)
+    form = ConversationForm.load(start, Tokenizer.load(start))
+    making = Making(config, start, out, context, form, longest)
     helpfulness, steps = make_helpfulness(making, data / PAIRS)
     safety = make_safety(making, data / LABELS, first_row=steps)
     return {**({"preferences": counts} if counts else {}), "helpfulness": helpfulness, "safety": safety}
@@ -147,7 +167,7 @@ def make_helpfulness(making: Making, data: Path) -> tuple[dict[str, Any], int]:
     model = load_value_model(unscaled, dtype=getattr(torch, making.config.runtime.dtype))
     model.rescale(mean, deviation)
     save_value_model(model, making.out / "helpfulness")
-    making.tokenizer.save(making.out / "helpfulness")
+    making.form.tokenizer.save(making.out / "helpfulness")
     lengths = [(len(pairs[i][0].completion_ids), len(pairs[i][1].completion_ids)) for i in held_out]
     chosen, rejected = ([(reward - mean) / deviation for reward in rewards] for rewards in (chosen, rejected))
     report = pair_report([prompts[i] for i in held_out], chosen, rejected, lengths)
@@ -171,10 +191,9 @@ def on_held_out_file(making: Making) -> dict[str, Any]:
 def make_safety(making: Making, data: Path, *, first_row: int) -> dict[str, Any]:
     """The pointwise model: its score is the logit of "safe". Returns its report."""
     rows = load_labelled(data)
-    texts = [making.text("safety", row.prompt, row.completion) for row in rows]
-    fitting = [i for i, text in enumerate(texts) if len(text.tokens) <= making.longest]
-    items = [LabelledText(texts[i], rows[i].label) for i in fitting]
-    prompts = [rows[i].prompt for i in fitting]
+    texts, fitting = making.texts("safety", [(row.place, row.prompt, (row.completion,)) for row in rows])
+    items = [LabelledText(text, rows[i].label) for i, (text,) in zip(fitting, texts, strict=True)]
+    prompts = [turns_as_text(rows[i].prompt) for i in fitting]
     share = making.settings.held_out_share
     learnt, held_out = hold_out(prompts, share, seed=making.config.seed)
     unsafe = sum(not items[i].safe for i in learnt)
@@ -184,7 +203,7 @@ def make_safety(making: Making, data: Path, *, first_row: int) -> dict[str, Any]
     to_learn = [items[i] for i in learnt]
     train_preferences(learner, to_learn, row_sizes([[item.text] for item in to_learn]), making.run_of("safety", first_row))
     learner.save_weights(making.out / "safety")
-    making.tokenizer.save(making.out / "safety")
+    making.form.tokenizer.save(making.out / "safety")
     scores = rewards_of(making.scorer("safety"), [items[i].text for i in held_out])
     lengths = [len(items[i].text.completion_ids) for i in held_out]
     report = safety_report([prompts[i] for i in held_out], scores, [items[i].safe for i in held_out], lengths)

@@ -2,32 +2,45 @@
 
 | format | keys |
 |---|---|
-| conversations | `messages`: [{"role", "content"}, ...], or `prompt` and `completion` (texts, or lists of messages) |
-| preferences | `prompt`, `chosen`, `rejected` (texts, or lists of messages) |
-| labelled | `prompt`, `completion`, `label` (true or false) |
+| conversations | `messages`: [{"role", "content"}, ...], or ShareGPT's `conversations`: [{"from", "value"}, ...] |
+| the same | `prompt` and `completion` (texts, or lists of messages) |
+| preferences | `prompt`, `chosen`, `rejected` (texts, or lists of messages); the prompt may stand in the lists alone |
+| labelled | `prompt`, `completion` (texts, or lists of messages), `label` (true or false) |
 | stepwise | `prompt`, `completions`, `labels` (lists of one length) |
 
-Other keys of a row are kept with a conversation and ignored elsewhere.
+What a message may hold: `messages`. A text `system` or `system_prompt` beside them is the system prompt. Other keys of a row
+are kept with a conversation and ignored elsewhere.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from cogitate.errors import DataError
+from cogitate.json_lines import RowFaults, read_objects
 from cogitate.runtime import atomic_write
-from cogitate.tasks.files.jsonl import read_lines
-from cogitate.tasks.files.rows import shown
-from cogitate.types import Conversation, LabelledCompletion, Message, PreferencePair, StepLabels
+from cogitate.tasks.files.messages import (
+    CONVERSATIONS,
+    SYSTEM,
+    THINKING,
+    read_messages,
+    read_thinking,
+    refuse_unsupported,
+    turns,
+    with_system,
+    with_thinking,
+)
+from cogitate.tasks.files.pairs import read_labelled, read_preference, read_steps
+from cogitate.types import Conversation, LabelledCompletion, PreferencePair, StepLabels
 
-ROLES = ("system", "user", "assistant")
-Record = TypeVar("Record")
+Record = TypeVar("Record", Conversation, PreferencePair, LabelledCompletion, StepLabels)
 
 
 def load_conversations(path: str | Path) -> list[Conversation]:
@@ -70,42 +83,44 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
             pq.write_table(table, temporary)
 
 
-def read_rows(path: str | Path) -> list[tuple[str, dict[str, Any]]]:
+def read_rows(path: str | Path, faults: RowFaults | None = None) -> list[tuple[str, dict[str, Any]]]:
     """(place, row) of every row of a .parquet or .jsonl file or of an artifact directory; `place` is for messages.
 
+    Args:
+        faults: gets the lines that are no JSON object; without it they are an error.
+
     Raises:
-        DataError: it cannot be read, or a line is no JSON object.
+        DataError: it cannot be read.
     """
-    path = Path(path)
-    if path.is_dir():
-        path = path / "data.parquet"
+    path = data_file(path)
     if path.suffix == ".parquet":
         try:
             table = pq.read_table(path)
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"{path}: cannot be read as Parquet: {error}") from error
         return [(f"{path}, row {number}", row) for number, row in enumerate(table.to_pylist(), 1)]
-    rows = []
-    for number, line in read_lines(path):
-        place = f"{path}, line {number}"
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise DataError(f"{place}: not JSON: {error}") from error
-        if not isinstance(row, dict):
-            raise DataError(f"{place}: must be a JSON object, got {shown(row)}")
-        rows.append((place, row))
+    found = RowFaults(path) if faults is None else faults
+    rows = list(read_objects(path, found))
+    if faults is None:
+        found.check()
     return rows
+
+
+def data_file(path: str | Path) -> Path:
+    """The file itself, or the one that holds the data of an artifact directory."""
+    path = Path(path)
+    return path / "data.parquet" if path.is_dir() else path
 
 
 def load(path: str | Path, read: Callable[[Mapping[str, Any]], Record]) -> list[Record]:
     """Every row as a record."""
     records = []
-    for place, row in read_rows(path):
-        try:
-            records.append(read({key: value for key, value in row.items() if value is not None}))
-        except DataError as error:
-            raise DataError(f"{place}: {error}") from error
+    faults = RowFaults(data_file(path))
+    for place, row in read_rows(path, faults):
+        with faults.at(place):
+            record = read({key: value for key, value in row.items() if value is not None})
+            records.append(replace(record, place=place))
+    faults.check()
     if not records:
         raise DataError(f"{path}: no row in it")
     return records
@@ -113,62 +128,31 @@ def load(path: str | Path, read: Callable[[Mapping[str, Any]], Record]) -> list[
 
 def read_conversation(row: Mapping[str, Any]) -> Conversation:
     """One row of the conversational, or of the prompt and completion, format."""
-    if "messages" in row:
-        messages = read_messages(row["messages"], "messages")
+    refuse_unsupported(row)
+    key = next((key for key in CONVERSATIONS if key in row), None)
+    read: tuple[str, ...] = ("prompt", "completion", *THINKING) if key is None else (key,)
+    if key is not None:
+        messages = read_messages(row[key], key)
+        refuse_thinking_beside(row, key)
     elif "prompt" in row and "completion" in row:
-        messages = (*turns(row["prompt"], "prompt", "user"), *turns(row["completion"], "completion", "assistant"))
+        thinking = read_thinking(row)
+        completion = row["completion"]
+        if thinking and not isinstance(completion, str):
+            refuse_thinking_beside(row, "completion")
+        said = with_thinking(thinking, completion) if thinking else completion
+        messages = (*turns(row["prompt"], "prompt", "user"), *turns(said, "completion", "assistant"))
     else:
-        raise DataError("needs messages, or prompt and completion")
+        raise DataError("needs messages, or prompt and completion, or conversations")
+    messages = with_system(row, messages)
     if messages[-1].role != "assistant":
         raise DataError("the last message must be the assistant's: it is what is learnt")
-    return Conversation(messages, {key: value for key, value in row.items() if key not in ("messages", "prompt", "completion")})
+    if not any(message.learn for message in messages if message.role == "assistant"):
+        raise DataError("no turn is learnt: each of the assistant's has weight 0 or train false; remove the row")
+    return Conversation(messages, {name: value for name, value in row.items() if name not in (*read, *SYSTEM)})
 
 
-def read_preference(row: Mapping[str, Any]) -> PreferencePair:
-    prompt, chosen, rejected = (text_of(row, key) for key in ("prompt", "chosen", "rejected"))
-    return PreferencePair(prompt, chosen, rejected, str(row.get("source", "")))
-
-
-def read_labelled(row: Mapping[str, Any]) -> LabelledCompletion:
-    if not isinstance(row.get("label"), bool):
-        raise DataError(f"label must be true or false, got {shown(row.get('label'))}")
-    return LabelledCompletion(text_of(row, "prompt"), text_of(row, "completion"), row["label"], str(row.get("source", "")))
-
-
-def read_steps(row: Mapping[str, Any]) -> StepLabels:
-    completions, labels = row.get("completions"), row.get("labels")
-    lists = is_list_of(completions, str) and is_list_of(labels, bool)
-    if not lists or len(cast(Any, completions)) != len(cast(Any, labels)):
-        raise DataError("completions must be a list of texts and labels a list of true and false, both of one length")
-    return StepLabels(text_of(row, "prompt"), tuple(cast(Any, completions)), tuple(cast(Any, labels)))
-
-
-def text_of(row: Mapping[str, Any], key: str) -> str:
-    """A text, or the last message of a list of them."""
-    if key not in row:
-        raise DataError(f"{key} is missing")
-    role = "user" if key == "prompt" else "assistant"
-    return turns(row[key], key, role)[-1].content
-
-
-def turns(value: Any, key: str, role: str) -> tuple[Message, ...]:
-    """A text as one turn of the role, or a list of messages."""
-    if isinstance(value, str):
-        return (Message(cast(Any, role), value),)
-    return read_messages(value, key)
-
-
-def read_messages(value: Any, key: str) -> tuple[Message, ...]:
-    """[{"role", "content"}, ...]."""
-    if not isinstance(value, Sequence) or isinstance(value, str) or not value:
-        raise DataError(f"{key} must be a list of messages that is not empty, got {shown(value)}")
-    for message in value:
-        if not isinstance(message, Mapping) or not isinstance(message.get("content"), str):
-            raise DataError(f'{key}: a message is {{"role": ..., "content": text}}, got {shown(message)}')
-        if message.get("role") not in ROLES:
-            raise DataError(f"{key}: role must be one of {', '.join(ROLES)}, got {shown(message.get('role'))}")
-    return tuple(Message(message["role"], message["content"]) for message in value)
-
-
-def is_list_of(value: Any, kind: type) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, kind) for item in value)
+def refuse_thinking_beside(row: Mapping[str, Any], key: str) -> None:
+    """Raises DataError for thinking that stands beside a list of messages: whose it is is unclear, and it would be lost."""
+    for name in THINKING:
+        if isinstance(row.get(name), str | list) and row[name]:
+            raise DataError(f"{name} stands beside {key}: give it as {THINKING[0]} of the assistant's message, or remove it")

@@ -3,21 +3,25 @@
 | form | keys |
 |---|---|
 | TRL | `prompt`, `chosen`, `rejected` |
-| dialogues (HH-RLHF) | `chosen`, `rejected`: texts of `Human:` and `Assistant:` turns that part in the last answer |
+| dialogues (HH-RLHF) | `chosen`, `rejected`: texts of `Human:` and `Assistant:` turns that begin alike |
 | two outputs and a choice (LLMBar) | `input`, `output_1`, `output_2`, `preferred` (1 or 2) |
 | two outputs and votes (PandaLM) | `instruction`, `input`, `response1`, `response2`, `annotator1` ... (0 is a tie) |
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cogitate.errors import DataError
-from cogitate.tasks.files.datasets import read_labelled, read_preference, read_rows
-from cogitate.tasks.files.rows import shown
-from cogitate.types import LabelledCompletion, PreferencePair
+from cogitate.json_lines import RowFaults, shown
+from cogitate.tasks.files.datasets import data_file, read_rows
+from cogitate.tasks.files.messages import with_system
+from cogitate.tasks.files.pairs import SIDES, checked, part, read_labelled, read_preference, read_prompt
+from cogitate.types import LabelledCompletion, Message, PreferencePair
 
 HUMAN, ASSISTANT = "\n\nHuman:", "\n\nAssistant:"
 OUTPUTS = (("output_1", "output_2"), ("response1", "response2"))
@@ -30,13 +34,13 @@ def load_pairs(path: str | Path) -> tuple[list[PreferencePair], int]:
         DataError: the file cannot be read, a row is in none of the forms (file and row are named), or no pair is decided.
     """
     pairs, ties = [], 0
-    for place, row in read_rows(path):
-        try:
+    faults = RowFaults(data_file(path))
+    for place, row in read_rows(path, faults):
+        with faults.at(place):
             pair = read_pair({key: value for key, value in row.items() if value is not None})
-        except DataError as error:
-            raise DataError(f"{place}: {error}") from error
-        ties += pair is None
-        pairs += [] if pair is None else [pair]
+            ties += pair is None
+            pairs += [] if pair is None else [replace(pair, place=place)]
+    faults.check()
     if not pairs:
         raise DataError(f"{path}: no pair with a preference in it")
     return pairs, ties
@@ -50,18 +54,18 @@ def load_labels(path: str | Path) -> list[LabelledCompletion]:
     Raises: as load_pairs.
     """
     labels: list[LabelledCompletion] = []
-    for place, row in read_rows(path):
+    faults = RowFaults(data_file(path))
+    for place, row in read_rows(path, faults):
         row = {key: value for key, value in row.items() if value is not None}
-        try:
+        with faults.at(place):
             if "label" in row or "completion" in row:
-                labels.append(read_labelled(row))
+                labels.append(replace(read_labelled(row), place=place))
             elif (pair := read_pair(row)) is not None:
                 labels += [
-                    LabelledCompletion(pair.prompt, pair.chosen, True, pair.source),
-                    LabelledCompletion(pair.prompt, pair.rejected, False, pair.source),
+                    LabelledCompletion(pair.prompt, pair.chosen, True, pair.source, place),
+                    LabelledCompletion(pair.prompt, pair.rejected, False, pair.source, place),
                 ]
-        except DataError as error:
-            raise DataError(f"{place}: {error}") from error
+    faults.check()
     if not labels:
         raise DataError(f"{path}: no labelled completion in it")
     return labels
@@ -69,10 +73,11 @@ def load_labels(path: str | Path) -> list[LabelledCompletion]:
 
 def read_pair(row: Mapping[str, Any]) -> PreferencePair | None:
     """One row of any of the forms; None for a tie."""
-    if "prompt" in row:
-        return read_preference(row)
-    if "chosen" in row and "rejected" in row:
+    sides = [row.get(side) for side in SIDES]
+    if all(isinstance(side, str) and HUMAN.strip() in side for side in sides) and not read_prompt(row):
         return read_dialogues(row)
+    if "prompt" in row or None not in sides:
+        return read_preference(row)
     for keys in OUTPUTS:
         if all(isinstance(row.get(key), str) for key in keys):
             return read_choice(row, row[keys[0]], row[keys[1]])
@@ -80,24 +85,23 @@ def read_pair(row: Mapping[str, Any]) -> PreferencePair | None:
 
 
 def read_dialogues(row: Mapping[str, Any]) -> PreferencePair:
-    """Whole dialogues: what both sides share, up to the assistant's turn in which they part, is the prompt."""
-    chosen, rejected = row["chosen"], row["rejected"]
-    if not (isinstance(chosen, str) and isinstance(rejected, str)):
-        raise DataError("chosen and rejected without a prompt must be texts of Human: and Assistant: turns")
-    sides = f"{chosen}{ASSISTANT}", f"{rejected}{ASSISTANT}"  # an empty answer begins where its text ends
-    parting = next((i for i, (one, other) in enumerate(zip(*sides, strict=False)) if one != other), min(map(len, sides)))
-    shared, found, _ = sides[0][:parting].rpartition(ASSISTANT)
-    if not found or HUMAN not in shared:
-        raise DataError(f"chosen and rejected share no {HUMAN.strip()} turn before an {ASSISTANT.strip()} turn")
-    start = len(shared) + len(ASSISTANT)
-    answers = [text[start:].partition(HUMAN)[0].partition(ASSISTANT)[0].strip() for text in (chosen, rejected)]
-    return PreferencePair(prompt_of_dialogue(shared), answers[0], answers[1], str(row.get("source", "")))
+    """Whole dialogues: what both sides share, up to the last turn of the human's in it, is the prompt."""
+    try:
+        prompt, chosen, rejected = part(*(turns_of_dialogue(row[side]) for side in SIDES))
+    except DataError as error:
+        raise DataError(f"chosen and rejected share no {HUMAN.strip()} turn before an {ASSISTANT.strip()} turn") from error
+    return checked(PreferencePair(with_system(row, prompt), chosen, rejected, str(row.get("source", ""))))
 
 
-def prompt_of_dialogue(text: str) -> str:
-    """Earlier turns as the plain form of fine-tuned models has them, which puts `User:` before and `Assistant:` after them."""
-    turns = text.strip().removeprefix(HUMAN.strip()).strip()
-    return turns.replace(HUMAN, "\nUser:").replace(ASSISTANT, "\nAssistant:")
+def turns_of_dialogue(text: str) -> tuple[Message, ...]:
+    """The turns of a text; two turns in a row of one side are one. A human's turn that nothing answers is left out."""
+    _, *pieces = re.split(r"(?:\A|\n\n)(Human|Assistant):", text)
+    turns: list[Message] = []
+    for speaker, said in zip(pieces[::2], pieces[1::2], strict=True):
+        role: Literal["user", "assistant"] = "user" if speaker == "Human" else "assistant"
+        earlier = turns.pop().content + "\n\n" if turns and turns[-1].role == role else ""
+        turns.append(Message(role, earlier + said.strip()))
+    return tuple(turns[:-1] if turns and turns[-1].role == "user" else turns)
 
 
 def read_choice(row: Mapping[str, Any], first: str, second: str) -> PreferencePair | None:
@@ -112,4 +116,6 @@ def read_choice(row: Mapping[str, Any], first: str, second: str) -> PreferencePa
     if lead == 0:
         return None
     chosen, rejected = (first, second) if lead > 0 else (second, first)
-    return PreferencePair(question, chosen, rejected, str(row.get("subset", "")))
+    prompt = with_system(row, (Message("user", question),))
+    better, worse = ((Message("assistant", side),) for side in (chosen, rejected))
+    return PreferencePair(prompt, better, worse, str(row.get("subset", "")))

@@ -1,11 +1,11 @@
 """What one row of a user's JSON Lines file means as a problem: its question, its answer, how it is graded.
 
-A row needs a `question` (or `problem`, `prompt`, `text`) and, for most kinds, an `answer`; every other key is kept in
-`Problem.fields`. Where `kind` is not given:
+A row needs a `question` (or `problem`, `prompt`, `text`; a text or a list of messages) and, for most kinds, an `answer`, which
+may stand where TRL and verl put it (`problem_forms`); every other key is kept in `Problem.fields`. Where `kind` is not given:
 
 - `tests`, `test_list` or `test` make it code; `choices` or `options` a multiple choice, as does a lettered answer to a question
   that lists options; `target` with `numbers` or `nums` a countdown, whose question may be left out;
-- an answer that is a number or mathematics (`is_mathematics`) makes it math, any other answer exact.
+- an answer that is a number, an amount or mathematics (`is_mathematics`) makes it math, any other answer exact.
 
 MBPP's rows (`text`, `test_list`), HumanEval's (`prompt`, `test`, `entry_point`) and the usual forms of multiple choice (a list
 of texts, texts that begin with their letter, `{"text": [...], "label": [...]}`) are understood.
@@ -17,29 +17,23 @@ import ast
 import builtins
 import re
 from collections.abc import Mapping, Sequence
-from decimal import Decimal
+from dataclasses import dataclass
 from typing import Any
 
 from cogitate.errors import DataError
+from cogitate.json_lines import shown
 from cogitate.rewards.kinds import check_fields, has_rules, kind_of
+from cogitate.tasks.files.answers import answer_text, is_mathematics
+from cogitate.tasks.files.problem_forms import prompt_turns, with_answer
+from cogitate.tokenizer.prompts import turns_as_text
+from cogitate.types import Message
 
-QUESTION_KEYS = ("question", "problem", "prompt", "text")
+QUESTION_KEYS = ("question", "problem", "prompt", "text", "messages")
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
-NUMBER = re.compile(r"[-+−]?[$€£¥]?[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?(?:/\d+)?(?:[eE][-+]?\d+)?\s*(?:\\?%|°)?")
-DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}")
-TEXT_COMMANDS = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mbox)\s*\{([^{}]*)\}")
-ENVIRONMENTS = re.compile(r"\\(?:begin|end)\s*\{[a-z]+\*?\}")
-COMMANDS = re.compile(r"\\[A-Za-z]+|\\[^A-Za-z]")
-MATHS_CHARACTERS = re.compile(r"[\w\s.,;|!'&°%+\-−–*/^=<>≤≥≠±×÷·√∞π∪∩∈(){}\[\]$€£¥_]*", re.ASCII)
-MATHS_WORD = re.compile(r"(?:arc)?(?:sin|cos|tan)|cot|sec|csc|log|exp|sqrt|max|min|mod|gcd|lcm|inf")
-SHORT_WORD = re.compile(
-    r"is|at|in|of|to|no|or|an|as|by|am|pm|my|we|he|it|on|if|up|do|so|mr|ms|dr|st|us|uk|eu|bc|ad", re.IGNORECASE
-)
 
-
-def read_question(row: Mapping[str, Any]) -> tuple[str, str]:
-    """(the key that held it, the question), stripped.
+def read_question(row: Mapping[str, Any]) -> tuple[str, str, tuple[Message, ...]]:
+    """(the key that held it, the question, stripped, the turns before it where it ends a list of messages).
 
     Raises:
         DataError: no question, or it is empty or no text.
@@ -48,13 +42,17 @@ def read_question(row: Mapping[str, Any]) -> tuple[str, str]:
     numbers = row.get("numbers", row.get("nums"))
     if key is None and isinstance(numbers, list) and "target" in row:
         listed = ", ".join(str(number) for number in numbers)
-        return "", f"Use each of the numbers {listed} once, with + - * / and brackets, to make {row['target']}."
+        return "", f"Use each of the numbers {listed} once, with + - * / and brackets, to make {row['target']}.", ()
     if key is None:
         raise DataError(f"no question; give it under the key {QUESTION_KEYS[0]!r}")
     question = row[key]
+    before: tuple[Message, ...] = ()
+    if isinstance(question, Sequence) and question and isinstance(question[0], Mapping):
+        *turns, last = prompt_turns(row, key)
+        question, before = last.content, tuple(turns)
     if not isinstance(question, str) or not question.strip():
         raise DataError(f"{key} must be text that is not empty, got {shown(question)}")
-    return key, question.strip()
+    return key, question.strip(), before
 
 
 def read_kind(row: Mapping[str, Any], question: str) -> str:
@@ -79,13 +77,34 @@ def read_kind(row: Mapping[str, Any], question: str) -> str:
     return "math" if is_mathematics(text) else "exact"
 
 
-def read_row(row: Mapping[str, Any]) -> tuple[str, str, Any, dict[str, Any]]:
-    """(kind, question as asked, gold, fields) of one row.
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a row means as a problem; the attributes are those of Problem."""
+
+    kind: str
+    question: str
+    gold: Any
+    fields: dict[str, Any]
+    turns: tuple[Message, ...] = ()
+
+
+def read_row(row: Mapping[str, Any]) -> Meaning:
+    """What one row means.
 
     Raises:
         DataError: what is missing or of the wrong form; the caller adds file and line.
     """
-    key, question = read_question(row)
+    row = with_answer(row)
+    key, question, before = read_question(row)
+    kind, question, gold, fields = read_as_kind(row, key, question)
+    if not before:
+        return Meaning(kind, question, gold, fields)
+    turns = (*before, Message("user", question))
+    return Meaning(kind, turns_as_text(turns), gold, fields, turns)
+
+
+def read_as_kind(row: Mapping[str, Any], key: str, question: str) -> tuple[str, str, Any, dict[str, Any]]:
+    """(kind, question as asked, gold, fields) of a row whose question stands under `key`. Raises DataError."""
     kind = read_kind(row, question)
     fields = {name: value for name, value in row.items() if name not in (key, "answer", "kind", "id", "language")}
     if kind == "code":
@@ -123,51 +142,6 @@ def read_gold(kind: str, row: Mapping[str, Any]) -> Any:
     if not gold and "gold" in kind_of(kind).required:
         raise DataError(f"answer is empty: {shown(row['answer'])}")
     return gold
-
-
-def answer_text(answer: Any) -> str:
-    """An answer as text: 43.0 is "43", the tail of "... #### 42" is "42".
-
-    Raises:
-        DataError: neither text nor a finite number.
-    """
-    if answer is None:
-        raise DataError("answer is missing")
-    if isinstance(answer, bool) or not isinstance(answer, str | int | float):
-        raise DataError(f"answer must be text or a number, got {shown(answer)}; write a list or a truth value as text")
-    if isinstance(answer, str):
-        return answer.rpartition("####")[2].strip()
-    if isinstance(answer, int):
-        return str(answer)
-    exact = Decimal(repr(answer))
-    if not exact.is_finite():
-        raise DataError(f"answer must be finite, got {answer}")
-    return str(int(exact)) if exact == exact.to_integral_value() else format(exact, "f")
-
-
-def is_mathematics(text: str) -> bool:
-    """Is an answer a number or an expression, rather than words?
-
-    It is when it is made of mathematical characters alone, holds a digit, an operator or a LaTeX command, and its words are
-    functions or at most two letters long, as units and products are. A date, a time and a name are not; a text in `\\text{...}`
-    is when it is a number.
-    """
-    text = text.strip().strip("$").strip()
-    if not text or DATE.fullmatch(text):
-        return False
-    if any(character.isdigit() for character in text) and NUMBER.fullmatch(text):
-        return True
-    if any(NUMBER.fullmatch(inner) and inner.strip() for inner in TEXT_COMMANDS.findall(text)):
-        return True
-    bare = ENVIRONMENTS.sub("+", TEXT_COMMANDS.sub(" ", text))
-    has_command = COMMANDS.search(bare) is not None
-    bare = COMMANDS.sub(" ", bare)
-    if not MATHS_CHARACTERS.fullmatch(bare) or (not bare.strip() and not has_command):
-        return False
-    words = [word for word in re.findall(r"[A-Za-z]{2,}", bare) if not MATHS_WORD.fullmatch(word)]
-    if any(len(word) > 2 or (" " in text and SHORT_WORD.fullmatch(word)) for word in words):
-        return False
-    return has_command or re.search(r"\d|\w\s*[-+*/^=<>≤≥]\s*\w|[√∞π]", bare) is not None
 
 
 def lists_options(question: str) -> bool:
@@ -291,9 +265,3 @@ def argument_result_pairs(tree: ast.Module, entry_point: str | None) -> list[dic
         except ValueError:
             return None
     return pairs
-
-
-def shown(value: Any) -> str:
-    """A value in a message, cut at 60 characters."""
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
