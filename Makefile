@@ -21,16 +21,16 @@ lint: $(VENV)/.installed-test
 	$(BIN)/lint-imports
 
 evidence: $(VENV)/.installed
-	$(BIN)/python benchmarks/evidence.py
+	$(BIN)/python -m benchmarks.evidence
 
 bench: $(VENV)/.installed
-	$(BIN)/python benchmarks/bench.py
+	$(BIN)/python -m benchmarks.speed
 
 bench-peers: $(VENV)/.installed-test
-	$(BIN)/python benchmarks/peers.py
+	$(BIN)/python -m benchmarks.peers
 
 bench-curves: $(VENV)/.installed-test
-	$(BIN)/python benchmarks/curves.py
+	$(BIN)/python -m benchmarks.curves
 
 clean:
 	rm -rf $(VENV) build src/*.egg-info

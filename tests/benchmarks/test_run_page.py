@@ -2,7 +2,7 @@
 
 import json
 
-from run_page import cost_table, equation_table, equations_in, in_cell, percent
+from benchmarks.run_page import cost_table, equation_table, equations_in, in_cell, percent
 
 
 def test_equations_of_two_numbers_are_found_with_what_they_are_and_what_the_text_says():
