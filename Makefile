@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test test-all lint evidence bench bench-peers bench-curves clean
+.PHONY: run test test-all lint evidence bench bench-peers bench-curves same-bytes clean
 
 run: $(VENV)/.installed
 	$(BIN)/cogitate run tiny --out runs/tiny
@@ -31,6 +31,10 @@ bench-peers: $(VENV)/.installed-test
 
 bench-curves: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.curves
+
+# Whether a change of code has changed a number: `make same-bytes COMMIT=main`, in seconds with OPTIONS=--short.
+same-bytes: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.same_bytes $(or $(COMMIT),HEAD) $(OPTIONS)
 
 clean:
 	rm -rf $(VENV) build src/*.egg-info
