@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def tensors_of(step: int) -> dict[str, torch.Tensor]:
     return {"weights": torch.full((3, 5), float(step)), "scalar": torch.tensor(step), "half": half}
 
 
-def test_what_is_saved_comes_back_with_its_types(tmp_path):
+def test_what_is_saved_comes_back_with_its_types(tmp_path: Path) -> None:
     path = save_checkpoint(tmp_path, 7, tensors_of(7), {"cursor": 3, "reason": None})
     assert path == latest_checkpoint(tmp_path)
     tensors, state = load_checkpoint(path)
@@ -42,7 +43,7 @@ def test_what_is_saved_comes_back_with_its_types(tmp_path):
         assert tensors[name].dtype == tensor.dtype
 
 
-def test_a_new_checkpoint_takes_the_place_of_older_ones(tmp_path):
+def test_a_new_checkpoint_takes_the_place_of_older_ones(tmp_path: Path) -> None:
     for step in (5, 10, 15):
         save_checkpoint(tmp_path, step, tensors_of(step), {})
     assert [path.name for path in tmp_path.iterdir()] == ["step-000015"]
@@ -50,7 +51,7 @@ def test_a_new_checkpoint_takes_the_place_of_older_ones(tmp_path):
     assert float(load_checkpoint(latest_checkpoint(tmp_path))[0]["weights"][0, 0]) == 99.0
 
 
-def test_checkpoints_are_ordered_by_number_also_beyond_a_million_steps(tmp_path):
+def test_checkpoints_are_ordered_by_number_also_beyond_a_million_steps(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, 999_999, tensors_of(1), {})
     save_checkpoint(tmp_path, 1_000_000, tensors_of(2), {})
     assert [path.name for path in tmp_path.iterdir()] == ["step-1000000"]
@@ -58,7 +59,7 @@ def test_checkpoints_are_ordered_by_number_also_beyond_a_million_steps(tmp_path)
     assert latest_checkpoint(tmp_path) == tmp_path / "step-1000000"
 
 
-def test_no_checkpoint_is_none(tmp_path):
+def test_no_checkpoint_is_none(tmp_path: Path) -> None:
     assert latest_checkpoint(tmp_path) is None
     (tmp_path / "step-000005.tmp").mkdir()
     (tmp_path / "policy").mkdir()
@@ -66,7 +67,7 @@ def test_no_checkpoint_is_none(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["state.json", "tensors.safetensors", "cut", "not JSON", "not UTF-8"])
-def test_a_damaged_checkpoint_is_named(tmp_path, damage):
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, damage: str) -> None:
     path = save_checkpoint(tmp_path, 5, tensors_of(5), {})
     if damage == "cut":
         data = (path / "tensors.safetensors").read_bytes()
@@ -97,7 +98,7 @@ def save_until_killed(directory: Path, kill_at: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # the child only writes files, then dies
-def test_a_kill_at_any_change_on_disk_leaves_a_whole_checkpoint(tmp_path):
+def test_a_kill_at_any_change_on_disk_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
     kill_at, steps = 1, []
     while True:
         directory = tmp_path / str(kill_at)
@@ -143,7 +144,7 @@ def train(model: nn.Module, optimiser: torch.optim.Optimizer, steps: range) -> N
 
 
 @pytest.mark.parametrize("make", [make_adamw, MuonAdamW])
-def test_training_goes_on_from_a_checkpoint_to_the_last_bit(tmp_path, make):
+def test_training_goes_on_from_a_checkpoint_to_the_last_bit(tmp_path: Path, make: Callable[..., torch.optim.Optimizer]) -> None:
     whole = network()
     train(whole, make(whole, 0.01, 0.1), range(6))
     first = network()
@@ -160,7 +161,7 @@ def test_training_goes_on_from_a_checkpoint_to_the_last_bit(tmp_path, make):
         assert torch.equal(tensor, second.state_dict()[name]), name
 
 
-def test_names_tell_weights_from_moments(tmp_path):
+def test_names_tell_weights_from_moments(tmp_path: Path) -> None:
     model = network()
     optimiser = make_adamw(model, 0.01, 0.0)
     train(model, optimiser, range(1))
@@ -171,7 +172,7 @@ def test_names_tell_weights_from_moments(tmp_path):
     assert json.loads((path / "state.json").read_text()) == {"step": 1}
 
 
-def test_a_checkpoint_of_another_type_of_weights_is_refused(tmp_path):
+def test_a_checkpoint_of_another_type_of_weights_is_refused(tmp_path: Path) -> None:
     def trained(dtype: torch.dtype) -> tuple[nn.Module, Optimiser]:
         model = network().to(dtype)
         return model, optimiser_for(model, lambda trained: make_adamw(trained, 0.01, 0.0))

@@ -60,7 +60,7 @@ def plain_losses(model: Transformer, seed: int) -> tuple[float, float]:
     return next_sum / total, ahead_sum / total
 
 
-def test_loss_and_mtp_loss_are_those_of_separate_documents(make_micro_model: MakeModel):
+def test_loss_and_mtp_loss_are_those_of_separate_documents(make_micro_model: MakeModel) -> None:
     model = make_micro_model().eval()
     batch = rows(1)
     tensors = [torch.from_numpy(array) for array in (batch.tokens_BT, batch.documents_BT, batch.loss_mask_BT)]
@@ -74,7 +74,7 @@ def test_loss_and_mtp_loss_are_those_of_separate_documents(make_micro_model: Mak
 
 
 @pytest.mark.parametrize("micro_rows", [1, 2])
-def test_a_step_does_not_depend_on_how_the_rows_are_cut(make_micro_model: MakeModel, micro_rows: int):
+def test_a_step_does_not_depend_on_how_the_rows_are_cut(make_micro_model: MakeModel, micro_rows: int) -> None:
     batch = rows(2)
     assert len(batch.tokens_BT) == 3
     outcomes = []
@@ -93,7 +93,7 @@ def test_a_step_does_not_depend_on_how_the_rows_are_cut(make_micro_model: MakeMo
             assert torch.equal(weights[name], cut_weights[name]), name
 
 
-def test_the_bias_of_busy_experts_falls_and_that_of_idle_ones_rises(make_micro_model: MakeModel):
+def test_the_bias_of_busy_experts_falls_and_that_of_idle_ones_rises(make_micro_model: MakeModel) -> None:
     model = make_micro_model()
     config = CONFIG.model_copy(update={"router_bias_step": 0.01})
     supervised_step(model, make_adamw(model, 1e-3, 0.1), rows(3), config, learning_rate=0.0)
@@ -103,7 +103,7 @@ def test_the_bias_of_busy_experts_falls_and_that_of_idle_ones_rises(make_micro_m
         assert router.load.sum() == 0
 
 
-def test_adamw_decays_matrices_alone(make_micro_model: MakeModel):
+def test_adamw_decays_matrices_alone(make_micro_model: MakeModel) -> None:
     model = make_micro_model()
     matrices, vectors = make_adamw(model, 1e-3, 0.1).param_groups
     assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.1, 0.0)
@@ -148,7 +148,9 @@ def stop_at(step: int) -> Callable[[dict], None]:
 
 @pytest.mark.parametrize("optimiser", ["adamw", "muon"])
 @pytest.mark.parametrize("killed_at", [1, 4, 7])
-def test_a_killed_run_goes_on_to_the_same_bits_and_rows(tmp_path, make_micro_model: MakeModel, optimiser, killed_at):
+def test_a_killed_run_goes_on_to_the_same_bits_and_rows(
+    tmp_path: Path, make_micro_model: MakeModel, optimiser: str, killed_at: int
+) -> None:
     config = CONFIG.model_copy(update={"optimiser": optimiser})
     whole = Run(tmp_path / "whole", make_micro_model(), config)
     whole.train()
@@ -164,7 +166,9 @@ def test_a_killed_run_goes_on_to_the_same_bits_and_rows(tmp_path, make_micro_mod
     assert resumed.rows() == whole.rows()
 
 
-def test_a_signal_writes_a_checkpoint_of_the_steps_done(tmp_path, make_micro_model: MakeModel, monkeypatch):
+def test_a_signal_writes_a_checkpoint_of_the_steps_done(
+    tmp_path: Path, make_micro_model: MakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(runtime, "_interrupted_by", None)
     run = Run(tmp_path, make_micro_model())
     with pytest.raises(Interrupted, match="stopped at step 5 of base; the same command goes on from there") as stopped:
@@ -179,7 +183,7 @@ def test_a_signal_writes_a_checkpoint_of_the_steps_done(tmp_path, make_micro_mod
     assert whole.rows() == run.rows()
 
 
-def test_a_finished_run_started_again_does_nothing(tmp_path, make_micro_model: MakeModel):
+def test_a_finished_run_started_again_does_nothing(tmp_path: Path, make_micro_model: MakeModel) -> None:
     config = CONFIG.model_copy(update={"steps": 6})
     run = Run(tmp_path, make_micro_model(), config)
     run.train()
@@ -189,7 +193,9 @@ def test_a_finished_run_started_again_does_nothing(tmp_path, make_micro_model: M
     equal_weights(run.model, again.model)
 
 
-def test_a_loss_that_is_not_a_number_stops_the_run_and_names_the_last_good_checkpoint(tmp_path, make_micro_model: MakeModel):
+def test_a_loss_that_is_not_a_number_stops_the_run_and_names_the_last_good_checkpoint(
+    tmp_path: Path, make_micro_model: MakeModel
+) -> None:
     def spoil(step: int, model: Transformer) -> None:
         if step == 3:
             with torch.no_grad():
@@ -208,7 +214,9 @@ def test_a_loss_that_is_not_a_number_stops_the_run_and_names_the_last_good_check
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_a_gradient_that_is_not_a_number_stops_the_run_before_it_is_saved(tmp_path, make_micro_model: MakeModel, value):
+def test_a_gradient_that_is_not_a_number_stops_the_run_before_it_is_saved(
+    tmp_path: Path, make_micro_model: MakeModel, value: float
+) -> None:
     """The loss of such a step is still finite; the weights after it are not, and step 5 would write a checkpoint of them."""
     run = Run(tmp_path, make_micro_model())
     steps_done = []
@@ -221,7 +229,7 @@ def test_a_gradient_that_is_not_a_number_stops_the_run_before_it_is_saved(tmp_pa
     assert all(tensor.isfinite().all() for tensor in tensors.values())
 
 
-def test_learning_rates_follow_the_schedule_and_the_loss_falls(tmp_path, make_micro_model: MakeModel):
+def test_learning_rates_follow_the_schedule_and_the_loss_falls(tmp_path: Path, make_micro_model: MakeModel) -> None:
     batch = rows(1)
     config = CONFIG.model_copy(update={"steps": 30, "learning_rate": 0.02})
     run = Run(tmp_path, make_micro_model(), config)
@@ -237,10 +245,12 @@ def test_learning_rates_follow_the_schedule_and_the_loss_falls(tmp_path, make_mi
     assert written[0]["tokens"] == int((batch.documents_BT >= 0).sum())
 
 
-def test_measuring_changes_nothing_so_a_run_stopped_right_after_it_goes_on_to_the_same_bits(tmp_path, make_micro_model):
+def test_measuring_changes_nothing_so_a_run_stopped_right_after_it_goes_on_to_the_same_bits(
+    tmp_path: Path, make_micro_model: Callable[..., Transformer]
+) -> None:
     held_out = rows(77)
 
-    def measure(step, model):
+    def measure(step: int, model: Transformer) -> dict[str, float] | None:
         return {"held_out_loss": supervised_loss(model, held_out, 2)} if (step + 1) % 3 == 0 else None
 
     config = CONFIG.model_copy(update={"router_bias_step": 0.01})

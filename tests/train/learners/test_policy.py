@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -97,7 +98,7 @@ def assert_close(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor],
 
 
 @pytest.mark.parametrize("average", ["sequence", "token", "dr_grpo"])
-def test_gradients_of_an_update_are_those_of_separate_sequences(make_micro_model: MakeModel, average):
+def test_gradients_of_an_update_are_those_of_separate_sequences(make_micro_model: MakeModel, average: str) -> None:
     model = make_micro_model()
     rollouts, advantages = make_rollouts(model, noise=0.1)
     config = CONFIG.model_copy(update={"loss_average": average})
@@ -114,7 +115,9 @@ def test_gradients_of_an_update_are_those_of_separate_sequences(make_micro_model
     assert not any("mtp" in name for name in gradients(model))
 
 
-def test_an_update_does_not_depend_on_the_size_of_micro_batches(make_micro_model: MakeModel, monkeypatch):
+def test_an_update_does_not_depend_on_the_size_of_micro_batches(
+    make_micro_model: MakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows, grads = [], []
     for batch_tokens, row_tokens in ((4096, 384), (30, 25), (1, 1)):
         monkeypatch.setattr(learner_module, "MICRO_BATCH_TOKENS", batch_tokens)
@@ -129,7 +132,7 @@ def test_an_update_does_not_depend_on_the_size_of_micro_batches(make_micro_model
         assert_close(grad, grads[0])
 
 
-def test_on_policy_the_ratio_is_one_and_the_metrics_are_those_of_the_tokens(make_micro_model: MakeModel):
+def test_on_policy_the_ratio_is_one_and_the_metrics_are_those_of_the_tokens(make_micro_model: MakeModel) -> None:
     model = make_micro_model()
     rollouts, advantages = make_rollouts(model)
     with torch.no_grad():
@@ -148,7 +151,7 @@ def test_on_policy_the_ratio_is_one_and_the_metrics_are_those_of_the_tokens(make
     assert row["learning_rate"] == CONFIG.learning_rate
 
 
-def test_the_gap_to_the_sampler_is_measured(make_micro_model: MakeModel):
+def test_the_gap_to_the_sampler_is_measured(make_micro_model: MakeModel) -> None:
     model = make_micro_model()
     rollouts, advantages = make_rollouts(model, noise=0.2)
     clean, _ = make_rollouts(model, noise=0.0)
@@ -161,7 +164,7 @@ def test_the_gap_to_the_sampler_is_measured(make_micro_model: MakeModel):
     assert row["logprob_gap_max"] == pytest.approx(max(gaps), rel=1e-3)
 
 
-def test_several_optimiser_steps_on_one_batch_keep_the_policy_that_sampled_as_the_old_one(make_micro_model: MakeModel):
+def test_several_optimiser_steps_on_one_batch_keep_the_policy_that_sampled_as_the_old_one(make_micro_model: MakeModel) -> None:
     """Two minibatches, two epochs: four steps of AdamW, each with ratios to the policy before the first."""
     model = make_micro_model()
     rollouts, advantages = make_rollouts(model, count=8)
@@ -191,13 +194,13 @@ def test_several_optimiser_steps_on_one_batch_keep_the_policy_that_sampled_as_th
     assert changed > 5e-3
 
 
-def test_more_minibatches_than_rollouts_are_as_many_as_there_are():
+def test_more_minibatches_than_rollouts_are_as_many_as_there_are() -> None:
     assert split_evenly(7, 3) == [range(2), range(2, 4), range(4, 7)]
     assert split_evenly(2, 5) == [range(1), range(1, 2)]
     assert split_evenly(4, 1) == [range(4)]
 
 
-def test_the_reference_is_replaced_every_so_many_optimiser_steps(make_micro_model: MakeModel):
+def test_the_reference_is_replaced_every_so_many_optimiser_steps(make_micro_model: MakeModel) -> None:
     model = make_micro_model()
     rollouts, advantages = make_rollouts(model)
     learner = PolicyLearner(model, CONFIG.model_copy(update={"reference_refresh_steps": 2}))
@@ -211,13 +214,13 @@ def test_the_reference_is_replaced_every_so_many_optimiser_steps(make_micro_mode
     assert not any(p.requires_grad for p in learner.reference.parameters())
 
 
-def test_without_kl_there_is_no_reference(make_micro_model: MakeModel):
+def test_without_kl_there_is_no_reference(make_micro_model: MakeModel) -> None:
     learner = PolicyLearner(make_micro_model(), CONFIG.model_copy(update={"kl_beta": 0.0}))
     assert learner.reference is None
     assert learner.update(*make_rollouts(learner.model))["kl"] == 0.0
 
 
-def test_expert_biases_are_frozen(make_micro_model: MakeModel):
+def test_expert_biases_are_frozen(make_micro_model: MakeModel) -> None:
     model = make_micro_model()
     learner = PolicyLearner(model, CONFIG)
     learner.update(*make_rollouts(model))
@@ -225,7 +228,7 @@ def test_expert_biases_are_frozen(make_micro_model: MakeModel):
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_loss_that_is_not_a_number_changes_no_weight(make_micro_model: MakeModel, bad):
+def test_a_loss_that_is_not_a_number_changes_no_weight(make_micro_model: MakeModel, bad: float) -> None:
     model = make_micro_model()
     rollouts, advantages = make_rollouts(model)
     before = copy.deepcopy(model.state_dict())
@@ -236,7 +239,7 @@ def test_a_loss_that_is_not_a_number_changes_no_weight(make_micro_model: MakeMod
     assert learner.steps_done == 0
 
 
-def test_a_learner_goes_on_from_its_checkpoint_to_the_last_bit(make_micro_model: MakeModel, tmp_path):
+def test_a_learner_goes_on_from_its_checkpoint_to_the_last_bit(make_micro_model: MakeModel, tmp_path: Path) -> None:
     rollouts, advantages = make_rollouts(make_micro_model())
     config = CONFIG.model_copy(update={"reference_refresh_steps": 2, "warmup_steps": 6})
     whole = PolicyLearner(make_micro_model(), config)
@@ -253,7 +256,7 @@ def test_a_learner_goes_on_from_its_checkpoint_to_the_last_bit(make_micro_model:
         assert all(torch.equal(theirs.state_dict()[name], tensor) for name, tensor in mine.state_dict().items())
 
 
-def test_the_weights_it_hands_on_are_its_own(make_micro_model: MakeModel, tmp_path):
+def test_the_weights_it_hands_on_are_its_own(make_micro_model: MakeModel, tmp_path: Path) -> None:
     learner = PolicyLearner(make_micro_model(), CONFIG)
     learner.update(*make_rollouts(learner.model))
     learner.save_weights(tmp_path)
@@ -261,7 +264,7 @@ def test_the_weights_it_hands_on_are_its_own(make_micro_model: MakeModel, tmp_pa
     assert all(torch.equal(loaded[name], tensor) for name, tensor in learner.model.state_dict().items())
 
 
-def test_large_models_compute_layers_again_and_the_largest_take_fewer_tokens_at_a_time(make_micro_model: MakeModel):
+def test_large_models_compute_layers_again_and_the_largest_take_fewer_tokens_at_a_time(make_micro_model: MakeModel) -> None:
     small = make_micro_model()
     wide = small.config.model_copy(update={"num_hidden_layers": 30, "hidden_size": 576, "intermediate_size": 1536})
     widest = wide.model_copy(update={"hidden_size": 8192, "intermediate_size": 28672})
@@ -274,7 +277,7 @@ def test_large_models_compute_layers_again_and_the_largest_take_fewer_tokens_at_
     assert not small.gradient_checkpointing
 
 
-def test_layers_computed_again_give_the_same_weights_to_the_bit(make_micro_model: MakeModel):
+def test_layers_computed_again_give_the_same_weights_to_the_bit(make_micro_model: MakeModel) -> None:
     plain, again = (PolicyLearner(make_micro_model(), CONFIG) for _ in range(2))
     again.model.gradient_checkpointing = True
     rollouts = make_rollouts(plain.model)
