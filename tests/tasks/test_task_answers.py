@@ -6,6 +6,7 @@ import ast
 import itertools
 import random
 import re
+from types import ModuleType
 
 import pytest
 
@@ -20,7 +21,7 @@ SPLITS: tuple[Split, ...] = ("corpus", "train", "eval")
 needs_sandbox = pytest.mark.skipif(detect_level() is SandboxLevel.NONE, reason="no isolation on this machine")
 
 
-def problems(module, count: int = 150) -> list[Problem]:
+def problems(module: ModuleType, count: int = 150) -> list[Problem]:
     rng = random.Random(11)
     return [module.generate(rng, split) for split in SPLITS for _ in range(count)]
 
@@ -29,7 +30,7 @@ def running_total(start: int, steps: list[tuple[str, int]]) -> list[int]:
     return list(itertools.accumulate(steps, lambda total, step: total + step[1] * (1 if step[0] == "+" else -1), initial=start))
 
 
-def test_arithmetic_is_the_value_of_the_chain_as_python_reads_it():
+def test_arithmetic_is_the_value_of_the_chain_as_python_reads_it() -> None:
     languages = set()
     for problem in problems(arithmetic):
         chain = re.search(r"\d+(?: [+-] \d+)+", problem.question).group()
@@ -46,7 +47,7 @@ def test_arithmetic_is_the_value_of_the_chain_as_python_reads_it():
 GAINS, LOSSES = "buys|finds|gets|wins|买了|找到|送来|赢了", "gives away|loses|sells|leaves|送给别人|丢了|卖掉|留下"
 
 
-def test_word_problems_follow_the_story():
+def test_word_problems_follow_the_story() -> None:
     for problem in problems(word_problems):
         start = re.search(r"(?:has |有)(\d+)", problem.question).group(1)
         events = re.findall(rf"({GAINS}|{LOSSES})\s*(\d+)", problem.question)
@@ -62,7 +63,7 @@ def test_word_problems_follow_the_story():
             assert problem.question.count(name) == len(events) + 2
 
 
-def test_logic_has_one_order_that_fits_all_premises():
+def test_logic_has_one_order_that_fits_all_premises() -> None:
     ranks = {"tallest": 0, "second tallest": 1, "shortest": -1, "最高": 0, "第二高": 1, "最矮": -1}
     for problem in problems(logic):
         found = [(a, b, word) for a, word, b in re.findall(r"(\w+) is (taller|shorter) than (\w+)\.", problem.question)]
@@ -85,7 +86,7 @@ TRUE = {  # a second source for some of the facts, written down apart from the t
 }  # fmt: skip
 
 
-def test_exactly_one_option_of_a_quiz_is_true():
+def test_exactly_one_option_of_a_quiz_is_true() -> None:
     letters = set()
     for problem in problems(choice):
         asked, _, listed = problem.question.partition("? ")
@@ -153,7 +154,7 @@ def interpret(question: str, xs: list[int]) -> list[int]:
     return xs
 
 
-def test_unit_tests_of_code_expect_what_the_words_say():
+def test_unit_tests_of_code_expect_what_the_words_say() -> None:
     operations = set()
     for problem in problems(code):
         tests = problem.fields["tests"]
@@ -174,7 +175,7 @@ def program_of(steps: tuple[tuple[str, int], ...]) -> str:
 
 
 @needs_sandbox
-def test_the_reference_composition_passes_its_tests_in_the_sandbox_and_the_wrong_order_fails():
+def test_the_reference_composition_passes_its_tests_in_the_sandbox_and_the_wrong_order_fails() -> None:
     rng = random.Random(5)
     judged = 0
     while judged < 3:
@@ -190,7 +191,7 @@ def test_the_reference_composition_passes_its_tests_in_the_sandbox_and_the_wrong
 
 
 @needs_sandbox
-def test_every_operation_does_as_python_what_its_reference_does():
+def test_every_operation_does_as_python_what_its_reference_does() -> None:
     steps = tuple((name, 2 + index % 8) for index, name in enumerate(code.OPERATIONS))
     for half in (steps[:5], steps[5:9], steps[9:]):
         program = Program(half, "en", "")
@@ -198,7 +199,7 @@ def test_every_operation_does_as_python_what_its_reference_does():
         assert got.value == "right", got
 
 
-def test_two_like_operations_never_follow_each_other():
+def test_two_like_operations_never_follow_each_other() -> None:
     for problem in problems(code):
         names = re.findall("[a-z]+", problem.id.rpartition(":")[2])
         assert 2 <= len(names) <= 4

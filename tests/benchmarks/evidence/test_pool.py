@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,14 +23,15 @@ SOME = ([(1, 1), (1, 0), (0, 0), (1, 1)], [(1, 1), (1, 1), (0, 0), (0, 1)])
 # Variance of the four problems' means: (.375^2 + 2 x .125^2 + .625^2) / 3 / 4 = .046875; that of seeds is below what problems
 # and completions explain, so it adds nothing; 3 degrees of freedom: t = 3.1824.
 HALF = 3.1824 * math.sqrt(0.046875)
+MakeRuns = Callable[..., list[Path]]
 NONE, ALL = [(0, 0)] * 4, [(1, 1)] * 4
 
 
 @pytest.fixture
-def make(tmp_path):
+def make(tmp_path: Path) -> MakeRuns:
     """Two seeds, of which the models named have other columns: one value for both, or a tuple of two."""
 
-    def make_runs(seconds=None, **models):
+    def make_runs(seconds: Mapping[str, float] | None = None, **models: Mapping[str, Any]) -> list[Path]:
         directories = []
         for seed in (0, 1):
             given = {
@@ -41,12 +45,12 @@ def make(tmp_path):
     return make_runs
 
 
-def claims_of(make, **models):
+def claims_of(make: MakeRuns, **models: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The claims by their first words."""
     return {claim["claim"].split(":")[0]: claim for claim in all_claims(load_seeds(make(**models)))}
 
 
-def test_a_rate_is_pooled_over_seeds_at_the_prompt_the_model_is_scored_by(make):
+def test_a_rate_is_pooled_over_seeds_at_the_prompt_the_model_is_scored_by(make: MakeRuns) -> None:
     seeds = load_seeds(make(r1={"right": SOME}))
     assert pool_rate(seeds, "r1", "pass@1").value == 0.625
     assert pool_rate(seeds, "r1", "pass@1", "sums").value == pytest.approx((1 + 0.5 + 1 + 1) / 4)
@@ -55,26 +59,26 @@ def test_a_rate_is_pooled_over_seeds_at_the_prompt_the_model_is_scored_by(make):
     assert pool_rate(seeds, "r1", "language_mix_rate").value == 0.0  # that of the general prompts does not count
 
 
-def test_a_difference_is_paired_by_seed_and_problem(make):
+def test_a_difference_is_paired_by_seed_and_problem(make: MakeRuns) -> None:
     difference = pool_difference(load_seeds(make(r1={"right": SOME}, r1_dev3={"right": NONE})), "r1", "r1_dev3", "pass@1")
     assert difference.value == 0.625
     assert difference.low == pytest.approx(0.625 - HALF)
     assert difference.high == 1.0  # and never more
 
 
-def test_pairs_of_the_same_values_differ_by_nothing_however_they_scatter(make):
+def test_pairs_of_the_same_values_differ_by_nothing_however_they_scatter(make: MakeRuns) -> None:
     seeds = load_seeds(make(r1={"right": SOME}, r1_dev3={"right": SOME}))
     assert pool_difference(seeds, "r1", "r1_dev3", "pass@1").value == 0.0
 
 
-def test_a_problem_without_a_verdict_at_one_seed_is_left_out_of_the_difference_of_all(make):
+def test_a_problem_without_a_verdict_at_one_seed_is_left_out_of_the_difference_of_all(make: MakeRuns) -> None:
     lost = ([(None, None), (0, 0), (0, 0), (0, 0)], NONE)
     seeds = load_seeds(make(r1={"right": SOME}, r1_dev3={"right": lost}))
     # Left are the problems .5, 0, 1 and 1, 0, .5, whose mean is .5.
     assert pool_difference(seeds, "r1", "r1_dev3", "pass@1").value == pytest.approx(0.5)
 
 
-def test_votes_are_counted_by_problem_and_paired_with_the_completions_that_voted(make):
+def test_votes_are_counted_by_problem_and_paired_with_the_completions_that_voted(make: MakeRuns) -> None:
     outvoted = [("7", True), ("8", False), ("8.", False)]  # one answer twice: the right one loses
     tied = [("7", True), ("8", False), (None, False)]
     seeds = load_seeds(make(r1={"votes": ([outvoted, tied], [tied, tied])}))
@@ -85,7 +89,7 @@ def test_votes_are_counted_by_problem_and_paired_with_the_completions_that_voted
     assert votes["difference"]["value"] == pytest.approx(0.375 - 1 / 3)
 
 
-def test_the_table_has_every_model_by_task_with_what_it_is_scored_by_and_its_seconds(make):
+def test_the_table_has_every_model_by_task_with_what_it_is_scored_by_and_its_seconds(make: MakeRuns) -> None:
     pooled = pool_table(load_seeds(make(r1={"right": SOME, "safety": [(1, 0.5), (0.5, 0)]}, seconds={"r1": 42.0})))
     assert list(pooled["models"]) == list(MODELS)
     assert pooled["problems"] == {"sums": 2, "code": 2, "general": 1, "safety": 1}
@@ -97,7 +101,7 @@ def test_the_table_has_every_model_by_task_with_what_it_is_scored_by_and_its_sec
     assert (row["seconds"], pooled["seconds"]["cold_start"]) == ([42.0, 42.0], [10.0, 10.0])
 
 
-def test_language_mix_is_judged_by_its_values_and_the_interval_is_told_apart(make):
+def test_language_mix_is_judged_by_its_values_and_the_interval_is_told_apart(make: MakeRuns) -> None:
     one_of_eight = [(1, 0), (0, 0), (0, 0), (0, 0)]
     claims = claims_of(make, r1_zero={"language_mix": one_of_eight})
     zero, dev2 = (claims[name] for name in claims if "mixes" in name)
@@ -110,7 +114,7 @@ def test_language_mix_is_judged_by_its_values_and_the_interval_is_told_apart(mak
     assert dev2["parts"][0]["figures"]["allowed"] == 0.005
 
 
-def test_accuracy_is_kept_only_where_the_lower_bound_says_so(make):
+def test_accuracy_is_kept_only_where_the_lower_bound_says_so(make: MakeRuns) -> None:
     name = "RL with the language reward keeps accuracy"
     assert claims_of(make, r1_dev2={"right": ALL}, r1_zero={"right": NONE})[name]["verdict"] == "holds"
     uncertain = claims_of(make, r1_dev2={"right": SOME}, r1_zero={"right": NONE})[name]
@@ -121,7 +125,7 @@ def test_accuracy_is_kept_only_where_the_lower_bound_says_so(make):
     assert (claim["verdict"], claim["settled"]) == ("holds", False)
 
 
-def test_a_score_rises_by_its_value_and_the_interval_is_told_apart(make):
+def test_a_score_rises_by_its_value_and_the_interval_is_told_apart(make: MakeRuns) -> None:
     name = "RL over all scenarios raises helpfulness"
     risen = claims_of(make, r1={"helpfulness": [(0.75, 0.75), (0.5, 0.5)]})[name]
     assert risen["parts"][0]["figures"]["difference in helpfulness"]["value"] == pytest.approx(0.125)
@@ -130,7 +134,7 @@ def test_a_score_rises_by_its_value_and_the_interval_is_told_apart(make):
     assert claims_of(make, r1={"helpfulness": [(0.4, 0.5), (0.5, 0.5)]})[name]["verdict"] == "does not hold"
 
 
-def test_rl_beats_its_base_only_where_the_intervals_do_not_touch_in_both_families(make):
+def test_rl_beats_its_base_only_where_the_intervals_do_not_touch_in_both_families(make: MakeRuns) -> None:
     name = "RL alone beats its student base"
     trained = {f"student_rl_{family}": {"right": ALL} for family in ("llama", "qwen")}
     nothing = {f"student_base_{family}": {"right": NONE} for family in ("llama", "qwen")}
@@ -144,7 +148,7 @@ def test_rl_beats_its_base_only_where_the_intervals_do_not_touch_in_both_familie
     assert claims_of(make, **trained, **nothing)[name]["verdict"] == "holds"
 
 
-def test_distillation_beats_rl_alone_only_where_that_took_at_least_as_long(make):
+def test_distillation_beats_rl_alone_only_where_that_took_at_least_as_long(make: MakeRuns) -> None:
     name = "Distillation beats RL alone of at least the same seconds"
     models = {f"r1_distill_{family}": {"right": ALL} for family in ("llama", "qwen")}
     models |= {f"student_rl_{family}": {"right": NONE} for family in ("llama", "qwen")}
@@ -155,7 +159,7 @@ def test_distillation_beats_rl_alone_only_where_that_took_at_least_as_long(make)
     assert unfair["parts"][1]["figures"]["seconds of RL alone by seed"] == [9.9, 9.9]
 
 
-def test_the_vote_has_to_help_every_model(make):
+def test_the_vote_has_to_help_every_model(make: MakeRuns) -> None:
     name = "The majority vote is above pass@1 of the same completions"
     helped = claims_of(make)[name]
     assert len(helped["parts"]) == 12
@@ -166,7 +170,7 @@ def test_the_vote_has_to_help_every_model(make):
     assert claim["verdict"] == "does not hold"
 
 
-def test_the_page_prints_each_verdict_and_the_files_stand_beside_it(make, tmp_path):
+def test_the_page_prints_each_verdict_and_the_files_stand_beside_it(make: MakeRuns, tmp_path: Path) -> None:
     seeds = load_seeds(make(r1_zero={"language_mix": [(1, 0), (0, 0), (0, 0), (0, 0)]}, r1={"right": SOME}))
     page = write_r1(seeds, tmp_path / "r1").read_text(encoding="utf-8")
     found = {path.name for path in (tmp_path / "r1").iterdir()}
@@ -184,7 +188,7 @@ def test_the_page_prints_each_verdict_and_the_files_stand_beside_it(make, tmp_pa
     assert (tmp_path / "r1" / "stages.png").read_bytes()[:4] == b"\x89PNG"
 
 
-def test_the_page_of_r1_zero_has_two_models_and_their_minutes(make, tmp_path):
+def test_the_page_of_r1_zero_has_two_models_and_their_minutes(make: MakeRuns, tmp_path: Path) -> None:
     seeds = load_seeds(make(r1_zero={"right": SOME}, base={"right": NONE}))
     write_r1_zero(seeds, tmp_path / "r1_zero")
     results = json.loads((tmp_path / "r1_zero" / "seed-1.results.json").read_text(encoding="utf-8"))
@@ -197,7 +201,7 @@ def test_the_page_of_r1_zero_has_two_models_and_their_minutes(make, tmp_path):
     assert "| all | 4 | 0.000 [0.00, 0." in page
 
 
-def test_runs_that_cannot_be_pooled_are_refused(make, tmp_path):
+def test_runs_that_cannot_be_pooled_are_refused(make: MakeRuns, tmp_path: Path) -> None:
     first, second = make()
     with pytest.raises(ArtifactError, match="seeds are \\[0, 0\\]"):
         load_seeds([first, first])
@@ -213,7 +217,9 @@ def test_runs_that_cannot_be_pooled_are_refused(make, tmp_path):
         load_seeds([first, second])
 
 
-def test_the_command_pools_the_runs_it_is_given_and_says_what_is_wrong(make, tmp_path, capsys):
+def test_the_command_pools_the_runs_it_is_given_and_says_what_is_wrong(
+    make: MakeRuns, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     directories = [str(directory) for directory in make()]
     out = tmp_path / "results"
     assert main(["--pool-only", "--runs", *directories, "--out", str(out)]) == 0

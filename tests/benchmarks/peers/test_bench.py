@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from benchmarks.peers.workloads import Workload
 
 
 @pytest.fixture
-def options(tmp_path, monkeypatch) -> argparse.Namespace:
+def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> argparse.Namespace:
     """Two workloads in which nobody takes part."""
     monkeypatch.setattr(bench, "KEPT", tmp_path / "measured.json")
     for name in ("first", "second"):
@@ -19,7 +20,9 @@ def options(tmp_path, monkeypatch) -> argparse.Namespace:
     return argparse.Namespace(rounds=5, only=["first", "second"], sides=[], quick=False, threads=2, publish=True, out=None)
 
 
-def test_whole_workloads_are_kept_and_not_measured_again(options, capsys):
+def test_whole_workloads_are_kept_and_not_measured_again(
+    options: argparse.Namespace, capsys: pytest.CaptureFixture[str]
+) -> None:
     options.only = ["first"]
     measured = bench.measure(options)["workloads"]["first"]["measured"]
     options.only = ["first", "second"]
@@ -30,13 +33,17 @@ def test_whole_workloads_are_kept_and_not_measured_again(options, capsys):
 
 
 @pytest.mark.parametrize("change", [{"rounds": 6}, {"threads": 1}])
-def test_under_other_conditions_everything_is_measured_again(options, capsys, change):
+def test_under_other_conditions_everything_is_measured_again(
+    options: argparse.Namespace, capsys: pytest.CaptureFixture[str], change: dict[str, int]
+) -> None:
     bench.measure(options)
     bench.measure(argparse.Namespace(**{**vars(options), **change}))
     assert capsys.readouterr().out == ""
 
 
-def test_other_code_is_another_condition(options, monkeypatch, tmp_path, capsys):
+def test_other_code_is_another_condition(
+    options: argparse.Namespace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     package = tmp_path / "cogitate"
     (package / "engine").mkdir(parents=True)
     for room in bench.ROOMS:
@@ -48,14 +55,14 @@ def test_other_code_is_another_condition(options, monkeypatch, tmp_path, capsys)
     assert bench.measured_code() != before
 
 
-def test_what_is_only_tried_neither_uses_nor_leaves_kept_workloads(options):
+def test_what_is_only_tried_neither_uses_nor_leaves_kept_workloads(options: argparse.Namespace) -> None:
     options.publish = False
     bench.measure(options)
     assert not bench.KEPT.exists()
 
 
-def test_variants_far_behind_the_fastest_of_their_family_in_every_case_are_not_run_again():
-    def case(**speeds: float):
+def test_variants_far_behind_the_fastest_of_their_family_in_every_case_are_not_run_again() -> None:
+    def case(**speeds: float) -> dict[str, list[dict[str, float]]]:
         return {side.replace("_", ":"): [{"per_second": speed}] for side, speed in speeds.items()}
 
     one = case(ours_float32=50, ours_bfloat16=30, trl_float32=10, trl_mixed=8, trl_bfloat16=1, vllm=2)

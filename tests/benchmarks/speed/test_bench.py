@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
@@ -36,7 +37,7 @@ SMALL = ("tasks.train_problems=40", "r1_zero.prompts_per_step=3", "r1_zero.group
 
 
 @pytest.fixture(scope="module")
-def subject(tmp_path_factory) -> Subject:
+def subject(tmp_path_factory: pytest.TempPathFactory) -> Subject:
     directory = tmp_path_factory.mktemp("micro")
     tokenizer = train_tokenizer(islice(documents(0), 100), 400)
     sizes = {"vocab_size": tokenizer.vocab_size, "hidden_size": 32, "intermediate_size": 32, "moe_intermediate_size": 16}
@@ -47,7 +48,7 @@ def subject(tmp_path_factory) -> Subject:
 
 
 @pytest.fixture(autouse=True)
-def three_runs_are_enough(monkeypatch):
+def three_runs_are_enough(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(products, "LEAST_SECONDS", 0.0)
 
 
@@ -57,7 +58,7 @@ def counted(counter: FlopCounterMode) -> int:
 
 
 @pytest.mark.parametrize("config", [LLAMA, QWEN3], ids=["llama", "qwen3"])
-def test_operations_are_those_that_pytorch_counts(config):
+def test_operations_are_those_that_pytorch_counts(config: ModelConfig) -> None:
     model = Transformer(config)
     tokens = torch.randint(config.vocab_size, (3, 20))
     with FlopCounterMode(display=False) as forward:
@@ -70,7 +71,7 @@ def test_operations_are_those_that_pytorch_counts(config):
 
 
 @pytest.mark.parametrize("config", [LLAMA, QWEN3, TINY, Q_LORA], ids=["llama", "qwen3", "tiny", "q_lora"])
-def test_a_token_costs_two_operations_for_each_published_weight_that_it_meets(config):
+def test_a_token_costs_two_operations_for_each_published_weight_that_it_meets(config: ModelConfig) -> None:
     """Every matrix but the embedding; of an expert's the share of tokens that choose it."""
 
     def met(table: NameTable) -> float:
@@ -85,12 +86,12 @@ def test_a_token_costs_two_operations_for_each_published_weight_that_it_meets(co
 
 
 @pytest.mark.parametrize(("rows", "shares"), [(1, {1: 2}), (3, {1: 6}), (5, {1: 6, 2: 2}), (64, {16: 8})])
-def test_experts_share_the_rows_evenly_and_no_more_of_them_work_than_are_chosen(rows, shares):
+def test_experts_share_the_rows_evenly_and_no_more_of_them_work_than_are_chosen(rows: int, shares: dict[int, int]) -> None:
     experts = [product for product in mlp_products(TINY, 1, rows) if product.outputs == 2 * TINY.moe_intermediate_size][1:]
     assert {product.rows: product.count for product in experts} == shares
 
 
-def test_rates_of_a_hand_worked_measurement():
+def test_rates_of_a_hand_worked_measurement() -> None:
     pair = [Product(10, 100, 50), Product(10, 50, 20, count=3)]  # 100,000 + 60,000 operations for 10 tokens
     assert rates(40, 2.0, pair, 0.5, passes=3) == {
         "tokens": 40,
@@ -102,20 +103,20 @@ def test_rates_of_a_hand_worked_measurement():
     }
 
 
-def test_more_products_take_more_time():
+def test_more_products_take_more_time() -> None:
     small, large = [Product(64, 256, 256)], [Product(64, 256, 256, count=20)]
     assert 0 < seconds_alone(small, torch.float32) < seconds_alone(large, torch.float32)
     assert seconds_alone(large, torch.float32) < 1.5 * seconds_alone(large, torch.float32, backward=True)
 
 
-def test_decoding_counts_the_tokens_after_prefilling(subject):
+def test_decoding_counts_the_tokens_after_prefilling(subject: Subject) -> None:
     decoding = Decoding(subject, batch=11, new_tokens=9)
     for _ in range(2):
         assert decoding()["tokens"] == 11 * (9 - 2)  # prefilling gives the first one, and the same call the second
     assert decoding.engine.pending() == 0
 
 
-def test_learning_counts_a_groups_prompt_once_and_changes_the_policy(subject):
+def test_learning_counts_a_groups_prompt_once_and_changes_the_policy(subject: Subject) -> None:
     learning = Learning(subject)
     assert [len(rollout.completion_ids) <= 12 for rollout in learning.rollouts] == [True] * 9
     before = learning.learner.model.embed_tokens.weight.clone()
@@ -125,14 +126,14 @@ def test_learning_counts_a_groups_prompt_once_and_changes_the_policy(subject):
     assert not torch.equal(before, learning.learner.model.embed_tokens.weight)
 
 
-def test_pretraining_counts_tokens_without_padding(subject):
+def test_pretraining_counts_tokens_without_padding(subject: Subject) -> None:
     pretraining = Pretraining(subject)
     tokens = pretraining()["tokens"]
     assert tokens == int((pretraining.batch.documents_BT >= 0).sum()) < pretraining.batch.tokens_BT.size
     assert tokens > 0.9 * 256
 
 
-def test_grpo_steps_are_those_of_the_recipe(subject):
+def test_grpo_steps_are_those_of_the_recipe(subject: Subject) -> None:
     rows = grpo_steps(subject, 2)
     assert len(rows) == 2
     for row in rows:
@@ -141,10 +142,10 @@ def test_grpo_steps_are_those_of_the_recipe(subject):
         assert ("train.tokens" in row) == (row["seconds.train"] > 0)
 
 
-def test_pieces_are_measured_in_turn_and_summed_up_by_their_median():
+def test_pieces_are_measured_in_turn_and_summed_up_by_their_median() -> None:
     order, times = [], iter(range(1, 100))
 
-    def piece(name: str):
+    def piece(name: str) -> Callable[[], dict[str, float]]:
         def run() -> dict[str, float]:
             order.append(name)
             return {"seconds": float(next(times))}
@@ -157,7 +158,9 @@ def test_pieces_are_measured_in_turn_and_summed_up_by_their_median():
     assert bench.summary([{"x": 1.0, "y": 2.0}, {"x": 3.0}]) == {"x": {"median": 2.0, "min": 1.0, "max": 3.0}}
 
 
-def test_the_result_file_holds_every_figure_and_what_it_was_measured_on(subject, tmp_path, capsys):
+def test_the_result_file_holds_every_figure_and_what_it_was_measured_on(
+    subject: Subject, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments = ["--repetitions", "1", "--steps", "2", "--batches", "1", "3", "--new-tokens", "4"]
     result = json.loads(json.dumps(bench.measure(subject, bench.parse(arguments)), allow_nan=False))
     assert result["decode"].keys() == result["decode_drafted"].keys() == {"1", "3"}
@@ -177,7 +180,7 @@ def test_the_result_file_holds_every_figure_and_what_it_was_measured_on(subject,
     assert "GRPO step" in shown
 
 
-def test_work_of_others_is_noticed_and_ones_own_is_not():
+def test_work_of_others_is_noticed_and_ones_own_is_not() -> None:
     def spin(seconds: float) -> str:
         return f"import time\nend = time.process_time() + {seconds}\nwhile time.process_time() < end: pass"
 
@@ -193,7 +196,7 @@ def test_work_of_others_is_noticed_and_ones_own_is_not():
     assert own_seconds() - before > 0.1  # the system counts in ticks of a hundredth of a second, and rounds each of four sums
 
 
-def test_machine_facts_are_there():
+def test_machine_facts_are_there() -> None:
     facts = machine_facts()
     assert facts["logical_cores"] >= facts["usable_cores"] >= 1
     assert facts["cpu"]
