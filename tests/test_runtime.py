@@ -5,7 +5,9 @@ import platform
 import subprocess
 import sys
 import weakref
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -44,7 +46,7 @@ def test_metrics_truncate_drops_later_steps_and_a_line_cut_within_a_character(tm
 
 
 def test_metrics_are_valid_json_even_where_a_number_is_not_finite(tmp_path: Path) -> None:
-    seen = []
+    seen: list[Mapping[str, Any]] = []
     log = MetricsLog(tmp_path / "metrics.jsonl", seen.append)
     log.write({"step": 0, "loss": float("nan"), "kl": float("inf"), "reward": 0.5})
     assert log.path.read_text() == '{"step": 0, "loss": null, "kl": null, "reward": 0.5}\n'
@@ -115,9 +117,9 @@ assert all(bool((block == 1).all()) for block in kept)
 
 def test_what_is_loaded_is_exempt_from_collection_within_the_block_alone() -> None:
     class Node:
-        pass
+        itself: "Node"
 
-    def cycle() -> weakref.ref:
+    def cycle() -> weakref.ref[Node]:
         node = Node()
         node.itself = node
         return weakref.ref(node)

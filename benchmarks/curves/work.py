@@ -146,7 +146,7 @@ def small_model(**changes: Any) -> Transformer:
     return Transformer(ModelConfig.from_dict({**TINY_LLAMA, **changes}))
 
 
-def random_tokens(count: int, seed: int, vocabulary: int = int(TINY_LLAMA["vocab_size"])) -> tuple[int, ...]:  # type: ignore[call-overload]
+def random_tokens(count: int, seed: int, vocabulary: int = int(TINY_LLAMA["vocab_size"])) -> tuple[int, ...]:
     return tuple(np.random.default_rng(seed).integers(0, vocabulary, count).tolist())
 
 
@@ -298,7 +298,7 @@ class Head:
 
     def __init__(self, vocabulary: int):
         torch.manual_seed(0)
-        width = int(TINY_LLAMA["hidden_size"])  # type: ignore[call-overload]
+        width = int(TINY_LLAMA["hidden_size"])
         self.hidden_ND = torch.randn(HEAD_TOKENS, width, requires_grad=True)
         self.weight_VD = (0.1 * torch.randn(vocabulary, width)).requires_grad_()
         self.targets_N = torch.randint(vocabulary, (HEAD_TOKENS,))

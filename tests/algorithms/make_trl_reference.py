@@ -126,6 +126,7 @@ def grpo(
     }
     loss = GRPOTrainer._compute_loss(trainer, None, batch)
     loss.backward()
+    assert logprobs.grad is not None
     metrics = {name: values[0] for name, values in trainer._metrics["train"].items()}
     return {"loss": loss.item(), "gradient": logprobs.grad.tolist(), "beta": beta, "metrics": metrics}
 
@@ -181,6 +182,7 @@ def dpo(loss_type: str) -> dict[str, Any]:
     }
     loss = DPOTrainer._compute_loss(trainer, policy, batch, False)
     loss.backward()
+    assert logprobs.grad is not None
     return {
         "logprobs": logprobs[:, 1:].tolist(),
         "ref_logprobs": ref_logprobs[:, 1:].tolist(),
@@ -208,6 +210,7 @@ def reward_model() -> dict[str, Any]:
     batch = {"margin": margins, "attention_mask": torch.ones(8, 2)}
     loss = RewardTrainer.compute_loss(trainer, lambda **kwargs: SimpleNamespace(logits=rewards), batch)
     loss.backward()
+    assert rewards.grad is not None
     return {
         "rewards": rewards[:, 0].tolist(),
         "margins": margins.tolist(),

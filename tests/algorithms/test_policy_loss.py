@@ -291,6 +291,7 @@ def test_cispo_keeps_the_gradient_of_a_token_beyond_the_bound() -> None:
         totals=BatchTotals(1, 1, 1),
     )
     result.loss.backward()
+    assert logprobs.grad is not None
     assert logprobs.grad.item() == pytest.approx(-1.5 * 2.0)
     assert result.statistics.metrics()["clip_share"] == 1.0
 

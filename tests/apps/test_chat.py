@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -142,7 +143,7 @@ def test_what_cannot_be_answered_is_one_line_and_exit_code_2(
     shutil.copytree(memorised, tmp_path / "run" / "r1_zero")
     (tmp_path / "run" / "config.json").write_text('{"graph": "r1_zero"}')
     places = {"MODEL": memorised, "PLAIN": endless, "EMPTY": tmp_path / "empty", "RUN": tmp_path / "run"}
-    code, out, err = chat(*(places.get(argument, argument) for argument in arguments), stdin=stdin)
+    code, out, err = chat(*(places.get(str(argument), argument) for argument in arguments), stdin=stdin)
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert says in err
 
@@ -168,7 +169,8 @@ def test_a_damaged_artifact_of_a_run_is_refused(
 ) -> None:
     stage = tmp_path / "r1_zero"
     shutil.copytree(memorised, stage)
-    manifest = dict.fromkeys(("schema", "id", "stage", "version", "settings", "inputs", "read", "seconds", "summary"), 0)
+    keys = ("schema", "id", "stage", "version", "settings", "inputs", "read", "seconds", "summary")
+    manifest: dict[str, Any] = dict.fromkeys(keys, 0)
     manifest["files"] = {"model.safetensors": {"bytes": 7, "sha256": ""}}
     (stage / "manifest.json").write_text(json.dumps(manifest))
     code, _, err = chat(stage, "--prompt", "a")

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -115,6 +116,7 @@ def test_a_few_shot_prompt_shows_worked_examples() -> None:
     from cogitate.types import Problem
 
     prompt = ASKINGS["few_shot"].prompt_of(Problem("1", "arithmetic", "math", QUESTION))
+    assert isinstance(prompt, str)
     assert prompt.count("Question:") == prompt.count("Answer:") == 3
     assert prompt.endswith(f"Question: {QUESTION}\nAnswer:")
 
@@ -148,7 +150,7 @@ def measured(value: float) -> dict[str, object]:
 def test_the_table_fits_the_terminal_and_leaves_out_what_says_nothing(samples: int, width: int, headings: int) -> None:
     from rich.console import Console
 
-    metrics = {column.metric.format(k=samples): measured(1 / 3) for column in COLUMNS}
+    metrics: dict[str, Any] = {column.metric.format(k=samples): measured(1 / 3) for column in COLUMNS}
     metrics |= {"thinking_tokens": measured(1234.0), "problems": 250, "samples": samples}
     screen = io.StringIO()
     Console(file=screen, width=width).print(rich_table({"word_problems": metrics, "all": metrics}, "title", width))

@@ -25,7 +25,7 @@ def good_answer(asked: Problem) -> str:
     if asked.kind == "safety":
         write = safety.refuse if asked.fields["harmful"] else safety.advise
         return write(random.Random(0), asked.fields, asked.language)
-    return BY_NAME[asked.fields["category"]].answer(random.Random(0), asked.fields, asked.language)
+    return BY_NAME[asked.fields["category"]].answer(random.Random(0), dict(asked.fields), asked.language)
 
 
 def test_helpfulness_is_that_of_the_final_answer_whatever_was_thought() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import math
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -10,6 +11,20 @@ from hypothesis import strategies as st
 
 from cogitate.evals import metrics
 from cogitate.evals.metrics import Estimate
+
+
+class Interval(NamedTuple):
+    """An estimate that has an interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def bounded(estimate: Estimate) -> Interval:
+    assert estimate.low is not None
+    assert estimate.high is not None
+    return Interval(estimate.value, estimate.low, estimate.high)
 
 
 def test_pass_at_1_is_the_mean_over_problems_of_the_share_right() -> None:
@@ -25,7 +40,7 @@ def test_with_one_sample_a_problem_the_interval_is_wilsons() -> None:
     n = 99 * (1.959964 / metrics.student_t(99)) ** 2
     z2 = 1.959964**2
     centre, half = (0.4 + z2 / (2 * n)) / (1 + z2 / n), 1.959964 / (1 + z2 / n) * math.sqrt(0.24 / n + z2 / (4 * n * n))
-    estimate = metrics.pass_at_1([[1]] * 40 + [[0]] * 60)
+    estimate = bounded(metrics.pass_at_1([[1]] * 40 + [[0]] * 60))
     assert (estimate.low, estimate.high) == pytest.approx((centre - half, centre + half), abs=1e-6)
 
 
@@ -36,21 +51,21 @@ def test_more_samples_of_problems_that_are_always_or_never_solved_do_not_narrow_
 
 
 def test_samples_that_vary_within_problems_narrow_the_interval_up_to_their_number() -> None:
-    flat = metrics.pass_at_1([[1, 0]] * 50)  # no variance between problems: 100 coin flips
-    by_problem = metrics.pass_at_1([[1]] * 25 + [[0]] * 25)
+    flat = bounded(metrics.pass_at_1([[1, 0]] * 50))  # no variance between problems: 100 coin flips
+    by_problem = bounded(metrics.pass_at_1([[1]] * 25 + [[0]] * 25))
     assert flat.high - flat.low < by_problem.high - by_problem.low
     assert flat.high - flat.low > 0.15
 
 
 @pytest.mark.parametrize("value", [0, 1])
 def test_all_right_or_all_wrong_still_has_a_width_given_by_the_number_of_problems(value: int) -> None:
-    estimate = metrics.pass_at_1([[value] * 4] * 50)
+    estimate = bounded(metrics.pass_at_1([[value] * 4] * 50))
     assert estimate.value == value
     assert 0.06 < estimate.high - estimate.low < 0.08  # Wilson at n = 50, x = n: 1 / (1 + 50 / 3.84) = 0.071
 
 
 def test_one_problem_says_almost_nothing() -> None:
-    estimate = metrics.pass_at_1([[1, 1, 1, 1]])
+    estimate = bounded(metrics.pass_at_1([[1, 1, 1, 1]]))
     assert estimate.low == pytest.approx(1 / (1 + 1.959964**2), abs=1e-6)
 
 
@@ -67,7 +82,7 @@ def test_the_interval_covers_the_true_rate_about_95_times_in_100(difficulty: tup
     truth, covered, trials = difficulty[0] / sum(difficulty), 0, 1500
     for _ in range(trials):
         chance = generator.beta(*difficulty, size=50)
-        estimate = metrics.pass_at_1((generator.random((50, 4)) < chance[:, None]).astype(float).tolist())
+        estimate = bounded(metrics.pass_at_1((generator.random((50, 4)) < chance[:, None]).astype(float).tolist()))
         covered += estimate.low <= truth <= estimate.high
     assert 0.935 < covered / trials < 0.975
 
@@ -75,7 +90,7 @@ def test_the_interval_covers_the_true_rate_about_95_times_in_100(difficulty: tup
 @settings(deadline=None)  # a busy machine is no failure
 @given(st.lists(st.lists(st.booleans(), min_size=1, max_size=5), min_size=1, max_size=20))
 def test_the_interval_lies_within_0_and_1_and_holds_the_value(right: list[list[bool]]) -> None:
-    estimate = metrics.pass_at_1(right)
+    estimate = bounded(metrics.pass_at_1(right))
     assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
     assert estimate.high > estimate.low
 
@@ -129,8 +144,8 @@ def test_completions_without_an_answer_do_not_vote() -> None:
 def test_a_paired_difference_is_narrower_than_an_unpaired_one_when_the_same_problems_are_hard() -> None:
     hard_first = [[0.0]] * 50 + [[1.0]] * 50
     better = [[0.0]] * 45 + [[1.0]] * 55
-    paired = metrics.paired_difference(better, hard_first)
-    unpaired = metrics.paired_difference(better, hard_first[::-1])
+    paired = bounded(metrics.paired_difference(better, hard_first))
+    unpaired = bounded(metrics.paired_difference(better, hard_first[::-1]))
     assert paired.value == pytest.approx(0.05)
     assert paired.low > 0
     assert unpaired.low < 0
@@ -142,15 +157,15 @@ def test_a_paired_difference_squares_and_adds_the_limits_less_the_correlation() 
     rows = [(1, 1)] * 14 + [(1, 0)] * 5 + [(0, 0)] * 22
     first, second = [[a] for a, _ in rows], [[b] for _, b in rows]
     phi = 308 / math.sqrt(19 * 22 * 14 * 27)
-    below, above = 19 / 41 - metrics.rate(first).low, metrics.rate(second).high - 14 / 41
-    estimate = metrics.paired_difference(first, second)
+    below, above = 19 / 41 - bounded(metrics.rate(first)).low, bounded(metrics.rate(second)).high - 14 / 41
+    estimate = bounded(metrics.paired_difference(first, second))
     assert estimate.value == pytest.approx(5 / 41)
     assert estimate.low == pytest.approx(5 / 41 - math.sqrt(below**2 - 2 * phi * below * above + above**2))
     assert 0 < estimate.low < estimate.value < estimate.high < 0.25
 
 
 def test_two_models_that_are_always_right_differ_by_nothing_within_a_width() -> None:
-    estimate = metrics.paired_difference([[1]] * 40, [[1]] * 40)
+    estimate = bounded(metrics.paired_difference([[1]] * 40, [[1]] * 40))
     assert estimate.value == 0
     assert estimate.low < -0.05
     assert estimate.high > 0.05
@@ -168,21 +183,21 @@ def test_the_paired_interval_covers_the_true_difference() -> None:
         chance = generator.uniform(0, 0.8, size=60)
         a = (generator.random((60, 4)) < chance[:, None] + 0.2).astype(float)
         b = (generator.random((60, 4)) < chance[:, None]).astype(float)
-        estimate = metrics.paired_difference(a.tolist(), b.tolist())
+        estimate = bounded(metrics.paired_difference(a.tolist(), b.tolist()))
         covered += estimate.low <= 0.2 <= estimate.high
     assert covered / trials > 0.93
 
 
 def test_pooling_equal_seeds_changes_nothing_but_the_number_of_samples() -> None:
     rows = [[1, 1], [0, 0], [1, 0], [1, 1]] * 10
-    pooled, single = metrics.pool_seeds([rows, rows, rows]), metrics.pass_at_1(rows)
+    pooled, single = bounded(metrics.pool_seeds([rows, rows, rows])), bounded(metrics.pass_at_1(rows))
     assert pooled.value == single.value
     assert pooled.high - pooled.low == pytest.approx(single.high - single.low, rel=0.02)
 
 
 def test_seeds_that_disagree_widen_the_pooled_interval() -> None:
     good, bad = [[1.0]] * 90 + [[0.0]] * 10, [[1.0]] * 50 + [[0.0]] * 50
-    apart, alike = metrics.pool_seeds([good, bad, good]), metrics.pool_seeds([good, good, good])
+    apart, alike = bounded(metrics.pool_seeds([good, bad, good])), bounded(metrics.pool_seeds([good, good, good]))
     assert apart.high - apart.low > 2 * (alike.high - alike.low)
 
 
@@ -193,7 +208,7 @@ def test_the_pooled_interval_covers_the_rate_of_new_seeds_on_new_problems() -> N
         problems, seeds = generator.normal(0, 0.15, size=80), generator.normal(0, 0.05, size=3)
         chance = np.clip(0.5 + problems[None, :] + seeds[:, None], 0, 1)
         right = generator.random((3, 80, 4)) < chance[:, :, None]
-        estimate = metrics.pool_seeds(right.astype(float).tolist())
+        estimate = bounded(metrics.pool_seeds(right.astype(float).tolist()))
         covered += estimate.low <= 0.5 <= estimate.high
     assert covered / trials > 0.92
 
@@ -202,24 +217,24 @@ def test_a_pooled_paired_difference_needs_every_seed_to_agree() -> None:
     base = [[[0.0]] * 60 + [[1.0]] * 40] * 3
     steady = [[[0.0]] * 40 + [[1.0]] * 60] * 3
     shaky = [[[0.0]] * 60 + [[1.0]] * 40, [[0.0]] * 40 + [[1.0]] * 60, [[0.0]] * 20 + [[1.0]] * 80]
-    assert metrics.pool_paired_difference(steady, base).low > 0.1
-    estimate = metrics.pool_paired_difference(shaky, base)
+    assert bounded(metrics.pool_paired_difference(steady, base)).low > 0.1
+    estimate = bounded(metrics.pool_paired_difference(shaky, base))
     assert estimate.value == pytest.approx(0.2)
     assert estimate.low < 0
 
 
 def test_pooled_models_that_never_differ_keep_a_width() -> None:
-    estimate = metrics.pool_paired_difference([[[1.0]] * 40] * 3, [[[1.0]] * 40] * 3)
+    estimate = bounded(metrics.pool_paired_difference([[[1.0]] * 40] * 3, [[[1.0]] * 40] * 3))
     assert estimate.low < 0 < estimate.high
 
 
 def test_pooling_intervals_keeps_the_error_of_the_shared_problems_and_adds_the_seeds_spread() -> None:
-    alike = metrics.pool_estimates([Estimate(0.5, 0.4, 0.6)] * 3)
+    alike = bounded(metrics.pool_estimates([Estimate(0.5, 0.4, 0.6)] * 3))
     assert (alike.value, alike.low, alike.high) == pytest.approx((0.5, 0.4, 0.6))
-    apart = metrics.pool_estimates([Estimate(0.4, 0.3, 0.5), Estimate(0.5, 0.4, 0.6), Estimate(0.6, 0.5, 0.7)])
+    apart = bounded(metrics.pool_estimates([Estimate(0.4, 0.3, 0.5), Estimate(0.5, 0.4, 0.6), Estimate(0.6, 0.5, 0.7)]))
     assert apart.value == pytest.approx(0.5)
     assert apart.low < 0.35
-    certain = metrics.pool_estimates([Estimate(1.0, 0.95, 1.0)] * 2)
+    certain = bounded(metrics.pool_estimates([Estimate(1.0, 0.95, 1.0)] * 2))
     assert certain.high == 1.0
 
 

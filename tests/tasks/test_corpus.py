@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from itertools import islice
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
@@ -31,6 +31,7 @@ from cogitate.tasks.corpus.documents import (
 from cogitate.tasks.corpus.styles import STYLES, WRONG, Style, draw_style
 from cogitate.tasks.generators import arithmetic, choice, code, logic, word_problems
 
+STYLE_NAMES: tuple[Style, ...] = get_args(Style)
 DRAWS = 300  # of each kind that is counted; a share p is then known to within sqrt(p (1 - p) / 300), 0.029 at most
 
 
@@ -51,14 +52,16 @@ def test_the_same_seed_writes_the_same_documents(written: list[str]) -> None:
 
 
 def test_shares_add_up_to_one() -> None:
-    for table in (KINDS, FRAMES, STYLES):
-        assert sum(table.values()) == pytest.approx(1.0)
+    for shares in (KINDS.values(), FRAMES.values(), STYLES.values()):
+        assert sum(shares) == pytest.approx(1.0)
+    assert set(STYLE_NAMES) == STYLES.keys() == WRONG.keys()
 
 
 def test_styles_are_drawn_as_documented() -> None:
     rng = random.Random(0)
     counts = Counter(draw_style(rng) for _ in range(4 * DRAWS))
-    for style, share in STYLES.items():
+    for style in STYLE_NAMES:
+        share = STYLES[style]
         assert counts[style] / (4 * DRAWS) == pytest.approx(share, abs=tolerance(share, 4 * DRAWS)), style
 
 
@@ -92,7 +95,7 @@ def of_steps(module: ModuleType, steps: int) -> Iterator[Any]:
             yield item
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", STYLE_NAMES)
 @pytest.mark.parametrize(("module", "steps"), [(arithmetic, 1), (arithmetic, 3), (word_problems, 2), (word_problems, 4)])
 def test_sums_are_as_often_wrong_as_documented(module: ModuleType, steps: int, style: Style) -> None:
     rng = random.Random(7)
@@ -106,7 +109,7 @@ def test_sums_are_as_often_wrong_as_documented(module: ModuleType, steps: int, s
     assert wrong / DRAWS == pytest.approx(share, abs=tolerance(share) + 0.01 * share)
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", STYLE_NAMES)
 @pytest.mark.parametrize("premises", [2, 3])
 def test_orders_are_as_often_wrong_as_documented(premises: int, style: Style) -> None:
     rng = random.Random(8)
@@ -118,7 +121,7 @@ def test_orders_are_as_often_wrong_as_documented(premises: int, style: Style) ->
     assert wrong / DRAWS >= share * spared - tolerance(share)
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", STYLE_NAMES)
 def test_quizzes_are_as_often_wrong_as_documented(style: Style) -> None:
     rng = random.Random(9)
     items = [choice.draw(rng, "corpus") for _ in range(DRAWS)]
@@ -136,7 +139,7 @@ def function_in(answer: str) -> Callable[[list[int]], list[int]]:
     return function
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", STYLE_NAMES)
 def test_programs_parse_run_and_are_wrong_no_more_often_than_documented(style: Style) -> None:
     rng = random.Random(10)
     wrong, allowed = 0, 0.0
@@ -163,7 +166,7 @@ def test_a_one_liner_without_slip_does_what_the_statements_do() -> None:
 def test_who_works_step_by_step_is_far_more_often_asked_to() -> None:
     rng = random.Random(13)
     asked = Counter[Style]()
-    for style in STYLES:
+    for style in STYLE_NAMES:
         asked[style] = sum(asked_for(rng, "?", style, "en") != "?" for _ in range(DRAWS))
         assert asked[style] / DRAWS == pytest.approx(REQUEST_SHARE[style], abs=tolerance(REQUEST_SHARE[style]))
     assert asked["long"] > 10 * asked["bare"]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cogitate.errors import DataError
+from cogitate.rewards.answer import Contract
 from cogitate.rewards.grade import grade
 from cogitate.tasks.common import Split, Task, draw_problems, is_held_out, weighted
 from cogitate.tasks.generators import arithmetic, choice, code, logic, word_problems
@@ -107,7 +108,7 @@ def test_the_gold_answer_is_right_in_every_contract_and_another_is_wrong(name: s
         gold = problem.gold
         others = [p.gold for p in drawn(module, "train", 60, seed=9) if p.gold != gold and p.language == problem.language]
         for answer, verdict in ((gold, "right"), (others[0], "wrong")):
-            written = {
+            written: dict[Contract, str] = {
                 "r1": f" <think> Let me see. </think> <answer> {answer} </answer>",
                 "bare": f" {answer}",
                 "free": f" Let me see. The answer is {answer}.",

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import tokenizers
 from tokenizers import AddedToken, processors
 from transformers import PreTrainedTokenizerFast
 
@@ -33,10 +34,16 @@ def write(directory: Path, name: str, **values: object) -> None:
     path.write_text(json.dumps(table | values))
 
 
+def id_of(inner: tokenizers.Tokenizer, text: str) -> int:
+    token_id = inner.token_to_id(text)
+    assert token_id is not None
+    return token_id
+
+
 def add_begin_to_every_text(directory: Path) -> int:
     """As Llama 3's tokenizer.json does: by its post-processor."""
     inner = Tokenizer.load(directory).inner
-    begin = inner.token_to_id("<|begin|>")
+    begin = id_of(inner, "<|begin|>")
     inner.post_processor = processors.TemplateProcessing(single="<|begin|> $A", special_tokens=[("<|begin|>", begin)])
     inner.save(str(directory / "tokenizer.json"))
     return begin
@@ -71,8 +78,8 @@ def test_our_own_tokenizer_adds_nothing() -> None:
 
 def test_every_end_token_that_the_files_name_ends_a_completion(directory: Path) -> None:
     tokenizer = Tokenizer.load(directory)
-    end, turn = (tokenizer.inner.token_to_id(text) for text in ("<|text_end|>", "<|turn_end|>"))
-    assert (tokenizer.end_id, tokenizer.end_ids) == (end, {end})
+    end, turn = (id_of(tokenizer.inner, text) for text in ("<|text_end|>", "<|turn_end|>"))
+    assert (tokenizer.end_id, set(tokenizer.end_ids)) == (end, {end})
     write(directory, "generation_config.json", eos_token_id=[end, turn])
     assert Tokenizer.load(directory).end_ids == {end, turn}
     write(directory, "generation_config.json", eos_token_id=end)
@@ -86,7 +93,7 @@ def test_an_end_token_that_only_generation_config_names_is_enough(directory: Pat
         Tokenizer.load(directory)
     write(directory, "generation_config.json", eos_token_id=7)
     tokenizer = Tokenizer.load(directory)
-    assert (tokenizer.end_id, tokenizer.pad_id, tokenizer.end_ids) == (7, 7, {7})
+    assert (tokenizer.end_id, tokenizer.pad_id, set(tokenizer.end_ids)) == (7, 7, {7})
 
 
 @pytest.mark.parametrize("value", ["</s>", [1, "x"], -1, True, 1.5])

@@ -48,7 +48,9 @@ def test_a_new_checkpoint_takes_the_place_of_older_ones(tmp_path: Path) -> None:
         save_checkpoint(tmp_path, step, tensors_of(step), {})
     assert [path.name for path in tmp_path.iterdir()] == ["step-000015"]
     save_checkpoint(tmp_path, 15, tensors_of(99), {})  # the same step again
-    assert float(load_checkpoint(latest_checkpoint(tmp_path))[0]["weights"][0, 0]) == 99.0
+    newest = latest_checkpoint(tmp_path)
+    assert newest is not None
+    assert float(load_checkpoint(newest)[0]["weights"][0, 0]) == 99.0
 
 
 def test_checkpoints_are_ordered_by_number_also_beyond_a_million_steps(tmp_path: Path) -> None:
@@ -84,7 +86,7 @@ def save_until_killed(directory: Path, kill_at: int) -> None:
     """Write checkpoints 1, 2, 3 and die at the n-th change on disk."""
     seen = 0
 
-    def hook(event: str, arguments: tuple) -> None:
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
         nonlocal seen
         if event in CHANGES and str(arguments[0]).startswith(str(directory)):
             seen += 1
@@ -127,14 +129,18 @@ def test_a_kill_at_any_change_on_disk_leaves_a_whole_checkpoint(tmp_path: Path) 
     assert kill_at > 20
 
 
-def network() -> nn.Module:
+class Network(nn.Sequential):
+    moved: torch.Tensor
+
+
+def network() -> Network:
     torch.manual_seed(1)
-    model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 4))
+    model = Network(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 4))
     model.register_buffer("moved", torch.zeros(3))
     return model
 
 
-def train(model: nn.Module, optimiser: torch.optim.Optimizer, steps: range) -> None:
+def train(model: Network, optimiser: torch.optim.Optimizer, steps: range) -> None:
     for step in steps:
         x = torch.randn(16, 6, generator=torch.Generator().manual_seed(step))
         optimiser.zero_grad()
@@ -155,6 +161,7 @@ def test_training_goes_on_from_a_checkpoint_to_the_last_bit(tmp_path: Path, make
     optimiser = make(second, 0.01, 0.1)
     train(second, optimiser, range(10, 12))  # something else before, to be forgotten
     newest = latest_checkpoint(tmp_path)
+    assert newest is not None
     restore_training_tensors(second, optimiser, load_checkpoint(newest)[0], newest)
     train(second, optimiser, range(4, 6))
     for name, tensor in whole.state_dict().items():

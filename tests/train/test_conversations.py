@@ -72,7 +72,7 @@ def test_rows_hold_whole_conversations_side_by_side(form: ConversationForm) -> N
     rows = rows_of(form, conversations, row_tokens=lengths[0] + lengths[1])
     assert (rows.count, rows.examples, rows.too_long) == (2, 3, 0)
     wanted = Counter(example for c in conversations for example in examples_of(c, form))
-    found: Counter = Counter()
+    found = Counter[Example]()
     for row in range(rows.count):
         numbers = rows.packed.documents_BT[row]
         for number in range(int(numbers.max()) + 1):

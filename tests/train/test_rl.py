@@ -237,7 +237,9 @@ def test_a_signal_saves_the_steps_done_and_the_run_goes_on_to_the_same_bits(
     with pytest.raises(Interrupted, match="stopped at step 3 of r1_zero; the same command goes on from there") as error:
         stopped.train()
     assert error.value.exit_code == 130
-    assert latest_checkpoint(stopped.folder / "checkpoint").name == "step-000003"
+    checkpoint = latest_checkpoint(stopped.folder / "checkpoint")
+    assert checkpoint is not None
+    assert checkpoint.name == "step-000003"
     monkeypatch.setattr(runtime, "_interrupted_by", None)
     resumed = loop("stopped", **settings)
     resumed.train()

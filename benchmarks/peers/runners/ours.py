@@ -146,8 +146,13 @@ def sft(settings: Mapping[str, Any]) -> Round:
 
 def rows_of(packed: PackedRows, chosen: list[int]) -> PackedRows:
     """Some of the rows."""
-    arrays = (packed.tokens_BT, packed.loss_mask_BT, packed.documents_BT, packed.positions_BT)
-    return PackedRows(*(array[chosen] for array in arrays), packed.padding_share)
+    return PackedRows(
+        packed.tokens_BT[chosen],
+        packed.loss_mask_BT[chosen],
+        packed.documents_BT[chosen],
+        packed.positions_BT[chosen],
+        packed.padding_share,
+    )
 
 
 def read_prompts(settings: Mapping[str, Any]) -> list[tuple[int, ...]]:

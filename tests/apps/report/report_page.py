@@ -21,6 +21,10 @@ class Page(HTMLParser):
             "\xa0", " "
         )
 
+    def values(self, name: str) -> list[str]:
+        """Of every attribute of that name."""
+        return [value for key, value in self.attributes if key == name and value is not None]
+
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         self.elements.append(tag)
         self.attributes += attributes

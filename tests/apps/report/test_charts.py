@@ -8,10 +8,10 @@ import pytest
 
 from cogitate.apps.report import charts
 from cogitate.apps.report.plots import GROUPS, expand, unlisted
-from cogitate.apps.report.words import measure_words, stage_title, task_title, write_number, write_seconds
+from cogitate.apps.report.words import Unit, measure_words, stage_title, task_title, write_number, write_seconds
 
 
-def draw(*series: charts.Series, unit: charts.Unit = "number") -> str:
+def draw(*series: charts.Series, unit: Unit = "number") -> str:
     return charts.line_chart(series, x="step", y="value", unit=unit, title="Reward")
 
 
@@ -50,8 +50,8 @@ def test_shares_start_at_zero_and_a_constant_has_room() -> None:
 def test_a_running_mean_uses_neighbours_on_both_sides() -> None:
     curve = [(float(x), float(x % 2)) for x in range(10)]
     smooth = charts.running_mean(curve, 5)
-    assert smooth[0] == (0.0, pytest.approx(1 / 3))  # 0, 1, 0
-    assert smooth[4] == (4.0, pytest.approx(2 / 5))  # 0, 1, 0, 1, 0
+    assert smooth[0] == pytest.approx((0.0, 1 / 3))  # 0, 1, 0
+    assert smooth[4] == pytest.approx((4.0, 2 / 5))  # 0, 1, 0, 1, 0
     assert charts.running_mean(curve[:9], 5) == curve[:9]
 
 
@@ -68,6 +68,7 @@ def test_long_curves_are_thinned_by_averaging() -> None:
 def test_points_lie_where_the_axes_say() -> None:
     svg = draw(charts.Series("reward", [[(0, 0.0), (10, 1.0)]]))
     path = re.search(r'class="thick c0" d="M([\d.]+) ([\d.]+)L([\d.]+) ([\d.]+)"', svg)
+    assert path is not None
     assert [float(number) for number in path.groups()] == [62, 174, 368, 12]
 
 
@@ -81,7 +82,9 @@ def test_a_single_step_is_a_dot() -> None:
 
 def test_the_values_to_read_out_are_those_of_the_data() -> None:
     svg = draw(charts.Series("a <b>", [[(0, 1 / 3), (5, 1.0)], [(0, 1.0)]]))
-    shown = json.loads(unescape(re.search(r'data-chart="([^"]*)"', svg).group(1)))
+    data = re.search(r'data-chart="([^"]*)"', svg)
+    assert data is not None
+    shown = json.loads(unescape(data.group(1)))
     assert shown["series"] == [["a <b>", [[0, 0.66667], [5, 1.0]]]]
     assert "<b>" not in svg
 

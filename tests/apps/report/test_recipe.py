@@ -56,6 +56,7 @@ def test_students_are_compared_from_the_same_base(page: Page) -> None:
 
 def test_data_sets_are_counted_by_source_and_by_the_rule_that_dropped(run: Path, page: Page) -> None:
     found = read_data_set(load_run(run).stages["cold_start"])
+    assert found is not None
     assert dict(found.kept) == {"few_shot": 31, "direct": 44, "r1_zero": 120}
     assert found.rules == ["wrong answer", "mixed language", "duplicate"]  # the most frequent first
     assert sum(found.dropped.values()) == sum(DROPPED.values())
@@ -89,7 +90,7 @@ def test_every_stage_that_logged_has_its_curves_and_only_the_first_is_open(page:
 
 
 def test_fine_tuning_losses_stand_in_one_picture(page: Page) -> None:
-    charts = [json.loads(value) for name, value in page.attributes if name == "data-chart"]
+    charts = [json.loads(value) for value in page.values("data-chart")]
     (together,) = [chart for chart in charts if len(chart["series"]) == 4 and chart["series"][0][0] == "R1-Dev1"]
     assert [name for name, _ in together["series"]] == ["R1-Dev1", "R1-Dev3", "R1-Distill (Llama)", "R1-Distill (Qwen)"]
 

@@ -8,6 +8,8 @@ import pytest
 
 from benchmarks.curves import bench, memory, work
 from benchmarks.curves.report import (
+    BEGIN,
+    END,
     as_markdown,
     block_means,
     check,
@@ -21,6 +23,7 @@ from benchmarks.curves.report import (
 )
 from benchmarks.peers.report import between_markers
 from benchmarks.peers.runners.rewards import coin, odd_share
+from benchmarks.places import PAGE
 from cogitate.model.config import TINY
 
 
@@ -129,7 +132,7 @@ def test_charts_name_every_curve_and_every_side(result: dict[str, Any], tmp_path
 
 
 def test_the_published_page_has_room_for_the_generated_part() -> None:
-    assert between_markers(bench.PAGE.read_text(), "new", bench.report.BEGIN, bench.report.END)
+    assert between_markers(PAGE.read_text(), "new", BEGIN, END)
 
 
 SMALLEST = work.Sizes((32, 33), (8, 16), (32, 64), (1, 9), (64, 200))
@@ -161,13 +164,13 @@ def test_a_quick_run_of_a_curve_is_written_but_not_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(work, "QUICK", SMALLEST)
-    before = bench.PAGE.read_bytes()
+    before = PAGE.read_bytes()
     out = tmp_path / "curves.json"
     bench.main(["--quick", "--only", "curves", "--curves", "head_vocabulary,waiting", "--rounds", "2", "--out", str(out)])
     result = json.loads(out.read_text())
     assert list(result["curves"]) == ["waiting", "head_vocabulary"]
     assert result["curves"]["waiting"]["points"].keys() == {"32", "33"}
-    assert bench.PAGE.read_bytes() == before
+    assert PAGE.read_bytes() == before
     assert "| head, forward and backward | vocabulary | 64 - 200 |" in capsys.readouterr().out
 
 

@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from benchmarks.curves import quality
-from benchmarks.curves.work import small_model
+from benchmarks.curves.work import NEVER, small_model
+from cogitate.engine.generator import Engine
 from cogitate.model.files.hf import load_model, save_model
+from cogitate.types import SamplingParams
 
 PROMPTS = [(5, 9, 2, 7, 7), (11, 3)]
 
@@ -43,8 +45,8 @@ def test_sampler_and_learner_agree_in_float32_and_less_in_bfloat16(directory: Pa
 def test_gaps_are_those_of_the_weights_that_learn(directory: Path) -> None:
     """A learner with other weights than the sampler is told apart."""
     model = load_model(directory, dtype=torch.float32)
-    engine = quality.Engine(model, end_id=quality.NEVER, max_batch=4)
-    groups = quality.generate(engine, PROMPTS, quality.SamplingParams(max_new_tokens=6), 2)
+    engine = Engine(model, end_id=NEVER, max_batch=4)
+    groups = quality.generate(engine, PROMPTS, SamplingParams(max_new_tokens=6), 2)
     same = quality.learner_metrics(load_model(directory, dtype=torch.float32), PROMPTS, groups, 6)
     other = load_model(directory, dtype=torch.float32)
     with torch.no_grad():

@@ -2,12 +2,18 @@
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+import cogitate
 from benchmarks.peers import bench
-from benchmarks.peers.workloads import Workload
+from benchmarks.peers.workloads import WORKLOADS, Scale, Workload
+
+
+def empty_workload(name: str, scale: Scale) -> Workload:
+    return Workload(name, f"the {name}", "tokens", cases={}, sides=())
 
 
 @pytest.fixture
@@ -15,8 +21,7 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> argparse.Namespa
     """Two workloads in which nobody takes part."""
     monkeypatch.setattr(bench, "KEPT", tmp_path / "measured.json")
     for name in ("first", "second"):
-        workload = Workload(name, f"the {name}", "tokens", cases={}, sides=())
-        monkeypatch.setitem(bench.WORKLOADS, name, lambda size, workload=workload: workload)
+        monkeypatch.setitem(WORKLOADS, name, partial(empty_workload, name))
     return argparse.Namespace(rounds=5, only=["first", "second"], sides=[], quick=False, threads=2, publish=True, out=None)
 
 
@@ -49,7 +54,7 @@ def test_other_code_is_another_condition(
     for room in bench.ROOMS:
         if room.endswith(".py"):
             (package / room).write_text("")
-    monkeypatch.setattr(bench.cogitate, "__file__", str(package / "__init__.py"))
+    monkeypatch.setattr(cogitate, "__file__", str(package / "__init__.py"))
     before = bench.measured_code()
     (package / "engine" / "sampler.cpp").write_text("int x;")
     assert bench.measured_code() != before

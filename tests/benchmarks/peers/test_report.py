@@ -85,7 +85,7 @@ def test_every_name_that_a_reader_looks_for_is_there() -> None:
 
 @pytest.fixture
 def result() -> dict[str, Any]:
-    workload = {
+    workload: dict[str, Any] = {
         "title": "GRPO step",
         "unit": "generated tokens",
         "measured": "2026-11-22 17:10",

@@ -113,7 +113,7 @@ def test_a_list_wants_that_many_distinct_things() -> None:
 
 
 @pytest.mark.parametrize("split", ["corpus", "train", "eval"])
-def test_every_good_answer_of_every_category_scores_high(split: str) -> None:
+def test_every_good_answer_of_every_category_scores_high(split: Split) -> None:
     rng = random.Random(5)
     for problem in problems(split, 2000):
         answer = BY_NAME[problem.fields["category"]].answer(rng, dict(problem.fields), problem.language)

@@ -35,9 +35,9 @@ def make_rollouts(model: Transformer, count: int = 9, seed: int = 0, noise: floa
     for index in range(count):
         prompt = prompts[index % 3]
         completion = tuple(rng.randrange(250) for _ in range(rng.randint(1, 12)))
-        logprobs = plain_logprobs(model, prompt, completion, CONFIG.temperature)
+        exact = plain_logprobs(model, prompt, completion, CONFIG.temperature)
         mask = (*(int(rng.random() < 0.8) for _ in completion[:-1]), 1)
-        logprobs = tuple(float(x) + rng.gauss(0.0, noise) for x in logprobs)
+        logprobs = tuple(float(x) + rng.gauss(0.0, noise) for x in exact)
         rollouts.append(make_rollout(prompt, completion, mask, logprobs))
     return rollouts, [rng.gauss(0.0, 1.0) for _ in rollouts]
 
@@ -104,6 +104,7 @@ def test_gradients_of_an_update_are_those_of_separate_sequences(make_micro_model
     config = CONFIG.model_copy(update={"loss_average": average})
     plain, reference = copy.deepcopy(model), make_micro_model(seed=4)
     learner = PolicyLearner(model, config)
+    assert learner.reference is not None
     learner.reference.load_state_dict(reference.state_dict())
     row = learner.update(rollouts, advantages)
     loss = plain_loss(plain, reference, rollouts, advantages, config)
@@ -209,6 +210,7 @@ def test_the_reference_is_replaced_every_so_many_optimiser_steps(make_micro_mode
     assert kl[1] > 1e-5
     assert kl[2] == pytest.approx(0.0, abs=1e-6)
     assert kl[3] > 1e-5
+    assert learner.reference is not None
     weights = learner.reference.state_dict()
     assert all(torch.equal(weights[name], tensor) for name, tensor in model.state_dict().items())
     assert not any(p.requires_grad for p in learner.reference.parameters())
@@ -247,11 +249,15 @@ def test_a_learner_goes_on_from_its_checkpoint_to_the_last_bit(make_micro_model:
         whole.update(rollouts, advantages)
     whole.save(tmp_path)
     again = PolicyLearner(make_micro_model(seed=8), config)
-    again.load(latest_checkpoint(tmp_path))
+    checkpoint = latest_checkpoint(tmp_path)
+    assert checkpoint is not None
+    again.load(checkpoint)
     assert again.steps_done == 3
     rows = [learner.update(rollouts, advantages) for learner in (whole, again)]
     assert rows[0] == rows[1]
     assert rows[0]["learning_rate"] == pytest.approx(CONFIG.learning_rate * 4 / 6)
+    assert whole.reference is not None
+    assert again.reference is not None
     for mine, theirs in ((whole.model, again.model), (whole.reference, again.reference)):
         assert all(torch.equal(theirs.state_dict()[name], tensor) for name, tensor in mine.state_dict().items())
 

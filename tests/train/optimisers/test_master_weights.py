@@ -67,7 +67,7 @@ def test_a_float32_model_is_trained_as_it_is_and_frozen_weights_have_no_masters(
     assert optimiser.remainders.keys() == {"weight"}
 
 
-def train(model: Transformer, optimiser: object, steps: range) -> list[float]:
+def train(model: Transformer, optimiser: torch.optim.Optimizer | MasterWeights, steps: range) -> list[float]:
     losses = []
     for step in steps:
         tokens = torch.randint(0, 250, (2, 24), generator=torch.Generator().manual_seed(step % 3))
@@ -81,7 +81,7 @@ def train(model: Transformer, optimiser: object, steps: range) -> list[float]:
 
 @pytest.mark.parametrize("kind", MAKERS)
 def test_training_goes_on_from_a_checkpoint_to_the_last_bit(make_micro_model: MakeModel, kind: str) -> None:
-    def fresh(seed: int) -> tuple[Transformer, object]:
+    def fresh(seed: int) -> tuple[Transformer, torch.optim.Optimizer | MasterWeights]:
         model = make_micro_model(seed).bfloat16().train()
         return model, optimiser_for(model, lambda trained: MAKERS[kind](trained, 3e-3, 0.1))
 
@@ -127,7 +127,9 @@ def test_a_bfloat16_policy_learns_and_resumes_to_the_last_bit(make_micro_model: 
     assert first.reference.embed_tokens.weight.dtype == torch.bfloat16
     first.save(tmp_path / "checkpoint")
     second = PolicyLearner(make_micro_model(seed=9).bfloat16(), config)
-    second.load(latest_checkpoint(tmp_path / "checkpoint"))
+    checkpoint = latest_checkpoint(tmp_path / "checkpoint")
+    assert checkpoint is not None
+    second.load(checkpoint)
     assert first.update(*batch) == second.update(*batch)
     theirs = second.model.state_dict()
     assert all(torch.equal(theirs[name], tensor) for name, tensor in first.model.state_dict().items())

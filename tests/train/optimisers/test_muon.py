@@ -59,15 +59,20 @@ def test_an_update_has_the_root_mean_square_that_adamws_usually_has() -> None:
         assert update.square().mean().sqrt() == pytest.approx(0.2, rel=0.15), name
 
 
+def gradient_of(model: Named) -> torch.Tensor:
+    assert model.proj.grad is not None
+    return model.proj.grad.clone()
+
+
 def test_the_second_update_follows_nesterov_momentum() -> None:
     model = Named()
     optimiser = MuonAdamW(model, learning_rate=1.0, weight_decay=0.0)
     model.set_gradients(0)
-    first = model.proj.grad.clone()
+    first = gradient_of(model)
     optimiser.step()
     before = model.proj.detach().clone()
     model.set_gradients(1)
-    second = model.proj.grad.clone()
+    second = gradient_of(model)
     optimiser.step()
     momentum = MOMENTUM * (1 - MOMENTUM) * first + (1 - MOMENTUM) * second
     direction = (1 - MOMENTUM) * second + MOMENTUM * momentum
