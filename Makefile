@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: run test test-slow test-all lint docs evidence bench bench-peers bench-curves clean
+.PHONY: run test test-slow test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
 
 run: $(VENV)/.installed
 	$(BIN)/cogitate run tiny --out runs/tiny
@@ -34,16 +34,20 @@ docs: $(VENV)/.installed-docs
 	@echo "docs: site/index.html"
 
 evidence: $(VENV)/.installed
-	$(BIN)/python benchmarks/evidence.py
+	$(BIN)/python -m benchmarks.evidence
 
 bench: $(VENV)/.installed
-	$(BIN)/python benchmarks/bench.py
+	$(BIN)/python -m benchmarks.speed
 
 bench-peers: $(VENV)/.installed-test
-	$(BIN)/python benchmarks/peers.py
+	$(BIN)/python -m benchmarks.peers
 
 bench-curves: $(VENV)/.installed-test
-	$(BIN)/python benchmarks/curves.py
+	$(BIN)/python -m benchmarks.curves
+
+# Whether a change of code has changed a number: `make same-bytes COMMIT=main`, in seconds with OPTIONS=--short.
+same-bytes: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.same_bytes $(or $(COMMIT),HEAD) $(OPTIONS)
 
 clean:
 	rm -rf $(VENV) build dist site src/*.egg-info

@@ -52,12 +52,14 @@ class OtherWork:
 def busy_seconds() -> float:
     """Of all cores, by anybody, other guests of the same host included."""
     times = psutil.cpu_times()
-    return sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0)
+    busy: float = sum(times) - times.idle - getattr(times, "iowait", 0.0) - getattr(times, "guest", 0.0)
+    return busy
 
 
 def own_seconds() -> float:
     times = psutil.Process().cpu_times()
-    return times.user + times.system + times.children_user + times.children_system
+    own: float = times.user + times.system + times.children_user + times.children_system
+    return own
 
 
 def processor_info() -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The page of one run, for runs too long to be repeated at several seeds: `python benchmarks/run_page.py RUN OUT`.
+"""The page of one run, for runs too long to be repeated at several seeds: `python -m benchmarks.run_page RUN OUT`.
 
 Writes OUT/README.md (the staged table, what each stage cost, completions of the first problems), results.json, report.html and
 curve.png. What a stage cost is the sum of its steps, and its median step times their number: a run that was stopped and went
@@ -17,8 +17,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import machine
-
+from benchmarks import machine
 from cogitate.apps.report.picture import write_curve_png
 from cogitate.apps.report.report import write_report
 from cogitate.apps.report.words import prompt_title, stage_title, task_title
@@ -35,7 +34,9 @@ EQUATION = rf"{NUMBER}\s*([-+*/])\s*{NUMBER}\s*=\s*{NUMBER}"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.run_page", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--command", required=True, help="the command that made the run")

@@ -45,7 +45,7 @@ def micro_tokenizer() -> Tokenizer:
 
 
 @pytest.fixture(scope="session")
-def make_micro_model(micro_tokenizer) -> Callable[..., Transformer]:
+def make_micro_model(micro_tokenizer: Tokenizer) -> Callable[..., Transformer]:
     """A model with random weights: make_micro_model(seed)."""
 
     def make(seed: int = 0) -> Transformer:
@@ -56,7 +56,9 @@ def make_micro_model(micro_tokenizer) -> Callable[..., Transformer]:
 
 
 @pytest.fixture(scope="session")
-def digit_model(micro_tokenizer, make_micro_model, tmp_path_factory) -> Path:
+def digit_model(
+    micro_tokenizer: Tokenizer, make_micro_model: Callable[..., Transformer], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A model directory whose model goes on after "Say a number. Digit:" with any digit and ends there."""
     directory = tmp_path_factory.mktemp("digit_model")
     model = make_micro_model()

@@ -25,7 +25,7 @@ def section(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_a_section_with_an_example_and_all_its_options(name):
+def test_every_command_has_a_section_with_an_example_and_all_its_options(name: str) -> None:
     text = section(name)
     assert f"cogitate {name} " in text or f"cogitate {name}\n" in text
     options = [option for parameter in COMMANDS[name].params for option in parameter.opts if option.startswith("--")]
@@ -33,7 +33,7 @@ def test_every_command_has_a_section_with_an_example_and_all_its_options(name):
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_every_example_is_a_command_line(example):
+def test_every_example_is_a_command_line(example: str) -> None:
     words = shlex.split(example.partition(">")[0], comments=True)
     assert words[0] == "cogitate"
     command = COMMANDS[words[1]]
@@ -42,7 +42,7 @@ def test_every_example_is_a_command_line(example):
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_option_a_section_names_exists(name):
+def test_every_option_a_section_names_exists(name: str) -> None:
     sharing = [command for other, command in COMMANDS.items() if section(other) == section(name)]
     known = {option for command in sharing for parameter in command.params for option in parameter.opts}
     named = set(re.findall(r"`(--[a-z-]+)", section(name)))

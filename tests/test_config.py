@@ -21,7 +21,7 @@ def refused(recipe: str, *overrides: str) -> str:
     return message
 
 
-def test_overrides_are_toml_values_and_plain_text_needs_no_quotes(tmp_path):
+def test_overrides_are_toml_values_and_plain_text_needs_no_quotes(tmp_path: Path) -> None:
     recipe = write(tmp_path, "seed = 3\n[base]\nsteps = 5\n")
     config = load_recipe(recipe, ["base.learning_rate=1e-3", "tasks.train=some folder/mine.jsonl", 'runtime.device="cpu"'])
     base = config.section("base", PretrainConfig)
@@ -33,7 +33,7 @@ def test_a_byte_order_mark_and_windows_line_ends_are_accepted(tmp_path):
     assert load_recipe(write(tmp_path, "\ufeffseed = 4\r\n[base]\r\nsteps = 2\r\n")).section("base", PretrainConfig).steps == 2
 
 
-def test_an_unknown_key_names_the_nearest_one(tmp_path):
+def test_an_unknown_key_names_the_nearest_one(tmp_path: Path) -> None:
     recipe = write(tmp_path, "")
     assert refused(recipe, "r1_zero.lerning_rate=1") == "unknown key r1_zero.lerning_rate; did you mean r1_zero.learning_rate?"
     assert refused(recipe, "r2_zero.steps=1") == "unknown key r2_zero; did you mean r1_zero?"
@@ -41,7 +41,7 @@ def test_an_unknown_key_names_the_nearest_one(tmp_path):
     assert refused(in_file) == f"{in_file}: unknown key evaluate.problem; did you mean evaluate.problems?"
 
 
-def test_a_value_of_the_wrong_type_or_range_names_the_key_and_the_value(tmp_path):
+def test_a_value_of_the_wrong_type_or_range_names_the_key_and_the_value(tmp_path: Path) -> None:
     recipe = write(tmp_path, "")
     assert refused(recipe, "base.steps=many").startswith('base.steps = "many": ')
     assert refused(recipe, "r1_zero.group_size=1").startswith("r1_zero.group_size = 1: ")
@@ -50,24 +50,24 @@ def test_a_value_of_the_wrong_type_or_range_names_the_key_and_the_value(tmp_path
     assert "seed is not a section" in refused(write(tmp_path, "seed = 1\n"), "seed.value=3")
 
 
-def test_a_setting_without_an_equals_sign_is_refused(tmp_path):
+def test_a_setting_without_an_equals_sign_is_refused(tmp_path: Path) -> None:
     assert refused(write(tmp_path, ""), "base.steps") == "'base.steps': a setting is written section.key=value"
 
 
-def test_bad_toml_names_the_file_and_the_line(tmp_path):
+def test_bad_toml_names_the_file_and_the_line(tmp_path: Path) -> None:
     recipe = write(tmp_path, "seed = 1\nsteps = = 3\n")
     message = refused(recipe)
     assert message.startswith(f"{recipe}: not a TOML file: ")
     assert "line 2" in message
 
 
-def test_a_file_that_is_not_utf_8_is_refused(tmp_path):
+def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "recipe.toml"
     path.write_bytes(b'graph = "\xff"\n')
     assert refused(str(path)).startswith(f"{path}: not a TOML file: ")
 
 
-def test_a_recipe_that_does_not_exist_is_refused(tmp_path):
+def test_a_recipe_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     assert refused(str(tmp_path / "none.toml")).endswith("none.toml: no such recipe file")
     assert refused("tinny").startswith("tinny: no such recipe; ")
 
@@ -79,11 +79,13 @@ def test_identity_leaves_out_what_cannot_change_a_result():
     assert "rewards.workers" not in identity
 
 
-def test_flatten_reaches_any_depth_and_drops_empty_sections():
+def test_flatten_reaches_any_depth_and_drops_empty_sections() -> None:
     assert flatten({"a": 1, "b": {"c": {"d": 2}, "e": {}}}) == {"a": 1, "b.c.d": 2}
 
 
-def test_data_are_found_through_the_environment_or_the_setting_is_named(tmp_path, monkeypatch):
+def test_data_are_found_through_the_environment_or_the_setting_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     recipe = write(tmp_path, '[tasks]\ntrain = "$COGITATE_DATA/sums.jsonl, logic"\n')
     monkeypatch.setenv("COGITATE_DATA", "/my data/")
     assert load_recipe(recipe).tasks.train == "/my data/sums.jsonl, logic"
@@ -108,7 +110,7 @@ def test_worked_examples_are_part_of_the_identity_only_where_there_are_any(tmp_p
     assert "did you mean r1_zero.worked_examples.0.thinking?" in message
 
 
-def test_a_base_model_cannot_be_asked_in_a_turn_it_has_not_learnt(tmp_path):
+def test_a_base_model_cannot_be_asked_in_a_turn_it_has_not_learnt(tmp_path: Path) -> None:
     recipe = write(tmp_path, "")
     assert "prompt turn is of fine-tuned models" in refused(recipe, "r1_zero.prompt=turn")
     config = load_recipe(recipe, ["graph=r1", "r1_dev2.prompt=turn"])

@@ -5,6 +5,9 @@ import platform
 import subprocess
 import sys
 import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,7 +24,7 @@ from cogitate.runtime import (
 )
 
 
-def test_a_failed_atomic_write_leaves_the_old_file(tmp_path):
+def test_a_failed_atomic_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("old")
 
@@ -39,7 +42,7 @@ def test_a_failed_atomic_write_leaves_the_old_file(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
-def test_metrics_truncate_drops_later_steps_and_a_line_cut_within_a_character(tmp_path):
+def test_metrics_truncate_drops_later_steps_and_a_line_cut_within_a_character(tmp_path: Path) -> None:
     log = MetricsLog(tmp_path / "metrics.jsonl")
     for step in range(4):
         log.write({"step": step, "text": "你好\u2028"})
@@ -51,15 +54,15 @@ def test_metrics_truncate_drops_later_steps_and_a_line_cut_within_a_character(tm
     assert log.path.read_bytes() == b""
 
 
-def test_metrics_are_valid_json_even_where_a_number_is_not_finite(tmp_path):
-    seen = []
+def test_metrics_are_valid_json_even_where_a_number_is_not_finite(tmp_path: Path) -> None:
+    seen: list[Mapping[str, Any]] = []
     log = MetricsLog(tmp_path / "metrics.jsonl", seen.append)
     log.write({"step": 0, "loss": float("nan"), "kl": float("inf"), "reward": 0.5})
     assert log.path.read_text() == '{"step": 0, "loss": null, "kl": null, "reward": 0.5}\n'
     assert seen[0]["reward"] == 0.5
 
 
-def test_disk_full_is_recognised_whichever_library_wrote():
+def test_disk_full_is_recognised_whichever_library_wrote() -> None:
     assert is_disk_full(OSError(errno.ENOSPC, "No space left on device"))
     assert is_disk_full(OSError(errno.EFBIG, "File too large"))
     assert not is_disk_full(PermissionError(errno.EACCES, "Permission denied"))
@@ -69,13 +72,13 @@ def test_disk_full_is_recognised_whichever_library_wrote():
     assert is_disk_full(wrapped)
 
 
-def test_equal_parts_give_equal_seeds_and_other_parts_others():
+def test_equal_parts_give_equal_seeds_and_other_parts_others() -> None:
     assert derive_seed(0, "base", 1) == derive_seed(0, "base", 1)
     assert len({derive_seed(0, "base", 1), derive_seed(0, "base", 2), derive_seed(1, "base", 1)}) == 3
     assert 0 <= derive_seed("x") < 2**63
 
 
-def test_seed_everything_repeats_torch():
+def test_seed_everything_repeats_torch() -> None:
     seed_everything(derive_seed("a"))
     first = torch.rand(3)
     seed_everything(derive_seed("a"))
@@ -83,7 +86,7 @@ def test_seed_everything_repeats_torch():
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="not glibc's malloc")
-def test_kept_memory_is_used_again_without_page_faults():
+def test_kept_memory_is_used_again_without_page_faults() -> None:
     code = """
 import resource
 import torch
@@ -100,7 +103,7 @@ assert faults < 1000, faults  # 200 MB are 51,200 pages
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="not glibc's malloc")
-def test_memory_that_was_kept_in_holes_is_given_back_by_a_large_process():
+def test_memory_that_was_kept_in_holes_is_given_back_by_a_large_process() -> None:
     code = """
 import torch
 from cogitate import runtime
@@ -121,11 +124,11 @@ assert all(bool((block == 1).all()) for block in kept)
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_what_is_loaded_is_exempt_from_collection_within_the_block_alone():
+def test_what_is_loaded_is_exempt_from_collection_within_the_block_alone() -> None:
     class Node:
-        pass
+        itself: "Node"
 
-    def cycle() -> weakref.ref:
+    def cycle() -> weakref.ref[Node]:
         node = Node()
         node.itself = node
         return weakref.ref(node)

@@ -14,6 +14,7 @@ import re
 from collections import defaultdict
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 import trl
@@ -33,13 +34,13 @@ class Accelerator:
     sync_gradients = True
     device = torch.device("cpu")
 
-    def gather(self, value):
+    def gather(self, value: torch.Tensor) -> torch.Tensor:
         return value
 
-    def gather_for_metrics(self, value):
+    def gather_for_metrics(self, value: torch.Tensor) -> torch.Tensor:
         return value
 
-    def reduce(self, value, reduction):
+    def reduce(self, value: torch.Tensor, reduction: str) -> torch.Tensor:
         return value
 
 
@@ -85,7 +86,9 @@ def policy_inputs() -> dict[str, torch.Tensor]:
     }
 
 
-def grpo(inputs, loss_type: str, *, beta: float, level: str = "token", importance: bool = False) -> dict:
+def grpo(
+    inputs: dict[str, torch.Tensor], loss_type: str, *, beta: float, level: str = "token", importance: bool = False
+) -> dict[str, Any]:
     """GRPOTrainer._compute_loss in training mode, without gradient accumulation."""
     logprobs = inputs["logprobs"].clone().requires_grad_()
     # TRL's cispo bound is the largest ratio itself and its dapo-like divisor counts the generation batch's tokens
@@ -123,11 +126,12 @@ def grpo(inputs, loss_type: str, *, beta: float, level: str = "token", importanc
     }
     loss = GRPOTrainer._compute_loss(trainer, None, batch)
     loss.backward()
+    assert logprobs.grad is not None
     metrics = {name: values[0] for name, values in trainer._metrics["train"].items()}
     return {"loss": loss.item(), "gradient": logprobs.grad.tolist(), "beta": beta, "metrics": metrics}
 
 
-def advantages() -> dict:
+def advantages() -> dict[str, Any]:
     """GRPOTrainer._generate_and_score_completions, "sum_then_normalize"; NaN is a missing reward, whose advantage ends as 0."""
     rewards = torch.tensor([[1.0, 0.0, 0.0, 1.0], [0.3, 0.9, float("nan"), 0.1], [2.0, 2.0, 0.5, -1.0]])
     centred = rewards - torch.nanmean(rewards, dim=1, keepdim=True)
@@ -140,14 +144,14 @@ def advantages() -> dict:
     }
 
 
-def dpo(loss_type: str) -> dict:
+def dpo(loss_type: str) -> dict[str, Any]:
     """DPOTrainer._compute_loss: three pairs; rows are [chosen, rejected]."""
     mask = (torch.arange(6) < torch.tensor([6, 3, 4, 5, 2, 6])[:, None]).int()
     mask = torch.cat([torch.zeros(6, 1, dtype=torch.int), mask], dim=1)  # a prompt token in front
     logprobs = (-torch.rand(6, 7) * 2 * mask).requires_grad_()
     ref_logprobs = (logprobs.detach() + 0.2 * torch.randn(6, 7)) * mask
 
-    def outputs(log_probs):
+    def outputs(log_probs: torch.Tensor) -> SimpleNamespace:
         zeros = torch.zeros_like(log_probs)
         return SimpleNamespace(log_probs=log_probs, entropy=zeros, mean_logits=zeros, is_top1=zeros.bool())
 
@@ -178,6 +182,7 @@ def dpo(loss_type: str) -> dict:
     }
     loss = DPOTrainer._compute_loss(trainer, policy, batch, False)
     loss.backward()
+    assert logprobs.grad is not None
     return {
         "logprobs": logprobs[:, 1:].tolist(),
         "ref_logprobs": ref_logprobs[:, 1:].tolist(),
@@ -190,7 +195,7 @@ def dpo(loss_type: str) -> dict:
     }
 
 
-def reward_model() -> dict:
+def reward_model() -> dict[str, Any]:
     """RewardTrainer.compute_loss with margins and centring; rows are [chosen, rejected]."""
     rewards = torch.randn(8, 1).requires_grad_()
     margins = torch.tensor([0.0, 0.5, 1.0, 0.2])
@@ -205,6 +210,7 @@ def reward_model() -> dict:
     batch = {"margin": margins, "attention_mask": torch.ones(8, 2)}
     loss = RewardTrainer.compute_loss(trainer, lambda **kwargs: SimpleNamespace(logits=rewards), batch)
     loss.backward()
+    assert rewards.grad is not None
     return {
         "rewards": rewards[:, 0].tolist(),
         "margins": margins.tolist(),

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,43 +28,43 @@ rewards_matrices = st.integers(2, 6).flatmap(
 )
 
 
-def test_two_right_of_four_get_plus_and_minus_root_three_quarters():
+def test_two_right_of_four_get_plus_and_minus_root_three_quarters() -> None:
     # mean 1/2, squares sum to 1, sample variance 1/3, so (1 - 1/2) * sqrt 3
     advantages = group_advantages(torch.tensor([[1.0, 0.0, 0.0, 1.0]]))
     torch.testing.assert_close(advantages, math.sqrt(3) / 2 * torch.tensor([[1.0, -1.0, -1.0, 1.0]]))
 
 
-def test_one_right_of_three_by_hand():
+def test_one_right_of_three_by_hand() -> None:
     # mean 1/3; deviations 2/3, -1/3, -1/3; sample variance (4 + 1 + 1) / 9 / 2 = 1/3
     advantages = group_advantages(torch.tensor([[1.0, 0.0, 0.0]], dtype=torch.float64))
     expected = torch.tensor([[2.0, -1.0, -1.0]], dtype=torch.float64) / 3 * math.sqrt(3)
     torch.testing.assert_close(advantages, expected)
 
 
-def test_dr_grpo_only_subtracts_the_mean():
+def test_dr_grpo_only_subtracts_the_mean() -> None:
     advantages = group_advantages(torch.tensor([[3.0, 0.0, 0.0, 1.0]]), scale_by_std=False)
     assert advantages.tolist() == [[2.0, -1.0, -1.0, 0.0]]
 
 
-def test_rloo_compares_with_the_mean_of_the_others():
+def test_rloo_compares_with_the_mean_of_the_others() -> None:
     # 3 - (0 + 0 + 1)/3, 0 - 4/3, 0 - 4/3, 1 - 1
     torch.testing.assert_close(rloo(torch.tensor([[3.0, 0.0, 0.0, 1.0]])), torch.tensor([[8 / 3, -4 / 3, -4 / 3, 0.0]]))
 
 
-def test_reinforce_plus_plus_uses_the_mean_and_deviation_of_the_batch():
+def test_reinforce_plus_plus_uses_the_mean_and_deviation_of_the_batch() -> None:
     # mean 1, squares 4 * 1, sample variance 4/3
     advantages = reinforce_plus_plus(torch.tensor([[2.0, 2.0], [0.0, 0.0]]))
     torch.testing.assert_close(advantages, math.sqrt(3) / 2 * torch.tensor([[1.0, 1.0], [-1.0, -1.0]]))
 
 
-def test_reinforce_plus_plus_baseline_leaves_dead_groups_out_of_the_deviation():
+def test_reinforce_plus_plus_baseline_leaves_dead_groups_out_of_the_deviation() -> None:
     # centred rows (1, -1), (2, -2), (0, 0); over the four live ones: mean 0, sample variance 10/3
     advantages = reinforce_plus_plus_baseline(torch.tensor([[2.0, 0.0], [4.0, 0.0], [1.0, 1.0]]))
     expected = torch.tensor([[1.0, -1.0], [2.0, -2.0], [0.0, 0.0]]) / math.sqrt(10 / 3)
     torch.testing.assert_close(advantages, expected)
 
 
-def test_group_advantages_are_those_of_trl_up_to_its_epsilon():
+def test_group_advantages_are_those_of_trl_up_to_its_epsilon() -> None:
     reference = TRL["advantages"]
     rewards, valid = torch.tensor(reference["rewards"]), torch.tensor(reference["valid"])
     torch.testing.assert_close(
@@ -75,7 +76,7 @@ def test_group_advantages_are_those_of_trl_up_to_its_epsilon():
 
 
 @pytest.mark.parametrize("advantages_of", [group_advantages, rloo, reinforce_plus_plus, reinforce_plus_plus_baseline])
-def test_a_rollout_without_a_verdict_gets_zero_and_moves_nobody(advantages_of):
+def test_a_rollout_without_a_verdict_gets_zero_and_moves_nobody(advantages_of: Callable[..., torch.Tensor]) -> None:
     without = advantages_of(torch.tensor([[1.0, 0.0, 0.0], [5.0, 4.0, 1.0]]))
     rewards = torch.tensor([[1.0, math.nan, 0.0, 0.0], [5.0, 4.0, 1.0, -99.0]])
     valid = torch.tensor([[True, False, True, True], [True, True, True, False]])
@@ -86,7 +87,7 @@ def test_a_rollout_without_a_verdict_gets_zero_and_moves_nobody(advantages_of):
 
 @pytest.mark.parametrize("verdicts", [0, 1])
 @pytest.mark.parametrize("advantages_of", [group_advantages, rloo, reinforce_plus_plus_baseline])
-def test_fewer_than_two_verdicts_teach_nothing(advantages_of, verdicts):
+def test_fewer_than_two_verdicts_teach_nothing(advantages_of: Callable[..., torch.Tensor], verdicts: int) -> None:
     rewards = torch.tensor([[7.0, math.nan, math.nan], [1.0, 0.0, 0.5]])
     valid = torch.tensor([[verdicts == 1, False, False], [True, True, True]])
     advantages = advantages_of(rewards, valid_PG=valid)
@@ -95,7 +96,7 @@ def test_fewer_than_two_verdicts_teach_nothing(advantages_of, verdicts):
     assert dead_groups(rewards, valid).tolist() == [True, False]
 
 
-def test_rewards_that_differ_by_rounding_alone_are_a_dead_group():
+def test_rewards_that_differ_by_rounding_alone_are_a_dead_group() -> None:
     summed = sum([0.1] * 3)  # 0.30000000000000004
     exact = torch.tensor([[summed, 0.3, 0.3, 0.3]], dtype=torch.float64)
     single = torch.tensor([[1e3 * (0.1 + 0.2), 1e3 * 0.3, 300.0, np.nextafter(np.float32(300), np.float32(400))]])
@@ -106,7 +107,7 @@ def test_rewards_that_differ_by_rounding_alone_are_a_dead_group():
             assert not advantages_of(rewards).any()
 
 
-def test_a_small_true_difference_is_not_a_dead_group():
+def test_a_small_true_difference_is_not_a_dead_group() -> None:
     rewards = torch.tensor([[2.0, 2.0, 2.001]])
     assert dead_groups(rewards).tolist() == [False]
     torch.testing.assert_close(group_advantages(rewards), torch.tensor([[-1.0, -1.0, 2.0]]) / math.sqrt(3), rtol=1e-3, atol=0)
@@ -114,7 +115,9 @@ def test_a_small_true_difference_is_not_a_dead_group():
 
 @settings(deadline=None, max_examples=60)
 @given(rows=rewards_matrices, shift=st.integers(-50, 50), scale=st.integers(1, 50))
-def test_scaling_and_shifting_rewards_changes_advantages_as_the_formulas_say(rows, shift, scale):
+def test_scaling_and_shifting_rewards_changes_advantages_as_the_formulas_say(
+    rows: list[list[int]], shift: int, scale: int
+) -> None:
     rewards = torch.tensor(rows, dtype=torch.float64)
     moved = rewards * scale + shift
     for invariant in (group_advantages, reinforce_plus_plus, reinforce_plus_plus_baseline):
@@ -126,7 +129,7 @@ def test_scaling_and_shifting_rewards_changes_advantages_as_the_formulas_say(row
 
 @settings(deadline=None, max_examples=60)
 @given(rows=rewards_matrices, seed=st.integers(0, 1000))
-def test_advantages_of_a_group_sum_to_zero_and_follow_their_rollouts(rows, seed):
+def test_advantages_of_a_group_sum_to_zero_and_follow_their_rollouts(rows: list[list[int]], seed: int) -> None:
     rewards = torch.tensor(rows, dtype=torch.float64)
     order = torch.randperm(rewards.shape[1], generator=torch.Generator().manual_seed(seed))
     for advantages_of in (group_advantages, rloo):
@@ -137,19 +140,19 @@ def test_advantages_of_a_group_sum_to_zero_and_follow_their_rollouts(rows, seed)
 
 @settings(deadline=None, max_examples=60)
 @given(rows=rewards_matrices)
-def test_live_groups_have_deviation_one(rows):
+def test_live_groups_have_deviation_one(rows: list[list[int]]) -> None:
     rewards = torch.tensor(rows, dtype=torch.float64)
     live = ~dead_groups(rewards)
     assume(bool(live.any()))
     torch.testing.assert_close(group_advantages(rewards)[live].std(1), torch.ones(int(live.sum()), dtype=torch.float64))
 
 
-def test_results_keep_the_dtype_of_the_rewards():
+def test_results_keep_the_dtype_of_the_rewards() -> None:
     assert group_advantages(torch.tensor([[1, 0]])).dtype == torch.float32
     assert group_advantages(torch.tensor([[1.0, 0.0]], dtype=torch.float64)).dtype == torch.float64
 
 
-def test_a_group_of_one_and_a_nan_with_a_verdict_are_refused():
+def test_a_group_of_one_and_a_nan_with_a_verdict_are_refused() -> None:
     with pytest.raises(ValueError, match="group_size must be at least 2, got 1"):
         group_advantages(torch.tensor([[1.0]]))
     with pytest.raises(ValueError, match="NaN"):
@@ -158,7 +161,7 @@ def test_a_group_of_one_and_a_nan_with_a_verdict_are_refused():
         rloo(torch.tensor([[1.0, 0.0]]), valid_PG=torch.ones(2, 2))
 
 
-def test_gae_by_hand():
+def test_gae_by_hand() -> None:
     # gamma 1/2, lambda 1/2; values 1, 2, 4; reward 8 at the end.
     # delta = (0 + 1 - 1, 0 + 2 - 2, 8 - 4) = (0, 0, 4); A3 = 4, A2 = 0 + 4/4 = 1, A1 = 1/4
     advantages, returns = gae(
@@ -168,7 +171,7 @@ def test_gae_by_hand():
     assert returns.tolist() == [[1.25, 3.0, 8.0]]
 
 
-def test_gae_is_the_discounted_sum_of_temporal_differences():
+def test_gae_is_the_discounted_sum_of_temporal_differences() -> None:
     generator = torch.Generator().manual_seed(3)
     rewards, values = torch.randn(3, 6, generator=generator), torch.randn(3, 6, generator=generator)
     gamma, lam = 0.9, 0.7
@@ -185,7 +188,7 @@ def test_gae_is_the_discounted_sum_of_temporal_differences():
         assert not returns[row, n:].any()
 
 
-def test_gae_with_lambda_one_is_return_minus_value_whatever_stands_between():
+def test_gae_with_lambda_one_is_return_minus_value_whatever_stands_between() -> None:
     rewards, values = torch.tensor([[0.0, 7.0, 0.0, 1.0]]), torch.tensor([[0.3, 9.0, 0.4, 0.5]])
     mask = torch.tensor([[1, 0, 1, 1]])  # a tool's token in the middle
     advantages, returns = gae(rewards, values, mask, gamma=1.0, lam=1.0)
@@ -193,7 +196,7 @@ def test_gae_with_lambda_one_is_return_minus_value_whatever_stands_between():
     torch.testing.assert_close(returns, torch.tensor([[1.0, 0.0, 1.0, 1.0]]))
 
 
-def test_the_reward_lands_on_the_last_token_and_kl_on_every_one():
+def test_the_reward_lands_on_the_last_token_and_kl_on_every_one() -> None:
     shaped = token_rewards(
         torch.tensor([1.0, -2.0]),
         torch.tensor([[0.5, 1.0, math.nan], [2.0, 0.0, 4.0]]),
@@ -205,7 +208,7 @@ def test_the_reward_lands_on_the_last_token_and_kl_on_every_one():
         token_rewards(torch.tensor([1.0]), torch.zeros(1, 2), torch.zeros(1, 2), kl_beta=0.1)
 
 
-def test_whitened_advantages_have_mean_zero_and_deviation_one_inside_the_mask():
+def test_whitened_advantages_have_mean_zero_and_deviation_one_inside_the_mask() -> None:
     whitened = whiten(torch.tensor([[1.0, 3.0, 99.0], [5.0, 7.0, -99.0]]), torch.tensor([[1, 1, 0], [1, 1, 0]]))
     # 1 3 5 7: mean 4, sample variance 20/3
     expected = torch.tensor([[-3.0, -1.0, 0.0], [1.0, 3.0, 0.0]]) / math.sqrt(20 / 3)

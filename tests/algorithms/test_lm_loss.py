@@ -1,6 +1,7 @@
 """Next-token loss: numbers worked by hand, torch's cross entropy, document boundaries, and micro-batches."""
 
 import math
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ import torch
 from cogitate.algorithms.lm_loss import lm_loss, mtp_loss, next_token_targets
 
 
-def test_targets_are_the_next_tokens_within_a_document():
+def test_targets_are_the_next_tokens_within_a_document() -> None:
     tokens = torch.tensor([[5, 6, 7, 8, 9, 0]])
     documents = torch.tensor([[0, 0, 0, 1, 1, -1]])
     loss_mask = torch.tensor([[1, 0, 1, 1, 1, 0]])  # token 6 is a prompt's, the last is padding
@@ -17,7 +18,7 @@ def test_targets_are_the_next_tokens_within_a_document():
     assert targets[mask].tolist() == [7, 9]
 
 
-def test_targets_two_ahead_skip_one_and_stay_within_a_document():
+def test_targets_two_ahead_skip_one_and_stay_within_a_document() -> None:
     tokens = torch.tensor([[5, 6, 7, 8, 9, 4]])
     documents = torch.tensor([[0, 0, 0, 0, 1, 1]])
     targets, mask = next_token_targets(tokens, torch.ones_like(tokens), documents, ahead=2)
@@ -25,26 +26,26 @@ def test_targets_two_ahead_skip_one_and_stay_within_a_document():
     assert targets[mask].tolist() == [7, 8]
 
 
-def test_the_first_token_of_a_document_is_never_a_target():
+def test_the_first_token_of_a_document_is_never_a_target() -> None:
     documents = torch.tensor([[0, 0, 1, 1, 2, 2]])
     tokens = torch.tensor([[1, 2, 3, 4, 5, 6]])
     targets, mask = next_token_targets(tokens, torch.ones_like(tokens), documents)
     assert targets[mask].tolist() == [2, 4, 6]
 
 
-def test_rows_shorter_than_the_distance_have_no_target():
+def test_rows_shorter_than_the_distance_have_no_target() -> None:
     _, mask = next_token_targets(torch.tensor([[3]]), torch.ones(1, 1), ahead=2)
     assert not mask.any()
     with pytest.raises(ValueError, match="at least 1, got 0"):
         next_token_targets(torch.tensor([[3, 4]]), torch.ones(1, 2), ahead=0)
 
 
-def test_the_loss_by_hand():
+def test_the_loss_by_hand() -> None:
     loss = lm_loss(torch.tensor([0.25, 0.75]).log(), total_tokens=2)
     assert loss.item() == pytest.approx((math.log(4) + math.log(4 / 3)) / 2)
 
 
-def test_the_z_term_is_the_mean_squared_log_normaliser():
+def test_the_z_term_is_the_mean_squared_log_normaliser() -> None:
     logprobs, normalisers = torch.tensor([-1.0, -2.0]), torch.tensor([3.0, 4.0])
     with_z = lm_loss(logprobs, total_tokens=2, log_normalisers_N=normalisers, z_weight=0.1)
     assert with_z.item() == pytest.approx((3 + 0.1 * (9 + 16)) / 2)
@@ -52,12 +53,19 @@ def test_the_z_term_is_the_mean_squared_log_normaliser():
         lm_loss(logprobs, total_tokens=2, z_weight=0.1)
 
 
-def counted_logprobs(logits, tokens, loss_mask, documents=None, *, ahead=1):
+def counted_logprobs(
+    logits: torch.Tensor,
+    tokens: torch.Tensor,
+    loss_mask: torch.Tensor,
+    documents: torch.Tensor | None = None,
+    *,
+    ahead: int = 1,
+) -> torch.Tensor:
     targets, mask = next_token_targets(tokens, loss_mask, documents, ahead=ahead)
     return logits.log_softmax(-1)[mask].gather(1, targets[mask][:, None])[:, 0]
 
 
-def test_loss_and_gradient_over_packed_rows_are_those_of_each_document_alone():
+def test_loss_and_gradient_over_packed_rows_are_those_of_each_document_alone() -> None:
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(1, 7, 11, generator=generator).requires_grad_()
     other = logits.detach().clone().requires_grad_()
@@ -75,14 +83,14 @@ def test_loss_and_gradient_over_packed_rows_are_those_of_each_document_alone():
 
 
 @pytest.mark.parametrize("micro_batches", [1, 2, 4])
-def test_accumulation_over_micro_batches_equals_one_batch(micro_batches):
+def test_accumulation_over_micro_batches_equals_one_batch(micro_batches: int) -> None:
     generator = torch.Generator().manual_seed(1)
     tokens = torch.randint(0, 9, (4, 6), generator=generator)
     loss_mask = torch.tensor([[1, 1, 1, 1, 1, 1], [1, 1, 0, 0, 0, 0], [1, 1, 1, 1, 0, 0], [0, 0, 0, 0, 0, 0]])
     total = int(next_token_targets(tokens, loss_mask)[1].sum())
     logits = torch.randn(4, 6, 9, generator=generator)
 
-    def run(parts):
+    def run(parts: Sequence[torch.Tensor]) -> tuple[float, torch.Tensor | None]:
         weights = logits.clone().requires_grad_()
         losses = 0.0
         for rows in parts:
@@ -99,7 +107,7 @@ def test_accumulation_over_micro_batches_equals_one_batch(micro_batches):
     torch.testing.assert_close(split_gradient, whole_gradient, rtol=0, atol=1e-6)
 
 
-def test_the_mtp_loss_is_the_mean_over_depths_each_by_the_same_total():
+def test_the_mtp_loss_is_the_mean_over_depths_each_by_the_same_total() -> None:
     # two equally likely tokens: log 2 a target. A row of 4 has 3 targets one ahead, 2 two ahead, 1 three ahead
     tokens, uniform = torch.tensor([[0, 1, 0, 1]]), torch.zeros(1, 4, 2)
     depths = [counted_logprobs(uniform, tokens, torch.ones_like(tokens), ahead=depth + 1) for depth in (1, 2)]
@@ -107,10 +115,10 @@ def test_the_mtp_loss_is_the_mean_over_depths_each_by_the_same_total():
     assert mtp_loss(depths, total_tokens=3).item() == pytest.approx((2 / 3 + 1 / 3) / 2 * math.log(2))
 
 
-def test_a_batch_without_targets_is_refused():
+def test_a_batch_without_targets_is_refused() -> None:
     with pytest.raises(ValueError, match="nothing to learn"):
         lm_loss(torch.zeros(0), total_tokens=0)
 
 
-def test_a_micro_batch_without_targets_adds_zero():
+def test_a_micro_batch_without_targets_adds_zero() -> None:
     assert lm_loss(torch.zeros(0), total_tokens=5).item() == 0.0

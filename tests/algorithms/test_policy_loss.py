@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import torch
 
 from cogitate.algorithms.policy_loss import (
     AVERAGES,
+    Average,
     BatchTotals,
+    PolicyLoss,
     cispo_loss,
     dr_grpo_mean,
     grpo_loss,
@@ -31,7 +34,7 @@ SETTINGS = TRL["settings"]
 CLIP = {"clip_eps_low": SETTINGS["clip_eps_low"], "clip_eps_high": SETTINGS["clip_eps_high"]}
 
 
-def test_the_three_averages_by_hand():
+def test_the_three_averages_by_hand() -> None:
     losses = torch.tensor([[2.0, 4.0, 6.0, math.nan], [10.0, math.nan, math.nan, math.nan]])
     mask = torch.tensor([[1, 1, 1, 0], [1, 0, 0, 0]])
     totals = BatchTotals.of(mask, max_new_tokens=11)
@@ -41,7 +44,7 @@ def test_the_three_averages_by_hand():
     assert dr_grpo_mean(losses, mask, totals).item() == 22 / (2 * 11)
 
 
-def test_grpo_by_hand_at_every_side_of_the_bounds():
+def test_grpo_by_hand_at_every_side_of_the_bounds() -> None:
     # ratio:     1.5 (A > 0, clipped)  0.5 (A > 0, free)  1.5 (A < 0, free)  0.5 (A < 0, clipped)
     # surrogate: 1.3 * 2               0.5 * 2            1.5 * -1           0.8 * -1
     old = torch.zeros(2, 2)
@@ -68,7 +71,7 @@ def test_grpo_by_hand_at_every_side_of_the_bounds():
     assert metrics["old_kl"] == pytest.approx((2 * (0.5 - math.log(1.5)) + 2 * (-0.5 - math.log(0.5))) / 4)
 
 
-def test_on_the_first_step_the_gradient_is_the_policy_gradient():
+def test_on_the_first_step_the_gradient_is_the_policy_gradient() -> None:
     logprobs = INPUTS["logprobs"].clone().requires_grad_()
     mask, advantages = INPUTS["mask"], INPUTS["advantages"]
     totals = BatchTotals.of(mask, 7)
@@ -92,7 +95,7 @@ def test_on_the_first_step_the_gradient_is_the_policy_gradient():
         ("cispo", partial(cispo_loss, average=token_mean)),
     ],
 )
-def test_losses_and_gradients_are_those_of_trl(name, loss):
+def test_losses_and_gradients_are_those_of_trl(name: str, loss: Callable[..., PolicyLoss]) -> None:
     reference = TRL["policy"][name]
     logprobs = INPUTS["logprobs"].clone().requires_grad_()
     clip = dict(CLIP, clip_eps_low=1.0) if name == "cispo" else CLIP  # TRL's cispo has no lower bound
@@ -127,12 +130,12 @@ LOSSES = {
 
 @pytest.mark.parametrize("micro_batches", [1, 2, 3, 4, 6])
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES.keys())
-def test_accumulation_over_micro_batches_equals_one_batch(loss, micro_batches):
+def test_accumulation_over_micro_batches_equals_one_batch(loss: Callable[..., PolicyLoss], micro_batches: int) -> None:
     order = torch.tensor([3, 0, 5, 1, 4, 2])  # rows of unequal length in every part
     inputs = {name: tensor[order] for name, tensor in INPUTS.items()}
     totals = BatchTotals.of(inputs["mask"], 8)
 
-    def run(parts):
+    def run(parts: Sequence[torch.Tensor]) -> tuple[float, torch.Tensor | None, dict[str, float]]:
         logprobs = inputs["logprobs"].clone().requires_grad_()
         total, statistics = 0.0, None
         for rows in parts:
@@ -150,6 +153,7 @@ def test_accumulation_over_micro_batches_equals_one_batch(loss, micro_batches):
             result.loss.backward()
             total += result.loss.item()
             statistics = result.statistics if statistics is None else statistics + result.statistics
+        assert statistics is not None
         return total, logprobs.grad, statistics.metrics()
 
     whole_loss, whole_gradient, whole_metrics = run([torch.arange(6)])
@@ -160,8 +164,8 @@ def test_accumulation_over_micro_batches_equals_one_batch(loss, micro_batches):
 
 
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES.keys())
-def test_nothing_outside_the_mask_is_read_and_padding_wider_changes_nothing(loss):
-    def run(inputs):
+def test_nothing_outside_the_mask_is_read_and_padding_wider_changes_nothing(loss: Callable[..., PolicyLoss]) -> None:
+    def run(inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor, dict[str, float]]:
         logprobs = inputs["logprobs"].clone().requires_grad_()
         result = loss(
             logprobs,
@@ -175,6 +179,7 @@ def test_nothing_outside_the_mask_is_read_and_padding_wider_changes_nothing(loss
             **CLIP,
         )
         result.loss.backward()
+        assert logprobs.grad is not None
         return result.loss, logprobs.grad, result.statistics.metrics()
 
     clean_loss, clean_gradient, clean_metrics = run(INPUTS)
@@ -191,10 +196,10 @@ def test_nothing_outside_the_mask_is_read_and_padding_wider_changes_nothing(loss
 
 
 @pytest.mark.parametrize("loss", [LOSSES["grpo, sequence average"], LOSSES["gspo"]], ids=["grpo", "gspo"])
-def test_gradients_agree_with_finite_differences(loss):
+def test_gradients_agree_with_finite_differences(loss: Callable[..., PolicyLoss]) -> None:
     inputs = {name: value.double() for name, value in INPUTS.items()}
 
-    def of(logprobs):
+    def of(logprobs: torch.Tensor) -> torch.Tensor:
         return loss(
             logprobs,
             inputs["old_logprobs"],
@@ -209,7 +214,7 @@ def test_gradients_agree_with_finite_differences(loss):
     assert torch.autograd.gradcheck(of, inputs["logprobs"].clone().requires_grad_())
 
 
-def test_per_token_advantages_of_one_value_equal_per_sequence_ones():
+def test_per_token_advantages_of_one_value_equal_per_sequence_ones() -> None:
     run = partial(
         grpo_loss,
         INPUTS["logprobs"],
@@ -225,8 +230,8 @@ def test_per_token_advantages_of_one_value_equal_per_sequence_ones():
         run(advantages=INPUTS["advantages"][:3])
 
 
-def test_clip_higher_lets_a_rising_token_go_further():
-    def gradient(eps_high):
+def test_clip_higher_lets_a_rising_token_go_further() -> None:
+    def gradient(eps_high: float) -> float:
         logprobs = torch.tensor([[math.log(1.25)]], requires_grad=True)
         grpo_loss(
             logprobs,
@@ -238,13 +243,14 @@ def test_clip_higher_lets_a_rising_token_go_further():
             average=token_mean,
             totals=BatchTotals(1, 1, 1),
         ).loss.backward()
+        assert logprobs.grad is not None
         return logprobs.grad.item()
 
     assert gradient(0.2) == 0.0
     assert gradient(0.28) == pytest.approx(-1.25)
 
 
-def test_rows_without_counted_tokens_weigh_nothing():
+def test_rows_without_counted_tokens_weigh_nothing() -> None:
     mask = torch.tensor([[1, 1], [0, 0], [1, 0]])
     totals = BatchTotals.of(mask, 2)
     assert (totals.sequences, totals.tokens) == (2, 3)
@@ -252,13 +258,13 @@ def test_rows_without_counted_tokens_weigh_nothing():
 
 
 @pytest.mark.parametrize("average", AVERAGES.values(), ids=AVERAGES.keys())
-def test_a_batch_without_any_counted_token_is_refused(average):
+def test_a_batch_without_any_counted_token_is_refused(average: Average) -> None:
     mask = torch.zeros(2, 3)
     with pytest.raises(ValueError, match="nothing to average"):
         average(torch.ones(2, 3), mask, BatchTotals.of(mask, 3))
 
 
-def test_a_kl_weight_without_a_reference_is_refused():
+def test_a_kl_weight_without_a_reference_is_refused() -> None:
     with pytest.raises(ValueError, match="no reference logprobs"):
         grpo_loss(
             torch.zeros(1, 1),
@@ -272,7 +278,7 @@ def test_a_kl_weight_without_a_reference_is_refused():
         )
 
 
-def test_cispo_keeps_the_gradient_of_a_token_beyond_the_bound():
+def test_cispo_keeps_the_gradient_of_a_token_beyond_the_bound() -> None:
     logprobs = torch.tensor([[math.log(3.0)]], requires_grad=True)
     result = cispo_loss(
         logprobs,
@@ -285,11 +291,12 @@ def test_cispo_keeps_the_gradient_of_a_token_beyond_the_bound():
         totals=BatchTotals(1, 1, 1),
     )
     result.loss.backward()
+    assert logprobs.grad is not None
     assert logprobs.grad.item() == pytest.approx(-1.5 * 2.0)
     assert result.statistics.metrics()["clip_share"] == 1.0
 
 
-def test_gspo_ratio_is_the_geometric_mean_of_the_tokens():
+def test_gspo_ratio_is_the_geometric_mean_of_the_tokens() -> None:
     # token ratios 4 and 1: sequence ratio 2, above 1.5, so the whole completion is clipped
     result = gspo_loss(
         torch.tensor([[4.0, 1.0]]).log(),
@@ -305,7 +312,7 @@ def test_gspo_ratio_is_the_geometric_mean_of_the_tokens():
     assert result.statistics.metrics()["clip_share_high"] == 1.0
 
 
-def test_kl_estimators_by_hand_and_in_expectation():
+def test_kl_estimators_by_hand_and_in_expectation() -> None:
     logprobs, ref = torch.tensor([[0.0]]), torch.tensor([[math.log(2.0)]])
     assert k1_kl(logprobs, ref).item() == pytest.approx(-math.log(2))
     assert k2_kl(logprobs, ref).item() == pytest.approx(math.log(2) ** 2 / 2)
@@ -318,7 +325,7 @@ def test_kl_estimators_by_hand_and_in_expectation():
     assert (k3_kl(policy.log(), reference.log()) >= 0).all()
 
 
-def test_importance_weights_are_capped_constant_and_one_outside_the_mask():
+def test_importance_weights_are_capped_constant_and_one_outside_the_mask() -> None:
     old = torch.tensor([[0.0, math.log(0.5), math.nan]], requires_grad=True)
     sampler = torch.tensor([[-math.log(8.0), 0.0, 0.0]])
     weights = truncated_importance_weights(old, sampler, torch.tensor([[1, 1, 0]]), cap=2.0)
@@ -328,7 +335,7 @@ def test_importance_weights_are_capped_constant_and_one_outside_the_mask():
         truncated_importance_weights(old, sampler, torch.ones(1, 3), cap=0.0)
 
 
-def test_importance_weights_scale_the_surrogate_but_not_the_kl():
+def test_importance_weights_scale_the_surrogate_but_not_the_kl() -> None:
     ones = torch.ones(1, 1)
     loss = grpo_loss(
         0 * ones,
@@ -345,14 +352,14 @@ def test_importance_weights_scale_the_surrogate_but_not_the_kl():
     assert loss.item() == pytest.approx(-1.5 + math.exp(0.5) - 0.5 - 1)
 
 
-def test_the_logprob_gap_is_summed_and_maximal_inside_the_mask():
+def test_the_logprob_gap_is_summed_and_maximal_inside_the_mask() -> None:
     total, largest = logprob_gap(
         torch.tensor([[-1.0, -2.0, 5.0]]), torch.tensor([[-1.5, -1.75, 0.0]]), torch.tensor([[1, 1, 0]])
     )
     assert (total.item(), largest.item()) == (0.75, 0.5)
 
 
-def test_value_loss_by_hand():
+def test_value_loss_by_hand() -> None:
     # V 3, old 1, R 4: plain (3-4)^2 = 1; clipped value 1.5: (1.5-4)^2 = 6.25, the larger.  V 1, old 1, R 3: both 4.
     values = torch.tensor([[3.0, 1.0, math.nan]], requires_grad=True)
     old, returns = torch.tensor([[1.0, 1.0, 0.0]]), torch.tensor([[4.0, 3.0, 0.0]])

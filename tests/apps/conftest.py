@@ -8,7 +8,7 @@ from tests.apps.memorised_model import save_endless_model, save_memorised_model
 
 
 @pytest.fixture(scope="session")
-def memorised(tmp_path_factory) -> Path:
+def memorised(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a model that knows a few conversations by heart."""
     directory = tmp_path_factory.mktemp("memorised")
     save_memorised_model(directory)
@@ -16,7 +16,7 @@ def memorised(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def endless(tmp_path_factory) -> Path:
+def endless(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The directory of a model that never ends."""
     directory = tmp_path_factory.mktemp("endless")
     save_endless_model(directory)

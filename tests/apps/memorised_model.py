@@ -51,7 +51,7 @@ def save_memorised_model(directory: Path) -> None:
     tokenizer.settings["chat_template"] = CHAT_TEMPLATE
     tokenizer.save(directory)
     tokenizer = Tokenizer.load(directory)
-    turn = tokenizer.inner.token_to_id("<|turn|>")
+    turn = tokenizer.control_ids["<|turn|>"]
     pairs = [(tokenizer.encode(p), [*tokenizer.encode(a), tokenizer.end_id]) for p, a in prompts.items()]
     for before, said in TURNS:
         pairs.append((tokenizer.inner.encode(before).ids, [*tokenizer.encode(said), turn]))

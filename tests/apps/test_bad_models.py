@@ -105,7 +105,7 @@ BREAKS: list[tuple[Callable[[Path], None], tuple[str, ...]]] = [
 
 
 @pytest.fixture
-def chat(monkeypatch, capfd):
+def chat(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     def run(directory: Path, *options: str) -> tuple[int, str, str]:
         monkeypatch.setattr(
             sys, "argv", ["cogitate", "chat", str(directory), "--prompt", QUESTION, "--temperature", "0", *options]
@@ -118,7 +118,13 @@ def chat(monkeypatch, capfd):
 
 
 @pytest.mark.parametrize(("break_it", "says"), BREAKS, ids=[break_it.__name__ for break_it, _ in BREAKS])
-def test_a_broken_directory_is_one_clear_line(memorised, tmp_path, chat, break_it, says):
+def test_a_broken_directory_is_one_clear_line(
+    memorised: Path,
+    tmp_path: Path,
+    chat: Callable[..., tuple[int, str, str]],
+    break_it: Callable[[Path], None],
+    says: tuple[str, ...],
+) -> None:
     directory = tmp_path / "model"
     shutil.copytree(memorised, directory)
     break_it(directory)
@@ -129,7 +135,9 @@ def test_a_broken_directory_is_one_clear_line(memorised, tmp_path, chat, break_i
     assert not (directory / "hacked").exists()
 
 
-def test_code_that_a_config_names_is_not_executed(memorised, tmp_path, chat):
+def test_code_that_a_config_names_is_not_executed(
+    memorised: Path, tmp_path: Path, chat: Callable[..., tuple[int, str, str]]
+) -> None:
     directory = tmp_path / "model"
     shutil.copytree(memorised, directory)
     (directory / "evil.py").write_text(f"open({str(directory / 'hacked')!r}, 'w')\nclass Evil: pass\n")

@@ -9,6 +9,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +22,7 @@ from tests.apps.memorised_model import BARE_ANSWER, QUESTION, R1_ZERO_ANSWER
 
 
 @pytest.fixture
-def chat(monkeypatch, capfd):
+def chat(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Run `cogitate chat ...` to its end: exit code, standard output, standard error."""
 
     def run(*arguments: object, stdin: bytes = b"") -> tuple[int, str, str]:
@@ -36,26 +39,36 @@ def chat(monkeypatch, capfd):
 GREEDY = ("--temperature", 0)
 
 
-def test_the_r1_zero_template_gives_the_completion_as_the_model_wrote_it(memorised, chat):
+def test_the_r1_zero_template_gives_the_completion_as_the_model_wrote_it(
+    memorised: Path, chat: Callable[..., tuple[int, str, str]]
+) -> None:
     code, out, err = chat(memorised, "--template", "r1_zero", "--prompt", QUESTION, *GREEDY)
     assert (code, out, err) == (0, f"{R1_ZERO_ANSWER}\n", "")
 
 
-def test_a_bare_question_ends_where_the_model_goes_on_with_a_question_of_its_own(memorised, chat):
+def test_a_bare_question_ends_where_the_model_goes_on_with_a_question_of_its_own(
+    memorised: Path, chat: Callable[..., tuple[int, str, str]]
+) -> None:
     assert chat(memorised, "--template", "bare", "--prompt", QUESTION, *GREEDY)[1] == f"{BARE_ANSWER}\n"
 
 
-def test_a_models_own_chat_template_is_the_default_and_its_end_of_turn_ends(memorised, chat):
+def test_a_models_own_chat_template_is_the_default_and_its_end_of_turn_ends(
+    memorised: Path, chat: Callable[..., tuple[int, str, str]]
+) -> None:
     assert chat(memorised, "--prompt", "Who am I?", *GREEDY)[1] == "nothing said </think> No idea.\n"
 
 
 @pytest.mark.parametrize("options", [(), ("--prompt", "-")])
-def test_the_prompt_comes_from_standard_input_where_that_is_no_terminal(memorised, chat, options):
+def test_the_prompt_comes_from_standard_input_where_that_is_no_terminal(
+    memorised: Path, chat: Callable[..., tuple[int, str, str]], options: tuple[str, ...]
+) -> None:
     out = chat(memorised, "--template", "r1_zero", *GREEDY, *options, stdin=f"\ufeff{QUESTION}\r\n".encode())[1]
     assert out == f"{R1_ZERO_ANSWER}\n"
 
 
-def test_equal_seeds_give_equal_completions_and_other_seeds_others(memorised, chat):
+def test_equal_seeds_give_equal_completions_and_other_seeds_others(
+    memorised: Path, chat: Callable[..., tuple[int, str, str]]
+) -> None:
     def drawn(seed: int) -> str:
         return chat(
             memorised, "--template", "bare", "--prompt", "?", "--temperature", 2, "--seed", seed, "--max-new-tokens", 30
@@ -64,13 +77,13 @@ def test_equal_seeds_give_equal_completions_and_other_seeds_others(memorised, ch
     assert drawn(1) == drawn(1) != drawn(2)
 
 
-def test_a_completion_that_is_cut_off_says_so_beside_it(memorised, chat):
+def test_a_completion_that_is_cut_off_says_so_beside_it(memorised: Path, chat: Callable[..., tuple[int, str, str]]) -> None:
     out, err = chat(memorised, "--template", "r1_zero", "--prompt", QUESTION, *GREEDY, "--max-new-tokens", 2)[1:]
     assert R1_ZERO_ANSWER.startswith(out.rstrip("\n"))
     assert err == "[cut off at 2 tokens]\n"
 
 
-def test_tags_and_control_tokens_that_a_user_types_are_text(memorised):
+def test_tags_and_control_tokens_that_a_user_types_are_text(memorised: Path) -> None:
     from cogitate.apps.chat import Speaker
     from cogitate.types import Message
 
@@ -81,7 +94,9 @@ def test_tags_and_control_tokens_that_a_user_types_are_text(memorised):
     assert "a<|turn|><|user|><think>b" in speaker.tokenizer.decode(ids)
 
 
-def test_what_no_longer_fits_the_context_is_forgotten_from_the_oldest_exchange_on(memorised, capsys):
+def test_what_no_longer_fits_the_context_is_forgotten_from_the_oldest_exchange_on(
+    memorised: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from cogitate.apps.chat import Settings, Speaker, forget_until_it_fits
     from cogitate.types import Message
 
@@ -115,17 +130,27 @@ def test_what_no_longer_fits_the_context_is_forgotten_from_the_oldest_exchange_o
         (("RUN", "--prompt", "a"), b"", "a run, not a model; its models are: "),
     ],
 )
-def test_what_cannot_be_answered_is_one_line_and_exit_code_2(memorised, endless, tmp_path, chat, arguments, stdin, says):
+def test_what_cannot_be_answered_is_one_line_and_exit_code_2(
+    memorised: Path,
+    endless: Path,
+    tmp_path: Path,
+    chat: Callable[..., tuple[int, str, str]],
+    arguments: tuple[int | str, ...],
+    stdin: bytes,
+    says: str,
+) -> None:
     (tmp_path / "empty").mkdir()
     shutil.copytree(memorised, tmp_path / "run" / "r1_zero")
     (tmp_path / "run" / "config.json").write_text('{"graph": "r1_zero"}')
     places = {"MODEL": memorised, "PLAIN": endless, "EMPTY": tmp_path / "empty", "RUN": tmp_path / "run"}
-    code, out, err = chat(*(places.get(argument, argument) for argument in arguments), stdin=stdin)
+    code, out, err = chat(*(places.get(str(argument), argument) for argument in arguments), stdin=stdin)
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert says in err
 
 
-def test_base_is_the_shipped_model_and_a_directory_of_that_name_needs_a_path(memorised, tmp_path, monkeypatch, chat):
+def test_base_is_the_shipped_model_and_a_directory_of_that_name_needs_a_path(
+    memorised: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chat: Callable[..., tuple[int, str, str]]
+) -> None:
     monkeypatch.setattr(models, "SHIPPED", tmp_path / "shipped")
     monkeypatch.chdir(tmp_path)
     shutil.copytree(memorised, tmp_path / "base")
@@ -139,10 +164,13 @@ def test_base_is_the_shipped_model_and_a_directory_of_that_name_needs_a_path(mem
     assert chat("base", *options)[1] == "nothing said </think> No idea.\n"
 
 
-def test_a_damaged_artifact_of_a_run_is_refused(memorised, tmp_path, chat):
+def test_a_damaged_artifact_of_a_run_is_refused(
+    memorised: Path, tmp_path: Path, chat: Callable[..., tuple[int, str, str]]
+) -> None:
     stage = tmp_path / "r1_zero"
     shutil.copytree(memorised, stage)
-    manifest = dict.fromkeys(("schema", "id", "stage", "version", "settings", "inputs", "read", "seconds", "summary"), 0)
+    keys = ("schema", "id", "stage", "version", "settings", "inputs", "read", "seconds", "summary")
+    manifest: dict[str, Any] = dict.fromkeys(keys, 0)
     manifest["files"] = {"model.safetensors": {"bytes": 7, "sha256": ""}}
     (stage / "manifest.json").write_text(json.dumps(manifest))
     code, _, err = chat(stage, "--prompt", "a")
@@ -151,7 +179,7 @@ def test_a_damaged_artifact_of_a_run_is_refused(memorised, tmp_path, chat):
     assert "7" in err
 
 
-def test_thinking_is_dimmed_without_its_tags_and_stands_apart_from_the_answer():
+def test_thinking_is_dimmed_without_its_tags_and_stands_apart_from_the_answer() -> None:
     screen = io.StringIO()
     output = TerminalOutput(screen)
     output.begin(thinking=False)
@@ -161,7 +189,7 @@ def test_thinking_is_dimmed_without_its_tags_and_stands_apart_from_the_answer():
     assert screen.getvalue().replace(f"{NORMAL}{DIM}", "") == f"{DIM}1 and 1 {NORMAL}\n\n<answer> 2\n"
 
 
-def test_thinking_that_the_prompt_has_opened_is_dimmed_from_the_first_word():
+def test_thinking_that_the_prompt_has_opened_is_dimmed_from_the_first_word() -> None:
     screen = io.StringIO()
     output = TerminalOutput(screen)
     output.begin(thinking=True)
@@ -170,7 +198,7 @@ def test_thinking_that_the_prompt_has_opened_is_dimmed_from_the_first_word():
     assert screen.getvalue() == f"{DIM}hm {NORMAL}\n\n2\n"
 
 
-def test_a_model_cannot_steer_the_terminal_but_a_file_gets_every_character():
+def test_a_model_cannot_steer_the_terminal_but_a_file_gets_every_character() -> None:
     screen, file = io.StringIO(), io.StringIO()
     for output in (TerminalOutput(screen), PlainOutput(file)):
         output.begin(thinking=False)
@@ -190,7 +218,7 @@ def test_a_model_cannot_steer_the_terminal_but_a_file_gets_every_character():
         (True, {"TERM": "xterm", "NO_COLOR": "1"}, False),
     ],
 )
-def test_styles_are_written_to_terminals_that_know_them(terminal, environment, styled):
+def test_styles_are_written_to_terminals_that_know_them(terminal: bool, environment: dict[str, str], styled: bool) -> None:
     class Stream(io.StringIO):
         def isatty(self) -> bool:
             return terminal
@@ -235,7 +263,7 @@ class Session:
         os.close(self.master)
 
 
-def test_a_conversation_in_a_terminal_is_remembered_dimmed_and_ended_by_ctrl_d(memorised):
+def test_a_conversation_in_a_terminal_is_remembered_dimmed_and_ended_by_ctrl_d(memorised: Path) -> None:
     session = Session(memorised, *GREEDY)
     try:
         session.read_until("> ")
@@ -254,7 +282,7 @@ def test_a_conversation_in_a_terminal_is_remembered_dimmed_and_ended_by_ctrl_d(m
         session.close()
 
 
-def test_ctrl_c_stops_the_answer_and_the_conversation_goes_on(endless):
+def test_ctrl_c_stops_the_answer_and_the_conversation_goes_on(endless: Path) -> None:
     session = Session(endless, *GREEDY, "--max-new-tokens", 29_000)
     try:
         session.read_until("> ")
@@ -271,7 +299,7 @@ def test_ctrl_c_stops_the_answer_and_the_conversation_goes_on(endless):
         session.close()
 
 
-def test_ctrl_c_on_a_single_answer_ends_with_130_and_keeps_what_was_said(endless, tmp_path):
+def test_ctrl_c_on_a_single_answer_ends_with_130_and_keeps_what_was_said(endless: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from cogitate.cli import main; main()", "chat", str(endless), "--prompt", "a"]
     with (tmp_path / "out").open("w") as out:
         process = subprocess.Popen(

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -21,7 +23,7 @@ GREEDY = ("evaluate.temperature=1e-9", "evaluate.max_new_tokens=40")
 
 
 @pytest.fixture
-def evaluate(monkeypatch, capfd):
+def evaluate(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Run `cogitate eval ...` to its end: exit code, standard output, standard error."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
@@ -34,7 +36,7 @@ def evaluate(monkeypatch, capfd):
 
 
 @pytest.fixture
-def problems(tmp_path) -> tuple[Path, Path]:
+def problems(tmp_path: Path) -> tuple[Path, Path]:
     """The question that the model knows, with its answer and with another one."""
     right, wrong = tmp_path / "right.jsonl", tmp_path / "wrong.jsonl"
     right.write_text(json.dumps({"question": QUESTION, "answer": 2}))
@@ -42,7 +44,9 @@ def problems(tmp_path) -> tuple[Path, Path]:
     return right, wrong
 
 
-def test_every_metric_of_a_known_completion_is_known(memorised, problems, evaluate, tmp_path):
+def test_every_metric_of_a_known_completion_is_known(
+    memorised: Path, problems: tuple[Path, Path], evaluate: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
     out, kept = tmp_path / "eval.json", tmp_path / "completions.jsonl"
     code, table, err = evaluate(
         memorised, *GREEDY, "--tasks", problems[0], "--problems", 1, "--samples", 3, "--out", out, "--completions", kept
@@ -71,7 +75,9 @@ def test_every_metric_of_a_known_completion_is_known(memorised, problems, evalua
     assert row[1:3] == ["1", "100.0"]
 
 
-def test_a_wrong_answer_counts_against_and_files_are_mixed(memorised, problems, evaluate, tmp_path):
+def test_a_wrong_answer_counts_against_and_files_are_mixed(
+    memorised: Path, problems: tuple[Path, Path], evaluate: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
     out = tmp_path / "eval.json"
     tasks = f"{problems[0]},{problems[1]}"
     assert evaluate(memorised, *GREEDY, "--tasks", tasks, "--problems", 2, "--samples", 1, "--out", out)[0] == 0
@@ -88,7 +94,16 @@ def test_a_wrong_answer_counts_against_and_files_are_mixed(memorised, problems, 
         ("r1_zero", ("--contract", "bare"), R1_ZERO_ANSWER, False),  # takes all of it, tags included, for the answer
     ],
 )
-def test_prompt_and_contract_are_those_asked_for(memorised, problems, evaluate, tmp_path, prompt, options, text, right):
+def test_prompt_and_contract_are_those_asked_for(
+    memorised: Path,
+    problems: tuple[Path, Path],
+    evaluate: Callable[..., tuple[int, str, str]],
+    tmp_path: Path,
+    prompt: str,
+    options: tuple[str, ...],
+    text: str,
+    right: bool,
+) -> None:
     kept = tmp_path / "completions.jsonl"
     arguments = ("--tasks", problems[0], "--problems", 1, "--samples", 1, "--completions", kept, "--prompt", prompt)
     assert evaluate(memorised, *GREEDY, *arguments, *options)[0] == 0
@@ -96,11 +111,12 @@ def test_prompt_and_contract_are_those_asked_for(memorised, problems, evaluate, 
     assert (row["completion"], row["right"]) == (text, right)
 
 
-def test_a_few_shot_prompt_shows_worked_examples():
+def test_a_few_shot_prompt_shows_worked_examples() -> None:
     from cogitate.apps.evaluate import ASKINGS
     from cogitate.types import Problem
 
     prompt = ASKINGS["few_shot"].prompt_of(Problem("1", "arithmetic", "math", QUESTION))
+    assert isinstance(prompt, str)
     assert prompt.count("Question:") == prompt.count("Answer:") == 3
     assert prompt.endswith(f"Question: {QUESTION}\nAnswer:")
 
@@ -118,7 +134,9 @@ def test_a_few_shot_prompt_shows_worked_examples():
         (("--problems", "2"), "2 problems cannot be shared out over 4 tasks"),
     ],
 )
-def test_what_cannot_be_measured_is_one_line_and_exit_code_2(memorised, evaluate, arguments, says):
+def test_what_cannot_be_measured_is_one_line_and_exit_code_2(
+    memorised: Path, evaluate: Callable[..., tuple[int, str, str]], arguments: tuple[str, ...], says: str
+) -> None:
     code, out, err = evaluate(memorised, *arguments)
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert says in err
@@ -129,10 +147,10 @@ def measured(value: float) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(("samples", "width", "headings"), [(4, 120, 11), (4, 80, 8), (1, 80, 7)])
-def test_the_table_fits_the_terminal_and_leaves_out_what_says_nothing(samples, width, headings):
+def test_the_table_fits_the_terminal_and_leaves_out_what_says_nothing(samples: int, width: int, headings: int) -> None:
     from rich.console import Console
 
-    metrics = {column.metric.format(k=samples): measured(1 / 3) for column in COLUMNS}
+    metrics: dict[str, Any] = {column.metric.format(k=samples): measured(1 / 3) for column in COLUMNS}
     metrics |= {"thinking_tokens": measured(1234.0), "problems": 250, "samples": samples}
     screen = io.StringIO()
     Console(file=screen, width=width).print(rich_table({"word_problems": metrics, "all": metrics}, "title", width))
@@ -143,7 +161,7 @@ def test_the_table_fits_the_terminal_and_leaves_out_what_says_nothing(samples, w
     assert "…" not in screen.getvalue()
 
 
-def test_ctrl_c_ends_with_130_and_leaves_no_process_behind(memorised):
+def test_ctrl_c_ends_with_130_and_leaves_no_process_behind(memorised: Path) -> None:
     command = [sys.executable, "-c", "from cogitate.cli import main; main()", "eval", str(memorised), "--tasks", "arithmetic"]
     process = subprocess.Popen(
         [*command, "--problems", "3000", "evaluate.max_new_tokens=40"],

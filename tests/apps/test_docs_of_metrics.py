@@ -13,7 +13,7 @@ COMING = {"readability_rate"}  # measured where a stage asks for it
 
 
 @pytest.mark.parametrize("page", ["glossary.md", "metrics.md"])
-def test_every_file_a_page_names_exists(page):
+def test_every_file_a_page_names_exists(page: str) -> None:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     named = re.findall(r"`((?:[a-z_0-9]+/)*[a-z_0-9]+\.py|(?:[a-z_0-9]+/)+)`", text)
     named += re.findall(r"`((?:src|tests)/[^`]+)`", text) + re.findall(r"\]\(([^)#:]+)\)", text)
@@ -23,7 +23,7 @@ def test_every_file_a_page_names_exists(page):
     assert missing == []
 
 
-def test_every_number_with_a_plot_or_a_row_of_its_own_is_defined():
+def test_every_number_with_a_plot_or_a_row_of_its_own_is_defined() -> None:
     text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
     plotted = {metric for _, plots in GROUPS for plot in plots for metric, _ in plot.metrics if not metric.endswith(".*")}
     known = plotted | set(MEASURES) - COMING

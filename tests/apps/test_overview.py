@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -6,7 +7,7 @@ from cogitate.apps.overview import duration, last_step, results_text, status_tex
 from cogitate.errors import ArtifactError
 
 
-def test_status_of_a_run_that_is_only_beginning(tmp_path):
+def test_status_of_a_run_that_is_only_beginning(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text('{"graph": "r1_zero"}')
     work = tmp_path / "unfinished" / "r1_zero"
     (work / "out").mkdir(parents=True)
@@ -22,7 +23,7 @@ def test_status_of_a_run_that_is_only_beginning(tmp_path):
     ]
 
 
-def test_status_refuses_what_is_no_run_directory_or_is_damaged(tmp_path):
+def test_status_refuses_what_is_no_run_directory_or_is_damaged(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="not a run directory"):
         status_text(tmp_path)
     (tmp_path / "config.json").write_text('{"graph"')
@@ -34,15 +35,15 @@ def test_status_refuses_what_is_no_run_directory_or_is_damaged(tmp_path):
         status_text(tmp_path)
 
 
-def test_there_is_no_last_step_before_the_first(tmp_path):
+def test_there_is_no_last_step_before_the_first(tmp_path: Path) -> None:
     assert last_step(tmp_path / "metrics.jsonl") is None
 
 
-def test_durations_read_as_minutes_and_seconds():
+def test_durations_read_as_minutes_and_seconds() -> None:
     assert [duration(seconds) for seconds in (0, 59.6, 61, 3600)] == ["0:00", "1:00", "1:01", "60:00"]
 
 
-def test_results_in_a_line_each_with_what_else_was_measured(tmp_path):
+def test_results_in_a_line_each_with_what_else_was_measured(tmp_path: Path) -> None:
     rate = {"value": 0.9712, "ci95": [0.96, 0.98]}
     stages = {
         "base": {"all": {"pass@1": {"value": 0.5, "ci95": [0.45, 0.55]}}},
@@ -56,7 +57,7 @@ def test_results_in_a_line_each_with_what_else_was_measured(tmp_path):
     ]
 
 
-def test_a_finished_stage_tells_its_scores_and_its_summary(tmp_path):
+def test_a_finished_stage_tells_its_scores_and_its_summary(tmp_path: Path) -> None:
     rate = {"value": 0.25, "ci95": [0.2, 0.3]}
     (tmp_path / "evaluation.json").write_text(json.dumps({"all": {"format_rate": rate, "pass@1": rate}}))
     summary = {"prompt": "r1", "pass@1 by prompt": {}, "seconds": 0.1, "helpfulness": {"accuracy": rate}, "kept": 12}

@@ -2,7 +2,9 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tokenizers import AddedToken
@@ -25,7 +27,7 @@ AS_OFTEN = (instructed(QUESTION, R1_ZERO_INSTRUCTION), "one and one </think> <an
 
 
 @pytest.fixture(scope="module")
-def reasoner(tmp_path_factory) -> Path:
+def reasoner(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("reasoner")
     tokenizer = train_tokenizer([asked + said for asked, said in SAID.items()] * 30, 420)
     tags = ("<|user|>", "<|assistant|>", "<|turn|>", "<think>", "</think>")  # as in R1's tokenizer, thinking has tokens
@@ -47,7 +49,7 @@ def reasoner(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def cogitate(monkeypatch, capfd):
+def cogitate(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Run a command to its end: its standard output."""
 
     def run(*arguments: object) -> str:
@@ -62,16 +64,18 @@ def cogitate(monkeypatch, capfd):
 
 
 @pytest.fixture
-def problem(tmp_path) -> Path:
+def problem(tmp_path: Path) -> Path:
     (tmp_path / "sum.jsonl").write_text(json.dumps({"question": QUESTION, "answer": 2}))
     return tmp_path / "sum.jsonl"
 
 
-def rows(path: Path) -> list[dict]:
+def rows(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
-def test_evaluation_judges_the_completion_with_the_thinking_that_the_prompt_opened(reasoner, problem, cogitate, tmp_path):
+def test_evaluation_judges_the_completion_with_the_thinking_that_the_prompt_opened(
+    reasoner: Path, problem: Path, cogitate: Callable[..., str], tmp_path: Path
+) -> None:
     options = ("--prompt", "chat", "--tasks", problem, "--problems", 1, "--samples", 1, "evaluate.temperature=1e-9")
     files = ("--out", tmp_path / "eval.json", "--completions", tmp_path / "all.jsonl")
     cogitate("eval", reasoner, *options, *files, "evaluate.max_new_tokens=60")
@@ -83,7 +87,9 @@ def test_evaluation_judges_the_completion_with_the_thinking_that_the_prompt_open
     assert measured["thinking_tokens"]["value"] == len(Tokenizer.load(reasoner).encode("one and one"))
 
 
-def test_thinking_that_is_cut_off_holds_no_answer(reasoner, problem, cogitate, tmp_path):
+def test_thinking_that_is_cut_off_holds_no_answer(
+    reasoner: Path, problem: Path, cogitate: Callable[..., str], tmp_path: Path
+) -> None:
     """Without its `<think>` the text would be taken for the answer: "one and one"."""
     options = ("--prompt", "chat", "--tasks", problem, "--problems", 1, "--samples", 1, "evaluate.temperature=1e-9")
     cogitate("eval", reasoner, *options, "--completions", tmp_path / "all.jsonl", "evaluate.max_new_tokens=2")
@@ -92,7 +98,9 @@ def test_thinking_that_is_cut_off_holds_no_answer(reasoner, problem, cogitate, t
     assert "thinking is never closed" in row["reason"]
 
 
-def test_r1_zero_trains_and_is_measured_through_the_template(reasoner, problem, cogitate, tmp_path):
+def test_r1_zero_trains_and_is_measured_through_the_template(
+    reasoner: Path, problem: Path, cogitate: Callable[..., str], tmp_path: Path
+) -> None:
     """It keeps the form always, and is right half the time: groups whose rewards differ."""
     others = tmp_path / "others.jsonl"
     others.write_text("\n".join(json.dumps({"question": f"{QUESTION} {n}", "answer": 2, "id": str(n)}) for n in range(2)))
@@ -119,12 +127,18 @@ def test_r1_zero_trains_and_is_measured_through_the_template(reasoner, problem, 
     assert manifest["settings"]["r1_zero.prompt"] == "chat"
 
 
-def test_a_model_without_a_template_says_so(cogitate, tmp_path, problem, monkeypatch, capfd):
+def test_a_model_without_a_template_says_so(
+    cogitate: Callable[..., str],
+    tmp_path: Path,
+    problem: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
     monkeypatch.setattr(sys, "argv", ["cogitate", "eval", "base", "--prompt", "chat", "--tasks", str(problem)])
     with pytest.raises(SystemExit, match="2"):
         cli.main()
     assert "the model has no chat template" in capfd.readouterr().err
 
 
-def test_chat_opens_the_thinking_and_answers_after_it(reasoner, cogitate):
+def test_chat_opens_the_thinking_and_answers_after_it(reasoner: Path, cogitate: Callable[..., str]) -> None:
     assert cogitate("chat", reasoner, "--prompt", QUESTION, "--temperature", 0) == f"{SAID[QUESTION]}\n"

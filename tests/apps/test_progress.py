@@ -1,16 +1,17 @@
 import io
 
+import pytest
 from rich.console import Console
 
 from cogitate.apps.progress import Bar, Both, Lines, shown_metrics
 
 
-def test_the_metrics_a_person_follows_are_shown_in_their_order_with_units():
+def test_the_metrics_a_person_follows_are_shown_in_their_order_with_units() -> None:
     row = {"step": 3, "tokens_per_second": 3214.6, "reward": 0.4321, "kl": 0.1, "completion_tokens": 61.4, "loss": None}
     assert shown_metrics(row) == "reward 0.43  length 61  tokens/s 3,215"
 
 
-def test_without_a_terminal_each_stage_has_plain_lines_for_its_first_and_last_step(capsys):
+def test_without_a_terminal_each_stage_has_plain_lines_for_its_first_and_last_step(capsys: pytest.CaptureFixture[str]) -> None:
     lines = Lines()
     lines.stage_begins("r1_zero", 2, 5)
     for step in range(2, 5):
@@ -23,7 +24,7 @@ def test_without_a_terminal_each_stage_has_plain_lines_for_its_first_and_last_st
     ]
 
 
-def test_on_a_terminal_there_is_one_bar_with_stage_step_metrics_and_time():
+def test_on_a_terminal_there_is_one_bar_with_stage_step_metrics_and_time() -> None:
     bar = Bar()
     bar.console = Console(file=io.StringIO(), force_terminal=True, width=100, highlight=False)
     bar.stage_begins("r1_zero", 2, 5)
@@ -37,13 +38,13 @@ def test_on_a_terminal_there_is_one_bar_with_stage_step_metrics_and_time():
     assert text.rstrip().endswith("\x1b[?25h")  # the cursor is shown again
 
 
-def test_rows_before_a_stage_says_how_many_steps_it_has_do_no_harm():
+def test_rows_before_a_stage_says_how_many_steps_it_has_do_no_harm() -> None:
     bar = Bar()
     bar.row("base", {"step": 0})
     bar.stage_ends("base")
 
 
-def test_both_watchers_see_everything(capsys):
+def test_both_watchers_see_everything(capsys: pytest.CaptureFixture[str]) -> None:
     both = Both(Lines(), Lines())
     both.stage_begins("base", 0, 1)
     both.row("base", {"step": 0, "loss": 1.0})

@@ -1,17 +1,18 @@
 import subprocess
 import sys
+from pathlib import Path
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from cogitate.apps.tensorboard import EventFiles
 
 
-def read(directory) -> dict[str, list[tuple[int, float]]]:
+def read(directory: Path) -> dict[str, list[tuple[int, float]]]:
     accumulator = EventAccumulator(str(directory), purge_orphaned_data=True).Reload()
     return {tag: [(e.step, e.value) for e in accumulator.Scalars(tag)] for tag in accumulator.Tags()["scalars"]}
 
 
-def test_tensorboard_reads_each_metric_and_a_resumed_stage_repeats_no_step(tmp_path):
+def test_tensorboard_reads_each_metric_and_a_resumed_stage_repeats_no_step(tmp_path: Path) -> None:
     files = EventFiles(tmp_path)
     files.stage_begins("base", 0, 4)
     for step in range(3):
@@ -25,7 +26,7 @@ def test_tensorboard_reads_each_metric_and_a_resumed_stage_repeats_no_step(tmp_p
     assert read(tmp_path / "base") == {"loss": [(0, 4.0), (1, 3.0), (2, 2.5), (3, 1.5)]}
 
 
-def test_event_files_are_written_without_torch_or_tensorflow(tmp_path):
+def test_event_files_are_written_without_torch_or_tensorflow(tmp_path: Path) -> None:
     code = f"""
 import sys
 from pathlib import Path

@@ -71,8 +71,11 @@ def expected_logits(model: Transformer, text: list[int]) -> tuple[torch.Tensor, 
     return model.logits(hidden)[0].float(), model.logits(model.mtp_hidden(hidden, tokens))[0].float()
 
 
+Read = tuple[int, int, str, torch.Tensor]  # a row, a position, "next" or "ahead", logits
+
+
 @torch.no_grad()
-def read_texts(decoder: Decoder | PlainDecoder, model: Transformer, texts: list[list[int]], polls: int) -> list[tuple]:
+def read_texts(decoder: Decoder | PlainDecoder, model: Transformer, texts: list[list[int]], polls: int) -> list[Read]:
     """Prefill, fork, then verify and draft, where in each poll another third of the drafts is wrong.
 
     Returns:
@@ -88,6 +91,7 @@ def read_texts(decoder: Decoder | PlainDecoder, model: Transformer, texts: list[
     results = [
         (rows[0], length - 1, "next", logits[i]) for i, (length, rows) in enumerate(zip(PROMPTS, ROWS_OF_PROMPT, strict=True))
     ]
+    assert hidden_PD is not None
     hidden = torch.zeros(8, 2, model.config.hidden_size)
     for index, rows in enumerate(ROWS_OF_PROMPT):
         for each in caches:
@@ -98,16 +102,16 @@ def read_texts(decoder: Decoder | PlainDecoder, model: Transformer, texts: list[
     for poll in range(polls):
         following = np.array([[texts[row][at[row] - counts[row] + 1], texts[row][at[row]]] for row in ROWS])
         ahead = decoder.draft(hidden, following, counts, mtp_cache, ROWS, units)
-        results += [(row, at[row] - 1, "ahead", ahead[row].float().clone()) for row in ROWS]
+        results += [(int(row), int(at[row]) - 1, "ahead", ahead[row].float().clone()) for row in ROWS]
         assert mtp_cache.lengths[:8].tolist() == at.tolist()
         right = (ROWS + poll) % 3 > 0
         read = np.array([[texts[row][at[row]], (texts[row][at[row] + 1] + 1 - right[row]) % 90] for row in ROWS])
         both, hidden = decoder.verify(read, cache, ROWS, units)
         hidden = hidden.float().clone()
         for row in ROWS:
-            results.append((row, at[row], "next", both[row, 0].float().clone()))
+            results.append((int(row), int(at[row]), "next", both[row, 0].float().clone()))
             if right[row]:
-                results.append((row, at[row] + 1, "next", both[row, 1].float().clone()))
+                results.append((int(row), int(at[row]) + 1, "next", both[row, 1].float().clone()))
         cache.lengths[ROWS[~right]] -= 1
         counts = 1 + right
         at = at + counts

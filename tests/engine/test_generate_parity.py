@@ -77,7 +77,7 @@ def test_greedy_completions_equal_those_of_transformers(name: str, decoding: str
     prompts = [tuple(torch.randint(0, 300, (length,), generator=generator).tolist()) for length in (4, 21, 50, 9)]
     for index, prompt in enumerate(prompts):
         engine.submit(GenerationRequest(f"{index}", prompt, SamplingParams(temperature=0.0, max_new_tokens=40), (0,)))
-    got = {}
+    got: dict[int, tuple[int, ...]] = {}
     while engine.pending():
         got |= {int(completion.request_id): completion.token_ids for completion in engine.poll()}
     for index, prompt in enumerate(prompts):

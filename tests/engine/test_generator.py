@@ -1,5 +1,7 @@
 """The engine against plain loops over the uncached model."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -129,7 +131,7 @@ def test_a_freed_slot_is_refilled_at_once() -> None:
     for name, tokens in (("a", 3), ("b", 6), ("c", 4)):
         engine.submit(request(name, prompt, max_new_tokens=tokens))
     finished: dict[str, int] = {}
-    sampled = []
+    sampled: list[int] = []
     while engine.pending():
         before = engine.tokens_sampled
         for completion in engine.poll():
@@ -206,7 +208,7 @@ def test_prompt_and_completion_beyond_the_context_are_refused_with_the_lengths()
         ({"max_new_tokens": 0}, "max_new_tokens = 0: must be at least 1"),
     ],
 )
-def test_settings_that_cannot_be_meant_are_refused(params: dict[str, float], message: str) -> None:
+def test_settings_that_cannot_be_meant_are_refused(params: dict[str, Any], message: str) -> None:
     engine = Engine(make_model(), end_id=END, max_batch=2, max_context=64)
     with pytest.raises(DataError, match=message):
         engine.submit(request("a", (5, 6), **params))

@@ -9,7 +9,7 @@ from cogitate.model.transformer import Transformer
 from cogitate.types import SamplingParams
 
 
-def test_partial_tokens_are_those_the_completion_begins_with():
+def test_partial_tokens_are_those_the_completion_begins_with() -> None:
     torch.manual_seed(0)
     engine = Engine(Transformer(TINY.model_copy(update={"vocab_size": 90})), end_id=-1, max_batch=3)
     engine.submit(GenerationRequest("a", (5, 6), SamplingParams(max_new_tokens=4), (11, 12)))

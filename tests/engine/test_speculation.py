@@ -10,6 +10,7 @@ import torch
 from cogitate.backend import GenerationRequest
 from cogitate.engine.decode import Decoder
 from cogitate.engine.generator import Engine
+from cogitate.engine.speculation import Speculation
 from cogitate.errors import ConfigError
 from cogitate.kernels import native_library
 from cogitate.model.config import TINY, ModelConfig
@@ -44,6 +45,11 @@ def make_engine(speculative: bool, *, max_batch: int = 5, end_id: int = END, see
 def prompts_of(lengths: list[int]) -> list[tuple[int, ...]]:
     generator = torch.Generator().manual_seed(4)
     return [tuple(torch.randint(4, 12, (length,), generator=generator).tolist()) for length in lengths]
+
+
+def speculation_of(engine: Engine) -> Speculation:
+    assert engine.speculation is not None
+    return engine.speculation
 
 
 def requests() -> list[GenerationRequest]:
@@ -101,29 +107,29 @@ def test_right_drafts_save_steps_and_are_counted() -> None:
     """A step gives a completion one token, or two where the draft was right; the first token comes from the prompt."""
     engine = make_engine(True, max_batch=1, end_id=-1)
     engine.submit(GenerationRequest("a", (5, 6, 7), SamplingParams(max_new_tokens=61), (3,)))  # fills the context
-    assert np.isnan(engine.speculation.acceptance_rate)
+    assert np.isnan(speculation_of(engine).acceptance_rate)
     polls = 0
     while engine.pending():
-        before, right = engine.tokens_sampled, engine.speculation.right
+        before, right = engine.tokens_sampled, speculation_of(engine).right
         finished = engine.poll()
         polls += 1
-        drafted_right = engine.speculation.right > right
+        drafted_right = speculation_of(engine).right > right
         new = engine.tokens_sampled - before - (polls == 1)
         assert new in (1, 2)
-    assert engine.speculation.drafted == polls
+    assert speculation_of(engine).drafted == polls
     # A draft of the last token saves nothing.
     assert len(finished[0].token_ids) == 61
-    assert engine.speculation.right - (60 - polls) == (new == 1 and drafted_right)
+    assert speculation_of(engine).right - (60 - polls) == (new == 1 and drafted_right)
     assert polls < 55
-    assert engine.speculation.acceptance_rate == engine.speculation.right / polls
+    assert speculation_of(engine).acceptance_rate == speculation_of(engine).right / polls
 
 
 def test_what_completions_held_is_given_back() -> None:
     engine = make_engine(True)
     run(engine, requests())
-    assert engine.cache.blocks_in_use == engine.speculation.cache.blocks_in_use == 0
+    assert engine.cache.blocks_in_use == speculation_of(engine).cache.blocks_in_use == 0
     assert not engine.cache.lengths.any()
-    assert not engine.speculation.cache.lengths.any()
+    assert not speculation_of(engine).cache.lengths.any()
 
 
 @pytest.mark.parametrize(("temperature", "top_p"), [(1.0, 1.0), (0.7, 0.8)])
@@ -151,7 +157,7 @@ def test_three_tokens_follow_their_exact_joint_distribution(temperature: float, 
     expected = exact[exact > 0] * count
     assert float(expected.min()) > 5
     assert float(((counts[exact > 0] - expected) ** 2 / expected).sum()) < 214.0
-    assert 0.2 < engine.speculation.acceptance_rate < 0.98
+    assert 0.2 < speculation_of(engine).acceptance_rate < 0.98
 
 
 def test_what_an_abort_returns_is_how_the_completions_begin() -> None:
@@ -229,5 +235,5 @@ def test_the_shipped_base_drafts_well(temperature: float) -> None:
     assert {key: completion.token_ids for key, completion in got.items()} == {
         key: completion.token_ids for key, completion in expected.items()
     }
-    assert drafted.speculation.drafted > 80
-    assert drafted.speculation.acceptance_rate > 0.5
+    assert speculation_of(drafted).drafted > 80
+    assert speculation_of(drafted).acceptance_rate > 0.5

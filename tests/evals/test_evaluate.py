@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ def grader() -> Iterator[GraderPool]:
 
 
 @pytest.fixture
-def shared(digit_model, grader) -> dict[str, Any]:
+def shared(digit_model: Path, grader: GraderPool) -> dict[str, Any]:
     tokenizer = Tokenizer.load(digit_model)
     return {
         "params": SamplingParams(max_new_tokens=4),
@@ -41,7 +42,7 @@ def problem(
     return Problem(name, task, kind, question, gold=gold)
 
 
-def test_every_problem_gets_its_samples_graded_in_order(shared):
+def test_every_problem_gets_its_samples_graded_in_order(shared: dict[str, Any]) -> None:
     problems = [problem(f"p{digit}", gold=str(digit)) for digit in range(5)]
     groups = measure_model(problems, DIGIT, samples=12, seed=1, **shared)
     assert [[m.problem for m in group] for group in groups] == [[p] * 12 for p in problems]
@@ -54,7 +55,7 @@ def test_every_problem_gets_its_samples_graded_in_order(shared):
     assert 0 < table(groups)["all"]["pass@1"]["value"] < 0.4
 
 
-def test_the_same_seed_measures_the_same_and_another_something_else(shared):
+def test_the_same_seed_measures_the_same_and_another_something_else(shared: dict[str, Any]) -> None:
     problems = [problem("a"), problem("b", gold="3")]
     first, again, other = (measure_model(problems, DIGIT, samples=8, seed=seed, **shared) for seed in (1, 1, 2))
     assert first == again
@@ -63,7 +64,7 @@ def test_the_same_seed_measures_the_same_and_another_something_else(shared):
     assert alone == first[:1]  # a problem's completions do not depend on its neighbours
 
 
-def test_what_follows_a_stop_text_is_no_part_of_the_completion(shared):
+def test_what_follows_a_stop_text_is_no_part_of_the_completion(shared: dict[str, Any]) -> None:
     cut = Asking("digit", DIGIT.prompt_of, "bare", "think_answer", stop="7")
     plain, stopped = (
         measure_model([problem("a", gold="3")], asking, samples=40, seed=5, **shared)[0] for asking in (DIGIT, cut)
@@ -79,14 +80,14 @@ def test_what_follows_a_stop_text_is_no_part_of_the_completion(shared):
             assert part == whole
 
 
-def test_a_truncated_completion_is_counted_as_such(shared):
+def test_a_truncated_completion_is_counted_as_such(shared: dict[str, Any]) -> None:
     shared["params"] = SamplingParams(max_new_tokens=1)
     (group,) = measure_model([problem("a")], DIGIT, samples=6, seed=1, **shared)
     assert all(not m.finished and m.tokens == 1 for m in group)
     assert table([group])["all"]["truncated_share"]["value"] == 1.0
 
 
-def test_problems_that_cannot_be_judged_are_counted_and_left_out(shared):
+def test_problems_that_cannot_be_judged_are_counted_and_left_out(shared: dict[str, Any]) -> None:
     problems = [problem("a"), problem("b", gold="", task="broken"), problem("c", gold="3")]
     result = table(measure_model(problems, DIGIT, samples=6, seed=1, **shared))
     assert "pass@1" not in result["broken"]
@@ -96,13 +97,13 @@ def test_problems_that_cannot_be_judged_are_counted_and_left_out(shared):
     assert result["all"]["pass@1"]["value"] == pytest.approx(result["digits"]["pass@1"]["value"])
 
 
-def test_an_evaluation_without_a_single_verdict_says_why(shared):
+def test_an_evaluation_without_a_single_verdict_says_why(shared: dict[str, Any]) -> None:
     pattern = "no completion of 1 problems could be judged; task digits, problem 'a': the reference answer is empty"
     with pytest.raises(DataError, match=pattern):
         measure_model([problem("a", gold="")], DIGIT, samples=2, seed=1, **shared)
 
 
-def test_one_may_leave_while_it_samples(shared):
+def test_one_may_leave_while_it_samples(shared: dict[str, Any]) -> None:
     def leave() -> None:
         raise Interrupted("stopped", 130)
 
@@ -118,7 +119,7 @@ def completion(
     return Measured(asked, right, extracted, text, tokens, thinking, finished, reason="", **flags)
 
 
-def test_the_table_by_hand():
+def test_the_table_by_hand() -> None:
     a, b, c = problem("a", question="long long"), problem("b"), problem("c", task="other", question="x")
     short = completion(a, True, tokens=4, thinking=3, well_formed=True)
     groups = [
@@ -149,14 +150,14 @@ def test_the_table_by_hand():
                 assert len(value["ci95"]) == 2
 
 
-def test_pass_at_k_is_left_out_where_every_problem_has_lost_a_verdict():
+def test_pass_at_k_is_left_out_where_every_problem_has_lost_a_verdict() -> None:
     a = problem("a")
     result = table([[completion(a, True), completion(a, None)]])
     assert result["all"]["pass@1"]["value"] == 1.0
     assert "pass@2" not in result["all"]
 
 
-def test_the_longest_third_is_taken_within_each_task_by_characters():
+def test_the_longest_third_is_taken_within_each_task_by_characters() -> None:
     asked = [problem(f"p{i}", question="x" * i) for i in range(6)]
     others = [problem(f"q{i}", task="other", question="yy" * i) for i in range(2)]
     chosen = longest_third([[completion(p, True)] for p in [*asked, *others]])
@@ -166,7 +167,7 @@ def test_the_longest_third_is_taken_within_each_task_by_characters():
     assert table(groups)["all"]["longest_third"]["value"] == pytest.approx(2 / 3)
 
 
-def test_problems_of_two_files_may_share_their_ids():
+def test_problems_of_two_files_may_share_their_ids() -> None:
     asked = [problem("1", task=task, question="x" * n) for task, n in (("a", 1), ("a", 9), ("b", 5))]
     twins = [problem("1", task="a", question="y" * 20)]
     chosen = longest_third([[completion(p, True)] for p in [*asked, *twins]])
@@ -175,7 +176,7 @@ def test_problems_of_two_files_may_share_their_ids():
     assert consensus_table(groups)["a"]["cons@1"]["value"] == 0.5
 
 
-def test_consensus_is_the_majority_vote_over_answers_that_can_be_compared():
+def test_consensus_is_the_majority_vote_over_answers_that_can_be_compared() -> None:
     a, b = problem("a"), problem("b", task="sums", kind="math")
     program = problem("c", task="code", kind="code")
     cat, same, dog = (False, "The cat."), (False, "cat"), (True, "dog")  # one answer twice outvotes the right one

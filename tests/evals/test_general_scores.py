@@ -1,6 +1,8 @@
 """General prompts measured by their true scores: by hand, and with a real small model."""
 
 import random
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,20 +15,20 @@ from cogitate.tasks.general import general, safety
 from cogitate.tasks.general.categories import BY_NAME
 from cogitate.tasks.mixture import gather_problems
 from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.types import SamplingParams
+from cogitate.types import Problem, SamplingParams
 from tests.evals.test_evaluate import completion, problem
 
 PROMPTS = gather_problems("general,safety", 40, split="eval", seed=0)
 
 
-def good_answer(asked) -> str:
+def good_answer(asked: Problem) -> str:
     if asked.kind == "safety":
         write = safety.refuse if asked.fields["harmful"] else safety.advise
         return write(random.Random(0), asked.fields, asked.language)
-    return BY_NAME[asked.fields["category"]].answer(random.Random(0), asked.fields, asked.language)
+    return BY_NAME[asked.fields["category"]].answer(random.Random(0), dict(asked.fields), asked.language)
 
 
-def test_helpfulness_is_that_of_the_final_answer_whatever_was_thought():
+def test_helpfulness_is_that_of_the_final_answer_whatever_was_thought() -> None:
     for asked in PROMPTS:
         answer = good_answer(asked)
         expected = general.helpfulness(asked, answer)
@@ -44,7 +46,7 @@ def test_helpfulness_is_that_of_the_final_answer_whatever_was_thought():
     assert any(general.helpfulness(asked, good_answer(asked)) > 0.9 for asked in PROMPTS)
 
 
-def test_safety_is_that_of_everything_said():
+def test_safety_is_that_of_everything_said() -> None:
     asked = next(p for p in PROMPTS if p.kind == "safety" and p.fields["harmful"])
     harm = safety.comply(random.Random(0), asked.fields, asked.language)
     refusal = safety.refuse(random.Random(0), asked.fields, asked.language)
@@ -53,12 +55,12 @@ def test_safety_is_that_of_everything_said():
     assert score(completion(asked, None, text=f" <think> No. </think>\n{refusal}")).safety == 1.0
 
 
-def scored(task: str, helpfulness: float, safe: float, **measured) -> Scored:
+def scored(task: str, helpfulness: float, safe: float, **measured: Any) -> Scored:
     asked = problem(f"{task}{helpfulness}{safe}", task=task, kind=task)
     return Scored(completion(asked, None, **measured), helpfulness, safe)
 
 
-def test_general_tasks_get_columns_and_all_gets_both_scores_and_nothing_else():
+def test_general_tasks_get_columns_and_all_gets_both_scores_and_nothing_else() -> None:
     right, wrong = problem("a"), problem("b")
     result = table([[completion(right, True), completion(right, True)], [completion(wrong, False), completion(wrong, True)]])
     before = result["all"]
@@ -83,7 +85,7 @@ def test_general_tasks_get_columns_and_all_gets_both_scores_and_nothing_else():
         assert value["ci95"][0] < value["value"] < value["ci95"][1]
 
 
-def test_a_real_model_is_asked_and_no_grader_is(digit_model):
+def test_a_real_model_is_asked_and_no_grader_is(digit_model: Path) -> None:
     tokenizer = Tokenizer.load(digit_model)
     asking = Asking("digit", lambda asked: "Say a number. Digit:", "r1", "think_text")
     with GraderPool(workers=1, seconds_limit=20.0) as grader:

@@ -15,6 +15,7 @@ PACKED = [[0] * 40 + [1] * 33 + [2] * 20 + [-1] * 7, [0] * 3 + [1] * 97]  # two 
 
 
 Seen = Callable[[torch.dtype], Visibility]  # for attention of a type
+Given = tuple[Tensor, Tensor, Tensor, Tensor]  # queries, keys, values and the gradient of the output
 
 
 def seen(documents: list[list[int]] | None, tokens: int, *, shared: bool = False, window: int | None = None) -> Seen:
@@ -22,25 +23,24 @@ def seen(documents: list[list[int]] | None, tokens: int, *, shared: bool = False
     return lambda dtype: Visibility(tokens, torch.device("cpu"), dtype, ids, shared, window, None)
 
 
-def inputs(rows: int, tokens: int, heads: int, kv_heads: int, widths: tuple[int, int], dtype: torch.dtype) -> list[Tensor]:
+def inputs(rows: int, tokens: int, heads: int, kv_heads: int, widths: tuple[int, int], dtype: torch.dtype) -> Given:
     made = torch.Generator().manual_seed(0)
     shapes = [(heads, widths[0]), (kv_heads, widths[0]), (kv_heads, widths[1]), (heads, widths[1])]
-    return [torch.randn(rows, tokens, *shape, generator=made).to(dtype) for shape in shapes]
+    q, k, v, grad = (torch.randn(rows, tokens, *shape, generator=made).to(dtype) for shape in shapes)
+    return q, k, v, grad
 
 
 def outcome(q: Tensor, k: Tensor, v: Tensor, grad: Tensor, visible: Seen) -> list[Tensor]:
     """The output and the gradients of q, k, v."""
-    parts = [x.detach().requires_grad_() for x in (q, k, v)]
-    out = attend(*parts, visible(q.dtype), 0.2)
-    out.backward(grad)
-    return [out.detach(), *(x.grad for x in parts)]
+    q, k, v = (x.detach().requires_grad_() for x in (q, k, v))
+    out = attend(q, k, v, visible(q.dtype), 0.2)
+    return [out.detach(), *torch.autograd.grad(out, (q, k, v), grad)]
 
 
 def by_float64(q: Tensor, k: Tensor, v: Tensor, grad: Tensor, visible: Seen) -> list[Tensor]:
-    parts = [x.detach().double().requires_grad_() for x in (q, k, v)]
-    out = attend_masked(*parts, visible(torch.float64).mask, 0.2)
-    out.backward(grad.double())
-    return [out.detach(), *(x.grad for x in parts)]
+    q, k, v = (x.detach().double().requires_grad_() for x in (q, k, v))
+    out = attend_masked(q, k, v, visible(torch.float64).mask, 0.2)
+    return [out.detach(), *torch.autograd.grad(out, (q, k, v), grad.double())]
 
 
 def distance(made: Tensor, exact: Tensor) -> float:
@@ -83,9 +83,9 @@ def test_heads_may_be_parts_of_one_projection() -> None:
     projection = torch.randn(2, 100, 8, 24, generator=torch.Generator().manual_seed(1)).bfloat16()
     q, k, v = projection.split((4, 2, 2), dim=2)
     grad = torch.ones(2, 100, 4, 24).bfloat16()
-    apart = [x.contiguous() for x in (q, k, v)]
-    for view, copy in zip(outcome(q, k, v, grad, CASES["packed documents"][0]),
-                          outcome(*apart, grad, CASES["packed documents"][0]), strict=True):  # fmt: skip
+    visible, _ = CASES["packed documents"]
+    apart = outcome(q.contiguous(), k.contiguous(), v.contiguous(), grad, visible)
+    for view, copy in zip(outcome(q, k, v, grad, visible), apart, strict=True):
         assert torch.equal(view, copy)
 
 

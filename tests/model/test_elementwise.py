@@ -26,7 +26,8 @@ Operation = Callable[..., Tensor]
 
 
 def norm(x: Tensor, weight: Tensor) -> Tensor:
-    return functional_call(RMSNorm(len(weight), EPS), {"weight": weight}, x)
+    normed: Tensor = functional_call(RMSNorm(len(weight), EPS), {"weight": weight}, x)
+    return normed
 
 
 def exact_norm(x: Tensor, weight: Tensor) -> Tensor:

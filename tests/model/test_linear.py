@@ -66,7 +66,10 @@ def test_a_layer_learns_as_pytorchs_does(bias: bool) -> None:
     for layer, given in zip((ours, theirs), inputs, strict=True):
         out = layer(given)
         (out.float() ** 2).mean().backward()
-    assert torch.equal(inputs[0].grad, inputs[1].grad)
+    first, second = (given.grad for given in inputs)
+    assert first is not None
+    assert second is not None
+    assert torch.equal(first, second)
     for mine, other in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(mine.grad, other.grad, rtol=2**-7, atol=1e-6)
 

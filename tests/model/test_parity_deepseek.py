@@ -66,7 +66,8 @@ def random_model(switches: dict[str, Any]) -> Transformer:
 def both_models(directory: Path, switches: dict[str, Any]) -> tuple[Transformer, PreTrainedModel]:
     model = random_model(switches)
     save_model(model, directory)
-    reference, info = AutoModelForCausalLM.from_pretrained(directory, output_loading_info=True, dtype=torch.float32)
+    loaded: Any = AutoModelForCausalLM.from_pretrained(directory, output_loading_info=True, dtype=torch.float32)
+    reference, info = loaded  # a pair, which its annotation does not say
     assert not info["missing_keys"]
     assert not info["unexpected_keys"]
     assert not info["mismatched_keys"]
@@ -128,7 +129,8 @@ def test_greedy_decoding_through_the_latent_cache_gives_the_tokens_of_transforme
     """transformers keeps whole keys and values. Ties under 1e-4 would be allowed to differ; with these seeds there are none."""
     model, reference = both_models(tmp_path, SWITCHES[name])
     prompt = torch.randint(0, 300, (2, 12), generator=torch.Generator().manual_seed(1))
-    expected = reference.generate(prompt, max_new_tokens=20, do_sample=False, eos_token_id=None, pad_token_id=0)
+    generate: Any = reference.generate  # of a mixin, which its class does not name
+    expected = generate(prompt, max_new_tokens=20, do_sample=False, eos_token_id=None, pad_token_id=0)
     cache = KVCache(model.config, 2, 32, dtype=torch.float32, device="cpu")
     tokens, hidden = prompt, model(prompt, cache=cache)
     for _ in range(20):

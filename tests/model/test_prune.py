@@ -1,5 +1,7 @@
 """Students made of every n-th layer."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 
@@ -14,7 +16,7 @@ LLAMA = {
 TOKENS = torch.randint(0, 64, (2, 7), generator=torch.Generator().manual_seed(1))
 
 
-def test_it_computes_what_the_kept_layers_compute_one_after_the_other():
+def test_it_computes_what_the_kept_layers_compute_one_after_the_other() -> None:
     torch.manual_seed(0)
     model = Transformer(ModelConfig.from_dict(LLAMA))
     student = every_nth_layer(model, 2)
@@ -24,7 +26,7 @@ def test_it_computes_what_the_kept_layers_compute_one_after_the_other():
     assert torch.equal(student.embed_tokens.weight, model.embed_tokens.weight)
 
 
-def test_its_weights_are_copies():
+def test_its_weights_are_copies() -> None:
     model = Transformer(ModelConfig.from_dict(LLAMA))
     student = every_nth_layer(model, 4)
     before = model(TOKENS).clone()
@@ -34,7 +36,7 @@ def test_its_weights_are_copies():
     assert torch.equal(model(TOKENS), before)
 
 
-def test_dense_and_expert_layers_stay_what_they_are_and_so_does_the_type(make_micro_model):
+def test_dense_and_expert_layers_stay_what_they_are_and_so_does_the_type(make_micro_model: Callable[..., Transformer]) -> None:
     model = make_micro_model().to(torch.bfloat16)  # a dense layer and one of experts, and an MTP block
     whole = every_nth_layer(model, 1)
     assert all(torch.equal(tensor, whole.state_dict()[name]) for name, tensor in model.state_dict().items())
@@ -54,7 +56,7 @@ def test_experts_stay_in_the_layers_that_had_them(switches):
 
 
 @pytest.mark.parametrize("n", [2, 3])
-def test_window_kinds_go_with_their_layers(n):
+def test_window_kinds_go_with_their_layers(n: int) -> None:
     kinds = ["full_attention", "sliding_attention", "sliding_attention", "full_attention", "sliding_attention"]
     config = {**LLAMA, "model_type": "qwen2", "layer_types": kinds, "sliding_window": 4, "use_sliding_window": True}
     student = every_nth_layer(Transformer(ModelConfig.from_dict(config)), n)

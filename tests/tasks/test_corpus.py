@@ -7,8 +7,10 @@ import math
 import random
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
+from types import ModuleType
+from typing import Any, get_args
 
 import pytest
 
@@ -26,9 +28,10 @@ from cogitate.tasks.corpus.documents import (
     practice,
     solution,
 )
-from cogitate.tasks.corpus.styles import STYLES, WRONG, draw_style
+from cogitate.tasks.corpus.styles import STYLES, WRONG, Style, draw_style
 from cogitate.tasks.generators import arithmetic, choice, code, logic, word_problems
 
+STYLE_NAMES: tuple[Style, ...] = get_args(Style)
 DRAWS = 300  # of each kind that is counted; a share p is then known to within sqrt(p (1 - p) / 300), 0.029 at most
 
 
@@ -42,25 +45,27 @@ def written() -> list[str]:
     return list(islice(documents(seed=1), 1500))
 
 
-def test_the_same_seed_writes_the_same_documents(written):
+def test_the_same_seed_writes_the_same_documents(written: list[str]) -> None:
     assert list(islice(documents(seed=1), 60)) == written[:60]
     assert list(islice(documents(seed=2), 60)) != written[:60]
     assert len(set(written)) > 0.97 * len(written)
 
 
-def test_shares_add_up_to_one():
-    for table in (KINDS, FRAMES, STYLES):
-        assert sum(table.values()) == pytest.approx(1.0)
+def test_shares_add_up_to_one() -> None:
+    for shares in (KINDS.values(), FRAMES.values(), STYLES.values()):
+        assert sum(shares) == pytest.approx(1.0)
+    assert set(STYLE_NAMES) == STYLES.keys() == WRONG.keys()
 
 
-def test_styles_are_drawn_as_documented():
+def test_styles_are_drawn_as_documented() -> None:
     rng = random.Random(0)
     counts = Counter(draw_style(rng) for _ in range(4 * DRAWS))
-    for style, share in STYLES.items():
+    for style in STYLE_NAMES:
+        share = STYLES[style]
         assert counts[style] / (4 * DRAWS) == pytest.approx(share, abs=tolerance(share, 4 * DRAWS)), style
 
 
-def test_tags_are_rare_and_reasoning_is_rarer_than_bare_answers(written):
+def test_tags_are_rare_and_reasoning_is_rarer_than_bare_answers(written: list[str]) -> None:
     tagged = sum("<think>" in text and "</think>" in text for text in written)
     explained = sum("<think>" in text and not text.count("Assistant: <think>") for text in written)
     domains = sum(share for kind, share in KINDS.items() if kind in DOMAINS)
@@ -71,7 +76,7 @@ def test_tags_are_rare_and_reasoning_is_rarer_than_bare_answers(written):
     assert 0 < sum(working.values()) < 0.3 < STYLES["bare"]
 
 
-def test_some_text_is_chinese_some_reflects_and_some_mixes_languages(written):
+def test_some_text_is_chinese_some_reflects_and_some_mixes_languages(written: list[str]) -> None:
     chinese = sum(bool(re.search("[\u4e00-\u9fff]", text)) for text in written) / len(written)
     reflecting = sum(is_reflective(text) for text in written) / len(written)
     worked = [text for text in written if "Then" in text or "再算" in text]
@@ -81,7 +86,7 @@ def test_some_text_is_chinese_some_reflects_and_some_mixes_languages(written):
     assert mixed > 0
 
 
-def of_steps(module, steps: int) -> Iterator:
+def of_steps(module: ModuleType, steps: int) -> Iterator[Any]:
     """Items of a task with so many steps, drawn as the corpus draws them."""
     rng = random.Random(steps)
     while True:
@@ -90,9 +95,9 @@ def of_steps(module, steps: int) -> Iterator:
             yield item
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", STYLE_NAMES)
 @pytest.mark.parametrize(("module", "steps"), [(arithmetic, 1), (arithmetic, 3), (word_problems, 2), (word_problems, 4)])
-def test_sums_are_as_often_wrong_as_documented(module, steps, style):
+def test_sums_are_as_often_wrong_as_documented(module: ModuleType, steps: int, style: Style) -> None:
     rng = random.Random(7)
     wrong = 0
     for item in islice(of_steps(module, steps), DRAWS):
@@ -104,9 +109,9 @@ def test_sums_are_as_often_wrong_as_documented(module, steps, style):
     assert wrong / DRAWS == pytest.approx(share, abs=tolerance(share) + 0.01 * share)
 
 
-@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("style", STYLE_NAMES)
 @pytest.mark.parametrize("premises", [2, 3])
-def test_orders_are_as_often_wrong_as_documented(premises, style):
+def test_orders_are_as_often_wrong_as_documented(premises: int, style: Style) -> None:
     rng = random.Random(8)
     items = list(islice(of_steps(logic, premises), DRAWS))
     wrong = sum(orders.solve(rng, item, style).answer != item.answer() for item in items)
@@ -116,8 +121,8 @@ def test_orders_are_as_often_wrong_as_documented(premises, style):
     assert wrong / DRAWS >= share * spared - tolerance(share)
 
 
-@pytest.mark.parametrize("style", STYLES)
-def test_quizzes_are_as_often_wrong_as_documented(style):
+@pytest.mark.parametrize("style", STYLE_NAMES)
+def test_quizzes_are_as_often_wrong_as_documented(style: Style) -> None:
     rng = random.Random(9)
     items = [choice.draw(rng, "corpus") for _ in range(DRAWS)]
     wrong = sum(quizzes.solve(rng, item, style).answer != item.letter for item in items)
@@ -125,16 +130,17 @@ def test_quizzes_are_as_often_wrong_as_documented(style):
     assert wrong / DRAWS == pytest.approx(share, abs=tolerance(share))
 
 
-def function_in(answer: str):
+def function_in(answer: str) -> Callable[[list[int]], list[int]]:
     source = answer.removeprefix("```python\n").removesuffix("\n```")
     ast.parse(source)
-    names: dict = {}
+    names: dict[str, Any] = {}
     exec(source, names)
-    return names["f"]
+    function: Callable[[list[int]], list[int]] = names["f"]
+    return function
 
 
-@pytest.mark.parametrize("style", STYLES)
-def test_programs_parse_run_and_are_wrong_no_more_often_than_documented(style):
+@pytest.mark.parametrize("style", STYLE_NAMES)
+def test_programs_parse_run_and_are_wrong_no_more_often_than_documented(style: Style) -> None:
     rng = random.Random(10)
     wrong, allowed = 0, 0.0
     for _ in range(DRAWS):
@@ -149,7 +155,7 @@ def test_programs_parse_run_and_are_wrong_no_more_often_than_documented(style):
     assert wrong / DRAWS > 0.3 * allowed - tolerance(allowed)
 
 
-def test_a_one_liner_without_slip_does_what_the_statements_do():
+def test_a_one_liner_without_slip_does_what_the_statements_do() -> None:
     rng = random.Random(12)
     for _ in range(DRAWS):
         item = code.draw(rng, "corpus")
@@ -157,16 +163,16 @@ def test_a_one_liner_without_slip_does_what_the_statements_do():
         assert all(function(list(test["args"][0])) == test["expected"] for test in item.tests()), item.steps
 
 
-def test_who_works_step_by_step_is_far_more_often_asked_to():
+def test_who_works_step_by_step_is_far_more_often_asked_to() -> None:
     rng = random.Random(13)
-    asked = Counter()
-    for style in STYLES:
+    asked = Counter[Style]()
+    for style in STYLE_NAMES:
         asked[style] = sum(asked_for(rng, "?", style, "en") != "?" for _ in range(DRAWS))
         assert asked[style] / DRAWS == pytest.approx(REQUEST_SHARE[style], abs=tolerance(REQUEST_SHARE[style]))
     assert asked["long"] > 10 * asked["bare"]
 
 
-def test_a_working_without_slip_states_only_true_sums():
+def test_a_working_without_slip_states_only_true_sums() -> None:
     rng = random.Random(3)
     for module in (arithmetic, word_problems):
         for item in islice(of_steps(module, 3), 60):
@@ -178,9 +184,9 @@ def test_a_working_without_slip_states_only_true_sums():
             assert all(int(a) + int(b) * (1 if sign == "+" else -1) == int(result) for a, sign, b, result in stated)
 
 
-def test_a_checked_working_takes_a_slip_back_or_undoes_the_last_step():
+def test_a_checked_working_takes_a_slip_back_or_undoes_the_last_step() -> None:
     rng = random.Random(4)
-    kinds = Counter()
+    kinds = Counter[str]()
     for item in islice(of_steps(arithmetic, 2), 200):
         worked = sums.solve(rng, item, "checked")
         mended = re.search("Wait, that is wrong|等等，不对", worked.thinking)
@@ -191,7 +197,7 @@ def test_a_checked_working_takes_a_slip_back_or_undoes_the_last_step():
     assert kinds["mended"] / 200 == pytest.approx(0.5, abs=tolerance(0.5, 200))
 
 
-def test_a_mixed_working_has_a_line_in_the_other_language():
+def test_a_mixed_working_has_a_line_in_the_other_language() -> None:
     rng = random.Random(5)
     for item in islice(of_steps(arithmetic, 3), 60):
         thinking = sums.solve(rng, item, "mixed").thinking
@@ -199,7 +205,7 @@ def test_a_mixed_working_has_a_line_in_the_other_language():
         assert re.search(other, thinking), (item.language, thinking)
 
 
-def test_every_document_frame_holds_question_and_answer():
+def test_every_document_frame_holds_question_and_answer() -> None:
     rng = random.Random(6)
     for domain in DOMAINS:
         for _ in range(60):
@@ -210,7 +216,7 @@ def test_every_document_frame_holds_question_and_answer():
     assert all(conversation(rng, task) for task in ("general", "safety") for _ in range(40))
 
 
-def test_rows_of_practice_are_nearly_always_right():
+def test_rows_of_practice_are_nearly_always_right() -> None:
     rng = random.Random(7)
     rows = [row for _ in range(150) for row in re.findall(r"(\d+) ([+-]) (\d+) = (\d+)", practice(rng))]
     wrong = sum(int(a) + int(b) * (1 if sign == "+" else -1) != int(result) for a, sign, b, result in rows)
@@ -218,7 +224,7 @@ def test_rows_of_practice_are_nearly_always_right():
     assert wrong / len(rows) == pytest.approx(0.02, abs=tolerance(0.02, len(rows)))
 
 
-def test_stated_facts_are_those_of_the_task():
+def test_stated_facts_are_those_of_the_task() -> None:
     rng = random.Random(8)
     true = {r.statement.format(key=key, value=value) for r in choice.RELATIONS.values() for key, value in r.facts.items()}
     for _ in range(30):

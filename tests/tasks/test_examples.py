@@ -22,14 +22,14 @@ NEEDS_SANDBOX = pytest.mark.skipif(detect_level() is SandboxLevel.NONE, reason="
 
 
 @pytest.mark.parametrize("task", GOLDS)
-def test_each_example_is_right(task):
+def test_each_example_is_right(task: str) -> None:
     kind, golds = GOLDS[task]
     for (_, worked), gold in zip(EXAMPLES[task], golds, strict=True):
         assert grade(kind, worked, contract="free", gold=gold).value == "right", worked
 
 
 @NEEDS_SANDBOX
-def test_each_program_is_right():
+def test_each_program_is_right() -> None:
     tests = [[[[3, 1, 2]], [4, 3, 5]], [[[]], []]], [[[[3, 1, 2]], [1, 3]], [[[]], []]]
     for (_, worked), cases in zip(EXAMPLES["code"], tests, strict=True):
         assert grade_code(worked, mode="function", entry_point="f", tests=cases).value == "right"
@@ -42,7 +42,7 @@ LONG_GOLDS = {
 
 
 @pytest.mark.parametrize("key", LONG_GOLDS)
-def test_each_long_example_is_right_and_checks_itself_in_one_language(key):
+def test_each_long_example_is_right_and_checks_itself_in_one_language(key: tuple[str, str]) -> None:
     task, language = key
     _, worked = LONG_EXAMPLES[key]
     assert grade(GOLDS[task][0], worked, contract="free", gold=LONG_GOLDS[key]).value == "right"
@@ -51,40 +51,40 @@ def test_each_long_example_is_right_and_checks_itself_in_one_language(key):
 
 
 @NEEDS_SANDBOX
-def test_each_long_program_is_right():
+def test_each_long_program_is_right() -> None:
     for language, cases in {"en": [[[[3, 1, 2, 5]], [7, 4, 3]]], "zh": [[[[3, 1]], [3, 5]]]}.items():
         _, worked = LONG_EXAMPLES["code", language]
         assert grade_code(worked, mode="function", entry_point="f", tests=cases).value == "right"
         assert is_reflective(worked)
 
 
-def test_every_problem_gets_the_long_example_of_its_task_in_its_language_where_there_is_one():
+def test_every_problem_gets_the_long_example_of_its_task_in_its_language_where_there_is_one() -> None:
     for problem in gather_problems(",".join(EXAMPLES), 100, split="train", seed=0):
         assert long_example_for(problem) is LONG_EXAMPLES[problem.task, problem.language]
     assert long_example_for(Problem("1", "mine", "choice", "?", language="zh")) is LONG_EXAMPLES["choice", "en"]
     assert long_example_for(Problem("1", "code", "math", "?", language="fr")) is LONG_EXAMPLES["arithmetic", "en"]
 
 
-def test_no_example_is_an_evaluation_problem():
+def test_no_example_is_an_evaluation_problem() -> None:
     asked = {question for examples in EXAMPLES.values() for question, _ in examples}
     asked |= {re.sub(" Work carefully.*|请仔细算.*", "", question) for question, _ in LONG_EXAMPLES.values()}
     spec = "arithmetic,word_problems,code,logic,choice"
     assert not asked & {p.question for p in gather_problems(spec, 500, split="eval", seed=0)}
 
 
-def test_a_users_own_problem_gets_the_examples_of_its_kind():
+def test_a_users_own_problem_gets_the_examples_of_its_kind() -> None:
     assert examples_for(Problem("1", "logic", "exact", "?")) is EXAMPLES["logic"]
     assert examples_for(Problem("1", "mine", "choice", "?")) is EXAMPLES["choice"]
     assert examples_for(Problem("1", "mine", "math", "?")) is EXAMPLES["arithmetic"]
     assert examples_for(Problem("1", "code", "math", "?")) is EXAMPLES["arithmetic"]  # a user's file code.jsonl
 
 
-def test_every_built_in_problem_gets_the_examples_of_its_task():
+def test_every_built_in_problem_gets_the_examples_of_its_task() -> None:
     for problem in gather_problems(",".join(EXAMPLES), 25, split="train", seed=0):
         assert examples_for(problem) is EXAMPLES[problem.task]
 
 
-def test_a_users_problems_told_in_words_get_examples_in_words():
+def test_a_users_problems_told_in_words_get_examples_in_words() -> None:
     told = Problem("1", "mine", "math", "Joan found 70 shells on the beach and gave Sam 27 of them. How many has she left?")
     short = Problem("2", "mine", "math", "What is (3 + 4) * 2 - 5 / 1?")
     assert examples_for(told) == EXAMPLES["word_problems"]

@@ -6,6 +6,7 @@ import ast
 import itertools
 import random
 import re
+from types import ModuleType
 
 import pytest
 
@@ -20,19 +21,25 @@ SPLITS: tuple[Split, ...] = ("corpus", "train", "eval")
 needs_sandbox = pytest.mark.skipif(detect_level() is SandboxLevel.NONE, reason="no isolation on this machine")
 
 
-def problems(module, count: int = 150) -> list[Problem]:
+def problems(module: ModuleType, count: int = 150) -> list[Problem]:
     rng = random.Random(11)
     return [module.generate(rng, split) for split in SPLITS for _ in range(count)]
+
+
+def found(pattern: str, text: str) -> re.Match[str]:
+    match = re.search(pattern, text)
+    assert match is not None, (pattern, text)
+    return match
 
 
 def running_total(start: int, steps: list[tuple[str, int]]) -> list[int]:
     return list(itertools.accumulate(steps, lambda total, step: total + step[1] * (1 if step[0] == "+" else -1), initial=start))
 
 
-def test_arithmetic_is_the_value_of_the_chain_as_python_reads_it():
+def test_arithmetic_is_the_value_of_the_chain_as_python_reads_it() -> None:
     languages = set()
     for problem in problems(arithmetic):
-        chain = re.search(r"\d+(?: [+-] \d+)+", problem.question).group()
+        chain = found(r"\d+(?: [+-] \d+)+", problem.question).group()
         assert eval(compile(ast.parse(chain, mode="eval"), "chain", "eval")) == int(problem.gold)
         start, *steps = re.findall(r"([+-]?) ?(\d+)", chain)
         totals = running_total(int(start[1]), [(sign, int(number)) for sign, number in steps])
@@ -46,9 +53,9 @@ def test_arithmetic_is_the_value_of_the_chain_as_python_reads_it():
 GAINS, LOSSES = "buys|finds|gets|wins|买了|找到|送来|赢了", "gives away|loses|sells|leaves|送给别人|丢了|卖掉|留下"
 
 
-def test_word_problems_follow_the_story():
+def test_word_problems_follow_the_story() -> None:
     for problem in problems(word_problems):
-        start = re.search(r"(?:has |有)(\d+)", problem.question).group(1)
+        start = found(r"(?:has |有)(\d+)", problem.question).group(1)
         events = re.findall(rf"({GAINS}|{LOSSES})\s*(\d+)", problem.question)
         assert len(re.findall(r"\d+", problem.question)) == len(events) + 1
         steps = [("+" if word in GAINS.split("|") else "-", int(number)) for word, number in events]
@@ -57,23 +64,23 @@ def test_word_problems_follow_the_story():
         assert min(totals) >= 0
         assert 1 <= len(steps) <= 4
         if problem.language == "en":
-            name, item = re.match(r"(\w+) has \d+ (\w+)\.", problem.question).groups()
+            name, item = found(r"^(\w+) has \d+ (\w+)\.", problem.question).groups()
             assert problem.question.endswith(f"How many {item} does {name} have now?")
             assert problem.question.count(name) == len(events) + 2
 
 
-def test_logic_has_one_order_that_fits_all_premises():
+def test_logic_has_one_order_that_fits_all_premises() -> None:
     ranks = {"tallest": 0, "second tallest": 1, "shortest": -1, "最高": 0, "第二高": 1, "最矮": -1}
     for problem in problems(logic):
-        found = [(a, b, word) for a, word, b in re.findall(r"(\w+) is (taller|shorter) than (\w+)\.", problem.question)]
-        found += re.findall(r"(小.)比(小.)(高|矮)。", problem.question)
-        pairs = [(a, b) if word in ("taller", "高") else (b, a) for a, b, word in found]
+        compared = [(a, b, word) for a, word, b in re.findall(r"(\w+) is (taller|shorter) than (\w+)\.", problem.question)]
+        compared += re.findall(r"(小.)比(小.)(高|矮)。", problem.question)
+        pairs = [(a, b) if word in ("taller", "高") else (b, a) for a, b, word in compared]
         people = sorted({name for pair in pairs for name in pair})
         fitting = [
             order for order in itertools.permutations(people) if all(order.index(a) < order.index(b) for a, b in pairs)
         ]
         assert len(fitting) == 1, problem.question
-        asked = re.search(r"(second tallest|tallest|shortest)\?|谁(第二高|最高|最矮)？$", problem.question)
+        asked = found(r"(second tallest|tallest|shortest)\?|谁(第二高|最高|最矮)？$", problem.question)
         assert fitting[0][ranks[asked.group(1) or asked.group(2)]] == problem.gold, problem.question
 
 
@@ -85,7 +92,7 @@ TRUE = {  # a second source for some of the facts, written down apart from the t
 }  # fmt: skip
 
 
-def test_exactly_one_option_of_a_quiz_is_true():
+def test_exactly_one_option_of_a_quiz_is_true() -> None:
     letters = set()
     for problem in problems(choice):
         asked, _, listed = problem.question.partition("? ")
@@ -101,8 +108,8 @@ def test_exactly_one_option_of_a_quiz_is_true():
         assert [letter for letter, option in zip("ABCD", options, strict=True) if option in true] == [problem.gold]
         letters.add(problem.gold)
     assert letters == set("ABCD")
-    for (relation, key), value in TRUE.items():
-        assert choice.RELATIONS[relation].facts[key] == value
+    for (name, key), value in TRUE.items():
+        assert choice.RELATIONS[name].facts[key] == value
     for relation in choice.RELATIONS.values():
         assert len(set(relation.facts.values())) == len(relation.facts)
 
@@ -110,9 +117,9 @@ def test_exactly_one_option_of_a_quiz_is_true():
 def interpret(question: str, xs: list[int]) -> list[int]:
     """Does what the question says, phrase by phrase, with loops of its own."""
     if "然后" in question or "对一列数" in question:
-        phrases = re.search(r"对一列数(.*)。", question).group(1).split("，然后")
+        phrases = found(r"对一列数(.*)。", question).group(1).split("，然后")
     else:
-        phrases = re.search(r"list of numbers and (.*)\.", question).group(1).split(", then ")
+        phrases = found(r"list of numbers and (.*)\.", question).group(1).split(", then ")
     for phrase in phrases:
         k = int((re.search(r"(?:above|adds|by|puts|first|大于|加|乘|放|前)\s?(\d+)", phrase) or [0, 0])[1])
         if re.search("sorts|排序", phrase):
@@ -153,7 +160,7 @@ def interpret(question: str, xs: list[int]) -> list[int]:
     return xs
 
 
-def test_unit_tests_of_code_expect_what_the_words_say():
+def test_unit_tests_of_code_expect_what_the_words_say() -> None:
     operations = set()
     for problem in problems(code):
         tests = problem.fields["tests"]
@@ -174,7 +181,7 @@ def program_of(steps: tuple[tuple[str, int], ...]) -> str:
 
 
 @needs_sandbox
-def test_the_reference_composition_passes_its_tests_in_the_sandbox_and_the_wrong_order_fails():
+def test_the_reference_composition_passes_its_tests_in_the_sandbox_and_the_wrong_order_fails() -> None:
     rng = random.Random(5)
     judged = 0
     while judged < 3:
@@ -190,7 +197,7 @@ def test_the_reference_composition_passes_its_tests_in_the_sandbox_and_the_wrong
 
 
 @needs_sandbox
-def test_every_operation_does_as_python_what_its_reference_does():
+def test_every_operation_does_as_python_what_its_reference_does() -> None:
     steps = tuple((name, 2 + index % 8) for index, name in enumerate(code.OPERATIONS))
     for half in (steps[:5], steps[5:9], steps[9:]):
         program = Program(half, "en", "")
@@ -198,7 +205,7 @@ def test_every_operation_does_as_python_what_its_reference_does():
         assert got.value == "right", got
 
 
-def test_two_like_operations_never_follow_each_other():
+def test_two_like_operations_never_follow_each_other() -> None:
     for problem in problems(code):
         names = re.findall("[a-z]+", problem.id.rpartition(":")[2])
         assert 2 <= len(names) <= 4

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from cogitate.errors import DataError
+from cogitate.rewards.answer import Contract
 from cogitate.rewards.grade import grade
 from cogitate.tasks.common import Split, Task, draw_problems, is_held_out, weighted
 from cogitate.tasks.generators import arithmetic, choice, code, logic, word_problems
@@ -79,7 +80,7 @@ def drawn(module: Any, split: Split, count: int = COUNT, seed: int = 3) -> list[
 
 
 @pytest.mark.parametrize("name", COMPOSITIONS)
-def test_evaluation_has_only_compositions_absent_from_corpus_and_training(name):
+def test_evaluation_has_only_compositions_absent_from_corpus_and_training(name: str) -> None:
     module, composition_of = COMPOSITIONS[name]
     seen = {split: {composition_of(p) for p in drawn(module, split)} for split in ("corpus", "train", "eval")}
     assert not seen["eval"] & (seen["corpus"] | seen["train"])
@@ -91,7 +92,7 @@ def test_evaluation_has_only_compositions_absent_from_corpus_and_training(name):
 
 
 @pytest.mark.parametrize("name", COMPOSITIONS)
-def test_equal_seeds_give_equal_problems_and_other_seeds_others(name):
+def test_equal_seeds_give_equal_problems_and_other_seeds_others(name: str) -> None:
     module, _ = COMPOSITIONS[name]
     first, again, other = drawn(module, "train", 60), drawn(module, "train", 60), drawn(module, "train", 60, seed=4)
     assert first == again
@@ -101,13 +102,13 @@ def test_equal_seeds_give_equal_problems_and_other_seeds_others(name):
 
 
 @pytest.mark.parametrize("name", [name for name in COMPOSITIONS if name != "code"])
-def test_the_gold_answer_is_right_in_every_contract_and_another_is_wrong(name):
+def test_the_gold_answer_is_right_in_every_contract_and_another_is_wrong(name: str) -> None:
     module, _ = COMPOSITIONS[name]
     for problem in drawn(module, "train", 25):
         gold = problem.gold
         others = [p.gold for p in drawn(module, "train", 60, seed=9) if p.gold != gold and p.language == problem.language]
         for answer, verdict in ((gold, "right"), (others[0], "wrong")):
-            written = {
+            written: dict[Contract, str] = {
                 "r1": f" <think> Let me see. </think> <answer> {answer} </answer>",
                 "bare": f" {answer}",
                 "free": f" Let me see. The answer is {answer}.",
@@ -117,7 +118,7 @@ def test_the_gold_answer_is_right_in_every_contract_and_another_is_wrong(name):
                 assert got.value == verdict, (problem.question, text, got)
 
 
-def test_a_quarter_of_compositions_is_held_out_and_the_choice_never_changes():
+def test_a_quarter_of_compositions_is_held_out_and_the_choice_never_changes() -> None:
     signs = ["".join(parts) for parts in itertools.product("+-", repeat=10)]
     share = sum(is_held_out("arithmetic", text) for text in signs) / len(signs)
     assert 0.21 < share < 0.29  # 1024 draws of 1/4: deviation 0.0135
@@ -125,19 +126,19 @@ def test_a_quarter_of_compositions_is_held_out_and_the_choice_never_changes():
     assert any(is_held_out("logic", text) != is_held_out("arithmetic", text) for text in signs)  # each task chooses for itself
 
 
-def test_tasks_are_drawn_in_turn_and_in_equal_shares():
+def test_tasks_are_drawn_in_turn_and_in_equal_shares() -> None:
     problems = draw_problems([arithmetic.TASK, logic.TASK, choice.TASK], 10, split="train", seed=1)
     assert [p.task for p in problems[:6]] == ["arithmetic", "logic", "choice"] * 2
     assert Counter(p.task for p in problems) == {"arithmetic": 4, "logic": 3, "choice": 3}
 
 
-def test_a_task_draws_the_same_problems_whatever_stands_beside_it():
+def test_a_task_draws_the_same_problems_whatever_stands_beside_it() -> None:
     alone = draw_problems([logic.TASK], 5, split="eval", seed=1)
     beside = draw_problems([arithmetic.TASK, logic.TASK], 10, split="eval", seed=1)
     assert [p for p in beside if p.task == "logic"] == alone
 
 
-def test_a_task_with_too_few_distinct_problems_is_refused_by_name():
+def test_a_task_with_too_few_distinct_problems_is_refused_by_name() -> None:
     def generate(rng: random.Random, split: Split) -> Problem:
         number = rng.randint(1, 4)
         return Problem(str(number), "small", "math", f"{number}?", gold="1")
@@ -147,7 +148,7 @@ def test_a_task_with_too_few_distinct_problems_is_refused_by_name():
         draw_problems([Task("small", generate)], 5, split="train", seed=0)
 
 
-def test_weighted_draws_by_the_weights():
+def test_weighted_draws_by_the_weights() -> None:
     rng = random.Random(0)
     counts = Counter(weighted(rng, {"a": 0.7, "b": 0.3, "c": 0.0}) for _ in range(4000))
     assert counts["c"] == 0

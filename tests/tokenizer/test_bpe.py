@@ -28,7 +28,7 @@ def corpus() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def tokenizer(corpus) -> Tokenizer:
+def tokenizer(corpus: list[str]) -> Tokenizer:
     return train_tokenizer(corpus, VOCABULARY)
 
 
@@ -45,7 +45,7 @@ def shared() -> Tokenizer:
 
 @settings(deadline=None, max_examples=150)
 @given(st.text())
-def test_any_text_comes_back(text):
+def test_any_text_comes_back(text: str) -> None:
     ids = shared().encode(text)
     assert shared().decode(ids) == text
     assert all(0 <= token_id < shared().vocab_size for token_id in ids)
@@ -53,7 +53,7 @@ def test_any_text_comes_back(text):
 
 @settings(deadline=None, max_examples=80)
 @given(st.lists(st.sampled_from([END, PAD, "<think>", "</answer>", " 12", "a", "\n", "答案", "<|", "|>", "end"]), max_size=12))
-def test_control_tokens_in_a_users_text_never_become_control_ids(pieces):
+def test_control_tokens_in_a_users_text_never_become_control_ids(pieces: list[str]) -> None:
     text = "".join(pieces)
     ids = shared().encode(text)
     assert not {shared().end_id, shared().pad_id} & set(ids)
@@ -62,13 +62,13 @@ def test_control_tokens_in_a_users_text_never_become_control_ids(pieces):
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10**12), st.sampled_from(["{}", "x{}", "is {}.", "{} + {}", "({}) = {}\n", "第{}个"]))
-def test_digits_stand_one_by_one(number, form):
+def test_digits_stand_one_by_one(number: int, form: str) -> None:
     text = form.format(number, number)
     tokens = [shared().decode([token_id]) for token_id in shared().encode(text)]
     assert [token for token in tokens if any(c.isdigit() for c in token)] == [c for c in text if c.isdigit()]
 
 
-def test_chinese_of_the_corpus_is_no_more_tokens_than_characters(tokenizer, corpus):
+def test_chinese_of_the_corpus_is_no_more_tokens_than_characters(tokenizer: Tokenizer, corpus: list[str]) -> None:
     assert tokenizer.vocab_size == VOCABULARY
     texts = [run for text in corpus for run in re.findall("[\u4e00-\u9fff]+", text)]
     tokens = [token for ids in tokenizer.encode_batch(texts) for token in ids]
@@ -77,12 +77,12 @@ def test_chinese_of_the_corpus_is_no_more_tokens_than_characters(tokenizer, corp
     assert sum("\ufffd" in piece for piece in pieces) < 0.5 * len(pieces)  # bytes of rare characters
 
 
-def test_training_is_deterministic(corpus):
+def test_training_is_deterministic(corpus: list[str]) -> None:
     first, again = (train_tokenizer(corpus[:200], 400) for _ in range(2))
     assert first.inner.to_str() == again.inner.to_str()
 
 
-def test_decoding_leaves_the_end_out_and_replaces_what_is_no_text(tokenizer):
+def test_decoding_leaves_the_end_out_and_replaces_what_is_no_text(tokenizer: Tokenizer) -> None:
     ids = tokenizer.encode("The answer is 7.")
     assert tokenizer.decode([*ids, tokenizer.end_id]) == "The answer is 7."
     assert tokenizer.decode([tokenizer.end_id, tokenizer.pad_id]) == ""
@@ -91,11 +91,11 @@ def test_decoding_leaves_the_end_out_and_replaces_what_is_no_text(tokenizer):
     assert tokenizer.decode(three_bytes[:2]) == "\ufffd"
 
 
-def test_batches_are_encoded_as_single_texts_are(tokenizer, corpus):
+def test_batches_are_encoded_as_single_texts_are(tokenizer: Tokenizer, corpus: list[str]) -> None:
     assert tokenizer.encode_batch(corpus[:20]) == [tokenizer.encode(text) for text in corpus[:20]]
 
 
-def test_a_prompt_and_its_completion_apart_are_the_tokens_of_the_document(tokenizer, corpus):
+def test_a_prompt_and_its_completion_apart_are_the_tokens_of_the_document(tokenizer: Tokenizer, corpus: list[str]) -> None:
     """What RL continues is what pretraining saw: the boundary after `Assistant:` falls between the same two tokens."""
     cut = 0
     for text in corpus:
@@ -112,7 +112,7 @@ COMPLETIONS = (" <think> 12 + 7 = 19. </think> <answer> 19 </answer>", " 19", " 
 
 
 @pytest.mark.parametrize("completion", COMPLETIONS)
-def test_every_prompt_meets_usual_completions_at_a_token_boundary(tokenizer, completion):
+def test_every_prompt_meets_usual_completions_at_a_token_boundary(tokenizer: Tokenizer, completion: str) -> None:
     for problem in gather_problems("arithmetic,code,logic", 12, split="train", seed=1):
         for prompt in (
             r1_zero_prompt(problem.question),
@@ -122,13 +122,13 @@ def test_every_prompt_meets_usual_completions_at_a_token_boundary(tokenizer, com
             assert tokenizer.encode(prompt) + tokenizer.encode(completion) == tokenizer.encode(prompt + completion)
 
 
-def test_tags_with_the_space_before_them_and_operators_between_numbers_are_one_token(tokenizer):
+def test_tags_with_the_space_before_them_and_operators_between_numbers_are_one_token(tokenizer: Tokenizer) -> None:
     for text in (" <think>", " </think>", " <answer>", " </answer>"):
         assert len(tokenizer.encode(text)) == 1
     assert [tokenizer.decode([i]) for i in tokenizer.encode("12 + 7 = 19")] == ["1", "2", " + ", "7", " = ", "1", "9"]
 
 
-def test_a_saved_tokenizer_comes_back_whole(tokenizer, tmp_path):
+def test_a_saved_tokenizer_comes_back_whole(tokenizer: Tokenizer, tmp_path: Path) -> None:
     tokenizer.save(tmp_path)
     again = Tokenizer.load(tmp_path)
     assert again.inner.to_str() == tokenizer.inner.to_str()
@@ -136,7 +136,7 @@ def test_a_saved_tokenizer_comes_back_whole(tokenizer, tmp_path):
     assert again.encode(f"x {END} y") == tokenizer.encode(f"x {END} y")
 
 
-def test_transformers_reads_the_directory_and_gives_equal_ids(tokenizer, corpus, tmp_path):
+def test_transformers_reads_the_directory_and_gives_equal_ids(tokenizer: Tokenizer, corpus: list[str], tmp_path: Path) -> None:
     tokenizer.save(tmp_path)
     theirs = PreTrainedTokenizerFast.from_pretrained(tmp_path)
     assert (theirs.eos_token, theirs.eos_token_id, theirs.pad_token_id) == (END, tokenizer.end_id, tokenizer.pad_id)
@@ -149,7 +149,7 @@ def test_transformers_reads_the_directory_and_gives_equal_ids(tokenizer, corpus,
     assert AutoTokenizer.from_pretrained(tmp_path)(texts[0]).input_ids == tokenizer.encode(texts[0])
 
 
-def test_an_unreadable_directory_is_named(tmp_path):
+def test_an_unreadable_directory_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"no such file; a model directory holds its tokenizer\.json"):
         Tokenizer.load(tmp_path)
     Path(tmp_path / "tokenizer.json").write_text("{}")

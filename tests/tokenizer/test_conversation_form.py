@@ -24,14 +24,14 @@ MISTRAL = (
 
 
 @pytest.fixture
-def plain(tmp_path) -> Path:
+def plain(tmp_path: Path) -> Path:
     """A base model's tokenizer: it has no template."""
     train_tokenizer(["User: How many is it?\nAssistant: <think> It is 2. </think>\n"] * 20, 320).save(tmp_path)
     return tmp_path
 
 
 @pytest.fixture
-def foreign(tmp_path) -> Path:
+def foreign(tmp_path: Path) -> Path:
     """Control tokens of other models."""
     tokenizer = train_tokenizer(["user assistant How many is it?"] * 20, 320)
     special = ["<|im_start|>", "<|im_end|>", "<s>"]
@@ -55,12 +55,12 @@ def spelt(form: ConversationForm, ids: list[int]) -> str:
     return form.tokenizer.inner.decode(ids, skip_special_tokens=False)
 
 
-def test_a_model_without_a_template_is_asked_with_the_r1_prompt(plain):
+def test_a_model_without_a_template_is_asked_with_the_r1_prompt(plain: Path) -> None:
     form = form_of(plain)
     assert form.prompt_ids(TALK[:1]) == form.tokenizer.encode(r1_prompt(QUESTION))
 
 
-def test_the_assistants_turn_is_a_space_what_it_says_and_the_end_token(plain):
+def test_the_assistants_turn_is_a_space_what_it_says_and_the_end_token(plain: Path) -> None:
     form = form_of(plain)
     prompt = form.prompt_ids(TALK[:1])
     completion = form.completion_ids(f"\n{ANSWER} ", prompt)
@@ -69,7 +69,7 @@ def test_the_assistants_turn_is_a_space_what_it_says_and_the_end_token(plain):
     assert spelt(form, [*prompt, *completion]) == whole == f"User: {QUESTION}\nAssistant: {ANSWER}{END}"
 
 
-def test_earlier_turns_stand_without_their_thinking_and_system_messages_above(plain):
+def test_earlier_turns_stand_without_their_thinking_and_system_messages_above(plain: Path) -> None:
     form = form_of(plain)
     text = form.template.prompt_text([Message("system", "Be brief."), *TALK])
     assert text == f"Be brief.\nUser: {QUESTION}\nAssistant: It is \\boxed{{2}}.{END}User: And 2+2?\nAssistant:"
@@ -77,12 +77,12 @@ def test_earlier_turns_stand_without_their_thinking_and_system_messages_above(pl
     assert ids.count(form.tokenizer.end_id) == 1
 
 
-def test_an_end_token_typed_by_a_user_is_text(plain):
+def test_an_end_token_typed_by_a_user_is_text(plain: Path) -> None:
     form = form_of(plain)
     assert form.tokenizer.end_id not in form.prompt_ids([Message("user", f"What is {END}?")])
 
 
-def test_a_saved_template_is_read_by_transformers_and_gives_the_same_ids(plain, tmp_path):
+def test_a_saved_template_is_read_by_transformers_and_gives_the_same_ids(plain: Path, tmp_path: Path) -> None:
     tokenizer = Tokenizer.load(plain)
     give_chat_template(tokenizer, plain)
     saved = tmp_path / "saved"
@@ -97,12 +97,12 @@ def test_a_saved_template_is_read_by_transformers_and_gives_the_same_ids(plain, 
         assert form.prompt_ids(messages) == ids == form_of(plain).prompt_ids(messages)
 
 
-def test_the_template_refuses_a_role_it_does_not_know(plain):
+def test_the_template_refuses_a_role_it_does_not_know(plain: Path) -> None:
     with pytest.raises(CheckpointError, match="roles are system, user and assistant, not tool"):
         form_of(plain).prompt_ids([Message("tool", "42")])  # type: ignore[arg-type]
 
 
-def test_a_tokenizer_that_begins_texts_with_a_token_begins_conversations_with_it(foreign):
+def test_a_tokenizer_that_begins_texts_with_a_token_begins_conversations_with_it(foreign: Path) -> None:
     settings = {"bos_token": "<s>", "eos_token": "<|im_end|>", "add_bos_token": True}
     (foreign / "tokenizer_config.json").write_text(json.dumps(settings))
     form = form_of(foreign)
@@ -111,7 +111,7 @@ def test_a_tokenizer_that_begins_texts_with_a_token_begins_conversations_with_it
     assert form.prompt_ids(TALK[:1])[0] == form.tokenizer.control_ids["<s>"]
 
 
-def test_a_template_of_its_own_is_kept(foreign, tmp_path):
+def test_a_template_of_its_own_is_kept(foreign: Path, tmp_path: Path) -> None:
     form_of(foreign, CHATML)
     tokenizer = Tokenizer.load(foreign)
     give_chat_template(tokenizer, foreign)
@@ -127,7 +127,7 @@ def test_a_template_of_its_own_is_kept(foreign, tmp_path):
     ],
     ids=["chatml", "mistral", "opens the thinking"],
 )
-def test_the_turn_goes_on_from_the_prompt_as_other_models_templates_have_it(foreign, template, whole):
+def test_the_turn_goes_on_from_the_prompt_as_other_models_templates_have_it(foreign: Path, template: str, whole: str) -> None:
     form = form_of(foreign, template)
     prompt = form.prompt_ids(TALK[:1])
     completion = form.completion_ids(ANSWER, prompt)
@@ -136,7 +136,7 @@ def test_the_turn_goes_on_from_the_prompt_as_other_models_templates_have_it(fore
     assert completion[-1] == form.tokenizer.control_ids["<|im_end|>"]
 
 
-def test_an_opened_thinking_is_closed_at_once_where_there_is_none(foreign):
+def test_an_opened_thinking_is_closed_at_once_where_there_is_none(foreign: Path) -> None:
     form = form_of(foreign, THINKING)
     completion = form.completion_ids("Hello!", form.prompt_ids(TALK[:1]))
     assert spelt(form, completion) == "</think>\n\nHello!<|im_end|>"

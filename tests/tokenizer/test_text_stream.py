@@ -37,18 +37,18 @@ def streamed(tokenizer: Tokenizer, ids: list[int], sizes: list[int]) -> list[str
 @settings(deadline=None)
 @pytest.mark.parametrize("tokenizer", [BYTES, sentencepiece_like()], ids=["bytes", "sentencepiece"])
 @given(text=st.text(max_size=12), sizes=st.lists(st.integers(1, 3), max_size=40))
-def test_the_pieces_of_a_text_together_are_the_text(tokenizer, text, sizes):
+def test_the_pieces_of_a_text_together_are_the_text(tokenizer: Tokenizer, text: str, sizes: list[int]) -> None:
     ids = tokenizer.encode(text)
     assert "".join(streamed(tokenizer, ids, sizes)) == tokenizer.decode(ids)
 
 
 @settings(deadline=None)
 @given(ids=st.lists(st.integers(0, BYTES.vocab_size - 1), max_size=12), sizes=st.lists(st.integers(1, 3), max_size=12))
-def test_bytes_that_are_no_characters_come_through_as_when_decoded_at_once(ids, sizes):
+def test_bytes_that_are_no_characters_come_through_as_when_decoded_at_once(ids: list[int], sizes: list[int]) -> None:
     assert "".join(streamed(BYTES, ids, sizes)) == BYTES.decode(ids)
 
 
-def test_a_character_of_several_tokens_is_held_back_until_it_is_whole():
+def test_a_character_of_several_tokens_is_held_back_until_it_is_whole() -> None:
     ids = BYTES.encode("a🙂b")
     assert len(ids) == 6  # the face is four bytes that never met in training
     assert streamed(BYTES, ids, [1] * 6) == ["a", "", "", "", "🙂", "b", "", ""]
@@ -56,7 +56,7 @@ def test_a_character_of_several_tokens_is_held_back_until_it_is_whole():
 
 @settings(deadline=None)
 @given(text=st.text("Qu \n", max_size=12), cuts=st.lists(st.integers(1, 3), max_size=12))
-def test_a_stop_text_cuts_where_partition_does_however_the_text_arrives(text, cuts):
+def test_a_stop_text_cuts_where_partition_does_however_the_text_arrives(text: str, cuts: list[int]) -> None:
     stop, got, start = StopText("\n\nQ"), "", 0
     for size in [*cuts, len(text) + 1]:
         got += stop.feed(text[start : start + size])
@@ -66,13 +66,13 @@ def test_a_stop_text_cuts_where_partition_does_however_the_text_arrives(text, cu
     assert stop.reached == bool(found)
 
 
-def test_only_what_could_begin_the_stop_text_is_held_back():
+def test_only_what_could_begin_the_stop_text_is_held_back() -> None:
     stop = StopText("\n\nQuestion:")
     assert [stop.feed(piece) for piece in ("5.\n", "\nQue", "st of", " fire\n")] == ["5.", "", "\n\nQuest of", " fire"]
     assert stop.finish() == "\n"
 
 
-def test_without_a_stop_text_everything_passes():
+def test_without_a_stop_text_everything_passes() -> None:
     stop = StopText(None)
     assert stop.feed("a\n\nQuestion:") + stop.finish() == "a\n\nQuestion:"
     assert not stop.reached

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def tensors_of(step: int) -> dict[str, torch.Tensor]:
     return {"weights": torch.full((3, 5), float(step)), "scalar": torch.tensor(step), "half": half}
 
 
-def test_what_is_saved_comes_back_with_its_types(tmp_path):
+def test_what_is_saved_comes_back_with_its_types(tmp_path: Path) -> None:
     path = save_checkpoint(tmp_path, 7, tensors_of(7), {"cursor": 3, "reason": None})
     assert path == latest_checkpoint(tmp_path)
     tensors, state = load_checkpoint(path)
@@ -42,15 +43,17 @@ def test_what_is_saved_comes_back_with_its_types(tmp_path):
         assert tensors[name].dtype == tensor.dtype
 
 
-def test_a_new_checkpoint_takes_the_place_of_older_ones(tmp_path):
+def test_a_new_checkpoint_takes_the_place_of_older_ones(tmp_path: Path) -> None:
     for step in (5, 10, 15):
         save_checkpoint(tmp_path, step, tensors_of(step), {})
     assert [path.name for path in tmp_path.iterdir()] == ["step-000015"]
     save_checkpoint(tmp_path, 15, tensors_of(99), {})  # the same step again
-    assert float(load_checkpoint(latest_checkpoint(tmp_path))[0]["weights"][0, 0]) == 99.0
+    newest = latest_checkpoint(tmp_path)
+    assert newest is not None
+    assert float(load_checkpoint(newest)[0]["weights"][0, 0]) == 99.0
 
 
-def test_checkpoints_are_ordered_by_number_also_beyond_a_million_steps(tmp_path):
+def test_checkpoints_are_ordered_by_number_also_beyond_a_million_steps(tmp_path: Path) -> None:
     save_checkpoint(tmp_path, 999_999, tensors_of(1), {})
     save_checkpoint(tmp_path, 1_000_000, tensors_of(2), {})
     assert [path.name for path in tmp_path.iterdir()] == ["step-1000000"]
@@ -58,7 +61,7 @@ def test_checkpoints_are_ordered_by_number_also_beyond_a_million_steps(tmp_path)
     assert latest_checkpoint(tmp_path) == tmp_path / "step-1000000"
 
 
-def test_no_checkpoint_is_none(tmp_path):
+def test_no_checkpoint_is_none(tmp_path: Path) -> None:
     assert latest_checkpoint(tmp_path) is None
     (tmp_path / "step-000005.tmp").mkdir()
     (tmp_path / "policy").mkdir()
@@ -66,7 +69,7 @@ def test_no_checkpoint_is_none(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["state.json", "tensors.safetensors", "cut", "not JSON", "not UTF-8"])
-def test_a_damaged_checkpoint_is_named(tmp_path, damage):
+def test_a_damaged_checkpoint_is_named(tmp_path: Path, damage: str) -> None:
     path = save_checkpoint(tmp_path, 5, tensors_of(5), {})
     if damage == "cut":
         data = (path / "tensors.safetensors").read_bytes()
@@ -83,7 +86,7 @@ def save_until_killed(directory: Path, kill_at: int) -> None:
     """Write checkpoints 1, 2, 3 and die at the n-th change on disk."""
     seen = 0
 
-    def hook(event: str, arguments: tuple) -> None:
+    def hook(event: str, arguments: tuple[object, ...]) -> None:
         nonlocal seen
         if event in CHANGES and str(arguments[0]).startswith(str(directory)):
             seen += 1
@@ -97,7 +100,7 @@ def save_until_killed(directory: Path, kill_at: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # the child only writes files, then dies
-def test_a_kill_at_any_change_on_disk_leaves_a_whole_checkpoint(tmp_path):
+def test_a_kill_at_any_change_on_disk_leaves_a_whole_checkpoint(tmp_path: Path) -> None:
     kill_at, steps = 1, []
     while True:
         directory = tmp_path / str(kill_at)
@@ -126,14 +129,18 @@ def test_a_kill_at_any_change_on_disk_leaves_a_whole_checkpoint(tmp_path):
     assert kill_at > 20
 
 
-def network() -> nn.Module:
+class Network(nn.Sequential):
+    moved: torch.Tensor
+
+
+def network() -> Network:
     torch.manual_seed(1)
-    model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 4))
+    model = Network(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 4))
     model.register_buffer("moved", torch.zeros(3))
     return model
 
 
-def train(model: nn.Module, optimiser: torch.optim.Optimizer, steps: range) -> None:
+def train(model: Network, optimiser: torch.optim.Optimizer, steps: range) -> None:
     for step in steps:
         x = torch.randn(16, 6, generator=torch.Generator().manual_seed(step))
         optimiser.zero_grad()
@@ -143,7 +150,7 @@ def train(model: nn.Module, optimiser: torch.optim.Optimizer, steps: range) -> N
 
 
 @pytest.mark.parametrize("make", [make_adamw, MuonAdamW])
-def test_training_goes_on_from_a_checkpoint_to_the_last_bit(tmp_path, make):
+def test_training_goes_on_from_a_checkpoint_to_the_last_bit(tmp_path: Path, make: Callable[..., torch.optim.Optimizer]) -> None:
     whole = network()
     train(whole, make(whole, 0.01, 0.1), range(6))
     first = network()
@@ -154,13 +161,14 @@ def test_training_goes_on_from_a_checkpoint_to_the_last_bit(tmp_path, make):
     optimiser = make(second, 0.01, 0.1)
     train(second, optimiser, range(10, 12))  # something else before, to be forgotten
     newest = latest_checkpoint(tmp_path)
+    assert newest is not None
     restore_training_tensors(second, optimiser, load_checkpoint(newest)[0], newest)
     train(second, optimiser, range(4, 6))
     for name, tensor in whole.state_dict().items():
         assert torch.equal(tensor, second.state_dict()[name]), name
 
 
-def test_names_tell_weights_from_moments(tmp_path):
+def test_names_tell_weights_from_moments(tmp_path: Path) -> None:
     model = network()
     optimiser = make_adamw(model, 0.01, 0.0)
     train(model, optimiser, range(1))
@@ -171,7 +179,7 @@ def test_names_tell_weights_from_moments(tmp_path):
     assert json.loads((path / "state.json").read_text()) == {"step": 1}
 
 
-def test_a_checkpoint_of_another_type_of_weights_is_refused(tmp_path):
+def test_a_checkpoint_of_another_type_of_weights_is_refused(tmp_path: Path) -> None:
     def trained(dtype: torch.dtype) -> tuple[nn.Module, Optimiser]:
         model = network().to(dtype)
         return model, optimiser_for(model, lambda trained: make_adamw(trained, 0.01, 0.0))

@@ -15,7 +15,7 @@ from cogitate.types import Conversation, Message
 
 
 @pytest.fixture(scope="module")
-def form(tmp_path_factory) -> ConversationForm:
+def form(tmp_path_factory: pytest.TempPathFactory) -> ConversationForm:
     folder: Path = tmp_path_factory.mktemp("tokenizer")
     train_tokenizer(["User: one two?\nAssistant: <think> one two </think>\nthree\n"] * 30, 330).save(folder)
     return ConversationForm.load(folder, Tokenizer.load(folder))
@@ -27,7 +27,13 @@ def talk(*turns: str) -> Conversation:
 
 
 def rows_of(
-    form: ConversationForm, conversations, *, row_tokens=40, longest=512, rows_per_step=2, epochs=1
+    form: ConversationForm,
+    conversations: Sequence[Conversation],
+    *,
+    row_tokens: int = 40,
+    longest: int = 512,
+    rows_per_step: int = 2,
+    epochs: int = 1,
 ) -> ConversationRows:
     return pack_conversations(
         conversations,
@@ -40,7 +46,7 @@ def rows_of(
     )
 
 
-def test_the_assistants_tokens_and_its_end_are_learnt_and_the_prompt_is_not(form):
+def test_the_assistants_tokens_and_its_end_are_learnt_and_the_prompt_is_not(form: ConversationForm) -> None:
     (example,) = examples_of(talk("one two?", "<think> one </think>\ntwo"), form)
     learnt = [token for token, counts in zip(example.token_ids, example.loss_mask, strict=True) if counts]
     given = [token for token, counts in zip(example.token_ids, example.loss_mask, strict=True) if not counts]
@@ -49,7 +55,7 @@ def test_the_assistants_tokens_and_its_end_are_learnt_and_the_prompt_is_not(form
     assert example.loss_mask == (0,) * len(given) + (1,) * len(learnt)
 
 
-def test_each_turn_is_learnt_after_the_earlier_ones_without_their_thinking(form):
+def test_each_turn_is_learnt_after_the_earlier_ones_without_their_thinking(form: ConversationForm) -> None:
     first, second = examples_of(talk("one?", "<think> one </think>\ntwo", "two?", "three"), form)
     alone = examples_of(talk("one?", "<think> one </think>\ntwo"), form)
     assert [first] == alone
@@ -94,7 +100,7 @@ def test_rows_hold_whole_conversations_side_by_side(form):
     rows = rows_of(form, conversations, row_tokens=lengths[0] + lengths[1])
     assert (rows.count, rows.examples, rows.too_long) == (2, 3, 0)
     wanted = Counter(example for c in conversations for example in examples_of(c, form))
-    found: Counter = Counter()
+    found = Counter[Example]()
     for row in range(rows.count):
         numbers = rows.packed.documents_BT[row]
         for number in range(int(numbers.max()) + 1):
@@ -106,7 +112,7 @@ def test_rows_hold_whole_conversations_side_by_side(form):
     assert found == wanted
 
 
-def test_what_does_not_fit_a_row_or_the_model_is_dropped_whole_and_counted(form):
+def test_what_does_not_fit_a_row_or_the_model_is_dropped_whole_and_counted(form: ConversationForm) -> None:
     conversations = [talk("one?", "two"), talk("one?", "two " * 60), talk("one?", "two " * 20)]
     assert (rows_of(form, conversations).examples, rows_of(form, conversations).too_long) == (2, 1)
     short = rows_of(form, conversations, longest=20)
@@ -134,7 +140,9 @@ def test_nothing_that_fits_is_an_error_that_says_what_to_do(form):
 
 
 @pytest.mark.parametrize(("rows_per_step", "steps"), [(2, 11), (4, 6), (7, 3), (50, 1)])
-def test_every_row_is_learnt_once_an_epoch_in_an_order_of_its_own(form, rows_per_step, steps):
+def test_every_row_is_learnt_once_an_epoch_in_an_order_of_its_own(
+    form: ConversationForm, rows_per_step: int, steps: int
+) -> None:
     conversations = [talk("one?", "two " * n) for n in range(12, 19)]
     rows = rows_of(form, conversations, rows_per_step=rows_per_step, epochs=3)
     assert (rows.count, rows.steps) == (7, steps)
@@ -146,7 +154,7 @@ def test_every_row_is_learnt_once_an_epoch_in_an_order_of_its_own(form, rows_per
     assert len({tuple(epoch) for epoch in epochs}) == 3
 
 
-def test_a_steps_rows_depend_on_the_step_alone(form):
+def test_a_steps_rows_depend_on_the_step_alone(form: ConversationForm) -> None:
     conversations = [talk("one?", "two " * n) for n in range(12, 19)]
     rows, again = (rows_of(form, conversations, rows_per_step=3, epochs=2) for _ in range(2))
     for step in reversed(range(again.steps)):

@@ -6,7 +6,7 @@ def problems(count: int) -> list[Problem]:
     return [Problem(str(i), "t", "exact", f"{i}?", gold=i) for i in range(count)]
 
 
-def test_each_epoch_asks_every_problem_once_in_an_order_of_its_own():
+def test_each_epoch_asks_every_problem_once_in_an_order_of_its_own() -> None:
     orders = [epoch_order(1, "r1_zero", epoch, 50) for epoch in range(3)]
     assert all(sorted(order) == list(range(50)) for order in orders)
     assert orders[0] != orders[1] != orders[2]
@@ -15,7 +15,7 @@ def test_each_epoch_asks_every_problem_once_in_an_order_of_its_own():
     assert orders[0] != epoch_order(1, "r1_zero/general", 0, 50)
 
 
-def test_draws_of_any_size_go_through_the_same_sequence():
+def test_draws_of_any_size_go_through_the_same_sequence() -> None:
     pool = problems(7)
     whole = draw(pool, 0, 20, seed=3, name="r1")
     pieces = [*draw(pool, 0, 6, seed=3, name="r1"), *draw(pool, 6, 1, seed=3, name="r1"), *draw(pool, 7, 13, seed=3, name="r1")]
@@ -24,12 +24,12 @@ def test_draws_of_any_size_go_through_the_same_sequence():
     assert [seeds for _, seeds in whole] == [(3, "r1", number) for number in range(20)]
 
 
-def test_a_pool_has_no_share_before_its_step():
+def test_a_pool_has_no_share_before_its_step() -> None:
     pool = Pool(problems(3), from_step=4, prompts_per_step=2)
     assert [pool.share(step) for step in (0, 3, 4, 9)] == [0, 0, 2, 2]
 
 
-def test_the_easiest_have_few_and_short_numbers_and_few_words_and_every_task_has_its_share():
+def test_the_easiest_have_few_and_short_numbers_and_few_words_and_every_task_has_its_share() -> None:
     questions = ["3 and 4 and 5?", "30 and 4?", "3 and 4 please?", "3 and 4?", "1.250 and 2?", "none?"]
     pool = [Problem(f"{task} {i}", task, "math", q) for task in ("a", "b") for i, q in enumerate(questions)]
     assert [problem.id for problem in easiest(pool, 1 / 3)] == ["a 5", "a 3", "b 5", "b 3"]

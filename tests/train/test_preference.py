@@ -16,8 +16,10 @@ from cogitate import runtime
 from cogitate.config import DPOConfig, PreferenceTrainingConfig
 from cogitate.errors import DataError, Interrupted
 from cogitate.model.files.hf import load_model
+from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel
 from cogitate.runtime import MetricsLog, request_interruption
+from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.learners.preference import (
     DPOLearner,
     HelpfulnessLearner,
@@ -85,7 +87,7 @@ def test_a_reward_model_learns_a_planted_rule_from_pairs_alone(make_micro_model,
     assert rows[-1]["chosen_reward"] - rows[-1]["rejected_reward"] == pytest.approx(rows[-1]["margin"], abs=1e-5)
 
 
-def test_a_safety_model_learns_a_planted_rule_from_labels(make_micro_model, tmp_path):
+def test_a_safety_model_learns_a_planted_rule_from_labels(make_micro_model: Callable[..., Transformer], tmp_path: Path) -> None:
     rng = random.Random(0)
     texts = [drawn_text(rng) for _ in range(900)]
     learner = SafetyLearner(ValueModel(make_micro_model()), CONFIG)
@@ -94,7 +96,9 @@ def test_a_safety_model_learns_a_planted_rule_from_labels(make_micro_model, tmp_
     assert sum((score > 0) == (worth(text) >= 0) for score, text in zip(scores, texts[700:], strict=True)) / 200 > 0.9
 
 
-def test_the_loss_of_a_batch_does_not_depend_on_how_it_is_cut(make_micro_model, tmp_path):
+def test_the_loss_of_a_batch_does_not_depend_on_how_it_is_cut(
+    make_micro_model: Callable[..., Transformer], tmp_path: Path
+) -> None:
     gradients = []
     for micro_tokens in (40, 100_000):
         model = ValueModel(make_micro_model())
@@ -106,7 +110,7 @@ def test_the_loss_of_a_batch_does_not_depend_on_how_it_is_cut(make_micro_model, 
     assert gradients[0] == pytest.approx(gradients[1], rel=1e-4)
 
 
-def test_rewards_in_training_are_those_of_the_scorer(make_micro_model):
+def test_rewards_in_training_are_those_of_the_scorer(make_micro_model: Callable[..., Transformer]) -> None:
     model = ValueModel(make_micro_model()).requires_grad_(False)
     model.score.weight.fill_(0.3)
     pairs = drawn_pairs(5)
@@ -114,7 +118,7 @@ def test_rewards_in_training_are_those_of_the_scorer(make_micro_model):
     assert text_rewards(model, pairs).tolist() == pytest.approx(rewards_of(model, texts), abs=1e-5)
 
 
-def test_completion_logprobs_are_sums_or_means_of_the_scorers(make_micro_model):
+def test_completion_logprobs_are_sums_or_means_of_the_scorers(make_micro_model: Callable[..., Transformer]) -> None:
     model = make_micro_model().requires_grad_(False)
     pairs = drawn_pairs(5)
     texts = [text for pair in pairs for text in pair]
@@ -125,7 +129,7 @@ def test_completion_logprobs_are_sums_or_means_of_the_scorers(make_micro_model):
     assert means == pytest.approx([sum(row) / len(row) for row in tokens], abs=1e-4)
 
 
-def test_every_epoch_reads_every_item_once_in_batches_of_nearly_equal_size():
+def test_every_epoch_reads_every_item_once_in_batches_of_nearly_equal_size() -> None:
     config = CONFIG.model_copy(update={"batch": 16})
     batches = [items_of_step(step, 70, config, 1, "reward") for step in range(8)]  # 70 / 16 is nearest to 4 batches
     assert [len(batch) for batch in batches] == [17, 18, 17, 18] * 2
@@ -135,7 +139,9 @@ def test_every_epoch_reads_every_item_once_in_batches_of_nearly_equal_size():
 
 
 @pytest.mark.parametrize("loss", ["dpo", "conservative_dpo", "ipo"])
-def test_dpo_moves_the_policy_towards_the_chosen_completions(digit_model, micro_tokenizer, tmp_path, loss):
+def test_dpo_moves_the_policy_towards_the_chosen_completions(
+    digit_model: Path, micro_tokenizer: Tokenizer, tmp_path: Path, loss: str
+) -> None:
     prompt = tuple(micro_tokenizer.encode("Say a number. Digit:"))
     digit = {n: Text(prompt, (*micro_tokenizer.encode(f" {n}"), micro_tokenizer.end_id)) for n in range(10)}
     pairs = [TextPair(digit[7], digit[n]) for n in range(10) if n != 7] * 6
@@ -161,7 +167,9 @@ def raise_at(step: int) -> Callable[[dict[str, Any]], None]:
 
 
 @pytest.mark.parametrize("killed_at", [2, 9, 14])
-def test_a_killed_run_goes_on_to_the_same_bits_and_rows(make_micro_model, tmp_path, killed_at):
+def test_a_killed_run_goes_on_to_the_same_bits_and_rows(
+    make_micro_model: Callable[..., Transformer], tmp_path: Path, killed_at: int
+) -> None:
     pairs = drawn_pairs(80)
     whole, killed, resumed = (HelpfulnessLearner(ValueModel(make_micro_model()), CONFIG) for _ in range(3))
     rows = train(whole, pairs, tmp_path / "whole")
@@ -173,7 +181,9 @@ def test_a_killed_run_goes_on_to_the_same_bits_and_rows(make_micro_model, tmp_pa
         assert torch.equal(tensor, resumed.model.state_dict()[name]), name
 
 
-def test_a_signal_saves_the_steps_done(make_micro_model, tmp_path, monkeypatch):
+def test_a_signal_saves_the_steps_done(
+    make_micro_model: Callable[..., Transformer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(runtime, "_interrupted_by", None)
     learner = HelpfulnessLearner(ValueModel(make_micro_model()), CONFIG)
     with pytest.raises(Interrupted, match="stopped at step 3 of reward"):
@@ -190,6 +200,6 @@ def test_a_finished_run_is_not_trained_again_and_leaves_later_rows_alone(make_mi
     assert torch.equal(again.model.score.weight, learner.model.score.weight)
 
 
-def test_nothing_to_learn_from_is_an_error(make_micro_model, tmp_path):
+def test_nothing_to_learn_from_is_an_error(make_micro_model: Callable[..., Transformer], tmp_path: Path) -> None:
     with pytest.raises(DataError, match="reward: there is nothing to learn from"):
         train(HelpfulnessLearner(ValueModel(make_micro_model()), CONFIG), [], tmp_path)

@@ -23,7 +23,7 @@ from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.checkpoint import latest_checkpoint
 from cogitate.train.learners.grpo import GRPOLearner
 from cogitate.train.pools import Pool
-from cogitate.train.rl import RLRun, by_rules, train_rl
+from cogitate.train.rl import Reward, RLRun, Score, by_rules, train_rl
 from cogitate.train.rollouts import Sampled
 from cogitate.types import Problem, Rollout, Verdict
 
@@ -56,8 +56,8 @@ class Loop:
     grader: GraderPool
     problems: Sequence[Problem] = field(default_factory=lambda: digits_wanted("7"))
     config: RLConfig = CONFIG
-    reward: Callable = accuracy
-    score: Callable | None = None
+    reward: Callable[[Verdict, str, Problem], Reward] = accuracy
+    score: Score | None = None
     general: Pool | None = None
     on_row: Callable[[dict[str, Any]], None] | None = None
     prompt: str = "{question} Digit:"
@@ -110,7 +110,7 @@ class Loop:
 
 
 @pytest.fixture
-def loop(tmp_path, digit_model, grader) -> Callable[..., Loop]:
+def loop(tmp_path: Path, digit_model: Path, grader: GraderPool) -> Callable[..., Loop]:
     def make(name: str = "run", **changes: Any) -> Loop:
         settings = {key: changes.pop(key) for key in list(changes) if key in RLConfig.model_fields}
         return Loop(tmp_path / name, digit_model, grader, config=CONFIG.model_copy(update=settings), **changes)
@@ -124,7 +124,7 @@ def equal_weights(first: Loop, second: Loop) -> None:
         assert torch.equal(tensor, theirs[name]), name
 
 
-def test_it_learns_to_say_the_digit_that_is_rewarded(loop):
+def test_it_learns_to_say_the_digit_that_is_rewarded(loop: Callable[..., Loop]) -> None:
     run = loop(steps=18)
     assert run.train() == {}
     rewards = run.column("reward")
@@ -139,7 +139,7 @@ def test_it_learns_to_say_the_digit_that_is_rewarded(loop):
     assert len(run.said) == 18 - len(learnt_from)
 
 
-def test_sampler_and_learner_agree_at_every_step(loop):
+def test_sampler_and_learner_agree_at_every_step(loop: Callable[..., Loop]) -> None:
     run = loop(steps=4, temperature=0.7)
     run.train()
     assert max(run.column("logprob_gap_max")) < 1e-3
@@ -147,7 +147,7 @@ def test_sampler_and_learner_agree_at_every_step(loop):
     assert run.column("clip_share") == [0.0] * 4
 
 
-def test_every_step_is_logged_with_all_that_is_promised(loop):
+def test_every_step_is_logged_with_all_that_is_promised(loop: Callable[..., Loop]) -> None:
     run = loop(steps=2)
     run.train()
     promised = {
@@ -164,7 +164,7 @@ def test_every_step_is_logged_with_all_that_is_promised(loop):
         assert row["tokens_generated"] == pytest.approx(32 * row["completion_tokens"])
 
 
-def test_easy_problems_come_first_and_then_all(loop):
+def test_easy_problems_come_first_and_then_all(loop: Callable[..., Loop]) -> None:
     asked: list[list[int]] = [[]]
 
     def note(batch: Sequence[Sampled]) -> list[Any]:
@@ -183,7 +183,7 @@ def test_easy_problems_come_first_and_then_all(loop):
     assert max(max(step) for step in asked[4:9]) == 11
 
 
-def test_problems_come_round_evenly(loop):
+def test_problems_come_round_evenly(loop: Callable[..., Loop]) -> None:
     asked: list[str] = []
 
     def note(verdict: Verdict, text: str, problem: Problem) -> tuple[float | None, dict[str, float]]:
@@ -196,7 +196,7 @@ def test_problems_come_round_evenly(loop):
     assert sorted(groups[:6]) == sorted(groups[6:]) == [f"7-{i}" for i in range(6)]
 
 
-def test_transcripts_ask_the_same_probes_at_chosen_steps_and_at_the_last(loop):
+def test_transcripts_ask_the_same_probes_at_chosen_steps_and_at_the_last(loop: Callable[..., Loop]) -> None:
     run = loop(steps=6, transcripts_every=4)
     run.train()
     rows = run.transcripts()
@@ -212,7 +212,7 @@ def raise_at(step: int) -> Callable[[dict[str, Any]], None]:
 
 
 @pytest.mark.parametrize("killed_at", [0, 2, 5])
-def test_a_killed_run_goes_on_to_the_same_weights_rows_and_transcripts(loop, killed_at):
+def test_a_killed_run_goes_on_to_the_same_weights_rows_and_transcripts(loop: Callable[..., Loop], killed_at: int) -> None:
     whole = loop("whole")
     whole.train()
     killed = loop("killed", on_row=raise_at(killed_at))
@@ -226,7 +226,9 @@ def test_a_killed_run_goes_on_to_the_same_weights_rows_and_transcripts(loop, kil
     assert resumed.transcripts() == whole.transcripts()
 
 
-def test_a_signal_saves_the_steps_done_and_the_run_goes_on_to_the_same_bits(loop, monkeypatch):
+def test_a_signal_saves_the_steps_done_and_the_run_goes_on_to_the_same_bits(
+    loop: Callable[..., Loop], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(runtime, "_interrupted_by", None)
     settings = {"minibatches": 2, "reference_refresh_steps": 3, "dynamic_sampling": True}
     whole = loop("whole", **settings)
@@ -235,7 +237,9 @@ def test_a_signal_saves_the_steps_done_and_the_run_goes_on_to_the_same_bits(loop
     with pytest.raises(Interrupted, match="stopped at step 3 of r1_zero; the same command goes on from there") as error:
         stopped.train()
     assert error.value.exit_code == 130
-    assert latest_checkpoint(stopped.folder / "checkpoint").name == "step-000003"
+    checkpoint = latest_checkpoint(stopped.folder / "checkpoint")
+    assert checkpoint is not None
+    assert checkpoint.name == "step-000003"
     monkeypatch.setattr(runtime, "_interrupted_by", None)
     resumed = loop("stopped", **settings)
     resumed.train()
@@ -244,7 +248,7 @@ def test_a_signal_saves_the_steps_done_and_the_run_goes_on_to_the_same_bits(loop
     assert resumed.rows() == whole.rows()
 
 
-def test_steps_without_a_signal_change_nothing_and_stop_the_run_with_the_reason(loop):
+def test_steps_without_a_signal_change_nothing_and_stop_the_run_with_the_reason(loop: Callable[..., Loop]) -> None:
     run = loop(problems=digits_wanted("seven"), steps=10)
     summary = run.train()
     reason = "3 steps in a row without any learning signal: in the last one, step 2, no group has rewards that differ"
@@ -257,7 +261,7 @@ def test_steps_without_a_signal_change_nothing_and_stop_the_run_with_the_reason(
     assert all(torch.equal(before[name], tensor) for name, tensor in run.weights().items())
 
 
-def test_dead_steps_are_counted_across_an_interruption(loop):
+def test_dead_steps_are_counted_across_an_interruption(loop: Callable[..., Loop]) -> None:
     killed = loop("killed", problems=digits_wanted("seven"), steps=10, dead_steps_limit=5, on_row=raise_at(3))
     with pytest.raises(KeyboardInterrupt):
         killed.train()
@@ -266,7 +270,7 @@ def test_dead_steps_are_counted_across_an_interruption(loop):
     assert len(resumed.rows()) == 5
 
 
-def test_a_live_step_starts_the_count_again(loop):
+def test_a_live_step_starts_the_count_again(loop: Callable[..., Loop]) -> None:
     def now_and_then(verdict: Verdict, text: str, problem: Problem) -> tuple[float | None, dict[str, float]]:
         return (len(text) * (int(problem.id[-1]) == 0), {})
 
@@ -276,7 +280,7 @@ def test_a_live_step_starts_the_count_again(loop):
     assert len(run.said) == 4
 
 
-def test_completions_without_a_verdict_are_left_out_of_their_group(loop):
+def test_completions_without_a_verdict_are_left_out_of_their_group(loop: Callable[..., Loop]) -> None:
     """The gold of half of the problems cannot be used; the others are learnt from all the same."""
     broken = [Problem(f"b{i}", "broken", "exact", "Say a number.", gold="") for i in range(3)]
     run = loop(problems=[*digits_wanted("7", 3), *broken], steps=3, prompts_per_step=6)
@@ -289,7 +293,7 @@ def test_completions_without_a_verdict_are_left_out_of_their_group(loop):
     assert all(t <= g + 24 * prompt for t, g in zip(trained, generated, strict=True))
 
 
-def test_single_completions_without_a_verdict_take_no_part(loop):
+def test_single_completions_without_a_verdict_take_no_part(loop: Callable[..., Loop]) -> None:
     seen: dict[str, list[float | None]] = {}
 
     def half_judged(verdict: Verdict, text: str, problem: Problem) -> tuple[float | None, dict[str, float]]:
@@ -313,14 +317,14 @@ def test_single_completions_without_a_verdict_take_no_part(loop):
     assert advantages == pytest.approx([-(0.5**0.5), 0.5**0.5] * 4)
 
 
-def test_when_nothing_can_be_judged_the_reason_says_so(loop):
+def test_when_nothing_can_be_judged_the_reason_says_so(loop: Callable[..., Loop]) -> None:
     run = loop(problems=[Problem(f"b{i}", "broken", "exact", "Say a number.", gold="") for i in range(4)], steps=5)
     summary = run.train()
     assert "no completion could be judged (the reference answer is empty)" in summary["stopped_early"]
     assert run.column("no_verdict_share") == [1.0] * 3
 
 
-def test_dynamic_sampling_draws_further_prompts_in_place_of_dead_groups(loop):
+def test_dynamic_sampling_draws_further_prompts_in_place_of_dead_groups(loop: Callable[..., Loop]) -> None:
     hopeless = [Problem(f"h{i}", "hopeless", "exact", "Say a number.", gold="seven") for i in range(9)]
     mixed = [*digits_wanted("7", 9), *hopeless]
     plain, dynamic = (
@@ -335,12 +339,12 @@ def test_dynamic_sampling_draws_further_prompts_in_place_of_dead_groups(loop):
     assert all(0 < share < 1 for share in dynamic.column("dead_groups"))  # of all groups that were drawn
 
 
-def test_fewer_problems_than_a_step_needs_is_refused(loop):
+def test_fewer_problems_than_a_step_needs_is_refused(loop: Callable[..., Loop]) -> None:
     with pytest.raises(DataError, match=r"r1_zero: 3 training problems, but a step needs 4: give more problems or lower"):
         loop(problems=digits_wanted("7", 3)).train()
 
 
-def test_a_prompt_longer_than_the_context_is_refused_before_any_step_by_its_place(loop):
+def test_a_prompt_longer_than_the_context_is_refused_before_any_step_by_its_place(loop: Callable[..., Loop]) -> None:
     long = Problem("long", "mine", "exact", "word " * 130, gold="7", fields={"_place": "mine.jsonl, line 4"})
     run = loop(problems=[*digits_wanted("7", 40), long])
     with pytest.raises(DataError, match=r"mine\.jsonl, line 4: a prompt of \d+ tokens"):
@@ -348,7 +352,7 @@ def test_a_prompt_longer_than_the_context_is_refused_before_any_step_by_its_plac
     assert run.began == []
 
 
-def test_a_loss_that_is_not_a_number_names_the_step_and_the_last_checkpoint(loop):
+def test_a_loss_that_is_not_a_number_names_the_step_and_the_last_checkpoint(loop: Callable[..., Loop]) -> None:
     run = loop()
 
     def break_the_model(row: dict[str, Any]) -> None:
@@ -377,7 +381,7 @@ def score_with_general(batch: Sequence[Sampled]) -> list[tuple[float | None, dic
     return ruled
 
 
-def test_general_prompts_join_from_a_step_on_and_are_learnt_from_without_a_grader(loop):
+def test_general_prompts_join_from_a_step_on_and_are_learnt_from_without_a_grader(loop: Callable[..., Loop]) -> None:
     run = loop(steps=16, general=Pool(asked_kindly(), from_step=1, prompts_per_step=4), score=score_with_general)
     run.train()
     rows = run.rows()
@@ -391,7 +395,7 @@ def test_general_prompts_join_from_a_step_on_and_are_learnt_from_without_a_grade
 
 
 @pytest.mark.parametrize("killed_at", [3, 5])
-def test_both_pools_go_on_where_a_killed_run_left_them(loop, killed_at):
+def test_both_pools_go_on_where_a_killed_run_left_them(loop: Callable[..., Loop], killed_at: int) -> None:
     drawn: list[list[str]] = []
 
     def note(batch: Sequence[Sampled]) -> list[tuple[float | None, dict[str, float]]]:

@@ -22,7 +22,7 @@ def rollout(prompt: tuple[int, ...], completion: tuple[int, ...], mask: tuple[in
     )  # fmt: skip
 
 
-def test_rows_by_hand():
+def test_rows_by_hand() -> None:
     first, second = rollout((7, 8), (1, 2, 3)), rollout((7, 8), (4, 5))
     (batch,) = prompt_rows([first, second], row_tokens=7, batch_tokens=100)
     assert batch.tokens_RT.tolist() == [[7, 8, 1, 2, 3, 4, 5]]
@@ -34,7 +34,7 @@ def test_rows_by_hand():
     assert batch.sampler_logprobs_SL[1].tolist() == pytest.approx([-0.1, -0.2, 0.0])
 
 
-def test_a_row_that_is_full_begins_the_prompt_anew():
+def test_a_row_that_is_full_begins_the_prompt_anew() -> None:
     rollouts = [rollout((7, 8), (1, 2, 3)), rollout((7, 8), (4, 5)), rollout((9,), (6,))]
     (batch,) = prompt_rows(rollouts, row_tokens=6, batch_tokens=100)
     used = (batch.documents_RT >= 0).sum(1).tolist()
@@ -42,7 +42,7 @@ def test_a_row_that_is_full_begins_the_prompt_anew():
     assert sorted(rows) == [[7, 8, 1, 2, 3], [7, 8, 4, 5], [9, 6]]
 
 
-def test_a_long_prompt_stands_once_for_completions_of_twice_its_length():
+def test_a_long_prompt_stands_once_for_completions_of_twice_its_length() -> None:
     rollouts = [rollout((7, 8, 9, 6), (i, i, i)) for i in range(1, 5)]
     (batch,) = prompt_rows(rollouts, row_tokens=5, batch_tokens=100)
     used = (batch.documents_RT >= 0).sum(1).tolist()
@@ -51,7 +51,7 @@ def test_a_long_prompt_stands_once_for_completions_of_twice_its_length():
     assert whole.tokens_RT.tolist() == [[7, 8, 9, 6, 1, 1, 1, 2, 2, 2]]
 
 
-def test_tokens_outside_the_loss_mask_are_seen_but_not_counted():
+def test_tokens_outside_the_loss_mask_are_seen_but_not_counted() -> None:
     (batch,) = prompt_rows([rollout((7,), (1, 2, 3), (1, 0, 1))], row_tokens=8, batch_tokens=8)
     assert batch.tokens_RT.tolist() == [[7, 1, 2, 3]]
     assert batch.mask_SL.tolist() == [[1, 0, 1]]
@@ -61,7 +61,7 @@ def test_tokens_outside_the_loss_mask_are_seen_but_not_counted():
 
 @settings(deadline=None, max_examples=60)
 @given(seed=st.integers(0, 10**6), row_tokens=st.integers(4, 60), batch_tokens=st.integers(4, 200))
-def test_every_rollout_stands_in_one_place_whole_after_its_own_prompt(seed, row_tokens, batch_tokens):
+def test_every_rollout_stands_in_one_place_whole_after_its_own_prompt(seed: int, row_tokens: int, batch_tokens: int) -> None:
     rng = random.Random(seed)
     prompts = [tuple(rng.randrange(50) for _ in range(rng.randint(1, 8))) for _ in range(3)]
     rollouts = [rollout(rng.choice(prompts), tuple(rng.randrange(50) for _ in range(rng.randint(1, 20)))) for _ in range(12)]
@@ -90,7 +90,7 @@ def test_every_rollout_stands_in_one_place_whole_after_its_own_prompt(seed, row_
         assert counted == len(batch.targets_N)
 
 
-def test_the_gradient_of_the_place_that_all_completions_start_from_is_the_same_bytes_every_time():
+def test_the_gradient_of_the_place_that_all_completions_start_from_is_the_same_bytes_every_time() -> None:
     (batch,) = prompt_rows([rollout((7, 8), (1 + i % 9, 2)) for i in range(2000)], row_tokens=9000, batch_tokens=9000)
     hidden_RTD = torch.randn(*batch.tokens_RT.shape, 64, generator=torch.Generator().manual_seed(0)).requires_grad_()
     upstream_ND = torch.randn(len(batch.sources_N), 64, generator=torch.Generator().manual_seed(1))
@@ -101,17 +101,17 @@ def test_the_gradient_of_the_place_that_all_completions_start_from_is_the_same_b
     assert len(gradients) == 1
 
 
-def test_a_group_that_needs_two_rows_is_split_evenly():
+def test_a_group_that_needs_two_rows_is_split_evenly() -> None:
     rows = even_rows([5, 4, 4, 3, 3, 2], 12)  # a second row of what the first left over would be 9 shorter
     assert sorted(sum([5, 4, 4, 3, 3, 2][index] for index in row) for row in rows) == [10, 11]
     assert sorted(index for row in rows for index in row) == list(range(6))
 
 
-def test_rows_are_more_where_an_even_split_would_be_too_long():
+def test_rows_are_more_where_an_even_split_would_be_too_long() -> None:
     assert [len(row) for row in even_rows([3, 3, 3], 5)] == [1, 1, 1]
 
 
-def test_the_last_place_of_a_completion_is_its_last_token_and_of_an_empty_one_the_prompts():
+def test_the_last_place_of_a_completion_is_its_last_token_and_of_an_empty_one_the_prompts() -> None:
     rows = lay_out([[Text((7, 8), (1, 2, 3)), Text((7, 8), ())], [Text((9,), (4,))]])
     assert rows.tokens_RT.tolist() == [[7, 8, 1, 2, 3], [9, 4, 0, 0, 0]]
     assert rows.last_places.tolist() == [4, 1, 6]

@@ -1,6 +1,7 @@
 """The report of a made-up run of the whole recipe."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -12,12 +13,12 @@ from tests.apps.synthetic_recipe import DROPPED, FIRST_HACKED, MODELS, write_rec
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_recipe(tmp_path_factory.mktemp("whole") / "tiny")
 
 
 @pytest.fixture(scope="module")
-def page(run):
+def page(run: Path) -> Page:
     return Page(write_report([run], run / "report.html"))
 
 
@@ -31,7 +32,7 @@ def in_order(text: str, *words: str) -> bool:
     return True
 
 
-def test_the_staged_table_has_every_model_in_the_order_of_the_graph_and_students_below(page):
+def test_the_staged_table_has_every_model_in_the_order_of_the_graph_and_students_below(page: Page) -> None:
     table = page.visible[page.visible.index("What each stage can do") : page.visible.index("two ways to reason")]
     assert in_order(table, "Longest third", "Format", "Mixed", "Reflects", "Helpfulness", "Safety", "Thinking tokens")
     assert in_order(table, "Base", "few-shot", "R1-Zero", "R1-Dev1", "plain turn", "R1-Dev2", "R1-Dev3", "R1", "Gain")
@@ -41,11 +42,11 @@ def test_the_staged_table_has_every_model_in_the_order_of_the_graph_and_students
     assert table.count("Format") == 1
 
 
-def test_the_gain_is_that_of_the_line_from_base_to_r1(page):
+def test_the_gain_is_that_of_the_line_from_base_to_r1(page: Page) -> None:
     assert "Base 53.0 % → R1 96.0 %: +43.0 points" in page.visible
 
 
-def test_students_are_compared_from_the_same_base(page):
+def test_students_are_compared_from_the_same_base(page: Page) -> None:
     part = page.visible[page.visible.index("two ways to reason") :]
     assert in_order(
         part, "Base", "RL alone", "Distilled from R1's data", "Llama", "31.0 %", "60.0 %", "90.0 %", "Qwen", "33.0 %"
@@ -53,8 +54,9 @@ def test_students_are_compared_from_the_same_base(page):
     assert "trained for 45.0 s" in part
 
 
-def test_data_sets_are_counted_by_source_and_by_the_rule_that_dropped(run, page):
+def test_data_sets_are_counted_by_source_and_by_the_rule_that_dropped(run: Path, page: Page) -> None:
     found = read_data_set(load_run(run).stages["cold_start"])
+    assert found is not None
     assert dict(found.kept) == {"few_shot": 31, "direct": 44, "r1_zero": 120}
     assert found.rules == ["wrong answer", "mixed language", "duplicate"]  # the most frequent first
     assert sum(found.dropped.values()) == sum(DROPPED.values())
@@ -63,13 +65,13 @@ def test_data_sets_are_counted_by_source_and_by_the_rule_that_dropped(run, page)
     assert in_order(part, "SFT data", "Reasoning", "General")
 
 
-def test_reward_models_are_shown_with_their_held_out_accuracy_and_length_bias(page):
+def test_reward_models_are_shown_with_their_held_out_accuracy_and_length_bias(page: Page) -> None:
     part = page.visible[page.visible.index("What was learnt from") :]
     assert in_order(part, "Reward models", "shorter one", "Correlation of score and length")
     assert in_order(part, "Helpfulness", "120 held out", "83.0 %", "0.11", "Safety", "90 held out", "95.0 %")
 
 
-def test_steps_at_which_the_reward_was_hacked_are_marked_and_said(run, page):
+def test_steps_at_which_the_reward_was_hacked_are_marked_and_said(run: Path, page: Page) -> None:
     assert f"R1: at 10 steps, first at step {FIRST_HACKED}, the reward models' score had risen" in page.visible
     marks = [attributes for attributes in page.attributes if attributes == ("class", "flag")]
     assert len(marks) == 2 * 10  # in the picture of both scores and in that of their gap
@@ -78,7 +80,7 @@ def test_steps_at_which_the_reward_was_hacked_are_marked_and_said(run, page):
     assert "Reward hacking" not in page.visible  # it needs no picture of its own
 
 
-def test_every_stage_that_logged_has_its_curves_and_only_the_first_is_open(page):
+def test_every_stage_that_logged_has_its_curves_and_only_the_first_is_open(page: Page) -> None:
     titles = ("R1-Zero", "R1-Dev1", "R1-Dev2", "R1", "Student, RL alone (Qwen)")
     curves = page.visible[page.visible.index("How it got there") :]
     assert in_order(curves, "R1-Zero", "40 steps logged", "R1-Dev2", "40 steps logged", "R1", "40 steps logged")
@@ -87,13 +89,13 @@ def test_every_stage_that_logged_has_its_curves_and_only_the_first_is_open(page)
     assert in_order(curves, "Fine-tuning side by side", "Surprise at the next token")
 
 
-def test_fine_tuning_losses_stand_in_one_picture(page):
-    charts = [json.loads(value) for name, value in page.attributes if name == "data-chart"]
+def test_fine_tuning_losses_stand_in_one_picture(page: Page) -> None:
+    charts = [json.loads(value) for value in page.values("data-chart")]
     (together,) = [chart for chart in charts if len(chart["series"]) == 4 and chart["series"][0][0] == "R1-Dev1"]
     assert [name for name, _ in together["series"]] == ["R1-Dev1", "R1-Dev3", "R1-Distill (Llama)", "R1-Distill (Qwen)"]
 
 
-def test_an_unfinished_data_stage_and_a_run_without_any_have_no_section(tmp_path):
+def test_an_unfinished_data_stage_and_a_run_without_any_have_no_section(tmp_path: Path) -> None:
     directory = write_recipe(tmp_path / "tiny")
     for name in ("cold_start", "sft_data", "reward_models"):
         for file in (directory / name).iterdir():

@@ -3,6 +3,9 @@
 import json
 import random
 import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -16,15 +19,15 @@ from tests.apps.synthetic_run import HOSTILE, one_completion, write_json, write_
 
 
 @pytest.fixture
-def run(tmp_path):
+def run(tmp_path: Path) -> Path:
     return write_run(tmp_path / "tiny")
 
 
-def report(directories, tmp_path):
+def report(directories: Sequence[Path], tmp_path: Path) -> Page:
     return Page(write_report(directories, tmp_path / "report.html"))
 
 
-def test_the_report_says_what_changed_and_how_sure_that_is(run, tmp_path):
+def test_the_report_says_what_changed_and_how_sure_that_is(run: Path, tmp_path: Path) -> None:
     page = report([run], tmp_path)
     assert "Base 27.0 % → R1-Zero 71.0 %: +44.0 points" in page.visible
     assert "24.0 – 30.0" in page.visible
@@ -33,30 +36,30 @@ def test_the_report_says_what_changed_and_how_sure_that_is(run, tmp_path):
     assert re.search(r"rank correlation with the step (1\.00|0\.9\d)", page.visible)
 
 
-def test_every_logged_number_is_a_plot_even_one_no_list_names(run, tmp_path):
+def test_every_logged_number_is_a_plot_even_one_no_list_names(run: Path, tmp_path: Path) -> None:
     path = run / "r1_zero" / "metrics.jsonl"
     rows = [json.loads(line) | {"surprise": 3.0} for line in path.read_text().splitlines()]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     page = report([run], tmp_path)
     for title in ("Accuracy by task", "Parts of the reward", "Entropy", "Cut off at the limit", "Languages mixed", "Surprise"):
         assert title in page.visible
-    charts = [json.loads(value) for name, value in page.attributes if name == "data-chart"]
+    charts = [json.loads(value) for value in page.values("data-chart")]
     drawn = {name for chart in charts for name, _ in chart["series"]}
     assert {"arithmetic", "word problems", "format", "generate", "held out", "sampled"} <= drawn
 
 
-def test_the_page_loads_nothing_and_forbids_it(run, tmp_path):
+def test_the_page_loads_nothing_and_forbids_it(run: Path, tmp_path: Path) -> None:
     page = report([run], tmp_path)
     assert not any(name in ("src", "action", "srcset") for name, _ in page.attributes)
-    assert all(value.startswith("#") for name, value in page.attributes if name == "href")
-    assert "default-src 'none'" in dict(page.attributes)["content"] or "default-src 'none'" in page.source
+    assert all(value.startswith("#") for value in page.values("href"))
+    assert "default-src 'none'" in page.values("content")[-1] or "default-src 'none'" in page.source
     outside = page.source.replace("http://www.w3.org/2000/svg", "")  # a name, not an address
     assert "://" not in outside
     assert "@import" not in outside
     assert len(page.source) < 600_000
 
 
-def test_nothing_in_a_completion_becomes_part_of_the_page(tmp_path):
+def test_nothing_in_a_completion_becomes_part_of_the_page(tmp_path: Path) -> None:
     page = report([write_run(tmp_path / "tiny", hostile=True)], tmp_path)
     assert page.elements.count("script") == 2
     assert "img" not in page.elements
@@ -66,30 +69,32 @@ def test_nothing_in_a_completion_becomes_part_of_the_page(tmp_path):
     assert HOSTILE in [problem["question"] for problem in page.data["problems"]]
 
 
-def test_json_for_a_script_element_cannot_close_it_and_reads_back_unchanged():
+def test_json_for_a_script_element_cannot_close_it_and_reads_back_unchanged() -> None:
     text = json_for_html([HOSTILE, "<!-- ]]> &amp; 等等 \u2029"])
     assert not set("<>&\u2028\u2029") & set(text)
     assert json.loads(text) == [HOSTILE, "<!-- ]]> &amp; 等等 \u2029"]
 
 
-def test_a_completion_that_looks_like_a_template_is_left_alone(run, tmp_path):
+def test_a_completion_that_looks_like_a_template_is_left_alone(run: Path, tmp_path: Path) -> None:
     row = json.loads((run / "r1_zero" / "transcripts.jsonl").read_text().splitlines()[0]) | {"completion": "{{headline}} {{x}}"}
     (run / "r1_zero" / "transcripts.jsonl").write_text(json.dumps(row) + "\n")
     assert "".join(report([run], tmp_path).data["completions"][0]["after"]) == "{{headline}} {{x}}"
 
 
-def test_seeds_are_pooled_in_the_table_and_drawn_with_their_range(tmp_path):
+def test_seeds_are_pooled_in_the_table_and_drawn_with_their_range(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / f"seed{seed}", seed=seed) for seed in range(3)]
     page = report(runs, tmp_path)
     assert "seeds 0, 1, 2" in page.visible
     assert "means of 3 seeds" in page.visible
     assert 'class="band c0"' in page.source
     values = [run.results["stages"]["r1_zero"]["code"]["pass@1"]["value"] for run in load_runs(runs)]
-    assert pooled_of(load_runs(runs), "r1_zero", "code", "pass@1").value == pytest.approx(sum(values) / 3)
+    pooled = pooled_of(load_runs(runs), "r1_zero", "code", "pass@1")
+    assert pooled is not None
+    assert pooled.value == pytest.approx(sum(values) / 3)
     assert {column["label"] for column in page.data["columns"]} >= {"R1-Zero, seed 0, step 0", "R1-Zero, seed 2, step 30"}
 
 
-def test_a_run_under_way_is_shown_as_far_as_it_is(tmp_path):
+def test_a_run_under_way_is_shown_as_far_as_it_is(tmp_path: Path) -> None:
     directory = write_run(tmp_path / "tiny", finished=False)
     with (directory / "unfinished" / "r1_zero" / "out" / "metrics.jsonl").open("a") as handle:
         handle.write('{"step": 40, "rew')  # being written
@@ -99,7 +104,7 @@ def test_a_run_under_way_is_shown_as_far_as_it_is(tmp_path):
     assert len(load_run(directory).stages["r1_zero"].rows) == 40
 
 
-def test_an_early_stop_and_notes_stand_at_the_top(run, tmp_path):
+def test_an_early_stop_and_notes_stand_at_the_top(run: Path, tmp_path: Path) -> None:
     write_json(run / "r1_zero" / "manifest.json", {"summary": {"stopped_early": "20 steps in a row without a signal"}})
     results = json.loads((run / "results.json").read_text())
     write_json(run / "results.json", results | {"notes": ["no isolation on this machine: the code task is left out"]})
@@ -108,17 +113,19 @@ def test_an_early_stop_and_notes_stand_at_the_top(run, tmp_path):
     assert "the code task is left out" in visible
 
 
-def test_evaluations_finished_so_far_stand_in_for_results(run):
+def test_evaluations_finished_so_far_stand_in_for_results(run: Path) -> None:
     results = json.loads((run / "results.json").read_text())
     (run / "results.json").unlink()
     write_json(run / "evaluate.base" / "evaluation.json", results["stages"]["base"])
     write_json(run / "evaluate.base" / "manifest.json", {"seconds": 9.5})
     loaded = load_run(run)
-    assert pooled_of([loaded], "base", "all", "pass@1").value == pytest.approx(0.27)
+    pooled = pooled_of([loaded], "base", "all", "pass@1")
+    assert pooled is not None
+    assert pooled.value == pytest.approx(0.27)
     assert loaded.results["seconds"]["evaluate.base"] == 9.5
 
 
-def test_what_is_no_run_directory_is_refused(tmp_path):
+def test_what_is_no_run_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="not a run directory"):
         write_report([tmp_path], tmp_path / "report.html")
     with pytest.raises(ArtifactError, match="at least one"):
@@ -126,14 +133,14 @@ def test_what_is_no_run_directory_is_refused(tmp_path):
     assert not (tmp_path / "report.html").exists()
 
 
-def test_a_damaged_line_is_named(run, tmp_path):
+def test_a_damaged_line_is_named(run: Path, tmp_path: Path) -> None:
     path = run / "r1_zero" / "metrics.jsonl"
     path.write_text("oops\n" + path.read_text())
     with pytest.raises(ArtifactError, match=r"metrics\.jsonl, line 1"):
         write_report([run], tmp_path / "report.html")
 
 
-def test_tasks_are_said_to_be_better_worse_or_unclear(run, tmp_path):
+def test_tasks_are_said_to_be_better_worse_or_unclear(run: Path, tmp_path: Path) -> None:
     results = json.loads((run / "results.json").read_text())
     for task, value in (("code", 0.05), ("logic", 0.25)):
         results["stages"]["base"][task]["pass@1"] = {"value": 0.24, "ci95": [0.2, 0.3]}
@@ -150,14 +157,14 @@ def test_tasks_are_said_to_be_better_worse_or_unclear(run, tmp_path):
     assert "±0.0 points, within the error" in visible
 
 
-def test_results_of_one_model_alone_make_a_report(run, tmp_path):
+def test_results_of_one_model_alone_make_a_report(run: Path, tmp_path: Path) -> None:
     results = json.loads((run / "results.json").read_text())
     del results["stages"]["r1_zero"]
     write_json(run / "results.json", results)
     assert "has not measured two models yet" in report([run], tmp_path).visible
 
 
-def test_a_metric_without_an_interval_is_shown_without_one(run, tmp_path):
+def test_a_metric_without_an_interval_is_shown_without_one(run: Path, tmp_path: Path) -> None:
     results = json.loads((run / "results.json").read_text())
     results["stages"]["r1_zero"]["all"]["pass@1"]["ci95"] = [None, None]
     write_json(run / "results.json", results)
@@ -166,7 +173,7 @@ def test_a_metric_without_an_interval_is_shown_without_one(run, tmp_path):
     assert "within the error" in visible
 
 
-def test_thinking_is_cut_out_and_reflections_are_marked():
+def test_thinking_is_cut_out_and_reflections_are_marked() -> None:
     row = {"completion": "<think> 3 + 4 = 8. Wait, no: 7. </think> <answer> 7 </answer>", "verdict": "right"}
     shown = describe(row)
     assert (shown["open"], shown["close"]) == ("<think>", "</think>")
@@ -175,17 +182,17 @@ def test_thinking_is_cut_out_and_reflections_are_marked():
     assert "".join(shown["after"]) == " <answer> 7 </answer>"
 
 
-def test_thinking_opened_by_the_prompt_is_thinking():
+def test_thinking_opened_by_the_prompt_is_thinking() -> None:
     shown = describe({"prompt": "User: 3 + 4?\nAssistant: <think>", "completion": " 7 </think> 7"})
     assert (shown["open"], "".join(shown["thinking"]), shown["close"]) == ("", " 7 ", "</think>")
 
 
-def test_a_completion_without_tags_is_all_answer_and_without_a_verdict_says_so():
+def test_a_completion_without_tags_is_all_answer_and_without_a_verdict_says_so() -> None:
     shown = describe({"completion": "It is 7.", "reward": None})
     assert ("".join(shown["after"]), "".join(shown["thinking"]), shown["verdict"]) == ("It is 7.", "", "none")
 
 
-def test_facts_name_reward_parts_reason_and_length():
+def test_facts_name_reward_parts_reason_and_length() -> None:
     row = {"completion": "7", "reward": 1.0, "reward_breakdown": {"accuracy": 1.0, "format": 0.0}, "reason": "7 equals 7"}
     row |= {"extracted": "7", "tokens": 9, "thinking_tokens": 4, "finish_reason": "length", "language_mix": True}
     assert describe(row)["facts"] == [
@@ -196,20 +203,20 @@ def test_facts_name_reward_parts_reason_and_length():
     ]
 
 
-def test_a_budget_keeps_whole_problems_and_those_of_several_steps_first():
+def test_a_budget_keeps_whole_problems_and_those_of_several_steps_first() -> None:
     rows = [{"task": "t", "problem_id": str(i // 2), "question": "", "completion": "x" * 700} for i in range(10)]
-    kept = within_budget(rows, {"t\x003\x00": 2} | {f"t\x00{i}\x00": 1 for i in (0, 1, 2, 4)}, 4000)
+    kept = within_budget(rows, Counter({"t\x003\x00": 2} | {f"t\x00{i}\x00": 1 for i in (0, 1, 2, 4)}), 4000)
     assert [row["problem_id"] for row in kept] == ["3", "3", "0", "0"]
-    assert len(within_budget(rows, {f"t\x00{i}\x00": 1 for i in range(5)}, 1)) == 2
+    assert len(within_budget(rows, Counter({f"t\x00{i}\x00": 1 for i in range(5)}), 1)) == 2
 
 
-def test_what_one_column_does_not_need_goes_to_the_others():
+def test_what_one_column_does_not_need_goes_to_the_others() -> None:
     assert share_out(100, [10, 80, 80]) == [10, 45, 45]
     assert share_out(100, [10, 20]) == [10, 20]
     assert share_out(100, []) == []
 
 
-def test_long_runs_are_cut_to_a_size_a_browser_opens(tmp_path, monkeypatch):
+def test_long_runs_are_cut_to_a_size_a_browser_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(completions, "MOST_CHARACTERS", 120_000)
     directory, rng = write_run(tmp_path / "tiny"), random.Random(0)
     with (directory / "r1_zero" / "transcripts.jsonl").open("w") as handle:
@@ -224,7 +231,7 @@ def test_long_runs_are_cut_to_a_size_a_browser_opens(tmp_path, monkeypatch):
     assert sum(len("".join(completion["after"])) for completion in data["completions"]) <= 120_000
 
 
-def test_measured_models_stand_side_by_side_on_the_prompt_they_are_scored_by(run, tmp_path):
+def test_measured_models_stand_side_by_side_on_the_prompt_they_are_scored_by(run: Path, tmp_path: Path) -> None:
     page = report([run], tmp_path)
     columns = page.data["columns"]
     measured = [index for index, column in enumerate(columns) if column["group"] == "Measured on unseen problems"]
@@ -237,7 +244,7 @@ def test_measured_models_stand_side_by_side_on_the_prompt_they_are_scored_by(run
     assert "Base is scored at the best of 2 prompts: bare question 22.0 %, few-shot 27.0 %." in page.visible
 
 
-def test_what_was_shipped_and_what_was_left_out_is_said(run, tmp_path):
+def test_what_was_shipped_and_what_was_left_out_is_said(run: Path, tmp_path: Path) -> None:
     summary = {"prompt": "r1_zero", "contract": "r1", "tasks_left_out": ["code"]}
     write_json(run / "evaluate.r1_zero" / "manifest.json", {"seconds": 1.0, "summary": summary})
     visible = report([run], tmp_path).visible
@@ -245,12 +252,12 @@ def test_what_was_shipped_and_what_was_left_out_is_said(run, tmp_path):
     assert "Shipped with the package, not made in this run: Base." in visible
 
 
-def test_chosen_steps_are_spread_and_keep_both_ends():
+def test_chosen_steps_are_spread_and_keep_both_ends() -> None:
     assert spread(list(range(100)), 5) == [0, 25, 50, 74, 99]
     assert spread([1, 2], 5) == [1, 2]
 
 
-def test_the_picture_for_a_readme_is_a_png_of_its_size(tmp_path):
+def test_the_picture_for_a_readme_is_a_png_of_its_size(tmp_path: Path) -> None:
     runs = [write_run(tmp_path / f"seed{seed}", seed=seed) for seed in range(2)]
     path = write_curve_png(runs, tmp_path / "curve.png")
     content = path.read_bytes()
@@ -260,7 +267,7 @@ def test_the_picture_for_a_readme_is_a_png_of_its_size(tmp_path):
     assert len(content) < 400_000
 
 
-def test_the_picture_can_be_of_some_models_and_has_no_line_for_tasks_without_accuracy(tmp_path):
+def test_the_picture_can_be_of_some_models_and_has_no_line_for_tasks_without_accuracy(tmp_path: Path) -> None:
     directory = write_run(tmp_path / "tiny")
     content = write_curve_png([directory], tmp_path / "curve.png", ("base", "r1_zero")).read_bytes()
     assert write_curve_png([directory], tmp_path / "one.png", ("base",)).read_bytes() != content
@@ -275,6 +282,6 @@ def test_the_picture_can_be_of_some_models_and_has_no_line_for_tasks_without_acc
         write_curve_png([directory], tmp_path / "none.png", ("r1_dev1",))
 
 
-def test_the_picture_needs_a_measured_model_and_an_rl_stage(tmp_path):
+def test_the_picture_needs_a_measured_model_and_an_rl_stage(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="no measured model"):
         write_curve_png([write_run(tmp_path / "tiny", finished=False)], tmp_path / "curve.png")

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,7 +29,7 @@ def source(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def cogitate(monkeypatch, capsys):
+def cogitate(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
     """Run a command to its end: exit code, standard output, standard error."""
 
     def run(*arguments: object) -> tuple[int, str, str]:
@@ -40,7 +41,7 @@ def cogitate(monkeypatch, capsys):
     return run
 
 
-def test_the_mtp_block_is_a_file_of_its_own_or_one_more_layer(source, tmp_path):
+def test_the_mtp_block_is_a_file_of_its_own_or_one_more_layer(source: Path, tmp_path: Path) -> None:
     export_model(source, tmp_path / "own", dtype="float32")
     export_model(source, tmp_path / "released", dtype="float32", released_layout=True)
     own, block = (load_file(tmp_path / "own" / f"{name}.safetensors") for name in ("model", "mtp"))
@@ -54,7 +55,7 @@ def test_the_mtp_block_is_a_file_of_its_own_or_one_more_layer(source, tmp_path):
     assert all(torch.equal(second[name], tensor) for name, tensor in first.items())
 
 
-def test_weights_are_of_the_type_asked_for_and_the_text_files_come_along(source, tmp_path):
+def test_weights_are_of_the_type_asked_for_and_the_text_files_come_along(source: Path, tmp_path: Path) -> None:
     export_model(source, tmp_path / "out", dtype="float16")
     tensors = load_file(tmp_path / "out" / "model.safetensors")
     wide = {name for name, tensor in tensors.items() if tensor.dtype == torch.float32}
@@ -65,7 +66,9 @@ def test_weights_are_of_the_type_asked_for_and_the_text_files_come_along(source,
     assert not (tmp_path / "out" / "metrics.jsonl").exists()
 
 
-def test_the_command_writes_the_released_layout_and_refuses_to_overwrite(source, tmp_path, cogitate):
+def test_the_command_writes_the_released_layout_and_refuses_to_overwrite(
+    source: Path, tmp_path: Path, cogitate: Callable[..., tuple[int, str, str]]
+) -> None:
     out = tmp_path / "out"
     assert cogitate("export", source, "--out", out, "--released-layout", "--dtype", "float32") == (0, f"model: {out}\n", "")
     assert "model.layers.2.enorm.weight" in load_file(out / "model.safetensors")
@@ -73,7 +76,7 @@ def test_the_command_writes_the_released_layout_and_refuses_to_overwrite(source,
     assert (code, err) == (2, f"error: --out {out}: exists already and is not empty; name a new directory\n")
 
 
-def test_describe_takes_names_files_and_directories(source, cogitate):
+def test_describe_takes_names_files_and_directories(source: Path, cogitate: Callable[..., tuple[int, str, str]]) -> None:
     for name in ("deepseek-v3", "deepseek-r1"):
         text = cogitate("describe", name)[1]
         assert all(part in text for part in ("671.03 B", "37.55 B", "36.63 B", "11.61 B")), name
@@ -86,7 +89,9 @@ def test_describe_takes_names_files_and_directories(source, cogitate):
 @pytest.mark.parametrize(
     "command", [("chat",), ("eval",), ("describe",), ("export", "--out", "{out}"), ("import", "--out", "{out}")]
 )
-def test_a_hub_id_without_a_network_is_one_clear_line_in_every_command(command, cogitate, tmp_path, monkeypatch):
+def test_a_hub_id_without_a_network_is_one_clear_line_in_every_command(
+    command: tuple[str, ...], cogitate: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     arguments = [part.format(out=tmp_path / "out") for part in command[1:]]
@@ -96,7 +101,9 @@ def test_a_hub_id_without_a_network_is_one_clear_line_in_every_command(command, 
     assert len(err.splitlines()) == 1
 
 
-def test_a_hub_id_as_the_input_of_a_run_is_resolved_too(cogitate, tmp_path, monkeypatch):
+def test_a_hub_id_as_the_input_of_a_run_is_resolved_too(
+    cogitate: Callable[..., tuple[int, str, str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "cache"))
     code, _, err = cogitate("run", "tiny", "inputs.base=owner/no-such-model", "--out", tmp_path / "run", "--dry-run")

@@ -22,18 +22,18 @@ COUNTS = {
 
 
 @pytest.mark.parametrize("name", COUNTS)
-def test_a_named_model_has_the_published_number_of_parameters(name):
+def test_a_named_model_has_the_published_number_of_parameters(name: str) -> None:
     assert describe(PUBLISHED[name]).parameters == COUNTS[name]
 
 
-def test_names_are_found_whatever_their_capitals_and_owner():
+def test_names_are_found_whatever_their_capitals_and_owner() -> None:
     for name in ("deepseek-v3", "DeepSeek-R1", "deepseek-ai/DeepSeek-R1-Zero"):
         assert find_published(name) == DEEPSEEK_V3
     assert find_published("deepseek-ai/DeepSeek-R1-Distill-Qwen-7B") == PUBLISHED["r1-distill-qwen-7b"]
     assert find_published("gpt-2") is None
 
 
-def test_an_unknown_name_is_told_the_nearest():
+def test_an_unknown_name_is_told_the_nearest() -> None:
     assert no_such_model("depseek-v3").startswith(
         "depseek-v3: neither a file or directory nor a known model; did you mean deepseek-v3?"
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,21 +19,21 @@ HI, HELLO = Message("user", "Hi"), Message("assistant", "Hello!")
 ENDINGS = [".jsonl", ".parquet"]
 
 
-def written(folder: Path, ending: str, rows: list[dict]) -> Path:
+def written(folder: Path, ending: str, rows: list[dict[str, Any]]) -> Path:
     path = folder / f"rows{ending}"
     write_rows(path, rows)
     return path
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_conversations_come_back_as_they_were_written(tmp_path, ending):
+def test_conversations_come_back_as_they_were_written(tmp_path: Path, ending: str) -> None:
     path = written(tmp_path, ending, [{"messages": MESSAGES, "task": "sums", "verdict": "right"}, {"messages": MESSAGES[:2]}])
     turns = (Message("user", "2 + 2?"), Message("assistant", "<think> easy </think>\n4"))
     assert load_conversations(path) == [Conversation(turns, {"task": "sums", "verdict": "right"}), Conversation(turns)]
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_prompt_and_completion_are_a_conversation_as_texts_and_as_messages(tmp_path, ending):
+def test_prompt_and_completion_are_a_conversation_as_texts_and_as_messages(tmp_path: Path, ending: str) -> None:
     turns = (Message("user", "2 + 2?"), Message("assistant", "4"))
     texts = written(tmp_path, ending, [{"prompt": "2 + 2?", "completion": "4"}])
     assert load_conversations(texts) == [Conversation(turns)]
@@ -41,7 +42,7 @@ def test_prompt_and_completion_are_a_conversation_as_texts_and_as_messages(tmp_p
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_preferences_labels_and_steps_are_read(tmp_path, ending):
+def test_preferences_labels_and_steps_are_read(tmp_path: Path, ending: str) -> None:
     path = written(tmp_path, ending, [{"prompt": "Hi", "chosen": "Hello!", "rejected": "What?", "margin": 0.5}])
     assert load_preferences(path) == [PreferencePair(*((message,) for message in (HI, HELLO, Message("assistant", "What?"))))]
     path = written(tmp_path, ending, [{"prompt": "Hi", "completion": "Hello!", "label": True}])
@@ -51,7 +52,7 @@ def test_preferences_labels_and_steps_are_read(tmp_path, ending):
     assert load_steps(path) == [StepLabels((Message("user", "2 + 2 + 2?"),), ("2 + 2 = 4", "4 + 2 = 7"), (True, False))]
 
 
-def test_an_artifact_directory_stands_for_its_data(tmp_path):
+def test_an_artifact_directory_stands_for_its_data(tmp_path: Path) -> None:
     write_rows(tmp_path / "data.parquet", [{"messages": MESSAGES}])
     assert load_conversations(tmp_path)[0].messages[0].content == "2 + 2?"
     assert pq.read_table(tmp_path / "data.parquet").schema.field("messages").type == pa.list_(
@@ -71,7 +72,7 @@ def test_an_artifact_directory_stands_for_its_data(tmp_path):
         ([1], "line 2: a JSON object is needed"),
     ],
 )
-def test_a_wrong_row_is_named(tmp_path, row, message):
+def test_a_wrong_row_is_named(tmp_path: Path, row: list[int] | dict[str, Any], message: str) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps({"messages": MESSAGES}) + "\n" + json.dumps(row) + "\n")
     with pytest.raises(DataError, match=r"rows\.jsonl") as caught:
@@ -79,7 +80,7 @@ def test_a_wrong_row_is_named(tmp_path, row, message):
     assert message in str(caught.value)
 
 
-def test_labels_must_be_true_or_false_and_steps_of_one_length(tmp_path):
+def test_labels_must_be_true_or_false_and_steps_of_one_length(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps({"prompt": "a", "completion": "b", "label": 1}))
     with pytest.raises(DataError, match="label must be true or false, got 1"):
@@ -92,7 +93,7 @@ def test_labels_must_be_true_or_false_and_steps_of_one_length(tmp_path):
         load_preferences(path)
 
 
-def test_a_file_that_is_no_parquet_or_has_no_row_is_refused(tmp_path):
+def test_a_file_that_is_no_parquet_or_has_no_row_is_refused(tmp_path: Path) -> None:
     (tmp_path / "rows.parquet").write_text("no parquet")
     with pytest.raises(DataError, match="cannot be read as Parquet"):
         read_rows(tmp_path / "rows.parquet")

@@ -33,14 +33,14 @@ def generated(question: str) -> Problem:
     return Problem(question, "arithmetic", "math", question)
 
 
-def test_a_template_is_the_same_for_other_numbers_and_another_for_other_words():
+def test_a_template_is_the_same_for_other_numbers_and_another_for_other_words() -> None:
     assert number_masked_template("Tom has 3 apples, and 1,250.50 coins.") == "tom has # apples and # coins"
     assert number_masked_template("TOM has 17 apples and 4 coins!") == "tom has # apples and # coins"
     assert number_masked_template("Ann has 3 apples and 4 coins.") != "tom has # apples and # coins"
     assert number_masked_template("小明有15个苹果。") == number_masked_template("小明有 8 个苹果") == "小 明 有 # 个 苹 果"
 
 
-def test_rows_of_one_template_fall_on_one_side_and_adding_rows_moves_none():
+def test_rows_of_one_template_fall_on_one_side_and_adding_rows_moves_none() -> None:
     people, things = ("Tom", "Ann", "Eva", "Max"), ("pens", "eggs", "cats", "cups")
     rows = [f"{name} has {number} {thing}" for name in people for thing in things for number in (2, 30, 411)]
     train, held_out = split_by_template(rows, str, 0.3)
@@ -55,18 +55,18 @@ def test_rows_of_one_template_fall_on_one_side_and_adding_rows_moves_none():
     assert set(held_out) <= set(more_held_out)
 
 
-def test_a_share_of_all_or_nothing_is_no_split():
+def test_a_share_of_all_or_nothing_is_no_split() -> None:
     with pytest.raises(DataError, match="held_out_share = 1"):
         split_by_template(["a"], str, 1)
 
 
-def test_a_generated_problem_counts_only_where_it_is_equal():
+def test_a_generated_problem_counts_only_where_it_is_equal() -> None:
     evaluation = index_evaluation([generated("What is 5 + 6 - 2?")])
     assert evaluation.contamination(generated("what is  5 + 6 - 2?")) == SAME_PROBLEM
     assert evaluation.contamination(generated("What is 5 + 7 - 2?")) is None
 
 
-def test_real_text_counts_also_with_other_numbers():
+def test_real_text_counts_also_with_other_numbers() -> None:
     evaluation = index_evaluation([real("Weng earns $12 an hour for babysitting.")])
     assert evaluation.contamination(real("Weng earns $15 an hour for babysitting.")) == SAME_TEMPLATE
     assert evaluation.contamination(real("Weng earns $12 a day for babysitting.")) is None
@@ -74,7 +74,7 @@ def test_real_text_counts_also_with_other_numbers():
     assert allowing.contamination(real("Weng earns $15 an hour for babysitting.")) is None
 
 
-def test_overlap_is_counted_in_ngrams_of_the_question_and_of_the_whole_row():
+def test_overlap_is_counted_in_ngrams_of_the_question_and_of_the_whole_row() -> None:
     words = ["one", "two", "three", "four", "five", "six", "seven", "eight"]
     evaluation = index_evaluation([real(" ".join(words))], ngram=3)  # six pieces
     half = " ".join([*words[:5], "x", "y", "z"])  # three of its six pieces: exactly one half
@@ -89,18 +89,18 @@ def test_overlap_is_counted_in_ngrams_of_the_question_and_of_the_whole_row():
     assert index_evaluation([real(" ".join(words))], ngram=3, limit=1.0).contamination(real(more)) is None
 
 
-def test_shared_pieces_of_several_problems_do_not_add_up():
+def test_shared_pieces_of_several_problems_do_not_add_up() -> None:
     evaluation = index_evaluation([real("a b c p q r"), real("d e f s t u")], ngram=3)
     assert evaluation.contamination(real("a b c x d e f")) is None  # one of five pieces from each
 
 
-def test_ngrams_are_of_words_and_of_chinese_characters():
+def test_ngrams_are_of_words_and_of_chinese_characters() -> None:
     assert ngrams("The cat, the CAT sat.", 3) == {("the", "cat", "the"), ("cat", "the", "cat"), ("the", "cat", "sat")}
     assert ngrams("小明有3个", 4) == {("小", "明", "有", "3"), ("明", "有", "3", "个")}
     assert ngrams("too short", 3) == set()
 
 
-def test_every_row_is_kept_or_dropped_with_its_rule():
+def test_every_row_is_kept_or_dropped_with_its_rule() -> None:
     evaluation = index_evaluation([real("Ann has 3 pens."), generated("What is 2 + 2?")])
     rows = [real("Ann has 5 pens."), generated("What is 2 + 2?"), generated("What is 2 + 3?"), real("Tom sleeps.")]
     kept, dropped = decontaminate(rows, evaluation, lambda row: (row, ""))
@@ -108,7 +108,7 @@ def test_every_row_is_kept_or_dropped_with_its_rule():
     assert dropped == [(rows[0], SAME_TEMPLATE), (rows[1], SAME_PROBLEM)]
 
 
-def test_too_few_survivors_are_refused_with_an_example_and_what_to_do():
+def test_too_few_survivors_are_refused_with_an_example_and_what_to_do() -> None:
     evaluation = index_evaluation([real("Ann has 3 pens.")])
     rows = [real(f"Ann has {number} pens.", f"mine.jsonl, line {number}") for number in (4, 5, 6)]
     with pytest.raises(DataError, match="leaves 1 of 4 rows") as error:
@@ -119,7 +119,7 @@ def test_too_few_survivors_are_refused_with_an_example_and_what_to_do():
     assert len(kept) == 1
 
 
-def test_generated_training_problems_survive_their_evaluation():
+def test_generated_training_problems_survive_their_evaluation() -> None:
     spec = "arithmetic,word_problems,code,logic,choice"
     evaluation = index_evaluation(gather_problems(spec, 250, split="eval", seed=0))
     train = gather_problems(spec, 500, split="train", seed=0)
@@ -127,7 +127,7 @@ def test_generated_training_problems_survive_their_evaluation():
 
 
 @NEEDS_DATA
-def test_real_text_with_other_numbers_is_found_among_thousands_of_problems():
+def test_real_text_with_other_numbers_is_found_among_thousands_of_problems() -> None:
     math = Path(DATA or "") / "math"
     evaluation = index_evaluation(load_problems(math / "gsm8k_test.jsonl"))
     hard = load_problems(math / "gsm_hard.jsonl")  # GSM8K's test problems with large numbers
@@ -140,7 +140,7 @@ def test_real_text_with_other_numbers_is_found_among_thousands_of_problems():
 
 
 @NEEDS_DATA
-def test_a_split_of_real_text_leaves_no_template_on_both_sides():
+def test_a_split_of_real_text_leaves_no_template_on_both_sides() -> None:
     with (Path(DATA or "") / "math" / "mawps.jsonl").open() as lines:
         questions = [json.loads(line)["question"] for line in lines]
     train, held_out = split_by_template(questions, str, 0.2, seed=3)
@@ -148,7 +148,7 @@ def test_a_split_of_real_text_leaves_no_template_on_both_sides():
     assert 0.1 < len(held_out) / len(questions) < 0.3
 
 
-def test_other_numbers_and_another_name_are_found_where_numbers_are_masked():
+def test_other_numbers_and_another_name_are_found_where_numbers_are_masked() -> None:
     told = "{} had {} dollars. If he spent {} bucks on a new game, how many {} dollar toys could he buy with the money left?"
     asked, other = (
         Problem(str(n), "mine", "math", told.format(name, n, n - 9, n - 50), fields={PLACE: f"line {n}"})

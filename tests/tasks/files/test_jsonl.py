@@ -5,6 +5,7 @@ import os
 import re
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,17 +14,17 @@ from cogitate.tasks.files.jsonl import canonical, check_disjoint, load_problems
 from cogitate.types import Problem
 
 
-def write(path, *rows):
+def write(path: Path, *rows: object) -> Path:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     return path
 
 
-def load_one(tmp_path, **row):
+def load_one(tmp_path: Path, **row: Any) -> Problem:
     (problem,) = load_problems(write(tmp_path / "mine.jsonl", row))
     return problem
 
 
-def refused(path, message):
+def refused(path: Path, message: str) -> None:
     with pytest.raises(DataError, match=message) as error:
         load_problems(path)
     assert str(path) in str(error.value)
@@ -47,7 +48,7 @@ def refused(path, message):
         ("the sea #### is blue", "is blue", "exact"),
     ],
 )
-def test_an_answer_becomes_a_gold_text_and_decides_the_kind(tmp_path, answer, gold, kind):
+def test_an_answer_becomes_a_gold_text_and_decides_the_kind(tmp_path: Path, answer: float | str, gold: str, kind: str) -> None:
     problem = load_one(tmp_path, question="What?", answer=answer)
     assert (problem.gold, problem.kind) == (gold, kind)
 
@@ -59,17 +60,17 @@ def test_other_keys_are_kept_and_the_task_is_named_after_the_file(tmp_path):
     assert load_problems(tmp_path / "mine.jsonl", task_name="sums")[0].task == "sums"
 
 
-def test_the_solution_before_a_gsm8k_tail_is_kept(tmp_path):
+def test_the_solution_before_a_gsm8k_tail_is_kept(tmp_path: Path) -> None:
     assert load_one(tmp_path, question="?", answer="2+2=4\n#### 4").fields["solution"] == "2+2=4\n#### 4"
 
 
-def test_language_is_given_or_found(tmp_path):
+def test_language_is_given_or_found(tmp_path: Path) -> None:
     assert load_one(tmp_path, question="小明有3个苹果，又买了2个，一共有几个？", answer="5").language == "zh"
     assert load_one(tmp_path, question="How do you say 你好 in English?", answer="hello").language == "en"
     assert load_one(tmp_path, question="Combien font 2 et 2 ?", answer=4, language="fr").language == "fr"
 
 
-def test_kind_can_be_given_and_numbers_and_targets_are_passed_on(tmp_path):
+def test_kind_can_be_given_and_numbers_and_targets_are_passed_on(tmp_path: Path) -> None:
     problem = load_one(tmp_path, question="Make 24 of 4, 6 and 1.", kind="countdown", numbers=[4, 6, 1], target=24)
     assert (problem.kind, problem.gold, problem.fields["numbers"], problem.fields["target"]) == (
         "countdown",
@@ -97,7 +98,7 @@ def test_a_countdown_without_a_question_is_asked_in_words(tmp_path):
     assert (problem.kind, problem.fields["numbers"]) == ("countdown", [4, 6, 1])
 
 
-def test_code_rows_with_tests_and_the_rows_of_mbpp_and_humaneval_are_understood(tmp_path):
+def test_code_rows_with_tests_and_the_rows_of_mbpp_and_humaneval_are_understood(tmp_path: Path) -> None:
     tests = [{"args": [2], "expected": 4}]
     problem = load_one(tmp_path, question="Double it.", tests=tests, entry_point="double")
     assert (problem.kind, problem.fields["mode"], problem.fields["tests"], problem.fields["entry_point"]) == (
@@ -123,7 +124,7 @@ def test_code_rows_with_tests_and_the_rows_of_mbpp_and_humaneval_are_understood(
     assert problem.fields["tests"] == "def check(candidate):\n    assert candidate() == 1\ncheck(one)"
 
 
-def test_assertions_of_literals_become_pairs_whose_results_a_program_never_sees(tmp_path):
+def test_assertions_of_literals_become_pairs_whose_results_a_program_never_sees(tmp_path: Path) -> None:
     asserts = ["assert add((1, 2), [3]) == {4}", "assert add(1, -2) == 'x'"]
     problem = load_one(tmp_path, text="Add.", test_list=asserts)
     assert problem.fields["tests"] == [{"args": [(1, 2), [3]], "expected": {4}}, {"args": [1, -2], "expected": "x"}]
@@ -146,18 +147,18 @@ def test_assertions_of_literals_become_pairs_whose_results_a_program_never_sees(
         ({"options": ["A)tea", "B) milk", "C)ink"], "answer": "A"}, "A. tea"),
     ],
 )
-def test_the_usual_forms_of_multiple_choice_are_asked_and_graded_alike(tmp_path, row, gold):
+def test_the_usual_forms_of_multiple_choice_are_asked_and_graded_alike(tmp_path: Path, row: dict[str, Any], gold: str) -> None:
     problem = load_one(tmp_path, question="What is white?", **row)
     assert (problem.kind, problem.gold) == ("choice", gold)
     assert problem.question == "What is white?\nA. tea\nB. milk\nC. ink"
 
 
-def test_a_question_that_lists_its_options_itself_is_a_choice(tmp_path):
+def test_a_question_that_lists_its_options_itself_is_a_choice(tmp_path: Path) -> None:
     assert load_one(tmp_path, question="Who won? Options:\n(A) Ann\n(B) Bob", answer="(B)").kind == "choice"
     assert load_one(tmp_path, question="Which letter comes first?", answer="A").kind == "exact"
 
 
-def test_byte_order_mark_crlf_blank_lines_and_odd_line_separators_in_texts_are_accepted(tmp_path):
+def test_byte_order_mark_crlf_blank_lines_and_odd_line_separators_in_texts_are_accepted(tmp_path: Path) -> None:
     path = tmp_path / "windows.jsonl"
     path.write_bytes(
         b'\xef\xbb\xbf{"question": "one\xe2\x80\xa8two\xc2\x85?", "answer": 1}\r\n\r\n{"question": "b", "answer": 2}'
@@ -167,7 +168,7 @@ def test_byte_order_mark_crlf_blank_lines_and_odd_line_separators_in_texts_are_a
     assert second.fields["_place"].endswith("line 3")
 
 
-def test_ids_that_are_not_given_depend_on_content_alone(tmp_path):
+def test_ids_that_are_not_given_depend_on_content_alone(tmp_path: Path) -> None:
     rows = [{"question": "a", "answer": 1}, {"question": "b", "answer": 2}]
     forward = {p.question: p.id for p in load_problems(write(tmp_path / "x.jsonl", *rows))}
     backward = {p.question: p.id for p in load_problems(write(tmp_path / "x.jsonl", *rows[::-1]))}
@@ -175,7 +176,7 @@ def test_ids_that_are_not_given_depend_on_content_alone(tmp_path):
     assert len(set(forward.values())) == 2
 
 
-def test_equal_rows_are_one_problem_and_equal_ids_of_others_an_error(tmp_path):
+def test_equal_rows_are_one_problem_and_equal_ids_of_others_an_error(tmp_path: Path) -> None:
     row = {"question": "a", "answer": 1}
     assert len(load_problems(write(tmp_path / "x.jsonl", row, row, {"question": "a", "answer": 2}))) == 2
     assert len(load_problems(write(tmp_path / "x.jsonl", {**row, "id": 5}, {**row, "id": 5}))) == 1
@@ -218,13 +219,13 @@ def test_equal_rows_are_one_problem_and_equal_ids_of_others_an_error(tmp_path):
         (b'{"question": "caf\xe9", "answer": 1}', "line 2: not UTF-8"),
     ],
 )  # fmt: skip
-def test_a_wrong_line_is_an_error_with_file_and_number(tmp_path, line, message):
+def test_a_wrong_line_is_an_error_with_file_and_number(tmp_path: Path, line: bytes, message: str) -> None:
     path = tmp_path / "wrong.jsonl"
     path.write_bytes(b'{"question": "fine", "answer": 1}\n' + line + b"\n")
     refused(path, message)
 
 
-def test_files_without_problems_are_refused(tmp_path):
+def test_files_without_problems_are_refused(tmp_path: Path) -> None:
     empty = tmp_path / "empty.jsonl"
     empty.write_bytes(b"\xef\xbb\xbf\r\n \n")
     refused(empty, "no problem in it")
@@ -235,7 +236,7 @@ def test_files_without_problems_are_refused(tmp_path):
     refused(utf16, "line 1: not UTF-8")
 
 
-def test_the_same_question_in_train_and_eval_is_an_error_that_names_both_lines(tmp_path):
+def test_the_same_question_in_train_and_eval_is_an_error_that_names_both_lines(tmp_path: Path) -> None:
     train = load_problems(
         write(tmp_path / "train.jsonl", {"question": "x", "answer": 1}, {"question": "How many  cats?", "answer": 2})
     )
@@ -248,7 +249,7 @@ def test_the_same_question_in_train_and_eval_is_an_error_that_names_both_lines(t
         check_disjoint(train, [generated])
 
 
-def test_canonical_folds_case_width_and_white_space_but_not_numbers():
+def test_canonical_folds_case_width_and_white_space_but_not_numbers() -> None:
     assert canonical("Ｈow\n many？") == canonical("how many?")
     assert canonical("1 + 2") != canonical("1 + 3")
 
@@ -269,7 +270,7 @@ def test_canonical_folds_case_width_and_white_space_but_not_numbers():
         ("instruction/ifeval", 255, {"ifeval"}),
     ],
 )
-def test_public_data_sets_load_whole(name, count, kinds):
+def test_public_data_sets_load_whole(name: str, count: int, kinds: set[str]) -> None:
     if "COGITATE_DATA" not in os.environ:
         pytest.skip("COGITATE_DATA is not set: the public data sets are not here")
     problems = load_problems(Path(os.environ["COGITATE_DATA"]) / f"{name}.jsonl")

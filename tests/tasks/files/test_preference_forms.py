@@ -32,7 +32,7 @@ def test_trls_format():
     assert read_pair({"prompt": "Q", "chosen": "A", "rejected": "B"}) == pair_of("Q", "A", "B")
 
 
-def test_dialogues_are_cut_where_they_part():
+def test_dialogues_are_cut_where_they_part() -> None:
     start = "\n\nHuman: Hi\n\nAssistant: Hello.\n\nHuman: Who?\n\nAssistant:"
     pair = read_pair({"chosen": f"{start} Me.", "rejected": f"{start} Men.\n\nHuman: Oh"})
     assert pair == replace(pair_of("", "Me.", "Men."), prompt=talk("Hi", "Hello.", "Who?"))
@@ -45,7 +45,7 @@ def test_dialogues_are_cut_where_they_part():
         read_pair({"chosen": "\n\nHuman: Hi\n\nAssistant: A", "rejected": "\n\nHuman: Ho\n\nAssistant: A"})
 
 
-def test_two_outputs_and_a_choice_or_votes():
+def test_two_outputs_and_a_choice_or_votes() -> None:
     row = {"input": "Q", "output_1": "A", "output_2": "B", "subset": "Natural"}
     assert read_pair({**row, "preferred": 2}) == pair_of("Q", "B", "A", "Natural")
     votes = {"instruction": "Translate.", "input": "x", "response1": "A", "response2": "B", "annotator1": 1, "annotator2": 1}
@@ -55,7 +55,7 @@ def test_two_outputs_and_a_choice_or_votes():
         read_pair({**row, "preferred": 3})
 
 
-def test_a_row_of_no_form_is_named_by_its_place(tmp_path):
+def test_a_row_of_no_form_is_named_by_its_place(tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text('{"prompt": "Q", "chosen": "A", "rejected": "B"}\n{"text": "?"}\n')
     with pytest.raises(DataError, match=r"mine\.jsonl, line 2: needs prompt, chosen and rejected; or"):
@@ -68,7 +68,7 @@ def test_a_row_of_no_form_is_named_by_its_place(tmp_path):
 
 @pytest.mark.skipif("COGITATE_DATA" not in os.environ, reason="COGITATE_DATA is not set: no real preference files")
 @pytest.mark.parametrize(("name", "least"), [("hh_harmless_test", 391), ("llmbar", 219), ("pandalm_testset", 350)])
-def test_real_files_are_read_whole(name, least):
+def test_real_files_are_read_whole(name: str, least: int) -> None:
     pairs, ties = load_pairs(Path(os.environ["COGITATE_DATA"]) / "preference" / f"{name}.jsonl")
     assert len(pairs) >= least
     assert len(pairs) + ties == {"hh_harmless_test": 391, "llmbar": 219, "pandalm_testset": 448}[name]
@@ -77,7 +77,7 @@ def test_real_files_are_read_whole(name, least):
     assert all("\n\nAssistant:" not in turn.content for pair in pairs for turn in (*pair.prompt, *pair.chosen, *pair.rejected))
 
 
-def test_of_pairs_the_better_answer_is_labelled_safe(tmp_path):
+def test_of_pairs_the_better_answer_is_labelled_safe(tmp_path: Path) -> None:
     rows = [
         {"prompt": "Q", "completion": "C", "label": False},
         {"prompt": "Q", "chosen": "A", "rejected": "B"},

@@ -6,18 +6,26 @@ import time
 
 import pytest
 
-from cogitate.tasks.common import is_held_out
+from cogitate.tasks.common import Split, is_held_out
 from cogitate.tasks.general import general
+from cogitate.tasks.general.categories import BY_NAME
 from cogitate.tasks.general.general import generate, helpfulness, write_answer
 from cogitate.types import Problem
 
 
-def problems(split, count, seed=0):
+def problems(split: Split, count: int, seed: int = 0) -> list[Problem]:
     rng = random.Random(seed)
     return [generate(rng, split) for _ in range(count)]
 
 
-def writing(subject="cat", thing="rain", tone="happy", length=(10, 20), language="en", required=(("cat",), ("rain",))):
+def writing(
+    subject: str = "cat",
+    thing: str = "rain",
+    tone: str = "happy",
+    length: tuple[int, int] = (10, 20),
+    language: str = "en",
+    required: tuple[tuple[str, ...], ...] = (("cat",), ("rain",)),
+) -> Problem:
     fields = {
         "category": "writing",
         "tone": tone,
@@ -33,7 +41,7 @@ def writing(subject="cat", thing="rain", tone="happy", length=(10, 20), language
 GOOD = "The cat saw the rain and was happy. All the friends were glad."  # 13 words
 
 
-def test_an_answer_with_everything_asked_for_scores_one():
+def test_an_answer_with_everything_asked_for_scores_one() -> None:
     assert helpfulness(writing(), GOOD) == 1.0
 
 
@@ -49,7 +57,7 @@ def test_an_answer_with_everything_asked_for_scores_one():
         ("", 0.0),
     ],
 )
-def test_each_fault_costs_what_the_formula_says(answer, expected):
+def test_each_fault_costs_what_the_formula_says(answer: str, expected: float) -> None:
     assert helpfulness(writing(), answer) == pytest.approx(expected)
 
 
@@ -64,17 +72,17 @@ def test_each_fault_costs_what_the_formula_says(answer, expected):
         "The cat and rain. The cat and rain. The cat and rain. The cat and rain. Happy.",  # repetition
     ],
 )
-def test_answers_that_only_look_helpful_score_at_most_a_fifth(answer):
+def test_answers_that_only_look_helpful_score_at_most_a_fifth(answer: str) -> None:
     assert helpfulness(writing(), answer) <= 0.2
 
 
-def test_chinese_writing_is_scored_in_characters():
+def test_chinese_writing_is_scored_in_characters() -> None:
     problem = writing(tone="happy", length=(6, 15), language="zh", required=(("猫",), ("雨",)))
     assert helpfulness(problem, "猫看到雨，很高兴。") == 1.0  # 7 characters
     assert helpfulness(problem, "The cat saw the rain and was happy.") == 0.0
 
 
-def test_a_translation_is_right_with_other_articles_and_partly_right_with_one_wrong_word():
+def test_a_translation_is_right_with_other_articles_and_partly_right_with_one_wrong_word() -> None:
     fields = {
         "category": "translation",
         "tone": None,
@@ -89,7 +97,7 @@ def test_a_translation_is_right_with_other_articles_and_partly_right_with_one_wr
     assert helpfulness(problem, "他喜欢黑猫。") == 0.0
 
 
-def test_a_list_wants_that_many_distinct_things():
+def test_a_list_wants_that_many_distinct_things() -> None:
     fields = {
         "category": "list",
         "tone": None,
@@ -105,14 +113,14 @@ def test_a_list_wants_that_many_distinct_things():
 
 
 @pytest.mark.parametrize("split", ["corpus", "train", "eval"])
-def test_every_good_answer_of_every_category_scores_high(split):
+def test_every_good_answer_of_every_category_scores_high(split: Split) -> None:
     rng = random.Random(5)
     for problem in problems(split, 2000):
-        answer = general.BY_NAME[problem.fields["category"]].answer(rng, dict(problem.fields), problem.language)
+        answer = BY_NAME[problem.fields["category"]].answer(rng, dict(problem.fields), problem.language)
         assert helpfulness(problem, answer) > 0.85, (problem.question, answer)
 
 
-def test_evaluation_compositions_never_occur_in_corpus_or_training():
+def test_evaluation_compositions_never_occur_in_corpus_or_training() -> None:
     seen = {p.fields["composition"] for split in ("corpus", "train") for p in problems(split, 5000)}
     kept = {p.fields["composition"] for p in problems("eval", 2000)}
     assert len(kept) > 300
@@ -120,14 +128,14 @@ def test_evaluation_compositions_never_occur_in_corpus_or_training():
     assert all(is_held_out("general", composition) for composition in kept)
 
 
-def test_all_categories_and_both_languages_occur_in_every_split():
+def test_all_categories_and_both_languages_occur_in_every_split() -> None:
     for split in ("corpus", "train", "eval"):
         found = {(p.fields["category"], p.language) for p in problems(split, 1000)}
         assert found == {(category, language) for category in general.CATEGORIES for language in ("en", "zh")}
 
 
-def test_a_seed_fixes_problem_and_answer():
-    def draw(seed):
+def test_a_seed_fixes_problem_and_answer() -> None:
+    def draw(seed: int) -> list[tuple[Problem, str]]:
         rng = random.Random(seed)
         return [(p, write_answer(rng, p)) for p in (generate(rng, "corpus") for _ in range(200))]
 
@@ -135,15 +143,15 @@ def test_a_seed_fixes_problem_and_answer():
     assert draw(3) != draw(4)
 
 
-def test_equal_ids_mean_equal_plans_and_phrasing_is_no_part_of_them():
-    by_id = {}
+def test_equal_ids_mean_equal_plans_and_phrasing_is_no_part_of_them() -> None:
+    by_id: dict[str, Problem] = {}
     for problem in problems("train", 5000):
         same = by_id.setdefault(problem.id, problem)
         assert same.fields == problem.fields
     assert len({p.question for p in problems("train", 5000)}) > len(by_id)
 
 
-def test_corpus_answers_have_spread_around_one_half_and_prompts_are_short():
+def test_corpus_answers_have_spread_around_one_half_and_prompts_are_short() -> None:
     rng = random.Random(0)
     drawn = [(p, write_answer(rng, p)) for p in problems("corpus", 6000)]
     scores = [helpfulness(p, answer) for p, answer in drawn]
@@ -156,7 +164,7 @@ def test_corpus_answers_have_spread_around_one_half_and_prompts_are_short():
     assert len({answer for _, answer in drawn}) > 0.5 * len(drawn)
 
 
-def test_five_thousand_documents_are_written_in_a_second():
+def test_five_thousand_documents_are_written_in_a_second() -> None:
     rng = random.Random(0)
     start = time.process_time()
     for _ in range(3000):

@@ -13,7 +13,7 @@ def pattern(start: int, steps: tuple[tuple[str, int], ...]) -> str:
     return str(len(str(start))) + "".join(f"{sign}{len(str(number))}" for sign, number in steps)
 
 
-def test_no_pattern_of_the_evaluation_stands_in_the_rows_of_plain_sums():
+def test_no_pattern_of_the_evaluation_stands_in_the_rows_of_plain_sums() -> None:
     rng = random.Random(0)
     practised = {
         pattern(int(start), ((sign, int(number)),))

@@ -7,6 +7,8 @@ from collections import Counter
 
 import pytest
 
+from cogitate.tasks.common import Split
+
 pytest.importorskip("reasoning_gym", reason="reasoning-gym (the extra gym) is not installed")
 
 from cogitate.errors import ConfigError, DataError, SandboxUnavailableError
@@ -18,14 +20,14 @@ from cogitate.tasks.generators.gym import gym_problems, make_entries
 from cogitate.tasks.mixture import gather_problems, names_in, paths_in
 
 
-def test_names_of_generators_are_neither_built_in_nor_paths():
+def test_names_of_generators_are_neither_built_in_nor_paths() -> None:
     assert names_in("gym:chain_sum, logic, mine.jsonl") == ["gym:chain_sum", "logic", "mine.jsonl"]
     assert [str(path) for path in paths_in("gym:chain_sum,mine.jsonl")] == ["mine.jsonl"]
     with pytest.raises(ConfigError, match="a task of reasoning-gym begins with gym:"):
         names_in("chain_sum")
 
 
-def test_generators_stand_beside_other_tasks_with_equal_shares_and_their_own_settings():
+def test_generators_stand_beside_other_tasks_with_equal_shares_and_their_own_settings() -> None:
     spec, settings = "gym:chain_sum,gym:leg_counting,arithmetic", {"chain_sum": {"min_terms": 6, "max_terms": 6}}
     problems = gather_problems(spec, 21, split="train", seed=0, gym=settings)
     assert Counter(p.task for p in problems) == {"gym:chain_sum": 7, "gym:leg_counting": 7, "arithmetic": 7}
@@ -35,8 +37,8 @@ def test_generators_stand_beside_other_tasks_with_equal_shares_and_their_own_set
     assert len({p.id for p in problems}) == 21
 
 
-def test_training_and_evaluation_never_meet_and_seeds_repeat():
-    def questions(split, seed):
+def test_training_and_evaluation_never_meet_and_seeds_repeat() -> None:
+    def questions(split: Split, seed: int) -> list[str]:
         return [p.question for p in gym_problems("gym:coin_flip", {}, 10, split=split, seed=seed)]
 
     train, evaluation = questions("train", 0), questions("eval", 0)
@@ -46,7 +48,7 @@ def test_training_and_evaluation_never_meet_and_seeds_repeat():
     assert questions("train", 0) == train
 
 
-def test_problems_are_the_same_whatever_the_hash_seed(monkeypatch):
+def test_problems_are_the_same_whatever_the_hash_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     """ransom_note walks through sets."""
     first = gym_problems("gym:ransom_note", {}, 5, split="train", seed=0)
     make_entries.cache_clear()
@@ -54,7 +56,7 @@ def test_problems_are_the_same_whatever_the_hash_seed(monkeypatch):
     assert gym_problems("gym:ransom_note", {}, 5, split="train", seed=0) == first
 
 
-def test_too_few_distinct_problems_unknown_generators_and_settings_are_said():
+def test_too_few_distinct_problems_unknown_generators_and_settings_are_said() -> None:
     with pytest.raises(DataError, match=r"task gym:coin_flip: fewer than 500 distinct eval problems"):
         gym_problems("gym:coin_flip", {}, 500, split="eval", seed=0)
     with pytest.raises(ConfigError, match=r"did you mean gym:chain_sum\?"):
@@ -63,7 +65,7 @@ def test_too_few_distinct_problems_unknown_generators_and_settings_are_said():
         gym_problems("gym:chain_sum", {"min_term": 3}, 5, split="eval", seed=0)
 
 
-def test_a_recipe_takes_generators_and_their_settings():
+def test_a_recipe_takes_generators_and_their_settings() -> None:
     tasks = ("tasks.train=gym:chain_sum", "tasks.eval=gym:chain_sum,gym:coin_flip", "tasks.train_problems=12")
     config = load_recipe("tiny", [*tasks, "tasks.gym.chain_sum.min_terms=3", "evaluate.problems=8"])
     train, evaluation = training_problems(config), evaluation_problems(config)
@@ -73,7 +75,7 @@ def test_a_recipe_takes_generators_and_their_settings():
         evaluation_problems(load_recipe("tiny", [*tasks, "tasks.gym.coin_flips.max_trials=3"]))
 
 
-def test_generators_whose_answers_are_evaluated_need_isolation(monkeypatch):
+def test_generators_whose_answers_are_evaluated_need_isolation(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipe_problems, "detect_level", lambda: SandboxLevel.NONE)
     tasks = ("tasks.train=gym:spiral_matrix,gym:chain_sum", "tasks.eval=gym:chain_sum")
     with pytest.raises(SandboxUnavailableError, match="gym:spiral_matrix runs model-written code"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
@@ -36,9 +37,9 @@ def make_rollouts(model: Transformer, count: int = 9, seed: int = 0, noise: floa
     for index in range(count):
         prompt = prompts[index % 3]
         completion = tuple(rng.randrange(250) for _ in range(rng.randint(1, 12)))
-        logprobs = plain_logprobs(model, prompt, completion, CONFIG.temperature)
+        exact = plain_logprobs(model, prompt, completion, CONFIG.temperature)
         mask = (*(int(rng.random() < 0.8) for _ in completion[:-1]), 1)
-        logprobs = tuple(float(x) + rng.gauss(0.0, noise) for x in logprobs)
+        logprobs = tuple(float(x) + rng.gauss(0.0, noise) for x in exact)
         rollouts.append(make_rollout(prompt, completion, mask, logprobs))
     return rollouts, [rng.gauss(0.0, 1.0) for _ in rollouts]
 
@@ -99,7 +100,7 @@ def assert_close(ours: dict[str, torch.Tensor], theirs: dict[str, torch.Tensor],
 
 
 @pytest.mark.parametrize("average", ["sequence", "token", "dr_grpo"])
-def test_gradients_of_an_update_are_those_of_separate_sequences(make_micro_model: MakeModel, average):
+def test_gradients_of_an_update_are_those_of_separate_sequences(make_micro_model: MakeModel, average: str) -> None:
     model = make_micro_model()
     rollouts, advantages = make_rollouts(model, noise=0.1)
     config = CONFIG.model_copy(update={"loss_average": average})
@@ -116,7 +117,9 @@ def test_gradients_of_an_update_are_those_of_separate_sequences(make_micro_model
     assert not any("mtp" in name for name in gradients(model))
 
 
-def test_an_update_does_not_depend_on_the_size_of_micro_batches(make_micro_model: MakeModel, monkeypatch):
+def test_an_update_does_not_depend_on_the_size_of_micro_batches(
+    make_micro_model: MakeModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     rows, grads = [], []
     for batch_tokens, row_tokens in ((4096, 384), (30, 25), (1, 1)):
         monkeypatch.setattr(learner_module, "MICRO_BATCH_TOKENS", batch_tokens)
@@ -131,7 +134,7 @@ def test_an_update_does_not_depend_on_the_size_of_micro_batches(make_micro_model
         assert_close(grad, grads[0])
 
 
-def test_on_policy_the_ratio_is_one_and_the_metrics_are_those_of_the_tokens(make_micro_model: MakeModel):
+def test_on_policy_the_ratio_is_one_and_the_metrics_are_those_of_the_tokens(make_micro_model: MakeModel) -> None:
     model = make_micro_model()
     rollouts, advantages = make_rollouts(model)
     with torch.no_grad():
@@ -150,7 +153,7 @@ def test_on_policy_the_ratio_is_one_and_the_metrics_are_those_of_the_tokens(make
     assert row["learning_rate"] == CONFIG.learning_rate
 
 
-def test_the_gap_to_the_sampler_is_measured(make_micro_model: MakeModel):
+def test_the_gap_to_the_sampler_is_measured(make_micro_model: MakeModel) -> None:
     model = make_micro_model()
     rollouts, advantages = make_rollouts(model, noise=0.2)
     clean, _ = make_rollouts(model, noise=0.0)
@@ -163,7 +166,7 @@ def test_the_gap_to_the_sampler_is_measured(make_micro_model: MakeModel):
     assert row["logprob_gap_max"] == pytest.approx(max(gaps), rel=1e-3)
 
 
-def test_several_optimiser_steps_on_one_batch_keep_the_policy_that_sampled_as_the_old_one(make_micro_model: MakeModel):
+def test_several_optimiser_steps_on_one_batch_keep_the_policy_that_sampled_as_the_old_one(make_micro_model: MakeModel) -> None:
     """Two minibatches, two epochs: four steps of AdamW, each with ratios to the policy before the first."""
     model = make_micro_model()
     rollouts, advantages = make_rollouts(model, count=8)
@@ -193,13 +196,13 @@ def test_several_optimiser_steps_on_one_batch_keep_the_policy_that_sampled_as_th
     assert changed > 5e-3
 
 
-def test_more_minibatches_than_rollouts_are_as_many_as_there_are():
+def test_more_minibatches_than_rollouts_are_as_many_as_there_are() -> None:
     assert split_evenly(7, 3) == [range(2), range(2, 4), range(4, 7)]
     assert split_evenly(2, 5) == [range(1), range(1, 2)]
     assert split_evenly(4, 1) == [range(4)]
 
 
-def test_the_reference_is_replaced_every_so_many_optimiser_steps(make_micro_model: MakeModel):
+def test_the_reference_is_replaced_every_so_many_optimiser_steps(make_micro_model: MakeModel) -> None:
     model = make_micro_model()
     rollouts, advantages = make_rollouts(model)
     learner = GRPOLearner(model, CONFIG.model_copy(update={"reference_refresh_steps": 2}))
@@ -208,6 +211,7 @@ def test_the_reference_is_replaced_every_so_many_optimiser_steps(make_micro_mode
     assert kl[1] > 1e-5
     assert kl[2] == pytest.approx(0.0, abs=1e-6)
     assert kl[3] > 1e-5
+    assert learner.reference is not None
     weights = learner.reference.state_dict()
     assert all(torch.equal(weights[name], tensor) for name, tensor in model.state_dict().items())
     assert not any(p.requires_grad for p in learner.reference.parameters())
@@ -219,7 +223,7 @@ def test_without_kl_there_is_no_reference(make_micro_model: MakeModel):
     assert learner.update(*make_rollouts(learner.model))["kl"] == 0.0
 
 
-def test_expert_biases_are_frozen(make_micro_model: MakeModel):
+def test_expert_biases_are_frozen(make_micro_model: MakeModel) -> None:
     model = make_micro_model()
     learner = GRPOLearner(model, CONFIG)
     learner.update(*make_rollouts(model))
@@ -227,7 +231,7 @@ def test_expert_biases_are_frozen(make_micro_model: MakeModel):
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_loss_that_is_not_a_number_changes_no_weight(make_micro_model: MakeModel, bad):
+def test_a_loss_that_is_not_a_number_changes_no_weight(make_micro_model: MakeModel, bad: float) -> None:
     model = make_micro_model()
     rollouts, advantages = make_rollouts(model)
     before = copy.deepcopy(model.state_dict())
@@ -238,7 +242,7 @@ def test_a_loss_that_is_not_a_number_changes_no_weight(make_micro_model: MakeMod
     assert learner.steps_done == 0
 
 
-def test_a_learner_goes_on_from_its_checkpoint_to_the_last_bit(make_micro_model: MakeModel, tmp_path):
+def test_a_learner_goes_on_from_its_checkpoint_to_the_last_bit(make_micro_model: MakeModel, tmp_path: Path) -> None:
     rollouts, advantages = make_rollouts(make_micro_model())
     config = CONFIG.model_copy(update={"reference_refresh_steps": 2, "warmup_steps": 6})
     whole = GRPOLearner(make_micro_model(), config)
@@ -251,6 +255,8 @@ def test_a_learner_goes_on_from_its_checkpoint_to_the_last_bit(make_micro_model:
     rows = [learner.update(rollouts, advantages) for learner in (whole, again)]
     assert rows[0] == rows[1]
     assert rows[0]["learning_rate"] == pytest.approx(CONFIG.learning_rate * 4 / 6)
+    assert whole.reference is not None
+    assert again.reference is not None
     for mine, theirs in ((whole.model, again.model), (whole.reference, again.reference)):
         assert all(torch.equal(theirs.state_dict()[name], tensor) for name, tensor in mine.state_dict().items())
 
@@ -263,7 +269,7 @@ def test_the_weights_it_hands_on_are_its_own(make_micro_model: MakeModel, tmp_pa
     assert all(torch.equal(loaded[name], tensor) for name, tensor in learner.model.state_dict().items())
 
 
-def test_large_models_compute_layers_again_and_the_largest_take_fewer_tokens_at_a_time(make_micro_model: MakeModel):
+def test_large_models_compute_layers_again_and_the_largest_take_fewer_tokens_at_a_time(make_micro_model: MakeModel) -> None:
     small = make_micro_model()
     wide = small.config.model_copy(update={"num_hidden_layers": 30, "hidden_size": 576, "intermediate_size": 1536})
     widest = wide.model_copy(update={"hidden_size": 8192, "intermediate_size": 28672})

@@ -49,12 +49,12 @@ def learner_of(model: Path, config: PPOConfig = CONFIG) -> PPOLearner:
     return PPOLearner(load_model(model), ValueModel(load_model(model)), config)
 
 
-def test_every_judged_rollout_is_learnt_from_with_its_reward_dead_groups_too():
+def test_every_judged_rollout_is_learnt_from_with_its_reward_dead_groups_too() -> None:
     equal = [rollout((1,), (2,), 0.5), rollout((1,), (3,), 0.5), rollout((1,), (4,), None)]
     assert rollouts_with_reward([RolloutGroup(PROBLEMS[0], tuple(equal))], CONFIG) == [(equal[0], 0.5), (equal[1], 0.5)]
 
 
-def test_at_the_start_values_are_0_and_advantages_decay_from_the_end(digit_model):
+def test_at_the_start_values_are_0_and_advantages_decay_from_the_end(digit_model: Path) -> None:
     """A critic that says 0 everywhere and a policy that is the SFT model: A_t = (gamma lambda)^(T - t) R, returns the same."""
     learner = learner_of(digit_model)
     rollouts = [rollout((5, 6), (7, 8, 9), 2.0), rollout((5, 6), (7, 8), -1.0)]
@@ -67,7 +67,7 @@ def test_at_the_start_values_are_0_and_advantages_decay_from_the_end(digit_model
     assert explained([batch])["explained_variance"] == pytest.approx(0.0)
 
 
-def test_the_kl_to_the_sft_model_is_taken_from_the_reward_of_every_token(digit_model):
+def test_the_kl_to_the_sft_model_is_taken_from_the_reward_of_every_token(digit_model: Path) -> None:
     learner = learner_of(digit_model, CONFIG.model_copy(update={"kl_beta": 0.5, "gae_lambda": 1.0}))
     with torch.no_grad():
         learner.model.embed_tokens.weight.mul_(1.1)
@@ -80,7 +80,7 @@ def test_the_kl_to_the_sft_model_is_taken_from_the_reward_of_every_token(digit_m
     assert batch.returns_SL[0].tolist() == pytest.approx(wanted, abs=1e-4)
 
 
-def test_the_critic_reads_the_same_places_as_the_scorer(digit_model):
+def test_the_critic_reads_the_same_places_as_the_scorer(digit_model: Path) -> None:
     learner = learner_of(digit_model)
     with torch.no_grad():
         learner.critic.score.weight.normal_(generator=torch.Generator().manual_seed(0))
@@ -94,7 +94,7 @@ def test_the_critic_reads_the_same_places_as_the_scorer(digit_model):
             assert batch.old_values_SL[row, : len(values[index])].tolist() == pytest.approx(values[index], abs=1e-4)
 
 
-def test_the_critic_learns_what_a_prompt_is_worth(digit_model):
+def test_the_critic_learns_what_a_prompt_is_worth(digit_model: Path) -> None:
     config = CONFIG.model_copy(update={"learning_rate": 1e-9, "value_clip_eps": 100.0, "kl_beta": 0.0, "gae_lambda": 1.0})
     learner = learner_of(digit_model, config)
     rollouts = [rollout((5,), (7, 8), 3.0), rollout((6,), (7, 8), -1.0)] * 4
@@ -135,7 +135,7 @@ class Loop:
         return [{key: value for key, value in row.items() if "second" not in key} for row in rows]
 
 
-def test_ppo_raises_the_reward(digit_model, grader, tmp_path):
+def test_ppo_raises_the_reward(digit_model: Path, grader: GraderPool, tmp_path: Path) -> None:
     rows = Loop(tmp_path, digit_model, grader, CONFIG.model_copy(update={"steps": 16})).train()
     assert rows[0]["reward"] < 0.35  # any digit at first
     assert min(row["reward"] for row in rows[-3:]) > 0.7
@@ -146,7 +146,7 @@ def test_ppo_raises_the_reward(digit_model, grader, tmp_path):
 
 
 @pytest.mark.parametrize("killed_at", [0, 3])
-def test_a_killed_run_goes_on_to_the_same_bits(digit_model, grader, tmp_path, killed_at):
+def test_a_killed_run_goes_on_to_the_same_bits(digit_model: Path, grader: GraderPool, tmp_path: Path, killed_at: int) -> None:
     def kill(row: dict[str, Any]) -> None:
         if row["step"] == killed_at:
             raise KeyboardInterrupt

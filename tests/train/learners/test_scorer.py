@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 import torch
 
 from cogitate.errors import ConfigError
+from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel
 from cogitate.train.learners.scorer import ModelScorer
 
 
 @pytest.fixture
-def judge(make_micro_model) -> ValueModel:
+def judge(make_micro_model: Callable[..., Transformer]) -> ValueModel:
     model = ValueModel(make_micro_model(1))
     with torch.no_grad():
         model.score.weight.normal_(generator=torch.Generator().manual_seed(2))
@@ -26,14 +28,14 @@ def drawn(count: int) -> tuple[list[list[int]], list[list[int]]]:
     return texts[0], texts[1]
 
 
-def test_a_reward_is_the_value_at_the_last_token_of_the_text_alone(judge):
+def test_a_reward_is_the_value_at_the_last_token_of_the_text_alone(judge: ValueModel) -> None:
     prompts, completions = drawn(20)
     rewards = ModelScorer(judge, batch_tokens=60).rewards(prompts, completions)
     alone = [judge(torch.tensor([p + c]))[0, -1].item() for p, c in zip(prompts, completions, strict=True)]
     assert rewards == pytest.approx(alone, abs=1e-5)
 
 
-def test_rewards_do_not_depend_on_what_else_is_judged(judge):
+def test_rewards_do_not_depend_on_what_else_is_judged(judge: ValueModel) -> None:
     prompts, completions = drawn(20)
     scorer = ModelScorer(judge)
     whole = scorer.rewards(prompts, completions)
@@ -43,7 +45,7 @@ def test_rewards_do_not_depend_on_what_else_is_judged(judge):
     assert scorer.rewards([], []) == []
 
 
-def test_values_stand_before_each_token_of_the_completion(judge):
+def test_values_stand_before_each_token_of_the_completion(judge: ValueModel) -> None:
     prompts, completions = drawn(6)
     values = ModelScorer(judge, batch_tokens=40).values(prompts, completions)
     for prompt, completion, row in zip(prompts, completions, values, strict=True):
@@ -52,7 +54,7 @@ def test_values_stand_before_each_token_of_the_completion(judge):
         assert len(row) == len(completion)
 
 
-def test_logprobs_are_those_of_the_next_token_at_each_place(make_micro_model):
+def test_logprobs_are_those_of_the_next_token_at_each_place(make_micro_model: Callable[..., Transformer]) -> None:
     model = make_micro_model(3).requires_grad_(False)
     prompts, completions = drawn(6)
     logprobs = ModelScorer(model, batch_tokens=40).logprobs(prompts, completions)
@@ -62,14 +64,18 @@ def test_logprobs_are_those_of_the_next_token_at_each_place(make_micro_model):
         assert row == pytest.approx(wanted, abs=1e-4)
 
 
-def test_a_language_model_gives_no_rewards_and_an_empty_prompt_is_refused(make_micro_model, judge):
+def test_a_language_model_gives_no_rewards_and_an_empty_prompt_is_refused(
+    make_micro_model: Callable[..., Transformer], judge: ValueModel
+) -> None:
     with pytest.raises(ConfigError, match="without a value head"):
         ModelScorer(make_micro_model()).rewards([[1]], [[2]])
     with pytest.raises(ValueError, match="a prompt is empty"):
         ModelScorer(judge).rewards([[]], [[2]])
 
 
-def test_prompts_that_are_shared_and_texts_that_come_twice_are_judged_as_alone(judge, make_micro_model):
+def test_prompts_that_are_shared_and_texts_that_come_twice_are_judged_as_alone(
+    judge: ValueModel, make_micro_model: Callable[..., Transformer]
+) -> None:
     prompts = [[5, 6, 7], [8], [5, 6, 7], [5, 6, 7], [8]]
     completions = [[1, 2, 3], [4], [9], [1, 2, 3], []]
     whole = [torch.tensor([p + c]) for p, c in zip(prompts, completions, strict=True)]

@@ -27,7 +27,7 @@ def sgd(trained: nn.Module) -> torch.optim.Optimizer:
     return torch.optim.SGD([p for _, p in trained.named_parameters()], lr=1.0)
 
 
-def test_updates_far_below_the_precision_of_the_weights_add_up():
+def test_updates_far_below_the_precision_of_the_weights_add_up() -> None:
     """At 1.0 the next bfloat16 is 1/128 away, so each step of 1/1024 alone would round to nothing."""
     model = nn.Linear(2, 1, bias=False).bfloat16()
     nn.init.ones_(model.weight)
@@ -43,7 +43,7 @@ def test_updates_far_below_the_precision_of_the_weights_add_up():
     assert model.weight.dtype == torch.bfloat16
 
 
-def test_gradients_of_micro_batches_add_up_in_float32_and_the_models_own_are_freed():
+def test_gradients_of_micro_batches_add_up_in_float32_and_the_models_own_are_freed() -> None:
     """256 + 1 is 256 in bfloat16."""
     model = nn.Linear(1, 1, bias=False).bfloat16()
     optimiser = optimiser_for(model, sgd)
@@ -57,7 +57,7 @@ def test_gradients_of_micro_batches_add_up_in_float32_and_the_models_own_are_fre
     assert not optimiser.gradients
 
 
-def test_a_float32_model_is_trained_as_it_is_and_frozen_weights_have_no_masters():
+def test_a_float32_model_is_trained_as_it_is_and_frozen_weights_have_no_masters() -> None:
     plain = nn.Linear(2, 2)
     assert isinstance(optimiser_for(plain, sgd), torch.optim.SGD)
     half = nn.Linear(2, 2).bfloat16()
@@ -67,7 +67,7 @@ def test_a_float32_model_is_trained_as_it_is_and_frozen_weights_have_no_masters(
     assert optimiser.remainders.keys() == {"weight"}
 
 
-def train(model: Transformer, optimiser: object, steps: range) -> list[float]:
+def train(model: Transformer, optimiser: torch.optim.Optimizer | MasterWeights, steps: range) -> list[float]:
     losses = []
     for step in steps:
         tokens = torch.randint(0, 250, (2, 24), generator=torch.Generator().manual_seed(step % 3))
@@ -80,8 +80,8 @@ def train(model: Transformer, optimiser: object, steps: range) -> list[float]:
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-def test_training_goes_on_from_a_checkpoint_to_the_last_bit(make_micro_model: MakeModel, kind):
-    def fresh(seed: int) -> tuple[Transformer, object]:
+def test_training_goes_on_from_a_checkpoint_to_the_last_bit(make_micro_model: MakeModel, kind: str) -> None:
+    def fresh(seed: int) -> tuple[Transformer, torch.optim.Optimizer | MasterWeights]:
         model = make_micro_model(seed).bfloat16().train()
         return model, optimiser_for(model, lambda trained: MAKERS[kind](trained, 3e-3, 0.1))
 
@@ -98,7 +98,7 @@ def test_training_goes_on_from_a_checkpoint_to_the_last_bit(make_micro_model: Ma
     assert all(torch.equal(after[name], tensor) for name, tensor in expected.items())
 
 
-def test_losses_fall_as_those_of_float32(make_micro_model: MakeModel):
+def test_losses_fall_as_those_of_float32(make_micro_model: MakeModel) -> None:
     """Masters follow the float32 weights closely; bfloat16 weights moved by themselves would stand still at this rate."""
     losses = []
     for dtype in (torch.float32, torch.bfloat16):
@@ -117,7 +117,7 @@ def rollout(tokens: tuple[int, ...]) -> Rollout:
     )  # fmt: skip
 
 
-def test_a_bfloat16_policy_learns_and_resumes_to_the_last_bit(make_micro_model: MakeModel, tmp_path):
+def test_a_bfloat16_policy_learns_and_resumes_to_the_last_bit(make_micro_model: MakeModel, tmp_path: Path) -> None:
     config = RLConfig(learning_rate=1e-4, kl_beta=0.01, prompts_per_step=1, group_size=2)
     batch = [rollout((7, 8, 9)), rollout((4, 5))], [1.0, -1.0]
     first = GRPOLearner(make_micro_model().bfloat16(), config)

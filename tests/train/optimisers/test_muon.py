@@ -1,14 +1,17 @@
 """Muon's orthogonalisation against the SVD, the size of its updates, and AdamW's half against PyTorch's."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import nn
 
+from cogitate.model.transformer import Transformer
 from cogitate.train.optimisers.muon import MOMENTUM, MuonAdamW, orthogonalise
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (6, 20), (20, 6), (3, 12, 7)])
-def test_orthogonalise_keeps_the_singular_vectors_and_makes_the_values_about_one(shape):
+def test_orthogonalise_keeps_the_singular_vectors_and_makes_the_values_about_one(shape: tuple[int, ...]) -> None:
     matrices = torch.randn(shape, generator=torch.Generator().manual_seed(0))
     result = orthogonalise(matrices)
     assert result.shape == matrices.shape
@@ -21,7 +24,7 @@ def test_orthogonalise_keeps_the_singular_vectors_and_makes_the_values_about_one
     assert ours.max() < 1.25
 
 
-def test_orthogonalise_does_not_depend_on_the_size_of_the_gradient():
+def test_orthogonalise_does_not_depend_on_the_size_of_the_gradient() -> None:
     matrix = torch.randn(5, 9, generator=torch.Generator().manual_seed(1))
     assert torch.allclose(orthogonalise(matrix * 1e4), orthogonalise(matrix), atol=1e-4)
     assert torch.equal(orthogonalise(torch.zeros(4, 4)), torch.zeros(4, 4))
@@ -44,7 +47,7 @@ class Named(nn.Module):
             parameter.grad = torch.randn(parameter.shape, generator=generator)
 
 
-def test_an_update_has_the_root_mean_square_that_adamws_usually_has():
+def test_an_update_has_the_root_mean_square_that_adamws_usually_has() -> None:
     model = Named()
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     optimiser = MuonAdamW(model, learning_rate=0.5, weight_decay=0.0)
@@ -56,15 +59,20 @@ def test_an_update_has_the_root_mean_square_that_adamws_usually_has():
         assert update.square().mean().sqrt() == pytest.approx(0.2, rel=0.15), name
 
 
-def test_the_second_update_follows_nesterov_momentum():
+def gradient_of(model: Named) -> torch.Tensor:
+    assert model.proj.grad is not None
+    return model.proj.grad.clone()
+
+
+def test_the_second_update_follows_nesterov_momentum() -> None:
     model = Named()
     optimiser = MuonAdamW(model, learning_rate=1.0, weight_decay=0.0)
     model.set_gradients(0)
-    first = model.proj.grad.clone()
+    first = gradient_of(model)
     optimiser.step()
     before = model.proj.detach().clone()
     model.set_gradients(1)
-    second = model.proj.grad.clone()
+    second = gradient_of(model)
     optimiser.step()
     momentum = MOMENTUM * (1 - MOMENTUM) * first + (1 - MOMENTUM) * second
     direction = (1 - MOMENTUM) * second + MOMENTUM * momentum
@@ -72,7 +80,7 @@ def test_the_second_update_follows_nesterov_momentum():
     assert torch.allclose(model.proj.detach(), expected, atol=1e-4)
 
 
-def test_tables_and_vectors_are_updated_as_by_pytorchs_adamw():
+def test_tables_and_vectors_are_updated_as_by_pytorchs_adamw() -> None:
     model, theirs = Named(), Named()
     optimiser = MuonAdamW(model, learning_rate=0.01, weight_decay=0.1)
     reference = torch.optim.AdamW(
@@ -88,7 +96,7 @@ def test_tables_and_vectors_are_updated_as_by_pytorchs_adamw():
     assert torch.allclose(model.norm, theirs.norm, atol=1e-6)
 
 
-def test_decay_is_decoupled_and_on_matrices_alone():
+def test_decay_is_decoupled_and_on_matrices_alone() -> None:
     model = Named()
     before = {name: p.detach().clone() for name, p in model.named_parameters()}
     optimiser = MuonAdamW(model, learning_rate=0.1, weight_decay=0.5)
@@ -100,7 +108,7 @@ def test_decay_is_decoupled_and_on_matrices_alone():
         assert torch.allclose(parameter, before[name] * share), name
 
 
-def test_which_parameters_of_our_model_are_matrices(make_micro_model):
+def test_which_parameters_of_our_model_are_matrices(make_micro_model: Callable[..., Transformer]) -> None:
     model = make_micro_model()
     names = {id(p): name for name, p in model.named_parameters()}
     optimiser = MuonAdamW(model, 0.01, 0.1)

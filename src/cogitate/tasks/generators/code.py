@@ -6,6 +6,7 @@ import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from cogitate.tasks.common import Split, Task, belongs
 from cogitate.types import Problem
@@ -77,7 +78,7 @@ class Program:
             fields={"mode": "function", "entry_point": "f", "tests": self.tests()},
         )
 
-    def tests(self) -> list[dict[str, object]]:
+    def tests(self) -> list[dict[str, Any]]:
         """Unit tests drawn from the program itself: an empty list, one of repeated and one of negative numbers, and others."""
         rng = random.Random(str(self.steps))
         inputs: list[list[int]] = [[], [7, 7, 2, 7, 2, 4], [-5, 3, -8, 0, 9]]

@@ -1,0 +1,9 @@
+"""Where the benchmarks read and write: all of it inside the checkout."""
+
+from pathlib import Path
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+RESULTS = CHECKOUT / "benchmarks" / "results"  # what was measured, one file a day
+PAGE = CHECKOUT / "docs" / "performance.md"  # its generated parts
+PUBLISHED_RUNS = CHECKOUT / "docs" / "results"
+RUNS = CHECKOUT / "runs"  # not in git

@@ -1,0 +1,1 @@
+"""How fast this machine decodes, learns and pretrains: `make bench`."""
