@@ -1,6 +1,7 @@
 """Conversations as packed rows: masks and packing by hand, and what a step reads."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
