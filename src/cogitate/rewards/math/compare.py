@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cogitate.rewards.math.functions import UndefinedError, is_real, mpf
-from cogitate.rewards.math.numbers import POINTS, close, evaluate, same_value, sample, variables
+from cogitate.rewards.math.equality import close, constant_ratio, is_positive, same_value
+from cogitate.rewards.math.functions import UndefinedError
+from cogitate.rewards.math.inequalities import FLIPPED
+from cogitate.rewards.math.numbers import evaluate, variables
 from cogitate.rewards.math.parser.nodes import Node
 from cogitate.rewards.math.quantities import same_based, same_quantity
-from cogitate.rewards.math.regions import FLIPPED, is_region, same_region
+from cogitate.rewards.math.regions import is_region, same_region
 from cogitate.rewards.math.shapes import (
     MAX_ITEMS,
     as_table,
@@ -126,20 +128,8 @@ def _value_of_combination(equation: Node) -> Node | None:
 
 def _proportional(left: Node, right: Node, *, positive: bool) -> bool:
     """Whether one expression is a constant times the other, at every point; never where one of them is always zero."""
-    names = sorted(variables(left) | variables(right))
-    ratios = []
-    for point in range(POINTS if names else 1):
-        assignment = {name: sample(name, point) for name in names}
-        try:
-            values = evaluate(left, assignment), evaluate(right, assignment)
-        except UndefinedError:
-            continue
-        if any(isinstance(value, list) or abs(value) < mpf(10) ** -30 for value in values):
-            return False
-        ratios.append(values[0] / values[1])
-    if len(ratios) < 2:
-        return False
-    return all(close(ratios[0], ratio) for ratio in ratios) and (not positive or (is_real(ratios[0]) and ratios[0].real > 0))
+    ratio = constant_ratio(left, right)
+    return ratio is not None and (not positive or is_positive(ratio))
 
 
 # Several values

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from typing import Any
 
 from mpmath.ctx_mp import MPContext
@@ -20,6 +21,10 @@ Number = Any  # mpf or mpc
 
 class UndefinedError(ValueError):
     """Division by zero, infinity, or an operation without a value here."""
+
+
+class NotRealError(UndefinedError):
+    """There is no real value here, though there may be a complex one."""
 
 
 def is_real(value: Number) -> bool:
@@ -41,6 +46,28 @@ def power(base: Number, exponent: Number) -> Number:
     if abs(exponent) > mpf(10) ** 30 or abs(exponent * mp.log(abs(base), 2)) > FLOAT_BITS:
         raise UndefinedError("too large to compute")
     return base**exponent
+
+
+def rational_power(base: Number, exponent: Fraction) -> Number:
+    """Power with a rational exponent: real where the base is negative and the denominator odd, as the root is."""
+    if isinstance(base, mpf) and base < 0 and exponent.denominator % 2 and exponent.denominator > 1:
+        size = power(-base, mpf(exponent.numerator) / exponent.denominator)
+        return -size if exponent.numerator % 2 else size
+    return power(base, mpf(exponent.numerator) / exponent.denominator)
+
+
+def rounded_down(value: Number) -> Number:
+    """The floor; a value that is a whole number but for rounding counts as that."""
+    nearest = mp.nint(value)
+    return nearest if abs(value - nearest) <= mpf(10) ** -TOLERANCE_DIGITS * max(1, abs(value)) else mp.floor(value)
+
+
+def rounded_up(value: Number) -> Number:
+    return -rounded_down(-value)
+
+
+def remainder(value: Number, modulus: Number) -> Number:
+    return value - modulus * rounded_down(divide(value, modulus))
 
 
 def root(radicand: Number, degree: Number) -> Number:
@@ -107,6 +134,41 @@ def _integers(values: list[Number]) -> list[int]:
     if any(value != int(value) for value in values):
         raise UndefinedError("a whole number is needed")
     return [int(value) for value in values]
+
+
+_WHOLE = ("gcd", "lcm")
+
+
+def exact_of_many(name: str, values: list[Fraction]) -> Fraction | None:
+    """The largest, smallest, greatest common divisor or least common multiple of exact numbers."""
+    if name in _WHOLE:
+        if any(value.denominator != 1 for value in values):
+            raise UndefinedError("a whole number is needed")
+        numbers = [int(value) for value in values]
+        return Fraction(math.gcd(*numbers) if name == "gcd" else math.lcm(*numbers))
+    return max(values) if name == "max" else min(values)
+
+
+def exact_root(value: Fraction, degree: Fraction) -> Fraction | None:
+    """The rational root of a rational number; None where it has none, or the numbers are large."""
+    if degree.denominator != 1 or not 2 <= degree <= 64 or (value < 0 and degree % 2 == 0):
+        return None
+    parts = [_whole_root(part, int(degree)) for part in (abs(value.numerator), value.denominator)]
+    if parts[0] is None or parts[1] is None:
+        return None
+    return Fraction(parts[0], parts[1]) * (-1 if value < 0 else 1)
+
+
+def _whole_root(number: int, degree: int) -> int | None:
+    if degree == 2:
+        found = math.isqrt(number)
+    else:
+        low, high = 0, 1 << (number.bit_length() // degree + 1)
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if middle**degree <= number else (low, middle - 1)
+        found = low
+    return found if found**degree == number else None
 
 
 OF_MANY: dict[str, Any] = {

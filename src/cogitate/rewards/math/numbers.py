@@ -1,8 +1,7 @@
-"""Values of expressions: exact fractions where possible, else many-digit floating point (mpmath) at chosen points.
+"""Values of expressions: exact fractions where possible, else many-digit floating point (mpmath) at given points.
 
-Two expressions are taken as equal where they agree at every sampled point to TOLERANCE_DIGITS of WORKING_DIGITS digits
-(Schwartz-Zippel); no symbolic simplification is tried, so the time is bounded. Functions we do not know (`f`, `F_n`, sums with
-bounds, integrals) are given pseudo-random values that depend on their name and arguments: equal calls are equal, others differ.
+No symbolic simplification is tried, so the time is bounded. Functions we do not know (`f`, `F_n`, sums with bounds, integrals)
+are given pseudo-random values that depend on their name and arguments: equal calls are equal, others differ.
 """
 
 from __future__ import annotations
@@ -16,14 +15,18 @@ from typing import Any
 from mpmath.libmp import NoConvergence
 
 from cogitate.rewards.math.functions import (
+    FLOAT_BITS,
     KNOWN_FUNCTIONS,
     OF_MANY,
     TOLERANCE_DIGITS,
     WORKING_DIGITS,
+    NotRealError,
     Number,
     UndefinedError,
     determinant,
     divide,
+    exact_of_many,
+    exact_root,
     factorial,
     is_real,
     matrix_operation,
@@ -31,14 +34,17 @@ from cogitate.rewards.math.functions import (
     mpc,
     mpf,
     power,
+    rational_power,
     real,
+    remainder,
     root,
+    rounded_down,
+    rounded_up,
 )
 from cogitate.rewards.math.parser.nodes import Node
 
 EXACT_BITS = 20_000  # larger integers are left to floating point
 MAX_OPERATIONS = 5000  # in one evaluation
-POINTS = 7
 
 
 def exact(node: Node) -> Fraction | None:
@@ -49,7 +55,7 @@ def exact(node: Node) -> Fraction | None:
     """
     if node.op == "num":
         return node.value[0]
-    if node.op not in ("add", "sub", "mul", "div", "neg", "pow", "fact", "abs", "percent"):
+    if node.op not in _EXACT and not (node.op == "call" and (node.value in OF_MANY or node.value == "bmod")):
         return None
     values = [exact(arg) for arg in node.args]
     if any(value is None for value in values):
@@ -57,7 +63,18 @@ def exact(node: Node) -> Fraction | None:
     numbers = [value for value in values if value is not None]
     if sum(value.numerator.bit_length() + value.denominator.bit_length() for value in numbers) > EXACT_BITS:
         return None
+    if node.op == "call":
+        return _exact_modulo(numbers) if node.value == "bmod" else exact_of_many(node.value, numbers)
     return _exact_operation(node.op, numbers)
+
+
+_EXACT = frozenset({"add", "sub", "mul", "div", "neg", "pow", "fact", "abs", "percent", "floor", "ceil", "root", "binom"})
+
+
+def _exact_modulo(values: list[Fraction]) -> Fraction:
+    if values[1] == 0:
+        raise UndefinedError("division by zero")
+    return values[0] % values[1]
 
 
 def _exact_operation(operation: str, values: list[Fraction]) -> Fraction | None:
@@ -78,9 +95,17 @@ def _exact_operation(operation: str, values: list[Fraction]) -> Fraction | None:
             return abs(values[0])
         case "percent":
             return values[0] / 100
+        case "floor" | "ceil":
+            return Fraction(math.floor(values[0]) if operation == "floor" else math.ceil(values[0]))
+        case "root":
+            return exact_root(values[0], values[1])
         case "fact":
             n = values[0]
             return Fraction(math.factorial(int(n))) if n.denominator == 1 and 0 <= n <= 1000 else None
+        case "binom":
+            n, k = values
+            whole = n.denominator == k.denominator == 1 and 0 <= k <= n <= 1000
+            return Fraction(math.comb(int(n), int(k))) if whole else None
         case _:
             return _exact_power(values[0], values[1])
 
@@ -100,49 +125,6 @@ def variables(node: Node) -> set[str]:
     return found.union(*(variables(arg) for arg in node.args))
 
 
-def same_value(left: Node, right: Node) -> bool:
-    """Whether two expressions have the same value, for all values of their variables where both are defined.
-
-    Variables are real. Points where both sides are real decide where there are any, so that sqrt(1/n) is 1/sqrt(n).
-    """
-    names = sorted(variables(left) | variables(right))
-    if not names:
-        return _same_constant(left, right)
-    real: list[tuple[Number, Number]] = []
-    complex_: list[tuple[Number, Number]] = []
-    for point in range(POINTS):
-        assignment = {name: sample(name, point) for name in names}
-        try:
-            pair = settle(left, assignment), settle(right, assignment)
-        except UndefinedError:
-            continue
-        if any(not isinstance(value, (mpf, mpc)) for value in pair):
-            return False
-        both_real = all(is_real(value) for value in pair)
-        if both_real and not close(*pair):
-            return False
-        (real if both_real else complex_).append(pair)
-    decisive = real if len(real) >= 2 else real + complex_
-    return len(decisive) >= 2 and all(close(a, b) for a, b in decisive)
-
-
-def _same_constant(left: Node, right: Node) -> bool:
-    try:
-        exact_left, exact_right = exact(left), exact(right)
-        if exact_left is not None and exact_right is not None:
-            return exact_left == exact_right
-        values = settle(left, {}), settle(right, {})
-    except UndefinedError:
-        return False
-    return all(isinstance(value, (mpf, mpc)) for value in values) and close(*values)
-
-
-def sample(name: str, point: int) -> Number:
-    """A pseudo-random real value of a variable: positive at even points, negative at odd ones, 0.25 to 2.25 in size."""
-    size = mpf(0.25) + 2 * unit_hash(f"{name}/{point}")
-    return -size if point % 2 else size
-
-
 def unit_hash(text: str) -> Number:
     """A pseudo-random number in [0, 1), equal for equal texts."""
     digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
@@ -154,38 +136,64 @@ def close(left: Number, right: Number) -> bool:
     return bool(abs(left - right) <= mpf(10) ** -TOLERANCE_DIGITS * max(abs(left), abs(right)))
 
 
-def settle(node: Node, assignment: Mapping[str, Number]) -> Any:
+def settle(node: Node, assignment: Mapping[str, Number], *, digits: int = WORKING_DIGITS, real_only: bool = False) -> Any:
     """The value at a point, exactly zero where it is nothing but rounding.
 
     A suspiciously small value is computed again with twice the digits: rounding shrinks with them, a small number does not.
     """
-    value = evaluate(node, assignment)
-    if isinstance(value, list) or not 0 < abs(value) < mpf(10) ** -(WORKING_DIGITS // 2):
+    value = evaluate(node, assignment, digits=digits, real_only=real_only)
+    if isinstance(value, list) or not 0 < abs(value) < mpf(10) ** -(digits // 2):
         return value
-    again = evaluate(node, assignment, digits=2 * WORKING_DIGITS)
-    return mpf(0) if abs(again) < abs(value) * mpf(10) ** -(WORKING_DIGITS // 2) else again
+    again = evaluate(node, assignment, digits=2 * digits, real_only=real_only)
+    return mpf(0) if abs(again) < abs(value) * mpf(10) ** -(digits // 2) else again
 
 
-def evaluate(node: Node, assignment: Mapping[str, Number], *, digits: int = WORKING_DIGITS) -> Any:
+def evaluate(node: Node, assignment: Mapping[str, Number], *, digits: int = WORKING_DIGITS, real_only: bool = False) -> Any:
     """The value at a point: a number, or a list of rows for a matrix.
+
+    Args:
+        real_only: every part must be real, as where a function of real numbers is meant.
 
     Raises:
         UndefinedError: no value there, or too large to compute.
+        NotRealError: no real one.
     """
     with mp.workdps(digits):
         try:
-            return _Evaluation(assignment).value(node)
-        except (ZeroDivisionError, OverflowError, NoConvergence, ValueError) as error:
+            return _Evaluation(assignment, real_only=real_only).value(node)
+        except (ZeroDivisionError, OverflowError, NoConvergence) as error:
             raise UndefinedError(str(error)) from error
+        except UndefinedError:
+            raise
+        except ValueError as error:
+            raise UndefinedError(str(error)) from error
+
+
+def largest_bits(node: Node, assignment: Mapping[str, Number]) -> int:
+    """How many bits the largest intermediate value has before its point, or FLOAT_BITS where it cannot be computed."""
+    walk = _Magnitudes(assignment, real_only=False)
+    try:
+        walk.value(node)
+    except (ValueError, ZeroDivisionError, OverflowError, NoConvergence):
+        return FLOAT_BITS
+    return walk.largest
 
 
 class _Evaluation:
     """One walk over a tree; counts its operations."""
 
-    def __init__(self, assignment: Mapping[str, Number]):
-        self.assignment, self.operations = assignment, 0
+    def __init__(self, assignment: Mapping[str, Number], *, real_only: bool):
+        self.assignment, self.real_only, self.operations = assignment, real_only, 0
 
     def value(self, node: Node) -> Any:
+        found = self.any_value(node)
+        if not isinstance(found, mpc) or not self.real_only:
+            return found
+        if not is_real(found):
+            raise NotRealError("it has no real value")
+        return mp.re(found)
+
+    def any_value(self, node: Node) -> Any:
         self.operations += 1
         if self.operations > MAX_OPERATIONS:
             raise UndefinedError("it is too long to compute")
@@ -206,6 +214,9 @@ class _Evaluation:
                 return unit_hash(f"text {node.value}")
             case "rel" | "list" | "set" | "bracket" | "ratio":
                 return self.opaque(f"{node.op} {node.value}", node.args)
+        if node.op == "pow" and (exponent := exact(node.args[1])) is not None and exponent.denominator > 1:
+            base = self.value(node.args[0])
+            return matrix_operation("pow", [base]) if isinstance(base, list) else rational_power(base, exponent)
         return self.operation(node.op, [self.value(arg) for arg in node.args], node)
 
     def constant(self, name: str) -> Number:
@@ -236,7 +247,7 @@ class _Evaluation:
             case "abs":
                 return abs(values[0])
             case "floor" | "ceil":
-                return (mp.floor if op == "floor" else mp.ceil)(real(values[0]))
+                return (rounded_down if op == "floor" else rounded_up)(real(values[0]))
             case "percent":
                 return values[0] / 100
             case "degree":
@@ -255,6 +266,8 @@ class _Evaluation:
 
     def call(self, node: Node) -> Number:
         known = KNOWN_FUNCTIONS.get(node.value)
+        if node.value == "bmod" and len(node.args) == 2:
+            return remainder(*(real(self.value(arg)) for arg in node.args))
         if node.value in OF_MANY:
             return OF_MANY[node.value]([real(self.value(arg)) for arg in node.args])
         if known is None or len(node.args) > 2:
@@ -279,3 +292,15 @@ def _digits(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ";".join(",".join(_digits(cell) for cell in row) for row in value) + "]"
     return mp.nstr(mpc(value), 25, min_fixed=0, max_fixed=0)
+
+
+class _Magnitudes(_Evaluation):
+    """A walk that remembers the magnitude of the largest value."""
+
+    largest = 0
+
+    def value(self, node: Node) -> Any:
+        found = super().value(node)
+        if not isinstance(found, list) and found:
+            self.largest = max(self.largest, int(mp.mag(found)))
+        return found
