@@ -10,7 +10,7 @@ from cogitate.recipe.context import StageContext
 from cogitate.recipe.stages.fine_tuning import SECTIONS, check_given_data, fine_tune
 from cogitate.types import Artifact
 
-VERSION = 1
+VERSION = 2
 
 __all__ = ["SECTIONS", "VERSION", "check", "run"]
 

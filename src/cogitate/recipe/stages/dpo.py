@@ -22,7 +22,7 @@ from cogitate.train.conversations import texts_of, too_long_line
 from cogitate.train.preference import DirectPreference, Pair, PreferenceRun, train_preferences
 from cogitate.types import Artifact, PreferencePair
 
-VERSION = 1
+VERSION = 2
 SECTIONS = ("seed", "{stage}", "runtime.dtype", "runtime.lora_rank", "runtime.lora_alpha")
 
 

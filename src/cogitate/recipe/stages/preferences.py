@@ -10,7 +10,7 @@ from cogitate.recipe.context import StageContext
 from cogitate.recipe.data.preferences import SECTIONS, check_preferences, make_preferences, preference_files
 from cogitate.types import Artifact
 
-VERSION = 1
+VERSION = 2
 
 __all__ = ["SECTIONS", "VERSION", "check", "files", "run"]
 

@@ -34,7 +34,7 @@ from cogitate.train.scorer import ModelScorer
 from cogitate.train.shared_prompts import Text
 from cogitate.types import Artifact, Message, PreferencePair
 
-VERSION = 1
+VERSION = 2
 SECTIONS = (*preferences.SECTIONS, "{stage}")
 
 
