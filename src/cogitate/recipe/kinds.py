@@ -39,10 +39,10 @@ PRETRAIN_STUDENT = Kind(
 PRUNE = Kind(
     "prune", f"{STAGES}.prune", StudentBaseConfig, reads=("{stage}.every_nth_layer", "runtime.dtype"), may_be_shipped=False
 )
-RL_ZERO = Kind("rl_zero", f"{STAGES}.rl_zero", ZeroRLConfig, reads=READ_BY_RL)
-REASONING_RL = Kind("reasoning_rl", f"{STAGES}.reasoning_rl", ReasoningRLConfig, reads=READ_BY_RL)
-ALL_SCENARIO_RL = Kind("all_scenario_rl", f"{STAGES}.all_scenario_rl", AllScenarioConfig, reads=READ_BY_RL)
-FINE_TUNE = Kind("fine_tune", f"{STAGES}.fine_tune", FineTuneConfig, reads=("seed", "{stage}", *TRAINING))
+RL_ZERO = Kind("rl_zero", f"{STAGES}.rl_zero", ZeroRLConfig, reads=READ_BY_RL, version=2)
+REASONING_RL = Kind("reasoning_rl", f"{STAGES}.reasoning_rl", ReasoningRLConfig, reads=READ_BY_RL, version=2)
+ALL_SCENARIO_RL = Kind("all_scenario_rl", f"{STAGES}.all_scenario_rl", AllScenarioConfig, reads=READ_BY_RL, version=2)
+FINE_TUNE = Kind("fine_tune", f"{STAGES}.fine_tune", FineTuneConfig, reads=("seed", "{stage}", *TRAINING), version=2)
 COLD_START_DATA = Kind(
     "cold_start_data",
     f"{STAGES}.cold_start_data",
@@ -51,6 +51,7 @@ COLD_START_DATA = Kind(
         "seed", "tasks", "rewards", TEACHER, "{stage}", "{inputs}.prompt", "{inputs}.worked_examples", "{inputs}.open_thinking",
         *SAMPLING,
     ),
+    version=2,
     sections={TEACHER: TeacherConfig},
     makes_model=False,
 )  # fmt: skip
@@ -59,6 +60,7 @@ REJECTION_SAMPLING = Kind(
     f"{STAGES}.rejection_sampling",
     RejectionConfig,
     reads=("seed", "tasks", "rewards", "{stage}", "evaluate.problems", "{inputs}.prompt", *SAMPLING),
+    version=2,
     makes_model=False,
 )
 REWARD_MODELS = Kind(
@@ -66,6 +68,7 @@ REWARD_MODELS = Kind(
     f"{STAGES}.reward_models",
     RewardModelsConfig,
     reads=(*READ_BY_PREFERENCES, "{stage}"),
+    version=2,
     sections={PREFERENCE_DATA: PreferenceDataConfig},
     makes_model=False,
 )
@@ -76,7 +79,7 @@ EVALUATE = Kind(
     reads=(
         "seed", "tasks", "rewards", "evaluate", *SAMPLING, "{all}.prompt", "{all}.worked_examples", "{all}.open_thinking",
     ),
-    version=3,
+    version=4,
     makes_model=False,
 )  # fmt: skip
 
@@ -95,6 +98,7 @@ PREFERENCES = Kind(
     f"{STAGES}.instruct_gpt.preferences",
     PreferenceDataConfig,
     reads=READ_BY_PREFERENCES,
+    version=2,
     sections={PREFERENCE_DATA: PreferenceDataConfig},
     makes_model=False,
 )
@@ -105,4 +109,4 @@ PPO = Kind(
     reads=("seed", *GENERAL_PROMPTS, "{stage}", *TRAINING, "runtime.max_batch"),
     version=2,
 )
-DPO = Kind("dpo", f"{STAGES}.instruct_gpt.dpo", DPOConfig, reads=("seed", "{stage}", *TRAINING))
+DPO = Kind("dpo", f"{STAGES}.instruct_gpt.dpo", DPOConfig, reads=("seed", "{stage}", *TRAINING), version=2)

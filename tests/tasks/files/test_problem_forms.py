@@ -91,6 +91,8 @@ def test_countdowns_and_programs_in_the_ground_truth_are_read(load):
         ({"prompt": [ASK, {"role": "assistant", "content": "5"}], "answer": "5"}, "prompt must end with the user's message"),
         ({"prompt": [{"role": "tool", "content": "5"}], "answer": "5"}, "prompt: role tool: calls of tools"),
         ({"prompt": [ASK], "answer": "5", "images": ["a.png"]}, "images: not given to the model's chat template"),
+        ({"question": "How high?", "answer": "5", "image": "a.png"}, "image: not given to the model's chat template"),
+        ({"prompt": [ASK], "answer": "5", "tools": [{"name": "add"}]}, "tools: not given to the model's chat template"),
         (
             {**VERL, "reward_model": {"ground_truth": '{"inputs": ["1"], "outputs": []}'}},
             "ground_truth|tests must be a JSON text",

@@ -35,7 +35,8 @@ THINKING = ("reasoning_content", "reasoning", "thinking")
 LEARNT = ("weight", "train", "training", "loss")
 CONVERSATIONS = ("messages", "conversations", "conversation")  # keys of a row, as are the next two
 SYSTEM = ("system", "system_prompt")
-UNSUPPORTED = ("tools", "functions", "images", "image", "videos", "audios", "audio", "chat_template_kwargs")
+MEDIA = ("images", "image", "videos", "audios", "audio")
+UNSUPPORTED = ("tools", "functions", *MEDIA, "chat_template_kwargs")
 READ = ("role", "from", "content", "value", *THINKING, *LEARNT)
 SAID = re.compile(  # names of fields that hold more of what was said, or say what is to be learnt of it
     r"reason(?!$)|think|thought|rationale|scratch|(?:^|_)cot(?:_|$)|tool|function|(?:^|_)calls?(?:_|$)|audio|image|video|weight|train|mask|prefix"
@@ -180,9 +181,9 @@ def with_system(row: Mapping[str, Any], messages: tuple[Message, ...]) -> tuple[
     return Message("system", prompts.pop()), *messages
 
 
-def refuse_unsupported(row: Mapping[str, Any]) -> None:
+def refuse_unsupported(row: Mapping[str, Any], keys: Sequence[str] = UNSUPPORTED) -> None:
     """Raises DataError for what a row holds for the model to read that is not given to it."""
-    for key in UNSUPPORTED:
+    for key in keys:
         if row.get(key) not in (None, "", [], {}):
             raise DataError(f"{key}: not given to the model's chat template; remove the key, or the row")
 

@@ -24,6 +24,7 @@ from cogitate.errors import DataError
 from cogitate.json_lines import shown
 from cogitate.rewards.kinds import check_fields, has_rules, kind_of
 from cogitate.tasks.files.answers import answer_text, is_mathematics
+from cogitate.tasks.files.messages import MEDIA, refuse_unsupported
 from cogitate.tasks.files.problem_forms import prompt_turns, with_answer
 from cogitate.tokenizer.prompts import turns_as_text
 from cogitate.types import Message
@@ -50,6 +51,7 @@ def read_question(row: Mapping[str, Any]) -> tuple[str, str, tuple[Message, ...]
     if isinstance(question, Sequence) and question and isinstance(question[0], Mapping):
         *turns, last = prompt_turns(row, key)
         question, before = last.content, tuple(turns)
+    refuse_unsupported(row, MEDIA)
     if not isinstance(question, str) or not question.strip():
         raise DataError(f"{key} must be text that is not empty, got {shown(question)}")
     return key, question.strip(), before
