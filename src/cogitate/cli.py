@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import sys
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Literal, NoReturn
 
 import typer
 
 from cogitate import __version__
 from cogitate.errors import CogitateError, ConfigError, Interrupted
-from cogitate.runtime import interruption_requested, is_disk_full, lost_file, request_interruption
+from cogitate.runtime import is_disk_full, lost_file
 
 if TYPE_CHECKING:
     from cogitate.backend import Backend
@@ -109,7 +106,7 @@ def run(
         typer.echo(plan_text(config, out, plan(config, out, only=only, until=until, retrain=retrain or [])))
         return
     from cogitate.apps.progress import make_progress
-    from cogitate.runtime import keep_freed_memory
+    from cogitate.runtime import keep_freed_memory, stop_at_checkpoint_on_signals
 
     keep_freed_memory()
     stop_at_checkpoint_on_signals()
@@ -338,18 +335,3 @@ def compose_backend(config: Config) -> Backend:
     from cogitate.recipe.local_backend import LocalBackend
 
     return LocalBackend(config)
-
-
-def stop_at_checkpoint_on_signals() -> None:
-    """SIGINT and SIGTERM let the stage write a checkpoint; the second one ends the process at once."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if interruption_requested():
-            if sys.stderr.isatty():
-                os.write(2, b"\x1b[?25h")  # the progress bar hid the cursor
-            os._exit(128 + number)
-        request_interruption(number)
-        os.write(2, b"stopping at the next checkpoint; once more to stop at once\n")
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)

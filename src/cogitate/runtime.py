@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any
 from cogitate.errors import Interrupted
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     import torch
 
 LOST = (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.EACCES, errno.EROFS)
@@ -220,6 +222,21 @@ def lost_file(error: BaseException) -> str | None:
     if re.search(r"\(os error (?:2|13|20|116)\)", str(error)):  # safetensors and tokenizers raise classes of their own
         return str(error)
     return None if error.__cause__ is None else lost_file(error.__cause__)
+
+
+def stop_at_checkpoint_on_signals() -> None:
+    """SIGINT and SIGTERM let the stage write a checkpoint; the second one ends the process at once."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if interruption_requested():
+            if sys.stderr.isatty():
+                os.write(2, b"\x1b[?25h")  # the progress bar hid the cursor
+            os._exit(128 + number)
+        request_interruption(number)
+        os.write(2, b"stopping at the next checkpoint; once more to stop at once\n")
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
 
 
 def request_interruption(signal_number: int) -> None:

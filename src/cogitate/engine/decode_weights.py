@@ -250,7 +250,7 @@ class DecodeWeights:
 
 
 def in_panels(weight_OI: Tensor, panel: int, depth: int) -> Tensor:
-    """The layout of kernels/products.h, flat: panels of outputs, the last only as wide as it must be, in whole vectors;
+    """The layout of kernels/common/products.h, flat: panels of outputs, the last only as wide as it must be, in whole vectors;
     within one [input][output], in bfloat16 [pair of inputs][output][2]; inputs up to a multiple of `depth`."""
     outputs, inputs = weight_OI.shape
     pair = 2 if weight_OI.dtype == torch.bfloat16 else 1

@@ -27,9 +27,10 @@ SOURCES = (
     "adamw.cpp", "causal_attention.cpp", "decode.cpp", "elementwise.cpp", "sampling.cpp", "token_logprobs.cpp",
     "weight_gradient.cpp",
 )  # fmt: skip
-HEADERS = (
-    "attend.h", "attention.h", "blocks.h", "causal_blocks.h", "layers.h", "products.h", "tiles.h", "transpose.h", "vectors.h",
-)  # fmt: skip
+HEADERS = tuple(
+    f"common/{name}.h"
+    for name in ("attend", "attention", "blocks", "causal_blocks", "layers", "products", "tiles", "transpose", "vectors")
+)
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
 SUFFIXES = {torch.float32: "f32", torch.bfloat16: "bf16"}
 LETTERS = {"p": ctypes.c_void_p, "i": ctypes.c_int64, "f": ctypes.c_float}

@@ -2,7 +2,7 @@
 // of gradients. train/optimisers/master_weights.py says what they are of.
 #include <algorithm>
 
-#include "vectors.h"
+#include "common/vectors.h"
 
 namespace {
 

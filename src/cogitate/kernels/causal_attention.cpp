@@ -6,7 +6,7 @@
 // Sums run in a fixed order whatever the threads do: the same inputs give the same bytes.
 #include <algorithm>
 
-#include "causal_blocks.h"
+#include "common/causal_blocks.h"
 
 namespace {
 

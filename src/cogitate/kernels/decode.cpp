@@ -1,8 +1,8 @@
 // A whole model over new tokens of cached rows: tokens in, logits of those that follow out. decode.py fills the structures.
 // Weights, the cache and the inputs of products are float or bfloat16 (T), everything between them float.
-#include "attention.h"
-#include "layers.h"
-#include "products.h"
+#include "common/attention.h"
+#include "common/layers.h"
+#include "common/products.h"
 
 #ifdef _OPENMP
 #include <omp.h>

@@ -4,8 +4,8 @@
 // over rows are made in blocks of a fixed size, and of these in their order.
 #include <algorithm>
 
-#include "layers.h"
-#include "vectors.h"
+#include "common/layers.h"
+#include "common/vectors.h"
 
 namespace {
 

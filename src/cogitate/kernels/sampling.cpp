@@ -1,7 +1,7 @@
 // One pass from logits to a token and its log-probability. engine/sampling.py is the same in PyTorch and says what it means.
 #include <algorithm>
 
-#include "vectors.h"
+#include "common/vectors.h"
 
 namespace {
 

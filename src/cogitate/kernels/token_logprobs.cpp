@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 
-#include "vectors.h"
+#include "common/vectors.h"
 
 namespace {
 

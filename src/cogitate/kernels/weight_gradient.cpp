@@ -6,8 +6,8 @@
 // Each sum runs over the rows in their order, in float32, whatever the threads do.
 #include <algorithm>
 
-#include "blocks.h"
-#include "transpose.h"
+#include "common/blocks.h"
+#include "common/transpose.h"
 
 #ifdef HAS_TILES
 #include <omp.h>
