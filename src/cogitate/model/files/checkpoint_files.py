@@ -144,6 +144,8 @@ class CheckpointReader:
 def _fp8_block(directory: Path, quantization: dict[str, Any] | None) -> tuple[int, int] | None:
     if quantization is None:
         return None
+    if not isinstance(quantization, dict):
+        raise CheckpointError(f"{directory}/config.json: quantization_config = {quantization!r:.40}: must be an object")
     method, block = quantization.get("quant_method"), quantization.get("weight_block_size")
     if method != "fp8" or quantization.get("fmt", "e4m3") != "e4m3":
         raise CheckpointError(f"{directory}/config.json: quantization_config.quant_method = {method!r}: only FP8 e4m3 is read")
