@@ -244,6 +244,9 @@ def test_the_same_question_in_train_and_eval_is_an_error_that_names_both_lines(t
     with pytest.raises(DataError, match=r"train\.jsonl, line 2 and .*eval\.jsonl, line 1: 'how many cats\?'; remove it"):
         check_disjoint(train, evaluation)
     check_disjoint(train[:1], evaluation)
+    copies = [Problem(id=str(n), task="sums", kind="math", question="x", gold="1") for n in range(7)]
+    with pytest.raises(DataError, match=r"^7 problems are in the training .*line 1 and task sums.*; and 2 more; remove them"):
+        check_disjoint(train, copies)
     generated = Problem(id="sum:1", task="sums", kind="math", question="X", gold="1")
     with pytest.raises(DataError, match=r"train\.jsonl, line 1 and task sums, problem 'sum:1'"):
         check_disjoint(train, [generated])

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.errors import DataError
-from cogitate.json_lines import RowFaults, shown
+from cogitate.json_lines import RowFaults, first_and_number, shown
 from cogitate.tasks.files.datasets import data_file, read_rows
 from cogitate.tasks.files.rows import read_row
 from cogitate.types import PLACE, Problem
@@ -53,16 +53,17 @@ def check_disjoint(train: Sequence[Problem], evaluation: Sequence[Problem]) -> N
     """Refuse a problem that is in both: the same question, case, width and white space aside.
 
     Raises:
-        DataError: names both places.
+        DataError: names both places of the first few, and says how many there are.
     """
     trained = {canonical(problem.question): problem for problem in train}
-    for problem in evaluation:
-        other = trained.get(canonical(problem.question))
-        if other is not None:
-            raise DataError(
-                f"the same problem is in the training and in the evaluation set: {other.place} and {problem.place}: "
-                f"{shown(problem.question)}; remove it from one of them"
-            )
+    shared = [(other, problem) for problem in evaluation if (other := trained.get(canonical(problem.question))) is not None]
+    if shared:
+        places = [f"{other.place} and {problem.place}: {shown(problem.question)}" for other, problem in shared]
+        what = "the same problem is" if len(shared) == 1 else f"{len(shared)} problems are"
+        raise DataError(
+            f"{what} in the training and in the evaluation set: {first_and_number(places, len(places))}; remove "
+            f"{'it' if len(shared) == 1 else 'them'} from one of them"
+        )
 
 
 def canonical(question: str) -> str:
