@@ -10,6 +10,7 @@ from cogitate.recipe.recipe import R1
 from cogitate.recipe.stage import StageContext
 from cogitate.rewards.grade import judge, problem_fields
 from cogitate.runtime import MetricsLog
+from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.types import Completion, Problem, Verdict
 
 Script = Callable[[str, int], str]  # (prompt, seed) -> completion; one that ends in … was cut
@@ -18,7 +19,7 @@ Script = Callable[[str, int], str]  # (prompt, seed) -> completion; one that end
 class InlineGrader:
     """The rule graders, called at once."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.ready: list[tuple[str, Verdict]] = []
 
     def submit(self, request_id: str, problem: Problem, completion: str, contract: str) -> None:
@@ -39,7 +40,7 @@ class ScriptedGenerator:
 
     max_context = 100_000
 
-    def __init__(self, script: Script, tokenizer):
+    def __init__(self, script: Script, tokenizer: Tokenizer) -> None:
         self.script, self.tokenizer = script, tokenizer
         self.waiting, self.asked = [], 0
 
@@ -61,7 +62,7 @@ class ScriptedGenerator:
 class ScriptedBackend:
     """A backend of one script for each model, by the name of its directory."""
 
-    def __init__(self, tokenizer, **scripts: Script):
+    def __init__(self, tokenizer: Tokenizer, **scripts: Script) -> None:
         self.generators = {name: ScriptedGenerator(s, tokenizer) for name, s in scripts.items()}
 
     def generator(self, directory: Path) -> ScriptedGenerator:
@@ -88,11 +89,7 @@ def candidate(problem: Problem, text: str, *, source: str = "reasoning", finish_
 
     contract = "r1" if "</think>" in text else "free"
     without_rules = problem.kind in ("general", "safety")
-    verdict = (
-        Verdict("none", 0.0, "no rule")
-        if without_rules
-        else judge(problem.kind, text, contract, problem_fields(problem))
-    )
+    verdict = Verdict("none", 0.0, "no rule") if without_rules else judge(problem.kind, text, contract, problem_fields(problem))
     return Candidate(
         candidate_id(source, problem, number, text), problem, source, "micro", "r1", contract, text, finish_reason, len(text),
         verdict.value, verdict.reason, verdict.extracted,

@@ -23,7 +23,7 @@ CHAT = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if ad
 
 
 @pytest.fixture
-def directory(tmp_path, micro_tokenizer) -> Path:
+def directory(tmp_path: Path, micro_tokenizer: Tokenizer) -> Path:
     micro_tokenizer.save(tmp_path)
     (tmp_path / "chat_template.jinja").write_text(CHAT)
     return tmp_path
@@ -35,11 +35,11 @@ def asked(directory: Path, **settings) -> tuple[str | tuple[int, ...], Tokenizer
     return prompt if isinstance(prompt, str) else tuple(prompt), tokenizer
 
 
-def test_without_examples_it_is_r1_zeros_template(directory):
+def test_without_examples_it_is_r1_zeros_template(directory: Path) -> None:
     assert asked(directory)[0] == r1_zero_prompt(QUESTION.question)
 
 
-def test_examples_stand_as_earlier_turns_that_end_as_turns_do(directory):
+def test_examples_stand_as_earlier_turns_that_end_as_turns_do(directory: Path) -> None:
     prompt, tokenizer = asked(directory, worked_examples=EXAMPLES)
     assert prompt.count(tokenizer.end_id) == 2
     last = len(prompt) - 1 - prompt[::-1].index(tokenizer.end_id)
@@ -50,7 +50,7 @@ def test_examples_stand_as_earlier_turns_that_end_as_turns_do(directory):
     assert tokenizer.decode(prompt[first + 1 : last]) == "User: 5-4?\nAssistant: <think> It is 1 </think> <answer> 1 </answer>"
 
 
-def test_in_a_models_own_template_examples_are_turns_of_it(directory):
+def test_in_a_models_own_template_examples_are_turns_of_it(directory: Path) -> None:
     prompt, tokenizer = asked(directory, worked_examples=EXAMPLES[:1], prompt="chat")
     assert tokenizer.decode(prompt) == (
         f"[user]2+2?\n\n{R1_ZERO_INSTRUCTION}[assistant]<think> 2 + 2 = 4 </think> <answer> 4 </answer>"
@@ -59,7 +59,7 @@ def test_in_a_models_own_template_examples_are_turns_of_it(directory):
 
 
 @pytest.mark.parametrize("settings", [{}, {"worked_examples": EXAMPLES}, {"prompt": "chat"}])
-def test_the_thinking_can_be_opened_in_every_form(directory, settings):
+def test_the_thinking_can_be_opened_in_every_form(directory: Path, settings) -> None:
     prompt, tokenizer = asked(directory, open_thinking=True, **settings)
     ids = tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
     assert opens_thinking(ids, tokenizer)
@@ -68,7 +68,7 @@ def test_the_thinking_can_be_opened_in_every_form(directory, settings):
     assert tokenizer.decode(ids).removesuffix("<think>").removesuffix(" ") == text
 
 
-def test_a_turn_is_the_question_alone_in_the_models_template_or_in_r1s_form(directory):
+def test_a_turn_is_the_question_alone_in_the_models_template_or_in_r1s_form(directory: Path) -> None:
     tokenizer = Tokenizer.load(directory)
     assert tokenizer.decode(ASKED_R1["turn"](directory, tokenizer)(QUESTION)) == "[user]How many is 1+1?[assistant]"
     (directory / "chat_template.jinja").unlink()
@@ -76,7 +76,7 @@ def test_a_turn_is_the_question_alone_in_the_models_template_or_in_r1s_form(dire
     assert tokenizer.decode(ASKED_R1["turn"](directory, tokenizer)(QUESTION)) == plain
 
 
-def test_general_prompts_are_turns_of_the_models_template_with_the_thinking_opened_where_it_is_useful(directory):
+def test_general_prompts_are_turns_of_the_models_template_with_the_thinking_opened_where_it_is_useful(directory: Path) -> None:
     tokenizer = Tokenizer.load(directory)
     hello, story = (
         Problem(category, "general", "general", "Hello!", fields={"category": category}) for category in ("greeting", "writing")
@@ -89,7 +89,7 @@ def test_general_prompts_are_turns_of_the_models_template_with_the_thinking_open
     assert (plain(hello), plain(story)) == ("User: Hello!\nAssistant:", "User: Hello!\nAssistant: <think>")
 
 
-def test_the_turns_of_a_prompt_of_several_are_turns_of_the_template_too(directory):
+def test_the_turns_of_a_prompt_of_several_are_turns_of_the_template_too(directory: Path) -> None:
     turns = (Message("system", "Be brief."), Message("user", "1?"), Message("assistant", "one"), Message("user", "2?"))
     problem = Problem("1", "sums", "exact", turns_as_text(turns), gold="two", turns=turns)
     tokenizer = Tokenizer.load(directory)

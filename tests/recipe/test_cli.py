@@ -17,14 +17,14 @@ from tests.recipe.toy_recipe import TOML, run_toy, toy_config
 
 
 @pytest.fixture
-def run_command(tmp_path) -> tuple[str, ...]:
+def run_command(tmp_path: Path) -> tuple[str, ...]:
     path = tmp_path / "toy.toml"
     path.write_text(TOML)
     return "run", str(path), "--out", str(tmp_path / "run")
 
 
 @pytest.fixture(scope="module")
-def uninterrupted(tmp_path_factory) -> dict[str, str]:
+def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("uninterrupted")
     run_toy(folder / "run", toy_config(folder))
     return outcome(folder / "run")
@@ -47,8 +47,8 @@ def goes_on(folder: Path, run_command: tuple[str, ...]) -> str:
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_lets_the_stage_write_its_checkpoint_and_the_same_command_goes_on(
-    tmp_path, run_command, uninterrupted, number, code
-):
+    tmp_path: Path, run_command: tuple[str, ...], uninterrupted: dict[str, str], number: signal.Signals, code: int
+) -> None:
     command = start(tmp_path, *run_command, step_seconds=0.2)
     command.wait_for("toy: 1/6")
     os.kill(command.pid, number)
@@ -64,7 +64,7 @@ def test_a_signal_lets_the_stage_write_its_checkpoint_and_the_same_command_goes_
     assert outcome(tmp_path / "run") == uninterrupted
 
 
-def test_a_second_interrupt_ends_the_process_at_once(tmp_path, run_command):
+def test_a_second_interrupt_ends_the_process_at_once(tmp_path: Path, run_command: tuple[str, ...]) -> None:
     command = start(tmp_path, *run_command, step_seconds=20)
     command.wait_for("toy: 1/6")
     os.kill(command.pid, signal.SIGINT)
@@ -75,7 +75,7 @@ def test_a_second_interrupt_ends_the_process_at_once(tmp_path, run_command):
     assert time.monotonic() - began < 5
 
 
-def test_a_second_run_in_the_same_directory_is_told_the_pid_of_the_first(tmp_path, run_command):
+def test_a_second_run_in_the_same_directory_is_told_the_pid_of_the_first(tmp_path: Path, run_command: tuple[str, ...]) -> None:
     command = start(tmp_path, *run_command, step_seconds=20)
     command.wait_for("toy: 1/6")
     assert refused(tmp_path, *run_command) == (
@@ -89,7 +89,9 @@ def test_a_second_run_in_the_same_directory_is_told_the_pid_of_the_first(tmp_pat
 
 
 @pytest.mark.parametrize("file_bytes", [300, 1200, 3000])  # too small for the settings, for weights, for the checkpoint
-def test_a_full_disk_is_one_line_and_damages_nothing(tmp_path, run_command, uninterrupted, file_bytes):
+def test_a_full_disk_is_one_line_and_damages_nothing(
+    tmp_path: Path, run_command: tuple[str, ...], uninterrupted: dict[str, str], file_bytes: int
+) -> None:
     code, command = finish(tmp_path, *run_command, file_bytes=file_bytes)
     assert code == 2, command.stderr
     assert "Traceback" not in command.stderr
@@ -101,7 +103,7 @@ def test_a_full_disk_is_one_line_and_damages_nothing(tmp_path, run_command, unin
 
 
 @pytest.mark.parametrize("gone", ["run", "run/unfinished/toy/out"])
-def test_a_directory_that_vanishes_in_a_run_is_one_line(tmp_path, run_command, gone):
+def test_a_directory_that_vanishes_in_a_run_is_one_line(tmp_path: Path, run_command: tuple[str, ...], gone: str) -> None:
     command = start(tmp_path, *run_command, step_seconds=0.3)
     command.wait_for("toy: 1/6")
     shutil.rmtree(tmp_path / gone)
@@ -112,7 +114,9 @@ def test_a_directory_that_vanishes_in_a_run_is_one_line(tmp_path, run_command, g
     assert "No such file or directory: was it moved or deleted?" in last
 
 
-def test_a_run_killed_at_random_times_ends_with_the_bytes_of_an_uninterrupted_one(tmp_path, run_command, uninterrupted):
+def test_a_run_killed_at_random_times_ends_with_the_bytes_of_an_uninterrupted_one(
+    tmp_path: Path, run_command: tuple[str, ...], uninterrupted: dict[str, str]
+) -> None:
     chance = random.Random(7)
     for _ in range(3):
         command = start(tmp_path, *run_command, step_seconds=0.05)
@@ -123,14 +127,16 @@ def test_a_run_killed_at_random_times_ends_with_the_bytes_of_an_uninterrupted_on
     assert outcome(tmp_path / "run") == uninterrupted
 
 
-def test_a_run_killed_between_a_temporary_file_and_its_name_ends_the_same(tmp_path, run_command, uninterrupted):
+def test_a_run_killed_between_a_temporary_file_and_its_name_ends_the_same(
+    tmp_path: Path, run_command: tuple[str, ...], uninterrupted: dict[str, str]
+) -> None:
     for change in (20, 40):
         assert start(tmp_path, *run_command, kill_at=change).wait() == -signal.SIGKILL
     goes_on(tmp_path, run_command)
     assert outcome(tmp_path / "run") == uninterrupted
 
 
-def test_a_finished_run_prints_where_its_results_and_report_are(tmp_path, run_command):
+def test_a_finished_run_prints_where_its_results_and_report_are(tmp_path: Path, run_command: tuple[str, ...]) -> None:
     code, command = finish(tmp_path, *run_command)
     assert code == 0, command.stderr
     out = tmp_path / "run"
@@ -140,7 +146,9 @@ def test_a_finished_run_prints_where_its_results_and_report_are(tmp_path, run_co
     assert (out / "report.html").is_file()
 
 
-def test_a_dry_run_shows_settings_stages_and_what_is_cached_and_makes_nothing(tmp_path, run_command):
+def test_a_dry_run_shows_settings_stages_and_what_is_cached_and_makes_nothing(
+    tmp_path: Path, run_command: tuple[str, ...]
+) -> None:
     code, command = finish(tmp_path, *run_command, "base.steps=3", "--dry-run")
     assert code == 0, command.stderr
     assert "base.steps = 3\n" in command.stdout
@@ -153,7 +161,7 @@ def test_a_dry_run_shows_settings_stages_and_what_is_cached_and_makes_nothing(tm
     assert [line.split()[2] for line in stages] == ["cached:", "cached:", "to", "to"]
 
 
-def test_mistakes_are_one_line_and_exit_code_2(tmp_path, run_command):
+def test_mistakes_are_one_line_and_exit_code_2(tmp_path: Path, run_command: tuple[str, ...]) -> None:
     out = str(tmp_path / "run")
     assert refused(tmp_path, *run_command, "base.stepz=3") == "error: unknown key base.stepz; did you mean base.steps?"
     assert refused(tmp_path, *run_command, "--until", "toi").endswith("did you mean toy?")
@@ -163,7 +171,7 @@ def test_mistakes_are_one_line_and_exit_code_2(tmp_path, run_command):
     assert not Path(out).exists()
 
 
-def test_commands_without_tensors_do_not_wait_for_torch():
+def test_commands_without_tensors_do_not_wait_for_torch() -> None:
     code = """
 import sys
 from cogitate import cli
@@ -174,7 +182,7 @@ print([name for name in ("torch", "numpy", "matplotlib", "rich.progress") if nam
     assert result.stdout == "[]\n"
 
 
-def test_describe_counts_a_model_from_its_config_alone(tmp_path):
+def test_describe_counts_a_model_from_its_config_alone(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(
         '{"model_type": "llama", "hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1, '
         '"num_attention_heads": 2, "num_key_value_heads": 2, "vocab_size": 100, "tie_word_embeddings": false}'
@@ -186,6 +194,6 @@ def test_describe_counts_a_model_from_its_config_alone(tmp_path):
     assert "not there" in refused(tmp_path, "describe", str(tmp_path / "nothing"))
 
 
-def test_import_names_a_file_that_cannot_be_read_and_never_writes_over_anything(tmp_path):
+def test_import_names_a_file_that_cannot_be_read_and_never_writes_over_anything(tmp_path: Path) -> None:
     assert "x.gguf" in refused(tmp_path, "import", str(tmp_path / "x.gguf"), "--out", str(tmp_path / "model"))
     assert "exists already" in refused(tmp_path, "import", "x.gguf", "--out", str(tmp_path))

@@ -21,14 +21,14 @@ def shrunken():
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory: pytest.TempPathFactory):
     out = tmp_path_factory.mktemp("complete") / "run"
     out.mkdir()
     run_recipe(shrunken(), out, make_backend=LocalBackend)
     return out
 
 
-def test_every_model_of_the_graph_is_measured_in_every_way(finished):
+def test_every_model_of_the_graph_is_measured_in_every_way(finished) -> None:
     results = json.loads((finished / "results.json").read_text())
     planned = {item.stage.name for item in plan(shrunken(), finished)}
     assert {path.name for path in finished.iterdir() if (path / "manifest.json").is_file()} == planned
@@ -38,7 +38,7 @@ def test_every_model_of_the_graph_is_measured_in_every_way(finished):
         assert tasks["all"].keys() >= EVERY_MODEL, stage
 
 
-def test_what_a_later_stage_learns_from_is_what_an_earlier_model_wrote(finished):
+def test_what_a_later_stage_learns_from_is_what_an_earlier_model_wrote(finished) -> None:
     rows = [row for _, row in read_rows(finished / "sft_data" / "data.parquet")]
     written_by = {row["source"]: row["model"] for row in rows}
     assert written_by == {"reasoning": "r1_dev2", "general": "base"}
@@ -48,7 +48,7 @@ def test_what_a_later_stage_learns_from_is_what_an_earlier_model_wrote(finished)
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_every_stage_killed_anywhere_ends_with_the_bytes_of_an_undisturbed_one():
+def test_every_stage_killed_anywhere_ends_with_the_bytes_of_an_undisturbed_one() -> None:
     command = [sys.executable, "-m", "cogitate", "verify-resume", "tiny", "--seed", "5"]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stdout[-4000:] + finished.stderr[-2000:]

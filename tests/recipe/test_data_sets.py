@@ -14,14 +14,14 @@ from cogitate.recipe.runner import data_sets_of, plan
 
 
 @pytest.fixture
-def mine(tmp_path) -> Path:
+def mine(tmp_path: Path) -> Path:
     path = tmp_path / "mine.jsonl"
     rows = [{"question": f"How many are {n} and {n}?", "answer": f"{2 * n} apples"} for n in range(40)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return path
 
 
-def test_a_dry_run_says_what_became_of_a_file_of_problems(mine, tmp_path):
+def test_a_dry_run_says_what_became_of_a_file_of_problems(mine: Path, tmp_path: Path) -> None:
     config = load_config("tiny", ["graph=r1_zero", f"tasks.train={mine}", "evaluate.problems=20"])
     planned = plan(config, tmp_path / "run")
     lines = data_sets_of(planned, config)
@@ -35,7 +35,7 @@ def test_a_dry_run_says_what_became_of_a_file_of_problems(mine, tmp_path):
     assert data_sets_of(plan(generated, tmp_path / "run"), generated) == []
 
 
-def test_an_evaluation_says_how_many_of_a_file_it_asks(mine):
+def test_an_evaluation_says_how_many_of_a_file_it_asks(mine: Path) -> None:
     config = load_config("tiny", [f"tasks.eval={mine}", "evaluate.problems=20"])
     first, counts, *examples = describe_evaluation(config, "free")
     assert first == f"tasks: {mine}: 40 rows, 20 problems; skipped: 20 (beyond evaluate.problems, or for training)"
@@ -43,7 +43,7 @@ def test_an_evaluation_says_how_many_of_a_file_it_asks(mine):
     assert len(examples) == 3
 
 
-def test_given_conversations_and_preferences_are_described(tmp_path, digit_model):
+def test_given_conversations_and_preferences_are_described(tmp_path: Path, digit_model: Path) -> None:
     talk = tmp_path / "talk.jsonl"
     turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
     talk.write_text(json.dumps({"messages": turns}))

@@ -44,7 +44,7 @@ def config_of(tasks: dict[str, Any], **evaluate: Any) -> Config:
     return make_config({"tasks": tasks, "evaluate": evaluate})
 
 
-def test_a_file_named_twice_is_split_so_that_no_template_is_on_both_sides(tmp_path):
+def test_a_file_named_twice_is_split_so_that_no_template_is_on_both_sides(tmp_path: Path) -> None:
     path = write(tmp_path / "sums.jsonl", sums())
     config = config_of({"train": path, "eval": path, "held_out_share": 0.3}, problems=1000)
     train, evaluation = training_problems(config), evaluation_problems(config)
@@ -57,7 +57,7 @@ def test_a_file_named_twice_is_split_so_that_no_template_is_on_both_sides(tmp_pa
     assert evaluation_problems(other) == evaluation
 
 
-def test_only_a_share_may_be_asked_but_none_of_the_held_out_rows_is_trained_on(tmp_path):
+def test_only_a_share_may_be_asked_but_none_of_the_held_out_rows_is_trained_on(tmp_path: Path) -> None:
     path = write(tmp_path / "sums.jsonl", sums())
     few, all_ = (config_of({"train": path, "eval": path, "held_out_share": 0.3}, problems=n) for n in (10, 1000))
     assert len(evaluation_problems(few)) == 10
@@ -65,7 +65,7 @@ def test_only_a_share_may_be_asked_but_none_of_the_held_out_rows_is_trained_on(t
     assert {p.id for p in evaluation_problems(all_)} <= {p.id for p in every_evaluation_problem(few)}
 
 
-def test_a_training_row_that_is_an_evaluation_row_with_another_name_and_other_numbers_is_left_out(tmp_path):
+def test_a_training_row_that_is_an_evaluation_row_with_another_name_and_other_numbers_is_left_out(tmp_path: Path) -> None:
     told = "{} had {} dollars. If he spent {} bucks on a new game, how many {} dollar toys could he buy with the money left?"
     rows = [{"question": told.format(name, n, n - 8, 4), "answer": 2} for n, name in enumerate(NAMES, 60)]
     path = write(tmp_path / "toys.jsonl", [*rows, *sums()])
@@ -75,7 +75,7 @@ def test_a_training_row_that_is_an_evaluation_row_with_another_name_and_other_nu
     assert sides[0] == []
 
 
-def test_a_file_on_both_sides_and_a_share_of_nothing_are_refused(tmp_path):
+def test_a_file_on_both_sides_and_a_share_of_nothing_are_refused(tmp_path: Path) -> None:
     path, other = write(tmp_path / "sums.jsonl", sums()), write(tmp_path / "other.jsonl", sums(1))
     with pytest.raises(ConfigError, match=r"sums\.jsonl is in tasks\.train and in tasks\.eval: .*tasks\.held_out_share=0\.25"):
         training_problems(config_of({"train": path, "eval": path}))
@@ -83,7 +83,7 @@ def test_a_file_on_both_sides_and_a_share_of_nothing_are_refused(tmp_path):
         training_problems(config_of({"train": path, "eval": other, "held_out_share": 0.3}))
 
 
-def test_further_problems_are_columns_of_their_own_and_are_not_trained_on_either(tmp_path):
+def test_further_problems_are_columns_of_their_own_and_are_not_trained_on_either(tmp_path: Path) -> None:
     path, hard = write(tmp_path / "sums.jsonl", sums()), write(tmp_path / "hard.jsonl", sums(1)[:5])
     tasks = {"train": path, "eval": path, "held_out_share": 0.3}
     assert further_problems(config_of(tasks)) == []
@@ -97,14 +97,14 @@ def test_further_problems_are_columns_of_their_own_and_are_not_trained_on_either
         further_problems(config_of(tasks, further=path))
 
 
-def test_a_missing_file_is_named_in_one_line(tmp_path):
+def test_a_missing_file_is_named_in_one_line(tmp_path: Path) -> None:
     path = str(tmp_path / "none.jsonl")
     with pytest.raises(DataError, match=r"none\.jsonl: cannot be read: No such file"):
         training_problems(config_of({"train": path, "eval": path, "held_out_share": 0.3}))
 
 
 @pytest.mark.skipif(not os.environ.get("COGITATE_DATA"), reason="COGITATE_DATA is not set: MAWPS, SVAMP and GSM8K lie there")
-def test_the_recipe_of_the_real_model_trains_on_nothing_it_is_measured_on():
+def test_the_recipe_of_the_real_model_trains_on_nothing_it_is_measured_on() -> None:
     config = load_recipe("smollm2")
     train, evaluation, further = training_problems(config), evaluation_problems(config), further_problems(config)
     assert len(evaluation) == 250
@@ -114,7 +114,7 @@ def test_the_recipe_of_the_real_model_trains_on_nothing_it_is_measured_on():
     assert not any(number_masked_template(problem.question) in measured for problem in train)
 
 
-def test_the_recipe_of_the_real_model_says_what_to_do_without_the_data(monkeypatch):
+def test_the_recipe_of_the_real_model_says_what_to_do_without_the_data(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COGITATE_DATA", raising=False)
     with pytest.raises(ConfigError, match=r"tasks\.train = .*COGITATE_DATA is not set; set it to .* or give tasks\.train=PATH"):
         load_recipe("smollm2")

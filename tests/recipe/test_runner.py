@@ -40,7 +40,7 @@ def made(out: Path) -> set[str]:
     return {path.parent.name for path in out.glob("*/manifest.json")}
 
 
-def test_results_hold_every_evaluation_the_seconds_of_every_stage_and_what_stages_said(tmp_path):
+def test_results_hold_every_evaluation_the_seconds_of_every_stage_and_what_stages_said(tmp_path: Path) -> None:
     path = run_toy(tmp_path / "run", toy_config(tmp_path, "seed=5"))
     results = json.loads(path.read_text())
     assert (results["schema"], results["seed"]) == (1, 5)
@@ -53,7 +53,7 @@ def test_results_hold_every_evaluation_the_seconds_of_every_stage_and_what_stage
     ]  # fmt: skip
 
 
-def test_finished_stages_are_skipped(tmp_path):
+def test_finished_stages_are_skipped(tmp_path: Path) -> None:
     config = toy_config(tmp_path)
     assert [stage for stage, _, _ in run(tmp_path / "run", config).begun] == ["toy", "toy_second"]
     before = outcome(tmp_path / "run")
@@ -65,7 +65,7 @@ def test_finished_stages_are_skipped(tmp_path):
     assert outcome(tmp_path / "run") == before
 
 
-def test_two_runs_of_the_same_settings_are_equal_and_another_seed_is_not(tmp_path):
+def test_two_runs_of_the_same_settings_are_equal_and_another_seed_is_not(tmp_path: Path) -> None:
     run(tmp_path / "a", toy_config(tmp_path))
     run(tmp_path / "b", toy_config(tmp_path, "base.checkpoint_every=5"))
     run(tmp_path / "c", toy_config(tmp_path, "seed=1"))
@@ -73,7 +73,7 @@ def test_two_runs_of_the_same_settings_are_equal_and_another_seed_is_not(tmp_pat
     assert weights[0] == weights[1] != weights[2]
 
 
-def test_until_and_only_make_just_that(tmp_path):
+def test_until_and_only_make_just_that(tmp_path: Path) -> None:
     out, config = tmp_path / "run", toy_config(tmp_path)
     with pytest.raises(ArtifactError, match=r"--only toy_second reads toy, which is not in .*/run: make it first"):
         run(out, config, only="toy_second")
@@ -88,7 +88,7 @@ def test_until_and_only_make_just_that(tmp_path):
     assert json.loads((out / "results.json").read_text())["stages"].keys() == {"toy"}
 
 
-def test_changed_settings_are_refused_by_name_and_nothing_is_touched(tmp_path):
+def test_changed_settings_are_refused_by_name_and_nothing_is_touched(tmp_path: Path) -> None:
     out = tmp_path / "run"
     run(out, toy_config(tmp_path), until="toy")
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file() and path.name != "lock"}
@@ -101,13 +101,13 @@ def test_changed_settings_are_refused_by_name_and_nothing_is_touched(tmp_path):
     assert before == {path: path.read_bytes() for path in out.rglob("*") if path.is_file() and path.name != "lock"}
 
 
-def test_settings_that_cannot_change_a_result_may_change(tmp_path):
+def test_settings_that_cannot_change_a_result_may_change(tmp_path: Path) -> None:
     run(tmp_path / "run", toy_config(tmp_path), until="toy")
     run(tmp_path / "run", toy_config(tmp_path, "base.checkpoint_every=3", "rewards.workers=1"))
 
 
 @pytest.mark.parametrize("rows", [13, 14])  # refused by the stage's check, or by the stage as it starts
-def test_settings_refused_before_anything_was_made_may_be_mended_in_the_same_directory(tmp_path, rows):
+def test_settings_refused_before_anything_was_made_may_be_mended_in_the_same_directory(tmp_path: Path, rows: int) -> None:
     out = tmp_path / "run"
     with pytest.raises(DataError, match=f"base.rows = {rows}"):
         run(out, toy_config(tmp_path, f"base.rows={rows}"))
@@ -116,12 +116,12 @@ def test_settings_refused_before_anything_was_made_may_be_mended_in_the_same_dir
     assert made(out) == {"toy", "evaluate.toy"}
 
 
-def test_a_dry_run_refuses_what_a_run_would_refuse(tmp_path):
+def test_a_dry_run_refuses_what_a_run_would_refuse(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"base.rows = 13"):
         plan(toy_config(tmp_path, "base.rows=13"), tmp_path / "run")
 
 
-def test_changed_data_files_are_noticed_though_their_names_stay(tmp_path):
+def test_changed_data_files_are_noticed_though_their_names_stay(tmp_path: Path) -> None:
     data, out = tmp_path / "mine.jsonl", tmp_path / "run"
     data.write_text("one")
     config = toy_config(tmp_path, f"tasks.train={data}")
@@ -131,7 +131,7 @@ def test_changed_data_files_are_noticed_though_their_names_stay(tmp_path):
         run(out, config)
 
 
-def test_a_given_input_is_used_and_not_made(tmp_path):
+def test_a_given_input_is_used_and_not_made(tmp_path: Path) -> None:
     run(tmp_path / "first", toy_config(tmp_path), until="toy")
     elsewhere = tmp_path / "elsewhere"
     shutil.copytree(tmp_path / "first" / "toy", elsewhere)
@@ -148,7 +148,7 @@ def test_a_given_input_is_used_and_not_made(tmp_path):
     assert weights[0] == weights[1]
 
 
-def test_a_damaged_artifact_stops_the_run_before_anything_is_made(tmp_path):
+def test_a_damaged_artifact_stops_the_run_before_anything_is_made(tmp_path: Path) -> None:
     out, config = tmp_path / "run", toy_config(tmp_path)
     run(out, config, until="toy")
     (out / "toy" / "model.safetensors").write_bytes(b"")
@@ -160,7 +160,7 @@ def test_a_damaged_artifact_stops_the_run_before_anything_is_made(tmp_path):
     assert made(out) == {"evaluate.toy"}
 
 
-def test_a_shipped_artifact_is_taken_unless_it_is_to_be_trained(tmp_path, monkeypatch):
+def test_a_shipped_artifact_is_taken_unless_it_is_to_be_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "SHIPPED", tmp_path / "shipped")
     config = toy_config(tmp_path)
     run(tmp_path / "first", config)
@@ -184,14 +184,14 @@ def test_a_shipped_artifact_is_taken_unless_it_is_to_be_trained(tmp_path, monkey
     run(tmp_path / "fourth", toy_config(tmp_path, "seed=1"), retrain=["toy"], until="toy")
 
 
-def test_retrain_of_an_unknown_or_given_stage_is_refused(tmp_path):
+def test_retrain_of_an_unknown_or_given_stage_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--retrain toyy: no such stage in this graph; did you mean toy"):
         run(tmp_path / "run", toy_config(tmp_path), retrain=["toyy"])
     with pytest.raises(ConfigError, match=r"--retrain toy contradicts inputs.toy"):
         run(tmp_path / "run", toy_config(tmp_path, "inputs.toy=/somewhere"), retrain=["toy"])
 
 
-def test_an_unfinished_stage_of_other_settings_is_not_continued(tmp_path):
+def test_an_unfinished_stage_of_other_settings_is_not_continued(tmp_path: Path) -> None:
     out, config = tmp_path / "run", toy_config(tmp_path)
     run(out, config, until="toy")
     work = out / "unfinished" / "toy_second"

@@ -1,6 +1,7 @@
 """The base model that ships with the package is what the tiny recipe asks for, and does what its manifest says."""
 
 from itertools import islice
+from pathlib import Path
 
 import pytest
 import torch
@@ -45,7 +46,7 @@ def test_the_shipped_weights_have_the_held_out_loss_of_the_manifest() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
-def test_pretraining_again_gives_the_same_held_out_loss_within_noise(tmp_path) -> None:
+def test_pretraining_again_gives_the_same_held_out_loss_within_noise(tmp_path: Path) -> None:
     config = load_recipe("tiny")
     (tmp_path / "checkpoint").mkdir()
     context = StageContext(

@@ -28,14 +28,14 @@ def run_command(out: Path) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
     code, command = finish(folder, *run_command(folder / "run"), entry=cogitate_itself)
     assert code == 0, command.stderr
     return folder / "run"
 
 
-def test_one_command_makes_base_r1_zero_their_measurements_and_the_report(finished):
+def test_one_command_makes_base_r1_zero_their_measurements_and_the_report(finished: Path) -> None:
     results = json.loads((finished / "results.json").read_text())
     assert results["stages"].keys() == {"base", "r1_zero"}
     for tasks in results["stages"].values():
@@ -47,7 +47,7 @@ def test_one_command_makes_base_r1_zero_their_measurements_and_the_report(finish
     assert "R1-Zero" in (finished / "report.html").read_text()
 
 
-def test_a_finished_model_is_measured_on_its_own(finished, tmp_path):
+def test_a_finished_model_is_measured_on_its_own(finished: Path, tmp_path: Path) -> None:
     command_line = ("eval", str(finished / "r1_zero"), "evaluate.max_new_tokens=16")
     options = ("--tasks", "arithmetic", "--samples", "2", "--problems", "3", "--out", str(tmp_path / "eval.json"))
     code, command = finish(tmp_path, *command_line, *options, entry=cogitate_itself)
@@ -63,7 +63,7 @@ def test_a_finished_model_is_measured_on_its_own(finished, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-def test_the_recipe_killed_anywhere_ends_with_the_bytes_of_an_uninterrupted_one(finished, tmp_path):
+def test_the_recipe_killed_anywhere_ends_with_the_bytes_of_an_uninterrupted_one(finished: Path, tmp_path: Path) -> None:
     expected = outcome(finished)
     chance = random.Random(3)
     for trial in range(6):

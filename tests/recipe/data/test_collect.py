@@ -34,17 +34,17 @@ def processed(*candidates, decisions=None, per_problem=1):
     return {c.id: text for c, text in done.kept}, {c.id: rule for c, rule in done.dropped}
 
 
-def test_what_is_right_and_readable_is_rewritten_and_kept():
+def test_what_is_right_and_readable_is_rewritten_and_kept() -> None:
     one = few_shot(SHORT)
     assert processed(one) == ({one.id: "<think> 4 + 5 = 9. </think>\nThe answer is \\boxed{9}."}, {})
 
 
-def test_wrong_unreadable_and_unmarked_ones_are_dropped_each_for_its_reason():
+def test_wrong_unreadable_and_unmarked_ones_are_dropped_each_for_its_reason() -> None:
     wrong, mixed, bare = few_shot(WRONG_SUM), few_shot(MIXED), few_shot("9")
     assert processed(wrong, mixed, bare)[1] == {wrong.id: WRONG, mixed.id: "mixed language", bare.id: "no thinking"}
 
 
-def test_one_that_checks_itself_is_better_than_a_longer_one_and_that_than_a_short_one():
+def test_one_that_checks_itself_is_better_than_a_longer_one_and_that_than_a_short_one() -> None:
     short, long, checked = few_shot(SHORT), few_shot(LONG), few_shot(CHECKED)
     kept, dropped = processed(short, long, checked)
     assert list(kept) == [checked.id]
@@ -52,7 +52,7 @@ def test_one_that_checks_itself_is_better_than_a_longer_one_and_that_than_a_shor
     assert list(processed(short, long, checked, per_problem=2)[0]) == [long.id, checked.id]
 
 
-def test_each_collector_keeps_its_own_best_but_no_text_twice():
+def test_each_collector_keeps_its_own_best_but_no_text_twice() -> None:
     ours = few_shot(SHORT)
     theirs = candidate(SUM, "<think> 4 + 5 = 9. </think> <answer> 9 </answer>", source="r1_zero")
     other = candidate(SUM, "<think> 9 = 4 + 5. </think> <answer> 9 </answer>", source="r1_zero")
@@ -60,7 +60,7 @@ def test_each_collector_keeps_its_own_best_but_no_text_twice():
     assert processed(ours, theirs)[1] == {theirs.id: DUPLICATE}
 
 
-def test_a_person_may_reject_accept_and_edit():
+def test_a_person_may_reject_accept_and_edit() -> None:
     short, checked, mixed = few_shot(SHORT), few_shot(CHECKED), few_shot(MIXED)
     edit = "<think> I count from 4: 5, 6, 7, 8, 9. </think>\nThe answer is \\boxed{9}."
     assert processed(checked, decisions={checked.id: Decision("reject", "line 1")})[1] == {checked.id: REJECTED}
@@ -74,7 +74,7 @@ def test_a_person_may_reject_accept_and_edit():
     assert list(kept) == [short.id, mixed.id]
 
 
-def test_no_decision_makes_a_wrong_answer_right():
+def test_no_decision_makes_a_wrong_answer_right() -> None:
     wrong = few_shot(WRONG_SUM)
     assert processed(wrong, decisions={wrong.id: Decision("accept", "line 1")})[1] == {wrong.id: WRONG}
     still_wrong = "<think> 4 + 5 = 8. </think>\nThe answer is \\boxed{8}."
@@ -83,12 +83,12 @@ def test_no_decision_makes_a_wrong_answer_right():
     assert processed(wrong, decisions={wrong.id: Decision("edit", "line 1", mended)})[0] == {wrong.id: mended}
 
 
-def test_a_truncated_text_is_dropped_though_its_answer_is_there():
+def test_a_truncated_text_is_dropped_though_its_answer_is_there() -> None:
     cut = candidate(SUM, SHORT, source="few_shot", finish_reason="length")
     assert processed(cut)[1] == {cut.id: "truncated"}
 
 
-def test_the_prompts_of_the_collectors_are_what_they_say():
+def test_the_prompts_of_the_collectors_are_what_they_say() -> None:
     assert few_shot_text(SUM) == few_shot_prompt(
         "What is 4 + 5? Work carefully and check your answer.", [LONG_EXAMPLES["arithmetic", "en"]]
     )

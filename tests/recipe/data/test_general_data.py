@@ -65,15 +65,15 @@ STORY = "<think> The user wants help. </think>\nThe dog ran to the sea and was h
         (LIST, "Here you are: red, milk, milk and blue.", "not as many things as asked"),
     ],
 )
-def test_each_answer_is_kept_or_dropped_for_the_reason_a_reader_would_give(problem, text, fault):
+def test_each_answer_is_kept_or_dropped_for_the_reason_a_reader_would_give(problem, text, fault: str | None) -> None:
     assert general_fault(candidate(problem, text)) == fault
 
 
-def test_a_cut_answer_is_dropped():
+def test_a_cut_answer_is_dropped() -> None:
     assert general_fault(candidate(WRITING, STORY, finish_reason="length")) == "truncated"
 
 
-def test_chinese_prompts_are_read_as_well():
+def test_chinese_prompts_are_read_as_well() -> None:
     story = asked("写一个关于小狗的故事，5到9个字。", "writing", "zh", required=[["小狗"]], answer_language="zh")
     assert content_fault(story, "小狗很高兴。") is None  # six characters
     assert content_fault(story, "小狗笑。") == "not of the asked length"
@@ -86,19 +86,19 @@ def test_chinese_prompts_are_read_as_well():
     assert content_fault(able, "我没有身体，不会走路。") == "asked words missing"
 
 
-def test_thinking_is_opened_where_it_is_useful_alone():
+def test_thinking_is_opened_where_it_is_useful_alone() -> None:
     assert general_prompt(WRITING).endswith("\nAssistant: <think>")
     assert general_prompt(GREETING) == "User: Hi, I am Lily. It is my birthday.\nAssistant:"
 
 
-def test_of_several_answers_the_one_that_agrees_with_the_others_stays():
+def test_of_several_answers_the_one_that_agrees_with_the_others_stays() -> None:
     texts = ("他喜欢鱼。", "他喜欢大鱼。", "她画猫和狗。")
     odd_last = [candidate(TRANSLATION, f"<think> Hm. </think>\n{text}") for text in texts]
     assert most_agreed(odd_last) in odd_last[:2]
     assert most_agreed(odd_last[::-1]) in odd_last[:2]
 
 
-def test_every_candidate_is_a_row_or_in_the_ledger_and_categories_take_turns():
+def test_every_candidate_is_a_row_or_in_the_ledger_and_categories_take_turns() -> None:
     greetings = [asked(f"Hi, I am Lily. Day {n}.", "greeting", answer_language="en") for n in range(4)]
     answers = [candidate(problem, f"Hi, Lily! {end}") for problem in greetings for end in ("Good day.", "Good day!", "go")]
     answers += [candidate(WRITING, STORY), candidate(WRITING, STORY, number=1)]
@@ -110,7 +110,7 @@ def test_every_candidate_is_a_row_or_in_the_ledger_and_categories_take_turns():
     assert (rules.count("untidy"), rules.count("duplicate"), rules.count(BEYOND_SHARE), rules.count(ENOUGH)) == (4, 1, 2, 4)
 
 
-def test_prompts_are_training_prompts_of_every_category_but_those_of_safety():
+def test_prompts_are_training_prompts_of_every_category_but_those_of_safety() -> None:
     prompts = general_prompts(load_recipe("tiny"), 35)
     assert len(prompts) == 70
     assert {p.fields["category"] for p in prompts} == {"writing", "list", "about", "greeting", "translation"}

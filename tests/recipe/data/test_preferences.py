@@ -20,7 +20,7 @@ EXACT = PreferenceDataConfig(judge_noise=0.0, position_bias=0.3, judgements=4, m
 class Scored(Judged):
     """A candidate whose true scores are given."""
 
-    def __init__(self, problem: Problem, helpfulness: float, *, safety=1.0, tokens=5, cut=False, no=0):  # type: ignore[no-untyped-def]
+    def __init__(self, problem: Problem, helpfulness: float, *, safety=1.0, tokens=5, cut=False, no=0) -> None:  # type: ignore[no-untyped-def]
         super().__init__(problem, f"text {helpfulness} {safety} {no}", f"answer {helpfulness} {no}", tokens, cut)
         object.__setattr__(self, "_scores", (helpfulness, safety))
 
@@ -32,14 +32,14 @@ class Scored(Judged):
 PROBLEM = Problem("p", "general", "general", "Write.", fields={"harmful": False})
 
 
-def test_swapping_the_positions_cancels_the_judges_liking_for_the_first():
+def test_swapping_the_positions_cancels_the_judges_liking_for_the_first() -> None:
     rng = random.Random(0)
     assert mean_gap(0.7, 0.4, EXACT, rng) == pytest.approx(0.3)
     assert mean_gap(0.4, 0.7, EXACT, rng) == pytest.approx(-0.3)
     assert mean_gap(0.5, 0.5, EXACT, rng) == pytest.approx(0.0)
 
 
-def test_more_judgements_make_the_judge_surer():
+def test_more_judgements_make_the_judge_surer() -> None:
     noisy = [EXACT.model_copy(update={"judge_noise": 0.2, "judgements": n}) for n in (2, 32)]
     rng = random.Random(0)
     errors = [fmean(mean_gap(0.5, 0.4, settings, rng) < 0 for _ in range(2000)) for settings in noisy]
@@ -51,7 +51,7 @@ def counts() -> dict[str, int]:
     return dict.fromkeys(("judged", "equal", "unclear", "unlike_lengths"), 0)
 
 
-def test_pairs_are_kept_where_the_gap_is_clear_and_the_lengths_alike():
+def test_pairs_are_kept_where_the_gap_is_clear_and_the_lengths_alike() -> None:
     seen = counts()
     short, alike, long = (Scored(PROBLEM, h, tokens=t) for h, t in ((0.9, 5), (0.2, 10), (0.5, 11)))
     rows = judge_pairs([short, alike, long], EXACT, random.Random(0), seen)

@@ -21,7 +21,7 @@ def rejected(*candidates, per_problem=9, evaluation=NOTHING, smallest=0.5):
     return kept, {c.id: rule for c, rule in dropped}
 
 
-def test_a_right_and_readable_completion_is_kept():
+def test_a_right_and_readable_completion_is_kept() -> None:
     good = candidate(SUM, GOOD)
     assert rejected(good) == ([good], {})
 
@@ -40,28 +40,28 @@ def test_a_right_and_readable_completion_is_kept():
         ("<think> We add \ufffd them. </think>\nThe answer is \\boxed{9}.", "unreadable characters"),
     ],
 )  # fmt: skip
-def test_each_rule_drops_what_breaks_it(text, rule):
+def test_each_rule_drops_what_breaks_it(text: str, rule: str) -> None:
     good, bad = candidate(SUM, GOOD), candidate(SUM, text)
     assert rejected(good, bad) == ([good], {bad.id: rule})
 
 
-def test_a_truncated_completion_is_dropped_even_if_right():
+def test_a_truncated_completion_is_dropped_even_if_right() -> None:
     good, cut = candidate(SUM, GOOD), candidate(SUM, GOOD + " ", finish_reason="length", number=1)
     assert rejected(good, cut) == ([good], {cut.id: "truncated"})
 
 
-def test_no_verdict_is_no_right_answer():
+def test_no_verdict_is_no_right_answer() -> None:
     good, unknown = candidate(SUM, GOOD), candidate(Problem("2", "general", "general", "Hello"), GOOD)
     assert rejected(good, unknown) == ([good], {unknown.id: "no verdict"})
 
 
-def test_the_same_said_twice_is_kept_once_also_for_a_problem_written_differently():
+def test_the_same_said_twice_is_kept_once_also_for_a_problem_written_differently() -> None:
     first, second = candidate(SUM, GOOD), candidate(SUM, GOOD.replace("\n", "  "), number=1)
     other = candidate(Problem("7", "mine", "math", " what is 4 + 5?", "9"), GOOD)
     assert rejected(first, second, other) == ([first], {second.id: DUPLICATE, other.id: DUPLICATE})
 
 
-def test_evaluation_problems_with_other_numbers_are_dropped_with_their_rule():
+def test_evaluation_problems_with_other_numbers_are_dropped_with_their_rule() -> None:
     evaluation = index_evaluation([Problem("e", "real", "math", "Ann has 3 pens?", "3", fields={PLACE: "x"})])
     copy = candidate(Problem("8", "mine", "math", "Ann has 9 pens?", "9", fields={PLACE: "mine.jsonl, line 1"}), GOOD)
     good = candidate(SUM, GOOD)
@@ -70,7 +70,7 @@ def test_evaluation_problems_with_other_numbers_are_dropped_with_their_rule():
         reject([good, copy], evaluation, per_problem=1, smallest_kept_share=0.6)
 
 
-def test_of_a_problem_the_most_different_stay():
+def test_of_a_problem_the_most_different_stay() -> None:
     texts = [
         "<think> First 4 + 5 = 9. </think>\nThe answer is \\boxed{9}.",
         "<think> First 4 + 5 = 9. </think>\nThe answer is \\boxed{9}. Yes.",
@@ -82,7 +82,7 @@ def test_of_a_problem_the_most_different_stay():
     assert rejected(first, like_it, unlike_it, per_problem=2) == ([first, unlike_it], {like_it.id: ENOUGH})
 
 
-def test_likeness_is_the_share_of_common_pieces():
+def test_likeness_is_the_share_of_common_pieces() -> None:
     assert likeness("a b c d", "a b c d") == 1.0
     assert likeness("a b c d", "a b c e") == 1 / 3  # one of three pieces
     assert likeness("a b c", "d e f") == 0.0

@@ -1,6 +1,7 @@
 """Human decisions: what a review.jsonl may hold, and how each wrong line is named."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ def write(path, *rows):
     return path
 
 
-def test_decisions_are_read_by_item_id(tmp_path):
+def test_decisions_are_read_by_item_id(tmp_path: Path) -> None:
     path = write(
         tmp_path / "review.jsonl",
         {"id": "direct-1", "decision": "accept", "reviewer": "Eva", "note": "fine"},
@@ -46,17 +47,17 @@ def test_decisions_are_read_by_item_id(tmp_path):
         ({"id": "b", "decision": "reject", "txt": "x"}, "line 2: unknown key 'txt'"),
     ],
 )
-def test_a_wrong_line_is_named_with_what_is_wrong(tmp_path, row, message):
+def test_a_wrong_line_is_named_with_what_is_wrong(tmp_path: Path, row, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_review(write(tmp_path / "review.jsonl", {"id": "a", "decision": "accept"}, row))
 
 
-def test_a_review_that_is_not_there_is_said(tmp_path):
+def test_a_review_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"gone\.jsonl: cannot be read"):
         read_review(tmp_path / "gone.jsonl")
 
 
-def test_a_decision_on_an_item_that_does_not_exist_is_refused(tmp_path):
+def test_a_decision_on_an_item_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     decisions = read_review(write(tmp_path / "review.jsonl", {"id": "direct-1", "decision": "accept"}))
     check_known(decisions, ["direct-1", "direct-2"])
     with pytest.raises(DataError, match=r"line 1: there is no item 'direct-1'; ids stand in the items.jsonl"):

@@ -10,7 +10,7 @@ from cogitate.errors import DataError
 from cogitate.recipe.data.reward_model_reports import correlation, hold_out, pair_report, safety_report
 
 
-def test_prompts_are_held_out_whole_and_by_their_text_alone():
+def test_prompts_are_held_out_whole_and_by_their_text_alone() -> None:
     prompts = [f"p{n}" for n in range(20)] * 2
     learnt, held_out = hold_out(prompts, 0.1, seed=0)
     assert len(held_out) == 4  # two prompts, twice each
@@ -22,7 +22,7 @@ def test_prompts_are_held_out_whole_and_by_their_text_alone():
         hold_out(["a", "a"], 0.5, seed=0)
 
 
-def test_a_model_that_only_likes_length_is_found_out():
+def test_a_model_that_only_likes_length_is_found_out() -> None:
     prompts, lengths = [f"p{n}" for n in range(8)], [(3, 9), (4, 8), (9, 2), (8, 4), (7, 3), (9, 9), (2, 1), (6, 5)]
     report = pair_report(prompts, [float(c) for c, _ in lengths], [float(r) for _, r in lengths], lengths)
     assert report["accuracy"]["value"] == 5 / 8
@@ -33,7 +33,7 @@ def test_a_model_that_only_likes_length_is_found_out():
     assert report["margin"] == pytest.approx((48 - 41) / 8)
 
 
-def test_the_correlation_has_fishers_interval():
+def test_the_correlation_has_fishers_interval() -> None:
     found = correlation([1.0, 2.0, 3.0, 4.0, 5.0], [2, 1, 4, 3, 5], 5)
     assert found["value"] == pytest.approx(0.8)  # sum of products 8, of squares 10 and 10
     half = 1.959964 / math.sqrt(2)
@@ -41,7 +41,7 @@ def test_the_correlation_has_fishers_interval():
     assert correlation([1.0, 1.0, 1.0, 1.0], [1, 2, 3, 4], 4) is None
 
 
-def test_safety_is_reported_for_each_kind():
+def test_safety_is_reported_for_each_kind() -> None:
     report = safety_report(["a", "b", "c", "d"], [1.0, -1.0, -2.0, 3.0], [True, True, False, True], [1, 2, 3, 4])
     assert report["accuracy"]["value"] == 0.75
     assert report["accuracy_on_safe"]["value"] == pytest.approx(2 / 3)

@@ -11,6 +11,7 @@ from cogitate.config import TeacherConfig
 from cogitate.errors import ConfigError, EndpointError, Interrupted
 from cogitate.recipe.data.collect import direct_with_verification, few_shot_with_a_long_example
 from cogitate.recipe.data.teacher import Endpoint, check_teacher, contract_of
+from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.types import Message, Problem, SamplingParams
 from tests.recipe.scripted_backend import InlineGrader
 
@@ -26,12 +27,12 @@ def says(content, **message):
 class Server:
     """Answers the n-th request by `replies[n]` (the last one for all further), and remembers what it was asked."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.replies, self.requests, self.delay, self.headers = [says("9")], [], 0.0, []
         outer, lock = self, threading.Lock()
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
+            def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 with lock:
                     number = len(outer.requests)
@@ -47,7 +48,7 @@ class Server:
                 except OSError:  # the client has given up
                     pass
 
-            def log_message(self, *arguments):
+            def log_message(self, *arguments) -> None:
                 pass
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -55,7 +56,7 @@ class Server:
         self.thread.start()
         self.url = f"http://127.0.0.1:{self.http.server_port}/v1"
 
-    def close(self):
+    def close(self) -> None:
         self.http.shutdown()
         self.thread.join()
         self.http.server_close()
@@ -72,7 +73,7 @@ def endpoint(server, **settings) -> Endpoint:
     return Endpoint(TeacherConfig(base_url=server.url, model="big", **settings), first_wait=0.01)
 
 
-def test_it_is_asked_as_an_openai_compatible_server_is(server, monkeypatch):
+def test_it_is_asked_as_an_openai_compatible_server_is(server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MY_KEY", "open sesame")
     answer = endpoint(server, api_key_variable="MY_KEY").ask(ASKED, PARAMS, 2**40 + 3)
     assert answer == ("9", "stop")
@@ -86,20 +87,20 @@ def test_it_is_asked_as_an_openai_compatible_server_is(server, monkeypatch):
     assert server.headers == ["Bearer open sesame"]
 
 
-def test_thinking_that_is_handed_over_apart_stands_in_tags(server):
+def test_thinking_that_is_handed_over_apart_stands_in_tags(server) -> None:
     server.replies = [says("The answer is 9.", reasoning_content="4 + 5 = 9.")]
     assert endpoint(server).ask(ASKED, PARAMS, 0)[0] == "<think> 4 + 5 = 9. </think>\nThe answer is 9."
     assert contract_of("<think> 4 + 5 = 9. </think>\nThe answer is 9.") == "r1"
     assert contract_of("4 + 5 = 9. The answer is 9.") == "free"
 
 
-def test_a_cut_answer_is_known_as_such(server):
+def test_a_cut_answer_is_known_as_such(server) -> None:
     cut = {"choices": [{"message": {"content": "4 +"}, "finish_reason": "length"}]}
     server.replies = [(200, json.dumps(cut))]
     assert endpoint(server).ask(ASKED, PARAMS, 0) == ("4 +", "length")
 
 
-def test_a_busy_server_is_asked_again(server):
+def test_a_busy_server_is_asked_again(server) -> None:
     server.replies = [(429, "slow down"), (503, "later"), says("9")]
     assert endpoint(server).ask(ASKED, PARAMS, 0)[0] == "9"
     assert len(server.requests) == 3
@@ -117,7 +118,7 @@ def test_a_busy_server_is_asked_again(server):
         ((200, '{"choices": [{"message": {"content": null}}]}'), "answered a content that is no text: null", 4),
     ],
 )
-def test_what_the_server_does_wrong_is_one_line(server, reply, message, attempts):
+def test_what_the_server_does_wrong_is_one_line(server, reply, message: str, attempts: int) -> None:
     server.replies = [reply]
     with pytest.raises(EndpointError, match=message) as error:
         endpoint(server).ask(ASKED, PARAMS, 0)
@@ -126,13 +127,13 @@ def test_what_the_server_does_wrong_is_one_line(server, reply, message, attempts
     assert len(server.requests) == attempts
 
 
-def test_a_silent_server_is_left_after_the_limit(server):
+def test_a_silent_server_is_left_after_the_limit(server) -> None:
     server.delay = 0.4
     with pytest.raises(EndpointError, match=r"no answer within 0.1 seconds \(teacher.seconds_limit\)"):
         endpoint(server, seconds_limit=0.1).ask(ASKED, PARAMS, 0)
 
 
-def test_a_server_that_is_not_there_is_said(server):
+def test_a_server_that_is_not_there_is_said(server) -> None:
     server.close()
     try:
         with pytest.raises(EndpointError, match=r"after 4 attempts: cannot be reached: .*refused"):
@@ -151,7 +152,7 @@ def test_a_server_that_is_not_there_is_said(server):
         ({"model": "big"}, "without teacher.base_url"),
     ],
 )
-def test_half_a_teacher_is_refused(settings, message):
+def test_half_a_teacher_is_refused(settings, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_teacher(TeacherConfig(**settings))
     check_teacher(TeacherConfig())
@@ -164,12 +165,12 @@ def echo_sum(body):
     return says(f"{numbers[0]} + {numbers[1]} = {found}. The answer is {found}.")[1]
 
 
-def writer_of(server, make, micro_tokenizer, meanwhile=lambda: None):
+def writer_of(server, make, micro_tokenizer: Tokenizer, meanwhile=lambda: None):
     parts = {"params": PARAMS, "tokenizer": micro_tokenizer, "grader": InlineGrader(), "meanwhile": meanwhile}
     return make(parts, endpoint(server))
 
 
-def test_its_answers_are_graded_and_come_back_in_the_order_of_the_questions(server, micro_tokenizer):
+def test_its_answers_are_graded_and_come_back_in_the_order_of_the_questions(server, micro_tokenizer: Tokenizer) -> None:
     server.replies = [(200, echo_sum)]
     problems = [Problem(str(n), "arithmetic", "math", f"What is {n} + 5?", str(n + 5)) for n in range(6)]
     asked = [(problem, (2, 3)) for problem in problems]
@@ -180,7 +181,7 @@ def test_its_answers_are_graded_and_come_back_in_the_order_of_the_questions(serv
     assert "verify your result" in server.requests[0][1]["messages"][0]["content"]
 
 
-def test_the_few_shot_teacher_is_shown_a_long_worked_example(server, micro_tokenizer):
+def test_the_few_shot_teacher_is_shown_a_long_worked_example(server, micro_tokenizer: Tokenizer) -> None:
     server.replies = [(200, echo_sum)]
     writer_of(server, few_shot_with_a_long_example, micro_tokenizer).write([(SUM, (2,))])
     messages = server.requests[0][1]["messages"]
@@ -189,17 +190,17 @@ def test_the_few_shot_teacher_is_shown_a_long_worked_example(server, micro_token
     assert messages[2]["content"].startswith("What is 4 + 5?")
 
 
-def test_a_failing_teacher_ends_the_collector(server, micro_tokenizer):
+def test_a_failing_teacher_ends_the_collector(server, micro_tokenizer: Tokenizer) -> None:
     server.replies = [(403, "no")]
     with pytest.raises(EndpointError, match="answered 403 Forbidden: no"):
         writer_of(server, direct_with_verification, micro_tokenizer).write([(SUM, tuple(range(20)))])
     assert len(server.requests) < 20
 
 
-def test_an_interruption_ends_the_waiting(server, micro_tokenizer):
+def test_an_interruption_ends_the_waiting(server, micro_tokenizer: Tokenizer) -> None:
     server.delay = 0.05
 
-    def stop():
+    def stop() -> None:
         raise Interrupted("stopped", 130)
 
     with pytest.raises(Interrupted):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,14 +26,14 @@ class forgetful_backend(no_backend):  # noqa: N801 - unpickled in the process of
 
 
 @pytest.fixture
-def prove(tmp_path):
+def prove(tmp_path: Path):
     def run(config: Config, **options: Any) -> list[Proof]:
         return prove_resume(config, tmp_path / "proof", make_backend=forgetful_backend, kills=2, seed=3, **options)
 
     return run
 
 
-def test_stages_that_resume_exactly_are_proven_with_their_kills(prove, tmp_path):
+def test_stages_that_resume_exactly_are_proven_with_their_kills(prove, tmp_path: Path) -> None:
     proofs = prove(toy_config(tmp_path, "base.steps=500"))
     assert [proof.stage for proof in proofs] == ["toy", "evaluate.toy", "toy_second", "evaluate.toy_second"]
     assert [proof.differences for proof in proofs] == [()] * 4
@@ -41,7 +42,7 @@ def test_stages_that_resume_exactly_are_proven_with_their_kills(prove, tmp_path)
     assert "all 4 stages the same after " in proof_text(proofs)
 
 
-def test_a_stage_that_forgets_its_random_state_is_found_out(tmp_path):
+def test_a_stage_that_forgets_its_random_state_is_found_out(tmp_path: Path) -> None:
     config = toy_config(tmp_path, "graph=forgetful")
     said: list[str] = []
     text, same = verify_resume(
@@ -58,19 +59,19 @@ def test_a_stage_that_forgets_its_random_state_is_found_out(tmp_path):
         verify_resume(config, make_backend=no_backend, kills=1, seed=1, only=None, keep=tmp_path / "kept", say=said.append)
 
 
-def test_one_stage_alone_is_proven_from_what_is_made_once(prove, tmp_path):
+def test_one_stage_alone_is_proven_from_what_is_made_once(prove, tmp_path: Path) -> None:
     said: list[str] = []
     (proof,) = prove(toy_config(tmp_path), only="toy_second", say=said.append)
     assert proof.stage == "toy_second"
     assert "toy: made once, not killed" in said
 
 
-def test_a_refusal_names_the_stage_and_what_to_do(prove, tmp_path):
+def test_a_refusal_names_the_stage_and_what_to_do(prove, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"toy cannot be made on the shrunken budget: learning_rate = 0\.07.*inputs\.ST"):
         prove(toy_config(tmp_path, "graph=forgetful", "base.learning_rate=0.07"))
 
 
-def test_shrinking_lowers_budgets_alone_and_never_raises_one():
+def test_shrinking_lowers_budgets_alone_and_never_raises_one() -> None:
     config = load_recipe("tiny", ["r1_zero.steps=2", "evaluate.problems=4"])
     small = shrink(config, keep=["base", "tokenizer"])
     zero, r1 = small.section("r1_zero", RLConfig), small.section("r1", AllScenarioConfig)

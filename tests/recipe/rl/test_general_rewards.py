@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from cogitate.config import AllScenarioConfig, RewardsConfig
 from cogitate.recipe.rl.general_rewards import GeneralReward, Judge, by_kind, general_format, general_language, sigmoid
 from cogitate.rewards.reward_model import READINGS
+from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.conversation_form import ConversationForm
 from cogitate.train.rollouts import Sampled
 from cogitate.types import Completion, Problem, Verdict
@@ -35,12 +37,14 @@ def sampled(problem: Problem, text: str) -> Sampled:
 
 
 @pytest.fixture
-def judges(micro_tokenizer, tmp_path) -> tuple[Judge, Judge]:
+def judges(micro_tokenizer: Tokenizer, tmp_path: Path) -> tuple[Judge, Judge]:
     form = ConversationForm.load(tmp_path, micro_tokenizer)
     return tuple(Judge(CountingScorer(), form, READINGS[name]) for name in ("helpfulness", "safety"))
 
 
-def test_helpfulness_reads_the_final_answer_alone_and_safety_everything(judges, micro_tokenizer):
+def test_helpfulness_reads_the_final_answer_alone_and_safety_everything(
+    judges: tuple[Judge, Judge], micro_tokenizer: Tokenizer
+) -> None:
     helpfulness, safety = judges
     batch = [sampled(GREETING, " <think> b b b b b b </think>\na a"), sampled(GREETING, " a")]
     helpful, safe = helpfulness.judge(batch), safety.judge(batch)
@@ -54,7 +58,7 @@ def test_helpfulness_reads_the_final_answer_alone_and_safety_everything(judges, 
     assert helpful[1] == safe[1]
 
 
-def test_a_completion_without_a_final_answer_is_worth_nothing_and_is_not_shown(judges):
+def test_a_completion_without_a_final_answer_is_worth_nothing_and_is_not_shown(judges: tuple[Judge, Judge]) -> None:
     helpfulness, safety = judges
     batch = [sampled(GREETING, " <think> b b"), sampled(GREETING, " a")]
     assert helpfulness.scores(batch)[0] is None
@@ -63,7 +67,7 @@ def test_a_completion_without_a_final_answer_is_worth_nothing_and_is_not_shown(j
     assert helpfulness.judge([batch[0]]) == [0.0]
 
 
-def test_the_reward_is_the_weighted_sum_of_its_parts(judges):
+def test_the_reward_is_the_weighted_sum_of_its_parts(judges: tuple[Judge, Judge]) -> None:
     settings = AllScenarioConfig(helpfulness_weight=2.0, safety_weight=0.5, language_weight=0.25)
     reward = GeneralReward(*judges, settings, RewardsConfig(format=3.0))
     total, parts = reward.combine(0.75, 0.5, " <think> my thinking is here </think>\nHello there.", GREETING)
@@ -71,7 +75,7 @@ def test_the_reward_is_the_weighted_sum_of_its_parts(judges):
     assert total == pytest.approx(2 * 0.75 + 0.5 * 0.5 + 3 + 0.25)
 
 
-def test_rules_judge_reasoning_and_models_the_rest_in_the_order_of_the_batch(judges):
+def test_rules_judge_reasoning_and_models_the_rest_in_the_order_of_the_batch(judges: tuple[Judge, Judge]):
     general = GeneralReward(*judges, AllScenarioConfig(), RewardsConfig())
     batch = [sampled(GREETING, " a"), sampled(SUM, "2"), sampled(GREETING, " a a a"), sampled(SUM, "3")]
 
@@ -96,11 +100,11 @@ def test_rules_judge_reasoning_and_models_the_rest_in_the_order_of_the_batch(jud
         ("  ", 0.0),
     ],
 )
-def test_the_format_asks_for_closed_thinking_or_none(text, value):
+def test_the_format_asks_for_closed_thinking_or_none(text: str, value: float) -> None:
     assert general_format(text) == value
 
 
-def test_the_language_reward_is_of_the_thinking_and_without_any_of_the_answer():
+def test_the_language_reward_is_of_the_thinking_and_without_any_of_the_answer() -> None:
     to_chinese = Problem("t", "general", "general", "Translate: the dog.", language="en", fields={"answer_language": "zh"})
     assert general_language(" <think> the dog is here </think>\n狗在这里", to_chinese) == 1.0
     assert general_language(" <think> 狗在这里 the dog is here </think>\n狗", to_chinese) == pytest.approx(0.5)
@@ -109,7 +113,7 @@ def test_the_language_reward_is_of_the_thinking_and_without_any_of_the_answer():
     assert general_language(" 12", GREETING) == 0.0
 
 
-def test_the_sigmoid_survives_any_score():
+def test_the_sigmoid_survives_any_score() -> None:
     assert sigmoid(0) == 0.5
     assert sigmoid(800) == 1.0
     assert sigmoid(-800) == 0.0

@@ -18,7 +18,7 @@ def rollout(problem: Problem, text: str, helpful: float, safe: float) -> Rollout
     return Rollout(problem, (), (), (), (), (), "stop", 0, text, 1.0, parts, Verdict("none", 0.0, ""))
 
 
-def test_both_scores_are_weighted_alike_and_read_the_same_completions():
+def test_both_scores_are_weighted_alike_and_read_the_same_completions() -> None:
     rng = random.Random(4)
     greeting, request = general.generate(rng, "train"), safety.generate(rng, "train")
     mine = Problem("m", "mine", "general", "Hello?")  # a user's own prompt has no true score
@@ -58,7 +58,7 @@ def wobble(step: int) -> float:
     return 0.004 * (-1) ** step
 
 
-def test_a_reward_that_rises_while_the_truth_falls_is_flagged_from_the_step_they_part(tmp_path):
+def test_a_reward_that_rises_while_the_truth_falls_is_flagged_from_the_step_they_part(tmp_path: Path) -> None:
     pairs = [(0.5 + 0.02 * step + wobble(step), 0.6 - 0.01 * step) for step in range(20)]
     rows = watch(tmp_path, pairs)
     assert [row["reward_hacking"] for row in rows[: 2 * WINDOW - 1]] == [0.0] * (2 * WINDOW - 1)
@@ -68,13 +68,13 @@ def test_a_reward_that_rises_while_the_truth_falls_is_flagged_from_the_step_they
     assert rows[-1]["reward_hacking_gap"] == pytest.approx(16 * 0.03)
 
 
-def test_scores_that_rise_together_or_fall_together_are_not_flagged(tmp_path):
+def test_scores_that_rise_together_or_fall_together_are_not_flagged(tmp_path: Path) -> None:
     for slope in (0.02, -0.02):
         rows = watch(tmp_path, [(0.5 + slope * step, 0.6 + 0.5 * slope * step) for step in range(12)])
         assert {row["reward_hacking"] for row in rows} == {0.0}
 
 
-def test_scatter_of_the_prompts_is_no_parting(tmp_path):
+def test_scatter_of_the_prompts_is_no_parting(tmp_path: Path) -> None:
     rng = random.Random(2)
     flagged = 0.0
     for _ in range(40):
@@ -85,6 +85,6 @@ def test_scatter_of_the_prompts_is_no_parting(tmp_path):
     assert watch(tmp_path, []) == []
 
 
-def test_a_step_without_general_prompts_says_nothing(tmp_path):
+def test_a_step_without_general_prompts_says_nothing(tmp_path: Path) -> None:
     assert hacking_metrics(tmp_path / "metrics.jsonl", {}) == {}
     assert flagged_steps(tmp_path / "metrics.jsonl") == []

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,7 @@ with hold_run(Path(sys.argv[1])):
 """
 
 
-def test_a_second_process_is_told_the_pid_of_the_first_and_children_do_not_keep_the_lock(tmp_path):
+def test_a_second_process_is_told_the_pid_of_the_first_and_children_do_not_keep_the_lock(tmp_path: Path) -> None:
     out = tmp_path / "run"
     process = subprocess.Popen([sys.executable, "-c", HOLD, str(out)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -40,13 +41,13 @@ def test_a_second_process_is_told_the_pid_of_the_first_and_children_do_not_keep_
         process.stdout.close()
 
 
-def test_the_lock_is_given_back_and_may_be_had_again(tmp_path):
+def test_the_lock_is_given_back_and_may_be_had_again(tmp_path: Path) -> None:
     for _ in range(2):
         with hold_run(tmp_path / "run"):
             assert (tmp_path / "run" / "lock").read_text() == f"{os.getpid()}\n"
 
 
-def test_a_directory_with_other_files_in_it_is_no_run_directory(tmp_path):
+def test_a_directory_with_other_files_in_it_is_no_run_directory(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("years of work")
     with pytest.raises(ConfigError, match="not empty, and no run directory"), hold_run(tmp_path):
         pass
@@ -55,5 +56,5 @@ def test_a_directory_with_other_files_in_it_is_no_run_directory(tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-def test_no_lock_is_held_where_there_is_no_run(tmp_path):
+def test_no_lock_is_held_where_there_is_no_run(tmp_path: Path) -> None:
     assert holder(tmp_path / "nowhere") is None

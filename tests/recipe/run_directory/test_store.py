@@ -18,7 +18,7 @@ TOY = Stage("toy", toy_stage.TOY)
 
 
 @pytest.fixture
-def sealed(tmp_path) -> Path:
+def sealed(tmp_path: Path) -> Path:
     path = tmp_path / "toy"
     (path / "deep").mkdir(parents=True)
     (path / "weights").write_bytes(b"12345")
@@ -27,7 +27,7 @@ def sealed(tmp_path) -> Path:
     return path
 
 
-def test_a_sealed_artifact_lists_every_file_and_verifies(sealed):
+def test_a_sealed_artifact_lists_every_file_and_verifies(sealed: Path) -> None:
     manifest = verify(sealed, every_hash=True)
     assert manifest["files"].keys() == {"weights", "deep/more"}
     assert manifest["files"]["weights"]["sha256"] == "5994471abb01112afcc18159f6cc74b4f511b99806da59b3caf5a9c173cacfc5"
@@ -79,13 +79,13 @@ def damage_manifest_without_files(path: Path) -> str:
         damage_manifest_without_files,
     ],
 )
-def test_a_damaged_artifact_is_refused_by_the_name_of_the_damaged_file(sealed, damage):
+def test_a_damaged_artifact_is_refused_by_the_name_of_the_damaged_file(sealed: Path, damage) -> None:
     said = damage(sealed)
     with pytest.raises(ArtifactError, match=rf"{said}.*; delete {sealed} to have it made again"):
         load_finished(sealed, IDENTITY)
 
 
-def test_an_artifact_that_may_not_be_read_says_so(sealed):
+def test_an_artifact_that_may_not_be_read_says_so(sealed: Path) -> None:
     (sealed / "manifest.json").chmod(0)
     if os.geteuid() == 0:
         os.seteuid(65534)  # root may read everything
@@ -109,13 +109,13 @@ def test_an_artifact_that_may_not_be_read_says_so(sealed):
         ({"read": ("00",)}, "other contents of the data files it reads"),
     ],
 )
-def test_an_artifact_made_from_something_else_says_what_differs(sealed, changed, said):
+def test_an_artifact_made_from_something_else_says_what_differs(sealed: Path, changed, said: str) -> None:
     fields = {name: getattr(IDENTITY, name) for name in ("stage", "version", "settings", "inputs", "read")}
     with pytest.raises(ArtifactError, match=said):
         load_finished(sealed, Identity(**(fields | changed)))
 
 
-def test_the_id_depends_on_what_can_change_the_result_and_on_nothing_else(tmp_path):
+def test_the_id_depends_on_what_can_change_the_result_and_on_nothing_else(tmp_path: Path):
     def id_of(*overrides: str) -> str:
         return identify(TOY, (TOY,), toy_config(tmp_path, *overrides), {}).id
 
@@ -123,7 +123,7 @@ def test_the_id_depends_on_what_can_change_the_result_and_on_nothing_else(tmp_pa
     assert len({id_of(), id_of("base.steps=7"), id_of("seed=1"), id_of("tasks.train_problems=9")}) == 4
 
 
-def test_the_id_depends_on_the_content_of_data_files_and_not_on_their_place(tmp_path):
+def test_the_id_depends_on_the_content_of_data_files_and_not_on_their_place(tmp_path: Path):
     def id_of(name: str, text: str) -> str:
         (tmp_path / name).write_text(text)
         return identify(TOY, (TOY,), toy_config(tmp_path, f"tasks.train={tmp_path}/{name}"), {}).id
@@ -134,7 +134,7 @@ def test_the_id_depends_on_the_content_of_data_files_and_not_on_their_place(tmp_
         identify(TOY, (TOY,), toy_config(tmp_path, "tasks.train=none.jsonl"), {})
 
 
-def test_a_custom_reward_is_known_by_its_content_and_the_name_of_its_function(tmp_path):
+def test_a_custom_reward_is_known_by_its_content_and_the_name_of_its_function(tmp_path: Path):
     graph = GRAPHS["r1_zero"]
     stage = graph[1]
 
@@ -152,7 +152,7 @@ def test_a_custom_reward_is_known_by_its_content_and_the_name_of_its_function(tm
     assert id_of("here", "judge = other = len", "other") != here
 
 
-def test_a_given_directory_is_known_by_its_content(tmp_path, sealed):
+def test_a_given_directory_is_known_by_its_content(tmp_path: Path, sealed: Path) -> None:
     copy = tmp_path / "elsewhere"
     copy.mkdir()
     (copy / "file").write_text("x")
@@ -169,7 +169,7 @@ def test_a_given_directory_is_known_by_its_content(tmp_path, sealed):
         load_given("base", tmp_path / "void")
 
 
-def test_a_shipped_artifact_serves_only_the_settings_it_was_made_with(tmp_path, monkeypatch):
+def test_a_shipped_artifact_serves_only_the_settings_it_was_made_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "SHIPPED", tmp_path / "shipped")
     config = toy_config(tmp_path)
     assert find_shipped(identify(TOY, (TOY,), config, {})) is None
@@ -189,7 +189,7 @@ def test_a_shipped_artifact_serves_only_the_settings_it_was_made_with(tmp_path, 
 
 
 @pytest.mark.skipif(not store.SHIPPED.is_dir(), reason="no artifact is shipped")
-def test_what_is_shipped_is_whole_and_what_the_tiny_recipe_asks_for():
+def test_what_is_shipped_is_whole_and_what_the_tiny_recipe_asks_for() -> None:
     config = load_recipe("tiny")
     graph = GRAPHS[config.graph]
     for stage in graph:

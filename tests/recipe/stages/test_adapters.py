@@ -41,7 +41,7 @@ def rollouts() -> tuple[list[Rollout], list[float]]:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
-def test_only_adapters_move_and_the_model_handed_on_holds_them_merged(digit_model, tmp_path, dtype):
+def test_only_adapters_move_and_the_model_handed_on_holds_them_merged(digit_model: Path, tmp_path: Path, dtype: str) -> None:
     trained = learner(digit_model, "runtime.lora_rank=4", f"runtime.dtype={dtype}", "runtime.gradient_checkpointing=true")
     assert trained.model.gradient_checkpointing
     for _ in range(3):
@@ -63,7 +63,7 @@ def test_only_adapters_move_and_the_model_handed_on_holds_them_merged(digit_mode
     assert trained.update(*rollouts()) == again.update(*rollouts())
 
 
-def test_adapters_change_an_artifacts_id_and_their_absence_keeps_the_ids_of_old():
+def test_adapters_change_an_artifacts_id_and_their_absence_keeps_the_ids_of_old() -> None:
     stage = find(R1, "r1_zero")
     plain, same, adapted = (
         identify(stage, R1, load_recipe("tiny", [*SETTINGS, *more]), {"base": "x"})
@@ -75,7 +75,7 @@ def test_adapters_change_an_artifacts_id_and_their_absence_keeps_the_ids_of_old(
     assert adapted.settings["runtime.lora_rank"] == 8
 
 
-def test_sft_trains_adapters_and_saves_them_merged(digit_model, tmp_path):
+def test_sft_trains_adapters_and_saves_them_merged(digit_model: Path, tmp_path: Path) -> None:
     rows = [
         {
             "messages": [

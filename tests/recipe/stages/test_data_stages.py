@@ -75,7 +75,7 @@ def inputs_of(work: Path, tokenizer: Tokenizer, models: Sequence[str]) -> dict[s
     return {name: Artifact(name, name, work / name) for name in models}
 
 
-def cold_start(work: Path, tokenizer, *settings: str, backend=None):
+def cold_start(work: Path, tokenizer: Tokenizer, *settings: str, backend=None):
     backend = backend or ScriptedBackend(tokenizer, base=base, r1_zero=zero)
     config = load_recipe("tiny", [*COLD, *settings])
     find(R1, "cold_start").check(config, R1)
@@ -83,7 +83,7 @@ def cold_start(work: Path, tokenizer, *settings: str, backend=None):
     return cold_start_data.run(config, inputs, work / "out", stage_context("cold_start", work, backend))
 
 
-def sft_data(work: Path, tokenizer, *settings: str, backend=None, models=("r1_dev2", "base")):
+def sft_data(work: Path, tokenizer: Tokenizer, *settings: str, backend=None, models=("r1_dev2", "base")):
     backend = backend or ScriptedBackend(tokenizer, base=base, r1_dev2=dev2)
     config = load_recipe("tiny", [*SFT, *settings])
     find(R1, "sft_data").check(config, R1)
@@ -100,12 +100,12 @@ def files_of(work: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def cold(tmp_path_factory, micro_tokenizer):
+def cold(tmp_path_factory: pytest.TempPathFactory, micro_tokenizer: Tokenizer):
     work = tmp_path_factory.mktemp("cold")
     return work, cold_start(work, micro_tokenizer)
 
 
-def test_every_candidate_of_the_cold_start_is_a_row_or_in_the_ledger(cold):
+def test_every_candidate_of_the_cold_start_is_a_row_or_in_the_ledger(cold) -> None:
     work, summary = cold
     rows, ledger, items = (rows_of(work / "out" / name) for name in ("data.parquet", "ledger.jsonl", "items.jsonl"))
     assert len(items) == 3 * 12 * 3
@@ -119,7 +119,7 @@ def test_every_candidate_of_the_cold_start_is_a_row_or_in_the_ledger(cold):
         assert counts["kept"] == sum(row["source"] == name for row in rows)
 
 
-def test_its_rows_are_conversations_that_say_who_wrote_them_at_which_prompt(cold):
+def test_its_rows_are_conversations_that_say_who_wrote_them_at_which_prompt(cold) -> None:
     work, summary = cold
     conversations = load_conversations(work / "out")
     assert {(c.facts["source"], c.facts["model"], c.facts["prompt_name"]) for c in conversations} == {
@@ -135,7 +135,7 @@ def test_its_rows_are_conversations_that_say_who_wrote_them_at_which_prompt(cold
     assert summary["post_processing"]["kept"] == len(conversations)
 
 
-def test_its_collectors_report_what_they_saw(cold):
+def test_its_collectors_report_what_they_saw(cold) -> None:
     _, summary = cold
     collectors = summary["collectors"]
     assert collectors["few_shot"]["dropped"]["wrong answer"] > 0
@@ -144,7 +144,7 @@ def test_its_collectors_report_what_they_saw(cold):
     assert collectors["few_shot"]["dropped"].get("truncated") is None  # cut where the next question begins
 
 
-def test_decisions_by_item_id_change_the_rows(cold, tmp_path, micro_tokenizer):
+def test_decisions_by_item_id_change_the_rows(cold, tmp_path: Path, micro_tokenizer: Tokenizer) -> None:
     work, _ = cold
     items = rows_of(work / "out" / "items.jsonl")
     rejected = next(item["id"] for item in items if item["kept"])
@@ -165,7 +165,7 @@ def test_decisions_by_item_id_change_the_rows(cold, tmp_path, micro_tokenizer):
     assert find(R1, "cold_start").files(load_recipe("tiny", [*COLD, f"cold_start.review={review}"])) == [review]
 
 
-def test_reviewed_items_can_be_taken_in_place_of_asking_again(cold, tmp_path, micro_tokenizer):
+def test_reviewed_items_can_be_taken_in_place_of_asking_again(cold, tmp_path: Path, micro_tokenizer: Tokenizer) -> None:
     work, summary = cold
     items = work / "out" / "items.jsonl"
     mute = ScriptedBackend(micro_tokenizer, base=lambda prompt, seed: "no", r1_zero=lambda prompt, seed: "no")
@@ -180,7 +180,7 @@ def test_reviewed_items_can_be_taken_in_place_of_asking_again(cold, tmp_path, mi
         cold_start(tmp_path, micro_tokenizer, f"cold_start.items={work / 'out' / 'ledger.jsonl'}")
 
 
-def test_a_decision_on_an_unknown_item_and_a_bad_line_are_refused(tmp_path, micro_tokenizer):
+def test_a_decision_on_an_unknown_item_and_a_bad_line_are_refused(tmp_path: Path, micro_tokenizer: Tokenizer) -> None:
     review = tmp_path / "review.jsonl"
     review.write_text('{"id": "direct-0123456789ab", "decision": "accept"}')
     with pytest.raises(DataError, match="line 1: there is no item 'direct-0123456789ab'"):
@@ -192,19 +192,21 @@ def test_a_decision_on_an_unknown_item_and_a_bad_line_are_refused(tmp_path, micr
     assert backend.asked == 0  # refused before any time is spent
 
 
-def test_models_that_say_nothing_right_are_refused_with_the_rules_that_dropped_all(tmp_path, micro_tokenizer):
+def test_models_that_say_nothing_right_are_refused_with_the_rules_that_dropped_all(
+    tmp_path: Path, micro_tokenizer: Tokenizer
+) -> None:
     mute = ScriptedBackend(micro_tokenizer, base=lambda prompt, seed: "no", r1_zero=lambda prompt, seed: "no")
     with pytest.raises(DataError, match=r"none of 108 candidates can be kept: \{'wrong answer': 108\}"):
         cold_start(tmp_path, micro_tokenizer, backend=mute)
 
 
 @pytest.fixture(scope="module")
-def sft(tmp_path_factory, micro_tokenizer):
+def sft(tmp_path_factory: pytest.TempPathFactory, micro_tokenizer: Tokenizer):
     work = tmp_path_factory.mktemp("sft")
     return work, sft_data(work, micro_tokenizer)
 
 
-def test_every_completion_of_rejection_sampling_is_a_row_or_in_the_ledger(sft):
+def test_every_completion_of_rejection_sampling_is_a_row_or_in_the_ledger(sft) -> None:
     work, summary = sft
     rows, ledger = rows_of(work / "out" / "data.parquet"), rows_of(work / "out" / "ledger.jsonl")
     sampled = summary["reasoning"]["sampled"] + summary["general"]["sampled"]
@@ -218,7 +220,9 @@ def test_every_completion_of_rejection_sampling_is_a_row_or_in_the_ledger(sft):
     assert {row["verdict"] for row in rows if row["source"] == "reasoning"} == {"right"}
 
 
-def test_general_rows_are_at_most_their_share_and_come_from_base_where_it_is_given(sft, tmp_path, micro_tokenizer):
+def test_general_rows_are_at_most_their_share_and_come_from_base_where_it_is_given(
+    sft, tmp_path: Path, micro_tokenizer: Tokenizer
+) -> None:
     _, summary = sft
     assert 0 < summary["general"]["kept"] <= summary["general"]["wanted"] == -(-summary["reasoning"]["kept"] // 3)
     alone = sft_data(tmp_path, micro_tokenizer, models=("r1_dev2",))
@@ -231,7 +235,7 @@ def test_general_rows_are_at_most_their_share_and_come_from_base_where_it_is_giv
     ("stage", "models"), [(cold_start, {"base": base, "r1_zero": zero}), (sft_data, {"base": base, "r1_dev2": dev2})]
 )
 def test_a_stage_interrupted_within_chunks_ends_with_the_bytes_of_an_uninterrupted_one(
-    stage, models, tmp_path, micro_tokenizer, monkeypatch
+    stage, models, tmp_path: Path, micro_tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(candidates, "CHUNK", 9)  # three problems of three samples
     whole = ScriptedBackend(micro_tokenizer, **models)
@@ -264,7 +268,7 @@ def test_a_stage_interrupted_within_chunks_ends_with_the_bytes_of_an_uninterrupt
     assert files_of(tmp_path / "parts") == files_of(tmp_path / "whole")
 
 
-def test_a_finished_chunk_is_not_sampled_again(tmp_path, micro_tokenizer):
+def test_a_finished_chunk_is_not_sampled_again(tmp_path: Path, micro_tokenizer: Tokenizer) -> None:
     first = ScriptedBackend(micro_tokenizer, base=base, r1_zero=zero)
     cold_start(tmp_path, micro_tokenizer, backend=first)
     before = files_of(tmp_path)

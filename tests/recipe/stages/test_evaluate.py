@@ -26,7 +26,7 @@ CHAT = "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}{% if ad
 
 
 @pytest.fixture
-def directory(tmp_path, micro_tokenizer) -> Path:
+def directory(tmp_path: Path, micro_tokenizer: Tokenizer) -> Path:
     micro_tokenizer.save(tmp_path)
     return tmp_path
 
@@ -39,7 +39,7 @@ def text_of(prompt, tokenizer: Tokenizer) -> str:
     return prompt if isinstance(prompt, str) else tokenizer.decode(prompt)
 
 
-def test_twelve_models_are_measured_each_as_it_was_trained(directory):
+def test_twelve_models_are_measured_each_as_it_was_trained(directory: Path) -> None:
     tokenizer = Tokenizer.load(directory)
     config = config_of()
     found = {stage.name: askings(config, R1, stage.name, directory, tokenizer) for stage in R1 if stage.makes_model}
@@ -59,14 +59,14 @@ def test_twelve_models_are_measured_each_as_it_was_trained(directory):
 @pytest.mark.parametrize(
     ("name", "asked"), [("base", "conversation"), ("r1_zero", "conversation"), ("r1_dev1", "r1"), ("r1", "r1")]
 )
-def test_general_prompts_are_put_as_a_plain_turn_to_every_model(directory, name, asked):
+def test_general_prompts_are_put_as_a_plain_turn_to_every_model(directory: Path, name: str, asked: str) -> None:
     tokenizer = Tokenizer.load(directory)
     asking = general_asking(config_of(), R1, name, directory, tokenizer)
     assert (asking.name, asking.stop) == (asked, "\nUser:" if asked == "conversation" else None)
     assert text_of(asking.prompt_of(WRITING), tokenizer) == r1_prompt(WRITING.question)
 
 
-def test_models_with_a_template_of_their_own_are_asked_through_it_where_they_were_trained_through_it(directory):
+def test_models_with_a_template_of_their_own_are_asked_through_it_where_they_were_trained_through_it(directory: Path) -> None:
     (directory / "chat_template.jinja").write_text(CHAT)
     tokenizer = Tokenizer.load(directory)
     config = config_of("r1_zero.prompt=chat", "r1_dev2.prompt=chat", "r1.prompt=chat")
@@ -88,7 +88,7 @@ def test_models_with_a_template_of_their_own_are_asked_through_it_where_they_wer
 EXAMPLE = {"question": "2+2?", "thinking": "2 + 2 = 4", "answer": "4"}
 
 
-def test_a_base_is_also_scored_at_the_prompt_that_shows_its_rl_the_form_and_at_its_chat_template(directory):
+def test_a_base_is_also_scored_at_the_prompt_that_shows_its_rl_the_form_and_at_its_chat_template(directory: Path) -> None:
     tokenizer = Tokenizer.load(directory)
     config = make_config({"graph": "r1", "r1_zero": {"worked_examples": [EXAMPLE], "open_thinking": True}})
     base, (zero,) = (askings(config, R1, name, directory, tokenizer) for name in ("base", "r1_zero"))
@@ -103,7 +103,7 @@ def test_a_base_is_also_scored_at_the_prompt_that_shows_its_rl_the_form_and_at_i
     assert [asking.name for asking in askings(config, R1, "student_base_llama", directory, tokenizer)] == THREE
 
 
-def test_further_problems_get_columns_beside_the_table_and_only_for_the_models_named(digit_model, tmp_path):
+def test_further_problems_get_columns_beside_the_table_and_only_for_the_models_named(digit_model: Path, tmp_path: Path) -> None:
     paths = {name: tmp_path / f"{name}.jsonl" for name in ("mine", "other")}
     for name, path in paths.items():
         rows = [{"question": f"Say a number, {name} {n}.", "answer": "7", "kind": "exact"} for n in range(8)]
@@ -138,7 +138,7 @@ def test_further_problems_get_columns_beside_the_table_and_only_for_the_models_n
         find(get_graph("r1"), "evaluate.base").check(wrong, get_graph("r1"))
 
 
-def test_general_prompts_come_from_the_evaluation_split_and_are_the_same_for_every_seed():
+def test_general_prompts_come_from_the_evaluation_split_and_are_the_same_for_every_seed() -> None:
     asked = general_problems(config_of("evaluate.general_problems=30"))
     assert len(asked) == 30
     assert {p.kind for p in asked} == {"general", "safety"}
@@ -146,6 +146,6 @@ def test_general_prompts_come_from_the_evaluation_split_and_are_the_same_for_eve
     assert general_problems(config_of("evaluate.general_problems=0")) == []
 
 
-def test_general_prompts_without_a_true_score_are_refused():
+def test_general_prompts_without_a_true_score_are_refused() -> None:
     with pytest.raises(ConfigError, match=r"no problem of tasks\.general = 'arithmetic' has a true score"):
         general_problems(config_of("evaluate.general_problems=5", "tasks.general=arithmetic"))

@@ -1,6 +1,7 @@
 """SFT stages on a model of a few thousand parameters: what they learn, leave behind and refuse; a kill loses nothing."""
 
 import json
+from collections.abc import Callable
 from itertools import islice
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from cogitate.engine.generator import Engine
 from cogitate.errors import ArtifactError, ConfigError, DataError
 from cogitate.model.files.hf import load_config as load_model_config
 from cogitate.model.files.hf import load_model, save_model
+from cogitate.model.transformer import Transformer
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.runner import run_recipe
 from cogitate.recipe.settings import load_recipe
@@ -29,7 +31,9 @@ WORDS = {"one": "7", "two": "3", "ten": "0", "six": "9"}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory, make_micro_model, micro_tokenizer) -> Path:
+def folder(
+    tmp_path_factory: pytest.TempPathFactory, make_micro_model: Callable[..., Transformer], micro_tokenizer: Tokenizer
+) -> Path:
     folder = tmp_path_factory.mktemp("fine_tuning")
     save_model(make_micro_model(), folder / "base")
     micro_tokenizer.save(folder / "base")
@@ -61,11 +65,11 @@ def run(config: Config, out: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(folder) -> Path:
+def trained(folder: Path) -> Path:
     return run(config_of(folder), folder / "whole")
 
 
-def test_the_model_says_what_it_was_shown(trained):
+def test_the_model_says_what_it_was_shown(trained: Path) -> None:
     tokenizer = Tokenizer.load(trained)
     engine = Engine(load_model(trained), end_id=tokenizer.end_id, max_batch=4)
     for word in WORDS:
@@ -77,7 +81,7 @@ def test_the_model_says_what_it_was_shown(trained):
     assert said == {word: f" <think> a </think>\n{digit}" for word, digit in WORDS.items()}
 
 
-def test_the_summary_and_the_log_say_what_was_done(trained):
+def test_the_summary_and_the_log_say_what_was_done(trained: Path) -> None:
     summary = json.loads((trained / "manifest.json").read_text())["summary"]
     assert (summary["conversations"], summary["turns"], summary["dropped_too_long"], summary["epochs"]) == (8, 8, 0, 25)
     assert summary["steps"] == -(-summary["rows"] * 25 // 2)
@@ -88,13 +92,13 @@ def test_the_summary_and_the_log_say_what_was_done(trained):
     assert log[-1]["learning_rate"] == pytest.approx(1e-3)
 
 
-def test_the_saved_model_carries_the_template_it_was_trained_with(trained, folder):
+def test_the_saved_model_carries_the_template_it_was_trained_with(trained: Path, folder: Path) -> None:
     theirs = AutoTokenizer.from_pretrained(trained)
     ids = theirs.apply_chat_template([{"role": "user", "content": "one"}], add_generation_prompt=True, return_dict=False)
     assert ids == Tokenizer.load(folder / "base").encode(r1_prompt("one"))
 
 
-def test_conversations_longer_than_a_row_are_dropped_and_counted(folder, tmp_path):
+def test_conversations_longer_than_a_row_are_dropped_and_counted(folder: Path, tmp_path: Path) -> None:
     turns = [{"role": "user", "content": "one"}, {"role": "assistant", "content": "2 " * 60}]
     rows = [{"messages": turns}, {"prompt": "two", "completion": "3"}]
     write_rows(folder / "long.jsonl", rows)
@@ -106,7 +110,7 @@ def test_conversations_longer_than_a_row_are_dropped_and_counted(folder, tmp_pat
         run(config_of(folder, data="long.jsonl"), tmp_path / "other")
 
 
-def test_a_data_set_that_cannot_be_read_is_refused_before_any_time_is_spent(folder, tmp_path):
+def test_a_data_set_that_cannot_be_read_is_refused_before_any_time_is_spent(folder: Path, tmp_path: Path) -> None:
     (folder / "bad.jsonl").write_text('{"messages": [{"role": "user", "content": "one"}]}\n')
     with pytest.raises(DataError, match=r"bad\.jsonl, line 1: the last message must be the assistant's"):
         run(config_of(folder, data="bad.jsonl"), tmp_path / "run")
@@ -131,7 +135,7 @@ def changes_until_killed(config: Config, out: Path, event_number: int) -> int | 
     return None if process.exitcode == -9 else counted.get()
 
 
-def test_a_run_killed_in_between_ends_with_the_bytes_of_an_uninterrupted_one(folder, tmp_path):
+def test_a_run_killed_in_between_ends_with_the_bytes_of_an_uninterrupted_one(folder: Path, tmp_path: Path) -> None:
     config = config_of(folder, "r1_dev1.epochs=6", "r1_dev1.checkpoint_every=3")
     changes = changes_until_killed(config, tmp_path / "whole", 10**9)
     assert changes is not None
@@ -162,7 +166,9 @@ SMALL = (
 
 
 @pytest.mark.parametrize("family", ["llama", "qwen2"])
-def test_a_students_base_is_pretrained_with_the_model_of_its_section_and_the_tokenizer_of_base(folder, tmp_path, family):
+def test_a_students_base_is_pretrained_with_the_model_of_its_section_and_the_tokenizer_of_base(
+    folder: Path, tmp_path: Path, family: str
+) -> None:
     config = student_config(folder, SMALL % family)
     run_recipe(config, tmp_path / "run", make_backend=LocalBackend, only="student_base_llama", retrain=["student_base_llama"])
     directory = tmp_path / "run" / "student_base_llama"
@@ -175,7 +181,7 @@ def test_a_students_base_is_pretrained_with_the_model_of_its_section_and_the_tok
     assert not (directory / "chat_template.jinja").exists()  # it has learnt no turns
 
 
-def test_a_student_without_an_architecture_or_with_a_wrong_one_is_refused_first(folder, tmp_path):
+def test_a_student_without_an_architecture_or_with_a_wrong_one_is_refused_first(folder: Path, tmp_path: Path) -> None:
     for model, message in (("{}", "student_base_llama.model: empty"), (SMALL % "gpt", "student_base_llama.model: model_type")):
         with pytest.raises(ConfigError, match=message):
             run_recipe(

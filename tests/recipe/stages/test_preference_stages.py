@@ -48,7 +48,7 @@ SETTINGS: dict[str, Any] = {
 
 
 @pytest.fixture
-def files(tmp_path) -> dict[str, str]:
+def files(tmp_path: Path) -> dict[str, str]:
     """Pairs in which the higher digit is better, labels by which a digit over 4 is unsafe."""
     pairs = [
         {"prompt": question, "chosen": str(high), "rejected": str(low)}
@@ -62,7 +62,7 @@ def files(tmp_path) -> dict[str, str]:
 
 
 @pytest.fixture
-def backend(files) -> Iterator[LocalBackend]:
+def backend(files: dict[str, str]) -> Iterator[LocalBackend]:
     backend = LocalBackend(make_config({**SETTINGS, "preferences": files}))
     yield backend
     backend.close()
@@ -99,7 +99,9 @@ def same_weights(one: Path, other: Path) -> bool:
     return mine.keys() == theirs.keys() and all(torch.equal(tensor, theirs[name]) for name, tensor in mine.items())
 
 
-def test_reward_models_learn_a_users_own_preferences_and_are_told_about(backend, digit_model, tmp_path):
+def test_reward_models_learn_a_users_own_preferences_and_are_told_about(
+    backend: LocalBackend, digit_model: Path, tmp_path: Path
+) -> None:
     summary = run_stage(REWARD_MODELS, "reward_models", backend, tmp_path, digit_model)
     assert summary["preferences"] == {"pairs": {"given": 60, "ties": 0}, "labels": {"given": 120, "unsafe": 60}}
     helpfulness, safety = summary["helpfulness"], summary["safety"]
@@ -123,7 +125,9 @@ def test_reward_models_learn_a_users_own_preferences_and_are_told_about(backend,
     assert [row["model"] for row in rows] == sorted(row["model"] for row in rows)
 
 
-def test_helpfulness_is_measured_on_pairs_of_a_file_that_it_never_learns_from(files, digit_model, tmp_path):
+def test_helpfulness_is_measured_on_pairs_of_a_file_that_it_never_learns_from(
+    files: dict[str, str], digit_model: Path, tmp_path: Path
+) -> None:
     rows = [{"prompt": f"Say one{'!' * n}", "chosen": "8", "rejected": "2 or so" if n else "1"} for n in range(6)]
     (tmp_path / "others.jsonl").write_text("\n".join(map(json.dumps, rows)))
     settings = {**SETTINGS["reward_models"], "held_out_file": str(tmp_path / "others.jsonl"), "epochs": 2}
@@ -148,7 +152,9 @@ def test_helpfulness_is_measured_on_pairs_of_a_file_that_it_never_learns_from(fi
 
 
 @pytest.mark.parametrize("killed_at", [7, 60])  # within each of the two models
-def test_reward_models_go_on_after_a_kill_to_the_same_bits(backend, digit_model, tmp_path, killed_at):
+def test_reward_models_go_on_after_a_kill_to_the_same_bits(
+    backend: LocalBackend, digit_model: Path, tmp_path: Path, killed_at: int
+) -> None:
     def kill(row: dict[str, Any]) -> None:
         if row["step"] == killed_at:
             raise KeyboardInterrupt
@@ -166,7 +172,7 @@ def test_reward_models_go_on_after_a_kill_to_the_same_bits(backend, digit_model,
     assert steps[0] == steps[1]
 
 
-def test_preferences_drawn_elsewhere_are_the_second_input(backend, digit_model, tmp_path):
+def test_preferences_drawn_elsewhere_are_the_second_input(backend: LocalBackend, digit_model: Path, tmp_path: Path) -> None:
     run_stage(PREFERENCES, "preferences", backend, tmp_path / "preferences", digit_model)
     summary = run_stage(
         REWARD_MODELS, "reward_models", backend, tmp_path / "models", digit_model, tmp_path / "preferences" / "out"
@@ -175,7 +181,9 @@ def test_preferences_drawn_elsewhere_are_the_second_input(backend, digit_model, 
     assert not (tmp_path / "models" / "out" / "preferences.parquet").exists()
 
 
-def test_dpo_and_ppo_learn_from_them_to_say_what_was_preferred(backend, digit_model, tmp_path, monkeypatch):
+def test_dpo_and_ppo_learn_from_them_to_say_what_was_preferred(
+    backend: LocalBackend, digit_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run_stage(REWARD_MODELS, "reward_models", backend, tmp_path / "rm", digit_model)
     summary = run_stage(DPO, "dpo", backend, tmp_path / "dpo", digit_model, tmp_path / "rm" / "out")
     assert (summary["pairs"], summary["too_long"], summary["steps"]) == (60, 0, 12)
@@ -204,7 +212,7 @@ def test_dpo_and_ppo_learn_from_them_to_say_what_was_preferred(backend, digit_mo
     assert by_ppo > before + 0.5
 
 
-def test_what_cannot_be_judged_or_read_is_refused_before_any_time_is_spent(tmp_path, files):
+def test_what_cannot_be_judged_or_read_is_refused_before_any_time_is_spent(tmp_path: Path, files: dict[str, str]) -> None:
     mine = tmp_path / "mine.jsonl"
     mine.write_text('{"kind": "general", "question": "What is a noun?"}\n')
     config = make_config({"graph": "instruct_gpt", "tasks": {"general": str(mine)}})

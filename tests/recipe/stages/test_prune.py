@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from cogitate.config import Config
@@ -30,7 +32,7 @@ def check(config: Config) -> None:
     find(graph, NAME).check(config, graph)
 
 
-def test_its_graph_has_one_student_that_comes_from_base():
+def test_its_graph_has_one_student_that_comes_from_base() -> None:
     graph = {stage.name: stage for stage in get_graph("r1_pruned_student")}
     assert [name for name in graph if "qwen" in name] == []
     assert graph[NAME].needs == ("base",)
@@ -39,7 +41,7 @@ def test_its_graph_has_one_student_that_comes_from_base():
     assert {"r1_zero", "r1_dev1", "r1_dev2", "r1_dev3", "r1"} <= graph.keys()
 
 
-def test_it_is_a_model_directory_with_bases_tokenizer(digit_model, tmp_path):
+def test_it_is_a_model_directory_with_bases_tokenizer(digit_model: Path, tmp_path: Path) -> None:
     config = config_of(every_nth_layer=2)
     (tmp_path / "out").mkdir()
     out = tmp_path / "out"
@@ -54,13 +56,13 @@ def test_it_is_a_model_directory_with_bases_tokenizer(digit_model, tmp_path):
     assert ids[0] == ids[1]
 
 
-def test_the_shipped_student_of_that_name_does_not_take_its_place(digit_model, tmp_path):
+def test_the_shipped_student_of_that_name_does_not_take_its_place(digit_model: Path, tmp_path: Path) -> None:
     config = make_config({**config_of(every_nth_layer=2).model_dump(), "inputs": {"base": str(digit_model)}})
     (planned,) = [item for item in plan(config, tmp_path, only=NAME) if item.stage.name == NAME]
     assert (planned.state, planned.shipped) == ("to do", None)
 
 
-def test_a_student_that_is_no_smaller_and_settings_without_effect_are_refused():
+def test_a_student_that_is_no_smaller_and_settings_without_effect_are_refused() -> None:
     for n in (0, 1):
         with pytest.raises(ConfigError, match=rf"student_base_llama\.every_nth_layer = {n}: 2 or more"):
             check(config_of(every_nth_layer=n))

@@ -97,7 +97,7 @@ def random_model(seed: int, vocab_size: int) -> Transformer:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A recipe, problems, a policy and two reward models."""
     folder = tmp_path_factory.mktemp("later_rl")
     tokenizer: Tokenizer = train_tokenizer(TEXTS * 30, 320)
@@ -135,7 +135,7 @@ def make(folder: Path, out: Path, stage: str, *settings: str, progress: Any = No
 
 
 class StopAt(NullProgress):
-    def __init__(self, step: int):
+    def __init__(self, step: int) -> None:
         self.step = step
 
     def row(self, stage: str, row: dict[str, Any]) -> None:
@@ -148,11 +148,11 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def r1(folder, tmp_path_factory) -> Path:
+def r1(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(folder, tmp_path_factory.mktemp("r1"), "r1")
 
 
-def test_general_prompts_and_reward_models_come_in_late_and_are_watched(r1):
+def test_general_prompts_and_reward_models_come_in_late_and_are_watched(r1: Path) -> None:
     rows = rows_of(r1 / "metrics.jsonl")
     assert ["model_reward" in row for row in rows] == [False, False, True, True, True]
     assert all({"reward.language", "reward.format", "language_mix_rate"} <= row.keys() for row in rows)
@@ -165,7 +165,7 @@ def test_general_prompts_and_reward_models_come_in_late_and_are_watched(r1):
     assert all(row["no_verdict_share"] == 0.0 for row in rows)
 
 
-def test_transcripts_show_general_completions_with_what_the_reward_models_said(r1):
+def test_transcripts_show_general_completions_with_what_the_reward_models_said(r1: Path) -> None:
     rows = rows_of(r1 / "transcripts.jsonl")
     assert {row["step"] for row in rows} == {0, 2, 4}
     assert {row["task"] for row in rows} == {"train", "general", "safety"}
@@ -174,7 +174,7 @@ def test_transcripts_show_general_completions_with_what_the_reward_models_said(r
 
 
 @pytest.mark.parametrize(("stage", "step"), [("r1", 3), ("r1_dev2", 2)])
-def test_a_killed_stage_goes_on_to_the_same_bytes(folder, r1, tmp_path, stage, step):
+def test_a_killed_stage_goes_on_to_the_same_bytes(folder: Path, r1: Path, tmp_path: Path, stage: str, step: int) -> None:
     whole = r1 if stage == "r1" else make(folder, tmp_path / "whole", stage)
     with pytest.raises(KeyboardInterrupt):
         make(folder, tmp_path / "killed", stage, progress=StopAt(step))
@@ -183,7 +183,7 @@ def test_a_killed_stage_goes_on_to_the_same_bytes(folder, r1, tmp_path, stage, s
     assert outcome(killed) == outcome(whole)
 
 
-def test_reasoning_rl_rewards_the_language_of_the_thinking_with_its_weight(folder, tmp_path):
+def test_reasoning_rl_rewards_the_language_of_the_thinking_with_its_weight(folder: Path, tmp_path: Path) -> None:
     stage = make(folder, tmp_path, "r1_dev2", "r1_dev2.language_weight=0.5", "rewards.format=2")
     rows = rows_of(stage / "metrics.jsonl")
     for row in rows:
@@ -194,7 +194,7 @@ def test_reasoning_rl_rewards_the_language_of_the_thinking_with_its_weight(folde
     assert any(not torch.equal(tensor.float(), moved[name].float()) for name, tensor in start.items())
 
 
-def test_a_student_learns_by_rl_alone_with_settings_of_its_own(folder, tmp_path):
+def test_a_student_learns_by_rl_alone_with_settings_of_its_own(folder: Path, tmp_path: Path) -> None:
     rows = rows_of(make(folder, tmp_path, "student_rl_llama") / "metrics.jsonl")
     assert [row["step"] for row in rows] == [0, 1]
     assert all(row["reward"] == pytest.approx(row["reward.accuracy"] + row["reward.format"]) for row in rows)
@@ -210,7 +210,9 @@ def test_a_student_learns_by_rl_alone_with_settings_of_its_own(folder, tmp_path)
          "r1: 2 general prompts, but a step needs 3"),
     ],
 )  # fmt: skip
-def test_settings_without_effect_and_pools_too_small_are_refused_before_any_step(folder, tmp_path, settings, error, message):
+def test_settings_without_effect_and_pools_too_small_are_refused_before_any_step(
+    folder: Path, tmp_path: Path, settings: tuple[str, ...], error: type[Exception], message: str
+) -> None:
     with pytest.raises(error, match=message):
         make(folder, tmp_path / "run", "r1", *settings)
     assert not (tmp_path / "run" / "unfinished").exists()

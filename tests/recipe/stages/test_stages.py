@@ -98,7 +98,7 @@ def sums(name: str, count: int) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stages")
     (folder / "micro.toml").write_text(TOML)
     (folder / "reward.py").write_text(LETTERS)
@@ -114,7 +114,7 @@ def command_line(folder: Path, out: Path, *settings: str) -> tuple[str, ...]:
 
 
 @pytest.fixture(scope="module")
-def run(folder) -> Path:
+def run(folder: Path) -> Path:
     """The whole recipe, its base trained here."""
     out = folder / "whole" / "run"
     code, command = finish(out.parent, *command_line(folder, out), "--retrain", "base", entry=cogitate_itself)
@@ -133,7 +133,7 @@ def refused(tmp_path: Path, *arguments: str) -> str:
     return command.stderr.splitlines()[-1]
 
 
-def test_the_recipe_goes_from_base_to_report_on_ones_own_problems(run):
+def test_the_recipe_goes_from_base_to_report_on_ones_own_problems(run: Path) -> None:
     results = json.loads((run / "results.json").read_text())
     assert (results["schema"], results["seed"]) == (1, 0)
     assert list(results["stages"]) == ["base", "r1_zero"]
@@ -150,7 +150,7 @@ def test_the_recipe_goes_from_base_to_report_on_ones_own_problems(run):
     assert "R1-Zero" in (run / "report.html").read_text()
 
 
-def test_every_number_can_be_traced_to_the_completions_it_comes_from(run):
+def test_every_number_can_be_traced_to_the_completions_it_comes_from(run: Path) -> None:
     for stage in ("base", "r1_zero"):
         directory = run / f"evaluate.{stage}"
         table = json.loads((directory / "evaluation.json").read_text())
@@ -184,7 +184,7 @@ def test_every_number_can_be_traced_to_the_completions_it_comes_from(run):
     assert consensus(["1", "1", "2"], [False, False, True]) == 0.0
 
 
-def test_rl_has_learnt_and_left_weights_log_and_transcripts(run):
+def test_rl_has_learnt_and_left_weights_log_and_transcripts(run: Path) -> None:
     base, trained = load_file(run / "base" / "model.safetensors"), load_file(run / "r1_zero" / "model.safetensors")
     assert base.keys() == trained.keys()
     moved = {name for name in base if not torch.equal(base[name].float(), trained[name].float())}
@@ -202,7 +202,7 @@ def test_rl_has_learnt_and_left_weights_log_and_transcripts(run):
     assert base_rows[-1]["loss"] < base_rows[0]["loss"]
 
 
-def test_a_finished_run_is_not_made_again(run, folder):
+def test_a_finished_run_is_not_made_again(run: Path, folder: Path) -> None:
     before = outcome(run)
     code, command = finish(run.parent, *command_line(folder, run), "--retrain", "base", entry=cogitate_itself)
     assert code == 0, command.stderr
@@ -210,7 +210,7 @@ def test_a_finished_run_is_not_made_again(run, folder):
     assert outcome(run) == before
 
 
-def test_the_same_problem_in_train_and_eval_is_refused_before_any_time_is_spent(folder, tmp_path):
+def test_the_same_problem_in_train_and_eval_is_refused_before_any_time_is_spent(folder: Path, tmp_path: Path) -> None:
     rows = [*sums("Held out", 40), {"question": "  train 3: VOWELS,  please?", "answer": 1}]
     asked = write_rows(tmp_path / "asked.jsonl", rows)
     out = tmp_path / "run"
@@ -233,14 +233,16 @@ def test_the_same_problem_in_train_and_eval_is_refused_before_any_time_is_spent(
         (("evaluate.problems=1", "tasks.eval=logic,choice"), "1 problems cannot be shared out over 2 tasks"),
     ],
 )
-def test_what_cannot_work_is_refused_before_base_is_trained(folder, tmp_path, settings, message):
+def test_what_cannot_work_is_refused_before_base_is_trained(
+    folder: Path, tmp_path: Path, settings: tuple[str, ...], message: str
+) -> None:
     out = tmp_path / "run"
     assert message in refused(tmp_path, *command_line(folder, out, *settings), "--retrain", "base")
     assert not (out / "base").exists()
     assert not (out / "unfinished").exists()
 
 
-def test_a_wrong_file_of_evaluation_problems_is_refused_even_if_no_rl_is_asked_for(folder, tmp_path):
+def test_a_wrong_file_of_evaluation_problems_is_refused_even_if_no_rl_is_asked_for(folder: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad.jsonl"
     bad.write_text('{"question": "1 + 1?", "answer": 2}\n{"question": "1 + 2?"}\n')
     arguments = command_line(folder, tmp_path / "run", f"tasks.eval={bad}")
@@ -248,7 +250,9 @@ def test_a_wrong_file_of_evaluation_problems_is_refused_even_if_no_rl_is_asked_f
     assert not (tmp_path / "run" / "base").exists()
 
 
-def test_a_question_that_does_not_fit_the_context_is_named_and_nothing_is_damaged(run, folder, tmp_path):
+def test_a_question_that_does_not_fit_the_context_is_named_and_nothing_is_damaged(
+    run: Path, folder: Path, tmp_path: Path
+) -> None:
     long = write_rows(tmp_path / "long.jsonl", [*judged_rows("Long", 6), {"question": "so " * 400, "answer": 7}])
     out = tmp_path / "run"
     arguments = command_line(folder, out, f"inputs.base={run / 'base'}", f"tasks.train={long}")
@@ -260,7 +264,9 @@ def test_a_question_that_does_not_fit_the_context_is_named_and_nothing_is_damage
     assert outcome(out / "evaluate.base") == finished
 
 
-def test_a_run_that_has_nothing_to_learn_from_stops_with_its_reason_in_results_and_report(run, folder, tmp_path):
+def test_a_run_that_has_nothing_to_learn_from_stops_with_its_reason_in_results_and_report(
+    run: Path, folder: Path, tmp_path: Path
+) -> None:
     hopeless = write_rows(tmp_path / "hopeless.jsonl", sums("Hopeless", 5))
     out = tmp_path / "run"
     arguments = command_line(folder, out, f"inputs.base={run / 'base'}", f"tasks.train={hopeless}", "rewards.format=0")
@@ -276,7 +282,7 @@ def test_a_run_that_has_nothing_to_learn_from_stops_with_its_reason_in_results_a
 
 
 @pytest.fixture(scope="module")
-def from_base(run, folder) -> tuple[tuple[str, ...], dict[str, str]]:
+def from_base(run: Path, folder: Path) -> tuple[tuple[str, ...], dict[str, str]]:
     """Settings that start from the trained base, and what an uninterrupted run with them leaves."""
     settings = (f"inputs.base={run / 'base'}",)
     out = folder / "from_base" / "run"
@@ -291,7 +297,9 @@ def goes_on_to(expected: dict[str, str], tmp_path: Path, arguments: Sequence[str
     assert outcome(tmp_path / "run") == expected
 
 
-def test_a_run_killed_at_changes_on_disk_ends_with_the_bytes_of_an_uninterrupted_one(from_base, folder, tmp_path):
+def test_a_run_killed_at_changes_on_disk_ends_with_the_bytes_of_an_uninterrupted_one(
+    from_base: tuple[tuple[str, ...], dict[str, str]], folder: Path, tmp_path: Path
+) -> None:
     settings, expected = from_base
     arguments = command_line(folder, tmp_path / "run", *settings)
     for change in (45, 60):
@@ -307,7 +315,9 @@ def wait_until_running(command: Command, log: Path, rows: int) -> None:
         time.sleep(0.02)
 
 
-def test_a_run_killed_while_it_computes_ends_the_same(from_base, folder, tmp_path):
+def test_a_run_killed_while_it_computes_ends_the_same(
+    from_base: tuple[tuple[str, ...], dict[str, str]], folder: Path, tmp_path: Path
+) -> None:
     settings, expected = from_base
     arguments = command_line(folder, tmp_path / "run", *settings)
     for stage, rows in (("evaluate.base", 2), ("r1_zero", 3)):
@@ -318,7 +328,9 @@ def test_a_run_killed_while_it_computes_ends_the_same(from_base, folder, tmp_pat
     goes_on_to(expected, tmp_path, arguments)
 
 
-def test_a_signal_ends_an_evaluation_at_once_and_the_same_command_goes_on(from_base, folder, tmp_path):
+def test_a_signal_ends_an_evaluation_at_once_and_the_same_command_goes_on(
+    from_base: tuple[tuple[str, ...], dict[str, str]], folder: Path, tmp_path: Path
+) -> None:
     settings, expected = from_base
     arguments = command_line(folder, tmp_path / "run", *settings)
     command = start(tmp_path, *arguments, entry=cogitate_itself)
@@ -331,7 +343,7 @@ def test_a_signal_ends_an_evaluation_at_once_and_the_same_command_goes_on(from_b
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
-def test_a_run_killed_again_and_again_from_its_very_start_ends_the_same(folder, tmp_path):
+def test_a_run_killed_again_and_again_from_its_very_start_ends_the_same(folder: Path, tmp_path: Path) -> None:
     """Base included, on two threads; at random moments and at random changes on disk, until it gets through."""
     (tmp_path / "whole").mkdir()
     whole = (*command_line(folder, tmp_path / "whole" / "run", "runtime.threads=2"), "--retrain", "base")
