@@ -40,11 +40,13 @@ def test_starter_code_of_leetcode_runs_where_the_problem_says_so(answer: str, ar
 
 
 @needs_sandbox
-def test_without_a_prelude_the_names_are_not_there() -> None:
-    needing = STARTERS[:5]
-    verdicts = [grade_code(answer, entry_point="f", tests=[{"args": args, "expected": expected}])
-                for answer, args, expected in needing]  # fmt: skip
-    assert {verdict.value for verdict in verdicts} == {"wrong"}
+def test_a_method_of_solution_has_the_names_where_the_problem_says_nothing_and_a_plain_function_has_none() -> None:
+    method = "```python\nclass Solution:\n    def f(self, xs: List[int]) -> int:\n        return deque(xs).popleft()\n```"
+    function = "```python\ndef f(xs: List[int]) -> int:\n    return deque(xs).popleft()\n```"
+    tests = [{"args": [[4, 5]], "expected": 4}]
+    assert grade_code(method, entry_point="f", tests=tests).value == "right"
+    assert grade_code(method, entry_point="f", tests=tests, prelude="").value == "wrong"
+    assert grade_code(function, entry_point="f", tests=tests).value == "wrong"
 
 
 @needs_sandbox

@@ -11,7 +11,7 @@ from cogitate.rewards.code.compare import printable
 from cogitate.rewards.code.forms import Mode, ProgramTests
 from cogitate.rewards.code.lint import lint_program
 from cogitate.rewards.code.outcome import BadTestsError
-from cogitate.rewards.code.prelude import sandbox_with
+from cogitate.rewards.code.prelude import implied_prelude, sandbox_with
 from cogitate.rewards.code.program_text import extract_program
 from cogitate.rewards.code.reference import check_reference, share_of_work
 from cogitate.rewards.code.tests import run_tests
@@ -51,7 +51,8 @@ def grade_code(
         reference: a right program; tests that it fails give no verdict.
         efficiency: how much of a right program's score depends on its work, counted in executed instructions: the score is
             1 - efficiency * (1 - what the reference needs of them). Needs a reference.
-        prelude: names that programs find: "leetcode", or Python source (see `prelude.py`).
+        prelude: names that programs find: "leetcode", or Python source (see `prelude.py`). Where the problem says nothing, a
+            program in LeetCode's form, whose entry point is a method of `class Solution`, finds LeetCode's; "" gives none.
         sandbox: the one to run in.
         isolation: which sandbox to take where none is given.
 
@@ -68,6 +69,7 @@ def grade_code(
         return verdict("wrong", 0.0, "the answer has no Python code block")
     try:
         box = sandbox or open_sandbox(isolation or Isolation())
+        prelude = prelude if prelude is not None else implied_prelude(program, entry_point)
         box = sandbox_with(box, prelude) if prelude else box
         try:
             wanted = ProgramTests(tests, mode, entry_point, Limits.of(limits, box.limits), decimals)

@@ -55,6 +55,23 @@ def prelude_source(prelude: str) -> str:
     return prelude
 
 
+def implied_prelude(program: str, entry_point: str | None) -> str:
+    """The prelude of a program whose form says which judge it was written for: "leetcode" where `entry_point` is a method of
+    `class Solution`, else "" for none."""
+    try:
+        tree = ast.parse(program)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ""  # it will not load either, and says why then
+    methods = {
+        method.name
+        for node in tree.body
+        if isinstance(node, ast.ClassDef) and node.name == "Solution"
+        for method in node.body
+        if isinstance(method, ast.FunctionDef)
+    }
+    return "leetcode" if entry_point in methods else ""
+
+
 @lru_cache(maxsize=64)
 def sandbox_with(box: Sandbox | RemoteSandbox, prelude: str) -> Sandbox | RemoteSandbox:
     """A sandbox whose programs find the names of a prelude. It is run once by itself.
