@@ -46,7 +46,7 @@ def test_a_stage_that_forgets_its_random_state_is_found_out(tmp_path: Path) -> N
     config = toy_config(tmp_path, "graph=forgetful")
     said: list[str] = []
     text, same = verify_resume(
-        config, make_backend=forgetful_backend, kills=2, seed=0, only=None, keep=tmp_path / "kept", say=said.append
+        config, make_backend=forgetful_backend, kills=2, seed=1, only=None, keep=tmp_path / "kept", say=said.append
     )
     assert not same
     assert "DIFFERENT: manifest.json, metrics.jsonl, model.safetensors" in text
