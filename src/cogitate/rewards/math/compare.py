@@ -18,6 +18,7 @@ from cogitate.rewards.math.quantities import same_based, same_quantity
 from cogitate.rewards.math.regions import is_region, same_region
 from cogitate.rewards.math.shapes import (
     MAX_ITEMS,
+    align_moduli,
     as_table,
     as_vector,
     coordinates_of,
@@ -38,7 +39,7 @@ from cogitate.rewards.math.shapes import (
 
 def same_answer(gold: Node, answer: Node) -> bool:
     """Whether an answer equals the reference."""
-    gold, answer = settle_statement(gold), settle_statement(answer)
+    gold, answer = align_moduli(settle_statement(gold), settle_statement(answer))
     if is_equation(gold) and is_equation(answer):
         return _same_equation(gold, answer)
     if is_equation(gold) or is_equation(answer):
@@ -119,7 +120,7 @@ def _named_value(gold: Node, answer: Node) -> bool:
 
 
 def _value_of_combination(equation: Node) -> Node | None:
-    """`m + n = 256 + 37 = 293` states the value of m + n, for a question about it."""
+    """`m + n = 256 + 37 = 293`, `AB/CD = 3` state the value of a quantity, for a question about it."""
     first, *others = equation.args
     if not is_combination(first) or any(variables(other) or not _is_plain_value(other) for other in others):
         return None

@@ -32,6 +32,22 @@ def settle_statement(node: Node) -> Node:
     return Node("rel", tuple(operands), tuple(relations)) if relations else operands[0]
 
 
+def align_moduli(gold: Node, answer: Node) -> tuple[Node, Node]:
+    """Where one of two answers is a class of numbers, `3 \\pmod 7`, so is the `3 \\bmod 7` of the other."""
+    if _has_call(gold, "mod") == _has_call(answer, "mod"):
+        return gold, answer
+    return _as_class(gold), _as_class(answer)
+
+
+def _has_call(node: Node, name: str) -> bool:
+    return (node.op == "call" and node.value == name) or any(_has_call(arg, name) for arg in node.args)
+
+
+def _as_class(node: Node) -> Node:
+    value = "mod" if node.op == "call" and node.value == "bmod" else node.value
+    return Node(node.op, tuple(_as_class(arg) for arg in node.args), value)
+
+
 def is_equation(node: Node) -> bool:
     return node.op == "rel" and set(node.value) == {"="}
 
@@ -42,9 +58,11 @@ def is_name(node: Node) -> bool:
         return True
     if node.op == "const":
         return node.value in ("e", "i")
+    if node.op == "bigop" or is_derivative(node):
+        return True
     if node.op == "abs":  # |AB|, a length; |x| gives x two values
         inner = node.args[0]
-        number_of = inner.op == "var" and str(inner.value)[:1].isupper()  # |A|, a number of elements
+        number_of = inner.op == "var" and str(inner.value)[:1] not in "xytnk"  # |A|, a number of elements; |v|, a length
         return number_of or (inner.op in ("mul", "union", "intersection") and is_name(inner))
     if node.op in ("mul", "bracket", "list", "measured", "union", "intersection", "rel", "ratio"):
         return bool(node.args) and all(is_name(arg) for arg in node.args)
@@ -56,8 +74,24 @@ def is_tautology(equation: Node) -> bool:
 
 
 def is_combination(node: Node) -> bool:
-    """A sum or difference of names, none of them multiplied."""
-    return node.op in ("add", "sub") and all(arg.op == "var" or is_combination(arg) for arg in node.args)
+    """A quantity that is no unsolved equation in one variable: it is made of two names or more."""
+    return node.op in ("add", "sub", "mul", "div", "pow", "abs", "root", "neg") and len(_names(node)) > 1
+
+
+def is_derivative(node: Node) -> bool:
+    """`\\frac{d}{dx} x^2`, `\\frac{dy}{dx}`."""
+    if node.op == "mul":
+        return is_derivative(node.args[0])
+    if node.op != "div" or node.args[1].op != "mul":
+        return False
+    letter = node.args[1].args[0]
+    above = node.args[0].args[0] if node.args[0].op == "mul" else node.args[0]
+    return letter.op == "var" and letter.value in ("d", "partial") and above == letter
+
+
+def _names(node: Node) -> set[str]:
+    found = {str(node.value)} if node.op == "var" else set()
+    return found.union(*(_names(arg) for arg in node.args))
 
 
 def difference_of(equation: Node) -> Node:

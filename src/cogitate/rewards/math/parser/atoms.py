@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
-from cogitate.rewards.math.parser.commands import read_command, read_function
+from cogitate.rewards.math.parser.commands import read_called_name, read_command, read_function
 from cogitate.rewards.math.parser.cursor import Cursor
 from cogitate.rewards.math.parser.names import subscripted
 from cogitate.rewards.math.parser.nodes import (
@@ -35,6 +35,8 @@ def read_atom(parser: Cursor) -> Node:
         if parser.is_command("overline", "bar", "dot") and "." in token.text:
             return _repeating(parser, token)
         return number_node(token)
+    if parser.begins_called_name():
+        return read_called_name(parser)
     if token.kind == "symbol":
         return _bracketed(parser, token)
     if token.kind == "command":

@@ -12,6 +12,7 @@ from cogitate.rewards.math.parser.nodes import (
     ACCENTS,
     BIG_OPERATORS,
     BINOMIALS,
+    CALLED_NAMES,
     CONSTANT_COMMANDS,
     DOTS,
     FRACTIONS,
@@ -96,9 +97,21 @@ def read_function(parser: Cursor, name: str) -> Node:
     return node if exponent is None else Node("pow", (node, exponent))
 
 
+def read_called_name(parser: Cursor) -> Node:
+    """`abs(x)`, `binomial(5, 2)`, `arsinh(1)`: a name of programs, or one of mathematics that LaTeX has no command for."""
+    name = CALLED_NAMES[parser.take().text.strip()]
+    inner = parser.atom()
+    arguments = inner.args if inner.op == "bracket" and inner.value == "()" else (inner,)
+    if len(arguments) != (2 if name in ("binom", "div") else 1) and name not in ("max", "min"):
+        raise NotMathError(f"{name} with {len(arguments)} arguments")
+    return Node(name, arguments) if name in ("abs", "floor", "ceil", "fact", "binom", "div") else Node("call", arguments, name)
+
+
 def begins_function(parser: Cursor) -> bool:
     token = parser.at()
-    return token is not None and token.kind in ("command", "word") and (token.text in FUNCTIONS or token.text in BIG_OPERATORS)
+    if token is None or token.kind not in ("command", "word"):
+        return False
+    return token.text in FUNCTIONS or token.text in BIG_OPERATORS or parser.begins_called_name()
 
 
 def _big(parser: Cursor, name: str) -> Node:

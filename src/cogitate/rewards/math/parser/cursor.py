@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from fractions import Fraction
 
-from cogitate.rewards.math.parser.nodes import RELATIONS, SEPARATING_WORDS, Node
+from cogitate.rewards.math.parser.nodes import CALLED_NAMES, RELATIONS, SEPARATING_WORDS, Node
 from cogitate.rewards.math.parser.tokens import NotMathError, Token
 
 
@@ -71,6 +71,12 @@ class Cursor(ABC):
                 "rfloor", "rceil", "rangle", "rvert", "rVert", "mid", "over", "choose", "pmod", "bmod", "mod",
             )  # fmt: skip
         return True
+
+    def begins_called_name(self) -> bool:
+        """Whether a name of programs with its bracket follows: abs(x), floor(x), asin(x)."""
+        token = self.at()
+        named = token is not None and token.kind in ("word", "text", "command") and token.text.strip() in CALLED_NAMES
+        return named and self.is_symbol("(", offset=1)
 
     # Groups
 

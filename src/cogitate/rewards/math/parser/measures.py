@@ -22,7 +22,7 @@ from cogitate.rewards.math.units import Unit, find_unit, plain_unit, power_word
 def begins_unit(parser: Cursor) -> bool:
     """Whether words of measurement follow, to the end of the item."""
     token = parser.at()
-    if token is None or token.kind not in ("text", "word") or parser.separates(token):
+    if token is None or token.kind not in ("text", "word") or parser.separates(token) or parser.begins_called_name():
         return False
     word = token.text.strip(" .,")
     if token.kind == "text":

@@ -43,6 +43,13 @@ BINOMIALS = words("binom dbinom tbinom")
 FUNCTIONS = words(
     """sin cos tan cot sec csc arcsin arccos arctan arccot sinh cosh tanh log ln lg exp sqrt max min gcd lcm det"""
 )
+# Names that programs use before a bracket, and how mathematics says them.
+CALLED_NAMES = {
+    "asin": "arcsin", "acos": "arccos", "atan": "arctan", "acot": "arccot", "asinh": "arcsinh", "acosh": "arccosh",
+    "atanh": "arctanh", "arsinh": "arcsinh", "arcosh": "arccosh", "artanh": "arctanh", "arcsinh": "arcsinh",
+    "arccosh": "arccosh", "arctanh": "arctanh", "abs": "abs", "Abs": "abs", "floor": "floor", "ceil": "ceil",
+    "ceiling": "ceil", "factorial": "fact", "binomial": "binom", "Rational": "div", "Max": "max", "Min": "min",
+}  # fmt: skip
 BIG_OPERATORS = {"sum": "sum", "prod": "prod", "int": "int", "iint": "int", "oint": "int", "lim": "lim"}
 GREEK = words(
     "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi rho sigma tau upsilon phi chi psi omega"

@@ -41,6 +41,9 @@ _TWO_TO_THREE = re.compile(r"(\d+)\s*(?:\\text\s*\{\s*to\s*\}|to)\s*(\d+)")
 _OVER = re.compile(r"(-?\d+(?:\.\d+)?) over (-?\d+(?:\.\d+)?)")
 _ROOT_IN_WORDS = re.compile(r"(?:\bthe )?\b(?:(square|cube) )?root (?:of )?(\d+(?:\.\d+)?)")
 _SIGN_IN_WORDS = re.compile(r"(?:negative|minus) (?=[\d\\.])")
+_PROGRAM_LOG = re.compile(r"(?<![A-Za-z\\])log(10|2)(?=\()")
+_PROGRAM_I = re.compile(r"(?<=\*)I(?![A-Za-z0-9_({])|(?<![A-Za-z0-9_\\])I(?=\*)")
+_PROGRAM_E = re.compile(r"(?<![A-Za-z0-9_\\])E(?=\*\*)|(?<=\*)E(?![A-Za-z0-9_({])")
 _LETTER_DIGITS = re.compile(r"(?<![A-Za-z0-9\\{])(\d+[A-Z][0-9A-Z]*)(?=_\s*\{?\s*(?:1[1-9]|2\d|3[0-6])(?!\d))")
 _BASE_WORD = re.compile(r"_\s*\{\s*\\text\s*\{\s*base\s*\}\s*(?=\d)")
 _CHINESE_MULTIPLE = re.compile(r"(?<=\d)\s*([百千万亿](?![米克瓦分]))")
@@ -64,6 +67,7 @@ def unify_before_delimiters(text: str) -> str:
 def unify(text: str) -> str:
     """Units, unit vectors, roots and intervals in the form that the parser reads."""
     text = _UNIT_FRACTION.sub(lambda match: f"{match.group(1)}/{match.group(2)}", text)
+    text = _PROGRAM_E.sub("e", _PROGRAM_I.sub("i", _PROGRAM_LOG.sub(r"\\log_{\1}", text)))  # 2*I, E**2, log10(x)
     text = _SHORTENED_POWER.sub(r"\1 ", text)
     text = _BASE_BEHIND.sub(r"_{\1}", _BASE_WORD.sub("_{", text))
     text = _TEMPERATURE.sub(_temperature, text)

@@ -73,6 +73,17 @@ def _is_known(word: str) -> bool:
     return word in FUNCTIONS or word.removeprefix("var").casefold() in GREEK or word in INFINITY_WORDS
 
 
+def _grouped(items: list[Node], joints: list[str]) -> Node:
+    """`p=5, q=2; p=7, q=2`: tuples of named values, a semicolon between them."""
+    groups: list[list[Node]] = [[items[0]]]
+    for joint, item in zip(joints, items[1:], strict=True):
+        if joint == ";":
+            groups.append([item])
+        else:
+            groups[-1].append(item)
+    return Node("list", tuple(Node("bracket", tuple(group), "()") if len(group) > 1 else group[0] for group in groups), ",")
+
+
 class Parser(Cursor):
     """The levels of the grammar."""
 
@@ -84,17 +95,21 @@ class Parser(Cursor):
 
     def listing(self) -> Node:
         """Items separated by commas, semicolons, "and", "or"; one item is itself."""
-        items, joints = [self.relation()], set[str]()
+        items, joints = [self.relation()], list[str]()
         while joint := self._separator():
             if self.at() is None or (self.is_symbol(*CLOSING_SYMBOLS) and not (self.is_symbol("|") and not self.bars)):
                 break
             items.append(self.relation())
-            joints.add(joint)
-        return items[0] if len(items) == 1 else Node("list", tuple(items), "".join(joints) if len(joints) == 1 else None)
+            joints.append(joint)
+        if set(joints) == {",", ";"} and all(item.op == "rel" for item in items):
+            return _grouped(items, joints)
+        joined = {"," if joint == ";" else joint for joint in joints}
+        return items[0] if len(items) == 1 else Node("list", tuple(items), joined.pop() if len(joined) == 1 else None)
 
     def _separator(self) -> str:
         """Pass over commas and joining words: "or", "and" or "," by the strongest of them; "" where there is none."""
         found = ""
+        semicolon = self.is_symbol(";")
         while (token := self.at()) is not None and self.separates(token):
             self.position += 1
             word = token.text.strip(" ,").casefold()
@@ -103,7 +118,7 @@ class Parser(Cursor):
             elif word in SEPARATING_WORDS or token.text in ("land", "wedge"):
                 found = "and"
             found = found or ","
-        return found
+        return ";" if semicolon and found == "," else found
 
     def relation(self) -> Node:
         if self._begins_with("approx", "simeq", "sim", "=") and self.position == 0:  # "= 5" and "about 5"
@@ -140,8 +155,8 @@ class Parser(Cursor):
         if self.is_command("over", "choose"):
             node = Node("div" if self.take().text == "over" else "binom", (node, self.sum()))
         if self.is_command("pmod", "bmod", "mod"):
-            self.position += 1
-            node = Node("call", (node, self.argument()), "mod")
+            infix = self.take().text == "bmod"  # 128 \bmod 3 is 2, 2 \pmod 3 a class of numbers
+            node = Node("call", (node, self.argument()), "bmod" if infix else "mod")
         return node
 
     # Arithmetic

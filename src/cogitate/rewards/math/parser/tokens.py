@@ -82,7 +82,7 @@ _SIZING = re.compile(r"\\(?:left|right|middle|[bB]igg?[lrm]?)(?![A-Za-z])\s*(\.(
 _DELIMITERS = re.compile(r"\\[()\[\]]|(?<!\\)\$|\\\$|\\(?:textdollar|euro|pounds|yen)(?![A-Za-z])")
 _SET_BUILDER = re.compile(r"\\\{\s*[A-Za-z]\s*(?:\\in\s*\\mathbb\s*\{?R\}?\s*)?(?:\\mid(?![A-Za-z])|\||:)(.*)\\\}", re.DOTALL)
 _MARKED_GROUPING = re.compile(r"(?<=\d)(?:,\\!\s*|\s?\{,\s?\}\s*(?:\\!)?)(?=\d{3}(?!\d))")  # wherever it stands
-_GROUPED_NUMBER = re.compile(r"(?<![\d.,])\d{1,3}(?:(?:,\d{3})+|(?:\.\d{3}){2,})(?!\d)(?![,.]\d{3}(?!\d)|,\d)")
+_GROUPED_NUMBER = re.compile(r"(?<![\d.,])(?!0[,.])\d{1,3}(?:(?:,\d{3})+|(?:\.\d{3}){2,})(?!\d)(?![,.]\d{3}(?!\d)|,\d)")
 _SPACED_NUMBER = re.compile(r"(?<![\d.,] )(?<![\d.,])\d{1,3}(?: \d{3})+(?![\d ]*[,.]?\d)(?!\s*/)")
 _NUMBER = re.compile(r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4}(?![\d.]))?")
 _TEXT_COMMAND = re.compile(
