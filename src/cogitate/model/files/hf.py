@@ -155,10 +155,12 @@ def _config_of_weights(config: ModelConfig, reader: CheckpointReader) -> ModelCo
 
 def _check_tensors(config: ModelConfig, reader: CheckpointReader) -> None:
     """Names and shapes of a directory, before a model is made: a wrong size must not take memory."""
-    layers, experts, there = config.num_hidden_layers, config.n_routed_experts, len(reader.names)
-    for key, count, needed in (("num_hidden_layers", layers, True), ("the number of experts", experts, config.family.router)):
-        if needed and count > there:
-            raise CheckpointError(f"{reader.directory}: {key} is {count}, but there are {there} tensors in all")
+    layers, there = config.num_hidden_layers, len(reader.names)
+    needed = sum(config.n_routed_experts if config.is_moe_layer(layer) else 1 for layer in range(layers))
+    if needed > there:
+        raise CheckpointError(
+            f"{reader.directory}: config.json asks for {layers} layers and at least {needed} tensors, there are {there}"
+        )
     table = name_table(config) | mtp_name_table(config)
     parts = [part for parts in table.values() for part in parts]
     known = {part.name for part in parts} | _redundant(config)
