@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
+from cogitate.backend import Backend, GenerationRequest
+from cogitate.recipe.data.candidates import Candidate, candidate_id
 from cogitate.recipe.progress import NullProgress
 from cogitate.recipe.recipe import R1
 from cogitate.recipe.stage import StageContext
 from cogitate.rewards.grade import judge, problem_fields
 from cogitate.runtime import MetricsLog
 from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.types import Completion, Problem, Verdict
+from cogitate.types import Completion, FinishReason, Problem, Verdict
 
 Script = Callable[[str, int], str]  # (prompt, seed) -> completion; one that ends in … was cut
 
@@ -42,9 +45,10 @@ class ScriptedGenerator:
 
     def __init__(self, script: Script, tokenizer: Tokenizer) -> None:
         self.script, self.tokenizer = script, tokenizer
-        self.waiting, self.asked = [], 0
+        self.waiting: list[tuple[GenerationRequest, int]] = []
+        self.asked = 0
 
-    def submit(self, request) -> None:
+    def submit(self, request: GenerationRequest) -> None:
         self.waiting += [(request, seed) for seed in request.seeds]
         self.asked += len(request.seeds)
 
@@ -52,7 +56,7 @@ class ScriptedGenerator:
         request, seed = self.waiting.pop(0)
         text = self.script(self.tokenizer.decode(request.prompt_ids), seed)
         ids = tuple(self.tokenizer.encode(text.removesuffix("…")))
-        reason = "length" if text.endswith("…") else "stop"
+        reason: FinishReason = "length" if text.endswith("…") else "stop"
         return [Completion(request.id, ids, (0.0,) * len(ids), reason, ((0, len(ids)),), seed)]
 
     def pending(self) -> int:
@@ -76,17 +80,18 @@ class ScriptedBackend:
         return sum(generator.asked for generator in self.generators.values())
 
 
-def stage_context(stage: str, work: Path, backend) -> StageContext:
+def stage_context(stage: str, work: Path, scripted: ScriptedBackend) -> StageContext:
     """A stage's context in `work`, which may hold what an earlier attempt has left."""
     for name in ("out", "checkpoint"):
         (work / name).mkdir(parents=True, exist_ok=True)
+    backend = cast(Backend, scripted)  # data stages ask for generators and graders alone
     return StageContext(stage, R1, backend, MetricsLog(work / "out" / "metrics.jsonl"), work / "checkpoint", NullProgress())
 
 
-def candidate(problem: Problem, text: str, *, source: str = "reasoning", finish_reason: str = "stop", number: int = 0):
+def candidate(
+    problem: Problem, text: str, *, source: str = "reasoning", finish_reason: FinishReason = "stop", number: int = 0
+) -> Candidate:
     """A candidate graded by the real graders."""
-    from cogitate.recipe.data.candidates import Candidate, candidate_id
-
     contract = "r1" if "</think>" in text else "free"
     without_rules = problem.kind in ("general", "safety")
     verdict = Verdict("none", 0.0, "no rule") if without_rules else judge(problem.kind, text, contract, problem_fields(problem))

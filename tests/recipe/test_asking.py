@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from cogitate.recipe.asking import ASKED_R1, ask_r1_zero
 from cogitate.recipe.stages.rejection_sampling import general_asking
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import R1_ZERO_INSTRUCTION, r1_zero_prompt, turns_as_text
-from cogitate.train.rollouts import opens_thinking
+from cogitate.train.rollouts import Prompt, opens_thinking
 from cogitate.types import Message, Problem
 
 QUESTION = Problem("1", "sums", "math", "How many is 1+1?", gold="2")
@@ -29,10 +30,15 @@ def directory(tmp_path: Path, micro_tokenizer: Tokenizer) -> Path:
     return tmp_path
 
 
-def asked(directory: Path, **settings) -> tuple[str | tuple[int, ...], Tokenizer]:
+def asked(directory: Path, **settings: Any) -> tuple[Prompt, Tokenizer]:
     tokenizer = Tokenizer.load(directory)
-    prompt = ask_r1_zero(ZeroRLConfig.model_validate(settings), directory, tokenizer)(QUESTION)
-    return prompt if isinstance(prompt, str) else tuple(prompt), tokenizer
+    return ask_r1_zero(ZeroRLConfig.model_validate(settings), directory, tokenizer)(QUESTION), tokenizer
+
+
+def ids_of(prompt: Prompt) -> tuple[int, ...]:
+    """Of a prompt made of token ids, as chat templates and worked examples make them."""
+    assert not isinstance(prompt, str)
+    return tuple(prompt)
 
 
 def test_without_examples_it_is_r1_zeros_template(directory: Path) -> None:
@@ -40,7 +46,8 @@ def test_without_examples_it_is_r1_zeros_template(directory: Path) -> None:
 
 
 def test_examples_stand_as_earlier_turns_that_end_as_turns_do(directory: Path) -> None:
-    prompt, tokenizer = asked(directory, worked_examples=EXAMPLES)
+    prompt_of_ids, tokenizer = asked(directory, worked_examples=EXAMPLES)
+    prompt = ids_of(prompt_of_ids)
     assert prompt.count(tokenizer.end_id) == 2
     last = len(prompt) - 1 - prompt[::-1].index(tokenizer.end_id)
     assert tokenizer.decode(prompt[last + 1 :]) == "User: How many is 1+1?\nAssistant:"
@@ -52,14 +59,14 @@ def test_examples_stand_as_earlier_turns_that_end_as_turns_do(directory: Path) -
 
 def test_in_a_models_own_template_examples_are_turns_of_it(directory: Path) -> None:
     prompt, tokenizer = asked(directory, worked_examples=EXAMPLES[:1], prompt="chat")
-    assert tokenizer.decode(prompt) == (
+    assert tokenizer.decode(ids_of(prompt)) == (
         f"[user]2+2?\n\n{R1_ZERO_INSTRUCTION}[assistant]<think> 2 + 2 = 4 </think> <answer> 4 </answer>"
         f"[user]How many is 1+1?\n\n{R1_ZERO_INSTRUCTION}[assistant]"
     )
 
 
 @pytest.mark.parametrize("settings", [{}, {"worked_examples": EXAMPLES}, {"prompt": "chat"}])
-def test_the_thinking_can_be_opened_in_every_form(directory: Path, settings) -> None:
+def test_the_thinking_can_be_opened_in_every_form(directory: Path, settings: dict[str, Any]) -> None:
     prompt, tokenizer = asked(directory, open_thinking=True, **settings)
     ids = tokenizer.encode(prompt) if isinstance(prompt, str) else prompt
     assert opens_thinking(ids, tokenizer)
@@ -70,10 +77,10 @@ def test_the_thinking_can_be_opened_in_every_form(directory: Path, settings) -> 
 
 def test_a_turn_is_the_question_alone_in_the_models_template_or_in_r1s_form(directory: Path) -> None:
     tokenizer = Tokenizer.load(directory)
-    assert tokenizer.decode(ASKED_R1["turn"](directory, tokenizer)(QUESTION)) == "[user]How many is 1+1?[assistant]"
+    assert tokenizer.decode(ids_of(ASKED_R1["turn"](directory, tokenizer)(QUESTION))) == "[user]How many is 1+1?[assistant]"
     (directory / "chat_template.jinja").unlink()
     plain = ASKED_R1["plain"](directory, tokenizer)(QUESTION)
-    assert tokenizer.decode(ASKED_R1["turn"](directory, tokenizer)(QUESTION)) == plain
+    assert tokenizer.decode(ids_of(ASKED_R1["turn"](directory, tokenizer)(QUESTION))) == plain
 
 
 def test_general_prompts_are_turns_of_the_models_template_with_the_thinking_opened_where_it_is_useful(directory: Path) -> None:
@@ -82,8 +89,8 @@ def test_general_prompts_are_turns_of_the_models_template_with_the_thinking_open
         Problem(category, "general", "general", "Hello!", fields={"category": category}) for category in ("greeting", "writing")
     )
     asked_for = general_asking(directory, tokenizer)
-    assert tokenizer.decode(asked_for(hello)) == "[user]Hello![assistant]"
-    assert tokenizer.decode(asked_for(story)).replace(" <think>", "<think>") == "[user]Hello![assistant]<think>"
+    assert tokenizer.decode(ids_of(asked_for(hello))) == "[user]Hello![assistant]"
+    assert tokenizer.decode(ids_of(asked_for(story))).replace(" <think>", "<think>") == "[user]Hello![assistant]<think>"
     (directory / "chat_template.jinja").unlink()
     plain = general_asking(directory, tokenizer)
     assert (plain(hello), plain(story)) == ("User: Hello!\nAssistant:", "User: Hello!\nAssistant: <think>")
@@ -94,10 +101,10 @@ def test_the_turns_of_a_prompt_of_several_are_turns_of_the_template_too(director
     problem = Problem("1", "sums", "exact", turns_as_text(turns), gold="two", turns=turns)
     tokenizer = Tokenizer.load(directory)
     said = {name: ASKED_R1[name](directory, tokenizer)(problem) for name in ASKED_R1}
-    assert tokenizer.decode(said["turn"]) == "[system]Be brief.[user]1?[assistant]one[user]2?[assistant]"
-    assert tokenizer.decode(said["chat"]).startswith("[system]Be brief.[user]1?[assistant]one[user]2?\n\n")
+    assert tokenizer.decode(ids_of(said["turn"])) == "[system]Be brief.[user]1?[assistant]one[user]2?[assistant]"
+    assert tokenizer.decode(ids_of(said["chat"])).startswith("[system]Be brief.[user]1?[assistant]one[user]2?\n\n")
     assert said["plain"] == "User: Be brief.\n\n1?\nAssistant: one\nUser: 2?\nAssistant:"
     settings = ZeroRLConfig.model_validate({"worked_examples": EXAMPLES[:1], "prompt": "chat"})
-    after_example = tokenizer.decode(ask_r1_zero(settings, directory, tokenizer)(problem))
+    after_example = tokenizer.decode(ids_of(ask_r1_zero(settings, directory, tokenizer)(problem)))
     assert after_example.startswith("[system]Be brief.[user]2+2?")
     assert "</answer>[user]1?[assistant]one[user]2?\n\n" in after_example

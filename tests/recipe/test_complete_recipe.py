@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+from cogitate.config import Config
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.proof.shrink import shrink
 from cogitate.recipe.runner import plan, run_recipe
@@ -16,19 +18,19 @@ SHIPPED = ("base", "tokenizer", "student_base_llama", "student_base_qwen")
 EVERY_MODEL = {"pass@1", "format_rate", "language_mix_rate", "reflection_rate", "helpfulness", "safety"}
 
 
-def shrunken():
+def shrunken() -> Config:
     return shrink(load_recipe("tiny", ["runtime.threads=1"]), keep=SHIPPED)
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory):
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("complete") / "run"
     out.mkdir()
     run_recipe(shrunken(), out, make_backend=LocalBackend)
     return out
 
 
-def test_every_model_of_the_graph_is_measured_in_every_way(finished) -> None:
+def test_every_model_of_the_graph_is_measured_in_every_way(finished: Path) -> None:
     results = json.loads((finished / "results.json").read_text())
     planned = {item.stage.name for item in plan(shrunken(), finished)}
     assert {path.name for path in finished.iterdir() if (path / "manifest.json").is_file()} == planned
@@ -38,7 +40,7 @@ def test_every_model_of_the_graph_is_measured_in_every_way(finished) -> None:
         assert tasks["all"].keys() >= EVERY_MODEL, stage
 
 
-def test_what_a_later_stage_learns_from_is_what_an_earlier_model_wrote(finished) -> None:
+def test_what_a_later_stage_learns_from_is_what_an_earlier_model_wrote(finished: Path) -> None:
     rows = [row for _, row in read_rows(finished / "sft_data" / "data.parquet")]
     written_by = {row["source"]: row["model"] for row in rows}
     assert written_by == {"reasoning": "r1_dev2", "general": "base"}

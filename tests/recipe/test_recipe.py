@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import pytest
 
 from cogitate.errors import ConfigError
@@ -20,7 +22,7 @@ R1_LIKE = (
 )
 
 
-def names(stages) -> list[str]:
+def names(stages: Sequence[Stage]) -> list[str]:
     return [stage.name for stage in stages]
 
 
@@ -29,8 +31,8 @@ def test_every_model_of_a_graph_is_followed_by_its_evaluation() -> None:
 
 
 @pytest.mark.parametrize("name", GRAPHS)
-def test_in_every_graph_needs_come_first(name) -> None:
-    seen = set()
+def test_in_every_graph_needs_come_first(name: str) -> None:
+    seen: set[str] = set()
     for stage in get_graph(name):
         assert set(stage.needs) <= seen
         seen.add(stage.name)

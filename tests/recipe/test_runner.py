@@ -1,9 +1,11 @@
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from cogitate.config import Config
 from cogitate.errors import ArtifactError, ConfigError, DataError
 from cogitate.recipe.progress import NullProgress
 from cogitate.recipe.run_directory import store
@@ -26,14 +28,14 @@ class Heard(NullProgress):
         self.said.append(line)
 
 
-def run(out: Path, config, **options) -> Heard:
+def run(out: Path, config: Config, *, only: str | None = None, until: str | None = None, retrain: Sequence[str] = ()) -> Heard:
     heard = Heard()
-    run_recipe(config, out, make_backend=no_backend, progress=heard, **options)
+    run_recipe(config, out, make_backend=no_backend, progress=heard, only=only, until=until, retrain=retrain)
     return heard
 
 
-def states(config, out: Path, **options) -> dict[str, str]:
-    return {item.stage.name: item.state for item in plan(config, out, **options)}
+def states(config: Config, out: Path, *, retrain: Sequence[str] = ()) -> dict[str, str]:
+    return {item.stage.name: item.state for item in plan(config, out, retrain=retrain)}
 
 
 def made(out: Path) -> set[str]:

@@ -1,22 +1,25 @@
 import random
+from collections.abc import Callable, Iterable
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 import pytest
 
+from cogitate.config import Config
 from tests.recipe.cli_process import processes
 from tests.recipe.kill_harness import arm, outcome
 from tests.recipe.toy_recipe import run_toy, toy_config
 
 
-def run_and_count(out: Path, config, event_number: int, counted) -> None:
+def run_and_count(out: Path, config: Config, event_number: int, counted: SimpleQueue[int]) -> None:
     changes = arm(out, event_number)
     run_toy(out, config)
     counted.put(len(changes))
 
 
-def run_killed_at(out: Path, config, event_number: int) -> int | None:
+def run_killed_at(out: Path, config: Config, event_number: int) -> int | None:
     """Run until the n-th change on disk; returns None if killed there, else how many changes the finished run made."""
-    counted = processes.SimpleQueue()
+    counted: SimpleQueue[int] = processes.SimpleQueue()
     process = processes.Process(target=run_and_count, args=(out, config, event_number, counted))
     process.start()
     process.join()
@@ -24,7 +27,7 @@ def run_killed_at(out: Path, config, event_number: int) -> int | None:
     return None if process.exitcode == -9 else counted.get()
 
 
-def check_kill_points(tmp_path: Path, choose) -> None:
+def check_kill_points(tmp_path: Path, choose: Callable[[int], Iterable[int]]) -> None:
     config = toy_config(tmp_path, "base.steps=4")
     changes = run_killed_at(tmp_path / "whole", config, 10**9)
     assert changes is not None

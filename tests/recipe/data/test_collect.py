@@ -1,5 +1,8 @@
 """Post-processing of cold-start candidates: what is kept, what human decisions change, and that none is lost."""
 
+from collections.abc import Mapping
+
+from cogitate.recipe.data.candidates import Candidate
 from cogitate.recipe.data.collect import (
     DUPLICATE,
     REJECTED,
@@ -24,11 +27,14 @@ MIXED = "先算四加五，we get nine。The answer is 9."
 WRONG_SUM = "4 + 5 = 8. The answer is 8."
 
 
-def few_shot(text: str, number: int = 0, problem: Problem = SUM):
+def few_shot(text: str, number: int = 0, problem: Problem = SUM) -> Candidate:
     return candidate(problem, text, source="few_shot", number=number)
 
 
-def processed(*candidates, decisions=None, per_problem=1):
+def processed(
+    *candidates: Candidate, decisions: Mapping[str, Decision] | None = None, per_problem: int = 1
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What is kept, as texts, and what is dropped, with its rules, by the candidates' ids."""
     done = post_process(candidates, decisions or {}, per_problem=per_problem, grader=InlineGrader())
     assert sorted([*(c.id for c, _ in done.kept), *(c.id for c, _ in done.dropped)]) == sorted(c.id for c in candidates)
     return {c.id: text for c, text in done.kept}, {c.id: rule for c, rule in done.dropped}

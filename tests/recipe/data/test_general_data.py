@@ -1,5 +1,7 @@
 """What a curator's rules keep of general answers, without any true score."""
 
+from typing import Any
+
 import pytest
 
 from cogitate.recipe.data.general_data import (
@@ -17,7 +19,7 @@ from cogitate.types import Problem
 from tests.recipe.scripted_backend import candidate
 
 
-def asked(question: str, category: str, language: str = "en", **fields) -> Problem:
+def asked(question: str, category: str, language: str = "en", **fields: Any) -> Problem:
     fields = {"category": category, **fields}
     return Problem(f"{category}:{question}", "general", "general", question, language=language, fields=fields)
 
@@ -65,7 +67,9 @@ STORY = "<think> The user wants help. </think>\nThe dog ran to the sea and was h
         (LIST, "Here you are: red, milk, milk and blue.", "not as many things as asked"),
     ],
 )
-def test_each_answer_is_kept_or_dropped_for_the_reason_a_reader_would_give(problem, text, fault: str | None) -> None:
+def test_each_answer_is_kept_or_dropped_for_the_reason_a_reader_would_give(
+    problem: Problem, text: str, fault: str | None
+) -> None:
     assert general_fault(candidate(problem, text)) == fault
 
 

@@ -20,13 +20,22 @@ EXACT = PreferenceDataConfig(judge_noise=0.0, position_bias=0.3, judgements=4, m
 class Scored(Judged):
     """A candidate whose true scores are given."""
 
-    def __init__(self, problem: Problem, helpfulness: float, *, safety=1.0, tokens=5, cut=False, no=0) -> None:  # type: ignore[no-untyped-def]
+    __slots__ = ("_scores",)
+    _scores: tuple[float, float]
+
+    def __init__(
+        self, problem: Problem, helpfulness: float, *, safety: float = 1.0, tokens: int = 5, cut: bool = False, no: int = 0
+    ) -> None:
         super().__init__(problem, f"text {helpfulness} {safety} {no}", f"answer {helpfulness} {no}", tokens, cut)
         object.__setattr__(self, "_scores", (helpfulness, safety))
 
-    __slots__ = ("_scores",)
-    helpfulness = property(lambda self: self._scores[0])
-    safety = property(lambda self: self._scores[1])
+    @property
+    def helpfulness(self) -> float:
+        return self._scores[0]
+
+    @property
+    def safety(self) -> float:
+        return self._scores[1]
 
 
 PROBLEM = Problem("p", "general", "general", "Write.", fields={"harmful": False})
@@ -64,7 +73,7 @@ def test_pairs_are_kept_where_the_gap_is_clear_and_the_lengths_alike() -> None:
     assert (seen["unclear"], seen["equal"]) == (1, 1)
 
 
-def test_drawing_stops_with_enough_pairs_and_leaves_cut_answers_out():
+def test_drawing_stops_with_enough_pairs_and_leaves_cut_answers_out() -> None:
     problems = [Problem(f"p{n}", "general", "general", f"Write {n}.", fields={"harmful": False}) for n in range(30)]
     asked: list[str] = []
 
@@ -82,7 +91,7 @@ def test_drawing_stops_with_enough_pairs_and_leaves_cut_answers_out():
     assert draw_pairs(problems, ask, settings, 1)[0] != rows
 
 
-def test_harmful_prompts_are_asked_again_where_too_few_completions_are_unsafe():
+def test_harmful_prompts_are_asked_again_where_too_few_completions_are_unsafe() -> None:
     problems = gather_problems("safety", 40, split="train", seed=0)
     rounds: list[tuple[str, int]] = []
 

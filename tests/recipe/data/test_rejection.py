@@ -3,8 +3,9 @@
 import pytest
 
 from cogitate.errors import DataError
+from cogitate.recipe.data.candidates import Candidate
 from cogitate.recipe.data.rejection import DUPLICATE, ENOUGH, likeness, most_different, reject
-from cogitate.tasks.files.decontaminate import SAME_TEMPLATE, index_evaluation
+from cogitate.tasks.files.decontaminate import SAME_TEMPLATE, EvaluationIndex, index_evaluation
 from cogitate.types import PLACE, Problem
 from tests.recipe.scripted_backend import candidate
 
@@ -13,7 +14,10 @@ GOOD = "<think> First 4 + 5 = 9. </think>\nThe answer is \\boxed{9}."
 NOTHING = index_evaluation([])
 
 
-def rejected(*candidates, per_problem=9, evaluation=NOTHING, smallest=0.5):
+def rejected(
+    *candidates: Candidate, per_problem: int = 9, evaluation: EvaluationIndex = NOTHING, smallest: float = 0.5
+) -> tuple[list[Candidate], dict[str, str]]:
+    """What is kept, and what is dropped: its rules, by the candidates' ids."""
     kept, dropped = reject(candidates, evaluation, per_problem=per_problem, smallest_kept_share=smallest)
     assert sorted(c.id for c in kept) + sorted(c.id for c, _ in dropped) != []
     assert {c.id for c in kept} | {c.id for c, _ in dropped} == {c.id for c in candidates}

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from cogitate.recipe.data.review import check_known, read_review
 EDITED = "<think> 4 + 5 = 9. </think>\nThe answer is \\boxed{9}."
 
 
-def write(path, *rows):
+def write(path: Path, *rows: dict[str, Any] | str) -> Path:
     path.write_text("\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows))
     return path
 
@@ -47,7 +48,7 @@ def test_decisions_are_read_by_item_id(tmp_path: Path) -> None:
         ({"id": "b", "decision": "reject", "txt": "x"}, "line 2: unknown key 'txt'"),
     ],
 )
-def test_a_wrong_line_is_named_with_what_is_wrong(tmp_path: Path, row, message: str) -> None:
+def test_a_wrong_line_is_named_with_what_is_wrong(tmp_path: Path, row: dict[str, Any] | str, message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_review(write(tmp_path / "review.jsonl", {"id": "a", "decision": "accept"}, row))
 

@@ -65,7 +65,7 @@ def test_a_program_stands_fenced_in_the_summary_and_its_plan_is_the_thinking(for
         ("<think> a </think> b </think> c", SUM, "tags not closed"),
     ],
 )
-def test_what_cannot_be_rewritten_says_why(text, problem, rule: str) -> None:
+def test_what_cannot_be_rewritten_says_why(text: str, problem: Problem, rule: str) -> None:
     assert rewrite(text, problem) == (None, rule)
 
 

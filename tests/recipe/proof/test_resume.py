@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cogitate.apps.verify_resume import proof_text, verify_resume
+from cogitate.backend import Backend
 from cogitate.config import AllScenarioConfig, Config, PretrainConfig, RLConfig
 from cogitate.errors import ConfigError
 from cogitate.recipe import recipe
@@ -21,19 +23,23 @@ from tests.recipe.toy_recipe import no_backend, toy_config
 recipe.GRAPHS["forgetful"] = (Stage("toy", FORGETFUL),)
 
 
-class forgetful_backend(no_backend):  # noqa: N801 - unpickled in the process of a stage, it brings this file's graphs along
-    pass
+Prove = Callable[..., list[Proof]]
+
+
+def forgetful_backend(config: Config) -> Backend:
+    """Unpickled in the process of a stage, it brings this file's graphs along."""
+    return no_backend(config)
 
 
 @pytest.fixture
-def prove(tmp_path: Path):
+def prove(tmp_path: Path) -> Prove:
     def run(config: Config, **options: Any) -> list[Proof]:
         return prove_resume(config, tmp_path / "proof", make_backend=forgetful_backend, kills=2, seed=3, **options)
 
     return run
 
 
-def test_stages_that_resume_exactly_are_proven_with_their_kills(prove, tmp_path: Path) -> None:
+def test_stages_that_resume_exactly_are_proven_with_their_kills(prove: Prove, tmp_path: Path) -> None:
     proofs = prove(toy_config(tmp_path, "base.steps=500"))
     assert [proof.stage for proof in proofs] == ["toy", "evaluate.toy", "toy_second", "evaluate.toy_second"]
     assert [proof.differences for proof in proofs] == [()] * 4
@@ -59,14 +65,14 @@ def test_a_stage_that_forgets_its_random_state_is_found_out(tmp_path: Path) -> N
         verify_resume(config, make_backend=no_backend, kills=1, seed=1, only=None, keep=tmp_path / "kept", say=said.append)
 
 
-def test_one_stage_alone_is_proven_from_what_is_made_once(prove, tmp_path: Path) -> None:
+def test_one_stage_alone_is_proven_from_what_is_made_once(prove: Prove, tmp_path: Path) -> None:
     said: list[str] = []
     (proof,) = prove(toy_config(tmp_path), only="toy_second", say=said.append)
     assert proof.stage == "toy_second"
     assert "toy: made once, not killed" in said
 
 
-def test_a_refusal_names_the_stage_and_what_to_do(prove, tmp_path: Path) -> None:
+def test_a_refusal_names_the_stage_and_what_to_do(prove: Prove, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"toy cannot be made on the shrunken budget: learning_rate = 0\.07.*inputs\.ST"):
         prove(toy_config(tmp_path, "graph=forgetful", "base.learning_rate=0.07"))
 

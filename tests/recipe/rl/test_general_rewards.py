@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from cogitate.backend import Scorer
 from cogitate.config import AllScenarioConfig, RewardsConfig
 from cogitate.recipe.rl.general_rewards import GeneralReward, Judge, by_kind, general_format, general_language, sigmoid
 from cogitate.rewards.reward_model import READINGS
@@ -39,7 +41,15 @@ def sampled(problem: Problem, text: str) -> Sampled:
 @pytest.fixture
 def judges(micro_tokenizer: Tokenizer, tmp_path: Path) -> tuple[Judge, Judge]:
     form = ConversationForm.load(tmp_path, micro_tokenizer)
-    return tuple(Judge(CountingScorer(), form, READINGS[name]) for name in ("helpfulness", "safety"))
+    # Of a scorer, judges use `rewards` alone.
+    helpfulness, safety = (Judge(cast(Scorer, CountingScorer()), form, READINGS[name]) for name in ("helpfulness", "safety"))
+    return helpfulness, safety
+
+
+def shown_to(judge: Judge) -> list[tuple[list[int], list[int]]]:
+    """The prompts and completions that the judge's scorer has read."""
+    assert isinstance(judge.scorer, CountingScorer)
+    return judge.scorer.shown
 
 
 def test_helpfulness_reads_the_final_answer_alone_and_safety_everything(
@@ -50,9 +60,9 @@ def test_helpfulness_reads_the_final_answer_alone_and_safety_everything(
     helpful, safe = helpfulness.judge(batch), safety.judge(batch)
     prompt = micro_tokenizer.encode("User: Say hello.\nAssistant:")
     read = [*micro_tokenizer.encode(" a a"), micro_tokenizer.end_id]
-    assert helpfulness.scorer.shown[0] == (prompt, read)
+    assert shown_to(helpfulness)[0] == (prompt, read)
     everything = [*micro_tokenizer.encode(" <think> b b b b b b </think>\na a"), micro_tokenizer.end_id]
-    assert safety.scorer.shown[0] == (prompt, everything)
+    assert shown_to(safety)[0] == (prompt, everything)
     assert helpful[0] == pytest.approx(1 / (1 + math.exp(-len(read) / 10)))
     assert safe[0] == pytest.approx(1 / (1 + math.exp(-len(everything) / 10)))
     assert helpful[1] == safe[1]
@@ -62,7 +72,7 @@ def test_a_completion_without_a_final_answer_is_worth_nothing_and_is_not_shown(j
     helpfulness, safety = judges
     batch = [sampled(GREETING, " <think> b b"), sampled(GREETING, " a")]
     assert helpfulness.scores(batch)[0] is None
-    assert len(helpfulness.scorer.shown) == 1
+    assert len(shown_to(helpfulness)) == 1
     assert safety.judge(batch)[0] > 0.5
     assert helpfulness.judge([batch[0]]) == [0.0]
 
@@ -75,7 +85,7 @@ def test_the_reward_is_the_weighted_sum_of_its_parts(judges: tuple[Judge, Judge]
     assert total == pytest.approx(2 * 0.75 + 0.5 * 0.5 + 3 + 0.25)
 
 
-def test_rules_judge_reasoning_and_models_the_rest_in_the_order_of_the_batch(judges: tuple[Judge, Judge]):
+def test_rules_judge_reasoning_and_models_the_rest_in_the_order_of_the_batch(judges: tuple[Judge, Judge]) -> None:
     general = GeneralReward(*judges, AllScenarioConfig(), RewardsConfig())
     batch = [sampled(GREETING, " a"), sampled(SUM, "2"), sampled(GREETING, " a a a"), sampled(SUM, "3")]
 

@@ -1,6 +1,8 @@
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -79,7 +81,7 @@ def damage_manifest_without_files(path: Path) -> str:
         damage_manifest_without_files,
     ],
 )
-def test_a_damaged_artifact_is_refused_by_the_name_of_the_damaged_file(sealed: Path, damage) -> None:
+def test_a_damaged_artifact_is_refused_by_the_name_of_the_damaged_file(sealed: Path, damage: Callable[[Path], str]) -> None:
     said = damage(sealed)
     with pytest.raises(ArtifactError, match=rf"{said}.*; delete {sealed} to have it made again"):
         load_finished(sealed, IDENTITY)
@@ -109,13 +111,13 @@ def test_an_artifact_that_may_not_be_read_says_so(sealed: Path) -> None:
         ({"read": ("00",)}, "other contents of the data files it reads"),
     ],
 )
-def test_an_artifact_made_from_something_else_says_what_differs(sealed: Path, changed, said: str) -> None:
+def test_an_artifact_made_from_something_else_says_what_differs(sealed: Path, changed: dict[str, Any], said: str) -> None:
     fields = {name: getattr(IDENTITY, name) for name in ("stage", "version", "settings", "inputs", "read")}
     with pytest.raises(ArtifactError, match=said):
         load_finished(sealed, Identity(**(fields | changed)))
 
 
-def test_the_id_depends_on_what_can_change_the_result_and_on_nothing_else(tmp_path: Path):
+def test_the_id_depends_on_what_can_change_the_result_and_on_nothing_else(tmp_path: Path) -> None:
     def id_of(*overrides: str) -> str:
         return identify(TOY, (TOY,), toy_config(tmp_path, *overrides), {}).id
 
@@ -123,7 +125,7 @@ def test_the_id_depends_on_what_can_change_the_result_and_on_nothing_else(tmp_pa
     assert len({id_of(), id_of("base.steps=7"), id_of("seed=1"), id_of("tasks.train_problems=9")}) == 4
 
 
-def test_the_id_depends_on_the_content_of_data_files_and_not_on_their_place(tmp_path: Path):
+def test_the_id_depends_on_the_content_of_data_files_and_not_on_their_place(tmp_path: Path) -> None:
     def id_of(name: str, text: str) -> str:
         (tmp_path / name).write_text(text)
         return identify(TOY, (TOY,), toy_config(tmp_path, f"tasks.train={tmp_path}/{name}"), {}).id
@@ -134,7 +136,7 @@ def test_the_id_depends_on_the_content_of_data_files_and_not_on_their_place(tmp_
         identify(TOY, (TOY,), toy_config(tmp_path, "tasks.train=none.jsonl"), {})
 
 
-def test_a_custom_reward_is_known_by_its_content_and_the_name_of_its_function(tmp_path: Path):
+def test_a_custom_reward_is_known_by_its_content_and_the_name_of_its_function(tmp_path: Path) -> None:
     graph = GRAPHS["r1_zero"]
     stage = graph[1]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,8 +20,9 @@ from cogitate.recipe.stages import cold_start_data, rejection_sampling
 from cogitate.tasks.files.datasets import load_conversations, read_rows
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.types import Artifact
-from tests.recipe.scripted_backend import ScriptedBackend, stage_context
+from tests.recipe.scripted_backend import Script, ScriptedBackend, stage_context
 
+Made = tuple[Path, dict[str, Any]]  # where a stage worked, and its summary
 TASKS = ("tasks.train=arithmetic,logic", "tasks.eval=arithmetic,logic", "tasks.train_problems=40", "evaluate.problems=10")
 COLD = (*TASKS, "cold_start.problems=12", "cold_start.samples=3")
 SFT = (*TASKS, "sft_data.problems=12", "sft_data.samples=3", "sft_data.per_problem=2")
@@ -75,7 +77,7 @@ def inputs_of(work: Path, tokenizer: Tokenizer, models: Sequence[str]) -> dict[s
     return {name: Artifact(name, name, work / name) for name in models}
 
 
-def cold_start(work: Path, tokenizer: Tokenizer, *settings: str, backend=None):
+def cold_start(work: Path, tokenizer: Tokenizer, *settings: str, backend: ScriptedBackend | None = None) -> dict[str, Any]:
     backend = backend or ScriptedBackend(tokenizer, base=base, r1_zero=zero)
     config = load_recipe("tiny", [*COLD, *settings])
     find(R1, "cold_start").check(config, R1)
@@ -83,7 +85,13 @@ def cold_start(work: Path, tokenizer: Tokenizer, *settings: str, backend=None):
     return cold_start_data.run(config, inputs, work / "out", stage_context("cold_start", work, backend))
 
 
-def sft_data(work: Path, tokenizer: Tokenizer, *settings: str, backend=None, models=("r1_dev2", "base")):
+def sft_data(
+    work: Path,
+    tokenizer: Tokenizer,
+    *settings: str,
+    backend: ScriptedBackend | None = None,
+    models: Sequence[str] = ("r1_dev2", "base"),
+) -> dict[str, Any]:
     backend = backend or ScriptedBackend(tokenizer, base=base, r1_dev2=dev2)
     config = load_recipe("tiny", [*SFT, *settings])
     find(R1, "sft_data").check(config, R1)
@@ -91,7 +99,7 @@ def sft_data(work: Path, tokenizer: Tokenizer, *settings: str, backend=None, mod
     return rejection_sampling.run(config, inputs, work / "out", stage_context("sft_data", work, backend))
 
 
-def rows_of(path: Path) -> list[dict]:
+def rows_of(path: Path) -> list[dict[str, Any]]:
     return [row for _, row in read_rows(path)]
 
 
@@ -100,12 +108,12 @@ def files_of(work: Path) -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="module")
-def cold(tmp_path_factory: pytest.TempPathFactory, micro_tokenizer: Tokenizer):
+def cold(tmp_path_factory: pytest.TempPathFactory, micro_tokenizer: Tokenizer) -> Made:
     work = tmp_path_factory.mktemp("cold")
     return work, cold_start(work, micro_tokenizer)
 
 
-def test_every_candidate_of_the_cold_start_is_a_row_or_in_the_ledger(cold) -> None:
+def test_every_candidate_of_the_cold_start_is_a_row_or_in_the_ledger(cold: Made) -> None:
     work, summary = cold
     rows, ledger, items = (rows_of(work / "out" / name) for name in ("data.parquet", "ledger.jsonl", "items.jsonl"))
     assert len(items) == 3 * 12 * 3
@@ -119,7 +127,7 @@ def test_every_candidate_of_the_cold_start_is_a_row_or_in_the_ledger(cold) -> No
         assert counts["kept"] == sum(row["source"] == name for row in rows)
 
 
-def test_its_rows_are_conversations_that_say_who_wrote_them_at_which_prompt(cold) -> None:
+def test_its_rows_are_conversations_that_say_who_wrote_them_at_which_prompt(cold: Made) -> None:
     work, summary = cold
     conversations = load_conversations(work / "out")
     assert {(c.facts["source"], c.facts["model"], c.facts["prompt_name"]) for c in conversations} == {
@@ -135,7 +143,7 @@ def test_its_rows_are_conversations_that_say_who_wrote_them_at_which_prompt(cold
     assert summary["post_processing"]["kept"] == len(conversations)
 
 
-def test_its_collectors_report_what_they_saw(cold) -> None:
+def test_its_collectors_report_what_they_saw(cold: Made) -> None:
     _, summary = cold
     collectors = summary["collectors"]
     assert collectors["few_shot"]["dropped"]["wrong answer"] > 0
@@ -144,7 +152,7 @@ def test_its_collectors_report_what_they_saw(cold) -> None:
     assert collectors["few_shot"]["dropped"].get("truncated") is None  # cut where the next question begins
 
 
-def test_decisions_by_item_id_change_the_rows(cold, tmp_path: Path, micro_tokenizer: Tokenizer) -> None:
+def test_decisions_by_item_id_change_the_rows(cold: Made, tmp_path: Path, micro_tokenizer: Tokenizer) -> None:
     work, _ = cold
     items = rows_of(work / "out" / "items.jsonl")
     rejected = next(item["id"] for item in items if item["kept"])
@@ -165,7 +173,7 @@ def test_decisions_by_item_id_change_the_rows(cold, tmp_path: Path, micro_tokeni
     assert find(R1, "cold_start").files(load_recipe("tiny", [*COLD, f"cold_start.review={review}"])) == [review]
 
 
-def test_reviewed_items_can_be_taken_in_place_of_asking_again(cold, tmp_path: Path, micro_tokenizer: Tokenizer) -> None:
+def test_reviewed_items_can_be_taken_in_place_of_asking_again(cold: Made, tmp_path: Path, micro_tokenizer: Tokenizer) -> None:
     work, summary = cold
     items = work / "out" / "items.jsonl"
     mute = ScriptedBackend(micro_tokenizer, base=lambda prompt, seed: "no", r1_zero=lambda prompt, seed: "no")
@@ -201,12 +209,12 @@ def test_models_that_say_nothing_right_are_refused_with_the_rules_that_dropped_a
 
 
 @pytest.fixture(scope="module")
-def sft(tmp_path_factory: pytest.TempPathFactory, micro_tokenizer: Tokenizer):
+def sft(tmp_path_factory: pytest.TempPathFactory, micro_tokenizer: Tokenizer) -> Made:
     work = tmp_path_factory.mktemp("sft")
     return work, sft_data(work, micro_tokenizer)
 
 
-def test_every_completion_of_rejection_sampling_is_a_row_or_in_the_ledger(sft) -> None:
+def test_every_completion_of_rejection_sampling_is_a_row_or_in_the_ledger(sft: Made) -> None:
     work, summary = sft
     rows, ledger = rows_of(work / "out" / "data.parquet"), rows_of(work / "out" / "ledger.jsonl")
     sampled = summary["reasoning"]["sampled"] + summary["general"]["sampled"]
@@ -221,7 +229,7 @@ def test_every_completion_of_rejection_sampling_is_a_row_or_in_the_ledger(sft) -
 
 
 def test_general_rows_are_at_most_their_share_and_come_from_base_where_it_is_given(
-    sft, tmp_path: Path, micro_tokenizer: Tokenizer
+    sft: Made, tmp_path: Path, micro_tokenizer: Tokenizer
 ) -> None:
     _, summary = sft
     assert 0 < summary["general"]["kept"] <= summary["general"]["wanted"] == -(-summary["reasoning"]["kept"] // 3)
@@ -235,15 +243,19 @@ def test_general_rows_are_at_most_their_share_and_come_from_base_where_it_is_giv
     ("stage", "models"), [(cold_start, {"base": base, "r1_zero": zero}), (sft_data, {"base": base, "r1_dev2": dev2})]
 )
 def test_a_stage_interrupted_within_chunks_ends_with_the_bytes_of_an_uninterrupted_one(
-    stage, models, tmp_path: Path, micro_tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch
-):
+    stage: Callable[..., dict[str, Any]],
+    models: dict[str, Script],
+    tmp_path: Path,
+    micro_tokenizer: Tokenizer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(candidates, "CHUNK", 9)  # three problems of three samples
     whole = ScriptedBackend(micro_tokenizer, **models)
     expected = stage(tmp_path / "whole", micro_tokenizer, backend=whole)
     calls = 0
 
-    def with_signals(script):
-        def said(prompt, seed):
+    def with_signals(script: Script) -> Script:
+        def said(prompt: str, seed: int) -> str:
             nonlocal calls
             calls += 1
             if calls % 13 == 0:

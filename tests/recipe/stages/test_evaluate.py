@@ -17,6 +17,7 @@ from cogitate.recipe.stages.evaluate import askings, general_asking, general_pro
 from cogitate.runtime import MetricsLog
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import R1_INSTRUCTION, instructed, r1_prompt, r1_zero_prompt
+from cogitate.train.rollouts import Prompt
 from cogitate.types import Artifact, Message, Problem
 
 QUESTION = Problem("1", "sums", "math", "How many is 1+1?", gold="2")
@@ -35,7 +36,7 @@ def config_of(*overrides: str) -> Config:
     return load_recipe("tiny", ["graph=r1", *overrides])
 
 
-def text_of(prompt, tokenizer: Tokenizer) -> str:
+def text_of(prompt: Prompt, tokenizer: Tokenizer) -> str:
     return prompt if isinstance(prompt, str) else tokenizer.decode(prompt)
 
 

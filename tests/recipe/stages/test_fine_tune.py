@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from itertools import islice
+from multiprocessing.queues import SimpleQueue
 from pathlib import Path
 
 import pytest
@@ -119,7 +120,7 @@ def test_a_data_set_that_cannot_be_read_is_refused_before_any_time_is_spent(fold
         run(config_of(folder, data="nowhere.jsonl"), tmp_path / "run")
 
 
-def run_and_count(config: Config, out: Path, event_number: int, counted) -> None:
+def run_and_count(config: Config, out: Path, event_number: int, counted: SimpleQueue[int]) -> None:
     changes = arm(out, event_number)
     run(config, out)
     counted.put(len(changes))
@@ -127,7 +128,7 @@ def run_and_count(config: Config, out: Path, event_number: int, counted) -> None
 
 def changes_until_killed(config: Config, out: Path, event_number: int) -> int | None:
     """Run until the n-th change on disk; None if killed there, else how many changes the finished run made."""
-    counted = processes.SimpleQueue()
+    counted: SimpleQueue[int] = processes.SimpleQueue()
     process = processes.Process(target=run_and_count, args=(config, out, event_number, counted))
     process.start()
     process.join()

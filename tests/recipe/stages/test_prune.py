@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +24,7 @@ from cogitate.types import Artifact
 NAME = "student_base_llama"
 
 
-def config_of(**student) -> Config:
+def config_of(**student: Any) -> Config:
     return make_config({"graph": "r1_pruned_student", NAME: student})
 
 

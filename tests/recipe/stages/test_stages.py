@@ -1,4 +1,4 @@
-"""The real stages on problems of one's own: what they leave behind, what they refuse, and that a kill loses nothing."""
+"""The real stages on problems of one's own: what they leave behind, and that a kill loses nothing."""
 
 from __future__ import annotations
 
@@ -19,98 +19,12 @@ from cogitate.evals.evaluate import vote_of
 from cogitate.evals.metrics import consensus, pass_at_1
 from tests.recipe.cli_process import Command, cogitate_itself, finish, start
 from tests.recipe.kill_harness import outcome
-
-TOML = """
-graph = "r1_zero"
-[tokenizer]
-vocab_size = 400
-corpus_documents = 300
-[model]
-model_type = "deepseek_v3"
-hidden_size = 32
-num_hidden_layers = 2
-first_k_dense_replace = 1
-intermediate_size = 48
-num_attention_heads = 2
-num_key_value_heads = 2
-kv_lora_rank = 16
-qk_nope_head_dim = 8
-qk_rope_head_dim = 8
-v_head_dim = 16
-n_routed_experts = 4
-num_experts_per_tok = 2
-n_shared_experts = 1
-moe_intermediate_size = 16
-n_group = 1
-topk_group = 1
-num_nextn_predict_layers = 1
-max_position_embeddings = 384
-[base]
-steps = 20
-rows = 4
-row_tokens = 128
-micro_rows = 4
-optimiser = "muon"
-warmup_steps = 2
-held_out_documents = 6
-held_out_every = 8
-checkpoint_every = 6
-[r1_zero]
-steps = 5
-prompts_per_step = 4
-group_size = 4
-max_new_tokens = 12
-learning_rate = 1e-3
-checkpoint_every = 2
-transcripts_every = 2
-dead_steps_limit = 3
-[evaluate]
-problems = 6
-samples = 3
-max_new_tokens = 12
-consensus_problems = 4
-consensus_samples = 5
-[rewards]
-workers = 1
-seconds_limit = 20
-[runtime]
-threads = 1
-"""
-LETTERS = """
-def share(completion, problem):
-    letters = sum(character in "aeiou" for character in completion)
-    return min(1.0, letters / 8) if problem["question"] else 0.0
-"""
-
-
-def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> str:
-    path.write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
-    return str(path)
-
-
-def judged_rows(name: str, count: int) -> list[dict[str, Any]]:
-    """Problems whose grader gives nearly every completion another score, so that even an untrained model can learn."""
-    return [{"kind": "custom", "question": f"{name} {n}: vowels, please?", "answer": ""} for n in range(count)]
-
-
-def sums(name: str, count: int) -> list[dict[str, Any]]:
-    return [{"question": f"{name}: {n} + 1?", "answer": n + 1} for n in range(count)]
+from tests.recipe.stages.vowel_recipe import command_line, judged_rows, refused, sums, write_recipe, write_rows
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("stages")
-    (folder / "micro.toml").write_text(TOML)
-    (folder / "reward.py").write_text(LETTERS)
-    write_rows(folder / "train.jsonl", judged_rows("Train", 9))
-    write_rows(folder / "eval.jsonl", [*judged_rows("Eval", 3), *sums("Eval", 3)])
-    return folder
-
-
-def command_line(folder: Path, out: Path, *settings: str) -> tuple[str, ...]:
-    tasks = (f"tasks.train={folder / 'train.jsonl'}", f"tasks.eval={folder / 'eval.jsonl'}")
-    reward = f"rewards.custom={folder / 'reward.py'}:share"
-    return "run", str(folder / "micro.toml"), *tasks, reward, *settings, "--out", str(out)
+    return write_recipe(tmp_path_factory.mktemp("stages"))
 
 
 @pytest.fixture(scope="module")
@@ -124,13 +38,6 @@ def run(folder: Path) -> Path:
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-def refused(tmp_path: Path, *arguments: str) -> str:
-    code, command = finish(tmp_path, *arguments, entry=cogitate_itself)
-    assert code == 2, command.stderr
-    assert "Traceback" not in command.stderr
-    return command.stderr.splitlines()[-1]
 
 
 def test_the_recipe_goes_from_base_to_report_on_ones_own_problems(run: Path) -> None:
@@ -208,46 +115,6 @@ def test_a_finished_run_is_not_made_again(run: Path, folder: Path) -> None:
     assert code == 0, command.stderr
     assert command.stderr.count("finished") == 4
     assert outcome(run) == before
-
-
-def test_the_same_problem_in_train_and_eval_is_refused_before_any_time_is_spent(folder: Path, tmp_path: Path) -> None:
-    rows = [*sums("Held out", 40), {"question": "  train 3: VOWELS,  please?", "answer": 1}]
-    asked = write_rows(tmp_path / "asked.jsonl", rows)
-    out = tmp_path / "run"
-    message = refused(tmp_path, *command_line(folder, out, f"tasks.eval={asked}"), "--retrain", "base")
-    assert message.startswith("error: the same problem is in the training and in the evaluation set: ")
-    assert "train.jsonl, line 4 and " in message  # although only six of the 41 would have been asked
-    assert "asked.jsonl, line 41" in message
-    assert not (out / "base").exists()
-    assert not (out / "unfinished").exists()
-
-
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        (("r1_zero.prompts_per_step=10",), "r1_zero: 9 training problems, but a step needs 10: give more problems or lower"),
-        (("tasks.train=arithmetic,general",), "kind general is judged by reward models, not by rules: leave general out"),
-        (("tasks.eval=safety",), "kind safety is judged by reward models, not by rules: leave safety out"),
-        (("rewards.custom=",), 'eval.jsonl, line 1: kind custom needs rewards.custom="file.py:function"'),
-        (("tasks.train=nowhere.jsonl",), "nowhere.jsonl: cannot be read"),
-        (("evaluate.problems=1", "tasks.eval=logic,choice"), "1 problems cannot be shared out over 2 tasks"),
-    ],
-)
-def test_what_cannot_work_is_refused_before_base_is_trained(
-    folder: Path, tmp_path: Path, settings: tuple[str, ...], message: str
-) -> None:
-    out = tmp_path / "run"
-    assert message in refused(tmp_path, *command_line(folder, out, *settings), "--retrain", "base")
-    assert not (out / "base").exists()
-    assert not (out / "unfinished").exists()
-
-
-def test_a_wrong_file_of_evaluation_problems_is_refused_even_if_no_rl_is_asked_for(folder: Path, tmp_path: Path) -> None:
-    bad = tmp_path / "bad.jsonl"
-    bad.write_text('{"question": "1 + 1?", "answer": 2}\n{"question": "1 + 2?"}\n')
-    arguments = command_line(folder, tmp_path / "run", f"tasks.eval={bad}")
-    assert "bad.jsonl, line 2: answer is missing" in refused(tmp_path, *arguments, "--retrain", "base", "--until", "base")
-    assert not (tmp_path / "run" / "base").exists()
 
 
 def test_a_question_that_does_not_fit_the_context_is_named_and_nothing_is_damaged(
