@@ -1,9 +1,7 @@
 """Advantages: numbers worked by hand, TRL's values, and the properties the formulas promise."""
 
-import json
 import math
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,8 +19,8 @@ from cogitate.algorithms.advantages import (
     token_rewards,
     whiten,
 )
+from tests.algorithms.trl import TRL
 
-TRL = json.loads(Path(__file__).with_name("trl_reference.json").read_text())
 rewards_matrices = st.integers(2, 6).flatmap(
     lambda group: st.lists(st.lists(st.integers(-8, 8), min_size=group, max_size=group), min_size=1, max_size=4)
 )

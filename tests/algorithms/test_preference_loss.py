@@ -1,10 +1,8 @@
 """Preference losses: numbers worked by hand, TRL's losses and gradients, and micro-batches."""
 
-import json
 import math
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
@@ -18,8 +16,7 @@ from cogitate.algorithms.preference_loss import (
     safety_loss,
     sequence_logprobs,
 )
-
-TRL = json.loads(Path(__file__).with_name("trl_reference.json").read_text())
+from tests.algorithms.trl import TRL
 
 
 def test_bradley_terry_by_hand() -> None:

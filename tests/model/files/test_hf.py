@@ -1,44 +1,19 @@
-"""Model directories: layouts, FP8, weights in place, and every broken directory as an error that names file and key."""
+"""Model directories: layouts, tied heads, FP8 and weights in place."""
 
 import json
 import logging
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 
 from cogitate.errors import CheckpointError
-from cogitate.model.config import TINY, ModelConfig
-from cogitate.model.files.hf import load_config, load_model, load_weights_into, save_model
+from cogitate.model.config import ModelConfig
+from cogitate.model.files.hf import load_model, load_weights_into, save_model
 from cogitate.model.transformer import Transformer
-
-SMALL = ModelConfig.from_dict({**TINY.to_dict(), "vocab_size": 64, "num_hidden_layers": 2, "n_routed_experts": 4})
-
-
-def small_model(seed: int = 0) -> Transformer:
-    torch.manual_seed(seed)
-    return Transformer(SMALL).eval()
-
-
-def same_weights(a: Transformer, b: Transformer) -> bool:
-    other = b.state_dict()
-    return all(torch.equal(tensor, other[name]) for name, tensor in a.state_dict().items())
-
-
-def edit_json(path: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    value = json.loads(path.read_text())
-    change(value)
-    path.write_text(json.dumps(value))
-
-
-def edit_tensors(path: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
-    tensors = load_file(path)
-    change(tensors)
-    save_file(tensors, path, metadata={"format": "pt"})
+from tests.model.files.small_model import SMALL, edit_json, edit_tensors, same_weights, small_model
 
 
 def test_config_json_says_what_vllm_needs_to_know(tmp_path: Path) -> None:
@@ -262,67 +237,6 @@ def test_another_quantisation_is_refused(tmp_path: Path) -> None:
         load_model(tmp_path)
 
 
-def test_a_truncated_file_is_refused(tmp_path: Path) -> None:
-    save_model(small_model(), tmp_path)
-    path = tmp_path / "model.safetensors"
-    path.write_bytes(path.read_bytes()[:-1000])
-    with pytest.raises(CheckpointError, match=r"model.safetensors: not a whole safetensors file"):
-        load_model(tmp_path)
-
-
-def test_a_missing_shard_is_named(tmp_path: Path) -> None:
-    save_model(small_model(), tmp_path, shard_bytes=100_000)
-    shard = sorted(tmp_path.glob("model-*.safetensors"))[1]
-    shard.unlink()
-    with pytest.raises(CheckpointError, match=f"{shard.name}: this file of the checkpoint is missing"):
-        load_model(tmp_path)
-
-
-def test_an_index_that_names_an_absent_tensor_is_refused(tmp_path: Path) -> None:
-    save_model(small_model(), tmp_path, shard_bytes=100_000)
-    index = tmp_path / "model.safetensors.index.json"
-    edit_json(index, lambda value: value["weight_map"].update(ghost=next(iter(value["weight_map"].values()))))
-    with pytest.raises(CheckpointError, match=r"index.json: says that model-.* holds ghost, which it does not"):
-        load_model(tmp_path)
-
-
-def test_an_index_cannot_reach_outside_the_directory(tmp_path: Path) -> None:
-    save_model(small_model(), tmp_path / "a", shard_bytes=100_000)
-    index = tmp_path / "a" / "model.safetensors.index.json"
-    edit_json(index, lambda value: value["weight_map"].update({"model.norm.weight": "../b/model.safetensors"}))
-    with pytest.raises(CheckpointError, match="outside the directory"):
-        load_model(tmp_path / "a")
-
-
-def test_a_missing_tensor_is_named(tmp_path: Path) -> None:
-    save_model(small_model(), tmp_path)
-    edit_tensors(tmp_path / "model.safetensors", lambda tensors: tensors.pop("model.norm.weight"))
-    with pytest.raises(CheckpointError, match=r"tensor model.norm.weight is missing"):
-        load_model(tmp_path)
-
-
-def test_a_tensor_without_a_place_is_named(tmp_path: Path) -> None:
-    save_model(small_model(), tmp_path)
-    edit_tensors(tmp_path / "model.safetensors", lambda tensors: tensors.update({"model.extra.weight": torch.zeros(3)}))
-    with pytest.raises(CheckpointError, match=r"tensor model.extra.weight has no place in a deepseek_v3 model"):
-        load_model(tmp_path)
-
-
-def test_a_wrong_shape_is_named_with_both_shapes(tmp_path: Path) -> None:
-    save_model(small_model(), tmp_path)
-    edit_tensors(tmp_path / "model.safetensors", lambda tensors: tensors.update({"model.norm.weight": torch.zeros(7)}))
-    with pytest.raises(CheckpointError, match=r"model.norm.weight has shape \[7\], config.json asks for \[160\]"):
-        load_model(tmp_path)
-
-
-def test_pickled_weights_are_refused_unopened(tmp_path: Path) -> None:
-    save_model(small_model(), tmp_path)
-    (tmp_path / "model.safetensors").unlink()
-    (tmp_path / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'touch hacked'\ntR.")
-    with pytest.raises(CheckpointError, match=r"pytorch_model.bin: pickled weights can run code .* convert .* to safetensors"):
-        load_model(tmp_path)
-
-
 def test_auto_map_code_is_never_executed(tmp_path: Path) -> None:
     model = small_model()
     save_model(model, tmp_path)
@@ -330,26 +244,3 @@ def test_auto_map_code_is_never_executed(tmp_path: Path) -> None:
     edit_json(tmp_path / "config.json", lambda config: config.update(auto_map={"AutoModelForCausalLM": "modeling_evil.Evil"}))
     assert same_weights(model, load_model(tmp_path))
     assert not (tmp_path / "hacked").exists()
-
-
-def test_an_empty_directory_and_a_directory_without_weights_are_named(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match=r"config.json: not there"):
-        load_model(tmp_path)
-    (tmp_path / "config.json").write_text(json.dumps(SMALL.to_dict()))
-    with pytest.raises(CheckpointError, match=r"neither model.safetensors nor model.safetensors.index.json"):
-        load_model(tmp_path)
-
-
-@pytest.mark.parametrize(("text", "message"), [("{", "cannot be read as JSON"), ("[]", "must be a JSON object")])
-def test_a_config_that_is_no_json_object_is_named(tmp_path: Path, text: str, message: str) -> None:
-    (tmp_path / "config.json").write_text(text)
-    with pytest.raises(CheckpointError, match=f"config.json: {message}"):
-        load_config(tmp_path)
-
-
-def test_integer_weights_are_refused(tmp_path: Path) -> None:
-    save_model(small_model(), tmp_path)
-    change = {"model.norm.weight": torch.zeros(160, dtype=torch.int8)}
-    edit_tensors(tmp_path / "model.safetensors", lambda tensors: tensors.update(change))
-    with pytest.raises(CheckpointError, match=r"model.norm.weight is torch.int8: quantised weights are not supported"):
-        load_model(tmp_path)

@@ -1,0 +1,67 @@
+"""General prompts beside the problems of RL: a second pool, scored without a grader."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from cogitate.train.pools import Pool
+from cogitate.train.rl import by_rules
+from cogitate.train.rollouts import Sampled
+from cogitate.types import Problem
+from tests.train.rl_loop import CONFIG, Loop, accuracy, equal_weights, raise_at
+
+
+def asked_kindly(count: int = 3) -> list[Problem]:
+    return [Problem(f"g{i}", "kindness", "general", f"Greet me {i} times.") for i in range(count)]
+
+
+def score_with_general(batch: Sequence[Sampled]) -> list[tuple[float | None, dict[str, float]]]:
+    """Rules for digits; of general answers the share of nines, as a reward model of the whole batch would give it."""
+    ruled = by_rules(accuracy)(batch)
+    for number, sampled in enumerate(batch):
+        if sampled.problem.kind == "general":
+            assert sampled.verdict.value == "none"  # it never went to the grader
+            share = sampled.text.count("9") / max(1, len(sampled.text))
+            ruled[number] = share, {"helpfulness": share}
+    return ruled
+
+
+def test_general_prompts_join_from_a_step_on_and_are_learnt_from_without_a_grader(loop: Callable[..., Loop]) -> None:
+    run = loop(steps=16, general=Pool(asked_kindly(), from_step=1, prompts_per_step=4), score=score_with_general)
+    run.train()
+    rows = run.rows()
+    assert ["reward.helpfulness" in row for row in rows] == ["accuracy.digits" not in row for row in rows]
+    assert ["reward.helpfulness" in row for row in rows] == [False] + [True] * 15
+    assert run.column("no_verdict_share") == [0.0] * 16
+    assert not any("accuracy.kindness" in row for row in rows)
+    assert rows[0]["reward"] == rows[0]["accuracy"]
+    assert rows[1]["reward"] == rows[1]["reward.helpfulness"] < 0.4
+    assert min(row["reward.helpfulness"] for row in rows[-2:]) > 0.6
+
+
+@pytest.mark.parametrize("killed_at", [3, 5])
+def test_both_pools_go_on_where_a_killed_run_left_them(loop: Callable[..., Loop], killed_at: int) -> None:
+    drawn: list[list[str]] = []
+
+    def note(batch: Sequence[Sampled]) -> list[tuple[float | None, dict[str, float]]]:
+        drawn.append([sampled.problem.id for sampled in batch[:: CONFIG.group_size]])
+        return score_with_general(batch)
+
+    settings = {"general": Pool(asked_kindly(5), from_step=1, prompts_per_step=3), "score": note, "transcripts_every": 100}
+    whole = loop("whole", **settings)
+    whole.train()
+    expected = drawn.copy()
+    general = [name for names in expected for name in names if name[0] == "g"]
+    assert sorted(general[:5]) == sorted(general[5:10]) == sorted(general[10:15]) == [f"g{i}" for i in range(5)]
+    drawn.clear()
+    with pytest.raises(KeyboardInterrupt):
+        loop("killed", on_row=raise_at(killed_at), **settings).train()
+    resumed = loop("killed", **settings)
+    resumed.train()
+    assert drawn[-2:] == expected[-2:]
+    row = whole.rows()[-1]
+    assert row["reward"] == pytest.approx((row["accuracy.digits"] + 3 * row["reward.helpfulness"]) / 4)
+    equal_weights(whole, resumed)
+    assert resumed.rows() == whole.rows()

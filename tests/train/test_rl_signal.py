@@ -1,0 +1,96 @@
+"""Which completions RL learns from: dead groups, dead steps, missing verdicts, dynamic sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from cogitate.model.files.hf import load_model
+from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.train.learners.grpo import GRPOLearner
+from cogitate.types import Problem, Rollout, Verdict
+from tests.train.rl_loop import CONFIG, Loop, digits_wanted
+
+
+def test_steps_without_a_signal_change_nothing_and_stop_the_run_with_the_reason(loop: Callable[..., Loop]) -> None:
+    run = loop(problems=digits_wanted("seven"), steps=10)
+    summary = run.train()
+    reason = "3 steps in a row without any learning signal: in the last one, step 2, no group has rewards that differ"
+    assert summary == {"stopped_early": reason}
+    assert run.said[0] == "step 0: no group has rewards that differ, so there is nothing to learn from; skipped"
+    assert run.said[-1] == reason
+    assert run.column("dead_groups") == [1.0] * 3
+    assert all("loss" not in row for row in run.rows())
+    before = load_model(run.model).state_dict()
+    assert all(torch.equal(before[name], tensor) for name, tensor in run.weights().items())
+
+
+def test_a_live_step_starts_the_count_again(loop: Callable[..., Loop]) -> None:
+    def now_and_then(verdict: Verdict, text: str, problem: Problem) -> tuple[float | None, dict[str, float]]:
+        return (len(text) * (int(problem.id[-1]) == 0), {})
+
+    problems = [Problem(f"p{i}", "digits", "exact", "Say a number.", gold="7") for i in range(4)]
+    run = loop(problems=problems, steps=8, reward=now_and_then, prompts_per_step=2, max_new_tokens=6, temperature=2.0)
+    assert run.train() == {}  # each epoch of two steps has one with problem 0
+    assert len(run.said) == 4
+
+
+def test_completions_without_a_verdict_are_left_out_of_their_group(loop: Callable[..., Loop]) -> None:
+    """The gold of half of the problems cannot be used; the others are learnt from all the same."""
+    broken = [Problem(f"b{i}", "broken", "exact", "Say a number.", gold="") for i in range(3)]
+    run = loop(problems=[*digits_wanted("7", 3), *broken], steps=3, prompts_per_step=6)
+    run.train()
+    assert run.column("no_verdict_share") == [0.5] * 3
+    assert all(share >= 0.5 for share in run.column("dead_groups"))
+    assert all("accuracy.broken" not in row for row in run.rows())
+    trained, generated = run.column("tokens_trained"), run.column("tokens_generated")
+    prompt = len(Tokenizer.load(run.model).encode("Say a number. Digit:"))
+    assert all(t <= g + 24 * prompt for t, g in zip(trained, generated, strict=True))
+
+
+def test_single_completions_without_a_verdict_take_no_part(loop: Callable[..., Loop]) -> None:
+    seen: dict[str, list[float | None]] = {}
+
+    def half_judged(verdict: Verdict, text: str, problem: Problem) -> tuple[float | None, dict[str, float]]:
+        rewards = seen.setdefault(problem.id, [])
+        rewards.append(None if len(rewards) % 4 else float(len(rewards)))
+        return rewards[-1], {}
+
+    run = loop(steps=1, transcripts_every=1000, reward=half_judged, problems=digits_wanted("7", 4))
+    updates: list[tuple[list[Rollout], list[float]]] = []
+    original = GRPOLearner.update
+
+    def spy(self: GRPOLearner, rollouts: list[Rollout], advantages: list[float]) -> dict[str, float]:
+        updates.append((rollouts, advantages))
+        return original(self, rollouts, advantages)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(GRPOLearner, "update", spy)
+        run.train()
+    ((rollouts, advantages),) = updates
+    assert [rollout.reward for rollout in rollouts] == [0.0, 4.0] * 4  # two of eight in each group
+    assert advantages == pytest.approx([-(0.5**0.5), 0.5**0.5] * 4)
+
+
+def test_when_nothing_can_be_judged_the_reason_says_so(loop: Callable[..., Loop]) -> None:
+    run = loop(problems=[Problem(f"b{i}", "broken", "exact", "Say a number.", gold="") for i in range(4)], steps=5)
+    summary = run.train()
+    assert "no completion could be judged (the reference answer is empty)" in summary["stopped_early"]
+    assert run.column("no_verdict_share") == [1.0] * 3
+
+
+def test_dynamic_sampling_draws_further_prompts_in_place_of_dead_groups(loop: Callable[..., Loop]) -> None:
+    hopeless = [Problem(f"h{i}", "hopeless", "exact", "Say a number.", gold="seven") for i in range(9)]
+    mixed = [*digits_wanted("7", 9), *hopeless]
+    plain, dynamic = (
+        loop(name, problems=mixed, steps=3, dynamic_sampling=name == "dynamic", dynamic_sampling_batches=3, group_size=12)
+        for name in ("plain", "dynamic")
+    )
+    plain.train()
+    dynamic.train()
+    assert sum(dynamic.column("tokens_trained")) > 1.2 * sum(plain.column("tokens_trained"))
+    assert sum(dynamic.column("tokens_generated")) > 1.2 * sum(plain.column("tokens_generated"))
+    assert max(dynamic.column("tokens_generated")) <= 3 * 4 * 12 * CONFIG.max_new_tokens
+    assert all(0 < share < 1 for share in dynamic.column("dead_groups"))  # of all groups that were drawn
