@@ -72,4 +72,13 @@ def test_files_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     (tmp_path / "half.gguf").write_bytes((tmp_path / "whole.gguf").read_bytes()[:-20_000])
     with pytest.raises(CheckpointError, match=r"half.gguf: not a whole GGUF file"):
         import_gguf(tmp_path / "half.gguf", tmp_path / "out")
+    broken = random_model(model.config)
+    broken.norm.weight.data[3] = float("nan")
+    write_gguf(tmp_path / "nan.gguf", broken, tokenizer)
+    with pytest.raises(CheckpointError, match=r"nan.gguf: output_norm.weight holds numbers that are not finite"):
+        import_gguf(tmp_path / "nan.gguf", tmp_path / "out")
+    for name in ("blk.0.new\nline", "blk.0." + "x" * 200):
+        write_gguf(tmp_path / "name.gguf", model, tokenizer, keys={name: 1})
+        with pytest.raises(CheckpointError, match=r"name.gguf: not a whole GGUF file: a key is 'blk.0.*can be printed"):
+            import_gguf(tmp_path / "name.gguf", tmp_path / "out")
     assert not (tmp_path / "out" / "config.json").exists()

@@ -23,6 +23,7 @@ VERSIONS = (2, 3)
 ALIGNMENT = 32  # of tensors, where general.alignment does not say otherwise
 MOST_ENTRIES = 1 << 16  # keys, or tensors: a hundred times as many as any model has
 MOST_DIMENSIONS = 4
+MOST_LETTERS = 128  # of the name of a key or tensor
 SCALARS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 7: "?", 10: "Q", 11: "q", 12: "d"}
 TEXT, ARRAY = 8, 9
 
@@ -110,7 +111,7 @@ def _read(data: np.ndarray, sizes: dict[int, tuple[int, int]]) -> tuple[dict[str
             raise ValueError(f"it claims {count} {what}, at most {MOST_ENTRIES} are read")
     fields: dict[str, Any] = {}
     for _ in range(key_count):
-        key = cursor.text("a key")
+        key = cursor.name("a key")
         if key in fields:
             raise ValueError(f"key {key} stands twice")
         fields[key] = cursor.value(cursor.number("I", f"the type of {key}"), key)
@@ -129,7 +130,7 @@ Place = tuple[str, tuple[int, ...], int, int]  # name, shape, type, offset
 
 
 def _place(cursor: _Cursor) -> Place:
-    name = cursor.text("a tensor's name")
+    name = cursor.name("a tensor's name")
     count = cursor.number("I", f"the number of dimensions of {name}")
     if not 1 <= count <= MOST_DIMENSIONS:
         raise ValueError(f"tensor {name} has {count} dimensions, 1 to {MOST_DIMENSIONS} are possible")
@@ -191,6 +192,13 @@ class _Cursor:
             return str(self._bytes[begin : begin + size], "utf-8")
         except UnicodeDecodeError as error:
             raise ValueError(f"{what} at byte {begin} is no UTF-8") from error
+
+    def name(self, what: str) -> str:
+        """A text that messages may show."""
+        name = self.text(what)
+        if not name.isprintable() or len(name) > MOST_LETTERS:
+            raise ValueError(f"{what} is {name[:MOST_LETTERS]!r}: at most {MOST_LETTERS} letters that can be printed are read")
+        return name
 
     def value(self, kind: int, key: str) -> Any:
         if kind in SCALARS:

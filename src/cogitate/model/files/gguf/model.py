@@ -115,7 +115,10 @@ def _dequantise(tensor: StoredTensor, file: Path) -> Tensor:
 
     kind = gguf.GGMLQuantizationType(tensor.kind)
     try:
-        values = gguf.dequantize(np.asarray(tensor.data), kind)
+        with np.errstate(all="ignore"):  # of numbers that are not finite: see below
+            values = np.array(gguf.dequantize(np.asarray(tensor.data), kind), dtype=np.float32)
     except NotImplementedError as error:
         raise CheckpointError(f"{file}: {tensor.name} is stored as {kind.name}: not supported") from error
-    return torch.from_numpy(np.array(values, dtype=np.float32)).view(tensor.shape)
+    if not np.isfinite(values).all():
+        raise CheckpointError(f"{file}: {tensor.name} holds numbers that are not finite: the file is damaged")
+    return torch.from_numpy(values).view(tensor.shape)

@@ -28,10 +28,10 @@ def read_settings(keys: Keys, tensors: Mapping[str, StoredTensor]) -> ModelConfi
         CheckpointError: an architecture or a setting that is not supported, or a key that is missing.
     """
     name = keys.text("general.architecture")
+    if name is None:
+        raise CheckpointError(f"{keys.file}: general.architecture is missing")
     if name not in ARCHITECTURES:
-        raise CheckpointError(
-            f"{keys.file}: general.architecture = {name!r}: not supported; supported are {', '.join(ARCHITECTURES)}"
-        )
+        raise keys.error("general.architecture", f"not supported; supported are {', '.join(ARCHITECTURES)}")
     _refuse_variants(keys, name)
     heads = keys.needed_integer(f"{name}.attention.head_count")
     width = keys.needed_integer(f"{name}.embedding_length")

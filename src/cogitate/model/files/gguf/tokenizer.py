@@ -56,7 +56,7 @@ def read_tokenizer(keys: Keys, rows: int) -> ReadTokenizer:
     seen: set[str] = set()
     for token in tokens:
         if token in seen:
-            raise CheckpointError(f"{keys.file}: {TOKENS}: {token!r} stands twice")
+            raise CheckpointError(f"{keys.file}: {TOKENS}: {token[:60]!r} stands twice")
         seen.add(token)
     types = keys.numbers("tokenizer.ggml.token_type")
     if types and len(types) != len(tokens):
@@ -129,7 +129,7 @@ def _byte_level(keys: Keys, tokens: list[str], ids: dict[str, int]) -> Tokenizer
 def _merge(keys: Keys, merge: str, vocabulary: dict[str, int]) -> tuple[str, str]:
     left, _, right = merge.partition(" ")
     if any(token not in vocabulary for token in (left, right, left + right)):
-        raise CheckpointError(f"{keys.file}: tokenizer.ggml.merges: {merge!r} does not make a token of two tokens")
+        raise CheckpointError(f"{keys.file}: tokenizer.ggml.merges: {merge[:60]!r} does not make a token of two tokens")
     return left, right
 
 
