@@ -140,7 +140,7 @@ def test_what_is_loaded_is_exempt_from_collection_within_the_block_alone() -> No
     assert gc.get_freeze_count() == 0
 
 
-def test_a_file_that_is_gone_is_named_whichever_library_noticed(tmp_path):
+def test_a_file_that_is_gone_is_named_whichever_library_noticed(tmp_path: Path) -> None:
     gone = tmp_path / "gone" / "metrics.jsonl"
     with pytest.raises(FileNotFoundError) as caught:
         MetricsLog(gone).write({"step": 1})

@@ -185,7 +185,7 @@ def test_what_only_looks_like_it_is_wrong(kind: str, gold: str, answer: str) -> 
 
 
 @pytest.mark.parametrize(("contract", "gold", "prediction"), STATED)
-def test_a_sentence_states_its_value(contract, gold, prediction) -> None:
+def test_a_sentence_states_its_value(contract: str, gold: str, prediction: str) -> None:
     assert grade_math(prediction, gold, contract=contract).value == "right"
 
 
@@ -196,7 +196,7 @@ def test_a_number_in_a_sentence_that_says_more_about_it_is_not_the_value(contrac
 
 @pytest.mark.parametrize("contract", ["r1", "free", "bare"])
 @pytest.mark.parametrize("run", LONG_RUNS)
-def test_a_long_run_of_one_thing_is_judged_in_a_second_of_processor_time(run: str, contract) -> None:
+def test_a_long_run_of_one_thing_is_judged_in_a_second_of_processor_time(run: str, contract: str) -> None:
     start = time.process_time()
     assert grade_math(run * (40_000 // len(run)), "7", contract=contract).value == "wrong"
     assert time.process_time() - start < 1

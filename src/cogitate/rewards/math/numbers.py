@@ -48,7 +48,8 @@ def exact(node: Node) -> Fraction | None:
         UndefinedError: division by zero.
     """
     if node.op == "num":
-        return node.value[0]
+        value: Fraction = node.value[0]
+        return value
     if node.op not in ("add", "sub", "mul", "div", "neg", "pow", "fact", "abs", "percent"):
         return None
     values = [exact(arg) for arg in node.args]
@@ -278,4 +279,5 @@ class _Evaluation:
 def _digits(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ";".join(",".join(_digits(cell) for cell in row) for row in value) + "]"
-    return mp.nstr(mpc(value), 25, min_fixed=0, max_fixed=0)
+    digits: str = mp.nstr(mpc(value), 25, min_fixed=0, max_fixed=0)
+    return digits
