@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,9 +11,9 @@ from cogitate.errors import DataError
 from cogitate.json_lines import RowFaults, read_log, read_objects
 
 
-def objects(path, **options):
+def objects(path: Path, *, lone_surrogates: bool = False) -> list[tuple[str, dict[str, Any]]]:
     faults = RowFaults(path)
-    rows = list(read_objects(path, faults, **options))
+    rows = list(read_objects(path, faults, lone_surrogates=lone_surrogates))
     faults.check()
     return rows
 
@@ -35,7 +36,7 @@ def test_byte_order_mark_crlf_blank_lines_and_separators_within_texts_are_accept
         (b'{"a": "caf\xe9"}', "not UTF-8 .byte 11 of the line.; save the file as UTF-8"),
     ],
 )
-def test_a_single_wrong_line_is_named_with_its_reason(tmp_path: Path, line, reason: str) -> None:
+def test_a_single_wrong_line_is_named_with_its_reason(tmp_path: Path, line: bytes, reason: str) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_bytes(b'{"a": 1}\n' + line + b"\n")
     with pytest.raises(DataError, match=rf"rows\.jsonl, line 2: {reason}"):

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cogitate.rewards.format import grade_format
+from cogitate.rewards.format import FormatContract, grade_format
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ from cogitate.rewards.format import grade_format
         ("think_answer_code_python", "<think>a</think><answer>f = 1</answer>", "wrong"),
     ],
 )
-def test_each_contract_accepts_its_form_and_nothing_else(contract: str, completion: str, verdict: str) -> None:
+def test_each_contract_accepts_its_form_and_nothing_else(contract: FormatContract, completion: str, verdict: str) -> None:
     assert grade_format(completion, contract).value == verdict
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from cogitate.rewards.answer import Contract
 from cogitate.rewards.math import library as math_library
 from cogitate.rewards.math.answer import audit_math, grade_math
 
@@ -193,12 +194,12 @@ def test_unequal_answers_are_wrong(gold: str, answer: str) -> None:
 
 
 @pytest.mark.parametrize(("contract", "gold", "prediction"), SENTENCES_RIGHT)
-def test_the_value_of_a_sentence_is_found(contract: str, gold: str, prediction: str) -> None:
+def test_the_value_of_a_sentence_is_found(contract: Contract, gold: str, prediction: str) -> None:
     assert grade_math(prediction, gold, contract=contract).value == "right"
 
 
 @pytest.mark.parametrize(("contract", "gold", "prediction"), SENTENCES_WRONG)
-def test_a_sentence_that_says_something_else_is_wrong(contract: str, gold: str, prediction: str) -> None:
+def test_a_sentence_that_says_something_else_is_wrong(contract: Contract, gold: str, prediction: str) -> None:
     assert grade_math(prediction, gold, contract=contract).value == "wrong"
 
 

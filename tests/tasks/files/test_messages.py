@@ -19,13 +19,13 @@ USER = {"role": "user", "content": "2+2?"}
 THOUGHT = "<think>\n2 and 2\n</think>\n\n4"
 
 
-def load(tmp_path, *rows):
+def load(tmp_path: Path, *rows: dict[str, Any]) -> list[Conversation]:
     path = tmp_path / "rows.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     return load_conversations(path)
 
 
-def said(**fields):
+def said(**fields: Any) -> Message:
     return read_message({"role": "assistant", **fields})
 
 

@@ -17,7 +17,7 @@ ASK, MORE = {"role": "user", "content": "2+2?"}, {"role": "user", "content": "Ad
 FOUR, SEVEN, EIGHT = ({"role": "assistant", "content": text} for text in ("4", "7", "8"))
 
 
-def turns(*messages):
+def turns(*messages: dict[str, Any]) -> tuple[Message, ...]:
     return tuple(Message(**message) for message in messages)
 
 
@@ -59,7 +59,9 @@ def turns(*messages):
         ),
     ],
 )
-def test_every_turn_and_the_system_prompt_of_a_pair_are_kept(row: dict[str, Any], prompt, chosen, rejected) -> None:
+def test_every_turn_and_the_system_prompt_of_a_pair_are_kept(
+    row: dict[str, Any], prompt: list[dict[str, Any]], chosen: list[dict[str, Any]], rejected: list[dict[str, Any]]
+) -> None:
     assert read_preference(row) == PreferencePair(turns(*prompt), turns(*chosen), turns(*rejected))
 
 

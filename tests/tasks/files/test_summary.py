@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from cogitate.tasks.files.jsonl import load_problems
 from cogitate.tasks.files.summary import conversations_summary, labels_summary, pairs_summary, problems_summary
@@ -11,7 +12,7 @@ from cogitate.tasks.files.summary import conversations_summary, labels_summary, 
 ASK, FOUR = {"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}
 
 
-def written(folder: Path, *rows: dict) -> Path:
+def written(folder: Path, *rows: dict[str, Any]) -> Path:
     path = folder / "mine.jsonl"
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     return path
