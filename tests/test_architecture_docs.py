@@ -16,7 +16,7 @@ def layers() -> list[set[str]]:
     return [names for names in named if not names <= NOT_A_ROOM]
 
 
-def test_the_page_names_every_room_on_its_level():
+def test_the_page_names_every_room_on_its_level() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| \d+ \| (.+?) \|", page, re.MULTILINE)
     names = [re.findall(r"`(\w+)(?:/|\.py)`", row) for row in rows]

@@ -29,7 +29,7 @@ def test_overrides_are_toml_values_and_plain_text_needs_no_quotes(tmp_path: Path
     assert (config.tasks.train, config.runtime.device) == ("some folder/mine.jsonl", "cpu")
 
 
-def test_a_byte_order_mark_and_windows_line_ends_are_accepted(tmp_path):
+def test_a_byte_order_mark_and_windows_line_ends_are_accepted(tmp_path: Path) -> None:
     assert load_recipe(write(tmp_path, "\ufeffseed = 4\r\n[base]\r\nsteps = 2\r\n")).section("base", PretrainConfig).steps == 2
 
 
@@ -72,7 +72,7 @@ def test_a_recipe_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     assert refused("tinny").startswith("tinny: no such recipe; ")
 
 
-def test_identity_leaves_out_what_cannot_change_a_result():
+def test_identity_leaves_out_what_cannot_change_a_result() -> None:
     identity = flatten(make_config({}).identity())
     assert "base.steps" in identity
     assert "base.checkpoint_every" not in identity
@@ -96,7 +96,7 @@ def test_data_are_found_through_the_environment_or_the_setting_is_named(
     assert load_recipe(recipe, ["tasks.train=mine.jsonl"]).tasks.train == "mine.jsonl"  # then it is not needed
 
 
-def test_worked_examples_are_part_of_the_identity_only_where_there_are_any(tmp_path):
+def test_worked_examples_are_part_of_the_identity_only_where_there_are_any(tmp_path: Path) -> None:
     assert "r1_zero.worked_examples" not in flatten(load_recipe(write(tmp_path, "")).identity())
     example = '[[r1_zero.worked_examples]]\nquestion = "1 + 1?"\nthinking = "1 + 1 = 2"\nanswer = "2"\n'
     config = load_recipe(write(tmp_path, example))
@@ -117,13 +117,13 @@ def test_a_base_model_cannot_be_asked_in_a_turn_it_has_not_learnt(tmp_path: Path
     assert config.section("r1_dev2", ReasoningRLConfig).prompt == "turn"
 
 
-def test_a_recipe_has_settings_for_the_stages_of_its_graph_alone(tmp_path):
+def test_a_recipe_has_settings_for_the_stages_of_its_graph_alone(tmp_path: Path) -> None:
     recipe = write(tmp_path, "")
     assert "unknown key r1_dev2" in refused(recipe, "r1_dev2.steps=3")
     assert "r1_dev2.steps" in flatten(load_recipe(recipe, ["graph=r1"]).model_dump())
 
 
-def test_another_graph_leaves_out_the_files_sections_of_stages_it_has_not(tmp_path):
+def test_another_graph_leaves_out_the_files_sections_of_stages_it_has_not(tmp_path: Path) -> None:
     recipe = write(tmp_path, 'graph = "instruct_gpt"\n[ppo]\nsteps = 3\n[dpo]\nbeta = 0.3\n')
     settings = flatten(load_recipe(recipe, ["graph=instruct_dpo"]).model_dump())
     assert settings["dpo.beta"] == 0.3

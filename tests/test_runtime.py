@@ -140,11 +140,11 @@ def test_what_is_loaded_is_exempt_from_collection_within_the_block_alone() -> No
     assert gc.get_freeze_count() == 0
 
 
-def test_a_file_that_is_gone_is_named_whichever_library_noticed(tmp_path):
+def test_a_file_that_is_gone_is_named_whichever_library_noticed(tmp_path: Path) -> None:
     gone = tmp_path / "gone" / "metrics.jsonl"
-    with pytest.raises(FileNotFoundError) as caught:
+    with pytest.raises(FileNotFoundError) as missing:
         MetricsLog(gone).write({"step": 1})
-    assert lost_file(caught.value) == f"{gone}: No such file or directory"
+    assert lost_file(missing.value) == f"{gone}: No such file or directory"
     with pytest.raises(Exception, match="No such file") as caught:
         save_file({"a": torch.zeros(1)}, gone)
     assert "No such file or directory" in (lost_file(caught.value) or "")

@@ -33,7 +33,7 @@ def data_files() -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def distributions(tmp_path_factory) -> tuple[Path, Path]:
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The source distribution, and the wheel built from it; made from a copy, so that the checkout stays as it is."""
     copy, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("dist")
     shutil.copytree(ROOT / "src", copy / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
@@ -45,7 +45,7 @@ def distributions(tmp_path_factory) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def clean(distributions, tmp_path_factory) -> Path:
+def clean(distributions: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The `bin` of an environment that holds the wheel and what it asks for, in the versions we pin."""
     directory = tmp_path_factory.mktemp("clean")
     venv.create(directory, with_pip=True)
@@ -63,7 +63,7 @@ def run(*command: str | Path, cwd: Path) -> str:
     return subprocess.run(command, check=True, cwd=cwd, env=environment, stdout=subprocess.PIPE, text=True).stdout
 
 
-def test_the_wheel_holds_every_file_of_the_package_and_the_licence(distributions):
+def test_the_wheel_holds_every_file_of_the_package_and_the_licence(distributions: tuple[Path, Path]) -> None:
     files = data_files()
     kinds = {Path(name).suffix for name in files}
     assert {".cpp", ".h", ".toml", ".safetensors", ".html", ".css", ".js"} <= kinds
@@ -74,13 +74,13 @@ def test_the_wheel_holds_every_file_of_the_package_and_the_licence(distributions
     assert any(re.fullmatch(r"cogitate-[^/]+\.dist-info/licenses/LICENSE", name) for name in names)
 
 
-def test_the_source_distribution_holds_the_same(distributions):
+def test_the_source_distribution_holds_the_same(distributions: tuple[Path, Path]) -> None:
     with tarfile.open(distributions[0]) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {f"src/{name}" for name in data_files()} | set(BUILT_FROM) <= names
 
 
-def test_a_clean_environment_grades_answers_and_programs(clean, tmp_path):
+def test_a_clean_environment_grades_answers_and_programs(clean: Path, tmp_path: Path) -> None:
     rows = [
         {"kind": "math", "prediction": "<think>6 * 7</think> \\boxed{42}", "gold": "42"},
         {"kind": "math", "prediction": "<think>6 * 7</think> \\boxed{41}", "gold": "42"},
@@ -95,7 +95,7 @@ def test_a_clean_environment_grades_answers_and_programs(clean, tmp_path):
     assert [row["verdict"] for row in graded] == ["right", "wrong", "right"], [row["reason"] for row in graded]
 
 
-def test_a_clean_environment_finds_recipes_and_shipped_models(clean, tmp_path):
+def test_a_clean_environment_finds_recipes_and_shipped_models(clean: Path, tmp_path: Path) -> None:
     plan = run(clean / "cogitate", "run", "tiny", "--dry-run", cwd=tmp_path)
     assert len(re.findall(r"^(?:base|student_base_\w+) +[0-9a-f]{12}  cached: shipped", plan, re.MULTILINE)) == 3, plan
     answer = run(clean / "cogitate", "chat", "base", "--prompt", "What is 2 + 3?", "--max-new-tokens", "8", cwd=tmp_path)
@@ -103,6 +103,6 @@ def test_a_clean_environment_finds_recipes_and_shipped_models(clean, tmp_path):
 
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="kernels need a C++ compiler")
-def test_a_clean_environment_compiles_the_kernels(clean, tmp_path):
+def test_a_clean_environment_compiles_the_kernels(clean: Path, tmp_path: Path) -> None:
     code = "from cogitate.kernels import native_library; print(native_library() is not None)"
     assert run(clean / "python", "-c", code, cwd=tmp_path).strip() == "True"

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cogitate.apps.report.data import is_student
 from cogitate.apps.report.picture import COLOURS, INK, SOFT, dress
+from cogitate.apps.report.stages import is_student
 from cogitate.apps.report.words import stage_title
 from cogitate.runtime import atomic_write
 

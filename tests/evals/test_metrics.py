@@ -274,7 +274,7 @@ def test_tied_ranks_share_their_mean() -> None:
     assert metrics.spearman([7, 7, 9], [1, 2, 3]) == pytest.approx(1.5 / math.sqrt(3))
 
 
-def test_an_answer_without_a_verdict_has_no_vote_in_the_consensus():
+def test_an_answer_without_a_verdict_has_no_vote_in_the_consensus() -> None:
     assert metrics.consensus(["5", "5", "4"], [None, None, True]) == 1.0
     assert metrics.consensus(["5", "5", "4"], [None, None, False]) == 0.0
     assert metrics.consensus(["4", "5"], [None, None]) == 0.0

@@ -28,6 +28,7 @@ def test_the_best_scores_are_chosen_and_normalised() -> None:
 
 def test_the_bias_takes_part_in_the_choice_but_not_in_the_weights() -> None:
     router, tokens = router_with_scores([[0.0, 0.0, 1.0986123, -1.0986123]])
+    assert router.e_score_correction_bias is not None
     router.e_score_correction_bias.copy_(torch.tensor([-1.0, -1.0, 0.0, 0.5]))
     weights, experts = router(tokens)
     got = dict(zip(experts[0].tolist(), weights[0].tolist(), strict=True))
@@ -75,6 +76,7 @@ def test_balance_moves_each_bias_towards_the_mean_load() -> None:
     router.load.copy_(torch.tensor([10, 2, 6, 6]))
     router.balance(0.001)
     expected = torch.tensor([-0.001, 0.001, 0.0, 0.0])
+    assert router.e_score_correction_bias is not None
     assert torch.allclose(router.e_score_correction_bias, expected)
     assert router.load.tolist() == [0, 0, 0, 0]
 
@@ -114,6 +116,7 @@ def test_experts_that_get_no_token_get_a_zero_gradient() -> None:
     layer = MixtureOfExperts(TINY)
     for parameter in layer.parameters():
         torch.nn.init.normal_(parameter, std=0.1)
+    assert layer.gate.e_score_correction_bias is not None
     layer.gate.e_score_correction_bias[5] = -9.0
     layer(torch.randn(1, 6, TINY.hidden_size)).sum().backward()
     gradient = layer.experts.gate_up_proj.grad

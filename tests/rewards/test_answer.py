@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from cogitate.rewards.answer import answer_text, find_answer, find_boxes, find_statement, strip_markdown
+from cogitate.rewards.answer import Contract, answer_text, find_answer, find_boxes, find_statement, strip_markdown
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_escaped_braces_do_not_close() -> None:
     ],
 )
 @pytest.mark.parametrize("contract", ["r1", "free", "bare"])
-def test_a_last_mark_that_is_never_closed_leaves_no_answer(completion: str, contract) -> None:
+def test_a_last_mark_that_is_never_closed_leaves_no_answer(completion: str, contract: Contract) -> None:
     answer = find_answer(f"<think>w</think> {completion}", contract)
     assert answer.text == ""
     assert "never closed" in answer.problem

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
-from cogitate.rewards.format import grade_format
+from cogitate.rewards.format import FormatContract, grade_format
 
 
 @pytest.mark.parametrize(
@@ -34,7 +37,7 @@ from cogitate.rewards.format import grade_format
         ("think_answer_code_python", "<think>a</think><answer>f = 1</answer>", "wrong"),
     ],
 )
-def test_each_contract_accepts_its_form_and_nothing_else(contract, completion, verdict) -> None:
+def test_each_contract_accepts_its_form_and_nothing_else(contract: FormatContract, completion: str, verdict: str) -> None:
     assert grade_format(completion, contract).value == verdict
 
 
@@ -43,7 +46,7 @@ def test_thinking_opened_by_the_prompt_keeps_the_form() -> None:
     assert grade_format("<think>a</think><answer>b</answer>", "think_answer", prefilled=True).value == "wrong"
 
 
-def test_format_corpus_agrees_row_by_row(corpus) -> None:
+def test_format_corpus_agrees_row_by_row(corpus: Callable[[str], list[dict[str, Any]]]) -> None:
     differing = [
         (row["id"], row["expected"])
         for row in corpus("verifiers/format_rewards")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cogitate.rewards.answer import Contract
 from cogitate.rewards.grade import grade
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "graders.md"
@@ -107,7 +108,7 @@ def test_a_boxed_answer_gets_the_verdict_of_the_table(gold: str, answer: str, ve
         ("free", "18", "#### 18\n\nQuestion: ...\n#### 3", "wrong"),
     ],
 )
-def test_a_completion_gets_the_verdict_of_the_table(contract: str, gold: str, prediction: str, verdict: str) -> None:
+def test_a_completion_gets_the_verdict_of_the_table(contract: Contract, gold: str, prediction: str, verdict: str) -> None:
     assert grade("math", prediction, gold=gold, contract=contract).value == verdict
 
 
@@ -155,7 +156,7 @@ def test_knights_and_knaves_follow_the_table(answer: str, verdict: str) -> None:
         ("think_text", "a</think>b", "wrong"),
     ],
 )
-def test_format_follows_the_table(contract: str, completion: str, verdict: str) -> None:
+def test_format_follows_the_table(contract: Contract, completion: str, verdict: str) -> None:
     assert grade("format", completion, format_contract=contract).value == verdict
 
 

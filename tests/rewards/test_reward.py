@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from cogitate.rewards.reward import total_reward
+from cogitate.rewards.reward import RewardPart, total_reward
 from cogitate.rewards.verdicts import no_verdict, right, wrong
 from cogitate.types import Problem
 
 PROBLEM = Problem("1", "arithmetic", "math", "?", gold="4", language="en")
-WEIGHTS = {"accuracy": 1.0, "format": 1.0, "language": 0.5}
+WEIGHTS: dict[RewardPart, float] = {"accuracy": 1.0, "format": 1.0, "language": 0.5}
 FORMED = "<think>one two 三 four</think><answer>4</answer>"
 
 

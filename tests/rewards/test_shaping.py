@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from cogitate.rewards.shaping import (
@@ -41,7 +44,7 @@ def test_steps_are_counted_up_to_the_wanted_number() -> None:
     assert reasoning_steps_reward("First, a.\n- b\n- c\n- d") == 1.0
 
 
-def test_shaping_corpus_has_the_upstream_values(corpus) -> None:
+def test_shaping_corpus_has_the_upstream_values(corpus: Callable[[str], list[dict[str, Any]]]) -> None:
     for row in corpus("verifiers/shaping_reward_values"):
         kind, params, given = row["kind"], row["params"], row["input"]
         if kind == "cosine_scaled":

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cogitate.rewards.answer import Contract
 from cogitate.rewards.grade import grade
 from cogitate.rewards.language import count_words, language_share
 from cogitate.rewards.math import library
@@ -14,7 +15,7 @@ from cogitate.rewards.math import library
 Corpus = Callable[[str], list[dict[str, Any]]]
 
 MATH_FILES = ("math_triples", "issue_triples", "adversarial_math_completions")
-CONTRACT_OF_FORM = {
+CONTRACT_OF_FORM: dict[str, Contract] = {
     "bare": "bare", "latex_env": "bare", "free_text": "free", "boxed": "r1", "long_boxed": "r1", "tagged": "r1",
 }  # fmt: skip
 KIND = {"math": "math", "mcq": "choice", "string": "exact", None: "math"}
@@ -25,7 +26,7 @@ def library_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "in_worker", True)
 
 
-def contract_of(row: dict[str, Any]) -> str:
+def contract_of(row: dict[str, Any]) -> Contract:
     if "form" in row:
         return CONTRACT_OF_FORM[row["form"]]
     return "r1" if "boxed{" in row["prediction"] or "<answer>" in row["prediction"] else "free"

@@ -84,7 +84,7 @@ def function(
         takes: the types of its arguments, which are then given as Python's numbers: p an address, i an int64, f a float.
             None: arguments are passed as ctypes values.
     """
-    found = getattr(library(), name if dtype is None else f"{name}_{SUFFIXES[dtype]}")
+    found: ctypes._NamedFuncPointer = getattr(library(), name if dtype is None else f"{name}_{SUFFIXES[dtype]}")
     found.restype = returns
     if takes is not None:
         found.argtypes = [LETTERS[letter] for letter in takes]

@@ -75,7 +75,8 @@ class GroupedQueryAttention(nn.Module):
         else:
             k, v = self._through_cache(k, v, context.view)
             out_BTHK = attend_masked(q, k, v, context.masks[self.window], self.scale)
-        return self.o_proj(out_BTHK.flatten(2))
+        out_BTD: Tensor = self.o_proj(out_BTHK.flatten(2))
+        return out_BTD
 
     def _through_cache(self, k_BTJK: Tensor, v_BTJK: Tensor, view: CacheView) -> tuple[Tensor, Tensor]:
         """Store the new keys and values; return all that the rows hold."""

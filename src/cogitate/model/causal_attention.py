@@ -7,6 +7,7 @@ take five times as long.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from cogitate.model.visibility import Visibility
 def attend(q_BTHK: Tensor, k_BTJK: Tensor, v_BTJV: Tensor, seen: Visibility, scale: float) -> Tensor:
     """softmax(scale q k^T) v over the keys that each query sees, (B, T, H, V); H is a multiple of J."""
     if _is_native(q_BTHK, v_BTJV):
-        return _CausalAttention.apply(q_BTHK, k_BTJK, v_BTJV, seen.ranges, scale)
+        return _causal_attention(q_BTHK, k_BTJK, v_BTJV, seen.ranges, scale)
     return attend_masked(q_BTHK, k_BTJK, v_BTJV, seen.mask, scale)
 
 
@@ -61,6 +62,9 @@ class _CausalAttention(torch.autograd.Function):
         views = [_view(x) for x in (out, _readable(grads[0]), *made)]
         kernel(shape, _view(q), _view(k), _view(v), _pointer(ranges_BT3), views[0], _pointer(logsumexp), *views[1:])
         return *made, None, None
+
+
+_causal_attention: Callable[[Tensor, Tensor, Tensor, Tensor, float], Tensor] = _CausalAttention.apply
 
 
 class _Shape(ctypes.Structure):

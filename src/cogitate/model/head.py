@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import itertools
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -45,7 +46,7 @@ def token_logprobs(
     Returns:
         float32 (N,), differentiable in hidden_ND and weight_VD; float32 (N,), detached.
     """
-    return _TokenLogprobs.apply(hidden_ND, weight_VD, targets_N, temperature, chunk or _chunk(weight_VD))
+    return _token_logprobs(hidden_ND, weight_VD, targets_N, temperature, chunk or _chunk(weight_VD))
 
 
 def _chunk(weight_VD: Tensor) -> int:
@@ -105,6 +106,9 @@ class _TokenLogprobs(torch.autograd.Function):
         if ctx.needs_input_grad[1]:
             weight_grad = torch.zeros_like(weight_VD) if weight_grad is None else weight_grad.to(weight_VD.dtype)
         return hidden_grad, weight_grad, None, None, None
+
+
+_token_logprobs: Callable[[Tensor, Tensor, Tensor, float, int], tuple[Tensor, Tensor]] = _TokenLogprobs.apply
 
 
 def _logits(hidden_CD: Tensor, weight_VD: Tensor, *, in_scratch: bool) -> Tensor:

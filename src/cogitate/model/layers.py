@@ -6,6 +6,7 @@ kernels/elementwise.cpp takes a single one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -27,11 +28,11 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if runs_natively(x, self.weight):
-            return _NativeRMSNorm.apply(x, self.weight, self.eps)
+            return _native_rms_norm(x, self.weight, self.eps)
         flat = x.reshape(-1, x.shape[-1])
         if flat.dtype != torch.float32:
             return F.rms_norm(x, (x.shape[-1],), self.weight, self.eps)
-        return _RMSNorm.apply(flat, self.weight, self.eps).view(x.shape)
+        return _rms_norm(flat, self.weight, self.eps).view(x.shape)
 
 
 class _NativeRMSNorm(torch.autograd.Function):
@@ -46,6 +47,9 @@ class _NativeRMSNorm(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
         x_grad, weight_grad_D = elementwise.rms_norm_backward(grads[0], *ctx.saved_tensors)
         return x_grad, weight_grad_D, None
+
+
+_native_rms_norm: Callable[[Tensor, Tensor, float], Tensor] = _NativeRMSNorm.apply
 
 
 class _RMSNorm(torch.autograd.Function):
@@ -68,9 +72,12 @@ class _RMSNorm(torch.autograd.Function):
         return x_grad_ND.addcmul_(x_ND, coefficient_N1), weight_grad_D, None
 
 
+_rms_norm: Callable[[Tensor, Tensor, float], Tensor] = _RMSNorm.apply
+
+
 def swiglu(gate_up: Tensor) -> Tensor:
     """silu(gate) * up, where gate and up are the halves of the last dimension (arXiv:2002.05202)."""
-    return _SwiGLU.apply(gate_up)
+    return _swiglu(gate_up)
 
 
 class _SwiGLU(torch.autograd.Function):
@@ -83,6 +90,9 @@ class _SwiGLU(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> Tensor:
         return swiglu_backward(grads[0], ctx.saved_tensors[0])
+
+
+_swiglu: Callable[[Tensor], Tensor] = _SwiGLU.apply
 
 
 def swiglu_values(gate_up: Tensor) -> Tensor:
@@ -114,4 +124,5 @@ class MLP(nn.Module):
         self.down_proj = Linear(intermediate_size, hidden_size, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.down_proj(swiglu(self.gate_up_proj(x)))
+        out: Tensor = self.down_proj(swiglu(self.gate_up_proj(x)))
+        return out

@@ -6,6 +6,7 @@ that matrix out anew: with SmolLM2 that was more than half of the time of traini
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         rows = x.numel() // x.shape[-1]
         if torch.is_grad_enabled() and self.weight.requires_grad and _has_kernel(x, self.weight, rows, *self.weight.shape):
-            return _Linear.apply(x, self.weight, self.bias)
+            return _linear(x, self.weight, self.bias)
         return F.linear(x, self.weight, self.bias)
 
 
@@ -42,6 +43,9 @@ class _Linear(torch.autograd.Function):
         x_grad = grads[0] @ weight_OI if ctx.needs_input_grad[0] else None
         bias_grad = grad_NO.sum(0) if ctx.needs_input_grad[2] else None
         return x_grad, weight_gradient(grad_NO, x.flatten(0, -2)), bias_grad
+
+
+_linear: Callable[[Tensor, Tensor, Tensor | None], Tensor] = _Linear.apply
 
 
 def weight_gradient(grad_NO: Tensor, x_NI: Tensor) -> Tensor:

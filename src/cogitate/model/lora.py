@@ -28,7 +28,8 @@ class LoRALinear(nn.Module):
         nn.init.kaiming_uniform_(self.down, a=math.sqrt(5))
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.base(x) + F.linear(F.linear(x, self.down), self.up) * self.scale
+        out: Tensor = self.base(x) + F.linear(F.linear(x, self.down), self.up) * self.scale
+        return out
 
     @property
     def weight(self) -> Tensor:

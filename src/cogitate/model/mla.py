@@ -7,6 +7,7 @@ and that of values into the output, so that only latents are read, and only late
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -54,7 +55,7 @@ class MultiHeadLatentAttention(nn.Module):
         view = context.view
         if view is None:
             out_BTHK = attend(q_BTHK, *self.keys_and_values(entries_BTW), context.seen[None], self.scale)[..., : self.v_width]
-            return self.o_proj(out_BTHK.flatten(2))
+            return self._output(out_BTHK)
         mask = context.masks[None]
         view.cache.write(self.layer, view.new, entries_BTW)
         if view.held is None:
@@ -63,7 +64,11 @@ class MultiHeadLatentAttention(nn.Module):
             held_BSW = view.cache.read(self.layer, view.held).to(q_BTHK.dtype)
             assert mask is not None
             out_BTHK = self.attend_absorbed(q_BTHK, held_BSW, mask)
-        return self.o_proj(out_BTHK.flatten(2))
+        return self._output(out_BTHK)
+
+    def _output(self, out_BTHK: Tensor) -> Tensor:
+        out_BTD: Tensor = self.o_proj(out_BTHK.flatten(2))
+        return out_BTD
 
     def queries_and_entries(self, x_BTD: Tensor, rotation: Tensor) -> tuple[Tensor, Tensor]:
         """Rotated queries (B, T, H, nope + rope) and what the cache keeps: normalised latent and rotated key, (B, T, W)."""
@@ -133,7 +138,7 @@ def queries_and_entries(
     Returns:
         (B, T, H, nope + R) and (B, T, L + R).
     """
-    return _QueriesAndEntries.apply(projected_BTX, norm_weight_L, rotation, eps, heads, nope)
+    return _queries_and_entries(projected_BTX, norm_weight_L, rotation, eps, heads, nope)
 
 
 class _QueriesAndEntries(torch.autograd.Function):
@@ -174,6 +179,9 @@ class _QueriesAndEntries(torch.autograd.Function):
         coefficient.mul_(inverse.pow(3)).div_(-latents)
         torch.mul(normed_grad, norm_weight_L, out=latent_part).mul_(inverse).addcmul_(latent, coefficient)
         return result, weight_grad_L, None, None, None, None
+
+
+_queries_and_entries: Callable[[Tensor, Tensor, Tensor, float, int, int], tuple[Tensor, Tensor]] = _QueriesAndEntries.apply
 
 
 def _pairs(x: Tensor) -> Tensor:

@@ -82,7 +82,7 @@ class Router(nn.Module):
 
 def limit_groups(choice_NE: Tensor, groups: int, kept_groups: int) -> Tensor:
     """Set the scores of all but the best groups to -inf; a group is as good as its two best experts together."""
-    grouped = choice_NE.unflatten(-1, (groups, -1))
+    grouped: Tensor = choice_NE.unflatten(-1, (groups, -1))
     group_scores = grouped.topk(min(2, grouped.shape[-1]), dim=-1).values.sum(dim=-1)
     kept = group_scores.topk(kept_groups, dim=-1, sorted=False).indices
     dropped = torch.ones_like(group_scores, dtype=torch.bool).scatter_(1, kept, False)
@@ -100,9 +100,7 @@ class RoutedExperts(nn.Module):
 
     def forward(self, x_ND: Tensor, weights_NK: Tensor, experts_NK: Tensor, load_E: Tensor) -> Tensor:
         order_M = experts_NK.flatten().argsort(stable=True)
-        return _SortedExperts.apply(
-            x_ND, weights_NK.to(x_ND.dtype), self.gate_up_proj, self.down_proj, order_M, load_E.tolist()
-        )
+        return _sorted_experts(x_ND, weights_NK.to(x_ND.dtype), self.gate_up_proj, self.down_proj, order_M, load_E.tolist())
 
 
 class _SortedExperts(torch.autograd.Function):
@@ -139,6 +137,9 @@ class _SortedExperts(torch.autograd.Function):
         x_grad_ND = _sum_rows(_expert_matmuls(gate_up_grad_M2I, gate_up_EID, load), place_NK)
         weights_grad_NK = weight_grad_M.index_select(0, place_NK.flatten()).view(place_NK.shape)
         return x_grad_ND, weights_grad_NK, gate_up_grad, down_grad, None, None
+
+
+_sorted_experts: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, list[int]], Tensor] = _SortedExperts.apply
 
 
 def _expert_matmuls(x_MA: Tensor, matrices_EAB: Tensor, load: list[int]) -> Tensor:
@@ -183,7 +184,7 @@ class MixtureOfExperts(nn.Module):
         load_E = torch.bincount(experts_NK.flatten(), minlength=self.gate.load.shape[0])
         if self.training:
             self.gate.load += load_E
-        out_ND = self.experts(x_ND, weights_NK, experts_NK, load_E)
+        out_ND: Tensor = self.experts(x_ND, weights_NK, experts_NK, load_E)
         if self.shared_experts is not None:
             out_ND = out_ND + self.shared_experts(x_ND)
         return out_ND.view(x_BTD.shape)

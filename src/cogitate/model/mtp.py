@@ -26,4 +26,5 @@ class MultiTokenPrediction(nn.Module):
 
     def forward(self, hidden_BTD: Tensor, next_embedding_BTD: Tensor, context: TokenContext) -> Tensor:
         joined = torch.cat((self.enorm(next_embedding_BTD), self.hnorm(hidden_BTD)), dim=-1)
-        return self.norm(self.block(self.eh_proj(joined), context))
+        ahead_BTD: Tensor = self.norm(self.block(self.eh_proj(joined), context))
+        return ahead_BTD

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -62,7 +63,7 @@ def rotate_pairs(x: Tensor, rotation: Tensor) -> Tensor:
 def rotate_halves(x: Tensor, rotation: Tensor) -> Tensor:
     """Rotate dimensions (0, R), (1, R + 1), ...: the layout of Llama and Qwen. Arguments as in rotate_pairs."""
     if runs_natively(x) and x.dim() == 4:
-        return _NativeRotateHalves.apply(x, rotation)
+        return _native_rotate_halves(x, rotation)
     first, second = x.float().chunk(2, dim=-1)
     cos, sin = rotation.real, rotation.imag
     return torch.cat((first * cos - second * sin, second * cos + first * sin), dim=-1).to(x.dtype)
@@ -79,6 +80,9 @@ class _NativeRotateHalves(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
         (rotation,) = ctx.saved_tensors
         return elementwise.rotate_halves(grads[0], rotation, -1.0), None
+
+
+_native_rotate_halves: Callable[[Tensor, Tensor], Tensor] = _NativeRotateHalves.apply
 
 
 def rope_frequencies(config: ModelConfig) -> tuple[Tensor, float]:
@@ -98,8 +102,9 @@ def rope_frequencies(config: ModelConfig) -> tuple[Tensor, float]:
 def attention_scale(config: ModelConfig) -> float:
     """Factor on query-key products: 1 / sqrt(head width); YaRN's temperature goes in here with MLA (mscale_all_dim)."""
     if not config.is_mla:
-        return config.head_width**-0.5
-    scale = config.qk_head_dim**-0.5
+        plain: float = config.head_width**-0.5
+        return plain
+    scale: float = config.qk_head_dim**-0.5
     scaling = config.rope_scaling or {}
     if scaling.get("mscale_all_dim"):
         scale *= _yarn_mscale(scaling["factor"], scaling["mscale_all_dim"]) ** 2

@@ -86,7 +86,8 @@ class Transformer(nn.Module):
             x_BTD = checkpoint(layer, x_BTD, context, use_reentrant=False) if recompute else layer(x_BTD, context)
         if cache is not None:
             cache.lengths[rows] += tokens_BT.shape[1]
-        return self.norm(x_BTD)
+        hidden_BTD: Tensor = self.norm(x_BTD)
+        return hidden_BTD
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(..., V), not normalised."""
@@ -120,7 +121,8 @@ class Transformer(nn.Module):
             raise ConfigError("num_nextn_predict_layers = 0: this model has no MTP block")
         context = self._context(tokens_BT, positions_BT, documents_BT)
         next_embedding = self.embed_tokens(F.pad(tokens_BT[:, 1:], (0, 1)))
-        return self.mtp(hidden_BTD, next_embedding, context)
+        ahead_BTD: Tensor = self.mtp(hidden_BTD, next_embedding, context)
+        return ahead_BTD
 
     def mtp_cached(self, hidden_BTD: Tensor, next_tokens_BT: Tensor, cache: KVCache, rows_B: Tensor) -> Tensor:
         """The same, on from what rows of a cache of the MTP block hold, for the hidden states of T positions and the tokens

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from jinja2 import Template
 from jinja2.exceptions import TemplateError
 
 from cogitate.errors import CheckpointError
@@ -96,7 +96,7 @@ class ChatTemplate:
         except Exception as error:  # a template is a program of the model's author: anything can be raised
             raise CheckpointError(f"{self.where}: the template failed: {str(error) or type(error).__name__}") from error
 
-    def _compile(self, source: str) -> Any:
+    def _compile(self, source: str) -> Template:
         try:
             return environment().from_string(source)
         except TemplateError as error:

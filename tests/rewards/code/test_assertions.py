@@ -13,8 +13,9 @@ needs_sandbox = pytest.mark.skipif(detect_level() is SandboxLevel.NONE, reason="
 TESTS = "assert double(2) == 4\nassert double(0) == 0\nassert double(-3) == -6"
 
 
-def judge(program: str, tests: str | list[str] = TESTS, **options: bool) -> Verdict:
-    return grade_code(f"```python\n{program}\n```", tests=tests, entry_point="double", **options)
+def judge(program: str, tests: str | list[str] = TESTS, *, partial: bool = False, weaker_tests: bool = False) -> Verdict:
+    code = f"```python\n{program}\n```"
+    return grade_code(code, tests=tests, entry_point="double", partial=partial, weaker_tests=weaker_tests)
 
 
 @needs_sandbox

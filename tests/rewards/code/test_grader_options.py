@@ -1,5 +1,7 @@
 """Options of a code problem: a linter first, a reference for its tests, a better score for less work."""
 
+from typing import Any
+
 import pytest
 
 from cogitate.errors import DataError
@@ -15,7 +17,7 @@ FORMULA = "def f(n):\n    return n * (n - 1) // 2"
 
 
 def judge(program: str, **fields: object) -> Verdict:
-    asked = {"mode": "function", "entry_point": "f", "tests": TESTS, **fields}
+    asked: dict[str, Any] = {"mode": "function", "entry_point": "f", "tests": TESTS, **fields}
     return grade("code", f"```python\n{program}\n```", contract="bare", **asked)
 
 

@@ -1,5 +1,7 @@
 """Names that a problem's judge gives to its programs: LeetCode's, or those of a source of the problem's own."""
 
+from typing import Any
+
 import pytest
 
 from cogitate.errors import DataError
@@ -81,7 +83,9 @@ def test_a_problem_may_have_a_prelude_of_its_own_in_every_mode() -> None:
 @needs_sandbox
 def test_a_prelude_is_no_work_of_the_program() -> None:
     program = "def f(n):\n    return n * (n - 1) // 2"
-    fields = {"mode": "function", "entry_point": "f", "tests": [[10, 45]], "reference_program": program, "efficiency": 0.5}
+    fields: dict[str, Any] = {
+        "mode": "function", "entry_point": "f", "tests": [[10, 45]], "reference_program": program, "efficiency": 0.5
+    }  # fmt: skip
     plain, given = (grade("code", program, contract="bare", **fields, prelude=name) for name in (None, "leetcode"))
     assert given.score == plain.score == 1.0
     assert given.reason == plain.reason

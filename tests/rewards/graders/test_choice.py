@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from cogitate.rewards.answer import Contract
 from cogitate.rewards.graders.choice import chosen_letter, grade_choice
 
 RIGHT = [
@@ -27,12 +28,12 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("contract", "gold", "prediction"), RIGHT)
-def test_the_chosen_option_is_found(contract, gold, prediction) -> None:
+def test_the_chosen_option_is_found(contract: Contract, gold: str, prediction: str) -> None:
     assert grade_choice(prediction, gold, contract=contract).value == "right"
 
 
 @pytest.mark.parametrize(("contract", "gold", "prediction"), WRONG)
-def test_another_option_a_hedge_or_none_is_wrong(contract, gold, prediction) -> None:
+def test_another_option_a_hedge_or_none_is_wrong(contract: Contract, gold: str, prediction: str) -> None:
     assert grade_choice(prediction, gold, contract=contract).value == "wrong"
 
 
@@ -153,11 +154,11 @@ COMMITTED = [
 
 @pytest.mark.parametrize("contract", ["r1", "free", "bare"])
 @pytest.mark.parametrize(("gold", "prediction"), SCAVENGED)
-def test_a_capital_of_a_formula_a_quantity_or_a_phrase_is_no_choice(gold, prediction, contract) -> None:
+def test_a_capital_of_a_formula_a_quantity_or_a_phrase_is_no_choice(gold: str, prediction: str, contract: Contract) -> None:
     assert grade_choice(prediction, gold, contract=contract).value == "wrong"
 
 
 @pytest.mark.parametrize("contract", ["r1", "free", "bare"])
 @pytest.mark.parametrize(("gold", "prediction"), COMMITTED)
-def test_a_phrase_commits_to_its_letter(gold, prediction, contract) -> None:
+def test_a_phrase_commits_to_its_letter(gold: str, prediction: str, contract: Contract) -> None:
     assert grade_choice(prediction, gold, contract=contract).value == "right"

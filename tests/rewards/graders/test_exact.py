@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from cogitate.rewards.answer import Contract
 from cogitate.rewards.graders.exact import foldings, grade_exact
 
 RIGHT = [
@@ -18,12 +19,12 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("contract", "gold", "prediction"), RIGHT)
-def test_case_articles_and_punctuation_are_folded(contract, gold, prediction) -> None:
+def test_case_articles_and_punctuation_are_folded(contract: Contract, gold: str, prediction: str) -> None:
     assert grade_exact(prediction, gold, contract=contract).value == "right"
 
 
 @pytest.mark.parametrize(("contract", "gold", "prediction"), WRONG)
-def test_other_texts_are_wrong(contract, gold, prediction) -> None:
+def test_other_texts_are_wrong(contract: Contract, gold: str, prediction: str) -> None:
     assert grade_exact(prediction, gold, contract=contract).value == "wrong"
 
 

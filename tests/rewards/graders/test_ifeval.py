@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from cogitate.errors import DataError
@@ -48,7 +51,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("name", "arguments", "kept", "broken"), CASES)
-def test_an_instruction_is_kept_by_one_response_and_broken_by_the_other(name, arguments, kept, broken) -> None:
+def test_an_instruction_is_kept_by_one_response_and_broken_by_the_other(
+    name: str, arguments: dict[str, Any], kept: str, broken: str
+) -> None:
     assert follows(kept, name, arguments) is True
     assert follows(broken, name, arguments) is False
 
@@ -94,7 +99,7 @@ def test_abbreviations_decimals_and_lists_close_no_sentence() -> None:
     assert len(sentences("他走了。我来了！")) == 2
 
 
-def test_every_instruction_of_the_data_set_can_be_checked(corpus) -> None:
+def test_every_instruction_of_the_data_set_can_be_checked(corpus: Callable[[str], list[dict[str, Any]]]) -> None:
     pytest.importorskip("lingua")
     for row in corpus("instruction/ifeval"):
         for name, arguments in zip(row["instruction_id_list"], row["kwargs"], strict=True):
@@ -159,7 +164,9 @@ def test_what_has_no_number_behind_the_marker_is_no_section(response: str) -> No
         ("detectable_content:postscript", {"postscript_marker": " P.S. "}, "P.S. Hi", "PS Hi"),
     ],
 )  # fmt: skip
-def test_white_space_around_a_word_to_look_for_does_not_count(name, arguments, kept, broken) -> None:
+def test_white_space_around_a_word_to_look_for_does_not_count(
+    name: str, arguments: dict[str, Any], kept: str, broken: str
+) -> None:
     assert follows(kept, name, arguments) is True
     assert follows(broken, name, arguments) is False
 

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import pytest
 
+from cogitate.rewards.answer import Contract
 from cogitate.rewards.math import library as math_library
 from cogitate.rewards.math.answer import audit_math, grade_math
 
@@ -192,12 +194,12 @@ def test_unequal_answers_are_wrong(gold: str, answer: str) -> None:
 
 
 @pytest.mark.parametrize(("contract", "gold", "prediction"), SENTENCES_RIGHT)
-def test_the_value_of_a_sentence_is_found(contract, gold, prediction) -> None:
+def test_the_value_of_a_sentence_is_found(contract: Contract, gold: str, prediction: str) -> None:
     assert grade_math(prediction, gold, contract=contract).value == "right"
 
 
 @pytest.mark.parametrize(("contract", "gold", "prediction"), SENTENCES_WRONG)
-def test_a_sentence_that_says_something_else_is_wrong(contract, gold, prediction) -> None:
+def test_a_sentence_that_says_something_else_is_wrong(contract: Contract, gold: str, prediction: str) -> None:
     assert grade_math(prediction, gold, contract=contract).value == "wrong"
 
 
@@ -246,7 +248,7 @@ def test_several_different_answers_are_a_hedge_and_equal_ones_are_not() -> None:
     assert grade_math(r"\boxed{42}, that is \boxed{42.0}", "42").value == "right"
 
 
-def test_nothing_of_an_answer_is_executed(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_of_an_answer_is_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     attacks = ("__import__('os').mkdir('pwned')", "open('pwned','w')", "exec('import os')", "().__class__.__base__", "exit()")
     for attack in attacks:

@@ -6,11 +6,12 @@ import time
 
 import pytest
 
+from cogitate.rewards.answer import Contract
 from cogitate.rewards.math import library as math_library
 from cogitate.rewards.math.answer import grade_math
 
 # kind: (reference, the same written otherwise ...), and (reference, something else ...)
-SAME = {
+SAME: dict[str, list[tuple[str, ...]]] = {
     "infix fractions": [
         (r"\frac{7}{12}", r"{7 \over 12}", r"7 \over 12"),
         (r"\binom{8}{3}", r"{8 \choose 3}", r"\frac{8!}{3!5!}"),
@@ -69,7 +70,7 @@ SAME = {
     "values of sums": [("293", "m+n = 256+37 = 293"), ("62", "a+b+c = 12+25+25 = 62")],
     "announcements in a box": [("460", r"\text{The answer is 460}")],
 }  # fmt: skip
-OTHER = {
+OTHER: dict[str, list[tuple[str, ...]]] = {
     "infix fractions": [(r"\frac{7}{12}", r"{12 \over 7}", r"{7 \choose 12}"), ("7", r"7 \over 12")],
     "percent behind a mixed number": [(r"33\frac{1}{3}\%", r"33\%", r"33.3\%")],
     "grouped digits": [("1000000", "1'00'0000", "10'000'00"), ("12345.67", "12.345.67", "12,345,67")],
@@ -185,18 +186,20 @@ def test_what_only_looks_like_it_is_wrong(kind: str, gold: str, answer: str) -> 
 
 
 @pytest.mark.parametrize(("contract", "gold", "prediction"), STATED)
-def test_a_sentence_states_its_value(contract, gold, prediction) -> None:
+def test_a_sentence_states_its_value(contract: Contract, gold: str, prediction: str) -> None:
     assert grade_math(prediction, gold, contract=contract).value == "right"
 
 
 @pytest.mark.parametrize(("contract", "gold", "prediction"), NOT_STATED)
-def test_a_number_in_a_sentence_that_says_more_about_it_is_not_the_value(contract, gold, prediction) -> None:
+def test_a_number_in_a_sentence_that_says_more_about_it_is_not_the_value(
+    contract: Contract, gold: str, prediction: str
+) -> None:
     assert grade_math(prediction, gold, contract=contract).value == "wrong"
 
 
 @pytest.mark.parametrize("contract", ["r1", "free", "bare"])
 @pytest.mark.parametrize("run", LONG_RUNS)
-def test_a_long_run_of_one_thing_is_judged_in_a_second_of_processor_time(run: str, contract) -> None:
+def test_a_long_run_of_one_thing_is_judged_in_a_second_of_processor_time(run: str, contract: Contract) -> None:
     start = time.process_time()
     assert grade_math(run * (40_000 // len(run)), "7", contract=contract).value == "wrong"
     assert time.process_time() - start < 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from cogitate.rewards.answer import Contract
 from cogitate.rewards.math import library as math_library
 from cogitate.rewards.math.answer import grade_math
 
@@ -79,7 +80,7 @@ def library_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(math_library, "in_worker", True)
 
 
-def forms(text: str) -> list[tuple[str, str]]:
+def forms(text: str) -> list[tuple[Contract, str]]:
     """(contract, completion) for a text that is the whole answer."""
     tagged = f"<think>t</think><answer>{text}</answer>"
     return [("free", text), ("bare", text), ("r1", f"<think>t</think>{text}"), ("r1", tagged)]

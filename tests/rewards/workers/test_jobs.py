@@ -17,7 +17,9 @@ def test_a_worker_takes_its_own_jobs_first_and_others_where_it_has_none() -> Non
     queues.add(job(0, 0, runs_code=False))
     queues.add(job(1, 1, runs_code=False))
     assert [next_index(queues, home, runs_code=False) for home in (0, 1)] == [0, 1]
-    queues.for_home(0, runs_code=False, busy_seconds=lambda home: 0.0).popleft()
+    own = queues.for_home(0, runs_code=False, busy_seconds=lambda home: 0.0)
+    assert own is not None
+    own.popleft()
     assert next_index(queues, 0, runs_code=False) == 1
     assert next_index(queues, 0, runs_code=True) is None
 

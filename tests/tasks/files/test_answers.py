@@ -13,7 +13,7 @@ from cogitate.tasks.files.answers import is_mathematics
      "864 \\mbox{ inches}^2",
      "\\pi"],
 )  # fmt: skip
-def test_numbers_and_expressions_are_mathematics(text):
+def test_numbers_and_expressions_are_mathematics(text: str) -> None:
     assert is_mathematics(text)
 
 
@@ -25,7 +25,7 @@ def test_numbers_and_expressions_are_mathematics(text):
      "24 Hours", "2.4 GHz", "x=3 or x=-3", "3 or -3", "x < 2 or x > 5", "x=3 and y=4",
      "x = 1, y = 2 or x = 2, y = 1", "3或-3", "12 apples or 13 apples"],
 )  # fmt: skip
-def test_amounts_with_their_unit_and_several_solutions_are_mathematics(text):
+def test_amounts_with_their_unit_and_several_solutions_are_mathematics(text: str) -> None:
     assert is_mathematics(text)
 
 
@@ -36,7 +36,7 @@ def test_amounts_with_their_unit_and_several_solutions_are_mathematics(text):
      "5 or Paris", "12 people went home and then came back", "5月", "2024年", "5点", "3号", "5 apples, 3 pears", "7 Ann",
      "9 p.m", "9:30 am"],
 )  # fmt: skip
-def test_words_beside_a_number_that_are_no_unit_are_not_mathematics(text):
+def test_words_beside_a_number_that_are_no_unit_are_not_mathematics(text: str) -> None:
     assert not is_mathematics(text)
 
 
@@ -46,5 +46,5 @@ def test_words_beside_a_number_that_are_no_unit_are_not_mathematics(text):
      "7 Samurai", "No. 5", "9 am", "well-known", "\\text{Monday}", "\\text{(C)}",
      "北京", "is it 5?", "don't", "A and B"],
 )  # fmt: skip
-def test_words_names_dates_and_times_are_not_mathematics(text):
+def test_words_names_dates_and_times_are_not_mathematics(text: str) -> None:
     assert not is_mathematics(text)

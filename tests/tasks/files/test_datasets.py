@@ -44,7 +44,7 @@ def test_prompt_and_completion_are_a_conversation_as_texts_and_as_messages(tmp_p
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_preferences_labels_and_steps_are_read(tmp_path: Path, ending: str) -> None:
     path = written(tmp_path, ending, [{"prompt": "Hi", "chosen": "Hello!", "rejected": "What?", "margin": 0.5}])
-    assert load_preferences(path) == [PreferencePair(*((message,) for message in (HI, HELLO, Message("assistant", "What?"))))]
+    assert load_preferences(path) == [PreferencePair((HI,), (HELLO,), (Message("assistant", "What?"),))]
     path = written(tmp_path, ending, [{"prompt": "Hi", "completion": "Hello!", "label": True}])
     assert load_labelled(path) == [LabelledCompletion((HI,), (HELLO,), True)]
     steps = {"prompt": "2 + 2 + 2?", "completions": ["2 + 2 = 4", "4 + 2 = 7"], "labels": [True, False]}

@@ -53,7 +53,7 @@ def test_an_answer_becomes_a_gold_text_and_decides_the_kind(tmp_path: Path, answ
     assert (problem.gold, problem.kind) == (gold, kind)
 
 
-def test_other_keys_are_kept_and_the_task_is_named_after_the_file(tmp_path):
+def test_other_keys_are_kept_and_the_task_is_named_after_the_file(tmp_path: Path) -> None:
     problem = load_one(tmp_path, id="q7", question=" How many? ", answer=3, level="easy", solution="1 + 2")
     assert (problem.id, problem.task, problem.question, problem.language) == ("q7", "mine", "How many?", "en")
     assert problem.fields == {"level": "easy", "solution": "1 + 2", "_place": f"{tmp_path / 'mine.jsonl'}, line 1"}
@@ -83,7 +83,7 @@ def test_kind_can_be_given_and_numbers_and_targets_are_passed_on(tmp_path: Path)
     assert (problem.kind, problem.gold) == ("logic", {"Ann": True, "Bob": False})
 
 
-def test_every_kind_of_the_table_can_stand_in_a_file(tmp_path):
+def test_every_kind_of_the_table_can_stand_in_a_file(tmp_path: Path) -> None:
     problem = load_one(tmp_path, question="Say hello in French.", kind="language", language="fr")
     assert (problem.kind, problem.gold, problem.language) == ("language", None, "fr")
     assert load_one(tmp_path, question="Hello!", kind="general").kind == "general"
@@ -92,7 +92,7 @@ def test_every_kind_of_the_table_can_stand_in_a_file(tmp_path):
     assert load_one(tmp_path, question="1 + 2?", kind="gym", generator="chain_sum", entry=entry).fields["entry"] == entry
 
 
-def test_a_countdown_without_a_question_is_asked_in_words(tmp_path):
+def test_a_countdown_without_a_question_is_asked_in_words(tmp_path: Path) -> None:
     problem = load_one(tmp_path, nums=[4, 6, 1], target=24)
     assert problem.question == "Use each of the numbers 4, 6, 1 once, with + - * / and brackets, to make 24."
     assert (problem.kind, problem.fields["numbers"]) == ("countdown", [4, 6, 1])

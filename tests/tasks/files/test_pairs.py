@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 
 from cogitate.errors import DataError
@@ -14,7 +17,7 @@ ASK, MORE = {"role": "user", "content": "2+2?"}, {"role": "user", "content": "Ad
 FOUR, SEVEN, EIGHT = ({"role": "assistant", "content": text} for text in ("4", "7", "8"))
 
 
-def turns(*messages):
+def turns(*messages: dict[str, Any]) -> tuple[Message, ...]:
     return tuple(Message(**message) for message in messages)
 
 
@@ -56,11 +59,13 @@ def turns(*messages):
         ),
     ],
 )
-def test_every_turn_and_the_system_prompt_of_a_pair_are_kept(row, prompt, chosen, rejected):
+def test_every_turn_and_the_system_prompt_of_a_pair_are_kept(
+    row: dict[str, Any], prompt: list[dict[str, Any]], chosen: list[dict[str, Any]], rejected: list[dict[str, Any]]
+) -> None:
     assert read_preference(row) == PreferencePair(turns(*prompt), turns(*chosen), turns(*rejected))
 
 
-def test_the_thinking_of_a_side_is_kept():
+def test_the_thinking_of_a_side_is_kept() -> None:
     pair = read_preference({"prompt": [ASK], "chosen": [{**FOUR, "reasoning_content": "2 and 2"}], "rejected": [EIGHT]})
     assert pair.chosen[0].content == "<think>\n2 and 2\n</think>\n\n4"
 
@@ -91,12 +96,12 @@ def test_the_thinking_of_a_side_is_kept():
         ({"prompt": [SYSTEM, ASK], "system": "In German.", "chosen": "7", "rejected": "8"}, "two system prompts"),
     ],
 )
-def test_what_would_be_lost_or_is_unclear_is_refused(row, message):
+def test_what_would_be_lost_or_is_unclear_is_refused(row: dict[str, Any], message: str) -> None:
     with pytest.raises(DataError, match=message):
         read_preference(row)
 
 
-def test_labelled_rows_keep_every_turn():
+def test_labelled_rows_keep_every_turn() -> None:
     wanted = LabelledCompletion(turns(SYSTEM, ASK, FOUR, MORE), turns(SEVEN), True)
     assert read_labelled({"prompt": [SYSTEM, ASK, FOUR, MORE], "completion": [SEVEN], "label": True}) == wanted
     assert read_labelled({"messages": [SYSTEM, ASK, FOUR, MORE, SEVEN], "label": True}) == wanted
@@ -110,7 +115,7 @@ def test_labelled_rows_keep_every_turn():
 
 
 @pytest.mark.parametrize("ending", [".jsonl", ".parquet"])
-def test_pairs_of_one_turn_and_of_several_come_back_as_they_were_written(tmp_path, ending):
+def test_pairs_of_one_turn_and_of_several_come_back_as_they_were_written(tmp_path: Path, ending: str) -> None:
     pairs = [
         PreferencePair(turns(SYSTEM, ASK), turns(SEVEN), turns(EIGHT)),
         PreferencePair(turns(MORE), turns(FOUR, MORE, SEVEN), turns(EIGHT)),

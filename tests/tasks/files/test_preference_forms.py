@@ -28,7 +28,7 @@ def label_of(prompt: str, completion: str, label: bool) -> LabelledCompletion:
     return LabelledCompletion(talk(prompt), (Message("assistant", completion),), label)
 
 
-def test_trls_format():
+def test_trls_format() -> None:
     assert read_pair({"prompt": "Q", "chosen": "A", "rejected": "B"}) == pair_of("Q", "A", "B")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from cogitate.tasks.files.jsonl import load_problems
 from cogitate.tasks.files.summary import conversations_summary, labels_summary, pairs_summary, problems_summary
@@ -11,13 +12,13 @@ from cogitate.tasks.files.summary import conversations_summary, labels_summary, 
 ASK, FOUR = {"role": "user", "content": "2+2?"}, {"role": "assistant", "content": "4"}
 
 
-def written(folder: Path, *rows: dict) -> Path:
+def written(folder: Path, *rows: dict[str, Any]) -> Path:
     path = folder / "mine.jsonl"
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
     return path
 
 
-def test_problems_are_counted_by_kind_language_and_contract_with_three_examples_and_what_was_skipped(tmp_path):
+def test_problems_are_counted_by_kind_language_and_contract_with_three_examples_and_what_was_skipped(tmp_path: Path) -> None:
     sums = [{"question": f"{n}+1?", "answer": n + 1, "level": 1} for n in range(4)]
     path = written(tmp_path, *sums, sums[0], {"question": "法国的首都是哪里？", "answer": "巴黎"})
     assert problems_summary(path, load_problems(path)[1:], contract="r1", rest="held out") == [
@@ -30,7 +31,7 @@ def test_problems_are_counted_by_kind_language_and_contract_with_three_examples_
     ]
 
 
-def test_of_conversations_it_says_which_turns_are_learnt_and_which_fields_are_not_read(tmp_path):
+def test_of_conversations_it_says_which_turns_are_learnt_and_which_fields_are_not_read(tmp_path: Path) -> None:
     path = written(
         tmp_path,
         {"messages": [{**ASK, "name": "Ann"}, {**FOUR, "reasoning": "2 and 2"}], "source": "me"},
@@ -47,7 +48,7 @@ def test_of_conversations_it_says_which_turns_are_learnt_and_which_fields_are_no
     ]
 
 
-def test_of_pairs_and_labels_it_says_how_many_are_ties_and_have_turns(tmp_path):
+def test_of_pairs_and_labels_it_says_how_many_are_ties_and_have_turns(tmp_path: Path) -> None:
     long = {"prompt": [{"role": "system", "content": "S"}, ASK, FOUR, ASK], "chosen": "4", "rejected": "5"}
     tie = {"input": "Q", "output_1": "A", "output_2": "B", "preferred": 0}
     path = written(tmp_path, {"prompt": "2+2?", "chosen": "4", "rejected": "5"}, tie, long)

@@ -132,7 +132,7 @@ class CheckpointReader:
             raise CheckpointError(f"{self.directory}: {name} is FP8 but config.json has no quantization_config")
         if tensor.dim() != 2:
             raise CheckpointError(f"{self.directory}: {name} is FP8 but no matrix, its shape is {list(tensor.shape)}")
-        scale = self._open[self._file_of[scale_name]].get_tensor(scale_name).float()
+        scale: Tensor = self._open[self._file_of[scale_name]].get_tensor(scale_name).float()
         rows, columns = self._block
         blocks = (-(-tensor.shape[0] // rows), -(-tensor.shape[1] // columns))
         if tuple(scale.shape) != blocks:

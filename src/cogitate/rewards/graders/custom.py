@@ -39,7 +39,8 @@ def load_custom(location: str) -> CustomReward:
     function = getattr(module, name, None)
     if not callable(function):
         raise ConfigError(f"rewards.custom = {location!r}: {file} has no function {name}")
-    return function
+    reward: CustomReward = function
+    return reward
 
 
 def grade_custom(prediction: str, problem: Mapping[str, Any], function: CustomReward) -> Verdict:

@@ -129,7 +129,8 @@ def _paragraphs(response: str, given: Mapping[str, Any]) -> bool:
     parts = [part.strip() for part in re.split(r"\s?\*\*\*\s?", response)]
     if any(not part for part in parts[1:-1]):
         return False
-    return sum(bool(part) for part in parts) == given["num_paragraphs"]
+    wanted: int = given["num_paragraphs"]
+    return sum(bool(part) for part in parts) == wanted
 
 
 def _words(response: str, given: Mapping[str, Any]) -> bool:
@@ -157,11 +158,13 @@ def _postscript(response: str, given: Mapping[str, Any]) -> bool:
 
 
 def _placeholders(response: str, given: Mapping[str, Any]) -> bool:
-    return len(re.findall(r"\[[^\[\]\n]*\]", response)) >= given["num_placeholders"]
+    least: int = given["num_placeholders"]
+    return len(re.findall(r"\[[^\[\]\n]*\]", response)) >= least
 
 
 def _bullets(response: str, given: Mapping[str, Any]) -> bool:
-    return len(re.findall(r"(?m)^\s*(?:\*(?![*])|-(?!-))\s*\S.*$", response)) == given["num_bullets"]
+    wanted: int = given["num_bullets"]
+    return len(re.findall(r"(?m)^\s*(?:\*(?![*])|-(?!-))\s*\S.*$", response)) == wanted
 
 
 def _title(response: str, given: Mapping[str, Any]) -> bool:
@@ -174,12 +177,14 @@ def _constrained_response(response: str, given: Mapping[str, Any]) -> bool:
 
 def _highlights(response: str, given: Mapping[str, Any]) -> bool:
     spans = re.findall(r"\*\*([^\n*]+)\*\*|(?<!\*)\*([^\n*]+)\*(?!\*)", response)
-    return sum(bool((double or single).strip()) for double, single in spans) >= given["num_highlights"]
+    least: int = given["num_highlights"]
+    return sum(bool((double or single).strip()) for double, single in spans) >= least
 
 
 def _sections(response: str, given: Mapping[str, Any]) -> bool:
     marker = re.escape(str(given["section_spliter"]))
-    return len(re.findall(rf"(?<![^\W_]){marker}\s?\d+", response)) >= given["num_sections"]
+    least: int = given["num_sections"]
+    return len(re.findall(rf"(?<![^\W_]){marker}\s?\d+", response)) >= least
 
 
 def _json(response: str, given: Mapping[str, Any]) -> bool:

@@ -53,7 +53,8 @@ def library_opinion(gold: str, answer: str) -> bool | None:
         )
     except (subprocess.TimeoutExpired, subprocess.CalledProcessError):  # too long, or crashed on the answer
         return False
-    return json.loads(finished.stdout)
+    verdict: bool | None = json.loads(finished.stdout)
+    return verdict
 
 
 def _ask(gold: str, answer: str) -> bool | None:
@@ -68,8 +69,9 @@ def _ask(gold: str, answer: str) -> bool | None:
         if not found:
             return None
         parsed.append(found)
-    one = verify(parsed[0], parsed[1], strict=True, timeout_seconds=None, raise_on_error=False)
-    return one and verify(parsed[1], parsed[0], strict=True, timeout_seconds=None, raise_on_error=False)
+    one: bool = verify(parsed[0], parsed[1], strict=True, timeout_seconds=None, raise_on_error=False)
+    other: bool = one and verify(parsed[1], parsed[0], strict=True, timeout_seconds=None, raise_on_error=False)
+    return other
 
 
 def _limit_processor_time(seconds: int) -> None:

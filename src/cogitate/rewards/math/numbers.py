@@ -54,7 +54,8 @@ def exact(node: Node) -> Fraction | None:
         UndefinedError: division by zero.
     """
     if node.op == "num":
-        return node.value[0]
+        value: Fraction = node.value[0]
+        return value
     if node.op not in _EXACT and not (node.op == "call" and (node.value in OF_MANY or node.value == "bmod")):
         return None
     values = [exact(arg) for arg in node.args]
@@ -291,7 +292,8 @@ class _Evaluation:
 def _digits(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ";".join(",".join(_digits(cell) for cell in row) for row in value) + "]"
-    return mp.nstr(mpc(value), 25, min_fixed=0, max_fixed=0)
+    digits: str = mp.nstr(mpc(value), 25, min_fixed=0, max_fixed=0)
+    return digits
 
 
 class _Magnitudes(_Evaluation):

@@ -115,7 +115,7 @@ LIST_ASKED = {
 LIST_OPENING = {"en": ("", "", "Here you are: ", "Sure: ", "Here is a list: "), "zh": ("", "", "好的：")}
 
 # Questions about the assistant: question, what an answer must contain (groups of alternatives), answers.
-ABOUT: dict[str, dict[str, Any]] = {
+ABOUT: dict[str, dict[str, tuple[tuple[str, ...], tuple[tuple[str, ...], ...], tuple[str, ...]]]] = {
     "name": {
         "en": (
             ("What is your name?", "What are you called?"),

@@ -112,4 +112,5 @@ def norm_of(gradients: Iterable[Tensor]) -> float:
             total += run(gradient.contiguous().data_ptr(), gradient.numel())
         else:
             total += float(torch.linalg.vector_norm(gradient, dtype=torch.float32)) ** 2
-    return total**0.5
+    norm: float = total**0.5
+    return norm

@@ -55,9 +55,10 @@ class MuonAdamW(torch.optim.Optimizer):
         state = self.state[parameter]
         if not state:
             state["momentum"] = torch.zeros_like(parameter)
-        momentum = state["momentum"].lerp_(gradient, 1 - MOMENTUM)
+        momentum: Tensor = state["momentum"].lerp_(gradient, 1 - MOMENTUM)
         direction = orthogonalise(gradient.lerp(momentum, MOMENTUM))
-        return direction * (RMS_OF_ADAMW * max(parameter.shape[-2:]) ** 0.5)
+        scale: float = RMS_OF_ADAMW * max(parameter.shape[-2:]) ** 0.5
+        return direction * scale
 
     def _adamw(self, parameter: Tensor, gradient: Tensor) -> Tensor:
         state = self.state[parameter]
@@ -67,8 +68,8 @@ class MuonAdamW(torch.optim.Optimizer):
             state["exp_avg_sq"] = torch.zeros_like(parameter)
         state["step"] += 1
         steps = float(state["step"])
-        mean = state["exp_avg"].lerp_(gradient, 1 - BETAS[0]) / (1 - BETAS[0] ** steps)
-        square = state["exp_avg_sq"].lerp_(gradient.square(), 1 - BETAS[1]) / (1 - BETAS[1] ** steps)
+        mean: Tensor = state["exp_avg"].lerp_(gradient, 1 - BETAS[0]) / (1 - BETAS[0] ** steps)
+        square: Tensor = state["exp_avg_sq"].lerp_(gradient.square(), 1 - BETAS[1]) / (1 - BETAS[1] ** steps)
         return mean / (square.sqrt() + EPS)
 
 
@@ -76,7 +77,7 @@ def orthogonalise(matrices: Tensor) -> Tensor:
     """The nearest matrix with equal singular values, for each matrix (..., R, C), by five Newton-Schulz iterations."""
     a, b, c = NEWTON_SCHULZ
     wide = matrices if matrices.shape[-2] <= matrices.shape[-1] else matrices.mT
-    x = wide / (wide.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    x: Tensor = wide / (wide.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     for _ in range(ITERATIONS):
         gram = x @ x.mT
         x = a * x + (b * gram + c * gram @ gram) @ x
