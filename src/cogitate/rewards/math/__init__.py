@@ -1,1 +1,1 @@
-"""Equality of mathematical answers: `answer.py` finds and compares, `parser/` reads, a library is asked last."""
+"""Equality of mathematical answers: `statement.py` finds, `reading.py` reads by `parser/`, `compare.py` compares by `decide/`."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cogitate.rewards.math.equality import close, constant_ratio, is_positive, same_value
-from cogitate.rewards.math.functions import UndefinedError
-from cogitate.rewards.math.inequalities import FLIPPED
-from cogitate.rewards.math.numbers import evaluate, variables
+from cogitate.rewards.math.decide.equality import close, constant_ratio, is_positive, same_value
+from cogitate.rewards.math.decide.functions import UndefinedError
+from cogitate.rewards.math.decide.inequalities import FLIPPED
+from cogitate.rewards.math.decide.numbers import evaluate, variables
 from cogitate.rewards.math.parser.nodes import Node
 from cogitate.rewards.math.quantities import same_based, same_quantity
 from cogitate.rewards.math.regions import is_region, same_region

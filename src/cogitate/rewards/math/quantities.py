@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-from cogitate.rewards.math.equality import same_value
-from cogitate.rewards.math.functions import UndefinedError, is_real, mp, mpf
-from cogitate.rewards.math.numbers import evaluate, exact, variables
+from cogitate.rewards.math.decide.equality import same_value
+from cogitate.rewards.math.decide.functions import UndefinedError, is_real, mp, mpf
+from cogitate.rewards.math.decide.numbers import evaluate, exact, variables
 from cogitate.rewards.math.parser.nodes import Node
 from cogitate.rewards.math.regions import infinity_sign
 from cogitate.rewards.math.units import find_unit

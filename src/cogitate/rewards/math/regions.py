@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from cogitate.rewards.math.functions import Number, UndefinedError, is_real, mp
-from cogitate.rewards.math.inequalities import FLIPPED, solve_inequality
-from cogitate.rewards.math.intervals import Interval, common_part, merged_intervals, same_interval, without_points
-from cogitate.rewards.math.numbers import evaluate, variables
+from cogitate.rewards.math.decide.functions import Number, UndefinedError, is_real, mp
+from cogitate.rewards.math.decide.inequalities import FLIPPED, solve_inequality
+from cogitate.rewards.math.decide.intervals import Interval, common_part, merged_intervals, same_interval, without_points
+from cogitate.rewards.math.decide.numbers import evaluate, variables
 from cogitate.rewards.math.parser.nodes import APPLIED_NAMES, Node
 
 

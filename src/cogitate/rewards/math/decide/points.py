@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice, pairwise
 
-from cogitate.rewards.math.functions import Number, UndefinedError, mpf
-from cogitate.rewards.math.numbers import evaluate, exact, unit_hash, variables
+from cogitate.rewards.math.decide.functions import Number, UndefinedError, mpf
+from cogitate.rewards.math.decide.numbers import evaluate, exact, unit_hash, variables
+from cogitate.rewards.math.decide.rational import coefficients, rational_form
+from cogitate.rewards.math.decide.roots import real_roots
 from cogitate.rewards.math.parser.nodes import Node
-from cogitate.rewards.math.rational import coefficients, rational_form
-from cogitate.rewards.math.roots import real_roots
 
 NEAR_ZERO = 7  # generic points
 MAX_BREAKS = 12  # places, of one variable

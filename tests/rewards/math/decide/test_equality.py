@@ -9,9 +9,9 @@ import pytest
 
 from cogitate.rewards.math import library as math_library
 from cogitate.rewards.math.answer import grade_math
-from cogitate.rewards.math.equality import decide_equal
+from cogitate.rewards.math.decide.equality import decide_equal
+from cogitate.rewards.math.decide.roots import real_roots
 from cogitate.rewards.math.parser.syntax import parse
-from cogitate.rewards.math.roots import real_roots
 
 UNEQUAL = [
     ("10-x", "|x-10|"), ("x+10", "|x+10|"), ("100-x", "|x-100|"), ("1000+x", "|x+1000|"), ("9-2x", "|2x-9|"),

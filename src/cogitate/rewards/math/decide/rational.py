@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
-from cogitate.rewards.math.functions import UndefinedError
-from cogitate.rewards.math.numbers import exact
+from cogitate.rewards.math.decide.functions import UndefinedError
+from cogitate.rewards.math.decide.numbers import exact
 from cogitate.rewards.math.parser.nodes import Node
 
 MAX_TERMS = 300  # of one polynomial; what needs more is left to points

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from cogitate.rewards.math.functions import (
+from cogitate.rewards.math.decide.functions import (
     TOLERANCE_DIGITS,
     WORKING_DIGITS,
     NotRealError,
@@ -25,10 +25,10 @@ from cogitate.rewards.math.functions import (
     mpc,
     mpf,
 )
-from cogitate.rewards.math.numbers import exact, largest_bits, settle, variables
+from cogitate.rewards.math.decide.numbers import exact, largest_bits, settle, variables
+from cogitate.rewards.math.decide.points import Point, generic_points, points
+from cogitate.rewards.math.decide.rational import TooLargeError, rational_form, rational_ratio, same_rational
 from cogitate.rewards.math.parser.nodes import Node
-from cogitate.rewards.math.points import Point, generic_points, points
-from cogitate.rewards.math.rational import TooLargeError, rational_form, rational_ratio, same_rational
 
 FEWEST_POINTS = 2
 _FEW_DIGITS = 8  # what differs there is different without a closer look

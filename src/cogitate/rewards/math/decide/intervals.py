@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cogitate.rewards.math.equality import close
-from cogitate.rewards.math.functions import Number, mp
+from cogitate.rewards.math.decide.equality import close
+from cogitate.rewards.math.decide.functions import Number, mp
 
 
 @dataclass(frozen=True, slots=True)

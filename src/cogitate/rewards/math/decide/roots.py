@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from mpmath.libmp import NoConvergence
 
-from cogitate.rewards.math.functions import Number, mp, mpf
+from cogitate.rewards.math.decide.functions import Number, mp, mpf
 
 MAX_DEGREE = 12
 _DIGITS = 120

@@ -14,7 +14,7 @@ from typing import Any
 
 from mpmath.libmp import NoConvergence
 
-from cogitate.rewards.math.functions import (
+from cogitate.rewards.math.decide.functions import (
     FLOAT_BITS,
     KNOWN_FUNCTIONS,
     OF_MANY,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from fractions import Fraction
 from itertools import pairwise
 
-from cogitate.rewards.math.functions import Number, UndefinedError, is_real, mp, mpf
-from cogitate.rewards.math.intervals import Interval
-from cogitate.rewards.math.numbers import evaluate, variables
+from cogitate.rewards.math.decide.functions import Number, UndefinedError, is_real, mp, mpf
+from cogitate.rewards.math.decide.intervals import Interval
+from cogitate.rewards.math.decide.numbers import evaluate, variables
+from cogitate.rewards.math.decide.points import breaks_of, zeros_of
+from cogitate.rewards.math.decide.rational import coefficients, rational_form
+from cogitate.rewards.math.decide.roots import real_roots
 from cogitate.rewards.math.parser.nodes import Node
-from cogitate.rewards.math.points import breaks_of, zeros_of
-from cogitate.rewards.math.rational import coefficients, rational_form
-from cogitate.rewards.math.roots import real_roots
 
 FLIPPED = {"<": ">", ">": "<", "<=": ">=", ">=": "<=", "=": "=", "!=": "!="}
 _ZERO = mpf(10) ** -30
