@@ -1,1 +1,1 @@
-"""Equality of mathematical answers: `statement.py` finds, `reading.py` reads by `parser/`, `compare.py` compares by `decide/`."""
+"""Equality of answers: `statement.py` finds, `reading.py` reads by `parser/`, `compare.py` compares by `decide/`."""
