@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from cogitate.apps.overview import plan_text
-from cogitate.config import load_config
 from cogitate.recipe.data_sets import describe_evaluation
 from cogitate.recipe.runner import data_sets_of, plan
+from cogitate.recipe.settings import load_recipe
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def mine(tmp_path: Path) -> Path:
 
 
 def test_a_dry_run_says_what_became_of_a_file_of_problems(mine: Path, tmp_path: Path) -> None:
-    config = load_config("tiny", ["graph=r1_zero", f"tasks.train={mine}", "evaluate.problems=20"])
+    config = load_recipe("tiny", ["graph=r1_zero", f"tasks.train={mine}", "evaluate.problems=20"])
     planned = plan(config, tmp_path / "run")
     lines = data_sets_of(planned, config)
     assert lines[:2] == [
@@ -31,12 +31,12 @@ def test_a_dry_run_says_what_became_of_a_file_of_problems(mine: Path, tmp_path: 
     ]
     assert len(lines) == 5
     assert plan_text(config, tmp_path / "run", planned).endswith("\n".join(["# data sets", *lines]))
-    generated = load_config("tiny", ["graph=r1_zero"])
+    generated = load_recipe("tiny", ["graph=r1_zero"])
     assert data_sets_of(plan(generated, tmp_path / "run"), generated) == []
 
 
 def test_an_evaluation_says_how_many_of_a_file_it_asks(mine: Path) -> None:
-    config = load_config("tiny", [f"tasks.eval={mine}", "evaluate.problems=20"])
+    config = load_recipe("tiny", [f"tasks.eval={mine}", "evaluate.problems=20"])
     first, counts, *examples = describe_evaluation(config, "free")
     assert first == f"tasks: {mine}: 40 rows, 20 problems; skipped: 20 (beyond evaluate.problems, or for training)"
     assert counts == "  kind: math 20; language: en 20; contract: free 20"
@@ -47,11 +47,11 @@ def test_given_conversations_and_preferences_are_described(tmp_path: Path, digit
     talk = tmp_path / "talk.jsonl"
     turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
     talk.write_text(json.dumps({"messages": turns}))
-    config = load_config("tiny", [f"inputs.base={digit_model}", f"inputs.sft_data={talk}"])
+    config = load_recipe("tiny", [f"inputs.base={digit_model}", f"inputs.sft_data={talk}"])
     lines = data_sets_of(plan(config, tmp_path / "run", only="r1_dev3"), config)
     assert lines[0] == f"inputs.sft_data: {talk}: 1 rows, 1 conversations; skipped: none"
     pairs = tmp_path / "pairs.jsonl"
     pairs.write_text(json.dumps({"prompt": "Hi", "chosen": "Hello", "rejected": "What"}))
-    config = load_config("instruct_gpt", [f"inputs.sft={digit_model}", f"inputs.preferences={pairs}"])
+    config = load_recipe("instruct_gpt", [f"inputs.sft={digit_model}", f"inputs.preferences={pairs}"])
     lines = data_sets_of(plan(config, tmp_path / "other", only="dpo"), config)
     assert lines[0] == f"inputs.preferences: {pairs}: 1 rows, 1 pairs; skipped: none"
