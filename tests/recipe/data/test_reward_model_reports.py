@@ -35,6 +35,7 @@ def test_a_model_that_only_likes_length_is_found_out() -> None:
 
 def test_the_correlation_has_fishers_interval() -> None:
     found = correlation([1.0, 2.0, 3.0, 4.0, 5.0], [2, 1, 4, 3, 5], 5)
+    assert found is not None
     assert found["value"] == pytest.approx(0.8)  # sum of products 8, of squares 10 and 10
     half = 1.959964 / math.sqrt(2)
     assert found["ci95"] == pytest.approx([math.tanh(math.atanh(0.8) - half), math.tanh(math.atanh(0.8) + half)])

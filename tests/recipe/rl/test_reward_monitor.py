@@ -55,7 +55,7 @@ def watch(folder: Path, pairs: list[tuple[float, float]]) -> list[dict[str, floa
 
 
 def wobble(step: int) -> float:
-    return 0.004 * (-1) ** step
+    return -0.004 if step % 2 else 0.004
 
 
 def test_a_reward_that_rises_while_the_truth_falls_is_flagged_from_the_step_they_part(tmp_path: Path) -> None:

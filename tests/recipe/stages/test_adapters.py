@@ -59,7 +59,9 @@ def test_only_adapters_move_and_the_model_handed_on_holds_them_merged(digit_mode
     assert all("proj" in name for name in moved)
     trained.save(tmp_path / "checkpoint", 1, {})
     again = learner(digit_model, "runtime.lora_rank=4", f"runtime.dtype={dtype}")
-    again.load(latest_checkpoint(tmp_path / "checkpoint"))
+    checkpoint = latest_checkpoint(tmp_path / "checkpoint")
+    assert checkpoint is not None
+    again.load(checkpoint)
     assert trained.update(*rollouts()) == again.update(*rollouts())
 
 

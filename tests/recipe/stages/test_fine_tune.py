@@ -76,7 +76,7 @@ def test_the_model_says_what_it_was_shown(trained: Path) -> None:
     for word in WORDS:
         params = SamplingParams(temperature=0.01, max_new_tokens=30)
         engine.submit(GenerationRequest(word, tuple(tokenizer.encode(r1_prompt(word))), params, (0,)))
-    said = {}
+    said: dict[str, str] = {}
     while engine.pending():
         said |= {c.request_id: tokenizer.decode(c.token_ids) for c in engine.poll()}
     assert said == {word: f" <think> a </think>\n{digit}" for word, digit in WORDS.items()}
