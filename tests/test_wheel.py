@@ -52,7 +52,7 @@ def clean(distributions: tuple[Path, Path], tmp_path_factory: pytest.TempPathFac
     constraints = ROOT / "constraints.txt"
     torch = next(line for line in constraints.read_text().splitlines() if line.startswith("torch=="))
     for what in (torch, str(distributions[1])):  # torch first: a range would let pip choose a build of several GB
-        command = [directory / "bin" / "pip", "install", "--quiet", "--constraint", constraints, what]
+        command: list[str | Path] = [directory / "bin" / "pip", "install", "--quiet", "--constraint", constraints, what]
         subprocess.run(command, check=True)
     return directory / "bin"
 

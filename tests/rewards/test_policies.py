@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cogitate.rewards.answer import Contract
+from cogitate.rewards.format import FormatContract
 from cogitate.rewards.grade import grade
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "graders.md"
@@ -156,7 +157,7 @@ def test_knights_and_knaves_follow_the_table(answer: str, verdict: str) -> None:
         ("think_text", "a</think>b", "wrong"),
     ],
 )
-def test_format_follows_the_table(contract: Contract, completion: str, verdict: str) -> None:
+def test_format_follows_the_table(contract: FormatContract, completion: str, verdict: str) -> None:
     assert grade("format", completion, format_contract=contract).value == verdict
 
 

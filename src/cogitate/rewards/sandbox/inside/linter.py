@@ -3,7 +3,7 @@
 Executed in the guest's own namespace, never imported here.
 """
 
-# mypy: disable-error-code="no-untyped-def, no-untyped-call, name-defined"
+# mypy: disable-error-code="no-untyped-def, name-defined"
 # ruff: noqa: F821 - the names of the guest
 
 import ast

@@ -3,7 +3,7 @@
 Executed in the guest's own namespace (`encode`, `answer`, `read_message` ... are the guest's), never imported here.
 """
 
-# mypy: disable-error-code="no-untyped-def, no-untyped-call, name-defined, misc"
+# mypy: disable-error-code="no-untyped-def, name-defined, misc"
 # ruff: noqa: F821 - the names of the guest
 
 import copy

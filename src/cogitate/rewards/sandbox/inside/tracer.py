@@ -6,7 +6,7 @@ cannot be removed. So is one that starts threads or processes, whose work would 
 secret that the program cannot read. Executed in the guest's own namespace, never imported here.
 """
 
-# mypy: disable-error-code="no-untyped-def, no-untyped-call, name-defined"
+# mypy: disable-error-code="no-untyped-def, name-defined"
 # ruff: noqa: F821 - the names of the guest
 
 import collections
@@ -46,7 +46,7 @@ def serve(channel, orders):
     """Answer calls as the guest does, or run a script, with every instruction counted; at last the secret and the count."""
     write = posix.write
 
-    def send(text):
+    def send(text: str) -> None:
         data = text.encode()
         data = len(data).to_bytes(8, "little") + data
         while data:
