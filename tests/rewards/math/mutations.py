@@ -175,7 +175,24 @@ def named(answer: str) -> Iterator[str]:
         yield f"a = {answer}" if "a" not in re.sub(r"\\[a-z]+", "", answer) else f"m = {answer}"
 
 
-EQUAL_RULES: tuple[Rule, ...] = (wrapped, respaced, other_fraction_commands, other_numbers, turned, reordered, named)
+def with_known_words(answer: str) -> Iterator[str]:
+    """Units from the table, quantities with their value, names of programs."""
+    if answer in INTEGERS:
+        yield f"{answer}\\text{{ apples}}"
+        yield f"{answer} \\text{{ distinct ways}}"
+        yield f"\\max({answer}, {answer} - 1)"
+    if answer in INTEGERS + DECIMALS + FRACTIONS:
+        yield f"\\frac{{AB}}{{CD}} = {answer}"
+        yield f"p + q = {answer}"
+        yield f"\\int_0^1 f = {answer}"
+        yield f"abs({answer})" if not answer.startswith("-") else f"-abs({answer})"
+    if answer in EXPRESSIONS:
+        yield f"{answer} + |z - 30| - |30 - z|"
+
+
+EQUAL_RULES: tuple[Rule, ...] = (
+    wrapped, respaced, other_fraction_commands, other_numbers, turned, reordered, named, with_known_words,
+)  # fmt: skip
 
 
 # Unequal forms
@@ -265,7 +282,25 @@ def other_unit(answer: str) -> Iterator[str]:
     }.get(answer, [])
 
 
-UNEQUAL_RULES: tuple[Rule, ...] = (changed_number, changed_sign, changed_end, hedged, incomplete, near, other_unit)
+def with_other_words(answer: str) -> Iterator[str]:
+    """Words behind a number that are no unit of it."""
+    if answer in INTEGERS + DECIMALS:
+        for words in ("doubled", "in base 16", "(or 41)", "percent off", "of 43", "-ish", "e3", "and a half", "squared"):
+            yield f"{answer}\\text{{ {words}}}" if answer not in ("0", "1") else f"{answer}\\text{{ (or 41)}}"
+
+
+def differing_far_out(answer: str) -> Iterator[str]:
+    """Equal near zero alone."""
+    if answer in EXPRESSIONS:
+        yield f"{answer} + z - 30 + |z - 30|"
+        yield f"{answer} + \\max(0, z - 50)"
+        yield f"{answer} + \\lfloor z^2 / 10^9 \\rfloor"
+        yield f"{answer} + 10^{{-60}}"
+
+
+UNEQUAL_RULES: tuple[Rule, ...] = (
+    changed_number, changed_sign, changed_end, hedged, incomplete, near, other_unit, with_other_words, differing_far_out,
+)  # fmt: skip
 
 
 def corpus(seed: int = 0, limit: int | None = None) -> list[tuple[str, str, bool, str]]:

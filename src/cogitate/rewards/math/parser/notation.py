@@ -32,9 +32,9 @@ _TEMPERATURE = re.compile(
     r"(?:\\(?:text|mathrm)\s*\{\s*(?P<styled>[CF])\s*\}|(?P<plain>[CF])(?![A-Za-z_^(]))"
 )
 _MODULUS = re.compile(r"\(\s*(?:\\[bp]?mod|\\text\s*\{\s*mod\s*\}|mod)\s*(\{?\w+\}?)\s*\)")
-_INTEGER_NAME = re.compile(  # what may stand before it is bounded, so that brackets without end cost no more than their number
-    r"[\s,(]{0,16}(?:\\text\s*\{\s*,?\s*(?:for|where|with)(?:\s+(?:any|all|every|some))?(?:\s+integers?)?\s*\}|\b(?:for|where|with)\b)?"
-    r"[\s(]{0,16}(?<![A-Za-z\\])([kmn])\s*\\in\s*(?:\\math(?:bb|bf|rm)\s*\{?\s*Z\s*\}?|\\?Z(?![A-Za-z]))\s*\)?$"
+_INTEGER_NAME = re.compile(
+    r"[\s,(]{0,6}(?:\\text\s*\{\s*,?\s*(?:for|where|with)(?:\s+(?:any|all|every|some))?(?:\s+integers?)?\s*\}|\b(?:for|where|with)\b)?"
+    r"[\s(]{0,6}(?<![A-Za-z\\])([kmn])\s*\\in\s*(?:\\math(?:bb|bf|rm)\s*\{?\s*Z\s*\}?|\\?Z(?![A-Za-z]))\s*\)?$"
 )
 _DAYTIME = re.compile(r"(\d{1,2}(?::\d\d)?)\s*(?:\\text\s*\{)?\s*([aApP])(\.?)\s?([mM])\.?\s*\}?$")
 _TWO_TO_THREE = re.compile(r"(\d+)\s*(?:\\text\s*\{\s*to\s*\}|to)\s*(\d+)")
