@@ -22,32 +22,32 @@ def blocks(language: str) -> list[str]:
 EXAMPLES = [line for block in blocks("bash") for line in block.splitlines() if line.startswith("cogitate")]
 
 
-def test_it_can_be_read_in_a_few_minutes():
+def test_it_can_be_read_in_a_few_minutes() -> None:
     assert len(README.split()) <= 800
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_every_command_is_a_command_line(example):
+def test_every_command_is_a_command_line(example: str) -> None:
     _, name, *rest = shlex.split(example)
     with COMMANDS[name].make_context(name, rest) as context:  # an unknown option or a wrong value is an exception
         assert context.args == []
 
 
-def test_every_target_of_make_exists():
+def test_every_target_of_make_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     named = {name for page in ("README.md", "CONTRIBUTING.md") for name in re.findall(r"\bmake ([a-z-]+)`", read(page))}
     assert named
     assert named <= targets
 
 
-def test_the_python_example_runs(capsys):
+def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
     (code,) = blocks("python")
     exec(code, {})
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["right", "right"]
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"])
-def test_every_link_leads_to_a_file(page):
+def test_every_link_leads_to_a_file(page: str) -> None:
     links = set(re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", read(page))) - COMING
     assert links
     assert [link for link in sorted(links) if not (ROOT / link).exists()] == []

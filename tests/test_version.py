@@ -12,16 +12,18 @@ from cogitate.cli import app
 ROOT = Path(__file__).parents[1]
 
 
-def test_the_command_line_shows_the_version_and_ends():
+def test_the_command_line_shows_the_version_and_ends() -> None:
     result = CliRunner().invoke(app, ["--version"])
     assert (result.exit_code, result.stdout) == (0, f"cogitate {cogitate.__version__}\n")
 
 
-def test_the_installed_package_has_this_version():
+def test_the_installed_package_has_this_version() -> None:
     assert metadata.version("cogitate") == cogitate.__version__
 
 
-def test_citation_and_changelog_name_this_version():
+def test_citation_and_changelog_name_this_version() -> None:
     citation, changelog = ((ROOT / name).read_text(encoding="utf-8") for name in ("CITATION.cff", "CHANGELOG.md"))
-    assert re.search(r"^version: (.+)$", citation, re.MULTILINE).group(1) == cogitate.__version__
+    named = re.search(r"^version: (.+)$", citation, re.MULTILINE)
+    assert named is not None
+    assert named.group(1) == cogitate.__version__
     assert f"\n## {cogitate.__version__}\n" in changelog

@@ -194,7 +194,7 @@ def test_consensus_is_the_majority_vote_over_answers_that_can_be_compared() -> N
     assert consensus_table(groups[2:]) == {}
 
 
-def test_completions_without_a_verdict_do_not_vote():
+def test_completions_without_a_verdict_do_not_vote() -> None:
     a, b = problem("a", kind="math"), problem("b", kind="math")
     lost = [completion(a, None, extracted="5"), completion(a, None, extracted="5"), completion(a, True, extracted="4")]
     nobody = [completion(b, None, extracted="5"), completion(b, None, extracted="4"), completion(b, None)]

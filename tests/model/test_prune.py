@@ -1,6 +1,7 @@
 """Students made of every n-th layer."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -46,7 +47,7 @@ def test_dense_and_expert_layers_stay_what_they_are_and_so_does_the_type(make_mi
 
 
 @pytest.mark.parametrize("switches", [{"decoder_sparse_step": 2}, {"mlp_only_layers": [0, 2]}])
-def test_experts_stay_in_the_layers_that_had_them(switches):
+def test_experts_stay_in_the_layers_that_had_them(switches: dict[str, Any]) -> None:
     experts = {"num_experts": 3, "num_experts_per_tok": 1, "moe_intermediate_size": 8}
     model = Transformer(ModelConfig.from_dict({**LLAMA, "model_type": "qwen3_moe", **experts, **switches}))
     student = every_nth_layer(model, 3)  # layers 0 and 3

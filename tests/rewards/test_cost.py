@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -13,7 +14,7 @@ REPEATED = (
     "<answer>", "</answer>", "<think>", "<think>a</think>", r"\boxed{", r"\boxed{1}", "(", "[1,2[", "`", "$$", r"\[", "**a ",
     "answer: ", "的", " ", "is 1 ", r"\text{", "not A ",
 )  # fmt: skip
-KINDS = (
+KINDS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("math", {"gold": "7"}), ("choice", {"gold": "B"}), ("exact", {"gold": "Paris"}),
     ("format", {"format_contract": "think_answer"}), ("language", {"language": "en"}),
 )  # fmt: skip

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cogitate.errors import DataError
 from cogitate.rewards.grade_file import grade_file, read_rows
 
-ROWS = [
+ROWS: list[dict[str, Any]] = [
     {"id": 1, "kind": "math", "prediction": "<think>x</think><answer>42</answer>", "gold": "42"},
     {"kind": "choice", "prediction": "B。不是 A", "gold": "B", "contract": "bare"},
     {"kind": "exact", "prediction": "<answer>the Paris!</answer>", "gold": "paris"},
@@ -21,7 +23,7 @@ ROWS = [
 ]
 
 
-def write(path: Path, rows: list[object]) -> Path:
+def write(path: Path, rows: Sequence[object]) -> Path:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return path
 

@@ -160,19 +160,19 @@ INSIDE = "1+1 is 2.\n</think>\n\nIt is 2."  # what a model says after a prompt t
         ("", "</think>\n\n"),
     ],
 )
-def test_a_completion_that_begins_inside_the_thinking_is_learnt_as_it_stands(foreign, said, learnt):
+def test_a_completion_that_begins_inside_the_thinking_is_learnt_as_it_stands(foreign: Path, said: str, learnt: str) -> None:
     form = form_of(foreign, THINKING)
     assert spelt(form, form.completion_ids(said, form.prompt_ids(TALK[:1]))) == f"{learnt}<|im_end|>"
 
 
-def test_after_a_prompt_that_ends_in_the_tag_itself_the_text_keeps_its_first_space(foreign):
+def test_after_a_prompt_that_ends_in_the_tag_itself_the_text_keeps_its_first_space(foreign: Path) -> None:
     form = form_of(foreign, THINKING.replace("<think>\n", "<think>"))
     prompt = form.prompt_ids(TALK[:1])
     assert spelt(form, form.completion_ids(f"\n{INSIDE}", prompt)) == f"\n{INSIDE}<|im_end|>"
     assert spelt(form, form.completion_ids(f"<think>\n{INSIDE}", prompt)) == f"\n{INSIDE}<|im_end|>"
 
 
-def test_a_closing_tag_alone_stays_alone_where_nothing_has_opened_the_thinking(plain):
+def test_a_closing_tag_alone_stays_alone_where_nothing_has_opened_the_thinking(plain: Path) -> None:
     form = form_of(plain)
     completion = form.completion_ids(INSIDE, form.prompt_ids(TALK[:1]))
     assert completion == [*form.tokenizer.encode(f" {INSIDE}"), form.tokenizer.end_id]

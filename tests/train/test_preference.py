@@ -7,7 +7,7 @@ import math
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -23,6 +23,7 @@ from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.learners.preference import (
     DPOLearner,
     HelpfulnessLearner,
+    PreferenceLearner,
     SafetyLearner,
     completion_logprobs,
     text_rewards,
@@ -56,7 +57,7 @@ def drawn_pairs(count: int, seed: int = 0) -> list[TextPair]:
 
 
 def train(
-    learner: ItemLearner[Any],
+    learner: PreferenceLearner[Any, Any],
     items: list[Any],
     folder: Path,
     config: PreferenceTrainingConfig = CONFIG,
@@ -67,7 +68,7 @@ def train(
     metrics = MetricsLog(folder / "metrics.jsonl", on_row)
     sizes = row_sizes([learner.texts_of(item) for item in items])
     run = PreferenceRun("reward", 7, config, metrics, folder / "checkpoint", lambda steps, first: None)
-    train_preferences(learner, items, sizes, run)
+    train_preferences(cast(ItemLearner[Any], learner), items, sizes, run)
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [{key: value for key, value in row.items() if "second" not in key} for row in rows]
 
@@ -76,7 +77,7 @@ def rewards_of(model: ValueModel, texts: list[Text]) -> list[float]:
     return ModelScorer(model).rewards([text.prompt_ids for text in texts], [text.completion_ids for text in texts])
 
 
-def test_a_reward_model_learns_a_planted_rule_from_pairs_alone(make_micro_model, tmp_path):
+def test_a_reward_model_learns_a_planted_rule_from_pairs_alone(make_micro_model: Callable[..., Transformer], tmp_path: Path) -> None:
     learner = HelpfulnessLearner(ValueModel(make_micro_model()), CONFIG)
     rows = train(learner, drawn_pairs(700), tmp_path)
     assert rows[0]["loss"] == pytest.approx(math.log(2), abs=1e-4)  # a new head finds all texts equal
@@ -190,7 +191,7 @@ def test_a_signal_saves_the_steps_done(
         train(learner, drawn_pairs(80), tmp_path, on_row=lambda row: request_interruption(2) if row["step"] == 2 else None)
 
 
-def test_a_finished_run_is_not_trained_again_and_leaves_later_rows_alone(make_micro_model, tmp_path):
+def test_a_finished_run_is_not_trained_again_and_leaves_later_rows_alone(make_micro_model: Callable[..., Transformer], tmp_path: Path) -> None:
     learner = HelpfulnessLearner(ValueModel(make_micro_model()), CONFIG)
     rows = train(learner, drawn_pairs(20), tmp_path)
     with (tmp_path / "metrics.jsonl").open("a") as handle:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from cogitate.types import PackedRows
 
 MakeModel = Callable[..., Transformer]
 OnRow = Callable[[Mapping[str, Any]], None]
-Measure = Callable[[int, Transformer], dict[str, float] | None]
+Measure = Callable[[int, SupervisedLearner], dict[str, float] | None]
 ROW = 24
 RATES = {"learning_rate": 3e-3, "final_learning_rate": 1e-3, "warmup_steps": 2}
 CONFIG = PretrainConfig(steps=8, micro_rows=2, checkpoint_every=3, **RATES)
@@ -97,6 +98,7 @@ def test_the_bias_of_busy_experts_falls_and_that_of_idle_ones_rises(make_micro_m
     config = CONFIG.model_copy(update={"router_bias_step": 0.01})
     SupervisedLearner(model, config).update(rows(3), 0.0)
     for router in model.routers():
+        assert router.e_score_correction_bias is not None
         assert {round(bias, 6) for bias in router.e_score_correction_bias.abs().tolist()} <= {0.01, 0.0}
         assert router.e_score_correction_bias.max() > 0 > router.e_score_correction_bias.min()
         assert router.load.sum() == 0
@@ -123,8 +125,8 @@ class Run:
     def train(self, on_row: OnRow | None = None, measure: Measure | None = None) -> None:
         metrics = MetricsLog(self.folder / "metrics.jsonl", on_row)
         begin = lambda steps, first: self.began.append((steps, first))  # noqa: E731
-        nothing = lambda step, model: None  # noqa: E731
-        run = SupervisedRun("base", self.config.steps, self.config, rows, metrics, self.checkpoint, begin, measure or nothing)
+        run = SupervisedRun("base", self.config.steps, self.config, rows, metrics, self.checkpoint, begin)
+        run = run if measure is None else replace(run, measure=measure)
         train_supervised(SupervisedLearner(self.model, self.config), run)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -194,7 +196,7 @@ def test_a_finished_run_started_again_does_nothing(tmp_path: Path, make_micro_mo
     equal_weights(run.model, again.model)
 
 
-def test_a_loss_that_is_not_a_number_stops_the_run_and_names_the_last_good_checkpoint(tmp_path, make_micro_model: MakeModel):
+def test_a_loss_that_is_not_a_number_stops_the_run_and_names_the_last_good_checkpoint(tmp_path: Path, make_micro_model: MakeModel) -> None:
     def spoil(step: int, learner: SupervisedLearner) -> None:
         if step == 3:
             with torch.no_grad():
@@ -251,7 +253,7 @@ def test_measuring_changes_nothing_so_a_run_stopped_right_after_it_goes_on_to_th
 ) -> None:
     held_out = rows(77)
 
-    def measure(step, learner):
+    def measure(step: int, learner: SupervisedLearner) -> dict[str, float] | None:
         return {"held_out_loss": learner.loss(held_out)} if (step + 1) % 3 == 0 else None
 
     config = CONFIG.model_copy(update={"router_bias_step": 0.01})

@@ -24,12 +24,13 @@ from cogitate.model.files.hf import load_model
 from cogitate.recipe.local_backend import DTYPES
 from cogitate.runtime import derive_seed, give_back_memory, keep_freed_memory, loaded_objects_exempt
 from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.train.groups import group_relative
 from cogitate.train.learners.grpo import GRPOLearner
 from cogitate.train.learners.supervised import SupervisedLearner
-from cogitate.train.packing import PackedRows, pack_documents
-from cogitate.train.rl import group_relative, to_rollout
+from cogitate.train.packing import pack_documents
+from cogitate.train.rl import to_rollout
 from cogitate.train.rollouts import Sampled
-from cogitate.types import Completion, Problem, RolloutGroup, SamplingParams, Verdict
+from cogitate.types import Completion, PackedRows, Problem, RolloutGroup, SamplingParams, Verdict
 
 NEVER = -1  # an end token that is not sampled: every completion is as long as asked for
 

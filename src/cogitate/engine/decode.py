@@ -258,9 +258,11 @@ def append_to(cache: KVCache, rows: np.ndarray, counts: np.ndarray | int) -> np.
     cache.reserve(rows, end)
     lengths[rows] = end
     if isinstance(counts, int):
-        return (start[:, None] + np.arange(1, counts + 1)).reshape(-1)
+        ends: np.ndarray = (start[:, None] + np.arange(1, counts + 1)).reshape(-1)
+        return ends
     first = np.cumsum(counts) - counts
-    return np.arange(1, counts.sum() + 1) + np.repeat(start - first, counts)
+    places: np.ndarray = np.arange(1, counts.sum() + 1) + np.repeat(start - first, counts)
+    return places
 
 
 def share_units(cache: KVCache, rows: np.ndarray) -> np.ndarray:

@@ -58,7 +58,8 @@ class _RMSNorm(torch.autograd.Function):
         norm_N1 = torch.linalg.vector_norm(x_ND, dim=-1, keepdim=True)
         inverse_N1 = norm_N1.square_().div_(x_ND.shape[-1]).add_(eps).rsqrt_()
         ctx.save_for_backward(x_ND, weight_D, inverse_N1)
-        return (x_ND * inverse_N1).mul_(weight_D)
+        normed_ND: Tensor = (x_ND * inverse_N1).mul_(weight_D)
+        return normed_ND
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:

@@ -73,7 +73,7 @@ class Router(nn.Module):
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Router:
         bias = self.e_score_correction_bias
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         moved = self.e_score_correction_bias
         if bias is not None and moved is not None and moved.dtype != torch.float32:
             self.e_score_correction_bias = bias.to(moved.device)

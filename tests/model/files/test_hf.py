@@ -83,6 +83,7 @@ def test_two_saves_of_a_model_are_equal_bytes(tmp_path: Path) -> None:
 def test_router_biases_stay_float32_on_disk_and_in_a_bfloat16_model(tmp_path: Path) -> None:
     model = small_model()
     for router in model.routers():
+        assert router.e_score_correction_bias is not None
         router.e_score_correction_bias.fill_(0.001 * 7)  # not a bfloat16 number
     save_model(model, tmp_path, dtype=torch.bfloat16)
     tensors = load_file(tmp_path / "model.safetensors")
@@ -91,6 +92,7 @@ def test_router_biases_stay_float32_on_disk_and_in_a_bfloat16_model(tmp_path: Pa
     again = load_model(tmp_path, dtype=torch.bfloat16).to(torch.bfloat16)
     assert again.embed_tokens.weight.dtype == torch.bfloat16
     for router in again.routers():
+        assert router.e_score_correction_bias is not None
         assert torch.equal(router.e_score_correction_bias, torch.full((4,), 0.001 * 7))
 
 
@@ -136,6 +138,7 @@ def tied_with_a_head_of_its_own(directory: Path, family: str = "llama", *, same:
     torch.manual_seed(5)
     model = Transformer(ModelConfig.from_dict({"model_type": family, **shape, **heads, **experts})).eval()
     if same:
+        assert model.lm_head is not None
         model.lm_head.weight.data.copy_(model.embed_tokens.weight)
     save_model(model, directory)
     edit_json(directory / "config.json", lambda config: config.update(tie_word_embeddings=True))

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from itertools import islice
 from multiprocessing.queues import SimpleQueue
 from pathlib import Path
+from typing import Any
 
 import pytest
 from transformers import AutoTokenizer
@@ -101,7 +102,7 @@ def test_the_saved_model_carries_the_template_it_was_trained_with(trained: Path,
 
 def test_conversations_longer_than_a_row_are_dropped_and_counted(folder: Path, tmp_path: Path) -> None:
     turns = [{"role": "user", "content": "one"}, {"role": "assistant", "content": "2 " * 60}]
-    rows = [{"messages": turns}, {"prompt": "two", "completion": "3"}]
+    rows: list[dict[str, Any]] = [{"messages": turns}, {"prompt": "two", "completion": "3"}]
     write_rows(folder / "long.jsonl", rows)
     model = run(config_of(folder, "r1_dev1.epochs=1", data="long.jsonl"), tmp_path / "run")
     summary = json.loads((model / "manifest.json").read_text())["summary"]

@@ -56,7 +56,8 @@ def files(tmp_path: Path) -> dict[str, str]:
     ]  # fmt: skip
     labels = [{"prompt": q, "completion": str(digit), "label": digit < 5} for q in QUESTIONS for digit in range(10)]
     paths = {"pairs_file": tmp_path / "pairs.jsonl", "labels_file": tmp_path / "labels.jsonl"}
-    for path, rows in zip(paths.values(), (pairs, labels), strict=True):
+    files: dict[Path, list[Any]] = {paths["pairs_file"]: pairs, paths["labels_file"]: labels}
+    for path, rows in files.items():
         path.write_text("\n".join(json.dumps(row) for row in rows))
     return {name: str(path) for name, path in paths.items()}
 

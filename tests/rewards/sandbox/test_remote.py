@@ -91,7 +91,8 @@ def url() -> Iterator[str]:
 @pytest.fixture(params=[SandboxFusion, Piston])
 def box(request: pytest.FixtureRequest, url: str) -> RemoteSandbox:
     Service.seen.clear()
-    return request.param(url, Limits(wall_seconds=60))
+    made: RemoteSandbox = request.param(url, Limits(wall_seconds=60))
+    return made
 
 
 def test_a_script_runs_with_its_input(box: RemoteSandbox) -> None:

@@ -273,7 +273,7 @@ def test_programs_may_import_the_packages_that_are_named_and_a_problem_may_have_
     sums, spins = ({**fields, "tests": [test]} for test in ([4, 6], [9, 36]))
     spins["limits"] = {"cpu_seconds": 0.5}
     problems = {name: Problem(name, "code", "code", "?", fields=f) for name, f in (("sums", sums), ("spins", spins))}
-    found = {}
+    found: dict[str, Verdict] = {}
     for packages in ((), ("numpy",)):
         with GraderPool(1, packages=packages) as pool:
             for name, problem in problems.items():
@@ -294,7 +294,7 @@ def test_a_sandbox_that_cannot_be_meant_is_refused_at_once() -> None:
         ({"remote_sandbox": "piston:http://127.0.0.1:1", "unsafe_local": True}, "nothing runs here"),
     ):
         with pytest.raises(ConfigError, match=why):
-            GraderPool(1, **settings)  # type: ignore[arg-type]
+            GraderPool(1, **settings)
 
 
 def test_an_audit_keeps_where_the_two_graders_of_mathematics_disagree() -> None:

@@ -106,6 +106,7 @@ def test_gradients_of_an_update_are_those_of_separate_sequences(make_micro_model
     config = CONFIG.model_copy(update={"loss_average": average})
     plain, reference = copy.deepcopy(model), make_micro_model(seed=4)
     learner = GRPOLearner(model, config)
+    assert learner.reference is not None
     learner.reference.load_state_dict(reference.state_dict())
     row = learner.update(rollouts, advantages)
     loss = plain_loss(plain, reference, rollouts, advantages, config)
@@ -217,7 +218,7 @@ def test_the_reference_is_replaced_every_so_many_optimiser_steps(make_micro_mode
     assert not any(p.requires_grad for p in learner.reference.parameters())
 
 
-def test_without_kl_there_is_no_reference(make_micro_model: MakeModel):
+def test_without_kl_there_is_no_reference(make_micro_model: MakeModel) -> None:
     learner = GRPOLearner(make_micro_model(), CONFIG.model_copy(update={"kl_beta": 0.0}))
     assert learner.reference is None
     assert learner.update(*make_rollouts(learner.model))["kl"] == 0.0
@@ -227,7 +228,9 @@ def test_expert_biases_are_frozen(make_micro_model: MakeModel) -> None:
     model = make_micro_model()
     learner = GRPOLearner(model, CONFIG)
     learner.update(*make_rollouts(model))
-    assert all(not router.e_score_correction_bias.any() for router in model.routers())
+    biases = [router.e_score_correction_bias for router in model.routers()]
+    assert biases
+    assert all(bias is not None and not bias.any() for bias in biases)
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
@@ -250,7 +253,9 @@ def test_a_learner_goes_on_from_its_checkpoint_to_the_last_bit(make_micro_model:
         whole.update(rollouts, advantages)
     whole.save(tmp_path, whole.steps_done, {})
     again = GRPOLearner(make_micro_model(seed=8), config)
-    again.load(latest_checkpoint(tmp_path))
+    newest = latest_checkpoint(tmp_path)
+    assert newest is not None
+    again.load(newest)
     assert again.steps_done == 3
     rows = [learner.update(rollouts, advantages) for learner in (whole, again)]
     assert rows[0] == rows[1]
@@ -261,7 +266,7 @@ def test_a_learner_goes_on_from_its_checkpoint_to_the_last_bit(make_micro_model:
         assert all(torch.equal(theirs.state_dict()[name], tensor) for name, tensor in mine.state_dict().items())
 
 
-def test_the_weights_it_hands_on_are_its_own(make_micro_model: MakeModel, tmp_path):
+def test_the_weights_it_hands_on_are_its_own(make_micro_model: MakeModel, tmp_path: Path) -> None:
     learner = GRPOLearner(make_micro_model(), CONFIG)
     learner.update(*make_rollouts(learner.model))
     learner.save_weights(tmp_path)
@@ -282,7 +287,7 @@ def test_large_models_compute_layers_again_and_the_largest_take_fewer_tokens_at_
     assert not small.gradient_checkpointing
 
 
-def test_layers_computed_again_give_the_same_weights_to_the_bit(make_micro_model: MakeModel):
+def test_layers_computed_again_give_the_same_weights_to_the_bit(make_micro_model: MakeModel) -> None:
     plain, again = (GRPOLearner(make_micro_model(), CONFIG) for _ in range(2))
     again.model.gradient_checkpointing = True
     rollouts = make_rollouts(plain.model)

@@ -127,7 +127,9 @@ def test_a_bfloat16_policy_learns_and_resumes_to_the_last_bit(make_micro_model: 
     assert first.reference.embed_tokens.weight.dtype == torch.bfloat16
     first.save(tmp_path / "checkpoint", first.steps_done, {})
     second = GRPOLearner(make_micro_model(seed=9).bfloat16(), config)
-    second.load(latest_checkpoint(tmp_path / "checkpoint"))
+    newest = latest_checkpoint(tmp_path / "checkpoint")
+    assert newest is not None
+    second.load(newest)
     assert first.update(*batch) == second.update(*batch)
     theirs = second.model.state_dict()
     assert all(torch.equal(theirs[name], tensor) for name, tensor in first.model.state_dict().items())

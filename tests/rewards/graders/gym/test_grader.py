@@ -205,7 +205,7 @@ def test_every_scorer_that_evaluates_or_parses_code_is_known() -> None:
 def test_every_generator_knows_its_own_answer_after_json_too_and_nothing_else_crashes() -> None:
     unsure = []
     for name in generators():
-        settings = SLOW_TO_MAKE.get(name, {})
+        settings: dict[str, Any] = SLOW_TO_MAKE.get(name, {})
         entry = entry_of(name, **settings)
         metadata = entry["metadata"]
         known = [entry["answer"], *(metadata.get(key) for key in ("example_answer", "example_correct_answer"))]
@@ -220,8 +220,8 @@ def test_every_generator_knows_its_own_answer_after_json_too_and_nothing_else_cr
             assert judge(name, own, entry, **settings).value == verdict, name
             assert judge(name, own, through_json, **settings).value == verdict, name
         for answer in ("", "nan", "[]", "[[1]]", "null", "-1", "no", "1e400", "{}", "\x00", "9" * 5000):
-            verdict = judge(name, answer, through_json, **settings)
-            assert verdict.value == "wrong" or answer == own, (name, answer, verdict)
+            judged = judge(name, answer, through_json, **settings)
+            assert judged.value == "wrong" or answer == own, (name, answer, judged)
     assert sorted(unsure) == ["boxnet", "rush_hour"]  # their entries hold no answer
 
 

@@ -106,7 +106,8 @@ def _gguf_name(published: str) -> str:
 
 def _halves_from_pairs(rows: Tensor, heads: int) -> Tensor:
     """llama.cpp reorders Llama's query and key rows for RoPE on neighbouring pairs; undo it."""
-    return rows.unflatten(0, (heads, -1, 2)).transpose(1, 2).flatten(0, 2)
+    halves: Tensor = rows.unflatten(0, (heads, -1, 2)).transpose(1, 2).flatten(0, 2)
+    return halves
 
 
 def _dequantise(tensor: StoredTensor, file: Path) -> Tensor:
