@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from cogitate.rewards.answer import Contract
+from cogitate.rewards.math import answer
 from cogitate.rewards.math import library as math_library
 from cogitate.rewards.math.answer import audit_math, grade_math
 
@@ -301,3 +302,11 @@ def test_no_library_sees_what_could_be_code(text: str) -> None:
 )
 def test_a_lettered_option_with_its_text_is_known_by_either(gold: str, answer: str, verdict: str) -> None:
     assert grade_math(answer, gold, contract="bare").value == verdict
+
+
+def test_an_audit_tells_what_is_not_decided(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answer, "library_opinion", lambda gold, given: None)
+    reference, given = r"\frac{1}{10^{10^{9}}x}", r"10^{10^{9}} \sin x"
+    audited = audit_math(boxed(given), reference)
+    assert audited == {"reference": reference, "answer": given, "ours": "not decided", "library": "no opinion"}
+    assert audit_math(boxed("1/2"), "0.5") is None

@@ -13,7 +13,7 @@ import re
 from cogitate.rewards.answer import Answer, Contract, find_answer, find_boxes, find_statement
 from cogitate.rewards.graders.choice import chosen_letter
 from cogitate.rewards.graders.exact import foldings, text_candidates
-from cogitate.rewards.math.compare import same_answer
+from cogitate.rewards.math.compare import is_undecided, same_answer
 from cogitate.rewards.math.library import library_opinion
 from cogitate.rewards.math.parser.nodes import Node
 from cogitate.rewards.math.reading import Reading, read
@@ -54,16 +54,19 @@ def grade_math(prediction: str, gold: str, *, contract: Contract = "r1") -> Verd
 
 
 def audit_math(prediction: str, gold: str, *, contract: Contract = "r1") -> dict[str, str | bool] | None:
-    """Ask the library about the same two answers; both opinions where they differ, None where they agree or it has none."""
+    """Ask the library about the same two answers; both opinions where they differ or ours is not decided, else None."""
     reference, answer = read_gold(gold), find_answer(prediction, contract)
     if not reference.text or answer.problem:
         return None
     given = read_answer(answer)
     library = library_opinion(_bare(reference.text), _bare(given.text))
-    ours = _equal(reference, given) if reference.trees and given.trees else None
-    if library is None or ours is None or library == ours:
+    ours: bool | str | None = _equal(reference, given) if reference.trees and given.trees else None
+    if ours is False and any(is_undecided(wanted, tree) for wanted in reference.trees for tree in given.trees):
+        ours = "not decided"
+    if ours != "not decided" and (library is None or ours is None or library == ours):
         return None
-    return {"reference": reference.text, "answer": given.text, "ours": ours, "library": library}
+    opinion = "no opinion" if library is None else library
+    return {"reference": reference.text, "answer": given.text, "ours": ours or False, "library": opinion}
 
 
 def read_gold(gold: str) -> Reading:

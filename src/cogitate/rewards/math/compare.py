@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cogitate.rewards.math.decide.equality import close, constant_ratio, is_positive, same_value
+from cogitate.rewards.math.decide.equality import close, constant_ratio, decide_equal, is_positive, same_value
 from cogitate.rewards.math.decide.functions import UndefinedError
 from cogitate.rewards.math.decide.inequalities import FLIPPED
 from cogitate.rewards.math.decide.numbers import evaluate, variables
@@ -63,6 +63,13 @@ def same_answer(gold: Node, answer: Node) -> bool:
     if "text" in (gold.op, answer.op):
         return gold.op == answer.op and gold.value.casefold() == answer.value.casefold()
     return same_quantity(gold, answer)
+
+
+def is_undecided(gold: Node, answer: Node) -> bool:
+    """Whether two expressions differ only in that we cannot decide whether they are equal."""
+    gold, answer = settle_statement(gold), settle_statement(answer)
+    structure = ("rel", "list", "set", "bracket", "matrix", "text", "based", "ratio")
+    return not {gold.op, answer.op} & set(structure) and decide_equal(gold, answer) is None
 
 
 # What an answer states
