@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from cogitate.algorithms.kl import k1_kl, k2_kl, k3_kl
 from cogitate.algorithms.policy_loss import (
     AVERAGES,
     Average,
@@ -18,15 +19,12 @@ from cogitate.algorithms.policy_loss import (
     dr_grpo_mean,
     grpo_loss,
     gspo_loss,
-    k1_kl,
-    k2_kl,
-    k3_kl,
-    logprob_gap,
+    reinforce_loss,
     sequence_mean,
     token_mean,
-    truncated_importance_weights,
     value_loss,
 )
+from cogitate.algorithms.sampler_gap import logprob_gap, truncated_importance_weights
 
 TRL = json.loads(Path(__file__).with_name("trl_reference.json").read_text())
 INPUTS = {name: torch.tensor(value) for name, value in TRL["policy_inputs"].items()}
@@ -125,6 +123,10 @@ LOSSES = {
     **{f"grpo, {name} average": partial(grpo_loss, average=average) for name, average in AVERAGES.items()},
     **{f"cispo, {name} average": partial(cispo_loss, average=average) for name, average in AVERAGES.items()},
     "gspo": gspo_loss,
+    "reinforce": lambda *inputs, clip_eps_low, clip_eps_high, **settings: reinforce_loss(
+        *inputs, average=token_mean, **settings
+    ),
+    "grpo, k2": partial(grpo_loss, average=token_mean, kl_estimate=k2_kl),
 }
 
 
@@ -195,7 +197,7 @@ def test_nothing_outside_the_mask_is_read_and_padding_wider_changes_nothing(loss
     assert dirty_metrics == pytest.approx(clean_metrics)
 
 
-@pytest.mark.parametrize("loss", [LOSSES["grpo, sequence average"], LOSSES["gspo"]], ids=["grpo", "gspo"])
+@pytest.mark.parametrize("loss", [LOSSES["grpo, sequence average"], LOSSES["gspo"], LOSSES["grpo, k2"]])
 def test_gradients_agree_with_finite_differences(loss: Callable[..., PolicyLoss]) -> None:
     inputs = {name: value.double() for name, value in INPUTS.items()}
 
@@ -310,6 +312,27 @@ def test_gspo_ratio_is_the_geometric_mean_of_the_tokens() -> None:
     assert result.loss.item() == pytest.approx(-1.5)
     assert result.statistics.metrics()["ratio_max"] == pytest.approx(2.0)
     assert result.statistics.metrics()["clip_share_high"] == 1.0
+
+
+def test_reinforce_by_hand_and_where_its_gradient_is_that_of_grpo() -> None:
+    logprobs = torch.tensor([[-1.0, -2.0], [-3.0, math.nan]], requires_grad=True)
+    mask, advantages = torch.tensor([[1, 1], [1, 0]]), torch.tensor([2.0, -1.0])
+    totals = BatchTotals.of(mask, 4)
+    result = reinforce_loss(logprobs, None, advantages, mask, average=dr_grpo_mean, totals=totals)
+    assert result.loss.item() == pytest.approx(-(2 * -1 + 2 * -2 - 1 * -3) / (2 * 4))
+    (gradient,) = torch.autograd.grad(result.loss, logprobs)
+    torch.testing.assert_close(gradient, torch.tensor([[-0.25, -0.25], [0.125, 0.0]]))
+    first_step = grpo_loss(logprobs, None, advantages, mask, average=dr_grpo_mean, totals=totals, **CLIP)
+    torch.testing.assert_close(torch.autograd.grad(first_step.loss, logprobs)[0], gradient)
+    assert result.statistics.metrics()["clip_share"] == 0.0
+
+
+def test_the_kl_of_the_loss_is_the_chosen_estimate_and_what_is_measured_is_k3() -> None:
+    ones = torch.ones(1, 1)
+    settings = {"average": token_mean, "totals": BatchTotals(1, 1, 1), "ref_logprobs_BT": 0.5 * ones, "kl_beta": 1.0}
+    result = grpo_loss(0 * ones, None, torch.tensor([0.0]), ones, kl_estimate=k2_kl, **settings, **CLIP)
+    assert result.loss.item() == pytest.approx(0.5 * 0.5**2)
+    assert result.statistics.metrics()["kl"] == pytest.approx(math.exp(0.5) - 0.5 - 1)
 
 
 def test_kl_estimators_by_hand_and_in_expectation() -> None:
