@@ -149,5 +149,3 @@ def in_use(engine: Engine) -> int:
 def allocated(engine: Engine) -> int:
     """Bytes of the cache's tensors."""
     return sum(entries.nbytes for entries in engine.cache.layers)
-
-

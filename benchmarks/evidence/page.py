@@ -204,5 +204,3 @@ def percent(value: Mapping[str, Any], *, sign: str = "") -> str:
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-

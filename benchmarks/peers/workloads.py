@@ -70,9 +70,7 @@ def grpo_smollm2(scale: Scale) -> Workload:
     return Workload("grpo_smollm2", "GRPO step, SmolLM2-135M, forced length", "generated tokens", {"step": {}}, sides)
 
 
-def grpo_sides(
-    model: Path, shape: tuple[int, int, int], *, forced: bool, micro: int, own: tuple[str, ...]
-) -> tuple[Side, ...]:
+def grpo_sides(model: Path, shape: tuple[int, int, int], *, forced: bool, micro: int, own: tuple[str, ...]) -> tuple[Side, ...]:
     """Ours, and TRL's in all its types.
 
     Args:
@@ -93,10 +91,7 @@ def grpo_sides(
     }
     return (
         *(Side(f"{OWN}:{each}", OWN, "ours", {**settings, "dtype": each, "context": CONTEXT}) for each in own),
-        *(
-            Side(f"trl:{each}", "trl", "trl", {**settings, "dtype": each, "micro": micro})
-            for each in TRL_TYPES
-        ),
+        *(Side(f"trl:{each}", "trl", "trl", {**settings, "dtype": each, "micro": micro}) for each in TRL_TYPES),
     )
 
 

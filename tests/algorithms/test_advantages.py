@@ -18,6 +18,7 @@ from cogitate.algorithms.advantages import (
     rloo,
     token_rewards,
     whiten,
+    with_kl_penalty,
 )
 from tests.algorithms.trl import TRL
 
@@ -204,6 +205,12 @@ def test_the_reward_lands_on_the_last_token_and_kl_on_every_one() -> None:
     torch.testing.assert_close(shaped, torch.tensor([[-0.05, 0.9, 0.0], [-0.2, 0.0, -2.4]]))
     with pytest.raises(ValueError, match="every row"):
         token_rewards(torch.tensor([1.0]), torch.zeros(1, 2), torch.zeros(1, 2), kl_beta=0.1)
+
+
+def test_the_kl_of_a_token_lowers_its_advantage_and_those_before_it() -> None:
+    kl, mask = torch.tensor([[1.0, 2.0, -0.5], [4.0, 9.0, 9.0]]), torch.tensor([[1, 1, 1], [1, 0, 0]])
+    advantages = with_kl_penalty(torch.tensor([1.0, -1.0]), kl, mask, kl_beta=0.1)
+    torch.testing.assert_close(advantages, torch.tensor([[0.75, 0.85, 1.05], [-1.4, 0.0, 0.0]]))
 
 
 def test_whitened_advantages_have_mean_zero_and_deviation_one_inside_the_mask() -> None:

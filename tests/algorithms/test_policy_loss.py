@@ -14,6 +14,7 @@ from cogitate.algorithms.policy_loss import (
     dr_grpo_mean,
     grpo_loss,
     gspo_loss,
+    reinforce_loss,
     sequence_mean,
     token_mean,
 )
@@ -179,3 +180,16 @@ def test_gspo_ratio_is_the_geometric_mean_of_the_tokens() -> None:
     assert result.loss.item() == pytest.approx(-1.5)
     assert result.statistics.metrics()["ratio_max"] == pytest.approx(2.0)
     assert result.statistics.metrics()["clip_share_high"] == 1.0
+
+
+def test_reinforce_by_hand_and_where_its_gradient_is_that_of_grpo() -> None:
+    logprobs = torch.tensor([[-1.0, -2.0], [-3.0, math.nan]], requires_grad=True)
+    mask, advantages = torch.tensor([[1, 1], [1, 0]]), torch.tensor([2.0, -1.0])
+    totals = BatchTotals.of(mask, 4)
+    result = reinforce_loss(logprobs, None, advantages, mask, average=dr_grpo_mean, totals=totals)
+    assert result.loss.item() == pytest.approx(-(2 * -1 + 2 * -2 - 1 * -3) / (2 * 4))
+    (gradient,) = torch.autograd.grad(result.loss, logprobs)
+    torch.testing.assert_close(gradient, torch.tensor([[-0.25, -0.25], [0.125, 0.0]]))
+    first_step = grpo_loss(logprobs, None, advantages, mask, average=dr_grpo_mean, totals=totals, **CLIP)
+    torch.testing.assert_close(torch.autograd.grad(first_step.loss, logprobs)[0], gradient)
+    assert result.statistics.metrics()["clip_share"] == 0.0

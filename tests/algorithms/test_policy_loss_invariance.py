@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 import torch
 
+from cogitate.algorithms.kl import k2_kl
 from cogitate.algorithms.policy_loss import (
     AVERAGES,
     BatchTotals,
@@ -14,13 +15,19 @@ from cogitate.algorithms.policy_loss import (
     cispo_loss,
     grpo_loss,
     gspo_loss,
+    reinforce_loss,
+    token_mean,
 )
 from tests.algorithms.trl import CLIP, INPUTS
 
-LOSSES = {
+LOSSES: dict[str, Callable[..., PolicyLoss]] = {
     **{f"grpo, {name} average": partial(grpo_loss, average=average) for name, average in AVERAGES.items()},
     **{f"cispo, {name} average": partial(cispo_loss, average=average) for name, average in AVERAGES.items()},
     "gspo": gspo_loss,
+    "reinforce": lambda *inputs, clip_eps_low, clip_eps_high, **settings: reinforce_loss(
+        *inputs, average=token_mean, **settings
+    ),
+    "grpo, k2": partial(grpo_loss, average=token_mean, kl_estimate=k2_kl),
 }
 
 
@@ -91,7 +98,7 @@ def test_nothing_outside_the_mask_is_read_and_padding_wider_changes_nothing(loss
     assert dirty_metrics == pytest.approx(clean_metrics)
 
 
-@pytest.mark.parametrize("loss", [LOSSES["grpo, sequence average"], LOSSES["gspo"]], ids=["grpo", "gspo"])
+@pytest.mark.parametrize("loss", [LOSSES["grpo, sequence average"], LOSSES["gspo"], LOSSES["grpo, k2"]])
 def test_gradients_agree_with_finite_differences(loss: Callable[..., PolicyLoss]) -> None:
     inputs = {name: value.double() for name, value in INPUTS.items()}
 

@@ -5,21 +5,18 @@ import math
 import pytest
 import torch
 
+from cogitate.algorithms.kl import k1_kl, k2_kl, k3_kl
 from cogitate.algorithms.policy_loss import (
     AVERAGES,
     Average,
     BatchTotals,
     dr_grpo_mean,
     grpo_loss,
-    k1_kl,
-    k2_kl,
-    k3_kl,
-    logprob_gap,
     sequence_mean,
     token_mean,
-    truncated_importance_weights,
     value_loss,
 )
+from cogitate.algorithms.sampler_gap import logprob_gap, truncated_importance_weights
 from tests.algorithms.trl import CLIP
 
 
@@ -58,6 +55,24 @@ def test_kl_estimators_by_hand_and_in_expectation() -> None:
     for estimate in (k1_kl, k3_kl):
         torch.testing.assert_close((policy * estimate(policy.log(), reference.log())).sum(), exact)
     assert (k3_kl(policy.log(), reference.log()) >= 0).all()
+
+
+def test_the_kl_of_the_loss_is_the_chosen_estimate_and_what_is_measured_is_k3() -> None:
+    ones = torch.ones(1, 1)
+    result = grpo_loss(
+        0 * ones,
+        None,
+        torch.tensor([0.0]),
+        ones,
+        average=token_mean,
+        totals=BatchTotals(1, 1, 1),
+        ref_logprobs_BT=0.5 * ones,
+        kl_beta=1.0,
+        kl_estimate=k2_kl,
+        **CLIP,
+    )
+    assert result.loss.item() == pytest.approx(0.5 * 0.5**2)
+    assert result.statistics.metrics()["kl"] == pytest.approx(math.exp(0.5) - 0.5 - 1)
 
 
 def test_importance_weights_are_capped_constant_and_one_outside_the_mask() -> None:

@@ -26,7 +26,7 @@ def test_a_new_head_finds_every_text_worth_nothing(make_micro_model: Callable[..
 
 
 def test_the_value_is_the_heads_product_with_the_hidden_state_plus_its_bias(
-    make_micro_model: Callable[..., Transformer]
+    make_micro_model: Callable[..., Transformer],
 ) -> None:
     model = with_head(make_micro_model)
     tokens_BT = torch.tensor([[3, 4, 5, 6]])

@@ -76,9 +76,7 @@ def test_logic_has_one_order_that_fits_all_premises() -> None:
         compared += re.findall(r"(小.)比(小.)(高|矮)。", problem.question)
         pairs = [(a, b) if word in ("taller", "高") else (b, a) for a, b, word in compared]
         people = sorted({name for pair in pairs for name in pair})
-        fitting = [
-            order for order in itertools.permutations(people) if all(order.index(a) < order.index(b) for a, b in pairs)
-        ]
+        fitting = [order for order in itertools.permutations(people) if all(order.index(a) < order.index(b) for a, b in pairs)]
         assert len(fitting) == 1, problem.question
         asked = found(r"(second tallest|tallest|shortest)\?|谁(第二高|最高|最矮)？$", problem.question)
         assert fitting[0][ranks[asked.group(1) or asked.group(2)]] == problem.gold, problem.question

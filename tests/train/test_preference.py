@@ -77,7 +77,9 @@ def rewards_of(model: ValueModel, texts: list[Text]) -> list[float]:
     return ModelScorer(model).rewards([text.prompt_ids for text in texts], [text.completion_ids for text in texts])
 
 
-def test_a_reward_model_learns_a_planted_rule_from_pairs_alone(make_micro_model: Callable[..., Transformer], tmp_path: Path) -> None:
+def test_a_reward_model_learns_a_planted_rule_from_pairs_alone(
+    make_micro_model: Callable[..., Transformer], tmp_path: Path
+) -> None:
     learner = HelpfulnessLearner(ValueModel(make_micro_model()), CONFIG)
     rows = train(learner, drawn_pairs(700), tmp_path)
     assert rows[0]["loss"] == pytest.approx(math.log(2), abs=1e-4)  # a new head finds all texts equal
@@ -191,7 +193,9 @@ def test_a_signal_saves_the_steps_done(
         train(learner, drawn_pairs(80), tmp_path, on_row=lambda row: request_interruption(2) if row["step"] == 2 else None)
 
 
-def test_a_finished_run_is_not_trained_again_and_leaves_later_rows_alone(make_micro_model: Callable[..., Transformer], tmp_path: Path) -> None:
+def test_a_finished_run_is_not_trained_again_and_leaves_later_rows_alone(
+    make_micro_model: Callable[..., Transformer], tmp_path: Path
+) -> None:
     learner = HelpfulnessLearner(ValueModel(make_micro_model()), CONFIG)
     rows = train(learner, drawn_pairs(20), tmp_path)
     with (tmp_path / "metrics.jsonl").open("a") as handle:

@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
 import torch
 
+from cogitate.config import RLConfig
+from cogitate.config.methods import METHODS
 from cogitate.errors import DataError, TrainingDivergedError
+from cogitate.model.files.hf import load_model
 from cogitate.train.rollouts import Sampled
 from cogitate.types import Problem, Verdict
 from tests.train.rl_loop import Loop, accuracy, digits_wanted
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_trains(loop: Callable[..., Loop], method: str) -> None:
+    run = loop(transcripts_every=100)
+    run.config = RLConfig(
+        method=method, steps=2, prompts_per_step=2, group_size=8, max_new_tokens=4, learning_rate=5e-3, kl_beta=0.01,
+        dynamic_sampling_batches=1, minibatches=2,
+    )  # fmt: skip
+    run.train()
+    before = load_model(run.model).state_dict()
+    assert any(not torch.equal(tensor, before[name]) for name, tensor in run.weights().items())
+    learnt_from = [row for row in run.rows() if "loss" in row]  # a step may have nothing to learn
+    assert all(math.isfinite(row["loss"]) for row in learnt_from)
+    assert learnt_from[-1]["kl"] > 0.0
 
 
 def test_it_learns_to_say_the_digit_that_is_rewarded(loop: Callable[..., Loop]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from cogitate import runtime
+from cogitate import backend, runtime
 from cogitate.config import PretrainConfig
 from cogitate.errors import Interrupted, TrainingDivergedError
 from cogitate.model.transformer import Transformer
@@ -26,7 +26,7 @@ from cogitate.types import PackedRows
 
 MakeModel = Callable[..., Transformer]
 OnRow = Callable[[Mapping[str, Any]], None]
-Measure = Callable[[int, SupervisedLearner], dict[str, float] | None]
+Measure = Callable[[int, backend.SupervisedLearner], dict[str, float] | None]
 ROW = 24
 RATES = {"learning_rate": 3e-3, "final_learning_rate": 1e-3, "warmup_steps": 2}
 CONFIG = PretrainConfig(steps=8, micro_rows=2, checkpoint_every=3, **RATES)
@@ -196,8 +196,11 @@ def test_a_finished_run_started_again_does_nothing(tmp_path: Path, make_micro_mo
     equal_weights(run.model, again.model)
 
 
-def test_a_loss_that_is_not_a_number_stops_the_run_and_names_the_last_good_checkpoint(tmp_path: Path, make_micro_model: MakeModel) -> None:
-    def spoil(step: int, learner: SupervisedLearner) -> None:
+def test_a_loss_that_is_not_a_number_stops_the_run_and_names_the_last_good_checkpoint(
+    tmp_path: Path, make_micro_model: MakeModel
+) -> None:
+    def spoil(step: int, learner: backend.SupervisedLearner) -> None:
+        assert isinstance(learner, SupervisedLearner)
         if step == 3:
             with torch.no_grad():
                 learner.model.norm.weight[0] = float("nan")
@@ -253,7 +256,7 @@ def test_measuring_changes_nothing_so_a_run_stopped_right_after_it_goes_on_to_th
 ) -> None:
     held_out = rows(77)
 
-    def measure(step: int, learner: SupervisedLearner) -> dict[str, float] | None:
+    def measure(step: int, learner: backend.SupervisedLearner) -> dict[str, float] | None:
         return {"held_out_loss": learner.loss(held_out)} if (step + 1) % 3 == 0 else None
 
     config = CONFIG.model_copy(update={"router_bias_step": 0.01})

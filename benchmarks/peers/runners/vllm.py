@@ -38,9 +38,7 @@ def main() -> None:
         group, count = min(case["group"], case["sequences"]), case["sequences"]
         chosen = prompts_of_round(prompts, number, count // group)
         # No seed of the request's own: with one, a prompt that is read in parts ends vLLM on a CPU.
-        params = SamplingParams(
-            n=group, temperature=1.0, max_tokens=case["new_tokens"], ignore_eos=True, detokenize=False
-        )
+        params = SamplingParams(n=group, temperature=1.0, max_tokens=case["new_tokens"], ignore_eos=True, detokenize=False)
         outputs = llm.generate([{"prompt_token_ids": prompt} for prompt in chosen], params, use_tqdm=False)
         tokens = sum(len(completion.token_ids) for output in outputs for completion in output.outputs)
         assert tokens == count * case["new_tokens"], tokens

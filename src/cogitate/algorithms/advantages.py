@@ -7,6 +7,8 @@ All sums run in float64; results have the dtype of the rewards.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -55,7 +57,7 @@ def reinforce_plus_plus(rewards_PG: Tensor, *, valid_PG: Tensor | None = None) -
     """REINFORCE++: A = (r - mean) / std over the whole batch, no group baseline (arXiv:2501.03262).
 
     A group of equal rewards keeps its advantage here, since its rewards differ from the batch's. The KL penalty that the
-    paper folds into the per-token reward is `token_rewards` below, or the loss term of `policy_loss`.
+    paper has in the per-token reward is `with_kl_penalty` below, or the loss term of `policy_loss`.
 
     Returns:
         float (P, G); zeros where the whole batch has one reward.
@@ -74,6 +76,14 @@ def reinforce_plus_plus_baseline(rewards_PG: Tensor, *, valid_PG: Tensor | None 
     rewards, valid = _checked(rewards_PG, valid_PG)
     alive = valid & ~_dead(rewards, valid)[:, None]
     return _normalised_over_batch(_centred_on_group(rewards, valid), alive).to(_result_dtype(rewards_PG))
+
+
+ADVANTAGES: dict[str, Callable[..., Tensor]] = {
+    "group": group_advantages,
+    "rloo": rloo,
+    "reinforce_pp": reinforce_plus_plus,
+    "reinforce_pp_baseline": reinforce_plus_plus_baseline,
+}
 
 
 def dead_groups(rewards_PG: Tensor, valid_PG: Tensor | None = None) -> Tensor:
@@ -104,6 +114,23 @@ def token_rewards(rewards_B: Tensor, kl_BT: Tensor, mask_BT: Tensor, *, kl_beta:
     last_B = mask.shape[1] - 1 - mask.flip(1).int().argmax(1)
     shaped = torch.where(mask, -kl_beta * kl_BT, 0.0)
     return shaped.scatter_add(1, last_B[:, None], rewards_B.to(shaped.dtype)[:, None])
+
+
+def with_kl_penalty(advantages_B: Tensor, kl_BT: Tensor, mask_BT: Tensor, *, kl_beta: float) -> Tensor:
+    """KL in the reward without a critic: A_t = A - beta (KL_t + KL_{t+1} + ... + KL_T), arXiv:2501.03262, equation 8.
+
+    The paper normalises after this; here A is normalised already, so that beta is in units of the advantage.
+
+    Args:
+        advantages_B: float (B,), one per completion.
+        kl_BT: float (B, T), k1 of the policy that sampled, without gradient.
+        mask_BT: (B, T), 1 for completion tokens; each row needs at least one.
+
+    Returns:
+        float (B, T), zero outside the mask.
+    """
+    rewards_BT = token_rewards(advantages_B, kl_BT, mask_BT, kl_beta=kl_beta)
+    return gae(rewards_BT, torch.zeros_like(rewards_BT), mask_BT, gamma=1.0, lam=1.0)[0]
 
 
 def gae(

@@ -40,9 +40,7 @@ def next_token_targets(
     return targets_BT, mask_BT
 
 
-def lm_loss(
-    logprobs_N: Tensor, *, total_tokens: int, log_normalisers_N: Tensor | None = None, z_weight: float = 0.0
-) -> Tensor:
+def lm_loss(logprobs_N: Tensor, *, total_tokens: int, log_normalisers_N: Tensor | None = None, z_weight: float = 0.0) -> Tensor:
     """Mean negative log-likelihood of the counted targets.
 
     Args:

@@ -1,4 +1,4 @@
-"""Policy-gradient losses over sampled tokens: GRPO and PPO's clipped surrogate, GSPO, CISPO, KL estimates, PPO's value loss.
+"""Policy-gradient losses over sampled tokens: GRPO and PPO's clipped surrogate, GSPO, CISPO, REINFORCE, PPO's value loss.
 
 One completion is one row, right-padded; `mask_BT` is 1 for the tokens the loss counts. Values outside the mask are never
 read, NaN included. Averages divide by the size of the whole batch (`BatchTotals`), never of the micro-batch at hand:
@@ -12,6 +12,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+from cogitate.algorithms.kl import KLEstimate, k3_kl
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +127,12 @@ def grpo_loss(
     totals: BatchTotals,
     ref_logprobs_BT: Tensor | None = None,
     kl_beta: float = 0.0,
+    kl_estimate: KLEstimate | None = None,
     importance_weights_BT: Tensor | None = None,
 ) -> PolicyLoss:
     """The clipped surrogate per token, minus beta times KL to a reference (DeepSeekMath, arXiv:2402.03300, equation 3).
 
-    loss = -average(w min(ratio A, clip(ratio, 1 - eps_low, 1 + eps_high) A) - beta k3), ratio = pi / pi_old of each token.
+    loss = -average(w min(ratio A, clip(ratio, 1 - eps_low, 1 + eps_high) A) - beta KL), ratio = pi / pi_old of each token.
     R1 (arXiv:2501.12948, equation 1) writes the ratio over the whole output; this is DeepSeekMath's per-token form, which its
     authors' earlier paper and the field implement. With advantages (B, T) from GAE, token_mean and no KL it is PPO's policy
     loss (arXiv:1707.06347, equation 7); eps_high > eps_low is DAPO's clip-higher.
@@ -144,6 +147,7 @@ def grpo_loss(
         average: sequence_mean, token_mean or dr_grpo_mean.
         totals: of the whole batch of this optimiser step.
         ref_logprobs_BT: float (B, T); needed where kl_beta > 0, otherwise only measured.
+        kl_estimate: k3_kl, which None means, or k2_kl; what is measured is always k3.
         importance_weights_BT: w, from `truncated_importance_weights`; it multiplies the surrogate, not the KL.
     """
     log_ratio_BT = _log_ratio(logprobs_BT, old_logprobs_BT, mask_BT)
@@ -151,9 +155,9 @@ def grpo_loss(
     advantages_BT = _per_token(advantages, logprobs_BT)
     losses_BT, low_BT, high_BT = _clipped(ratio_BT, advantages_BT, clip_eps_low, clip_eps_high)
     losses_BT = _weighted(losses_BT, importance_weights_BT, mask_BT)
-    kl_BT = _reference_kl(logprobs_BT, ref_logprobs_BT, mask_BT, kl_beta)
+    kl_BT, measured_BT = _reference_kl(logprobs_BT, ref_logprobs_BT, mask_BT, kl_beta, kl_estimate)
     loss = average(losses_BT + kl_beta * kl_BT, mask_BT, totals)
-    return PolicyLoss(loss, _statistics(log_ratio_BT, low_BT, high_BT, kl_BT, mask_BT))
+    return PolicyLoss(loss, _statistics(log_ratio_BT, low_BT, high_BT, measured_BT, mask_BT))
 
 
 def gspo_loss(
@@ -164,14 +168,16 @@ def gspo_loss(
     *,
     clip_eps_low: float,
     clip_eps_high: float,
+    average: Average = sequence_mean,
     totals: BatchTotals,
     ref_logprobs_BT: Tensor | None = None,
     kl_beta: float = 0.0,
+    kl_estimate: KLEstimate | None = None,
     importance_weights_BT: Tensor | None = None,
 ) -> PolicyLoss:
     """GSPO: one ratio per completion, (pi(o) / pi_old(o))^(1/|o|), clipped as a whole (arXiv:2507.18071, equations 5-7).
 
-    The average is always sequence_mean. Useful bounds are far narrower than GRPO's: the paper clips at 3e-4 and 4e-4.
+    The paper's average is sequence_mean. Useful bounds are far narrower than GRPO's: the paper clips at 3e-4 and 4e-4.
     Statistics count every token of a clipped completion; their ratios are the completions'. Arguments as in `grpo_loss`.
     """
     mask = mask_BT.bool()
@@ -181,9 +187,9 @@ def gspo_loss(
     advantages_BT = _per_token(advantages_B, logprobs_BT)
     losses_BT, low_BT, high_BT = _clipped(log_ratio_BT.exp(), advantages_BT, clip_eps_low, clip_eps_high)
     losses_BT = _weighted(losses_BT, importance_weights_BT, mask_BT)
-    kl_BT = _reference_kl(logprobs_BT, ref_logprobs_BT, mask_BT, kl_beta)
-    loss = sequence_mean(losses_BT + kl_beta * kl_BT, mask_BT, totals)
-    return PolicyLoss(loss, _statistics(log_ratio_BT, low_BT, high_BT, kl_BT, mask_BT))
+    kl_BT, measured_BT = _reference_kl(logprobs_BT, ref_logprobs_BT, mask_BT, kl_beta, kl_estimate)
+    loss = average(losses_BT + kl_beta * kl_BT, mask_BT, totals)
+    return PolicyLoss(loss, _statistics(log_ratio_BT, low_BT, high_BT, measured_BT, mask_BT))
 
 
 def cispo_loss(
@@ -198,6 +204,7 @@ def cispo_loss(
     totals: BatchTotals,
     ref_logprobs_BT: Tensor | None = None,
     kl_beta: float = 0.0,
+    kl_estimate: KLEstimate | None = None,
     importance_weights_BT: Tensor | None = None,
 ) -> PolicyLoss:
     """CISPO: REINFORCE whose importance weight is clipped and held constant (MiniMax-M1, arXiv:2506.13585, equations 4-5).
@@ -211,10 +218,43 @@ def cispo_loss(
     inside_BT = torch.where(mask_BT.bool(), logprobs_BT, 0.0)
     losses_BT = -weight_BT * _per_token(advantages, logprobs_BT) * inside_BT
     losses_BT = _weighted(losses_BT, importance_weights_BT, mask_BT)
-    kl_BT = _reference_kl(logprobs_BT, ref_logprobs_BT, mask_BT, kl_beta)
+    kl_BT, measured_BT = _reference_kl(logprobs_BT, ref_logprobs_BT, mask_BT, kl_beta, kl_estimate)
     loss = average(losses_BT + kl_beta * kl_BT, mask_BT, totals)
     low_BT, high_BT = ratio_BT < 1.0 - clip_eps_low, ratio_BT > 1.0 + clip_eps_high
-    return PolicyLoss(loss, _statistics(log_ratio_BT, low_BT, high_BT, kl_BT, mask_BT))
+    return PolicyLoss(loss, _statistics(log_ratio_BT, low_BT, high_BT, measured_BT, mask_BT))
+
+
+def reinforce_loss(
+    logprobs_BT: Tensor,
+    old_logprobs_BT: Tensor | None,
+    advantages: Tensor,
+    mask_BT: Tensor,
+    *,
+    average: Average,
+    totals: BatchTotals,
+    ref_logprobs_BT: Tensor | None = None,
+    kl_beta: float = 0.0,
+    kl_estimate: KLEstimate | None = None,
+    importance_weights_BT: Tensor | None = None,
+) -> PolicyLoss:
+    """REINFORCE: loss = -average(w A log pi), without ratio or clipping (RLOO, arXiv:2402.14740, equation 6).
+
+    `dr_grpo_mean` adds up the tokens of a completion as the paper does, up to a constant. The loss takes the batch for a sample
+    of the current policy, which is true of the first optimiser step on it; `old_logprobs_BT` is only measured.
+    Arguments as in `grpo_loss`.
+    """
+    log_ratio_BT = _log_ratio(logprobs_BT, old_logprobs_BT, mask_BT)
+    inside_BT = torch.where(mask_BT.bool(), logprobs_BT, 0.0)
+    losses_BT = _weighted(-_per_token(advantages, logprobs_BT) * inside_BT, importance_weights_BT, mask_BT)
+    kl_BT, measured_BT = _reference_kl(logprobs_BT, ref_logprobs_BT, mask_BT, kl_beta, kl_estimate)
+    loss = average(losses_BT + kl_beta * kl_BT, mask_BT, totals)
+    none_BT = torch.zeros_like(mask_BT, dtype=torch.bool)
+    return PolicyLoss(loss, _statistics(log_ratio_BT, none_BT, none_BT, measured_BT, mask_BT))
+
+
+LOSSES: dict[str, Callable[..., PolicyLoss]] = {
+    "clipped": grpo_loss, "gspo": gspo_loss, "cispo": cispo_loss, "reinforce": reinforce_loss,
+}  # fmt: skip
 
 
 def value_loss(
@@ -233,45 +273,6 @@ def value_loss(
     clipped = (values.clamp(old - clip_eps, old + clip_eps) - returns).square()
     loss = token_mean(0.5 * torch.maximum(plain, clipped), mask_BT, totals)
     return loss, ((clipped > plain) & mask).sum()
-
-
-def k1_kl(logprobs_BT: Tensor, ref_logprobs_BT: Tensor) -> Tensor:
-    """log(pi / pi_ref) of the sampled tokens: an unbiased estimate of KL(pi || pi_ref) that may be negative.
-
-    For rewards, not for a loss: the expectation of its gradient is zero (J. Schulman, "Approximating KL Divergence", 2020).
-    """
-    return logprobs_BT - ref_logprobs_BT
-
-
-def k2_kl(logprobs_BT: Tensor, ref_logprobs_BT: Tensor) -> Tensor:
-    """log(pi / pi_ref)^2 / 2: biased, never negative; its gradient is an unbiased one of KL(pi || pi_ref) on-policy."""
-    return 0.5 * (logprobs_BT - ref_logprobs_BT).square()
-
-
-def k3_kl(logprobs_BT: Tensor, ref_logprobs_BT: Tensor) -> Tensor:
-    """pi_ref / pi - log(pi_ref / pi) - 1: unbiased, never negative (arXiv:2402.03300, equation 4). R1's choice."""
-    log_ratio_BT = ref_logprobs_BT - logprobs_BT
-    return torch.expm1(log_ratio_BT) - log_ratio_BT
-
-
-def truncated_importance_weights(
-    old_logprobs_BT: Tensor, sampler_logprobs_BT: Tensor, mask_BT: Tensor, *, cap: float
-) -> Tensor:
-    """min(pi_old / pi_sampler, cap) per token: undoes the difference between the engine that sampled and the learner.
-
-    The two run the same weights by different kernels or precisions (Yao et al., "Your efficient RL framework secretly brings
-    you off-policy RL training", 2025). Without gradient; 1 outside the mask.
-    """
-    if cap <= 0:
-        raise ValueError(f"the cap of importance weights must be positive, got {cap}")
-    gap_BT = torch.where(mask_BT.bool(), old_logprobs_BT.detach() - sampler_logprobs_BT, 0.0)
-    return gap_BT.exp().clamp(max=cap)
-
-
-def logprob_gap(logprobs_BT: Tensor, sampler_logprobs_BT: Tensor, mask_BT: Tensor) -> tuple[Tensor, Tensor]:
-    """Sum over counted tokens, and largest, of |log pi_learner - log pi_sampler|: rounding, where weights are equal."""
-    gap_BT = torch.where(mask_BT.bool(), (logprobs_BT.detach() - sampler_logprobs_BT).abs(), 0.0)
-    return gap_BT.sum(), gap_BT.max()
 
 
 def _log_ratio(logprobs_BT: Tensor, old_logprobs_BT: Tensor | None, mask_BT: Tensor) -> Tensor:
@@ -303,13 +304,19 @@ def _weighted(losses_BT: Tensor, weights_BT: Tensor | None, mask_BT: Tensor) -> 
     return losses_BT * torch.where(mask_BT.bool(), weights_BT.detach(), 0.0)
 
 
-def _reference_kl(logprobs_BT: Tensor, ref_logprobs_BT: Tensor | None, mask_BT: Tensor, kl_beta: float) -> Tensor:
+def _reference_kl(
+    logprobs_BT: Tensor, ref_logprobs_BT: Tensor | None, mask_BT: Tensor, kl_beta: float, estimate: KLEstimate | None
+) -> tuple[Tensor, Tensor]:
+    """The KL of the loss, and k3 to be measured; 0 without a reference."""
     if ref_logprobs_BT is None:
         if kl_beta != 0:
             raise ValueError(f"kl_beta is {kl_beta} but there are no reference logprobs; give them or set kl_beta to 0")
-        return torch.zeros_like(logprobs_BT)
+        zeros_BT = torch.zeros_like(logprobs_BT)
+        return zeros_BT, zeros_BT
     mask = mask_BT.bool()
-    return k3_kl(torch.where(mask, logprobs_BT, 0.0), torch.where(mask, ref_logprobs_BT.detach(), 0.0))
+    inside, ref_inside = torch.where(mask, logprobs_BT, 0.0), torch.where(mask, ref_logprobs_BT.detach(), 0.0)
+    measured_BT = k3_kl(inside, ref_inside)
+    return (measured_BT if estimate is None else estimate(inside, ref_inside)), measured_BT
 
 
 def _statistics(log_ratio_BT: Tensor, low_BT: Tensor, high_BT: Tensor, kl_BT: Tensor, mask_BT: Tensor) -> RatioStatistics:

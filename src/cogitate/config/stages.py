@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from cogitate.config.methods import METHODS, default_kl_estimator, default_of
 from cogitate.config.section import Section, in_identity_unless_default, not_in_identity
 
 
@@ -49,9 +51,20 @@ class FineTuneConfig(SupervisedConfig):
     epochs: int = Field(2, ge=1)
 
 
-class RLConfig(Section):
-    """GRPO (DeepSeekMath, section 4.1; R1, section 2.2) and its variants."""
+def known_method(name: str) -> str:
+    if name not in METHODS:
+        raise ValueError(f"no such method; there are {', '.join(METHODS)}")
+    return name
 
+
+class RLConfig(Section):
+    """GRPO (DeepSeekMath, section 4.1; R1, section 2.2) and the other methods of `config/methods.py`.
+
+    Settings that are not given take the method's defaults; those that a method has no use for are refused. The defaults below
+    are GRPO's.
+    """
+
+    method: Annotated[str, AfterValidator(known_method)] = in_identity_unless_default("grpo")
     steps: int = Field(40, ge=1)
     prompts_per_step: int = Field(24, ge=1)
     group_size: int = Field(12, ge=2)
@@ -66,7 +79,10 @@ class RLConfig(Section):
     minibatches: int = Field(1, ge=1)  # optimiser steps per rollout batch
     clip_eps_low: float = Field(0.2, gt=0)
     clip_eps_high: float = Field(0.2, gt=0)  # larger than clip_eps_low: DAPO's clip-higher
-    kl_beta: float = Field(0.001, ge=0)
+    kl_beta: float = Field(0.001, ge=0)  # 0: no reference
+    # loss: a term of the loss. reward: each token's reward is lowered by kl_beta times its KL.
+    kl_place: Literal["loss", "reward"] = in_identity_unless_default("loss")
+    kl_estimator: Literal["k1", "k2", "k3"] = in_identity_unless_default("k3")  # k3 in the loss, k1 in the reward
     reference_refresh_steps: int = Field(400, ge=1)  # optimiser steps between replacements of the reference by the policy
     loss_average: Literal["sequence", "token", "dr_grpo"] = "sequence"
     scale_by_std: bool = True  # False is Dr. GRPO
@@ -80,6 +96,41 @@ class RLConfig(Section):
     prompt: Literal["plain", "chat", "turn"] = in_identity_unless_default("plain")
     # Prompts of the first so many steps come from the easiest third of the pool, then from more and more of it; 0: from all.
     easy_first_steps: int = in_identity_unless_default(0, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_method(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping):
+            return given
+        method = given.get("method", cls.model_fields["method"].default)
+        if not isinstance(method, str) or method not in METHODS:
+            return given
+        settled = {**METHODS[method].defaults, **given}
+        place = settled.get("kl_place", cls.model_fields["kl_place"].default)
+        if "kl_estimator" not in given and isinstance(place, str):
+            settled["kl_estimator"] = default_kl_estimator(method, place)
+        return settled
+
+    @field_validator("clip_eps_low", "clip_eps_high", "scale_by_std", "dynamic_sampling", "kl_place")
+    @classmethod
+    def _method_has_a_use_for_it(cls, value: Any, info: ValidationInfo) -> Any:
+        method, name = info.data.get("method", ""), str(info.field_name)
+        usual = default_of(method, name, cls.model_fields[name].default)
+        if method in METHODS and name in METHODS[method].ignores and value != usual:
+            raise ValueError(f"method {method} has no use for {name}; leave it out, or take another method")
+        return value
+
+    @field_validator("kl_estimator")
+    @classmethod
+    def _kl_estimator_has_an_effect(cls, value: str, info: ValidationInfo) -> str:
+        method, place, beta = (info.data.get(name) for name in ("method", "kl_place", "kl_beta"))
+        if value == "k1" and place == "loss":
+            raise ValueError("in the loss the gradient of k1 is zero on average; take k2 or k3, or set kl_place to reward")
+        if beta == 0 and method in METHODS and place is not None:
+            usual_place = default_of(method, "kl_place", cls.model_fields["kl_place"].default)
+            if (place, value) != (usual_place, default_kl_estimator(method, usual_place)):
+                raise ValueError(f"kl_place {place} and kl_estimator {value} have no effect while kl_beta is 0; set kl_beta")
+        return value
 
 
 class WorkedExample(Section):
@@ -128,8 +179,11 @@ class PPOConfig(RLConfig):
     advantages.
     """
 
+    method: Literal["ppo"] = in_identity_unless_default("ppo")
     group_size: int = Field(4, ge=2)
     kl_beta: float = Field(0.02, ge=0)
+    kl_place: Literal["reward"] = in_identity_unless_default("reward")
+    kl_estimator: Literal["k1"] = in_identity_unless_default("k1")
     loss_average: Literal["sequence", "token", "dr_grpo"] = "token"
     reference_refresh_steps: int = Field(1_000_000, ge=1)  # the reference stays the SFT model
     critic_learning_rate: float = Field(3e-4, gt=0)

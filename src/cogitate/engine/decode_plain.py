@@ -22,8 +22,7 @@ def make_decoder(model: Transformer, max_batch: int, *, mtp: bool = False) -> De
 
 
 class PlainDecoder:
-    """What decode.Decoder does, and says, in PyTorch with the model itself. Logits and hidden states have its type and device.
-    """
+    """decode.Decoder in PyTorch, with the model itself. Logits and hidden states are on its device, in its dtype."""
 
     def __init__(self, model: Transformer):
         self.model = model

@@ -141,9 +141,7 @@ def _logprobs(logits_CV: Tensor, targets_C: Tensor, temperature: float, results_
     results_3C[1] = torch.special.entr(logprobs_CV.exp()).sum(-1)
 
 
-def _logits_gradient(
-    logits_CV: Tensor, targets_C: Tensor, temperature: float, logsumexp_C: Tensor, grad_C: Tensor
-) -> Tensor:
+def _logits_gradient(logits_CV: Tensor, targets_C: Tensor, temperature: float, logsumexp_C: Tensor, grad_C: Tensor) -> Tensor:
     """(onehot(target) - softmax) * grad / temperature, in the logits' type and, where it can be, in their place."""
     if runs_natively(logits_CV):
         kernel = function("logits_gradient", logits_CV.dtype)

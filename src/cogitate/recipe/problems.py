@@ -101,9 +101,7 @@ def further_problems(config: Config) -> list[Problem]:
     count = config.evaluate.further_problems * len(further)
     if not further:
         return []
-    problems = gather_problems(
-        config.evaluate.further, count, split="eval", seed=config.tasks.eval_seed, gym=config.tasks.gym
-    )
+    problems = gather_problems(config.evaluate.further, count, split="eval", seed=config.tasks.eval_seed, gym=config.tasks.gym)
     check_gradable(problems, config)
     columns = {problem.task for problem in evaluation_problems(config)}
     for problem in problems:

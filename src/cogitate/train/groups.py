@@ -7,9 +7,12 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from cogitate.algorithms.advantages import dead_groups, group_advantages
+from cogitate.algorithms.advantages import ADVANTAGES, dead_groups
 from cogitate.config import RLConfig
+from cogitate.config.methods import METHODS
 from cogitate.types import Rollout, RolloutGroup
+
+OF_THE_BATCH = ("reinforce_pp",)  # advantages that compare a rollout with all groups, so that none is dead
 
 LearnFrom = Callable[[Sequence[RolloutGroup], RLConfig], list[tuple[Rollout, float]]]
 
@@ -26,24 +29,36 @@ def rollouts_with_reward(groups: Sequence[RolloutGroup], config: RLConfig) -> li
 
 
 def group_relative(groups: Sequence[RolloutGroup], config: RLConfig) -> list[tuple[Rollout, float]]:
-    """The rollouts to learn from, each with GRPO's advantage: those of live groups that have a verdict."""
-    pairs = []
-    for group in filter(is_alive, groups):
-        rewards_1G, valid_1G = reward_row(group)
-        advantages_1G = group_advantages(rewards_1G, scale_by_std=config.scale_by_std, valid_PG=valid_1G)
-        judged = zip(group.rollouts, advantages_1G[0].tolist(), strict=True)
-        pairs += [(rollout, advantage) for rollout, advantage in judged if rollout.reward is not None]
-    return pairs
+    """The rollouts to learn from, each with the advantage of the method that the settings name.
+
+    Rollouts without a verdict are left out. So are dead groups, except where the method compares with the whole batch
+    (REINFORCE++): there a group of equal rewards differs from the others, and nothing is left only if all rewards are equal.
+    """
+    method = METHODS[config.method]
+    scaling = {} if "scale_by_std" in method.ignores else {"scale_by_std": config.scale_by_std}
+    rewards_PG, valid_PG = reward_rows(groups)
+    advantages_PG = ADVANTAGES[method.advantages](rewards_PG, valid_PG=valid_PG, **scaling)
+    if method.advantages in OF_THE_BATCH:
+        learnable_PG = valid_PG & bool(advantages_PG.any())
+    else:
+        learnable_PG = valid_PG & ~dead_groups(rewards_PG, valid_PG)[:, None]
+    return [
+        (rollout, advantage)
+        for group, row, learnable in zip(groups, advantages_PG.tolist(), learnable_PG.tolist(), strict=True)
+        for rollout, advantage, learn in zip(group.rollouts, row, learnable, strict=False)
+        if learn
+    ]
 
 
-def reward_row(group: RolloutGroup) -> tuple[Tensor, Tensor]:
-    """A group's rewards (1, G) and which of them are there (1, G)."""
-    rewards = [rollout.reward for rollout in group.rollouts]
-    valid_1G = torch.tensor([[reward is not None for reward in rewards]])
-    return torch.tensor([[reward or 0.0 for reward in rewards]], dtype=torch.float64), valid_1G
+def reward_rows(groups: Sequence[RolloutGroup]) -> tuple[Tensor, Tensor]:
+    """The groups' rewards (P, G) and which of them are there (P, G); a smaller group is filled up with none."""
+    size = max(len(group.rollouts) for group in groups)
+    rewards = [[rollout.reward for rollout in group.rollouts] for group in groups]
+    rows = [row + [None] * (size - len(row)) for row in rewards]
+    valid_PG = torch.tensor([[reward is not None for reward in row] for row in rows])
+    return torch.tensor([[reward or 0.0 for reward in row] for row in rows], dtype=torch.float64), valid_PG
 
 
 def is_alive(group: RolloutGroup) -> bool:
     """Whether the group has two verdicts and its rewards differ."""
-    rewards_1G, valid_1G = reward_row(group)
-    return not bool(dead_groups(rewards_1G, valid_1G)[0])
+    return not bool(dead_groups(*reward_rows([group]))[0])

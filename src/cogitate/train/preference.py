@@ -50,9 +50,7 @@ class PreferenceRun:
     first_row: int = 0
 
 
-def train_preferences(
-    learner: ItemLearner[Items], items: Sequence[Items], sizes: Sequence[int], run: PreferenceRun
-) -> int:
+def train_preferences(learner: ItemLearner[Items], items: Sequence[Items], sizes: Sequence[int], run: PreferenceRun) -> int:
     """Train from the last checkpoint if there is one. The learner holds the trained model afterwards.
 
     Args:

@@ -16,7 +16,9 @@ from cogitate.model.transformer import Transformer
 from tests.model.test_value_head import with_head
 
 
-def test_it_comes_back_from_disk_bit_for_bit_and_its_trunk_is_an_ordinary_model(make_micro_model: Callable[..., Transformer], tmp_path: Path) -> None:
+def test_it_comes_back_from_disk_bit_for_bit_and_its_trunk_is_an_ordinary_model(
+    make_micro_model: Callable[..., Transformer], tmp_path: Path
+) -> None:
     model = with_head(make_micro_model)
     save_value_model(model, tmp_path / "reward")
     back = load_value_model(tmp_path / "reward")
@@ -26,14 +28,18 @@ def test_it_comes_back_from_disk_bit_for_bit_and_its_trunk_is_an_ordinary_model(
     assert torch.equal(load_model(tmp_path / "reward")(tokens_BT), model.trunk(tokens_BT))
 
 
-def test_a_head_without_a_bias_as_published_classifiers_have_it_is_read(make_micro_model: Callable[..., Transformer], tmp_path: Path) -> None:
+def test_a_head_without_a_bias_as_published_classifiers_have_it_is_read(
+    make_micro_model: Callable[..., Transformer], tmp_path: Path
+) -> None:
     model = with_head(make_micro_model)
     save_value_model(model, tmp_path)
     save_file({"score.weight": load_file(tmp_path / HEAD)["score.weight"]}, tmp_path / HEAD)
     assert load_value_model(tmp_path).score.bias.item() == 0.0
 
 
-def test_a_model_without_a_head_or_with_anothers_is_refused(make_micro_model: Callable[..., Transformer], tmp_path: Path) -> None:
+def test_a_model_without_a_head_or_with_anothers_is_refused(
+    make_micro_model: Callable[..., Transformer], tmp_path: Path
+) -> None:
     model = with_head(make_micro_model)
     save_value_model(model, tmp_path)
     save_file({"score.weight": torch.zeros(1, 7)}, tmp_path / HEAD)

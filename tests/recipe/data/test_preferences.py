@@ -80,7 +80,12 @@ def test_drawing_stops_with_enough_pairs_and_leaves_cut_answers_out() -> None:
     def ask(chosen: Sequence[Problem], samples: int, name: str) -> Iterable[list[Judged]]:
         asked.extend(problem.id for problem in chosen)
         for problem in chosen:
-            judged: list[Judged] = [Scored(problem, 0.9), Scored(problem, 0.5), Scored(problem, 0.1), Scored(problem, 0.0, cut=True)]
+            judged: list[Judged] = [
+                Scored(problem, 0.9),
+                Scored(problem, 0.5),
+                Scored(problem, 0.1),
+                Scored(problem, 0.0, cut=True),
+            ]
             yield judged[:samples]
 
     settings = EXACT.model_copy(update={"pairs_per_prompt": 2})

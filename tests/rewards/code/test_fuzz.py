@@ -20,8 +20,10 @@ pieces = st.sampled_from([*fences, "def f(x):\n", "    return x", "import os\n",
 answers = st.text(max_size=60) | st.lists(pieces, max_size=12).map("".join)
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["args", "kwargs", "expected", "input", "output", "x"]), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["args", "kwargs", "expected", "input", "output", "x"]), inner, max_size=3)
+    ),
     max_leaves=8,
 )
 

@@ -69,7 +69,7 @@ class EqualToAll(int):
     __hash__ = int.__hash__
 
 
-@pytest.mark.parametrize("value", [EqualToAll(3), object(), lambda: 1, iter([1]), [EqualToAll(1)], 1 .__add__])
+@pytest.mark.parametrize("value", [EqualToAll(3), object(), lambda: 1, iter([1]), [EqualToAll(1)], (1).__add__])
 def test_what_is_no_plain_data_stays_inside(guest: ModuleType, value: Any) -> None:
     with pytest.raises(TypeError):
         guest.encode(value)

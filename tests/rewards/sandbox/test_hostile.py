@@ -159,7 +159,7 @@ CLOSE_KIN = {
     "null bytes in the source": "x = '\0'\ndef f(x): return x + 1",
     "lone surrogate in the source": "x = '\ud800'\ndef f(x): return x + 1",
     "an endless answer": "def f(x):\n    a = []\n    a.append(a)\n    return a",
-    "a lying exception": "class E(Exception):\n    def __str__(self): return '\"}\\n{\"value\":6}'\ndef f(x): raise E",
+    "a lying exception": 'class E(Exception):\n    def __str__(self): return \'"}\\n{"value":6}\'\ndef f(x): raise E',
     "an exception without end": "class E(Exception):\n    def __str__(self):\n        while True: pass\ndef f(x): raise E",
     "a million digits": "def f(x): return 10 ** 1000000",
     "nan": "def f(x): return float('nan')",

@@ -16,9 +16,7 @@ def pattern(start: int, steps: tuple[tuple[str, int], ...]) -> str:
 def test_no_pattern_of_the_evaluation_stands_in_the_rows_of_plain_sums() -> None:
     rng = random.Random(0)
     practised = {
-        pattern(int(start), ((sign, int(number)),))
-        for _ in range(300)
-        for start, sign, number in SUM.findall(practice(rng))
+        pattern(int(start), ((sign, int(number)),)) for _ in range(300) for start, sign, number in SUM.findall(practice(rng))
     }
     asked = {pattern(chain.start, chain.steps) for chain in (arithmetic.draw(rng, "eval") for _ in range(2000))}
     assert practised == {"2+1", "2+2", "2-1", "2-2"}

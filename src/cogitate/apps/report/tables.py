@@ -185,10 +185,7 @@ def prompts_note(runs: Sequence[Run]) -> str:
             for prompt, tasks in (scoring_of(run, model).get("pass@1 by prompt") or {}).items():
                 by_prompt.setdefault(prompt, []).append(tasks["all"])
         if by_prompt:
-            shares = (
-                f"{prompt_title(prompt)} {write_number(sum(v) / len(v), 'share')}"
-                for prompt, v in by_prompt.items()
-            )
+            shares = (f"{prompt_title(prompt)} {write_number(sum(v) / len(v), 'share')}" for prompt, v in by_prompt.items())
             lines.append(f"{stage_title(model)} is scored at the best of {len(by_prompt)} prompts: {', '.join(shares)}.")
     return f'<p class="soft small">{escape(" ".join(lines))}</p>' if lines else ""
 

@@ -58,9 +58,7 @@ def few_shot_with_a_long_example(parts: Mapping[str, Any], endpoint: Endpoint | 
     """
     if endpoint is not None:
         return TeacherWriter(FEW_SHOT, "few_shot_long", few_shot_messages, endpoint=endpoint, **parts)
-    return ModelWriter(
-        FEW_SHOT, prompt="few_shot_long", prompt_of=few_shot_text, contract="free", stop=NEXT_QUESTION, **parts
-    )
+    return ModelWriter(FEW_SHOT, prompt="few_shot_long", prompt_of=few_shot_text, contract="free", stop=NEXT_QUESTION, **parts)
 
 
 def direct_with_verification(parts: Mapping[str, Any], endpoint: Endpoint | None, ask: PromptOf = direct_text) -> Writer:

@@ -134,9 +134,7 @@ def make_preferences(config: Config, model: Path, out: Path, context: StageConte
     return counts
 
 
-def asker(
-    config: Config, model: Path, context: StageContext, settings: PreferenceDataConfig | DemonstrationsConfig
-) -> Ask:
+def asker(config: Config, model: Path, context: StageContext, settings: PreferenceDataConfig | DemonstrationsConfig) -> Ask:
     """Asks a model general prompts in the form of fine-tuned models. The engine is made when it is first needed."""
     backend = context.backend
     params = SamplingParams(settings.temperature, max_new_tokens=settings.max_new_tokens)

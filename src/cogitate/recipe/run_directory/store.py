@@ -283,5 +283,3 @@ def hash_file(path: Path) -> str:
     """SHA-256, hexadecimal."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
-
-

@@ -145,9 +145,7 @@ def is_fine_tuned(graph: Sequence[Stage], model_name: str) -> bool:
     return any(stage.has(FineTuneConfig) for stage in line_of(graph, model_name))
 
 
-def general_asking(
-    config: Config, graph: Sequence[Stage], model_name: str, directory: Path, tokenizer: Tokenizer
-) -> Asking:
+def general_asking(config: Config, graph: Sequence[Stage], model_name: str, directory: Path, tokenizer: Tokenizer) -> Asking:
     """How general prompts are put to a model: as a plain turn; fine-tuned ones as above."""
     (asking, *others) = askings(config, graph, model_name, directory, tokenizer)
     return asking if not others and asking.format == "think_text" else CONVERSATION

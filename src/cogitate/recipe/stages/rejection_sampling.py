@@ -84,9 +84,7 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
             f"raise {context.stage}.samples, or give a better model"
         )
     wanted = wanted_general(settings, len(reasoning))
-    answered = collect(
-        general_writer, prompts, settings.samples, seed=seed, context=context, first_step=reasoning_chunks
-    )
+    answered = collect(general_writer, prompts, settings.samples, seed=seed, context=context, first_step=reasoning_chunks)
     general, general_dropped = choose_general(answered, wanted)
     if len(general) < wanted:
         context.say(f"{len(general)} of {wanted} general rows: few answers passed the filters; raise {context.stage}.samples")
@@ -117,9 +115,7 @@ def wanted_general(settings: RejectionConfig, reasoning_rows: int) -> int:
     return math.ceil(reasoning_rows * share / (1 - share))
 
 
-def make_writers(
-    config: Config, inputs: Inputs, context: StageContext
-) -> tuple[ModelWriter, ModelWriter]:
+def make_writers(config: Config, inputs: Inputs, context: StageContext) -> tuple[ModelWriter, ModelWriter]:
     """Who answers reasoning and who answers general prompts."""
     backend, settings = context.backend, config.section(context.stage, RejectionConfig)
     (name, model), *_ = models = list(inputs.items())

@@ -53,9 +53,9 @@ def spoiled(rng: random.Random, steps: Steps) -> Steps:
         return steps[:index] + steps[index + 1 :]
     if kind == "swap" and len(steps) > 1:
         index = min(index, len(steps) - 2)
-        return (*steps[:index], steps[index + 1], steps[index], *steps[index + 2:])
+        return (*steps[:index], steps[index + 1], steps[index], *steps[index + 2 :])
     name, k = steps[index]
-    return (*steps[:index], (name, k + 1), *steps[index + 1:])
+    return (*steps[:index], (name, k + 1), *steps[index + 1 :])
 
 
 def plan(rng: random.Random, item: Program, style: Style) -> str:

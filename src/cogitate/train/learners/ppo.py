@@ -11,15 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from cogitate.algorithms.advantages import gae, token_rewards, whiten
-from cogitate.algorithms.policy_loss import (
-    AVERAGES,
-    RatioStatistics,
-    grpo_loss,
-    k1_kl,
-    logprob_gap,
-    truncated_importance_weights,
-    value_loss,
-)
+from cogitate.algorithms.kl import k1_kl
+from cogitate.algorithms.policy_loss import AVERAGES, RatioStatistics, grpo_loss, value_loss
+from cogitate.algorithms.sampler_gap import logprob_gap, truncated_importance_weights
 from cogitate.config import PPOConfig
 from cogitate.errors import TrainingDivergedError
 from cogitate.model.transformer import Transformer

@@ -48,9 +48,7 @@ class SupervisedLearner:
         sums = {"loss": 0.0, "mtp_loss": 0.0}
         self.optimiser.zero_grad(set_to_none=True)
         for part in torch.arange(len(tokens_BT)).split(self.config.micro_rows):
-            losses = lm_and_mtp_loss(
-                self.model, tokens_BT[part], documents_BT[part], mask_BT[part], total, self.mtp_weight
-            )
+            losses = lm_and_mtp_loss(self.model, tokens_BT[part], documents_BT[part], mask_BT[part], total, self.mtp_weight)
             (losses["loss"] + self.mtp_weight * losses["mtp_loss"]).backward()
             for name, value in losses.items():
                 sums[name] += float(value.detach())
