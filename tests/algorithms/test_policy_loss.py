@@ -5,6 +5,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -329,7 +330,12 @@ def test_reinforce_by_hand_and_where_its_gradient_is_that_of_grpo() -> None:
 
 def test_the_kl_of_the_loss_is_the_chosen_estimate_and_what_is_measured_is_k3() -> None:
     ones = torch.ones(1, 1)
-    settings = {"average": token_mean, "totals": BatchTotals(1, 1, 1), "ref_logprobs_BT": 0.5 * ones, "kl_beta": 1.0}
+    settings: dict[str, Any] = {
+        "average": token_mean,
+        "totals": BatchTotals(1, 1, 1),
+        "ref_logprobs_BT": 0.5 * ones,
+        "kl_beta": 1.0,
+    }
     result = grpo_loss(0 * ones, None, torch.tensor([0.0]), ones, kl_estimate=k2_kl, **settings, **CLIP)
     assert result.loss.item() == pytest.approx(0.5 * 0.5**2)
     assert result.statistics.metrics()["kl"] == pytest.approx(math.exp(0.5) - 0.5 - 1)
