@@ -184,7 +184,9 @@ def test_reviewed_items_can_be_taken_in_place_of_asking_again(cold: Made, tmp_pa
     assert find(R1, "cold_start").files(load_recipe("tiny", [*COLD, f"cold_start.items={items}"])) == [items]
     with pytest.raises(DataError, match=r"items\.jsonl: .*line 1: problem .* is no training problem of this run"):
         cold_start(tmp_path, micro_tokenizer, f"cold_start.items={items}", "seed=1")
-    with pytest.raises(DataError, match=r"ledger\.jsonl, line 1: no item: the key 'completion' is missing"):
+    with pytest.raises(
+        DataError, match=r"ledger\.jsonl: \d+ rows cannot be used: line 1: no item: the key 'completion' is missing"
+    ):
         cold_start(tmp_path, micro_tokenizer, f"cold_start.items={work / 'out' / 'ledger.jsonl'}")
 
 
