@@ -127,7 +127,7 @@ def grpo_loss(
     totals: BatchTotals,
     ref_logprobs_BT: Tensor | None = None,
     kl_beta: float = 0.0,
-    kl_estimate: KLEstimate | None = None,
+    kl_estimate: KLEstimate = k3_kl,
     importance_weights_BT: Tensor | None = None,
 ) -> PolicyLoss:
     """The clipped surrogate per token, minus beta times KL to a reference (DeepSeekMath, arXiv:2402.03300, equation 3).
@@ -147,7 +147,7 @@ def grpo_loss(
         average: sequence_mean, token_mean or dr_grpo_mean.
         totals: of the whole batch of this optimiser step.
         ref_logprobs_BT: float (B, T); needed where kl_beta > 0, otherwise only measured.
-        kl_estimate: k3_kl, which None means, or k2_kl; what is measured is always k3.
+        kl_estimate: of the loss, k3_kl or k2_kl; what is measured is always k3.
         importance_weights_BT: w, from `truncated_importance_weights`; it multiplies the surrogate, not the KL.
     """
     log_ratio_BT = _log_ratio(logprobs_BT, old_logprobs_BT, mask_BT)
@@ -172,7 +172,7 @@ def gspo_loss(
     totals: BatchTotals,
     ref_logprobs_BT: Tensor | None = None,
     kl_beta: float = 0.0,
-    kl_estimate: KLEstimate | None = None,
+    kl_estimate: KLEstimate = k3_kl,
     importance_weights_BT: Tensor | None = None,
 ) -> PolicyLoss:
     """GSPO: one ratio per completion, (pi(o) / pi_old(o))^(1/|o|), clipped as a whole (arXiv:2507.18071, equations 5-7).
@@ -204,7 +204,7 @@ def cispo_loss(
     totals: BatchTotals,
     ref_logprobs_BT: Tensor | None = None,
     kl_beta: float = 0.0,
-    kl_estimate: KLEstimate | None = None,
+    kl_estimate: KLEstimate = k3_kl,
     importance_weights_BT: Tensor | None = None,
 ) -> PolicyLoss:
     """CISPO: REINFORCE whose importance weight is clipped and held constant (MiniMax-M1, arXiv:2506.13585, equations 4-5).
@@ -234,7 +234,7 @@ def reinforce_loss(
     totals: BatchTotals,
     ref_logprobs_BT: Tensor | None = None,
     kl_beta: float = 0.0,
-    kl_estimate: KLEstimate | None = None,
+    kl_estimate: KLEstimate = k3_kl,
     importance_weights_BT: Tensor | None = None,
 ) -> PolicyLoss:
     """REINFORCE: loss = -average(w A log pi), without ratio or clipping (RLOO, arXiv:2402.14740, equation 6).
@@ -305,7 +305,7 @@ def _weighted(losses_BT: Tensor, weights_BT: Tensor | None, mask_BT: Tensor) -> 
 
 
 def _reference_kl(
-    logprobs_BT: Tensor, ref_logprobs_BT: Tensor | None, mask_BT: Tensor, kl_beta: float, estimate: KLEstimate | None
+    logprobs_BT: Tensor, ref_logprobs_BT: Tensor | None, mask_BT: Tensor, kl_beta: float, estimate: KLEstimate
 ) -> tuple[Tensor, Tensor]:
     """The KL of the loss, and k3 to be measured; 0 without a reference."""
     if ref_logprobs_BT is None:
@@ -316,7 +316,7 @@ def _reference_kl(
     mask = mask_BT.bool()
     inside, ref_inside = torch.where(mask, logprobs_BT, 0.0), torch.where(mask, ref_logprobs_BT.detach(), 0.0)
     measured_BT = k3_kl(inside, ref_inside)
-    return (measured_BT if estimate is None else estimate(inside, ref_inside)), measured_BT
+    return (measured_BT if estimate is k3_kl else estimate(inside, ref_inside)), measured_BT
 
 
 def _statistics(log_ratio_BT: Tensor, low_BT: Tensor, high_BT: Tensor, kl_BT: Tensor, mask_BT: Tensor) -> RatioStatistics:

@@ -6,6 +6,7 @@ One `update` is one or more optimiser steps over a batch of graded rollouts. `gr
 from __future__ import annotations
 
 import copy
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ class Prepared(Generic[Batch]):
     metrics: Mapping[str, float]
 
 
-class ReferencedPolicy(Generic[Batch, Settings]):
+class ReferencedPolicy(ABC, Generic[Batch, Settings]):
     """A policy in training on one device, and the reference it is kept close to where `kl_beta` asks for it."""
 
     def __init__(self, model: Transformer, config: Settings):
@@ -93,6 +94,7 @@ class ReferencedPolicy(Generic[Batch, Settings]):
             for rows in prompt_rows(rollouts, row_tokens=row_tokens, batch_tokens=self.pass_tokens)
         ]
 
+    @abstractmethod
     def micro_batch(self, rows: PromptRows, advantages: Sequence[float], *, single: bool) -> Batch:
         """What the loss reads of rows, computed before the first update.
 
@@ -100,15 +102,14 @@ class ReferencedPolicy(Generic[Batch, Settings]):
             advantages: of each of its sequences, what `update` was given.
             single: the batch is used for one optimiser step alone.
         """
-        raise NotImplementedError
 
     def prepared(self, minibatches: Sequence[Sequence[Batch]]) -> Prepared[Batch]:
         """What has to be done with all micro-batches together."""
         return Prepared(minibatches, {})
 
+    @abstractmethod
     def optimiser_step(self, batches: Sequence[Batch]) -> dict[str, float]:
         """One optimiser step; returns its metrics."""
-        raise NotImplementedError
 
     def logprobs(self, model: Transformer, rows: PromptRows) -> tuple[Tensor, Tensor]:
         """Logprobs (S, L) of the counted tokens at the sampling temperature, 0 elsewhere, and their entropies (N,)."""

@@ -5,6 +5,7 @@ Each says what is lost on some of its items; the step is the same for all.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
@@ -38,20 +39,20 @@ Item = TypeVar("Item")
 ModelType = TypeVar("ModelType", bound=nn.Module)
 
 
-class PreferenceLearner(Generic[ModelType, Item]):
+class PreferenceLearner(ABC, Generic[ModelType, Item]):
     """What all of them do: one optimiser step over items, in micro-batches whose losses add up to the batch's."""
 
     def __init__(self, model: ModelType, config: PreferenceTrainingConfig):
         self.model, self.config = model, config
         self.optimiser = optimiser_for(model, lambda trained: make_adamw(trained, config.learning_rate, config.weight_decay))
 
+    @abstractmethod
     def texts_of(self, item: Item) -> Sequence[Text]:
         """The texts of an item; they have one prompt."""
-        raise NotImplementedError
 
+    @abstractmethod
     def loss(self, items: Sequence[Item], total: int) -> tuple[Tensor, dict[str, float]]:
         """These items' share of the loss of a batch of `total`, and the sums over them of what is logged."""
-        raise NotImplementedError
 
     def update(self, items: Sequence[Item], learning_rate: float) -> dict[str, float]:
         sizes = row_sizes([self.texts_of(item) for item in items])
