@@ -10,6 +10,7 @@ from cogitate.kernels import native_library
 from cogitate.model.config import TINY, ModelConfig
 from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
+from tests.engine.random_model import make_model
 
 SMALL = TINY.model_copy(update={"vocab_size": 90, "hidden_size": 64, "num_hidden_layers": 2, "initializer_range": 0.1})
 LLAMA = ModelConfig.from_dict(
@@ -71,18 +72,6 @@ CONFIGS = {
     ),
 }
 pytestmark = pytest.mark.skipif(native_library() is None, reason="no compiler for the kernels")
-
-
-def make_model(config: ModelConfig, dtype: torch.dtype = torch.float32) -> Transformer:
-    """Random norms, biases and balance, too."""
-    torch.manual_seed(0)
-    model = Transformer(config).eval()
-    for name, tensor in model.state_dict().items():
-        if tensor.dim() == 1 and tensor.is_floating_point():
-            tensor += 0.2 * torch.randn_like(tensor)
-            if "score_correction" in name:
-                tensor *= 0.2
-    return model.to(dtype)
 
 
 def filled_cache(model: Transformer, tokens: torch.Tensor) -> tuple[KVCache, np.ndarray]:

@@ -7,9 +7,10 @@ import torch
 from cogitate.engine.decode import Decoder, share_units
 from cogitate.engine.decode_plain import PlainDecoder
 from cogitate.kernels import native_library
-from cogitate.model.config import TINY, ModelConfig
+from cogitate.model.config import TINY
 from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
+from tests.engine.random_model import make_model
 
 SMALL = TINY.model_copy(update={"vocab_size": 90, "hidden_size": 64, "num_hidden_layers": 2, "initializer_range": 0.1})
 CONFIGS = {
@@ -32,18 +33,6 @@ CONFIGS = {
 PROMPTS = (5, 40, 17, 1)  # tokens
 ROWS_OF_PROMPT = ((0, 1, 2), (3, 4), (5,), (6, 7))
 ROWS = np.arange(8)
-
-
-def make_model(config: ModelConfig, dtype: torch.dtype = torch.float32) -> Transformer:
-    """Random norms, biases and balance, too."""
-    torch.manual_seed(0)
-    model = Transformer(config).eval()
-    for name, tensor in model.state_dict().items():
-        if tensor.dim() == 1 and tensor.is_floating_point():
-            tensor += 0.2 * torch.randn_like(tensor)
-            if "score_correction" in name:
-                tensor *= 0.2
-    return model.to(dtype)
 
 
 def make_decoder(kind: str, model: Transformer) -> Decoder | PlainDecoder:

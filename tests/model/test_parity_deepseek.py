@@ -10,8 +10,15 @@ from transformers.utils import logging as transformers_logging
 
 from cogitate.model.config import TINY, ModelConfig
 from cogitate.model.files.hf import load_model, save_model
-from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
+from tests.model.parity import (
+    assert_greedy_decoding_is_the_same,
+    assert_padded_and_packed_rows_are_the_texts_alone,
+    random_tokens,
+    read_by_transformers,
+    relative_difference,
+    with_noise,
+)
 
 YARN = {
     "rope_type": "yarn",
@@ -55,33 +62,18 @@ def random_model(switches: dict[str, Any]) -> Transformer:
     """Weights large enough that every part moves the logits; norms, biases and routing biases are not trivial."""
     config = ModelConfig.from_dict({**TINY.to_dict(), "vocab_size": 300, "initializer_range": 0.08, **switches})
     torch.manual_seed(7)
-    model = Transformer(config).eval()
-    with torch.no_grad():
-        for name, tensor in model.state_dict().items():
-            if "norm" in name or "bias" in name:
-                tensor.add_(0.1 * torch.randn_like(tensor))
-    return model
+    return with_noise(Transformer(config).eval())
 
 
 def both_models(directory: Path, switches: dict[str, Any]) -> tuple[Transformer, PreTrainedModel]:
     model = random_model(switches)
-    save_model(model, directory)
-    loaded: Any = AutoModelForCausalLM.from_pretrained(directory, output_loading_info=True, dtype=torch.float32)
-    reference, info = loaded  # a pair, which its annotation does not say
-    assert not info["missing_keys"]
-    assert not info["unexpected_keys"]
-    assert not info["mismatched_keys"]
-    return model, reference.eval()
-
-
-def relative_difference(got: torch.Tensor, expected: torch.Tensor) -> float:
-    return float((got - expected).detach().abs().max() / expected.detach().abs().max())
+    return model, read_by_transformers(model, directory)
 
 
 @pytest.mark.parametrize("name", SWITCHES)
 def test_logits_and_gradients_equal_those_of_transformers(name: str, tmp_path: Path) -> None:
     model, reference = both_models(tmp_path, SWITCHES[name])
-    tokens = torch.randint(0, 300, (2, 60), generator=torch.Generator().manual_seed(1))
+    tokens = random_tokens(2, 60)
     expected = reference(tokens, use_cache=False).logits
     got = model.logits(model(tokens))
     assert relative_difference(got, expected) < 1e-5
@@ -105,41 +97,15 @@ def test_logits_and_gradients_equal_those_of_transformers(name: str, tmp_path: P
         assert relative_difference(parameter.grad, gradient) < 1e-4, published
 
 
-@torch.no_grad()
 @pytest.mark.parametrize("name", SWITCHES)
 def test_padded_and_packed_rows_equal_transformers_run_on_each_text_alone(name: str, tmp_path: Path) -> None:
-    model, reference = both_models(tmp_path, SWITCHES[name])
-    tokens = torch.randint(0, 300, (1, 40), generator=torch.Generator().manual_seed(1))
-    first, second = tokens[:, :15], tokens[:, 15:]
-    alone = [reference(text, use_cache=False).logits for text in (first, second)]
-    packed = model.logits(model(tokens, documents_BT=torch.tensor([[0] * 15 + [1] * 25])))
-    assert relative_difference(packed, torch.cat(alone, dim=1)) < 1e-5
-    padded = torch.cat((torch.nn.functional.pad(first, (0, 10)), second))
-    seen = torch.ones_like(padded)
-    seen[0, 15:] = 0
-    logits, theirs = model.logits(model(padded)), reference(padded, attention_mask=seen, use_cache=False).logits
-    for expected in (alone, (theirs[:1, :15], theirs[1:])):
-        assert relative_difference(logits[:1, :15], expected[0]) < 1e-5
-        assert relative_difference(logits[1:], expected[1]) < 1e-5
+    assert_padded_and_packed_rows_are_the_texts_alone(*both_models(tmp_path, SWITCHES[name]))
 
 
-@torch.no_grad()
 @pytest.mark.parametrize("name", SWITCHES)
 def test_greedy_decoding_through_the_latent_cache_gives_the_tokens_of_transformers(name: str, tmp_path: Path) -> None:
-    """transformers keeps whole keys and values. Ties under 1e-4 would be allowed to differ; with these seeds there are none."""
-    model, reference = both_models(tmp_path, SWITCHES[name])
-    prompt = torch.randint(0, 300, (2, 12), generator=torch.Generator().manual_seed(1))
-    generate: Any = reference.generate  # of a mixin, which its class does not name
-    expected = generate(prompt, max_new_tokens=20, do_sample=False, eos_token_id=None, pad_token_id=0)
-    cache = KVCache(model.config, 2, 32, dtype=torch.float32, device="cpu")
-    tokens, hidden = prompt, model(prompt, cache=cache)
-    for _ in range(20):
-        best = model.logits(hidden[:, -1:]).argmax(dim=-1)
-        tokens = torch.cat((tokens, best), dim=1)
-        hidden = model(best, cache=cache)
-    assert torch.equal(tokens, expected)
-    last = relative_difference(model.logits(hidden[:, -1]), reference(expected, use_cache=False).logits[:, -1])
-    assert last < 1e-5
+    """transformers keeps whole keys and values."""
+    assert_greedy_decoding_is_the_same(*both_models(tmp_path, SWITCHES[name]))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
@@ -164,7 +130,7 @@ def test_a_directory_written_by_transformers_is_read(name: str, tmp_path: Path) 
     reference = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(tmp_path / "config")).eval()
     reference.save_pretrained(tmp_path / "theirs")
     model = load_model(tmp_path / "theirs")
-    tokens = torch.randint(0, 300, (2, 30), generator=torch.Generator().manual_seed(1))
+    tokens = random_tokens(2, 30)
     assert relative_difference(model.logits(model(tokens)), reference(tokens, use_cache=False).logits) < 1e-5
 
 
@@ -179,7 +145,7 @@ def test_multi_token_prediction_equals_that_of_transformers(tmp_path: Path) -> N
     # It knows the layer number of the released model alone.
     main._keys_to_ignore_on_load_unexpected = [r"model\.layers\.4.*"]
     reference = MtpModel.from_pretrained(main).eval()
-    tokens = torch.randint(0, 300, (1, 30), generator=torch.Generator().manual_seed(1))
+    tokens = random_tokens(1, 30)
     hidden = model(tokens)
     positions = torch.arange(1, 30)[None]
     expected = reference.forward_layer(0, hidden[:, :-1], positions, None, input_ids=tokens[:, 1:])

@@ -10,8 +10,15 @@ from transformers.utils import logging as transformers_logging
 
 from cogitate.model.config import ModelConfig
 from cogitate.model.files.hf import load_model, save_model
-from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
+from tests.model.parity import (
+    assert_greedy_decoding_is_the_same,
+    assert_padded_and_packed_rows_are_the_texts_alone,
+    random_tokens,
+    read_by_transformers,
+    relative_difference,
+    with_noise,
+)
 
 BASE: dict[str, Any] = {
     "vocab_size": 300,
@@ -74,31 +81,12 @@ def _quiet_transformers() -> None:
 def random_model(name: str) -> Transformer:
     """Norms and biases are not trivial."""
     torch.manual_seed(7)
-    model = Transformer(ModelConfig.from_dict(BASE | SWITCHES[name])).eval()
-    with torch.no_grad():
-        for key, tensor in model.state_dict().items():
-            if "norm" in key or "bias" in key:
-                tensor.add_(0.1 * torch.randn_like(tensor))
-    return model
+    return with_noise(Transformer(ModelConfig.from_dict(BASE | SWITCHES[name])).eval())
 
 
 def both_models(directory: Path, name: str) -> tuple[Transformer, PreTrainedModel]:
     model = random_model(name)
-    save_model(model, directory)
-    loaded: Any = AutoModelForCausalLM.from_pretrained(directory, output_loading_info=True, dtype=torch.float32)
-    reference, info = loaded  # a pair, which its annotation does not say
-    assert not info["missing_keys"]
-    assert not info["unexpected_keys"]
-    assert not info["mismatched_keys"]
-    return model, reference.eval()
-
-
-def random_tokens(rows: int, tokens: int) -> torch.Tensor:
-    return torch.randint(0, 300, (rows, tokens), generator=torch.Generator().manual_seed(1))
-
-
-def relative_difference(got: torch.Tensor, expected: torch.Tensor) -> float:
-    return float((got - expected).detach().abs().max() / expected.detach().abs().max())
+    return model, read_by_transformers(model, directory)
 
 
 @pytest.mark.parametrize("name", SWITCHES)
@@ -130,43 +118,14 @@ def test_logits_and_gradients_equal_those_of_transformers(name: str, tmp_path: P
         assert relative_difference(mine, gradient) < 1e-4, published
 
 
-@torch.no_grad()
 @pytest.mark.parametrize("name", SWITCHES)
 def test_padded_and_packed_rows_equal_transformers_run_on_each_text_alone(name: str, tmp_path: Path) -> None:
-    model, reference = both_models(tmp_path, name)
-    tokens = random_tokens(1, 40)
-    first, second = tokens[:, :15], tokens[:, 15:]
-    alone = [reference(text, use_cache=False).logits for text in (first, second)]
-    packed = model.logits(model(tokens, documents_BT=torch.tensor([[0] * 15 + [1] * 25])))
-    assert relative_difference(packed, torch.cat(alone, dim=1)) < 1e-5
-    padded = torch.cat((torch.nn.functional.pad(first, (0, 10)), second))
-    logits = model.logits(model(padded))
-    assert relative_difference(logits[:1, :15], alone[0]) < 1e-5
-    assert relative_difference(logits[1:], alone[1]) < 1e-5
-    seen = torch.ones_like(padded)
-    seen[0, 15:] = 0
-    theirs = reference(padded, attention_mask=seen, use_cache=False).logits
-    assert relative_difference(logits[:1, :15], theirs[:1, :15]) < 1e-5
-    assert relative_difference(logits[1:], theirs[1:]) < 1e-5
+    assert_padded_and_packed_rows_are_the_texts_alone(*both_models(tmp_path, name))
 
 
-@torch.no_grad()
 @pytest.mark.parametrize("name", SWITCHES)
 def test_greedy_decoding_through_the_cache_gives_the_tokens_of_transformers(name: str, tmp_path: Path) -> None:
-    """Ties under 1e-4 would be allowed to differ; with these seeds there are none."""
-    model, reference = both_models(tmp_path, name)
-    prompt = random_tokens(2, 12)
-    generate: Any = reference.generate  # of a mixin, which its class does not name
-    expected = generate(prompt, max_new_tokens=20, do_sample=False, eos_token_id=None, pad_token_id=0)
-    cache = KVCache(model.config, 2, 32, dtype=torch.float32, device="cpu")
-    tokens, hidden = prompt, model(prompt, cache=cache)
-    for _ in range(20):
-        best = model.logits(hidden[:, -1:]).argmax(dim=-1)
-        tokens = torch.cat((tokens, best), dim=1)
-        hidden = model(best, cache=cache)
-    assert torch.equal(tokens, expected)
-    last = relative_difference(model.logits(hidden[:, -1]), reference(expected, use_cache=False).logits[:, -1])
-    assert last < 1e-5
+    assert_greedy_decoding_is_the_same(*both_models(tmp_path, name))
 
 
 @pytest.mark.parametrize("name", ["llama_tied", "llama_biases", "qwen2", "qwen3_biases", "qwen3_moe_listed"])
