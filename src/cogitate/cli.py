@@ -252,6 +252,7 @@ def grade(
         unsafe_local=unsafe_local,
         packages=read_packages(packages),
         remote_sandbox=remote_sandbox,
+        say=typer.echo,
     )
     typer.echo(counts)
 

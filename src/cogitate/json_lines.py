@@ -7,7 +7,8 @@ one message counts all of them.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,6 +16,7 @@ from typing import Any, NoReturn
 from cogitate.errors import CogitateError, DataError
 
 SHOWN_FAULTS = 5
+LISTED_KEYS = 12  # in a line of keys
 
 
 class RowFaults:
@@ -138,3 +140,16 @@ def shown(value: Any) -> str:
     """A value in a message, cut at 60 characters."""
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def counts(values: Iterable[Any]) -> str:
+    """`math 12, exact 3`: the most frequent first."""
+    return ", ".join(f"{value} {count}" for value, count in Counter(values).most_common()) or "none"
+
+
+def keys_line(title: str, found: Counter[str]) -> list[str]:
+    """A line of the keys and how often each occurs; none where there are none."""
+    if not found:
+        return []
+    more = f" and {len(found) - LISTED_KEYS} more" if len(found) > LISTED_KEYS else ""
+    return [f"  {title}: {', '.join(f'{key} {count}' for key, count in found.most_common(LISTED_KEYS))}{more}"]

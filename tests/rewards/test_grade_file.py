@@ -40,6 +40,16 @@ def test_each_line_comes_back_in_order_with_its_verdict(tmp_path: Path) -> None:
     assert summary == "9 graded: 6 right, 3 wrong, 0 without a verdict"
 
 
+def test_what_the_rows_are_is_said_before_they_are_graded(tmp_path: Path) -> None:
+    path, said = write(tmp_path / "in.jsonl", [*ROWS, {**ROWS[0], "note": "n"}]), list[str]()
+    grade_file(path, tmp_path / "out.jsonl", say=said.append)
+    assert said == [
+        f"{path}: 10 rows; kind: math 3, choice 1, exact 1, logic 1, countdown 1, format 1, language 1, ifeval 1; "
+        "contract: r1 9, bare 1",
+        "  keys that no grader reads: id 2, note 1",
+    ]
+
+
 def test_an_audit_writes_the_disagreements_beside_the_verdicts(tmp_path: Path) -> None:
     rows = [
         {"kind": "math", "prediction": r"\boxed{0.333333}", "gold": r"\frac{1}{3}"},

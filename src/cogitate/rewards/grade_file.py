@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cogitate.errors import DataError
-from cogitate.json_lines import RowFaults, read_objects
+from cogitate.json_lines import RowFaults, counts, keys_line, read_objects
 from cogitate.rewards.answer import CONTRACTS
 from cogitate.rewards.kinds import KINDS, check_fields
 from cogitate.rewards.workers.pool import GraderPool
@@ -17,6 +17,7 @@ from cogitate.runtime import atomic_write
 from cogitate.types import Problem, Verdict
 
 IN_WORK = 1000  # completions handed to the pool at a time
+READ_OF_EVERY_KIND = ("kind", "prediction", "contract")
 
 
 def grade_file(
@@ -30,6 +31,7 @@ def grade_file(
     unsafe_local: bool = False,
     packages: Sequence[str] = (),
     remote_sandbox: str = "",
+    say: Callable[[str], None] = lambda line: None,
 ) -> str:
     """Grade every line of a JSON Lines file and write the lines, in order, with their verdicts.
 
@@ -41,6 +43,7 @@ def grade_file(
         seconds_limit: hard limit of one verdict.
         custom: "file.py:function" for lines of kind custom.
         unsafe_local, packages, remote_sandbox: where model-written code runs, see Isolation.
+        say: gets lines for a person about the rows, before the first is graded.
 
     Returns:
         How many verdicts of each value there are, as one line.
@@ -52,6 +55,8 @@ def grade_file(
     rows = read_rows(path, custom=custom is not None)
     if not out.parent.is_dir():
         raise DataError(f"{out}: the directory {out.parent} does not exist")
+    for line in describe_rows(path, rows):
+        say(line)
     with GraderPool(
         workers,
         seconds_limit,
@@ -88,6 +93,18 @@ def read_rows(path: Path, *, custom: bool) -> list[dict[str, Any]]:
     if not rows:
         raise DataError(f"{path}: there are no lines to grade")
     return rows
+
+
+def describe_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What the rows are, and which of their keys no grader reads."""
+    unread = Counter(key for row in rows for key in row if not is_read(key, row["kind"]))
+    kinds, contracts = counts(row["kind"] for row in rows), counts(row.get("contract", "r1") for row in rows)
+    return [f"{path}: {len(rows)} rows; kind: {kinds}; contract: {contracts}", *keys_line("keys that no grader reads", unread)]
+
+
+def is_read(key: str, kind: str) -> bool:
+    """Whether a grader reads this key of its rows; a user's function may read all of them."""
+    return KINDS[kind].needs_function or key in READ_OF_EVERY_KIND or key in KINDS[kind].fields
 
 
 def check_row(row: Mapping[str, Any], *, custom: bool) -> None:

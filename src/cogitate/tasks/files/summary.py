@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cogitate.json_lines import shown
+from cogitate.json_lines import counts, keys_line, shown
 from cogitate.tasks.files.datasets import data_file, load_conversations, read_rows
 from cogitate.tasks.files.jsonl import is_chinese, load_problems
 from cogitate.tasks.files.messages import CONVERSATIONS, unread_fields
@@ -16,7 +16,6 @@ from cogitate.tokenizer.thinking import split_thinking
 from cogitate.types import PLACE, Message, Problem
 
 EXAMPLES = 3
-LISTED = 12  # names of keys in a line
 LISTS = (*CONVERSATIONS, "prompt", "completion", "chosen", "rejected")
 
 
@@ -120,22 +119,9 @@ def one_of_each(rows: Sequence[Any], kinds: Sequence[Any]) -> list[Any]:
     return [rows[number] for number in sorted(chosen)]
 
 
-def counts(values: Iterable[Any]) -> str:
-    """`math 12, exact 3`: the most frequent first."""
-    return ", ".join(f"{value} {count}" for value, count in Counter(values).most_common()) or "none"
-
-
 def skips(reasons: Mapping[str, int]) -> str:
     """`2 (repeat an earlier row)`: those that are not 0."""
     return ", ".join(f"{count} ({reason})" for reason, count in reasons.items() if count) or "none"
-
-
-def keys_line(title: str, found: Counter[str]) -> list[str]:
-    """A line of the keys and how often each occurs; none where there are none."""
-    if not found:
-        return []
-    more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
-    return [f"  {title}: {', '.join(f'{key} {count}' for key, count in found.most_common(LISTED))}{more}"]
 
 
 def unread_line(path: Path) -> list[str]:
