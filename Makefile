@@ -4,6 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
+# A .venv whose Python is gone, too old, or not the PYTHON that was asked for is made anew.
+VERSION := -c 'import sys; print("%d.%d" % sys.version_info[:2])'
+USABLE := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+ifneq ($(wildcard $(VENV)),)
+  $(shell $(BIN)/python $(USABLE) 2>/dev/null || rm -rf $(VENV))
+  ifneq ($(origin PYTHON),file)
+    $(shell [ "$$($(PYTHON) $(VERSION))" = "$$($(BIN)/python $(VERSION))" ] || rm -rf $(VENV))
+  endif
+endif
+
 .PHONY: run test test-slow test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
 
 run: $(VENV)/.installed
@@ -53,10 +63,12 @@ same-bytes: $(VENV)/.installed
 clean:
 	rm -rf $(VENV) build dist site src/*.egg-info
 
-# torch goes first and by exact version: a range would let pip choose a CUDA build of several GB.
+# torch goes first and by exact version: a range would let pip choose a CUDA build of several GB. What comes is said.
 $(VENV)/.installed: pyproject.toml constraints.txt
+	@$(PYTHON) $(USABLE) || { echo "make: Cogitate needs Python 3.11 or newer, and $(PYTHON) is $$($(PYTHON) $(VERSION));" \
+	    "name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(PIP) "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/python .ci/install_torch.py
 	$(PIP) --editable .
 	touch $@
 
