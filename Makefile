@@ -14,7 +14,7 @@ ifneq ($(wildcard $(VENV)),)
   endif
 endif
 
-.PHONY: run test test-slow test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
+.PHONY: run test test-slow test-clients test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
 
 run: $(VENV)/.installed
 	$(BIN)/cogitate run tiny --out runs/tiny
@@ -32,7 +32,11 @@ test: $(VENV)/.installed-test lint
 test-slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m slow
 
-test-all: test test-slow
+# With other people's clients, which are installed for it.
+test-clients: $(VENV)/.installed-clients
+	$(BIN)/python -m pytest -m clients
+
+test-all: test test-slow test-clients
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -74,6 +78,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-test: $(VENV)/.installed
 	$(PIP) --editable '.[test]'
+	touch $@
+
+$(VENV)/.installed-clients: $(VENV)/.installed-test
+	$(PIP) --editable '.[clients]'
 	touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed

@@ -110,7 +110,7 @@ def run(
 
     keep_freed_memory()
     stop_at_checkpoint_on_signals()
-    progress = make_progress(out)
+    progress = make_progress(out, config)
     results = run_recipe(
         config, out, make_backend=compose_backend, progress=progress, only=only, until=until, retrain=retrain or []
     )

@@ -14,6 +14,8 @@ from rich.progress import Progress as RichProgress
 from rich.text import Text
 
 from cogitate.apps.tensorboard import EventFiles, is_installed
+from cogitate.apps.tracking import Tracker
+from cogitate.config import Config
 from cogitate.recipe.progress import Progress
 
 SHOWN = {  # metric -> label, format
@@ -26,10 +28,19 @@ SHOWN = {  # metric -> label, format
 SECONDS_BETWEEN_LINES = 5.0
 
 
-def make_progress(out: Path) -> Progress:
-    """The display that fits where standard error goes, and event files in out/tensorboard where tensorboard is installed."""
-    display: Progress = Bar() if sys.stderr.isatty() else Lines()
-    return Both(display, EventFiles(out / "tensorboard")) if is_installed() else display
+def make_progress(out: Path, config: Config) -> Progress:
+    """The display that fits where standard error goes, event files in out/tensorboard where tensorboard is installed, and the
+    tracking service that the settings name.
+
+    Raises:
+        ConfigError: the service's library is not installed.
+    """
+    watchers: list[Progress] = [Bar() if sys.stderr.isatty() else Lines()]
+    if is_installed():
+        watchers.append(EventFiles(out / "tensorboard"))
+    if config.tracking:
+        watchers.append(Tracker(config.tracking, config, out))
+    return Both(*watchers)
 
 
 class Bar:

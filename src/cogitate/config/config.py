@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field, create_model
 
-from cogitate.config.section import Section
+from cogitate.config.section import Section, not_in_identity
 from cogitate.config.shared import EvaluateConfig, RewardsConfig, RuntimeConfig, TasksConfig, TokenizerConfig
 
 S = TypeVar("S", bound=Section)
@@ -24,6 +24,7 @@ class Config(Section):
     rewards: RewardsConfig = RewardsConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     runtime: RuntimeConfig = RuntimeConfig()
+    tracking: Literal["", "wandb", "trackio"] = not_in_identity("")  # where metrics go as well: apps/tracking.py
     inputs: dict[str, str] = Field(default_factory=dict)  # inputs.STAGE=PATH: take a stage's output from there
 
     def section(self, name: str, kind: type[S]) -> S:
