@@ -14,7 +14,7 @@ ifneq ($(wildcard $(VENV)),)
   endif
 endif
 
-.PHONY: run test test-slow test-clients test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
+.PHONY: run test test-slow test-release test-clients test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
 
 run: $(VENV)/.installed
 	$(BIN)/cogitate run tiny --out runs/tiny
@@ -28,15 +28,19 @@ run: $(VENV)/.installed
 test: $(VENV)/.installed-test lint
 	$(BIN)/python -m pytest
 
-# Over an hour: base is pretrained again, recipes are killed and resumed, hostile programs run in every sandbox.
+# Half an hour: the complete recipe, a real model, kills at random moments, hostile programs in every sandbox.
 test-slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m slow
+
+# Two hours: base is pretrained again, kills at every change on disk, a thousand damaged files of each kind.
+test-release: $(VENV)/.installed-test
+	$(BIN)/python -m pytest -m release
 
 # With other people's clients, which are installed for it.
 test-clients: $(VENV)/.installed-clients
 	$(BIN)/python -m pytest -m clients
 
-test-all: test test-slow test-clients
+test-all: test test-slow test-clients test-release
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -30,6 +30,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.mark.slow
 def test_every_model_of_the_graph_is_measured_in_every_way(finished: Path) -> None:
     results = json.loads((finished / "results.json").read_text())
     planned = {item.stage.name for item in plan(shrunken(), finished)}
@@ -40,6 +41,7 @@ def test_every_model_of_the_graph_is_measured_in_every_way(finished: Path) -> No
         assert tasks["all"].keys() >= EVERY_MODEL, stage
 
 
+@pytest.mark.slow
 def test_what_a_later_stage_learns_from_is_what_an_earlier_model_wrote(finished: Path) -> None:
     rows = [row for _, row in read_rows(finished / "sft_data" / "data.parquet")]
     written_by = {row["source"]: row["model"] for row in rows}
@@ -48,7 +50,7 @@ def test_what_a_later_stage_learns_from_is_what_an_earlier_model_wrote(finished:
     assert not [row for row in rows if row["task"] == "safety"]
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.timeout(1800)
 def test_every_stage_killed_anywhere_ends_with_the_bytes_of_an_undisturbed_one() -> None:
     command = [sys.executable, "-m", "cogitate", "verify-resume", "tiny", "--seed", "5"]

@@ -42,10 +42,10 @@ def check_kill_points(tmp_path: Path, choose: Callable[[int], Iterable[int]]) ->
 
 
 def test_a_run_killed_at_random_changes_on_disk_ends_with_the_bytes_of_an_uninterrupted_one(tmp_path: Path) -> None:
-    check_kill_points(tmp_path, lambda changes: random.Random(1).sample(range(1, changes + 1), 8))
+    check_kill_points(tmp_path, lambda changes: random.Random(1).sample(range(1, changes + 1), 3))
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.timeout(1500)
 def test_a_run_killed_at_any_change_on_disk_ends_with_the_bytes_of_an_uninterrupted_one(tmp_path: Path) -> None:
     check_kill_points(tmp_path, lambda changes: range(1, changes + 1))

@@ -44,7 +44,7 @@ def test_the_shipped_weights_have_the_held_out_loss_of_the_manifest() -> None:
     assert loss == pytest.approx(load_manifest(BASE)["summary"]["held_out_loss"], abs=0.01)  # bf16 rounding of the weights
 
 
-@pytest.mark.slow
+@pytest.mark.release
 @pytest.mark.timeout(7200)
 def test_pretraining_again_gives_the_same_held_out_loss_within_noise(tmp_path: Path) -> None:
     config = load_recipe("tiny")

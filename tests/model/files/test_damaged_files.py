@@ -173,7 +173,8 @@ def test_damaged_files_are_refused_by_one_line_at_little_cost(tmp_path: Path) ->
     assert min(refused) > 10, refused
 
 
-@pytest.mark.slow
+@pytest.mark.release
+@pytest.mark.timeout(3000)
 def test_a_thousand_damaged_files_of_each_kind_are_refused_by_one_line_at_little_cost(tmp_path: Path) -> None:
     refused = try_damaged_files(tmp_path, 1000, seed=2)
     assert min(refused) > 600, refused

@@ -48,6 +48,7 @@ def test_training_and_evaluation_never_meet_and_seeds_repeat() -> None:
     assert questions("train", 0) == train
 
 
+@pytest.mark.slow
 def test_problems_are_the_same_whatever_the_hash_seed(monkeypatch: pytest.MonkeyPatch) -> None:
     """ransom_note walks through sets."""
     first = gym_problems("gym:ransom_note", {}, 5, split="train", seed=0)
@@ -56,6 +57,7 @@ def test_problems_are_the_same_whatever_the_hash_seed(monkeypatch: pytest.Monkey
     assert gym_problems("gym:ransom_note", {}, 5, split="train", seed=0) == first
 
 
+@pytest.mark.slow
 def test_too_few_distinct_problems_unknown_generators_and_settings_are_said() -> None:
     with pytest.raises(DataError, match=r"task gym:coin_flip: fewer than 500 distinct eval problems"):
         gym_problems("gym:coin_flip", {}, 500, split="eval", seed=0)
