@@ -96,14 +96,15 @@ def run(
 ) -> None:
     """Run a recipe, or go on with it."""
     from cogitate.recipe.runner import plan, run_recipe
-    from cogitate.recipe.settings import load_recipe
+    from cogitate.recipe.settings import read_recipe
 
-    config = load_recipe(recipe, settings or [])
+    read = read_recipe(recipe, settings or [])
+    config = read.config
     out = out or Path("runs") / Path(recipe).stem
     if dry_run:
         from cogitate.apps.overview import plan_text
 
-        typer.echo(plan_text(config, out, plan(config, out, only=only, until=until, retrain=retrain or [])))
+        typer.echo(plan_text(read, out, plan(config, out, only=only, until=until, retrain=retrain or [])))
         return
     from cogitate.apps.progress import make_progress
     from cogitate.runtime import keep_freed_memory, stop_at_checkpoint_on_signals
