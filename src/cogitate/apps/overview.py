@@ -70,7 +70,13 @@ def status_text(out: Path) -> str:
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path}: damaged: {error}") from error
     pid = holder(out)
-    rows = [stage_row(out, stage.name, running=pid is not None) for stage in recorded_graph(settings)]
+    given = settings.get("inputs", {})
+    rows = [
+        [stage.name, "", "given", "", given[stage.name]]
+        if stage.name in given
+        else stage_row(out, stage.name, running=pid is not None)
+        for stage in recorded_graph(settings)
+    ]
     running = f"process {pid} is working in it" if pid else "nothing is running in it"
     return "\n".join([f"{out}: graph {graph}; {running}", *table(rows)])
 

@@ -28,7 +28,7 @@ from cogitate.recipe.kinds import (
     REWARD_MODELS,
     RL_ZERO,
 )
-from cogitate.recipe.stage import GIVEN, Kind, Stage, find
+from cogitate.recipe.stage import GIVEN, Kind, Stage, find, in_words
 
 R1_ZERO = (
     Stage("base", PRETRAIN, title="Base"),
@@ -189,7 +189,9 @@ def check_name(name: str, sections: Collection[str] = ()) -> None:
 
 
 def check_count(stage: Stage) -> None:
-    """Refuse a stage that needs more or fewer artifacts than its kind reads."""
+    """Refuse a stage that needs more or fewer artifacts than its kind reads, or one of them twice."""
+    if len(set(stage.needs)) < len(stage.needs):
+        raise ConfigError(f"stage {stage.name}: needs names one stage twice: {', '.join(stage.needs)}")
     wanted = stage.kind.needs
     least = sum(not need.optional for need in wanted)
     if not least <= len(stage.needs) <= len(wanted):
@@ -205,8 +207,8 @@ def check_needs(graph: Sequence[Stage]) -> None:
             made_by = find(graph, name).kind
             if made_by.makes != need.product or (need.kinds and made_by.name not in need.kinds):
                 raise ConfigError(
-                    f"stage {stage.name} needs {name}, a stage of kind {made_by.name} that makes {made_by.makes}; kind "
-                    f"{stage.kind.name} reads there: {need}"
+                    f"stage {stage.name} needs {name}, a stage of kind {made_by.name} that makes {in_words(made_by.makes)}; "
+                    f"kind {stage.kind.name} reads there: {need}"
                 )
 
 

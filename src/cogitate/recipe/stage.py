@@ -51,10 +51,12 @@ class Need:
 
     def __str__(self) -> str:
         of = f" of kind {' or '.join(self.kinds)}" if self.kinds else ""
-        return f"{PLURALS.get(self.product, self.product)}{of}{' (optional)' if self.optional else ''}"
+        return f"{in_words(self.product)}{of}{' (optional)' if self.optional else ''}"
 
 
-PLURALS: Mapping[Product, str] = {"model": "a model"}
+def in_words(product: Product) -> str:
+    """A product within a sentence."""
+    return "a model" if product == "model" else product
 
 
 @dataclass(frozen=True, slots=True)
