@@ -1,7 +1,11 @@
 """A graph of a recipe's own file, run on a shrunken budget: two SFT stages after a given model."""
 
 import json
+import os
+import signal
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -9,12 +13,13 @@ from cogitate.apps.overview import status_text
 from cogitate.apps.report.report import write_report
 from cogitate.config import Config
 from cogitate.recipe.local_backend import LocalBackend
+from cogitate.recipe.progress import NullProgress
 from cogitate.recipe.run_directory.store import SHIPPED
 from cogitate.recipe.runner import run_recipe
 from cogitate.recipe.settings import load_recipe
 from cogitate.tasks.files.datasets import write_rows
 from tests.recipe.cli_process import processes
-from tests.recipe.kill_harness import arm, outcome
+from tests.recipe.kill_harness import outcome
 
 MODELS = ("start", "sft", "second_sft")
 TOML = """
@@ -29,8 +34,7 @@ name = "second_sft"
 kind = "fine_tune"
 needs = ["sft", "second"]
 """
-KILLED_AT = 20  # the change on disk
-SHRUNKEN = {"rows": 2, "row_tokens": 48, "micro_rows": 2, "epochs": 2, "warmup_steps": 1, "checkpoint_every": 2}
+SHRUNKEN = {"rows": 2, "row_tokens": 48, "micro_rows": 2, "epochs": 6, "warmup_steps": 1, "checkpoint_every": 2}
 
 
 @pytest.fixture(scope="module")
@@ -80,18 +84,23 @@ def test_status_and_report_know_the_graph(finished: Path) -> None:
     assert "Fine-tuning side by side" in page
 
 
-def make_until_killed(config: Config, out: Path, change: int) -> None:
-    arm(out, change)
-    run_recipe(config, out, make_backend=LocalBackend, only="sft")
+class KilledAtStep3(NullProgress):
+    def row(self, stage: str, row: Mapping[str, Any]) -> None:
+        if row["step"] == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def make_until_killed(config: Config, out: Path) -> None:
+    run_recipe(config, out, make_backend=LocalBackend, only="sft", progress=KilledAtStep3())
 
 
 def test_a_killed_stage_of_the_graph_goes_on_to_the_same_bytes(config: Config, finished: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    process = processes.Process(target=make_until_killed, args=(config, out, KILLED_AT))
+    process = processes.Process(target=make_until_killed, args=(config, out))
     process.start()
     process.join()
     assert process.exitcode == -9
-    assert [path.name for path in (out / "unfinished" / "sft" / "checkpoint").iterdir()] == ["step-2"]
+    assert [path.name for path in (out / "unfinished" / "sft" / "checkpoint").iterdir()] == ["step-000002"]
     for stage in ("sft", "second_sft"):
         run_recipe(config, out, make_backend=LocalBackend, only=stage)
         assert outcome(out / stage) == outcome(finished / stage)
