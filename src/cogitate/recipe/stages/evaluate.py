@@ -10,10 +10,11 @@ R1's plain turn, and what is said is scored by their true scores.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cogitate.config import Config, EvaluateConfig, PretrainConfig, RLConfig, ZeroRLConfig
+from cogitate.config import Config, EvaluateConfig, PretrainConfig, RLConfig, WorkedExample, ZeroRLConfig
 from cogitate.errors import ConfigError
 from cogitate.evals.completions import write_completions
 from cogitate.evals.evaluate import Asking, Measured, consensus_table, measure_model, table
@@ -105,11 +106,7 @@ def askings(
     then its base is, too."""
     stage = find(graph, model_name)
     if stage.has(PretrainConfig) or stage.kind.name == GIVEN:
-        further: dict[str, Asking] = {}
-        for its_rl in trained_from(graph, model_name, ZeroRLConfig):
-            for asking in prompts_of_its_rl(config.section(its_rl.name, ZeroRLConfig), directory, tokenizer):
-                further.setdefault(asking.name, asking)
-        return (*BASE_PROMPTS, *further.values())
+        return (*BASE_PROMPTS, *prompts_of_rl(config, graph, model_name, directory, tokenizer))
     if stage.has(ZeroRLConfig):
         settings = config.section(model_name, ZeroRLConfig)
         if settings.prompt == "chat" or shows_the_form(settings):
@@ -118,6 +115,24 @@ def askings(
         return (R1_ZERO,)
     prompt = config.section(model_name, RLConfig).prompt if stage.has(RLConfig) else "turn"
     return (Asking("chat" if prompt == "chat" else "r1", ASKED_R1[prompt](directory, tokenizer), "r1", "think_text"),)
+
+
+def prompts_of_rl(
+    config: Config, graph: Sequence[Stage], model_name: str, directory: Path, tokenizer: Tokenizer
+) -> list[Asking]:
+    """The further prompts of a base, of every stage that trains it by RL; each once, and no two of one name."""
+    found: list[Asking] = []
+    shown: list[tuple[str, tuple[WorkedExample, ...]]] = []
+    for stage in trained_from(graph, model_name, ZeroRLConfig):
+        settings = config.section(stage.name, ZeroRLConfig)
+        for asking in prompts_of_its_rl(settings, directory, tokenizer):
+            examples = settings.worked_examples if asking.name == name_of(settings) else ()
+            if (asking.name, examples) in shown:
+                continue
+            taken = asking.name in [name for name, _ in shown]
+            found.append(replace(asking, name=f"{asking.name}_{stage.name}") if taken else asking)
+            shown.append((asking.name, examples))
+    return found
 
 
 def prompts_of_its_rl(settings: ZeroRLConfig, directory: Path, tokenizer: Tokenizer) -> list[Asking]:
