@@ -92,7 +92,9 @@ def run(
     retrain: Annotated[
         list[str] | None, typer.Option(metavar="STAGE", help="Train this stage instead of taking the shipped one.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show settings, stages and what is cached; make nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show settings and their origins, stages and what is cached; make nothing.")
+    ] = False,
 ) -> None:
     """Run a recipe, or go on with it."""
     from cogitate.recipe.runner import plan, run_recipe

@@ -120,7 +120,7 @@ def rows_of(table: Mapping[str, Any]) -> list[StageRow]:
 def stages_named_in(layer: Layer) -> list[Stage]:
     """The stages of a lower layer's graph, which need not be a graph that can be run."""
     if "stages" not in layer.table:
-        return list(GRAPHS.get(layer.table["graph"], ()))
+        return list(GRAPHS.get(str(layer.table["graph"]), ()))
     rows = [row for row in rows_of(layer.table) if row.kind in KINDS]
     return [Stage(row.name, KINDS[row.kind], row.needs) for row in rows]
 
