@@ -8,11 +8,16 @@ import pytest
 
 from cogitate.config import RLConfig
 from cogitate.config.methods import METHODS
+from cogitate.recipe.kinds import KINDS
+from cogitate.recipe.recipe import graph_of
+from cogitate.recipe.settings import read_recipe
+from cogitate.recipe.stage import in_words
 from cogitate.rewards import kinds
 from cogitate.rewards.grade import grade
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+TOML = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 PYTHON = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
 
 
@@ -24,7 +29,27 @@ def run(containing: str) -> dict[str, Any]:
 
 
 def test_each_block_is_tried_here() -> None:
-    assert len(PYTHON) == 3
+    assert (len(PYTHON), len(TOML)) == (3, 1)
+
+
+def test_a_file_of_ones_own_extends_tiny_and_holds_a_graph(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(TOML[0])
+    recipe = read_recipe(str(tmp_path / "mine.toml"), ["second_sft.epochs=2"])
+    models = [stage.name for stage in graph_of(recipe.config) if stage.makes_model]
+    assert models == ["base", "r1_zero", "r1_dev1", "second_sft"]
+    assert (recipe.origins["base.steps"], recipe.origins["second_sft.epochs"]) == ("tiny", "command line")
+    assert recipe.origins["r1_zero.scale_by_std"] == "method dr_grpo"
+
+
+def test_the_table_of_kinds_says_what_each_needs_and_makes() -> None:
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line.endswith(" |")]
+    told = {name: (needs, makes) for names, needs, makes in rows for name in re.findall(r"`(\w+)`", names) if name in KINDS}
+    assert told.keys() == KINDS.keys()
+    for name, (needs, makes) in told.items():
+        positions = [needs.find(in_words(need.product)) for need in KINDS[name].needs]
+        assert makes == in_words(KINDS[name].makes)
+        assert -1 not in positions
+        assert bool(needs) == bool(positions)
 
 
 def test_a_function_of_ones_own_judges_completions() -> None:

@@ -92,18 +92,21 @@ def run(
     retrain: Annotated[
         list[str] | None, typer.Option(metavar="STAGE", help="Train this stage instead of taking the shipped one.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show settings, stages and what is cached; make nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show settings and their origins, stages and what is cached; make nothing.")
+    ] = False,
 ) -> None:
     """Run a recipe, or go on with it."""
     from cogitate.recipe.runner import plan, run_recipe
-    from cogitate.recipe.settings import load_recipe
+    from cogitate.recipe.settings import read_recipe
 
-    config = load_recipe(recipe, settings or [])
+    read = read_recipe(recipe, settings or [])
+    config = read.config
     out = out or Path("runs") / Path(recipe).stem
     if dry_run:
         from cogitate.apps.overview import plan_text
 
-        typer.echo(plan_text(config, out, plan(config, out, only=only, until=until, retrain=retrain or [])))
+        typer.echo(plan_text(read, out, plan(config, out, only=only, until=until, retrain=retrain or [])))
         return
     from cogitate.apps.progress import make_progress
     from cogitate.runtime import keep_freed_memory, stop_at_checkpoint_on_signals

@@ -151,7 +151,10 @@ def test_a_dry_run_shows_settings_stages_and_what_is_cached_and_makes_nothing(
 ) -> None:
     code, command = finish(tmp_path, *run_command, "base.steps=3", "--dry-run")
     assert code == 0, command.stderr
-    assert "base.steps = 3\n" in command.stdout
+    lines = command.stdout.splitlines()
+    assert [line.split() for line in lines if line.startswith("base.steps =")] == [
+        ["base.steps", "=", "3", "#", "command", "line"]
+    ]
     assert [line.split()[0] for line in command.stdout.splitlines()[-4:]] == [
         "toy", "evaluate.toy", "toy_second", "evaluate.toy_second",
     ]  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from cogitate.apps.overview import plan_text
 from cogitate.recipe.data_sets import describe_evaluation
 from cogitate.recipe.runner import data_sets_of, plan
-from cogitate.recipe.settings import load_recipe
+from cogitate.recipe.settings import load_recipe, read_recipe
 
 
 @pytest.fixture
@@ -22,7 +22,8 @@ def mine(tmp_path: Path) -> Path:
 
 
 def test_a_dry_run_says_what_became_of_a_file_of_problems(mine: Path, tmp_path: Path) -> None:
-    config = load_recipe("tiny", ["graph=r1_zero", f"tasks.train={mine}", "evaluate.problems=20"])
+    recipe = read_recipe("tiny", ["graph=r1_zero", f"tasks.train={mine}", "evaluate.problems=20"])
+    config = recipe.config
     planned = plan(config, tmp_path / "run")
     lines = data_sets_of(planned, config)
     assert lines[:2] == [
@@ -30,7 +31,7 @@ def test_a_dry_run_says_what_became_of_a_file_of_problems(mine: Path, tmp_path: 
         "  kind: math 40; language: en 40; contract: r1 40",
     ]
     assert len(lines) == 5
-    assert plan_text(config, tmp_path / "run", planned).endswith("\n".join(["# data sets", *lines]))
+    assert plan_text(recipe, tmp_path / "run", planned).endswith("\n".join(["# data sets", *lines]))
     generated = load_recipe("tiny", ["graph=r1_zero"])
     assert data_sets_of(plan(generated, tmp_path / "run"), generated) == []
 

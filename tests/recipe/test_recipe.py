@@ -7,7 +7,7 @@ from cogitate.recipe.recipe import GRAPHS, get_graph, select
 from cogitate.recipe.stage import Kind, Stage
 
 MODEL = Kind("model", "", settings=None, reads=())
-DATA = Kind("data", "", settings=None, reads=(), makes_model=False)
+DATA = Kind("data", "", settings=None, reads=(), makes="metrics")
 
 R1_LIKE = (
     Stage("base", MODEL),

@@ -23,4 +23,4 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     return {"left_out": "nothing"}
 
 
-TOY_EVALUATE = Kind("toy_evaluate", "tests.recipe.toy_evaluate", settings=None, reads=("seed", "evaluate"), makes_model=False)
+TOY_EVALUATE = Kind("toy_evaluate", "tests.recipe.toy_evaluate", settings=None, reads=("seed", "evaluate"), makes="metrics")

@@ -85,5 +85,5 @@ TOY = Kind(
     settings=None,
     reads=("seed", "tasks", "base"),
     sections={"base": PretrainConfig},
-    makes_model=False,
+    makes="metrics",
 )

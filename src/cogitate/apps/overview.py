@@ -7,17 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cogitate.config import Config, flatten
+from cogitate.config import flatten
+from cogitate.config.user_files import user_files
 from cogitate.errors import ArtifactError
 from cogitate.json_lines import read_log
 from cogitate.recipe.kinds import EVALUATION
-from cogitate.recipe.recipe import GRAPHS, get_graph
+from cogitate.recipe.recipe import recorded_graph
 from cogitate.recipe.run_directory.attempt import unfinished
 from cogitate.recipe.run_directory.lock import holder
 from cogitate.recipe.run_directory.store import MANIFEST, is_shipped_copy, verify
 from cogitate.recipe.runner import Planned, data_sets_of
+from cogitate.recipe.settings import Recipe
 
 SHOWN = ("pass@1", "format_rate", "language_mix_rate", "helpfulness", "safety")  # of an evaluation
+ORIGIN_COLUMN = 60  # where a setting's origin stands, if the setting is not longer
 SOURCE = {
     "finished": "cached: {out}/{name}",
     "given": "cached: {given}",
@@ -27,19 +30,29 @@ SOURCE = {
 }
 
 
-def plan_text(config: Config, out: Path, planned: Sequence[Planned]) -> str:
-    """The resolved settings, one `section.key = value` a line, the stages in order and where each comes from, and what the rows
-    of the users' data sets became."""
-    settings = flatten(config.model_dump(mode="json"))
-    lines = ["# settings", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items())]
+def plan_text(recipe: Recipe, out: Path, planned: Sequence[Planned]) -> str:
+    """The resolved settings, one `section.key = value` a line with its origin; the user's code that would run; the stages in
+    order and where each comes from; and what the rows of the users' data sets became."""
+    config = recipe.config
+    lines = ["# settings, and where each comes from", *settings_lines(recipe)]
+    if code := user_files(config):
+        lines += ["", "# Python code of yours that the run would execute", *table([[file, key] for key, file in code.items()])]
     lines += ["", f"# stages of the graph {config.graph}, in order"]
     rows = []
     for item in planned:
         source = SOURCE[item.state].format(out=out, name=item.stage.name, given=config.inputs.get(item.stage.name))
         needs = f"from {', '.join(item.stage.needs)}" if item.stage.needs and item.state != "given" else ""
-        rows.append([item.stage.name, item.id, source, needs])
+        rows.append([item.stage.name, item.id, source, item.stage.kind.name, needs])
     data = data_sets_of(planned, config)
     return "\n".join([*lines, *table(rows), *(["", "# data sets", *data] if data else [])])
+
+
+def settings_lines(recipe: Recipe) -> list[str]:
+    """`r1_zero.steps = 48    # tiny.toml`; the stages of a recipe's own graph are left to the table of stages."""
+    settings = flatten(recipe.config.model_dump(mode="json", exclude={"stages"}))
+    written = {key: f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()}
+    width = min(ORIGIN_COLUMN, max(map(len, written.values())))
+    return [f"{line:{width}}  # {recipe.origins.get(key, 'default')}" for key, line in written.items()]
 
 
 def status_text(out: Path) -> str:
@@ -52,12 +65,18 @@ def status_text(out: Path) -> str:
     if not path.is_file():
         raise ArtifactError(f"{out}: not a run directory: it has no config.json")
     try:
-        graph = json.loads(path.read_text(encoding="utf-8")).get("graph")
+        settings = json.loads(path.read_text(encoding="utf-8"))
+        graph = settings.get("graph")
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{path}: damaged: {error}") from error
     pid = holder(out)
-    stages = get_graph(graph) if graph in GRAPHS else ()
-    rows = [stage_row(out, stage.name, running=pid is not None) for stage in stages]
+    given = settings.get("inputs", {})
+    rows = [
+        [stage.name, "", "given", "", given[stage.name]]
+        if stage.name in given
+        else stage_row(out, stage.name, running=pid is not None)
+        for stage in recorded_graph(settings)
+    ]
     running = f"process {pid} is working in it" if pid else "nothing is running in it"
     return "\n".join([f"{out}: graph {graph}; {running}", *table(rows)])
 

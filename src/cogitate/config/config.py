@@ -7,16 +7,26 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import Field, create_model
 
-from cogitate.config.section import Section, not_in_identity
+from cogitate.config.section import Section, in_identity_unless_default, not_in_identity
 from cogitate.config.shared import EvaluateConfig, RewardsConfig, RuntimeConfig, TasksConfig, TokenizerConfig
 
 S = TypeVar("S", bound=Section)
+
+
+class StageRow(Section):
+    """A stage of a recipe's own graph: [[stages]] in its file. Its settings are in the section of its name."""
+
+    name: str
+    kind: str  # of recipe/kinds.py
+    needs: tuple[str, ...] = ()  # names of stages, or of what is given by inputs.NAME=PATH
+    title: str = ""  # for readers; the name where there is none
 
 
 class Config(Section):
     """What every recipe has; `config_with` adds a section for each stage of a recipe's graph."""
 
     graph: str = "r1_zero"
+    stages: tuple[StageRow, ...] = in_identity_unless_default(())  # instead of a graph of recipe/recipe.py
     seed: int = 0
     tasks: TasksConfig = TasksConfig()
     tokenizer: TokenizerConfig = TokenizerConfig()

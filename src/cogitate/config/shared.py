@@ -58,7 +58,7 @@ class EvaluateConfig(Section):
     # More problems (as tasks.eval names them), each task in a column of its own and not in "all".
     further: str = in_identity_unless_default("")
     further_problems: int = in_identity_unless_default(100, ge=1)  # of each of them
-    further_models: str = in_identity_unless_default("base,r1_zero,r1")  # the models they are put to
+    further_models: str = in_identity_unless_default("base,r1_zero,r1")  # they are put to; by default all where one is missing
     consensus_problems: int = Field(0, ge=0)
     consensus_samples: int = Field(16, ge=1)
     temperature: float = Field(0.6, gt=0)

@@ -41,7 +41,7 @@ class StudentBaseConfig(PretrainConfig):
     """A dense student's base model, pretrained on the corpus the base model read."""
 
     model: dict[str, Any] = Field(default_factory=dict)  # a Hugging Face config.json
-    # Of base, instead of pretraining; only in graph r1_pruned_student.
+    # Of base, instead of pretraining; only of kind prune.
     every_nth_layer: int = in_identity_unless_default(0, ge=0)
 
 

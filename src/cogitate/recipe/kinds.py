@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from cogitate.config import (
     AllScenarioConfig,
     ColdStartConfig,
@@ -18,7 +20,7 @@ from cogitate.config import (
     TeacherConfig,
     ZeroRLConfig,
 )
-from cogitate.recipe.stage import Kind
+from cogitate.recipe.stage import GIVEN, Kind, Need
 
 STAGES = "cogitate.recipe.stages"
 TEACHER, PREFERENCE_DATA = "teacher", "preferences"  # sections that no stage is named after, or not in every graph
@@ -30,6 +32,8 @@ GENERAL_PROMPTS = ("tasks.general", "tasks.train_problems")
 READ_BY_RL = ("seed", "tasks", "rewards", "{stage}", *TRAINING, "runtime.max_batch")
 READ_BY_PREFERENCES = ("seed", *GENERAL_PROMPTS, PREFERENCE_DATA, *SAMPLING)
 
+MODEL, PREFERENCE_PAIRS, JUDGES = Need("model"), Need("preferences"), Need("reward models")
+
 PRETRAIN = Kind(
     "pretrain", f"{STAGES}.pretrain", PretrainConfig, reads=("tokenizer", "model", "{stage}", "runtime.dtype"), version=2
 )
@@ -37,12 +41,24 @@ PRETRAIN_STUDENT = Kind(
     "pretrain_student", f"{STAGES}.pretrain_student", StudentBaseConfig, reads=("tokenizer", "{stage}", "runtime.dtype")
 )
 PRUNE = Kind(
-    "prune", f"{STAGES}.prune", StudentBaseConfig, reads=("{stage}.every_nth_layer", "runtime.dtype"), may_be_shipped=False
+    "prune", f"{STAGES}.prune", StudentBaseConfig, reads=("{stage}.every_nth_layer", "runtime.dtype"), needs=(MODEL,),
+    may_be_shipped=False,
+)  # fmt: skip
+RL_ZERO = Kind("rl_zero", f"{STAGES}.rl_zero", ZeroRLConfig, reads=READ_BY_RL, version=2, needs=(MODEL,))
+REASONING_RL = Kind("reasoning_rl", f"{STAGES}.reasoning_rl", ReasoningRLConfig, reads=READ_BY_RL, version=2, needs=(MODEL,))
+ALL_SCENARIO_RL = Kind(
+    "all_scenario_rl", f"{STAGES}.all_scenario_rl", AllScenarioConfig, reads=READ_BY_RL, version=2, needs=(MODEL, JUDGES)
 )
-RL_ZERO = Kind("rl_zero", f"{STAGES}.rl_zero", ZeroRLConfig, reads=READ_BY_RL, version=2)
-REASONING_RL = Kind("reasoning_rl", f"{STAGES}.reasoning_rl", ReasoningRLConfig, reads=READ_BY_RL, version=2)
-ALL_SCENARIO_RL = Kind("all_scenario_rl", f"{STAGES}.all_scenario_rl", AllScenarioConfig, reads=READ_BY_RL, version=2)
-FINE_TUNE = Kind("fine_tune", f"{STAGES}.fine_tune", FineTuneConfig, reads=("seed", "{stage}", *TRAINING), version=2)
+FINE_TUNE = Kind(
+    "fine_tune",
+    f"{STAGES}.fine_tune",
+    FineTuneConfig,
+    reads=("seed", "{stage}", *TRAINING),
+    version=2,
+    needs=(MODEL, Need("conversations")),
+)
+# Of models that think in R1's form: what they write can be learnt from as it is.
+IN_R1_FORM = (FINE_TUNE.name, REASONING_RL.name, ALL_SCENARIO_RL.name, "ppo", "dpo", GIVEN)
 COLD_START_DATA = Kind(
     "cold_start_data",
     f"{STAGES}.cold_start_data",
@@ -53,7 +69,8 @@ COLD_START_DATA = Kind(
     ),
     version=2,
     sections={TEACHER: TeacherConfig},
-    makes_model=False,
+    needs=(MODEL, Need("model", kinds=(RL_ZERO.name,))),
+    makes="conversations",
 )  # fmt: skip
 REJECTION_SAMPLING = Kind(
     "rejection_sampling",
@@ -61,7 +78,8 @@ REJECTION_SAMPLING = Kind(
     RejectionConfig,
     reads=("seed", "tasks", "rewards", "{stage}", "evaluate.problems", "{inputs}.prompt", *SAMPLING),
     version=2,
-    makes_model=False,
+    needs=(Need("model", kinds=IN_R1_FORM), replace(MODEL, optional=True)),
+    makes="conversations",
 )
 REWARD_MODELS = Kind(
     "reward_models",
@@ -70,7 +88,8 @@ REWARD_MODELS = Kind(
     reads=(*READ_BY_PREFERENCES, "{stage}"),
     version=2,
     sections={PREFERENCE_DATA: PreferenceDataConfig},
-    makes_model=False,
+    needs=(MODEL, replace(PREFERENCE_PAIRS, optional=True)),
+    makes="reward models",
 )
 EVALUATE = Kind(
     "evaluate",
@@ -80,7 +99,8 @@ EVALUATE = Kind(
         "seed", "tasks", "rewards", "evaluate", *SAMPLING, "{all}.prompt", "{all}.worked_examples", "{all}.open_thinking",
     ),
     version=4,
-    makes_model=False,
+    needs=(MODEL,),
+    makes="metrics",
 )  # fmt: skip
 
 # InstructGPT's (arXiv:2203.02155), and DPO.
@@ -91,16 +111,18 @@ DEMONSTRATIONS = Kind(
     reads=(*READ_BY_PREFERENCES, "{stage}"),
     version=2,
     sections={PREFERENCE_DATA: PreferenceDataConfig},
-    makes_model=False,
+    needs=(MODEL,),
+    makes="conversations",
 )
 PREFERENCES = Kind(
     "preferences",
     f"{STAGES}.instruct_gpt.preferences",
-    PreferenceDataConfig,
+    settings=None,  # of its own: all stages that judge share one section
     reads=READ_BY_PREFERENCES,
     version=2,
     sections={PREFERENCE_DATA: PreferenceDataConfig},
-    makes_model=False,
+    needs=(MODEL,),
+    makes="preferences",
 )
 PPO = Kind(
     "ppo",
@@ -108,5 +130,22 @@ PPO = Kind(
     PPOConfig,
     reads=("seed", *GENERAL_PROMPTS, "{stage}", *TRAINING, "runtime.max_batch"),
     version=2,
+    needs=(MODEL, JUDGES),
 )
-DPO = Kind("dpo", f"{STAGES}.instruct_gpt.dpo", DPOConfig, reads=("seed", "{stage}", *TRAINING), version=2)
+DPO = Kind(
+    "dpo",
+    f"{STAGES}.instruct_gpt.dpo",
+    DPOConfig,
+    reads=("seed", "{stage}", *TRAINING),
+    version=2,
+    needs=(MODEL, PREFERENCE_PAIRS),
+)
+
+# What a recipe's own graph may be made of; the measuring of its models is added to it.
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        PRETRAIN, PRETRAIN_STUDENT, PRUNE, RL_ZERO, REASONING_RL, ALL_SCENARIO_RL, FINE_TUNE, COLD_START_DATA,
+        REJECTION_SAMPLING, REWARD_MODELS, DEMONSTRATIONS, PREFERENCES, PPO, DPO,
+    )
+}  # fmt: skip

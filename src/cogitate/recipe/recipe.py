@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
+from cogitate.config import Config, StageRow
+from cogitate.config.layers import OWN
 from cogitate.errors import ConfigError
 from cogitate.recipe.kinds import (
     ALL_SCENARIO_RL,
@@ -13,6 +17,7 @@ from cogitate.recipe.kinds import (
     DPO,
     EVALUATE,
     FINE_TUNE,
+    KINDS,
     PPO,
     PREFERENCES,
     PRETRAIN,
@@ -23,7 +28,7 @@ from cogitate.recipe.kinds import (
     REWARD_MODELS,
     RL_ZERO,
 )
-from cogitate.recipe.stage import Stage
+from cogitate.recipe.stage import GIVEN, Kind, Stage, find, in_words
 
 R1_ZERO = (
     Stage("base", PRETRAIN, title="Base"),
@@ -86,16 +91,142 @@ GRAPHS: dict[str, tuple[Stage, ...]] = {
 }
 
 
-def get_graph(name: str) -> tuple[Stage, ...]:
-    """A graph by name, each model followed by its evaluation, in an order where needs come first."""
-    if name not in GRAPHS:
+NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")  # of a stage: a directory, a section of settings and part of a dotted key
+RESERVED = ("extends", "unfinished", "lock")  # a key of recipe files, and what a run directory holds
+OF_PYDANTIC = ("model_dump", "model_validate")
+
+
+def graph_of(config: Config) -> tuple[Stage, ...]:
+    """The graph of a recipe: see get_graph."""
+    return get_graph(config.graph, config.stages, config.inputs)
+
+
+def get_graph(name: str, rows: Sequence[StageRow] = (), given: Iterable[str] = ()) -> tuple[Stage, ...]:
+    """A graph, each model followed by its evaluation, in an order where needs come first.
+
+    Args:
+        name: of a graph of this file, or OWN.
+        rows: the stages of a recipe's own graph.
+        given: names of the artifacts that the user gives.
+
+    Raises:
+        ConfigError: no such graph, or the rows make none.
+    """
+    if name not in GRAPHS and not (name == OWN and rows):
         raise ConfigError(f"graph = {name!r}: no such graph; did you mean {nearest(name, GRAPHS)}?")
     stages: list[Stage] = []
-    for stage in GRAPHS[name]:
+    for stage in own_graph(rows, given) if rows else GRAPHS[name]:
         stages.append(stage)
         if stage.makes_model:
-            stages.append(Stage(f"evaluate.{stage.name}", EVALUATE, (stage.name,), f"Measuring {stage.title}"))
+            stages.append(Stage(f"evaluate.{stage.name}", EVALUATE, (stage.name,), f"Measuring {stage.title or stage.name}"))
     return tuple(stages)
+
+
+def recorded_graph(settings: Mapping[str, Any]) -> tuple[Stage, ...]:
+    """The graph that a run's config.json names or holds; () of one that this version does not know."""
+    try:
+        rows = [StageRow.model_validate(row) for row in settings.get("stages", ())]
+        return get_graph(str(settings.get("graph")), rows, settings.get("inputs", {}))
+    except ValueError:  # also ours
+        return ()
+
+
+def own_graph(rows: Sequence[StageRow], given: Iterable[str] = ()) -> tuple[Stage, ...]:
+    """The stages of a recipe's own graph, each after what it needs and otherwise in the order of the rows.
+
+    A need that is no row but given by `inputs.NAME=PATH` becomes a stage that nobody makes.
+
+    Raises:
+        ConfigError: a name cannot be used or is used twice, no such kind, or a need is unknown, wrong or in a circle.
+    """
+    stages = [stage_of(row) for row in rows]
+    names = [stage.name for stage in stages]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"stages: two are called {name}; give each a name of its own")
+    inputs = frozenset(given)
+    ready: list[Stage] = []
+    for stage in stages:
+        check_count(stage)
+        for need, wanted in zip(stage.needs, stage.kind.needs, strict=False):
+            if need in inputs and need not in names:
+                check_name(need)
+                names.append(need)
+                ready.append(Stage(need, Kind(GIVEN, "", settings=None, reads=(), makes=wanted.product)))
+            elif need not in names:
+                raise ConfigError(
+                    f"stage {stage.name} needs {need}, which is no stage of this graph; did you mean {nearest(need, names)}? "
+                    f"Where it is a model or a data set of yours, give inputs.{need}=PATH"
+                )
+    in_order = needs_first([*ready, *stages])
+    check_needs(in_order)
+    return in_order
+
+
+def stage_of(row: StageRow) -> Stage:
+    """A row as a stage. Raises ConfigError where its name cannot be used or there is no such kind."""
+    if row.kind not in KINDS:
+        measured = "every model is measured without being asked to; " if row.kind == EVALUATE.name else ""
+        raise ConfigError(
+            f"stage {row.name}: there is no kind {row.kind}; {measured}did you mean {nearest(row.kind, KINDS)}? "
+            f"Kinds are {', '.join(KINDS)}"
+        )
+    kind = KINDS[row.kind]
+    own = kind.sections if kind.settings is None else ()  # a stage may be called as the only section that it reads
+    check_name(row.name, {name for one in KINDS.values() for name in one.sections} - set(own))
+    return Stage(row.name, kind, row.needs, row.title)
+
+
+def check_name(name: str, sections: Collection[str] = ()) -> None:
+    """Refuse a name that can be no directory or section of settings, or has another meaning, as these sections do."""
+    if not NAME.fullmatch(name):
+        raise ConfigError(
+            f"stage {name!r}: a name has small letters, digits and underscores, begins with a letter, and has 64 characters "
+            "at most"
+        )
+    if name in {*Config.model_fields, *sections, *RESERVED} or hasattr(Config, name) or name.startswith(OF_PYDANTIC):
+        raise ConfigError(f"stage {name}: this name has another meaning in a recipe or a run; choose another one")
+
+
+def check_count(stage: Stage) -> None:
+    """Refuse a stage that needs more or fewer artifacts than its kind reads, or one of them twice."""
+    if len(set(stage.needs)) < len(stage.needs):
+        raise ConfigError(f"stage {stage.name}: needs names one stage twice: {', '.join(stage.needs)}")
+    wanted = stage.kind.needs
+    least = sum(not need.optional for need in wanted)
+    if not least <= len(stage.needs) <= len(wanted):
+        reads = ", then ".join(map(str, wanted)) or "nothing"
+        raise ConfigError(f"stage {stage.name}: needs names {len(stage.needs)}, but kind {stage.kind.name} reads: {reads}")
+
+
+def check_needs(graph: Sequence[Stage]) -> None:
+    """Refuse a graph in which a stage needs what its kind cannot read."""
+    for stage in graph:
+        check_count(stage)
+        for name, need in zip(stage.needs, stage.kind.needs, strict=False):
+            made_by = find(graph, name).kind
+            if made_by.makes != need.product or (need.kinds and made_by.name not in need.kinds):
+                raise ConfigError(
+                    f"stage {stage.name} needs {name}, a stage of kind {made_by.name} that makes {in_words(made_by.makes)}; "
+                    f"kind {stage.kind.name} reads there: {need}"
+                )
+
+
+def needs_first(stages: Sequence[Stage]) -> tuple[Stage, ...]:
+    """The same stages, each after those it needs; among those that may come next, the first.
+
+    Raises:
+        ConfigError: some need each other in a circle.
+    """
+    waiting, placed = list(stages), list[Stage]()
+    while waiting:
+        names = {stage.name for stage in placed}
+        following = next((stage for stage in waiting if names.issuperset(stage.needs)), None)
+        if following is None:
+            raise ConfigError(f"stages need each other in a circle: {', '.join(stage.name for stage in waiting)}")
+        waiting.remove(following)
+        placed.append(following)
+    return tuple(placed)
 
 
 def select(

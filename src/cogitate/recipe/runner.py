@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +23,7 @@ from cogitate.errors import ArtifactError, CogitateError, ConfigError, Interrupt
 from cogitate.recipe.kinds import EVALUATION
 from cogitate.recipe.models import resolve_input
 from cogitate.recipe.progress import NullProgress, Progress
-from cogitate.recipe.recipe import get_graph, is_evaluation, nearest, select
+from cogitate.recipe.recipe import graph_of, is_evaluation, nearest, select
 from cogitate.recipe.run_directory.attempt import Clock, load_attempt, prepare, remove_leftovers, unfinished
 from cogitate.recipe.run_directory.lock import hold_run
 from cogitate.recipe.run_directory.store import (
@@ -107,7 +107,7 @@ def run_recipe(
     """
     progress = progress or NullProgress()
     check_retrain(config, retrain)
-    select(get_graph(config.graph), only=only, until=until, given=config.inputs)  # refuses unknown names before `out` is made
+    select(graph_of(config), only=only, until=until, given=config.inputs)  # refuses unknown names before `out` is made
     with hold_run(out):
         planned = plan(config, out, only=only, until=until, retrain=retrain)
         for line in data_sets_of(planned, config):
@@ -154,7 +154,7 @@ def plan(
     check_settings(out, config)
     check_retrain(config, retrain)
     planned: dict[str, Planned] = {}
-    graph = get_graph(config.graph)
+    graph = graph_of(config)
     wanted = select(graph, only=only, until=until, given=config.inputs)
     # What a stage's inputs are made from is part of their ids, even where only that stage is asked for.
     origins = select(graph, until=only, given=config.inputs) if only else ()
@@ -176,7 +176,7 @@ def plan_stage(stage: Stage, config: Config, out: Path, planned: dict[str, Plann
     """Where this stage's artifact stands or comes from."""
     if stage.name in config.inputs:
         return Planned(stage, "given", None, load_given(stage.name, resolve_input(config.inputs[stage.name])))
-    identity = identify(stage, get_graph(config.graph), config, {need: planned[need].id for need in stage.needs})
+    identity = identify(stage, graph_of(config), config, {need: planned[need].id for need in stage.needs})
     path = out / stage.name
     if path.exists():
         if stage.name in retrain and is_shipped_copy(path):
@@ -209,7 +209,7 @@ def make(
             progress.row(stage.name, row)
 
         metrics = MetricsLog(work / "out" / "metrics.jsonl", on_row)
-        context = StageContext(stage.name, get_graph(config.graph), backend, metrics, work / "checkpoint", progress)
+        context = StageContext(stage.name, graph_of(config), backend, metrics, work / "checkpoint", progress)
         # What ran before in this process must not matter; a stage's own randomness comes from the seeds in its settings.
         seed_everything(derive_seed(stage.name))
         try:
@@ -233,14 +233,29 @@ def check_settings(out: Path, config: Config) -> None:
         recorded = flatten(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: damaged ({error}); use another --out") from error
+    if recorded.get("graph") == config.graph:
+        check_same_graph(out, recorded, config)
     asked = flatten(config.identity())
     free = flatten(config.model_dump(mode="json")).keys() - asked.keys()
     # Runs of version 0.1 have recorded sections of other graphs' stages, too: these change nothing.
-    sections = type(config).model_fields.keys()
+    sections = type(config).model_fields.keys() - {"stages"}
     others = [key for key in recorded if key not in asked and key not in free and key.partition(".")[0] in sections]
+    asked.pop("stages", None)
     for key in [*asked, *others]:
         if recorded.get(key) != asked.get(key) or (key in recorded) != (key in asked):
             raise ConfigError(f"{out} was started with {show(recorded, key)}, now {show(asked, key)}: use another --out")
+
+
+def check_same_graph(out: Path, recorded: Mapping[str, Any], config: Config) -> None:
+    """Refuse a recipe whose own graph is another one than `out` was started with; titles may differ."""
+    was = {row["name"]: f"{row['kind']} of {row['needs']}" for row in recorded.get("stages", ())}
+    now = {row.name: f"{row.kind} of {list(row.needs)}" for row in config.stages}
+    for name in [*now, *was]:
+        before, after = was.get(name, "not there"), now.get(name, "not there")
+        if before != after:
+            raise ConfigError(
+                f"{out} was started with another graph: stage {name} was {before}, now {after}: use another --out"
+            )
 
 
 @contextlib.contextmanager
@@ -265,7 +280,7 @@ def settings_forgotten_if_nothing_was_made(out: Path) -> Iterator[None]:
 
 def check_retrain(config: Config, retrain: Sequence[str]) -> None:
     """Refuse to train what is not a stage or is given."""
-    names = [stage.name for stage in get_graph(config.graph)]
+    names = [stage.name for stage in graph_of(config)]
     for name in retrain:
         if name not in names:
             raise ConfigError(f"--retrain {name}: no such stage in this graph; did you mean {nearest(name, names)}?")
@@ -277,7 +292,7 @@ def check_stages(planned: Sequence[Planned], config: Config) -> None:
     """Let each stage that has to run refuse its settings and data before any of them has spent time."""
     for item in planned:
         if item.state in ("to do", "unfinished"):
-            item.stage.check(config, get_graph(config.graph))
+            item.stage.check(config, graph_of(config))
 
 
 def data_sets_of(planned: Sequence[Planned], config: Config) -> list[str]:
@@ -293,7 +308,7 @@ def write_results(out: Path, config: Config) -> Path:
     seconds: dict[str, float] = {}
     summaries: dict[str, Any] = {}
     origins: dict[str, str] = {stage: f"given: {path}" for stage, path in config.inputs.items()}
-    for stage in get_graph(config.graph):
+    for stage in graph_of(config):
         path = out / stage.name
         if not path.is_dir():
             continue

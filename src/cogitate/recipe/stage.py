@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 from cogitate.backend import Backend
 from cogitate.config import Config, Section
@@ -15,6 +15,8 @@ from cogitate.runtime import MetricsLog, interruption_requested, raise_interrupt
 from cogitate.types import Artifact
 
 Inputs = Mapping[str, Artifact]  # by the names of the stages that made them, in the order of `needs`
+Product = Literal["model", "conversations", "preferences", "reward models", "metrics"]  # what an artifact is
+GIVEN = "given"  # the kind of a stage that a graph does not have: inputs.NAME=PATH is its artifact
 
 
 class Work(Protocol):
@@ -34,6 +36,30 @@ class Work(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Need:
+    """One artifact that a kind reads.
+
+    Attributes:
+        product: what it must be.
+        kinds: the kinds that may make it, where not every one that makes this product will do.
+        optional: it may be left out; then so are all that follow.
+    """
+
+    product: Product
+    kinds: tuple[str, ...] = ()
+    optional: bool = False
+
+    def __str__(self) -> str:
+        of = f" of kind {' or '.join(self.kinds)}" if self.kinds else ""
+        return f"{in_words(self.product)}{of}{' (optional)' if self.optional else ''}"
+
+
+def in_words(product: Product) -> str:
+    """A product within a sentence."""
+    return "a model" if product == "model" else product
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """What several stages of a graph may have in common: the work, and the class of their settings.
 
@@ -46,7 +72,8 @@ class Kind:
             of each stage it needs, "{all}.KEY" for it of each stage of the graph, where these have it.
         version: raised by whoever changes what the stage computes; artifacts of other versions are not reused.
         sections: further sections that it reads, by name.
-        makes_model: its artifact is a Hugging Face directory, so `evaluate.<stage>` measures it.
+        needs: what each of a stage's `needs` must be, in their order.
+        makes: what its artifact is. A model is a Hugging Face directory, and `evaluate.<stage>` measures it.
         may_be_shipped: an artifact that the package ships under a stage's name is this kind's.
     """
 
@@ -56,7 +83,8 @@ class Kind:
     reads: tuple[str, ...]
     version: int = 1
     sections: Mapping[str, type[Section]] = field(default_factory=dict)
-    makes_model: bool = True
+    needs: tuple[Need, ...] = ()
+    makes: Product = "model"
     may_be_shipped: bool = True
 
     def work(self) -> Work:
@@ -81,7 +109,7 @@ class Stage:
 
     @property
     def makes_model(self) -> bool:
-        return self.kind.makes_model
+        return self.kind.makes == "model"
 
     def check(self, config: Config, graph: Sequence[Stage]) -> None:
         """Refuse settings and data that its kind cannot work with."""
@@ -158,6 +186,6 @@ def line_of(graph: Sequence[Stage], name: str) -> list[Stage]:
     return line
 
 
-def trained_from(graph: Sequence[Stage], name: str, settings: type[Section]) -> Stage | None:
-    """The first stage with settings of this class that starts from the model of stage `name`."""
-    return next((stage for stage in graph if stage.has(settings) and stage.needs[:1] == (name,)), None)
+def trained_from(graph: Sequence[Stage], name: str, settings: type[Section]) -> list[Stage]:
+    """The stages with settings of this class that start from the model of stage `name`."""
+    return [stage for stage in graph if stage.has(settings) and stage.needs[:1] == (name,)]

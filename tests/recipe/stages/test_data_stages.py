@@ -19,7 +19,7 @@ from cogitate.recipe.stage import find
 from cogitate.recipe.stages import cold_start_data, rejection_sampling
 from cogitate.tasks.files.datasets import load_conversations, read_rows
 from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.types import Artifact
+from cogitate.types import Artifact, Problem
 from tests.recipe.scripted_backend import Script, ScriptedBackend, stage_context
 
 Made = tuple[Path, dict[str, Any]]  # where a stage worked, and its summary
@@ -291,3 +291,15 @@ def test_a_finished_chunk_is_not_sampled_again(tmp_path: Path, micro_tokenizer: 
     assert first.asked == 108
     assert again.asked == 0
     assert files_of(tmp_path) == before
+
+
+def test_a_model_of_sft_is_asked_for_data_as_sft_showed_it(tmp_path: Path, micro_tokenizer: Tokenizer) -> None:
+    inputs = inputs_of(tmp_path, micro_tokenizer, ("r1_dev1",))
+    template = "[{{ messages[-1].content }}]"
+    (inputs["r1_dev1"].path / "chat_template.jinja").write_text(template)
+    backend = ScriptedBackend(micro_tokenizer, r1_dev1=dev2)
+    context = stage_context("sft_data", tmp_path, backend)
+    writer, _ = rejection_sampling.make_writers(load_recipe("tiny", SFT), inputs, context)
+    prompt = writer.prompt_of(Problem("1", "sums", "math", "1 + 1?", gold="2"))
+    assert not isinstance(prompt, str)
+    assert micro_tokenizer.decode(prompt) == "[1 + 1?]"

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from cogitate.config import Config
+from cogitate.config import Config, StageRow
 from cogitate.errors import ConfigError
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.progress import NullProgress
-from cogitate.recipe.recipe import R1, get_graph
+from cogitate.recipe.recipe import R1, get_graph, graph_of
 from cogitate.recipe.settings import load_recipe, make_config
 from cogitate.recipe.stage import StageContext, find
-from cogitate.recipe.stages.evaluate import askings, general_asking, general_problems, run
+from cogitate.recipe.stages.evaluate import askings, further_models, general_asking, general_problems, run
 from cogitate.runtime import MetricsLog
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import R1_INSTRUCTION, instructed, r1_prompt, r1_zero_prompt
@@ -102,6 +102,40 @@ def test_a_base_is_also_scored_at_the_prompt_that_shows_its_rl_the_form_and_at_i
     names = [asking.name for asking in askings(config, R1, "base", directory, tokenizer)]
     assert names == [*THREE, "chat", "r1_zero_1_examples_opened"]
     assert [asking.name for asking in askings(config, R1, "student_base_llama", directory, tokenizer)] == THREE
+
+
+def test_a_base_is_scored_at_the_prompts_of_every_rl_that_starts_from_it(directory: Path) -> None:
+    tokenizer = Tokenizer.load(directory)
+    rows = [StageRow(name=name, kind="rl_zero", needs=("base",)) for name in ("a", "b", "c", "d", "e")]
+    shown = {"a": [EXAMPLE], "b": [{**EXAMPLE, "question": "3+1?"}], "c": [EXAMPLE], "d": []}
+    shown["e"] = shown["b"]
+    table = {"graph": "own", "stages": [row.model_dump() for row in rows], "inputs": {"base": "given"}}
+    config = make_config({**table, **{name: {"worked_examples": examples} for name, examples in shown.items()}})
+    names = [asking.name for asking in askings(config, graph_of(config), "base", directory, tokenizer)]
+    assert names == [*THREE, "r1_zero_1_examples", "r1_zero_1_examples_b"]
+
+
+def test_in_any_graph_a_model_is_asked_as_its_own_stage_trained_it(directory: Path) -> None:
+    tokenizer = Tokenizer.load(directory)
+    rows = [
+        StageRow(name="early_rl", kind="reasoning_rl", needs=("base",)),
+        StageRow(name="sft", kind="fine_tune", needs=("early_rl", "talk")),
+        StageRow(name="zero", kind="rl_zero", needs=("sft",)),
+        StageRow(name="dpo", kind="dpo", needs=("zero", "pairs")),
+    ]
+    given = {"base": "given", "talk": "given", "pairs": "given"}
+    config = make_config({"graph": "own", "stages": [row.model_dump() for row in rows], "inputs": given})
+    graph = graph_of(config)
+    formats = {row.name: [a.format for a in askings(config, graph, row.name, directory, tokenizer)] for row in rows}
+    assert formats == {"early_rl": ["think_text"], "sft": ["think_text"], "zero": ["think_answer"], "dpo": ["think_text"]}
+    assert [a.name for a in askings(config, graph, "base", directory, tokenizer)] == THREE
+
+
+def test_further_problems_are_for_all_models_of_a_graph_without_the_usual_three(tmp_path: Path) -> None:
+    config = make_config({"graph": "r1_zero", "evaluate": {"further": "logic"}})
+    assert further_models(config, graph_of(config)) == ["base", "r1_zero"]
+    config = make_config({"graph": "r1", "evaluate": {"further": "logic"}})
+    assert further_models(config, graph_of(config)) == ["base", "r1_zero", "r1"]
 
 
 def test_further_problems_get_columns_beside_the_table_and_only_for_the_models_named(digit_model: Path, tmp_path: Path) -> None:

@@ -73,10 +73,10 @@ def sampled_columns(runs: Sequence[Run]) -> list[Column]:
         seed = f", seed {run.seed}" if len(runs) > 1 else ""
         for stage in run.stages.values():
             if stage.name.startswith(EVALUATE) and stage.transcripts:
-                title = stage_title(stage.name.removeprefix(EVALUATE)) + seed
+                title = stage_title(stage.name.removeprefix(EVALUATE), runs) + seed
                 measured.append(Column("Measured on unseen problems", title, f"{title}, measured", stage.transcripts))
                 continue
-            title, by_step = stage_title(stage.name) + seed, rows_by_step(stage.transcripts)
+            title, by_step = stage_title(stage.name, runs) + seed, rows_by_step(stage.transcripts)
             for step in spread(list(by_step), MOST_STEPS):
                 training.append(Column(f"Training of {title}", f"step {step}", f"{title}, step {step}", by_step[step]))
     return training + measured

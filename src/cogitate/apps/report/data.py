@@ -12,8 +12,9 @@ from cogitate.apps.report.stages import is_student
 from cogitate.errors import ArtifactError, DataError
 from cogitate.evals.metrics import Estimate, pool_estimates
 from cogitate.json_lines import read_log
-from cogitate.recipe.recipe import GRAPHS
+from cogitate.recipe.recipe import recorded_graph
 from cogitate.recipe.run_directory.store import MANIFEST
+from cogitate.recipe.stage import Stage
 
 Row = dict[str, Any]
 EVALUATE = "evaluate."
@@ -50,6 +51,11 @@ class Run:
     stages: Mapping[str, StageRecord]
 
     @property
+    def graph(self) -> tuple[Stage, ...]:
+        """All stages of its recipe, measurements among them; () where its settings do not say."""
+        return recorded_graph(self.settings)
+
+    @property
     def complete(self) -> bool:
         return bool(self.stages) and all(stage.finished for stage in self.stages.values()) and "schema" in self.results
 
@@ -68,16 +74,16 @@ def load_runs(directories: Sequence[Path]) -> list[Run]:
 def load_run(directory: Path) -> Run:
     """Read one run directory; stages still being made are read from where they stand."""
     settings = read_json(directory / "config.json") if (directory / "config.json").is_file() else {}
-    stages = {record.name: record for record in find_stages(directory, str(settings.get("graph")))}
+    stages = {record.name: record for record in find_stages(directory, recorded_graph(settings))}
     results = read_json(directory / "results.json") if (directory / "results.json").is_file() else gather_results(stages)
     if not stages and not results.get("stages"):
         raise ArtifactError(f"{directory}: not a run directory: neither results.json nor a stage in it")
     return Run(directory, int(results.get("seed", settings.get("seed", 0))), settings, results, stages)
 
 
-def find_stages(directory: Path, graph: str) -> Iterator[StageRecord]:
+def find_stages(directory: Path, graph: Sequence[Stage]) -> Iterator[StageRecord]:
     """Stage directories, sealed or under `unfinished/`, in the order of the graph; of the alphabet where it is unknown."""
-    known = {stage.name: index for index, stage in enumerate(GRAPHS.get(graph, ()))}
+    known = {stage.name: index for index, stage in enumerate(graph)}
     found = {path.parent.name: path.parent for path in sorted(directory.glob(f"*/{MANIFEST}"))}
     found |= {path.parent.name: path for path in sorted(directory.glob("unfinished/*/out")) if path.parent.name not in found}
 
@@ -152,7 +158,7 @@ def model_names(runs: Sequence[Run]) -> list[str]:
 
 def main_line_models(runs: Sequence[Run]) -> list[str]:
     """Measured models from base to the last stage; students are a comparison beside the line."""
-    return [name for name in model_names(runs) if not is_student(name) and pooled_of(runs, name, "all", "pass@1")]
+    return [name for name in model_names(runs) if not is_student(name, runs) and pooled_of(runs, name, "all", "pass@1")]
 
 
 def task_names(runs: Sequence[Run]) -> list[str]:
@@ -219,5 +225,5 @@ def logged_names(runs: Sequence[Run], stage: str) -> list[str]:
 
 def last_rl_stage(runs: Sequence[Run]) -> str | None:
     """The last stage on the way to R1 that logged a reward."""
-    line = [name for name in stage_names(runs) if not is_student(name)]
+    line = [name for name in stage_names(runs) if not is_student(name, runs)]
     return next((name for name in reversed(line) if "reward" in logged_names(runs, name)), None)

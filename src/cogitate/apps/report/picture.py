@@ -46,7 +46,9 @@ def write_curve_png(run_directories: Sequence[Path], out: Path, models: Sequence
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, 3, width_ratios=(1.25, 1, 1))
     draw_stages(panels[0], runs, models)
-    draw_steps(panels[1], runs, stage, "accuracy", f"{stage_title(stage)}: right on training problems", scale=100, unit="%")
+    draw_steps(
+        panels[1], runs, stage, "accuracy", f"{stage_title(stage, runs)}: right on training problems", scale=100, unit="%"
+    )
     draw_steps(
         panels[2], runs, stage, "thinking_tokens_finished", "Thinking tokens of finished completions", scale=1, unit="tokens"
     )
@@ -76,7 +78,7 @@ def draw_stages(panel: Axes, runs: Sequence[Run], models: Sequence[str]) -> None
             x, y, yerr=sides, color=colour, linewidth=2.6 if whole else 1.2, marker="o", markersize=6 if whole else 4,
             elinewidth=1.2, capsize=3, zorder=3 if whole else 2, label=task_words(task),
         )  # fmt: skip
-    panel.set_xticks(range(len(models)), [stage_title(model) for model in models], rotation=20 if len(models) > 4 else 0)
+    panel.set_xticks(range(len(models)), [stage_title(model, runs) for model in models], rotation=20 if len(models) > 4 else 0)
     panel.margins(x=0.15)
     panel.set_ylim(0, 100)
     panel.set_title("Right at the first try on unseen problems, %")

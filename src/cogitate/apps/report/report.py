@@ -115,7 +115,7 @@ def curves(runs: Sequence[Run]) -> str:
             runs, stage, "Also logged", unlisted(logged_names(runs, stage))
         )
         count = max(len(run.stages[stage].rows) for run in runs if stage in run.stages)
-        title = f"{escape(stage_title(stage))} <span class='soft small'>{count:,} steps logged</span>"
+        title = f"{escape(stage_title(stage, runs))} <span class='soft small'>{count:,} steps logged</span>"
         opened = " open" if learning[stage] and first else ""
         first = first and not opened
         sections.append(f'<details{opened}><summary class="stage">{title}</summary>{drawn}</details>')
@@ -124,8 +124,8 @@ def curves(runs: Sequence[Run]) -> str:
 
 def fine_tuning(runs: Sequence[Run]) -> str:
     """The losses of all stages that learn from conversations in one picture; nothing with fewer than two."""
-    names = [name for name in stage_names(runs) if is_fine_tuning(name)]
-    series = [Series(stage_title(name), curves_of(runs, name, "loss")) for name in names if curves_of(runs, name, "loss")]
+    names = [name for name in stage_names(runs) if is_fine_tuning(name, runs)]
+    series = [Series(stage_title(name, runs), curves_of(runs, name, "loss")) for name in names if curves_of(runs, name, "loss")]
     if len(series) < 2:
         return ""
     drawn = line_chart(series, x="step", y="nats per token", unit="number", title="Loss of fine-tuning")
@@ -158,7 +158,7 @@ def time_section(runs: Sequence[Run]) -> str:
     whole: dict[str, float] = {}
     for run in runs:
         for stage, seconds in run.results.get("seconds", {}).items():
-            whole[stage_title(stage)] = whole.get(stage_title(stage), 0.0) + seconds / len(runs)
+            whole[stage_title(stage, runs)] = whole.get(stage_title(stage, runs), 0.0) + seconds / len(runs)
     parts = []
     if sum(whole.values()) > 0:
         spent = [(name, seconds) for name, seconds in whole.items() if seconds > 0]
@@ -167,13 +167,13 @@ def time_section(runs: Sequence[Run]) -> str:
         name for run in runs for name, origin in run.results.get("origins", {}).items() if origin == "shipped"
     )
     if shipped:
-        names_of = ", ".join(stage_title(name) for name in shipped)
+        names_of = ", ".join(stage_title(name, runs) for name in shipped)
         parts.append(f'<p class="soft small">Shipped with the package, not made in this run: {escape(names_of)}.</p>')
     for stage in stage_names(runs):
         phases = phase_seconds(runs, stage)
         if phases:
             total = sum(seconds for _, seconds in phases)
-            parts.append(f"<h3>{escape(stage_title(stage))} by phase: {write_seconds(total)}</h3>{time_bar(phases)}")
+            parts.append(f"<h3>{escape(stage_title(stage, runs))} by phase: {write_seconds(total)}</h3>{time_bar(phases)}")
     return "".join(parts) or '<p class="soft">No times were recorded.</p>'
 
 

@@ -52,7 +52,7 @@ def data_section(runs: Sequence[Run]) -> str:
         for stage in run.stages.values():
             found = read_data_set(stage)
             if found is not None:
-                parts.append(f"<h3>{escape(stage_title(stage.name) + where)}</h3>{data_table(found)}")
+                parts.append(f"<h3>{escape(stage_title(stage.name, runs) + where)}</h3>{data_table(found)}")
         parts += [judges_table(name + where, summary_of(run, stage)) for stage, name in judging_stages(run)]
     if not any(parts):
         return ""
@@ -102,7 +102,7 @@ def judging_stages(run: Run) -> list[tuple[str, str]]:
     """Stages that made reward models, with their titles."""
     names = dict.fromkeys([*run.stages, *run.results.get("summaries", {})])
     return [
-        (name, stage_title(name))
+        (name, stage_title(name, [run]))
         for name in names
         if any(isinstance(summary_of(run, name).get(judge), Mapping) for judge in JUDGES)
     ]

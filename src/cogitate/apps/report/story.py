@@ -30,7 +30,7 @@ def headline(runs: Sequence[Run]) -> str:
     gain = last.value - first.value
     change = f"{points(gain)} points" if apart(first, last) else f"{points(gain)} points, within the error"
     before, after = (
-        f"{stage_title(model)} {write_number(e.value, 'share')}" for model, e in zip(pair, (first, last), strict=True)
+        f"{stage_title(model, runs)} {write_number(e.value, 'share')}" for model, e in zip(pair, (first, last), strict=True)
     )
     return f"{before} → {after}: {change}, on problems neither has seen"
 
@@ -60,14 +60,14 @@ def sureness(runs: Sequence[Run], pair: tuple[str, str]) -> str:
         kind.append(task_words(task))
     if not better + unclear + worse:
         return ""
-    last_name, every = stage_title(pair[1]), len(better) > 1 and not unclear and not worse
+    last_name, every = stage_title(pair[1], runs), len(better) > 1 and not unclear and not worse
     told = [f"better on {'every task' if every else listed(better)}"] if better else []
     told += [f"worse on {listed(worse)}"] if worse else []
     told += [f"not clearly different on {listed(unclear)}, where the intervals overlap"] if unclear else []
     return (
         f"By intervals that do not touch, {last_name} is {'; '.join(told)}."
         if better + worse
-        else (f"On no task do the 95 % intervals of {stage_title(pair[0])} and {last_name} lie apart.")
+        else (f"On no task do the 95 % intervals of {stage_title(pair[0], runs)} and {last_name} lie apart.")
     )
 
 
@@ -79,7 +79,7 @@ def listed(names: Sequence[str]) -> str:
 def learning(runs: Sequence[Run], stage: str) -> str:
     """Length, truncation, reflection and language over the steps of an RL stage."""
     steps = max(len(run.stages[stage].rows) for run in runs if stage in run.stages)
-    parts = [f"In {steps} steps of {stage_title(stage)}"]
+    parts = [f"In {steps} steps of {stage_title(stage, runs)}"]
     lengths = mean_over_runs(curves_of(runs, stage, "thinking_tokens_finished"))
     if len(lengths) > 1:
         correlation = spearman([x for x, _ in lengths], [y for _, y in lengths])
@@ -122,15 +122,15 @@ def notices(runs: Sequence[Run]) -> str:
             lines.append(f"{where}Left out, because programs cannot be run in isolation on this machine: {tasks}.")
         for name, summary in said.items():
             if summary.get("stopped_early"):
-                lines.append(f"{where}{stage_title(name)} stopped early: {summary['stopped_early']}")
+                lines.append(f"{where}{stage_title(name, runs)} stopped early: {summary['stopped_early']}")
             if steps := summary.get("reward_hacking_steps"):
                 lines.append(
-                    f"{where}{stage_title(name)}: at {len(steps)} steps, first at step {steps[0]}, the reward models' score "
-                    "had risen while the true score had fallen: reward hacking. Marked in its curves."
+                    f"{where}{stage_title(name, runs)}: at {len(steps)} steps, first at step {steps[0]}, the reward models' "
+                    "score had risen while the true score had fallen: reward hacking. Marked in its curves."
                 )
         for stage in run.stages.values():
             if not stage.finished:
-                lines.append(f"{where}{stage_title(stage.name)} is not finished: this report shows it as far as it got.")
+                lines.append(f"{where}{stage_title(stage.name, runs)} is not finished: this report shows it as far as it got.")
     items = "".join(f"<li>{escape(str(line))}</li>" for line in dict.fromkeys(lines))
     return f'<ul class="notices">{items}</ul>' if items else ""
 
@@ -145,7 +145,9 @@ def tiles(runs: Sequence[Run]) -> str:
             first, last = (pooled_of(runs, model, "all", metric) if metric else None for model in pair)
             if first is not None and last is not None:
                 made.append(
-                    change_tile(name, first.value, last.value, "share", f"{stage_title(pair[0])} to {stage_title(pair[1])}")
+                    change_tile(
+                        name, first.value, last.value, "share", f"{stage_title(pair[0], runs)} to {stage_title(pair[1], runs)}"
+                    )
                 )
     stage = last_rl_stage(runs)
     for metric, name, unit in SHOWN_FIRST if stage else ():

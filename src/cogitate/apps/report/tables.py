@@ -53,12 +53,12 @@ def staged_table(runs: Sequence[Run]) -> str:
         return '<p class="soft">No model has been measured yet.</p>'
     tasks = [task for task in task_names(runs) if any(pooled_of(runs, model, task, ACCURACY) for model in models)]
     measures = [name for name in BESIDE if any(pooled_of(runs, model, "all", name) for model in models)]
-    line = [model for model in models if not is_student(model)]
+    line = [model for model in models if not is_student(model, runs)]
     rows = "".join(model_row(runs, model, tasks, measures) for model in line)
     pair = main_models(runs)
     if pair is not None:
-        rows += f"<tr>{gain_heading(pair)}{gain_cells(runs, pair, tasks)}{'<td></td>' * len(measures)}</tr>"
-    students = [model for model in models if is_student(model)]
+        rows += f"<tr>{gain_heading(runs, pair)}{gain_cells(runs, pair, tasks)}{'<td></td>' * len(measures)}</tr>"
+    students = [model for model in models if is_student(model, runs)]
     if students:
         span = 1 + len(tasks) + len(measures)
         rows += f'<tr class="part"><th scope="rowgroup" colspan="{span}">Students</th></tr>'
@@ -81,7 +81,7 @@ def model_row(runs: Sequence[Run], model: str, tasks: Sequence[str], measures: S
 def students_table(runs: Sequence[Run]) -> str:
     """The paper's comparison: the same base, by reinforcement learning alone and by distillation; "" without one."""
     rows = []
-    for base, ways in students().items():
+    for base, ways in students(runs).items():
         models = [ways.get(way, "") for way in WAYS.values()]
         estimates = [pooled_of(runs, model, "all", ACCURACY) for model in models]
         if sum(estimate is not None for estimate in estimates) < 2:
@@ -91,7 +91,7 @@ def students_table(runs: Sequence[Run]) -> str:
             spent = training_seconds(runs, model)
             cost = f'<span class="ci">{escape(spent)}</span>' if spent else ""
             cells.append(f"<td>{number(estimate, 'share')}{track(estimate) if estimate else ''}{cost}</td>")
-        rows.append(f'<tr><th scope="row">{escape(student_title(base))}</th>{"".join(cells)}</tr>')
+        rows.append(f'<tr><th scope="row">{escape(student_title(base, runs))}</th>{"".join(cells)}</tr>')
     if not rows:
         return ""
     heads = "".join(f'<th scope="col">{escape(title)}</th>' for title in WAYS.values())
@@ -121,7 +121,7 @@ def measures_table(runs: Sequence[Run]) -> str:
         rows.append(f'<tr><th scope="row">{escape(title)}{sentence}</th>{cells}</tr>')
     if not rows:
         return ""
-    heads = "".join(f'<th scope="col">{escape(stage_title(model))}</th>' for model in models)
+    heads = "".join(f'<th scope="col">{escape(stage_title(model, runs))}</th>' for model in models)
     return "<h3>Everything else that was measured, over all problems</h3>" + table(
         f'<th scope="col">Measure</th>{heads}', "".join(rows), narrow=len(models) > MANY
     )
@@ -167,7 +167,7 @@ def model_cell(runs: Sequence[Run], model: str) -> str:
     notes = [prompt_title(prompt), where, *(f"{key}: {value}" for key, value in said.items())]
     note = "; ".join(filter(None, notes))
     beneath = f'<span class="soft">{escape(note)}</span>' if note else ""
-    return f'<th scope="row" class="model">{escape(stage_title(model))}{beneath}</th>'
+    return f'<th scope="row" class="model">{escape(stage_title(model, runs))}{beneath}</th>'
 
 
 def scoring_of(run: Run, model: str) -> dict[str, Any]:
@@ -186,7 +186,7 @@ def prompts_note(runs: Sequence[Run]) -> str:
                 by_prompt.setdefault(prompt, []).append(tasks["all"])
         if by_prompt:
             shares = (f"{prompt_title(prompt)} {write_number(sum(v) / len(v), 'share')}" for prompt, v in by_prompt.items())
-            lines.append(f"{stage_title(model)} is scored at the best of {len(by_prompt)} prompts: {', '.join(shares)}.")
+            lines.append(f"{stage_title(model, runs)} is scored at the best of {len(by_prompt)} prompts: {', '.join(shares)}.")
     return f'<p class="soft small">{escape(" ".join(lines))}</p>' if lines else ""
 
 
@@ -204,10 +204,9 @@ def score_cells(runs: Sequence[Run], model: str, tasks: Sequence[str], metric: s
     return "".join(cells)
 
 
-def gain_heading(pair: tuple[str, str]) -> str:
-    return (
-        f'<th scope="row">Gain<span class="soft">{escape(stage_title(pair[0]))} to {escape(stage_title(pair[1]))}</span></th>'
-    )
+def gain_heading(runs: Sequence[Run], pair: tuple[str, str]) -> str:
+    first, last = (escape(stage_title(model, runs)) for model in pair)
+    return f'<th scope="row">Gain<span class="soft">{first} to {last}</span></th>'
 
 
 def gain_cells(runs: Sequence[Run], pair: tuple[str, str], tasks: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from cogitate.apps.report.stages import STAGES
+from cogitate.apps.report.stages import Runs, title_of
 
 Unit = Literal["share", "number", "tokens", "seconds"]
 
@@ -69,12 +69,11 @@ CONTRACTS = {
 }
 
 
-def stage_title(name: str) -> str:
-    """The paper's name of a stage or model."""
+def stage_title(name: str, runs: Runs = ()) -> str:
+    """The paper's name of a stage or model, or that of the runs' own graph."""
     if name.startswith("evaluate."):
-        return f"Measuring {stage_title(name.removeprefix('evaluate.'))}"
-    stage = STAGES.get(name)
-    return stage.title if stage and stage.title else plain(name)
+        return f"Measuring {stage_title(name.removeprefix('evaluate.'), runs)}"
+    return title_of(name, runs) or plain(name)
 
 
 def task_title(name: str) -> str:

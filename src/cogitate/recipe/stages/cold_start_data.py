@@ -70,8 +70,8 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     assert len(done.kept) + len(done.dropped) == len(candidates)
     if not done.kept:
         raise DataError(
-            f"cold_start: none of {len(candidates)} candidates can be kept: {count_by(rule for _, rule in done.dropped)}; "
-            "raise cold_start.samples, or ask other models"
+            f"{context.stage}: none of {len(candidates)} candidates can be kept: {count_by(rule for _, rule in done.dropped)}; "
+            f"raise {context.stage}.samples, or ask other models"
         )
     tokenizer = Tokenizer.load(next(iter(inputs.values())).path)
     write_rows(out / "data.parquet", [data_row(candidate, text, tokenizer) for candidate, text in done.kept])

@@ -1,18 +1,20 @@
 """evaluate.<model>: k completions of each evaluation problem, graded; the table of metrics and every completion are kept.
 
-A base model knows no format, so it is scored at the best of three prompts under the contract `free`, which needs no tags:
-learning the tags alone gains nothing over it. Later models are asked and scored in the format they were trained in: R1-Zero's
-template with think and answer tags, or R1's plain turn with thinking and a summary. General prompts are put to every model in
+A base model knows no format, and neither is one expected of a given model that no stage of the graph makes. They are scored at
+the best of three prompts under the contract `free`, which needs no tags: learning the tags alone gains nothing over it. Other
+models are asked and scored in the format their own stage trained them in: R1-Zero's template with think and answer tags, or
+R1's plain turn with thinking and a summary. General prompts are put to every model in
 R1's plain turn, and what is said is scored by their true scores.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cogitate.config import Config, FineTuneConfig, PretrainConfig, RLConfig, ZeroRLConfig
+from cogitate.config import Config, EvaluateConfig, PretrainConfig, RLConfig, WorkedExample, ZeroRLConfig
 from cogitate.errors import ConfigError
 from cogitate.evals.completions import write_completions
 from cogitate.evals.evaluate import Asking, Measured, consensus_table, measure_model, table
@@ -22,7 +24,7 @@ from cogitate.recipe.asking import ASKED_R1, ask_r1_zero, chat_prompts
 from cogitate.recipe.kinds import EVALUATION
 from cogitate.recipe.problems import data_files, evaluation_problems, further_problems, tasks_left_out
 from cogitate.recipe.rl.reward_monitor import has_true_score
-from cogitate.recipe.stage import Inputs, Stage, StageContext, find, line_of, trained_from
+from cogitate.recipe.stage import GIVEN, Inputs, Stage, StageContext, find, trained_from
 from cogitate.rewards.kinds import kind_of
 from cogitate.runtime import derive_seed, write_json
 from cogitate.tasks.mixture import gather_problems
@@ -40,8 +42,8 @@ def check(config: Config, stage: Stage, graph: Sequence[Stage]) -> None:
     evaluation_problems(config)
     general_problems(config)
     further_problems(config)
-    names = [stage.name for stage in graph if stage.makes_model]
-    for name in further_models(config):
+    names = models_of(graph)
+    for name in further_models(config, graph):
         if name not in names:
             raise ConfigError(f"evaluate.further_models: no model here is called {name}; models are {', '.join(names)}")
 
@@ -75,7 +77,7 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
             result[task] |= values
         write_completions(out / "votes.jsonl", {best.name: votes})
     summary: dict[str, Any] = {"prompt": best.name, "contract": best.contract, "format": best.format}
-    if model_name in further_models(config) and (more := further_problems(config)):
+    if model_name in further_models(config, context.graph) and (more := further_problems(config)):
         groups = measure_model(more, best, samples=settings.samples, seed=seed, **shared)
         groups_of[best.name] = [*groups_of[best.name], *groups]
         result |= {task: row for task, row in table(groups).items() if task != "all"}
@@ -103,19 +105,34 @@ def askings(
     """The prompts a model is measured at: as it was trained. One trained by RL through its chat template is asked through it;
     then its base is, too."""
     stage = find(graph, model_name)
-    if stage.has(PretrainConfig):
-        its_rl = trained_from(graph, model_name, ZeroRLConfig)
-        further = prompts_of_its_rl(config.section(its_rl.name, ZeroRLConfig), directory, tokenizer) if its_rl else []
-        return (*BASE_PROMPTS, *further)
-    if is_fine_tuned(graph, model_name):
-        prompt = config.section(model_name, RLConfig).prompt if stage.has(RLConfig) else "turn"
-        return (Asking("chat" if prompt == "chat" else "r1", ASKED_R1[prompt](directory, tokenizer), "r1", "think_text"),)
+    if stage.has(PretrainConfig) or stage.kind.name == GIVEN:
+        return (*BASE_PROMPTS, *prompts_of_rl(config, graph, model_name, directory, tokenizer))
     if stage.has(ZeroRLConfig):
         settings = config.section(model_name, ZeroRLConfig)
         if settings.prompt == "chat" or shows_the_form(settings):
             asked = ask_r1_zero(settings, directory, tokenizer)
             return (Asking(name_of(settings), asked, R1_ZERO.contract, R1_ZERO.format),)
-    return (R1_ZERO,)
+        return (R1_ZERO,)
+    prompt = config.section(model_name, RLConfig).prompt if stage.has(RLConfig) else "turn"
+    return (Asking("chat" if prompt == "chat" else "r1", ASKED_R1[prompt](directory, tokenizer), "r1", "think_text"),)
+
+
+def prompts_of_rl(
+    config: Config, graph: Sequence[Stage], model_name: str, directory: Path, tokenizer: Tokenizer
+) -> list[Asking]:
+    """The further prompts of a base, of every stage that trains it by RL; each once, and no two of one name."""
+    found: list[Asking] = []
+    shown: list[tuple[str, tuple[WorkedExample, ...]]] = []
+    for stage in trained_from(graph, model_name, ZeroRLConfig):
+        settings = config.section(stage.name, ZeroRLConfig)
+        for asking in prompts_of_its_rl(settings, directory, tokenizer):
+            examples = settings.worked_examples if asking.name == name_of(settings) else ()
+            if (asking.name, examples) in shown:
+                continue
+            taken = asking.name in [name for name, _ in shown]
+            found.append(replace(asking, name=f"{asking.name}_{stage.name}") if taken else asking)
+            shown.append((asking.name, examples))
+    return found
 
 
 def prompts_of_its_rl(settings: ZeroRLConfig, directory: Path, tokenizer: Tokenizer) -> list[Asking]:
@@ -140,20 +157,22 @@ def name_of(settings: ZeroRLConfig) -> str:
     return f"{name}{examples}{'_opened' if settings.open_thinking else ''}"
 
 
-def is_fine_tuned(graph: Sequence[Stage], model_name: str) -> bool:
-    """Whether SFT is in a model's line: from there on the format is R1's."""
-    return any(stage.has(FineTuneConfig) for stage in line_of(graph, model_name))
-
-
 def general_asking(config: Config, graph: Sequence[Stage], model_name: str, directory: Path, tokenizer: Tokenizer) -> Asking:
     """How general prompts are put to a model: as a plain turn; fine-tuned ones as above."""
     (asking, *others) = askings(config, graph, model_name, directory, tokenizer)
     return asking if not others and asking.format == "think_text" else CONVERSATION
 
 
-def further_models(config: Config) -> list[str]:
-    """The models that evaluate.further is put to."""
-    return [name.strip() for name in config.evaluate.further_models.split(",")] if config.evaluate.further else []
+def further_models(config: Config, graph: Sequence[Stage]) -> list[str]:
+    """The models that evaluate.further is put to; by default every model of a graph that lacks one of the usual three."""
+    names = [name.strip() for name in config.evaluate.further_models.split(",")]
+    if config.evaluate.further_models == EvaluateConfig.model_fields["further_models"].default:
+        names = names if set(names) <= set(models_of(graph)) else models_of(graph)
+    return names if config.evaluate.further else []
+
+
+def models_of(graph: Sequence[Stage]) -> list[str]:
+    return [stage.name for stage in graph if stage.makes_model]
 
 
 def general_problems(config: Config) -> list[Problem]:

@@ -20,7 +20,7 @@ def check(config: Config, stage: Stage, graph: Sequence[Stage]) -> None:
     """Refuse a missing or wrong architecture, and a setting of pruned students."""
     settings = config.section(stage.name, StudentBaseConfig)
     if settings.every_nth_layer:
-        raise ConfigError(f"{stage.name}.every_nth_layer: has no effect in graph {config.graph}; set graph=r1_pruned_student")
+        raise ConfigError(f"{stage.name}.every_nth_layer: has no effect in a stage of kind pretrain_student; take kind prune")
     check_architecture(settings.model, config.tokenizer, f"{stage.name}.model")
 
 

@@ -26,7 +26,7 @@ def check(config: Config, stage: Stage, graph: Sequence[Stage]) -> None:
     if settings.every_nth_layer < 2:
         raise ConfigError(f"{name}.every_nth_layer = {settings.every_nth_layer}: 2 or more, since the student is part of base")
     if settings.model:
-        raise ConfigError(f"{name}.model: has no effect in graph {config.graph}, where the student is made of base's layers")
+        raise ConfigError(f"{name}.model: has no effect in a stage of kind prune, which makes the student of base's layers")
 
 
 def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dict[str, Any]:

@@ -127,8 +127,8 @@ def make_writers(config: Config, inputs: Inputs, context: StageContext) -> tuple
     }
     generator, tokenizer = backend.generator(model.path), Tokenizer.load(model.path)
     general_tokenizer = Tokenizer.load(general_model.path)
-    by_rl = find(context.graph, name).has(RLConfig)  # then it is asked as its own RL asked
-    prompt = config.section(name, RLConfig).prompt if by_rl else "plain"
+    by_rl = find(context.graph, name).has(RLConfig)  # then it is asked as its own RL asked, else as SFT showed it
+    prompt = config.section(name, RLConfig).prompt if by_rl else "turn"
     reasoning = ModelWriter(
         "reasoning", name, "r1", ASKED_R1[prompt](model.path, tokenizer), "r1",
         tokenizer=tokenizer, generator=generator, **shared,

@@ -14,7 +14,7 @@ ANSWER = Judged(GREETING, "Hello, how are you?", "Hello, how are you?", tokens=7
 
 
 def test_a_demonstration_is_read_back_as_a_conversation_with_its_facts(tmp_path: Path) -> None:
-    write_rows(tmp_path / "data.parquet", [conversation(ANSWER, 0.81234)])
+    write_rows(tmp_path / "data.parquet", [conversation(ANSWER, 0.81234, "base")])
     (found,) = load_conversations(tmp_path / "data.parquet")
     assert [(message.role, message.content) for message in found.messages] == [
         ("user", "Hello!"), ("assistant", "Hello, how are you?"),
@@ -25,5 +25,5 @@ def test_a_demonstration_is_read_back_as_a_conversation_with_its_facts(tmp_path:
 def test_its_columns_are_named_as_those_of_the_other_data_stages(micro_tokenizer: Tokenizer) -> None:
     other = candidates.Candidate("x", GREETING, "general", "r1_dev2", "r1", "r1", "Hello.", "stop", 3, "none", "no rule", None)
     shared = candidates.data_row(other, "Hello.", micro_tokenizer).keys()
-    assert conversation(ANSWER, 0.8).keys() - shared == {"judged"}
-    assert "prompt" not in conversation(ANSWER, 0.8)
+    assert conversation(ANSWER, 0.8, "base").keys() - shared == {"judged"}
+    assert "prompt" not in conversation(ANSWER, 0.8, "base")

@@ -37,14 +37,14 @@ def check(config: Config, stage: Stage, graph: Sequence[Stage]) -> None:
 
 
 def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dict[str, Any]:
-    (base,) = inputs.values()
+    ((model, base),) = inputs.items()
     settings = config.section(context.stage, DemonstrationsConfig)
     problems = general_training_problems(config)[: settings.problems]
     rows, dropped = [], []
     for group in asker(config, base.path, context, settings)(problems, settings.samples, "demonstrations"):
         best, score = best_of([one for one in group if not one.cut], config)
         if best is not None and score >= settings.threshold:
-            rows.append(conversation(best, score))
+            rows.append(conversation(best, score, model))
         else:
             rule = "none good enough" if best else "all cut or unsafe"
             dropped.append({"problem_id": group[0].problem.id, "rule": rule, "score": score})
@@ -68,10 +68,10 @@ def best_of(candidates: list[Judged], config: Config) -> tuple[Judged | None, fl
     return best, highest
 
 
-def conversation(one: Judged, score: float) -> dict[str, Any]:
+def conversation(one: Judged, score: float, model: str) -> dict[str, Any]:
     """A row in TRL's format with what is known of it; no key `prompt`, which to TRL would mean another format."""
     messages = [{"role": "user", "content": one.problem.question}, {"role": "assistant", "content": one.text}]
     return {
         "messages": messages, "task": one.problem.task, "problem_id": one.problem.id, "language": one.problem.language,
-        "source": "general", "model": "base", "prompt_name": "r1", "judged": round(score, 4), "completion_tokens": one.tokens,
+        "source": "general", "model": model, "prompt_name": "r1", "judged": round(score, 4), "completion_tokens": one.tokens,
     }  # fmt: skip
