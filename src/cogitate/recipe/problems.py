@@ -187,6 +187,20 @@ def lacks_isolation(name: str, config: Config) -> bool:
 
 def data_files(config: Config) -> list[Path]:
     """The files that problems and rewards come from."""
-    custom = [Path(config.rewards.custom.rpartition(":")[0])] if config.rewards.custom else []
     further = paths_in(config.evaluate.further, empty=True)
-    return list(dict.fromkeys([*paths_in(config.tasks.train), *paths_in(config.tasks.eval), *further, *custom]))
+    return list(dict.fromkeys([*paths_in(config.tasks.train), *paths_in(config.tasks.eval), *further, *function_files(config)]))
+
+
+def function_files(config: Config) -> list[Path]:
+    """The files of the user's own functions.
+
+    Raises:
+        ConfigError: one is not there.
+    """
+    named = {f"rewards.parts.{name}.file": part.file for name, part in config.rewards.parts.items()}
+    named["rewards.custom"] = config.rewards.custom
+    files = {key: Path(location.rpartition(":")[0]) for key, location in sorted(named.items()) if location}
+    for key, file in files.items():
+        if not file.is_file():
+            raise ConfigError(f"{key} = {named[key]!r}: there is no file {file}; write FILE.py:FUNCTION")
+    return list(files.values())
