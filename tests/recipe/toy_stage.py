@@ -86,4 +86,5 @@ TOY = Kind(
     reads=("seed", "tasks", "base"),
     sections={"base": PretrainConfig},
     makes_model=False,
+    uses=("tasks.train",),
 )

@@ -28,6 +28,7 @@ TRAINING = ("runtime.dtype", "runtime.lora_rank", "runtime.lora_alpha")
 SAMPLING = ("runtime.dtype", "runtime.max_batch")
 GENERAL_PROMPTS = ("tasks.general", "tasks.train_problems")
 READ_BY_RL = ("seed", "tasks", "rewards", "{stage}", *TRAINING, "runtime.max_batch")
+USED_BY_RL = ("tasks.train", "rewards.parts")
 READ_BY_PREFERENCES = ("seed", *GENERAL_PROMPTS, PREFERENCE_DATA, *SAMPLING)
 
 PRETRAIN = Kind(
@@ -39,9 +40,11 @@ PRETRAIN_STUDENT = Kind(
 PRUNE = Kind(
     "prune", f"{STAGES}.prune", StudentBaseConfig, reads=("{stage}.every_nth_layer", "runtime.dtype"), may_be_shipped=False
 )
-RL_ZERO = Kind("rl_zero", f"{STAGES}.rl_zero", ZeroRLConfig, reads=READ_BY_RL, version=2)
-REASONING_RL = Kind("reasoning_rl", f"{STAGES}.reasoning_rl", ReasoningRLConfig, reads=READ_BY_RL, version=2)
-ALL_SCENARIO_RL = Kind("all_scenario_rl", f"{STAGES}.all_scenario_rl", AllScenarioConfig, reads=READ_BY_RL, version=2)
+RL_ZERO = Kind("rl_zero", f"{STAGES}.rl_zero", ZeroRLConfig, reads=READ_BY_RL, version=2, uses=USED_BY_RL)
+REASONING_RL = Kind("reasoning_rl", f"{STAGES}.reasoning_rl", ReasoningRLConfig, reads=READ_BY_RL, version=2, uses=USED_BY_RL)
+ALL_SCENARIO_RL = Kind(
+    "all_scenario_rl", f"{STAGES}.all_scenario_rl", AllScenarioConfig, reads=READ_BY_RL, version=2, uses=USED_BY_RL
+)
 FINE_TUNE = Kind("fine_tune", f"{STAGES}.fine_tune", FineTuneConfig, reads=("seed", "{stage}", *TRAINING), version=2)
 COLD_START_DATA = Kind(
     "cold_start_data",
@@ -54,6 +57,7 @@ COLD_START_DATA = Kind(
     version=2,
     sections={TEACHER: TeacherConfig},
     makes_model=False,
+    uses=("tasks.train",),
 )  # fmt: skip
 REJECTION_SAMPLING = Kind(
     "rejection_sampling",
@@ -62,6 +66,7 @@ REJECTION_SAMPLING = Kind(
     reads=("seed", "tasks", "rewards", "{stage}", "evaluate.problems", "{inputs}.prompt", *SAMPLING),
     version=2,
     makes_model=False,
+    uses=("tasks.train",),
 )
 REWARD_MODELS = Kind(
     "reward_models",

@@ -19,7 +19,8 @@ PRESETS = Path(__file__).parent / "presets"
 def load_recipe(recipe: str, overrides: Sequence[str] = ()) -> Config:
     """Read a recipe and apply `section.key=value` overrides.
 
-    Where an override names another graph than the file, the file's sections of stages that this graph has not are left out.
+    Where an override names another graph than the file, the file's sections of stages that this graph has not are left out,
+    and its settings that none of these stages uses.
 
     Args:
         recipe: the name of a shipped recipe, or the path of a TOML file.
@@ -38,6 +39,7 @@ def load_recipe(recipe: str, overrides: Sequence[str] = ()) -> Config:
         of_any_graph = {name for graph in GRAPHS for name in sections(graph)}
         unknown = of_any_graph - sections(changed["graph"]).keys() - changed.keys()
         table = {name: value for name, value in table.items() if name not in unknown}
+        leave_out_unused(table, changed)
     table = place_data(table)
     settings = config_class(table.get("graph", Config.model_fields["graph"].default))
     try:
@@ -46,6 +48,17 @@ def load_recipe(recipe: str, overrides: Sequence[str] = ()) -> Config:
         key, problem = explain(error, settings)
         from_file = not any(override.partition("=")[0].strip().startswith(key) for override in overrides)
         raise ConfigError(f"{path}: {problem}" if from_file else problem) from error
+
+
+def leave_out_unused(table: dict[str, Any], changed: Mapping[str, Any]) -> None:
+    """Leave out, in place, the file's settings that only stages of other graphs use, where no override sets them."""
+    uses = {key for stage in get_graph(changed["graph"]) for key in stage.kind.uses}
+    for section, key in (("tasks", "train"), ("rewards", "parts")):
+        of_file, of_user = table.get(section), changed.get(section, {})
+        if f"{section}.{key}" in uses or not isinstance(of_file, dict) or not isinstance(of_user, dict) or key in of_user:
+            continue
+        if not of_file.get("held_out_share"):  # which depends on the training files
+            of_file.pop(key, None)
 
 
 def make_config(table: Mapping[str, Any]) -> Config:

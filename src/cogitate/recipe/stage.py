@@ -48,6 +48,7 @@ class Kind:
         sections: further sections that it reads, by name.
         makes_model: its artifact is a Hugging Face directory, so `evaluate.<stage>` measures it.
         may_be_shipped: an artifact that the package ships under a stage's name is this kind's.
+        uses: those of "tasks.train" and "rewards.parts" that it uses. A recipe that sets one is refused where no stage uses it.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Kind:
     sections: Mapping[str, type[Section]] = field(default_factory=dict)
     makes_model: bool = True
     may_be_shipped: bool = True
+    uses: tuple[str, ...] = ()
 
     def work(self) -> Work:
         """Import the kind's file."""
