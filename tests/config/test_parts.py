@@ -43,6 +43,7 @@ def test_parts_are_set_by_name_and_are_in_artifact_ids_only_where_they_are_set()
         (("reasoning_steps.file=x.py:f",), "reasoning_steps.file = \"x.py:f\": reasoning_steps is built in; give your own"),
         (("reasoning_steps.wantd=2",), "unknown key rewards.parts.reasoning_steps.wantd; did you mean rewards.parts."),
         (("brevity=2",), "brevity is a section: write rewards.parts.brevity.KEY=VALUE"),
+        (("brevity.weight=heavy",), 'rewards.parts.brevity.weight = "heavy": Input should be a valid number'),
         (('"a b".file=x.py:f',), "the name of a part is made of letters, digits and _"),
         (("repetition_penalty.ngram_size=2", "repetition_penalty.max_penalty=0"), "max_penalty = 0: Input should be less than"),
     ],

@@ -83,6 +83,6 @@ def explain(error: ValidationError, settings: type[Section]) -> tuple[str, str]:
             section = sections[0] if sections else section.model_fields[part].annotation  # of a list, or of a table by name
         nearest = difflib.get_close_matches(location[-1], section.model_fields, n=1, cutoff=0.0)[0]
         return key, f"unknown key {key}; did you mean {'.'.join([*location[:-1], nearest])}?"
-    if first["type"] == "model_type":
+    if first["type"] in ("model_type", "dict_type"):
         return key, f"{key} = {json.dumps(first['input'], default=str)}: {key} is a section: write {key}.KEY=VALUE"
     return key, f"{key} = {json.dumps(first['input'], default=str)}: {first['msg']}"
