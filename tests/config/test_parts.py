@@ -26,7 +26,9 @@ def test_parts_are_set_by_name_and_are_in_artifact_ids_only_where_they_are_set()
         "brevity": {"weight": -0.2, "file": "x.py:brevity"},
         "cosine_length": {"weight": 1.0, "max_length": 192},
     }
-    assert make_config(config.model_dump(mode="json")) == config
+    dumped = config.model_dump(mode="json")
+    assert dumped["rewards"]["parts"] == config.identity()["rewards"]["parts"]
+    assert make_config(dumped) == config
 
 
 @pytest.mark.parametrize(

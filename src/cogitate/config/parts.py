@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from cogitate.config.section import Section, in_identity_unless_default
@@ -61,6 +61,12 @@ class RewardPartConfig(Section):
     max_value_wrong: float | None = in_identity_unless_default(None)
     min_value_correct: float | None = in_identity_unless_default(None)
     max_value_correct: float | None = in_identity_unless_default(None)
+
+    @model_serializer(mode="wrap")
+    def _what_is_set(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Without the settings of other parts, which would be a column of nulls in each list of settings."""
+        written: dict[str, Any] = serialise(self)
+        return {name: value for name, value in written.items() if value not in (None, "")}
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cogitate.rewards.sandbox.limits import Limits
@@ -56,8 +56,7 @@ def parts_job(job: Job, verdict: Verdict) -> Job | None:
     """
     if job.parts_message is None or verdict.value == "none":
         return None
-    message = job.parts_message(verdict)
-    return Job(job.index, job.home, job.request_id, message, False, False, job.code_seconds, verdict=verdict)
+    return replace(job, message=job.parts_message(verdict), runs_code=False, parts_message=None, verdict=verdict, tries=0)
 
 
 class JobQueues:
