@@ -8,12 +8,16 @@ import pytest
 
 from cogitate.config import RLConfig
 from cogitate.config.methods import METHODS
+from cogitate.config.parts import BUILT_IN_PARTS
 from cogitate.recipe.kinds import KINDS
 from cogitate.recipe.recipe import graph_of
-from cogitate.recipe.settings import read_recipe
+from cogitate.recipe.settings import load_recipe, read_recipe
 from cogitate.recipe.stage import in_words
 from cogitate.rewards import kinds
 from cogitate.rewards.grade import grade
+from cogitate.rewards.parts.completion import SampledCompletion
+from cogitate.rewards.parts.own import evaluate_parts
+from cogitate.types import Problem, Verdict
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -29,7 +33,7 @@ def run(containing: str) -> dict[str, Any]:
 
 
 def test_each_block_is_tried_here() -> None:
-    assert (len(PYTHON), len(TOML)) == (3, 1)
+    assert (len(PYTHON), len(TOML)) == (4, 1)
 
 
 def test_a_file_of_ones_own_extends_tiny_and_holds_a_graph(tmp_path: Path) -> None:
@@ -43,6 +47,7 @@ def test_a_file_of_ones_own_extends_tiny_and_holds_a_graph(tmp_path: Path) -> No
 
 def test_the_table_of_kinds_says_what_each_needs_and_makes() -> None:
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in PAGE.splitlines() if line.endswith(" |")]
+    rows = [row for row in rows if len(row) == 3]
     told = {name: (needs, makes) for names, needs, makes in rows for name in re.findall(r"`(\w+)`", names) if name in KINDS}
     assert told.keys() == KINDS.keys()
     for name, (needs, makes) in told.items():
@@ -56,6 +61,32 @@ def test_a_function_of_ones_own_judges_completions() -> None:
     judge = run("def judge")["judge"]
     assert grade("custom", "soft rain\non the roof\nat night", custom=judge, word="rain").value == "right"
     assert grade("custom", "soft snow", custom=judge, word="rain").value == "wrong"
+
+
+def test_a_function_of_ones_own_is_a_part_of_the_reward() -> None:
+    parts = {"brevity": run("def brevity")["brevity"]}
+    problem = Problem("1", "sums", "math", "2 + 2?", gold="4")
+
+    def value(verdict: Verdict) -> float:
+        return float(evaluate_parts(parts, SampledCompletion("4", 50, "stop", verdict, problem))["parts"]["brevity"])
+
+    assert value(Verdict("right", 1.0, "")) == -0.5
+    assert value(Verdict("wrong", 0.0, "")) == 0.0
+
+
+def test_the_page_has_each_built_in_part_with_its_settings_and_each_field_of_a_completion() -> None:
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.*) \|$", PAGE, re.MULTILINE))
+    for name, part in BUILT_IN_PARTS.items():
+        settings = rows[name].rpartition(" | ")[2]
+        assert re.findall(r"`(\w+)`", settings) == [*part.required, *part.optional]
+    fields = {*SampledCompletion.__dataclass_fields__, "thinking", "answer"} - {"contract", "prefilled"}
+    assert fields <= rows.keys()
+
+
+def test_the_command_of_the_page_is_one_that_the_settings_take() -> None:
+    (command,) = [line for line in PAGE.replace("\\\n", " ").splitlines() if line.startswith("cogitate run tiny rewards.parts")]
+    settings = [word for word in command.split() if word.startswith("rewards.")]
+    assert load_recipe("tiny", settings).rewards.parts.keys() == {"brevity", "soft_overlong_punishment"}
 
 
 def test_a_row_is_a_method(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,6 +107,6 @@ def test_a_row_is_a_kind_of_problem(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_file_that_it_names_is_there() -> None:
-    named = set(re.findall(r"`([a-z_/]+\.py)`", PAGE)) - {"my_reward.py"}
+    named = set(re.findall(r"`([a-z_/]+\.py)`", PAGE)) - {"my_reward.py", "my_parts.py"}
     assert named
     assert [path for path in sorted(named) if not ((ROOT / path).exists() or (ROOT / "src" / "cogitate" / path).exists())] == []

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from cogitate.config import DPOConfig, PPOConfig, PreferenceTrainingConfig, RLConfig, SupervisedConfig
 from cogitate.types import (
     Completion,
+    Ending,
     LabelledText,
     PackedRows,
     Problem,
@@ -97,8 +98,12 @@ class Scorer(Protocol):
 class Grader(Protocol):
     """Judges completions in worker processes, each with a hard time limit; asynchronous, so it overlaps generation."""
 
-    def submit(self, request_id: str, problem: Problem, completion: str, contract: str) -> None:
-        """Queue one completion. `contract` says where the answer stands: r1, bare or free."""
+    def submit(self, request_id: str, problem: Problem, completion: str, contract: str, ending: Ending | None = None) -> None:
+        """Queue one completion. `contract` says where the answer stands: r1, bare or free.
+
+        With `ending`, the completion is to be rewarded: its verdict then also has the values of the user's own parts of the
+        reward. Where one of these fails there is no verdict, and its reason says so.
+        """
 
     def poll(self, timeout: float = 0.0) -> list[tuple[str, Verdict]]:
         """Verdicts that are ready, waiting up to `timeout` seconds for the first; never raises for a completion's fault."""

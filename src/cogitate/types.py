@@ -119,6 +119,13 @@ class Completion:
         return tuple(int(index not in self.forced) for index in range(len(self.token_ids)))
 
 
+class Ending(NamedTuple):
+    """How a completion ended: after how many tokens, its end token included, and why."""
+
+    tokens: int
+    finish_reason: FinishReason
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """A grader's judgement of one completion.
@@ -132,6 +139,7 @@ class Verdict:
         reason: one readable sentence.
         extracted: the answer the grader found, or None.
         seconds: wall time of the judgement.
+        parts: the values of the user's own parts of the reward, by name, where these were asked for.
     """
 
     value: VerdictValue
@@ -139,6 +147,7 @@ class Verdict:
     reason: str
     extracted: str | None = None
     seconds: float = 0.0
+    parts: Mapping[str, float] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,6 +127,12 @@ def test_a_few_shot_prompt_shows_worked_examples() -> None:
         (("--tasks", "aritmetic"), "did you mean arithmetic?"),
         (("--tasks", "nowhere.jsonl"), "nowhere.jsonl"),
         (("base.steps=3",), "base.steps=3: changes nothing in an evaluation"),
+        (("rewards.format=3",), "rewards.format=3: changes nothing in an evaluation"),
+        (("rewards.parts.reasoning_steps.weight=3",), "weight=3: changes nothing in an evaluation"),
+        (
+            ("rewards.custom=judge.py:judge",),
+            "rewards.custom = 'judge.py:judge': changes nothing, since no problem of tasks.eval",
+        ),
         (("evaluate.sample=3",), "did you mean evaluate.samples?"),
         (("evaluate.top_p=3",), "evaluate.top_p = 3"),
         (("--out", "nowhere/at_all.json"), "there is no directory nowhere"),

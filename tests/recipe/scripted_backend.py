@@ -14,7 +14,7 @@ from cogitate.recipe.stage import StageContext
 from cogitate.rewards.grade import judge, problem_fields
 from cogitate.runtime import MetricsLog
 from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.types import Completion, FinishReason, Problem, Verdict
+from cogitate.types import Completion, Ending, FinishReason, Problem, Verdict
 
 Script = Callable[[str, int], str]  # (prompt, seed) -> completion; one that ends in … was cut
 
@@ -25,7 +25,7 @@ class InlineGrader:
     def __init__(self) -> None:
         self.ready: list[tuple[str, Verdict]] = []
 
-    def submit(self, request_id: str, problem: Problem, completion: str, contract: str) -> None:
+    def submit(self, request_id: str, problem: Problem, completion: str, contract: str, ending: Ending | None = None) -> None:
         self.ready.append((request_id, judge(problem.kind, completion, contract, problem_fields(problem))))
 
     def poll(self, timeout: float = 0.0) -> list[tuple[str, Verdict]]:

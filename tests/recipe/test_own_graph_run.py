@@ -48,7 +48,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
         str(folder / "mine.toml"),
         [
             f"inputs.start={SHIPPED / 'base'}", f"inputs.first={folder / 'first.jsonl'}",
-            f"inputs.second={folder / 'second.jsonl'}", "runtime.threads=1", "tasks.train=arithmetic", "tasks.eval=arithmetic",
+            f"inputs.second={folder / 'second.jsonl'}", "runtime.threads=1", "tasks.eval=arithmetic",
             "evaluate.problems=2", "evaluate.samples=1", "evaluate.general_problems=0", "evaluate.max_new_tokens=4",
             *(f"{stage}.{key}={value}" for stage in MODELS[1:] for key, value in SHRUNKEN.items()),
         ],

@@ -12,12 +12,14 @@ import pytest
 from cogitate.config import Config
 from cogitate.errors import ConfigError, DataError
 from cogitate.recipe.problems import (
+    check_used,
     data_files,
     evaluation_problems,
     every_evaluation_problem,
     further_problems,
     training_problems,
 )
+from cogitate.recipe.recipe import get_graph
 from cogitate.recipe.settings import load_recipe, make_config
 from cogitate.tasks.files.decontaminate import number_masked_template
 
@@ -118,3 +120,59 @@ def test_the_recipe_of_the_real_model_says_what_to_do_without_the_data(monkeypat
     monkeypatch.delenv("COGITATE_DATA", raising=False)
     with pytest.raises(ConfigError, match=r"tasks\.train = .*COGITATE_DATA is not set; set it to .* or give tasks\.train=PATH"):
         load_recipe("smollm2")
+
+
+STEPS = ("rewards.parts.reasoning_steps.wanted=2",)
+
+
+def refused(recipe: str, *settings: str) -> str:
+    config = load_recipe(recipe, settings)
+    with pytest.raises(ConfigError) as caught:
+        check_used(config, get_graph(config.graph))
+    return str(caught.value)
+
+
+def test_settings_that_no_stage_of_the_graph_uses_are_refused() -> None:
+    unused = "changes nothing, since no stage of graph instruct_gpt"
+    assert refused("instruct_gpt", "tasks.train=logic") == (
+        f"tasks.train = 'logic': {unused} trains on these problems; leave it out"
+    )
+    assert refused("instruct_gpt", *STEPS) == f"rewards.parts: {unused} is trained here with rewards by rules; leave it out"
+    given = ("graph=r1_zero", "inputs.r1_zero=somewhere")
+    assert "rewards.parts: changes nothing, since no stage of graph r1_zero" in refused("tiny", *STEPS, *given)
+
+
+def test_settings_that_some_stage_uses_are_not_refused() -> None:
+    for recipe, settings in (
+        ("tiny", (*STEPS, "tasks.train=logic")),
+        ("instruct_gpt", ("graph=r1_zero", *STEPS, "tasks.train=logic")),
+        ("instruct_gpt", ()),
+        ("tiny", ("graph=instruct_gpt",)),  # the file's tasks.train goes with its stages
+    ):
+        config = load_recipe(recipe, settings)
+        check_used(config, get_graph(config.graph))
+
+
+def test_a_custom_reward_that_would_judge_nothing_is_refused(tmp_path: Path) -> None:
+    own = write(tmp_path / "own.jsonl", [{"question": "Say hello.", "kind": "custom"}])
+    other = write(tmp_path / "other.jsonl", sums(1)[:9])
+    custom = "rewards.custom=judge.py:judge"
+    message = refused("tiny", custom, f"tasks.train={other}")
+    assert message.startswith(
+        "rewards.custom = 'judge.py:judge': changes nothing, since no problem of tasks.train, tasks.eval, "
+    )
+    assert "of tasks.eval, evaluate.further is" in refused("instruct_gpt", custom)
+    for settings in ((f"tasks.train={own}",), (f"tasks.eval={own},logic",), (f"evaluate.further={own}",)):
+        config = load_recipe("tiny", [custom, *settings])
+        check_used(config, get_graph(config.graph))
+
+
+def test_the_file_of_a_part_is_among_the_files_of_a_stage_and_must_be_there(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    config = load_recipe("tiny", [f"rewards.parts.mine.file={file}:part"])
+    with pytest.raises(
+        ConfigError, match=r"rewards\.parts\.mine\.file = .*: there is no file .*mine\.py; write FILE\.py:FUNCTION"
+    ):
+        data_files(config)
+    file.write_text("def part(completion): return 1")
+    assert data_files(config) == [file]

@@ -86,4 +86,5 @@ TOY = Kind(
     reads=("seed", "tasks", "base"),
     sections={"base": PretrainConfig},
     makes="metrics",
+    uses=("tasks.train",),
 )

@@ -108,3 +108,10 @@ def test_a_byte_order_mark_and_crlf_are_accepted(tmp_path: Path) -> None:
     path = tmp_path / "windows.jsonl"
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps(ROWS[0]).encode() + b"\r\n" + json.dumps(ROWS[1]).encode() + b"\r\n")
     assert read_rows(path, custom=False) == ROWS[:2]
+
+
+def test_a_function_that_would_judge_no_line_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "in.jsonl"
+    path.write_text(json.dumps(ROWS[0]))
+    with pytest.raises(DataError, match=r"in\.jsonl: no line is of kind custom, .* leave it out"):
+        grade_file(path, tmp_path / "out.jsonl", custom="judge.py:judge")

@@ -13,6 +13,7 @@ import torch
 from cogitate.config import RLConfig
 from cogitate.engine.generator import Engine
 from cogitate.model.files.hf import load_model
+from cogitate.rewards.parts.completion import SampledCompletion
 from cogitate.rewards.reward import total_reward
 from cogitate.rewards.workers.pool import GraderPool
 from cogitate.runtime import MetricsLog
@@ -20,7 +21,7 @@ from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.learners.grpo import GRPOLearner
 from cogitate.train.pools import Pool
 from cogitate.train.rl import Reward, RLRun, Score, by_rules, train_rl
-from cogitate.types import Problem, Verdict
+from cogitate.types import Problem
 
 CONFIG = RLConfig(
     steps=6, prompts_per_step=4, group_size=8, max_new_tokens=4, learning_rate=5e-3, checkpoint_every=2, transcripts_every=2,
@@ -32,8 +33,8 @@ def digits_wanted(gold: str, count: int = 6) -> list[Problem]:
     return [Problem(f"{gold}-{i}", "digits", "exact", "Say a number.", gold=gold) for i in range(count)]
 
 
-def accuracy(verdict: Verdict, text: str, problem: Problem) -> tuple[float | None, dict[str, float]]:
-    return total_reward(verdict, text, problem, weights={"accuracy": 1.0}, format="r1_zero")
+def accuracy(completion: SampledCompletion) -> tuple[float | None, dict[str, float]]:
+    return total_reward(completion, weights={"accuracy": 1.0}, format="r1_zero")
 
 
 @dataclass
@@ -45,7 +46,7 @@ class Loop:
     grader: GraderPool
     problems: Sequence[Problem] = field(default_factory=lambda: digits_wanted("7"))
     config: RLConfig = CONFIG
-    reward: Callable[[Verdict, str, Problem], Reward] = accuracy
+    reward: Callable[[SampledCompletion], Reward] = accuracy
     score: Score | None = None
     general: Pool | None = None
     on_row: Callable[[dict[str, Any]], None] | None = None

@@ -14,8 +14,10 @@ from cogitate.config import RLConfig
 from cogitate.config.methods import METHODS
 from cogitate.errors import DataError, TrainingDivergedError
 from cogitate.model.files.hf import load_model
+from cogitate.rewards.parts.completion import SampledCompletion
+from cogitate.train.rl import by_rules
 from cogitate.train.rollouts import Sampled
-from cogitate.types import Problem, Verdict
+from cogitate.types import Problem
 from tests.train.rl_loop import Loop, accuracy, digits_wanted
 
 
@@ -79,7 +81,7 @@ def test_easy_problems_come_first_and_then_all(loop: Callable[..., Loop]) -> Non
 
     def note(batch: Sequence[Sampled]) -> list[Any]:
         asked[-1] += [int(sampled.problem.id) for sampled in batch]
-        return [accuracy(sampled.verdict, sampled.text, sampled.problem) for sampled in batch]
+        return by_rules(accuracy)(batch)
 
     easy_to_hard = [Problem(str(i), "digits", "exact", f"Say a number{' 1' * i}.", gold="7") for i in range(12)]
     run = loop(
@@ -96,9 +98,9 @@ def test_easy_problems_come_first_and_then_all(loop: Callable[..., Loop]) -> Non
 def test_problems_come_round_evenly(loop: Callable[..., Loop]) -> None:
     asked: list[str] = []
 
-    def note(verdict: Verdict, text: str, problem: Problem) -> tuple[float | None, dict[str, float]]:
-        asked.append(problem.id)
-        return accuracy(verdict, text, problem)
+    def note(completion: SampledCompletion) -> tuple[float | None, dict[str, float]]:
+        asked.append(completion.problem.id)
+        return accuracy(completion)
 
     loop(steps=3, transcripts_every=100, reward=note).train()
     assert len(asked) == 3 * 32 + 2 * 4  # and two completions of two probes at the first and the last step

@@ -8,9 +8,10 @@ import pytest
 import torch
 
 from cogitate.model.files.hf import load_model
+from cogitate.rewards.parts.completion import SampledCompletion
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.learners.grpo import GRPOLearner
-from cogitate.types import Problem, Rollout, Verdict
+from cogitate.types import Problem, Rollout
 from tests.train.rl_loop import CONFIG, Loop, digits_wanted
 
 
@@ -28,8 +29,8 @@ def test_steps_without_a_signal_change_nothing_and_stop_the_run_with_the_reason(
 
 
 def test_a_live_step_starts_the_count_again(loop: Callable[..., Loop]) -> None:
-    def now_and_then(verdict: Verdict, text: str, problem: Problem) -> tuple[float | None, dict[str, float]]:
-        return (len(text) * (int(problem.id[-1]) == 0), {})
+    def now_and_then(completion: SampledCompletion) -> tuple[float | None, dict[str, float]]:
+        return (len(completion.text) * (int(completion.problem.id[-1]) == 0), {})
 
     problems = [Problem(f"p{i}", "digits", "exact", "Say a number.", gold="7") for i in range(4)]
     run = loop(problems=problems, steps=8, reward=now_and_then, prompts_per_step=2, max_new_tokens=6, temperature=2.0)
@@ -53,8 +54,8 @@ def test_completions_without_a_verdict_are_left_out_of_their_group(loop: Callabl
 def test_single_completions_without_a_verdict_take_no_part(loop: Callable[..., Loop]) -> None:
     seen: dict[str, list[float | None]] = {}
 
-    def half_judged(verdict: Verdict, text: str, problem: Problem) -> tuple[float | None, dict[str, float]]:
-        rewards = seen.setdefault(problem.id, [])
+    def half_judged(completion: SampledCompletion) -> tuple[float | None, dict[str, float]]:
+        rewards = seen.setdefault(completion.problem.id, [])
         rewards.append(None if len(rewards) % 4 else float(len(rewards)))
         return rewards[-1], {}
 

@@ -27,7 +27,7 @@ from cogitate.recipe.asking import chat_prompts
 from cogitate.recipe.data_sets import describe_evaluation
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.models import find_model
-from cogitate.recipe.problems import evaluation_problems, tasks_left_out
+from cogitate.recipe.problems import check_custom_used, evaluation_problems, tasks_left_out
 from cogitate.recipe.settings import load_recipe
 from cogitate.runtime import write_json
 from cogitate.tokenizer.bpe import Tokenizer
@@ -37,6 +37,7 @@ from cogitate.types import Completion, SamplingParams
 Prompt = Literal["r1_zero", "few_shot", "bare", "chat"]
 Contract = Literal["r1", "bare", "free"]
 ASKINGS: dict[Prompt, Asking] = {"r1_zero": R1_ZERO, "few_shot": FEW_SHOT, "bare": BARE_QUESTION}
+OF_TRAINING = ("rewards.accuracy=", "rewards.format=", "rewards.language=", "rewards.parts")
 SETTABLE = ("seed", "evaluate.", "rewards.", "runtime.", "tasks.eval_seed", "tasks.gym.")
 WIDE = 110  # characters: room for every column; what goes into a file has it
 
@@ -101,12 +102,14 @@ def settings_for(tasks: str | None, *, samples: int, problems: int, settings: Se
         ConfigError: a setting is unknown or changes nothing here.
     """
     for setting in settings:
-        if not setting.startswith(SETTABLE):
+        if not setting.startswith(SETTABLE) or setting.startswith(OF_TRAINING):
             raise ConfigError(f"{setting}: changes nothing in an evaluation; of use are {', '.join(SETTABLE)}")
     asked = [f"evaluate.samples={samples}", f"evaluate.problems={problems}"]
     if tasks is not None:
         asked += [f"tasks.train={tasks}", f"tasks.eval={tasks}", "tasks.skip_code_without_sandbox=false"]
-    return load_recipe("tiny", [*settings, *asked])
+    config = load_recipe("tiny", [*settings, *asked])
+    check_custom_used(config, ("tasks.eval",))
+    return config
 
 
 def measure(directory: Path, config: Config, asking: Asking, completions: Path | None) -> dict[str, Any]:

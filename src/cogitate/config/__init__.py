@@ -1,6 +1,7 @@
 """Settings: sections of typed, validated keys. `recipe/settings.py` reads a recipe's from a TOML file and overrides."""
 
 from cogitate.config.config import Config, StageRow, config_with
+from cogitate.config.parts import RewardPartConfig
 from cogitate.config.section import Section, flatten
 from cogitate.config.shared import (
     EvaluateConfig,
@@ -33,7 +34,7 @@ from cogitate.config.stages import (
 __all__ = [
     "AllScenarioConfig", "ColdStartConfig", "Config", "DPOConfig", "DemonstrationsConfig", "EvaluateConfig", "FineTuneConfig",
     "PPOConfig", "PreferenceDataConfig", "PreferenceTrainingConfig", "PretrainConfig", "RLConfig", "ReasoningRLConfig",
-    "RejectionConfig", "RewardModelsConfig", "RewardsConfig", "RuntimeConfig", "Section", "StageRow", "StudentBaseConfig",
-    "SupervisedConfig", "TasksConfig", "TeacherConfig", "TokenizerConfig", "WorkedExample", "ZeroRLConfig",
+    "RejectionConfig", "RewardModelsConfig", "RewardPartConfig", "RewardsConfig", "RuntimeConfig", "Section", "StageRow",
+    "StudentBaseConfig", "SupervisedConfig", "TasksConfig", "TeacherConfig", "TokenizerConfig", "WorkedExample", "ZeroRLConfig",
     "config_with", "flatten",
 ]  # fmt: skip

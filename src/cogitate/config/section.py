@@ -33,7 +33,7 @@ class Section(BaseModel):
         for name, info in type(self).model_fields.items():
             value = getattr(self, name)
             rule = info.json_schema_extra.get("identity") if isinstance(info.json_schema_extra, dict) else True
-            if rule is False or (rule == "where set" and value == info.default):
+            if rule is False or (rule == "where set" and value == info.get_default(call_default_factory=True)):
                 continue
             kept[name] = identity_of(value)
         return kept
@@ -43,6 +43,8 @@ def identity_of(value: Any) -> Any:
     """A setting as artifact ids hold it."""
     if isinstance(value, tuple):
         return [identity_of(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: identity_of(item) for key, item in value.items()}
     return value.identity() if isinstance(value, Section) else value
 
 

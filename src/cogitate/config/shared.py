@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
+from cogitate.config.parts import RewardPartConfig, check_parts, parts_field
 from cogitate.config.section import Section, in_identity_unless_default, not_in_identity
 
 
@@ -43,12 +44,19 @@ class RewardsConfig(Section):
     accuracy: float = 1.0  # weights of the parts
     format: float = 1.0
     language: float = 0.0
+    parts: dict[str, RewardPartConfig] = parts_field()  # further parts of RL's reward, by name
     custom: str = ""  # "file.py:function": the grader of problems of kind custom
     unsafe_local: bool = False  # run model-written code without isolation
     allowed_packages: str = in_identity_unless_default("")  # installed packages that programs may import, e.g. "numpy,sympy"
     remote_sandbox: str = not_in_identity("")  # run programs there: sandbox_fusion:http://HOST:PORT or piston:http://HOST:PORT
     workers: int = not_in_identity(2, ge=1)
     seconds_limit: float = Field(5.0, gt=0)  # hard limit of one verdict
+
+    @field_validator("parts")
+    @classmethod
+    def _parts_can_be_meant(cls, parts: dict[str, RewardPartConfig]) -> dict[str, RewardPartConfig]:
+        check_parts(parts)
+        return parts
 
 
 class EvaluateConfig(Section):

@@ -78,10 +78,11 @@ def explain(error: ValidationError, settings: type[Section]) -> tuple[str, str]:
     key = ".".join(location)
     if first["type"] == "extra_forbidden":
         section: Any = settings
-        for part in location[:-1]:  # a number is a place in a list of sections
-            section = get_args(section)[0] if part.isdigit() else section.model_fields[part].annotation
+        for part in location[:-1]:
+            sections = [of for of in get_args(section) if isinstance(of, type) and issubclass(of, Section)]
+            section = sections[0] if sections else section.model_fields[part].annotation  # of a list, or of a table by name
         nearest = difflib.get_close_matches(location[-1], section.model_fields, n=1, cutoff=0.0)[0]
         return key, f"unknown key {key}; did you mean {'.'.join([*location[:-1], nearest])}?"
-    if first["type"] == "model_type":
+    if first["type"] in ("model_type", "dict_type"):
         return key, f"{key} = {json.dumps(first['input'], default=str)}: {key} is a section: write {key}.KEY=VALUE"
     return key, f"{key} = {json.dumps(first['input'], default=str)}: {first['msg']}"

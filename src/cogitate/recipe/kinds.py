@@ -30,6 +30,7 @@ TRAINING = ("runtime.dtype", "runtime.lora_rank", "runtime.lora_alpha")
 SAMPLING = ("runtime.dtype", "runtime.max_batch")
 GENERAL_PROMPTS = ("tasks.general", "tasks.train_problems")
 READ_BY_RL = ("seed", "tasks", "rewards", "{stage}", *TRAINING, "runtime.max_batch")
+USED_BY_RL = ("tasks.train", "rewards.parts")
 READ_BY_PREFERENCES = ("seed", *GENERAL_PROMPTS, PREFERENCE_DATA, *SAMPLING)
 
 MODEL, PREFERENCE_PAIRS, JUDGES = Need("model"), Need("preferences"), Need("reward models")
@@ -44,10 +45,18 @@ PRUNE = Kind(
     "prune", f"{STAGES}.prune", StudentBaseConfig, reads=("{stage}.every_nth_layer", "runtime.dtype"), needs=(MODEL,),
     may_be_shipped=False,
 )  # fmt: skip
-RL_ZERO = Kind("rl_zero", f"{STAGES}.rl_zero", ZeroRLConfig, reads=READ_BY_RL, version=2, needs=(MODEL,))
-REASONING_RL = Kind("reasoning_rl", f"{STAGES}.reasoning_rl", ReasoningRLConfig, reads=READ_BY_RL, version=2, needs=(MODEL,))
+RL_ZERO = Kind("rl_zero", f"{STAGES}.rl_zero", ZeroRLConfig, reads=READ_BY_RL, version=2, needs=(MODEL,), uses=USED_BY_RL)
+REASONING_RL = Kind(
+    "reasoning_rl", f"{STAGES}.reasoning_rl", ReasoningRLConfig, reads=READ_BY_RL, version=2, needs=(MODEL,), uses=USED_BY_RL
+)
 ALL_SCENARIO_RL = Kind(
-    "all_scenario_rl", f"{STAGES}.all_scenario_rl", AllScenarioConfig, reads=READ_BY_RL, version=2, needs=(MODEL, JUDGES)
+    "all_scenario_rl",
+    f"{STAGES}.all_scenario_rl",
+    AllScenarioConfig,
+    reads=READ_BY_RL,
+    version=2,
+    needs=(MODEL, JUDGES),
+    uses=USED_BY_RL,
 )
 FINE_TUNE = Kind(
     "fine_tune",
@@ -71,6 +80,7 @@ COLD_START_DATA = Kind(
     sections={TEACHER: TeacherConfig},
     needs=(MODEL, Need("model", kinds=(RL_ZERO.name,))),
     makes="conversations",
+    uses=("tasks.train",),
 )  # fmt: skip
 REJECTION_SAMPLING = Kind(
     "rejection_sampling",
@@ -80,6 +90,7 @@ REJECTION_SAMPLING = Kind(
     version=2,
     needs=(Need("model", kinds=IN_R1_FORM), replace(MODEL, optional=True)),
     makes="conversations",
+    uses=("tasks.train",),
 )
 REWARD_MODELS = Kind(
     "reward_models",

@@ -60,6 +60,7 @@ class LocalBackend:
                 rewards.workers,
                 rewards.seconds_limit,
                 custom=rewards.custom or None,
+                parts={name: part.file for name, part in rewards.parts.items() if part.file},
                 unsafe_local=rewards.unsafe_local,
                 packages=read_packages(rewards.allowed_packages),
                 remote_sandbox=rewards.remote_sandbox,

@@ -7,17 +7,19 @@ from pathlib import Path
 
 from cogitate.config import Config
 from cogitate.errors import ConfigError, SandboxUnavailableError
+from cogitate.recipe.stage import Stage
 from cogitate.rewards.kinds import kind_of
 from cogitate.rewards.sandbox.isolation import Isolation, read_packages
 from cogitate.rewards.sandbox.sandbox import SandboxLevel, detect_level
 from cogitate.tasks.files.decontaminate import decontaminate, index_evaluation
-from cogitate.tasks.files.jsonl import check_disjoint
+from cogitate.tasks.files.jsonl import check_disjoint, load_problems
 from cogitate.tasks.generators.gym import PREFIX, is_gym, needs_sandbox
 from cogitate.tasks.mixture import BUILT_IN, NOTHING_HELD_OUT, HeldOut, gather_problems, names_in, paths_in
 from cogitate.types import Problem
 
 ISOLATING = (SandboxLevel.BUBBLEWRAP, SandboxLevel.LANDLOCK)
 NEAR_COPY_WORDS = 8  # of the pieces that two problems are compared by, numbers left out
+EVALUATED = ("tasks.eval", "evaluate.further")  # settings that name problems
 NOT_ISOLATED = (
     "{tasks} runs model-written code, which cannot be isolated on this machine (see `cogitate doctor`); leave it out of "
     "tasks.train and tasks.eval, let programs run elsewhere (rewards.remote_sandbox), or set rewards.unsafe_local=true to run "
@@ -121,6 +123,44 @@ def check_settings(config: Config) -> None:
             )
 
 
+def check_used(config: Config, graph: Sequence[Stage]) -> None:
+    """Refuse settings that no stage of the graph uses.
+
+    Raises:
+        ConfigError: names the setting.
+        DataError: a file of problems cannot be used.
+    """
+    uses = {key for stage in graph for key in stage.kind.uses}
+    made = {key for stage in graph if stage.name not in config.inputs for key in stage.kind.uses}
+    if config.rewards.parts and "rewards.parts" not in made:
+        raise ConfigError(
+            f"rewards.parts: changes nothing, since no stage of graph {config.graph} is trained here with rewards by rules; "
+            "leave it out"
+        )
+    default = type(config.tasks).model_fields["train"].default
+    if config.tasks.train != default and "tasks.train" not in uses and not config.tasks.held_out_share:
+        raise ConfigError(
+            f"tasks.train = {config.tasks.train!r}: changes nothing, since no stage of graph {config.graph} trains on these "
+            "problems; leave it out"
+        )
+    check_custom_used(config, ("tasks.train", "tasks.eval", "evaluate.further") if "tasks.train" in uses else EVALUATED)
+
+
+def check_custom_used(config: Config, settings: Sequence[str] = EVALUATED) -> None:
+    """Refuse a function of the user's that would judge none of the problems that these settings name."""
+    if not config.rewards.custom:
+        return
+    named = {
+        "tasks.train": config.tasks.train, "tasks.eval": config.tasks.eval, "evaluate.further": config.evaluate.further,
+    }  # fmt: skip
+    paths = dict.fromkeys(path for setting in settings for path in paths_in(named[setting], empty=True))
+    if not any(kind_of(problem.kind).needs_function for path in paths for problem in load_problems(path)):
+        raise ConfigError(
+            f"rewards.custom = {config.rewards.custom!r}: changes nothing, since no problem of {', '.join(settings)} is of "
+            'kind custom; leave it out, or give the problems that it judges "kind": "custom"'
+        )
+
+
 def check_sharing(config: Config) -> None:
     """Refuse a file that is trained on and asked whole, and a share of a file that is not."""
     shared = [path for path in paths_in(config.tasks.train) if path in paths_in(config.tasks.eval)]
@@ -187,6 +227,20 @@ def lacks_isolation(name: str, config: Config) -> bool:
 
 def data_files(config: Config) -> list[Path]:
     """The files that problems and rewards come from."""
-    custom = [Path(config.rewards.custom.rpartition(":")[0])] if config.rewards.custom else []
     further = paths_in(config.evaluate.further, empty=True)
-    return list(dict.fromkeys([*paths_in(config.tasks.train), *paths_in(config.tasks.eval), *further, *custom]))
+    return list(dict.fromkeys([*paths_in(config.tasks.train), *paths_in(config.tasks.eval), *further, *function_files(config)]))
+
+
+def function_files(config: Config) -> list[Path]:
+    """The files of the user's own functions.
+
+    Raises:
+        ConfigError: one is not there.
+    """
+    named = {f"rewards.parts.{name}.file": part.file for name, part in config.rewards.parts.items()}
+    named["rewards.custom"] = config.rewards.custom
+    files = {key: Path(location.rpartition(":")[0]) for key, location in sorted(named.items()) if location}
+    for key, file in files.items():
+        if not file.is_file():
+            raise ConfigError(f"{key} = {named[key]!r}: there is no file {file}; write FILE.py:FUNCTION")
+    return list(files.values())

@@ -290,9 +290,13 @@ def check_retrain(config: Config, retrain: Sequence[str]) -> None:
 
 def check_stages(planned: Sequence[Planned], config: Config) -> None:
     """Let each stage that has to run refuse its settings and data before any of them has spent time."""
-    for item in planned:
-        if item.state in ("to do", "unfinished"):
-            item.stage.check(config, graph_of(config))
+    to_run = [item.stage for item in planned if item.state in ("to do", "unfinished")]
+    for stage in to_run:
+        stage.check(config, graph_of(config))
+    if to_run:
+        from cogitate.recipe.problems import check_used  # here, so that `cogitate status` need not wait for it
+
+        check_used(config, graph_of(config))
 
 
 def data_sets_of(planned: Sequence[Planned], config: Config) -> list[str]:

@@ -44,7 +44,7 @@ def read_recipe(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe, what it extends, and apply `section.key=value` overrides.
 
     Where a layer brings another graph than those beneath it, their sections and inputs of stages that this graph does not have,
-    or has with other settings, are left out.
+    or has with other settings, are left out, and their settings that none of its stages uses.
 
     Args:
         recipe: the name of a shipped recipe, or the path of a TOML file.
@@ -139,7 +139,18 @@ def without_other_stages(layer: Layer, before: Sequence[Stage], graph: Sequence[
         known = {name for stage in [*shipped, *before] for name in (stage.name, *stage.needs)}
         unknown = known - {stage.name for stage in graph}
         table["inputs"] = {name: path for name, path in given.items() if name not in unknown}
+    leave_out_unused(table, graph)
     return Layer(layer.name, table)
+
+
+def leave_out_unused(table: dict[str, Any], graph: Sequence[Stage]) -> None:
+    """Leave out, in place, a lower layer's settings that no stage of the graph uses."""
+    uses = {key for stage in graph for key in stage.kind.uses}
+    for section, key in (("tasks", "train"), ("rewards", "parts")):
+        held = table.get(section)
+        # A share that is held out depends on the training files.
+        if f"{section}.{key}" not in uses and isinstance(held, Mapping) and not held.get("held_out_share"):
+            table[section] = {name: value for name, value in held.items() if name != key}
 
 
 def inputs_of(layer: Layer) -> dict[str, Any]:

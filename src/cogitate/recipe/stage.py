@@ -75,6 +75,7 @@ class Kind:
         needs: what each of a stage's `needs` must be, in their order.
         makes: what its artifact is. A model is a Hugging Face directory, and `evaluate.<stage>` measures it.
         may_be_shipped: an artifact that the package ships under a stage's name is this kind's.
+        uses: those of "tasks.train" and "rewards.parts" that it uses. A recipe that sets one is refused where no stage uses it.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Kind:
     needs: tuple[Need, ...] = ()
     makes: Product = "model"
     may_be_shipped: bool = True
+    uses: tuple[str, ...] = ()
 
     def work(self) -> Work:
         """Import the kind's file."""

@@ -92,6 +92,8 @@ def read_rows(path: Path, *, custom: bool) -> list[dict[str, Any]]:
     faults.check()
     if not rows:
         raise DataError(f"{path}: there are no lines to grade")
+    if custom and not any(KINDS[row["kind"]].needs_function for row in rows):
+        raise DataError(f"{path}: no line is of kind custom, so that the custom function would judge nothing: leave it out")
     return rows
 
 

@@ -1,44 +1,50 @@
-"""The reward of a completion: accuracy + format (+ language), each part shown (arXiv:2501.12948, section 2.2.2 and 2.3.2)."""
+"""The reward of a completion: the weighted sum of its parts, each part shown.
+
+Accuracy, format and language are R1's (arXiv:2501.12948, sections 2.2.2 and 2.3.2); further parts are set by `rewards.parts`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from typing import Any
 
-from cogitate.rewards.format import FormatContract, grade_format
-from cogitate.rewards.language import language_share
-from cogitate.tokenizer.thinking import ThinkingFormat, split_thinking
-from cogitate.types import Problem, Verdict
+from cogitate.rewards.parts.completion import SampledCompletion
+from cogitate.rewards.parts.table import PARTS
+from cogitate.tokenizer.thinking import ThinkingFormat
 
-RewardPart = Literal["accuracy", "format", "language"]
-FORMAT_OF: Mapping[ThinkingFormat, FormatContract] = {"r1_zero": "think_answer", "r1": "think_text"}
+ALWAYS_SHOWN = ("accuracy", "format", "language")
 
 
 def total_reward(
-    verdict: Verdict,
-    completion: str,
-    problem: Problem,
+    completion: SampledCompletion,
     *,
-    weights: Mapping[RewardPart, float],
+    weights: Mapping[str, float],
     format: ThinkingFormat,
-    prefilled: bool = False,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> tuple[float | None, dict[str, float]]:
     """Weighted sum of the parts, and the parts before weighting.
 
     Args:
-        verdict: the accuracy verdict; its score counts, so that partial credit is possible.
-        weights: weight of each part; a part of weight 0 is left out of the sum but still reported.
+        completion: with its verdict. The verdict's score is the accuracy, so that partial credit is possible. The values of a
+            user's own parts stand in the verdict.
+        weights: weight of each part. Accuracy, format and language are always shown, further parts where they are in here;
+            the sum is taken in this order, so that equal settings give equal bits.
         format: the form the completion was asked for.
-        prefilled: the prompt ended in `<think>`.
+        settings: of further built-in parts, by their names.
 
     Returns:
-        (reward, breakdown). The reward is None where there is no verdict; accuracy is then missing from the breakdown.
+        (reward, breakdown). The reward is None where there is no verdict; the breakdown is then of format and language alone.
     """
-    parts = split_thinking(completion, prefilled=prefilled)
-    share = language_share(parts.thinking or "", problem.language)
-    breakdown: dict[str, float] = {} if verdict.value == "none" else {"accuracy": verdict.score}
-    breakdown["format"] = grade_format(completion, FORMAT_OF[format], prefilled=prefilled).score
-    breakdown["language"] = 0.0 if share is None else share  # no thinking: nothing to reward
+    verdict = completion.verdict
+    of_parts: dict[str, Mapping[str, Any]] = {**(settings or {}), "format": {"form": format}}
+
+    def value_of(name: str) -> float:
+        if name in verdict.parts:
+            return verdict.parts[name]
+        assert name in PARTS, f"the grader gave no value of rewards.parts.{name}"
+        return PARTS[name](completion, **of_parts.get(name, {}))
+
     if verdict.value == "none":
-        return None, breakdown
-    return sum(weights.get(part, 0.0) * breakdown[part] for part in ("accuracy", "format", "language")), breakdown
+        return None, {name: value_of(name) for name in ("format", "language")}
+    breakdown = {name: value_of(name) for name in dict.fromkeys([*ALWAYS_SHOWN, *weights])}
+    return sum(weights.get(name, 0.0) * value for name, value in breakdown.items()), breakdown

@@ -12,6 +12,7 @@ from typing import Any
 from cogitate.backend import Generator, Grader, PolicyLearner
 from cogitate.config import RLConfig
 from cogitate.errors import DataError, TrainingDivergedError
+from cogitate.rewards.parts.completion import SampledCompletion
 from cogitate.runtime import MetricsLog, derive_seed, give_back_memory, interruption_requested, raise_interrupted
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.checkpoint import restore
@@ -20,7 +21,7 @@ from cogitate.train.groups import LearnFrom, group_relative, is_alive, live_firs
 from cogitate.train.pools import Drawn, Pool, draw, easiest
 from cogitate.train.rl_metrics import mean, rollout_metrics, timings
 from cogitate.train.rollouts import Phases, Prompt, Sampled, encode_prompts, sample_and_grade
-from cogitate.types import Problem, Rollout, RolloutGroup, SamplingParams, Verdict
+from cogitate.types import Problem, Rollout, RolloutGroup, SamplingParams
 
 EASY_SHARE = 1 / 3  # of the pool, that a curriculum begins with
 PROBE_COMPLETIONS = 2  # of each probe, at each chosen step
@@ -218,6 +219,7 @@ def ask(run: RLRun, asked: Sequence[tuple[Problem, Prompt, tuple[int, ...]]], ph
             generator=run.generator,
             grader=run.grader,
             phases=phases,
+            rewarded=True,
         )
     )
 
@@ -243,9 +245,17 @@ def share_of_pool(run: RLRun, step: int) -> float:
     return max(share, min(1.0, run.config.prompts_per_step / len(run.problems)))
 
 
-def by_rules(reward: Callable[[Verdict, str, Problem], Reward]) -> Score:
+def by_rules(reward: Callable[[SampledCompletion], Reward]) -> Score:
     """A score that looks at one completion after the other."""
-    return lambda batch: [reward(sampled.verdict, sampled.text, sampled.problem) for sampled in batch]
+    return lambda batch: [reward(as_sampled(sampled)) for sampled in batch]
+
+
+def as_sampled(sampled: Sampled) -> SampledCompletion:
+    """What parts of the reward see of a graded completion."""
+    completion = sampled.completion
+    return SampledCompletion(
+        sampled.text, len(completion.token_ids), completion.finish_reason, sampled.verdict, sampled.problem
+    )
 
 
 def with_rewards(run: RLRun, batch: Sequence[Sampled]) -> list[Rollout]:

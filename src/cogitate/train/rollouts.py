@@ -11,7 +11,7 @@ from cogitate.errors import DataError
 from cogitate.rewards.kinds import has_rules
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking import THINK_OPEN
-from cogitate.types import Completion, Problem, SamplingParams, Verdict
+from cogitate.types import Completion, Ending, Problem, SamplingParams, Verdict
 
 Prompt = str | Sequence[int]  # a text, or the token ids that a model's own chat template made
 
@@ -52,11 +52,13 @@ def sample_and_grade(
     phases: Phases,
     stop: str | None = None,
     meanwhile: Callable[[], None] | None = None,
+    rewarded: bool = False,
 ) -> Iterator[list[Sampled]]:
     """For each (problem, prompt, seeds) its completions, one for each seed and in their order.
 
     With `stop`, the text that is graded ends where `stop` begins; the tokens stay as sampled. `meanwhile` is called again and
     again while one has to wait; it may raise to end everything.
+    With `rewarded`, verdicts also have the values of the user's own parts of the reward.
     Completions of kinds that no rule judges are not graded: their verdict is "none".
     Phase "generate" is the time until the last completion, "grade" what the verdicts take beyond that.
     """
@@ -79,7 +81,8 @@ def sample_and_grade(
             if not has_rules(problem.kind):
                 verdicts[key] = Verdict("none", 0.0, f"no rule judges kind {problem.kind}")
             else:
-                grader.submit(key, problem, text, contract)
+                ending = Ending(len(completion.token_ids), completion.finish_reason) if rewarded else None
+                grader.submit(key, problem, text, contract, ending)
     phases.add("generate", started)
     started = time.perf_counter()
     while grader.pending():

@@ -119,8 +119,9 @@ def test_names_become_words() -> None:
 
 def test_a_star_in_a_plot_stands_for_all_parts_and_what_is_left_gets_its_own() -> None:
     parts = next(plot for _, plots in GROUPS for plot in plots if plot.title == "Parts of the reward")
-    logged = ["reward", "reward.accuracy", "reward.format", "surprise"]
-    assert expand(parts, logged) == [("reward.accuracy", "accuracy"), ("reward.format", "format")]
+    logged = ["reward", "reward.accuracy", "reward.format", "reward.my_brevity", "surprise"]
+    lines = [("reward.accuracy", "accuracy"), ("reward.format", "format"), ("reward.my_brevity", "my brevity")]
+    assert expand(parts, logged) == lines  # a part that only the user knows too
     assert [plot.title for plot in unlisted(logged)] == ["Surprise"]
 
 

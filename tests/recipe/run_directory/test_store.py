@@ -136,7 +136,8 @@ def test_the_id_depends_on_the_content_of_data_files_and_not_on_their_place(tmp_
         identify(TOY, (TOY,), toy_config(tmp_path, "tasks.train=none.jsonl"), {})
 
 
-def test_a_custom_reward_is_known_by_its_content_and_the_name_of_its_function(tmp_path: Path) -> None:
+@pytest.mark.parametrize("setting", ["rewards.custom", "rewards.parts.mine.file"])
+def test_a_function_of_the_users_is_known_by_its_content_and_its_name(tmp_path: Path, setting: str) -> None:
     graph = GRAPHS["r1_zero"]
     stage = graph[1]
 
@@ -144,7 +145,7 @@ def test_a_custom_reward_is_known_by_its_content_and_the_name_of_its_function(tm
         file = tmp_path / place / "my, reward.py"  # a comma separates paths elsewhere
         file.parent.mkdir(exist_ok=True)
         file.write_text(text)
-        identity = identify(stage, graph, load_recipe("tiny", [f"rewards.custom={file}:{function}"]), {})
+        identity = identify(stage, graph, load_recipe("tiny", [f"{setting}={file}:{function}"]), {})
         assert str(tmp_path) not in str(identity)
         return identity.id
 

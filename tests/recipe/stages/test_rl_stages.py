@@ -194,6 +194,53 @@ def test_reasoning_rl_rewards_the_language_of_the_thinking_with_its_weight(folde
     assert any(not torch.equal(tensor.float(), moved[name].float()) for name, tensor in start.items())
 
 
+BREVITY = """
+def brevity(completion):
+    return -completion.tokens / 10
+
+def fails_on_a(completion):
+    if "a" in completion.text:
+        raise ValueError("an a")
+    return 1.0
+"""
+
+
+def part_settings(tmp_path: Path, function: str = "brevity") -> tuple[str, ...]:
+    (tmp_path / "parts.py").write_text(BREVITY)
+    return (
+        f"rewards.parts.brevity.file={tmp_path / 'parts.py'}:{function}", "rewards.parts.brevity.weight=0.5",
+        "rewards.parts.cosine_length.max_length=16", "rewards.parts.cosine_length.weight=2",
+    )  # fmt: skip
+
+
+def test_further_parts_are_rewarded_with_their_weights_logged_and_in_the_transcripts(folder: Path, tmp_path: Path) -> None:
+    stage = make(folder, tmp_path / "run", "r1_dev2", "r1_dev2.steps=2", *part_settings(tmp_path))
+    for row in rows_of(stage / "metrics.jsonl"):
+        parts = row["reward.accuracy"] + row["reward.format"] + row["reward.language"]
+        assert row["reward"] == pytest.approx(parts + 0.5 * row["reward.brevity"] + 2 * row["reward.cosine_length"])
+        assert row["reward.brevity"] == pytest.approx(-row["completion_tokens"] / 10)
+    for row in rows_of(stage / "transcripts.jsonl"):
+        assert list(row["reward_breakdown"]) == ["accuracy", "format", "language", "brevity", "cosine_length"]
+        assert row["reward_breakdown"]["brevity"] == -row["tokens"] / 10
+
+
+def test_a_part_that_fails_leaves_its_completion_out_and_general_prompts_have_no_further_parts(
+    folder: Path, tmp_path: Path
+) -> None:
+    settings = ("r1.steps=1", "r1.general_from_step=0", *part_settings(tmp_path, "fails_on_a"))
+    stage = make(folder, tmp_path / "run", "r1", *settings)
+    rows = rows_of(stage / "transcripts.jsonl")
+    of_models, ruled = ([row for row in rows if (row["task"] != "train") is general] for general in (True, False))
+    failed = [row for row in ruled if "a" in row["completion"]]
+    assert len(failed) > 0
+    assert {row["reason"] for row in failed} == {"rewards.parts.brevity raised ValueError: an a"}
+    assert all((row["reward"], row["verdict"]) == (None, "none") for row in failed)
+    assert all("brevity" in row["reward_breakdown"] for row in ruled if row not in failed)
+    assert of_models
+    assert all(row["reward"] is not None and "brevity" not in row["reward_breakdown"] for row in of_models)
+    assert rows_of(stage / "metrics.jsonl")[0]["no_verdict_share"] > 0
+
+
 def test_a_student_learns_by_rl_alone_with_settings_of_its_own(folder: Path, tmp_path: Path) -> None:
     rows = rows_of(make(folder, tmp_path, "student_rl_llama") / "metrics.jsonl")
     assert [row["step"] for row in rows] == [0, 1]

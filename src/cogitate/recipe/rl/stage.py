@@ -14,14 +14,15 @@ from cogitate.recipe.asking import PromptOf
 from cogitate.recipe.problems import tasks_left_out, training_problems
 from cogitate.recipe.stage import Stage, StageContext
 from cogitate.rewards.kinds import has_rules
-from cogitate.rewards.reward import RewardPart, total_reward
+from cogitate.rewards.parts.completion import SampledCompletion
+from cogitate.rewards.reward import total_reward
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking import ThinkingFormat, split_thinking
 from cogitate.train.groups import LearnFrom, group_relative
 from cogitate.train.pools import Pool, in_turn
 from cogitate.train.rl import Reward, RLRun, Score, check_enough, train_rl
 from cogitate.train.rl_metrics import mean
-from cogitate.types import Problem, Rollout, Verdict
+from cogitate.types import Problem, Rollout
 
 PROBES = 12  # problems asked again at chosen steps, so that a reader can compare
 
@@ -112,14 +113,20 @@ def run_rl(
     return {**summary, **({"tasks_left_out": left_out} if left_out else {})}
 
 
-def rule_reward(config: Config, format: ThinkingFormat, *, language: float) -> Callable[[Verdict, str, Problem], Reward]:
-    """Accuracy + format + language consistency, of one completion. `language` is the weight of the latter."""
-    weights: dict[RewardPart, float] = {
-        "accuracy": config.rewards.accuracy, "format": config.rewards.format, "language": language,
-    }  # fmt: skip
+def rule_reward(config: Config, format: ThinkingFormat, *, language: float) -> Callable[[SampledCompletion], Reward]:
+    """Accuracy + format + language consistency + the parts of `rewards.parts`, of one completion.
 
-    def reward(verdict: Verdict, text: str, problem: Problem) -> Reward:
-        return total_reward(verdict, text, problem, weights=weights, format=format)
+    Args:
+        language: the weight of the language consistency.
+    """
+    rewards = config.rewards
+    weights = {"accuracy": rewards.accuracy, "format": rewards.format, "language": language}
+    parts = dict(sorted(rewards.parts.items()))  # by name: artifact ids do not know in which order they were set
+    weights |= {name: part.weight for name, part in parts.items()}
+    settings = {name: part.settings for name, part in parts.items()}
+
+    def reward(completion: SampledCompletion) -> Reward:
+        return total_reward(completion, weights=weights, format=format, settings=settings)
 
     return reward
 

@@ -1,4 +1,4 @@
-"""A user's own reward: `rewards.custom = "file.py:function"`, called in a worker process.
+"""A user's own reward: `rewards.custom = "file.py:function"`, called in a confined worker process.
 
 The function gets `(completion, problem)`, the completion's text and a mapping (`id`, `question`, `gold`, `language` and the
 problem's other fields), and returns a number from 0 to 1, true or false. An exception in it is a fault of ours: no verdict.
@@ -6,12 +6,10 @@ problem's other fields), and returns a number from 0 to 1, true or false. An exc
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
-from cogitate.errors import ConfigError
+from cogitate.rewards.user_function import load_function
 from cogitate.rewards.verdicts import clip, no_verdict
 from cogitate.types import Verdict
 
@@ -19,28 +17,8 @@ CustomReward = Callable[[str, Mapping[str, Any]], float | bool]
 
 
 def load_custom(location: str) -> CustomReward:
-    """The function named by "file.py:function".
-
-    Raises:
-        ConfigError: no such file or function, or the file cannot be run.
-    """
-    file, _, name = location.rpartition(":")
-    path = Path(file)
-    if not name or not path.is_file():
-        raise ConfigError(f"rewards.custom = {location!r}: write it as file.py:function, the file must exist")
-    spec = importlib.util.spec_from_file_location("cogitate_custom_reward", path)
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"rewards.custom = {location!r}: {file} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise ConfigError(f"rewards.custom = {location!r}: {file} fails: {type(error).__name__}: {error}") from error
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise ConfigError(f"rewards.custom = {location!r}: {file} has no function {name}")
-    reward: CustomReward = function
-    return reward
+    """The function named by "file.py:function". Raises what load_function does."""
+    return load_function("rewards.custom", location)
 
 
 def grade_custom(prediction: str, problem: Mapping[str, Any], function: CustomReward) -> Verdict:

@@ -3,6 +3,9 @@
 A worker that exceeds the limit is killed and replaced; only its own completion becomes wrong. A completion whose worker dies
 is tried once more in a fresh one: a second crash is its own fault (wrong), a second kill from outside is ours (no verdict).
 
+A verdict whose completion is to be rewarded is followed by a second job, the user's own parts of the reward. It has a clock of
+its own and goes to a confined worker, also where the first one ran code. Its faults are the user's functions': no verdict.
+
 The limit is on processor time, so that a busy machine changes no verdict; wall time is limited to WALL_FACTOR times as much.
 """
 
@@ -13,12 +16,12 @@ import selectors
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cogitate.errors import ConfigError
 from cogitate.rewards.verdicts import no_verdict, wrong
-from cogitate.rewards.workers.jobs import KNOWN_SECONDS, Job, JobQueues
+from cogitate.rewards.workers.jobs import KNOWN_SECONDS, Job, JobQueues, parts_job
 from cogitate.rewards.workers.process import KILLED_FROM_OUTSIDE, WorkerProcess
 from cogitate.rewards.workers.results import Results
 from cogitate.types import Verdict
@@ -170,7 +173,18 @@ class Dispatcher:
             self._results.give_audit(job, reply["audit"])
             worker.job = None
             return
-        self._results.give(job, Verdict(**reply), audit_follows=job.audited)
+        if job.verdict is not None:
+            worker.job = None
+            self._results.give(job, no_verdict(reply["fault"]) if "fault" in reply else replace(job.verdict, **reply))
+            return
+        verdict = Verdict(**reply)
+        following = parts_job(job, verdict)
+        if following is not None:
+            assert not job.audited, "audits are of files, which have no rewards"
+            worker.job = None
+            self._queues.put_back(following)
+            return
+        self._results.give(job, verdict, audit_follows=job.audited)
         worker.verdict_given = job.audited
         if worker.verdict_given:
             self._start_clock(worker)
@@ -206,6 +220,8 @@ class Dispatcher:
         self._end(worker)
         if given:
             self._results.give_audit(job, {"library": "no opinion in time"})
+        elif job.verdict is not None:
+            self._results.give(job, no_verdict(f"rewards.parts gave no value within {self._seconds_limit:g} s"))
         elif job.runs_code:
             self._results.give(job, no_verdict(f"the sandbox gave no result within {job.code_seconds:g} s"))
         else:
@@ -229,6 +245,8 @@ class Dispatcher:
             self._queues.put_back(job)
         elif code in KILLED_FROM_OUTSIDE:
             self._results.give(job, no_verdict("the worker was killed twice while judging it"))
+        elif job.verdict is not None:
+            self._results.give(job, no_verdict(f"rewards.parts crashed the worker twice (exit code {code})"))
         else:
             self._results.give(job, wrong(f"judging it crashed the worker twice (exit code {code})"))
 

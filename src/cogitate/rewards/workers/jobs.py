@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from cogitate.rewards.sandbox.limits import Limits
+from cogitate.types import Verdict
 
 LEFT_TO_OTHERS = 8  # programs waiting for another worker that an idle one does not take: the other may know their verdicts
 KNOWN_SECONDS = 1.0  # a worker that is on one program for longer knows no verdict: what waits for it may go to others
@@ -25,12 +26,14 @@ def code_seconds(fields: Mapping[str, Any]) -> float:
 
 @dataclass(slots=True)
 class Job:
-    """One completion to judge.
+    """One completion to judge, or to evaluate the user's own parts of the reward of.
 
     Attributes:
         index: its place in the order of submission.
         home: of the worker that judges it if it can. One worker has all programs of a problem, since it runs equal ones once.
         message: what the worker is sent.
+        parts_message: the verdict -> what the worker is sent that evaluates the user's own parts; None where there are none.
+        verdict: of a job that evaluates these parts: what was judged before.
         tries: how many workers have died of it.
     """
 
@@ -41,7 +44,19 @@ class Job:
     runs_code: bool
     audited: bool
     code_seconds: float
+    parts_message: Callable[[Verdict], bytes] | None = None
+    verdict: Verdict | None = None
     tries: int = 0
+
+
+def parts_job(job: Job, verdict: Verdict) -> Job | None:
+    """What follows a verdict: the user's own parts, in a worker that is confined whatever the problem is.
+
+    A completion without a verdict has no reward, so that its parts need no value.
+    """
+    if job.parts_message is None or verdict.value == "none":
+        return None
+    return replace(job, message=job.parts_message(verdict), runs_code=False, parts_message=None, verdict=verdict, tries=0)
 
 
 class JobQueues:

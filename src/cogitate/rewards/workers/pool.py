@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import pickle
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
+from cogitate.rewards.answer import Contract
 from cogitate.rewards.grade import problem_fields
 from cogitate.rewards.kinds import kind_of
+from cogitate.rewards.parts.completion import SampledCompletion
 from cogitate.rewards.sandbox.isolation import Isolation
 from cogitate.rewards.workers.dispatcher import Dispatcher
 from cogitate.rewards.workers.jobs import Job, JobQueues, code_seconds
 from cogitate.rewards.workers.results import Results
-from cogitate.types import Problem, Verdict
+from cogitate.types import Ending, Problem, Verdict
 
 
 class GraderPool:
@@ -27,12 +29,13 @@ class GraderPool:
         workers: verdicts in work at the same time.
         seconds_limit: hard limit of one verdict.
         custom: "file.py:function" for problems of kind custom.
+        parts: the user's own parts of the reward, name -> "file.py:function"; see `submit`.
         unsafe_local, packages, remote_sandbox: where model-written code runs, see Isolation.
         audit: ask for a second opinion where a kind has one (math-verify's, of mathematics); `finish_audit` tells where it
             differs.
 
     Raises:
-        ConfigError: the custom reward cannot be loaded, or where code runs is not said well (from the constructor).
+        ConfigError: a function of the user's cannot be loaded, or where code runs is not said well (from the constructor).
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class GraderPool:
         seconds_limit: float = 5.0,
         *,
         custom: str | None = None,
+        parts: Mapping[str, str] | None = None,
         unsafe_local: bool = False,
         packages: Sequence[str] = (),
         remote_sandbox: str = "",
@@ -49,22 +53,27 @@ class GraderPool:
         isolation = Isolation(unsafe_local, tuple(packages), remote_sandbox)
         isolation.check()
         self._homes, self._audit, self._closed = workers, audit, False
+        self._has_parts = bool(parts)
         self._queues, self._results = JobQueues(workers), Results()
-        settings = {"custom": custom, "isolation": isolation}
+        settings = {"custom": custom, "parts": dict(parts or {}), "isolation": isolation}
         self._dispatcher = Dispatcher(workers, seconds_limit, settings, self._queues, self._results)
-        if custom is not None:
+        if custom is not None or parts:
             self._await_first_worker()
 
-    def submit(self, request_id: str, problem: Problem, completion: str, contract: str) -> None:
-        """Queue one completion."""
+    def submit(self, request_id: str, problem: Problem, completion: str, contract: str, ending: Ending | None = None) -> None:
+        """Queue one completion. With `ending`, the user's own parts of the reward are evaluated after its verdict."""
         assert not self._closed, "submit after close"
         kind, fields = kind_of(problem.kind), problem_fields(problem)
         audited, runs_code = self._audit and kind.second_opinion is not None, kind.runs_code(fields)
         message = {"kind": kind.name, "completion": completion, "contract": contract, "fields": fields, "audit": audited}
         index = self._results.expect(audited=audited)
         home = zlib.crc32(problem.id.encode()) if runs_code else index
-        seconds = code_seconds(fields)
-        self._queues.add(Job(index, home % self._homes, request_id, pickle.dumps(message), runs_code, audited, seconds))
+        job = Job(index, home % self._homes, request_id, pickle.dumps(message), runs_code, audited, code_seconds(fields))
+        if self._has_parts and ending is not None:
+            job.parts_message = lambda verdict: pickle.dumps(
+                SampledCompletion(completion, *ending, verdict, problem, cast(Contract, contract))
+            )
+        self._queues.add(job)
         self._dispatcher.wake()
 
     def poll(self, timeout: float = 0.0) -> list[tuple[str, Verdict]]:

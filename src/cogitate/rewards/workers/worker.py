@@ -1,5 +1,8 @@
 """A grader worker: a process that reads completions from its standard input and writes verdicts to its standard output.
 
+It also evaluates the user's own parts of the reward. A user's functions are loaded after the worker has confined itself, and
+never in the workers that run model-written code, which are not confined.
+
 Started by the pool as `python -m cogitate.rewards.workers.worker PARENT_PID`. Frames are an 8-byte length and a body: pickle
 towards the worker (the parent is trusted), JSON back (the worker has read hostile text). It dies with its parent, keeps no
 file of it open, and imports heavy libraries only when a completion needs them.
@@ -24,6 +27,8 @@ from cogitate.rewards.grade import judge
 from cogitate.rewards.graders.custom import CustomReward, load_custom
 from cogitate.rewards.kinds import KINDS
 from cogitate.rewards.math import library
+from cogitate.rewards.parts.completion import SampledCompletion
+from cogitate.rewards.parts.own import PartFunction, evaluate_parts, load_parts
 from cogitate.rewards.sandbox import seccomp
 from cogitate.rewards.sandbox.inside.confine import make_ruleset, restrict
 from cogitate.rewards.sandbox.isolation import Isolation, open_sandbox
@@ -48,18 +53,24 @@ def main() -> None:
     limit_memory()
     library.in_worker = True
     isolation: Isolation = settings["isolation"]
-    try:
-        custom = load_custom(settings["custom"]) if settings["custom"] else None
-    except ConfigError as error:
-        write_json(replies, {"config_error": str(error)})
-        return
-    loading.announce = lambda begins: write_json(replies, {"loading": begins})
+    custom: CustomReward | None = None
+    parts: Mapping[str, PartFunction] = {}
     if settings["runs_code"]:
         test_sandbox(isolation)
     else:
         confine()
+        try:
+            custom = load_custom(settings["custom"]) if settings["custom"] else None
+            parts = load_parts(settings["parts"])
+        except ConfigError as error:
+            write_json(replies, {"config_error": str(error)})
+            return
+    loading.announce = lambda begins: write_json(replies, {"loading": begins})
     write_json(replies, {"ready": True})
     while (job := read_pickle(requests)) is not None:
+        if isinstance(job, SampledCompletion):
+            write_json(replies, evaluate_parts(parts, job))
+            continue
         write_json(replies, answer(job, custom, isolation))
         if job["audit"]:
             write_json(replies, {"audit": audit(job)})

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cogitate.rewards.shaping import (
+from cogitate.rewards.parts.shaping import (
     cosine_length_reward,
     reasoning_steps_reward,
     repetition_penalty,
