@@ -84,7 +84,7 @@ def test_a_completion_that_is_cut_off_says_so_beside_it(memorised: Path, chat: C
 
 
 def test_tags_and_control_tokens_that_a_user_types_are_text(memorised: Path) -> None:
-    from cogitate.apps.chat import Speaker
+    from cogitate.apps.speaker import Speaker
     from cogitate.types import Message
 
     speaker = Speaker.load(memorised, None)
@@ -97,7 +97,8 @@ def test_tags_and_control_tokens_that_a_user_types_are_text(memorised: Path) -> 
 def test_what_no_longer_fits_the_context_is_forgotten_from_the_oldest_exchange_on(
     memorised: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from cogitate.apps.chat import Settings, Speaker, forget_until_it_fits
+    from cogitate.apps.chat import Settings, forget_until_it_fits
+    from cogitate.apps.speaker import Speaker
     from cogitate.types import Message
 
     speaker = Speaker.load(memorised, None)

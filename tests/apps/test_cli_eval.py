@@ -112,10 +112,10 @@ def test_prompt_and_contract_are_those_asked_for(
 
 
 def test_a_few_shot_prompt_shows_worked_examples() -> None:
-    from cogitate.apps.evaluate import ASKINGS
+    from cogitate.apps.evaluate import FROM_TEXT
     from cogitate.types import Problem
 
-    prompt = ASKINGS["few_shot"].prompt_of(Problem("1", "arithmetic", "math", QUESTION))
+    prompt = FROM_TEXT["few_shot"].prompt_of(Problem("1", "arithmetic", "math", QUESTION))
     assert isinstance(prompt, str)
     assert prompt.count("Question:") == prompt.count("Answer:") == 3
     assert prompt.endswith(f"Question: {QUESTION}\nAnswer:")

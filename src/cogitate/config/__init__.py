@@ -1,6 +1,7 @@
 """Settings: sections of typed, validated keys. `recipe/settings.py` reads a recipe's from a TOML file and overrides."""
 
 from cogitate.config.config import Config, config_with
+from cogitate.config.prompts import PromptConfig, WorkedExample
 from cogitate.config.section import Section, flatten
 from cogitate.config.shared import (
     EvaluateConfig,
@@ -26,14 +27,13 @@ from cogitate.config.stages import (
     RLConfig,
     StudentBaseConfig,
     SupervisedConfig,
-    WorkedExample,
     ZeroRLConfig,
 )
 
 __all__ = [
     "AllScenarioConfig", "ColdStartConfig", "Config", "DPOConfig", "DemonstrationsConfig", "EvaluateConfig", "FineTuneConfig",
-    "PPOConfig", "PreferenceDataConfig", "PreferenceTrainingConfig", "PretrainConfig", "RLConfig", "ReasoningRLConfig",
-    "RejectionConfig", "RewardModelsConfig", "RewardsConfig", "RuntimeConfig", "Section", "StudentBaseConfig",
-    "SupervisedConfig", "TasksConfig", "TeacherConfig", "TokenizerConfig", "WorkedExample", "ZeroRLConfig",
+    "PPOConfig", "PreferenceDataConfig", "PreferenceTrainingConfig", "PretrainConfig", "PromptConfig", "RLConfig",
+    "ReasoningRLConfig", "RejectionConfig", "RewardModelsConfig", "RewardsConfig", "RuntimeConfig", "Section",
+    "StudentBaseConfig", "SupervisedConfig", "TasksConfig", "TeacherConfig", "TokenizerConfig", "WorkedExample", "ZeroRLConfig",
     "config_with", "flatten",
 ]  # fmt: skip

@@ -8,17 +8,18 @@ R1's plain turn, and what is said is scored by their true scores.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cogitate.config import Config, FineTuneConfig, PretrainConfig, RLConfig, ZeroRLConfig
+from cogitate.config import Config, FineTuneConfig, PretrainConfig, PromptConfig, RLConfig, ZeroRLConfig
 from cogitate.errors import ConfigError
 from cogitate.evals.completions import write_completions
 from cogitate.evals.evaluate import Asking, Measured, consensus_table, measure_model, table
 from cogitate.evals.general import Scored, add_general, with_true_scores
 from cogitate.evals.prompts import BASE_PROMPTS, CONVERSATION, R1_ZERO
-from cogitate.recipe.asking import ASKED_R1, ask_r1_zero, chat_prompts
+from cogitate.recipe.asking import ask_r1, ask_r1_zero, has_own_prompt, prompt_name, with_tags_of
 from cogitate.recipe.kinds import EVALUATION
 from cogitate.recipe.problems import data_files, evaluation_problems, further_problems, tasks_left_out
 from cogitate.recipe.rl.reward_monitor import has_true_score
@@ -108,36 +109,30 @@ def askings(
         further = prompts_of_its_rl(config.section(its_rl.name, ZeroRLConfig), directory, tokenizer) if its_rl else []
         return (*BASE_PROMPTS, *further)
     if is_fine_tuned(graph, model_name):
-        prompt = config.section(model_name, RLConfig).prompt if stage.has(RLConfig) else "turn"
-        return (Asking("chat" if prompt == "chat" else "r1", ASKED_R1[prompt](directory, tokenizer), "r1", "think_text"),)
+        asked = config.section(model_name, RLConfig) if stage.has(RLConfig) else PromptConfig(prompt="turn")
+        tokenizer = with_tags_of(asked, tokenizer)
+        return (Asking(prompt_name(asked, "r1"), ask_r1(asked, directory, tokenizer), "r1", "think_text", tags=tokenizer.tags),)
     if stage.has(ZeroRLConfig):
-        settings = config.section(model_name, ZeroRLConfig)
-        if settings.prompt == "chat" or shows_the_form(settings):
-            asked = ask_r1_zero(settings, directory, tokenizer)
-            return (Asking(name_of(settings), asked, R1_ZERO.contract, R1_ZERO.format),)
+        return (as_r1_zero(config.section(model_name, ZeroRLConfig), directory, tokenizer, R1_ZERO.contract),)
     return (R1_ZERO,)
+
+
+def as_r1_zero(settings: ZeroRLConfig, directory: Path, tokenizer: Tokenizer, contract: str) -> Asking:
+    """R1-Zero's prompt as its RL has it, answers judged under this contract."""
+    tokenizer = with_tags_of(settings, tokenizer)
+    asked = ask_r1_zero(settings, directory, tokenizer)
+    return Asking(prompt_name(settings, R1_ZERO.name), asked, contract, R1_ZERO.format, tags=tokenizer.tags)
 
 
 def prompts_of_its_rl(settings: ZeroRLConfig, directory: Path, tokenizer: Tokenizer) -> list[Asking]:
     """The further prompts a base is scored at: its chat template, and what its RL shows of the form, where it does. RL gains
     nothing over base by an easier prompt."""
     prompts = []
-    if settings.prompt == "chat" or (shows_the_form(settings) and ChatTemplate.load(directory) is not None):
-        prompts.append(Asking("chat", chat_prompts(directory, tokenizer), "free", "think_answer"))
-    if shows_the_form(settings):
-        prompts.append(Asking(name_of(settings), ask_r1_zero(settings, directory, tokenizer), "free", "think_answer"))
+    if settings.prompt == "chat" or (has_own_prompt(settings) and ChatTemplate.load(directory) is not None):
+        prompts.append(as_r1_zero(ZeroRLConfig(prompt="chat"), directory, tokenizer, "free"))
+    if has_own_prompt(settings):
+        prompts.append(as_r1_zero(settings, directory, tokenizer, "free"))
     return prompts
-
-
-def shows_the_form(settings: ZeroRLConfig) -> bool:
-    return bool(settings.worked_examples) or settings.open_thinking
-
-
-def name_of(settings: ZeroRLConfig) -> str:
-    """The name of R1-Zero's prompt."""
-    name = "chat" if settings.prompt == "chat" else "r1_zero"
-    examples = f"_{len(settings.worked_examples)}_examples" if settings.worked_examples else ""
-    return f"{name}{examples}{'_opened' if settings.open_thinking else ''}"
 
 
 def is_fine_tuned(graph: Sequence[Stage], model_name: str) -> bool:
@@ -148,7 +143,7 @@ def is_fine_tuned(graph: Sequence[Stage], model_name: str) -> bool:
 def general_asking(config: Config, graph: Sequence[Stage], model_name: str, directory: Path, tokenizer: Tokenizer) -> Asking:
     """How general prompts are put to a model: as a plain turn; fine-tuned ones as above."""
     (asking, *others) = askings(config, graph, model_name, directory, tokenizer)
-    return asking if not others and asking.format == "think_text" else CONVERSATION
+    return asking if not others and asking.format == "think_text" else dataclasses.replace(CONVERSATION, tags=asking.tags)
 
 
 def further_models(config: Config) -> list[str]:
