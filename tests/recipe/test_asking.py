@@ -143,7 +143,12 @@ def test_the_lines_above_the_question_are_said_once_and_examples_follow_the_form
 
 
 def test_a_system_prompt_is_a_message_of_the_template_unless_the_problem_has_its_own(directory: Path) -> None:
-    settings = {"prompt": "chat", "system_prompt": "Think first.", "template": "{question}", "worked_examples": EXAMPLES[:1]}
+    settings: dict[str, Any] = {
+        "prompt": "chat",
+        "system_prompt": "Think first.",
+        "template": "{question}",
+        "worked_examples": EXAMPLES[:1],
+    }
     example = "[user]2+2?[assistant]<think> 2 + 2 = 4 </think>\n4"
     assert asked_r1(directory, **settings) == f"[system]Think first.{example}[user]How many is 1+1?[assistant]"
     own = Problem("1", "sums", "math", "x", turns=(Message("system", "Be brief."), Message("user", "1?")))
