@@ -118,3 +118,15 @@ def test_the_recipe_of_the_real_model_says_what_to_do_without_the_data(monkeypat
     monkeypatch.delenv("COGITATE_DATA", raising=False)
     with pytest.raises(ConfigError, match=r"tasks\.train = .*COGITATE_DATA is not set; set it to .* or give tasks\.train=PATH"):
         load_recipe("smollm2")
+
+
+@pytest.mark.parametrize("role", ["tasks.eval", "evaluate.further"])
+def test_a_function_that_gives_the_same_problem_for_training_and_evaluation_is_refused(tmp_path: Path, role: str) -> None:
+    (tmp_path / "x.py").write_text(
+        "def problems(seed, count, split):\n    return [{'question': f'Say {n}.', 'answer': n} for n in range(count)]\n"
+    )
+    name = f"{tmp_path / 'x.py'}:problems"
+    counts = ["tasks.train_problems=3", "evaluate.problems=3", "evaluate.further_problems=3", "tasks.eval=arithmetic"]
+    config = load_recipe("tiny", ["graph=r1_zero", f"tasks.train={name}", *counts, f"{role}={name}"])
+    with pytest.raises(DataError, match=r"3 problems are in the training and in the evaluation set: .*x\.py:problems, row 1"):
+        training_problems(config)
