@@ -10,7 +10,10 @@ from cogitate.config import RLConfig
 from cogitate.config.methods import METHODS
 from cogitate.rewards import kinds
 from cogitate.rewards.grade import grade
+from cogitate.tasks.common import Split
+from cogitate.tasks.generators.user_function import function_problems
 
+SPLITS: tuple[Split, ...] = ("train", "eval")
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 PYTHON = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
@@ -24,7 +27,18 @@ def run(containing: str) -> dict[str, Any]:
 
 
 def test_each_block_is_tried_here() -> None:
-    assert len(PYTHON) == 3
+    assert len(PYTHON) == 4
+
+
+def test_a_function_of_ones_own_gives_problems_in_a_confined_process(tmp_path: Path) -> None:
+    (code,) = [block for block in PYTHON if "def problems" in block]
+    (tmp_path / "sums.py").write_text(code)
+    sides = {
+        split: {problem.question for problem in function_problems(f"{tmp_path / 'sums.py'}:problems", 50, split=split, seed=3)}
+        for split in SPLITS
+    }
+    assert min(map(len, sides.values())) > 40
+    assert sides["train"].isdisjoint(sides["eval"])
 
 
 def test_a_function_of_ones_own_judges_completions() -> None:

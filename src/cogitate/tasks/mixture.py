@@ -61,6 +61,8 @@ def names_in(spec: str, *, empty: bool = False) -> list[str]:
             "tasks: no task is named; give names of built-in tasks, paths of .jsonl or .parquet files, or FILE.py:FUNCTION"
         )
     for name in names:
+        if name.endswith(".py"):
+            raise ConfigError(f"tasks: {name} is a Python file: name its function, {name}:FUNCTION")
         if name not in BUILT_IN and not is_gym(name) and not is_function(name) and not is_path(name):
             nearest = difflib.get_close_matches(name, BUILT_IN, n=1, cutoff=0.0)[0]
             raise ConfigError(

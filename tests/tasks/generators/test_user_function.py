@@ -81,6 +81,8 @@ def test_a_function_or_a_file_that_is_not_there_or_cannot_be_loaded_is_one_line(
     task = written(tmp_path, "return []")
     with pytest.raises(ConfigError, match=r"x\.py has no function nothing"):
         function_problems(task.replace(":problems", ":nothing"), 3, split="train", seed=1)
+    with pytest.raises(ConfigError, match=r"x\.py is a Python file: name its function, .*x\.py:FUNCTION"):
+        files_in(f"{tmp_path}/x.py")
     (tmp_path / "bad.py").write_text("x = 1\ndef problems(:\n")
     message = refusal(f"{tmp_path / 'bad.py'}:problems")
     assert "SyntaxError: " in message
