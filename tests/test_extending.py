@@ -17,8 +17,11 @@ from cogitate.rewards import kinds
 from cogitate.rewards.grade import grade
 from cogitate.rewards.parts.completion import SampledCompletion
 from cogitate.rewards.parts.own import evaluate_parts
+from cogitate.tasks.common import Split
+from cogitate.tasks.generators.user_function import function_problems
 from cogitate.types import Problem, Verdict
 
+SPLITS: tuple[Split, ...] = ("train", "eval")
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
 TOML = re.findall(r"^```toml\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
@@ -33,7 +36,7 @@ def run(containing: str) -> dict[str, Any]:
 
 
 def test_each_block_is_tried_here() -> None:
-    assert (len(PYTHON), len(TOML)) == (4, 1)
+    assert (len(PYTHON), len(TOML)) == (5, 1)
 
 
 def test_a_file_of_ones_own_extends_tiny_and_holds_a_graph(tmp_path: Path) -> None:
@@ -55,6 +58,17 @@ def test_the_table_of_kinds_says_what_each_needs_and_makes() -> None:
         assert makes == in_words(KINDS[name].makes)
         assert -1 not in positions
         assert bool(needs) == bool(positions)
+
+
+def test_a_function_of_ones_own_gives_problems_in_a_confined_process(tmp_path: Path) -> None:
+    (code,) = [block for block in PYTHON if "def problems" in block]
+    (tmp_path / "sums.py").write_text(code)
+    sides = {
+        split: {problem.question for problem in function_problems(f"{tmp_path / 'sums.py'}:problems", 50, split=split, seed=3)}
+        for split in SPLITS
+    }
+    assert min(map(len, sides.values())) > 40
+    assert sides["train"].isdisjoint(sides["eval"])
 
 
 def test_a_function_of_ones_own_judges_completions() -> None:

@@ -37,6 +37,10 @@ Template = Literal["r1_zero", "bare", "chat"]
 EvaluationPrompt = Literal["r1_zero", "few_shot", "bare", "chat"]
 Dtype = Literal["bfloat16", "float16", "float32"]
 Contract = Literal["r1", "bare", "free"]
+SystemMessage = Annotated[str, typer.Option(metavar="TEXT", help="A system message, where a chat template is asked.")]
+TemplateFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="A text with {question} in it, in place of the prompt's own.")
+]
 Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name (tiny) or the path of a TOML file.")]
 Settings = Annotated[
     list[str] | None,
@@ -185,6 +189,8 @@ def evaluate(
     samples: Annotated[int, typer.Option(min=1, help="Completions of each problem.")] = 4,
     problems: Annotated[int, typer.Option(min=1, help="How many problems in all.")] = 250,
     prompt: Annotated[EvaluationPrompt, typer.Option(help="How problems are asked.")] = "r1_zero",
+    system: SystemMessage = "",
+    template_file: TemplateFile = None,
     contract: Annotated[
         Contract | None,
         typer.Option(help="Where the answer is looked for; r1, in tags or box, after r1_zero and chat, else free: anywhere."),
@@ -198,8 +204,8 @@ def evaluate(
     from cogitate.apps.evaluate import evaluate as measure
 
     measure(
-        model, tasks, samples=samples, problems=problems, prompt=prompt, contract=contract, settings=settings or [],
-        out=out, completions=completions,
+        model, tasks, samples=samples, problems=problems, prompt=prompt, system=system, template_file=template_file,
+        contract=contract, settings=settings or [], out=out, completions=completions,
     )  # fmt: skip
 
 
@@ -212,6 +218,8 @@ def chat(
     template: Annotated[
         Template | None, typer.Option(help="How it is asked; the model's own chat template where it has one, else r1_zero.")
     ] = None,
+    system: SystemMessage = "",
+    template_file: TemplateFile = None,
     temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the most likely token each time.")] = 0.6,
     top_p: Annotated[float, typer.Option(min=1e-6, max=1.0, help="Draw from the likeliest tokens of this mass.")] = 0.95,
     max_new_tokens: Annotated[
@@ -223,8 +231,9 @@ def chat(
     from cogitate.apps.chat import chat as talk
 
     talk(
-        model, prompt=prompt, template=template, temperature=temperature, top_p=top_p, max_new_tokens=max_new_tokens, seed=seed
-    )
+        model, prompt=prompt, template=template, system=system, template_file=template_file, temperature=temperature,
+        top_p=top_p, max_new_tokens=max_new_tokens, seed=seed,
+    )  # fmt: skip
 
 
 @app.command()

@@ -58,6 +58,20 @@ def test_a_models_own_chat_template_is_the_default_and_its_end_of_turn_ends(
     assert chat(memorised, "--prompt", "Who am I?", *GREEDY)[1] == "nothing said </think> No idea.\n"
 
 
+def test_a_template_of_ones_own_is_the_whole_prompt_and_a_system_message_comes_first(
+    memorised: Path, chat: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    from cogitate.apps.speaker import Speaker
+    from cogitate.types import Message
+
+    (tmp_path / "prompt.txt").write_text("Question: {question}\nAnswer:\n")
+    said = chat(memorised, "--template-file", tmp_path / "prompt.txt", "--prompt", QUESTION, *GREEDY)[1]
+    assert said.startswith(f"{BARE_ANSWER}\n\nQuestion:")
+    speaker = Speaker.load(memorised, None, system="Be brief.")
+    text = speaker.tokenizer.decode(speaker.prompt_of([Message("user", "Who am I?")]))
+    assert text.index("Be brief.") < text.index("Who am I?")
+
+
 @pytest.mark.parametrize("options", [(), ("--prompt", "-")])
 def test_the_prompt_comes_from_standard_input_where_that_is_no_terminal(
     memorised: Path, chat: Callable[..., tuple[int, str, str]], options: tuple[str, ...]
@@ -84,7 +98,7 @@ def test_a_completion_that_is_cut_off_says_so_beside_it(memorised: Path, chat: C
 
 
 def test_tags_and_control_tokens_that_a_user_types_are_text(memorised: Path) -> None:
-    from cogitate.apps.chat import Speaker
+    from cogitate.apps.speaker import Speaker
     from cogitate.types import Message
 
     speaker = Speaker.load(memorised, None)
@@ -97,7 +111,8 @@ def test_tags_and_control_tokens_that_a_user_types_are_text(memorised: Path) -> 
 def test_what_no_longer_fits_the_context_is_forgotten_from_the_oldest_exchange_on(
     memorised: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from cogitate.apps.chat import Settings, Speaker, forget_until_it_fits
+    from cogitate.apps.chat import Settings, forget_until_it_fits
+    from cogitate.apps.speaker import Speaker
     from cogitate.types import Message
 
     speaker = Speaker.load(memorised, None)
@@ -127,6 +142,9 @@ def test_what_no_longer_fits_the_context_is_forgotten_from_the_oldest_exchange_o
         (("PLAIN", "--prompt", "a", "--template", "chat"), b"", "has no chat template; use --template r1_zero or bare"),
         (("nowhere/at_all", "--prompt", "a"), b"", "nowhere/at_all: no such directory"),
         (("EMPTY", "--prompt", "a"), b"", "tokenizer.json: no such file"),
+        (("MODEL", "--prompt", "a", "--template", "bare", "--system", "S"), b"", "--system has no effect here"),
+        (("MODEL", "--prompt", "a", "--template", "bare", "--template-file", "x"), b"", "is the whole prompt: leave out"),
+        (("MODEL", "--prompt", "a", "--template-file", "nowhere.txt"), b"", "nowhere.txt: cannot be read"),
         (("RUN", "--prompt", "a"), b"", "a run, not a model; its models are: "),
     ],
 )

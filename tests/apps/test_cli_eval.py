@@ -111,11 +111,23 @@ def test_prompt_and_contract_are_those_asked_for(
     assert (row["completion"], row["right"]) == (text, right)
 
 
+def test_a_template_of_ones_own_stands_in_place_of_the_prompts(
+    memorised: Path, problems: tuple[Path, Path], evaluate: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    template, out, kept = (tmp_path / name for name in ("prompt.txt", "eval.json", "completions.jsonl"))
+    template.write_text("Question: {question}\nAnswer:\n")
+    arguments = ("--tasks", problems[0], "--problems", 1, "--samples", 1, "--out", out, "--completions", kept)
+    assert evaluate(memorised, *GREEDY, *arguments, "--template-file", template)[0] == 0
+    assert json.loads(out.read_text())["prompt"] == "r1_zero_own_template"
+    (row,) = map(json.loads, kept.read_text().splitlines())
+    assert row["completion"].startswith(f"{BARE_ANSWER}\n\nQuestion:")
+
+
 def test_a_few_shot_prompt_shows_worked_examples() -> None:
-    from cogitate.apps.evaluate import ASKINGS
+    from cogitate.apps.evaluate import FROM_TEXT
     from cogitate.types import Problem
 
-    prompt = ASKINGS["few_shot"].prompt_of(Problem("1", "arithmetic", "math", QUESTION))
+    prompt = FROM_TEXT["few_shot"].prompt_of(Problem("1", "arithmetic", "math", QUESTION))
     assert isinstance(prompt, str)
     assert prompt.count("Question:") == prompt.count("Answer:") == 3
     assert prompt.endswith(f"Question: {QUESTION}\nAnswer:")
@@ -138,6 +150,9 @@ def test_a_few_shot_prompt_shows_worked_examples() -> None:
         (("--out", "nowhere/at_all.json"), "there is no directory nowhere"),
         (("evaluate.max_new_tokens=150",), "context"),
         (("--problems", "2"), "2 problems cannot be shared out over 4 tasks"),
+        (("--system", "Think."), "--system has no effect with --prompt r1_zero: only a chat template has a place for it"),
+        (("--prompt", "bare", "--template-file", "x.txt"), "--template-file has no effect with --prompt bare"),
+        (("--template-file", "nowhere.txt"), "nowhere.txt: cannot be read"),
     ],
 )
 def test_what_cannot_be_measured_is_one_line_and_exit_code_2(

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from cogitate.config import ZeroRLConfig
-from cogitate.recipe.asking import ASKED_R1, ask_r1_zero
+from cogitate.config import RLConfig, ZeroRLConfig
+from cogitate.errors import CheckpointError, ConfigError
+from cogitate.recipe.asking import ask_r1, ask_r1_zero, check_tags, read_template, with_tags_of
 from cogitate.recipe.stages.rejection_sampling import general_asking
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import R1_ZERO_INSTRUCTION, r1_zero_prompt, turns_as_text
@@ -77,10 +78,13 @@ def test_the_thinking_can_be_opened_in_every_form(directory: Path, settings: dic
 
 def test_a_turn_is_the_question_alone_in_the_models_template_or_in_r1s_form(directory: Path) -> None:
     tokenizer = Tokenizer.load(directory)
-    assert tokenizer.decode(ids_of(ASKED_R1["turn"](directory, tokenizer)(QUESTION))) == "[user]How many is 1+1?[assistant]"
+    assert (
+        tokenizer.decode(ids_of(ask_r1(RLConfig(prompt="turn"), directory, tokenizer)(QUESTION)))
+        == "[user]How many is 1+1?[assistant]"
+    )
     (directory / "chat_template.jinja").unlink()
-    plain = ASKED_R1["plain"](directory, tokenizer)(QUESTION)
-    assert tokenizer.decode(ids_of(ASKED_R1["turn"](directory, tokenizer)(QUESTION))) == plain
+    plain = ask_r1(RLConfig(), directory, tokenizer)(QUESTION)
+    assert tokenizer.decode(ids_of(ask_r1(RLConfig(prompt="turn"), directory, tokenizer)(QUESTION))) == plain
 
 
 def test_general_prompts_are_turns_of_the_models_template_with_the_thinking_opened_where_it_is_useful(directory: Path) -> None:
@@ -100,7 +104,10 @@ def test_the_turns_of_a_prompt_of_several_are_turns_of_the_template_too(director
     turns = (Message("system", "Be brief."), Message("user", "1?"), Message("assistant", "one"), Message("user", "2?"))
     problem = Problem("1", "sums", "exact", turns_as_text(turns), gold="two", turns=turns)
     tokenizer = Tokenizer.load(directory)
-    said = {name: ASKED_R1[name](directory, tokenizer)(problem) for name in ASKED_R1}
+    said = {
+        name: ask_r1(RLConfig.model_validate({"prompt": name}), directory, tokenizer)(problem)
+        for name in ("plain", "chat", "turn")
+    }
     assert tokenizer.decode(ids_of(said["turn"])) == "[system]Be brief.[user]1?[assistant]one[user]2?[assistant]"
     assert tokenizer.decode(ids_of(said["chat"])).startswith("[system]Be brief.[user]1?[assistant]one[user]2?\n\n")
     assert said["plain"] == "User: Be brief.\n\n1?\nAssistant: one\nUser: 2?\nAssistant:"
@@ -108,3 +115,98 @@ def test_the_turns_of_a_prompt_of_several_are_turns_of_the_template_too(director
     after_example = tokenizer.decode(ids_of(ask_r1_zero(settings, directory, tokenizer)(problem)))
     assert after_example.startswith("[system]Be brief.[user]2+2?")
     assert "</answer>[user]1?[assistant]one[user]2?\n\n" in after_example
+
+
+def asked_r1(directory: Path, problem: Problem = QUESTION, **settings: Any) -> str:
+    config = RLConfig.model_validate(settings)
+    tokenizer = with_tags_of(config, Tokenizer.load(directory))
+    prompt = ask_r1(config, directory, tokenizer)(problem)
+    return prompt if isinstance(prompt, str) else tokenizer.decode(prompt)
+
+
+def test_a_template_stands_in_place_of_the_stages_own_and_its_other_braces_are_text(directory: Path) -> None:
+    template = "Write {json}.\nQ: {question}\nA:"
+    assert asked(directory, template=template)[0] == "Write {json}.\nQ: How many is 1+1?\nA:"
+    assert asked_r1(directory, template=template) == "Write {json}.\nQ: How many is 1+1?\nA:"
+    assert asked_r1(directory, prompt="chat", template="{question} Be brief.") == "[user]How many is 1+1? Be brief.[assistant]"
+
+
+def test_the_lines_above_the_question_are_said_once_and_examples_follow_the_form_of_the_stage(directory: Path) -> None:
+    settings: dict[str, Any] = {"template": "Solve.\nQ: {question}\nA:\n", "worked_examples": EXAMPLES[:1]}
+    zero, tokenizer = asked(directory, **settings)
+    assert tokenizer.decode(ids_of(zero)) == (
+        "Solve.\nQ: 2+2?\nA:\n<think> 2 + 2 = 4 </think> <answer> 4 </answer>Q: How many is 1+1?\nA:\n"
+    )
+    assert asked_r1(directory, worked_examples=EXAMPLES[:1]) == (
+        "User: 2+2?\nAssistant: <think> 2 + 2 = 4 </think>\n4User: How many is 1+1?\nAssistant:"
+    )
+
+
+def test_a_system_prompt_is_a_message_of_the_template_unless_the_problem_has_its_own(directory: Path) -> None:
+    settings: dict[str, Any] = {
+        "prompt": "chat",
+        "system_prompt": "Think first.",
+        "template": "{question}",
+        "worked_examples": EXAMPLES[:1],
+    }
+    example = "[user]2+2?[assistant]<think> 2 + 2 = 4 </think>\n4"
+    assert asked_r1(directory, **settings) == f"[system]Think first.{example}[user]How many is 1+1?[assistant]"
+    own = Problem("1", "sums", "math", "x", turns=(Message("system", "Be brief."), Message("user", "1?")))
+    assert asked_r1(directory, own, **settings) == f"[system]Be brief.{example}[user]1?[assistant]"
+
+
+def test_general_prompts_are_asked_as_they_are(directory: Path) -> None:
+    hello = Problem("1", "general", "general", "Hello!")
+    settings: dict[str, Any] = {"template": "Solve {question}", "worked_examples": EXAMPLES}
+    assert asked_r1(directory, hello, **settings) == "User: Hello!\nAssistant:"
+    assert asked_r1(directory, hello, prompt="chat", system_prompt="S", **settings) == "[system]S[user]Hello![assistant]"
+
+
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        (
+            CHAT.replace("{% for m in messages %}", "{% for m in messages if m.role != 'system' %}"),
+            "leaves out the system prompt",
+        ),
+        ("{{ raise_exception('System role not supported') }}", "System role not supported"),
+        (CHAT.replace("m.content }}", "m.content.split('</think>')[-1] }}"), "leaves out the worked examples, or the thinking"),
+    ],
+)
+def test_a_template_that_would_leave_something_out_is_refused(directory: Path, template: str, says: str) -> None:
+    (directory / "chat_template.jinja").write_text(template)
+    with pytest.raises(CheckpointError, match=says):
+        asked_r1(directory, prompt="chat", system_prompt="Think first.", worked_examples=EXAMPLES)
+
+
+def test_a_model_is_asked_in_the_tags_of_the_settings(directory: Path) -> None:
+    settings: dict[str, Any] = {"thinking_tags": ["<reasoning>", "</reasoning>"], "answer_tags": ["<final>", "</final>"]}
+    config = ZeroRLConfig.model_validate({**settings, "worked_examples": EXAMPLES[:1], "open_thinking": True})
+    tokenizer = with_tags_of(config, Tokenizer.load(directory))
+    text = tokenizer.decode(ids_of(ask_r1_zero(config, directory, tokenizer)(QUESTION)))
+    assert text.endswith(
+        "User: 2+2?\nAssistant: <reasoning> 2 + 2 = 4 </reasoning> <final> 4 </final>"
+        "User: How many is 1+1?\nAssistant: <reasoning>"
+    )
+    assert "thinking stands in <reasoning> </reasoning> and the answer in <final> </final>" in text
+    assert "think>" not in text
+    chat = asked_r1(directory, **settings, prompt="chat", template="{question}", worked_examples=EXAMPLES[:1])
+    assert chat == "[user]2+2?[assistant]<reasoning> 2 + 2 = 4 </reasoning>\n4[user]How many is 1+1?[assistant]"
+
+
+def test_tags_that_cannot_be_told_apart_are_one_line() -> None:
+    with pytest.raises(
+        ConfigError, match=r"^r1\.thinking_tags, r1\.answer_tags: '<answer>' and '<answer>' cannot be told apart"
+    ):
+        check_tags(RLConfig(thinking_tags=("<answer>", "</answer>")), "r1")
+
+
+def test_a_template_is_read_from_a_file_without_the_end_of_its_last_line(tmp_path: Path) -> None:
+    path = tmp_path / "prompt.txt"
+    path.write_text("Q: {question}\nA:\n")
+    assert read_template(path) == "Q: {question}\nA:"
+    path.write_text("Q: ")
+    with pytest.raises(ConfigError, match=r"prompt.txt: a template needs \{question\} exactly once"):
+        read_template(path)
+    with pytest.raises(ConfigError, match=r"nowhere.txt: cannot be read"):
+        read_template(tmp_path / "nowhere.txt")

@@ -44,6 +44,26 @@ def test_an_evaluation_says_how_many_of_a_file_it_asks(mine: Path) -> None:
     assert len(examples) == 3
 
 
+def test_a_users_function_is_described_as_a_file_is_and_its_content_is_part_of_the_ids(tmp_path: Path) -> None:
+    path, ids = tmp_path / "x.py", []
+    for comment in ("first", "second"):
+        path.write_text(
+            f"# {comment}\ndef problems(seed, count, split):\n"
+            "    return [{'question': f'{split} {n % 30}?', 'answer': n % 30} for n in range(count)]\n"
+        )
+        name = f"{path}:problems"
+        settings = [f"tasks.train={name}", f"tasks.eval={name}", "tasks.train_problems=40", "evaluate.problems=20"]
+        config = load_recipe("tiny", ["graph=r1_zero", *settings])
+        planned = plan(config, tmp_path / "run")
+        ids.append([item.id for item in planned if item.stage.name == "r1_zero"])
+        lines = data_sets_of(planned, config)
+        assert lines[0] == f"tasks.train: {name}: 40 rows, 30 problems; skipped: 10 (repeat an earlier row)"
+        assert lines[2] == "  row 1: math, en: 'train 0?' -> '0'"
+        assert lines[5] == f"tasks.eval: {name}: 20 rows, 20 problems; skipped: none"
+        assert describe_evaluation(config, "free")[0] == f"tasks: {name}: 20 rows, 20 problems; skipped: none"
+    assert ids[0] != ids[1]
+
+
 def test_given_conversations_and_preferences_are_described(tmp_path: Path, digit_model: Path) -> None:
     talk = tmp_path / "talk.jsonl"
     turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]

@@ -176,3 +176,15 @@ def test_the_file_of_a_part_is_among_the_files_of_a_stage_and_must_be_there(tmp_
         data_files(config)
     file.write_text("def part(completion): return 1")
     assert data_files(config) == [file]
+
+
+@pytest.mark.parametrize("role", ["tasks.eval", "evaluate.further"])
+def test_a_function_that_gives_the_same_problem_for_training_and_evaluation_is_refused(tmp_path: Path, role: str) -> None:
+    (tmp_path / "x.py").write_text(
+        "def problems(seed, count, split):\n    return [{'question': f'Say {n}.', 'answer': n} for n in range(count)]\n"
+    )
+    name = f"{tmp_path / 'x.py'}:problems"
+    counts = ["tasks.train_problems=3", "evaluate.problems=3", "evaluate.further_problems=3", "tasks.eval=arithmetic"]
+    config = load_recipe("tiny", ["graph=r1_zero", f"tasks.train={name}", *counts, f"{role}={name}"])
+    with pytest.raises(DataError, match=r"3 problems are in the training and in the evaluation set: .*x\.py:problems, row 1"):
+        training_problems(config)

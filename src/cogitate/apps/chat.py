@@ -13,24 +13,18 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal
 
-import torch
-
 from cogitate.apps.chat_output import Output, PlainOutput, TerminalOutput, is_styled
+from cogitate.apps.speaker import Speaker, Template
 from cogitate.backend import GenerationRequest
-from cogitate.engine.generator import Engine
 from cogitate.errors import CogitateError, DataError, Interrupted
-from cogitate.model.files.hf import load_model
 from cogitate.recipe.models import find_model
-from cogitate.runtime import derive_seed, pick_device
-from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.tokenizer.chat_template import ChatTemplate
-from cogitate.tokenizer.prompts import NEXT_QUESTION, bare_prompt, r1_zero_prompt
+from cogitate.runtime import derive_seed
+from cogitate.tokenizer.tags import R1_TAGS, Tags
 from cogitate.tokenizer.text_stream import StopText, TextStream
 from cogitate.tokenizer.thinking import split_thinking
 from cogitate.train.rollouts import opens_thinking
 from cogitate.types import Message, SamplingParams
 
-Template = Literal["r1_zero", "bare", "chat"]
 PROMPT = "> "
 LONGEST_REPLY = 4096  # tokens, where neither the user nor the context says less
 LEAST_REPLY = 64  # tokens that must be left in the context for it
@@ -43,17 +37,19 @@ class Reply:
     Attributes:
         ended: "stop" (by itself), "length" (at the token limit) or "interrupted" (Ctrl-C).
         opened: the prompt opened the thinking, so the text starts inside it.
+        tags: those that the model writes.
     """
 
     text: str
     tokens: int
     ended: Literal["stop", "length", "interrupted"]
     opened: bool
+    tags: Tags = R1_TAGS
 
     @property
     def said(self) -> str:
         """What it answers, without what was thought: this is what later turns remember."""
-        return split_thinking(self.text, prefilled=self.opened).answer_region.strip()
+        return split_thinking(self.tags.exchange(self.text), prefilled=self.opened).answer_region.strip()
 
 
 def chat(
@@ -61,6 +57,8 @@ def chat(
     *,
     prompt: str | None,
     template: Template | None,
+    system: str,
+    template_file: Path | None,
     temperature: float,
     top_p: float,
     max_new_tokens: int | None,
@@ -72,6 +70,8 @@ def chat(
         model: see recipe.models.find_model.
         prompt: the one question; "-" reads it from standard input, as None does where that is no terminal.
         template: None takes the model's chat template where it has one, else R1-Zero's.
+        system: a message before the conversation, where the chat template is taken; "": none.
+        template_file: a plain text with a place for the question, in which each question is asked alone.
         max_new_tokens: None: what the context leaves, at most LONGEST_REPLY.
         seed: None draws one.
 
@@ -81,19 +81,27 @@ def chat(
     """
     settings = Settings(temperature, top_p, max_new_tokens, secrets.randbits(32) if seed is None else seed)
     try:
-        talk(model, prompt, template, settings)
+        talk(model, prompt, template, settings, system=system, template_file=template_file)
     except KeyboardInterrupt:
         raise Interrupted("stopped", 128 + signal.SIGINT) from None
 
 
-def talk(model: str, prompt: str | None, template: Template | None, settings: Settings) -> None:
+def talk(
+    model: str,
+    prompt: str | None,
+    template: Template | None,
+    settings: Settings,
+    *,
+    system: str = "",
+    template_file: Path | None = None,
+) -> None:
     """`chat`, but for Ctrl-C."""
-    speaker = Speaker.load(find_model(model), template)
+    speaker = Speaker.load(find_model(model), template, system=system, template_file=template_file)
     if prompt is None and sys.stdin.isatty():
         converse(speaker, settings)
         return
     question = read_standard_input() if prompt is None or prompt == "-" else prompt
-    reply = answer(speaker, [Message("user", checked(question))], settings, make_output())
+    reply = answer(speaker, [Message("user", checked(question))], settings, make_output(speaker.tokenizer.tags))
     if reply.ended == "interrupted":
         raise Interrupted("stopped", 128 + signal.SIGINT)
 
@@ -106,42 +114,6 @@ class Settings:
     top_p: float
     max_new_tokens: int | None
     seed: int
-
-
-@dataclass(slots=True)
-class Speaker:
-    """A model, and how it is spoken to.
-
-    Attributes:
-        remembers: earlier turns are part of the prompt; the R1-Zero template and the bare question stand alone.
-        prompt_of: conversation -> token ids.
-        stop: text at which a completion ends.
-    """
-
-    engine: Engine
-    tokenizer: Tokenizer
-    remembers: bool
-    prompt_of: Callable[[Sequence[Message]], list[int]]
-    stop: str | None = None
-
-    @classmethod
-    def load(cls, directory: Path, template: Template | None) -> Speaker:
-        """
-        Raises:
-            CheckpointError: a file of the directory cannot be used.
-            DataError: template "chat" is asked for, and the model has none.
-        """
-        tokenizer = Tokenizer.load(directory)
-        chat_template = ChatTemplate.load(directory)
-        if template == "chat" and chat_template is None:
-            raise DataError(f"{directory}: the model has no chat template; use --template r1_zero or bare")
-        decoder = load_model(directory, dtype=torch.float32, device=pick_device("auto"))
-        engine = Engine(decoder, end_id=tokenizer.end_ids, max_batch=1)
-        if chat_template is not None and template in (None, "chat"):
-            own = chat_template
-            return cls(engine, tokenizer, True, lambda messages: own.prompt_ids(messages, tokenizer))
-        write, stop = (bare_prompt, NEXT_QUESTION) if template == "bare" else (r1_zero_prompt, None)
-        return cls(engine, tokenizer, False, lambda messages: tokenizer.encode_prompt(write(messages[-1].content)), stop)
 
 
 def converse(speaker: Speaker, settings: Settings) -> None:
@@ -164,7 +136,7 @@ def converse(speaker: Speaker, settings: Settings) -> None:
         try:
             messages = [*(messages if speaker.remembers else []), Message("user", checked(question))]
             messages = forget_until_it_fits(speaker, messages, settings)
-            reply = answer(speaker, messages, settings, make_output(), turn=turn)
+            reply = answer(speaker, messages, settings, make_output(speaker.tokenizer.tags), turn=turn)
         except CogitateError as error:
             print(f"error: {error}", file=sys.stderr)
             messages = messages[:-1]
@@ -246,7 +218,8 @@ def complete(
     engine.abort([request.id] if engine.pending() else [])
     show(stop.feed(stream.finish()))
     show(stop.finish())
-    return Reply("".join(written), count, ended, opens_thinking(request.prompt_ids, speaker.tokenizer))
+    opened = opens_thinking(request.prompt_ids, speaker.tokenizer)
+    return Reply("".join(written), count, ended, opened, speaker.tokenizer.tags)
 
 
 @contextmanager
@@ -267,9 +240,9 @@ def interruptible() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def make_output() -> Output:
+def make_output(tags: Tags) -> Output:
     """Dimmed thinking on a terminal; elsewhere the completion as the model wrote it."""
-    return TerminalOutput(sys.stdout) if is_styled(sys.stdout, os.environ) else PlainOutput(sys.stdout)
+    return TerminalOutput(sys.stdout, tags) if is_styled(sys.stdout, os.environ) else PlainOutput(sys.stdout)
 
 
 def note(line: str) -> None:

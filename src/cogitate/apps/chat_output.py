@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Protocol, TextIO
 
+from cogitate.tokenizer.tags import R1_TAGS, Tags
 from cogitate.tokenizer.thinking import Channel, ThinkingStream
 
 DIM, NORMAL = "\x1b[2m", "\x1b[0m"
@@ -48,13 +49,13 @@ class PlainOutput:
 class TerminalOutput:
     """Thinking dimmed, without its tags, and apart from the answer."""
 
-    def __init__(self, stream: TextIO):
-        self._stream = stream
-        self._thinking = ThinkingStream()
+    def __init__(self, stream: TextIO, tags: Tags = R1_TAGS):
+        self._stream, self._tags = stream, tags
+        self._thinking = ThinkingStream(tags=tags.thinking)
         self._channel: Channel | None = None  # of the text that stands on the screen
 
     def begin(self, *, thinking: bool) -> None:
-        self._thinking, self._channel = ThinkingStream(prefilled=thinking), None
+        self._thinking, self._channel = ThinkingStream(prefilled=thinking, tags=self._tags.thinking), None
 
     def write(self, text: str) -> None:
         self._show(self._thinking.feed(text))

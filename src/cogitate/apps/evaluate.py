@@ -18,12 +18,12 @@ from rich.table import Table
 
 from cogitate.apps.report.words import task_title, write_number
 from cogitate.backend import GenerationRequest, Generator
-from cogitate.config import Config
+from cogitate.config import Config, PromptConfig, ZeroRLConfig
 from cogitate.errors import ConfigError, DataError, Interrupted
 from cogitate.evals.completions import write_completions
 from cogitate.evals.evaluate import Asking, measure_model, table
 from cogitate.evals.prompts import BARE_QUESTION, FEW_SHOT, R1_ZERO
-from cogitate.recipe.asking import chat_prompts
+from cogitate.recipe.asking import ask_r1, ask_r1_zero, prompt_name, read_template
 from cogitate.recipe.data_sets import describe_evaluation
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.models import find_model
@@ -31,12 +31,11 @@ from cogitate.recipe.problems import check_custom_used, evaluation_problems, tas
 from cogitate.recipe.settings import load_recipe
 from cogitate.runtime import write_json
 from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.tokenizer.prompts import R1_INSTRUCTION
 from cogitate.types import Completion, SamplingParams
 
 Prompt = Literal["r1_zero", "few_shot", "bare", "chat"]
 Contract = Literal["r1", "bare", "free"]
-ASKINGS: dict[Prompt, Asking] = {"r1_zero": R1_ZERO, "few_shot": FEW_SHOT, "bare": BARE_QUESTION}
+FROM_TEXT: dict[Prompt, Asking] = {"few_shot": FEW_SHOT, "bare": BARE_QUESTION}
 OF_TRAINING = ("rewards.accuracy=", "rewards.format=", "rewards.language=", "rewards.parts")
 SETTABLE = ("seed", "evaluate.", "rewards.", "runtime.", "tasks.eval_seed", "tasks.gym.")
 WIDE = 110  # characters: room for every column; what goes into a file has it
@@ -49,6 +48,8 @@ def evaluate(
     samples: int,
     problems: int,
     prompt: Prompt,
+    system: str,
+    template_file: Path | None,
     contract: Contract | None,
     settings: Sequence[str],
     out: Path | None,
@@ -59,6 +60,7 @@ def evaluate(
     Args:
         model: see recipe.models.find_model.
         tasks: as tasks.eval; None: those of the recipe `tiny`, without code where that cannot be isolated.
+        system: a system message; "": none. template_file: a text in place of the prompt's own. Both as in `asking_of`.
         contract: where the answer is looked for; None is the prompt's own.
         settings: section.key=value, of the keys in SETTABLE; the others are those of the recipe `tiny`.
         out: JSON with every metric. completions: JSON Lines with every graded completion.
@@ -72,7 +74,7 @@ def evaluate(
         if file is not None and not file.parent.is_dir():
             raise DataError(f"{file}: there is no directory {file.parent}")
     config = settings_for(tasks, samples=samples, problems=problems, settings=settings)
-    asking = chat_asking(directory) if prompt == "chat" else ASKINGS[prompt]
+    asking = asking_of(prompt, directory, system=system, template_file=template_file)
     if contract is not None:
         asking = dataclasses.replace(asking, contract=contract)
     console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
@@ -90,9 +92,32 @@ def evaluate(
         write_json(out, result)
 
 
-def chat_asking(directory: Path) -> Asking:
-    """Questions as a user asks them, through the model's own chat template; judged in the form of R1."""
-    return Asking("chat", chat_prompts(directory, Tokenizer.load(directory), R1_INSTRUCTION), "r1", "think_text")
+def asking_of(prompt: Prompt, directory: Path, *, system: str = "", template_file: Path | None = None) -> Asking:
+    """How questions are put: in R1-Zero's template, or through the model's own chat template and judged in the form of R1, both
+    in the model's own tags; or as a base model meets them in text.
+
+    Args:
+        system: a system message, with prompt chat.
+        template_file: with prompt r1_zero a text in place of its template, with prompt chat that of the user's turn.
+
+    Raises:
+        ConfigError: the file is no template, or a text has no effect with this prompt.
+        CheckpointError: the model has no chat template, or leaves out what it is given.
+    """
+    if system and prompt != "chat":
+        raise ConfigError(f"--system has no effect with --prompt {prompt}: only a chat template has a place for it")
+    if template_file is not None and prompt in FROM_TEXT:
+        raise ConfigError(f"--template-file has no effect with --prompt {prompt}: it goes with r1_zero and chat")
+    if prompt in FROM_TEXT:
+        return FROM_TEXT[prompt]
+    tokenizer = Tokenizer.load(directory)
+    template = read_template(template_file) if template_file else ""
+    if prompt == "chat":
+        asked = PromptConfig(prompt="chat", template=template, system_prompt=system)
+        return Asking(prompt_name(asked, "chat"), ask_r1(asked, directory, tokenizer), "r1", "think_text", tags=tokenizer.tags)
+    zero = ZeroRLConfig(template=template)
+    name, ask = prompt_name(zero, R1_ZERO.name), ask_r1_zero(zero, directory, tokenizer)
+    return Asking(name, ask, R1_ZERO.contract, R1_ZERO.format, tags=tokenizer.tags)
 
 
 def settings_for(tasks: str | None, *, samples: int, problems: int, settings: Sequence[str]) -> Config:

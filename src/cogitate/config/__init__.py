@@ -2,6 +2,7 @@
 
 from cogitate.config.config import Config, StageRow, config_with
 from cogitate.config.parts import RewardPartConfig
+from cogitate.config.prompts import PromptConfig, WorkedExample
 from cogitate.config.section import Section, flatten
 from cogitate.config.shared import (
     EvaluateConfig,
@@ -27,14 +28,14 @@ from cogitate.config.stages import (
     RLConfig,
     StudentBaseConfig,
     SupervisedConfig,
-    WorkedExample,
     ZeroRLConfig,
 )
 
 __all__ = [
     "AllScenarioConfig", "ColdStartConfig", "Config", "DPOConfig", "DemonstrationsConfig", "EvaluateConfig", "FineTuneConfig",
-    "PPOConfig", "PreferenceDataConfig", "PreferenceTrainingConfig", "PretrainConfig", "RLConfig", "ReasoningRLConfig",
-    "RejectionConfig", "RewardModelsConfig", "RewardPartConfig", "RewardsConfig", "RuntimeConfig", "Section", "StageRow",
+    "PPOConfig", "PreferenceDataConfig", "PreferenceTrainingConfig", "PretrainConfig", "PromptConfig", "RLConfig",
+    "ReasoningRLConfig", "RejectionConfig", "RewardModelsConfig", "RewardPartConfig", "RewardsConfig", "RuntimeConfig",
+    "Section", "StageRow",
     "StudentBaseConfig", "SupervisedConfig", "TasksConfig", "TeacherConfig", "TokenizerConfig", "WorkedExample", "ZeroRLConfig",
     "config_with", "flatten",
 ]  # fmt: skip

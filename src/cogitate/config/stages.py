@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from cogitate.config.methods import METHODS, default_kl_estimator, default_of
+from cogitate.config.prompts import PromptConfig
 from cogitate.config.section import Section, in_identity_unless_default, not_in_identity
 
 
@@ -57,7 +58,7 @@ def known_method(name: str) -> str:
     return name
 
 
-class RLConfig(Section):
+class RLConfig(PromptConfig):
     """GRPO (DeepSeekMath, section 4.1; R1, section 2.2) and the other methods of `config/methods.py`.
 
     Settings that are not given take the method's defaults; those that a method has no use for are refused. The defaults below
@@ -92,8 +93,6 @@ class RLConfig(Section):
     dead_steps_limit: int = Field(20, ge=1)  # steps without any learning signal in a row before the stage stops
     checkpoint_every: int = not_in_identity(10, ge=1)
     transcripts_every: int = not_in_identity(5, ge=1)
-    # chat: asked through the model's own chat template. turn, of fine-tuned models: the question alone, as SFT showed it.
-    prompt: Literal["plain", "chat", "turn"] = in_identity_unless_default("plain")
     # Prompts of the first so many steps come from the easiest third of the pool, then from more and more of it; 0: from all.
     easy_first_steps: int = in_identity_unless_default(0, ge=0)
 
@@ -133,18 +132,9 @@ class RLConfig(Section):
         return value
 
 
-class WorkedExample(Section):
-    """A solved problem as R1-Zero's format has it: <think> thinking </think> <answer> answer </answer>."""
-
-    question: str = Field(min_length=1)
-    thinking: str = Field(min_length=1)
-    answer: str = Field(min_length=1)
-
-
 class ZeroRLConfig(RLConfig):
-    """RL on a base model, which knows no format: how much of it the prompt shows (R1-Zero's template shows none)."""
+    """RL on a base model, which knows no format: R1-Zero's template shows none, worked examples and opened thinking do."""
 
-    worked_examples: tuple[WorkedExample, ...] = in_identity_unless_default(())  # earlier turns before the question
     open_thinking: bool = in_identity_unless_default(False)  # the prompt ends in <think>
 
     @model_validator(mode="after")
@@ -191,6 +181,13 @@ class PPOConfig(RLConfig):
     gamma: float = Field(1.0, gt=0, le=1)
     value_clip_eps: float = Field(0.2, gt=0)
     safety_weight: float = Field(0.0, ge=0)  # of the safety reward model beside helpfulness
+
+    @field_validator("template", "worked_examples")
+    @classmethod
+    def _general_prompts_are_asked_as_they_are(cls, value: Any) -> Any:
+        if value:
+            raise ValueError("has no effect in PPO: its prompts are general ones, which are asked as they are; leave it out")
+        return value
 
 
 class ColdStartConfig(Section):

@@ -15,6 +15,7 @@ from cogitate.rewards.graders.exact import foldings
 from cogitate.rewards.kinds import has_rules, kind_of
 from cogitate.runtime import derive_seed
 from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.tokenizer.tags import R1_TAGS, Tags
 from cogitate.tokenizer.thinking import split_thinking
 from cogitate.train.rollouts import Phases, Prompt, Sampled, sample_and_grade
 from cogitate.types import Problem, SamplingParams
@@ -70,6 +71,7 @@ class Asking:
         contract: where the grader looks for the answer: r1, bare or free.
         format: the form that counts as well-formed.
         stop: where this text occurs the completion ends, as far as grading goes: a base model goes on with a next question.
+        tags: those that the prompt asks for, and that the completion is read by.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Asking:
     contract: str
     format: FormatContract
     stop: str | None = None
+    tags: Tags = R1_TAGS
 
 
 def measure_model(
@@ -96,6 +99,7 @@ def measure_model(
     Raises:
         DataError: a prompt does not fit the context, or there are rules to judge by and not one completion could be judged.
     """
+    tokenizer = tokenizer.with_tags(asking.tags)
     asked = [
         (problem, asking.prompt_of(problem), tuple(derive_seed(seed, "evaluate", problem.id, i) for i in range(samples)))
         for problem in problems
@@ -129,7 +133,7 @@ def measured(sampled: Sampled, asking: Asking, tokenizer: Tokenizer) -> Measured
         right=None if verdict.value == "none" else verdict.value == "right",
         extracted=verdict.extracted,
         text=text,
-        tokens=len(tokenizer.encode(text)) if sampled.cut else len(sampled.completion.token_ids),
+        tokens=len(tokenizer.encode(tokenizer.tags.exchange(text))) if sampled.cut else len(sampled.completion.token_ids),
         thinking_tokens=len(tokenizer.encode(thinking.strip())) if parts.closed else None,
         finished=sampled.cut or sampled.completion.finish_reason == "stop",
         well_formed=grade_format(text, asking.format).value == "right",

@@ -1,83 +1,54 @@
-"""How models are asked in reinforcement learning: as plain text in a template of ours, or through their own chat template."""
+"""How models are asked in reinforcement learning: as plain text in a template, or through their own chat template.
+
+Whoever asks hands over a tokenizer that knows the tags of the settings: see `with_tags_of`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from cogitate.config import WorkedExample, ZeroRLConfig
-from cogitate.errors import CheckpointError
+from cogitate.config import PromptConfig, ZeroRLConfig
+from cogitate.config.prompts import QUESTION, template_fault
+from cogitate.errors import CheckpointError, ConfigError
 from cogitate.rewards.kinds import has_rules
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.chat_template import ChatTemplate
 from cogitate.tokenizer.conversation_form import ConversationForm
 from cogitate.tokenizer.prompts import (
-    R1_INSTRUCTION,
-    R1_ZERO_INSTRUCTION,
+    R1_TEMPLATE,
+    R1_TURN,
     R1_ZERO_TEMPLATE,
+    R1_ZERO_TURN,
     in_tags,
-    instructed,
     r1_prompt,
-    r1_zero_prompt,
+    with_summary,
 )
-from cogitate.tokenizer.thinking import THINK_OPEN
+from cogitate.tokenizer.tags import Tags
 from cogitate.train.rollouts import Prompt
 from cogitate.types import Message, Problem
 
 PromptOf = Callable[[Problem], Prompt]
+Examples = Sequence[tuple[str, str]]  # (question, completion), in R1's tags
 
 
-def plain_r1_prompts(directory: Path, tokenizer: Tokenizer) -> PromptOf:
-    """The plain turn that fine-tuned models know."""
-    return lambda problem: r1_prompt(problem.question)
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a stage asks for where the settings do not say otherwise.
 
-
-def chat_r1_prompts(directory: Path, tokenizer: Tokenizer) -> PromptOf:
-    """As chat_prompts, asking for a box; general prompts are asked as they are: their answers have none."""
-    boxed, plain = chat_prompts(directory, tokenizer, R1_INSTRUCTION), chat_prompts(directory, tokenizer, "")
-    return lambda problem: (boxed if has_rules(problem.kind) else plain)(problem)
-
-
-def plain_prompts(directory: Path, tokenizer: Tokenizer) -> PromptOf:
-    """R1-Zero's template, the same for every model."""
-    return lambda problem: r1_zero_prompt(problem.question)
-
-
-def chat_prompts(
-    directory: Path, tokenizer: Tokenizer, instruction: str = R1_ZERO_INSTRUCTION, *, examples: Sequence[WorkedExample] = ()
-) -> PromptOf:
-    """A user's turn in the model's own template, and the beginning of the assistant's; solved examples are earlier turns.
-
-    Raises:
-        CheckpointError: the model has no template, or it fails.
+    Attributes:
+        template: of the plain prompt. turn: of the user's message in a chat template.
+        completion: (thinking, answer) -> what a solved example says.
     """
-    template = ChatTemplate.load(directory)
-    if template is None:
-        raise CheckpointError(
-            f"{directory}: the model has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json): "
-            "ask it in plain text"
-        )
 
-    def asked(question: str) -> str:
-        return instructed(question, instruction) if instruction else question
-
-    earlier: list[Message] = []
-    for example in examples:
-        earlier += [Message("user", asked(example.question)), Message("assistant", in_tags(example.thinking, example.answer))]
-
-    def prompt(problem: Problem) -> Prompt:
-        *before, last = problem.conversation
-        system = [turn for turn in before if turn.role == "system"]
-        turns = [turn for turn in before if turn.role != "system"]
-        return template.prompt_ids([*system, *earlier, *turns, Message("user", asked(last.content))], tokenizer)
-
-    return prompt
+    template: str
+    turn: str
+    completion: Callable[[str, str], str]
 
 
-def turn_prompts(directory: Path, tokenizer: Tokenizer) -> PromptOf:
-    """A user's turn as SFT showed it: the question, after its own turns, in the model's own template or in R1's form."""
-    form = ConversationForm.load(directory, tokenizer)
-    return lambda problem: form.prompt_ids(problem.conversation)
+R1_ZERO = Form(R1_ZERO_TEMPLATE, R1_ZERO_TURN, in_tags)
+R1 = Form(R1_TEMPLATE, R1_TURN, with_summary)
 
 
 def ask_r1_zero(settings: ZeroRLConfig, directory: Path, tokenizer: Tokenizer) -> PromptOf:
@@ -88,43 +59,168 @@ def ask_r1_zero(settings: ZeroRLConfig, directory: Path, tokenizer: Tokenizer) -
     form by itself has nothing to learn from.
 
     Raises:
-        CheckpointError: the model has no chat template, or it fails.
+        CheckpointError: the model has no chat template, or it fails, or does not show what the settings give it to show.
     """
-    if settings.prompt == "chat":
-        asked = chat_prompts(directory, tokenizer, examples=settings.worked_examples)
-    elif settings.worked_examples:
-        asked = plain_prompts_with_examples(tokenizer, settings.worked_examples)
-    else:
-        asked = plain_prompts(directory, tokenizer)
+    asked = ask(settings, R1_ZERO, directory, tokenizer)
     return opened(asked, tokenizer) if settings.open_thinking else asked
 
 
-def plain_prompts_with_examples(tokenizer: Tokenizer, examples: Sequence[WorkedExample]) -> PromptOf:
-    """R1-Zero's template with solved examples as earlier turns, each closed by the end token."""
-    head, before, after = R1_ZERO_TEMPLATE.partition("User: ")
-    turn = before + after
+def ask_r1(settings: PromptConfig, directory: Path, tokenizer: Tokenizer) -> PromptOf:
+    """The question to a fine-tuned model: in the plain turn that it knows, in its chat template with the request for a box, or
+    as SFT showed it. Raises as ask_r1_zero."""
+    return turn_prompts(directory, tokenizer) if settings.prompt == "turn" else ask(settings, R1, directory, tokenizer)
+
+
+def ask(settings: PromptConfig, form: Form, directory: Path, tokenizer: Tokenizer) -> PromptOf:
+    """A problem that rules judge as the settings have it, else as the form has it; general prompts as they are."""
+    exchange = tokenizer.tags.exchange
+    examples = [(one.question, form.completion(one.thinking, one.answer)) for one in settings.worked_examples]
+    if settings.prompt == "chat":
+        text = settings.template or exchange(form.turn)
+        boxed = chat_prompts(directory, tokenizer, text, system=settings.system_prompt, examples=examples)
+        as_it_is = chat_prompts(directory, tokenizer, QUESTION, system=settings.system_prompt)
+    else:
+        boxed = plain_prompts(settings.template or exchange(form.template), tokenizer, examples)
+        as_it_is = plain_r1_prompt
+    return lambda problem: (boxed if has_rules(problem.kind) else as_it_is)(problem)
+
+
+def plain_r1_prompt(problem: Problem) -> Prompt:
+    """The plain turn that fine-tuned models know."""
+    return r1_prompt(problem.question)
+
+
+def plain_prompts(template: str, tokenizer: Tokenizer, examples: Examples = ()) -> PromptOf:
+    """A question in a template of plain text. Solved examples stand before it as earlier turns, each closed by the end token;
+    the lines above that of the question are said once."""
+    if not examples:
+        return lambda problem: template.replace(QUESTION, problem.question)
+    above = template.rfind("\n", 0, template.index(QUESTION)) + 1
+    head, turn = template[:above], template[above:]
+    lead = "" if turn[-1].isspace() else " "
     ids = [*tokenizer.prefix_ids, *tokenizer.encode(head)]
-    for example in examples:
-        shown = f"{turn.replace('{question}', example.question)} {in_tags(example.thinking, example.answer)}"
-        ids += [*tokenizer.encode(shown), tokenizer.end_id]
-    return lambda problem: [*ids, *tokenizer.encode(turn.replace("{question}", problem.question))]
+    for question, completion in examples:
+        said = tokenizer.tags.exchange(completion)
+        ids += [*tokenizer.encode(f"{turn.replace(QUESTION, question)}{lead}{said}"), tokenizer.end_id]
+    return lambda problem: [*ids, *tokenizer.encode(turn.replace(QUESTION, problem.question))]
+
+
+def chat_prompts(
+    directory: Path, tokenizer: Tokenizer, template: str, *, system: str = "", examples: Examples = ()
+) -> PromptOf:
+    """A user's turn in the model's own template, and the beginning of the assistant's; solved examples are earlier turns.
+
+    Args:
+        template: the text of the user's turn.
+        system: the system message of problems that have none of their own.
+
+    Raises:
+        CheckpointError: the model has no template, or it fails, or leaves out the system message or an example's thinking.
+    """
+    chat_template = ChatTemplate.load(directory)
+    if chat_template is None:
+        raise CheckpointError(
+            f"{directory}: the model has no chat template (chat_template.jinja, or chat_template in tokenizer_config.json): "
+            "ask it in plain text"
+        )
+
+    def user(question: str) -> Message:
+        return Message("user", template.replace(QUESTION, question))
+
+    earlier = [turn for question, completion in examples for turn in (user(question), Message("assistant", completion))]
+    preset = [Message("system", system)] if system else []
+    check_shown(chat_template, [*preset, *earlier], tokenizer.tags.exchange)
+
+    def prompt(problem: Problem) -> Prompt:
+        *before, last = problem.conversation
+        own = [turn for turn in before if turn.role == "system"]
+        turns = [turn for turn in before if turn.role != "system"]
+        return chat_template.prompt_ids([*(own or preset), *earlier, *turns, user(last.content)], tokenizer)
+
+    return prompt
+
+
+def check_shown(template: ChatTemplate, before: Sequence[Message], exchange: Callable[[str], str]) -> None:
+    """Refuse a template that leaves out the system message, or the thinking of earlier turns, as R1's and Qwen3's do."""
+    if not before:
+        return
+    turns = [Message(one.role, exchange(one.content)) if one.role == "assistant" else one for one in before]
+    shown = "".join(template.prompt_text([*turns, Message("user", "question")]).split())
+    for turn in turns:
+        if "".join(turn.content.split()) not in shown:
+            what = "the system prompt" if turn.role == "system" else "the worked examples, or the thinking in them"
+            raise CheckpointError(f"{template.where}: leaves out {what}; write it into the setting template")
+
+
+def turn_prompts(directory: Path, tokenizer: Tokenizer) -> PromptOf:
+    """A user's turn as SFT showed it: the question, after its own turns, in the model's own template or in R1's form."""
+    form = ConversationForm.load(directory, tokenizer)
+    return lambda problem: form.prompt_ids(problem.conversation)
 
 
 def opened(ask: PromptOf, tokenizer: Tokenizer) -> PromptOf:
-    """The same prompts, ending in `<think>`."""
+    """The same prompts, ending in `<think>` or the model's own tag."""
+    tag = tokenizer.tags.thinking[0]
 
     def asked(problem: Problem) -> Prompt:
         prompt = ask(problem)
         if isinstance(prompt, str):
-            return f"{prompt} {THINK_OPEN}"
+            return f"{prompt} {tag}"
         before = tokenizer.decode(prompt[-4:])
-        return [*prompt, *tokenizer.encode(THINK_OPEN if before.endswith(("\n", " ")) else f" {THINK_OPEN}")]
+        return [*prompt, *tokenizer.encode(tag if before.endswith(("\n", " ")) else f" {tag}")]
 
     return asked
 
 
-ASKED_R1: dict[str, Callable[[Path, Tokenizer], PromptOf]] = {
-    "plain": plain_r1_prompts,
-    "chat": chat_r1_prompts,
-    "turn": turn_prompts,
-}
+def with_tags_of(settings: PromptConfig, tokenizer: Tokenizer) -> Tokenizer:
+    """The tokenizer of a model that is asked for the tags of the settings; where these name none, for its own."""
+    return tokenizer.with_tags(tags_of(settings, tokenizer.tags))
+
+
+def tags_of(settings: PromptConfig, own: Tags) -> Tags:
+    """The tags that settings name, `own` where they name none."""
+
+    def pair(named: tuple[str, ...], usual: tuple[str, str]) -> tuple[str, str]:
+        return (named[0], named[1]) if named else usual
+
+    return Tags(pair(settings.thinking_tags, own.thinking), pair(settings.answer_tags, own.answer))
+
+
+def check_tags(settings: PromptConfig, stage: str) -> None:
+    """Raises ConfigError for tags that could not be told apart in a text."""
+    if fault := tags_of(settings, Tags()).fault():
+        raise ConfigError(f"{stage}.thinking_tags, {stage}.answer_tags: {fault}")
+
+
+def has_own_prompt(settings: PromptConfig) -> bool:
+    """Whether the settings change what the stage's form shows of a problem."""
+    shows = isinstance(settings, ZeroRLConfig) and settings.open_thinking
+    own_text = settings.template or settings.system_prompt or settings.thinking_tags or settings.answer_tags
+    return bool(shows or settings.worked_examples or own_text)
+
+
+def prompt_name(settings: PromptConfig, plain: str) -> str:
+    """The name of a prompt; `plain` is that of the stage's plain one."""
+    facts = {
+        "_own_template": settings.template,
+        "_system": settings.system_prompt,
+        f"_{len(settings.worked_examples)}_examples": settings.worked_examples,
+        "_own_tags": settings.thinking_tags or settings.answer_tags,
+        "_opened": isinstance(settings, ZeroRLConfig) and settings.open_thinking,
+    }
+    return ("chat" if settings.prompt == "chat" else plain) + "".join(suffix for suffix, holds in facts.items() if holds)
+
+
+def read_template(path: Path) -> str:
+    """A template that stands in a file, without the end of its last line.
+
+    Raises:
+        ConfigError: the file cannot be read, or has not one place for the question.
+    """
+    try:
+        template = path.read_text(encoding="utf-8-sig").rstrip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    if fault := template_fault(template):
+        raise ConfigError(f"{path}: {fault}")
+    return template

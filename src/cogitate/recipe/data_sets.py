@@ -17,11 +17,12 @@ from cogitate.recipe.data.preferences import LABELS, PAIRS
 from cogitate.recipe.general_prompts import general_training_problems
 from cogitate.recipe.kinds import PREFERENCE_DATA
 from cogitate.recipe.models import resolve_input
-from cogitate.recipe.problems import evaluation_problems, further_problems, training_problems
+from cogitate.recipe.problems import evaluation_problems, further_problems, tasks_left_out, training_problems
 from cogitate.recipe.stage import Stage
 from cogitate.tasks.files.datasets import data_file
-from cogitate.tasks.files.summary import conversations_summary, labels_summary, pairs_summary, problems_summary
-from cogitate.tasks.mixture import paths_in
+from cogitate.tasks.files.summary import conversations_summary, labels_summary, pairs_summary, problems_summary, rows_summary
+from cogitate.tasks.generators.user_function import file_of, function_problems
+from cogitate.tasks.mixture import functions_in, names_in, paths_in, share_of
 from cogitate.types import Problem
 
 OF_MODELS = "r1, of base models free"  # the contract that evaluations judge by
@@ -46,7 +47,7 @@ def describe_data_sets(config: Config, stages: Sequence[Stage]) -> list[str]:
 
 
 def describe_problems(config: Config, files: set[Path]) -> Iterator[str]:
-    """The files of tasks.train, tasks.eval, evaluate.further and tasks.general."""
+    """The files and functions of tasks.train, tasks.eval, evaluate.further and tasks.general."""
     tasks, evaluate = config.tasks, config.evaluate
     roles: list[tuple[str, str, Callable[[Config], list[Problem]], str, str]] = [
         ("tasks.train", tasks.train, training_problems, "r1", "held out for evaluation, or near copies of what is"),
@@ -56,13 +57,21 @@ def describe_problems(config: Config, files: set[Path]) -> Iterator[str]:
     ]
     for role, spec, gather, contract, rest in roles:
         paths = [path for path in paths_in(spec, empty=True) if path in files]
-        yield from describe_files(role, paths, gather(config) if paths else [], contract, rest)
+        functions = [name for name in functions_in(spec, empty=True) if file_of(name) in files]
+        used = gather(config) if paths or functions else []
+        yield from describe_files(role, paths, used, contract, rest)
+        for name in functions:
+            yield from describe_function(role, spec, name, config, used, contract)
 
 
 def describe_evaluation(config: Config, contract: str) -> list[str]:
     """Lines about the files of tasks.eval, judged by one contract. Raises what gathering their problems raises."""
-    paths = paths_in(config.tasks.eval)
-    return list(describe_files("tasks", paths, evaluation_problems(config) if paths else [], contract, BEYOND))
+    paths, functions = paths_in(config.tasks.eval), functions_in(config.tasks.eval)
+    used = evaluation_problems(config) if paths or functions else []
+    lines = list(describe_files("tasks", paths, used, contract, BEYOND))
+    for name in functions:
+        lines += describe_function("tasks", config.tasks.eval, name, config, used, contract)
+    return lines
 
 
 def describe_files(role: str, paths: Sequence[Path], used: Sequence[Problem], contract: str, rest: str) -> Iterator[str]:
@@ -70,6 +79,21 @@ def describe_files(role: str, paths: Sequence[Path], used: Sequence[Problem], co
     for path in paths:
         of_file = [problem for problem in used if problem.place.startswith(f"{data_file(path)}, ")]
         yield from titled(role, problems_summary(path, of_file, contract=contract, rest=rest))
+
+
+def describe_function(role: str, spec: str, name: str, config: Config, used: Sequence[Problem], contract: str) -> Iterator[str]:
+    """A user's function, one part of the mixture `spec`: what it gave, of which the problems in `used` are asked."""
+    names = [part for part in names_in(spec) if part not in tasks_left_out(config)]
+    split, seed, count = {
+        "tasks.train": ("train", config.seed, config.tasks.train_problems),
+        "tasks.general": ("train", config.seed, config.tasks.train_problems),
+        "evaluate.further": ("eval", config.tasks.eval_seed, config.evaluate.further_problems * len(names)),
+    }.get(role, ("eval", config.tasks.eval_seed, config.evaluate.problems))
+    rows = share_of(names, count)
+    different = function_problems(name, rows, split="train" if split == "train" else "eval", seed=seed)
+    asked = [problem for problem in used if problem.place.startswith(f"{name}, ")]
+    lines = rows_summary(name, rows, len(different), asked, contract=contract, rest="near copies of evaluation problems")
+    yield from titled(role, lines)
 
 
 def describe_inputs(config: Config, stages: Sequence[Stage]) -> Iterator[str]:

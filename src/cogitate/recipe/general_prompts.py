@@ -7,7 +7,7 @@ from pathlib import Path
 from cogitate.config import Config
 from cogitate.errors import ConfigError
 from cogitate.rewards.kinds import has_rules
-from cogitate.tasks.mixture import gather_problems, paths_in
+from cogitate.tasks.mixture import files_in, gather_problems
 from cogitate.types import Problem
 
 
@@ -29,4 +29,4 @@ def general_training_problems(config: Config) -> list[Problem]:
 
 def general_files(config: Config) -> list[Path]:
     """The files they come from."""
-    return paths_in(config.tasks.general)
+    return files_in(config.tasks.general)

@@ -13,6 +13,7 @@ from cogitate.config import (
     PPOConfig,
     PreferenceDataConfig,
     PretrainConfig,
+    PromptConfig,
     ReasoningRLConfig,
     RejectionConfig,
     RewardModelsConfig,
@@ -34,6 +35,12 @@ USED_BY_RL = ("tasks.train", "rewards.parts")
 READ_BY_PREFERENCES = ("seed", *GENERAL_PROMPTS, PREFERENCE_DATA, *SAMPLING)
 
 MODEL, PREFERENCE_PAIRS, JUDGES = Need("model"), Need("preferences"), Need("reward models")
+
+
+def prompt_of(stages: str) -> tuple[str, ...]:
+    """Every setting of how these stages ask."""
+    return tuple(f"{stages}.{key}" for key in PromptConfig.model_fields)
+
 
 PRETRAIN = Kind(
     "pretrain", f"{STAGES}.pretrain", PretrainConfig, reads=("tokenizer", "model", "{stage}", "runtime.dtype"), version=2
@@ -73,8 +80,7 @@ COLD_START_DATA = Kind(
     f"{STAGES}.cold_start_data",
     ColdStartConfig,
     reads=(
-        "seed", "tasks", "rewards", TEACHER, "{stage}", "{inputs}.prompt", "{inputs}.worked_examples", "{inputs}.open_thinking",
-        *SAMPLING,
+        "seed", "tasks", "rewards", TEACHER, "{stage}", *prompt_of("{inputs}"), "{inputs}.open_thinking", *SAMPLING,
     ),
     version=2,
     sections={TEACHER: TeacherConfig},
@@ -86,7 +92,7 @@ REJECTION_SAMPLING = Kind(
     "rejection_sampling",
     f"{STAGES}.rejection_sampling",
     RejectionConfig,
-    reads=("seed", "tasks", "rewards", "{stage}", "evaluate.problems", "{inputs}.prompt", *SAMPLING),
+    reads=("seed", "tasks", "rewards", "{stage}", "evaluate.problems", *prompt_of("{inputs}"), *SAMPLING),
     version=2,
     needs=(Need("model", kinds=IN_R1_FORM), replace(MODEL, optional=True)),
     makes="conversations",
@@ -106,9 +112,7 @@ EVALUATE = Kind(
     "evaluate",
     f"{STAGES}.evaluate",
     settings=None,
-    reads=(
-        "seed", "tasks", "rewards", "evaluate", *SAMPLING, "{all}.prompt", "{all}.worked_examples", "{all}.open_thinking",
-    ),
+    reads=("seed", "tasks", "rewards", "evaluate", *SAMPLING, *prompt_of("{all}"), "{all}.open_thinking"),
     version=4,
     needs=(MODEL,),
     makes="metrics",

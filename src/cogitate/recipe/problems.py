@@ -14,7 +14,17 @@ from cogitate.rewards.sandbox.sandbox import SandboxLevel, detect_level
 from cogitate.tasks.files.decontaminate import decontaminate, index_evaluation
 from cogitate.tasks.files.jsonl import check_disjoint, load_problems
 from cogitate.tasks.generators.gym import PREFIX, is_gym, needs_sandbox
-from cogitate.tasks.mixture import BUILT_IN, NOTHING_HELD_OUT, HeldOut, gather_problems, names_in, paths_in
+from cogitate.tasks.generators.user_function import function_problems
+from cogitate.tasks.mixture import (
+    BUILT_IN,
+    NOTHING_HELD_OUT,
+    HeldOut,
+    files_in,
+    functions_in,
+    gather_problems,
+    names_in,
+    paths_in,
+)
 from cogitate.types import Problem
 
 ISOLATING = (SandboxLevel.BUBBLEWRAP, SandboxLevel.LANDLOCK)
@@ -62,11 +72,17 @@ def without_near_copies(problems: Sequence[Problem], evaluation: Sequence[Proble
 
 
 def every_evaluation_problem(config: Config) -> list[Problem]:
-    """What may not be trained on: evaluation files whole, though only a share of them may be asked, and of generated tasks the
-    problems that are asked."""
+    """What may not be trained on: evaluation files whole, though only a share of them may be asked, and of generated tasks and
+    users' functions the problems that are asked."""
     held_out = held_out_of(config)
     files = [*paths_in(config.tasks.eval), *paths_in(config.evaluate.further, empty=True)]
-    return [*(problem for path in files for problem in held_out.side(path, "eval")), *evaluation_problems(config)]
+    further = [
+        problem
+        for name in functions_in(config.evaluate.further, empty=True)
+        for problem in function_problems(name, config.evaluate.further_problems, split="eval", seed=config.tasks.eval_seed)
+    ]
+    of_files = [problem for path in files for problem in held_out.side(path, "eval")]
+    return [*of_files, *further, *evaluation_problems(config)]
 
 
 def held_out_of(config: Config) -> HeldOut:
@@ -227,12 +243,13 @@ def lacks_isolation(name: str, config: Config) -> bool:
 
 def data_files(config: Config) -> list[Path]:
     """The files that problems and rewards come from."""
-    further = paths_in(config.evaluate.further, empty=True)
-    return list(dict.fromkeys([*paths_in(config.tasks.train), *paths_in(config.tasks.eval), *further, *function_files(config)]))
+    tasks = (config.tasks.train, config.tasks.eval)
+    problems = [*(file for spec in tasks for file in files_in(spec)), *files_in(config.evaluate.further, empty=True)]
+    return list(dict.fromkeys([*problems, *function_files(config)]))
 
 
 def function_files(config: Config) -> list[Path]:
-    """The files of the user's own functions.
+    """The files of the user's own functions that rewards come from.
 
     Raises:
         ConfigError: one is not there.

@@ -1,4 +1,4 @@
-"""Which problems a recipe trains and is measured on: tasks by name, users' own by path, mixed as one likes."""
+"""Which problems a recipe trains and is measured on: tasks by name, users' own by path or function, mixed as one likes."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from cogitate.tasks.files.jsonl import load_problems
 from cogitate.tasks.general import general, safety
 from cogitate.tasks.generators import arithmetic, choice, code, logic, word_problems
 from cogitate.tasks.generators.gym import PREFIX, gym_problems, is_gym
+from cogitate.tasks.generators.user_function import file_of, function_problems, is_function
 from cogitate.types import Problem
 
 BUILT_IN: dict[str, Task] = {
@@ -52,28 +53,47 @@ def names_in(spec: str, *, empty: bool = False) -> list[str]:
     """The parts of "arithmetic,logic,mine.jsonl"; with `empty` there may be none.
 
     Raises:
-        ConfigError: nothing is named, or a name is neither a built-in task, nor of reasoning-gym, nor a path.
+        ConfigError: nothing is named, or a name is neither a built-in task, nor of reasoning-gym, nor a path, nor a function.
     """
     names = [name.strip() for name in spec.split(",") if name.strip()]
     if not names and not empty:
-        raise ConfigError("tasks: no task is named; give names of built-in tasks or paths of .jsonl or .parquet files")
+        raise ConfigError(
+            "tasks: no task is named; give names of built-in tasks, paths of .jsonl or .parquet files, or FILE.py:FUNCTION"
+        )
     for name in names:
-        if name not in BUILT_IN and not is_gym(name) and not is_path(name):
+        if name.endswith(".py"):
+            raise ConfigError(f"tasks: {name} is a Python file: name its function, {name}:FUNCTION")
+        if name not in BUILT_IN and not is_gym(name) and not is_function(name) and not is_path(name):
             nearest = difflib.get_close_matches(name, BUILT_IN, n=1, cutoff=0.0)[0]
             raise ConfigError(
                 f"tasks: no task is called {name!r}; did you mean {nearest}? A file's name ends in .jsonl or .parquet, a "
-                "task of reasoning-gym begins with gym:"
+                "function is written FILE.py:FUNCTION, a task of reasoning-gym begins with gym:"
             )
     return names
 
 
 def is_path(name: str) -> bool:
-    return not is_gym(name) and (name.endswith((".jsonl", ".parquet")) or "/" in name)
+    return not is_gym(name) and not is_function(name) and (name.endswith((".jsonl", ".parquet")) or "/" in name)
 
 
 def paths_in(spec: str, *, empty: bool = False) -> list[Path]:
     """The data files of a mixture."""
     return [Path(name) for name in names_in(spec, empty=empty) if is_path(name)]
+
+
+def functions_in(spec: str, *, empty: bool = False) -> list[str]:
+    """The users' functions of a mixture."""
+    return [name for name in names_in(spec, empty=empty) if is_function(name)]
+
+
+def files_in(spec: str, *, empty: bool = False) -> list[Path]:
+    """All files that a mixture is made from: data and the files of functions."""
+    return [*paths_in(spec, empty=empty), *map(file_of, functions_in(spec, empty=empty))]
+
+
+def share_of(names: Sequence[str], count: int) -> int:
+    """How many of `count` problems a file, a generator of reasoning-gym or a user's function is asked for."""
+    return count // len(names)
 
 
 def gather_problems(
@@ -108,11 +128,14 @@ def gather_problems(
     built_in = [BUILT_IN[name] for name in names if name in BUILT_IN]
     paths = [name for name in names if is_path(name)]
     gyms = [name for name in names if is_gym(name)]
-    share = count // len(names)
+    functions = [name for name in names if is_function(name)]
+    share = share_of(names, count)
     of_built_in = count - share * (len(names) - len(built_in))
     problems = draw_problems(built_in, of_built_in, split=split, seed=seed) if built_in else []
     for name in gyms:
         problems += gym_problems(name, (gym or {}).get(name.removeprefix(PREFIX), {}), share, split=split, seed=seed)
+    for name in functions:
+        problems += function_problems(name, share, split=split, seed=seed)
     for number, path in enumerate(paths):
         loaded = held_out.side(Path(path), split)
         if split == "eval" and len(loaded) > share:

@@ -13,7 +13,7 @@ from tokenizers import Tokenizer as HuggingFaceTokenizer
 
 from cogitate.errors import CheckpointError
 from cogitate.runtime import atomic_write, write_json
-from cogitate.tokenizer.thinking import ANSWER_CLOSE, ANSWER_OPEN, THINK_CLOSE, THINK_OPEN
+from cogitate.tokenizer.tags import ANSWER_KEY, OF_R1, THINKING_KEY, Tags, read_tags
 
 END = "<|end|>"  # ends every document and every completion
 PAD = "<|pad|>"
@@ -24,7 +24,6 @@ COMPANIONS = ("chat_template.jinja", GENERATION_FILE, "special_tokens_map.json")
 # Of tokenizers that only other programs read.
 FOREIGN_TOKENIZERS = ("*.tiktoken", "tiktoken.model", "tokenizer.model", "spiece.model", "tekken.json", "vocab.json")
 OWN_SETTINGS = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": END, "pad_token": PAD, "model_max_length": 10**9}
-TAGS = (THINK_OPEN, THINK_CLOSE, ANSWER_OPEN, ANSWER_CLOSE)
 _TAG = re.compile(r"<\S(?:.*\S)?>|\[[A-Z_/]+\]")  # <think>, <|User|>, <｜tool▁calls▁begin｜>, [INST]
 
 # Digits one by one, so that a number's value is in its places; an operator between numbers with the spaces around it, and a
@@ -42,6 +41,7 @@ class Tokenizer:
         end_id: the token that ends a document (eos_token).
         end_ids: all tokens that end a completion: models that converse often have one for the turn beside it.
         pad_id: that of pad_token, or of the end token where there is none.
+        tags: in which the model thinks and answers; its directory's tokenizer_config.json names those that are not R1's.
         prefix_ids: what stands before every text: the begin-of-text token where the tokenizer is made to add one, else nothing.
         companions: further files of the directory it came from, name -> content; `save` writes them again.
     """
@@ -59,11 +59,16 @@ class Tokenizer:
         self.inner = inner
         self.settings = dict(OWN_SETTINGS if settings is None else settings)
         self.companions = dict(companions or {})
+        try:
+            self.tags = read_tags(self.settings)
+        except ValueError as error:
+            raise CheckpointError(f"{CONFIG_FILE}: {error}") from error
         added = inner.get_added_tokens_decoder()
         self.control_ids = {
             token.content: token_id for token_id, token in added.items() if token.special or _TAG.fullmatch(token.content)
         }
-        self._hidden = {token_id for token_id, token in added.items() if token.special and token.content not in TAGS}
+        seen = {*self.tags.all, *OF_R1}
+        self._hidden = {token_id for token_id, token in added.items() if token.special and token.content not in seen}
         self._plain = with_special(inner, set(self.control_ids))
         self._plain.encode_special_tokens = True
         end, further = self._named("eos_token"), sorted(end_ids)
@@ -93,6 +98,13 @@ class Tokenizer:
             return tuple(whole[:start]) if self.settings.get("add_bos_token", True) else ()
         begin = self._named("bos_token")
         return () if begin is None else (begin,)
+
+    def with_tags(self, tags: Tags) -> Tokenizer:
+        """The same tokenizer of a model that thinks and answers in these tags."""
+        if tags == self.tags:
+            return self
+        others = {key: value for key, value in self.settings.items() if key not in (THINKING_KEY, ANSWER_KEY)}
+        return Tokenizer(self.inner, {**others, **tags.settings()}, end_ids=self.end_ids, companions=self.companions)
 
     @property
     def vocab_size(self) -> int:

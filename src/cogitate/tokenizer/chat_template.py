@@ -2,7 +2,7 @@
 
 The template is a jinja program that comes with the model, so it runs in jinja's sandbox. It is given what `transformers` gives
 it. A control token in the text of a message, such as `<|im_end|>`, stays text: nobody can end their own turn by typing it. Only
-the tags of thinking in what the assistant said are what they were when it said them.
+the tags of thinking in what the assistant said are what they were when it said them, in the model's own tags.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from jinja2.exceptions import TemplateError
 from cogitate.errors import CheckpointError
 from cogitate.tokenizer.bpe import CONFIG_FILE, Tokenizer, read_settings, token_text
 from cogitate.tokenizer.template_sandbox import environment, limited_memory
-from cogitate.tokenizer.thinking import THINK_CLOSE, THINK_OPEN
 from cogitate.types import Message
 
 FILE = "chat_template.jinja"
@@ -64,9 +63,11 @@ class ChatTemplate:
         Raises:
             CheckpointError: the template fails, or refuses these messages.
         """
+        tags = tokenizer.tags
+        messages = [Message(turn.role, tags.exchange(turn.content)) if turn.role == "assistant" else turn for turn in messages]
         control = sorted(tokenizer.control_ids, key=len, reverse=True)
         shields = shields_for("".join(message.content for message in messages), control)
-        own = {token: shield for token, shield in shields.items() if token not in (THINK_OPEN, THINK_CLOSE)}
+        own = {token: shield for token, shield in shields.items() if token not in tags.thinking}
         shielded = [
             Message(message.role, replace_all(message.content, own if message.role == "assistant" else shields))
             for message in messages

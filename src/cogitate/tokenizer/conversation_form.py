@@ -19,6 +19,7 @@ from pathlib import Path
 
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.chat_template import FILE, ChatTemplate
+from cogitate.tokenizer.tags import LONGEST_TAG
 from cogitate.tokenizer.thinking import THINK_CLOSE, THINK_OPEN, begins_inside_thinking
 from cogitate.types import Message
 
@@ -46,9 +47,8 @@ def r1_chat_template(tokenizer: Tokenizer) -> str:
     """The jinja source of R1's form for the control tokens of a tokenizer: what is saved beside a fine-tuned model."""
     begin = "".join(tokenizer.inner.id_to_token(token_id) or "" for token_id in tokenizer.prefix_ids)
     end = tokenizer.inner.id_to_token(tokenizer.end_id)
-    return _R1_TEMPLATE.replace("BEGIN", json.dumps(begin, ensure_ascii=False)).replace(
-        "END", json.dumps(end, ensure_ascii=False)
-    )
+    source = _R1_TEMPLATE.replace(THINK_CLOSE, tokenizer.tags.thinking[1])
+    return source.replace("BEGIN", json.dumps(begin, ensure_ascii=False)).replace("END", json.dumps(end, ensure_ascii=False))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,21 +87,21 @@ class ConversationForm:
         A prompt that ends in `<think>` has opened the thinking: the completion then starts inside it. A content that begins
         there, with a closing tag alone, stands as it is; one without thinking closes it at once.
         """
-        text = content.strip()
-        before = self.tokenizer.decode(prompt_ids[-8:])
-        if not before.rstrip().endswith(THINK_OPEN):
+        text, opens = content.strip(), self.tokenizer.tags.thinking[0]
+        before = self.tokenizer.decode(prompt_ids[-LONGEST_TAG:])
+        if not before.rstrip().endswith(opens):
             text = self.lead + text
         elif text.startswith(THINK_OPEN) or begins_inside_thinking(text):
             text = text.removeprefix(THINK_OPEN) if text.startswith(THINK_OPEN) else content.rstrip()
-            text = text if before.endswith(THINK_OPEN) else text.lstrip()
+            text = text if before.endswith(opens) else text.lstrip()
         else:
             text = f"{THINK_CLOSE}\n\n{text}"
-        return [*self._with_tags(text), self.end_id]
+        return [*self._with_tags(self.tokenizer.tags.exchange(text)), self.end_id]
 
     def _with_tags(self, text: str) -> list[int]:
-        tags = [tag for tag in (THINK_OPEN, THINK_CLOSE) if tag in self.tokenizer.control_ids]
+        tags = [tag for tag in self.tokenizer.tags.thinking if tag in self.tokenizer.control_ids]
         ids: list[int] = []
-        for piece in re.split(f"({'|'.join(tags)})", text) if tags else [text]:
+        for piece in re.split(f"({'|'.join(map(re.escape, tags))})", text) if tags else [text]:
             if piece in tags:
                 ids.append(self.tokenizer.control_ids[piece])
             elif piece:

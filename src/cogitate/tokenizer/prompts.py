@@ -29,9 +29,17 @@ def in_tags(thinking: str, answer: str) -> str:
     return f"<think> {thinking} </think> <answer> {answer} </answer>"
 
 
+def with_summary(thinking: str, answer: str) -> str:
+    """An answer in R1's form."""
+    return f"<think> {thinking} </think>\n{answer}"
+
+
+R1_TEMPLATE = "User: {question}\nAssistant:"
+
+
 def r1_prompt(question: str) -> str:
     """The form of R1 and of all fine-tuned models: a plain turn; the completion is ` <think> ... </think>` and a summary."""
-    return f"User: {question}\nAssistant:"
+    return R1_TEMPLATE.replace("{question}", question)
 
 
 def turns_as_text(turns: Sequence[Message]) -> str:
@@ -59,6 +67,10 @@ R1_ZERO_INSTRUCTION = (
     "<answer> </answer>: <think> thinking </think> <answer> answer </answer>."
 )
 R1_INSTRUCTION = "Please reason step by step, and put your final answer within \\boxed{}."  # as R1's model card recommends
+
+
+R1_ZERO_TURN = "{question}\n\n" + R1_ZERO_INSTRUCTION
+R1_TURN = "{question}\n\n" + R1_INSTRUCTION
 
 
 def instructed(question: str, instruction: str) -> str:

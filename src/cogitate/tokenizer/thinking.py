@@ -1,5 +1,7 @@
 """The one definition of how thinking opens and closes; templates, format reward, parser, chat and server all use it.
 
+A model may write other tags; its text is translated before it is read here, see `tags`.
+
 Two formats (arXiv:2501.12948, table 1 and section 2.3):
 
 - `r1_zero`: `<think> reasoning </think> <answer> answer </answer>`
@@ -149,11 +151,16 @@ class ThinkingStream:
 
     A tag may be split over pieces; the least possible text is held back. Without a tag, text is "answer": a stream cannot know
     that `</think>` will follow, so tell it when the prompt has opened the thinking.
+
+    Args:
+        tags: what opens and closes the thinking in the text as the model writes it.
     """
 
-    def __init__(self, *, prefilled: bool = False):
+    def __init__(self, *, prefilled: bool = False, tags: tuple[str, str] = (THINK_OPEN, THINK_CLOSE)):
+        self._opens, self._closes = tags
         self._channel: Channel = "thinking" if prefilled else "answer"
-        self._tag: str | None = THINK_CLOSE if prefilled else THINK_OPEN  # the tag that would switch; None after the thinking
+        # The tag that would switch; None after the thinking.
+        self._tag: str | None = self._closes if prefilled else self._opens
         self._held = ""
 
     def feed(self, piece: str) -> list[tuple[Channel, str]]:
@@ -163,7 +170,7 @@ class ThinkingStream:
         while self._tag is not None and (at := self._held.find(self._tag)) >= 0:
             self._emit(events, at)
             self._held = self._held[len(self._tag) :]
-            self._channel, self._tag = ("thinking", THINK_CLOSE) if self._tag == THINK_OPEN else ("answer", None)
+            self._channel, self._tag = ("thinking", self._closes) if self._tag == self._opens else ("answer", None)
         self._emit(events, len(self._held) - self._partial_tag())
         return events
 

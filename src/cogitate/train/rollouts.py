@@ -10,7 +10,7 @@ from cogitate.backend import GenerationRequest, Generator, Grader
 from cogitate.errors import DataError
 from cogitate.rewards.kinds import has_rules
 from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.tokenizer.thinking import THINK_OPEN
+from cogitate.tokenizer.tags import LONGEST_TAG
 from cogitate.types import Completion, Ending, Problem, SamplingParams, Verdict
 
 Prompt = str | Sequence[int]  # a text, or the token ids that a model's own chat template made
@@ -20,7 +20,8 @@ Prompt = str | Sequence[int]  # a text, or the token ids that a model's own chat
 class Sampled:
     """One completion of a problem, its text and its verdict; `cut` where the text ends before a stop text.
 
-    Where the prompt has opened the thinking, the text begins with that `<think>`: it is judged as a reader sees it.
+    Where the prompt has opened the thinking, the text begins with that `<think>`: it is judged as a reader sees it. Its tags
+    are R1's, whatever the model's are (see tokenizer/tags.py).
     """
 
     problem: Problem
@@ -64,7 +65,7 @@ def sample_and_grade(
     """
     started = time.perf_counter()
     prompts = encode_prompts([(problem, prompt) for problem, prompt, _ in asked], params.max_new_tokens, tokenizer, generator)
-    opened = [THINK_OPEN if opens_thinking(prompt, tokenizer) else "" for prompt in prompts]
+    opened = [tokenizer.tags.thinking[0] if opens_thinking(prompt, tokenizer) else "" for prompt in prompts]
     for index, (_, _, seeds) in enumerate(asked):
         generator.submit(GenerationRequest(str(index), prompts[index], params, seeds))
     finished: dict[tuple[int, int], tuple[Completion, str, bool]] = {}
@@ -74,7 +75,7 @@ def sample_and_grade(
         meanwhile()
         for completion in generator.poll():
             index = int(completion.request_id)
-            whole = opened[index] + tokenizer.decode(completion.token_ids)
+            whole = tokenizer.tags.exchange(opened[index] + tokenizer.decode(completion.token_ids))
             text = whole.partition(stop)[0] if stop else whole
             finished[index, completion.seed] = completion, text, len(text) < len(whole)
             problem, key = asked[index][0], f"{index}/{completion.seed}"
@@ -115,5 +116,6 @@ def encode_prompts(
 
 
 def opens_thinking(prompt_ids: Sequence[int], tokenizer: Tokenizer) -> bool:
-    """Whether the prompt ends in `<think>`, as the templates of reasoning models do: the completion starts inside it."""
-    return tokenizer.decode(prompt_ids[-8:]).rstrip().endswith(THINK_OPEN)
+    """Whether the prompt ends in `<think>`, or in the model's own tag, as the templates of reasoning models do: the completion
+    starts inside it."""
+    return tokenizer.decode(prompt_ids[-LONGEST_TAG:]).rstrip().endswith(tokenizer.tags.thinking[0])

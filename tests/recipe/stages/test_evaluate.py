@@ -138,6 +138,27 @@ def test_further_problems_are_for_all_models_of_a_graph_without_the_usual_three(
     assert further_models(config, graph_of(config)) == ["base", "r1_zero", "r1"]
 
 
+def test_models_are_asked_and_read_as_their_rl_has_it_and_the_base_is_too(directory: Path) -> None:
+    (directory / "chat_template.jinja").write_text(CHAT)
+    tokenizer = Tokenizer.load(directory)
+    tags = ["<reasoning>", "</reasoning>"]
+    config = make_config(
+        {
+            "graph": "r1",
+            "r1_zero": {"template": "Q: {question}", "thinking_tags": tags},
+            "r1": {"prompt": "chat", "system_prompt": "Think.", "worked_examples": [EXAMPLE]},
+        }
+    )
+    base, (zero,), (last,) = (askings(config, R1, name, directory, tokenizer) for name in ("base", "r1_zero", "r1"))
+    assert [asking.name for asking in base] == [*THREE, "chat", "r1_zero_own_template_own_tags"]
+    assert (zero.name, zero.tags.thinking) == ("r1_zero_own_template_own_tags", tuple(tags))
+    assert (base[-1].tags, base[0].tags.thinking[0]) == (zero.tags, "<think>")
+    assert zero.prompt_of(QUESTION) == base[-1].prompt_of(QUESTION) == f"Q: {QUESTION.question}"
+    assert general_asking(config, R1, "r1_zero", directory, tokenizer).tags == zero.tags
+    assert last.name == "chat_system_1_examples"
+    assert text_of(last.prompt_of(QUESTION), tokenizer).startswith("[system]Think.[user]2+2?")
+
+
 def test_further_problems_get_columns_beside_the_table_and_only_for_the_models_named(digit_model: Path, tmp_path: Path) -> None:
     paths = {name: tmp_path / f"{name}.jsonl" for name in ("mine", "other")}
     for name, path in paths.items():

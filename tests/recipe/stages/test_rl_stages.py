@@ -263,3 +263,12 @@ def test_settings_without_effect_and_pools_too_small_are_refused_before_any_step
     with pytest.raises(error, match=message):
         make(folder, tmp_path / "run", "r1", *settings)
     assert not (tmp_path / "run" / "unfinished").exists()
+
+
+def test_a_model_that_is_asked_for_other_tags_is_read_by_them_and_keeps_them(folder: Path, tmp_path: Path) -> None:
+    settings = ('thinking_tags=["<reasoning>", "</reasoning>"]', "template=Q: {question} A:", "open_thinking=true", "steps=1")
+    stage = make(folder, tmp_path, "student_rl_llama", *(f"student_rl_llama.{setting}" for setting in settings))
+    assert Tokenizer.load(stage).tags.thinking == ("<reasoning>", "</reasoning>")
+    shown = rows_of(stage / "transcripts.jsonl")
+    assert shown
+    assert all(row["completion"].startswith("<think>") for row in shown)  # files hold R1's tags

@@ -19,7 +19,7 @@ from typing import Any
 
 from cogitate.config import Config, DemonstrationsConfig, PreferenceDataConfig
 from cogitate.errors import ConfigError, DataError
-from cogitate.recipe.asking import ASKED_R1
+from cogitate.recipe.asking import turn_prompts
 from cogitate.recipe.general_prompts import general_files, general_training_problems
 from cogitate.recipe.kinds import PREFERENCE_DATA
 from cogitate.recipe.stage import StageContext
@@ -143,7 +143,7 @@ def asker(config: Config, model: Path, context: StageContext, settings: Preferen
     def ask(problems: Sequence[Problem], samples: int, name: str) -> Iterable[list[Judged]]:
         if not made:
             tokenizer = Tokenizer.load(model)
-            made.extend((tokenizer, ASKED_R1["turn"](model, tokenizer), backend.generator(model)))
+            made.extend((tokenizer, turn_prompts(model, tokenizer), backend.generator(model)))
         tokenizer, prompt_of, generator = made
         asked = [
             (problem, prompt_of(problem), tuple(derive_seed(config.seed, "candidates", name, place, i) for i in range(samples)))

@@ -10,7 +10,7 @@ from typing import Any
 from cogitate.backend import PolicyLearner
 from cogitate.config import Config, RLConfig
 from cogitate.evals.text_metrics import is_mixed, is_reflective
-from cogitate.recipe.asking import PromptOf
+from cogitate.recipe.asking import PromptOf, check_tags, with_tags_of
 from cogitate.recipe.problems import tasks_left_out, training_problems
 from cogitate.recipe.stage import Stage, StageContext
 from cogitate.rewards.kinds import has_rules
@@ -52,7 +52,8 @@ class Method:
 
 
 def check_training_problems(config: Config, stage: Stage) -> None:
-    """Refuse bad data, and a pool that is smaller than a step."""
+    """Refuse bad data, a pool that is smaller than a step, and tags that cannot be told apart."""
+    check_tags(config.section(stage.name, RLConfig), stage.name)
     check_enough(training_problems(config), config.section(stage.name, RLConfig), stage.name)
 
 
@@ -69,7 +70,7 @@ def run_rl(
     Returns:
         the stage's summary: why it stopped early, which tasks were left out.
     """
-    backend, tokenizer = context.backend, Tokenizer.load(start)
+    backend, tokenizer = context.backend, with_tags_of(settings, Tokenizer.load(start))
     method = make(tokenizer)
     problems, left_out = method.problems, list[str]()
     if problems is None:

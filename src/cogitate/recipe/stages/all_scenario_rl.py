@@ -14,7 +14,7 @@ from typing import Any
 
 from cogitate.config import AllScenarioConfig, Config
 from cogitate.errors import ConfigError, DataError
-from cogitate.recipe.asking import ASKED_R1
+from cogitate.recipe.asking import ask_r1
 from cogitate.recipe.general_prompts import general_files, general_training_problems
 from cogitate.recipe.problems import data_files
 from cogitate.recipe.rl.general_rewards import GeneralReward, Judge, by_kind
@@ -61,7 +61,7 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
             config.rewards,
         )  # fmt: skip
         pool = Pool(general_training_problems(config), settings.general_from_step, settings.general_prompts_per_step)
-        return Method(ASKED_R1[settings.prompt](start, tokenizer), by_kind(reasoning, general), pool, watch)
+        return Method(ask_r1(settings, start, tokenizer), by_kind(reasoning, general), pool, watch)
 
     def watch(rollouts: Sequence[Rollout]) -> dict[str, float]:
         scores = score_metrics(rollouts, helpfulness_weight=settings.helpfulness_weight, safety_weight=settings.safety_weight)

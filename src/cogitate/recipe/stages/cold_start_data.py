@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.config import ColdStartConfig, Config, TeacherConfig, ZeroRLConfig
+from cogitate.config.prompts import QUESTION
 from cogitate.errors import DataError
 from cogitate.evals.text_metrics import is_reflective
-from cogitate.recipe.asking import PromptOf, ask_r1_zero, chat_prompts
+from cogitate.recipe.asking import PromptOf, ask_r1_zero, chat_prompts, with_tags_of
 from cogitate.recipe.data.candidates import Candidate, Writer, collect, count_by, count_chunks, data_row, ledger_row
 from cogitate.recipe.data.collect import (
     Processed,
@@ -114,7 +115,8 @@ def make_writers(config: Config, inputs: Inputs, context: StageContext) -> list[
     settings, backend = config.section(context.stage, ColdStartConfig), context.backend
     teacher = config.section(TEACHER, TeacherConfig)
     (base_name, base), (zero_name, zero) = list(inputs.items())[:2]
-    zero_settings, zero_tokenizer = config.section(zero_name, ZeroRLConfig), Tokenizer.load(zero.path)
+    zero_settings = config.section(zero_name, ZeroRLConfig)
+    zero_tokenizer = with_tags_of(zero_settings, Tokenizer.load(zero.path))
     shared: dict[str, Any] = {
         "params": SamplingParams(settings.temperature, settings.top_p, settings.max_new_tokens),
         "grader": backend.grader(),
@@ -146,7 +148,7 @@ def directly(settings: ZeroRLConfig, directory: Path, tokenizer: Tokenizer) -> P
     """The question with the request to check the answer, in the form R1-Zero is asked in: plain, or its chat template."""
     if settings.prompt == "plain":
         return direct_text
-    ask = chat_prompts(directory, tokenizer, "")
+    ask = chat_prompts(directory, tokenizer, QUESTION)
     return lambda problem: ask(replace(problem, question=checked(problem)))
 
 

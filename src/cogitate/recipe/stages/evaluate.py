@@ -9,18 +9,19 @@ R1's plain turn, and what is said is scored by their true scores.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cogitate.config import Config, EvaluateConfig, PretrainConfig, RLConfig, WorkedExample, ZeroRLConfig
+from cogitate.config import Config, EvaluateConfig, PretrainConfig, PromptConfig, RLConfig, ZeroRLConfig
 from cogitate.errors import ConfigError
 from cogitate.evals.completions import write_completions
 from cogitate.evals.evaluate import Asking, Measured, consensus_table, measure_model, table
 from cogitate.evals.general import Scored, add_general, with_true_scores
 from cogitate.evals.prompts import BASE_PROMPTS, CONVERSATION, R1_ZERO
-from cogitate.recipe.asking import ASKED_R1, ask_r1_zero, chat_prompts
+from cogitate.recipe.asking import ask_r1, ask_r1_zero, has_own_prompt, prompt_name, with_tags_of
 from cogitate.recipe.kinds import EVALUATION
 from cogitate.recipe.problems import data_files, evaluation_problems, further_problems, tasks_left_out
 from cogitate.recipe.rl.reward_monitor import has_true_score
@@ -108,13 +109,10 @@ def askings(
     if stage.has(PretrainConfig) or stage.kind.name == GIVEN:
         return (*BASE_PROMPTS, *prompts_of_rl(config, graph, model_name, directory, tokenizer))
     if stage.has(ZeroRLConfig):
-        settings = config.section(model_name, ZeroRLConfig)
-        if settings.prompt == "chat" or shows_the_form(settings):
-            asked = ask_r1_zero(settings, directory, tokenizer)
-            return (Asking(name_of(settings), asked, R1_ZERO.contract, R1_ZERO.format),)
-        return (R1_ZERO,)
-    prompt = config.section(model_name, RLConfig).prompt if stage.has(RLConfig) else "turn"
-    return (Asking("chat" if prompt == "chat" else "r1", ASKED_R1[prompt](directory, tokenizer), "r1", "think_text"),)
+        return (as_r1_zero(config.section(model_name, ZeroRLConfig), directory, tokenizer, R1_ZERO.contract),)
+    asked = config.section(model_name, RLConfig) if stage.has(RLConfig) else PromptConfig(prompt="turn")
+    tokenizer = with_tags_of(asked, tokenizer)
+    return (Asking(prompt_name(asked, "r1"), ask_r1(asked, directory, tokenizer), "r1", "think_text", tags=tokenizer.tags),)
 
 
 def prompts_of_rl(
@@ -122,45 +120,42 @@ def prompts_of_rl(
 ) -> list[Asking]:
     """The further prompts of a base, of every stage that trains it by RL; each once, and no two of one name."""
     found: list[Asking] = []
-    shown: list[tuple[str, tuple[WorkedExample, ...]]] = []
+    shown: list[tuple[str, dict[str, Any]]] = []
     for stage in trained_from(graph, model_name, ZeroRLConfig):
         settings = config.section(stage.name, ZeroRLConfig)
+        own = settings.model_dump(include={*PromptConfig.model_fields, "open_thinking"})
         for asking in prompts_of_its_rl(settings, directory, tokenizer):
-            examples = settings.worked_examples if asking.name == name_of(settings) else ()
-            if (asking.name, examples) in shown:
+            key = (asking.name, own if asking.name == prompt_name(settings, R1_ZERO.name) else {})
+            if key in shown:
                 continue
             taken = asking.name in [name for name, _ in shown]
             found.append(replace(asking, name=f"{asking.name}_{stage.name}") if taken else asking)
-            shown.append((asking.name, examples))
+            shown.append(key)
     return found
+
+
+def as_r1_zero(settings: ZeroRLConfig, directory: Path, tokenizer: Tokenizer, contract: str) -> Asking:
+    """R1-Zero's prompt as its RL has it, answers judged under this contract."""
+    tokenizer = with_tags_of(settings, tokenizer)
+    asked = ask_r1_zero(settings, directory, tokenizer)
+    return Asking(prompt_name(settings, R1_ZERO.name), asked, contract, R1_ZERO.format, tags=tokenizer.tags)
 
 
 def prompts_of_its_rl(settings: ZeroRLConfig, directory: Path, tokenizer: Tokenizer) -> list[Asking]:
     """The further prompts a base is scored at: its chat template, and what its RL shows of the form, where it does. RL gains
     nothing over base by an easier prompt."""
     prompts = []
-    if settings.prompt == "chat" or (shows_the_form(settings) and ChatTemplate.load(directory) is not None):
-        prompts.append(Asking("chat", chat_prompts(directory, tokenizer), "free", "think_answer"))
-    if shows_the_form(settings):
-        prompts.append(Asking(name_of(settings), ask_r1_zero(settings, directory, tokenizer), "free", "think_answer"))
+    if settings.prompt == "chat" or (has_own_prompt(settings) and ChatTemplate.load(directory) is not None):
+        prompts.append(as_r1_zero(ZeroRLConfig(prompt="chat"), directory, tokenizer, "free"))
+    if has_own_prompt(settings):
+        prompts.append(as_r1_zero(settings, directory, tokenizer, "free"))
     return prompts
-
-
-def shows_the_form(settings: ZeroRLConfig) -> bool:
-    return bool(settings.worked_examples) or settings.open_thinking
-
-
-def name_of(settings: ZeroRLConfig) -> str:
-    """The name of R1-Zero's prompt."""
-    name = "chat" if settings.prompt == "chat" else "r1_zero"
-    examples = f"_{len(settings.worked_examples)}_examples" if settings.worked_examples else ""
-    return f"{name}{examples}{'_opened' if settings.open_thinking else ''}"
 
 
 def general_asking(config: Config, graph: Sequence[Stage], model_name: str, directory: Path, tokenizer: Tokenizer) -> Asking:
     """How general prompts are put to a model: as a plain turn; fine-tuned ones as above."""
     (asking, *others) = askings(config, graph, model_name, directory, tokenizer)
-    return asking if not others and asking.format == "think_text" else CONVERSATION
+    return asking if not others and asking.format == "think_text" else dataclasses.replace(CONVERSATION, tags=asking.tags)
 
 
 def further_models(config: Config, graph: Sequence[Stage]) -> list[str]:

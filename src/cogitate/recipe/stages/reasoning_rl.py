@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.config import Config, ReasoningRLConfig
-from cogitate.recipe.asking import ASKED_R1
+from cogitate.recipe.asking import ask_r1
 from cogitate.recipe.problems import data_files
 from cogitate.recipe.rl.stage import Method, check_training_problems, rule_reward, run_rl
 from cogitate.recipe.stage import Inputs, Stage, StageContext
@@ -35,6 +35,6 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
 
     def make(tokenizer: Tokenizer) -> Method:
         reward = rule_reward(config, "r1", language=settings.language_weight)
-        return Method(ASKED_R1[settings.prompt](start, tokenizer), by_rules(reward))
+        return Method(ask_r1(settings, start, tokenizer), by_rules(reward))
 
     return run_rl(config, settings, start, out, context, make)

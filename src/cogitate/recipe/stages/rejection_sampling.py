@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cogitate.config import Config, RejectionConfig, RLConfig
+from cogitate.config import Config, PromptConfig, RejectionConfig, RLConfig
 from cogitate.errors import DataError
-from cogitate.recipe.asking import ASKED_R1, PromptOf, opened, turn_prompts
+from cogitate.recipe.asking import PromptOf, ask_r1, opened, turn_prompts, with_tags_of
 from cogitate.recipe.data.candidates import (
     Candidate,
     ModelWriter,
@@ -128,9 +128,10 @@ def make_writers(config: Config, inputs: Inputs, context: StageContext) -> tuple
     generator, tokenizer = backend.generator(model.path), Tokenizer.load(model.path)
     general_tokenizer = Tokenizer.load(general_model.path)
     by_rl = find(context.graph, name).has(RLConfig)  # then it is asked as its own RL asked, else as SFT showed it
-    prompt = config.section(name, RLConfig).prompt if by_rl else "turn"
+    asked = config.section(name, RLConfig) if by_rl else PromptConfig(prompt="turn")
+    tokenizer = with_tags_of(asked, tokenizer)
     reasoning = ModelWriter(
-        "reasoning", name, "r1", ASKED_R1[prompt](model.path, tokenizer), "r1",
+        "reasoning", name, "r1", ask_r1(asked, model.path, tokenizer), "r1",
         tokenizer=tokenizer, generator=generator, **shared,
     )  # fmt: skip
     general = ModelWriter(
@@ -143,7 +144,7 @@ def make_writers(config: Config, inputs: Inputs, context: StageContext) -> tuple
 def general_asking(directory: Path, tokenizer: Tokenizer) -> PromptOf:
     """A general prompt as a turn of the model's own template, or of R1's form; where thinking is useful the prompt opens it."""
     if ChatTemplate.load(directory) is None:
-        return general_prompt
+        return lambda problem: tokenizer.tags.exchange(general_prompt(problem))
     plain = turn_prompts(directory, tokenizer)
     with_thinking = opened(plain, tokenizer)
     return lambda problem: (with_thinking if category(problem) in WITH_THINKING else plain)(problem)

@@ -10,7 +10,7 @@ import hashlib
 import json
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,19 +33,28 @@ def load_problems(path: str | Path, *, task_name: str | None = None) -> list[Pro
             how many there are.
     """
     task, path = task_name or Path(path).stem, data_file(path)
-    problems: dict[str, Problem] = {}
     faults = RowFaults(path)
-    for place, row in read_rows(path, faults):
+    rows = read_rows(path, faults)
+    if path.suffix == ".parquet":
+        rows = [(place, without_nulls(row)) for place, row in rows]
+    problems = problems_of_rows(rows, task, faults)
+    faults.check()
+    if not problems:
+        raise DataError(f"{path}: no problem in it; write one JSON object a line with the keys question and answer")
+    return problems
+
+
+def problems_of_rows(rows: Iterable[tuple[str, Mapping[str, Any]]], task: str, faults: RowFaults) -> list[Problem]:
+    """The different problems of (place, row); `faults` gets the rows that are none."""
+    problems: dict[str, Problem] = {}
+    for place, row in rows:
         with faults.at(place):
-            problem = read_problem(without_nulls(row) if path.suffix == ".parquet" else row, task, place)
+            problem = read_problem(row, task, place)
             known = problems.setdefault(problem.id, problem)
             if not same_content(known, problem):
                 raise DataError(
                     f"the id {problem.id!r} is also that of another problem, in {known.fields[PLACE]}; make ids unique"
                 )
-    faults.check()
-    if not problems:
-        raise DataError(f"{path}: no problem in it; write one JSON object a line with the keys question and answer")
     return list(problems.values())
 
 

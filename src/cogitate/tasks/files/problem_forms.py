@@ -5,7 +5,7 @@
 | both | `prompt` | a text, or a list of messages that ends with the user's |
 | both | `ground_truth` | the answer; of a countdown {"numbers", "target"}; of code a JSON text {"inputs", "outputs"} |
 | verl | `reward_model` | {"ground_truth": ...}; `data_source`, `ability` and `extra_info` are kept beside it |
-| TRL | `solution` | where there is no answer: mathematics, or a text with the answer in a box |
+| TRL | `solution` | where there is no answer: mathematics, or a text with the answer in a box or in `<answer>` |
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from cogitate.json_lines import shown
 from cogitate.rewards.answer import find_boxes
 from cogitate.tasks.files.answers import answer_text, is_mathematics
 from cogitate.tasks.files.messages import read_messages, refuse_unsupported
+from cogitate.tokenizer.thinking import answer_blocks
 from cogitate.types import Message
 
 ANSWERS = ("answer", "ground_truth", "reward_model")  # where the answer may stand, the first of them first
@@ -36,7 +37,10 @@ def with_answer(row: Mapping[str, Any]) -> dict[str, Any]:
     found = {key: value for key in ANSWERS if (value := answer_of(row, key)) is not None}
     rest = {key: value for key, value in row.items() if key not in found}
     if not found:
-        boxed = None if any(key in row for key in NEED_NONE) else answer_in_solution(row.get("solution"))
+        needed = not any(key in row for key in NEED_NONE)
+        boxed = answer_in_solution(row.get("solution")) if needed else None
+        if boxed is None and needed and row.get("kind") is None and isinstance(row.get("solution"), str):
+            raise DataError("answer is missing, and solution has none: no box, no <answer>, not mathematics alone")
         return rest if boxed is None else {**rest, "answer": boxed}
     first, *others = found
     for key in others:
@@ -82,12 +86,12 @@ def tests_of(text: str, key: str) -> dict[str, Any]:
 
 
 def answer_in_solution(solution: Any) -> str | None:
-    """The answer that a solution ends in: its last box, or all of it where it is mathematics; None where it has none."""
+    """What a solution ends in: its last box, else its last <answer>, or all of it where it is mathematics; None without any."""
     if not isinstance(solution, str):
         return None
-    boxes = find_boxes(solution)
-    if boxes:
-        return boxes[-1]
+    marked = find_boxes(solution) or [block.strip() for block in answer_blocks(solution)]
+    if marked:
+        return marked[-1]
     return solution if is_mathematics(solution) else None
 
 

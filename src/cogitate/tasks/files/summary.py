@@ -27,19 +27,29 @@ def problems_summary(path: Path, used: Sequence[Problem], *, contract: str, rest
         contract: where their answers are looked for.
         rest: why the file's other problems are not among them.
     """
-    loaded, rows = load_problems(path), len(read_rows(path))
-    skipped = {
-        "repeat an earlier row": rows - len(loaded),
-        rest: len(loaded) - len(used),
-    }
+    title, *lines = rows_summary(
+        str(data_file(path)), len(read_rows(path)), len(load_problems(path)), used, contract=contract, rest=rest
+    )
+    return [title.replace(str(data_file(path)), str(path), 1), *lines]
+
+
+def rows_summary(name: str, rows: int, different: int, used: Sequence[Problem], *, contract: str, rest: str) -> list[str]:
+    """Of rows that a file has or a function gave.
+
+    Args:
+        name: where they come from, as places of problems begin.
+        different: how many problems they are.
+        used, contract, rest: as in problems_summary.
+    """
+    skipped = {"repeat an earlier row": rows - different, rest: different - len(used)}
     kept = Counter(key for problem in used for key in problem.fields if key != PLACE)
     return [
-        f"{path}: {rows} rows, {len(used)} problems; skipped: {skips(skipped)}",
+        f"{name}: {rows} rows, {len(used)} problems; skipped: {skips(skipped)}",
         f"  kind: {counts(problem.kind for problem in used)}; language: {counts(problem.language for problem in used)}; "
         f"contract: {counts(contract for _ in used)}",
         *keys_line("keys that no prompt shows", kept),
         *(
-            f"  {place_in(path, one.place)}: {one.kind}, {one.language}: {shown(one.question)} -> {shown(one.gold)}"
+            f"  {one.place.removeprefix(f'{name}, ')}: {one.kind}, {one.language}: {shown(one.question)} -> {shown(one.gold)}"
             for one in one_of_each(used, [problem.kind for problem in used])
         ),
     ]

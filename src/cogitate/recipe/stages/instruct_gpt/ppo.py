@@ -13,7 +13,7 @@ from typing import Any
 
 from cogitate.backend import Backend
 from cogitate.config import Config, PPOConfig
-from cogitate.recipe.asking import ASKED_R1
+from cogitate.recipe.asking import ask_r1, check_tags
 from cogitate.recipe.general_prompts import general_files, general_training_problems
 from cogitate.recipe.rl.general_rewards import Judge, sigmoid
 from cogitate.recipe.rl.reward_monitor import flagged_steps, hacking_metrics, has_true_score
@@ -37,6 +37,7 @@ def files(config: Config, stage: Stage) -> list[Path]:
 
 def check(config: Config, stage: Stage, graph: Sequence[Stage]) -> None:
     """Refuse bad data before any time is spent."""
+    check_tags(config.section(stage.name, PPOConfig), stage.name)
     check_enough(general_training_problems(config), config.section(stage.name, PPOConfig), stage.name)
 
 
@@ -46,7 +47,7 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
 
     def make(tokenizer: Tokenizer) -> Method:
         return Method(
-            ASKED_R1[settings.prompt](start, tokenizer),
+            ask_r1(settings, start, tokenizer),
             model_rewards(backend, reward_models, safety_weight=settings.safety_weight),
             measure=lambda rollouts: watch(rollouts, context.metrics.path),
             problems=general_training_problems(config),
