@@ -9,6 +9,7 @@ from cogitate.apps.overview import plan_text
 from cogitate.config import FineTuneConfig, StageRow, ZeroRLConfig, flatten
 from cogitate.errors import ConfigError
 from cogitate.recipe.kinds import KINDS
+from cogitate.recipe.proof.shrink import shrink
 from cogitate.recipe.recipe import GRAPHS, check_needs, get_graph, graph_of, recorded_graph
 from cogitate.recipe.runner import check_settings, plan
 from cogitate.recipe.settings import load_recipe, make_config, read_recipe
@@ -88,6 +89,13 @@ def test_a_file_holds_a_graph_with_settings_beside_its_stages(tmp_path: Path) ->
     sections = {key.partition(".")[0] for key in flatten(config.model_dump())}
     assert not sections & {"r1", "r1_dev1", "student_base_llama", "reward_models"}
     assert make_config(json.loads(json.dumps(config.model_dump(mode="json")))) == config
+
+
+def test_budgets_of_ones_own_stages_shrink_for_the_proof_of_resume(tmp_path: Path) -> None:
+    config = load_recipe(write(tmp_path, SECOND_SFT))
+    small = shrink(config)
+    assert graph_of(small) == graph_of(config)
+    assert small.section("sft", FineTuneConfig).epochs == 1
 
 
 def test_a_run_directory_remembers_its_graph(tmp_path: Path) -> None:
