@@ -179,7 +179,12 @@ def evaluate(
         str | None,
         typer.Option(metavar="TASK,...", help="Built-in tasks and paths of .jsonl files; those of the recipe tiny by default."),
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="Completions of each problem.")] = 4,
+    against: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="A second model on the same problems; differences are paired by problem.")
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Completions of each problem; 4 where not given, 1 at evaluate.temperature=0.")
+    ] = None,
     problems: Annotated[int, typer.Option(min=1, help="How many problems in all.")] = 250,
     prompt: Annotated[EvaluationPrompt, typer.Option(help="How problems are asked.")] = "r1_zero",
     contract: Annotated[
@@ -195,7 +200,7 @@ def evaluate(
     from cogitate.apps.evaluate import evaluate as measure
 
     measure(
-        model, tasks, samples=samples, problems=problems, prompt=prompt, contract=contract, settings=settings or [],
+        model, tasks, against=against, samples=samples, problems=problems, prompt=prompt, contract=contract, settings=settings or [],
         out=out, completions=completions,
     )  # fmt: skip
 

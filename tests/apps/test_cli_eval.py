@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from cogitate import cli
-from cogitate.apps.evaluate import COLUMNS, rich_table
+from cogitate.apps.score_table import COLUMNS, rich_table
 from cogitate.tokenizer.bpe import Tokenizer
 from tests.apps.memorised_model import BARE_ANSWER, QUESTION, R1_ZERO_ANSWER
 
@@ -60,6 +60,7 @@ def test_every_metric_of_a_known_completion_is_known(
     values = {name: row["value"] for name, row in result["tasks"]["all"].items() if isinstance(row, dict)}
     assert values == {
         "pass@1": 1.0,
+        "score": 1.0,
         "pass@3": 1.0,
         "longest_third": 1.0,
         "thinking_tokens": len(tokenizer.encode("一 and 一 is 二.")),

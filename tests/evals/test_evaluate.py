@@ -116,7 +116,8 @@ def completion(
     thinking: int | None = None, finished: bool = True, **flags: bool,
 ) -> Measured:  # fmt: skip
     flags = {"well_formed": False, "reflective": False, "mixed": False, **flags}
-    return Measured(asked, right, extracted, text, tokens, thinking, finished, reason="", **flags)
+    score = None if right is None else float(right)
+    return Measured(asked, right, score, extracted, text, tokens, thinking, finished, reason="", **flags)
 
 
 def test_the_table_by_hand() -> None:
