@@ -159,13 +159,27 @@ def status(directory: RunDirectory) -> None:
 
 @app.command()
 def report(
-    directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Run directories; several seeds are merged.")],
+    directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="A run directory; several: seeds of one recipe.")],
     out: Annotated[Path | None, typer.Option(help="The HTML file; DIR/report.html of the first where none is given.")] = None,
 ) -> None:
     """Write the report of one or several runs."""
     from cogitate.apps.report.report import write_report
 
     typer.echo(f"report: {write_report(directories, out or directories[0] / 'report.html')}")
+
+
+@app.command()
+def compare(
+    directories: Annotated[list[Path], typer.Argument(metavar="DIR DIR...", help="Run directories, of any recipes.")],
+    out: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write everything there, too.")] = None,
+) -> None:
+    """Show runs side by side: settings, paired differences, cost."""
+    from cogitate.apps.compare import compare_runs, write_comparison
+
+    comparison = compare_runs(directories)
+    typer.echo(comparison.text())
+    if out is not None:
+        write_comparison(comparison, out)
 
 
 @app.command("eval")
@@ -248,16 +262,9 @@ def grade(
     from cogitate.rewards.sandbox.isolation import read_packages
 
     counts = grade_file(
-        file,
-        out,
-        workers=workers,
-        audit=audit,
-        seconds_limit=seconds_limit,
-        custom=custom,
-        unsafe_local=unsafe_local,
-        packages=read_packages(packages),
-        remote_sandbox=remote_sandbox,
-    )
+        file, out, workers=workers, audit=audit, seconds_limit=seconds_limit, custom=custom, unsafe_local=unsafe_local,
+        packages=read_packages(packages), remote_sandbox=remote_sandbox,
+    )  # fmt: skip
     typer.echo(counts)
 
 

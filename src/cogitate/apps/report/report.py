@@ -1,6 +1,7 @@
 """The report of one or several runs: a single HTML file that opens anywhere, offline, and the picture for a README.
 
-Several run directories are several seeds of one recipe: tables are pooled, curves carry the range between seeds.
+Several run directories are several seeds of one recipe: tables are pooled, curves carry the range between seeds. Runs of
+other settings are never averaged (same_recipe.py).
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from typing import Any
 
 from cogitate.apps.report.charts import Series, line_chart, time_bar
 from cogitate.apps.report.completions import browser_data
-from cogitate.apps.report.data import Run, curves_of, load_runs, logged_names, stage_names
+from cogitate.apps.report.data import Run, curves_of, logged_names, stage_names
 from cogitate.apps.report.picture import write_curve_png
 from cogitate.apps.report.plots import GROUPS, Plot, expand, unlisted
+from cogitate.apps.report.same_recipe import load_seeds
 from cogitate.apps.report.sets import data_section
 from cogitate.apps.report.stages import is_fine_tuning
 from cogitate.apps.report.story import headline, notices, story, tiles
@@ -34,9 +36,9 @@ def write_report(run_directories: Sequence[Path], out: Path) -> Path:
     """Write the report; a run under way is reported as far as it is.
 
     Raises:
-        ArtifactError: a directory is no run directory, or a file in it is damaged.
+        ArtifactError: a directory is no run directory, a file in it is damaged, or the runs are not seeds of one recipe.
     """
-    runs = load_runs(run_directories)
+    runs = load_seeds(run_directories)
     data = browser_data(runs)
     page = fill_template(
         (HERE / "report.html").read_text(encoding="utf-8"),
