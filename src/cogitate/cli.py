@@ -26,7 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-RunDirectory = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")]
+RunDirectory = Annotated[Path, typer.Argument(metavar="DIR", help="A run, stage or model directory.")]
 Model = Annotated[
     str,
     typer.Argument(
@@ -151,8 +151,8 @@ def verify_resume(
 
 @app.command()
 def status(directory: RunDirectory) -> None:
-    """Show what a run directory holds."""
-    from cogitate.apps.overview import status_text
+    """Show what a run, stage or model directory holds."""
+    from cogitate.apps.status import status_text
 
     typer.echo(status_text(directory))
 
@@ -194,7 +194,8 @@ def evaluate(
         typer.Option(metavar="TASK,...", help="Built-in tasks and paths of .jsonl files; those of the recipe tiny by default."),
     ] = None,
     against: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="A second model on the same problems; differences are paired by problem.")
+        str | None,
+        typer.Option(metavar="MODEL", help="A second model on the same problems; differences are paired by problem."),
     ] = None,
     samples: Annotated[
         int | None, typer.Option(min=1, help="Completions of each problem; 4 where not given, 1 at evaluate.temperature=0.")
@@ -214,8 +215,8 @@ def evaluate(
     from cogitate.apps.evaluate import evaluate as measure
 
     measure(
-        model, tasks, against=against, samples=samples, problems=problems, prompt=prompt, contract=contract, settings=settings or [],
-        out=out, completions=completions,
+        model, tasks, against=against, samples=samples, problems=problems, prompt=prompt, contract=contract,
+        settings=settings or [], out=out, completions=completions,
     )  # fmt: skip
 
 

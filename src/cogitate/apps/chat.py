@@ -1,4 +1,4 @@
-"""`cogitate chat`: talk to a model in the terminal; what it thinks is dimmed, Ctrl-C stops a completion, Ctrl-D ends."""
+"""`cogitate chat`: talk to a model in the terminal; what it thinks is dimmed, Ctrl-C stops a completion, /help helps."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ from typing import Literal
 
 import torch
 
+from cogitate.apps.chat_commands import command_of, help_text
 from cogitate.apps.chat_output import Output, PlainOutput, TerminalOutput, is_styled
 from cogitate.backend import GenerationRequest
 from cogitate.engine.generator import Engine
 from cogitate.errors import CogitateError, DataError, Interrupted
+from cogitate.model.describe import human
 from cogitate.model.files.hf import load_model
 from cogitate.recipe.models import find_model
 from cogitate.runtime import derive_seed, pick_device
@@ -55,6 +57,12 @@ class Reply:
         """What it answers, without what was thought: this is what later turns remember."""
         return split_thinking(self.text, prefilled=self.opened).answer_region.strip()
 
+    @property
+    def thinks_on(self) -> bool:
+        """Whether the thinking was opened and never closed, so that there is no answer."""
+        parts = split_thinking(self.text, prefilled=self.opened)
+        return parts.thinking is not None and not parts.closed
+
 
 def chat(
     model: str,
@@ -90,6 +98,7 @@ def talk(model: str, prompt: str | None, template: Template | None, settings: Se
     """`chat`, but for Ctrl-C."""
     speaker = Speaker.load(find_model(model), template)
     if prompt is None and sys.stdin.isatty():
+        note(f"{model}: {speaker.about}; /help lists what you can type")
         converse(speaker, settings)
         return
     question = read_standard_input() if prompt is None or prompt == "-" else prompt
@@ -116,6 +125,7 @@ class Speaker:
         remembers: earlier turns are part of the prompt; the R1-Zero template and the bare question stand alone.
         prompt_of: conversation -> token ids.
         stop: text at which a completion ends.
+        about: the model's family and size, and how it is asked.
     """
 
     engine: Engine
@@ -123,6 +133,7 @@ class Speaker:
     remembers: bool
     prompt_of: Callable[[Sequence[Message]], list[int]]
     stop: str | None = None
+    about: str = ""
 
     @classmethod
     def load(cls, directory: Path, template: Template | None) -> Speaker:
@@ -137,11 +148,13 @@ class Speaker:
             raise DataError(f"{directory}: the model has no chat template; use --template r1_zero or bare")
         decoder = load_model(directory, dtype=torch.float32, device=pick_device("auto"))
         engine = Engine(decoder, end_id=tokenizer.end_ids, max_batch=1)
+        size = f"{decoder.config.model_type}, {human(sum(weight.numel() for weight in decoder.parameters()))} parameters"
         if chat_template is not None and template in (None, "chat"):
-            own = chat_template
-            return cls(engine, tokenizer, True, lambda messages: own.prompt_ids(messages, tokenizer))
+            own, about = chat_template, f"{size}, asked through its own chat template"
+            return cls(engine, tokenizer, True, lambda messages: own.prompt_ids(messages, tokenizer), about=about)
+        about = f"{size}, asked by the template {template or 'r1_zero'}; each question stands alone"
         write, stop = (bare_prompt, NEXT_QUESTION) if template == "bare" else (r1_zero_prompt, None)
-        return cls(engine, tokenizer, False, lambda messages: tokenizer.encode_prompt(write(messages[-1].content)), stop)
+        return cls(engine, tokenizer, False, lambda messages: tokenizer.encode_prompt(write(messages[-1].content)), stop, about)
 
 
 def converse(speaker: Speaker, settings: Settings) -> None:
@@ -160,6 +173,15 @@ def converse(speaker: Speaker, settings: Settings) -> None:
             print()
             continue
         if not question.strip():
+            continue
+        try:
+            command = command_of(question)
+            if command is not None:
+                note_lines(help_text() if command == "help" else "the conversation is forgotten")
+                messages = [] if command == "clear" else messages
+                continue
+        except DataError as error:
+            print(f"error: {error}", file=sys.stderr)
             continue
         try:
             messages = [*(messages if speaker.remembers else []), Message("user", checked(question))]
@@ -212,7 +234,9 @@ def answer(speaker: Speaker, messages: Sequence[Message], settings: Settings, ou
         reply = complete(speaker, request, output.write, interrupted)
     output.end()
     if reply.ended == "length":
-        note(f"cut off at {reply.tokens} tokens")
+        note(f"cut off at {reply.tokens} tokens{', in its thinking: there is no answer' if reply.thinks_on else ''}")
+    elif reply.thinks_on:
+        note("the thinking was never closed: there is no answer")
     return reply
 
 
@@ -275,6 +299,11 @@ def make_output() -> Output:
 def note(line: str) -> None:
     """Something about a completion that is no part of it."""
     print(f"[{line}]", file=sys.stderr, flush=True)
+
+
+def note_lines(lines: str) -> None:
+    """Several lines that are no part of a completion."""
+    print(lines, file=sys.stderr, flush=True)
 
 
 def read_standard_input() -> str:

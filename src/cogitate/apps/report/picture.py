@@ -32,7 +32,8 @@ def write_curve_png(run_directories: Sequence[Path], out: Path, models: Sequence
     """Draw the picture of one or several runs (seeds): of these models; by default of all from base to the last.
 
     Raises:
-        ArtifactError: a directory is no run directory, the runs are not seeds of one recipe, or none of them has both measured models and an RL stage.
+        ArtifactError: a directory is no run directory, the runs are not seeds of one recipe, or none of them has both measured
+            models and an RL stage.
     """
     runs = load_seeds(run_directories)
     models = [model for model in main_line_models(runs) if model in models or not models]

@@ -51,7 +51,9 @@ def refuse_repeats(directories: Sequence[Path]) -> None:
     for directory in map(Path, directories):
         real = directory.resolve()
         if real in seen:
-            twice = f"{directory}: given twice" if seen[real] == directory else f"{seen[real]} and {directory}: the same directory"
+            twice = (
+                f"{directory}: given twice" if seen[real] == directory else f"{seen[real]} and {directory}: the same directory"
+            )
             raise ArtifactError(f"{twice}; a run counts once")
         seen[real] = directory
 

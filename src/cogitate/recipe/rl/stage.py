@@ -118,7 +118,7 @@ def run_rl(
 
 
 def missing_verdicts(log: Path) -> dict[str, Any]:
-    """{"no_verdict": {"share": mean over steps, "first": step, problem and reason}} of a stage's log; {} where none is missing."""
+    """{"no_verdict": {"share": mean over steps, "first": step, problem, reason}} of a stage's log; {} where none is missing."""
     rows = read_log(log)
     first = next((row for row in rows if row.get("no_verdict_reason")), None)
     if first is None:
