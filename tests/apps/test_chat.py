@@ -128,9 +128,9 @@ def test_commands_are_told_from_questions() -> None:
 
 
 def test_clear_forgets_the_conversation_and_the_model_is_named_first(memorised: Path) -> None:
-    terminal = Terminal(memorised, "--temperature", 0)
+    terminal = Session(memorised, "--temperature", 0)
     try:
-        assert f"[{memorised}: deepseek_v3, " in terminal.read_until("> ")
+        assert f"[{memorised}: llama, " in terminal.read_until("> ")
         terminal.type("/help\r")
         assert "/clear  forget the conversation" in terminal.read_until("ends")
         terminal.read_until("> ")

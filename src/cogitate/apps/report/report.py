@@ -14,11 +14,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cogitate.apps.report.charts import Series, line_chart, time_bar
+from cogitate.apps.report.figures.charts import Series, line_chart, time_bar
 from cogitate.apps.report.completions import browser_data
 from cogitate.apps.report.data import Run, curves_of, logged_names, stage_names
-from cogitate.apps.report.picture import write_curve_png
-from cogitate.apps.report.plots import GROUPS, Plot, expand, unlisted
+from cogitate.apps.report.figures.picture import write_curve_png
+from cogitate.apps.report.figures.plots import GROUPS, Plot, expand, unlisted
 from cogitate.apps.report.same_recipe import load_seeds
 from cogitate.apps.report.sets import data_section
 from cogitate.apps.report.stages import is_fine_tuning

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from cogitate.apps.report.charts import Points, mean_over_runs
+from cogitate.apps.report.figures.charts import Points, mean_over_runs
 from cogitate.apps.report.data import Run, curves_of, last_rl_stage, measured_names, pooled_of, summary_of, task_names
 from cogitate.apps.report.tables import ACCURACY, apart, main_models, points
 from cogitate.apps.report.words import Unit, stage_title, task_words, write_number, write_seconds

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cogitate.apps.report.charts import main_line
+from cogitate.apps.report.figures.charts import main_line
 from cogitate.apps.report.data import (
     Run,
     curves_of,
