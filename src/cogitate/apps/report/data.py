@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cogitate.apps.report.stages import is_student
+from cogitate.apps.report.stages import graph_of, is_student
 from cogitate.errors import ArtifactError, DataError
 from cogitate.evals.metrics import Estimate, pool_estimates
 from cogitate.json_lines import read_log
-from cogitate.recipe.recipe import GRAPHS
+from cogitate.recipe.run_directory.failure import Failure, read_failure
+from cogitate.recipe.run_directory.lock import holder
 from cogitate.recipe.run_directory.store import MANIFEST
 
 Row = dict[str, Any]
@@ -41,13 +42,21 @@ class StageRecord:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run directory: `results` is results.json, or as much of it as the finished evaluations give."""
+    """One run directory.
+
+    Attributes:
+        results: results.json, or as much of it as the finished evaluations give.
+        failure: what ended the last attempt, where it failed.
+        worker: the pid of the process that works there now.
+    """
 
     path: Path
     seed: int
     settings: Mapping[str, Any]
     results: Mapping[str, Any]
     stages: Mapping[str, StageRecord]
+    failure: Failure | None = None
+    worker: str | None = None
 
     @property
     def complete(self) -> bool:
@@ -68,16 +77,18 @@ def load_runs(directories: Sequence[Path]) -> list[Run]:
 def load_run(directory: Path) -> Run:
     """Read one run directory; stages still being made are read from where they stand."""
     settings = read_json(directory / "config.json") if (directory / "config.json").is_file() else {}
-    stages = {record.name: record for record in find_stages(directory, str(settings.get("graph")))}
+    stages = {record.name: record for record in find_stages(directory, settings)}
     results = read_json(directory / "results.json") if (directory / "results.json").is_file() else gather_results(stages)
-    if not stages and not results.get("stages"):
+    failure, worker = read_failure(directory), holder(directory)
+    if not stages and not results.get("stages") and failure is None:
         raise ArtifactError(f"{directory}: not a run directory: neither results.json nor a stage in it")
-    return Run(directory, int(results.get("seed", settings.get("seed", 0))), settings, results, stages)
+    seed = int(results.get("seed", settings.get("seed", 0)))
+    return Run(directory, seed, settings, results, stages, None if worker else failure, worker)
 
 
-def find_stages(directory: Path, graph: str) -> Iterator[StageRecord]:
+def find_stages(directory: Path, settings: Mapping[str, Any]) -> Iterator[StageRecord]:
     """Stage directories, sealed or under `unfinished/`, in the order of the graph; of the alphabet where it is unknown."""
-    known = {stage.name: index for index, stage in enumerate(GRAPHS.get(graph, ()))}
+    known = {stage.name: index for index, stage in enumerate(graph_of(settings))}
     found = {path.parent.name: path.parent for path in sorted(directory.glob(f"*/{MANIFEST}"))}
     found |= {path.parent.name: path for path in sorted(directory.glob("unfinished/*/out")) if path.parent.name not in found}
 
@@ -206,6 +217,22 @@ def curves_of(runs: Sequence[Run], stage: str, metric: str) -> list[list[tuple[f
         if points:
             curves.append(points)
     return curves
+
+
+def comparable_curves(runs: Sequence[Run], stage: str, metric: str) -> tuple[list[list[tuple[float, float]]], str]:
+    """A metric's curves over completions of one population at all steps, and which that is ("" where all steps sample alike).
+
+    Where general prompts join at some step, only means of the others compare early steps with late ones; a run that has not
+    logged these is read up to that step.
+    """
+    if apart := curves_of(runs, stage, f"{metric}.reasoning"):
+        return apart, "reasoning prompts"
+    curves = curves_of(runs, stage, metric)
+    joined = min((x for curve in curves_of(runs, stage, "model_reward") for x, _ in curve), default=0.0)
+    if not joined:
+        return curves, ""
+    early = [[(x, y) for x, y in curve if x < joined] for curve in curves]
+    return [curve for curve in early if curve], f"the steps before general prompts join at step {joined:.0f}"
 
 
 def logged_names(runs: Sequence[Run], stage: str) -> list[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from cogitate.config import FineTuneConfig, Section, StudentBaseConfig, ZeroRLConfig
 from cogitate.recipe.recipe import GRAPHS
 from cogitate.recipe.stage import Stage, line_of
@@ -17,6 +20,11 @@ WAYS: dict[type[Section], str] = {
     ZeroRLConfig: "RL alone",
     FineTuneConfig: "Distilled from R1's data",
 }
+
+
+def graph_of(settings: Mapping[str, Any]) -> tuple[Stage, ...]:
+    """The stages of a run's recipe, without evaluations; () where they are not known."""
+    return GRAPHS.get(str(settings.get("graph")), ())
 
 
 def is_fine_tuning(name: str) -> bool:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cogitate.apps.report.figures.charts import main_line
 from cogitate.apps.report.data import (
     Run,
     curves_of,
@@ -16,6 +15,7 @@ from cogitate.apps.report.data import (
     stage_names,
     task_names,
 )
+from cogitate.apps.report.figures.charts import main_line
 from cogitate.apps.report.same_recipe import load_seeds
 from cogitate.apps.report.words import stage_title, task_words
 from cogitate.errors import ArtifactError
