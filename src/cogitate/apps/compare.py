@@ -158,7 +158,7 @@ def tasks_of_all(run: Run, model: str) -> list[str]:
     """The tasks that "all" is the mixture of: the first ones that have its number of problems together."""
     left = scores_of(run, model, "all").get("problems", 0)
     chosen = []
-    for task in run.results["stages"][model]:
+    for task in run.results.get("stages", {}).get(model, {}):
         if task == "all" or left <= 0:
             continue
         chosen.append(task)

@@ -178,12 +178,16 @@ def task_names(runs: Sequence[Run]) -> list[str]:
 
 
 def measured_names(runs: Sequence[Run]) -> list[str]:
-    """Metrics that any model has on any task."""
+    """Metrics that any model has on any task; the mean score only where partial credit makes it another number than pass@1."""
     found: dict[str, None] = {}
     for run in runs:
         for model in model_names(runs):
             for task in task_names(runs):
-                found |= {name: None for name in scores_of(run, model, task) if pooled_of([run], model, task, name)}
+                scores = scores_of(run, model, task)
+                same = scores.get("score") == scores.get("pass@1")
+                found |= {
+                    name: None for name in scores if pooled_of([run], model, task, name) and not (name == "score" and same)
+                }
     return list(found)
 
 

@@ -117,8 +117,8 @@ def data_of(run: Run, stage: Stage, section: Mapping[str, Any]) -> str:
     )
     parts = []
     if kind in ("pretrain", "pretrain_student"):
-        documents = section_of(run.settings, "tokenizer").get("corpus_documents")
-        parts.append("the generated corpus" + (f", {documents:,} documents for its tokenizer" if documents else ""))
+        tokens = [sum(y for _, y in curve) for curve in curves_of([run], stage.name, "tokens")]
+        parts.append("the generated corpus" + (f", {tokens[0]:,.0f} tokens" if tokens else ""))
     if kind in READ_TASKS and tasks.get("train"):
         parts.append(f"problems of {names_of(str(tasks['train']))}")
     if tasks.get("general") and (kind in READ_GENERAL or section.get("general_prompts_per_step")):
