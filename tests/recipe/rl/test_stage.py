@@ -7,7 +7,7 @@ import pytest
 
 from cogitate.recipe.rl.stage import missing_verdicts, reasoning_metrics
 from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer
-from cogitate.types import Problem, Rollout, Verdict
+from cogitate.types import FinishReason, Problem, Rollout, Verdict
 
 FILE = "mine.jsonl, line 2: the custom reward raised KeyError: 'x'"
 
@@ -19,7 +19,7 @@ def tokenizer() -> Tokenizer:
 
 def rollout(kind: str, text: str, tokens: int, *, cut: bool = False) -> Rollout:
     problem, ids = Problem("p", "t", kind, "What?", gold="3"), tuple(range(tokens))
-    reason = "length" if cut else "stop"
+    reason: FinishReason = "length" if cut else "stop"
     return Rollout(problem, (), ids, (0.0,) * tokens, (1,) * tokens, (), reason, 0, text, 1.0, {}, Verdict("right", 1.0, ""))
 
 

@@ -61,6 +61,7 @@ FACTS: dict[str, KindFacts] = {
     "ppo": KindFacts("stages/ppo.md", "PPO with a critic against a reward model.", (*RL, "critic_learning_rate")),
     "dpo": KindFacts("stages/dpo.md", "The policy learns from pairs directly.", ("loss", "beta", "epochs", "learning_rate")),
 }  # fmt: skip
+BY_METHOD = ("rl_zero", "reasoning_rl", "all_scenario_rl")
 METHOD_OF_KIND = {
     "pretrain": "next-token loss with multi-token prediction", "pretrain_student": "next-token loss",
     "prune": "layers are copied", "fine_tune": "next-token loss on the assistant's turns",
@@ -72,9 +73,9 @@ METHOD_OF_KIND = {
 
 def method_of(kind: str, section: Mapping[str, Any]) -> str:
     """The algorithm by its name and paper."""
-    name = section.get("method")
-    if kind not in METHOD_OF_KIND and isinstance(name, str) and name in METHODS:
-        return f"{METHODS[name].title} ({METHODS[name].paper})"
+    if kind in BY_METHOD:
+        name = str(section.get("method", "grpo"))  # what runs that do not name it were made with
+        return f"{METHODS[name].title} ({METHODS[name].paper})" if name in METHODS else name
     if kind == "dpo":
         return f"{str(section.get('loss', 'dpo')).replace('_', ' ')} (arXiv:2305.18290)"
     return METHOD_OF_KIND.get(kind, "")

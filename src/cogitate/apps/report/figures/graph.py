@@ -7,7 +7,7 @@ passes over stages of its own lane bends around them.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from textwrap import wrap
 from typing import Literal
@@ -87,6 +87,9 @@ def place_nodes(nodes: Sequence[Node]) -> dict[str, tuple[int, int]]:
 
 
 def picture(nodes: Sequence[Node], placed: dict[str, tuple[int, int]], style: Style) -> str:
+    arrows = [(need, node.name) for node in nodes for need in node.needs if need in placed]
+    if not any(bends(placed, *arrow) and placed[arrow[0]][1] == 0 for arrow in arrows):
+        style = replace(style, margin=4.0)
     levels, lanes = max(level for level, _ in placed.values()), max(lane for _, lane in placed.values())
     along, across = 8 + style.along * levels, style.margin + style.across * lanes + 4
     width, height = (across + style.width, along + style.height) if style.down else (along + style.width, across + style.height)
@@ -96,10 +99,7 @@ def picture(nodes: Sequence[Node], placed: dict[str, tuple[int, int]], style: St
         '<path class="arrowhead" d="M0 0L8 4L0 8Z"/></marker></defs>'
     )
     edges = "".join(
-        f'<path class="edge" marker-end="url(#{arrow})" d="{edge(placed, need, node.name, style)}"/>'
-        for node in nodes
-        for need in node.needs
-        if need in placed
+        f'<path class="edge" marker-end="url(#{arrow})" d="{edge(placed, need, name, style)}"/>' for need, name in arrows
     )
     boxes = "".join(box(node, *style.place(*placed[node.name]), style) for node in nodes)
     told = "; ".join(f"{node.title}{f' from {listed(nodes, node.needs)}' if node.needs else ''}" for node in nodes)
@@ -114,14 +114,18 @@ def listed(nodes: Sequence[Node], needs: Sequence[str]) -> str:
     return " and ".join(titles.get(need, need) for need in needs)
 
 
+def bends(placed: dict[str, tuple[int, int]], need: str, name: str) -> bool:
+    """Whether an arrow has to go around a stage of its own lane."""
+    (from_level, from_lane), (to_level, to_lane) = placed[need], placed[name]
+    return from_lane == to_lane and any(lane == from_lane and from_level < level < to_level for level, lane in placed.values())
+
+
 def edge(placed: dict[str, tuple[int, int]], need: str, name: str, style: Style) -> str:
     """From the end of one node to the beginning of a later one."""
     (from_level, from_lane), (to_level, to_lane) = placed[need], placed[name]
     depth = (style.height if style.down else style.width) / 2
     start, end = style.place(from_level, from_lane), style.place(to_level, to_lane)
-    between = range(min(from_lane, to_lane), max(from_lane, to_lane) + 1)
-    covered = {lane for level, lane in placed.values() if from_level < level < to_level and lane in between}
-    if from_lane == to_lane and from_lane in covered:  # bends around the stages between
+    if bends(placed, need, name):
         side = (style.width if style.down else style.height) / 2
         room = style.margin - 8 if from_lane == 0 else style.across - 2 * side - 4
         bend = side + min(room, 12 + 7 * (to_level - from_level))
