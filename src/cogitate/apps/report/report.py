@@ -22,7 +22,7 @@ from cogitate.apps.report.figures.plots import GROUPS, Plot, expand, unlisted
 from cogitate.apps.report.notices import notices
 from cogitate.apps.report.same_recipe import load_seeds
 from cogitate.apps.report.sets import data_section
-from cogitate.apps.report.stage_cards import stages_section
+from cogitate.apps.report.stage_cards import page_link, stages_section
 from cogitate.apps.report.stages import is_fine_tuning
 from cogitate.apps.report.story import headline, story, tiles
 from cogitate.apps.report.tables import by_task_tables, measures_table, prompts_note, staged_table, students_table
@@ -54,7 +54,7 @@ def write_report(run_directories: Sequence[Path], out: Path) -> Path:
             "notices": notices(runs),
             "tiles": tiles(runs),
             "stages": stages_section(runs, out),
-            "tables": tables(runs),
+            "tables": tables(runs, out),
             "curves": curves(runs),
             "sets": data_section(runs),
             "time": time_section(runs),
@@ -90,11 +90,12 @@ def names(runs: Sequence[Run]) -> str:
     return ", ".join(dict.fromkeys(run.path.resolve().name for run in runs))
 
 
-def tables(runs: Sequence[Run]) -> str:
+def tables(runs: Sequence[Run], out: Path) -> str:
     pooled = f" Values are means of {len(runs)} seeds; intervals include their spread." if len(runs) > 1 else ""
     intro = (
         "The chance that one completion is right, on problems that are in no training data. Beneath each value is its 95 % "
-        f"interval, clustered by problem (completions of one problem are not independent).{pooled}"
+        f"interval, clustered by problem (completions of one problem are not independent).{pooled} How models are measured: "
+        f"{page_link('stages/evaluate.md', out)}, {page_link('metrics.md', out)}."
     )
     return (
         f'<p class="soft">{intro}</p>{staged_table(runs)}{prompts_note(runs)}{students_table(runs)}{measures_table(runs)}'

@@ -11,7 +11,7 @@ from typing import Any
 import cogitate
 from cogitate.apps.report.data import Run, curves_of, pooled_of
 from cogitate.apps.report.figures.graph import Node, State, graph_pictures
-from cogitate.apps.report.stage_facts import FACTS, KindFacts, method_of
+from cogitate.apps.report.stage_facts import FACTS, PAGES, KindFacts, method_of
 from cogitate.apps.report.stages import graph_of
 from cogitate.apps.report.words import stage_title, task_words, write_number, write_seconds
 from cogitate.recipe.stage import Stage
@@ -78,10 +78,11 @@ def card(runs: Sequence[Run], stage: Stage, state: State, out: Path) -> str:
         ("Cost", cost_of(runs, stage.name, state)),
     ]
     listed = "".join(f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in rows if text)
+    page = page_link(PAGES.get(stage.name, facts.page), out)
     mark = "" if state == "made" else f' <span class="state">{state}</span>'
     return (
         f'<article class="card" id="stage-{escape(stage.name)}"><h3>{escape(stage_title(stage.name))}{mark}</h3>'
-        f'<p class="soft small">{escape(facts.does)} {page_link(facts.page, out)}</p><dl>{listed}</dl></article>'
+        f'<p class="soft small">{escape(facts.does)} {page}</p><dl>{listed}</dl></article>'
     )
 
 

@@ -61,6 +61,9 @@ FACTS: dict[str, KindFacts] = {
     "ppo": KindFacts("stages/ppo.md", "PPO with a critic against a reward model.", (*RL, "critic_learning_rate")),
     "dpo": KindFacts("stages/dpo.md", "The policy learns from pairs directly.", ("loss", "beta", "epochs", "learning_rate")),
 }  # fmt: skip
+PAGES = {  # of stages that have one of their own beside their kind's
+    "r1_dev3": "stages/r1_dev3.md", "r1_distill_llama": "stages/r1_distill.md", "r1_distill_qwen": "stages/r1_distill.md",
+}  # fmt: skip
 BY_METHOD = ("rl_zero", "reasoning_rl", "all_scenario_rl")
 METHOD_OF_KIND = {
     "pretrain": "next-token loss with multi-token prediction", "pretrain_student": "next-token loss",
