@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from cogitate.apps.report.cards.section import page_link, stages_section
 from cogitate.apps.report.completions import browser_data
 from cogitate.apps.report.data import Run, curves_of, logged_names, stage_names
 from cogitate.apps.report.figures.charts import Series, line_chart, time_bar
@@ -22,7 +23,6 @@ from cogitate.apps.report.figures.plots import GROUPS, Plot, expand, unlisted
 from cogitate.apps.report.notices import notices
 from cogitate.apps.report.same_recipe import load_seeds
 from cogitate.apps.report.sets import data_section
-from cogitate.apps.report.stage_cards import page_link, stages_section
 from cogitate.apps.report.stages import is_fine_tuning
 from cogitate.apps.report.story import headline, story, tiles
 from cogitate.apps.report.tables import by_task_tables, measures_table, prompts_note, staged_table, students_table

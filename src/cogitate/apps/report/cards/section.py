@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import cogitate
+from cogitate.apps.report.cards.facts import FACTS, PAGES, KindFacts, method_of
 from cogitate.apps.report.data import Run, curves_of, pooled_of
 from cogitate.apps.report.figures.graph import Node, State, graph_pictures
-from cogitate.apps.report.stage_facts import FACTS, PAGES, KindFacts, method_of
 from cogitate.apps.report.stages import graph_of
 from cogitate.apps.report.words import stage_title, task_words, write_number, write_seconds
 from cogitate.recipe.stage import Stage

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from cogitate.apps.report.stage_facts import FACTS, PAGES, method_of
+from cogitate.apps.report.cards.facts import FACTS, PAGES, method_of
 from cogitate.config.methods import METHODS
 from cogitate.recipe.recipe import GRAPHS
 
-DOCS = Path(__file__).parents[3] / "docs"
+DOCS = Path(__file__).parents[4] / "docs"
 STAGES = {stage.name: stage for graph in ("r1", "r1_pruned_student", "instruct_gpt") for stage in GRAPHS[graph]}
 
 
