@@ -18,7 +18,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks import machine
-from cogitate.apps.report.picture import write_curve_png
+from cogitate.apps.report.figures.picture import write_curve_png
 from cogitate.apps.report.report import write_report
 from cogitate.apps.report.words import prompt_title, stage_title, task_title
 from cogitate.runtime import atomic_write

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cogitate.apps.report.picture import COLOURS, INK, SOFT, dress
+from cogitate.apps.report.figures.picture import COLOURS, INK, SOFT, dress
 from cogitate.apps.report.stages import is_student
 from cogitate.apps.report.words import stage_title
 from cogitate.runtime import atomic_write

@@ -26,7 +26,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-RunDirectory = Annotated[Path, typer.Argument(metavar="DIR", help="A run directory.")]
+RunDirectory = Annotated[Path, typer.Argument(metavar="DIR", help="A run, stage or model directory.")]
 Model = Annotated[
     str,
     typer.Argument(
@@ -158,21 +158,35 @@ def verify_resume(
 
 @app.command()
 def status(directory: RunDirectory) -> None:
-    """Show what a run directory holds."""
-    from cogitate.apps.overview import status_text
+    """Show what a run, stage or model directory holds."""
+    from cogitate.apps.status import status_text
 
     typer.echo(status_text(directory))
 
 
 @app.command()
 def report(
-    directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="Run directories; several seeds are merged.")],
+    directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="A run directory; several: seeds of one recipe.")],
     out: Annotated[Path | None, typer.Option(help="The HTML file; DIR/report.html of the first where none is given.")] = None,
 ) -> None:
     """Write the report of one or several runs."""
     from cogitate.apps.report.report import write_report
 
     typer.echo(f"report: {write_report(directories, out or directories[0] / 'report.html')}")
+
+
+@app.command()
+def compare(
+    directories: Annotated[list[Path], typer.Argument(metavar="DIR DIR...", help="Run directories, of any recipes.")],
+    out: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write everything there, too.")] = None,
+) -> None:
+    """Show runs side by side: settings, paired differences, cost."""
+    from cogitate.apps.compare import compare_runs, write_comparison
+
+    comparison = compare_runs(directories)
+    typer.echo(comparison.text())
+    if out is not None:
+        write_comparison(comparison, out)
 
 
 @app.command("eval")
@@ -186,7 +200,13 @@ def evaluate(
         str | None,
         typer.Option(metavar="TASK,...", help="Built-in tasks and paths of .jsonl files; those of the recipe tiny by default."),
     ] = None,
-    samples: Annotated[int, typer.Option(min=1, help="Completions of each problem.")] = 4,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="A second model on the same problems; differences are paired by problem."),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Completions of each problem; 4 where not given, 1 at evaluate.temperature=0.")
+    ] = None,
     problems: Annotated[int, typer.Option(min=1, help="How many problems in all.")] = 250,
     prompt: Annotated[EvaluationPrompt, typer.Option(help="How problems are asked.")] = "r1_zero",
     system: SystemMessage = "",
@@ -204,8 +224,8 @@ def evaluate(
     from cogitate.apps.evaluate import evaluate as measure
 
     measure(
-        model, tasks, samples=samples, problems=problems, prompt=prompt, system=system, template_file=template_file,
-        contract=contract, settings=settings or [], out=out, completions=completions,
+        model, tasks, against=against, samples=samples, problems=problems, prompt=prompt, system=system,
+        template_file=template_file, contract=contract, settings=settings or [], out=out, completions=completions,
     )  # fmt: skip
 
 
@@ -255,17 +275,9 @@ def grade(
     from cogitate.rewards.sandbox.isolation import read_packages
 
     counts = grade_file(
-        file,
-        out,
-        workers=workers,
-        audit=audit,
-        seconds_limit=seconds_limit,
-        custom=custom,
-        unsafe_local=unsafe_local,
-        packages=read_packages(packages),
-        remote_sandbox=remote_sandbox,
-        say=typer.echo,
-    )
+        file, out, workers=workers, audit=audit, seconds_limit=seconds_limit, custom=custom, unsafe_local=unsafe_local,
+        packages=read_packages(packages), remote_sandbox=remote_sandbox, say=typer.echo,
+    )  # fmt: skip
     typer.echo(counts)
 
 

@@ -94,7 +94,7 @@ def test_equal_seeds_give_equal_completions_and_other_seeds_others(
 def test_a_completion_that_is_cut_off_says_so_beside_it(memorised: Path, chat: Callable[..., tuple[int, str, str]]) -> None:
     out, err = chat(memorised, "--template", "r1_zero", "--prompt", QUESTION, *GREEDY, "--max-new-tokens", 2)[1:]
     assert R1_ZERO_ANSWER.startswith(out.rstrip("\n"))
-    assert err == "[cut off at 2 tokens]\n"
+    assert err == "[cut off at 2 tokens, in its thinking: there is no answer]\n"
 
 
 def test_tags_and_control_tokens_that_a_user_types_are_text(memorised: Path) -> None:
@@ -128,6 +128,36 @@ def test_what_no_longer_fits_the_context_is_forgotten_from_the_oldest_exchange_o
         < len(speaker.prompt_of(messages[-len(kept) - 2 :])) + 100
     )
     assert "are forgotten" in capsys.readouterr().err
+
+
+def test_commands_are_told_from_questions() -> None:
+    from cogitate.apps.chat_commands import COMMANDS, command_of, help_text
+    from cogitate.errors import DataError
+
+    assert [command_of(f"/{name} ") for name in COMMANDS] == list(COMMANDS)
+    for question in ("What is 1/2?", "/usr/bin is what?", "/etc/passwd", " /help"):
+        assert command_of(question) is None
+    with pytest.raises(DataError, match=r"/clera: no such command; /help lists them"):
+        command_of("/clera")
+    assert all(f"/{name}" in help_text() for name in COMMANDS)
+
+
+def test_clear_forgets_the_conversation_and_the_model_is_named_first(memorised: Path) -> None:
+    terminal = Session(memorised, "--temperature", 0)
+    try:
+        assert f"[{memorised}: llama, " in terminal.read_until("> ")
+        terminal.type("/help\r")
+        assert "/clear  forget the conversation" in terminal.read_until("ends")
+        terminal.read_until("> ")
+        terminal.type("/clear\r")
+        terminal.read_until("the conversation is forgotten")
+        terminal.type("/celar\r")
+        terminal.read_until("/celar: no such command")
+        terminal.read_until("> ")
+        terminal.type("Who am I?\r")
+        terminal.read_until("No idea.")
+    finally:
+        terminal.close()
 
 
 @pytest.mark.parametrize(

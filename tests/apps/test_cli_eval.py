@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import psutil
 import pytest
 
 from cogitate import cli
-from cogitate.apps.evaluate import COLUMNS, rich_table
+from cogitate.apps.score_table import COLUMNS, rich_table
 from cogitate.tokenizer.bpe import Tokenizer
 from tests.apps.memorised_model import BARE_ANSWER, QUESTION, R1_ZERO_ANSWER
 
@@ -60,6 +61,7 @@ def test_every_metric_of_a_known_completion_is_known(
     values = {name: row["value"] for name, row in result["tasks"]["all"].items() if isinstance(row, dict)}
     assert values == {
         "pass@1": 1.0,
+        "score": 1.0,
         "pass@3": 1.0,
         "longest_third": 1.0,
         "thinking_tokens": len(tokenizer.encode("一 and 一 is 二.")),
@@ -123,6 +125,47 @@ def test_a_template_of_ones_own_stands_in_place_of_the_prompts(
     assert row["completion"].startswith(f"{BARE_ANSWER}\n\nQuestion:")
 
 
+def test_two_models_are_measured_on_the_same_problems_and_their_difference_is_paired(
+    memorised: Path, problems: tuple[Path, Path], evaluate: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    other, out, kept = tmp_path / "other", tmp_path / "eval.json", tmp_path / "completions.jsonl"
+    shutil.copytree(memorised, other)
+    tasks = ("--tasks", f"{problems[0]},{problems[1]}", "--problems", 2, "evaluate.max_new_tokens=40", "evaluate.temperature=0")
+    code, text, _ = evaluate(memorised, *tasks, "--against", other, "--out", out, "--completions", kept)
+    assert code == 0
+    result = json.loads(out.read_text())
+    assert result["against"]["model"] == str(other)
+    assert result["settings"]["evaluate"]["samples"] == 1  # greedy completions are all equal
+    assert {task: (row["value"], row["problems"]) for task, row in result["differences"].items()} == {
+        "right": (0.0, 1), "wrong": (0.0, 1), "all": (0.0, 2),
+    }  # fmt: skip
+    assert "paired by problem" in " ".join(text.split())
+    rows = [json.loads(line) for line in kept.read_text().splitlines()]
+    assert [row["model"] for row in rows] == [str(memorised)] * 2 + [str(other)] * 2
+    assert [row["right"] for row in rows] == [True, False] * 2
+
+
+def test_a_reward_that_raises_is_said_with_its_share_and_its_first_exception(
+    memorised: Path, evaluate: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    reward, tasks, out = tmp_path / "reward.py", tmp_path / "mine.jsonl", tmp_path / "eval.json"
+    reward.write_text("def judge(completion, problem):\n    return 0.7 if problem['id'] == 'a' else problem['absent']\n")
+    lines = [{"id": name, "question": QUESTION, "kind": "custom"} for name in "ab"]
+    tasks.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    arguments = (memorised, *GREEDY, "--tasks", tasks, "--problems", 2, "--samples", 1, f"rewards.custom={reward}:judge")
+    code, text, _ = evaluate(*arguments, "--out", out)
+    assert code == 0
+    flat = " ".join(text.split())
+    assert "50.0 % of the completions have no verdict and are left out of every mean; the first:" in flat
+    assert "raised KeyError: 'absent'" in flat
+    assert "mean" in flat
+    result = json.loads(out.read_text())
+    assert result["no_verdict"]["share"] == 0.5
+    assert "mine.jsonl, line 2" in result["no_verdict"]["first"]
+    assert result["tasks"]["all"]["pass@1"]["value"] == 1.0
+    assert result["tasks"]["all"]["score"]["value"] == pytest.approx(0.7)
+
+
 def test_a_few_shot_prompt_shows_worked_examples() -> None:
     from cogitate.apps.evaluate import FROM_TEXT
     from cogitate.types import Problem
@@ -149,6 +192,8 @@ def test_a_few_shot_prompt_shows_worked_examples() -> None:
         (("evaluate.top_p=3",), "evaluate.top_p = 3"),
         (("--out", "nowhere/at_all.json"), "there is no directory nowhere"),
         (("evaluate.max_new_tokens=150",), "context"),
+        (("--samples", "2", "evaluate.temperature=0"), "at temperature 0 all completions of a problem are the same"),
+        (("--against", "nowhere/at_all"), "nowhere/at_all: no such directory"),
         (("--problems", "2"), "2 problems cannot be shared out over 4 tasks"),
         (("--system", "Think."), "--system has no effect with --prompt r1_zero: only a chat template has a place for it"),
         (("--prompt", "bare", "--template-file", "x.txt"), "--template-file has no effect with --prompt bare"),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cogitate.apps.report.plots import GROUPS
+from cogitate.apps.report.figures.plots import GROUPS
 from cogitate.apps.report.words import MEASURES
 
 ROOT = Path(__file__).parents[2]

@@ -3,7 +3,7 @@ import io
 import pytest
 from rich.console import Console
 
-from cogitate.apps.progress import Bar, Both, Lines, shown_metrics
+from cogitate.apps.progress import Bar, Both, Clock, Lines, left_text, minutes_text, shown_metrics
 
 
 def test_the_metrics_a_person_follows_are_shown_in_their_order_with_units() -> None:
@@ -36,6 +36,31 @@ def test_on_a_terminal_there_is_one_bar_with_stage_step_metrics_and_time() -> No
     for word in ("r1_zero", "4/5", "reward 0.50", "tokens/s 1,000", "0:00:0", "a group was [dropped]"):
         assert word in text
     assert text.rstrip().endswith("\x1b[?25h")  # the cursor is shown again
+
+
+def test_a_stage_says_which_of_how_many_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    lines, bar = Lines(), Bar()
+    bar.console = Console(file=io.StringIO(), force_terminal=True, width=120, highlight=False)
+    for display in (lines, bar):
+        display.run_begins(["base", "evaluate.base", "r1_zero", "evaluate.r1_zero"])
+        display.stage_begins("r1_zero", 0, 5)
+        display.stage_ends("r1_zero")
+    assert capsys.readouterr().err == "r1_zero: stage 3 of 4, 5 steps\n"
+    assert isinstance(bar.console.file, io.StringIO)
+    assert "stage 3 of 4" in bar.console.file.getvalue()
+
+
+def test_the_time_left_goes_by_the_pace_of_this_attempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("cogitate.apps.progress.time.monotonic", lambda: now[0])
+    clock = Clock(10, 50)
+    now[0] += 30
+    assert clock.left(11) is None  # one step says little
+    assert clock.left(12) == 15 * 38
+    assert clock.left(50) is None
+    assert left_text(15 * 38) == "about 9:30 left"
+    assert left_text(None) == ""
+    assert minutes_text(3661) == "1:01:01"
 
 
 def test_rows_before_a_stage_says_how_many_steps_it_has_do_no_harm() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from cogitate.engine.generator import Engine
 from cogitate.errors import DataError, Interrupted
-from cogitate.evals.evaluate import Asking, Measured, consensus_table, longest_third, measure_model, table
+from cogitate.evals.evaluate import Asking, Measured, consensus_table, longest_third, measure_model, missing_verdicts, table
 from cogitate.model.files.hf import load_model
 from cogitate.rewards.workers.pool import GraderPool
 from cogitate.tokenizer.bpe import Tokenizer
@@ -89,8 +90,13 @@ def test_a_truncated_completion_is_counted_as_such(shared: dict[str, Any]) -> No
 
 def test_problems_that_cannot_be_judged_are_counted_and_left_out(shared: dict[str, Any]) -> None:
     problems = [problem("a"), problem("b", gold="", task="broken"), problem("c", gold="3")]
-    result = table(measure_model(problems, DIGIT, samples=6, seed=1, **shared))
+    groups = measure_model(problems, DIGIT, samples=6, seed=1, **shared)
+    result = table(groups)
+    first = "task broken, problem 'b': the reference answer is empty"
+    assert missing_verdicts(groups) == {"no_verdict": {"share": pytest.approx(1 / 3), "first": first}}
+    assert missing_verdicts(groups[:1]) == {}
     assert "pass@1" not in result["broken"]
+    assert "score" not in result["broken"]
     assert "longest_third" not in result["broken"]
     assert result["broken"]["no_verdict_share"]["value"] == 1.0
     assert result["all"]["no_verdict_share"]["value"] == pytest.approx(1 / 3)
@@ -116,7 +122,8 @@ def completion(
     thinking: int | None = None, finished: bool = True, **flags: bool,
 ) -> Measured:  # fmt: skip
     flags = {"well_formed": False, "reflective": False, "mixed": False, **flags}
-    return Measured(asked, right, extracted, text, tokens, thinking, finished, reason="", **flags)
+    score = None if right is None else float(right)
+    return Measured(asked, right, score, extracted, text, tokens, thinking, finished, reason="", **flags)
 
 
 def test_the_table_by_hand() -> None:
@@ -148,6 +155,16 @@ def test_the_table_by_hand() -> None:
             if name not in ("problems", "samples"):
                 assert value.keys() == {"value", "ci95"}
                 assert len(value["ci95"]) == 2
+
+
+def test_the_mean_score_counts_partial_credit_and_leaves_out_what_has_no_verdict() -> None:
+    a, b = problem("a"), problem("b")
+    half, most = replace(completion(a, True), score=0.5), replace(completion(a, False), score=0.25)
+    groups = [[half, most], [replace(completion(b, True), score=0.75), completion(b, None)]]
+    assert table(groups)["all"]["score"]["value"] == pytest.approx((0.375 + 0.75) / 2)
+    assert table(groups)["all"]["pass@1"]["value"] == pytest.approx((0.5 + 1.0) / 2)
+    assert groups[0][0].row()["score"] == 0.5
+    assert groups[1][1].row()["score"] is None
 
 
 def test_pass_at_k_is_left_out_where_every_problem_has_lost_a_verdict() -> None:

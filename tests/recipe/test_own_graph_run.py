@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from cogitate.apps.overview import status_text
 from cogitate.apps.report.report import write_report
+from cogitate.apps.status import status_text
 from cogitate.config import Config
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.progress import NullProgress

@@ -9,6 +9,7 @@ from cogitate.config import Config
 from cogitate.errors import ArtifactError, ConfigError, DataError
 from cogitate.recipe.progress import NullProgress
 from cogitate.recipe.run_directory import store
+from cogitate.recipe.run_directory.failure import read_failure
 from cogitate.recipe.runner import plan, run_recipe
 from tests.recipe.kill_harness import outcome
 from tests.recipe.toy_recipe import no_backend, run_toy, toy_config
@@ -18,8 +19,12 @@ class Heard(NullProgress):
     """Keeps what a run tells its watchers."""
 
     def __init__(self) -> None:
+        self.stages: list[str] = []
         self.begun: list[tuple[str, int, int]] = []
         self.said: list[str] = []
+
+    def run_begins(self, stages: Sequence[str]) -> None:
+        self.stages = list(stages)
 
     def stage_begins(self, stage: str, first_step: int, steps: int) -> None:
         self.begun.append((stage, first_step, steps))
@@ -53,6 +58,29 @@ def test_results_hold_every_evaluation_the_seconds_of_every_stage_and_what_stage
     assert sorted(file.name for file in (tmp_path / "run").iterdir()) == [
         "config.json", "evaluate.toy", "evaluate.toy_second", "lock", "results.json", "toy", "toy_second",
     ]  # fmt: skip
+
+
+def test_watchers_hear_of_all_stages_before_the_first_begins(tmp_path: Path) -> None:
+    assert run(tmp_path / "run", toy_config(tmp_path)).stages == ["toy", "evaluate.toy", "toy_second", "evaluate.toy_second"]
+
+
+def test_a_failure_stands_in_the_run_directory_until_the_next_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, config = tmp_path / "run", toy_config(tmp_path)
+    run(out, config, until="toy")
+
+    def fail(*inputs: object) -> None:
+        raise RuntimeError("the machine\nis on fire")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tests.recipe.toy_stage.run", fail)
+        with pytest.raises(RuntimeError):
+            run(out, config)
+    failure = read_failure(out)
+    assert failure is not None
+    assert (failure.stage, failure.error) == ("toy_second", "RuntimeError: the machine is on fire")
+    assert "test_runner.py, line " in failure.place
+    run(out, config)
+    assert read_failure(out) is None
 
 
 def test_finished_stages_are_skipped(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def test_completions_without_a_verdict_are_left_out_of_their_group(loop: Callabl
     run = loop(problems=[*digits_wanted("7", 3), *broken], steps=3, prompts_per_step=6)
     run.train()
     assert run.column("no_verdict_share") == [0.5] * 3
+    assert all(row["no_verdict_reason"].endswith(": the reference answer is empty") for row in run.rows())
     assert all(share >= 0.5 for share in run.column("dead_groups"))
     assert all("accuracy.broken" not in row for row in run.rows())
     trained, generated = run.column("tokens_trained"), run.column("tokens_generated")

@@ -1,4 +1,4 @@
-"""`cogitate chat`: talk to a model in the terminal; what it thinks is dimmed, Ctrl-C stops a completion, Ctrl-D ends."""
+"""`cogitate chat`: talk to a model in the terminal; what it thinks is dimmed, Ctrl-C stops a completion, /help helps."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal
 
+from cogitate.apps.chat_commands import command_of, help_text
 from cogitate.apps.chat_output import Output, PlainOutput, TerminalOutput, is_styled
 from cogitate.apps.speaker import Speaker, Template
 from cogitate.backend import GenerationRequest
@@ -50,6 +51,12 @@ class Reply:
     def said(self) -> str:
         """What it answers, without what was thought: this is what later turns remember."""
         return split_thinking(self.tags.exchange(self.text), prefilled=self.opened).answer_region.strip()
+
+    @property
+    def thinks_on(self) -> bool:
+        """Whether the thinking was opened and never closed, so that there is no answer."""
+        parts = split_thinking(self.tags.exchange(self.text), prefilled=self.opened)
+        return parts.thinking is not None and not parts.closed
 
 
 def chat(
@@ -98,6 +105,7 @@ def talk(
     """`chat`, but for Ctrl-C."""
     speaker = Speaker.load(find_model(model), template, system=system, template_file=template_file)
     if prompt is None and sys.stdin.isatty():
+        note(f"{model}: {speaker.about}; /help lists what you can type")
         converse(speaker, settings)
         return
     question = read_standard_input() if prompt is None or prompt == "-" else prompt
@@ -132,6 +140,15 @@ def converse(speaker: Speaker, settings: Settings) -> None:
             print()
             continue
         if not question.strip():
+            continue
+        try:
+            command = command_of(question)
+            if command is not None:
+                note_lines(help_text() if command == "help" else "the conversation is forgotten")
+                messages = [] if command == "clear" else messages
+                continue
+        except DataError as error:
+            print(f"error: {error}", file=sys.stderr)
             continue
         try:
             messages = [*(messages if speaker.remembers else []), Message("user", checked(question))]
@@ -184,7 +201,9 @@ def answer(speaker: Speaker, messages: Sequence[Message], settings: Settings, ou
         reply = complete(speaker, request, output.write, interrupted)
     output.end()
     if reply.ended == "length":
-        note(f"cut off at {reply.tokens} tokens")
+        note(f"cut off at {reply.tokens} tokens{', in its thinking: there is no answer' if reply.thinks_on else ''}")
+    elif reply.thinks_on:
+        note("the thinking was never closed: there is no answer")
     return reply
 
 
@@ -248,6 +267,11 @@ def make_output(tags: Tags) -> Output:
 def note(line: str) -> None:
     """Something about a completion that is no part of it."""
     print(f"[{line}]", file=sys.stderr, flush=True)
+
+
+def note_lines(lines: str) -> None:
+    """Several lines that are no part of a completion."""
+    print(lines, file=sys.stderr, flush=True)
 
 
 def read_standard_input() -> str:

@@ -11,17 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from cogitate.apps.report.words import task_title, write_number
+from cogitate.apps.score_table import WIDE, difference_table, rich_table
 from cogitate.backend import GenerationRequest, Generator
 from cogitate.config import Config, PromptConfig, ZeroRLConfig
 from cogitate.errors import ConfigError, DataError, Interrupted
-from cogitate.evals.completions import write_completions
-from cogitate.evals.evaluate import Asking, measure_model, table
+from cogitate.evals.completions import completion_rows, write_rows
+from cogitate.evals.evaluate import Asking, Measured, measure_model, missing_verdicts, table
+from cogitate.evals.paired import paired_by_task, right_by_problem
 from cogitate.evals.prompts import BARE_QUESTION, FEW_SHOT, R1_ZERO
 from cogitate.recipe.asking import ask_r1, ask_r1_zero, prompt_name, read_template
 from cogitate.recipe.data_sets import describe_evaluation
@@ -38,14 +37,15 @@ Contract = Literal["r1", "bare", "free"]
 FROM_TEXT: dict[Prompt, Asking] = {"few_shot": FEW_SHOT, "bare": BARE_QUESTION}
 OF_TRAINING = ("rewards.accuracy=", "rewards.format=", "rewards.language=", "rewards.parts")
 SETTABLE = ("seed", "evaluate.", "rewards.", "runtime.", "tasks.eval_seed", "tasks.gym.")
-WIDE = 110  # characters: room for every column; what goes into a file has it
+SAMPLES = 4  # completions of each problem, where they can differ
 
 
 def evaluate(
     model: str,
     tasks: str | None,
     *,
-    samples: int,
+    against: str | None = None,
+    samples: int | None,
     problems: int,
     prompt: Prompt,
     system: str,
@@ -61,33 +61,76 @@ def evaluate(
         model: see recipe.models.find_model.
         tasks: as tasks.eval; None: those of the recipe `tiny`, without code where that cannot be isolated.
         system: a system message; "": none. template_file: a text in place of the prompt's own. Both as in `asking_of`.
+        against: a second model, put to the same problems; the differences are paired by problem.
+        samples: None: SAMPLES, or 1 at temperature 0.
         contract: where the answer is looked for; None is the prompt's own.
         settings: section.key=value, of the keys in SETTABLE; the others are those of the recipe `tiny`.
         out: JSON with every metric. completions: JSON Lines with every graded completion.
 
     Raises:
-        CogitateError: the model, a task or a setting cannot be used.
+        CogitateError: a model, a task or a setting cannot be used.
         Interrupted: Ctrl-C.
     """
-    directory = find_model(model)
+    models = {name: find_model(name) for name in (model, against) if name is not None}
+    if against is not None and len({directory.resolve() for directory in models.values()}) < 2:
+        raise ConfigError(f"--against {against}: the same model as {model}; name another one")
     for file in (out, completions):
         if file is not None and not file.parent.is_dir():
             raise DataError(f"{file}: there is no directory {file.parent}")
     config = settings_for(tasks, samples=samples, problems=problems, settings=settings)
-    asking = asking_of(prompt, directory, system=system, template_file=template_file)
-    if contract is not None:
-        asking = dataclasses.replace(asking, contract=contract)
     console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
-    for line in describe_evaluation(config, asking.contract):
-        console.print(line, markup=False)
-    try:
-        result = measure(directory, config, asking, completions)
-    except KeyboardInterrupt:
-        raise Interrupted("stopped", 128 + signal.SIGINT) from None
-    title = f"{model}: prompt {prompt}, contract {asking.contract}; shares in percent"
-    console.print(rich_table(result["tasks"], title, console.width))
-    if result["tasks_left_out"]:
-        console.print(f"left out, for want of isolation: {', '.join(result['tasks_left_out'])}")
+    measured: dict[str, Evaluated] = {}
+    for name, directory in models.items():
+        asking = asking_of(prompt, directory, system=system, template_file=template_file)
+        if contract is not None:
+            asking = dataclasses.replace(asking, contract=contract)
+        if not measured:
+            for line in describe_evaluation(config, asking.contract):
+                console.print(line, markup=False)
+        try:
+            measured[name] = measure(directory, config, asking)
+        except KeyboardInterrupt:
+            raise Interrupted("stopped", 128 + signal.SIGINT) from None
+        show(measured[name], f"{name}: prompt {prompt}, contract {asking.contract}; shares in percent", console)
+    write(measured, console, out=out, completions=completions)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """One model's evaluation: `result` is what --out holds of it."""
+
+    asking: Asking
+    groups: list[list[Measured]]
+    result: dict[str, Any]
+
+
+def show(evaluated: Evaluated, title: str, console: Console) -> None:
+    """The table, and what a reader must know before trusting it."""
+    console.print(rich_table(evaluated.result["tasks"], title, console.width))
+    if left_out := evaluated.result["tasks_left_out"]:
+        console.print(f"left out, for want of isolation: {', '.join(left_out)}", markup=False)
+    if missing := evaluated.result.get("no_verdict"):
+        share = f"{100 * missing['share']:.1f} % of the completions have no verdict and are left out of every mean"
+        console.print(f"{share}; the first: {missing['first']}", markup=False)
+
+
+def write(evaluated: Mapping[str, Evaluated], console: Console, *, out: Path | None, completions: Path | None) -> None:
+    """The difference of two models, and the files that are asked for."""
+    (first, *others) = evaluated
+    result = evaluated[first].result
+    for other in others:
+        values = (right_by_problem(evaluated[name].groups) for name in (first, other))
+        differences = paired_by_task(*values)
+        console.print(difference_table(differences, f"{first} less {other}: points of pass@1, paired by problem"))
+        as_json = {task: {**each.estimate.as_json(), "problems": each.problems} for task, each in differences.items()}
+        result = {**result, "against": evaluated[other].result, "differences": as_json}
+    if completions is not None:
+        rows = [
+            {**({"model": name} if others else {}), **row}
+            for name, each in evaluated.items()
+            for row in completion_rows({each.asking.name: each.groups})
+        ]
+        write_rows(completions, rows)
     if out is not None:
         write_json(out, result)
 
@@ -120,8 +163,8 @@ def asking_of(prompt: Prompt, directory: Path, *, system: str = "", template_fil
     return Asking(name, ask, R1_ZERO.contract, R1_ZERO.format, tags=tokenizer.tags)
 
 
-def settings_for(tasks: str | None, *, samples: int, problems: int, settings: Sequence[str]) -> Config:
-    """The settings of an evaluation.
+def settings_for(tasks: str | None, *, samples: int | None, problems: int, settings: Sequence[str]) -> Config:
+    """The settings of an evaluation; `samples` as in `evaluate`.
 
     Raises:
         ConfigError: a setting is unknown or changes nothing here.
@@ -129,16 +172,19 @@ def settings_for(tasks: str | None, *, samples: int, problems: int, settings: Se
     for setting in settings:
         if not setting.startswith(SETTABLE) or setting.startswith(OF_TRAINING):
             raise ConfigError(f"{setting}: changes nothing in an evaluation; of use are {', '.join(SETTABLE)}")
-    asked = [f"evaluate.samples={samples}", f"evaluate.problems={problems}"]
+    asked = [f"evaluate.samples={samples or 1}", f"evaluate.problems={problems}"]
     if tasks is not None:
         asked += [f"tasks.train={tasks}", f"tasks.eval={tasks}", "tasks.skip_code_without_sandbox=false"]
     config = load_recipe("tiny", [*settings, *asked])
+    if samples is None and config.evaluate.temperature > 0:
+        config = load_recipe("tiny", [*settings, *asked, f"evaluate.samples={SAMPLES}"])
     check_custom_used(config, ("tasks.eval",))
     return config
 
 
-def measure(directory: Path, config: Config, asking: Asking, completions: Path | None) -> dict[str, Any]:
-    """What --out holds: {"schema", "model", "prompt", "contract", "settings", "seconds", "tasks": as in results.json}."""
+def measure(directory: Path, config: Config, asking: Asking) -> Evaluated:
+    """The model's completions, graded; {"schema", "model", "prompt", "contract", "settings", "seconds", "tasks": as in
+    results.json} of them, with "no_verdict" where a verdict is missing."""
     started = time.perf_counter()
     problems, settings = evaluation_problems(config), config.evaluate
     backend = LocalBackend(config)
@@ -156,19 +202,19 @@ def measure(directory: Path, config: Config, asking: Asking, completions: Path |
             )
     finally:
         backend.close()
-    if completions is not None:
-        write_completions(completions, {asking.name: groups})
     used = {name: getattr(config, name).model_dump(mode="json") for name in ("evaluate", "rewards", "runtime")}
-    return {
+    result = {
         "schema": 1,
         "model": str(directory),
         "prompt": asking.name,
         "contract": asking.contract,
         "settings": {"seed": config.seed, "tasks": config.tasks.eval, "eval_seed": config.tasks.eval_seed, **used},
         "tasks_left_out": tasks_left_out(config),
+        **missing_verdicts(groups),
         "seconds": round(time.perf_counter() - started, 3),
         "tasks": table(groups),
     }
+    return Evaluated(asking, groups, result)
 
 
 class CountedGenerator:
@@ -220,55 +266,3 @@ class counting:  # noqa: N801 - used as a context manager
 
     def __exit__(self, *error: object) -> None:
         self._bar.stop()
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """`metric` of results.json; `wide` ones are left out on a terminal narrower than WIDE."""
-
-    metric: str
-    heading: str
-    unit: Literal["share", "interval", "tokens"] = "share"
-    wide: bool = False
-
-
-COLUMNS = (
-    Column("pass@1", "pass@1"),
-    Column("pass@1", "95 %\ninterval", "interval"),
-    Column("pass@{k}", "pass@{k}"),
-    Column("longest_third", "longest\nthird", wide=True),
-    Column("thinking_tokens", "thinking\ntokens", "tokens"),
-    Column("completion_tokens", "all\ntokens", "tokens"),
-    Column("truncated_share", "cut\noff"),
-    Column("format_rate", "format\nkept"),
-    Column("reflection_rate", "reflec-\ntion"),
-    Column("language_mix_rate", "languages\nmixed", wide=True),
-    Column("no_verdict_share", "no\nverdict", wide=True),
-)
-
-
-def rich_table(tasks: Mapping[str, Mapping[str, Any]], title: str, width: int) -> Table:
-    """Tasks by metrics, shares in percent; pass@k is left out where there is one sample a problem."""
-    samples = tasks["all"]["samples"]
-    columns = [c for c in COLUMNS if (width >= WIDE or not c.wide) and (samples > 1 or c.metric != "pass@{k}")]
-    shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
-    shown.add_column("task", no_wrap=True)
-    shown.add_column("n", justify="right", no_wrap=True)
-    for column in columns:
-        shown.add_column(column.heading.format(k=samples), justify="right", no_wrap=True)
-    for task, metrics in tasks.items():
-        cells = [cell(metrics.get(column.metric.format(k=samples)), column) for column in columns]
-        shown.add_row(task_title(task), str(metrics["problems"]), *cells, style="bold" if task == "all" else None)
-    return shown
-
-
-def cell(measured: Mapping[str, Any] | None, column: Column) -> str:
-    """A value as a person writes it; a dash where nothing could be measured."""
-    if measured is None:
-        return "-"
-    if column.unit == "tokens":
-        return write_number(measured["value"], "tokens")
-    if column.unit == "share":
-        return f"{100 * measured['value']:.1f}"
-    low, high = measured["ci95"]
-    return "-" if low is None else f"{100 * low:.1f}-{100 * high:.1f}"

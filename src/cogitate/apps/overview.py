@@ -1,21 +1,14 @@
-"""A run in a few lines of text: what it would do (`--dry-run`) and what it has done (`cogitate status`)."""
+"""A run in a few lines of text: what it would do (`--dry-run`) and what it measured (the closing lines)."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from cogitate.config import flatten
 from cogitate.config.user_files import user_files
-from cogitate.errors import ArtifactError
-from cogitate.json_lines import read_log
-from cogitate.recipe.kinds import EVALUATION
-from cogitate.recipe.recipe import recorded_graph
-from cogitate.recipe.run_directory.attempt import unfinished
-from cogitate.recipe.run_directory.lock import holder
-from cogitate.recipe.run_directory.store import MANIFEST, is_shipped_copy, verify
 from cogitate.recipe.runner import Planned, data_sets_of
 from cogitate.recipe.settings import Recipe
 
@@ -55,80 +48,36 @@ def settings_lines(recipe: Recipe) -> list[str]:
     return [f"{line:{width}}  # {recipe.origins.get(key, 'default')}" for key, line in written.items()]
 
 
-def status_text(out: Path) -> str:
-    """Each stage of a run directory: its state, id, seconds and last step; and who is working there.
-
-    Raises:
-        ArtifactError: not a run directory, or an artifact in it is damaged.
-    """
-    path = out / "config.json"
-    if not path.is_file():
-        raise ArtifactError(f"{out}: not a run directory: it has no config.json")
-    try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-        graph = settings.get("graph")
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{path}: damaged: {error}") from error
-    pid = holder(out)
-    given = settings.get("inputs", {})
-    rows = [
-        [stage.name, "", "given", "", given[stage.name]]
-        if stage.name in given
-        else stage_row(out, stage.name, running=pid is not None)
-        for stage in recorded_graph(settings)
-    ]
-    running = f"process {pid} is working in it" if pid else "nothing is running in it"
-    return "\n".join([f"{out}: graph {graph}; {running}", *table(rows)])
-
-
 def results_text(results: Path) -> str:
-    """pass@1 of each model over all problems with its 95 % interval, and what else was measured of it, from a results.json."""
-    rows = []
-    for model, tasks in json.loads(results.read_text(encoding="utf-8"))["stages"].items():
+    """From a results.json: pass@1 of each model over all problems with its 95 % interval, and what else was measured of it;
+    then what had no verdict."""
+    content, rows = json.loads(results.read_text(encoding="utf-8")), []
+    for model, tasks in content["stages"].items():
         measured = tasks.get("all", {}).get("pass@1")
         if measured is not None:
             low, high = measured["ci95"]
             row = [model, f"pass@1 {measured['value']:.3f}", f"95 % interval {low:.3f} to {high:.3f}"]
             rows.append([*row, scores_text(tasks["all"], SHOWN[1:])])
-    return "\n".join(table(rows)) if rows else "no model was measured"
+    lines = table(rows) if rows else ["no model was measured"]
+    missing = (missing_text(stage, summary) for stage, summary in content.get("summaries", {}).items())
+    return "\n".join([*lines, *filter(None, missing)])
 
 
-def stage_row(out: Path, name: str, *, running: bool) -> list[str]:
-    """One stage's line of the status."""
-    if (out / name).is_dir():
-        manifest = verify(out / name)
-        cost = "shipped with the package" if is_shipped_copy(out / name) else duration(manifest["seconds"])
-        return [name, manifest["id"], "finished", cost, "; ".join(filter(None, told(out / name, manifest["summary"])))]
-    work = unfinished(out, name)
-    if not (work / "work.json").is_file():
-        return [name, "", "to do", "", ""]
-    record = json.loads((work / "work.json").read_text(encoding="utf-8"))
-    step = last_step(work / "out" / "metrics.jsonl")
-    sealed = (work / "out" / MANIFEST).is_file()
-    state = "finishing" if sealed else "running" if running else "stopped"
-    return [name, record["id"], state, duration(record["seconds"]), "" if step is None else f"{step + 1} steps done"]
-
-
-def told(path: Path, summary: Mapping[str, Any]) -> Iterator[str]:
-    """What a finished stage says of itself: scores of an evaluation, then its summary without long lists."""
-    if (path / EVALUATION).is_file():
-        yield scores_text(json.loads((path / EVALUATION).read_text(encoding="utf-8")).get("all", {}), SHOWN)
-    for key, value in summary.items():
-        if isinstance(value, Mapping) and isinstance(value.get("accuracy"), Mapping):  # a reward model's report
-            yield f"{key}: accuracy {value['accuracy']['value']:.3f}"
-        elif not isinstance(value, Mapping | float):
-            yield f"{key}: {value}"
+def missing_text(stage: str, summary: Mapping[str, Any]) -> str:
+    """One line about completions without a verdict, which no mean counts; "" where there are none."""
+    found = summary.get("no_verdict")
+    if not isinstance(found, Mapping):
+        return ""
+    return f"{stage}: {100 * found['share']:.1f} % of the completions have no verdict; the first: {found['first']}"
 
 
 def scores_text(scores: Mapping[str, Any], names: Sequence[str]) -> str:
-    """`pass@1 0.972, safety 0.981`: those of the names that were measured."""
-    return ", ".join(f"{name} {scores[name]['value']:.3f}" for name in names if name in scores)
-
-
-def last_step(metrics: Path) -> int | None:
-    """The step of the last whole row of a metrics.jsonl that may be being written."""
-    rows = read_log(metrics)
-    return int(rows[-1]["step"]) if rows else None
+    """`pass@1 0.972, safety 0.981`: those of the names that were measured, and the mean score where it is another number."""
+    told = [f"{name} {scores[name]['value']:.3f}" for name in names if name in scores]
+    mean = scores.get("score")
+    if mean is not None and mean != scores.get("pass@1"):
+        told.append(f"mean score {mean['value']:.3f}")
+    return ", ".join(told)
 
 
 def duration(seconds: float) -> str:

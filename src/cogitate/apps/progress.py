@@ -1,10 +1,10 @@
-"""How a run looks while it goes: one bar on a terminal, plain lines elsewhere."""
+"""How a run looks while it goes: one bar on a terminal, plain lines elsewhere, with the time that is left."""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,30 +43,75 @@ def make_progress(out: Path, config: Config) -> Progress:
     return Both(*watchers)
 
 
+class Clock:
+    """The time of a stage's steps, and what the others will take at the same pace.
+
+    The pace is that of all steps since this attempt began: the first one is often slow, so there is none before the second.
+    """
+
+    def __init__(self, first_step: int, steps: int):
+        self.started, self.first_step, self.steps = time.monotonic(), first_step, steps
+
+    def elapsed(self) -> float:
+        return time.monotonic() - self.started
+
+    def left(self, done: int) -> float | None:
+        """Seconds until the last step; None where nothing is known or left."""
+        made = done - self.first_step
+        return self.elapsed() / made * (self.steps - done) if made > 1 and done < self.steps else None
+
+
+def left_text(seconds: float | None) -> str:
+    """`about 2:10 left`."""
+    return "" if seconds is None else f"about {minutes_text(seconds)} left"
+
+
+def minutes_text(seconds: float) -> str:
+    """75 is 1:15, an hour is 1:00:00."""
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
+
+
+def place_of(stage: str, stages: Sequence[str]) -> str:
+    """`stage 3 of 27`; "" where the order is not known."""
+    return f"stage {stages.index(stage) + 1} of {len(stages)}" if stage in stages else ""
+
+
 class Bar:
-    """stage, bar, step i/n, the shown metrics, elapsed time; what is said scrolls by above."""
+    """stage, bar, step i/n, the shown metrics, elapsed time and time left; what is said scrolls by above."""
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False)
         self.display: RichProgress | None = None
         self.task = TaskID(0)
+        self.stages: Sequence[str] = ()
+        self.clock = Clock(0, 0)
+
+    def run_begins(self, stages: Sequence[str]) -> None:
+        self.stages = stages
 
     def stage_begins(self, stage: str, first_step: int, steps: int) -> None:
         self.stage_ends(stage)
         self.display = RichProgress(
             TextColumn("[bold]{task.description}"),
+            TextColumn("{task.fields[place]}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TextColumn("{task.fields[shown]}"),
             TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
             console=self.console,
         )
-        self.task = self.display.add_task(stage, total=steps, completed=first_step, shown="")
+        self.clock = Clock(first_step, steps)
+        place = place_of(stage, self.stages)
+        self.task = self.display.add_task(stage, total=steps, completed=first_step, shown="", left="", place=place)
         self.display.start()
 
     def row(self, stage: str, row: dict[str, Any]) -> None:
         if self.display is not None:
-            self.display.update(self.task, completed=row["step"] + 1, shown=shown_metrics(row))
+            done = row["step"] + 1
+            left = left_text(self.clock.left(done))
+            self.display.update(self.task, completed=done, shown=shown_metrics(row), left=left)
 
     def stage_ends(self, stage: str) -> None:
         if self.display is not None:
@@ -81,20 +126,25 @@ class Lines:
     """One line now and then on standard error, for logs."""
 
     def __init__(self) -> None:
-        self.started = time.monotonic()
+        self.clock = Clock(0, 0)
         self.printed = 0.0
-        self.steps = 0
+        self.stages: Sequence[str] = ()
+
+    def run_begins(self, stages: Sequence[str]) -> None:
+        self.stages = stages
 
     def stage_begins(self, stage: str, first_step: int, steps: int) -> None:
-        self.started, self.printed, self.steps = time.monotonic(), 0.0, steps
-        self.say(f"{stage}: {steps} steps" + (f", going on from step {first_step}" if first_step else ""))
+        self.clock, self.printed = Clock(first_step, steps), 0.0
+        place = place_of(stage, self.stages)
+        begun = f"{stage}: {f'{place}, ' if place else ''}{steps} steps"
+        self.say(begun + (f", going on from step {first_step}" if first_step else ""))
 
     def row(self, stage: str, row: dict[str, Any]) -> None:
         now, done = time.monotonic(), row["step"] + 1
-        if now - self.printed >= SECONDS_BETWEEN_LINES or done == self.steps:
+        if now - self.printed >= SECONDS_BETWEEN_LINES or done == self.clock.steps:
             self.printed = now
-            minutes, seconds = divmod(int(now - self.started), 60)
-            self.say(f"{stage}: {done}/{self.steps}  {shown_metrics(row)}  {minutes}:{seconds:02d}")
+            times = ", ".join(filter(None, (minutes_text(self.clock.elapsed()), left_text(self.clock.left(done)))))
+            self.say(f"{stage}: {done}/{self.clock.steps}  {shown_metrics(row)}  {times}")
 
     def stage_ends(self, stage: str) -> None:
         pass
@@ -108,6 +158,10 @@ class Both:
 
     def __init__(self, *watchers: Progress):
         self.watchers = watchers
+
+    def run_begins(self, stages: Sequence[str]) -> None:
+        for watcher in self.watchers:
+            watcher.run_begins(stages)
 
     def stage_begins(self, stage: str, first_step: int, steps: int) -> None:
         for watcher in self.watchers:

@@ -12,6 +12,7 @@ import torch
 from cogitate.config.prompts import QUESTION
 from cogitate.engine.generator import Engine
 from cogitate.errors import ConfigError, DataError
+from cogitate.model.describe import human
 from cogitate.model.files.hf import load_model
 from cogitate.recipe.asking import check_shown, read_template
 from cogitate.runtime import pick_device
@@ -30,6 +31,7 @@ class Speaker:
     Attributes:
         remembers: earlier turns are part of the prompt; the R1-Zero template and the bare question stand alone.
         prompt_of: conversation -> token ids.
+        about: the model's family and size, and how it is asked.
         stop: text at which a completion ends.
     """
 
@@ -37,6 +39,7 @@ class Speaker:
     tokenizer: Tokenizer
     remembers: bool
     prompt_of: Callable[[Sequence[Message]], list[int]]
+    about: str
     stop: str | None = None
 
     @classmethod
@@ -55,9 +58,9 @@ class Speaker:
         chat_template = ChatTemplate.load(directory)
         if template == "chat" and chat_template is None:
             raise DataError(f"{directory}: the model has no chat template; use --template r1_zero or bare")
-        text, stop = R1_ZERO_TEMPLATE, None
+        text, stop, name = R1_ZERO_TEMPLATE, None, f"the template {template or 'r1_zero'}"
         if template_file is not None:
-            text = read_template(template_file)
+            text, name = read_template(template_file), str(template_file)
         elif template == "bare":
             text, stop = bare_prompt(QUESTION), NEXT_QUESTION
         elif chat_template is not None and template != "r1_zero":
@@ -70,7 +73,8 @@ class Speaker:
         def prompt_of(messages: Sequence[Message]) -> list[int]:
             return tokenizer.encode_prompt(text.replace(QUESTION, messages[-1].content))
 
-        return cls(load_engine(directory, tokenizer), tokenizer, False, prompt_of, stop)
+        engine, size = load_engine(directory, tokenizer)
+        return cls(engine, tokenizer, False, prompt_of, f"{size}, asked by {name}; each question stands alone", stop)
 
     @classmethod
     def of_chat_template(cls, directory: Path, tokenizer: Tokenizer, template: ChatTemplate, system: str) -> Speaker:
@@ -80,9 +84,12 @@ class Speaker:
         def prompt_of(messages: Sequence[Message]) -> list[int]:
             return template.prompt_ids([*before, *messages], tokenizer)
 
-        return cls(load_engine(directory, tokenizer), tokenizer, True, prompt_of)
+        engine, size = load_engine(directory, tokenizer)
+        return cls(engine, tokenizer, True, prompt_of, f"{size}, asked through its own chat template")
 
 
-def load_engine(directory: Path, tokenizer: Tokenizer) -> Engine:
+def load_engine(directory: Path, tokenizer: Tokenizer) -> tuple[Engine, str]:
+    """The engine of one conversation, and the model's family and size in words."""
     decoder = load_model(directory, dtype=torch.float32, device=pick_device("auto"))
-    return Engine(decoder, end_id=tokenizer.end_ids, max_batch=1)
+    size = human(sum(weight.numel() for weight in decoder.parameters()))
+    return Engine(decoder, end_id=tokenizer.end_ids, max_batch=1), f"{decoder.config.model_type}, {size} parameters"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,9 @@ class EventFiles:
     def __init__(self, directory: Path):
         self.directory = directory
         self.writer: Any = None
+
+    def run_begins(self, stages: Sequence[str]) -> None:
+        pass
 
     def stage_begins(self, stage: str, first_step: int, steps: int) -> None:
         from tensorboard.compat.proto.event_pb2 import Event, SessionLog

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from cogitate.config.parts import RewardPartConfig, check_parts, parts_field
 from cogitate.config.section import Section, in_identity_unless_default, not_in_identity
@@ -69,9 +69,18 @@ class EvaluateConfig(Section):
     further_models: str = in_identity_unless_default("base,r1_zero,r1")  # they are put to; by default all where one is missing
     consensus_problems: int = Field(0, ge=0)
     consensus_samples: int = Field(16, ge=1)
-    temperature: float = Field(0.6, gt=0)
+    temperature: float = Field(0.6, ge=0)  # 0: the most likely token each time
     top_p: float = Field(0.95, gt=0, le=1)
     max_new_tokens: int = Field(192, ge=1)
+
+    @field_validator("temperature")
+    @classmethod
+    def _greedy_completions_are_all_equal(cls, value: float, info: ValidationInfo) -> float:
+        if value == 0 and info.data.get("samples", 1) > 1:
+            raise ValueError("at temperature 0 all completions of a problem are the same; set samples to 1")
+        if value == 0 and info.data.get("consensus_problems"):
+            raise ValueError("at temperature 0 there is nothing to vote on; set consensus_problems to 0")
+        return value
 
 
 class RuntimeConfig(Section):

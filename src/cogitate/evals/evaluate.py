@@ -27,11 +27,13 @@ class Measured:
 
     Attributes:
         right: None where there is no verdict.
+        score: the grader's, 0..1: 1 or 0 where it has no partial credit; None where there is no verdict.
         thinking_tokens: tokens between the thinking tags; None without closed thinking.
     """
 
     problem: Problem
     right: bool | None
+    score: float | None
     extracted: str | None
     text: str
     tokens: int
@@ -51,6 +53,7 @@ class Measured:
             "gold": self.problem.gold,
             "completion": self.text,
             "right": self.right,
+            "score": self.score,
             "extracted": self.extracted,
             "reason": self.reason,
             "tokens": self.tokens,
@@ -128,9 +131,11 @@ def measured(sampled: Sampled, asking: Asking, tokenizer: Tokenizer) -> Measured
     problem, text, verdict = sampled.problem, sampled.text, sampled.verdict
     parts = split_thinking(text)
     thinking = parts.thinking or ""
+    judged = verdict.value != "none"
     return Measured(
         problem=problem,
-        right=None if verdict.value == "none" else verdict.value == "right",
+        right=verdict.value == "right" if judged else None,
+        score=verdict.score if judged else None,
         extracted=verdict.extracted,
         text=text,
         tokens=len(tokenizer.encode(tokenizer.tags.exchange(text))) if sampled.cut else len(sampled.completion.token_ids),
@@ -160,6 +165,7 @@ def metrics(groups: Sequence[Sequence[Measured]], long: Sequence[bool], task: st
     result: dict[str, Any] = {}
     if any(right.values()):
         result["pass@1"] = pass_at_1(list(right.values())).as_json()
+        result["score"] = rate([[m.score for m in group if m.score is not None] for group in groups]).as_json()
     whole = [row for row in right.values() if len(row) == samples]
     if samples > 1 and whole:
         result[f"pass@{samples}"] = mean_pass_at_k(whole, samples).as_json()
@@ -175,6 +181,20 @@ def metrics(groups: Sequence[Sequence[Measured]], long: Sequence[bool], task: st
     result["language_mix_rate"] = share(groups, lambda m: m.mixed)
     result["no_verdict_share"] = share(groups, lambda m: m.right is None)
     return {**result, "problems": len(groups), "samples": samples}
+
+
+def missing_verdicts(groups: Sequence[Sequence[Measured]]) -> dict[str, Any]:
+    """For the summary of an evaluation, whose means are of the other completions alone: {} where none is missing.
+
+    Returns:
+        {"no_verdict": {"share": of the completions of problems that rules judge, "first": the first problem and its reason}}.
+    """
+    by_rules = [each for group in groups for each in group if has_rules(each.problem.kind)]
+    missing = [each for each in by_rules if each.right is None]
+    if not missing:
+        return {}
+    first = f"{missing[0].problem.place}: {missing[0].reason}"
+    return {"no_verdict": {"share": len(missing) / len(by_rules), "first": first}}
 
 
 def share(groups: Iterable[Sequence[Measured]], holds: Callable[[Measured], bool]) -> dict[str, Any]:

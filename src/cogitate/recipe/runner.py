@@ -5,6 +5,7 @@ lock                held while a process works here; contains its pid
 STAGE/              a finished artifact: whatever the stage wrote, metrics.jsonl, and manifest.json
 unfinished/STAGE/   work.json (identity, seconds so far), checkpoint/ and out/, which is renamed to STAGE/ when sealed
 results.json        every metric of every model measured here
+failure.json        the stage that failed, and how, until the next attempt
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from cogitate.recipe.models import resolve_input
 from cogitate.recipe.progress import NullProgress, Progress
 from cogitate.recipe.recipe import graph_of, is_evaluation, nearest, select
 from cogitate.recipe.run_directory.attempt import Clock, load_attempt, prepare, remove_leftovers, unfinished
+from cogitate.recipe.run_directory.failure import failure_recorded, forget_failure
 from cogitate.recipe.run_directory.lock import hold_run
 from cogitate.recipe.run_directory.store import (
     MANIFEST,
@@ -113,6 +115,8 @@ def run_recipe(
         for line in data_sets_of(planned, config):
             progress.say(line)
         write_json(out / "config.json", config.model_dump(mode="json"))
+        forget_failure(out)
+        progress.run_begins([item.stage.name for item in planned])
         backend = make_backend(config) if any(item.state in ("unfinished", "to do") for item in planned) else None
         try:
             make_all(planned, config, out, backend, progress)
@@ -141,7 +145,7 @@ def make_all(planned: Sequence[Planned], config: Config, out: Path, backend: Bac
             progress.say(f"{name}: shipped with the package, copied to {out / name}")
         else:
             assert backend is not None
-            with settings_forgotten_if_nothing_was_made(out):
+            with failure_recorded(out, name), settings_forgotten_if_nothing_was_made(out):
                 make(item.stage, item.identity, config, artifacts, out, backend, progress)
             progress.say(f"{name}: finished, {out / name}")
         artifacts[name] = load_finished(out / name, item.identity)

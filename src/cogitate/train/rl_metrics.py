@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from cogitate.rewards.kinds import has_rules
 from cogitate.train.rollouts import Phases
 from cogitate.types import Rollout
 
 
-def rollout_metrics(rollouts: Sequence[Rollout]) -> dict[str, float]:
+def rollout_metrics(rollouts: Sequence[Rollout]) -> dict[str, Any]:
     """Means over a step's rollouts: reward and its parts, accuracy by task, lengths, truncation, missing verdicts.
 
-    Accuracy and verdicts are of problems that rules can judge.
+    Accuracy and verdicts are of problems that rules can judge. Where a verdict is missing, `no_verdict_reason` is a text:
+    the first problem without one, and why.
     """
     judged = [r for r in rollouts if r.reward is not None]
     by_rules = [r for r in rollouts if has_rules(r.problem.kind)]
     ruled = [r for r in by_rules if r.reward is not None]
-    row = {"reward": mean(r.reward for r in rollouts if r.reward is not None)}
+    row: dict[str, Any] = {"reward": mean(r.reward for r in rollouts if r.reward is not None)}
     for part in sorted({name for r in judged for name in r.reward_breakdown}):
         row[f"reward.{part}"] = mean(r.reward_breakdown[part] for r in judged if part in r.reward_breakdown)
     row["accuracy"] = mean(r.verdict.value == "right" for r in ruled)
@@ -25,7 +27,10 @@ def rollout_metrics(rollouts: Sequence[Rollout]) -> dict[str, float]:
         row[f"accuracy.{task}"] = mean(r.verdict.value == "right" for r in ruled if r.problem.task == task)
     row["completion_tokens"] = mean(len(r.completion_ids) for r in rollouts)
     row["truncated_share"] = mean(r.finish_reason == "length" for r in rollouts)
-    row["no_verdict_share"] = mean(r.verdict.value == "none" for r in by_rules)
+    missing = [r for r in by_rules if r.verdict.value == "none"]
+    row["no_verdict_share"] = len(missing) / max(1, len(by_rules))
+    if missing:
+        row["no_verdict_reason"] = f"{missing[0].problem.place}: {missing[0].verdict.reason}"
     return row
 
 

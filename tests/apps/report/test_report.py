@@ -12,8 +12,10 @@ import pytest
 from cogitate.apps.report import completions
 from cogitate.apps.report.completions import browser_data, describe, share_out, spread, within_budget
 from cogitate.apps.report.data import load_run, load_runs, pooled_of
+from cogitate.apps.report.notices import missing_verdicts
 from cogitate.apps.report.report import json_for_html, write_curve_png, write_report
-from cogitate.errors import ArtifactError
+from cogitate.errors import ArtifactError, DataError
+from cogitate.recipe.run_directory.failure import failure_recorded
 from tests.apps.report.report_page import Page
 from tests.apps.synthetic_run import HOSTILE, one_completion, write_json, write_run
 
@@ -38,20 +40,35 @@ def test_the_report_says_what_changed_and_how_sure_that_is(run: Path, tmp_path: 
 
 def test_every_logged_number_is_a_plot_even_one_no_list_names(run: Path, tmp_path: Path) -> None:
     path = run / "r1_zero" / "metrics.jsonl"
-    rows = [json.loads(line) | {"surprise": 3.0} for line in path.read_text().splitlines()]
+    rows = [json.loads(line) | {"surprise": index % 3} for index, line in enumerate(path.read_text().splitlines())]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     page = report([run], tmp_path)
     for title in ("Accuracy by task", "Parts of the reward", "Entropy", "Cut off at the limit", "Languages mixed", "Surprise"):
         assert title in page.visible
     charts = [json.loads(value) for value in page.values("data-chart")]
     drawn = {name for chart in charts for name, _ in chart["series"]}
-    assert {"arithmetic", "word problems", "format", "generate", "held out", "sampled"} <= drawn
+    assert {"arithmetic", "word problems", "format", "generate", "held out", "train"} <= drawn
+
+
+def test_what_is_the_same_at_every_step_is_a_line_and_no_picture(run: Path, tmp_path: Path) -> None:
+    path = run / "r1_zero" / "metrics.jsonl"
+    clips = {"clip_share": 0.0, "clip_share_low": 0.0, "ratio_mean": 1.0, "ratio_max": 1.5}
+    rows = [json.loads(line) | clips for line in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    page = report([run], tmp_path)
+    (line,) = re.findall(r"The same at every step: [^<]*Ratio[^<]*", page.visible)
+    assert "Ratio of new to old policy (mean 1, largest 1.5)" in line
+    assert "Clipped tokens 0.0 %" in line
+    assert "No verdict 0.0 %" in line
+    titles = re.findall(r"<figcaption><h4>([^<]*)</h4>", page.source)
+    assert "Reward" in titles
+    assert not {"Clipped tokens", "Ratio of new to old policy", "No verdict"} & set(titles)
 
 
 def test_the_page_loads_nothing_and_forbids_it(run: Path, tmp_path: Path) -> None:
     page = report([run], tmp_path)
     assert not any(name in ("src", "action", "srcset") for name, _ in page.attributes)
-    assert all(value.startswith("#") for value in page.values("href"))
+    assert all(value.startswith("#") or value.endswith(".md") for value in page.values("href"))
     assert "default-src 'none'" in page.values("content")[-1] or "default-src 'none'" in page.source
     outside = page.source.replace("http://www.w3.org/2000/svg", "")  # a name, not an address
     assert "://" not in outside
@@ -100,8 +117,117 @@ def test_a_run_under_way_is_shown_as_far_as_it_is(tmp_path: Path) -> None:
         handle.write('{"step": 40, "rew')  # being written
     page = report([directory], tmp_path)
     assert "R1-Zero is not finished" in page.visible
+    assert "it was stopped after 40 steps, and the same command goes on" in page.visible
     assert "has not measured two models yet" in page.visible
     assert len(load_run(directory).stages["r1_zero"].rows) == 40
+
+
+def test_a_failed_run_says_what_failed_at_its_head(tmp_path: Path) -> None:
+    directory = write_run(tmp_path / "tiny", finished=False)
+    with pytest.raises(DataError), failure_recorded(directory, "r1_zero"):
+        raise DataError("mine.jsonl, line 3: no question")
+    page = report([directory], tmp_path)
+    assert "R1-Zero failed: mine.jsonl, line 3: no question. The same command goes on from there." in page.visible
+    assert page.visible.index("R1-Zero failed") < page.visible.index("R1-Zero is not finished: it failed after 40 steps")
+    assert 'class="node model failed"' in page.source
+    (tmp_path / "bare").mkdir()
+    (directory / "failure.json").rename(tmp_path / "bare" / "failure.json")
+    assert "R1-Zero failed" in report([tmp_path / "bare"], tmp_path).visible  # nothing else is left of it
+
+
+def test_a_share_without_a_verdict_is_said_at_the_head_with_its_first_reason(run: Path, tmp_path: Path) -> None:
+    manifest = json.loads((run / "evaluate.r1_zero" / "manifest.json").read_text())
+    missing = {"share": 0.125, "first": "mine.jsonl, line 4: the custom reward raised KeyError: 'x'"}
+    summary = manifest["summary"] | {"no_verdict": missing}
+    write_json(run / "evaluate.r1_zero" / "manifest.json", manifest | {"summary": summary})
+    path = run / "r1_zero" / "metrics.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    rows[2] |= {"no_verdict_share": 0.5, "no_verdict_reason": "task haiku, problem 'a': it raised"}
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    head = report([run], tmp_path).visible.partition("The recipe")[0]
+    assert "Measuring R1-Zero: 12.5 % of the completions have no verdict and are in no mean. The first: mine.jsonl" in head
+    assert "R1-Zero: 1.2 % of the completions have no verdict" in head
+    assert "The first: step 2: task haiku, problem 'a': it raised" in head
+
+
+def test_an_old_evaluation_says_its_share_without_a_verdict_too(run: Path) -> None:
+    results = json.loads((run / "results.json").read_text())
+    results["stages"]["base"]["all"]["no_verdict_share"] = {"value": 0.25, "ci95": [0.1, 0.4]}
+    write_json(run / "results.json", results)
+    (line,) = missing_verdicts(load_run(run))
+    assert line == "Measuring Base: 25.0 % of the completions have no verdict and are in no mean."
+
+
+def test_first_and_last_steps_are_compared_over_one_population(run: Path, tmp_path: Path) -> None:
+    path = run / "r1_zero" / "metrics.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in rows:
+        row["thinking_tokens_finished"] = 30.0 if row["step"] < 20 else 10.0  # answers to general prompts are short
+        row |= {"model_reward": 0.5} if row["step"] >= 20 else {}
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    visible = report([run], tmp_path).visible
+    assert (
+        "of the steps before general prompts join at step 20, the thinking of finished completions went from 30.0 to 30.0"
+        in visible
+    )
+    for row in rows:
+        row["thinking_tokens_finished.reasoning"] = 30.0 + row["step"]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    page = report([run], tmp_path)
+    assert "of reasoning prompts, the thinking of finished completions went from 31.5 to 67.5" in page.visible
+    assert "first to last steps of R1-Zero, reasoning prompts" in page.visible
+    assert ["all", "reasoning prompts"] in [
+        [name for name, _ in json.loads(value)["series"]] for value in page.values("data-chart")
+    ]
+
+
+def test_models_of_different_problems_are_not_compared_in_the_headline(run: Path, tmp_path: Path) -> None:
+    results = json.loads((run / "results.json").read_text())
+    results["stages"]["base"]["all"]["problems"] = 249
+    write_json(run / "results.json", results)
+    assert "Base and R1-Zero were measured on different problems" in report([run], tmp_path).visible
+
+
+def test_a_mean_score_is_a_column_where_partial_credit_makes_it_another_number(run: Path, tmp_path: Path) -> None:
+    results = json.loads((run / "results.json").read_text())
+    for scores in results["stages"].values():
+        for row in scores.values():
+            row["score"] = row["pass@1"]
+    write_json(run / "results.json", results)
+    assert "Mean score" not in report([run], tmp_path).visible
+    results["stages"]["r1_zero"]["all"]["score"] = {"value": 0.613, "ci95": [0.6, 0.7]}
+    write_json(run / "results.json", results)
+    visible = report([run], tmp_path).visible
+    assert "Mean score" in visible
+    assert "61.3 %" in visible
+
+
+def test_each_stage_tells_its_data_method_settings_and_cost_with_a_link_to_its_page(run: Path, tmp_path: Path) -> None:
+    write_json(
+        run / "config.json",
+        {
+            "graph": "r1_zero",
+            "seed": 0,
+            "tasks": {"train": "arithmetic,mine/train.jsonl"},
+            "r1_zero": {"method": "dapo", "steps": 40},
+        },
+    )
+    page = report([run], tmp_path)
+    card = page.visible[page.visible.index("RL on a base model from rule rewards") :]
+    for words in (
+        "docs/stages/r1_zero.md",
+        "problems of arithmetic, train.jsonl",
+        "DAPO (arXiv:2503.14476)",
+        "steps 40",
+        "4 min 1 s",
+    ):
+        assert words in card
+    assert "640,000 tokens sampled" in card
+    assert "none: it ships with the package" in page.visible
+    links = [tmp_path / value for value in page.values("href") if value.endswith(".md")]
+    assert links
+    assert all(link.resolve().is_file() for link in links)
+    assert {"#stage-base", "#stage-r1_zero"} <= set(page.values("href"))
 
 
 def test_an_early_stop_and_notes_stand_at_the_top(run: Path, tmp_path: Path) -> None:

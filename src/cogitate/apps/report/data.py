@@ -13,6 +13,8 @@ from cogitate.errors import ArtifactError, DataError
 from cogitate.evals.metrics import Estimate, pool_estimates
 from cogitate.json_lines import read_log
 from cogitate.recipe.recipe import recorded_graph
+from cogitate.recipe.run_directory.failure import Failure, read_failure
+from cogitate.recipe.run_directory.lock import holder
 from cogitate.recipe.run_directory.store import MANIFEST
 from cogitate.recipe.stage import Stage
 
@@ -42,13 +44,21 @@ class StageRecord:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run directory: `results` is results.json, or as much of it as the finished evaluations give."""
+    """One run directory.
+
+    Attributes:
+        results: results.json, or as much of it as the finished evaluations give.
+        failure: what ended the last attempt, where it failed.
+        worker: the pid of the process that works there now.
+    """
 
     path: Path
     seed: int
     settings: Mapping[str, Any]
     results: Mapping[str, Any]
     stages: Mapping[str, StageRecord]
+    failure: Failure | None = None
+    worker: str | None = None
 
     @property
     def graph(self) -> tuple[Stage, ...]:
@@ -76,9 +86,11 @@ def load_run(directory: Path) -> Run:
     settings = read_json(directory / "config.json") if (directory / "config.json").is_file() else {}
     stages = {record.name: record for record in find_stages(directory, recorded_graph(settings))}
     results = read_json(directory / "results.json") if (directory / "results.json").is_file() else gather_results(stages)
-    if not stages and not results.get("stages"):
+    failure, worker = read_failure(directory), holder(directory)
+    if not stages and not results.get("stages") and failure is None:
         raise ArtifactError(f"{directory}: not a run directory: neither results.json nor a stage in it")
-    return Run(directory, int(results.get("seed", settings.get("seed", 0))), settings, results, stages)
+    seed = int(results.get("seed", settings.get("seed", 0)))
+    return Run(directory, seed, settings, results, stages, None if worker else failure, worker)
 
 
 def find_stages(directory: Path, graph: Sequence[Stage]) -> Iterator[StageRecord]:
@@ -173,12 +185,16 @@ def task_names(runs: Sequence[Run]) -> list[str]:
 
 
 def measured_names(runs: Sequence[Run]) -> list[str]:
-    """Metrics that any model has on any task."""
+    """Metrics that any model has on any task; the mean score only where partial credit makes it another number than pass@1."""
     found: dict[str, None] = {}
     for run in runs:
         for model in model_names(runs):
             for task in task_names(runs):
-                found |= {name: None for name in scores_of(run, model, task) if pooled_of([run], model, task, name)}
+                scores = scores_of(run, model, task)
+                same = scores.get("score") == scores.get("pass@1")
+                found |= {
+                    name: None for name in scores if pooled_of([run], model, task, name) and not (name == "score" and same)
+                }
     return list(found)
 
 
@@ -212,6 +228,22 @@ def curves_of(runs: Sequence[Run], stage: str, metric: str) -> list[list[tuple[f
         if points:
             curves.append(points)
     return curves
+
+
+def comparable_curves(runs: Sequence[Run], stage: str, metric: str) -> tuple[list[list[tuple[float, float]]], str]:
+    """A metric's curves over completions of one population at all steps, and which that is ("" where all steps sample alike).
+
+    Where general prompts join at some step, only means of the others compare early steps with late ones; a run that has not
+    logged these is read up to that step.
+    """
+    if apart := curves_of(runs, stage, f"{metric}.reasoning"):
+        return apart, "reasoning prompts"
+    curves = curves_of(runs, stage, metric)
+    joined = min((x for curve in curves_of(runs, stage, "model_reward") for x, _ in curve), default=0.0)
+    if not joined:
+        return curves, ""
+    early = [[(x, y) for x, y in curve if x < joined] for curve in curves]
+    return [curve for curve in early if curve], f"the steps before general prompts join at step {joined:.0f}"
 
 
 def logged_names(runs: Sequence[Run], stage: str) -> list[str]:

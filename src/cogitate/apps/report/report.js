@@ -1,5 +1,5 @@
 "use strict";
-// The report's two conveniences: reading values off a chart, and browsing completions. All text goes through textContent.
+// The report's conveniences: reading values off a chart, tables that fit, browsing completions. All text goes through textContent.
 
 const byId = (id) => document.getElementById(id);
 
@@ -79,6 +79,27 @@ function connectChart(svg) {
 }
 
 document.querySelectorAll("svg[data-chart]").forEach(connectChart);
+
+// A table that is wider than its place is shown row by row, each cell under its heading, so that nothing is cut off.
+
+function labelCells(table) {
+  const labels = [...table.querySelectorAll("thead th")].map((heading) => heading.innerText.replace(/\s+/g, " ").trim());
+  for (const row of table.querySelectorAll("tbody tr")) {
+    [...row.cells].forEach((cell, index) => { if (cell.tagName === "TD") cell.dataset.label = labels[index] || ""; });
+  }
+}
+
+function fitTables() {
+  for (const box of document.querySelectorAll(".scroll")) {
+    box.classList.remove("stacked");
+    if (box.clientWidth) box.classList.toggle("stacked", box.scrollWidth > box.clientWidth + 1);
+  }
+}
+
+document.querySelectorAll(".scroll table").forEach(labelCells);
+fitTables();
+addEventListener("resize", fitTables);
+document.querySelectorAll("details").forEach((details) => details.addEventListener("toggle", fitTables));
 
 // The browser of completions. data.columns: {group, name, label}; data.problems: {task, question, gold};
 // data.completions: {column, problem, before, thinking, after, ...}, texts as lists [plain, mark, plain, ...].

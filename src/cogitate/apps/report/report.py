@@ -1,6 +1,7 @@
 """The report of one or several runs: a single HTML file that opens anywhere, offline, and the picture for a README.
 
-Several run directories are several seeds of one recipe: tables are pooled, curves carry the range between seeds.
+Several run directories are several seeds of one recipe: tables are pooled, curves carry the range between seeds. Runs of
+other settings are never averaged (same_recipe.py).
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cogitate.apps.report.charts import Series, line_chart, time_bar
+from cogitate.apps.report.cards.section import page_link, stages_section
 from cogitate.apps.report.completions import browser_data
-from cogitate.apps.report.data import Run, curves_of, load_runs, logged_names, stage_names
-from cogitate.apps.report.picture import write_curve_png
-from cogitate.apps.report.plots import GROUPS, Plot, expand, unlisted
+from cogitate.apps.report.data import Run, curves_of, logged_names, stage_names
+from cogitate.apps.report.figures.charts import Series, line_chart, time_bar
+from cogitate.apps.report.figures.picture import write_curve_png
+from cogitate.apps.report.figures.plots import GROUPS, Plot, expand, unlisted
+from cogitate.apps.report.notices import notices
+from cogitate.apps.report.same_recipe import load_seeds
 from cogitate.apps.report.sets import data_section
 from cogitate.apps.report.stages import is_fine_tuning
-from cogitate.apps.report.story import headline, notices, story, tiles
+from cogitate.apps.report.story import headline, story, tiles
 from cogitate.apps.report.tables import by_task_tables, measures_table, prompts_note, staged_table, students_table
-from cogitate.apps.report.words import plain, stage_title, write_seconds
+from cogitate.apps.report.words import plain, stage_title, write_number, write_seconds
 from cogitate.runtime import atomic_write
 
 __all__ = ["write_curve_png", "write_report"]
@@ -34,9 +38,9 @@ def write_report(run_directories: Sequence[Path], out: Path) -> Path:
     """Write the report; a run under way is reported as far as it is.
 
     Raises:
-        ArtifactError: a directory is no run directory, or a file in it is damaged.
+        ArtifactError: a directory is no run directory, a file in it is damaged, or the runs are not seeds of one recipe.
     """
-    runs = load_runs(run_directories)
+    runs = load_seeds(run_directories)
     data = browser_data(runs)
     page = fill_template(
         (HERE / "report.html").read_text(encoding="utf-8"),
@@ -49,7 +53,8 @@ def write_report(run_directories: Sequence[Path], out: Path) -> Path:
             "story": "".join(f"<p>{escape(sentence)}</p>" for sentence in story(runs)),
             "notices": notices(runs),
             "tiles": tiles(runs),
-            "tables": tables(runs),
+            "stages": stages_section(runs, out),
+            "tables": tables(runs, out),
             "curves": curves(runs),
             "sets": data_section(runs),
             "time": time_section(runs),
@@ -85,11 +90,12 @@ def names(runs: Sequence[Run]) -> str:
     return ", ".join(dict.fromkeys(run.path.resolve().name for run in runs))
 
 
-def tables(runs: Sequence[Run]) -> str:
+def tables(runs: Sequence[Run], out: Path) -> str:
     pooled = f" Values are means of {len(runs)} seeds; intervals include their spread." if len(runs) > 1 else ""
     intro = (
         "The chance that one completion is right, on problems that are in no training data. Beneath each value is its 95 % "
-        f"interval, clustered by problem (completions of one problem are not independent).{pooled}"
+        f"interval, clustered by problem (completions of one problem are not independent).{pooled} How models are measured: "
+        f"{page_link('stages/evaluate.md', out)}, {page_link('metrics.md', out)}."
     )
     return (
         f'<p class="soft">{intro}</p>{staged_table(runs)}{prompts_note(runs)}{students_table(runs)}{measures_table(runs)}'
@@ -111,9 +117,9 @@ def curves(runs: Sequence[Run]) -> str:
     sections = [f'<p class="soft">{how} Point at a picture, or focus it and use the arrow keys, to read values.</p>']
     first = True  # the others are folded: a run of the whole recipe has five such stages
     for stage in stages:
-        drawn = "".join(group(runs, stage, title, plots) for title, plots in GROUPS) + group(
-            runs, stage, "Also logged", unlisted(logged_names(runs, stage))
-        )
+        groups = [*GROUPS, ("Also logged", unlisted(logged_names(runs, stage)))]
+        drawn = "".join(group(runs, stage, title, plots) for title, plots in groups)
+        drawn += constants(runs, stage, [plot for _, plots in groups for plot in plots])
         count = max(len(run.stages[stage].rows) for run in runs if stage in run.stages)
         title = f"{escape(stage_title(stage, runs))} <span class='soft small'>{count:,} steps logged</span>"
         opened = " open" if learning[stage] and first else ""
@@ -144,13 +150,39 @@ def group(runs: Sequence[Run], stage: str, title: str, plots: Sequence[Plot]) ->
 
 
 def figure(runs: Sequence[Run], stage: str, plot: Plot) -> str:
-    """One picture with its title and sentence; nothing where none of its metrics was logged."""
-    series = [Series(name, curves_of(runs, stage, metric)) for metric, name in expand(plot, logged_names(runs, stage))]
-    if not series:
+    """One picture with its title and sentence; nothing where none of its metrics was logged, or all are constant."""
+    series = series_of(runs, stage, plot)
+    if not series or all(constant_of(line) is not None for line in series):
         return ""
     flagged = sorted({x for curve in curves_of(runs, stage, plot.flag) for x, y in curve if y}) if plot.flag else []
     drawn = line_chart(series, x="step", y=plot.y, unit=plot.unit, title=plot.title, flagged=flagged)
     return f"<figure><figcaption><h4>{escape(plot.title)}</h4><p>{escape(plot.meaning)}</p></figcaption>{drawn}</figure>"
+
+
+def series_of(runs: Sequence[Run], stage: str, plot: Plot) -> list[Series]:
+    return [Series(name, curves_of(runs, stage, metric)) for metric, name in expand(plot, logged_names(runs, stage))]
+
+
+def constant_of(line: Series) -> float | None:
+    """The one value that a line has at two or more steps of every run; None where it varies."""
+    values = {y for curve in line.curves for _, y in curve}
+    return values.pop() if len(values) == 1 and all(len(curve) > 1 for curve in line.curves) else None
+
+
+def constants(runs: Sequence[Run], stage: str, plots: Sequence[Plot]) -> str:
+    """What needs no picture: clip shares with one optimiser step a batch, a learning rate without a schedule, and so on."""
+    told = []
+    for plot in plots:
+        values = [(line.name, constant_of(line)) for line in series_of(runs, stage, plot)]
+        known = [(name, value) for name, value in values if value is not None]
+        if not known or len(known) < len(values):
+            continue
+        if len({value for _, value in known}) == 1:
+            told.append(f"{plot.title} {write_number(known[0][1], plot.unit)}")
+        else:
+            parts = ", ".join(f"{name} {write_number(value, plot.unit)}" for name, value in known)
+            told.append(f"{plot.title} ({parts})")
+    return f'<p class="soft small">The same at every step: {escape("; ".join(told))}.</p>' if told else ""
 
 
 def time_section(runs: Sequence[Run]) -> str:

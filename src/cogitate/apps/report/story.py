@@ -1,4 +1,4 @@
-"""What happened in a run, in words and a few large numbers: headline, sentences, notices, tiles."""
+"""What happened in a run: headline, sentences, a few large numbers. What is compared is of one population."""
 
 from __future__ import annotations
 
@@ -6,8 +6,16 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from cogitate.apps.report.charts import Points, mean_over_runs
-from cogitate.apps.report.data import Run, curves_of, last_rl_stage, measured_names, pooled_of, summary_of, task_names
+from cogitate.apps.report.data import (
+    Run,
+    comparable_curves,
+    last_rl_stage,
+    measured_names,
+    pooled_of,
+    scores_of,
+    task_names,
+)
+from cogitate.apps.report.figures.charts import Points, mean_over_runs
 from cogitate.apps.report.tables import ACCURACY, apart, main_models, points
 from cogitate.apps.report.words import Unit, stage_title, task_words, write_number, write_seconds
 from cogitate.evals.metrics import spearman
@@ -23,7 +31,12 @@ def headline(runs: Sequence[Run]) -> str:
     """From the first model to the last, in one line."""
     pair = main_models(runs)
     if pair is None:
-        return "This run has not measured two models yet."
+        failed = next((run.failure for run in runs if run.failure is not None), None)
+        return f"{stage_title(failed.stage, runs)} failed" if failed else "This run has not measured two models yet."
+    counts = [{scores_of(run, model, "all").get("problems") for run in runs if scores_of(run, model, "all")} for model in pair]
+    if counts[0] != counts[1]:
+        names = " and ".join(stage_title(model, runs) for model in pair)
+        return f"{names} were measured on different problems: see the table"
     first, last = (pooled_of(runs, model, "all", ACCURACY) for model in pair)
     assert first is not None
     assert last is not None
@@ -79,21 +92,26 @@ def listed(names: Sequence[str]) -> str:
 def learning(runs: Sequence[Run], stage: str) -> str:
     """Length, truncation, reflection and language over the steps of an RL stage."""
     steps = max(len(run.stages[stage].rows) for run in runs if stage in run.stages)
-    parts = [f"In {steps} steps of {stage_title(stage, runs)}"]
-    lengths = mean_over_runs(curves_of(runs, stage, "thinking_tokens_finished"))
+    parts, of = [], ""
+    curves, population = comparable_curves(runs, stage, "thinking_tokens_finished")
+    lengths = mean_over_runs(curves)
     if len(lengths) > 1:
         correlation = spearman([x for x, _ in lengths], [y for _, y in lengths])
         known = f" (rank correlation with the step {correlation:.2f})" if math.isfinite(correlation) else ""
         parts.append(f"the thinking of finished completions went from {ends(lengths, 'tokens')} tokens{known}")
+        of = population
     for metric, words in (
         ("truncated_share", "completions cut off at the limit from"),
         ("reflection_rate", "completions that reflect from"),
         ("language_mix_rate", "completions that mix languages from"),
     ):
-        curve = mean_over_runs(curves_of(runs, stage, metric))
+        curves, population = comparable_curves(runs, stage, metric)
+        curve = mean_over_runs(curves)
         if curve:
             parts.append(f"{words} {ends(curve, 'share')}")
-    return "" if len(parts) == 1 else f"{parts[0]} {', '.join(parts[1:])}."
+            of = of or population
+    where = f", of {of}," if of else ""
+    return "" if not parts else f"In {steps} steps of {stage_title(stage, runs)}{where} {', '.join(parts)}."
 
 
 def ends(curve: Points, unit: Unit) -> str:
@@ -106,33 +124,6 @@ def first_and_last(curve: Points) -> tuple[float, float]:
     size = max(1, len(curve) // 10)
     values = [y for _, y in curve]
     return sum(values[:size]) / size, sum(values[-size:]) / size
-
-
-def notices(runs: Sequence[Run]) -> str:
-    """What a reader must know before trusting a number: early stops, unfinished stages, notes of the results."""
-    lines = []
-    for run in runs:
-        where = f"{run.path.name}: " if len(runs) > 1 else ""
-        notes = run.results.get("notes", [])
-        lines += [f"{where}{note}" for note in ([notes] if isinstance(notes, str) else notes)]
-        said = {name: summary_of(run, name) for name in {**run.results.get("summaries", {}), **run.stages}}
-        left_out = dict.fromkeys(task for summary in said.values() for task in summary.get("tasks_left_out", []))
-        if left_out:
-            tasks = ", ".join(task_words(task) for task in left_out)
-            lines.append(f"{where}Left out, because programs cannot be run in isolation on this machine: {tasks}.")
-        for name, summary in said.items():
-            if summary.get("stopped_early"):
-                lines.append(f"{where}{stage_title(name, runs)} stopped early: {summary['stopped_early']}")
-            if steps := summary.get("reward_hacking_steps"):
-                lines.append(
-                    f"{where}{stage_title(name, runs)}: at {len(steps)} steps, first at step {steps[0]}, the reward models' "
-                    "score had risen while the true score had fallen: reward hacking. Marked in its curves."
-                )
-        for stage in run.stages.values():
-            if not stage.finished:
-                lines.append(f"{where}{stage_title(stage.name, runs)} is not finished: this report shows it as far as it got.")
-    items = "".join(f"<li>{escape(str(line))}</li>" for line in dict.fromkeys(lines))
-    return f'<ul class="notices">{items}</ul>' if items else ""
 
 
 def tiles(runs: Sequence[Run]) -> str:
@@ -152,9 +143,11 @@ def tiles(runs: Sequence[Run]) -> str:
     stage = last_rl_stage(runs)
     for metric, name, unit in SHOWN_FIRST if stage else ():
         assert stage is not None
-        curve = mean_over_runs(curves_of(runs, stage, metric))
+        curves, population = comparable_curves(runs, stage, metric)
+        curve = mean_over_runs(curves)
         if curve:
-            made.append(change_tile(name, *first_and_last(curve), unit, "first to last steps of training"))
+            note = f"first to last steps of {stage_title(stage, runs)}{f', {population}' if population else ''}"
+            made.append(change_tile(name, *first_and_last(curve), unit, note))
     total = [sum(run.results["seconds"].values()) for run in runs if run.results.get("seconds")]
     if total:
         note = "training and measuring" + (", mean of the runs" if len(total) > 1 else "")

@@ -34,7 +34,7 @@ from cogitate.evals.metrics import Estimate
 
 ACCURACY = "pass@1"
 BESIDE = (  # measures over all problems that stand beside the accuracies of a model
-    "longest_third", "format_rate", "language_mix_rate", "reflection_rate", "helpfulness", "safety", "thinking_tokens",
+    "score", "longest_third", "format_rate", "language_mix_rate", "reflection_rate", "helpfulness", "safety", "thinking_tokens",
 )  # fmt: skip
 MANY = 8  # columns
 
@@ -52,7 +52,8 @@ def staged_table(runs: Sequence[Run]) -> str:
     if not models:
         return '<p class="soft">No model has been measured yet.</p>'
     tasks = [task for task in task_names(runs) if any(pooled_of(runs, model, task, ACCURACY) for model in models)]
-    measures = [name for name in BESIDE if any(pooled_of(runs, model, "all", name) for model in models)]
+    measured = measured_names(runs)
+    measures = [name for name in BESIDE if name in measured and any(pooled_of(runs, model, "all", name) for model in models)]
     line = [model for model in models if not is_student(model, runs)]
     rows = "".join(model_row(runs, model, tasks, measures) for model in line)
     pair = main_models(runs)

@@ -15,6 +15,11 @@ MEASURES: dict[str, tuple[str, Unit, str]] = {  # of results.json: title, unit, 
         "share",
         "The chance that one completion is right: the mean over all completions of a problem, then over problems.",
     ),
+    "score": (
+        "Mean score",
+        "share",
+        "The mean of the graders' scores, where some give partial credit; pass@1 counts right and wrong alone.",
+    ),
     "format_rate": (
         "Format kept",
         "share",
@@ -118,7 +123,13 @@ def measure_words(name: str) -> tuple[str, Unit, str]:
     return plain(name), "tokens" if "tokens" in name else "number", ""
 
 
-SHORT = {"longest_third": "Longest third", "language_mix_rate": "Mixed", "format_rate": "Format", "reflection_rate": "Reflects"}
+SHORT = {
+    "score": "Mean score",
+    "longest_third": "Longest third",
+    "language_mix_rate": "Mixed",
+    "format_rate": "Format",
+    "reflection_rate": "Reflects",
+}
 
 
 def short_title(metric: str) -> str:

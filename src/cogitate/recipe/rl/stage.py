@@ -10,6 +10,7 @@ from typing import Any
 from cogitate.backend import PolicyLearner
 from cogitate.config import Config, RLConfig
 from cogitate.evals.text_metrics import is_mixed, is_reflective
+from cogitate.json_lines import read_log
 from cogitate.recipe.asking import PromptOf, check_tags, with_tags_of
 from cogitate.recipe.problems import tasks_left_out, training_problems
 from cogitate.recipe.stage import Stage, StageContext
@@ -68,7 +69,7 @@ def run_rl(
     """Train the model of `start` and leave it in `out`, with transcripts and metrics beside it.
 
     Returns:
-        the stage's summary: why it stopped early, which tasks were left out.
+        the stage's summary: why it stopped early, which share of completions had no verdict and why, which tasks were left out.
     """
     backend, tokenizer = context.backend, with_tags_of(settings, Tokenizer.load(start))
     method = make(tokenizer)
@@ -81,7 +82,10 @@ def run_rl(
     general = method.general.problems if method.general else ()
 
     def measure(rollouts: Sequence[Rollout]) -> dict[str, float]:
-        return thinking_metrics(rollouts, tokenizer) | (method.measure(rollouts) if method.measure else {})
+        row = thinking_metrics(rollouts, tokenizer)
+        if method.general:  # its prompts join at some step: only means of the others compare all steps
+            row |= reasoning_metrics(rollouts, tokenizer)
+        return row | (method.measure(rollouts) if method.measure else {})
 
     summary = train_rl(
         RLRun(
@@ -111,7 +115,18 @@ def run_rl(
     )
     learner.save_weights(out)
     tokenizer.save(out)
+    summary |= missing_verdicts(context.metrics.path)
     return {**summary, **({"tasks_left_out": left_out} if left_out else {})}
+
+
+def missing_verdicts(log: Path) -> dict[str, Any]:
+    """{"no_verdict": {"share": mean over steps, "first": step, problem, reason}} of a stage's log; {} where none is missing."""
+    rows = read_log(log)
+    first = next((row for row in rows if row.get("no_verdict_reason")), None)
+    if first is None:
+        return {}
+    share = mean(row["no_verdict_share"] for row in rows)
+    return {"no_verdict": {"share": share, "first": f"step {first['step']}: {first['no_verdict_reason']}"}}
 
 
 def rule_reward(config: Config, format: ThinkingFormat, *, language: float) -> Callable[[SampledCompletion], Reward]:
@@ -149,6 +164,19 @@ def thinking_metrics(rollouts: Sequence[Rollout], tokenizer: Tokenizer) -> dict[
         "reflection_rate": mean(is_reflective(text) for text, _ in texts),
         "language_mix_rate": mean(is_mixed(text, problem.language) for text, problem in texts),
     }
+
+
+def reasoning_metrics(rollouts: Sequence[Rollout], tokenizer: Tokenizer) -> dict[str, float]:
+    """Lengths and thinking of the problems that rules judge; {} where a step has none of them."""
+    by_rules = [rollout for rollout in rollouts if has_rules(rollout.problem.kind)]
+    if not by_rules:
+        return {}
+    row = {
+        "completion_tokens": mean(len(rollout.completion_ids) for rollout in by_rules),
+        "truncated_share": mean(rollout.finish_reason == "length" for rollout in by_rules),
+        **thinking_metrics(by_rules, tokenizer),
+    }
+    return {f"{name}.reasoning": value for name, value in row.items()}
 
 
 def transcript(step: int, rollout: Rollout, tokenizer: Tokenizer) -> dict[str, Any]:

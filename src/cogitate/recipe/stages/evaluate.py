@@ -18,7 +18,7 @@ from typing import Any
 from cogitate.config import Config, EvaluateConfig, PretrainConfig, PromptConfig, RLConfig, ZeroRLConfig
 from cogitate.errors import ConfigError
 from cogitate.evals.completions import write_completions
-from cogitate.evals.evaluate import Asking, Measured, consensus_table, measure_model, table
+from cogitate.evals.evaluate import Asking, Measured, consensus_table, measure_model, missing_verdicts, table
 from cogitate.evals.general import Scored, add_general, with_true_scores
 from cogitate.evals.prompts import BASE_PROMPTS, CONVERSATION, R1_ZERO
 from cogitate.recipe.asking import ask_r1, ask_r1_zero, has_own_prompt, prompt_name, with_tags_of
@@ -89,6 +89,7 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
         scored[plain.name] = with_true_scores(answers)
         add_general(result, scored[plain.name])
         summary["general_prompt"] = plain.name
+    summary |= missing_verdicts(groups_of[best.name])
     write_completions(out / "completions.jsonl", groups_of, scored)
     write_json(out / EVALUATION, result)
     left_out = tasks_left_out(config)

@@ -83,24 +83,25 @@ LEARNING = (
         "The same of safety, over everything said.",
     ),
 )
+# Where general prompts join at some step, two lines: all completions, and those of the prompts that every step has.
 LENGTH = (
     Plot(
         "Completion length",
-        (("completion_tokens", "tokens"),),
+        (("completion_tokens", "all"), ("completion_tokens.reasoning", "reasoning prompts")),
         "tokens",
         "tokens",
         "Mean tokens of a completion, cut-off ones included.",
     ),
     Plot(
         "Thinking of finished completions",
-        (("thinking_tokens_finished", "tokens"),),
+        (("thinking_tokens_finished", "all"), ("thinking_tokens_finished.reasoning", "reasoning prompts")),
         "tokens",
         "tokens",
         "Mean thinking tokens where the completion came to its end: growth here is thinking, not rambling into the limit.",
     ),
     Plot(
         "Cut off at the limit",
-        (("truncated_share", "cut off"),),
+        (("truncated_share", "all"), ("truncated_share.reasoning", "reasoning prompts")),
         "completions",
         "share",
         "Completions stopped by the token limit: high values make every length plot a lower bound.",
@@ -109,14 +110,14 @@ LENGTH = (
 BEHAVIOUR = (
     Plot(
         "Reflection",
-        (("reflection_rate", "reflecting"),),
+        (("reflection_rate", "all"), ("reflection_rate.reasoning", "reasoning prompts")),
         "completions",
         "share",
         'Completions that turn back on their own work ("wait,", "let me check", "等等").',
     ),
     Plot(
         "Languages mixed",
-        (("language_mix_rate", "mixed"),),
+        (("language_mix_rate", "all"), ("language_mix_rate.reasoning", "reasoning prompts")),
         "completions",
         "share",
         "Completions thinking with under 95 % words of the question's language: nothing in R1-Zero's reward forbids it.",

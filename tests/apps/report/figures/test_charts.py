@@ -6,8 +6,8 @@ from html import unescape
 
 import pytest
 
-from cogitate.apps.report import charts
-from cogitate.apps.report.plots import GROUPS, expand, unlisted
+from cogitate.apps.report.figures import charts
+from cogitate.apps.report.figures.plots import GROUPS, expand, unlisted
 from cogitate.apps.report.words import Unit, measure_words, stage_title, task_title, write_number, write_seconds
 
 

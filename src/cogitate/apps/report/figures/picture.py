@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cogitate.apps.report.charts import main_line
 from cogitate.apps.report.data import (
     Run,
     curves_of,
-    load_runs,
     logged_names,
     main_line_models,
     pooled_of,
     stage_names,
     task_names,
 )
+from cogitate.apps.report.figures.charts import main_line
+from cogitate.apps.report.same_recipe import load_seeds
 from cogitate.apps.report.words import stage_title, task_words
 from cogitate.errors import ArtifactError
 from cogitate.runtime import atomic_write
@@ -32,9 +32,10 @@ def write_curve_png(run_directories: Sequence[Path], out: Path, models: Sequence
     """Draw the picture of one or several runs (seeds): of these models; by default of all from base to the last.
 
     Raises:
-        ArtifactError: a directory is no run directory, or none of them has both measured models and an RL stage.
+        ArtifactError: a directory is no run directory, the runs are not seeds of one recipe, or none of them has both measured
+            models and an RL stage.
     """
-    runs = load_runs(run_directories)
+    runs = load_seeds(run_directories)
     models = [model for model in main_line_models(runs) if model in models or not models]
     stage = next((name for name in stage_names(runs) if "reward" in logged_names(runs, name)), None)
     if stage is None or not models:
