@@ -46,12 +46,13 @@ class Source:
         inner = [constant for constant in code.co_consts if isinstance(constant, CodeType)]
         found: dict[str, None] = {}
         for each in (one for function in inner for one in codes(function)):
-            for instruction in dis.get_instructions(each):
-                if not instruction.opname.endswith(("_GLOBAL", "_GLOBALS")):
-                    continue
-                if instruction.opname.startswith(("STORE", "DELETE")):
-                    raise UnstableError(f"changes {instruction.argval}, so that a call depends on the calls before it")
-                found[str(instruction.argval)] = None
+            steps = list(dis.get_instructions(each))
+            own = {step.argval for step in steps if step.opname == "STORE_NAME"} | {"__name__"}  # in the body of a class
+            for step in steps:
+                if step.opname in ("STORE_GLOBAL", "DELETE_GLOBAL"):
+                    raise UnstableError(f"changes {step.argval}, so that a call depends on the calls before it")
+                if step.opname.endswith(("_GLOBAL", "_GLOBALS")) or (step.opname == "LOAD_NAME" and step.argval not in own):
+                    found[str(step.argval)] = None
         return sorted(found)
 
 
