@@ -42,9 +42,9 @@ def run(
             paths. None: the recipe's.
         evaluation: what to measure on, in the same way (`tasks.eval`). None: the recipe's. Both must not share a problem.
         reward: a function of (completion, problem) that returns a number from 0 to 1; it judges rows of kind custom, and rows
-            that name no kind are of that kind. It runs in worker processes, from a file that holds its source, its defaults,
-            its closure and what it reads of its module: that text is its identity, so that another constant is another run.
-            What has no stable content (an object of a class of yours, an open file) is refused.
+            of a list that name no kind are of that kind. It runs in worker processes, from a file that holds its source, its
+            defaults, its closure and what it reads of its module: that text is its identity, so that another constant is
+            another run. What has no stable content (an object of a class of yours, an open file) is refused.
         identity: "module:function" of a function that workers can import, in place of its source. Its name is then all that
             a run knows of it: give it another one when it changes.
         only, until, retrain: stages, as on the command line.
