@@ -53,6 +53,8 @@ def is_installed(module: str) -> bool:
     top = module.partition(".")[0]
     if top in sys.stdlib_module_names or top == "cogitate":
         return True
+    if top == "__main__":  # `python -m` an installed program is not what a worker would import by this name
+        return False
     spec = sys.modules[top].__spec__ if top in sys.modules else importlib.util.find_spec(top)
     places = [] if spec is None else [spec.origin or "", *(spec.submodule_search_locations or ())]
     return any(part in INSTALLED for place in places for part in Path(place).parts)
