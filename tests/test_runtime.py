@@ -2,8 +2,10 @@ import errno
 import gc
 import json
 import platform
+import signal
 import subprocess
 import sys
+import threading
 import weakref
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,10 +19,12 @@ from cogitate.runtime import (
     MetricsLog,
     atomic_write,
     derive_seed,
+    interruption_requested,
     is_disk_full,
     loaded_objects_exempt,
     lost_file,
     seed_everything,
+    stop_at_checkpoint_on_ctrl_c,
 )
 
 
@@ -154,3 +158,26 @@ def test_a_file_that_is_gone_is_named_whichever_library_noticed(tmp_path: Path) 
     assert lost_file(FileNotFoundError(errno.ENOENT, "No such file")) == "the working directory, or a file in it: No such file"
     for other in (KeyError("x"), OSError(errno.ENOSPC, "No space left on device"), ValueError("os error 2")):
         assert lost_file(other) is None
+
+
+def test_ctrl_c_asks_first_and_ends_then_and_leaves_no_trace() -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt), stop_at_checkpoint_on_ctrl_c():  # noqa: PT012 - the first one goes on
+        signal.raise_signal(signal.SIGINT)
+        assert interruption_requested()
+        signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) is before
+    assert not interruption_requested()
+
+
+def test_in_another_thread_ctrl_c_stays_what_it_is() -> None:
+    inside = []
+
+    def work() -> None:
+        with stop_at_checkpoint_on_ctrl_c():
+            inside.append(signal.getsignal(signal.SIGINT))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert inside == [signal.getsignal(signal.SIGINT)]

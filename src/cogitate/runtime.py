@@ -13,6 +13,7 @@ import re
 import signal
 import stat
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -237,6 +238,31 @@ def stop_at_checkpoint_on_signals() -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
+
+
+@contextmanager
+def stop_at_checkpoint_on_ctrl_c() -> Iterator[None]:
+    """The same for Ctrl-C alone, for as long as this lasts: the second one is a KeyboardInterrupt.
+
+    Only the main thread can handle signals; in others nothing changes.
+    """
+    global _interrupted_by
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        if interruption_requested():
+            raise KeyboardInterrupt
+        request_interruption(number)
+        os.write(2, b"stopping at the next checkpoint; once more to stop at once\n")
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
+        _interrupted_by = None
 
 
 def request_interruption(signal_number: int) -> None:

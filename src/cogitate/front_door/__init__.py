@@ -1,0 +1,1 @@
+"""What `import cogitate` offers: models, verdicts and runs from Python. Each name is imported when it is first used."""
