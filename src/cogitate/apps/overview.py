@@ -13,6 +13,7 @@ from cogitate.json_lines import read_log
 from cogitate.recipe.kinds import EVALUATION
 from cogitate.recipe.recipe import GRAPHS, get_graph
 from cogitate.recipe.run_directory.attempt import unfinished
+from cogitate.recipe.run_directory.clean import Leftover
 from cogitate.recipe.run_directory.lock import holder
 from cogitate.recipe.run_directory.store import MANIFEST, is_shipped_copy, verify
 from cogitate.recipe.runner import Planned, data_sets_of
@@ -72,6 +73,19 @@ def results_text(results: Path) -> str:
             row = [model, f"pass@1 {measured['value']:.3f}", f"95 % interval {low:.3f} to {high:.3f}"]
             rows.append([*row, scores_text(tasks["all"], SHOWN[1:])])
     return "\n".join(table(rows)) if rows else "no model was measured"
+
+
+def clean_text(out: Path, leftovers: Sequence[Leftover], *, dry_run: bool) -> str:
+    """What was deleted, or would be, one path a line."""
+    if not leftovers:
+        return f"{out}: nothing to delete"
+    rows = [[str(leftover.path), megabytes(leftover.size), leftover.reason] for leftover in leftovers]
+    total = megabytes(sum(leftover.size for leftover in leftovers))
+    return "\n".join([*table(rows), f"{'would free' if dry_run else 'freed'} {total}"])
+
+
+def megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
 
 
 def stage_row(out: Path, name: str, *, running: bool) -> list[str]:
