@@ -54,6 +54,10 @@ def test_one_file_holds_weights_tokenizer_and_chat_template(source: Path, tmp_pa
     fields, tensors = read_header(file)
     assert fields["tokenizer.chat_template"] == TEMPLATE
     assert tensors["blk.1.ffn_down.weight"].kind == 8
+    assert cogitate("export", source, "--gguf", "f16", "--out", tmp_path / "new")[0] == 2
+    (tmp_path / "empty").mkdir()
+    code, _, err = cogitate("export", source, "--gguf", "f16", "--out", tmp_path / "empty")
+    assert (code, err) == (2, f"error: --out {tmp_path / 'empty'}: a directory; --gguf writes one file: name it\n")
     code, out, err = cogitate("export", source, "--gguf", "f16", "--out", file)
     assert (code, out, err) == (2, "", f"error: --out {file}: exists already and is not empty; name a new directory\n")
 

@@ -44,6 +44,8 @@ def export(
         raise ConfigError(f"{chosen[0]} and {[*chosen[1:], *layout][0]} exclude each other: give one of them")
     source = find_model(model)
     if gguf is not None:
+        if out.is_dir():
+            raise ConfigError(f"--out {out}: a directory; --gguf writes one file: name it")
         export_as_gguf(source, out, gguf, say=say)
         return f"model: {out} ({gguf})"
     if adapter:

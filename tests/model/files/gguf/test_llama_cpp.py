@@ -21,7 +21,7 @@ from cogitate.model.files.gguf.wheel import import_from_pypi
 from cogitate.model.files.hf import load_model, save_model
 from cogitate.tokenizer.bpe import Tokenizer
 from tests.model.files.gguf.reference import ask, python_with_llama_cpp
-from tests.model.files.gguf.small_files import LLAMA3, random_model, small_config
+from tests.model.files.gguf.small_files import LLAMA3, random_model, small_config, write_gguf
 from tests.model.files.gguf.splitting import WAYS, save_tokenizer, train_splitting
 
 QUANTISATIONS: tuple[Quantisation, ...] = ("f16", "q8_0", "q4_0")
@@ -80,6 +80,17 @@ def test_llama_cpp_gives_equal_token_ids_for_a_thousand_texts(way: str, texts: l
     ours = Tokenizer.load(tmp_path / "model").encode_batch(plain)
     differing = [text for text, mine, theirs in zip(plain, ours, ids_of(tmp_path / "m.gguf"), strict=True) if mine != theirs]
     assert differing == []
+
+
+@pytest.mark.parametrize("pre", ["default", *WAYS])
+def test_a_file_is_read_with_the_tokenizer_that_llama_cpp_gives_it(pre: str, texts: list[str], tmp_path: Path) -> None:
+    python_with_llama_cpp()
+    tokenizer = train_splitting("gpt-2", texts, vocab_size=3000)
+    write_gguf(tmp_path / "m.gguf", random_model(small_config("llama", tokenizer.get_vocab_size())), tokenizer, pre=pre)
+    ask(tmp_path, tokenise=[tmp_path / "m.gguf"], texts=texts)
+    import_gguf(tmp_path / "m.gguf", tmp_path / "out")
+    ours = Tokenizer.load(tmp_path / "out").encode_batch(texts)
+    assert [text for text, mine, theirs in zip(texts, ours, ids_of(tmp_path / "m.gguf"), strict=True) if mine != theirs] == []
 
 
 FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {

@@ -10,7 +10,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -37,25 +37,35 @@ class TensorEntry:
 
 
 def write_file(file: Path, fields: Mapping[str, Any], entries: Sequence[TensorEntry], data: Iterable[np.ndarray]) -> None:
-    """Write a file, atomically; equal arguments give equal bytes.
+    """Write a file, atomically and without a trace of one that fails; equal arguments give equal bytes.
 
     Args:
         fields: whole numbers are written as uint32, reals as float32, arrays of whole numbers as int32; lists hold texts.
         data: the bytes of each entry, in order; they are taken one at a time, so that one tensor is in memory.
     """
-    with atomic_write(file) as temporary, temporary.open("wb") as out:
-        out.write(MAGIC + struct.pack("<IQQ", VERSION, len(entries), len(fields)))
-        for key, value in fields.items():
-            out.write(text(key) + typed(value))
-        for entry, offset in zip(entries, offsets(entries), strict=True):
-            dimensions = struct.pack(f"<{len(entry.shape)}Q", *reversed(entry.shape))
-            out.write(text(entry.name) + struct.pack("<I", len(entry.shape)) + dimensions)
-            out.write(struct.pack("<IQ", entry.stored_type, offset))
-        for entry, tensor in zip(entries, data, strict=True):
-            assert tensor.nbytes == entry.size, (entry, tensor.nbytes)
-            out.write(bytes(-out.tell() % ALIGNMENT))
-            out.write(tensor.data)
-        out.write(bytes(-out.tell() % ALIGNMENT))
+    with atomic_write(file) as temporary:
+        try:
+            with temporary.open("wb") as out:
+                write_header(out, fields, entries)
+                for entry, tensor in zip(entries, data, strict=True):
+                    assert tensor.nbytes == entry.size, (entry, tensor.nbytes)
+                    out.write(tensor.data)
+                    out.write(bytes(-out.tell() % ALIGNMENT))
+        except BaseException:  # a weight that cannot be stored, a full disk, Ctrl-C: gigabytes must not stay
+            temporary.unlink()
+            raise
+
+
+def write_header(out: BinaryIO, fields: Mapping[str, Any], entries: Sequence[TensorEntry]) -> None:
+    """Keys, then names, shapes, types and places of the tensors, then zeros up to the first of them."""
+    out.write(MAGIC + struct.pack("<IQQ", VERSION, len(entries), len(fields)))
+    for key, value in fields.items():
+        out.write(text(key) + typed(value))
+    for entry, offset in zip(entries, offsets(entries), strict=True):
+        dimensions = struct.pack(f"<{len(entry.shape)}Q", *reversed(entry.shape))
+        out.write(text(entry.name) + struct.pack("<I", len(entry.shape)) + dimensions)
+        out.write(struct.pack("<IQ", entry.stored_type, offset))
+    out.write(bytes(-out.tell() % ALIGNMENT))
 
 
 def offsets(entries: Sequence[TensorEntry]) -> Iterator[int]:
