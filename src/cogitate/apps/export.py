@@ -103,10 +103,10 @@ def export_as_gguf(model: Path, file: Path, quantisation: Quantisation, *, say: 
         CheckpointError: llama.cpp has no such model or tokenizer; see export_gguf.
     """
     tokenizer = read_tokenizer_to_write(model)
-    if tokenizer.chat_template is None:
-        say(f"{model}: has no chat template, so the file has none: programs that chat with it take one of their own")
     file.parent.mkdir(parents=True, exist_ok=True)
     export_gguf(model, file, quantisation, tokenizer)
+    if tokenizer.chat_template is None:
+        say(f"{model}: has no chat template, so the file has none: programs that chat with it take one of their own")
 
 
 def read_tokenizer_to_write(model: Path) -> TokenizerToWrite:
