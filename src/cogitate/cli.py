@@ -41,6 +41,7 @@ SystemMessage = Annotated[str, typer.Option(metavar="TEXT", help="A system messa
 TemplateFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="A text with {question} in it, in place of the prompt's own.")
 ]
+Quantisation = Literal["f16", "q8_0", "q4_0"]
 Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name (tiny) or the path of a TOML file.")]
 Settings = Annotated[
     list[str] | None,
@@ -327,24 +328,36 @@ def import_model(
 @app.command()
 def export(
     model: Model,
-    out: Annotated[Path, typer.Option(help="Where the Hugging Face directory goes.")],
-    dtype: Annotated[Dtype, typer.Option(help="Type of the weights.")] = "bfloat16",
+    out: Annotated[Path, typer.Option(help="Where the Hugging Face directory goes; with --gguf the file.")],
+    dtype: Annotated[Dtype | None, typer.Option(help="Type of the weights; bfloat16 where none is given.")] = None,
     released_layout: Annotated[
         bool, typer.Option("--released-layout", help="The MTP block as one more layer, as DeepSeek publishes it.")
     ] = False,
+    gguf: Annotated[Quantisation | None, typer.Option(help="One GGUF file of this type, for llama.cpp and Ollama.")] = None,
+    adapter: Annotated[bool, typer.Option("--adapter", help="What LoRA learnt alone, in PEFT's format.")] = False,
 ) -> None:
-    """Write a model for other programs: transformers, vLLM."""
-    from cogitate.model.files.export import export_model
-    from cogitate.recipe.models import find_model
+    """Write a model for other programs: transformers, vLLM, llama.cpp."""
+    from cogitate.apps.export import export as write
 
     refuse_to_overwrite(out)
-    export_model(find_model(model), out, dtype=dtype, released_layout=released_layout)
-    typer.echo(f"model: {out}")
+    typer.echo(write(model, out, dtype=dtype, released_layout=released_layout, gguf=gguf, adapter=adapter, say=typer.echo))
 
 
 def refuse_to_overwrite(out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ConfigError(f"--out {out}: exists already and is not empty; name a new directory")
+
+
+@app.command()
+def clean(
+    directory: RunDirectory,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be deleted; delete nothing.")] = False,
+) -> None:
+    """Delete what a run directory needs no more: leftovers of kills."""
+    from cogitate.apps.overview import clean_text
+    from cogitate.recipe.run_directory.clean import clean as delete_leftovers
+
+    typer.echo(clean_text(directory, delete_leftovers(directory, dry_run=dry_run), dry_run=dry_run))
 
 
 @app.command()

@@ -9,6 +9,7 @@ from typing import Any
 
 from cogitate.config import flatten
 from cogitate.config.user_files import user_files
+from cogitate.recipe.run_directory.clean import Leftover
 from cogitate.recipe.runner import Planned, data_sets_of
 from cogitate.recipe.settings import Recipe
 
@@ -69,6 +70,19 @@ def missing_text(stage: str, summary: Mapping[str, Any]) -> str:
     if not isinstance(found, Mapping):
         return ""
     return f"{stage}: {100 * found['share']:.1f} % of the completions have no verdict; the first: {found['first']}"
+
+
+def clean_text(out: Path, leftovers: Sequence[Leftover], *, dry_run: bool) -> str:
+    """What was deleted, or would be, one path a line."""
+    if not leftovers:
+        return f"{out}: nothing to delete"
+    rows = [[str(leftover.path), megabytes(leftover.size), leftover.reason] for leftover in leftovers]
+    total = megabytes(sum(leftover.size for leftover in leftovers))
+    return "\n".join([*table(rows), f"{'would free' if dry_run else 'freed'} {total}"])
+
+
+def megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
 
 
 def scores_text(scores: Mapping[str, Any], names: Sequence[str]) -> str:

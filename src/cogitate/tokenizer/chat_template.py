@@ -25,9 +25,14 @@ PRIVATE_USE = range(0xF0000, 0xFFFFE)  # characters without a meaning
 
 
 class ChatTemplate:
-    """Source of a template and the control tokens it may name."""
+    """Source of a template and the control tokens it may name.
+
+    Attributes:
+        source: the jinja program.
+    """
 
     def __init__(self, source: str, where: str, tokens: Mapping[str, str]):
+        self.source = source
         self.where = where
         self._tokens = dict(tokens)
         self._template = self._compile(source)

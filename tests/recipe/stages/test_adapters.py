@@ -102,3 +102,4 @@ def test_sft_trains_adapters_and_saves_them_merged(digit_model: Path, tmp_path: 
     moved = {name for name, tensor in after.items() if not torch.equal(tensor, before[name])}
     assert moved
     assert all("proj" in name or "e_score_correction_bias" in name for name in moved)
+    assert (tmp_path / "run" / "r1_dev1" / "adapter" / "adapter_model.safetensors").is_file()

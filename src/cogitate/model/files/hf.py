@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from torch import Tensor
 from cogitate.errors import CheckpointError, ConfigError
 from cogitate.model.config import ModelConfig
 from cogitate.model.files.checkpoint_files import INDEX, MTP, SINGLE, CheckpointReader
-from cogitate.model.files.names import NameTable, mtp_copies, mtp_name_table, name_table
+from cogitate.model.files.names import NameTable, Part, mtp_copies, mtp_name_table, name_table
 from cogitate.model.lora import merged_state_dict
 from cogitate.model.transformer import Transformer
 from cogitate.runtime import atomic_write, write_json
@@ -118,6 +119,26 @@ def load_weights_into(model: Transformer, directory: Path) -> None:
                 raise CheckpointError(f"{directory}/config.json: {key} = {value!r}, but the model to fill has {mine!r}")
         _check_tensors(config, reader)
         _read_weights(model, reader)
+
+
+@contextmanager
+def open_weights(directory: Path) -> Iterator[tuple[ModelConfig, Callable[[Part], Tensor]]]:
+    """The config of a model directory and how to read a published tensor of it, in float32; no model is made.
+
+    Raises:
+        CheckpointError: as load_model.
+    """
+    raw, config = _read_config(directory)
+    with CheckpointReader(directory, raw.get("quantization_config")) as reader:
+        config = _config_of_weights(config, reader)
+        _check_tensors(config, reader)
+
+        def read(part: Part) -> Tensor:
+            values = torch.empty(part.shape, dtype=torch.float32)
+            reader.read_into(values, part.name)
+            return values
+
+        yield config, read
 
 
 def load_config(directory: Path) -> ModelConfig:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from cogitate.algorithms.policy_loss import BatchTotals
 from cogitate.config import RLConfig
-from cogitate.model.files.hf import save_model
+from cogitate.model.files.adapter import save_trained
 from cogitate.model.transformer import Transformer
 from cogitate.train.checkpoint import load_checkpoint, restore_training_tensors, save_checkpoint, training_tensors
 from cogitate.train.optimisers.adamw import make_adamw
@@ -160,7 +160,7 @@ class ReferencedPolicy(ABC, Generic[Batch, Settings]):
             self.reference.load_state_dict(kept)
 
     def save_weights(self, path: Path) -> None:
-        save_model(self.model, path)
+        save_trained(self.model, path)
 
 
 def fit_pass(*models: Transformer) -> int:

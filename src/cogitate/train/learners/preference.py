@@ -23,7 +23,7 @@ from cogitate.algorithms.preference_loss import (
     safety_loss,
 )
 from cogitate.config import DPOConfig, PreferenceTrainingConfig
-from cogitate.model.files.hf import save_model
+from cogitate.model.files.adapter import save_trained
 from cogitate.model.files.value_model import save_value_model
 from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel
@@ -128,7 +128,7 @@ class DPOLearner(PreferenceLearner[Transformer, TextPair]):
         return result.loss, pair_sums(result.chosen_rewards_B, result.rejected_rewards_B)
 
     def save_weights(self, path: Path) -> None:
-        save_model(self.model, path)
+        save_trained(self.model, path)
 
 
 class PairLoss(Protocol):

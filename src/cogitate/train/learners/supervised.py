@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cogitate.algorithms.lm_loss import lm_loss, next_token_targets
 from cogitate.config import SupervisedConfig
-from cogitate.model.files.hf import save_model
+from cogitate.model.files.adapter import save_trained
 from cogitate.model.transformer import Transformer
 from cogitate.train.checkpoint import load_training, save_training
 from cogitate.train.optimisers.adamw import make_adamw
@@ -68,7 +68,7 @@ class SupervisedLearner:
         return load_training(path, self.model, self.optimiser)
 
     def save_weights(self, path: Path) -> None:
-        save_model(self.model, path)
+        save_trained(self.model, path)
 
 
 @torch.no_grad()

@@ -1,10 +1,5 @@
 """K-quants (Q4_K, Q5_K, Q6_K): against the arithmetic of ggml-quants.c written down, and against llama.cpp where it is."""
 
-import importlib.util
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +10,7 @@ import torch
 from cogitate.model.files.gguf.header import read_header
 from cogitate.model.files.gguf.model import import_gguf
 from cogitate.model.files.hf import load_model
+from tests.model.files.gguf.reference import ask, python_with_llama_cpp
 from tests.model.files.gguf.small_files import gguf, random_model, small_config, small_tokenizer, write_gguf
 
 BLOCK = 256
@@ -102,15 +98,6 @@ def test_every_tensor_is_dequantised_as_ggml_does_it(kind: Any, width: int, tmp_
             assert torch.allclose(tensor[row], expected, rtol=1e-5, atol=1e-6), (name, row)
 
 
-def python_with_llama_cpp() -> str:
-    if importlib.util.find_spec("llama_cpp") is not None:
-        return sys.executable
-    named = os.environ.get("COGITATE_LLAMA_CPP")
-    if named is None:
-        pytest.skip("llama.cpp is not here: install llama-cpp-python, or name a Python that has it in COGITATE_LLAMA_CPP")
-    return named
-
-
 def logits_of(directory: Path) -> torch.Tensor:
     model = load_model(directory)
     with torch.no_grad():
@@ -122,13 +109,6 @@ def difference(file: Path, out: Path) -> float:
     import_gguf(file, out, dtype=torch.float32)
     theirs = torch.from_numpy(np.load(f"{file}.npy"))
     return float((logits_of(out) - theirs).abs().max() / theirs.abs().max())
-
-
-def ask_llama_cpp(folder: Path, quantise: list[tuple[Path, Path, int]], logits: list[Path]) -> None:
-    job = {"quantise": [(str(a), str(b), kind) for a, b, kind in quantise], "logits": [*map(str, logits)], "tokens": TOKENS}
-    (folder / "job.json").write_text(json.dumps(job))
-    script = Path(__file__).with_name("ask_llama_cpp.py")
-    subprocess.run([python_with_llama_cpp(), str(script), str(folder / "job.json")], check=True, capture_output=True)
 
 
 @pytest.mark.parametrize("width", [256, 512])
@@ -143,7 +123,7 @@ def test_files_that_llama_cpp_quantised_are_the_models_that_it_runs(width: int, 
     files = {name: (tmp_path / f"{name}.gguf", tmp_path / f"{name}-float32.gguf") for name in FTYPES}
     quantise = [(exact, files[name][0], kind) for name, kind in FTYPES.items()]
     quantise += [(small, back, 0) for small, back in files.values()]
-    ask_llama_cpp(tmp_path, quantise, [exact, *(file for pair in files.values() for file in pair)])
+    ask(tmp_path, quantise=quantise, logits=[exact, *(file for pair in files.values() for file in pair)], tokens=TOKENS)
     assert difference(exact, tmp_path / "exact") < 1e-5
     for name, (small, back) in files.items():
         assert difference(small, tmp_path / name) < 0.08, name
@@ -168,6 +148,6 @@ def test_llama_cpp_gives_the_same_logits_whatever_way_linear_scaling_is_written(
     files = {name: tmp_path / f"{name}.gguf" for name in spellings}
     for name, keys in spellings.items():
         write_gguf(files[name], model, tokenizer, keys=keys, without=["llama.attention.head_count_kv"])
-    ask_llama_cpp(tmp_path, [], list(files.values()))
+    ask(tmp_path, logits=list(files.values()), tokens=TOKENS)
     for name, file in files.items():
         assert difference(file, tmp_path / name) < 1e-5, name

@@ -3,6 +3,7 @@
 import json
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -89,3 +90,15 @@ def test_pieces_without_a_score_each_are_refused(tmp_path: Path) -> None:
     write_gguf(tmp_path / "m.gguf", model, small_tokenizer(), pieces=(tokens, scores[:-1], types))
     with pytest.raises(CheckpointError, match=rf"tokenizer.ggml.scores has {len(tokens) - 1} entries for {len(tokens)} tokens"):
         import_gguf(tmp_path / "m.gguf", tmp_path / "out")
+
+
+@pytest.mark.parametrize("keys", [{"pre": "default"}, {"without": ["tokenizer.ggml.pre"]}])
+def test_a_file_that_names_no_pre_tokenizer_splits_as_llama_cpp_does_by_default(keys: dict[str, Any], tmp_path: Path) -> None:
+    """Punctuation apart, whatever stands beside it; then as GPT-2, without a space before a number; digits by threes."""
+    tokenizer = small_tokenizer()
+    write_gguf(tmp_path / "m.gguf", random_model(small_config("llama", tokenizer.get_vocab_size())), tokenizer, **keys)
+    import_gguf(tmp_path / "m.gguf", tmp_path / "out")
+    again = Tokenizer.from_file(str(tmp_path / "out" / "tokenizer.json"))
+    assert again.pre_tokenizer is not None
+    pieces = [piece for piece, _ in again.pre_tokenizer.pre_tokenize_str("say (it's) 1234567+8")]
+    assert pieces == ["say", "Ġ", "(", "it", "'", "s", ")", "Ġ", "123", "456", "7", "+", "8"]

@@ -1,1 +1,1 @@
-"""GGUF files in: `header.py` checks, `settings.py` and `tokenizer.py` read the keys, `model.py` the weights."""
+"""GGUF files in (`header.py` checks, `settings.py`, `tokenizer.py`, `model.py` read) and out (`export.py`, `write*.py`)."""

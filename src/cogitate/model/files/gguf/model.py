@@ -33,6 +33,8 @@ TENSORS = {
     "self_attn.q_proj": "attn_q",
     "self_attn.k_proj": "attn_k",
     "self_attn.v_proj": "attn_v",
+    "self_attn.q_norm": "attn_q_norm",
+    "self_attn.k_norm": "attn_k_norm",
     "self_attn.o_proj": "attn_output",
     "mlp.gate_proj": "ffn_gate",
     "mlp.up_proj": "ffn_up",
@@ -72,7 +74,7 @@ def _check_tensors(config: ModelConfig, tensors: dict[str, StoredTensor], file: 
         raise CheckpointError(f"{file}: block_count is {config.num_hidden_layers}, but there are {len(tensors)} tensors in all")
     unread = set(tensors) - {ROPE_FACTORS}
     for part in (part for parts in name_table(config).values() for part in parts):
-        source = _gguf_name(part.name)
+        source = gguf_name(part.name)
         if source not in tensors:
             raise CheckpointError(f"{file}: tensor {source} is missing")
         if tensors[source].shape != part.shape:
@@ -88,14 +90,14 @@ def _read_weights(model: Transformer, tensors: dict[str, StoredTensor], file: Pa
     heads_of = {"attn_q": config.num_attention_heads, "attn_k": config.num_key_value_heads}
     for name, parts in name_table(config).items():
         for part, piece in zip(parts, state[name].split([part.shape[0] for part in parts]), strict=True):
-            source = _gguf_name(part.name)
+            source = gguf_name(part.name)
             values, heads = _dequantise(tensors[source], file), heads_of.get(source.split(".")[-2])
             if config.model_type in ROWS_IN_PAIRS and heads is not None:
                 values = _halves_from_pairs(values, heads)
             piece.copy_(values)
 
 
-def _gguf_name(published: str) -> str:
+def gguf_name(published: str) -> str:
     """model.layers.3.mlp.up_proj.weight -> blk.3.ffn_up.weight"""
     stem, _, kind = published.rpartition(".")
     if stem in TENSORS:

@@ -1,4 +1,4 @@
-"""The keys of a GGUF file that say what the model is, as a ModelConfig, read as llama.cpp reads them. Llama and Qwen2."""
+"""The keys of a GGUF file that say what the model is, as a ModelConfig, read as llama.cpp reads them: Llama, Qwen2, Qwen3."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from cogitate.model.files.gguf.header import StoredTensor
 from cogitate.model.files.gguf.keys import Keys
 from cogitate.model.rope import rope_frequencies
 
-ARCHITECTURES = {"llama": "llama", "qwen2": "qwen2"}
+ARCHITECTURES = {"llama": "llama", "qwen2": "qwen2", "qwen3": "qwen3"}
+WIDTH_OVER_HEADS = ("llama", "qwen3")  # the width of a head where no key says it, unlike in config.json
 
 
 def read_settings(keys: Keys, tensors: Mapping[str, StoredTensor]) -> ModelConfig:
@@ -53,12 +54,13 @@ def read_settings(keys: Keys, tensors: Mapping[str, StoredTensor]) -> ModelConfi
     }
     if values["rms_norm_eps"] is None:
         raise CheckpointError(f"{keys.file}: {name}.attention.layer_norm_rms_epsilon is missing")
-    if name == "llama":
+    if name in WIDTH_OVER_HEADS:
         values["head_dim"] = head_dim or width // max(heads, 1)
-        values["attention_bias"] = "blk.0.attn_q.bias" in tensors
-        values["mlp_bias"] = "blk.0.ffn_gate.bias" in tensors
     elif head_dim is not None:
         values["head_dim"] = head_dim
+    if name == "llama":
+        values["attention_bias"] = "blk.0.attn_q.bias" in tensors
+        values["mlp_bias"] = "blk.0.ffn_gate.bias" in tensors
     try:
         config = ModelConfig.from_dict(values)
     except ConfigError as error:

@@ -22,7 +22,14 @@ _LLAMA3 = (
 _QWEN2 = _LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
 SPLITS = {"llama-bpe": _LLAMA3, "llama3": _LLAMA3, "qwen2": _QWEN2, "deepseek-r1-qwen": _QWEN2}
 MOST_LETTERS = 512  # of a piece with a score: every way to cut it in two is tried
-GPT2_LIKE = {"gpt-2": False, "default": False, "smollm": True}  # True: digits one by one
+GPT2_LIKE = {"gpt-2": False, "smollm": True}  # True: digits one by one
+DEFAULT = "default"  # also where no key says it: each expression divides the pieces of the one before
+DEFAULT_SPLITS = (
+    r"[\p{P}\$\+<=>\^~\|]+",
+    r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)",
+    r"\p{N}+",
+    r"[0-9][0-9][0-9]",
+)
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,7 @@ def _adds_begin(keys: Keys) -> bool:
 
 def _byte_level(keys: Keys, tokens: list[str], ids: dict[str, int]) -> Tokenizer:
     keys.without_effect("tokenizer.ggml.scores", "tokenizer.ggml.add_space_prefix")
-    pre = keys.text(PRE, "default") or "default"
+    pre = keys.text(PRE, DEFAULT) or DEFAULT
     vocabulary = {token: index for index, token in enumerate(tokens)}
     merges = [_merge(keys, merge, vocabulary) for merge in keys.texts("tokenizer.ggml.merges")]
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, ignore_merges=SPLITS.get(pre) == _LLAMA3))
@@ -120,8 +127,12 @@ def _byte_level(keys: Keys, tokens: list[str], ids: dict[str, int]) -> Tokenizer
         byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
         steps = [pre_tokenizers.Digits(individual_digits=True), byte_level] if GPT2_LIKE[pre] else [byte_level]
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(steps)
+    elif pre == DEFAULT:
+        splits = [pre_tokenizers.Split(Regex(expression), behavior="isolated") for expression in DEFAULT_SPLITS]
+        byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*splits, byte_level])
     else:
-        raise keys.error(PRE, f"not supported; supported are {', '.join(sorted({*SPLITS, *GPT2_LIKE}))}")
+        raise keys.error(PRE, f"not supported; supported are {', '.join(sorted({*SPLITS, *GPT2_LIKE, DEFAULT}))}")
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
 
