@@ -48,7 +48,7 @@ def run_toy(out: Path, config: Config) -> Path:
 
 def main(*arguments: str) -> None:
     """The real command line; only the backend, which toy stages do not use, is left out."""
-    cli.compose_backend = no_backend
+    cli.runs.compose_backend = no_backend
     sys.argv = ["cogitate", *arguments]
     cli.main()
 

@@ -1,0 +1,9 @@
+"""The command line: parse, compose a backend, call one function. Every other import waits until its command runs."""
+
+# In the order that the help shows.
+# isort: off
+from cogitate.cli.app import app, main
+from cogitate.cli import runs, models, grading
+# isort: on
+
+__all__ = ["app", "grading", "main", "models", "runs"]

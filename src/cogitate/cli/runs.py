@@ -1,0 +1,137 @@
+"""Commands on recipes and run directories."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cogitate.cli.app import app
+from cogitate.cli.options import Recipe, RunDirectory, Settings
+
+if TYPE_CHECKING:
+    from cogitate.backend import Backend
+    from cogitate.config import Config
+
+
+@app.command()
+def run(
+    recipe: Recipe,
+    settings: Settings = None,
+    out: Annotated[Path | None, typer.Option(help="The run directory; runs/RECIPE where none is given.")] = None,
+    only: Annotated[str | None, typer.Option(metavar="STAGE", help="Make this stage alone, from what is there.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="STAGE", help="Make this stage and all it needs.")] = None,
+    retrain: Annotated[
+        list[str] | None, typer.Option(metavar="STAGE", help="Train this stage instead of taking the shipped one.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show settings and their origins, stages and what is cached; make nothing.")
+    ] = False,
+) -> None:
+    """Run a recipe, or go on with it."""
+    from cogitate.recipe.runner import plan, run_recipe
+    from cogitate.recipe.settings import read_recipe
+
+    read = read_recipe(recipe, settings or [])
+    config = read.config
+    out = out or Path("runs") / Path(recipe).stem
+    if dry_run:
+        from cogitate.apps.overview import plan_text
+
+        typer.echo(plan_text(read, out, plan(config, out, only=only, until=until, retrain=retrain or [])))
+        return
+    from cogitate.apps.progress import make_progress
+    from cogitate.runtime import keep_freed_memory, stop_at_checkpoint_on_signals
+
+    keep_freed_memory()
+    stop_at_checkpoint_on_signals()
+    progress = make_progress(out, config)
+    results = run_recipe(
+        config, out, make_backend=compose_backend, progress=progress, only=only, until=until, retrain=retrain or []
+    )
+    from cogitate.apps.overview import results_text
+    from cogitate.apps.report.report import write_report
+
+    typer.echo(results_text(results))
+    typer.echo(f"results: {results}")
+    typer.echo(f"report:  {write_report([out], out / 'report.html')}")
+
+
+@app.command("verify-resume")
+def verify_resume(
+    recipe: Recipe,
+    settings: Settings = None,
+    kills: Annotated[int, typer.Option(min=1, help="How often each stage is killed.")] = 2,
+    seed: Annotated[int, typer.Option(help="Decides when; equal seeds, equal changes on disk.")] = 0,
+    only: Annotated[str | None, typer.Option(metavar="STAGE", help="Prove this stage alone.")] = None,
+    keep: Annotated[Path | None, typer.Option(metavar="DIR", help="Work there, and leave what was made.")] = None,
+) -> None:
+    """Prove that a killed recipe ends with the same bytes, on a shrunken budget."""
+    from cogitate.apps.verify_resume import verify_resume as verify
+    from cogitate.recipe.settings import load_recipe
+
+    text, same = verify(
+        load_recipe(recipe, settings or []),
+        make_backend=compose_backend,
+        kills=kills,
+        seed=seed,
+        only=only,
+        keep=keep,
+        say=lambda line: typer.echo(line, err=True),
+    )
+    typer.echo(text)
+    if not same:
+        raise typer.Exit(1)
+
+
+@app.command()
+def status(directory: RunDirectory) -> None:
+    """Show what a run, stage or model directory holds."""
+    from cogitate.apps.status import status_text
+
+    typer.echo(status_text(directory))
+
+
+@app.command()
+def report(
+    directories: Annotated[list[Path], typer.Argument(metavar="DIR...", help="A run directory; several: seeds of one recipe.")],
+    out: Annotated[Path | None, typer.Option(help="The HTML file; DIR/report.html of the first where none is given.")] = None,
+) -> None:
+    """Write the report of one or several runs."""
+    from cogitate.apps.report.report import write_report
+
+    typer.echo(f"report: {write_report(directories, out or directories[0] / 'report.html')}")
+
+
+@app.command()
+def compare(
+    directories: Annotated[list[Path], typer.Argument(metavar="DIR DIR...", help="Run directories, of any recipes.")],
+    out: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write everything there, too.")] = None,
+) -> None:
+    """Show runs side by side: settings, paired differences, cost."""
+    from cogitate.apps.compare import compare_runs, write_comparison
+
+    comparison = compare_runs(directories)
+    typer.echo(comparison.text())
+    if out is not None:
+        write_comparison(comparison, out)
+
+
+@app.command()
+def clean(
+    directory: RunDirectory,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be deleted; delete nothing.")] = False,
+) -> None:
+    """Delete what a run directory needs no more: leftovers of kills."""
+    from cogitate.apps.overview import clean_text
+    from cogitate.recipe.run_directory.clean import clean as delete_leftovers
+
+    typer.echo(clean_text(directory, delete_leftovers(directory, dry_run=dry_run), dry_run=dry_run))
+
+
+def compose_backend(config: Config) -> Backend:
+    """The laptop's generators, graders and learners."""
+    from cogitate.recipe.local_backend import LocalBackend
+
+    return LocalBackend(config)
