@@ -256,16 +256,6 @@ class LabelledCompletion:
 
 
 @dataclass(frozen=True, slots=True)
-class StepLabels:
-    """A completion cut into steps, each labelled right or wrong (TRL's stepwise supervision format)."""
-
-    prompt: tuple[Message, ...]
-    completions: tuple[str, ...]
-    labels: tuple[bool, ...]
-    place: str = field(default="", compare=False)
-
-
-@dataclass(frozen=True, slots=True)
 class Artifact:
     """A finished stage's output: a directory whose manifest.json was written last.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 import torch
 
-from cogitate.algorithms.lm_loss import lm_loss, mtp_loss, next_token_targets
+from cogitate.algorithms.lm_loss import lm_loss, next_token_targets
 
 
 def test_targets_are_the_next_tokens_within_a_document() -> None:
@@ -96,7 +96,7 @@ def test_accumulation_over_micro_batches_equals_one_batch(micro_batches: int) ->
         for rows in parts:
             main = lm_loss(counted_logprobs(weights[rows], tokens[rows], loss_mask[rows]), total_tokens=total)
             ahead = counted_logprobs(weights[rows], tokens[rows], loss_mask[rows], ahead=2)
-            loss = main + 0.3 * mtp_loss([ahead], total_tokens=total)
+            loss = main + 0.3 * lm_loss(ahead, total_tokens=total)
             loss.backward()
             losses += loss.item()
         return losses, weights.grad
@@ -105,14 +105,6 @@ def test_accumulation_over_micro_batches_equals_one_batch(micro_batches: int) ->
     split, split_gradient = run(torch.arange(4).tensor_split(micro_batches))
     assert split == pytest.approx(whole, abs=1e-6)
     torch.testing.assert_close(split_gradient, whole_gradient, rtol=0, atol=1e-6)
-
-
-def test_the_mtp_loss_is_the_mean_over_depths_each_by_the_same_total() -> None:
-    # two equally likely tokens: log 2 a target. A row of 4 has 3 targets one ahead, 2 two ahead, 1 three ahead
-    tokens, uniform = torch.tensor([[0, 1, 0, 1]]), torch.zeros(1, 4, 2)
-    depths = [counted_logprobs(uniform, tokens, torch.ones_like(tokens), ahead=depth + 1) for depth in (1, 2)]
-    assert [len(depth) for depth in depths] == [2, 1]
-    assert mtp_loss(depths, total_tokens=3).item() == pytest.approx((2 / 3 + 1 / 3) / 2 * math.log(2))
 
 
 def test_a_batch_without_targets_is_refused() -> None:

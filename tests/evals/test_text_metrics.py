@@ -42,10 +42,6 @@ def test_plain_steps_and_people_who_wait_are_not_reflection(thinking: str) -> No
     assert not text_metrics.is_reflective(thinking)
 
 
-def test_reflections_are_counted_one_by_one() -> None:
-    assert text_metrics.count_reflections("Wait, no. Let me check: 4. Hmm. 等等。") == 4
-
-
 def test_a_text_said_twice_is_half_repetition() -> None:
     once = "the cat sat on a mat and looked at seven birds near that old house by our lake"
     assert text_metrics.repetition(once) == 0.0

@@ -7,8 +7,6 @@ the micro-batches' losses is then the loss of the batch, however it is cut.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
@@ -58,15 +56,3 @@ def lm_loss(logprobs_N: Tensor, *, total_tokens: int, log_normalisers_N: Tensor 
             raise ValueError(f"z_weight is {z_weight} but there are no log_normalisers; give them or set z_weight to 0")
         loss = loss + z_weight * log_normalisers_N.square().sum() / total_tokens
     return loss
-
-
-def mtp_loss(logprobs_by_depth: Sequence[Tensor], *, total_tokens: int) -> Tensor:
-    """Multi-token prediction: the mean over depths k = 1, 2 ... of the loss of token t + 1 + k, predicted at t.
-
-    DeepSeek-V3 (arXiv:2412.19437), section 2.2, equations 24 and 25, without the weight lambda: the caller multiplies.
-    Every depth divides by the same `total_tokens` as the main loss, as the paper divides each by T.
-
-    Args:
-        logprobs_by_depth: for each MTP block the log-probabilities (N_k,) of its targets, `next_token_targets(ahead=k + 1)`.
-    """
-    return torch.stack([lm_loss(logprobs_N, total_tokens=total_tokens) for logprobs_N in logprobs_by_depth]).mean()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -64,13 +63,6 @@ class PreferenceLoss:
     rejected_rewards_B: Tensor
 
 
-def sequence_logprobs(logprobs_BT: Tensor, mask_BT: Tensor, *, per_token: bool = False) -> Tensor:
-    """log pi(completion) (B,): the sum over counted tokens, or their mean (which `ipo_loss` wants)."""
-    mask = mask_BT.bool()
-    sums_B = torch.where(mask, logprobs_BT, 0.0).sum(1)
-    return sums_B / mask.sum(1).clamp(min=1) if per_token else sums_B
-
-
 def dpo_loss(
     chosen_logprobs_B: Tensor,
     rejected_logprobs_B: Tensor,
@@ -83,7 +75,7 @@ def dpo_loss(
     """-log sigmoid(beta h), h = log(pi / pi_ref) of chosen minus that of rejected (DPO, arXiv:2305.18290, equation 7).
 
     Args:
-        chosen_logprobs_B ...: float (B,), summed over the completion's tokens (`sequence_logprobs`).
+        chosen_logprobs_B ...: float (B,), summed over the completion's tokens.
         beta: the strength of the implied KL to the reference; 0.1 is usual.
     """
     chosen_B = beta * (chosen_logprobs_B - ref_chosen_logprobs_B.detach())

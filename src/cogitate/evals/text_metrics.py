@@ -46,11 +46,6 @@ def is_mixed(thinking: str, language: str) -> bool:
     return share is not None and share < MIXED_BELOW
 
 
-def count_reflections(thinking: str) -> int:
-    """How often the writer turns back on what it has written: "wait,", "let me check", "等等", "检查" ..."""
-    return sum(1 for _ in REFLECTION.finditer(thinking))
-
-
 def is_reflective(thinking: str) -> bool:
     """At least one mark of reflection."""
     return REFLECTION.search(thinking) is not None

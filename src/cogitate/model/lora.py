@@ -58,23 +58,12 @@ def add_lora(model: Transformer, *, rank: int, alpha: float) -> None:
     if rank < 1:
         raise ValueError(f"rank must be at least 1, got {rank}")
     if lora_layers(model):
-        raise ValueError("the model has adapters already; merge_lora first")
+        raise ValueError("the model has adapters already")
     model.requires_grad_(False)
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.Linear) and child is not model.lm_head:
                 setattr(parent, name, LoRALinear(child, rank, alpha))
-
-
-@torch.no_grad()
-def merge_lora(model: Transformer) -> None:
-    """Add the adapters to the weights and take them out, in place; everything can be trained again."""
-    for parent in list(model.modules()):
-        for name, child in list(parent.named_children()):
-            if isinstance(child, LoRALinear):
-                child.base.weight.copy_(child.weight)
-                setattr(parent, name, child.base)
-    model.requires_grad_(True)
 
 
 def lora_layers(model: nn.Module) -> list[LoRALinear]:
@@ -83,7 +72,7 @@ def lora_layers(model: nn.Module) -> list[LoRALinear]:
 
 @torch.no_grad()
 def merged_state_dict(model: Transformer) -> dict[str, Tensor]:
-    """The state_dict that the model would have after merge_lora; tensors without adapters are not copied."""
+    """The state_dict with the adapters added to the weights; tensors without adapters are not copied."""
     state = {}
     adapted = {f"{name}.": module for name, module in model.named_modules() if isinstance(module, LoRALinear)}
     for key, tensor in model.state_dict().items():

@@ -180,10 +180,6 @@ class ThinkingStream:
         self._emit(events, len(self._held))
         return events
 
-    @property
-    def thinking_closed(self) -> bool:
-        return self._tag is None
-
     def _emit(self, events: list[tuple[Channel, str]], length: int) -> None:
         if length:
             events.append((self._channel, self._held[:length]))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cogitate.rewards.code.efficiency import count_instructions, efficiency_scores
+from cogitate.rewards.code.efficiency import count_instructions
 from cogitate.rewards.code.forms import ProgramTests
 from cogitate.rewards.sandbox.sandbox import Sandbox, SandboxLevel, detect_level
 
@@ -85,9 +85,3 @@ def test_scripts_are_counted_over_their_inputs(box: Sandbox) -> None:
     assert counted.instructions is not None
     assert counted == count_instructions(script, tests, box)
     assert count_instructions("print(1)", tests, box).instructions is None
-
-
-def test_scores_are_the_share_of_work_the_best_needs() -> None:
-    assert efficiency_scores([100, 200, None, 50]) == [0.5, 0.25, 0.0, 1.0]
-    assert efficiency_scores([None]) == [0.0]
-    assert efficiency_scores([]) == []

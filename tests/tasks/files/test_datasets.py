@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from cogitate.errors import DataError
-from cogitate.tasks.files.datasets import load_conversations, load_labelled, load_preferences, load_steps, read_rows, write_rows
-from cogitate.types import Conversation, LabelledCompletion, Message, PreferencePair, StepLabels
+from cogitate.tasks.files.datasets import load_conversations, load_labelled, load_preferences, read_rows, write_rows
+from cogitate.types import Conversation, LabelledCompletion, Message, PreferencePair
 
 MESSAGES = [{"role": "user", "content": "2 + 2?"}, {"role": "assistant", "content": "<think> easy </think>\n4"}]
 HI, HELLO = Message("user", "Hi"), Message("assistant", "Hello!")
@@ -42,14 +42,11 @@ def test_prompt_and_completion_are_a_conversation_as_texts_and_as_messages(tmp_p
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
-def test_preferences_labels_and_steps_are_read(tmp_path: Path, ending: str) -> None:
+def test_preferences_and_labels_are_read(tmp_path: Path, ending: str) -> None:
     path = written(tmp_path, ending, [{"prompt": "Hi", "chosen": "Hello!", "rejected": "What?", "margin": 0.5}])
     assert load_preferences(path) == [PreferencePair((HI,), (HELLO,), (Message("assistant", "What?"),))]
     path = written(tmp_path, ending, [{"prompt": "Hi", "completion": "Hello!", "label": True}])
     assert load_labelled(path) == [LabelledCompletion((HI,), (HELLO,), True)]
-    steps = {"prompt": "2 + 2 + 2?", "completions": ["2 + 2 = 4", "4 + 2 = 7"], "labels": [True, False]}
-    path = written(tmp_path, ending, [steps])
-    assert load_steps(path) == [StepLabels((Message("user", "2 + 2 + 2?"),), ("2 + 2 = 4", "4 + 2 = 7"), (True, False))]
 
 
 def test_an_artifact_directory_stands_for_its_data(tmp_path: Path) -> None:
@@ -80,14 +77,11 @@ def test_a_wrong_row_is_named(tmp_path: Path, row: list[int] | dict[str, Any], m
     assert message in str(caught.value)
 
 
-def test_labels_must_be_true_or_false_and_steps_of_one_length(tmp_path: Path) -> None:
+def test_labels_must_be_true_or_false_and_pairs_whole(tmp_path: Path) -> None:
     path = tmp_path / "rows.jsonl"
     path.write_text(json.dumps({"prompt": "a", "completion": "b", "label": 1}))
     with pytest.raises(DataError, match="label must be true or false, got 1"):
         load_labelled(path)
-    path.write_text(json.dumps({"prompt": "a", "completions": ["b"], "labels": [True, False]}))
-    with pytest.raises(DataError, match="both of one length"):
-        load_steps(path)
     path.write_text(json.dumps({"prompt": "a", "chosen": "b"}))
     with pytest.raises(DataError, match="rejected is missing"):
         load_preferences(path)

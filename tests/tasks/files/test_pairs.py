@@ -9,7 +9,7 @@ import pytest
 
 from cogitate.errors import DataError
 from cogitate.tasks.files.datasets import load_labelled, load_preferences, write_rows
-from cogitate.tasks.files.pairs import as_values, read_labelled, read_preference, read_steps
+from cogitate.tasks.files.pairs import as_values, read_labelled, read_preference
 from cogitate.types import LabelledCompletion, Message, PreferencePair
 
 SYSTEM = {"role": "system", "content": "In French."}
@@ -110,8 +110,6 @@ def test_labelled_rows_keep_every_turn() -> None:
     )
     with pytest.raises(DataError, match="completion must begin with a turn of the assistant's"):
         read_labelled({"prompt": [ASK], "completion": [MORE, SEVEN], "label": True})
-    steps = {"prompt": [SYSTEM, ASK], "completions": ["2+2", "=4"], "labels": [True, True]}
-    assert read_steps(steps).prompt == turns(SYSTEM, ASK)
 
 
 @pytest.mark.parametrize("ending", [".jsonl", ".parquet"])

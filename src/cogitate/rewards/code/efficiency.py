@@ -8,7 +8,6 @@ tracing gains nothing by doing less.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -46,12 +45,6 @@ def count_instructions(program: str, tests: ProgramTests, sandbox: Sandbox) -> I
     if tests.entry_point is None:
         raise BadTestsError("function mode needs an entry_point")
     return _count_calls(sandbox, program, [read_function_test(case) for case in tests.cases], traced)
-
-
-def efficiency_scores(counts: Sequence[int | None]) -> list[float]:
-    """The share of work the best program needs of each program's: 1 for the most efficient, 0 where there is no count."""
-    known = [count for count in counts if count is not None]
-    return [0.0 if count is None else min(known) / max(count, 1) for count in counts]
 
 
 def traced_limits(limits: Limits) -> Limits:

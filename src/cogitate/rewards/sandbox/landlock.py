@@ -15,14 +15,12 @@ start threads, but no other process and no other program. What this level cannot
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import resource
 import shutil
 import signal
 import socket
 import subprocess
-import sys
 import sysconfig
 import tempfile
 from dataclasses import replace
@@ -45,7 +43,6 @@ from cogitate.rewards.sandbox.child import (
 from cogitate.rewards.sandbox.interpreter import hidden_paths, interpreter_command, library_paths
 from cogitate.rewards.sandbox.limits import Limits
 
-LANDLOCK_CREATE_RULESET, VERSION_FLAG = 444, 1
 DIRECTORY_PREFIX = "cogitate-sandbox-"  # then the process id of the owner
 DIRECTORY_ENTRY_BYTES = 4096  # what an empty file is counted as
 
@@ -140,13 +137,6 @@ def remove_abandoned(parent: str) -> None:
         with contextlib.suppress(OSError):
             if owner.isdigit() and not Path(f"/proc/{owner}").exists():
                 shutil.rmtree(path)
-
-
-def landlock_version() -> int:
-    """The kernel's Landlock version; 0 where there is none."""
-    if sys.platform != "linux":
-        return 0
-    return max(0, int(ctypes.CDLL(None).syscall(LANDLOCK_CREATE_RULESET, None, 0, VERSION_FLAG)))
 
 
 def bytes_in(directory: str) -> int:

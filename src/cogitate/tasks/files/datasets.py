@@ -37,10 +37,10 @@ from cogitate.tasks.files.messages import (
     with_system,
     with_thinking,
 )
-from cogitate.tasks.files.pairs import read_labelled, read_preference, read_steps
-from cogitate.types import Conversation, LabelledCompletion, PreferencePair, StepLabels
+from cogitate.tasks.files.pairs import read_labelled, read_preference
+from cogitate.types import Conversation, LabelledCompletion, PreferencePair
 
-Record = TypeVar("Record", Conversation, PreferencePair, LabelledCompletion, StepLabels)
+Record = TypeVar("Record", Conversation, PreferencePair, LabelledCompletion)
 
 
 def load_conversations(path: str | Path) -> list[Conversation]:
@@ -60,11 +60,6 @@ def load_preferences(path: str | Path) -> list[PreferencePair]:
 def load_labelled(path: str | Path) -> list[LabelledCompletion]:
     """Every labelled completion of a file. Raises as load_conversations."""
     return load(path, read_labelled)
-
-
-def load_steps(path: str | Path) -> list[StepLabels]:
-    """Every stepwise labelled completion of a file. Raises as load_conversations."""
-    return load(path, read_steps)
 
 
 def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -8,12 +8,12 @@ up to the last turn of the user's in it, is the prompt (TRL's implicit prompt).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from typing import Any
 
 from cogitate.errors import DataError
 from cogitate.json_lines import shown
 from cogitate.tasks.files.messages import CONVERSATIONS, THINKING, read_messages, refuse_unsupported, turns, with_system
-from cogitate.types import LabelledCompletion, Message, PreferencePair, StepLabels
+from cogitate.types import LabelledCompletion, Message, PreferencePair
 
 Turns = tuple[Message, ...]
 SIDES = ("chosen", "rejected")
@@ -55,17 +55,6 @@ def read_labelled(row: Mapping[str, Any]) -> LabelledCompletion:
     check_turns(prompt, "prompt", "user")
     check_turns(completion, "completion", "assistant")
     return LabelledCompletion(with_system(row, prompt), completion, row["label"], str(row.get("source", "")))
-
-
-def read_steps(row: Mapping[str, Any]) -> StepLabels:
-    """One stepwise labelled completion."""
-    completions, labels = row.get("completions"), row.get("labels")
-    lists = is_list_of(completions, str) and is_list_of(labels, bool)
-    if not lists or len(cast(Any, completions)) != len(cast(Any, labels)):
-        raise DataError("completions must be a list of texts and labels a list of true and false, both of one length")
-    prompt = with_system(row, turns(needed(row, "prompt"), "prompt", "user"))
-    check_turns(prompt, "prompt", "user")
-    return StepLabels(prompt, tuple(cast(Any, completions)), tuple(cast(Any, labels)))
 
 
 def read_prompt(row: Mapping[str, Any]) -> Turns:
