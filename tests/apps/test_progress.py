@@ -76,4 +76,4 @@ def test_both_watchers_see_everything(capsys: pytest.CaptureFixture[str]) -> Non
     both.stage_ends("base")
     both.say("done")
     lines = capsys.readouterr().err.splitlines()
-    assert lines[0::2] == lines[1::2] == ["base: 1 steps", "base: 1/1  loss 1.000  0:00", "done"]
+    assert lines[0::2] == lines[1::2] == ["base: 1 step", "base: 1/1  loss 1.000  0:00", "done"]

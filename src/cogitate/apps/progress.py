@@ -136,7 +136,7 @@ class Lines:
     def stage_begins(self, stage: str, first_step: int, steps: int) -> None:
         self.clock, self.printed = Clock(first_step, steps), 0.0
         place = place_of(stage, self.stages)
-        begun = f"{stage}: {f'{place}, ' if place else ''}{steps} steps"
+        begun = f"{stage}: {f'{place}, ' if place else ''}{steps} {'step' if steps == 1 else 'steps'}"
         self.say(begun + (f", going on from step {first_step}" if first_step else ""))
 
     def row(self, stage: str, row: dict[str, Any]) -> None:

@@ -120,7 +120,3 @@ def as_values(sides: Sequence[Turns]) -> list[Any]:
     if all(len(side) == 1 for side in sides):
         return [side[0].content for side in sides]
     return [[{"role": turn.role, "content": turn.content} for turn in side] for side in sides]
-
-
-def is_list_of(value: Any, kind: type) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(item, kind) for item in value)
