@@ -1,0 +1,56 @@
+"""The guides: their commands can be parsed, and, in short form, run in the order of the page."""
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from cogitate.cli import app
+
+ROOT = Path(__file__).parents[1]
+GUIDES = ("change_one_thing.md", "read_r1.md")
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+SHORT = (
+    "r1_zero.steps=1", "r1_zero.prompts_per_step=2", "r1_zero.group_size=2", "r1_zero.max_new_tokens=8", "evaluate.problems=5",
+    "evaluate.samples=1", "evaluate.general_problems=0", "evaluate.consensus_problems=0", "evaluate.max_new_tokens=8",
+)  # fmt: skip
+
+
+def commands(guide: str) -> list[list[str]]:
+    page = (ROOT / "docs" / guide).read_text(encoding="utf-8")
+    blocks = re.findall(r"^```bash\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    return [
+        shlex.split(line, comments=True)[1:] for block in blocks for line in block.splitlines() if line.startswith("cogitate")
+    ]
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_every_command_is_a_command_line(guide: str) -> None:
+    for name, *rest in commands(guide):
+        with COMMANDS[name].make_context(name, rest) as context:  # an unknown option or a wrong value is an exception
+            assert context.args == []
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_every_source_file_that_is_named_is_there(guide: str) -> None:
+    page = (ROOT / "docs" / guide).read_text(encoding="utf-8")
+    named = set(re.findall(r"`(?:src/cogitate/)?((?:recipe|train|algorithms|rewards|model|evals)/[\w/]+\.py)`", page))
+    assert [name for name in sorted(named) if not (ROOT / "src" / "cogitate" / name).is_file()] == []
+
+
+@pytest.mark.slow
+def test_one_thing_is_changed_as_the_guide_says(tmp_path: Path) -> None:
+    said = {}
+    for name, *rest in commands("change_one_thing.md"):
+        short = [*rest, *(SHORT if name == "run" else ())]
+        command = [sys.executable, "-m", "cogitate", name, *short]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, (name, rest, done.stderr)
+        said[name, "--dry-run" in rest] = done.stdout
+    assert "# method dapo" in said["run", True]
+    assert "r1_zero.method" in said["compare", False]
+    assert (tmp_path / "grpo.html").is_file()
