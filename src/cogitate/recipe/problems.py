@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cogitate.config import Config
+from cogitate.config.user_files import reward_functions
 from cogitate.errors import ConfigError, SandboxUnavailableError
 from cogitate.recipe.stage import Stage
 from cogitate.rewards.kinds import kind_of
@@ -284,9 +285,8 @@ def function_files(config: Config) -> list[Path]:
     Raises:
         ConfigError: one is not there.
     """
-    named = {f"rewards.parts.{name}.file": part.file for name, part in config.rewards.parts.items()}
-    named["rewards.custom"] = config.rewards.custom
-    files = {key: Path(location.rpartition(":")[0]) for key, location in sorted(named.items()) if location}
+    named = reward_functions(config)
+    files = {key: Path(location.rpartition(":")[0]) for key, location in sorted(named.items())}
     for key, file in files.items():
         if not file.is_file():
             raise ConfigError(f"{key} = {named[key]!r}: there is no file {file}; write FILE.py:FUNCTION")
