@@ -137,6 +137,7 @@ def test_stages_are_put_after_what_they_need(tmp_path: Path) -> None:
         ("tasks pretrain", "stage tasks: this name has another meaning in a recipe or a run; choose another one"),
         ("preferences pretrain", "stage preferences: this name has another meaning"),
         ("unfinished pretrain", "stage unfinished: this name has another meaning"),
+        ("given pretrain", "stage given: this name has another meaning"),
         ("copy pretrain", "stage copy: this name has another meaning"),
         ("Base pretrain", "stage 'Base': a name has small letters, digits and underscores"),
         ("a/b pretrain", "stage 'a/b': a name has small letters"),

@@ -92,7 +92,8 @@ GRAPHS: dict[str, tuple[Stage, ...]] = {
 
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")  # of a stage: a directory, a section of settings and part of a dotted key
-RESERVED = ("extends", "unfinished", "lock")  # a key of recipe files, and what a run directory holds
+# A key of recipe files, and what a run directory holds.
+RESERVED = ("extends", "unfinished", "lock", "given", "tensorboard", "wandb")
 OF_PYDANTIC = ("model_dump", "model_validate")
 
 
