@@ -156,8 +156,8 @@ def own_graph(rows: Sequence[StageRow], given: Iterable[str] = ()) -> tuple[Stag
                 ready.append(Stage(need, Kind(GIVEN, "", settings=None, reads=(), makes=wanted.product)))
             elif need not in names:
                 raise ConfigError(
-                    f"stage {stage.name} needs {need}, which is no stage of this graph; did you mean {nearest(need, names)}? "
-                    f"Where it is a model or a data set of yours, give inputs.{need}=PATH"
+                    f"stage {stage.name} needs {need}, which is not a stage of this graph; did you mean "
+                    f"{nearest(need, names)}? Where it is a model or a data set of yours, give inputs.{need}=PATH"
                 )
     in_order = needs_first([*ready, *stages])
     check_needs(in_order)
