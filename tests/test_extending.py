@@ -14,12 +14,12 @@ from cogitate.recipe.recipe import graph_of
 from cogitate.recipe.settings import load_recipe, read_recipe
 from cogitate.recipe.stage import in_words
 from cogitate.rewards import kinds
-from cogitate.rewards.grade import grade
 from cogitate.rewards.parts.completion import SampledCompletion
 from cogitate.rewards.parts.own import evaluate_parts
 from cogitate.tasks.common import Split
 from cogitate.tasks.generators.user_function import function_problems
 from cogitate.types import Problem, Verdict
+from tests.rewards.judging import grade
 
 SPLITS: tuple[Split, ...] = ("train", "eval")
 ROOT = Path(__file__).parents[1]

@@ -55,7 +55,7 @@ def test_a_name_of_a_graph_and_stages_of_ones_own_exclude_each_other(tmp_path: P
         ("stages = []", "write each stage as a table [[stages]]"),
         ('[[stages]]\nkind = "b"', "number 1: name is missing"),
         ('[[stages]]\nname = "a"', "number 1: kind is missing"),
-        ('[[stages]]\nname = "a"\nkind = "b"\nneeds = "c"', 'needs is no list; write needs = ["NAME", ...]'),
+        ('[[stages]]\nname = "a"\nkind = "b"\nneeds = "c"', 'needs is not a list; write needs = ["NAME", ...]'),
         ('seed = 1\n[[stages]]\nname = "seed"\nkind = "b"\nsteps = 2', "seed is a setting, not a stage's section"),
         ('[[stages]]\nname = "a"\nkind = "b"\nsteps = 2\n[a]\nsteps = 3', "steps is also set in [a]: set it once"),
     ],

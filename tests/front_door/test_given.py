@@ -51,7 +51,7 @@ def test_equal_rows_are_equal_bytes_and_take_the_kind_of_the_reward() -> None:
     [
         ([], "problems: no row in it"),
         (["2 + 2"], r"problems\[0\]: a row is a mapping with a question, got '2 \+ 2'"),
-        ([{}, {"a": {"b": [{1: 2}]}}], r"problems\[1\]: the key 1 is no text"),
+        ([{}, {"a": {"b": [{1: 2}]}}], r"problems\[1\]: the key 1 is not a text"),
         ([{"a": float("nan")}], r"problems\[0\]: not JSON"),
         ([{"a": Path("x")}], r"problems\[0\]: not JSON: .*PosixPath"),
         ([{"a": "\ud800"}], r"problems\[0\]: not JSON"),

@@ -7,6 +7,8 @@ from cogitate.errors import ArtifactError, ConfigError, DataError
 from cogitate.front_door import model as model_file
 from cogitate.front_door.asking import Ask, ask_for
 from cogitate.front_door.model import fetched
+from cogitate.tokenizer.tags import Tags
+from cogitate.types import Completion as SampledTokens
 
 PROMPTS = ["Say a number. Digit:", "Say"]
 
@@ -41,6 +43,16 @@ def test_thinking_and_answer_are_apart() -> None:
     (answer,) = cogitate.generate("base", "What is 2 + 3?", max_new_tokens=40, template="r1_zero")
     assert answer.text.strip() == f"<think> {answer.thinking} </think> <answer> {answer.answer} </answer>"
     assert 0 < answer.thinking_tokens < answer.tokens
+
+
+def test_a_completion_in_other_tags_is_shown_in_those_that_graders_read(digit_model: Path, tmp_path: Path) -> None:
+    model = cogitate.load(digit_model)
+    tags = Tags(("<reasoning>", "</reasoning>"), ("<result>", "</result>"))
+    model._tokenizer = tokenizer = model._tokenizer.with_tags(tags)
+    ids = tuple(tokenizer.encode("<reasoning> 2 + 3 </reasoning> <result> 5 </result>"))
+    answer = model._completion(SampledTokens("", ids, (0.0,) * len(ids), "stop", ((0, len(ids)),), 0), [], None, logprobs=False)
+    assert answer.text == "<think> 2 + 3 </think> <answer> 5 </answer>"
+    assert (answer.thinking, answer.answer, cogitate.grade(answer, gold=5).value) == ("2 + 3", "5", "right")
 
 
 def test_what_follows_a_stop_text_is_no_part_of_the_answer(model: cogitate.Model, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,7 +123,7 @@ def test_a_file_that_was_changed_after_it_was_imported_is_refused(tmp_path: Path
         (functions.reads_a_class, "reads Weights, the class Weights"),
         (functions.reads_a_file, "reads OPEN, an object of class TextIOWrapper"),
         (functions.reads_its_place, "reads __file__, which depends on where it stands"),
-        (functions.imports_a_file, "imports tests.front_door, which is no installed package"),
+        (functions.imports_a_file, "imports tests.front_door, which is not an installed package"),
         (functions.counts_calls, "changes LIMIT, so that a call depends on the calls before it"),
         (functions.counting(), "changes a variable outside of it"),
         (functions.WEIGHTS.judge, "is a method, which depends on its object"),

@@ -1,5 +1,6 @@
 """Runs from Python on the shipped base, one or two steps each."""
 
+import importlib.util
 import os
 import signal
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 import pytest
 
 import cogitate
+from cogitate.apps import tracking
+from cogitate.apps.tracking import TrackedRun
 from cogitate.cli import app
 from cogitate.errors import ConfigError, DataError, Interrupted
 from cogitate.recipe.progress import NullProgress
@@ -61,6 +64,16 @@ def test_the_command_line_goes_on_with_it(finished: cogitate.Run, capsys: pytest
     settings += [f"tasks.train={given / 'problems.jsonl'}", f"rewards.custom={given / 'reward.py'}:long_enough"]
     app(["run", "tiny", *settings, "--only", "r1_zero", "--out", str(finished.path), "--dry-run"], standalone_mode=False)
     assert f"cached: {finished.path}/r1_zero" in capsys.readouterr().out
+
+
+def test_metrics_are_tracked_whatever_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows: list[int] = []
+    service = TrackedRun(lambda numbers, *, step: rows.append(step), lambda: None)
+    monkeypatch.setitem(tracking.START, "trackio", lambda out, stage, settings: service)
+    find_spec = importlib.util.find_spec
+    monkeypatch.setattr("importlib.util.find_spec", lambda name, *more: name == "trackio" or find_spec(name, *more))
+    run(tmp_path / "run", tracking="trackio", progress=False)
+    assert rows == [0, 1]
 
 
 def test_other_settings_want_another_directory(finished: cogitate.Run) -> None:

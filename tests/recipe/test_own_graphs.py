@@ -137,10 +137,11 @@ def test_stages_are_put_after_what_they_need(tmp_path: Path) -> None:
         ("tasks pretrain", "stage tasks: this name has another meaning in a recipe or a run; choose another one"),
         ("preferences pretrain", "stage preferences: this name has another meaning"),
         ("unfinished pretrain", "stage unfinished: this name has another meaning"),
+        ("given pretrain", "stage given: this name has another meaning"),
         ("copy pretrain", "stage copy: this name has another meaning"),
         ("Base pretrain", "stage 'Base': a name has small letters, digits and underscores"),
         ("a/b pretrain", "stage 'a/b': a name has small letters"),
-        ("base pretrain, zero rl_zero bose", "stage zero needs bose, which is no stage of this graph; did you mean base? "),
+        ("base pretrain, zero rl_zero bose", "stage zero needs bose, which is not a stage of this graph; did you mean base? "),
         ("a rl_zero b, b rl_zero a", "stages need each other in a circle: a, b"),
         (
             "base pretrain, sft fine_tune base",

@@ -167,6 +167,21 @@ def test_a_custom_reward_that_would_judge_nothing_is_refused(tmp_path: Path) -> 
         check_used(config, get_graph(config.graph))
 
 
+def test_a_custom_reward_may_judge_problems_of_a_function(tmp_path: Path) -> None:
+    (tmp_path / "x.py").write_text(
+        "def problems(seed, count, split):\n"
+        "    return [{'question': f'{split} {n}?', 'kind': 'custom'} for n in range(count)]\n"
+        "def sums(seed, count, split):\n"
+        "    return [{'question': f'{split} {n} + 1?', 'answer': n + 1} for n in range(count)]\n"
+    )
+    counts = ("tasks.train_problems=3", "evaluate.problems=3", "evaluate.further_problems=3")
+    settings = ["graph=r1_zero", "rewards.custom=judge.py:judge", *counts]
+    for role in ("tasks.train", "tasks.eval", "evaluate.further"):
+        config = load_recipe("tiny", [*settings, f"{role}={tmp_path / 'x.py'}:problems"])
+        check_used(config, get_graph(config.graph))
+    assert "changes nothing" in refused("tiny", *settings, f"tasks.train={tmp_path / 'x.py'}:sums")
+
+
 def test_the_file_of_a_part_is_among_the_files_of_a_stage_and_must_be_there(tmp_path: Path) -> None:
     file = tmp_path / "mine.py"
     config = load_recipe("tiny", [f"rewards.parts.mine.file={file}:part"])

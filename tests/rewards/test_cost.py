@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cogitate.rewards.grade import grade
 from cogitate.rewards.math import library as math_library
+from tests.rewards.judging import grade
 
 REPEATED = (
     "<answer>", "</answer>", "<think>", "<think>a</think>", r"\boxed{", r"\boxed{1}", "(", "[1,2[", "`", "$$", r"\[", "**a ",

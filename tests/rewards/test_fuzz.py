@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from cogitate.rewards.answer import CONTRACTS
 from cogitate.rewards.format import FORMAT_CONTRACTS
-from cogitate.rewards.grade import grade
 from cogitate.rewards.graders.ifeval import CHECKS
 from cogitate.rewards.math import library
 from cogitate.rewards.math.compare import same_answer
 from cogitate.rewards.math.parser.syntax import parse
 from cogitate.rewards.math.parser.tokens import NotMathError
 from cogitate.types import Verdict
+from tests.rewards.judging import grade
 
 SECONDS = 2.0  # processor time of one verdict
 

@@ -8,7 +8,7 @@ import pytest
 
 from cogitate.rewards.answer import Contract
 from cogitate.rewards.format import FormatContract
-from cogitate.rewards.grade import grade
+from tests.rewards.judging import grade
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "graders.md"
 

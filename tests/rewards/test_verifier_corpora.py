@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from cogitate.rewards.answer import Contract
-from cogitate.rewards.grade import grade
 from cogitate.rewards.language import count_words, language_share
 from cogitate.rewards.math import library
+from tests.rewards.judging import grade
 
 Corpus = Callable[[str], list[dict[str, Any]]]
 

@@ -6,11 +6,11 @@ import pytest
 
 from cogitate.evals.text_metrics import is_mixed, is_reflective
 from cogitate.rewards.code.grader import grade_code
-from cogitate.rewards.grade import grade
 from cogitate.rewards.sandbox.sandbox import SandboxLevel, detect_level
 from cogitate.tasks.examples import EXAMPLES, LONG_EXAMPLES, examples_for, long_example_for
 from cogitate.tasks.mixture import gather_problems
 from cogitate.types import Problem
+from tests.rewards.judging import grade
 
 GOLDS = {
     "arithmetic": ("math", ("31", "58")),

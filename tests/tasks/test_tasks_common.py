@@ -13,10 +13,10 @@ import pytest
 
 from cogitate.errors import DataError
 from cogitate.rewards.answer import Contract
-from cogitate.rewards.grade import grade
 from cogitate.tasks.common import Split, Task, draw_problems, is_held_out, weighted
 from cogitate.tasks.generators import arithmetic, choice, code, logic, word_problems
 from cogitate.types import Problem
+from tests.rewards.judging import grade
 
 COUNT = 250
 

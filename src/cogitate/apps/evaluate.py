@@ -108,7 +108,7 @@ def show(evaluated: Evaluated, title: str, console: Console) -> None:
     """The table, and what a reader must know before trusting it."""
     console.print(rich_table(evaluated.result["tasks"], title, console.width))
     if left_out := evaluated.result["tasks_left_out"]:
-        console.print(f"left out, for want of isolation: {', '.join(left_out)}", markup=False)
+        console.print(f"left out, because programs cannot be isolated here: {', '.join(left_out)}", markup=False)
     if missing := evaluated.result.get("no_verdict"):
         share = f"{100 * missing['share']:.1f} % of the completions have no verdict and are left out of every mean"
         console.print(f"{share}; the first: {missing['first']}", markup=False)

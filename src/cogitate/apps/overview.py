@@ -30,7 +30,7 @@ def plan_text(recipe: Recipe, out: Path, planned: Sequence[Planned]) -> str:
     config = recipe.config
     lines = ["# settings, and where each comes from", *settings_lines(recipe)]
     if code := user_files(config):
-        lines += ["", "# Python code of yours that the run would execute", *table([[file, key] for key, file in code.items()])]
+        lines += ["", "# Python code of yours that the run would execute", *table([[function, key] for key, function in code])]
     lines += ["", f"# stages of the graph {config.graph}, in order"]
     rows = []
     for item in planned:

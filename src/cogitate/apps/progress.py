@@ -29,18 +29,21 @@ SECONDS_BETWEEN_LINES = 5.0
 
 
 def make_progress(out: Path, config: Config) -> Progress:
-    """The display that fits where standard error goes, event files in out/tensorboard where tensorboard is installed, and the
-    tracking service that the settings name.
+    """The display that fits where standard error goes, event files in out/tensorboard where tensorboard is installed, and
+    what `with_tracking` adds. Raises as it does."""
+    watchers: list[Progress] = [Bar() if sys.stderr.isatty() else Lines()]
+    if is_installed():
+        watchers.append(EventFiles(out / "tensorboard"))
+    return with_tracking(Both(*watchers), out, config)
+
+
+def with_tracking(progress: Progress, out: Path, config: Config) -> Progress:
+    """A watcher, and the tracking service that the settings name.
 
     Raises:
         ConfigError: the service's library is not installed.
     """
-    watchers: list[Progress] = [Bar() if sys.stderr.isatty() else Lines()]
-    if is_installed():
-        watchers.append(EventFiles(out / "tensorboard"))
-    if config.tracking:
-        watchers.append(Tracker(config.tracking, config, out))
-    return Both(*watchers)
+    return Both(progress, Tracker(config.tracking, config, out)) if config.tracking else progress
 
 
 class Clock:

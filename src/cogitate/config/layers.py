@@ -78,9 +78,9 @@ def with_settings_of_rows(table: dict[str, Any], file: str) -> dict[str, Any]:
         place = f"{file}: [[stages]] number {number}"
         for key in ("name", "kind"):
             if not isinstance(row.get(key), str):
-                raise ConfigError(f"{place}: {key} is missing, or no text")
+                raise ConfigError(f"{place}: {key} is missing or is not a text")
         if not isinstance(row.get("needs", []), list):
-            raise ConfigError(f'{place}: needs is no list; write needs = ["NAME", ...]')
+            raise ConfigError(f'{place}: needs is not a list; write needs = ["NAME", ...]')
         settings = {key: value for key, value in row.items() if key not in StageRow.model_fields}
         section = table.setdefault(row["name"], {}) if settings else {}
         if not isinstance(section, dict):

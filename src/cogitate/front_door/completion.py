@@ -12,7 +12,8 @@ class Completion:
     """What a model answered.
 
     Attributes:
-        text: all of it, without end tokens; it begins with `<think>` where the prompt has opened the thinking.
+        text: all of it, without end tokens; it begins with `<think>` where the prompt has opened the thinking. Of a model
+            with other tags it holds R1's in their place, as transcripts do: graders read these alone.
         thinking: the text between the thinking tags; None where there is no thinking.
         answer: what stands after the thinking, or in the last `<answer>`; "" where the thinking is never closed.
         tokens: how many were sampled, the end token included.

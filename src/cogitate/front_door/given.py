@@ -133,7 +133,7 @@ def check_keys(value: Any, place: str) -> None:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if not isinstance(key, str):
-                raise DataError(f"{place}: the key {shown(key)} is no text")
+                raise DataError(f"{place}: the key {shown(key)} is not a text")
             check_keys(inner, place)
     elif isinstance(value, list | tuple):
         for inner in value:

@@ -111,13 +111,12 @@ class Model:
         if len(text) < len(whole):  # it went on with a question of its own
             tokens = bisect_left(range(len(ids)), len(text), key=lambda count: len(tokenizer.decode(ids[:count])))
             finish_reason = "stop"
-        text = f"{tokenizer.tags.thinking[0]}{text}" if opened else text
-        in_r1_tags = tokenizer.tags.exchange(text)
-        thinking = split_thinking(in_r1_tags).thinking
+        text = tokenizer.tags.exchange(f"{tokenizer.tags.thinking[0]}{text}" if opened else text)
+        thinking = split_thinking(text).thinking
         return Completion(
             text=text,
             thinking=None if thinking is None else thinking.strip(),
-            answer=answer_text(in_r1_tags, "r1").strip(),
+            answer=answer_text(text, "r1").strip(),
             tokens=tokens,
             thinking_tokens=len(tokenizer.encode((thinking or "").strip())),
             finish_reason=finish_reason,

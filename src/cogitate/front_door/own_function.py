@@ -186,7 +186,7 @@ class _Writer:
 
     def _partial(self, name: str, value: functools.partial[Any]) -> None:
         if not isinstance(value.func, FunctionType):
-            raise UnstableError(f"{name} is a functools.partial of {value.func!r}, which is no function of yours")
+            raise UnstableError(f"{name} is a functools.partial of {value.func!r}, which is not a function of yours")
         inner = self._function(value.func, f"{name}_of")
         self._bind("functools", functools)
         given = [expression(argument) for argument in value.args]

@@ -79,9 +79,9 @@ def run(
 
 
 def watcher(progress: bool | Progress, out: Path, config: Config) -> Progress:
-    """Whoever watches the run."""
-    if progress is True:
-        from cogitate.apps.progress import make_progress
+    """Whoever watches the run, and the tracking service of the settings, whatever is shown."""
+    from cogitate.apps.progress import make_progress, with_tracking
 
+    if progress is True:
         return make_progress(out, config)
-    return NullProgress() if progress is False else progress
+    return with_tracking(NullProgress() if progress is False else progress, out, config)

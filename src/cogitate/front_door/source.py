@@ -130,7 +130,7 @@ def check_imports(node: ast.AST) -> None:
             modules = ["." if inner.level else str(inner.module)]
         for module in modules:
             if module == "." or not is_installed(module):
-                raise UnstableError(f"imports {module}, which is no installed package; import its functions outside of it")
+                raise UnstableError(f"imports {module}, which is not an installed package; import its functions outside of it")
 
 
 def put_defaults(node: Definition, function: FunctionType) -> bool:

@@ -17,12 +17,12 @@ from cogitate.recipe.data.preferences import LABELS, PAIRS
 from cogitate.recipe.general_prompts import general_training_problems
 from cogitate.recipe.kinds import PREFERENCE_DATA
 from cogitate.recipe.models import resolve_input
-from cogitate.recipe.problems import evaluation_problems, further_problems, tasks_left_out, training_problems
+from cogitate.recipe.problems import call_of_functions, evaluation_problems, further_problems, training_problems
 from cogitate.recipe.stage import Stage
 from cogitate.tasks.files.datasets import data_file
 from cogitate.tasks.files.summary import conversations_summary, labels_summary, pairs_summary, problems_summary, rows_summary
 from cogitate.tasks.generators.user_function import file_of, function_problems
-from cogitate.tasks.mixture import functions_in, names_in, paths_in, share_of
+from cogitate.tasks.mixture import functions_in, paths_in
 from cogitate.types import Problem
 
 OF_MODELS = "r1, of base models free"  # the contract that evaluations judge by
@@ -61,7 +61,7 @@ def describe_problems(config: Config, files: set[Path]) -> Iterator[str]:
         used = gather(config) if paths or functions else []
         yield from describe_files(role, paths, used, contract, rest)
         for name in functions:
-            yield from describe_function(role, spec, name, config, used, contract)
+            yield from describe_function(role, role, name, config, used, contract)
 
 
 def describe_evaluation(config: Config, contract: str) -> list[str]:
@@ -70,7 +70,7 @@ def describe_evaluation(config: Config, contract: str) -> list[str]:
     used = evaluation_problems(config) if paths or functions else []
     lines = list(describe_files("tasks", paths, used, contract, BEYOND))
     for name in functions:
-        lines += describe_function("tasks", config.tasks.eval, name, config, used, contract)
+        lines += describe_function("tasks", "tasks.eval", name, config, used, contract)
     return lines
 
 
@@ -81,16 +81,12 @@ def describe_files(role: str, paths: Sequence[Path], used: Sequence[Problem], co
         yield from titled(role, problems_summary(path, of_file, contract=contract, rest=rest))
 
 
-def describe_function(role: str, spec: str, name: str, config: Config, used: Sequence[Problem], contract: str) -> Iterator[str]:
-    """A user's function, one part of the mixture `spec`: what it gave, of which the problems in `used` are asked."""
-    names = [part for part in names_in(spec) if part not in tasks_left_out(config)]
-    split, seed, count = {
-        "tasks.train": ("train", config.seed, config.tasks.train_problems),
-        "tasks.general": ("train", config.seed, config.tasks.train_problems),
-        "evaluate.further": ("eval", config.tasks.eval_seed, config.evaluate.further_problems * len(names)),
-    }.get(role, ("eval", config.tasks.eval_seed, config.evaluate.problems))
-    rows = share_of(names, count)
-    different = function_problems(name, rows, split="train" if split == "train" else "eval", seed=seed)
+def describe_function(
+    role: str, setting: str, name: str, config: Config, used: Sequence[Problem], contract: str
+) -> Iterator[str]:
+    """A user's function that a setting names: what it gave, of which the problems in `used` are asked."""
+    split, seed, rows = call_of_functions(config, setting)
+    different = function_problems(name, rows, split=split, seed=seed)
     asked = [problem for problem in used if problem.place.startswith(f"{name}, ")]
     lines = rows_summary(name, rows, len(different), asked, contract=contract, rest="near copies of evaluation problems")
     yield from titled(role, lines)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cogitate.config import Config
+from cogitate.config.user_files import reward_functions
 from cogitate.errors import ConfigError, SandboxUnavailableError
 from cogitate.recipe.stage import Stage
 from cogitate.rewards.kinds import kind_of
 from cogitate.rewards.sandbox.isolation import Isolation, read_packages
 from cogitate.rewards.sandbox.sandbox import SandboxLevel, detect_level
+from cogitate.tasks.common import Split
 from cogitate.tasks.files.decontaminate import decontaminate, index_evaluation
 from cogitate.tasks.files.jsonl import check_disjoint, load_problems
 from cogitate.tasks.generators.gym import PREFIX, is_gym, needs_sandbox
@@ -24,6 +26,7 @@ from cogitate.tasks.mixture import (
     gather_problems,
     names_in,
     paths_in,
+    share_of,
 )
 from cogitate.types import Problem
 
@@ -166,15 +169,43 @@ def check_custom_used(config: Config, settings: Sequence[str] = EVALUATED) -> No
     """Refuse a function of the user's that would judge none of the problems that these settings name."""
     if not config.rewards.custom:
         return
-    named = {
-        "tasks.train": config.tasks.train, "tasks.eval": config.tasks.eval, "evaluate.further": config.evaluate.further,
-    }  # fmt: skip
-    paths = dict.fromkeys(path for setting in settings for path in paths_in(named[setting], empty=True))
-    if not any(kind_of(problem.kind).needs_function for path in paths for problem in load_problems(path)):
+    own = (problem for setting in settings for problem in own_problems(config, setting))
+    if not any(kind_of(problem.kind).needs_function for problem in own):
         raise ConfigError(
             f"rewards.custom = {config.rewards.custom!r}: changes nothing, since no problem of {', '.join(settings)} is of "
             'kind custom; leave it out, or give the problems that it judges "kind": "custom"'
         )
+
+
+def own_problems(config: Config, setting: str) -> Iterator[Problem]:
+    """The user's own problems that a setting names: of files all, of functions those that they are asked for."""
+    spec = specs(config)[setting]
+    for path in paths_in(spec, empty=True):
+        yield from load_problems(path)
+    for name in functions_in(spec, empty=True):
+        split, seed, rows = call_of_functions(config, setting)
+        yield from function_problems(name, rows, split=split, seed=seed)
+
+
+def call_of_functions(config: Config, setting: str) -> tuple[Split, int, int]:
+    """(split, seed, rows) that the functions of tasks.train, tasks.eval, tasks.general or evaluate.further are asked for."""
+    tasks, evaluate = config.tasks, config.evaluate
+    if setting == "evaluate.further":
+        return "eval", tasks.eval_seed, evaluate.further_problems
+    left_out = [] if setting == "tasks.general" else tasks_left_out(config)
+    names = [name for name in names_in(specs(config)[setting]) if name not in left_out]
+    if setting == "tasks.eval":
+        return "eval", tasks.eval_seed, share_of(names, evaluate.problems)
+    return "train", config.seed, share_of(names, tasks.train_problems)
+
+
+def specs(config: Config) -> dict[str, str]:
+    """The settings that name problems."""
+    tasks = config.tasks
+    return {
+        "tasks.train": tasks.train, "tasks.eval": tasks.eval, "tasks.general": tasks.general,
+        "evaluate.further": config.evaluate.further,
+    }  # fmt: skip
 
 
 def check_sharing(config: Config) -> None:
@@ -254,9 +285,8 @@ def function_files(config: Config) -> list[Path]:
     Raises:
         ConfigError: one is not there.
     """
-    named = {f"rewards.parts.{name}.file": part.file for name, part in config.rewards.parts.items()}
-    named["rewards.custom"] = config.rewards.custom
-    files = {key: Path(location.rpartition(":")[0]) for key, location in sorted(named.items()) if location}
+    named = reward_functions(config)
+    files = {key: Path(location.rpartition(":")[0]) for key, location in sorted(named.items())}
     for key, file in files.items():
         if not file.is_file():
             raise ConfigError(f"{key} = {named[key]!r}: there is no file {file}; write FILE.py:FUNCTION")

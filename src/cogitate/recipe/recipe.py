@@ -92,7 +92,8 @@ GRAPHS: dict[str, tuple[Stage, ...]] = {
 
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")  # of a stage: a directory, a section of settings and part of a dotted key
-RESERVED = ("extends", "unfinished", "lock")  # a key of recipe files, and what a run directory holds
+# A key of recipe files, and what a run directory holds.
+RESERVED = ("extends", "unfinished", "lock", "given", "tensorboard", "wandb")
 OF_PYDANTIC = ("model_dump", "model_validate")
 
 
@@ -155,8 +156,8 @@ def own_graph(rows: Sequence[StageRow], given: Iterable[str] = ()) -> tuple[Stag
                 ready.append(Stage(need, Kind(GIVEN, "", settings=None, reads=(), makes=wanted.product)))
             elif need not in names:
                 raise ConfigError(
-                    f"stage {stage.name} needs {need}, which is no stage of this graph; did you mean {nearest(need, names)}? "
-                    f"Where it is a model or a data set of yours, give inputs.{need}=PATH"
+                    f"stage {stage.name} needs {need}, which is not a stage of this graph; did you mean "
+                    f"{nearest(need, names)}? Where it is a model or a data set of yours, give inputs.{need}=PATH"
                 )
     in_order = needs_first([*ready, *stages])
     check_needs(in_order)

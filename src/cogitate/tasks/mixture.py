@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cogitate.config.user_files import is_function
 from cogitate.errors import ConfigError
 from cogitate.tasks.common import Split, Task, draw_problems
 from cogitate.tasks.files.decontaminate import split_by_template
@@ -16,7 +17,7 @@ from cogitate.tasks.files.jsonl import load_problems
 from cogitate.tasks.general import general, safety
 from cogitate.tasks.generators import arithmetic, choice, code, logic, word_problems
 from cogitate.tasks.generators.gym import PREFIX, gym_problems, is_gym
-from cogitate.tasks.generators.user_function import file_of, function_problems, is_function
+from cogitate.tasks.generators.user_function import file_of, function_problems
 from cogitate.types import Problem
 
 BUILT_IN: dict[str, Task] = {

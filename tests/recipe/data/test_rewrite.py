@@ -5,8 +5,8 @@ import pytest
 from cogitate.evals.text_metrics import is_mixed
 from cogitate.recipe.data.rewrite import rewrite
 from cogitate.rewards.format import grade_format
-from cogitate.rewards.grade import grade
 from cogitate.types import Problem
+from tests.rewards.judging import grade
 
 SUM = Problem("1", "arithmetic", "math", "What is 4 + 5 - 2?", "7")
 CHINESE = Problem("2", "arithmetic", "math", "4 + 5 - 2等于多少？", "7", "zh")

@@ -13,7 +13,7 @@ from cogitate.recipe.progress import NullProgress
 from cogitate.recipe.recipe import R1, get_graph, graph_of
 from cogitate.recipe.settings import load_recipe, make_config
 from cogitate.recipe.stage import StageContext, find
-from cogitate.recipe.stages.evaluate import askings, further_models, general_asking, general_problems, run
+from cogitate.recipe.stages.evaluate import askings, files, further_models, general_asking, general_problems, run
 from cogitate.runtime import MetricsLog
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import R1_INSTRUCTION, instructed, r1_prompt, r1_zero_prompt
@@ -200,6 +200,13 @@ def test_general_prompts_come_from_the_evaluation_split_and_are_the_same_for_eve
     assert {p.kind for p in asked} == {"general", "safety"}
     assert asked == general_problems(config_of("evaluate.general_problems=30", "seed=7"))
     assert general_problems(config_of("evaluate.general_problems=0")) == []
+
+
+def test_a_file_of_general_prompts_is_read_where_they_are_asked() -> None:
+    stage = find(get_graph("r1"), "evaluate.r1")
+    settings = ("tasks.general=general,mine.jsonl", "evaluate.general_problems=5")
+    assert files(config_of(*settings), stage) == [Path("mine.jsonl")]
+    assert files(config_of(*settings, "evaluate.general_problems=0"), stage) == []
 
 
 def test_general_prompts_without_a_true_score_are_refused() -> None:

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from cogitate.errors import DataError
-from cogitate.rewards.grade import grade
 from cogitate.rewards.sandbox.sandbox import SandboxLevel, detect_level
 from cogitate.types import Verdict
+from tests.rewards.judging import grade
 
 pytestmark = pytest.mark.skipif(detect_level() is SandboxLevel.NONE, reason="no isolation on this machine")
 

@@ -7,9 +7,9 @@ import pytest
 from cogitate.errors import DataError
 from cogitate.rewards.code.grader import grade_code
 from cogitate.rewards.code.prelude import PRELUDES
-from cogitate.rewards.grade import grade
 from cogitate.rewards.kinds import check_fields
 from cogitate.rewards.sandbox.sandbox import SandboxLevel, detect_level
+from tests.rewards.judging import grade
 
 needs_sandbox = pytest.mark.skipif(detect_level() is SandboxLevel.NONE, reason="no isolation on this machine")
 

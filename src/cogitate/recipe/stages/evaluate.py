@@ -22,6 +22,7 @@ from cogitate.evals.evaluate import Asking, Measured, consensus_table, measure_m
 from cogitate.evals.general import Scored, add_general, with_true_scores
 from cogitate.evals.prompts import BASE_PROMPTS, CONVERSATION, R1_ZERO
 from cogitate.recipe.asking import ask_r1, ask_r1_zero, has_own_prompt, prompt_name, with_tags_of
+from cogitate.recipe.general_prompts import general_files
 from cogitate.recipe.kinds import EVALUATION
 from cogitate.recipe.problems import data_files, evaluation_problems, further_problems, tasks_left_out
 from cogitate.recipe.rl.reward_monitor import has_true_score
@@ -35,7 +36,8 @@ from cogitate.types import Problem, SamplingParams
 
 
 def files(config: Config, stage: Stage) -> list[Path]:
-    return data_files(config)
+    general = general_files(config) if config.evaluate.general_problems else []
+    return [*data_files(config), *general]
 
 
 def check(config: Config, stage: Stage, graph: Sequence[Stage]) -> None:

@@ -26,11 +26,6 @@ from cogitate.types import Problem
 SECONDS_LIMIT = 300.0  # for one call of the function
 
 
-def is_function(name: str) -> bool:
-    """Whether a task's name is a function of a Python file."""
-    return ".py:" in name
-
-
 def file_of(name: str) -> Path:
     """The Python file."""
     return Path(name.rpartition(":")[0])

@@ -6,21 +6,20 @@ itself like a grader worker before it loads the file; whatever the function prin
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from cogitate.errors import ConfigError, DataError
 from cogitate.json_lines import shown
+from cogitate.rewards.user_function import run_file
 from cogitate.rewards.workers.worker import confine, limit_memory
 from cogitate.runtime import die_with_parent
-
-Generator = Callable[[int, int, str], Iterable[Any]]
 
 
 def main() -> None:
@@ -53,7 +52,7 @@ def rows_of(order: dict[str, Any]) -> list[str]:
         Exception: whatever the user's code raises.
     """
     count = order["count"]
-    given = load_function(order["file"], order["function"])(order["seed"], count, order["split"])
+    given = run_file(Path(order["file"]), order["function"])(order["seed"], count, order["split"])
     if not isinstance(given, Iterable):
         raise DataError(f"must return or yield rows, got {shown(given)}")
     rows = [json_of(row, number) for number, row in enumerate(itertools.islice(given, count + 1), 1)]
@@ -68,21 +67,6 @@ def json_of(row: Any, number: int) -> str:
         return json.dumps(row)
     except (TypeError, ValueError, RecursionError) as error:
         raise DataError(f"row {number}: {error}; a row holds texts, numbers, lists and objects") from error
-
-
-def load_function(file: str, name: str) -> Generator:
-    """The function of the file. Raises ConfigError where there is none, and whatever loading the file raises."""
-    spec = importlib.util.spec_from_file_location("cogitate_user_problems", file)
-    assert spec is not None, file  # its name ends in .py
-    assert spec.loader is not None, file
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # as an import does, e.g. for dataclasses
-    spec.loader.exec_module(module)
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise ConfigError(f"{file} has no function {name}")
-    generator: Generator = function
-    return generator
 
 
 def place_of(error: BaseException, file: str) -> str:

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 pytest.importorskip("reasoning_gym", reason="reasoning-gym (the extra gym) is not installed")
 
 from cogitate.errors import ConfigError, SandboxUnavailableError
-from cogitate.rewards.grade import grade
 from cogitate.rewards.graders.gym import grader
 from cogitate.rewards.graders.gym.grader import is_formula
 from cogitate.rewards.graders.gym.library import EVALUATE_ANSWERS, PARSE_ANSWERS, generators, make_config, make_dataset
@@ -23,6 +22,7 @@ from cogitate.rewards.sandbox import isolation
 from cogitate.rewards.workers.pool import GraderPool
 from cogitate.tasks.generators.gym_items import PREPARED, make_entry
 from cogitate.types import Problem, Verdict
+from tests.rewards.judging import grade
 
 FUZZED: dict[str, dict[str, Any]] = {
     "chain_sum": {"answer": "12", "metadata": {}},
