@@ -42,6 +42,12 @@ def test_a_file_stands_beside_built_in_tasks_with_its_share(tmp_path: Path) -> N
     assert [p.question for p in training if p.task == "mine"] == [f"What is {n} + 1?" for n in range(30)]
 
 
+def test_a_file_or_a_function_named_twice_is_refused() -> None:
+    for name in ("mine.jsonl", "x.py:problems"):
+        with pytest.raises(ConfigError, match=f"{name} is named twice in 'logic,{name},{name}', .*; name it once"):
+            names_in(f"logic,{name},{name}")
+
+
 def test_a_file_with_less_than_its_share_gives_all_it_has(tmp_path: Path) -> None:
     problems = gather_problems(write_rows(tmp_path / "few.jsonl", 3), 20, split="eval", seed=0)
     assert len(problems) == 3

@@ -54,7 +54,8 @@ def names_in(spec: str, *, empty: bool = False) -> list[str]:
     """The parts of "arithmetic,logic,mine.jsonl"; with `empty` there may be none.
 
     Raises:
-        ConfigError: nothing is named, or a name is neither a built-in task, nor of reasoning-gym, nor a path, nor a function.
+        ConfigError: nothing is named, a file or function is named twice, or a name is neither a built-in task, nor of
+            reasoning-gym, nor a path, nor a function.
     """
     names = [name.strip() for name in spec.split(",") if name.strip()]
     if not names and not empty:
@@ -64,6 +65,8 @@ def names_in(spec: str, *, empty: bool = False) -> list[str]:
     for name in names:
         if name.endswith(".py"):
             raise ConfigError(f"tasks: {name} is a Python file: name its function, {name}:FUNCTION")
+        if names.count(name) > 1 and (is_function(name) or is_path(name)):
+            raise ConfigError(f"tasks: {name} is named twice in {spec!r}, which would repeat its problems; name it once")
         if name not in BUILT_IN and not is_gym(name) and not is_function(name) and not is_path(name):
             nearest = difflib.get_close_matches(name, BUILT_IN, n=1, cutoff=0.0)[0]
             raise ConfigError(
