@@ -34,7 +34,7 @@ def test_what_would_have_no_effect_is_refused(section: type[Section], settings: 
 
 
 def test_the_refusal_names_the_key() -> None:
-    with pytest.raises(ConfigError, match=r'^r1_zero.template = "Solve": Value error, a template needs \{question\}'):
+    with pytest.raises(ConfigError, match=r'^r1_zero.template = "Solve": a template needs \{question\}'):
         load_recipe("tiny", ["r1_zero.template=Solve"])
 
 

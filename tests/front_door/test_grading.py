@@ -54,12 +54,13 @@ def test_a_function_judges_with_the_fields_as_the_problem() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({}, "answer is missing"),
         ({"kind": "maths", "gold": "4"}, "kind 'maths' is unknown; known are math"),
         ({"gold": "4", "contract": "r2"}, "contract 'r2' is unknown"),
         ({"kind": "custom"}, "kind custom needs a function: reward="),
         ({"kind": "math", "gold": 4, "reward": functions.judge}, "reward: judges kind custom, and kind = 'math'"),
         ({"gold": "4", "unsafe_local": True}, "change nothing: no program is run here"),
+        ({}, "gold is missing: give gold=..., or what a problem of another kind needs"),
+        ({"kind": "math"}, "gold is missing"),
     ],
 )
 def test_a_mistake_is_one_line(arguments: dict[str, Any], message: str) -> None:

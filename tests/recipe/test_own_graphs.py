@@ -202,7 +202,7 @@ def test_graphs_and_what_is_extended_are_no_matter_of_the_command_line(tmp_path:
 
 
 def test_a_dry_run_says_where_each_value_came_from_and_which_code_it_would_run(tmp_path: Path) -> None:
-    (tmp_path / "reward.py").write_text("raise SystemExit('imported')")
+    (tmp_path / "reward.py").write_text("raise SystemExit('imported')\ndef judge(completion, problem): ...\n")
     (tmp_path / "eval.jsonl").write_text('{"question": "1 + 1?", "kind": "custom"}\n')
     middle = write(tmp_path, 'extends = "tiny"\n[r1_zero]\ngroup_size = 4\nprompts_per_step = 2\n', "middle")
     mine = write(

@@ -85,6 +85,20 @@ def test_a_file_on_both_sides_and_a_share_of_nothing_are_refused(tmp_path: Path)
         training_problems(config_of({"train": path, "eval": other, "held_out_share": 0.3}))
 
 
+def test_a_share_that_leaves_nothing_for_training_is_refused(tmp_path: Path) -> None:
+    rows = [{"question": f"A box holds {n} pens. How many pens are in 3 boxes?", "answer": 3 * n} for n in range(20)]
+    path = write(tmp_path / "boxes.jsonl", rows)
+    with pytest.raises(ConfigError, match=r"tasks\.held_out_share = 0\.99: no problem is left for training, .*"):
+        training_problems(config_of({"train": path, "eval": path, "held_out_share": 0.99}))
+
+
+def test_a_function_that_is_not_in_its_file_is_refused_before_a_run(tmp_path: Path) -> None:
+    (tmp_path / "parts.py").write_text("def brevity(completion):\n    return 0.0\n")
+    parts = {"brevity": {"file": f"{tmp_path}/parts.py:brevty"}}
+    with pytest.raises(ConfigError, match=r"rewards\.parts\.brevity\.file = .*parts\.py has no function brevty"):
+        check_used(make_config({"rewards": {"parts": parts}}), get_graph("r1_zero"))
+
+
 def test_further_problems_are_columns_of_their_own_and_are_not_trained_on_either(tmp_path: Path) -> None:
     path, hard = write(tmp_path / "sums.jsonl", sums()), write(tmp_path / "hard.jsonl", sums(1)[:5])
     tasks = {"train": path, "eval": path, "held_out_share": 0.3}
@@ -156,10 +170,12 @@ def test_settings_that_some_stage_uses_are_not_refused() -> None:
 def test_a_custom_reward_that_would_judge_nothing_is_refused(tmp_path: Path) -> None:
     own = write(tmp_path / "own.jsonl", [{"question": "Say hello.", "kind": "custom"}])
     other = write(tmp_path / "other.jsonl", sums(1)[:9])
-    custom = "rewards.custom=judge.py:judge"
+    judge = tmp_path / "judge.py"
+    judge.write_text("def judge(completion, problem): return 1")
+    custom = f"rewards.custom={judge}:judge"
     message = refused("tiny", custom, f"tasks.train={other}")
     assert message.startswith(
-        "rewards.custom = 'judge.py:judge': changes nothing, since no problem of tasks.train, tasks.eval, "
+        f"rewards.custom = '{judge}:judge': changes nothing, since no problem of tasks.train, tasks.eval, "
     )
     assert "of tasks.eval, evaluate.further is" in refused("instruct_gpt", custom)
     for settings in ((f"tasks.train={own}",), (f"tasks.eval={own},logic",), (f"evaluate.further={own}",)):

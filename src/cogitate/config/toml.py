@@ -85,4 +85,4 @@ def explain(error: ValidationError, settings: type[Section]) -> tuple[str, str]:
         return key, f"unknown key {key}; did you mean {'.'.join([*location[:-1], nearest])}?"
     if first["type"] in ("model_type", "dict_type"):
         return key, f"{key} = {json.dumps(first['input'], default=str)}: {key} is a section: write {key}.KEY=VALUE"
-    return key, f"{key} = {json.dumps(first['input'], default=str)}: {first['msg']}"
+    return key, f"{key} = {json.dumps(first['input'], default=str)}: {first['msg'].removeprefix('Value error, ')}"

@@ -95,6 +95,8 @@ def problems_of(
     if not any(key in row for key in QUESTION_KEYS):
         row["question"] = "(not given)"
     gold = row.pop("gold", None)
+    if gold is None and kind in (None, "math", "exact") and row.keys() <= {"question", "kind"} and reward is None:
+        raise DataError("gold is missing: give gold=..., or what a problem of another kind needs (tests=..., reward=...)")
     golds = gold if isinstance(gold, list | tuple) and not one_gold else [gold] * count
     if len(golds) != count:
         raise DataError(f"gold: {len(golds)} for {count} completions; give one for all, or one for each")

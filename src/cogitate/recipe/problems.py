@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cogitate.config import Config
-from cogitate.config.user_files import reward_functions
+from cogitate.config.user_files import check_functions, reward_functions
 from cogitate.errors import ConfigError, SandboxUnavailableError
 from cogitate.recipe.stage import Stage
 from cogitate.rewards.kinds import kind_of
@@ -63,6 +63,11 @@ def training_problems(config: Config) -> list[Problem]:
     every = every_evaluation_problem(config)
     if config.tasks.held_out_share:
         problems = without_near_copies(problems, every)
+        if not problems:
+            raise ConfigError(
+                f"tasks.held_out_share = {config.tasks.held_out_share}: no problem is left for training, since questions that "
+                "differ in their numbers and a name alone are on one side; give tasks.eval a file of its own, without a share"
+            )
     check_disjoint(problems, every)
     return problems
 
@@ -163,6 +168,7 @@ def check_used(config: Config, graph: Sequence[Stage]) -> None:
             "problems; leave it out"
         )
     check_custom_used(config, ("tasks.train", "tasks.eval", "evaluate.further") if "tasks.train" in uses else EVALUATED)
+    check_functions(config)
 
 
 def check_custom_used(config: Config, settings: Sequence[str] = EVALUATED) -> None:
