@@ -189,9 +189,11 @@ def test_a_custom_reward_may_judge_problems_of_a_function(tmp_path: Path) -> Non
         "    return [{'question': f'{split} {n}?', 'kind': 'custom'} for n in range(count)]\n"
         "def sums(seed, count, split):\n"
         "    return [{'question': f'{split} {n} + 1?', 'answer': n + 1} for n in range(count)]\n"
+        "def judge(completion, problem):\n"
+        "    return 1.0\n"
     )
     counts = ("tasks.train_problems=3", "evaluate.problems=3", "evaluate.further_problems=3")
-    settings = ["graph=r1_zero", "rewards.custom=judge.py:judge", *counts]
+    settings = ["graph=r1_zero", f"rewards.custom={tmp_path / 'x.py'}:judge", *counts]
     for role in ("tasks.train", "tasks.eval", "evaluate.further"):
         config = load_recipe("tiny", [*settings, f"{role}={tmp_path / 'x.py'}:problems"])
         check_used(config, get_graph(config.graph))

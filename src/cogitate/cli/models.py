@@ -71,7 +71,7 @@ def chat(
     seed: Annotated[int | None, typer.Option(help="Equal seeds give equal answers; drawn where not given.")] = None,
 ) -> None:
     """Talk to a model: Ctrl-C stops an answer, Ctrl-D ends."""
-    from cogitate.apps.chat import chat as talk
+    from cogitate.apps.chat.chat import chat as talk
 
     talk(
         model, prompt=prompt, template=template, system=system, template_file=template_file, temperature=temperature,

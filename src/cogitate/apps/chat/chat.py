@@ -13,9 +13,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Literal
 
-from cogitate.apps.chat_commands import command_of, help_text
-from cogitate.apps.chat_output import Output, PlainOutput, TerminalOutput, is_styled
-from cogitate.apps.speaker import Speaker, Template
+from cogitate.apps.chat.commands import command_of, help_text
+from cogitate.apps.chat.output import Output, PlainOutput, TerminalOutput, is_styled
+from cogitate.apps.chat.speaker import Speaker, Template
 from cogitate.backend import GenerationRequest
 from cogitate.errors import CogitateError, DataError, Interrupted
 from cogitate.recipe.models import find_model

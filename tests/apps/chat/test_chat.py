@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from cogitate import cli
-from cogitate.apps.chat_output import DIM, NORMAL, PlainOutput, TerminalOutput, is_styled
+from cogitate.apps.chat.output import DIM, NORMAL, PlainOutput, TerminalOutput, is_styled
 from cogitate.recipe import models
 from tests.apps.memorised_model import BARE_ANSWER, QUESTION, R1_ZERO_ANSWER
 
@@ -61,7 +61,7 @@ def test_a_models_own_chat_template_is_the_default_and_its_end_of_turn_ends(
 def test_a_template_of_ones_own_is_the_whole_prompt_and_a_system_message_comes_first(
     memorised: Path, chat: Callable[..., tuple[int, str, str]], tmp_path: Path
 ) -> None:
-    from cogitate.apps.speaker import Speaker
+    from cogitate.apps.chat.speaker import Speaker
     from cogitate.types import Message
 
     (tmp_path / "prompt.txt").write_text("Question: {question}\nAnswer:\n")
@@ -98,7 +98,7 @@ def test_a_completion_that_is_cut_off_says_so_beside_it(memorised: Path, chat: C
 
 
 def test_tags_and_control_tokens_that_a_user_types_are_text(memorised: Path) -> None:
-    from cogitate.apps.speaker import Speaker
+    from cogitate.apps.chat.speaker import Speaker
     from cogitate.types import Message
 
     speaker = Speaker.load(memorised, None)
@@ -111,8 +111,8 @@ def test_tags_and_control_tokens_that_a_user_types_are_text(memorised: Path) -> 
 def test_what_no_longer_fits_the_context_is_forgotten_from_the_oldest_exchange_on(
     memorised: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from cogitate.apps.chat import Settings, forget_until_it_fits
-    from cogitate.apps.speaker import Speaker
+    from cogitate.apps.chat.chat import Settings, forget_until_it_fits
+    from cogitate.apps.chat.speaker import Speaker
     from cogitate.types import Message
 
     speaker = Speaker.load(memorised, None)
@@ -131,7 +131,7 @@ def test_what_no_longer_fits_the_context_is_forgotten_from_the_oldest_exchange_o
 
 
 def test_commands_are_told_from_questions() -> None:
-    from cogitate.apps.chat_commands import COMMANDS, command_of, help_text
+    from cogitate.apps.chat.commands import COMMANDS, command_of, help_text
     from cogitate.errors import DataError
 
     assert [command_of(f"/{name} ") for name in COMMANDS] == list(COMMANDS)
