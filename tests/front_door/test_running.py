@@ -9,7 +9,7 @@ import pytest
 
 import cogitate
 from cogitate.cli import app
-from cogitate.errors import ConfigError, DataError, Interrupted
+from cogitate.errors import ArtifactError, ConfigError, DataError, Interrupted
 from cogitate.recipe.progress import NullProgress
 from tests.front_door import functions
 
@@ -63,8 +63,8 @@ def test_the_command_line_goes_on_with_it(finished: cogitate.Run, capsys: pytest
     assert f"cached: {finished.path}/r1_zero" in capsys.readouterr().out
 
 
-def test_other_settings_want_another_directory(finished: cogitate.Run) -> None:
-    with pytest.raises(ConfigError, match="was started with"):
+def test_settings_that_would_make_a_finished_stage_again_want_another_directory(finished: cogitate.Run) -> None:
+    with pytest.raises(ArtifactError, match=r"r1_zero \(r1_zero.steps = 2, now r1_zero.steps = 3\) would be made again"):
         run(finished.path, r1_zero={**STEPS, "steps": 3})
 
 
