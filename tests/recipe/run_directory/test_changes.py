@@ -13,9 +13,12 @@ from cogitate.apps.overview import plan_text
 from cogitate.config import Config
 from cogitate.errors import ArtifactError, ConfigError, Interrupted
 from cogitate.recipe import recipe
+from cogitate.recipe.problems import settings_of_held_out_problems
 from cogitate.recipe.progress import NullProgress
+from cogitate.recipe.recipe import R1
 from cogitate.recipe.runner import plan, run_recipe
-from cogitate.recipe.settings import read_recipe
+from cogitate.recipe.settings import load_recipe, read_recipe
+from cogitate.recipe.stage import find
 from tests.recipe.kill_harness import outcome
 from tests.recipe.toy_recipe import no_backend, run_toy, toy_config
 
@@ -180,6 +183,33 @@ def test_other_content_of_a_file_of_problems_makes_stages_again_and_another_plac
     assert text.startswith(
         "toy (the content of the files of tasks.train is another one); evaluate.toy (toy would be made again)"
     )
+
+
+def test_other_content_of_a_function_that_rewards_makes_stages_again_that_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    toys = [stage for stage in recipe.GRAPHS["toy"] if not stage.name.startswith("evaluate.")]
+    reads = (*toys[0].kind.reads, "rewards")
+    graph = tuple(dataclasses.replace(stage, kind=dataclasses.replace(stage.kind, reads=reads)) for stage in toys)
+    monkeypatch.setitem(recipe.GRAPHS, "toy", graph)
+    code, data, out = tmp_path / "reward.py", tmp_path / "mine.jsonl", tmp_path / "run"
+    code.write_text("def judge(completion, problem): return 1.0")
+    data.write_text('{"question": "Say a word.", "kind": "custom"}')
+    settings = (f"tasks.train={data}", f"rewards.custom={code}:judge")
+    run_toy(out, toy_config(tmp_path, *settings))
+    code.write_text("def judge(completion, problem): return 0.5")
+    text = refusal(out, *settings)
+    assert text.startswith("toy (the content of the files of rewards.custom is another one); toy_second (the content of ")
+
+
+def test_with_a_held_out_share_training_depends_on_how_many_generated_problems_are_asked() -> None:
+    def found(stage: str, *settings: str) -> list[str]:
+        return settings_of_held_out_problems(find(R1, stage), load_recipe("tiny", ["graph=r1", *settings]))
+
+    both = ("tasks.train=mine.jsonl", "tasks.held_out_share=0.25")
+    assert found("r1_zero") == found("r1_zero", *both, "tasks.eval=mine.jsonl") == found("r1_dev1", *both) == []
+    assert found("r1_zero", *both, "tasks.eval=mine.jsonl,logic") == ["evaluate.problems"]
+    assert found("sft_data", "evaluate.further=x.py:problems") == ["evaluate.further_problems"]
 
 
 def test_a_run_directory_may_be_renamed_and_what_is_given_may_move(run: Path) -> None:
