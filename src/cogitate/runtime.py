@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cogitate.errors import Interrupted
+from cogitate.errors import ConfigError, Interrupted
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -34,11 +34,24 @@ _interrupted_by: int | None = None
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` is cuda where there is one, else cpu."""
+    """`auto` is cuda where there is one, else cpu.
+
+    Raises:
+        ConfigError: no device's name, or this machine has no such device.
+    """
     import torch  # here and below, so that commands without tensors need not wait for it
 
+    from cogitate.config.shared import device_fault  # nor commands without settings for these
+
+    if fault := device_fault(name):
+        raise ConfigError(f"device {name!r}: {fault}")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if count else "cpu"
+    kind, _, number = name.partition(":")
+    if kind == "cuda" and int(number or 0) >= count:
+        there = f"torch finds cuda:0 to cuda:{count - 1}" if count else "torch finds no CUDA device"
+        raise ConfigError(f"device {name!r} is not there: {there}; set runtime.device=cpu or auto")
     return torch.device(name)
 
 

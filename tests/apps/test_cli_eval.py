@@ -88,6 +88,21 @@ def test_a_wrong_answer_counts_against_and_files_are_mixed(
     assert rows["all"]["problems"] == 2
 
 
+def test_prompts_that_are_too_long_are_refused_together_or_left_out_and_counted(
+    memorised: Path, tmp_path: Path, evaluate: Callable[..., tuple[int, str, str]]
+) -> None:
+    mine, out = tmp_path / "mine.jsonl", tmp_path / "eval.json"
+    questions = (QUESTION, *(f"{'long ' * 400}{number}" for number in range(2)))
+    mine.write_text("\n".join(json.dumps({"question": question, "answer": 2}) for question in questions))
+    arguments = (memorised, *GREEDY, "--tasks", mine, "--problems", 3, "--samples", 1, "--out", out)
+    code, _, err = evaluate(*arguments)
+    assert (code, "2 prompts and max_new_tokens = 40 do not fit" in err) == (2, True)
+    code, table, _ = evaluate(*arguments, "tasks.too_long=drop")
+    assert (code, "2 problems are left out: their prompts are too long" in " ".join(table.split())) == (0, True)
+    result = json.loads(out.read_text())
+    assert (result["too_long"]["left_out"], result["tasks"]["all"]["problems"]) == (2, 1)
+
+
 @pytest.mark.parametrize(
     ("prompt", "options", "text", "right"),
     [

@@ -12,7 +12,7 @@ import cogitate
 from cogitate.apps import tracking
 from cogitate.apps.tracking import TrackedRun
 from cogitate.cli import app
-from cogitate.errors import ConfigError, DataError, Interrupted
+from cogitate.errors import ArtifactError, ConfigError, DataError, Interrupted
 from cogitate.recipe.progress import NullProgress
 from tests.front_door import functions
 
@@ -76,8 +76,8 @@ def test_metrics_are_tracked_whatever_is_shown(tmp_path: Path, monkeypatch: pyte
     assert rows == [0, 1]
 
 
-def test_other_settings_want_another_directory(finished: cogitate.Run) -> None:
-    with pytest.raises(ConfigError, match="was started with"):
+def test_settings_that_would_make_a_finished_stage_again_want_another_directory(finished: cogitate.Run) -> None:
+    with pytest.raises(ArtifactError, match=r"r1_zero \(r1_zero.steps = 2, now r1_zero.steps = 3\) would be made again"):
         run(finished.path, r1_zero={**STEPS, "steps": 3})
 
 

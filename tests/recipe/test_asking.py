@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from cogitate.backend import Generator
 from cogitate.config import RLConfig, ZeroRLConfig
-from cogitate.errors import CheckpointError, ConfigError
-from cogitate.recipe.asking import ask_r1, ask_r1_zero, check_tags, read_template, with_tags_of
+from cogitate.errors import CheckpointError, ConfigError, DataError
+from cogitate.recipe.asking import Fitting, ask_r1, ask_r1_zero, check_tags, fitting, read_template, with_tags_of
 from cogitate.recipe.stages.rejection_sampling import general_asking
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import R1_ZERO_INSTRUCTION, r1_zero_prompt, turns_as_text
 from cogitate.train.rollouts import Prompt, opens_thinking
 from cogitate.types import Message, Problem
+from tests.recipe.scripted_backend import ScriptedGenerator
 
 QUESTION = Problem("1", "sums", "math", "How many is 1+1?", gold="2")
 EXAMPLES = [
@@ -210,3 +213,42 @@ def test_a_template_is_read_from_a_file_without_the_end_of_its_last_line(tmp_pat
         read_template(path)
     with pytest.raises(ConfigError, match=r"nowhere.txt: cannot be read"):
         read_template(tmp_path / "nowhere.txt")
+
+
+def mine(lines: Sequence[int]) -> list[Problem]:
+    """Problems of a file; each question has so many words."""
+    return [
+        Problem(str(number), "mine", "exact", "a " * words, gold="1", fields={"_place": f"mine.jsonl, line {number}"})
+        for number, words in enumerate(lines, 1)
+    ]
+
+
+def test_prompts_longer_than_the_context_are_counted_in_one_message_or_left_out_and_counted(micro_tokenizer: Tokenizer) -> None:
+    scripted = ScriptedGenerator(lambda prompt, seed: "", micro_tokenizer)
+    scripted.max_context = 70
+    generator = cast(Generator, scripted)  # only its context is asked for
+
+    def found(problems: Sequence[Problem], too_long: str) -> Fitting:
+        ways = [
+            (lambda problem: problem.question, micro_tokenizer),
+            (lambda problem: f"Q: {problem.question}", micro_tokenizer),
+        ]
+        return fitting(problems, ways, generator, max_new_tokens=20, too_long=too_long)
+
+    problems = mine([1, *[60] * 7, 2])
+    assert found(mine([1, 2]), "refuse") == Fitting(mine([1, 2]))
+    with pytest.raises(DataError) as caught:
+        found(problems, "refuse")
+    message = str(caught.value)
+    assert message.startswith("7 prompts and max_new_tokens = 20 do not fit the model's context of 70: shorten the questions, ")
+    assert "tasks.too_long=drop" in message
+    assert message.count("mine.jsonl, line ") == 5
+    assert message.endswith("; and 2 more")
+    kept = found(problems, "drop")
+    assert [problem.id for problem in kept.problems] == ["1", "9"]
+    assert kept.summary()["too_long"]["left_out"] == 7
+    assert kept.line().startswith(
+        "7 of 9 prompts are too long for the model's context and left out; the first: mine.jsonl, line 2: "
+    )
+    with pytest.raises(DataError, match="3 prompts and max_new_tokens"):  # nothing would be left
+        found(mine([60] * 3), "drop")

@@ -10,7 +10,8 @@ from cogitate.config import FineTuneConfig, StageRow, ZeroRLConfig, flatten
 from cogitate.errors import ConfigError
 from cogitate.recipe.proof.shrink import shrink
 from cogitate.recipe.recipe import check_needs, get_graph, graph_of, recorded_graph
-from cogitate.recipe.runner import check_settings, plan
+from cogitate.recipe.run_directory.changes import changed_settings
+from cogitate.recipe.runner import plan
 from cogitate.recipe.settings import load_recipe, make_config, read_recipe
 from cogitate.recipe.stage import Stage
 
@@ -100,12 +101,12 @@ def test_a_run_directory_remembers_its_graph(tmp_path: Path) -> None:
     assert recorded_graph(config.model_dump(mode="json")) == graph_of(config)
     assert recorded_graph({"graph": "of a later version"}) == ()
     (tmp_path / "config.json").write_text(json.dumps(config.model_dump(mode="json")))
-    check_settings(tmp_path, load_recipe(write(tmp_path, SECOND_SFT.replace("SFT on chats", "Chats"))))  # a title may differ
+    changed_settings(tmp_path, load_recipe(write(tmp_path, SECOND_SFT.replace("SFT on chats", "Chats"))))  # a title may differ
     other = load_recipe(write(tmp_path, SECOND_SFT.replace('["sft", "chats"]', '["base", "chats"]')))
     with pytest.raises(ConfigError, match=r"stage second_sft was fine_tune of \['sft', 'chats'\], now .*: use another --out"):
-        check_settings(tmp_path, other)
+        changed_settings(tmp_path, other)
     with pytest.raises(ConfigError, match='started with graph = "own", now graph = "r1_zero"'):
-        check_settings(tmp_path, load_recipe("tiny", ["graph=r1_zero"]))
+        changed_settings(tmp_path, load_recipe("tiny", ["graph=r1_zero"]))
 
 
 def test_stages_of_the_same_name_and_settings_are_those_of_the_shipped_recipe(tmp_path: Path) -> None:

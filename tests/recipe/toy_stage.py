@@ -29,7 +29,8 @@ from cogitate.train.checkpoint import (
 
 
 def files(config: Config, stage: Stage) -> list[Path]:
-    return [Path(config.tasks.train)] if config.tasks.train.endswith(".jsonl") else []
+    function = config.rewards.custom.partition(":")[0]
+    return [Path(name) for name in (config.tasks.train, function) if name.endswith((".jsonl", ".py"))]
 
 
 def check(config: Config, stage: Stage, graph: Sequence[Stage]) -> None:

@@ -22,7 +22,7 @@ from cogitate.evals.completions import completion_rows, write_rows
 from cogitate.evals.evaluate import Asking, Measured, measure_model, missing_verdicts, table
 from cogitate.evals.paired import paired_by_task, right_by_problem
 from cogitate.evals.prompts import BARE_QUESTION, FEW_SHOT, R1_ZERO
-from cogitate.recipe.asking import ask_r1, ask_r1_zero, prompt_name, read_template
+from cogitate.recipe.asking import ask_r1, ask_r1_zero, fitting, prompt_name, read_template
 from cogitate.recipe.data_sets import describe_evaluation
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.models import find_model
@@ -36,7 +36,7 @@ Prompt = Literal["r1_zero", "few_shot", "bare", "chat"]
 Contract = Literal["r1", "bare", "free"]
 FROM_TEXT: dict[Prompt, Asking] = {"few_shot": FEW_SHOT, "bare": BARE_QUESTION}
 OF_TRAINING = ("rewards.accuracy=", "rewards.format=", "rewards.language=", "rewards.parts")
-SETTABLE = ("seed", "evaluate.", "rewards.", "runtime.", "tasks.eval_seed", "tasks.gym.")
+SETTABLE = ("seed", "evaluate.", "rewards.", "runtime.", "tasks.eval_seed", "tasks.gym.", "tasks.too_long")
 SAMPLES = 4  # completions of each problem, where they can differ
 
 
@@ -109,6 +109,11 @@ def show(evaluated: Evaluated, title: str, console: Console) -> None:
     console.print(rich_table(evaluated.result["tasks"], title, console.width))
     if left_out := evaluated.result["tasks_left_out"]:
         console.print(f"left out, because programs cannot be isolated here: {', '.join(left_out)}", markup=False)
+    if too_long := evaluated.result.get("too_long"):
+        console.print(
+            f"{too_long['left_out']} problems are left out: their prompts are too long; the first: {too_long['first']}",
+            markup=False,
+        )
     if missing := evaluated.result.get("no_verdict"):
         share = f"{100 * missing['share']:.1f} % of the completions have no verdict and are left out of every mean"
         console.print(f"{share}; the first: {missing['first']}", markup=False)
@@ -189,15 +194,18 @@ def measure(directory: Path, config: Config, asking: Asking) -> Evaluated:
     problems, settings = evaluation_problems(config), config.evaluate
     backend = LocalBackend(config)
     try:
-        with counting(len(problems) * settings.samples) as count:
+        tokenizer, generator = Tokenizer.load(directory), backend.generator(directory)
+        ways = [(asking.prompt_of, tokenizer.with_tags(asking.tags))]
+        found = fitting(problems, ways, generator, max_new_tokens=settings.max_new_tokens, too_long=config.tasks.too_long)
+        with counting(len(found.problems) * settings.samples) as count:
             groups = measure_model(
-                problems,
+                found.problems,
                 asking,
                 samples=settings.samples,
                 params=SamplingParams(settings.temperature, settings.top_p, settings.max_new_tokens),
                 seed=config.seed,
-                tokenizer=Tokenizer.load(directory),
-                generator=CountedGenerator(backend.generator(directory), count),
+                tokenizer=tokenizer,
+                generator=CountedGenerator(generator, count),
                 grader=backend.grader(),
             )
     finally:
@@ -211,6 +219,7 @@ def measure(directory: Path, config: Config, asking: Asking) -> Evaluated:
         "settings": {"seed": config.seed, "tasks": config.tasks.eval, "eval_seed": config.tasks.eval_seed, **used},
         "tasks_left_out": tasks_left_out(config),
         **missing_verdicts(groups),
+        **found.summary(),
         "seconds": round(time.perf_counter() - started, 3),
         "tasks": table(groups),
     }

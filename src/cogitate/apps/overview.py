@@ -10,7 +10,8 @@ from typing import Any
 from cogitate.config import flatten
 from cogitate.config.user_files import user_files
 from cogitate.recipe.run_directory.clean import Leftover
-from cogitate.recipe.runner import Planned, data_sets_of
+from cogitate.recipe.run_directory.standing import Planned
+from cogitate.recipe.runner import data_sets_of
 from cogitate.recipe.settings import Recipe
 
 SHOWN = ("pass@1", "format_rate", "language_mix_rate", "helpfulness", "safety")  # of an evaluation
@@ -21,6 +22,7 @@ SOURCE = {
     "shipped": "cached: shipped with the package",
     "unfinished": "to do, going on from its last checkpoint",
     "to do": "to do",
+    "outdated": "would be made again, and {place} is there",
 }
 
 
@@ -34,11 +36,23 @@ def plan_text(recipe: Recipe, out: Path, planned: Sequence[Planned]) -> str:
     lines += ["", f"# stages of the graph {config.graph}, in order"]
     rows = []
     for item in planned:
-        source = SOURCE[item.state].format(out=out, name=item.stage.name, given=config.inputs.get(item.stage.name))
+        source = SOURCE[item.state].format(
+            out=out, name=item.stage.name, given=config.inputs.get(item.stage.name), place=item.place
+        )
         needs = f"from {', '.join(item.stage.needs)}" if item.stage.needs and item.state != "given" else ""
         rows.append([item.stage.name, item.id, source, item.stage.kind.name, needs])
     data = data_sets_of(planned, config)
-    return "\n".join([*lines, *table(rows), *(["", "# data sets", *data] if data else [])])
+    sections = [*lines, *table(rows), *outdated_lines(out, planned), *(["", "# data sets", *data] if data else [])]
+    return "\n".join(sections)
+
+
+def outdated_lines(out: Path, planned: Sequence[Planned]) -> list[str]:
+    """What changed settings would make again, and why: a run is refused until that is out of the way."""
+    rows = [[str(item.place), "; ".join(item.because)] for item in planned if item.place is not None]
+    if not rows:
+        return []
+    remedy = "a run is refused as long as this is there: use another --out, or delete it to have it made again"
+    return ["", f"# work in {out} that was made with something else, and why it would be made again", *table(rows), remedy]
 
 
 def settings_lines(recipe: Recipe) -> list[str]:
@@ -60,8 +74,10 @@ def results_text(results: Path) -> str:
             row = [model, f"pass@1 {measured['value']:.3f}", f"95 % interval {low:.3f} to {high:.3f}"]
             rows.append([*row, scores_text(tasks["all"], SHOWN[1:])])
     lines = table(rows) if rows else ["no model was measured"]
-    missing = (missing_text(stage, summary) for stage, summary in content.get("summaries", {}).items())
-    return "\n".join([*lines, *filter(None, missing)])
+    summaries = content.get("summaries", {}).items()
+    missing = (missing_text(stage, summary) for stage, summary in summaries)
+    long = (line for stage, summary in summaries for line in too_long_lines(stage, summary))
+    return "\n".join([*lines, *filter(None, missing), *long])
 
 
 def missing_text(stage: str, summary: Mapping[str, Any]) -> str:
@@ -70,6 +86,12 @@ def missing_text(stage: str, summary: Mapping[str, Any]) -> str:
     if not isinstance(found, Mapping):
         return ""
     return f"{stage}: {100 * found['share']:.1f} % of the completions have no verdict; the first: {found['first']}"
+
+
+def too_long_lines(stage: str, summary: Mapping[str, Any]) -> list[str]:
+    """A line for each set of problems of which a stage left out prompts that did not fit the model's context."""
+    found = [value for key, value in summary.items() if key.startswith("too_long") and isinstance(value, Mapping)]
+    return [f"{stage}: {each['left_out']} prompts were too long and left out; the first: {each['first']}" for each in found]
 
 
 def clean_text(out: Path, leftovers: Sequence[Leftover], *, dry_run: bool) -> str:

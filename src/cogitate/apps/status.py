@@ -15,6 +15,7 @@ from cogitate.recipe.recipe import recorded_graph
 from cogitate.recipe.run_directory.attempt import unfinished
 from cogitate.recipe.run_directory.failure import FAILURE, Failure, read_failure
 from cogitate.recipe.run_directory.lock import LOCK, holder
+from cogitate.recipe.run_directory.made_with import made_with_text
 from cogitate.recipe.run_directory.store import MANIFEST, is_shipped_copy, verify
 
 CONFIG = "config.json"
@@ -66,7 +67,8 @@ def run_text(out: Path, settings: Mapping[str, Any], damage: str) -> str:
     shown = table([[*row[:4], "see below" if row[0] in below else row[4]] for row in rows]) if rows else []
     lines = [f"{out}: {known}; {running}; {finished} of {len(rows)} stages finished", *shown]
     damage_lines = [*([damage] if damage else []), *(f"{name} is damaged: {why}" for name, why in below.items())]
-    return "\n".join([*lines, *damage_lines, *remarks([row[2] for row in rows], pid, failure)])
+    made = [line] if (line := made_with_text(settings)) else []
+    return "\n".join([*lines, *damage_lines, *remarks([row[2] for row in rows], pid, failure), *made])
 
 
 def found_stages(out: Path) -> list[str]:
@@ -141,6 +143,7 @@ def artifact_text(directory: Path) -> str:
         f"{directory}: {what} of stage {manifest['stage']}, id {manifest['id']}, made in {duration(manifest['seconds'])}, whole"
     ]
     lines += model_lines(directory) if "model_type" in settings else []
+    lines += [line] if (line := made_with_text(manifest)) else []
     lines += [f"made from {name} {input_id}" for name, input_id in manifest["inputs"].items()]
     evaluation = directory.with_name(f"evaluate.{directory.name}")
     if (evaluation / EVALUATION).is_file():

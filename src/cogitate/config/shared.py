@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
@@ -23,6 +24,8 @@ class TasksConfig(Section):
     # Of a file named in both train and eval, this share is for evaluation alone: split by number-masked template, near copies
     # left out of training.
     held_out_share: float = in_identity_unless_default(0.0, ge=0, lt=1)
+    # Prompts that with max_new_tokens exceed the model's context: refuse the stage, or leave them out and say how many.
+    too_long: Literal["refuse", "drop"] = in_identity_unless_default("refuse")
 
 
 class TokenizerConfig(Section):
@@ -84,7 +87,7 @@ class EvaluateConfig(Section):
 
 
 class RuntimeConfig(Section):
-    device: str = "auto"
+    device: str = "auto"  # auto (cuda where there is one, else cpu), cpu, cuda or cuda:N
     dtype: Literal["float32", "bfloat16"] = "float32"  # bfloat16: weights of 16 bits, float32 masters in the optimiser
     gradient_checkpointing: bool = not_in_identity(False)  # each forward pass twice; RL of large models always
     # 0: all weights are trained; else adapters of this rank in SFT, DPO and RL.
@@ -93,3 +96,16 @@ class RuntimeConfig(Section):
     threads: int = Field(0, ge=0)  # 0: as many as there are cores
     max_batch: int = Field(256, ge=1)  # completions decoded at the same time
     speculative: bool = not_in_identity(False)  # drafts by the MTP block: the same completions in fewer steps
+
+    @field_validator("device")
+    @classmethod
+    def _device_is_known(cls, name: str) -> str:
+        if fault := device_fault(name):
+            raise ValueError(fault)
+        return name
+
+
+def device_fault(name: str) -> str:
+    """Why this is no device's name; "" where it is one."""
+    known = re.fullmatch(r"auto|cpu|cuda(:\d+)?", name)
+    return "" if known else "no such device; there are auto, cpu, cuda and cuda:N, e.g. cuda:0"

@@ -11,6 +11,7 @@ from cogitate.errors import ArtifactError
 from cogitate.json_lines import read_log
 from cogitate.recipe.recipe import nearest
 from cogitate.recipe.run_directory.attempt import unfinished
+from cogitate.recipe.run_directory.made_with import MADE_WITH
 from cogitate.recipe.run_directory.store import MANIFEST
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ class Run:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """All settings that the run was started with, by section."""
-        return self._read("config.json")
+        """All settings of the run, by section."""
+        return {key: value for key, value in self._read("config.json").items() if key != MADE_WITH}
 
     @property
     def results(self) -> Mapping[str, Any]:

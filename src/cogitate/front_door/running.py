@@ -12,6 +12,7 @@ from cogitate.front_door.overrides import to_overrides
 from cogitate.front_door.run_handle import Run
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.progress import NullProgress, Progress
+from cogitate.recipe.run_directory.failed_start import undone_where_nothing_was_made
 from cogitate.recipe.runner import run_recipe
 from cogitate.recipe.settings import load_recipe
 from cogitate.runtime import keep_freed_memory, stop_at_checkpoint_on_ctrl_c
@@ -63,9 +64,9 @@ def run(
     out = Path(out) if out is not None else Path("runs") / Path(recipe).stem
     given = Given(out, problems=problems, evaluation=evaluation, reward=reward, identity=identity)
     config = load_recipe(str(recipe), to_overrides(given.settings, settings or {}, sections))
-    given.write(out)
     keep_freed_memory()
-    with stop_at_checkpoint_on_ctrl_c():
+    with undone_where_nothing_was_made(out), stop_at_checkpoint_on_ctrl_c():
+        given.write(out)
         run_recipe(
             config,
             out,

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from cogitate.backend import Generator
 from cogitate.config import PromptConfig, ZeroRLConfig
 from cogitate.config.prompts import QUESTION, template_fault
-from cogitate.errors import CheckpointError, ConfigError
+from cogitate.errors import CheckpointError, ConfigError, DataError
 from cogitate.rewards.kinds import has_rules
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.chat_template import ChatTemplate
@@ -26,7 +28,7 @@ from cogitate.tokenizer.prompts import (
     with_summary,
 )
 from cogitate.tokenizer.tags import Tags
-from cogitate.train.rollouts import Prompt
+from cogitate.train.rollouts import Prompt, encode_all, too_long_message
 from cogitate.types import Message, Problem
 
 PromptOf = Callable[[Problem], Prompt]
@@ -45,6 +47,28 @@ class Form:
     template: str
     turn: str
     completion: Callable[[str, str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Fitting:
+    """Problems whose prompts leave room for their completions, and how many others were left out.
+
+    Attributes:
+        first: the place of the first that was left out, and the tokens of its prompt.
+    """
+
+    problems: list[Problem]
+    left_out: int = 0
+    first: str = ""
+
+    def summary(self, what: str = "too_long") -> dict[str, Any]:
+        """For a stage's summary; {} where nothing was left out."""
+        return {what: {"left_out": self.left_out, "first": self.first}} if self.left_out else {}
+
+    def line(self) -> str:
+        """For a person."""
+        asked = self.left_out + len(self.problems)
+        return f"{self.left_out} of {asked} prompts are too long for the model's context and left out; the first: {self.first}"
 
 
 R1_ZERO = Form(R1_ZERO_TEMPLATE, R1_ZERO_TURN, in_tags)
@@ -170,6 +194,37 @@ def opened(ask: PromptOf, tokenizer: Tokenizer) -> PromptOf:
         return [*prompt, *tokenizer.encode(tag if before.endswith(("\n", " ")) else f" {tag}")]
 
     return asked
+
+
+def fitting(
+    problems: Sequence[Problem],
+    asked: Sequence[tuple[PromptOf, Tokenizer]],
+    generator: Generator,
+    *,
+    max_new_tokens: int,
+    too_long: str,
+) -> Fitting:
+    """The problems of which every prompt fits the model's context together with its completion.
+
+    Args:
+        asked: each way in which the problems are put, with its tokenizer: all are put to the same problems.
+        too_long: of the settings `tasks`: what is done with the others.
+
+    Raises:
+        DataError: "refuse": there are others; "drop": there is nothing but others.
+    """
+    longest = [0] * len(problems)
+    for prompt_of, tokenizer in asked:
+        ids = encode_all([prompt_of(problem) for problem in problems], tokenizer)
+        longest = [max(known, len(each)) for known, each in zip(longest, ids, strict=True)]
+    room = generator.max_context - max_new_tokens
+    long = [(problem, tokens) for problem, tokens in zip(problems, longest, strict=True) if tokens > room]
+    if not long:
+        return Fitting(list(problems))
+    if too_long == "refuse" or len(long) == len(problems):
+        raise DataError(too_long_message(long, max_new_tokens, generator.max_context))
+    kept = [problem for problem, tokens in zip(problems, longest, strict=True) if tokens <= room]
+    return Fitting(kept, len(long), f"{long[0][0].place}: {long[0][1]} tokens")
 
 
 def with_tags_of(settings: PromptConfig, tokenizer: Tokenizer) -> Tokenizer:

@@ -38,6 +38,10 @@ def describe_data_sets(config: Config, stages: Sequence[Stage]) -> list[str]:
     preferences = describe_preferences(config, stages, files)
     described = (describe_problems(config, files), describe_inputs(config, stages), preferences)
     lines: list[str] = []
+    if config.tasks.too_long == "drop" and stages:
+        lines.append(
+            "tasks.too_long = drop: prompts that do not fit a model's context are left out; each stage says first how many"
+        )
     for of_one_kind in described:
         try:
             lines += of_one_kind

@@ -29,7 +29,8 @@ EVALUATION = "evaluation.json"  # of kind evaluate: {"<task>": {"pass@1": {"valu
 
 TRAINING = ("runtime.dtype", "runtime.lora_rank", "runtime.lora_alpha")
 SAMPLING = ("runtime.dtype", "runtime.max_batch")
-GENERAL_PROMPTS = ("tasks.general", "tasks.train_problems")
+GENERAL_PROMPTS = ("tasks.general", "tasks.train_problems", "tasks.too_long")
+OPEN_STEPS = "{stage}.steps"  # of RL: its learning rate is constant after the warm-up
 READ_BY_RL = ("seed", "tasks", "rewards", "{stage}", *TRAINING, "runtime.max_batch")
 USED_BY_RL = ("tasks.train", "rewards.parts")
 READ_BY_PREFERENCES = ("seed", *GENERAL_PROMPTS, PREFERENCE_DATA, *SAMPLING)
@@ -52,9 +53,25 @@ PRUNE = Kind(
     "prune", f"{STAGES}.prune", StudentBaseConfig, reads=("{stage}.every_nth_layer", "runtime.dtype"), needs=(MODEL,),
     may_be_shipped=False,
 )  # fmt: skip
-RL_ZERO = Kind("rl_zero", f"{STAGES}.rl_zero", ZeroRLConfig, reads=READ_BY_RL, version=2, needs=(MODEL,), uses=USED_BY_RL)
+RL_ZERO = Kind(
+    "rl_zero",
+    f"{STAGES}.rl_zero",
+    ZeroRLConfig,
+    reads=READ_BY_RL,
+    version=2,
+    needs=(MODEL,),
+    uses=USED_BY_RL,
+    open_steps=OPEN_STEPS,
+)
 REASONING_RL = Kind(
-    "reasoning_rl", f"{STAGES}.reasoning_rl", ReasoningRLConfig, reads=READ_BY_RL, version=2, needs=(MODEL,), uses=USED_BY_RL
+    "reasoning_rl",
+    f"{STAGES}.reasoning_rl",
+    ReasoningRLConfig,
+    reads=READ_BY_RL,
+    version=2,
+    needs=(MODEL,),
+    uses=USED_BY_RL,
+    open_steps=OPEN_STEPS,
 )
 ALL_SCENARIO_RL = Kind(
     "all_scenario_rl",
@@ -64,6 +81,7 @@ ALL_SCENARIO_RL = Kind(
     version=2,
     needs=(MODEL, JUDGES),
     uses=USED_BY_RL,
+    open_steps=OPEN_STEPS,
 )
 FINE_TUNE = Kind(
     "fine_tune",
@@ -146,6 +164,7 @@ PPO = Kind(
     reads=("seed", *GENERAL_PROMPTS, "{stage}", *TRAINING, "runtime.max_batch"),
     version=2,
     needs=(MODEL, JUDGES),
+    open_steps=OPEN_STEPS,
 )
 DPO = Kind(
     "dpo",

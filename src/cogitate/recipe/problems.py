@@ -93,6 +93,20 @@ def every_evaluation_problem(config: Config) -> list[Problem]:
     return [*of_files, *further, *evaluation_problems(config)]
 
 
+def settings_of_held_out_problems(stage: Stage, config: Config) -> list[str]:
+    """Settings that decide which problems a stage may not train on, and that its id does not hold: how many problems of
+    generated tasks and of users' functions are asked. Of files all are left out, and ids hold their content."""
+    cleans = "tasks.train" in stage.kind.uses and (config.tasks.held_out_share or "evaluate.problems" in stage.kind.reads)
+    if not cleans:
+        return []
+    generated = len(names_in(config.tasks.eval)) > len(paths_in(config.tasks.eval))
+    by_name = {
+        "evaluate.problems": generated and "evaluate.problems" not in stage.kind.reads,
+        "evaluate.further_problems": functions_in(config.evaluate.further, empty=True),
+    }
+    return [key for key, decides in by_name.items() if decides]
+
+
 def held_out_of(config: Config) -> HeldOut:
     """The files that training and evaluation share."""
     tasks = config.tasks

@@ -1,6 +1,6 @@
 """Walk the graph: skip what is finished, go on with what is not, write results.json. A run directory holds
 
-config.json         the settings the run was started with
+config.json         the settings of the run, and with which versions it was written
 lock                held while a process works here; contains its pid
 STAGE/              a finished artifact: whatever the stage wrote, metrics.jsonl, and manifest.json
 unfinished/STAGE/   work.json (identity, seconds so far), checkpoint/ and out/, which is renamed to STAGE/ when sealed
@@ -10,39 +10,36 @@ failure.json        the stage that failed, and how, until the next attempt
 
 from __future__ import annotations
 
-import contextlib
 import json
-import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from cogitate.backend import Backend
-from cogitate.config import Config, flatten
-from cogitate.errors import ArtifactError, CogitateError, ConfigError, Interrupted
+from cogitate.config import Config
+from cogitate.errors import ArtifactError, ConfigError
 from cogitate.recipe.kinds import EVALUATION
 from cogitate.recipe.models import resolve_input
 from cogitate.recipe.progress import NullProgress, Progress
 from cogitate.recipe.recipe import graph_of, is_evaluation, nearest, select
 from cogitate.recipe.run_directory.attempt import Clock, load_attempt, prepare, remove_leftovers, unfinished
+from cogitate.recipe.run_directory.changes import changed_settings
+from cogitate.recipe.run_directory.failed_start import CONFIG, undone_where_nothing_was_made
 from cogitate.recipe.run_directory.failure import failure_recorded, forget_failure
 from cogitate.recipe.run_directory.lock import hold_run
+from cogitate.recipe.run_directory.made_with import MADE_WITH, made_with
+from cogitate.recipe.run_directory.standing import Planned, Standing, has_work, refuse_outdated
 from cogitate.recipe.run_directory.store import (
     MANIFEST,
-    Identity,
     copy_artifact,
-    find_shipped,
-    identify,
     is_shipped_copy,
     load_finished,
     load_given,
     load_manifest,
     publish,
     seal,
-    show,
 )
-from cogitate.recipe.stage import Stage, StageContext
+from cogitate.recipe.stage import Stage, StageContext, with_all_needs
 from cogitate.runtime import (
     MetricsLog,
     derive_seed,
@@ -53,32 +50,6 @@ from cogitate.runtime import (
     write_json,
 )
 from cogitate.types import Artifact
-
-State = Literal["finished", "given", "shipped", "unfinished", "to do"]
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A stage, and what stands of it.
-
-    Attributes:
-        identity: None where the user gives the artifact.
-        artifact: of a finished or given stage.
-        shipped: the directory to copy, of a shipped one.
-    """
-
-    stage: Stage
-    state: State
-    identity: Identity | None
-    artifact: Artifact | None = None
-    shipped: Path | None = None
-
-    @property
-    def id(self) -> str:
-        if self.identity is not None:
-            return self.identity.id
-        assert self.artifact is not None
-        return self.artifact.id
 
 
 def run_recipe(
@@ -103,22 +74,27 @@ def run_recipe(
 
     Raises:
         RunInUseError: another process works in `out`.
-        ConfigError: `out` was made with other settings, or a name is unknown.
-        ArtifactError: something needed is missing, damaged or made from something else.
+        ConfigError: `out` is of another graph, or a name is unknown.
+        ArtifactError: something needed is missing, damaged or made from something else, or a changed setting would have work
+            made again that is there.
         Interrupted: a signal came; the same call goes on from the last checkpoint.
     """
     progress = progress or NullProgress()
     check_retrain(config, retrain)
     select(graph_of(config), only=only, until=until, given=config.inputs)  # refuses unknown names before `out` is made
-    with hold_run(out):
+    with undone_where_nothing_was_made(out), hold_run(out):
+        changed = changed_settings(out, config)
         planned = plan(config, out, only=only, until=until, retrain=retrain)
+        refuse_outdated(planned, out)
+        for line in changed.values():
+            progress.say(f"changed since the last start: {line}")
         for line in data_sets_of(planned, config):
             progress.say(line)
-        write_json(out / "config.json", config.model_dump(mode="json"))
-        forget_failure(out)
-        progress.run_begins([item.stage.name for item in planned])
-        backend = make_backend(config) if any(item.state in ("unfinished", "to do") for item in planned) else None
+        backend = make_backend(config) if any(item.runs for item in planned) else None
         try:
+            write_json(out / CONFIG, {**config.model_dump(mode="json"), MADE_WITH: made_with()})
+            forget_failure(out)
+            progress.run_begins([item.stage.name for item in planned])
             make_all(planned, config, out, backend, progress)
         finally:
             if backend is not None:
@@ -145,8 +121,8 @@ def make_all(planned: Sequence[Planned], config: Config, out: Path, backend: Bac
             progress.say(f"{name}: shipped with the package, copied to {out / name}")
         else:
             assert backend is not None
-            with failure_recorded(out, name), settings_forgotten_if_nothing_was_made(out):
-                make(item.stage, item.identity, config, artifacts, out, backend, progress)
+            with failure_recorded(out, name):
+                make(item, config, artifacts, out, backend, progress)
             progress.say(f"{name}: finished, {out / name}")
         artifacts[name] = load_finished(out / name, item.identity)
 
@@ -154,57 +130,47 @@ def make_all(planned: Sequence[Planned], config: Config, out: Path, backend: Bac
 def plan(
     config: Config, out: Path, *, only: str | None = None, until: str | None = None, retrain: Sequence[str] = ()
 ) -> list[Planned]:
-    """What a run would do, in order, without doing it. What a run refuses before it starts is refused here too."""
-    check_settings(out, config)
+    """What a run would do, in order, without doing it. What a run refuses before it starts is refused here too, but for work
+    that it would have to make again: that is outdated, also where the stage is not asked for."""
+    changed = changed_settings(out, config)
     check_retrain(config, retrain)
-    planned: dict[str, Planned] = {}
     graph = graph_of(config)
     wanted = select(graph, only=only, until=until, given=config.inputs)
     # What a stage's inputs are made from is part of their ids, even where only that stage is asked for.
     origins = select(graph, until=only, given=config.inputs) if only else ()
+    needed = {stage.name for stage in (*wanted, *(origin for origin in origins if not is_evaluation(origin)))}
+    if changed:  # then nothing that is there may be left behind with other settings than config.json will have
+        needed |= with_all_needs(graph, [stage.name for stage in graph if has_work(out, stage)], given=config.inputs)
+    given = {name: load_given(name, resolve_input(path)) for name, path in config.inputs.items() if name in needed}
+    standing = Standing(graph, config, out, given, changed, settings_beyond_ids(changed, config, graph), retrain)
+    planned: dict[str, Planned] = {}
     for stage in graph:
-        if stage not in wanted and (stage not in origins or is_evaluation(stage)):
-            continue
-        item = plan_stage(stage, config, out, planned, retrain)
-        if only is not None and stage in wanted and stage.name != only and item.state not in ("finished", "given", "shipped"):
-            raise ArtifactError(
-                f"--only {only} reads {stage.name}, which is not in {out}: make it first, or give inputs.{stage.name}=PATH"
-            )
-        planned[stage.name] = item
-    chosen = [planned[stage.name] for stage in wanted]
-    check_stages(chosen, config)
+        if stage.name in needed:
+            planned[stage.name] = standing.of(stage, planned)
+    chosen = [item for item in planned.values() if item.stage in wanted or item.state == "outdated"]
+    check_inputs_of_only(chosen, only, out)
+    check_stages(chosen, changed, config)
     return chosen
 
 
-def plan_stage(stage: Stage, config: Config, out: Path, planned: dict[str, Planned], retrain: Sequence[str]) -> Planned:
-    """Where this stage's artifact stands or comes from."""
-    if stage.name in config.inputs:
-        return Planned(stage, "given", None, load_given(stage.name, resolve_input(config.inputs[stage.name])))
-    identity = identify(stage, graph_of(config), config, {need: planned[need].id for need in stage.needs})
-    path = out / stage.name
-    if path.exists():
-        if stage.name in retrain and is_shipped_copy(path):
-            raise ConfigError(f"--retrain {stage.name}: {path} is the shipped one; use another --out to train it")
-        return Planned(stage, "finished", identity, load_finished(path, identity))
-    if load_attempt(out, identity) is not None:
-        return Planned(stage, "unfinished", identity)
-    shipped = find_shipped(identity) if stage.kind.may_be_shipped and stage.name not in retrain else None
-    return Planned(stage, "shipped" if shipped else "to do", identity, shipped=shipped)
+def check_inputs_of_only(planned: Sequence[Planned], only: str | None, out: Path) -> None:
+    """Refuse a single stage whose inputs are not there."""
+    for item in planned:
+        name = item.stage.name
+        if only not in (None, name) and item.state in ("unfinished", "to do"):
+            raise ArtifactError(f"--only {only} reads {name}, which is not in {out}: make it first, or give inputs.{name}=PATH")
 
 
 def make(
-    stage: Stage,
-    identity: Identity,
-    config: Config,
-    artifacts: dict[str, Artifact],
-    out: Path,
-    backend: Backend,
-    progress: Progress,
+    item: Planned, config: Config, artifacts: dict[str, Artifact], out: Path, backend: Backend, progress: Progress
 ) -> None:
     """Run one stage to its end, from its last checkpoint where there is one, and seal what it wrote."""
-    work = unfinished(out, stage.name)
+    stage, identity, work = item.stage, item.identity, unfinished(out, item.stage.name)
+    assert identity is not None
+    if item.state == "to do":
+        remove_leftovers(out, stage.name)  # an attempt with other settings that came to no checkpoint
     if not (work / "out" / MANIFEST).is_file():  # else a kill came between sealing and renaming
-        clock = Clock(work, identity, (load_attempt(out, identity) or {"seconds": 0.0})["seconds"])
+        clock = Clock(work, identity, (load_attempt(out, stage.name) or {"seconds": 0.0})["seconds"])
         prepare(work)
         clock.save()
 
@@ -228,60 +194,6 @@ def make(
     remove_leftovers(out, stage.name)
 
 
-def check_settings(out: Path, config: Config) -> None:
-    """Refuse settings other than those `out` was started with; keys that cannot change a result may differ."""
-    path = out / "config.json"
-    if not path.is_file():
-        return
-    try:
-        recorded = flatten(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: damaged ({error}); use another --out") from error
-    if recorded.get("graph") == config.graph:
-        check_same_graph(out, recorded, config)
-    asked = flatten(config.identity())
-    free = flatten(config.model_dump(mode="json")).keys() - asked.keys()
-    # Runs of version 0.1 have recorded sections of other graphs' stages, too: these change nothing.
-    sections = type(config).model_fields.keys() - {"stages"}
-    others = [key for key in recorded if key not in asked and key not in free and key.partition(".")[0] in sections]
-    asked.pop("stages", None)
-    for key in [*asked, *others]:
-        if recorded.get(key) != asked.get(key) or (key in recorded) != (key in asked):
-            raise ConfigError(f"{out} was started with {show(recorded, key)}, now {show(asked, key)}: use another --out")
-
-
-def check_same_graph(out: Path, recorded: Mapping[str, Any], config: Config) -> None:
-    """Refuse a recipe whose own graph is another one than `out` was started with; titles may differ."""
-    was = {row["name"]: f"{row['kind']} of {row['needs']}" for row in recorded.get("stages", ())}
-    now = {row.name: f"{row.kind} of {list(row.needs)}" for row in config.stages}
-    for name in [*now, *was]:
-        before, after = was.get(name, "not there"), now.get(name, "not there")
-        if before != after:
-            raise ConfigError(
-                f"{out} was started with another graph: stage {name} was {before}, now {after}: use another --out"
-            )
-
-
-@contextlib.contextmanager
-def settings_forgotten_if_nothing_was_made(out: Path) -> Iterator[None]:
-    """A user whose very first stage refuses its settings may mend them and use the same directory again."""
-    try:
-        yield
-    except Interrupted:
-        raise
-    except CogitateError:
-        for work in list((out / "unfinished").iterdir()):
-            if not any((work / "checkpoint").iterdir()):
-                shutil.rmtree(work)
-        copies = [path.parent for path in out.glob(f"*/{MANIFEST}") if is_shipped_copy(path.parent)]
-        made = [*(out / "unfinished").iterdir(), *(p for p in out.glob(f"*/{MANIFEST}") if p.parent not in copies)]
-        if not made:
-            for copy in copies:
-                shutil.rmtree(copy)
-            (out / "config.json").unlink()
-        raise
-
-
 def check_retrain(config: Config, retrain: Sequence[str]) -> None:
     """Refuse to train what is not a stage or is given."""
     names = [stage.name for stage in graph_of(config)]
@@ -292,15 +204,27 @@ def check_retrain(config: Config, retrain: Sequence[str]) -> None:
             raise ConfigError(f"--retrain {name} contradicts inputs.{name}: give one of them")
 
 
-def check_stages(planned: Sequence[Planned], config: Config) -> None:
-    """Let each stage that has to run refuse its settings and data before any of them has spent time."""
-    to_run = [item.stage for item in planned if item.state in ("to do", "unfinished")]
-    for stage in to_run:
+def check_stages(planned: Sequence[Planned], changed: Mapping[str, str], config: Config) -> None:
+    """Let each stage that has to run refuse its settings and data before any of them has spent time. Where problems have
+    changed, so do the finished ones: none may have been trained on what is evaluation now."""
+    problems_changed = any(key.startswith(("tasks.", "evaluate.")) for key in changed)
+    to_run = [item.stage for item in planned if item.runs]
+    kept = [item.stage for item in planned if item.state == "finished" and problems_changed]
+    for stage in [*to_run, *kept]:
         stage.check(config, graph_of(config))
     if to_run:
         from cogitate.recipe.problems import check_used  # here, so that `cogitate status` need not wait for it
 
         check_used(config, graph_of(config))
+
+
+def settings_beyond_ids(changed: Mapping[str, str], config: Config, graph: Sequence[Stage]) -> dict[str, list[str]]:
+    """Stage -> settings that can change it though its id does not hold them; {} where nothing has changed."""
+    if not changed:
+        return {}
+    from cogitate.recipe.problems import settings_of_held_out_problems  # as above
+
+    return {stage.name: settings_of_held_out_problems(stage, config) for stage in graph}
 
 
 def data_sets_of(planned: Sequence[Planned], config: Config) -> list[str]:

@@ -16,6 +16,7 @@ from cogitate.config.toml import apply_override, explain, place_data
 from cogitate.errors import ConfigError
 from cogitate.recipe.kinds import KINDS
 from cogitate.recipe.recipe import GRAPHS, get_graph
+from cogitate.recipe.run_directory.made_with import MADE_WITH
 from cogitate.recipe.stage import Stage
 
 PRESETS = Path(__file__).parent / "presets"
@@ -175,7 +176,8 @@ def set_by_methods(config: Config, origins: Mapping[str, str]) -> dict[str, str]
 
 
 def make_config(table: Mapping[str, Any]) -> Config:
-    """The settings that a table holds, as `Config.model_dump` writes it."""
+    """The settings that a table holds, as `Config.model_dump` or a run's config.json writes it."""
+    table = {key: value for key, value in table.items() if key != MADE_WITH}
     graph = get_graph(table.get("graph", DEFAULT_GRAPH), rows_of(table), table.get("inputs", ()))
     return config_class(graph).model_validate(table)
 

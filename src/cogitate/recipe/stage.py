@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
@@ -76,6 +76,8 @@ class Kind:
         makes: what its artifact is. A model is a Hugging Face directory, and `evaluate.<stage>` measures it.
         may_be_shipped: an artifact that the package ships under a stage's name is this kind's.
         uses: those of "tasks.train" and "rewards.parts" that it uses. A recipe that sets one is refused where no stage uses it.
+        open_steps: the setting that says how many steps there are, e.g. "{stage}.steps", where nothing that comes before the
+            last step depends on it: an unfinished stage then goes on from its checkpoint with more or fewer steps.
     """
 
     name: str
@@ -88,6 +90,7 @@ class Kind:
     makes: Product = "model"
     may_be_shipped: bool = True
     uses: tuple[str, ...] = ()
+    open_steps: str = ""
 
     def work(self) -> Work:
         """Import the kind's file."""
@@ -186,6 +189,19 @@ def line_of(graph: Sequence[Stage], name: str) -> list[Stage]:
     while line[-1].needs:
         line.append(by_name[line[-1].needs[0]])
     return line
+
+
+def with_all_needs(graph: Sequence[Stage], names: Sequence[str], *, given: Collection[str]) -> set[str]:
+    """These stages, those that they need, and so on; what is given needs nothing."""
+    by_name = {stage.name: stage for stage in graph}
+    found: set[str] = set()
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting += by_name[name].needs if name not in given else ()
+    return found
 
 
 def trained_from(graph: Sequence[Stage], name: str, settings: type[Section]) -> list[Stage]:

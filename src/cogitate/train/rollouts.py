@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from cogitate.backend import GenerationRequest, Generator, Grader
 from cogitate.errors import DataError
+from cogitate.json_lines import first_and_number
 from cogitate.rewards.kinds import has_rules
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.tags import LONGEST_TAG
@@ -100,19 +101,30 @@ def encode_prompts(
     """Token ids of (problem, prompt).
 
     Raises:
-        DataError: a prompt leaves no room for its completion; names the problem.
+        DataError: prompts leave no room for their completions; names the first problems and says how many there are.
     """
-    texts = iter(tokenizer.encode_batch([prompt for _, prompt in asked if isinstance(prompt, str)]))
-    prompts: list[tuple[int, ...]] = []
-    for problem, prompt in asked:
-        ids = (*tokenizer.prefix_ids, *next(texts)) if isinstance(prompt, str) else tuple(prompt)
-        if len(ids) + max_new_tokens > generator.max_context:
-            raise DataError(
-                f"{problem.place}: a prompt of {len(ids)} tokens and max_new_tokens = {max_new_tokens} do not fit the model's "
-                f"context of {generator.max_context}: shorten the question or lower max_new_tokens"
-            )
-        prompts.append(ids)
+    prompts = encode_all([prompt for _, prompt in asked], tokenizer)
+    room = generator.max_context - max_new_tokens
+    long = [(problem, len(ids)) for (problem, _), ids in zip(asked, prompts, strict=True) if len(ids) > room]
+    if long:
+        raise DataError(too_long_message(long, max_new_tokens, generator.max_context))
     return prompts
+
+
+def encode_all(prompts: Sequence[Prompt], tokenizer: Tokenizer) -> list[tuple[int, ...]]:
+    """Token ids of each prompt, however long."""
+    texts = iter(tokenizer.encode_batch([prompt for prompt in prompts if isinstance(prompt, str)]))
+    return [(*tokenizer.prefix_ids, *next(texts)) if isinstance(prompt, str) else tuple(prompt) for prompt in prompts]
+
+
+def too_long_message(long: Sequence[tuple[Problem, int]], max_new_tokens: int, max_context: int) -> str:
+    """What is wrong and what to do about problems with so many tokens in their prompts."""
+    end = f"and max_new_tokens = {max_new_tokens} do not fit the model's context of {max_context}: shorten the question"
+    remedy = "lower max_new_tokens, or set tasks.too_long=drop to leave such prompts out"
+    if len(long) == 1:
+        return f"{long[0][0].place}: a prompt of {long[0][1]} tokens {end}, {remedy}"
+    places = first_and_number([f"{problem.place}: {tokens} tokens" for problem, tokens in long], len(long))
+    return f"{len(long)} prompts {end}s, {remedy}: {places}"
 
 
 def opens_thinking(prompt_ids: Sequence[int], tokenizer: Tokenizer) -> bool:

@@ -3,11 +3,12 @@
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cogitate.config import Config, StageRow
-from cogitate.errors import ConfigError
+from cogitate.errors import ConfigError, DataError
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.progress import NullProgress
 from cogitate.recipe.recipe import R1, get_graph, graph_of
@@ -192,6 +193,33 @@ def test_further_problems_get_columns_beside_the_table_and_only_for_the_models_n
     wrong = config.model_copy(update={"evaluate": config.evaluate.model_copy(update={"further_models": "r1_one"})})
     with pytest.raises(ConfigError, match=r"evaluate\.further_models: no model here is called r1_one; models are base"):
         find(get_graph("r1"), "evaluate.base").check(wrong, get_graph("r1"))
+
+
+def test_problems_that_are_too_long_at_any_prompt_are_left_out_at_all_of_them_and_counted(
+    digit_model: Path, tmp_path: Path
+) -> None:
+    rows = [{"question": f"{'Say a number. ' * times}", "answer": "7", "kind": "exact"} for times in (1, 2, 60, 70)]
+    (tmp_path / "mine.jsonl").write_text("\n".join(map(json.dumps, rows)))
+
+    def evaluate(*settings: str) -> dict[str, Any]:
+        evaluation = ["evaluate.problems=4", "evaluate.samples=2", "evaluate.max_new_tokens=3", "rewards.workers=1"]
+        config = config_of(f"tasks.eval={tmp_path / 'mine.jsonl'}", "tasks.train=arithmetic", *evaluation, *settings)
+        backend, out = LocalBackend(config), tmp_path / f"out{len(settings)}"
+        out.mkdir()
+        context = StageContext("evaluate.r1", R1, backend, MetricsLog(out / "metrics.jsonl"), tmp_path, NullProgress())
+        try:
+            return run(config, {"r1": Artifact("r1", "", digit_model)}, out, context)
+        finally:
+            backend.close()
+
+    with pytest.raises(
+        DataError, match=r"2 prompts and max_new_tokens = 3 do not fit .*line 3: \d+ tokens; .*line 4: \d+ tokens"
+    ):
+        evaluate()
+    summary = evaluate("tasks.too_long=drop")
+    assert summary["too_long"]["left_out"] == 2
+    assert "mine.jsonl, line 3" in summary["too_long"]["first"]
+    assert json.loads((tmp_path / "out1" / "evaluation.json").read_text())["all"]["problems"] == 2
 
 
 def test_general_prompts_come_from_the_evaluation_split_and_are_the_same_for_every_seed() -> None:

@@ -183,6 +183,27 @@ def test_a_killed_stage_goes_on_to_the_same_bytes(folder: Path, r1: Path, tmp_pa
     assert outcome(killed) == outcome(whole)
 
 
+def test_an_unfinished_stage_goes_on_with_another_number_of_steps_to_the_bytes_of_a_run_that_was_started_so(
+    folder: Path, r1: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        make(folder, tmp_path / "killed", "r1", "r1.steps=9", progress=StopAt(3))
+    assert outcome(make(folder, tmp_path / "killed", "r1")) == outcome(r1)
+
+
+def test_prompts_that_are_too_long_are_left_out_of_the_pool_and_counted(folder: Path, tmp_path: Path) -> None:
+    rows = [{"kind": "custom", "question": f"{n}: vowels{', please' * 40 * (n % 2)}?", "answer": ""} for n in range(9)]
+    (tmp_path / "long.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    task = f"tasks.train={tmp_path / 'long.jsonl'}"
+    with pytest.raises(DataError, match=r"4 prompts and max_new_tokens = 12 do not fit .*long.jsonl, line 2: \d+ tokens; "):
+        make(folder, tmp_path / "refused", "student_rl_llama", task)
+    assert not (tmp_path / "refused").exists()
+    out = make(folder, tmp_path / "run", "student_rl_llama", task, "tasks.too_long=drop")
+    assert json.loads((out / "manifest.json").read_text())["summary"]["too_long"]["left_out"] == 4
+    asked = {row["question"] for row in rows_of(out / "transcripts.jsonl")}
+    assert asked == {row["question"] for row in rows[::2]}
+
+
 def test_reasoning_rl_rewards_the_language_of_the_thinking_with_its_weight(folder: Path, tmp_path: Path) -> None:
     stage = make(folder, tmp_path, "r1_dev2", "r1_dev2.language_weight=0.5", "rewards.format=2")
     rows = rows_of(stage / "metrics.jsonl")

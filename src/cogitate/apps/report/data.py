@@ -15,6 +15,7 @@ from cogitate.json_lines import read_log
 from cogitate.recipe.recipe import recorded_graph
 from cogitate.recipe.run_directory.failure import Failure, read_failure
 from cogitate.recipe.run_directory.lock import holder
+from cogitate.recipe.run_directory.made_with import MADE_WITH
 from cogitate.recipe.run_directory.store import MANIFEST
 from cogitate.recipe.stage import Stage
 
@@ -85,6 +86,7 @@ def load_run(directory: Path) -> Run:
     """Read one run directory; stages still being made are read from where they stand."""
     settings = read_json(directory / "config.json") if (directory / "config.json").is_file() else {}
     stages = {record.name: record for record in find_stages(directory, recorded_graph(settings))}
+    settings.pop(MADE_WITH, None)  # for readers of the file; no setting
     results = read_json(directory / "results.json") if (directory / "results.json").is_file() else gather_results(stages)
     failure, worker = read_failure(directory), holder(directory)
     if not stages and not results.get("stages") and failure is None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cogitate.backend import Generator, Grader
+from cogitate.recipe.asking import Fitting, fitting
 from cogitate.recipe.stage import StageContext
 from cogitate.runtime import derive_seed
 from cogitate.tasks.files.datasets import read_rows, write_rows
@@ -65,6 +66,9 @@ class Writer(Protocol):
     def write(self, asked: Sequence[tuple[Problem, tuple[int, ...]]]) -> list[Candidate]:
         """For each (problem, seeds) one candidate a seed, in this order."""
 
+    def fitting(self, problems: Sequence[Problem], too_long: str) -> Fitting:
+        """The problems whose prompts it can be asked; `too_long` as in recipe/asking.py."""
+
 
 @dataclass(frozen=True, slots=True)
 class ModelWriter:
@@ -86,6 +90,12 @@ class ModelWriter:
     grader: Grader
     meanwhile: Callable[[], None]
     stop: str | None = None
+
+    def fitting(self, problems: Sequence[Problem], too_long: str) -> Fitting:
+        return fitting(
+            problems, [(self.prompt_of, self.tokenizer)], self.generator, max_new_tokens=self.params.max_new_tokens,
+            too_long=too_long,
+        )  # fmt: skip
 
     def write(self, asked: Sequence[tuple[Problem, tuple[int, ...]]]) -> list[Candidate]:
         groups = sample_and_grade(
@@ -130,6 +140,14 @@ def grade_all(
         meanwhile()
         verdicts.update(grader.poll(timeout=1.0))
     return [verdicts[str(index)] for index in range(len(answers))]
+
+
+def askable(writer: Writer, problems: Sequence[Problem], too_long: str, context: StageContext) -> Fitting:
+    """The problems a writer can be asked; how many are left out is said."""
+    found = writer.fitting(problems, too_long)
+    if found.left_out:
+        context.say(f"{writer.source}: {found.line()}")
+    return found
 
 
 def candidate_id(source: str, problem: Problem, number: int, text: str) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 from cogitate.config import Config, DemonstrationsConfig, PreferenceDataConfig
 from cogitate.errors import ConfigError, DataError
-from cogitate.recipe.asking import turn_prompts
+from cogitate.recipe.asking import Fitting, fitting, turn_prompts
 from cogitate.recipe.general_prompts import general_files, general_training_problems
 from cogitate.recipe.kinds import PREFERENCE_DATA
 from cogitate.recipe.stage import StageContext
@@ -101,8 +101,8 @@ def make_preferences(config: Config, model: Path, out: Path, context: StageConte
     """
     settings = config.section(PREFERENCE_DATA, PreferenceDataConfig)
     counts: dict[str, Any] = {}
-    ask = asker(config, model, context, settings)
     problems = [] if settings.pairs_file and settings.labels_file else general_training_problems(config)
+    ask, too_long = asker(config, model, context, settings, problems)
     if settings.pairs_file:
         given, ties = load_pairs(settings.pairs_file)
         prompts, chosen, rejected = (
@@ -128,34 +128,47 @@ def make_preferences(config: Config, model: Path, out: Path, context: StageConte
     for what, rows in (("pairs", pairs), ("labels", labels)):
         if not rows:
             raise DataError(f"{context.stage}: no {what} are left of the candidates ({counts[what]}): raise preferences.*")
+    counts |= too_long.summary()
     write_rows(out / PAIRS, pairs)
     write_rows(out / LABELS, labels)
     write_json(out / COUNTS, counts)
     return counts
 
 
-def asker(config: Config, model: Path, context: StageContext, settings: PreferenceDataConfig | DemonstrationsConfig) -> Ask:
-    """Asks a model general prompts in the form of fine-tuned models. The engine is made when it is first needed."""
-    backend = context.backend
+def asker(
+    config: Config,
+    model: Path,
+    context: StageContext,
+    settings: PreferenceDataConfig | DemonstrationsConfig,
+    problems: Sequence[Problem],
+) -> tuple[Ask, Fitting]:
+    """Asks a model general prompts in the form of fine-tuned models: those of `problems` that fit its context. Without any
+    problem no engine is made."""
+    if not problems:
+        return lambda problems, samples, name: (), Fitting([])
+    tokenizer, generator, grader = Tokenizer.load(model), context.backend.generator(model), context.backend.grader()
+    prompt_of = turn_prompts(model, tokenizer)
     params = SamplingParams(settings.temperature, max_new_tokens=settings.max_new_tokens)
-    made: list[Any] = []
+    found = fitting(
+        problems, [(prompt_of, tokenizer)], generator, max_new_tokens=settings.max_new_tokens, too_long=config.tasks.too_long
+    )
+    if found.left_out:
+        context.say(found.line())
+    kept = {id(problem) for problem in found.problems}
 
     def ask(problems: Sequence[Problem], samples: int, name: str) -> Iterable[list[Judged]]:
-        if not made:
-            tokenizer = Tokenizer.load(model)
-            made.extend((tokenizer, turn_prompts(model, tokenizer), backend.generator(model)))
-        tokenizer, prompt_of, generator = made
         asked = [
             (problem, prompt_of(problem), tuple(derive_seed(config.seed, "candidates", name, place, i) for i in range(samples)))
             for place, problem in enumerate(problems)
+            if id(problem) in kept
         ]
         for group in sample_and_grade(
-            asked, params=params, contract="free", tokenizer=tokenizer, generator=generator, grader=backend.grader(),
+            asked, params=params, contract="free", tokenizer=tokenizer, generator=generator, grader=grader,
             phases=Phases(), meanwhile=context.stop_if_interrupted,
         ):  # fmt: skip
             yield [candidate(s.problem, s.text, tokenizer, s.completion.finish_reason == "length") for s in group]
 
-    return ask
+    return ask, found
 
 
 def candidate(problem: Problem, text: str, tokenizer: Tokenizer, cut: bool) -> Judged:

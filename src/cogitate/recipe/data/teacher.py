@@ -16,6 +16,7 @@ from typing import Any
 from cogitate.backend import Grader
 from cogitate.config import TeacherConfig
 from cogitate.errors import ConfigError, EndpointError
+from cogitate.recipe.asking import Fitting
 from cogitate.recipe.data.candidates import Candidate, candidate_id, grade_all
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking import THINK_CLOSE, THINK_OPEN
@@ -130,6 +131,10 @@ class TeacherWriter:
     tokenizer: Tokenizer
     grader: Grader
     meanwhile: Callable[[], None]
+
+    def fitting(self, problems: Sequence[Problem], too_long: str) -> Fitting:
+        """All of them: only the endpoint knows its model's context, and refuses what does not fit."""
+        return Fitting(list(problems))
 
     def write(self, asked: Sequence[tuple[Problem, tuple[int, ...]]]) -> list[Candidate]:
         flat = [(problem, number, seed) for problem, seeds in asked for number, seed in enumerate(seeds)]

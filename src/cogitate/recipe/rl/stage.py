@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from cogitate.backend import PolicyLearner
 from cogitate.config import Config, RLConfig
 from cogitate.evals.text_metrics import is_mixed, is_reflective
 from cogitate.json_lines import read_log
-from cogitate.recipe.asking import PromptOf, check_tags, with_tags_of
+from cogitate.recipe.asking import PromptOf, check_tags, fitting, with_tags_of
 from cogitate.recipe.problems import tasks_left_out, training_problems
 from cogitate.recipe.stage import Stage, StageContext
 from cogitate.rewards.kinds import has_rules
@@ -79,7 +80,19 @@ def run_rl(
     if left_out:
         context.say(f"without {', '.join(left_out)}: model-written code cannot be isolated here, see `cogitate doctor`")
     learner = method.learner() if method.learner else backend.policy_learner(start, settings)
-    general = method.general.problems if method.general else ()
+    generator, general = backend.generator(start), method.general
+    fits = partial(
+        fitting, asked=[(method.prompt_of, tokenizer)], generator=generator, max_new_tokens=settings.max_new_tokens,
+        too_long=config.tasks.too_long,
+    )  # fmt: skip
+    found = [fits(problems), *([fits(general.problems)] if general else [])]
+    for each in found:
+        if each.left_out:
+            context.say(each.line())
+    problems = found[0].problems
+    if general:
+        general = replace(general, problems=found[1].problems)
+    general_problems = general.problems if general else ()
 
     def measure(rollouts: Sequence[Rollout]) -> dict[str, float]:
         row = thinking_metrics(rollouts, tokenizer)
@@ -93,7 +106,7 @@ def run_rl(
             seed=config.seed,
             config=settings,
             problems=problems,
-            probes=in_turn([*problems, *general], PROBES, key=lambda problem: problem.task),
+            probes=in_turn([*problems, *general_problems], PROBES, key=lambda problem: problem.task),
             prompt_of=method.prompt_of,
             contract=method.contract,
             score=method.score,
@@ -101,7 +114,7 @@ def run_rl(
             describe=lambda step, rollout: transcript(step, rollout, tokenizer),
             tokenizer=tokenizer,
             learner=learner,
-            generator=backend.generator(start),
+            generator=generator,
             grader=backend.grader(),
             metrics=context.metrics,
             checkpoint=context.checkpoint,
@@ -110,12 +123,14 @@ def run_rl(
             begin=context.begin,
             say=context.say,
             learn_from=method.learn_from,
-            general=method.general,
+            general=general,
         )
     )
     learner.save_weights(out)
     tokenizer.save(out)
     summary |= missing_verdicts(context.metrics.path)
+    for name, each in zip(("too_long", "too_long_general"), found, strict=False):
+        summary |= each.summary(name)
     return {**summary, **({"tasks_left_out": left_out} if left_out else {})}
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from cogitate.errors import ArtifactError
-from cogitate.recipe.run_directory.store import Identity, first_difference
+from cogitate.recipe.run_directory.store import MANIFEST, Identity, differing_settings
 from cogitate.runtime import write_json
+
+RECORDED = ("id", "version", "settings", "inputs", "read", "seconds")  # of work.json: what a later start reads
 
 
 def unfinished(out: Path, stage: str) -> Path:
@@ -19,23 +22,42 @@ def unfinished(out: Path, stage: str) -> Path:
     return out / "unfinished" / stage
 
 
-def load_attempt(out: Path, identity: Identity) -> dict[str, Any] | None:
-    """The record of a stage's unfinished attempt, or None where there is none.
+def load_attempt(out: Path, stage: str) -> dict[str, Any] | None:
+    """The record of a stage's unfinished attempt, see RECORDED; None where there is none.
 
     Raises:
-        ArtifactError: it cannot be read, or the attempt was made with something else.
+        ArtifactError: it cannot be read.
     """
-    work = unfinished(out, identity.stage)
+    work = unfinished(out, stage)
     if not (work / "work.json").is_file():
         return None
     try:
         record = json.loads((work / "work.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return {name: record[name] for name in RECORDED}
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise ArtifactError(f"{work / 'work.json'}: damaged ({error}); delete {work} to start the stage again") from error
-    if record["id"] != identity.id:
-        difference = first_difference(record, identity)
-        raise ArtifactError(f"{work}: begun with {difference}; use another --out, or delete it to start the stage again")
-    return dict(record)
+
+
+def holds_work(work: Path) -> bool:
+    """Whether an attempt has anything to go on from: a checkpoint, or all that the stage writes."""
+    checkpoint = work / "checkpoint"
+    whole = (path for path in checkpoint.iterdir() if path.suffix != ".tmp") if checkpoint.is_dir() else ()
+    return any(whole) or (work / "out" / MANIFEST).is_file()
+
+
+def goes_on_with_other_steps(work: Path, record: Mapping[str, Any], identity: Identity, key: str) -> bool:
+    """Whether an attempt differs in nothing but its number of steps, and its checkpoint comes before the last step of both.
+
+    Args:
+        key: the setting that says how many steps there are; nothing before the last step depends on it. "": there is none.
+    """
+    if not key or (work / "out" / MANIFEST).is_file() or differing_settings(record, identity) != [key]:
+        return False
+    if any(record[name] != value for name, value in asdict(identity).items() if name in ("version", "inputs")):
+        return False
+    done = [int(path.name.removeprefix("step-")) for path in work.glob("checkpoint/step-*") if path.suffix != ".tmp"]
+    fewest = min(record["settings"][key], identity.settings[key])
+    return list(record["read"]) == list(identity.read) and bool(done) and max(done) < fewest
 
 
 def prepare(work: Path) -> None:

@@ -18,6 +18,7 @@ from typing import Any
 from cogitate import recipe
 from cogitate.config import Config, flatten
 from cogitate.errors import ArtifactError, DataError
+from cogitate.recipe.run_directory.made_with import MADE_WITH, made_with
 from cogitate.recipe.stage import Stage, find
 from cogitate.runtime import fsync_directory, write_json
 from cogitate.types import Artifact
@@ -96,6 +97,7 @@ def seal(path: Path, identity: Identity, *, seconds: float, summary: Mapping[str
         "read": list(identity.read),
         "seconds": round(seconds, 3),
         "summary": dict(summary),
+        MADE_WITH: made_with(),
         "files": files,
     }
     write_json(path / MANIFEST, manifest)
@@ -227,16 +229,21 @@ def publish(path: Path, target: Path) -> None:
 
 def first_difference(manifest: Mapping[str, Any], expected: Identity) -> str:
     """Where a manifest and an identity part, as `key = theirs, asked for is key = ours`."""
-    recorded, asked = manifest["settings"], expected.settings
-    for key in [*asked, *(key for key in recorded if key not in asked)]:
-        if recorded.get(key) != asked.get(key) or (key in recorded) != (key in asked):
-            return f"{show(recorded, key)}, but asked for is {show(asked, key)}"
+    for key in differing_settings(manifest, expected):
+        return f"{show(manifest['settings'], key)}, but asked for is {show(expected.settings, key)}"
     if manifest["version"] != expected.version:
         return f"version {manifest['version']} of the stage's code, which is now at version {expected.version}"
     for name, input_id in expected.inputs.items():
         if manifest["inputs"].get(name) != input_id:
             return f"another {name} ({manifest['inputs'].get(name)}, now it is {input_id})"
     return "other contents of the data files it reads"
+
+
+def differing_settings(record: Mapping[str, Any], expected: Identity) -> list[str]:
+    """The settings in which a manifest, or the record of an attempt, and an identity differ."""
+    recorded, asked = record["settings"], expected.settings
+    keys = [*asked, *(key for key in recorded if key not in asked)]
+    return [key for key in keys if recorded.get(key) != asked.get(key) or (key in recorded) != (key in asked)]
 
 
 def show(settings: Mapping[str, Any], key: str) -> str:

@@ -16,7 +16,7 @@ from cogitate.config.prompts import QUESTION
 from cogitate.errors import DataError
 from cogitate.evals.text_metrics import is_reflective
 from cogitate.recipe.asking import PromptOf, ask_r1_zero, chat_prompts, with_tags_of
-from cogitate.recipe.data.candidates import Candidate, Writer, collect, count_by, count_chunks, data_row, ledger_row
+from cogitate.recipe.data.candidates import Candidate, Writer, askable, collect, count_by, count_chunks, data_row, ledger_row
 from cogitate.recipe.data.collect import (
     Processed,
     checked,
@@ -62,7 +62,8 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     if left_out:
         context.say(f"without {', '.join(left_out)}: model-written code cannot be isolated here, see `cogitate doctor`")
     context.metrics.truncate(0)
-    candidates = reviewed(config, context) if settings.items else ask_all(config, inputs, context)
+    too_long: dict[str, Any] = {}
+    candidates = reviewed(config, context) if settings.items else ask_all(config, inputs, context, too_long)
     check_known(decisions, {candidate.id for candidate in candidates})
     grader = context.backend.grader()
     done = post_process(
@@ -84,21 +85,25 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
         "post_processing": processing_counts(done, decisions),
         "tasks": count_by(candidate.problem.task for candidate, _ in done.kept),
         "languages": count_by(candidate.problem.language for candidate, _ in done.kept),
+        **too_long,
         **({"tasks_left_out": left_out} if left_out else {}),
     }
 
 
-def ask_all(config: Config, inputs: Inputs, context: StageContext) -> list[Candidate]:
-    """Collectors 1 to 3, one after the other."""
+def ask_all(config: Config, inputs: Inputs, context: StageContext, too_long: dict[str, Any]) -> list[Candidate]:
+    """Collectors 1 to 3, one after the other; `too_long` gets what each of them cannot be asked."""
     settings = config.section(context.stage, ColdStartConfig)
     problems = in_turn(training_problems(config), settings.problems, lambda problem: problem.task)
     writers = make_writers(config, inputs, context)
-    chunks = count_chunks(problems, settings.samples)
-    context.begin(len(writers) * chunks)
+    found = [askable(writer, problems, config.tasks.too_long, context) for writer in writers]
+    chunks = [count_chunks(each.problems, settings.samples) for each in found]
+    context.begin(sum(chunks))
     seed = derive_seed(config.seed, context.stage)
     candidates: list[Candidate] = []
-    for number, writer in enumerate(writers):
-        candidates += collect(writer, problems, settings.samples, seed=seed, context=context, first_step=number * chunks)
+    for number, (writer, each) in enumerate(zip(writers, found, strict=True)):
+        too_long |= each.summary(f"too_long_{writer.source}")
+        first = sum(chunks[:number])
+        candidates += collect(writer, each.problems, settings.samples, seed=seed, context=context, first_step=first)
     return candidates
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from cogitate.evals.completions import write_completions
 from cogitate.evals.evaluate import Asking, Measured, consensus_table, measure_model, missing_verdicts, table
 from cogitate.evals.general import Scored, add_general, with_true_scores
 from cogitate.evals.prompts import BASE_PROMPTS, CONVERSATION, R1_ZERO
-from cogitate.recipe.asking import ask_r1, ask_r1_zero, has_own_prompt, prompt_name, with_tags_of
+from cogitate.recipe.asking import ask_r1, ask_r1_zero, fitting, has_own_prompt, prompt_name, with_tags_of
 from cogitate.recipe.general_prompts import general_files
 from cogitate.recipe.kinds import EVALUATION
 from cogitate.recipe.problems import data_files, evaluation_problems, further_problems, tasks_left_out
@@ -64,6 +65,21 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     }
     seed = derive_seed(config.seed, model_name)
     prompts = askings(config, context.graph, model_name, model.path, shared["tokenizer"])
+    plain = general_asking(config, context.graph, model_name, model.path, shared["tokenizer"])
+    of_further = model_name in further_models(config, context.graph)
+    fits = partial(
+        fitting, generator=shared["generator"], max_new_tokens=settings.max_new_tokens, too_long=config.tasks.too_long
+    )
+    ways = [(asking.prompt_of, shared["tokenizer"].with_tags(asking.tags)) for asking in prompts]
+    found = {
+        "too_long": fits(problems, ways),
+        "too_long_further": fits(further_problems(config) if of_further else (), ways),
+        "too_long_general": fits(general_problems(config), [(plain.prompt_of, shared["tokenizer"].with_tags(plain.tags))]),
+    }
+    for each in found.values():
+        if each.left_out:
+            context.say(each.line())
+    problems, more, prompts_without_rules = (each.problems for each in found.values())
     context.begin(len(prompts))
     groups_of: dict[str, list[list[Measured]]] = {}
     for index, asking in enumerate(prompts):
@@ -80,18 +96,19 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
             result[task] |= values
         write_completions(out / "votes.jsonl", {best.name: votes})
     summary: dict[str, Any] = {"prompt": best.name, "contract": best.contract, "format": best.format}
-    if model_name in further_models(config, context.graph) and (more := further_problems(config)):
+    if more:
         groups = measure_model(more, best, samples=settings.samples, seed=seed, **shared)
         groups_of[best.name] = [*groups_of[best.name], *groups]
         result |= {task: row for task, row in table(groups).items() if task != "all"}
     scored: dict[str, list[list[Scored]]] = {}
-    if prompts_without_rules := general_problems(config):
-        plain = general_asking(config, context.graph, model_name, model.path, shared["tokenizer"])
+    if prompts_without_rules:
         answers = measure_model(prompts_without_rules, plain, samples=settings.samples, seed=seed, **shared)
         scored[plain.name] = with_true_scores(answers)
         add_general(result, scored[plain.name])
         summary["general_prompt"] = plain.name
     summary |= missing_verdicts(groups_of[best.name])
+    for name, each in found.items():
+        summary |= each.summary(name)
     write_completions(out / "completions.jsonl", groups_of, scored)
     write_json(out / EVALUATION, result)
     left_out = tasks_left_out(config)

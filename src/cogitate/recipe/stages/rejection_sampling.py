@@ -21,6 +21,7 @@ from cogitate.recipe.asking import PromptOf, ask_r1, opened, turn_prompts, with_
 from cogitate.recipe.data.candidates import (
     Candidate,
     ModelWriter,
+    askable,
     collect,
     count_by,
     count_chunks,
@@ -67,6 +68,11 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     if left_out:
         context.say(f"without {', '.join(left_out)}: model-written code cannot be isolated here, see `cogitate doctor`")
     reasoning_writer, general_writer = make_writers(config, inputs, context)
+    found = [
+        askable(writer, asked, config.tasks.too_long, context)
+        for writer, asked in ((reasoning_writer, problems), (general_writer, prompts))
+    ]
+    problems, prompts = (each.problems for each in found)
     reasoning_chunks = count_chunks(problems, settings.samples)
     context.metrics.truncate(0)
     context.begin(reasoning_chunks + count_chunks(prompts, settings.samples))
@@ -105,6 +111,8 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
         "general_share": round(len(general) / len(rows), 4),
         "tasks": count_by(row["task"] for row in rows),
         "languages": count_by(row["language"] for row in rows),
+        **found[0].summary(),
+        **found[1].summary("too_long_general"),
         **({"tasks_left_out": left_out} if left_out else {}),
     }
 

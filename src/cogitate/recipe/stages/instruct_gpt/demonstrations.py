@@ -41,7 +41,8 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     settings = config.section(context.stage, DemonstrationsConfig)
     problems = general_training_problems(config)[: settings.problems]
     rows, dropped = [], []
-    for group in asker(config, base.path, context, settings)(problems, settings.samples, "demonstrations"):
+    ask, too_long = asker(config, base.path, context, settings, problems)
+    for group in ask(problems, settings.samples, "demonstrations"):
         best, score = best_of([one for one in group if not one.cut], config)
         if best is not None and score >= settings.threshold:
             rows.append(conversation(best, score, model))
@@ -52,7 +53,7 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
         raise DataError(f"{context.stage}: no answer is judged {settings.threshold} or better; lower {context.stage}.threshold")
     write_rows(out / "data.parquet", rows)
     write_rows(out / "ledger.jsonl", dropped)
-    return {"asked": len(problems), "kept": len(rows)}
+    return {"asked": len(too_long.problems), "kept": len(rows), **too_long.summary()}
 
 
 def best_of(candidates: list[Judged], config: Config) -> tuple[Judged | None, float]:
