@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
@@ -15,7 +15,7 @@ from cogitate.runtime import MetricsLog, interruption_requested, raise_interrupt
 from cogitate.types import Artifact
 
 Inputs = Mapping[str, Artifact]  # by the names of the stages that made them, in the order of `needs`
-Product = Literal["model", "conversations", "preferences", "reward models", "metrics"]  # what an artifact is
+Product = Literal["model", "conversations", "preferences", "reward models", "metrics", "proposal"]  # what an artifact is
 GIVEN = "given"  # the kind of a stage that a graph does not have: inputs.NAME=PATH is its artifact
 
 
@@ -56,7 +56,7 @@ class Need:
 
 def in_words(product: Product) -> str:
     """A product within a sentence."""
-    return "a model" if product == "model" else product
+    return f"a {product}" if product in ("model", "proposal") else product
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +186,11 @@ def line_of(graph: Sequence[Stage], name: str) -> list[Stage]:
     while line[-1].needs:
         line.append(by_name[line[-1].needs[0]])
     return line
+
+
+def proposals_for(graph: Sequence[Stage], needs: Collection[str]) -> list[str]:
+    """Those of the needs that are proposals of settings."""
+    return [stage.name for stage in graph if stage.kind.makes == "proposal" and stage.name in needs]
 
 
 def trained_from(graph: Sequence[Stage], name: str, settings: type[Section]) -> list[Stage]:
