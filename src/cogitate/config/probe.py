@@ -26,8 +26,8 @@ class ProbeConfig(Section):
     """A look at a model before RL: its completions of training problems at several prompts, and settings that follow."""
 
     minutes: float = Field(20.0, gt=0)  # of RL, from which its steps are proposed
-    problems: int = Field(48, ge=4)  # training problems that each prompt is measured on
-    sources: int = Field(24, ge=0)  # further ones, whose right completions become worked examples
+    problems: int = Field(40, ge=4)  # training problems that each prompt is measured on
+    sources: int = Field(16, ge=0)  # further ones, whose right completions become worked examples
     samples: int = Field(4, ge=2)  # completions of each, at each prompt
     max_new_tokens: int = Field(128, ge=1)  # the longest completion that is sampled, and that can be proposed
     examples: int = Field(4, ge=0)  # worked examples that are made; 0: none

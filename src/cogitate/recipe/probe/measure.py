@@ -16,7 +16,7 @@ from cogitate.runtime import derive_seed
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import NEXT_TURN
 from cogitate.train.rl_metrics import mean
-from cogitate.train.rollouts import Phases, sample_and_grade
+from cogitate.train.rollouts import Phases, Sampled, sample_and_grade
 from cogitate.types import Problem, SamplingParams, Verdict
 
 # Of how alike the completions of one problem are (intraclass correlation): a few completions cannot show more than this.
@@ -29,7 +29,7 @@ class Sample:
 
     Attributes:
         problem: its number among those that were asked.
-        right: under the contract of training, the answer in its form; None where there is no verdict.
+        right: under the contract of RL; None where there is no verdict.
         right_free: wherever the answer stands.
         extracted: the answer that was found under `free`.
     """
@@ -81,7 +81,7 @@ class Figures:
     """What a measurement says of a prompt; shares from 0 to 1.
 
     Attributes:
-        right, right_free: of completions, in the form of training and wherever the answer stands.
+        right, right_free: of completions, as RL judges them and wherever the answer stands.
         form: completions in the form.
         live: of groups of the planned size, those expected to have right and wrong answers.
         tokens: mean length of a completion.
@@ -154,7 +154,7 @@ def all_of(alpha: float, strength: float, count: int) -> float:
 
 def measure(
     prompt: str,
-    problems: Sequence[Problem],
+    problems: Mapping[int, Problem],
     prompt_of: PromptOf,
     *,
     settings: ZeroRLConfig,
@@ -168,12 +168,15 @@ def measure(
 ) -> Measurement:
     """Sample and grade at a prompt, as RL would, and grade again wherever the answer stands.
 
+    Args:
+        problems: by their numbers, which seeds depend on.
+
     Raises:
         DataError: a prompt does not fit the context, or not one completion could be judged.
     """
     asked = [
         (problem, prompt_of(problem), tuple(derive_seed(seed, problem.id, number, i) for i in range(samples)))
-        for number, problem in enumerate(problems)
+        for number, problem in problems.items()
     ]
     phases = Phases()
     groups = list(
@@ -188,21 +191,30 @@ def measure(
             meanwhile=meanwhile,
         )
     )
-    texts = {f"{number}/{i}": (problem, one.text.partition(NEXT_TURN)[0]) for number, (problem, group) in enumerate(
-        zip(problems, groups, strict=True)) for i, one in enumerate(group)}  # fmt: skip
+    keyed = {
+        f"{number}/{i}": (number, one) for number, group in zip(problems, groups, strict=True) for i, one in enumerate(group)
+    }
+    texts = {key: (one.problem, one.text.partition(NEXT_TURN)[0]) for key, (_, one) in keyed.items()}
     free = grade_free(texts, grader, meanwhile)
-    found = tuple(
-        Sample(
-            number, one.text, len(one.completion.token_ids), one.completion.finish_reason == "stop",
-            grade_format(one.text, "think_answer").value == "right", is_right(one.verdict),
-            is_right(free[f"{number}/{i}"]), free[f"{number}/{i}"].extracted, one.verdict.reason,
-        )
-        for number, group in enumerate(groups)
-        for i, one in enumerate(group)
-    )  # fmt: skip
+    found = tuple(sample_of(number, one, free[key]) for key, (number, one) in keyed.items())
     if all(one.right is None for one in found):
-        raise DataError(f"no completion of {len(problems)} problems could be judged; {problems[0].place}: {found[0].reason}")
+        raise DataError(f"no completion of {len(problems)} problems could be judged; {asked[0][0].place}: {found[0].reason}")
     return Measurement(prompt, found, phases.seconds["generate"])
+
+
+def sample_of(number: int, one: Sampled, free: Verdict) -> Sample:
+    """A completion with both of its verdicts."""
+    return Sample(
+        problem=number,
+        text=one.text,
+        tokens=len(one.completion.token_ids),
+        finished=one.completion.finish_reason == "stop",
+        well_formed=grade_format(one.text, "think_answer").value == "right",
+        right=is_right(one.verdict),
+        right_free=is_right(free),
+        extracted=free.extracted,
+        reason=one.verdict.reason,
+    )
 
 
 def grade_free(texts: Mapping[str, tuple[Problem, str]], grader: Grader, meanwhile: Callable[[], None]) -> dict[str, Verdict]:

@@ -12,7 +12,7 @@ from cogitate.recipe.probe.prompts import Tried
 from cogitate.recipe.probe.proposal import Proposed
 from cogitate.recipe.probe.worked_examples import Draft
 
-ALMOST_AS_RIGHT = 2 / 3  # of the best prompt's share of right answers: what a few hundred completions cannot tell apart
+ENOUGH_FORM = 1 / 2  # of the best form among prompts that are about as often right
 COMPLETIONS = 256  # of a step: 16 groups of 16, as in docs/smollm2.md
 GROUP, LARGE_GROUP = 16, 32  # the paper's, and one for models that are rarely right
 ENOUGH_LIVE = 0.3  # share of live groups of 16 below which larger ones are worth fewer prompts
@@ -50,17 +50,21 @@ class Found:
     tokens_per_second: float
 
 
-def choose(figures: Mapping[str, Figures]) -> str:
-    """The prompt to train at: of those that are about as often right as the best, the one with most live groups a token.
+def choose(figures: Mapping[str, Figures], problems: int) -> str:
+    """The prompt to train at: of those that are about as often right as the best, and keep the form about as often as the best
+    of these, the one with most live groups a token: what RL learns from, for what it costs.
 
-    Right answers count in the form of training. Where no prompt has one, the one whose answers are right anywhere and in the
-    form most often.
+    Right is what RL judges so. Where no prompt has a right answer, the one whose answers are right anywhere, and in the form,
+    most often. About as often right: within a standard error of the difference, each problem counted once.
     """
     best = max(one.right for one in figures.values())
     if best == 0:
         return max(figures, key=lambda name: (figures[name].right_free + figures[name].form, -figures[name].tokens))
-    near = [name for name, one in figures.items() if one.right >= ALMOST_AS_RIGHT * best]
-    return max(near, key=lambda name: ((figures[name].live + 1e-3) / figures[name].tokens, figures[name].form))
+    margin = math.sqrt(2 * best * (1 - best) / problems)
+    near = [name for name, one in figures.items() if one.right > 0 and one.right >= best - margin]
+    form = max(figures[name].form for name in near)
+    near = [name for name in near if figures[name].form >= ENOUGH_FORM * form]
+    return max(near, key=lambda name: (figures[name].live / figures[name].tokens, figures[name].right))
 
 
 def propose(found: Found, settings: ZeroRLConfig, probe: ProbeConfig) -> list[Proposed]:
@@ -83,7 +87,7 @@ def propose(found: Found, settings: ZeroRLConfig, probe: ProbeConfig) -> list[Pr
     proposed = [
         Proposed(
             "prompt", tried.prompt,
-            f"at {found.chosen} {share(at.right)} are right in the form, {share(at.form)} keep it{against}",
+            f"at {found.chosen} {share(at.right)} are right, {share(at.form)} keep the form{against}",
         ),
         Proposed("open_thinking", tried.open_thinking, "as in the prompt that was chosen"),
         Proposed(

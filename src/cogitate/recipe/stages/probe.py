@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,8 @@ from cogitate.train.pools import easiest
 from cogitate.train.rl import EASY_SHARE
 from cogitate.types import Problem
 
+FEWEST = 12  # training problems: fewer are no pool to learn from
+
 
 def files(config: Config, stage: Stage) -> list[Path]:
     return data_files(config)
@@ -49,7 +51,8 @@ def check(config: Config, stage: Stage, graph: Sequence[Stage]) -> None:
                 raise ConfigError(
                     f"{stage.name}.{key} = {getattr(probe, key):g}: changes nothing, since {user}.steps is set; leave one out"
                 )
-    training_problems(config)
+    if (count := len(training_problems(config))) < FEWEST:
+        raise DataError(f"{stage.name}: {count} training problems; give at least {FEWEST}, better hundreds")
 
 
 def user_of(graph: Sequence[Stage], name: str) -> str:
@@ -68,24 +71,26 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     pool = training_problems(config)
     problems, sources, easy = draw(pool, probe, seed=derive_seed(config.seed, context.stage))
     settings = settings if "temperature" not in settings.from_probe else settings.model_copy(update={"temperature": 1.0})
-    bench = Bench(config, context, model, [*sources, *problems], settings, probe)
-    context.begin(bench.count, 0)
-    measured = bench.measure_all(prompts_to_try(settings, has_template=bench.has_template))
+    asked = dict(enumerate([*sources, *problems]))  # by number: the sources come first
+    numbers = range(len(sources), len(asked))
+    group = GROUP if "group_size" in settings.from_probe else settings.group_size
+    bench = Bench(config, context, model, settings, probe, group)
+    context.begin(bench.count)
+    measured = bench.measure_all(prompts_to_try(settings, has_template=bench.has_template), asked)
     drafts: list[Draft] = []
     if "worked_examples" in settings.from_probe and probe.examples:
-        drafts = examples(measured, [*sources, *problems], len(sources), pool, probe.examples)
+        drafts = examples(measured, asked, len(sources), pool, probe.examples)
         if drafts:
             shown = [draft.example.model_dump() for draft in drafts]
-            measured |= bench.measure_all(prompts_to_try(settings, has_template=bench.has_template, examples=shown))
+            further = prompts_to_try(settings, has_template=bench.has_template, examples=shown)
+            measured |= bench.measure_all(further, {number: asked[number] for number in numbers})
         else:
             context.say("no worked examples: no right completion and no gold answer makes a short one")
     if not measured:
         raise DataError(f"{context.stage}: none of the prompts can be put to the model; see the lines above")
-    numbers = range(len(sources), len(sources) + len(problems))
-    group = GROUP if "group_size" in settings.from_probe else settings.group_size
     of_prompts = {name: figures(one.of(numbers), group) for name, one in measured.items()}
     refuse_hopeless(context.stage, measured, of_prompts)
-    chosen = choose(of_prompts)
+    chosen = choose(of_prompts, len(numbers))
     speed = probe.tokens_per_second or measured[chosen].tokens_per_second
     easy_numbers = [number for number in numbers if number - len(sources) in easy]
     hard_numbers = [number for number in numbers if number not in easy_numbers]
@@ -98,7 +103,6 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     rows = table(of_prompts, chosen)
     head = [f"What the stage {context.stage} proposes for {user}; copy what you like into a recipe of your own.", "", *rows]
     write_proposal(out / PROPOSAL, user, proposed, head)
-    asked = [*sources, *problems]
     write_rows(
         out / "completions.jsonl",
         ({"prompt": name, **one.row(asked[one.problem])} for name, each in measured.items() for one in each.samples),
@@ -120,11 +124,11 @@ class Bench:
         config: Config,
         context: StageContext,
         model: Path,
-        problems: Sequence[Problem],
         settings: ZeroRLConfig,
         probe: ProbeConfig,
+        group_size: int,
     ):
-        self.context, self.model, self.problems, self.probe = context, model, problems, probe
+        self.context, self.model, self.probe, self.group_size = context, model, probe, group_size
         self.seed = derive_seed(config.seed, context.stage, "completions")
         self.tokenizer = with_tags_of(settings, Tokenizer.load(model))
         self.has_template = ChatTemplate.load(model) is not None
@@ -138,20 +142,20 @@ class Bench:
         self.count = sum(map(len, both))
         context.metrics.truncate(0)
 
-    def measure_all(self, prompts: Sequence[Tried]) -> dict[str, Measurement]:
+    def measure_all(self, prompts: Sequence[Tried], problems: Mapping[int, Problem]) -> dict[str, Measurement]:
         """The measurements of prompts that can be put to the model; the others are named with the reason."""
         found: dict[str, Measurement] = {}
         for tried in prompts:
             self.tried[tried.name] = tried
             saved = self.context.checkpoint / f"{tried.name}.json"
             try:
-                measured = self.load(saved) or self.measure(tried)
+                measured = self.load(saved) or self.measure(tried, problems)
             except (CheckpointError, DataError) as error:
                 self.context.say(f"without prompt {tried.name}: {error}")
                 continue
             write_json(saved, asdict(measured))
             found[tried.name] = measured
-            at = figures(measured, tried.settings.group_size)
+            at = figures(measured, self.group_size)
             self.context.metrics.write(
                 {
                     "step": self.done, "prompt": tried.name, "accuracy": at.right, "accuracy_anywhere": at.right_free,
@@ -166,10 +170,10 @@ class Bench:
         """What was measured before a kill."""
         return Measurement.from_json(json.loads(saved.read_text(encoding="utf-8"))) if saved.is_file() else None
 
-    def measure(self, tried: Tried) -> Measurement:
+    def measure(self, tried: Tried, problems: Mapping[int, Problem]) -> Measurement:
         return measure(
             tried.name,
-            self.problems,
+            problems,
             ask_r1_zero(tried.settings, self.model, self.tokenizer),
             settings=tried.settings,
             samples=self.probe.samples,
@@ -201,7 +205,7 @@ def draw(pool: Sequence[Problem], probe: ProbeConfig, *, seed: int) -> tuple[lis
 
 
 def examples(
-    measured: dict[str, Measurement], asked: Sequence[Problem], sources: int, pool: Sequence[Problem], count: int
+    measured: dict[str, Measurement], asked: Mapping[int, Problem], sources: int, pool: Sequence[Problem], count: int
 ) -> list[Draft]:
     """Worked examples from right completions of the first problems that were asked, filled up from others of the pool. The
     problems that prompts are measured on are none, since their answers would stand in the prompt."""
@@ -211,7 +215,7 @@ def examples(
         for one in each.samples
         if one.right_free and one.finished and one.problem < sources
     ]
-    taken = {id(problem) for problem in asked[sources:]}
+    taken = {id(problem) for number, problem in asked.items() if number >= sources}
     return choose_examples(right, (problem for problem in easiest(pool, 1 / 3) if id(problem) not in taken), count)
 
 
