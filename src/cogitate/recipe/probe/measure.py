@@ -21,6 +21,7 @@ from cogitate.types import Problem, SamplingParams, Verdict
 
 # Of how alike the completions of one problem are (intraclass correlation): a few completions cannot show more than this.
 LEAST_ALIKE, MOST_ALIKE = 0.01, 0.95
+FEW = 5  # completions: no lengths to go by
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,8 @@ class Figures:
         form: completions in the form.
         live: of groups of the planned size, those expected to have right and wrong answers.
         tokens: mean length of a completion.
-        long_tokens: 95 % of the completions that came to their end are no longer.
+        long_tokens: 95 % of the completions that came to their end and are right or in the form are no longer; of all that came
+            to their end, where hardly any are.
         truncated: completions that reached the token limit.
     """
 
@@ -101,14 +103,16 @@ class Figures:
 def figures(measurement: Measurement, group_size: int) -> Figures:
     """The figures of a prompt, for groups of this size."""
     samples = measurement.samples
-    ends = sorted(one.tokens for one in samples if one.finished) or [max(one.tokens for one in samples)]
+    ends = [one for one in samples if one.finished]
+    good = sorted(one.tokens for one in ends if one.right or one.right_free or one.well_formed)
+    lengths = good if len(good) >= FEW else sorted(one.tokens for one in ends or samples)
     return Figures(
         right=mean(bool(one.right) for one in samples if one.right is not None),
         right_free=mean(bool(one.right_free) for one in samples if one.right_free is not None),
         form=mean(one.well_formed for one in samples),
         live=live_share(counts_of(samples), group_size),
         tokens=mean(one.tokens for one in samples),
-        long_tokens=ends[math.ceil(0.95 * len(ends)) - 1],
+        long_tokens=lengths[math.ceil(0.95 * len(lengths)) - 1],
         truncated=mean(not one.finished for one in samples),
     )
 

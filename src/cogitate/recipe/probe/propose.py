@@ -11,6 +11,7 @@ from cogitate.recipe.probe.measure import Figures
 from cogitate.recipe.probe.prompts import Tried
 from cogitate.recipe.probe.proposal import Proposed
 from cogitate.recipe.probe.worked_examples import Draft
+from cogitate.train.rl_metrics import mean
 
 ENOUGH_FORM = 1 / 2  # of the best form among prompts that are about as often right
 COMPLETIONS = 256  # of a step: 16 groups of 16, as in docs/smollm2.md
@@ -19,7 +20,7 @@ ENOUGH_LIVE = 0.3  # share of live groups of 16 below which larger ones are wort
 MANY_LIVE = 0.8  # from here on further prompts in place of dead groups are not worth their time
 EASIER = 1.3  # times as often right on the easiest third as on the rest: worth beginning there
 EASY_STEPS = 2 / 3  # of the steps begin with easy problems, as in docs/smollm2.md (80 of 120)
-LENGTH_ROOM, LENGTH_UNIT = 1.5, 16  # thinking may grow by a half; a multiple of this
+LENGTH_ROOM, LENGTH_UNIT = 2, 16  # thinking may double; a multiple of this
 LEARNING_RATE, OF_PARAMETERS = 1.5e-5, 134_515_008  # of SmolLM2-135M: docs/smollm2.md
 RATE_EXPONENT = -0.5  # the line from there to the 2.9 M parameters and 1.5e-4 of recipe tiny has -0.6
 SMALLEST_RATE, LARGEST_RATE = 1e-6, 2e-4
@@ -35,7 +36,8 @@ class Found:
         figures: of each prompt that was tried, for groups of GROUP or what the user sets.
         larger: the figures of the chosen prompt for LARGE_GROUP.
         easy, rest: shares of right answers, wherever they stand, at all prompts: on the easiest third and on the others.
-        parameters: of the model. pool: training problems. tokens_per_second: of generation at the chosen prompt.
+        lengths: tokens of each completion at the chosen prompt. tokens_per_second: of generation there.
+        parameters: of the model. pool: training problems.
     """
 
     tried: Mapping[str, Tried]
@@ -47,6 +49,7 @@ class Found:
     rest: float
     parameters: int
     pool: int
+    lengths: Sequence[int]
     tokens_per_second: float
 
 
@@ -76,7 +79,8 @@ def propose(found: Found, settings: ZeroRLConfig, probe: ProbeConfig) -> list[Pr
     live = found.larger.live if large else at.live
     prompts = max(1, min(COMPLETIONS // group, found.pool)) if "prompts_per_step" in left else settings.prompts_per_step
     dynamic = live < MANY_LIVE if "dynamic_sampling" in left else settings.dynamic_sampling
-    seconds = step_seconds(found, group * prompts, dynamic=dynamic, live=live)
+    limit = longest(at, probe.max_new_tokens) if "max_new_tokens" in left else settings.max_new_tokens
+    seconds = step_seconds(found, group * prompts, limit, dynamic=dynamic, live=live)
     steps = max(1, round(60 * probe.minutes / seconds)) if "steps" in left else settings.steps
     gain = found.easy / found.rest if found.rest else math.inf if found.easy else 1.0
     easier = gain >= EASIER and prompts <= found.pool // 3
@@ -101,8 +105,8 @@ def propose(found: Found, settings: ZeroRLConfig, probe: ProbeConfig) -> list[Pr
         ),
         Proposed("prompts_per_step", prompts, f"{group * prompts} completions a step ({found.pool} training problems)"),
         Proposed(
-            "max_new_tokens", longest(at, probe.max_new_tokens),
-            f"95 % of finished completions have at most {at.long_tokens} tokens (mean {at.tokens:.0f}); half as much again",
+            "max_new_tokens", limit,
+            f"95 % of completions that are right or in the form have at most {at.long_tokens} tokens: room for twice as many",
         ),
         Proposed("temperature", 1.0, "the paper's; lower ones lose their variety sooner (docs/smollm2.md)"),
         Proposed(
@@ -137,10 +141,10 @@ def learning_rate(parameters: int) -> float:
     return float(f"{min(LARGEST_RATE, max(SMALLEST_RATE, rate)):.1e}")
 
 
-def step_seconds(found: Found, completions: int, *, dynamic: bool, live: float) -> float:
+def step_seconds(found: Found, completions: int, max_new_tokens: int, *, dynamic: bool, live: float) -> float:
     """How long a step takes: sampling all of its batches, and learning from its live groups."""
     batches = BATCHES if dynamic else 1
-    sampled = completions * found.figures[found.chosen].tokens / found.tokens_per_second
+    sampled = completions * mean(min(length, max_new_tokens) for length in found.lengths) / found.tokens_per_second
     return sampled * (batches + LEARNING_TIME * min(1.0, batches * live))
 
 

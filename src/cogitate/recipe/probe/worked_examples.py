@@ -31,7 +31,7 @@ _EQUATION = re.compile(rf"({NUMBER})\s*({_SIGN})\s*({NUMBER})\s*=\s*({NUMBER})")
 _TAG = re.compile(r"</?(?:think|answer)>")
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _MARKS_BUT_SIGNS = re.compile(r"[$_`]+|\\[\[\]()]|\*\*")
-_MARKS = re.compile(r"[*_#`$]+|\\[\[\]()]")
+_MARKS = re.compile(r"\*\*|^\s*[#*]+\s|[`$]+|\\[\[\]()]", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,24 +144,28 @@ def chain(said: str, question: str, answer: str) -> Iterator[str]:
     target = number_of(answer)
     found: list[str] = []
     for first, sign, second, result in _EQUATION.findall(_MARKS_BUT_SIGNS.sub(" ", said)):
-        sign = SIGNS.get(sign, sign)
-        a, b, c = exact(first), exact(second), exact(result)
-        if {a, b} <= known and OPERATIONS[sign](a, b) == c:
-            known.add(c)
-            found.append(f"{first} {sign} {second} = {result}")
-            if c == target:
+        if {exact(first), exact(second)} <= known and holds(first, sign, second, result):
+            known.add(exact(result))
+            found.append(f"{first} {SIGNS.get(sign, sign)} {second} = {result}")
+            if exact(result) == target:
                 yield from found
                 return
 
 
 def sentences_up_to(said: str, answer: str) -> str:
-    """The sentences of a text up to the first that names the answer; "" where none does."""
+    """The sentences of a text up to the first that names the answer; "" where none does, or one has a false equation."""
     sentences = [" ".join(_MARKS.sub("", sentence).split()) for sentence in _SENTENCE_END.split(said)]
     named = re.compile(rf"(?<![\w.]){re.escape(answer)}(?![\w])(?!\.\d)")
     for number, sentence in enumerate(sentences):
         if named.search(sentence):
-            return " ".join(filter(None, sentences[: number + 1]))
+            lead = " ".join(filter(None, sentences[: number + 1]))
+            return lead if all(holds(*equation) for equation in _EQUATION.findall(lead)) else ""
     return ""
+
+
+def holds(first: str, sign: str, second: str, result: str) -> bool:
+    """Whether an equation is true."""
+    return OPERATIONS[SIGNS.get(sign, sign)](exact(first), exact(second)) == exact(result)
 
 
 def number_of(text: str) -> Fraction | None:

@@ -97,7 +97,7 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     found = Found(
         bench.tried, of_prompts, drafts, figures(measured[chosen].of(numbers), LARGE_GROUP), chosen,
         right_anywhere(measured, easy_numbers), right_anywhere(measured, hard_numbers),
-        describe(load_config(model)).parameters, len(pool), speed,
+        describe(load_config(model)).parameters, len(pool), [one.tokens for one in measured[chosen].of(numbers).samples], speed,
     )  # fmt: skip
     proposed = propose(found, settings, probe)
     rows = table(of_prompts, chosen)
