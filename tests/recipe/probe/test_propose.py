@@ -47,9 +47,9 @@ def test_a_model_that_is_often_right_gets_the_papers_groups_from_all_problems() 
 def test_steps_fill_the_minutes_at_the_measured_speed() -> None:
     often = replace(RARE, live=1.0)
     # 256 completions of 35 tokens at 500 tokens a second take 17.9 s to sample and as long times LEARNING_TIME to learn.
-    assert values(found(often), minutes=20)["steps"] == pytest.approx(1200 / (17.92 * 2.5), abs=1)
-    assert values(found(often), minutes=10)["steps"] == pytest.approx(600 / (17.92 * 2.5), abs=1)
-    assert values(found(often, lengths=[10**6]), minutes=20)["steps"] == round(1200 / (17.92 / 35 * 112 * 2.5))  # cut off there
+    assert values(found(often), minutes=20)["steps"] == pytest.approx(1200 / (17.92 * 3.5), abs=1)
+    assert values(found(often), minutes=10)["steps"] == pytest.approx(600 / (17.92 * 3.5), abs=1)
+    assert values(found(often, lengths=[10**6]), minutes=20)["steps"] == round(1200 / (17.92 / 35 * 112 * 3.5))  # cut off there
     assert values(found(often, tokens_per_second=0.1))["steps"] == 1
 
 

@@ -101,7 +101,9 @@ def test_the_stage_runs_by_the_proposal_and_the_users_settings(finished: tuple[P
     results = json.loads((run / "results.json").read_text())
     assert list(results["stages"]) == ["base", "r1_zero"]
     assert set(json.loads((run / "evaluate.base" / "manifest.json").read_text())["inputs"]) == {"base", "probe"}
-    assert "Probe" in write_report([run], run.parent / "report.html").read_text()
+    page = write_report([run], run.parent / "report.html").read_text()
+    assert "it proposes settings of RL" in page
+    assert f"max new tokens {proposed['max_new_tokens']}, temperature 1, learning rate 0.00011" in page
 
 
 def test_the_dry_run_says_what_is_left_to_the_probe(rows: Path, tmp_path: Path) -> None:

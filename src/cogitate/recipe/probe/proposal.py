@@ -49,6 +49,15 @@ def with_proposals(config: Config, graph: Sequence[Stage], inputs: Inputs) -> Co
     return config.model_copy(update=changed) if changed else config
 
 
+def taken_from_proposal(settings: Mapping[str, Any], stage: str, run: Path) -> dict[str, Any]:
+    """A stage's recorded section with what it took from a proposal, for readers of a run directory."""
+    left = settings.get("from_probe") or ()
+    files = [place / PROPOSAL for place in (run / stage, run / "unfinished" / stage / "out")]
+    file = next((file for file in files if left and file.is_file()), None)
+    values = read_proposal(file, stage) if file else {}
+    return {**settings, **{key: values[key] for key in left if key in values}}
+
+
 def filled_in(settings: ZeroRLConfig, stage: str, file: Path) -> ZeroRLConfig:
     """A stage's settings with those of `from_probe` from a proposal."""
     values = read_proposal(file, stage)

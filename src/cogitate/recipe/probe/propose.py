@@ -24,7 +24,7 @@ LENGTH_ROOM, LENGTH_UNIT = 2, 16  # thinking may double; a multiple of this
 LEARNING_RATE, OF_PARAMETERS = 1.5e-5, 134_515_008  # of SmolLM2-135M: docs/smollm2.md
 RATE_EXPONENT = -0.5  # the line from there to the 2.9 M parameters and 1.5e-4 of recipe tiny has -0.6
 SMALLEST_RATE, LARGEST_RATE = 1e-6, 2e-4
-LEARNING_TIME = 1.5  # seconds of learning from tokens that took a second to sample, on two cores: see docs/own_model.md
+LEARNING_TIME = 2.5  # seconds of learning from completions that took a second to sample: docs/own_model.md
 BATCHES = 2  # of a step with dynamic sampling: its dead groups are drawn again, once
 
 
@@ -142,7 +142,7 @@ def learning_rate(parameters: int) -> float:
 
 
 def step_seconds(found: Found, completions: int, max_new_tokens: int, *, dynamic: bool, live: float) -> float:
-    """How long a step takes: sampling all of its batches, and learning from its live groups."""
+    """How long a step takes: sampling all of its batches, and learning from its live groups, at most one batch."""
     batches = BATCHES if dynamic else 1
     sampled = completions * mean(min(length, max_new_tokens) for length in found.lengths) / found.tokens_per_second
     return sampled * (batches + LEARNING_TIME * min(1.0, batches * live))
