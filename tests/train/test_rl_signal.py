@@ -7,9 +7,11 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from cogitate.config import RLConfig
 from cogitate.model.files.hf import load_model
 from cogitate.rewards.parts.completion import SampledCompletion
 from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.train.groups import FirstGroups
 from cogitate.train.learners.grpo import GRPOLearner
 from cogitate.types import Problem, Rollout
 from tests.train.rl_loop import CONFIG, Loop, digits_wanted
@@ -19,9 +21,10 @@ def test_steps_without_a_signal_change_nothing_and_stop_the_run_with_the_reason(
     run = loop(problems=digits_wanted("seven"), steps=10)
     summary = run.train()
     reason = "3 steps in a row without any learning signal: in the last one, step 2, no group has rewards that differ"
-    assert summary == {"stopped_early": reason}
+    assert summary.keys() == {"stopped_early", "mostly_dead"}
+    assert summary["stopped_early"] == reason
     assert run.said[0] == "step 0: no group has rewards that differ, so there is nothing to learn from; skipped"
-    assert run.said[-1] == reason
+    assert run.said[-2:] == [reason, summary["mostly_dead"]]
     assert run.column("dead_groups") == [1.0] * 3
     assert all("loss" not in row for row in run.rows())
     before = load_model(run.model).state_dict()
@@ -34,8 +37,8 @@ def test_a_live_step_starts_the_count_again(loop: Callable[..., Loop]) -> None:
 
     problems = [Problem(f"p{i}", "digits", "exact", "Say a number.", gold="7") for i in range(4)]
     run = loop(problems=problems, steps=8, reward=now_and_then, prompts_per_step=2, max_new_tokens=6, temperature=2.0)
-    assert run.train() == {}  # each epoch of two steps has one with problem 0
-    assert len(run.said) == 4
+    assert "stopped_early" not in run.train()  # each epoch of two steps has one with problem 0
+    assert sum(line.endswith("skipped") for line in run.said) == 4
 
 
 def test_completions_without_a_verdict_are_left_out_of_their_group(loop: Callable[..., Loop]) -> None:
@@ -96,3 +99,27 @@ def test_dynamic_sampling_draws_further_prompts_in_place_of_dead_groups(loop: Ca
     assert sum(dynamic.column("tokens_generated")) > 1.2 * sum(plain.column("tokens_generated"))
     assert max(dynamic.column("tokens_generated")) <= 3 * 4 * 12 * CONFIG.max_new_tokens
     assert all(0 < share < 1 for share in dynamic.column("dead_groups"))  # of all groups that were drawn
+
+
+def test_a_run_of_dead_groups_says_once_what_to_change(loop: Callable[..., Loop]) -> None:
+    run = loop(problems=digits_wanted("seven"), steps=6, dead_steps_limit=9)
+    wanted = (
+        "12 of the first 12 groups are dead: their 8 rewards are equal, 12 all wrong, 0 all right, so that this run learns "
+        "little; give easier problems, worked examples (r1_zero.worked_examples) or more samples (r1_zero.group_size=16)"
+    )
+    assert run.train() == {"mostly_dead": wanted}
+    assert run.said.count(wanted) == 1
+    assert run.said[3] == wanted
+
+
+def test_groups_that_are_all_right_want_harder_problems() -> None:
+    config = RLConfig(group_size=4)
+    warning = FirstGroups(groups=10, dead=9, all_wrong=2, all_right=7).warning("r1_zero", config)
+    assert str(warning).endswith("; give harder problems, or leave out those that the model solves every time")
+    assert FirstGroups(groups=10, dead=8, all_wrong=8).warning("r1_zero", config) is None
+    assert FirstGroups().warning("r1_zero", config) is None
+
+
+def test_methods_that_compare_the_whole_batch_know_no_dead_groups(loop: Callable[..., Loop]) -> None:
+    run = loop(problems=digits_wanted("seven"), steps=3, method="reinforce_pp")
+    assert "mostly_dead" not in run.train()

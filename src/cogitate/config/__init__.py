@@ -2,6 +2,7 @@
 
 from cogitate.config.config import Config, StageRow, config_with
 from cogitate.config.parts import RewardPartConfig
+from cogitate.config.probe import PROPOSED, ProbeConfig
 from cogitate.config.prompts import PromptConfig, WorkedExample
 from cogitate.config.section import Section, flatten
 from cogitate.config.shared import (
@@ -32,10 +33,36 @@ from cogitate.config.stages import (
 )
 
 __all__ = [
-    "AllScenarioConfig", "ColdStartConfig", "Config", "DPOConfig", "DemonstrationsConfig", "EvaluateConfig", "FineTuneConfig",
-    "PPOConfig", "PreferenceDataConfig", "PreferenceTrainingConfig", "PretrainConfig", "PromptConfig", "RLConfig",
-    "ReasoningRLConfig", "RejectionConfig", "RewardModelsConfig", "RewardPartConfig", "RewardsConfig", "RuntimeConfig",
-    "Section", "StageRow",
-    "StudentBaseConfig", "SupervisedConfig", "TasksConfig", "TeacherConfig", "TokenizerConfig", "WorkedExample", "ZeroRLConfig",
-    "config_with", "flatten",
+    "PROPOSED",
+    "AllScenarioConfig",
+    "ColdStartConfig",
+    "Config",
+    "DPOConfig",
+    "DemonstrationsConfig",
+    "EvaluateConfig",
+    "FineTuneConfig",
+    "PPOConfig",
+    "PreferenceDataConfig",
+    "PreferenceTrainingConfig",
+    "PretrainConfig",
+    "ProbeConfig",
+    "PromptConfig",
+    "RLConfig",
+    "ReasoningRLConfig",
+    "RejectionConfig",
+    "RewardModelsConfig",
+    "RewardPartConfig",
+    "RewardsConfig",
+    "RuntimeConfig",
+    "Section",
+    "StageRow",
+    "StudentBaseConfig",
+    "SupervisedConfig",
+    "TasksConfig",
+    "TeacherConfig",
+    "TokenizerConfig",
+    "WorkedExample",
+    "ZeroRLConfig",
+    "config_with",
+    "flatten",
 ]  # fmt: skip

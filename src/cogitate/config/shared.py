@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from cogitate.config.parts import RewardPartConfig, check_parts, parts_field
 from cogitate.config.section import Section, in_identity_unless_default, not_in_identity
+
+SAME = "train"  # as tasks.eval
 
 
 class TasksConfig(Section):
     """Where problems come from: names of built-in tasks, gym:NAME of reasoning-gym, or paths of JSON Lines files."""
 
     train: str = "arithmetic,word_problems,code,logic,choice"
-    eval: str = "arithmetic,word_problems,code,logic,choice"
+    eval: str = "arithmetic,word_problems,code,logic,choice"  # or "train": what train names
     train_problems: int = Field(4000, ge=1)  # size of the pool drawn from built-in generators
     eval_seed: int = 0  # of the built-in evaluation problems: the same ones for every seed of a run
     general: str = "general,safety"  # prompts judged by reward models and, in evaluation, by their true scores
@@ -26,6 +29,13 @@ class TasksConfig(Section):
     held_out_share: float = in_identity_unless_default(0.0, ge=0, lt=1)
     # Prompts that with max_new_tokens exceed the model's context: refuse the stage, or leave them out and say how many.
     too_long: Literal["refuse", "drop"] = in_identity_unless_default("refuse")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _train_names_the_same(cls, given: Any) -> Any:
+        if isinstance(given, Mapping) and given.get("eval") == SAME:
+            return {**given, "eval": given.get("train", cls.model_fields["train"].default)}
+        return given
 
 
 class TokenizerConfig(Section):

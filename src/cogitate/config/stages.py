@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from cogitate.config.methods import METHODS, default_kl_estimator, default_of
+from cogitate.config.probe import PROPOSED
 from cogitate.config.prompts import PromptConfig
 from cogitate.config.section import Section, in_identity_unless_default, not_in_identity
 
@@ -136,6 +137,16 @@ class ZeroRLConfig(RLConfig):
     """RL on a base model, which knows no format: R1-Zero's template shows none, worked examples and opened thinking do."""
 
     open_thinking: bool = in_identity_unless_default(False)  # the prompt ends in <think>
+    # Settings whose values a stage of kind probe proposes: by default all that it can and that nothing else sets.
+    from_probe: tuple[str, ...] = in_identity_unless_default(())
+
+    @field_validator("from_probe")
+    @classmethod
+    def _a_probe_proposes_it(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        for key in keys:
+            if key not in PROPOSED:
+                raise ValueError(f"no probe proposes {key}; it can propose {', '.join(PROPOSED)}")
+        return keys
 
     @model_validator(mode="after")
     def _base_knows_no_turn_of_sft(self) -> ZeroRLConfig:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -17,7 +14,6 @@ from cogitate.engine.generator import Engine
 from cogitate.errors import ConfigError, DataError
 from cogitate.front_door.asking import Prompt, Template, ask_for, conversations
 from cogitate.front_door.completion import Completion
-from cogitate.model.files.gguf.wheel import PYPI_PREFIX, import_from_pypi
 from cogitate.model.files.hf import load_model
 from cogitate.recipe.models import find_model
 from cogitate.rewards.answer import answer_text
@@ -143,8 +139,7 @@ def load(model: str | Path, *, dtype: Dtype = "float32", device: Device = "auto"
     """
     if dtype not in get_args(Dtype):
         raise ConfigError(f"dtype = {dtype!r}: must be one of {', '.join(get_args(Dtype))}")
-    name = str(model)
-    return Model(fetched(name) if name.startswith(PYPI_PREFIX) else find_model(name), dtype, device)
+    return Model(find_model(str(model)), dtype, device)
 
 
 def generate(
@@ -175,18 +170,3 @@ def submit_all(engine: Engine, requests: Sequence[GenerationRequest]) -> None:
         except DataError:
             engine.abort([before.id for before in requests[:number]])
             raise
-
-
-def fetched(reference: str, environment: Mapping[str, str] = os.environ) -> Path:
-    """The directory of a model that comes in a package, fetched where it is not in the cache yet."""
-    cache = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cogitate" / "pypi"
-    target = cache / reference.removeprefix(PYPI_PREFIX).replace("/", "_")
-    if not target.is_dir():
-        cache.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(dir=cache))
-        try:
-            import_from_pypi(reference, temporary / "model")
-            (temporary / "model").rename(target)  # complete or not there
-        finally:
-            shutil.rmtree(temporary)
-    return target

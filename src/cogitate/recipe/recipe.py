@@ -7,7 +7,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from cogitate.config import Config, StageRow
+from cogitate.config import Config, StageRow, ZeroRLConfig
 from cogitate.config.layers import OWN
 from cogitate.errors import ConfigError
 from cogitate.recipe.kinds import (
@@ -28,7 +28,7 @@ from cogitate.recipe.kinds import (
     REWARD_MODELS,
     RL_ZERO,
 )
-from cogitate.recipe.stage import GIVEN, Kind, Stage, find, in_words
+from cogitate.recipe.stage import GIVEN, Kind, Stage, find, in_words, proposals_for, trained_from
 
 R1_ZERO = (
     Stage("base", PRETRAIN, title="Base"),
@@ -115,12 +115,19 @@ def get_graph(name: str, rows: Sequence[StageRow] = (), given: Iterable[str] = (
     """
     if name not in GRAPHS and not (name == OWN and rows):
         raise ConfigError(f"graph = {name!r}: no such graph; did you mean {nearest(name, GRAPHS)}?")
-    stages: list[Stage] = []
-    for stage in own_graph(rows, given) if rows else GRAPHS[name]:
+    made, stages = own_graph(rows, given) if rows else GRAPHS[name], list[Stage]()
+    for stage in made:
         stages.append(stage)
         if stage.makes_model:
-            stages.append(Stage(f"evaluate.{stage.name}", EVALUATE, (stage.name,), f"Measuring {stage.title or stage.name}"))
-    return tuple(stages)
+            needs = (stage.name, *proposals_on(made, stage.name))
+            stages.append(Stage(f"evaluate.{stage.name}", EVALUATE, needs, f"Measuring {stage.title or stage.name}"))
+    return needs_first(stages) if proposals_for(made, [stage.name for stage in made]) else tuple(stages)
+
+
+def proposals_on(graph: Sequence[Stage], model: str) -> list[str]:
+    """The proposals of settings for RL on a model, which is measured at their prompts, too."""
+    needs = {need for stage in trained_from(graph, model, ZeroRLConfig) for need in stage.needs}
+    return proposals_for(graph, needs)
 
 
 def recorded_graph(settings: Mapping[str, Any]) -> tuple[Stage, ...]:

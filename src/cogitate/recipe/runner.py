@@ -20,6 +20,7 @@ from cogitate.config import Config
 from cogitate.errors import ArtifactError, ConfigError
 from cogitate.recipe.kinds import EVALUATION
 from cogitate.recipe.models import resolve_input
+from cogitate.recipe.probe.proposal import with_proposals
 from cogitate.recipe.progress import NullProgress, Progress
 from cogitate.recipe.recipe import graph_of, is_evaluation, nearest, select
 from cogitate.recipe.run_directory.attempt import Clock, load_attempt, prepare, remove_leftovers, unfinished
@@ -185,6 +186,7 @@ def make(
         try:
             with loaded_objects_exempt():
                 inputs = {need: artifacts[need] for need in stage.needs}
+                config = with_proposals(config, context.graph, inputs)
                 summary = stage.kind.work().run(config, inputs, work / "out", context)
         finally:
             clock.save()

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from cogitate.config import Config, RLConfig, Section, StageRow, config_with, flatten
+from cogitate.config import PROPOSED, Config, RLConfig, Section, StageRow, ZeroRLConfig, config_with, flatten
 from cogitate.config.layers import COMMAND_LINE, GRAPH_KEYS, OF_FILES, Layer, lay_over, origins_of, read_layers
 from cogitate.config.methods import METHODS
 from cogitate.config.toml import apply_override, explain, place_data
@@ -17,9 +17,10 @@ from cogitate.errors import ConfigError
 from cogitate.recipe.kinds import KINDS
 from cogitate.recipe.recipe import GRAPHS, get_graph
 from cogitate.recipe.run_directory.made_with import MADE_WITH
-from cogitate.recipe.stage import Stage
+from cogitate.recipe.stage import Stage, proposals_for
 
 PRESETS = Path(__file__).parent / "presets"
+LEFT_TO = "left to"  # the origin of a setting that a stage of kind probe proposes: "left to probe"
 DEFAULT_GRAPH: str = Config.model_fields["graph"].default
 
 
@@ -68,6 +69,7 @@ def read_recipe(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
     for override in overrides:
         apply_override(table, override)
     origins = origins_of(table, layers)
+    origins |= leave_to_probes(table, graph)
     settings = config_class(graph)
     try:
         config = settings.model_validate(place_data(table))
@@ -158,6 +160,35 @@ def inputs_of(layer: Layer) -> dict[str, Any]:
     """The artifacts that a layer gives; {} where they are no table, which is refused later."""
     inputs = layer.table.get("inputs")
     return dict(inputs) if isinstance(inputs, Mapping) else {}
+
+
+def leave_to_probes(table: dict[str, Any], graph: Sequence[Stage]) -> dict[str, str]:
+    """Name, in place, what a stage takes from the probe that it needs: where it does not say, all that nobody sets.
+
+    Returns:
+        the origin of each of these settings.
+
+    Raises:
+        ConfigError: a setting is both set and left to a probe.
+    """
+    origins: dict[str, str] = {}
+    for stage in graph:
+        probes = proposals_for(graph, stage.needs) if stage.has(ZeroRLConfig) else []
+        section = table.setdefault(stage.name, {}) if probes else None
+        if not isinstance(section, dict):
+            continue
+        method = METHODS.get(str(section.get("method", "grpo")))
+        taken = {*section, *(method.defaults if method else ()), *(method.ignores if method else ())}
+        if twice := [key for key in section.get("from_probe", ()) if key in section]:
+            raise ConfigError(
+                f"{stage.name}.from_probe names {twice[0]}, and {stage.name}.{twice[0]} is set: leave one of them out"
+            )
+        if "from_probe" not in section:
+            section["from_probe"] = [key for key in PROPOSED if key not in taken]
+            origins[f"{stage.name}.from_probe"] = "all that is not set"
+        keys = section["from_probe"]
+        origins |= {f"{stage.name}.{key}": f"{LEFT_TO} {probes[0]}" for key in keys}
+    return origins
 
 
 def set_by_methods(config: Config, origins: Mapping[str, str]) -> dict[str, str]:

@@ -15,7 +15,7 @@ from cogitate.runtime import MetricsLog, interruption_requested, raise_interrupt
 from cogitate.types import Artifact
 
 Inputs = Mapping[str, Artifact]  # by the names of the stages that made them, in the order of `needs`
-Product = Literal["model", "conversations", "preferences", "reward models", "metrics"]  # what an artifact is
+Product = Literal["model", "conversations", "preferences", "reward models", "metrics", "proposal"]  # what an artifact is
 GIVEN = "given"  # the kind of a stage that a graph does not have: inputs.NAME=PATH is its artifact
 
 
@@ -56,7 +56,7 @@ class Need:
 
 def in_words(product: Product) -> str:
     """A product within a sentence."""
-    return "a model" if product == "model" else product
+    return f"a {product}" if product in ("model", "proposal") else product
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +202,11 @@ def with_all_needs(graph: Sequence[Stage], names: Sequence[str], *, given: Colle
             found.add(name)
             waiting += by_name[name].needs if name not in given else ()
     return found
+
+
+def proposals_for(graph: Sequence[Stage], needs: Collection[str]) -> list[str]:
+    """Those of the needs that are proposals of settings."""
+    return [stage.name for stage in graph if stage.kind.makes == "proposal" and stage.name in needs]
 
 
 def trained_from(graph: Sequence[Stage], name: str, settings: type[Section]) -> list[Stage]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -13,6 +14,8 @@ from cogitate.config.methods import METHODS
 from cogitate.types import Rollout, RolloutGroup
 
 OF_THE_BATCH = ("reinforce_pp",)  # advantages that compare a rollout with all groups, so that none is dead
+
+FIRST_STEPS, MOSTLY_DEAD = 3, 0.8  # when a run is judged, and the share of dead groups from which it hardly learns
 
 LearnFrom = Callable[[Sequence[RolloutGroup], RLConfig], list[tuple[Rollout, float]]]
 
@@ -50,6 +53,11 @@ def group_relative(groups: Sequence[RolloutGroup], config: RLConfig) -> list[tup
     ]
 
 
+def is_relative(learn_from: LearnFrom, config: RLConfig) -> bool:
+    """Whether a group of equal rewards teaches nothing: where rewards are compared within groups alone."""
+    return learn_from is group_relative and METHODS[config.method].advantages not in OF_THE_BATCH
+
+
 def reward_rows(groups: Sequence[RolloutGroup]) -> tuple[Tensor, Tensor]:
     """The groups' rewards (P, G) and which of them are there (P, G); a smaller group is filled up with none."""
     size = max(len(group.rollouts) for group in groups)
@@ -62,3 +70,38 @@ def reward_rows(groups: Sequence[RolloutGroup]) -> tuple[Tensor, Tensor]:
 def is_alive(group: RolloutGroup) -> bool:
     """Whether the group has two verdicts and its rewards differ."""
     return not bool(dead_groups(*reward_rows([group]))[0])
+
+
+@dataclass(slots=True)
+class FirstGroups:
+    """The groups of a run's first steps; it is in every checkpoint.
+
+    Attributes:
+        dead: without rewards that differ. Of these all_wrong and all_right have one verdict.
+    """
+
+    groups: int = 0
+    dead: int = 0
+    all_wrong: int = 0
+    all_right: int = 0
+
+    def count(self, groups: Sequence[RolloutGroup]) -> None:
+        """Count the groups of a step."""
+        dead = [{rollout.verdict.value for rollout in group.rollouts} for group in groups if not is_alive(group)]
+        self.groups += len(groups)
+        self.dead += len(dead)
+        self.all_wrong += dead.count({"wrong"})
+        self.all_right += dead.count({"right"})
+
+    def warning(self, name: str, config: RLConfig) -> str | None:
+        """What to change where nearly all groups are dead, one line; None where enough are alive."""
+        if self.dead <= MOSTLY_DEAD * self.groups:
+            return None
+        found = (
+            f"{self.dead} of the first {self.groups} groups are dead: their {config.group_size} rewards are equal, "
+            f"{self.all_wrong} all wrong, {self.all_right} all right, so that this run learns little"
+        )
+        if self.all_right > self.all_wrong:
+            return f"{found}; give harder problems, or leave out those that the model solves every time"
+        more = f"more samples ({name}.group_size={2 * config.group_size})"
+        return f"{found}; give easier problems, worked examples ({name}.worked_examples) or {more}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from cogitate.runtime import MetricsLog, derive_seed, give_back_memory, interrup
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.checkpoint import restore
 from cogitate.train.divergence import diverged
-from cogitate.train.groups import LearnFrom, group_relative, is_alive, live_first
+from cogitate.train.groups import FIRST_STEPS, FirstGroups, LearnFrom, group_relative, is_alive, is_relative, live_first
 from cogitate.train.pools import Drawn, Pool, draw, easiest
 from cogitate.train.rl_metrics import mean, rollout_metrics, timings
 from cogitate.train.rollouts import Phases, Prompt, Sampled, encode_prompts, sample_and_grade
@@ -87,13 +87,15 @@ class LoopState:
     general_cursor: int = 0  # the same of the second pool
     dead_steps: int = 0  # steps in a row without any learning signal
     stopped_early: str | None = None
+    first: FirstGroups = field(default_factory=FirstGroups)
 
 
 def train_rl(run: RLRun) -> dict[str, Any]:
     """Run all steps, from the last checkpoint if there is one. The learner holds the trained policy afterwards.
 
     Returns:
-        {"stopped_early": reason} where the loop stopped by itself, else {}.
+        {"stopped_early": reason} where the loop stopped by itself; {"mostly_dead": line} where nearly all of its first groups
+        were dead; else {}.
 
     Raises:
         DataError: fewer problems than a step needs, or a prompt too long for the context.
@@ -116,7 +118,8 @@ def train_rl(run: RLRun) -> dict[str, Any]:
             save(run, state)
         if stop:
             raise_interrupted(f"step {state.step} of {run.name}")
-    return {"stopped_early": state.stopped_early} if state.stopped_early else {}
+    said = {"stopped_early": state.stopped_early, "mostly_dead": warning_of(run, state)}
+    return {key: line for key, line in said.items() if line}
 
 
 def check_enough(problems: Sequence[Problem], config: RLConfig, name: str) -> None:
@@ -149,6 +152,15 @@ def step(run: RLRun, state: LoopState) -> None:
     row |= timings(phases, time.perf_counter() - started, generated=generated, trained=trained)
     run.metrics.write(row)
     state.step += 1
+    if state.step <= FIRST_STEPS and is_relative(run.learn_from, run.config):
+        state.first.count(drawn)
+        if state.step == min(FIRST_STEPS, run.config.steps) and (warning := warning_of(run, state)):
+            run.say(warning)
+
+
+def warning_of(run: RLRun, state: LoopState) -> str | None:
+    """What is wrong with a run whose first groups are nearly all dead."""
+    return state.first.warning(run.name, run.config)
 
 
 def update_policy(run: RLRun, state: LoopState, learnable: Sequence[tuple[Rollout, float]], phases: Phases) -> dict[str, float]:
@@ -315,4 +327,7 @@ def save(run: RLRun, state: LoopState) -> None:
 def resume(run: RLRun) -> LoopState:
     """The loop's state and the learner from the newest checkpoint, or a fresh start."""
     state = restore(run.learner, run.checkpoint)
-    return LoopState(step=int(state["step"]), **state["loop"]) if state else LoopState()
+    if not state:
+        return LoopState()
+    loop = {**state["loop"], "first": FirstGroups(**state["loop"].get("first", {}))}
+    return LoopState(step=int(state["step"]), **loop)

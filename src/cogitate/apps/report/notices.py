@@ -90,10 +90,12 @@ def missing_verdict_of(run: Run, name: str) -> tuple[float, str]:
 
 
 def early_stops(run: Run) -> Iterator[str]:
-    """Stages that stopped by themselves, and reward hacking."""
+    """Stages that stopped by themselves or had nearly nothing to learn from, and reward hacking."""
     for name, summary in summaries(run).items():
         if summary.get("stopped_early"):
             yield f"{stage_title(name, [run])} stopped early: {summary['stopped_early']}"
+        if summary.get("mostly_dead"):
+            yield f"{stage_title(name, [run])}: {summary['mostly_dead']}."
         if steps := summary.get("reward_hacking_steps"):
             yield (
                 f"{stage_title(name, [run])}: at {len(steps)} steps, first at step {steps[0]}, the reward models' score had "

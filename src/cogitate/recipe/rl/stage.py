@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.backend import PolicyLearner
-from cogitate.config import Config, RLConfig
+from cogitate.config import Config, RLConfig, ZeroRLConfig
 from cogitate.evals.text_metrics import is_mixed, is_reflective
 from cogitate.json_lines import read_log
 from cogitate.recipe.asking import PromptOf, check_tags, fitting, with_tags_of
@@ -56,7 +56,9 @@ class Method:
 def check_training_problems(config: Config, stage: Stage) -> None:
     """Refuse bad data, a pool that is smaller than a step, and tags that cannot be told apart."""
     check_tags(config.section(stage.name, RLConfig), stage.name)
-    check_enough(training_problems(config), config.section(stage.name, RLConfig), stage.name)
+    settings, problems = config.section(stage.name, RLConfig), training_problems(config)
+    if not (isinstance(settings, ZeroRLConfig) and "prompts_per_step" in settings.from_probe):  # which knows the pool
+        check_enough(problems, settings, stage.name)
 
 
 def run_rl(

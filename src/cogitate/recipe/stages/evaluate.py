@@ -53,7 +53,7 @@ def check(config: Config, stage: Stage, graph: Sequence[Stage]) -> None:
 
 
 def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dict[str, Any]:
-    ((model_name, model),) = inputs.items()
+    model_name, model = next(iter(inputs.items()))
     settings, backend = config.evaluate, context.backend
     problems = evaluation_problems(config)
     shared: dict[str, Any] = {

@@ -26,6 +26,7 @@ class KindFacts:
 
 TRAINING = ("learning_rate", "rows", "row_tokens")
 RL = ("steps", "prompts_per_step", "group_size", "max_new_tokens", "temperature", "learning_rate", "kl_beta")
+SAMPLING_OF_PROBE = ("minutes", "problems", "sources", "samples", "max_new_tokens", "examples")
 SAMPLING = ("problems", "samples", "temperature", "max_new_tokens")
 FACTS: dict[str, KindFacts] = {
     "pretrain": KindFacts(
@@ -35,6 +36,9 @@ FACTS: dict[str, KindFacts] = {
         "stages/student_base.md", "A smaller model of another family, pretrained on the corpus of base.", ("steps", *TRAINING)
     ),
     "prune": KindFacts("stages/student_base.md", "A smaller model, made of some of base's layers.", ("every_nth_layer",)),
+    "probe": KindFacts(
+        "own_model.md", "A look at what the model can do at several prompts; it proposes settings of RL.", SAMPLING_OF_PROBE
+    ),
     "rl_zero": KindFacts("stages/r1_zero.md", "RL on a base model from rule rewards alone: no example, no SFT.", RL),
     "reasoning_rl": KindFacts(
         "stages/reasoning_rl.md", "RL from rule rewards, with a reward for one language.", (*RL, "language_weight")
@@ -67,7 +71,7 @@ PAGES = {  # of stages that have one of their own beside their kind's
 BY_METHOD = ("rl_zero", "reasoning_rl", "all_scenario_rl")
 METHOD_OF_KIND = {
     "pretrain": "next-token loss with multi-token prediction", "pretrain_student": "next-token loss",
-    "prune": "layers are copied", "fine_tune": "next-token loss on the assistant's turns",
+    "prune": "layers are copied", "probe": "sampling and rules", "fine_tune": "next-token loss on the assistant's turns",
     "cold_start_data": "sampling, rules, rewriting",
     "rejection_sampling": "sampling, rules, decontamination", "reward_models": "pairwise and pointwise logistic loss",
     "demonstrations": "sampling and a judge", "preferences": "sampling and a judge", "ppo": "PPO (arXiv:1707.06347)",

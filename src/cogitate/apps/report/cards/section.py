@@ -13,11 +13,19 @@ from cogitate.apps.report.cards.facts import FACTS, PAGES, KindFacts, method_of
 from cogitate.apps.report.data import Run, curves_of, pooled_of
 from cogitate.apps.report.figures.graph import Node, State, graph_pictures
 from cogitate.apps.report.words import stage_title, task_words, write_number, write_seconds
+from cogitate.recipe.probe.proposal import taken_from_proposal
 from cogitate.recipe.recipe import is_evaluation
 from cogitate.recipe.stage import Stage
 
 DOCS = Path(cogitate.__file__).resolve().parents[2] / "docs"  # of a checkout; an installed package has none
-READ_TASKS = {"rl_zero", "reasoning_rl", "all_scenario_rl", "cold_start_data", "rejection_sampling"}  # problems of tasks.train
+READ_TASKS = {
+    "probe",
+    "rl_zero",
+    "reasoning_rl",
+    "all_scenario_rl",
+    "cold_start_data",
+    "rejection_sampling",
+}  # problems of tasks.train
 READ_GENERAL = {"ppo", "demonstrations", "preferences", "reward_models"}  # prompts of tasks.general
 
 
@@ -36,8 +44,8 @@ def stages_section(runs: Sequence[Run], out: Path) -> str:
     cards = "".join(card(runs, stage, node.state, out) for stage, node in zip(graph, nodes, strict=True))
     of_seed = f" Counts are those of seed {runs[0].seed}, times are means of the seeds." if len(runs) > 1 else ""
     intro = (
-        "Each box is a stage, each arrow what it is made from; boxes with dashed edges make data or reward models, the others "
-        f"models, with their pass@1.{of_seed}"
+        "Each box is a stage, each arrow what it is made from; boxes with dashed edges make data, proposals or reward models, the "
+        f"others models, with their pass@1.{of_seed}"
     )
     return (
         '<section id="stages" aria-labelledby="stages-title"><h2 id="stages-title">The recipe</h2>'
@@ -68,7 +76,7 @@ def accuracy_of(runs: Sequence[Run], name: str) -> str:
 
 def card(runs: Sequence[Run], stage: Stage, state: State, out: Path) -> str:
     """What a reader asks of a stage, in rows."""
-    section = section_of(runs[0].settings, stage.name)
+    section = taken_from_proposal(section_of(runs[0].settings, stage.name), stage.name, runs[0].path)
     facts = FACTS.get(stage.kind.name, KindFacts("", ""))
     rows = [
         ("From", ", ".join(stage_title(need, runs) for need in stage.needs)),

@@ -12,8 +12,8 @@ import torch
 
 from cogitate.errors import CheckpointError
 from cogitate.model.files.gguf.model import import_gguf
+from cogitate.model.files.hub import PYPI_PREFIX
 
-PYPI_PREFIX = "pypi:"
 PYPI_SECONDS = 600
 
 
