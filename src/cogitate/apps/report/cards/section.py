@@ -44,8 +44,8 @@ def stages_section(runs: Sequence[Run], out: Path) -> str:
     cards = "".join(card(runs, stage, node.state, out) for stage, node in zip(graph, nodes, strict=True))
     of_seed = f" Counts are those of seed {runs[0].seed}, times are means of the seeds." if len(runs) > 1 else ""
     intro = (
-        "Each box is a stage, each arrow what it is made from; boxes with dashed edges make data, proposals or reward models, the "
-        f"others models, with their pass@1.{of_seed}"
+        "Each box is a stage, each arrow what it is made from; boxes with dashed edges make data, proposals or reward models, "
+        f"the others models, with their pass@1.{of_seed}"
     )
     return (
         '<section id="stages" aria-labelledby="stages-title"><h2 id="stages-title">The recipe</h2>'
