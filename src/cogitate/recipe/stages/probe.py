@@ -97,7 +97,8 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     found = Found(
         bench.tried, of_prompts, drafts, figures(measured[chosen].of(numbers), LARGE_GROUP), chosen,
         right_anywhere(measured, easy_numbers), right_anywhere(measured, hard_numbers),
-        describe(load_config(model)).parameters, len(pool), [one.tokens for one in measured[chosen].of(numbers).samples], speed,
+        describe(load_config(model)).parameters, len(pool), [one.tokens for one in measured[chosen].of(numbers)],
+        measured[chosen].prompt_length, speed,
     )  # fmt: skip
     proposed = propose(found, settings, probe)
     rows = table(of_prompts, chosen)
@@ -155,7 +156,7 @@ class Bench:
                 continue
             write_json(saved, asdict(measured))
             found[tried.name] = measured
-            at = figures(measured, self.group_size)
+            at = figures(measured.samples, self.group_size)
             self.context.metrics.write(
                 {
                     "step": self.done, "prompt": tried.name, "accuracy": at.right, "accuracy_anywhere": at.right_free,
@@ -221,7 +222,7 @@ def examples(
 
 def right_anywhere(measured: dict[str, Measurement], numbers: Sequence[int]) -> float:
     """The share of right answers to some problems, wherever they stand, at all prompts."""
-    values = [one.right_free for each in measured.values() for one in each.of(numbers).samples if one.right_free is not None]
+    values = [one.right_free for each in measured.values() for one in each.of(numbers) if one.right_free is not None]
     return sum(values) / max(1, len(values))
 
 

@@ -18,14 +18,8 @@ from cogitate.recipe.recipe import is_evaluation
 from cogitate.recipe.stage import Stage
 
 DOCS = Path(cogitate.__file__).resolve().parents[2] / "docs"  # of a checkout; an installed package has none
-READ_TASKS = {
-    "probe",
-    "rl_zero",
-    "reasoning_rl",
-    "all_scenario_rl",
-    "cold_start_data",
-    "rejection_sampling",
-}  # problems of tasks.train
+# problems of tasks.train
+READ_TASKS = {"probe", "rl_zero", "reasoning_rl", "all_scenario_rl", "cold_start_data", "rejection_sampling"}
 READ_GENERAL = {"ppo", "demonstrations", "preferences", "reward_models"}  # prompts of tasks.general
 
 
@@ -44,8 +38,8 @@ def stages_section(runs: Sequence[Run], out: Path) -> str:
     cards = "".join(card(runs, stage, node.state, out) for stage, node in zip(graph, nodes, strict=True))
     of_seed = f" Counts are those of seed {runs[0].seed}, times are means of the seeds." if len(runs) > 1 else ""
     intro = (
-        "Each box is a stage, each arrow what it is made from; boxes with dashed edges make data, proposals or reward models, the others "
-        f"models, with their pass@1.{of_seed}"
+        "Each box is a stage, each arrow what it is made from; boxes with dashed edges make data, proposals or reward models, "
+        f"the others models, with their pass@1.{of_seed}"
     )
     return (
         '<section id="stages" aria-labelledby="stages-title"><h2 id="stages-title">The recipe</h2>'
