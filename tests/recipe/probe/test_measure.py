@@ -35,14 +35,16 @@ def sample(problem: int, right: bool | None, tokens: int = 10, finished: bool = 
 
 def test_lengths_are_those_of_completions_that_are_right_or_in_the_form() -> None:
     good = [sample(number, True, 20 + number) for number in range(5)]
-    assert figures(Measurement("plain", (*good, sample(9, False, 100)), 1.0), 16).long_tokens == 24
-    assert figures(Measurement("plain", (*good[:4], sample(9, False, 100)), 1.0), 16).long_tokens == 100
+    assert figures([*good, sample(9, False, 100)], 16).long_tokens == 24
+    assert figures([*good[:4], sample(9, False, 100)], 16).long_tokens == 100
 
 
 def test_figures_leave_out_completions_without_a_verdict() -> None:
     row = (sample(0, True), sample(0, False, 30), sample(1, None, 50, finished=False), sample(1, False))
-    found = figures(Measurement("plain", row, 2.0), 16)
+    found = figures(row, 16)
     assert (found.right, found.right_free, found.form) == (1 / 3, 1 / 3, 1 / 4)
     assert (found.tokens, found.long_tokens, found.truncated) == (25, 30, 1 / 4)
-    assert Measurement("plain", row, 2.0).tokens_per_second == 50
+    measurement = Measurement("plain", row, 50, 2.0)
+    assert measurement.tokens_per_second == 55  # 100 tokens sampled, 50 read at a fifth of the time
+    assert measurement.prompt_length == 25
     assert math.isfinite(found.live)

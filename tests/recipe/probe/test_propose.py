@@ -18,7 +18,8 @@ def found(at: Figures = RARE, **changed: Any) -> Found:
     tried = {one.name: one for one in prompts_to_try(LEFT, has_template=False)}
     values: dict[str, Any] = {
         "tried": tried, "figures": {"r1_zero": at}, "drafts": [], "larger": replace(at, live=0.4), "chosen": "r1_zero",
-        "easy": 0.06, "rest": 0.02, "parameters": 134_515_008, "pool": 700, "lengths": [35], "tokens_per_second": 500.0,
+        "easy": 0.06, "rest": 0.02, "parameters": 134_515_008, "pool": 700, "lengths": [35], "prompt_length": 100,
+        "tokens_per_second": 500.0,
     }  # fmt: skip
     return Found(**{**values, **changed})
 
@@ -46,11 +47,15 @@ def test_a_model_that_is_often_right_gets_the_papers_groups_from_all_problems() 
 
 def test_steps_fill_the_minutes_at_the_measured_speed() -> None:
     often = replace(RARE, live=1.0)
-    # 256 completions of 35 tokens at 500 tokens a second take 17.9 s to sample and as long times LEARNING_TIME to learn.
-    assert values(found(often), minutes=20)["steps"] == pytest.approx(1200 / (17.92 * 3.5), abs=1)
-    assert values(found(often), minutes=10)["steps"] == pytest.approx(600 / (17.92 * 3.5), abs=1)
-    assert values(found(often, lengths=[10**6]), minutes=20)["steps"] == round(1200 / (17.92 / 35 * 112 * 3.5))  # cut off there
+    # 256 completions of 35 tokens and a fifth of 16 prompts of 100 at 500 tokens a second, then twice as long for each of all
+    # tokens.
+    seconds = (256 * 35 + 0.2 * 1600 + 2 * (256 * 35 + 1600)) / 500
+    assert values(found(often), minutes=20)["steps"] == round(1200 / seconds) == 20
+    assert values(found(often), minutes=10)["steps"] == round(600 / seconds)
+    cut_off = (256 * 112 + 0.2 * 1600 + 2 * (256 * 112 + 1600)) / 500
+    assert values(found(often, lengths=[10**6]), minutes=20)["steps"] == round(1200 / cut_off)
     assert values(found(often, tokens_per_second=0.1))["steps"] == 1
+    assert values(found(often, tokens_per_second=1e6))["steps"] == 200
 
 
 def test_what_a_user_sets_is_not_proposed_and_the_rest_follows_from_it() -> None:

@@ -17,6 +17,7 @@ from cogitate.config import PROPOSED, Config, ZeroRLConfig
 from cogitate.errors import ConfigError, DataError
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.progress import NullProgress
+from cogitate.recipe.proof.shrink import shrink
 from cogitate.recipe.recipe import graph_of
 from cogitate.recipe.run_directory.store import SHIPPED
 from cogitate.recipe.runner import plan, run_recipe
@@ -126,6 +127,14 @@ def test_what_is_left_to_the_probe_is_part_of_the_recipe(rows: Path, tmp_path: P
     names = [stage.name for stage in graph_of(left)]
     assert names == ["base", "probe", "evaluate.base", "r1_zero", "evaluate.r1_zero"]
     assert left.tasks.eval == left.tasks.train == str(rows)
+
+
+def test_the_proof_of_resume_leaves_no_budget_to_the_probe(rows: Path, tmp_path: Path) -> None:
+    small = shrink(load_recipe("own", settings(rows, "probe.minutes=5", "probe.tokens_per_second=100")))
+    assert not {"steps", "group_size", "prompts_per_step", "max_new_tokens"} & set(
+        small.section("r1_zero", ZeroRLConfig).from_probe
+    )
+    assert [item.stage.name for item in plan(small, tmp_path)][:2] == ["base", "probe"]  # nothing is refused
 
 
 class Crash(Exception):  # noqa: N818 - nothing that the code could expect

@@ -22,6 +22,7 @@ from cogitate.types import Problem, SamplingParams, Verdict
 # Of how alike the completions of one problem are (intraclass correlation): a few completions cannot show more than this.
 LEAST_ALIKE, MOST_ALIKE = 0.01, 0.95
 FEW = 5  # completions: no lengths to go by
+READING = 0.2  # of the time to sample a token: to read one of a prompt, which all completions of a problem share
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,24 +58,32 @@ class Measurement:
     """All completions at one prompt.
 
     Attributes:
+        prompt_tokens: of all prompts, each counted once.
         seconds: of generation.
     """
 
     prompt: str
     samples: tuple[Sample, ...]
+    prompt_tokens: int
     seconds: float
 
     @classmethod
     def from_json(cls, saved: Mapping[str, Any]) -> Measurement:
-        return cls(saved["prompt"], tuple(Sample(**sample) for sample in saved["samples"]), saved["seconds"])
+        return cls(saved["prompt"], tuple(Sample(**one) for one in saved["samples"]), saved["prompt_tokens"], saved["seconds"])
 
-    def of(self, problems: Sequence[int]) -> Measurement:
-        """The completions of some problems alone."""
-        return Measurement(self.prompt, tuple(one for one in self.samples if one.problem in problems), self.seconds)
+    def of(self, problems: Sequence[int]) -> tuple[Sample, ...]:
+        """The completions of some problems."""
+        return tuple(one for one in self.samples if one.problem in problems)
+
+    @property
+    def prompt_length(self) -> float:
+        """Mean tokens of a prompt."""
+        return self.prompt_tokens / len({one.problem for one in self.samples})
 
     @property
     def tokens_per_second(self) -> float:
-        return sum(one.tokens for one in self.samples) / max(self.seconds, 1e-9)
+        """Of sampling; tokens that are read count as READING."""
+        return (sum(one.tokens for one in self.samples) + READING * self.prompt_tokens) / max(self.seconds, 1e-9)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +109,8 @@ class Figures:
     truncated: float
 
 
-def figures(measurement: Measurement, group_size: int) -> Figures:
+def figures(samples: Sequence[Sample], group_size: int) -> Figures:
     """The figures of a prompt, for groups of this size."""
-    samples = measurement.samples
     ends = [one for one in samples if one.finished]
     good = sorted(one.tokens for one in ends if one.right or one.right_free or one.well_formed)
     lengths = good if len(good) >= FEW else sorted(one.tokens for one in ends or samples)
@@ -203,7 +211,8 @@ def measure(
     found = tuple(sample_of(number, one, free[key]) for key, (number, one) in keyed.items())
     if all(one.right is None for one in found):
         raise DataError(f"no completion of {len(problems)} problems could be judged; {asked[0][0].place}: {found[0].reason}")
-    return Measurement(prompt, found, phases.seconds["generate"])
+    read = sum(len(group[0].prompt_ids) for group in groups)
+    return Measurement(prompt, found, read, phases.seconds["generate"])
 
 
 def sample_of(number: int, one: Sampled, free: Verdict) -> Sample:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cogitate.config import ProbeConfig, ZeroRLConfig
-from cogitate.recipe.probe.measure import Figures
+from cogitate.recipe.probe.measure import READING, Figures
 from cogitate.recipe.probe.prompts import Tried
 from cogitate.recipe.probe.proposal import Proposed
 from cogitate.recipe.probe.worked_examples import Draft
@@ -24,8 +24,9 @@ LENGTH_ROOM, LENGTH_UNIT = 2, 16  # thinking may double; a multiple of this
 LEARNING_RATE, OF_PARAMETERS = 1.5e-5, 134_515_008  # of SmolLM2-135M: docs/smollm2.md
 RATE_EXPONENT = -0.5  # the line from there to the 2.9 M parameters and 1.5e-4 of recipe tiny has -0.6
 SMALLEST_RATE, LARGEST_RATE = 1e-6, 2e-4
-LEARNING_TIME = 2.5  # seconds of learning from completions that took a second to sample: docs/own_model.md
-BATCHES = 2  # of a step with dynamic sampling: its dead groups are drawn again, once
+LEARNING_TIME = 2.0  # of the time to sample a token: to learn from one of a prompt or a completion: docs/own_model.md
+MOST_STEPS = 200  # the hand-made run stopped gaining long before its 120th
+BATCHES = 1.5  # of a step with dynamic sampling: its dead groups are drawn again once, if there are any
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,8 @@ class Found:
         figures: of each prompt that was tried, for groups of GROUP or what the user sets.
         larger: the figures of the chosen prompt for LARGE_GROUP.
         easy, rest: shares of right answers, wherever they stand, at all prompts: on the easiest third and on the others.
-        lengths: tokens of each completion at the chosen prompt. tokens_per_second: of generation there.
+        lengths: tokens of each completion at the chosen prompt, and prompt_length those of a prompt. tokens_per_second: of
+            sampling there, where tokens that are read count as READING.
         parameters: of the model. pool: training problems.
     """
 
@@ -50,6 +52,7 @@ class Found:
     parameters: int
     pool: int
     lengths: Sequence[int]
+    prompt_length: float
     tokens_per_second: float
 
 
@@ -80,8 +83,8 @@ def propose(found: Found, settings: ZeroRLConfig, probe: ProbeConfig) -> list[Pr
     prompts = max(1, min(COMPLETIONS // group, found.pool)) if "prompts_per_step" in left else settings.prompts_per_step
     dynamic = live < MANY_LIVE if "dynamic_sampling" in left else settings.dynamic_sampling
     limit = longest(at, probe.max_new_tokens) if "max_new_tokens" in left else settings.max_new_tokens
-    seconds = step_seconds(found, group * prompts, limit, dynamic=dynamic, live=live)
-    steps = max(1, round(60 * probe.minutes / seconds)) if "steps" in left else settings.steps
+    seconds = step_seconds(found, prompts, group, limit, dynamic=dynamic, live=live)
+    steps = max(1, min(MOST_STEPS, round(60 * probe.minutes / seconds))) if "steps" in left else settings.steps
     gain = found.easy / found.rest if found.rest else math.inf if found.easy else 1.0
     easier = gain >= EASIER and prompts <= found.pool // 3
     own = sum(draft.own for draft in found.drafts)
@@ -115,8 +118,8 @@ def propose(found: Found, settings: ZeroRLConfig, probe: ProbeConfig) -> list[Pr
         ),
         Proposed(
             "steps", steps,
-            f"{probe.minutes:g} minutes at about {seconds:.3g} s a step: {found.tokens_per_second:.4g} tokens are sampled a "
-            f"second, to learn from them takes {LEARNING_TIME:g} times as long",
+            f"{probe.minutes:g} minutes, at most {MOST_STEPS} steps, at about {seconds:.3g} s a step: "
+            f"{found.tokens_per_second:.4g} tokens are sampled a second, {found.tokens_per_second / LEARNING_TIME:.4g} learnt",
         ),
         Proposed(
             "easy_first_steps", round(EASY_STEPS * steps) if easier else 0,
@@ -141,11 +144,14 @@ def learning_rate(parameters: int) -> float:
     return float(f"{min(LARGEST_RATE, max(SMALLEST_RATE, rate)):.1e}")
 
 
-def step_seconds(found: Found, completions: int, max_new_tokens: int, *, dynamic: bool, live: float) -> float:
-    """How long a step takes: sampling all of its batches, and learning from its live groups, at most one batch."""
+def step_seconds(found: Found, prompts: int, group: int, max_new_tokens: int, *, dynamic: bool, live: float) -> float:
+    """How long a step takes: sampling its batches, and learning from its live groups, at most one batch."""
     batches = BATCHES if dynamic else 1
-    sampled = completions * mean(min(length, max_new_tokens) for length in found.lengths) / found.tokens_per_second
-    return sampled * (batches + LEARNING_TIME * min(1.0, batches * live))
+    sampled = prompts * group * mean(min(length, max_new_tokens) for length in found.lengths)
+    read = prompts * found.prompt_length
+    sampling = batches * (sampled + READING * read)
+    learning = LEARNING_TIME * min(1.0, batches * live) * (sampled + read)
+    return (sampling + learning) / found.tokens_per_second
 
 
 def share(value: float) -> str:

@@ -1,7 +1,7 @@
 """Worked examples from a model's own right completions, as in STaR (arXiv:2203.14465): the model shows itself how it is done.
 
-Where a model has too few right completions, an example is made of a question and its gold answer: for numbers by the one
-operation on the question's numbers that gives the answer.
+For operations that its right completions lack, and where there are too few of these, an example is made of a question and its
+gold answer: for numbers by the one operation on the question's two numbers that gives the answer.
 """
 
 from __future__ import annotations

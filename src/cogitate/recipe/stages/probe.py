@@ -80,25 +80,27 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     drafts: list[Draft] = []
     if "worked_examples" in settings.from_probe and probe.examples:
         drafts = examples(measured, asked, len(sources), pool, probe.examples)
-        if drafts:
-            shown = [draft.example.model_dump() for draft in drafts]
-            further = prompts_to_try(settings, has_template=bench.has_template, examples=shown)
-            measured |= bench.measure_all(further, {number: asked[number] for number in numbers})
-        else:
-            context.say("no worked examples: no right completion and no gold answer makes a short one")
+        measured |= bench.measure_with_examples(drafts, {number: asked[number] for number in numbers}, settings)
     if not measured:
         raise DataError(f"{context.stage}: none of the prompts can be put to the model; see the lines above")
     of_prompts = {name: figures(one.of(numbers), group) for name, one in measured.items()}
     refuse_hopeless(context.stage, measured, of_prompts)
     chosen = choose(of_prompts, len(numbers))
-    speed = probe.tokens_per_second or measured[chosen].tokens_per_second
-    easy_numbers = [number for number in numbers if number - len(sources) in easy]
-    hard_numbers = [number for number in numbers if number not in easy_numbers]
+    samples = measured[chosen].of(numbers)
     found = Found(
-        bench.tried, of_prompts, drafts, figures(measured[chosen].of(numbers), LARGE_GROUP), chosen,
-        right_anywhere(measured, easy_numbers), right_anywhere(measured, hard_numbers),
-        describe(load_config(model)).parameters, len(pool), [one.tokens for one in measured[chosen].of(numbers).samples], speed,
-    )  # fmt: skip
+        tried=bench.tried,
+        figures=of_prompts,
+        drafts=drafts,
+        larger=figures(samples, LARGE_GROUP),
+        chosen=chosen,
+        easy=right_anywhere(measured, [number for number in numbers if number - len(sources) in easy]),
+        rest=right_anywhere(measured, [number for number in numbers if number - len(sources) not in easy]),
+        parameters=describe(load_config(model)).parameters,
+        pool=len(pool),
+        lengths=[one.tokens for one in samples],
+        prompt_length=measured[chosen].prompt_length,
+        tokens_per_second=probe.tokens_per_second or measured[chosen].tokens_per_second,
+    )
     proposed = propose(found, settings, probe)
     rows = table(of_prompts, chosen)
     head = [f"What the stage {context.stage} proposes for {user}; copy what you like into a recipe of your own.", "", *rows]
@@ -155,7 +157,7 @@ class Bench:
                 continue
             write_json(saved, asdict(measured))
             found[tried.name] = measured
-            at = figures(measured, self.group_size)
+            at = figures(measured.samples, self.group_size)
             self.context.metrics.write(
                 {
                     "step": self.done, "prompt": tried.name, "accuracy": at.right, "accuracy_anywhere": at.right_free,
@@ -165,6 +167,16 @@ class Bench:
             )  # fmt: skip
             self.done += 1
         return found
+
+    def measure_with_examples(
+        self, drafts: Sequence[Draft], problems: Mapping[int, Problem], settings: ZeroRLConfig
+    ) -> dict[str, Measurement]:
+        """The measurements of all prompts with these worked examples; {} where there are none."""
+        if not drafts:
+            self.context.say("no worked examples: no right completion and no gold answer makes a short one")
+            return {}
+        shown = [draft.example.model_dump() for draft in drafts]
+        return self.measure_all(prompts_to_try(settings, has_template=self.has_template, examples=shown), problems)
 
     def load(self, saved: Path) -> Measurement | None:
         """What was measured before a kill."""
@@ -221,7 +233,7 @@ def examples(
 
 def right_anywhere(measured: dict[str, Measurement], numbers: Sequence[int]) -> float:
     """The share of right answers to some problems, wherever they stand, at all prompts."""
-    values = [one.right_free for each in measured.values() for one in each.of(numbers).samples if one.right_free is not None]
+    values = [one.right_free for each in measured.values() for one in each.of(numbers) if one.right_free is not None]
     return sum(values) / max(1, len(values))
 
 

@@ -18,14 +18,8 @@ from cogitate.recipe.recipe import is_evaluation
 from cogitate.recipe.stage import Stage
 
 DOCS = Path(cogitate.__file__).resolve().parents[2] / "docs"  # of a checkout; an installed package has none
-READ_TASKS = {
-    "probe",
-    "rl_zero",
-    "reasoning_rl",
-    "all_scenario_rl",
-    "cold_start_data",
-    "rejection_sampling",
-}  # problems of tasks.train
+# problems of tasks.train
+READ_TASKS = {"probe", "rl_zero", "reasoning_rl", "all_scenario_rl", "cold_start_data", "rejection_sampling"}
 READ_GENERAL = {"ppo", "demonstrations", "preferences", "reward_models"}  # prompts of tasks.general
 
 
