@@ -12,7 +12,7 @@ import typer
 from cogitate.cli import app
 
 ROOT = Path(__file__).parents[1]
-GUIDES = ("change_one_thing.md", "read_r1.md")
+GUIDES = ("change_one_thing.md", "own_model.md", "read_r1.md")
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 SHORT = (
     "r1_zero.steps=1", "r1_zero.prompts_per_step=2", "r1_zero.group_size=2", "r1_zero.max_new_tokens=8", "evaluate.problems=5",
