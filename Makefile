@@ -25,8 +25,9 @@ run: $(VENV)/.installed
 	@echo "  $(BIN)/cogitate eval runs/tiny/r1_distill_qwen"
 	@echo "  source $(BIN)/activate     # from then on plain \`cogitate\` works"
 
+# Two at a time: many tests wait for processes that they kill or time. A file's tests share what they made.
 test: $(VENV)/.installed-test lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Half an hour: the complete recipe, a real model, kills at random moments, hostile programs in every sandbox.
 test-slow: $(VENV)/.installed-test
