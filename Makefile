@@ -14,7 +14,7 @@ ifneq ($(wildcard $(VENV)),)
   endif
 endif
 
-.PHONY: run test test-slow test-release test-clients test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
+.PHONY: run install test test-slow test-release test-clients test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
 
 run: $(VENV)/.installed
 	$(BIN)/cogitate run tiny --out runs/tiny
@@ -24,6 +24,10 @@ run: $(VENV)/.installed
 	@echo "  $(BIN)/cogitate chat runs/tiny/r1"
 	@echo "  $(BIN)/cogitate eval runs/tiny/r1_distill_qwen"
 	@echo "  source $(BIN)/activate     # from then on plain \`cogitate\` works"
+
+# Cogitate alone, for models and problems of one's own.
+install: $(VENV)/.installed
+	@echo "source $(BIN)/activate     # from then on plain \`cogitate\` works"
 
 # Two at a time: many tests wait for processes that they kill or time. A file's tests share what they made.
 test: $(VENV)/.installed-test lint

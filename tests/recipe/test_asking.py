@@ -61,11 +61,20 @@ def test_examples_stand_as_earlier_turns_that_end_as_turns_do(directory: Path) -
     assert tokenizer.decode(prompt[first + 1 : last]) == "User: 5-4?\nAssistant: <think> It is 1 </think> <answer> 1 </answer>"
 
 
-def test_in_a_models_own_template_examples_are_turns_of_it(directory: Path) -> None:
-    prompt, tokenizer = asked(directory, worked_examples=EXAMPLES[:1], prompt="chat")
+def test_in_a_models_own_template_examples_are_turns_of_it_and_what_is_asked_for_is_said_once(directory: Path) -> None:
+    prompt, tokenizer = asked(directory, worked_examples=EXAMPLES, prompt="chat")
     assert tokenizer.decode(ids_of(prompt)) == (
         f"[user]2+2?\n\n{R1_ZERO_INSTRUCTION}[assistant]<think> 2 + 2 = 4 </think> <answer> 4 </answer>"
-        f"[user]How many is 1+1?\n\n{R1_ZERO_INSTRUCTION}[assistant]"
+        "[user]5-4?[assistant]<think> It is 1 </think> <answer> 1 </answer>[user]How many is 1+1?[assistant]"
+    )
+    without, _ = asked(directory, prompt="chat")
+    assert tokenizer.decode(ids_of(without)) == f"[user]How many is 1+1?\n\n{R1_ZERO_INSTRUCTION}[assistant]"
+
+
+def test_a_template_of_ones_own_stands_in_every_turn_of_a_chat(directory: Path) -> None:
+    prompt, tokenizer = asked(directory, worked_examples=EXAMPLES[:1], prompt="chat", template="Q: {question}")
+    assert tokenizer.decode(ids_of(prompt)) == (
+        "[user]Q: 2+2?[assistant]<think> 2 + 2 = 4 </think> <answer> 4 </answer>[user]Q: How many is 1+1?[assistant]"
     )
 
 
@@ -117,7 +126,7 @@ def test_the_turns_of_a_prompt_of_several_are_turns_of_the_template_too(director
     settings = ZeroRLConfig.model_validate({"worked_examples": EXAMPLES[:1], "prompt": "chat"})
     after_example = tokenizer.decode(ids_of(ask_r1_zero(settings, directory, tokenizer)(problem)))
     assert after_example.startswith("[system]Be brief.[user]2+2?")
-    assert "</answer>[user]1?[assistant]one[user]2?\n\n" in after_example
+    assert after_example.endswith("</answer>[user]1?[assistant]one[user]2?[assistant]")
 
 
 def asked_r1(directory: Path, problem: Problem = QUESTION, **settings: Any) -> str:

@@ -38,7 +38,7 @@ class NoBackend:
     def close(self) -> None: ...
 
 
-def no_backend(config: Config) -> Backend:
+def no_backend(config: Config, answers: Path | None = None) -> Backend:
     return cast(Backend, NoBackend())  # of a backend's methods only `close` is called
 
 

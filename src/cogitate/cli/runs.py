@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,6 +26,12 @@ def run(
     retrain: Annotated[
         list[str] | None, typer.Option(metavar="STAGE", help="Train this stage instead of taking the shipped one.")
     ] = None,
+    trust_rewards: Annotated[
+        bool,
+        typer.Option(
+            "--trust-rewards", help="Let your own rewards use the network and files; keep their answers in the run directory."
+        ),
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show settings and their origins, stages and what is cached; make nothing.")
     ] = False,
@@ -42,13 +49,21 @@ def run(
         typer.echo(plan_text(read, out, plan(config, out, only=only, until=until, retrain=retrain or [])))
         return
     from cogitate.apps.progress import make_progress
+    from cogitate.recipe.run_directory.failed_start import ANSWERS
     from cogitate.runtime import keep_freed_memory, stop_at_checkpoint_on_signals
 
     keep_freed_memory()
     stop_at_checkpoint_on_signals()
     progress = make_progress(out, config)
     results = run_recipe(
-        config, out, make_backend=compose_backend, progress=progress, only=only, until=until, retrain=retrain or []
+        config,
+        out,
+        make_backend=partial(compose_backend, answers=out / ANSWERS) if trust_rewards else compose_backend,
+        progress=progress,
+        only=only,
+        until=until,
+        retrain=retrain or [],
+        trust_rewards=trust_rewards,
     )
     from cogitate.apps.overview import results_text
     from cogitate.apps.report.report import write_report
@@ -130,8 +145,8 @@ def clean(
     typer.echo(clean_text(directory, delete_leftovers(directory, dry_run=dry_run), dry_run=dry_run))
 
 
-def compose_backend(config: Config) -> Backend:
+def compose_backend(config: Config, answers: Path | None = None) -> Backend:
     """The laptop's generators, graders and learners."""
     from cogitate.recipe.local_backend import LocalBackend
 
-    return LocalBackend(config)
+    return LocalBackend(config, answers)

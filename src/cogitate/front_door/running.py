@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from cogitate.front_door.overrides import to_overrides
 from cogitate.front_door.run_handle import Run
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.progress import NullProgress, Progress
-from cogitate.recipe.run_directory.failed_start import undone_where_nothing_was_made
+from cogitate.recipe.run_directory.failed_start import ANSWERS, undone_where_nothing_was_made
 from cogitate.recipe.runner import run_recipe
 from cogitate.recipe.settings import load_recipe
 from cogitate.runtime import keep_freed_memory, stop_at_checkpoint_on_ctrl_c
@@ -29,6 +30,7 @@ def run(
     only: str | None = None,
     until: str | None = None,
     retrain: Sequence[str] = (),
+    trust_rewards: bool = False,
     progress: bool | Progress = True,
     settings: Mapping[str, Any] | None = None,
     **sections: Any,
@@ -50,6 +52,7 @@ def run(
         identity: "module:function" of a function that workers can import, in place of its source. Its name is then all that
             a run knows of it: give it another one when it changes.
         only, until, retrain: stages, as on the command line.
+        trust_rewards: let your own rewards use the network and files, and keep their answers in `out` (docs/extending.md).
         progress: true shows a bar or lines on standard error; false shows nothing; or a `recipe.progress.Progress`.
         settings: any settings, dotted or nested: {"r1_zero.steps": 3}.
         sections: the same as keywords: seed=1, r1_zero={"steps": 3}.
@@ -70,11 +73,12 @@ def run(
         run_recipe(
             config,
             out,
-            make_backend=LocalBackend,
+            make_backend=partial(LocalBackend, answers=out / ANSWERS) if trust_rewards else LocalBackend,
             progress=watcher(progress, out, config),
             only=only,
             until=until,
             retrain=retrain,
+            trust_rewards=trust_rewards,
         )
     return Run(out)
 

@@ -100,8 +100,8 @@ def ask(settings: PromptConfig, form: Form, directory: Path, tokenizer: Tokenize
     exchange = tokenizer.tags.exchange
     examples = [(one.question, form.completion(one.thinking, one.answer)) for one in settings.worked_examples]
     if settings.prompt == "chat":
-        text = settings.template or exchange(form.turn)
-        boxed = chat_prompts(directory, tokenizer, text, system=settings.system_prompt, examples=examples)
+        text, again = settings.template or exchange(form.turn), settings.template or QUESTION
+        boxed = chat_prompts(directory, tokenizer, text, system=settings.system_prompt, examples=examples, again=again)
         as_it_is = chat_prompts(directory, tokenizer, QUESTION, system=settings.system_prompt)
     else:
         boxed = plain_prompts(settings.template or exchange(form.template), tokenizer, examples)
@@ -130,13 +130,21 @@ def plain_prompts(template: str, tokenizer: Tokenizer, examples: Examples = ()) 
 
 
 def chat_prompts(
-    directory: Path, tokenizer: Tokenizer, template: str, *, system: str = "", examples: Examples = ()
+    directory: Path,
+    tokenizer: Tokenizer,
+    template: str,
+    *,
+    system: str = "",
+    examples: Examples = (),
+    again: str = QUESTION,
 ) -> PromptOf:
     """A user's turn in the model's own template, and the beginning of the assistant's; solved examples are earlier turns.
 
     Args:
         template: the text of the user's turn.
         system: the system message of problems that have none of their own.
+        again: the text of the user's turns after the first example. What is asked for is said once: said in each turn, it was
+            more than half of a prompt, which is read and learnt from for every problem.
 
     Raises:
         CheckpointError: the model has no template, or it fails, or leaves out the system message or an example's thinking.
@@ -148,10 +156,15 @@ def chat_prompts(
             "ask it in plain text"
         )
 
-    def user(question: str) -> Message:
-        return Message("user", template.replace(QUESTION, question))
+    def user(question: str, text: str) -> Message:
+        return Message("user", text.replace(QUESTION, question))
 
-    earlier = [turn for question, completion in examples for turn in (user(question), Message("assistant", completion))]
+    texts = [template, *(again for _ in examples)]
+    earlier = [
+        turn
+        for (question, completion), text in zip(examples, texts, strict=False)
+        for turn in (user(question, text), Message("assistant", completion))
+    ]
     preset = [Message("system", system)] if system else []
     check_shown(chat_template, [*preset, *earlier], tokenizer.tags.exchange)
 
@@ -159,7 +172,7 @@ def chat_prompts(
         *before, last = problem.conversation
         own = [turn for turn in before if turn.role == "system"]
         turns = [turn for turn in before if turn.role != "system"]
-        return chat_template.prompt_ids([*(own or preset), *earlier, *turns, user(last.content)], tokenizer)
+        return chat_template.prompt_ids([*(own or preset), *earlier, *turns, user(last.content, texts[-1])], tokenizer)
 
     return prompt
 

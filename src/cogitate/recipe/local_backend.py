@@ -21,6 +21,7 @@ from cogitate.model.lora import add_lora
 from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel
 from cogitate.rewards.sandbox.isolation import read_packages
+from cogitate.rewards.workers.answers import Answers
 from cogitate.rewards.workers.pool import GraderPool
 from cogitate.runtime import derive_seed, pick_device
 from cogitate.tokenizer.bpe import Tokenizer
@@ -34,15 +35,21 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 class LocalBackend:
-    """Implements backend.Backend. The grader pool is started once and shared."""
+    """Implements backend.Backend. The grader pool is started once and shared.
 
-    def __init__(self, config: Config):
-        self.config = config
+    Args:
+        answers: the file for the answers of the user's own rewards, which may then use the network and files; None confines
+            them.
+    """
+
+    def __init__(self, config: Config, answers: Path | None = None):
+        self.config, self._answer_file = config, answers
         self.device = pick_device(config.runtime.device)
         self.dtype = DTYPES[config.runtime.dtype]
         if config.runtime.threads:
             torch.set_num_threads(config.runtime.threads)
         self._grader: GraderPool | None = None
+        self._answers: Answers | None = None
 
     def generator(self, model: Path) -> Engine:
         runtime = self.config.runtime
@@ -56,11 +63,14 @@ class LocalBackend:
     def grader(self) -> GraderPool:
         if self._grader is None:
             rewards = self.config.rewards
+            if self._answer_file is not None:
+                self._answers = Answers(self._answer_file)
             self._grader = GraderPool(
                 rewards.workers,
                 rewards.seconds_limit,
                 custom=rewards.custom or None,
                 parts={name: part.file for name, part in rewards.parts.items() if part.file},
+                answers=self._answers,
                 unsafe_local=rewards.unsafe_local,
                 packages=read_packages(rewards.allowed_packages),
                 remote_sandbox=rewards.remote_sandbox,
@@ -93,6 +103,9 @@ class LocalBackend:
         if self._grader is not None:
             self._grader.close()
             self._grader = None
+        if self._answers is not None:
+            self._answers.close()
+            self._answers = None
 
     def _read(self, directory: Path) -> Transformer:
         return load_model(directory, dtype=self.dtype, device=self.device)

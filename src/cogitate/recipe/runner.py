@@ -5,6 +5,7 @@ lock                held while a process works here; contains its pid
 STAGE/              a finished artifact: whatever the stage wrote, metrics.jsonl, and manifest.json
 unfinished/STAGE/   work.json (identity, seconds so far), checkpoint/ and out/, which is renamed to STAGE/ when sealed
 results.json        every metric of every model measured here
+reward_answers.jsonl   what rewards that the user trusts have answered, see trusted.py
 failure.json        the stage that failed, and how, until the next attempt
 """
 
@@ -40,6 +41,7 @@ from cogitate.recipe.run_directory.store import (
     publish,
     seal,
 )
+from cogitate.recipe.run_directory.trusted import check_trust, facts_of_trust
 from cogitate.recipe.stage import Stage, StageContext, with_all_needs
 from cogitate.runtime import (
     MetricsLog,
@@ -62,6 +64,7 @@ def run_recipe(
     only: str | None = None,
     until: str | None = None,
     retrain: Sequence[str] = (),
+    trust_rewards: bool = False,
 ) -> Path:
     """Make every selected stage that is not finished yet, then results.json.
 
@@ -69,13 +72,15 @@ def run_recipe(
         make_backend: called once if any stage has to be made; what it returns is closed in the end.
         only, until: see recipe.select.
         retrain: stages to train although an artifact of theirs is shipped.
+        trust_rewards: the backend lets the user's own rewards use the network and files, and keeps their answers in
+            `out` / trusted.ANSWERS.
 
     Returns:
         the path of results.json.
 
     Raises:
         RunInUseError: another process works in `out`.
-        ConfigError: `out` is of another graph, or a name is unknown.
+        ConfigError: `out` is of another graph, a name is unknown, or trust is given to nothing.
         ArtifactError: something needed is missing, damaged or made from something else, or a changed setting would have work
             made again that is there.
         Interrupted: a signal came; the same call goes on from the last checkpoint.
@@ -87,6 +92,7 @@ def run_recipe(
         changed = changed_settings(out, config)
         planned = plan(config, out, only=only, until=until, retrain=retrain)
         refuse_outdated(planned, out)
+        check_trust(config, out, planned, trusted=trust_rewards)
         for line in changed.values():
             progress.say(f"changed since the last start: {line}")
         for line in data_sets_of(planned, config):
@@ -191,7 +197,8 @@ def make(
         finally:
             clock.save()
             progress.stage_ends(stage.name)
-        seal(work / "out", identity, seconds=clock.seconds(), summary=summary or {})
+        facts = facts_of_trust(stage, context.graph, out)
+        seal(work / "out", identity, seconds=clock.seconds(), summary=summary or {}, facts=facts)
     publish(work / "out", out / stage.name)
     remove_leftovers(out, stage.name)
 

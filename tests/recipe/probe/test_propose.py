@@ -19,7 +19,7 @@ def found(at: Figures = RARE, **changed: Any) -> Found:
     values: dict[str, Any] = {
         "tried": tried, "figures": {"r1_zero": at}, "drafts": [], "larger": replace(at, live=0.4), "chosen": "r1_zero",
         "easy": 0.06, "rest": 0.02, "parameters": 134_515_008, "pool": 700, "lengths": [35], "prompt_length": 100,
-        "tokens_per_second": 500.0,
+        "tokens_per_second": 1000.0, "learnt_per_second": 1250.0,
     }  # fmt: skip
     return Found(**{**values, **changed})
 
@@ -47,15 +47,23 @@ def test_a_model_that_is_often_right_gets_the_papers_groups_from_all_problems() 
 
 def test_steps_fill_the_minutes_at_the_measured_speed() -> None:
     often = replace(RARE, live=1.0)
-    # 256 completions of 35 tokens and a fifth of 16 prompts of 100 at 500 tokens a second, then twice as long for each of all
-    # tokens.
-    seconds = (256 * 35 + 0.2 * 1600 + 2 * (256 * 35 + 1600)) / 500
-    assert values(found(often), minutes=20)["steps"] == round(1200 / seconds) == 20
-    assert values(found(often), minutes=10)["steps"] == round(600 / seconds)
-    cut_off = (256 * 112 + 0.2 * 1600 + 2 * (256 * 112 + 1600)) / 500
-    assert values(found(often, lengths=[10**6]), minutes=20)["steps"] == round(1200 / cut_off)
+    # 256 completions of 35 tokens and a fifth of 16 prompts of 100 at 1,000 tokens a second, then all tokens at 1,250.
+    seconds = (256 * 35 + 0.2 * 1600) / 1000 + (256 * 35 + 1600) / 1250
+    assert values(found(often), minutes=20)["steps"] == round(1200 / seconds) == 68
+    assert values(found(often), minutes=15)["steps"] == round(900 / seconds)
     assert values(found(often, tokens_per_second=0.1))["steps"] == 1
-    assert values(found(often, tokens_per_second=1e6))["steps"] == 200
+    assert values(found(often, tokens_per_second=1e6, learnt_per_second=1e6))["steps"] == 200
+
+
+def test_where_few_steps_fit_each_has_half_of_the_completions() -> None:
+    often = replace(RARE, live=1.0)
+    seconds = (256 * 35 + 0.2 * 1600) / 1000 + (256 * 35 + 1600) / 1250
+    proposed = values(found(often), minutes=10)
+    assert (proposed["prompts_per_step"], proposed["steps"]) == (8, round(600 / (seconds / 2)))
+    cut_off = (128 * 112 + 0.2 * 800) / 1000 + (128 * 112 + 800) / 1250
+    assert values(found(often, lengths=[10**6]), minutes=10)["steps"] == round(600 / cut_off)
+    steps_are_set = ZeroRLConfig(steps=6, from_probe=[key for key in PROPOSED if key != "steps"])
+    assert values(found(often), steps_are_set)["prompts_per_step"] == 16
 
 
 def test_what_a_user_sets_is_not_proposed_and_the_rest_follows_from_it() -> None:

@@ -6,6 +6,7 @@ from cogitate.backend import Backend
 from cogitate.config import Config
 from cogitate.errors import ConfigError, DataError
 from cogitate.recipe.local_backend import LocalBackend
+from cogitate.recipe.run_directory.failed_start import ANSWERS, undone_where_nothing_was_made
 from cogitate.recipe.runner import run_recipe
 from cogitate.runtime import pick_device
 from tests.recipe.kill_harness import outcome
@@ -59,3 +60,18 @@ def test_a_directory_that_is_no_run_is_left_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not empty, and no run directory"):
         run_toy(tmp_path / "model", toy_config(tmp_path))
     assert [path.name for path in (tmp_path / "model").iterdir()] == ["config.json"]
+
+
+@pytest.mark.parametrize(("answers", "stays"), [('{"key": "a", "answer": {}}\n', True), ("", False)])
+def test_what_a_trusted_reward_has_answered_stays_after_a_failed_start(answers: str, stays: bool, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+
+    def start() -> None:
+        with undone_where_nothing_was_made(out):
+            out.mkdir()
+            (out / ANSWERS).write_text(answers)
+            raise RuntimeError("no route to the judge")
+
+    with pytest.raises(RuntimeError, match="no route"):
+        start()
+    assert (out / ANSWERS).exists() == out.exists() == stays

@@ -14,7 +14,8 @@ from cogitate.recipe.probe.worked_examples import Draft
 from cogitate.train.rl_metrics import mean
 
 ENOUGH_FORM = 1 / 2  # of the best form among prompts that are about as often right
-COMPLETIONS = 256  # of a step: 16 groups of 16, as in docs/smollm2.md
+COMPLETIONS, FEWEST_COMPLETIONS = 256, 128  # of a step: 16 groups of 16, as in docs/smollm2.md; half where steps would be few
+ENOUGH_STEPS = 40  # the first dozen teach the form alone: docs/own_model.md
 GROUP, LARGE_GROUP = 16, 32  # the paper's, and one for models that are rarely right
 ENOUGH_LIVE = 0.3  # share of live groups of 16 below which larger ones are worth fewer prompts
 MANY_LIVE = 0.8  # from here on further prompts in place of dead groups are not worth their time
@@ -24,9 +25,7 @@ LENGTH_ROOM, LENGTH_UNIT = 2, 16  # thinking may double; a multiple of this
 LEARNING_RATE, OF_PARAMETERS = 1.5e-5, 134_515_008  # of SmolLM2-135M: docs/smollm2.md
 RATE_EXPONENT = -0.5  # the line from there to the 2.9 M parameters and 1.5e-4 of recipe tiny has -0.6
 SMALLEST_RATE, LARGEST_RATE = 1e-6, 2e-4
-LEARNING_TIME = 2.0  # of the time to sample a token: to learn from one of a prompt or a completion: docs/own_model.md
 MOST_STEPS = 200  # the hand-made run stopped gaining long before its 120th
-BATCHES = 1.5  # of a step with dynamic sampling: its dead groups are drawn again once, if there are any
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +37,7 @@ class Found:
         larger: the figures of the chosen prompt for LARGE_GROUP.
         easy, rest: shares of right answers, wherever they stand, at all prompts: on the easiest third and on the others.
         lengths: tokens of each completion at the chosen prompt, and prompt_length those of a prompt. tokens_per_second: of
-            sampling there, where tokens that are read count as READING.
+            sampling there, where tokens that are read count as READING; learnt_per_second those of learning.
         parameters: of the model. pool: training problems.
     """
 
@@ -54,6 +53,7 @@ class Found:
     lengths: Sequence[int]
     prompt_length: float
     tokens_per_second: float
+    learnt_per_second: float
 
 
 def choose(figures: Mapping[str, Figures], problems: int) -> str:
@@ -80,11 +80,19 @@ def propose(found: Found, settings: ZeroRLConfig, probe: ProbeConfig) -> list[Pr
     large = "group_size" in left and at.live < ENOUGH_LIVE and found.larger.live > at.live
     group = (LARGE_GROUP if large else GROUP) if "group_size" in left else settings.group_size
     live = found.larger.live if large else at.live
-    prompts = max(1, min(COMPLETIONS // group, found.pool)) if "prompts_per_step" in left else settings.prompts_per_step
     dynamic = live < MANY_LIVE if "dynamic_sampling" in left else settings.dynamic_sampling
     limit = longest(at, probe.max_new_tokens) if "max_new_tokens" in left else settings.max_new_tokens
-    seconds = step_seconds(found, prompts, group, limit, dynamic=dynamic, live=live)
-    steps = max(1, min(MOST_STEPS, round(60 * probe.minutes / seconds))) if "steps" in left else settings.steps
+
+    def steps_of(prompts: int) -> int:
+        in_time = round(60 * probe.minutes / step_seconds(found, prompts, group, limit))
+        return max(1, min(MOST_STEPS, in_time)) if "steps" in left else settings.steps
+
+    prompts = settings.prompts_per_step
+    if "prompts_per_step" in left:
+        prompts = max(1, min(COMPLETIONS // group, found.pool))
+        if steps_of(prompts) < ENOUGH_STEPS and "steps" in left:
+            prompts = max(1, min(prompts, FEWEST_COMPLETIONS // group))
+    steps, seconds = steps_of(prompts), step_seconds(found, prompts, group, limit)
     gain = found.easy / found.rest if found.rest else math.inf if found.easy else 1.0
     easier = gain >= EASIER and prompts <= found.pool // 3
     own = sum(draft.own for draft in found.drafts)
@@ -119,7 +127,7 @@ def propose(found: Found, settings: ZeroRLConfig, probe: ProbeConfig) -> list[Pr
         Proposed(
             "steps", steps,
             f"{probe.minutes:g} minutes, at most {MOST_STEPS} steps, at about {seconds:.3g} s a step: "
-            f"{found.tokens_per_second:.4g} tokens are sampled a second, {found.tokens_per_second / LEARNING_TIME:.4g} learnt",
+            f"{found.tokens_per_second:.4g} tokens are sampled a second, {found.learnt_per_second:.4g} learnt",
         ),
         Proposed(
             "easy_first_steps", round(EASY_STEPS * steps) if easier else 0,
@@ -144,14 +152,11 @@ def learning_rate(parameters: int) -> float:
     return float(f"{min(LARGEST_RATE, max(SMALLEST_RATE, rate)):.1e}")
 
 
-def step_seconds(found: Found, prompts: int, group: int, max_new_tokens: int, *, dynamic: bool, live: float) -> float:
-    """How long a step takes: sampling its batches, and learning from its live groups, at most one batch."""
-    batches = BATCHES if dynamic else 1
+def step_seconds(found: Found, prompts: int, group: int, max_new_tokens: int) -> float:
+    """How long a step takes: sampling and learning. Drawing dead groups again takes about what is not learnt from them."""
     sampled = prompts * group * mean(min(length, max_new_tokens) for length in found.lengths)
     read = prompts * found.prompt_length
-    sampling = batches * (sampled + READING * read)
-    learning = LEARNING_TIME * min(1.0, batches * live) * (sampled + read)
-    return (sampling + learning) / found.tokens_per_second
+    return (sampled + READING * read) / found.tokens_per_second + (sampled + read) / found.learnt_per_second
 
 
 def share(value: float) -> str:

@@ -12,13 +12,14 @@ from cogitate.errors import Interrupted, RunInUseError
 from cogitate.recipe.run_directory.attempt import holds_work
 from cogitate.recipe.run_directory.store import MANIFEST, is_shipped_copy
 
-CONFIG = "config.json"
+CONFIG, ANSWERS = "config.json", "reward_answers.jsonl"
 
 
 @contextmanager
 def undone_where_nothing_was_made(out: Path) -> Iterator[None]:
     """Around all that a run does with `out`. After a failure delete what this start has put there, unless `out` holds anything
-    that was made: a stage, a checkpoint, a step that was logged. Copies of what the package ships are nothing made.
+    that was made: a stage, a checkpoint, a step that was logged, an answer of a trusted reward. Copies of what the package
+    ships are nothing made.
 
     An interrupted start is left as it is, since the same command goes on with it; so is the directory of another process.
     """
@@ -42,7 +43,8 @@ def undone_where_nothing_was_made(out: Path) -> Iterator[None]:
 def anything_made(out: Path) -> bool:
     """Whether deleting this directory would lose work."""
     finished = any(not is_shipped_copy(path.parent) for path in out.glob(f"*/{MANIFEST}"))
-    return finished or any(holds_work(work) or logged(work) for work in out.glob("unfinished/*"))
+    answered = (out / ANSWERS).is_file() and (out / ANSWERS).stat().st_size > 0  # which may have cost money
+    return finished or answered or any(holds_work(work) or logged(work) for work in out.glob("unfinished/*"))
 
 
 def logged(work: Path) -> bool:

@@ -81,8 +81,14 @@ def keys_read(stage: Stage, graph: Sequence[Stage]) -> list[str]:
     return keys
 
 
-def seal(path: Path, identity: Identity, *, seconds: float, summary: Mapping[str, Any]) -> None:
-    """Make a stage's finished output directory an artifact: everything durable first, then the manifest."""
+def seal(
+    path: Path, identity: Identity, *, seconds: float, summary: Mapping[str, Any], facts: Mapping[str, str] | None = None
+) -> None:
+    """Make a stage's finished output directory an artifact: everything durable first, then the manifest.
+
+    Args:
+        facts: further keys of the manifest, for a reader: no id holds them.
+    """
     files = {}
     for file in content(path):
         with file.open("rb+") as handle:
@@ -98,6 +104,7 @@ def seal(path: Path, identity: Identity, *, seconds: float, summary: Mapping[str
         "seconds": round(seconds, 3),
         "summary": dict(summary),
         MADE_WITH: made_with(),
+        **(facts or {}),
         "files": files,
     }
     write_json(path / MANIFEST, manifest)

@@ -19,7 +19,8 @@ from cogitate.evals.completions import write_rows
 from cogitate.model.describe import describe
 from cogitate.model.files.hf import load_config
 from cogitate.recipe.asking import ask_r1_zero, check_tags, with_tags_of
-from cogitate.recipe.probe.measure import Figures, Measurement, figures, measure
+from cogitate.recipe.probe.learning_speed import learning_speed, rollouts_of
+from cogitate.recipe.probe.measure import Figures, Measurement, Sample, figures, measure
 from cogitate.recipe.probe.prompts import Tried, prompts_to_try
 from cogitate.recipe.probe.proposal import PROPOSAL, Proposed, write_proposal
 from cogitate.recipe.probe.propose import GROUP, LARGE_GROUP, Found, choose, propose, share
@@ -34,6 +35,7 @@ from cogitate.train.rl import EASY_SHARE
 from cogitate.types import Problem
 
 FEWEST = 12  # training problems: fewer are no pool to learn from
+LEARNING_TIME = 1.5  # of the time to sample a token: to learn one, where it is not measured; SmolLM2-135M on two cores with AMX
 
 
 def files(config: Config, stage: Stage) -> list[Path]:
@@ -87,6 +89,8 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     refuse_hopeless(context.stage, measured, of_prompts)
     chosen = choose(of_prompts, len(numbers))
     samples = measured[chosen].of(numbers)
+    speed = probe.tokens_per_second or measured[chosen].tokens_per_second
+    measures_learning = "steps" in settings.from_probe and not probe.tokens_per_second
     found = Found(
         tried=bench.tried,
         figures=of_prompts,
@@ -99,7 +103,8 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
         pool=len(pool),
         lengths=[one.tokens for one in samples],
         prompt_length=measured[chosen].prompt_length,
-        tokens_per_second=probe.tokens_per_second or measured[chosen].tokens_per_second,
+        tokens_per_second=speed,
+        learnt_per_second=bench.learnt_per_second(chosen, samples, asked) if measures_learning else speed / LEARNING_TIME,
     )
     proposed = propose(found, settings, probe)
     rows = table(of_prompts, chosen)
@@ -177,6 +182,17 @@ class Bench:
             return {}
         shown = [draft.example.model_dump() for draft in drafts]
         return self.measure_all(prompts_to_try(settings, has_template=self.has_template, examples=shown), problems)
+
+    def learnt_per_second(self, chosen: str, samples: Sequence[Sample], problems: Mapping[int, Problem]) -> float:
+        """Tokens a second of learning at a prompt; measured once, as the prompts are."""
+        saved = self.context.checkpoint / "learning.json"
+        if not saved.is_file():
+            settings = self.tried[chosen].settings
+            self.generator.free_weights()
+            rollouts = rollouts_of(samples, problems, ask_r1_zero(settings, self.model, self.tokenizer), self.tokenizer)
+            learner = self.context.backend.policy_learner(self.model, settings)
+            write_json(saved, learning_speed(learner, rollouts))
+        return float(json.loads(saved.read_text(encoding="utf-8")))
 
     def load(self, saved: Path) -> Measurement | None:
         """What was measured before a kill."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pickle
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from types import TracebackType
 from typing import Any, cast
 
@@ -16,8 +17,9 @@ from cogitate.rewards.grade import problem_fields
 from cogitate.rewards.kinds import kind_of
 from cogitate.rewards.parts.completion import SampledCompletion
 from cogitate.rewards.sandbox.isolation import Isolation
+from cogitate.rewards.workers.answers import Answers, digest_of, key_of
 from cogitate.rewards.workers.dispatcher import Dispatcher
-from cogitate.rewards.workers.jobs import Job, JobQueues, code_seconds
+from cogitate.rewards.workers.jobs import Job, JobQueues, Place, code_seconds
 from cogitate.rewards.workers.results import Results
 from cogitate.types import Ending, Problem, Verdict
 
@@ -30,6 +32,8 @@ class GraderPool:
         seconds_limit: hard limit of one verdict.
         custom: "file.py:function" for problems of kind custom.
         parts: the user's own parts of the reward, name -> "file.py:function"; see `submit`.
+        answers: let the user's functions use the network, files and processes, and keep what they answer there; the caller
+            closes it. None: they are confined.
         unsafe_local, packages, remote_sandbox: where model-written code runs, see Isolation.
         audit: ask for a second opinion where a kind has one (math-verify's, of mathematics); `finish_audit` tells where it
             differs.
@@ -45,6 +49,7 @@ class GraderPool:
         *,
         custom: str | None = None,
         parts: Mapping[str, str] | None = None,
+        answers: Answers | None = None,
         unsafe_local: bool = False,
         packages: Sequence[str] = (),
         remote_sandbox: str = "",
@@ -53,12 +58,15 @@ class GraderPool:
         isolation = Isolation(unsafe_local, tuple(packages), remote_sandbox)
         isolation.check()
         self._homes, self._audit, self._closed = workers, audit, False
-        self._has_parts = bool(parts)
+        self._has_parts, self._answers = bool(parts), answers
+        self._users_place: Place = "confined" if answers is None else "trusted"
         self._queues, self._results = JobQueues(workers), Results()
-        settings = {"custom": custom, "parts": dict(parts or {}), "isolation": isolation}
-        self._dispatcher = Dispatcher(workers, seconds_limit, settings, self._queues, self._results)
-        if custom is not None or parts:
+        settings = {"custom": custom, "parts": dict(parts or {}), "isolation": isolation, "users_place": self._users_place}
+        self._dispatcher = Dispatcher(workers, seconds_limit, settings, self._queues, self._results, answers)
+        functions = {**({"custom": custom} if custom else {}), **(parts or {})}
+        if functions:
             self._await_first_worker()
+        self._digest = digest_of(functions)
 
     def submit(self, request_id: str, problem: Problem, completion: str, contract: str, ending: Ending | None = None) -> None:
         """Queue one completion. With `ending`, the user's own parts of the reward are evaluated after its verdict."""
@@ -67,14 +75,25 @@ class GraderPool:
         audited, runs_code = self._audit and kind.second_opinion is not None, kind.runs_code(fields)
         message = {"kind": kind.name, "completion": completion, "contract": contract, "fields": fields, "audit": audited}
         index = self._results.expect(audited=audited)
-        home = zlib.crc32(problem.id.encode()) if runs_code else index
-        job = Job(index, home % self._homes, request_id, pickle.dumps(message), runs_code, audited, code_seconds(fields))
+        home = (zlib.crc32(problem.id.encode()) if runs_code else index) % self._homes
+        place: Place = "code" if runs_code else self._users_place if kind.needs_function else "confined"
+        job = Job(index, home, request_id, pickle.dumps(message), place, audited, code_seconds(fields))
+        job.key = self._key(place, message)
         if self._has_parts and ending is not None:
-            job.parts_message = lambda verdict: pickle.dumps(
-                SampledCompletion(completion, *ending, verdict, problem, cast(Contract, contract))
+            job.then = lambda verdict: self._parts_job(
+                job, SampledCompletion(completion, *ending, verdict, problem, cast(Contract, contract))
             )
         self._queues.add(job)
         self._dispatcher.wake()
+
+    def _parts_job(self, judged: Job, completion: SampledCompletion) -> Job:
+        """What follows a verdict: the user's own parts, in a worker that runs no code whatever the problem is."""
+        key = self._key(self._users_place, asdict(completion))
+        message, verdict = pickle.dumps(completion), completion.verdict
+        return replace(judged, message=message, place=self._users_place, key=key, then=None, verdict=verdict, tries=0)
+
+    def _key(self, place: Place, asked: Mapping[str, Any]) -> str:
+        return key_of(self._digest, asked) if place == "trusted" else ""
 
     def poll(self, timeout: float = 0.0) -> list[tuple[str, Verdict]]:
         """Verdicts that are ready, in order of submission, waiting up to `timeout` seconds for the first."""

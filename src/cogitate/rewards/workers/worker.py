@@ -1,7 +1,8 @@
 """A grader worker: a process that reads completions from its standard input and writes verdicts to its standard output.
 
 It also evaluates the user's own parts of the reward. A user's functions are loaded after the worker has confined itself, and
-never in the workers that run model-written code, which are not confined.
+never in the workers that run model-written code, which are not confined. Functions that the user trusts are loaded in workers
+that are not confined either, and judge nothing else.
 
 Started by the pool as `python -m cogitate.rewards.workers.worker PARENT_PID`. Frames are an 8-byte length and a body: pickle
 towards the worker (the parent is trusted), JSON back (the worker has read hostile text). It dies with its parent, keeps no
@@ -33,6 +34,7 @@ from cogitate.rewards.sandbox import seccomp
 from cogitate.rewards.sandbox.inside.confine import make_ruleset, restrict
 from cogitate.rewards.sandbox.isolation import Isolation, open_sandbox
 from cogitate.rewards.verdicts import no_verdict
+from cogitate.rewards.workers.jobs import Place
 from cogitate.runtime import die_with_parent
 from cogitate.types import Verdict
 
@@ -50,15 +52,18 @@ def main() -> None:
     settings = read_pickle(requests)
     if settings is None:
         return
-    limit_memory()
     library.in_worker = True
     isolation: Isolation = settings["isolation"]
     custom: CustomReward | None = None
     parts: Mapping[str, PartFunction] = {}
-    if settings["runs_code"]:
+    place: Place = settings["place"]
+    if place != "trusted":
+        limit_memory()
+    if place == "code":
         test_sandbox(isolation)
-    else:
+    if place == "confined":
         confine()
+    if place == settings["users_place"]:
         try:
             custom = load_custom(settings["custom"]) if settings["custom"] else None
             parts = load_parts(settings["parts"])
