@@ -25,7 +25,7 @@ PROPOSED = (
 class ProbeConfig(Section):
     """A look at a model before RL: its completions of training problems at several prompts, and settings that follow."""
 
-    minutes: float = Field(18.0, gt=0)  # of RL, from which its steps are proposed
+    minutes: float = Field(20.0, gt=0)  # of RL, from which its steps are proposed
     problems: int = Field(40, ge=4)  # training problems that each prompt is measured on
     sources: int = Field(16, ge=0)  # further ones, whose right completions become worked examples
     samples: int = Field(4, ge=2)  # completions of each, at each prompt
