@@ -23,6 +23,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cogitate.kernels.isa import compiler_options, processor_flags
+
 log = logging.getLogger(__name__)
 SOURCES = (
     "adamw.cpp", "causal_attention.cpp", "decode.cpp", "elementwise.cpp", "sampling.cpp", "token_logprobs.cpp",
@@ -30,9 +32,20 @@ SOURCES = (
 )  # fmt: skip
 HEADERS = tuple(
     f"common/{name}.h"
-    for name in ("attend", "attention", "blocks", "causal_blocks", "layers", "products", "tiles", "transpose", "vectors")
+    for name in (
+        "attend",
+        "attention",
+        "blocks",
+        "causal_blocks",
+        "layers",
+        "pairs",
+        "products",
+        "tiles",
+        "transpose",
+        "vectors",
+    )
 )
-FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
+FLAGS = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
 SUFFIXES = {torch.float32: "f32", torch.bfloat16: "bf16"}
 LETTERS: dict[str, type[ctypes._SimpleCData[Any]]] = {"p": ctypes.c_void_p, "i": ctypes.c_int64, "f": ctypes.c_float}
 
@@ -70,12 +83,6 @@ def runs_natively(*tensors: Tensor) -> bool:
 
 
 @functools.cache
-def has_tiles() -> bool:
-    """Whether the processor multiplies tiles of bfloat16. Ask `native_library` first."""
-    return bool(function("has_tiles", returns=ctypes.c_int32)())
-
-
-@functools.cache
 def function(
     name: str, dtype: torch.dtype | None = None, *, returns: type | None = None, takes: str | None = None
 ) -> ctypes._NamedFuncPointer:
@@ -96,7 +103,8 @@ def _compiled(compiler: str) -> Path:
     """Path of the shared library, named after everything that can change it."""
     here = Path(__file__).parent
     version = subprocess.run([compiler, "--version"], check=True, capture_output=True, text=True).stdout
-    digest = hashlib.sha256("\0".join((compiler, version, *FLAGS, platform.machine(), _processor())).encode())
+    flags = (*FLAGS, *compiler_options())
+    digest = hashlib.sha256("\0".join((compiler, version, *flags, platform.machine(), processor_flags())).encode())
     for name in (*SOURCES, *HEADERS):
         digest.update((here / name).read_bytes())
     target = _cache_directory() / f"native-{digest.hexdigest()[:16]}.so"
@@ -106,7 +114,7 @@ def _compiled(compiler: str) -> Path:
         built = Path(directory) / target.name
         sources = [str(here / name) for name in SOURCES]
         threads = ["-fopenmp"] if platform.system() == "Linux" else []  # shares PyTorch's OpenMP threads
-        command = [compiler, *FLAGS, *threads, "-o", str(built), *sources]
+        command = [compiler, *flags, *threads, "-o", str(built), *sources]
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
         built.replace(target)
     return target
@@ -126,12 +134,3 @@ def _cache_directory() -> Path:
         if os.access(directory, os.W_OK) and directory.stat().st_uid == os.getuid():
             return directory
     return Path(tempfile.mkdtemp(prefix="cogitate-"))
-
-
-def _processor() -> str:
-    """What -march=native depends on."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())
