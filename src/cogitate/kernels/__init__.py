@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cogitate.kernels.isa import compiler_options, processor_flags
+from cogitate.kernels.isa import OPTIONS, compiler_options, processor_flags
 
 log = logging.getLogger(__name__)
 SOURCES = (
@@ -62,7 +62,9 @@ def native_library() -> ctypes.CDLL | None:
         log.warning("no C++ compiler (g++, clang++ or CXX): %s, several times slower", plain)
         return None
     try:
-        return ctypes.CDLL(str(_compiled(compiler)))
+        built = ctypes.CDLL(str(_compiled(compiler, compiler_options())))
+        # The processor may have tiles that the system does not give.
+        return built if built.can_run() else ctypes.CDLL(str(_compiled(compiler, OPTIONS["avx512"])))
     except (subprocess.CalledProcessError, OSError) as error:
         details = getattr(error, "stderr", "") or str(error)
         log.warning("%s could not build the kernels: %s, several times slower\n%s", compiler, plain, details)
@@ -99,11 +101,15 @@ def function(
     return found
 
 
-def _compiled(compiler: str) -> Path:
-    """Path of the shared library, named after everything that can change it."""
+def _compiled(compiler: str, options: tuple[str, ...]) -> Path:
+    """Path of the shared library, named after everything that can change it.
+
+    Args:
+        options: what tells the compiler which instructions to use.
+    """
     here = Path(__file__).parent
     version = subprocess.run([compiler, "--version"], check=True, capture_output=True, text=True).stdout
-    flags = (*FLAGS, *compiler_options())
+    flags = (*FLAGS, *options)
     digest = hashlib.sha256("\0".join((compiler, version, *flags, platform.machine(), processor_flags())).encode())
     for name in (*SOURCES, *HEADERS):
         digest.update((here / name).read_bytes())
