@@ -1,9 +1,9 @@
 """`make bench-peers`: GRPO steps, generation, SFT and verdicts beside what people would use instead, on the same work.
 
 Each side runs in a process of its own, which loads once; all sides of a workload then do one round after the other in turn, so
-that whatever else slows the machine down meets all of them. Writes benchmarks/results/DATE-peers.json and the generated part of
-docs/performance.md once every workload has been measured; stopped before, it goes on with the next workload, as long as code,
-machine and options are the same.
+that whatever else slows the machine down meets all of them. Writes benchmarks/results/DATE-peers-CLASS.json and the generated
+part of docs/performance.md for this class of processors once every workload has been measured; stopped before, it goes on with
+the next workload, as long as code, machine and options are the same.
 """
 
 from __future__ import annotations
@@ -18,35 +18,40 @@ from typing import Any
 
 import cogitate
 from benchmarks import machine
+from benchmarks.isa_limits import can_be_limited
 from benchmarks.peers import report, setup
 from benchmarks.peers.sides import Runner, RunnerError, Side
 from benchmarks.peers.workloads import FULL, QUICK, WORKLOADS, Workload
 from benchmarks.places import PAGE, RESULTS
+from cogitate.kernels.isa import available, own_isa
 from cogitate.runtime import write_json
 
 FAR_BEHIND = 1.3  # a variant that takes so many times as long as its family's fastest is not run again
-CHART = "results/peers.svg"  # beside the page
-KEPT = setup.ROOT / "measured.json"  # whole workloads of a measurement that is to go on
+CHART = "results/peers-{isa}.svg"  # beside the page
+KEPT = "measured-{isa}.json"  # in setup.ROOT: whole workloads of a measurement that is to go on
 # The code that is measured, of the package.
-ROOMS = ("algorithms", "backend.py", "engine", "model", "rewards", "runtime.py", "tokenizer", "train", "types.py")
+ROOMS = ("algorithms", "backend.py", "engine", "kernels", "model", "rewards", "runtime.py", "tokenizer", "train", "types.py")
 
 
 def main() -> None:
     options = parse()
     setup.ROOT.mkdir(parents=True, exist_ok=True)
     result = measure(options)
-    whole = RESULTS / f"{datetime.date.today()}-peers.json"
+    whole = RESULTS / f"{datetime.date.today()}-peers-{options.isa}.json"
     path = options.out or (whole if options.publish else setup.ROOT / "partial.json")
     write_json(path, result)
-    print(report.as_markdown(result, CHART))
+    chart = CHART.format(isa=options.isa)
+    print(report.as_markdown(result, chart))
     print(f"written to {path}")
     if result["failed"]:
         raise SystemExit("\n\n".join(["error: not all sides could be measured", *result["failed"].values()]))
     if options.publish:
-        report.draw_chart(result, PAGE.parent / CHART)
-        PAGE.write_text(report.between_markers(PAGE.read_text(encoding="utf-8"), report.as_markdown(result, CHART)))
+        report.draw_chart(result, PAGE.parent / chart)
+        begin, end = (marker.format(isa=options.isa) for marker in (report.BEGIN, report.END))
+        page = PAGE.read_text(encoding="utf-8")
+        PAGE.write_text(report.between_markers(page, report.as_markdown(result, chart), begin, end))
         print(f"and to {PAGE}")
-        KEPT.unlink()
+        kept_file(options.isa).unlink()
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -58,6 +63,9 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--sides", default="", metavar="NAME,...", help="only these sides, e.g. ours,trl:float32")
     parser.add_argument("--quick", action="store_true", help="very small workloads, to see that everything works")
     parser.add_argument("--threads", type=int, default=0, help="of every side; 0: as many as there are cores")
+    parser.add_argument(
+        "--isa", choices=available(), default=own_isa(), help="the class of processors to which all sides are limited"
+    )
     parser.add_argument("--out", type=Path, help="the JSON file")
     options = parser.parse_args(arguments)
     options.only = [name for name in options.only.split(",") if name] or list(WORKLOADS)
@@ -75,7 +83,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """The whole result file. A side that fails is left out, and named with the end of its log."""
     facts = {name: fact for name, fact in machine.machine_facts().items() if name != "load_average"}
     threads = options.threads or facts["usable_cores"]
-    conditions = {"machine": facts, "threads": threads, "rounds": options.rounds, "code": measured_code()}
+    conditions = {
+        "machine": facts, "isa": options.isa, "threads": threads, "rounds": options.rounds, "code": measured_code()
+    }  # fmt: skip
     workloads = measured_before(conditions) if options.publish else {}
     for name in options.only:
         if name in workloads:
@@ -84,7 +94,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         workloads[name] = measure_workload(WORKLOADS[name](QUICK if options.quick else FULL), options, threads)
         if options.publish and not workloads[name]["failed"]:
             kept = {name: workload for name, workload in workloads.items() if not workload["failed"]}
-            write_json(KEPT, {"conditions": conditions, "workloads": kept})
+            write_json(kept_file(options.isa), {"conditions": conditions, "workloads": kept})
     ratios, details = report.ratios_of({name: workload["figures"] for name, workload in workloads.items()})
     return {
         "schema": 2,
@@ -115,11 +125,16 @@ def measure_workload(workload: Workload, options: argparse.Namespace, threads: i
     }
 
 
+def kept_file(isa: str) -> Path:
+    return setup.ROOT / KEPT.format(isa=isa)
+
+
 def measured_before(conditions: dict[str, Any]) -> dict[str, Any]:
     """The workloads that an earlier, stopped measurement under the same conditions has left."""
-    if not KEPT.exists():
+    file = kept_file(conditions["isa"])
+    if not file.exists():
         return {}
-    kept = json.loads(KEPT.read_text(encoding="utf-8"))
+    kept = json.loads(file.read_text(encoding="utf-8"))
     return dict(kept["workloads"]) if kept["conditions"] == conditions else {}
 
 
@@ -138,7 +153,11 @@ def run_in_turn(
 ) -> dict[str, dict[str, list[dict[str, float]]]]:
     """case -> side -> one entry for each round. The first round of every side and case warms up and is not kept."""
     runners: dict[str, Runner] = {}
-    chosen = [side for side in workload.sides if not options.sides or side.name in options.sides]
+    taking_part = [side for side in workload.sides if not options.sides or side.name in options.sides]
+    chosen = [side for side in taking_part if can_be_limited(side.environment, options.isa)]
+    for side in taking_part:
+        if side not in chosen:
+            print(f"{workload.name}: {side.name} is left out: nothing limits it to {options.isa}", flush=True)
     rounds: dict[str, dict[str, list[dict[str, float]]]] = {
         case: {side.name: [] for side in chosen if side.does(case)} for case in workload.cases
     }
@@ -153,7 +172,7 @@ def run_in_turn(
         for side in chosen:
             try:
                 log = setup.ROOT / "logs" / f"{workload.name}-{side.name.replace(':', '-')}.log"
-                runners[side.name] = Runner(side, log, threads)
+                runners[side.name] = Runner(side, log, threads, options.isa)
                 facts[f"{workload.name}/{side.name}"] = runners[side.name].facts
             except RunnerError as error:
                 drop(side, error)

@@ -14,7 +14,7 @@ Figures = Mapping[str, Mapping[str, Mapping[str, Mapping[str, float]]]]  # case 
 OWN = "ours"
 SPEED = "per_second"
 COUNTED = ("tokens", "verdicts")
-BEGIN, END = "<!-- bench-peers: begin -->", "<!-- bench-peers: end -->"
+BEGIN, END = "<!-- bench-peers {isa}: begin -->", "<!-- bench-peers {isa}: end -->"
 
 # name -> (workload, case, who is compared with, what is aimed at); all of speed, ours over theirs.
 SPEED_RATIOS: dict[str, tuple[str, str, str, float | None]] = {
@@ -110,7 +110,8 @@ def as_markdown(result: Mapping[str, Any], chart: str) -> str:
     """The generated part of docs/performance.md."""
     machine = result["machine"]
     lines = [
-        f"Measured on {result['date']}: {machine['cpu']}, {result['threads']} threads, {machine['memory_gb']} GB, "
+        f"Measured on {result['date']}: {machine['cpu']}, class {result['isa']}, {result['threads']} threads, "
+        f"{machine['memory_gb']} GB, "
         f"{result['rounds']} rounds of every side in turn, one of those marked so; medians, in brackets the least and "
         "the greatest.",
         "",
@@ -141,7 +142,7 @@ def as_markdown(result: Mapping[str, Any], chart: str) -> str:
     return "\n".join(lines)
 
 
-def between_markers(text: str, generated: str, begin: str = BEGIN, end: str = END) -> str:
+def between_markers(text: str, generated: str, begin: str, end: str) -> str:
     """A page with its generated part replaced.
 
     Raises:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.isa_limits import limits
 from benchmarks.peers import setup
 from benchmarks.places import CHECKOUT
 
@@ -57,11 +58,12 @@ class Runner:
         facts: versions and the like.
     """
 
-    def __init__(self, side: Side, log: Path, threads: int):
+    def __init__(self, side: Side, log: Path, threads: int, isa: str):
         self.side, self._log = side, log
         python = Path(sys.executable) if side.environment == OWN else setup.python_of(side.environment)
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONHOME"}
         environment |= {"PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
+        environment |= limits(isa)
         log.parent.mkdir(parents=True, exist_ok=True)
         settings = {**side.settings, "threads": threads}
         if side.model is not None:

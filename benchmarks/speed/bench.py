@@ -64,14 +64,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 def measure(subject: Subject, options: argparse.Namespace) -> dict[str, Any]:
     """The whole result file."""
     facts, others = machine.machine_facts(), machine.OtherWork()
-    drafted = [batch for batch in options.batches if batch <= DRAFTED and subject.model_config.num_nextn_predict_layers]
-    pieces: dict[str, Callable[[], Numbers]] = {
-        **{f"decode.{batch}": Decoding(subject, batch, options.new_tokens) for batch in options.batches},
-        **{f"drafted.{batch}": Decoding(subject, batch, options.new_tokens, speculative=True) for batch in drafted},
-        "learner": Learning(subject),
-        "supervised_step": Pretraining(subject),
-    }
-    figures = in_turn(pieces, options.repetitions)
+    drafted = drafted_batches(subject, options.batches)
+    figures = in_turn(pieces_of(subject, options.batches, options.new_tokens), options.repetitions)
     steps = grpo_steps(subject, options.steps)[1:]
     return {
         "schema": 1,
@@ -87,6 +81,24 @@ def measure(subject: Subject, options: argparse.Namespace) -> dict[str, Any]:
             "steps": [{name: rounded(value) for name, value in step.items()} for step in steps],
             "summary": summary(steps),
         },
+    }
+
+
+def drafted_batches(subject: Subject, batches: Sequence[int]) -> list[int]:
+    """Completions at a time that are decoded with drafts, too."""
+    return [batch for batch in batches if batch <= DRAFTED and subject.model_config.num_nextn_predict_layers]
+
+
+def pieces_of(subject: Subject, batches: Sequence[int], new_tokens: int) -> dict[str, Callable[[], Numbers]]:
+    """What is measured in turn."""
+    return {
+        **{f"decode.{batch}": Decoding(subject, batch, new_tokens) for batch in batches},
+        **{
+            f"drafted.{batch}": Decoding(subject, batch, new_tokens, speculative=True)
+            for batch in drafted_batches(subject, batches)
+        },
+        "learner": Learning(subject),
+        "supervised_step": Pretraining(subject),
     }
 
 

@@ -23,6 +23,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cogitate.kernels.isa import OPTIONS, compiler_options, processor_flags
+
 log = logging.getLogger(__name__)
 SOURCES = (
     "adamw.cpp", "causal_attention.cpp", "decode.cpp", "elementwise.cpp", "sampling.cpp", "token_logprobs.cpp",
@@ -30,9 +32,20 @@ SOURCES = (
 )  # fmt: skip
 HEADERS = tuple(
     f"common/{name}.h"
-    for name in ("attend", "attention", "blocks", "causal_blocks", "layers", "products", "tiles", "transpose", "vectors")
+    for name in (
+        "attend",
+        "attention",
+        "blocks",
+        "causal_blocks",
+        "layers",
+        "pairs",
+        "products",
+        "tiles",
+        "transpose",
+        "vectors",
+    )
 )
-FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
+FLAGS = ("-std=c++17", "-O3", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
 SUFFIXES = {torch.float32: "f32", torch.bfloat16: "bf16"}
 LETTERS: dict[str, type[ctypes._SimpleCData[Any]]] = {"p": ctypes.c_void_p, "i": ctypes.c_int64, "f": ctypes.c_float}
 
@@ -49,7 +62,9 @@ def native_library() -> ctypes.CDLL | None:
         log.warning("no C++ compiler (g++, clang++ or CXX): %s, several times slower", plain)
         return None
     try:
-        return ctypes.CDLL(str(_compiled(compiler)))
+        built = ctypes.CDLL(str(_compiled(compiler, compiler_options())))
+        # The processor may have tiles that the system does not give.
+        return built if built.can_run() else ctypes.CDLL(str(_compiled(compiler, OPTIONS["avx512"])))
     except (subprocess.CalledProcessError, OSError) as error:
         details = getattr(error, "stderr", "") or str(error)
         log.warning("%s could not build the kernels: %s, several times slower\n%s", compiler, plain, details)
@@ -70,12 +85,6 @@ def runs_natively(*tensors: Tensor) -> bool:
 
 
 @functools.cache
-def has_tiles() -> bool:
-    """Whether the processor multiplies tiles of bfloat16. Ask `native_library` first."""
-    return bool(function("has_tiles", returns=ctypes.c_int32)())
-
-
-@functools.cache
 def function(
     name: str, dtype: torch.dtype | None = None, *, returns: type | None = None, takes: str | None = None
 ) -> ctypes._NamedFuncPointer:
@@ -92,11 +101,16 @@ def function(
     return found
 
 
-def _compiled(compiler: str) -> Path:
-    """Path of the shared library, named after everything that can change it."""
+def _compiled(compiler: str, options: tuple[str, ...]) -> Path:
+    """Path of the shared library, named after everything that can change it.
+
+    Args:
+        options: what tells the compiler which instructions to use.
+    """
     here = Path(__file__).parent
     version = subprocess.run([compiler, "--version"], check=True, capture_output=True, text=True).stdout
-    digest = hashlib.sha256("\0".join((compiler, version, *FLAGS, platform.machine(), _processor())).encode())
+    flags = (*FLAGS, *options)
+    digest = hashlib.sha256("\0".join((compiler, version, *flags, platform.machine(), processor_flags())).encode())
     for name in (*SOURCES, *HEADERS):
         digest.update((here / name).read_bytes())
     target = _cache_directory() / f"native-{digest.hexdigest()[:16]}.so"
@@ -106,7 +120,7 @@ def _compiled(compiler: str) -> Path:
         built = Path(directory) / target.name
         sources = [str(here / name) for name in SOURCES]
         threads = ["-fopenmp"] if platform.system() == "Linux" else []  # shares PyTorch's OpenMP threads
-        command = [compiler, *FLAGS, *threads, "-o", str(built), *sources]
+        command = [compiler, *flags, *threads, "-o", str(built), *sources]
         subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
         built.replace(target)
     return target
@@ -126,12 +140,3 @@ def _cache_directory() -> Path:
         if os.access(directory, os.W_OK) and directory.stat().st_uid == os.getuid():
             return directory
     return Path(tempfile.mkdtemp(prefix="cogitate-"))
-
-
-def _processor() -> str:
-    """What -march=native depends on."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next((line for line in lines if line.startswith(("flags", "Features"))), platform.processor())

@@ -223,8 +223,6 @@ void backward(const Shape& shape, const View<const T>& q, const View<const T>& k
 
 extern "C" {
 
-int32_t has_tiles() { return blocks_in_bfloat16(); }
-
 void attention_forward_f32(const Shape* shape, const View<const float>* q, const View<const float>* k, const View<const float>* v,
                            const Range* ranges, const View<float>* out, float* logsumexp) {
     forward<float>(*shape, *q, *k, *v, ranges, *out, logsumexp);

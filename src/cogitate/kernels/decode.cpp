@@ -317,5 +317,8 @@ void forward_hidden_bf16(const Model* model, const Step* step, const int64_t* to
 
 int32_t panel_width() { return PANEL; }
 
+// To be asked before anything else: a process has to ask for tiles.
+int32_t can_run() { return tiles::permitted(); }
+
 int32_t bf16_depth() { return tiles::DEPTH; }
 }

@@ -1,7 +1,7 @@
-// The gradient of a matrix of weights, grad^T x over all rows, in bfloat16 by the tile registers (AMX). PyTorch's product lays out
-// the transposed side anew and takes two to three times as long as the forward pass; here the smaller side is transposed once, and
-// of the other one two rows at a time are put beside each other on the way. What is multiplied next is brought nearer meanwhile:
-// reading it took a quarter of the time when it was waited for.
+// The gradient of a matrix of weights, grad^T x over all rows, in bfloat16 by the tile registers (AMX), or by vectors of pairs.
+// PyTorch's product lays out the transposed side anew and takes two to three times as long as the forward pass; here the smaller
+// side is transposed once, and of the other one two rows at a time are put beside each other on the way. What is multiplied next
+// is brought nearer meanwhile: reading it took a quarter of the time when it was waited for.
 //
 // Each sum runs over the rows in their order, in float32, whatever the threads do.
 #include <algorithm>
@@ -9,8 +9,11 @@
 #include "common/blocks.h"
 #include "common/transpose.h"
 
-#ifdef HAS_TILES
+#ifdef _OPENMP
 #include <omp.h>
+#else
+inline int omp_get_max_threads() { return 1; }
+#endif
 
 namespace {
 
@@ -28,7 +31,8 @@ struct Side {
     int64_t padded() const { return up_to(columns, TOGETHER); }
 };
 
-// The left side transposed, in tiles [chunk][16 columns][32 rows][16][32], zeros where there is nothing.
+// The left side transposed, zeros where there is nothing: for tiles [chunk][16 columns][32 rows][16][32], for vectors
+// [chunk][16 columns][16][all rows].
 void transpose_left(const Side& left, int64_t rows, bfloat16* to) {
     int64_t tiles = left.padded() / 16, steps = up_to(rows, DEPTH) / DEPTH, in_chunk = CHUNK / DEPTH;
 #pragma omp for schedule(static)
@@ -36,9 +40,14 @@ void transpose_left(const Side& left, int64_t rows, bfloat16* to) {
         int64_t chunk = step / in_chunk, first = step * DEPTH;
         int64_t steps_here = std::min(in_chunk, steps - chunk * in_chunk);
         for (int64_t t = 0; t < tiles; t++) {
-            bfloat16* tile = to + (chunk * in_chunk * tiles + t * steps_here + step % in_chunk) * TILE;
+            bfloat16* block = to + (chunk * in_chunk * tiles + t * steps_here) * TILE;
             const bfloat16* from = left.data + first * left.stride + t * 16;
-            transpose_pairs(tile, DEPTH, from, left.stride, rows - first, left.columns - t * 16);
+#ifdef HAS_TILES
+            int64_t column = DEPTH, here = step % in_chunk * TILE;
+#else
+            int64_t column = steps_here * DEPTH, here = step % in_chunk * DEPTH;
+#endif
+            transpose_pairs(block + here, column, from, left.stride, rows - first, left.columns - t * 16);
         }
     }
 }
@@ -77,6 +86,7 @@ struct Approach {
 };
 
 // sums (32, 32) += left tiles times right tiles
+#ifdef HAS_TILES
 inline void block(const bfloat16* left, const bfloat16* right, int64_t steps, float* sums, bool add) {
     if (add) {
         _tile_loadd(0, sums, 64);
@@ -105,6 +115,16 @@ inline void block(const bfloat16* left, const bfloat16* right, int64_t steps, fl
     _tile_stored(2, sums + 512, 64);
     _tile_stored(3, sums + 768, 64);
 }
+#else
+inline void block(const bfloat16* left, const bfloat16* right, int64_t steps, float* sums, bool add) {
+    for (int m = 0; m < TOGETHER; m += ROWS_OF_PAIRS)
+        for (int n = 0; n < TOGETHER; n += VECTORS_OF_PAIRS * LANES) {
+            const bfloat16 *a = left + m * steps * DEPTH, *b = right + n * steps * DEPTH;
+            float* to = sums + m / LANES * 2 * LANES * LANES + n * LANES + m % LANES * LANES;
+            multiply_pairs(a, steps * DEPTH, b, 2 * LANES, steps * TILE, to, LANES, LANES * LANES, steps * DEPTH, add);
+        }
+}
+#endif
 
 // Sums of a panel, in tiles, as rows of the result: (left columns, all right columns), or transposed.
 void write(const float* sums, int64_t wide, int64_t tall, int64_t width, int64_t first, int64_t all, bfloat16* out, bool transposed) {
@@ -166,19 +186,15 @@ void product(const Side& left, const Side& right, int64_t rows, bfloat16* out, b
 
 }  // namespace
 
-#endif
-
 extern "C" {
 
 // out (outputs, inputs) = grad (rows, outputs)^T x (rows, inputs)
 void weight_gradient_bf16(const bfloat16* grad, int64_t grad_stride, const bfloat16* x, int64_t x_stride, int64_t rows,
                           int64_t outputs, int64_t inputs, bfloat16* out) {
-#ifdef HAS_TILES
     Side of_grad{grad, grad_stride, outputs}, of_x{x, x_stride, inputs};
     if (outputs <= inputs)
         product(of_grad, of_x, rows, out, false);
     else
         product(of_x, of_grad, rows, out, true);
-#endif
 }
 }

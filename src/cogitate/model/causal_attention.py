@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from cogitate.kernels import function, has_tiles, runs_natively
+from cogitate.kernels import function, runs_natively
 from cogitate.model.visibility import Visibility
 
 
@@ -82,7 +82,7 @@ class _View(ctypes.Structure):
 def _is_native(q: Tensor, v: Tensor) -> bool:
     if not runs_natively(q, v):
         return False
-    return q.dtype == torch.float32 or (has_tiles() and q.shape[-1] % 2 == 0 and v.shape[-1] % 2 == 0)
+    return q.dtype == torch.float32 or (q.shape[-1] % 2 == 0 and v.shape[-1] % 2 == 0)
 
 
 def _readable(x: Tensor) -> Tensor:

@@ -97,6 +97,7 @@ def result() -> dict[str, Any]:
     return {
         "date": "2030-01-02",
         "machine": {"cpu": "Abacus 9", "memory_gb": 16.0},
+        "isa": "avx2",
         "threads": 2,
         "rounds": 3,
         "ratios": ratios,
@@ -117,9 +118,9 @@ def test_the_table_says_what_was_compared_on_what_and_what_failed(result: dict[s
 
 def test_the_generated_part_of_a_page_is_replaced_and_the_rest_kept() -> None:
     page = f"before\n{BEGIN}\nold\n{END}\nafter\n"
-    assert between_markers(page, "new\n") == f"before\n{BEGIN}\nnew\n{END}\nafter\n"
+    assert between_markers(page, "new\n", BEGIN, END) == f"before\n{BEGIN}\nnew\n{END}\nafter\n"
     with pytest.raises(ValueError, match="needs"):
-        between_markers("no markers", "new")
+        between_markers("no markers", "new", BEGIN, END)
 
 
 def test_the_chart_names_every_ratio_of_speed(result: dict[str, Any], tmp_path: Path) -> None:

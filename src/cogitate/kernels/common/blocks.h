@@ -2,9 +2,10 @@
 // of SIDE, filled up with zeros.
 //
 // a stands row by row. b does, too, in float; in bfloat16 the rows 2 i and 2 i + 1 stand interleaved ("pairs"), as the tile
-// registers want them.
+// registers and the vector products of pairs want them.
 #pragma once
 
+#include "pairs.h"
 #include "tiles.h"
 #include "vectors.h"
 
@@ -98,16 +99,18 @@ struct BlockProducts {
     }
 };
 
-inline bool blocks_in_bfloat16() { return tiles::permitted(); }
-
 #else
 
 template <bool ADD>
-inline void multiply(const bfloat16*, int64_t, const bfloat16*, int64_t, float*, int64_t, int, int, int) {}  // never called
+inline void multiply(const bfloat16* a, int64_t a_stride, const bfloat16* b, int64_t b_stride, float* c, int64_t c_stride,
+                     int rows, int columns, int depth) {
+    for (int m = 0; m < rows; m += ROWS_OF_PAIRS)
+        for (int n = 0; n < columns; n += VECTORS_OF_PAIRS * LANES)
+            multiply_pairs(a + m * a_stride, a_stride, b + 2 * n, 2 * b_stride, 2 * LANES, c + m * c_stride + n, c_stride, LANES,
+                           depth, ADD);
+}
 
 template <typename T>
 struct BlockProducts {};
-
-inline bool blocks_in_bfloat16() { return false; }
 
 #endif

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 
+#include "pairs.h"
 #include "tiles.h"
 #include "vectors.h"
 
@@ -54,34 +55,14 @@ inline void accumulate(const float* weights, const X* const* x, int depth, Float
 
 template <int M, int V>
 inline void accumulate(const bfloat16* weights, const bfloat16* const* x, int depth, Floats (&sums)[M][V]) {
-#ifdef __AVX512BF16__
+    const bfloat16* at[M];
+    for (int m = 0; m < M; m++) at[m] = x[m];
     for (int i = 0; i < depth; i += 2) {
-        __m512bh weight[V];
-        for (int v = 0; v < V; v++) weight[v] = (__m512bh)_mm512_loadu_si512(weights + size_t(i) * (V * LANES) + v * 2 * LANES);
-        for (int m = 0; m < M; m++) {
-            int32_t pair;
-            memcpy(&pair, x[m] + i, sizeof pair);
-            __m512bh pairs = (__m512bh)_mm512_set1_epi32(pair);
-            for (int v = 0; v < V; v++) sums[m][v] = (Floats)_mm512_dpbf16_ps((__m512)sums[m][v], weight[v], pairs);
-        }
+        Words right[V];
+        for (int v = 0; v < V; v++) memcpy(&right[v], weights + size_t(i) * (V * LANES) + v * 2 * LANES, sizeof right[v]);
+        add_pairs(sums, at, right);
+        for (int m = 0; m < M; m++) at[m] += 2;
     }
-#else
-    for (int i = 0; i < depth; i += 2) {
-        Floats first[V], second[V];
-        for (int v = 0; v < V; v++) {
-            Words pairs;
-            memcpy(&pairs, weights + size_t(i) * (V * LANES) + v * 2 * LANES, sizeof pairs);
-            Words low = pairs << 16, high = pairs & 0xffff0000u;
-            memcpy(&first[v], &low, sizeof low);
-            memcpy(&second[v], &high, sizeof high);
-        }
-        for (int m = 0; m < M; m++)
-            for (int v = 0; v < V; v++) {
-                sums[m][v] += first[v] * to_float(x[m][i]);
-                sums[m][v] += second[v] * to_float(x[m][i + 1]);
-            }
-    }
-#endif
 }
 
 template <typename W, typename X, int M, int V>

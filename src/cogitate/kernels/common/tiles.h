@@ -121,6 +121,8 @@ inline void release() { _tile_release(); }
 
 constexpr int DEPTH = 2;
 
+inline bool permitted() { return true; }  // none are used
+
 inline void release() {}
 
 template <typename W, typename X>
