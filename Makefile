@@ -82,7 +82,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	    "name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python .ci/install_torch.py
-	$(PIP) --editable .
+	$(PIP) --editable '.[gguf,hub]'
 	touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
