@@ -54,16 +54,19 @@ class Side:
 class Runner:
     """A side's process, which has loaded when this has been made.
 
+    Args:
+        isa: the class of processors that it is limited to; None: the machine's own.
+
     Attributes:
         facts: versions and the like.
     """
 
-    def __init__(self, side: Side, log: Path, threads: int, isa: str):
+    def __init__(self, side: Side, log: Path, threads: int, isa: str | None = None):
         self.side, self._log = side, log
         python = Path(sys.executable) if side.environment == OWN else setup.python_of(side.environment)
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONHOME"}
         environment |= {"PYTHONPATH": str(CHECKOUT), "OMP_NUM_THREADS": str(threads), "TOKENIZERS_PARALLELISM": "false"}
-        environment |= limits(isa)
+        environment |= limits(isa) if isa else {}
         log.parent.mkdir(parents=True, exist_ok=True)
         settings = {**side.settings, "threads": threads}
         if side.model is not None:

@@ -9,8 +9,8 @@ from typing import Any
 
 __version__ = "0.1.0"
 
-# How long a thread that waits for others keeps its core, in turns of a loop, before it sleeps: some 50 microseconds instead of many
-# milliseconds. Beside other programs it would use up the time of those that it waits for. Read when torch is first imported.
+# How long a thread that waits for others keeps its core before it sleeps, in turns of a loop: some 50 microseconds instead of
+# many milliseconds. Beside other programs it would use up the time of those that it waits for. Read when torch is imported.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 # Each name is imported from its file when it is first used, so that `import cogitate` does not wait for torch. Their types are

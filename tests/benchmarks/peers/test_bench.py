@@ -4,11 +4,12 @@ import argparse
 import json
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import cogitate
-from benchmarks.peers import bench
+from benchmarks.peers import bench, setup
 from benchmarks.peers.workloads import WORKLOADS, Scale, Workload
 
 
@@ -19,10 +20,11 @@ def empty_workload(name: str, scale: Scale) -> Workload:
 @pytest.fixture
 def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> argparse.Namespace:
     """Two workloads in which nobody takes part."""
-    monkeypatch.setattr(bench, "KEPT", tmp_path / "measured.json")
+    monkeypatch.setattr(setup, "ROOT", tmp_path)
     for name in ("first", "second"):
         monkeypatch.setitem(WORKLOADS, name, partial(empty_workload, name))
-    return argparse.Namespace(rounds=5, only=["first", "second"], sides=[], quick=False, threads=2, publish=True, out=None)
+    chosen = {"only": ["first", "second"], "sides": [], "quick": False, "publish": True, "out": None}
+    return argparse.Namespace(rounds=5, threads=2, isa="avx2", **chosen)
 
 
 def test_whole_workloads_are_kept_and_not_measured_again(
@@ -34,12 +36,12 @@ def test_whole_workloads_are_kept_and_not_measured_again(
     result = bench.measure(options)
     assert capsys.readouterr().out == f"first: measured already, {measured}\n"
     assert list(result["workloads"]) == ["first", "second"]
-    assert list(json.loads(bench.KEPT.read_text())["workloads"]) == ["first", "second"]
+    assert list(json.loads(bench.kept_file("avx2").read_text())["workloads"]) == ["first", "second"]
 
 
-@pytest.mark.parametrize("change", [{"rounds": 6}, {"threads": 1}])
+@pytest.mark.parametrize("change", [{"rounds": 6}, {"threads": 1}, {"isa": "plain"}])
 def test_under_other_conditions_everything_is_measured_again(
-    options: argparse.Namespace, capsys: pytest.CaptureFixture[str], change: dict[str, int]
+    options: argparse.Namespace, capsys: pytest.CaptureFixture[str], change: dict[str, Any]
 ) -> None:
     bench.measure(options)
     bench.measure(argparse.Namespace(**{**vars(options), **change}))
@@ -63,7 +65,7 @@ def test_other_code_is_another_condition(
 def test_what_is_only_tried_neither_uses_nor_leaves_kept_workloads(options: argparse.Namespace) -> None:
     options.publish = False
     bench.measure(options)
-    assert not bench.KEPT.exists()
+    assert not bench.kept_file("avx2").exists()
 
 
 def test_variants_far_behind_the_fastest_of_their_family_in_every_case_are_not_run_again() -> None:

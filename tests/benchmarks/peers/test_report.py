@@ -112,7 +112,7 @@ def test_the_table_says_what_was_compared_on_what_and_what_failed(result: dict[s
     assert "| grpo_smollm2_vs_trl | 4.00 | 2.50 - 7.50 | 4 | ours:float32 and trl:float32 |" in lines
     assert "| step | ours:float32 | 40.0 (30.0 - 60.0) | 2.00 |" in lines
     assert "| step | trl:bfloat16 | 6.0 (4.0 - 6.0) | 4.00 |" in lines
-    assert "Measured on 2030-01-02: Abacus 9, 2 threads, 16.0 GB, 3 rounds of every side in turn" in lines[0]
+    assert "Measured on 2030-01-02: Abacus 9, class avx2, 2 threads, 16.0 GB, 3 rounds of every side in turn" in lines[0]
     assert lines[-3:] == ["Versions: trl 1.2.", "", "Not measured, since they failed: generation/vllm."]
 
 

@@ -9,7 +9,6 @@ import pytest
 from benchmarks.peers import setup
 from benchmarks.peers.sides import OWN, Runner, RunnerError, Side
 from benchmarks.places import CHECKOUT
-from cogitate.kernels.isa import own_isa
 
 ELSEWHERE = ("channel", "rewards", "llamacpp", "transformers", "trl", "vllm")  # what runs in the environments of peers
 
@@ -19,7 +18,7 @@ def test_a_runner_is_started_as_a_module_and_answers_each_request(tmp_path: Path
     rows = {"math": [], "code": [{"standalone": "assert 1 + 1 == 2", "right": True}, {"standalone": "1 / 0", "right": False}]}
     (tmp_path / "verdicts.json").write_text(json.dumps(rows))
     side = Side("python", OWN, "verdicts", {"verdicts": str(tmp_path / "verdicts.json"), "work": "python"})
-    runner = Runner(side, tmp_path / "log", threads=1, isa=own_isa())
+    runner = Runner(side, tmp_path / "log", threads=1)
     try:
         numbers = runner.run(0, {"kind": "code", "count": 2})
     finally:
@@ -32,12 +31,7 @@ def test_a_runner_is_started_as_a_module_and_answers_each_request(tmp_path: Path
 def test_a_runner_that_ends_is_an_error_with_the_end_of_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(setup, "ROOT", tmp_path)
     with pytest.raises(RunnerError, match=r"python ended(.|\n)*No such file"):
-        Runner(
-            Side("python", OWN, "verdicts", {"verdicts": "missing.json", "work": "python"}),
-            tmp_path / "log",
-            threads=1,
-            isa=own_isa(),
-        )
+        Runner(Side("python", OWN, "verdicts", {"verdicts": "missing.json", "work": "python"}), tmp_path / "log", threads=1)
 
 
 @pytest.mark.parametrize("name", ELSEWHERE)

@@ -111,9 +111,7 @@ class Figures:
 
 def figures(samples: Sequence[Sample], group_size: int) -> Figures:
     """The figures of a prompt, for groups of this size."""
-    ends = [one for one in samples if one.finished]
-    good = sorted(one.tokens for one in ends if one.right or one.right_free or one.well_formed)
-    lengths = good if len(good) >= FEW else sorted(one.tokens for one in ends or samples)
+    lengths = lengths_to_come(samples)
     return Figures(
         right=mean(bool(one.right) for one in samples if one.right is not None),
         right_free=mean(bool(one.right_free) for one in samples if one.right_free is not None),
@@ -123,6 +121,14 @@ def figures(samples: Sequence[Sample], group_size: int) -> Figures:
         long_tokens=lengths[math.ceil(0.95 * len(lengths)) - 1],
         truncated=mean(not one.finished for one in samples),
     )
+
+
+def lengths_to_come(samples: Sequence[Sample]) -> list[int]:
+    """Tokens, in ascending order, of the completions that came to their end and are right or in the form: what RL soon makes
+    of the others. Of all that came to their end where hardly any are, and of all where none did."""
+    ends = [one for one in samples if one.finished]
+    good = sorted(one.tokens for one in ends if one.right or one.right_free or one.well_formed)
+    return good if len(good) >= FEW else sorted(one.tokens for one in ends or samples)
 
 
 def counts_of(samples: Sequence[Sample]) -> list[tuple[int, int]]:

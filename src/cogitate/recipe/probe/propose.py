@@ -36,7 +36,7 @@ class Found:
         figures: of each prompt that was tried, for groups of GROUP or what the user sets.
         larger: the figures of the chosen prompt for LARGE_GROUP.
         easy, rest: shares of right answers, wherever they stand, at all prompts: on the easiest third and on the others.
-        lengths: tokens of each completion at the chosen prompt, and prompt_length those of a prompt. tokens_per_second: of
+        lengths: tokens of completions to come at the chosen prompt, and prompt_length those of a prompt. tokens_per_second: of
             sampling there, where tokens that are read count as READING; learnt_per_second those of learning.
         parameters: of the model. pool: training problems.
     """
@@ -84,7 +84,7 @@ def propose(found: Found, settings: ZeroRLConfig, probe: ProbeConfig) -> list[Pr
     limit = longest(at, probe.max_new_tokens) if "max_new_tokens" in left else settings.max_new_tokens
 
     def steps_of(prompts: int) -> int:
-        in_time = round(60 * probe.minutes / step_seconds(found, prompts, group, limit))
+        in_time = round(60 * probe.minutes / step_seconds(found, prompts, group, limit, dynamic=dynamic))
         return max(1, min(MOST_STEPS, in_time)) if "steps" in left else settings.steps
 
     prompts = settings.prompts_per_step
@@ -92,7 +92,7 @@ def propose(found: Found, settings: ZeroRLConfig, probe: ProbeConfig) -> list[Pr
         prompts = max(1, min(COMPLETIONS // group, found.pool))
         if steps_of(prompts) < ENOUGH_STEPS and "steps" in left:
             prompts = max(1, min(prompts, FEWEST_COMPLETIONS // group))
-    steps, seconds = steps_of(prompts), step_seconds(found, prompts, group, limit)
+    steps, seconds = steps_of(prompts), step_seconds(found, prompts, group, limit, dynamic=dynamic)
     gain = found.easy / found.rest if found.rest else math.inf if found.easy else 1.0
     easier = gain >= EASIER and prompts <= found.pool // 3
     own = sum(draft.own for draft in found.drafts)
@@ -152,11 +152,12 @@ def learning_rate(parameters: int) -> float:
     return float(f"{min(LARGEST_RATE, max(SMALLEST_RATE, rate)):.1e}")
 
 
-def step_seconds(found: Found, prompts: int, group: int, max_new_tokens: int) -> float:
-    """How long a step takes: sampling and learning. Drawing dead groups again takes about what is not learnt from them."""
+def step_seconds(found: Found, prompts: int, group: int, max_new_tokens: int, *, dynamic: bool) -> float:
+    """How long a step takes: sampling, once more where dead groups are drawn again, and learning from one batch."""
     sampled = prompts * group * mean(min(length, max_new_tokens) for length in found.lengths)
     read = prompts * found.prompt_length
-    return (sampled + READING * read) / found.tokens_per_second + (sampled + read) / found.learnt_per_second
+    batches = 2 if dynamic else 1
+    return batches * (sampled + READING * read) / found.tokens_per_second + (sampled + read) / found.learnt_per_second
 
 
 def share(value: float) -> str:

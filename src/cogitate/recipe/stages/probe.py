@@ -20,7 +20,7 @@ from cogitate.model.describe import describe
 from cogitate.model.files.hf import load_config
 from cogitate.recipe.asking import ask_r1_zero, check_tags, with_tags_of
 from cogitate.recipe.probe.learning_speed import learning_speed, rollouts_of
-from cogitate.recipe.probe.measure import Figures, Measurement, Sample, figures, measure
+from cogitate.recipe.probe.measure import Figures, Measurement, Sample, figures, lengths_to_come, measure
 from cogitate.recipe.probe.prompts import Tried, prompts_to_try
 from cogitate.recipe.probe.proposal import PROPOSAL, Proposed, write_proposal
 from cogitate.recipe.probe.propose import GROUP, LARGE_GROUP, Found, choose, propose, share
@@ -101,7 +101,7 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
         rest=right_anywhere(measured, [number for number in numbers if number - len(sources) not in easy]),
         parameters=describe(load_config(model)).parameters,
         pool=len(pool),
-        lengths=[one.tokens for one in samples],
+        lengths=lengths_to_come(samples),
         prompt_length=measured[chosen].prompt_length,
         tokens_per_second=speed,
         learnt_per_second=bench.learnt_per_second(chosen, samples, asked) if measures_learning else speed / LEARNING_TIME,
