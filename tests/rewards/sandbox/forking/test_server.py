@@ -123,7 +123,7 @@ def test_a_server_that_dies_under_a_program_is_no_verdict(box: Sandbox) -> None:
 
 def process_of(server: ForkServer) -> int:
     """bubblewrap's process id."""
-    peeked = server.close.peek()  # type: ignore[attr-defined]
+    peeked = server.close.peek()
     assert peeked is not None
     return int(peeked[2][1].pid)
 

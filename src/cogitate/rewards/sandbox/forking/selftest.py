@@ -6,6 +6,7 @@ import json
 import secrets
 
 from cogitate.errors import SandboxUnavailableError
+from cogitate.rewards.sandbox.child import Child
 from cogitate.rewards.sandbox.forking.child import ForkedChild
 from cogitate.rewards.sandbox.forking.server import ForkServer
 from cogitate.rewards.sandbox.limits import RunResult
@@ -136,7 +137,7 @@ print(json.dumps([state, held]))
 """
 
 
-def attack_successor(child_class: type[ForkedChild]) -> list[PromiseResult]:
+def attack_successor(child_class: type[Child]) -> list[PromiseResult]:
     """A program that leaves whatever it can, then kills its process group; then another in the same server, which looks."""
     secret = secrets.token_hex(12)
     shifted = [bytes(value + 1 for value in text).hex() for text in (secret.encode(), KNOWN_TO_BE_THERE)]
@@ -161,7 +162,7 @@ def attack_successor(child_class: type[ForkedChild]) -> list[PromiseResult]:
     ]
 
 
-def _run(child_class: type[ForkedChild], source: str, orders: list[str] | None = None) -> tuple[RunResult, ForkServer]:
+def _run(child_class: type[Child], source: str, orders: list[str] | None = None) -> tuple[RunResult, ForkServer]:
     stdin = json.dumps(orders).encode()
     with SandboxProcess(child_class, LIMITS, STATE + source, mode="script", stdin=stdin) as process:
         assert isinstance(process.child, ForkedChild)

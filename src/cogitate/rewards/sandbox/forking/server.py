@@ -45,7 +45,10 @@ class ForkServer:
 
     def __init__(self, command: tuple[str, ...]):
         self.command = command
-        self.uid, uid_lock = take_uid() if os.geteuid() == 0 else (None, None)
+        self.uid: int | None = None
+        uid_lock: socket.socket | None = None
+        if os.geteuid() == 0:
+            self.uid, uid_lock = take_uid()
         self._link, link = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._link.settimeout(START_SECONDS)
         nothing, end_of_nothing = os.pipe()

@@ -8,7 +8,7 @@ Executed from its compiled code by the bootstrap in `forking/server.py`, never i
 program runs, but for `resource`, which the guest imports. It has `_ctypes` without `ctypes`, which would import much more.
 """
 
-# mypy: disallow-untyped-defs=False, check-untyped-defs=False
+# mypy: disallow-untyped-defs=False, check-untyped-defs=False, disallow-any-generics=False
 
 import _ctypes
 import _socket
