@@ -2,7 +2,7 @@
 
 Levels, best first, chosen by a self-test that really tries to break each promise:
 
-- bubblewrap + rlimits + seccomp;
+- bubblewrap + rlimits + seccomp, where programs are forked from a waiting Python if every promise holds for that, too;
 - Landlock + seccomp + rlimits;
 - none: SandboxUnavailableError, unless the caller asks for `unsafe_local` (rlimits only) in so many words.
 """

@@ -67,8 +67,25 @@ def test_a_forked_program_finds_what_one_that_is_started_alone_finds(box: Sandbo
     assert forked == alone
 
 
-def test_an_uncaught_error_and_an_exit_code_are_reported_as_alone(box: Sandbox) -> None:
-    for program in ("def g():\n    1 / 0\ng()", "import sys\nsys.exit(7)", "raise SystemExit('why')", "import os\nos.abort()"):
+PROGRAMS = (
+    "def g():\n    1 / 0\ng()",
+    "import sys\nsys.exit(7)",
+    "raise SystemExit('why')",
+    "import os\nos.abort()",
+    "import atexit\natexit.register(print, 'the end')\nprint('x', end='')",
+    "import threading, time\nthreading.Thread(target=lambda: (time.sleep(0.1), print('late'))).start()",
+    "import multiprocessing\nwith multiprocessing.Pool(2) as pool:\n    print(pool.map(abs, [-1, 2]))",
+    "import subprocess, sys\nprint(subprocess.run([sys.executable, '-c', 'print(5)'], capture_output=True).stdout)",
+    "import ctypes\nprint(ctypes.CDLL(None).abs(-3), ctypes.create_string_buffer(b'x').value)",
+    "import asyncio, socket\nasync def f():\n    await asyncio.sleep(0)\n    return socket.AF_INET\nprint(asyncio.run(f()))",
+    "import os\nm, s = os.openpty()\nos.write(m, b'hi\\n')\nprint(os.read(s, 3), os.listdir('/dev/pts'))",
+    "import os\nprint(os.fstat(0).st_mode, open('/dev/stdout', 'w').write('a'), os.path.realpath('/proc/self/exe'))",
+)
+
+
+def test_programs_do_what_they_do_alone(box: Sandbox) -> None:
+    """Their uncaught errors and exit codes, too."""
+    for program in PROGRAMS:
         forked = box.run(program)
         with SandboxProcess(CHILDREN[LEVEL], box.limits, program, mode="script") as process:
             alone = process.finish()

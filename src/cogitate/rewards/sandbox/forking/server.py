@@ -184,8 +184,7 @@ def server_command(packages: tuple[Path, ...]) -> tuple[str, ...]:
     command = bubblewrap_command(packages, SERVER_DISK_BYTES)
     rights = ("--cap-add", "CAP_SYS_ADMIN", "--cap-add", "CAP_SETPCAP")
     place = command.index("--clearenv")
-    last = command.index("--chdir")
-    return (*command[:place], *rights, *command[place:last], "--remount-ro", "/dev/pts", *command[last:])
+    return (*command[:place], *rights, *command[place:])
 
 
 @lru_cache(maxsize=1)

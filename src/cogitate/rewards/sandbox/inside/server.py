@@ -18,7 +18,7 @@ import sys
 
 NEW_NAMESPACES = 0x6C020000  # CLONE_NEWNS, NEWUTS, NEWIPC, NEWPID, NEWNET
 CHILD_SIGNAL = 17
-MOUNT_READ_ONLY, MOUNT_NO_SETUID, MOUNT_NO_DEVICES, MOUNT_NO_PROGRAMS = 1, 2, 4, 8
+MOUNT_READ_ONLY, MOUNT_NO_SETUID, MOUNT_NO_DEVICES, MOUNT_NO_PROGRAMS, MOUNT_AGAIN = 1, 2, 4, 8, 32 | 4096
 SET_SECCOMP, DROP_FROM_BOUNDING_SET, SET_NO_NEW_PRIVILEGES, SECCOMP_FILTER = 22, 24, 38, 2
 CAPABILITY_VERSION = 0x20080522
 OWN_CAPABILITIES = (21, 8)  # SYS_ADMIN, SETPCAP: what the server has and a program's process has not
@@ -63,9 +63,11 @@ def become_first_process(libc, ends, disk_bytes, settings):
         posix.dup2(end, target)
     posix.closerange(5, 256)
     safe = MOUNT_NO_SETUID | MOUNT_NO_DEVICES
+    unwritable = MOUNT_NO_SETUID | MOUNT_NO_PROGRAMS | MOUNT_READ_ONLY
     libc.call("mount", b"tmpfs", b"/tmp", b"tmpfs", safe, b"mode=1777,size=%d" % disk_bytes)
     libc.call("mount", b"tmpfs", b"/dev/shm", b"tmpfs", safe, b"mode=1777,size=%d" % settings["shared_memory_bytes"])
-    libc.call("mount", b"proc", b"/proc", b"proc", safe | MOUNT_NO_PROGRAMS | MOUNT_READ_ONLY, None)
+    libc.call("mount", b"proc", b"/proc", b"proc", unwritable | MOUNT_NO_DEVICES, None)
+    libc.call("mount", None, b"/dev/pts", None, unwritable | MOUNT_AGAIN, None)  # it is the server's; terminals can be made
     posix.chdir("/tmp")
     for capability in OWN_CAPABILITIES:
         libc.call("prctl", DROP_FROM_BOUNDING_SET, capability, 0, 0, 0)
