@@ -18,22 +18,28 @@ import cogitate
 from cogitate.errors import SandboxUnavailableError
 from cogitate.rewards.code.grader import grade_code
 from cogitate.rewards.sandbox import sandbox
+from cogitate.rewards.sandbox.bubblewrap import BubblewrapChild
 from cogitate.rewards.sandbox.child import is_readable
 from cogitate.rewards.sandbox.isolation import Isolation
 from cogitate.rewards.sandbox.landlock import remove_abandoned
 from cogitate.rewards.sandbox.limits import MIB, Limits
+from cogitate.rewards.sandbox.process import SandboxProcess
 from cogitate.rewards.sandbox.sandbox import CHILDREN, Sandbox, SandboxLevel, doctor, package_paths, probe_level
 from cogitate.rewards.sandbox.selftest import PromiseResult, probe
 
 LEVELS = [SandboxLevel.BUBBLEWRAP, SandboxLevel.LANDLOCK]
 
 
-@pytest.fixture(params=LEVELS, ids=lambda level: level.value)
-def box(request: pytest.FixtureRequest) -> Sandbox:
-    """A sandbox of each level; skipped, saying so, where the machine cannot even start it."""
-    if not probe_level(request.param)[0].held:
-        pytest.skip(f"{request.param.value} does not start here: {probe_level(request.param)[0].seen}")
-    return Sandbox(level=request.param)
+@pytest.fixture(params=[*LEVELS, "alone"], ids=lambda way: way if isinstance(way, str) else way.value)
+def box(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A sandbox of each level, and of the first where no program is forked; skipped where the machine cannot even start it."""
+    level = SandboxLevel.BUBBLEWRAP if request.param == "alone" else request.param
+    if request.param == "alone":
+        monkeypatch.setattr(sandbox, "_probe_forking", lambda: (PromiseResult("starts", False, "not to be tested here"),))
+        monkeypatch.setattr(sandbox, "_probe_once", sandbox._probe_alone)
+    if not probe_level(level)[0].held:
+        pytest.skip(f"{level.value} does not start here: {probe_level(level)[0].seen}")
+    return Sandbox(level=level)
 
 
 @pytest.fixture(autouse=True)
@@ -215,10 +221,10 @@ def test_a_program_that_ends_in_the_moment_it_is_killed_is_reaped_with_its_exit_
     """Its first process is gone before we have looked for it, and bubblewrap ends right after we have seen it run."""
     if not probe_level(SandboxLevel.BUBBLEWRAP)[0].held:
         pytest.skip("the second level has no process between us and the program's")
-    with Sandbox(level=SandboxLevel.BUBBLEWRAP).open("import os; os._exit(3)") as process:
-        assert is_readable(process._child.exit_descriptor, 60)
-        monkeypatch.setattr(process._child, "_find_init", lambda: None)
-        monkeypatch.setattr(process._child, "_has_exited", lambda seconds=0.0: False)
+    with SandboxProcess(BubblewrapChild, Limits(), "import os; os._exit(3)", mode="calls") as process:
+        assert is_readable(process.child.exit_descriptor, 60)
+        monkeypatch.setattr(process.child, "_find_init", lambda: None)
+        monkeypatch.setattr(process.child, "_has_exited", lambda seconds=0.0: False)
         process.close()
         assert process.exit_code == 3
 
@@ -294,6 +300,7 @@ def test_without_any_isolation_nothing_runs_unless_told(monkeypatch: pytest.Monk
 def test_a_sandbox_that_does_not_start_is_no_verdict(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> None:
     from cogitate.rewards.sandbox import bubblewrap
 
+    probe_level(SandboxLevel.BUBBLEWRAP)  # with the real one
     broken = scratch / "bwrap"
     broken.write_text("#!/bin/sh\necho no namespaces here >&2\nexit 1\n")
     broken.chmod(0o755)

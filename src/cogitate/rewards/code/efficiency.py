@@ -59,7 +59,7 @@ def traced_limits(limits: Limits) -> Limits:
 
 def _count_calls(sandbox: Sandbox, program: str, calls: list[FunctionTest], tests: ProgramTests) -> InstructionCount:
     orders = _orders(program, script=False)
-    with sandbox.open_extension("tracer", orders, tests=len(calls) + 1, limits=tests.limits) as process:
+    with sandbox.open_extension("tracer", orders, tests=len(calls) + 1, limits=tests.limits, alone=True) as process:
         try:
             process.receive()
             for call in calls:
@@ -79,7 +79,7 @@ def _count_scripts(sandbox: Sandbox, program: str, cases: list[StdinTest], tests
     for case in cases:
         orders = _orders(program, script=True)
         data = case.input.encode("utf-8", "surrogatepass")
-        with sandbox.open_extension("tracer", orders, limits=tests.limits, stdin=data) as process:
+        with sandbox.open_extension("tracer", orders, limits=tests.limits, stdin=data, alone=True) as process:
             try:
                 count = _read_count(process, orders["secret"])
             except ProgramEndedError as ended:

@@ -20,6 +20,7 @@ import shutil
 import signal
 import socket
 import subprocess
+from abc import abstractmethod
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from cogitate.rewards.sandbox import seccomp
 from cogitate.rewards.sandbox.child import (
     ENVIRONMENT,
     Child,
+    OwnChild,
     Pipes,
     Usage,
     common_rlimits,
@@ -45,36 +47,24 @@ SHARED_MEMORY_BYTES = 16 * MIB  # for multiprocessing's locks
 END_SECONDS = 30.0  # the kernel takes down a namespace in milliseconds
 
 
-class BubblewrapChild(Child):
-    """bubblewrap + rlimits + seccomp."""
+class NamespacedChild(Child):
+    """A process in namespaces of its own, of whose `/proc` we know the place, as user `_uid` where we are root."""
 
-    def _spawn(self, pipes: Pipes, limits: Limits, packages: tuple[Path, ...]) -> subprocess.Popen[bytes]:
-        self._memory_limit = limits.memory_bytes
-        self._uid_lock: socket.socket | None = None
-        self._uid: int | None = None
-        self._init_descriptor: int | None = None
-        self._proc: Path | None = None
-        if os.geteuid() == 0:
-            self._uid, self._uid_lock = take_uid()
+    others_in_namespace = 1  # processes of the user namespace that are not the program's: process 1
+    _uid: int | None
+    _proc: Path | None
+    _memory_limit: int
+
+    def _open_to_user(self, pipes: Pipes) -> None:
+        """So that the program can open /dev/stdin and its like."""
+        if self._uid is not None:
             for descriptor in pipes.child_ends()[:3]:
-                os.fchown(descriptor, self._uid, self._uid)  # so that /dev/stdin and its like can be opened
-        self._info, child_info = os.pipe()
-        filter_descriptor = readable_bytes(seccomp.namespaced_filter())
-        try:
-            command = [*bubblewrap_command(packages, limits.disk_bytes)]
-            command[1:1] = ["--seccomp", str(filter_descriptor), "--info-fd", str(child_info)]
-            return spawn(command, pipes, {}, keep=(filter_descriptor, child_info))
-        except BaseException:
-            self._give_back()
-            raise
-        finally:
-            os.close(filter_descriptor)
-            os.close(child_info)
+                os.fchown(descriptor, self._uid, self._uid)
 
     def _orders(self, limits: Limits, tests: int) -> dict[str, Any]:
         existing = 0
-        if self._uid is None:  # process 1 is of the same user then
-            existing = 1 if counts_processes_by_namespace() else 1 + processes_of_this_user()
+        if self._uid is None:  # they are of the same user then
+            existing = self.others_in_namespace if counts_processes_by_namespace() else 1 + processes_of_this_user()
         path = ["/packages"]
         rlimits = common_rlimits(limits, tests)
         rlimits.append((resource.RLIMIT_NPROC, limits.processes + existing, limits.processes + existing))
@@ -88,6 +78,42 @@ class BubblewrapChild(Child):
         except OSError:
             return Usage()
         return usage_of((self._proc / name for name in names if name.isdigit()), self._memory_limit)
+
+    @abstractmethod
+    def _find_init(self) -> int | None:
+        """A descriptor of process 1 of the namespace, if there is one yet."""
+
+    def _kill_init(self, init: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(init, signal.SIGKILL)
+        if not is_readable(init, END_SECONDS) or not self._has_exited(END_SECONDS):
+            raise SandboxUnavailableError(f"a killed sandbox ({self._proc}) does not end")
+
+
+class BubblewrapChild(NamespacedChild, OwnChild):
+    """bubblewrap + rlimits + seccomp, started for one program."""
+
+    def _spawn(self, pipes: Pipes, limits: Limits, packages: tuple[Path, ...]) -> subprocess.Popen[bytes]:
+        self._memory_limit = limits.memory_bytes
+        self._uid_lock: socket.socket | None = None
+        self._uid: int | None = None
+        self._init_descriptor: int | None = None
+        self._proc: Path | None = None
+        if os.geteuid() == 0:
+            self._uid, self._uid_lock = take_uid()
+            self._open_to_user(pipes)
+        self._info, child_info = os.pipe()
+        filter_descriptor = readable_bytes(seccomp.namespaced_filter())
+        try:
+            command = [*bubblewrap_command(packages, limits.disk_bytes)]
+            command[1:1] = ["--seccomp", str(filter_descriptor), "--info-fd", str(child_info)]
+            return spawn(command, pipes, {}, keep=(filter_descriptor, child_info))
+        except BaseException:
+            self._give_back()
+            raise
+        finally:
+            os.close(filter_descriptor)
+            os.close(child_info)
 
     def _find_init(self) -> int | None:
         """A descriptor of process 1 of the namespace: bubblewrap's only child, which bubblewrap alone can reap."""
@@ -108,10 +134,7 @@ class BubblewrapChild(Child):
             # It has started nothing yet, or takes that with it, or has ended: Popen.send_signal would reap it in that case.
             signal.pidfd_send_signal(self.exit_descriptor, signal.SIGKILL)
             return
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(init, signal.SIGKILL)
-        if not is_readable(init, END_SECONDS) or not self._has_exited(END_SECONDS):
-            raise SandboxUnavailableError(f"a killed sandbox (process {self._process.pid}) does not end")
+        self._kill_init(init)
 
     def _give_back(self) -> None:
         for descriptor in (self._info, self._init_descriptor):

@@ -9,6 +9,7 @@ import math
 import os
 import resource
 import select
+import signal
 import socket
 import subprocess
 from abc import ABC, abstractmethod
@@ -91,23 +92,24 @@ class Child(ABC):
     """A started process and its descendants.
 
     Attributes:
+        has_guest: whether the process has the guest's code already; others read it before their orders.
         orders: what the guest needs to confine itself.
         exit_descriptor: becomes readable when the started process has ended.
     """
 
+    has_guest = False
     orders: dict[str, Any]
 
     def __init__(self, pipes: Pipes, limits: Limits, tests: int, packages: tuple[Path, ...]):
         self._ended: tuple[int, float] | None = None
-        self._process = self._spawn(pipes, limits, packages)
-        self.exit_descriptor = os.pidfd_open(self._process.pid)
+        self.exit_descriptor = self._begin(pipes, limits, packages)
         for descriptor in pipes.child_ends():
             pipes.close_one(descriptor)
         self.orders = self._orders(limits, tests)
 
     @abstractmethod
-    def _spawn(self, pipes: Pipes, limits: Limits, packages: tuple[Path, ...]) -> subprocess.Popen[bytes]:
-        """Start the interpreter with BOOTSTRAP, its descriptors 0 to 4 the pipes' child ends."""
+    def _begin(self, pipes: Pipes, limits: Limits, packages: tuple[Path, ...]) -> int:
+        """Start the interpreter, its descriptors 0 to 4 the pipes' child ends; returns `exit_descriptor`."""
 
     @abstractmethod
     def _orders(self, limits: Limits, tests: int) -> dict[str, Any]: ...
@@ -121,6 +123,10 @@ class Child(ABC):
         """Kill every process of the tree; those that are ours to reap are reaped by `end`."""
 
     @abstractmethod
+    def _reap(self) -> tuple[int, float]:
+        """Wait status and processor seconds of the started process, which has ended or is about to."""
+
+    @abstractmethod
     def _give_back(self) -> None:
         """Release what was held for this child: a user id, a directory."""
 
@@ -129,17 +135,36 @@ class Child(ABC):
         if self._ended is None:
             try:
                 self._kill()
-                _, status, spent = os.wait4(self._process.pid, 0)
+                status, seconds = self._reap()
+            except BaseException:
+                self._ended = (128 + signal.SIGKILL, 0.0)  # nothing more can be done; a second call does nothing
+                raise
             finally:
                 os.close(self.exit_descriptor)
                 self._give_back()
             code = os.waitstatus_to_exitcode(status)
-            self._process.returncode = code
-            self._ended = (code if code >= 0 else 128 - code, spent.ru_utime + spent.ru_stime)
+            self._ended = (code if code >= 0 else 128 - code, seconds)
         return self._ended
 
     def _has_exited(self, seconds: float = 0.0) -> bool:
         return is_readable(self.exit_descriptor, seconds)
+
+
+class OwnChild(Child):
+    """A started process that is a child of ours."""
+
+    def _begin(self, pipes: Pipes, limits: Limits, packages: tuple[Path, ...]) -> int:
+        self._process = self._spawn(pipes, limits, packages)
+        return os.pidfd_open(self._process.pid)
+
+    @abstractmethod
+    def _spawn(self, pipes: Pipes, limits: Limits, packages: tuple[Path, ...]) -> subprocess.Popen[bytes]:
+        """Start the interpreter with BOOTSTRAP, its descriptors 0 to 4 the pipes' child ends."""
+
+    def _reap(self) -> tuple[int, float]:
+        _, status, spent = os.wait4(self._process.pid, 0)
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        return status, spent.ru_utime + spent.ru_stime
 
 
 def spawn(

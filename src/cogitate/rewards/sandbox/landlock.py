@@ -31,7 +31,7 @@ from typing import Any
 from cogitate.rewards.sandbox import inside, seccomp
 from cogitate.rewards.sandbox.child import (
     ENVIRONMENT,
-    Child,
+    OwnChild,
     Pipes,
     Usage,
     common_rlimits,
@@ -47,7 +47,7 @@ DIRECTORY_PREFIX = "cogitate-sandbox-"  # then the process id of the owner
 DIRECTORY_ENTRY_BYTES = 4096  # what an empty file is counted as
 
 
-class UnconfinedChild(Child):
+class UnconfinedChild(OwnChild):
     """rlimits, and as root another user id; only where somebody asked for it."""
 
     confined = False

@@ -79,7 +79,7 @@ class SandboxProcess:
         self._closed = False
         self._pipes = Pipes()
         try:
-            self._child = child_class(self._pipes, limits, tests, packages)
+            self.child = child_class(self._pipes, limits, tests, packages)
         except OSError as error:
             self._pipes.close()
             raise SandboxUnavailableError(f"no process can be started: {error}") from error
@@ -94,7 +94,7 @@ class SandboxProcess:
             self._pipes.close_one(self._pipes.stdin)
         self._child_ended = False
         try:
-            self._start({"prelude": "", **self._child.orders, **(extra or {}), "mode": mode, "source": source})
+            self._start({"prelude": "", **self.child.orders, **(extra or {}), "mode": mode, "source": source})
         except BaseException:
             self.close()
             raise
@@ -121,7 +121,7 @@ class SandboxProcess:
 
     def begin_test(self) -> None:
         """Start counting the time of the next test."""
-        usage = self._child.usage()
+        usage = self.child.usage()
         self._phase_started = time.monotonic()
         self._phase_cpu = self.cpu_seconds = max(self.cpu_seconds, usage.cpu_seconds)
         self._phase_starved = usage.starved_seconds
@@ -152,13 +152,14 @@ class SandboxProcess:
             self._pipes.close()
 
     def _end_child(self) -> None:
-        self.exit_code, cpu_seconds = self._child.end()
+        self.exit_code, cpu_seconds = self.child.end()
         self.cpu_seconds = max(self.cpu_seconds, cpu_seconds)  # a tree that was killed does not report all it used
         self._child_ended = True
         self._drain()
 
     def _start(self, orders: dict[str, Any]) -> None:
-        self._queue(self._pipes.orders, guest_code())
+        if not self.child.has_guest:
+            self._queue(self._pipes.orders, guest_code())
         self.send(orders)
         deadline = self._started + START_SECONDS
         while b'"ready"' not in self.answers:
@@ -194,11 +195,11 @@ class SandboxProcess:
         for descriptor, data in self._to_write.items():
             if data:
                 poll.register(descriptor, select.POLLOUT)
-        poll.register(self._child.exit_descriptor, select.POLLIN)
+        poll.register(self.child.exit_descriptor, select.POLLIN)
         for descriptor, events in poll.poll(WATCH_SECONDS * 1000):
             if descriptor in self._to_write:
                 self._write(descriptor)
-            elif descriptor == self._child.exit_descriptor:
+            elif descriptor == self.child.exit_descriptor:
                 self._end_child()
             elif events & (select.POLLIN | select.POLLHUP):
                 self._read(descriptor)
@@ -215,7 +216,7 @@ class SandboxProcess:
         self._next_watch = now + WATCH_SECONDS
         if now - self._phase_started < WATCH_SECONDS:
             return
-        usage = self._child.usage()
+        usage = self.child.usage()
         self.cpu_seconds = max(self.cpu_seconds, usage.cpu_seconds)
         if self.cpu_seconds - self._phase_cpu > self.limits.cpu_seconds:
             raise ProgramEndedError("cpu")

@@ -2,7 +2,7 @@
 
 Levels, best first, chosen by a self-test that really tries to break each promise:
 
-- bubblewrap + rlimits + seccomp;
+- bubblewrap + rlimits + seccomp, where programs are forked from a waiting Python if every promise holds for that, too;
 - Landlock + seccomp + rlimits;
 - none: SandboxUnavailableError, unless the caller asks for `unsafe_local` (rlimits only) in so many words.
 """
@@ -23,6 +23,8 @@ from cogitate.errors import SandboxUnavailableError
 from cogitate.rewards.sandbox import inside, seccomp
 from cogitate.rewards.sandbox.bubblewrap import BubblewrapChild
 from cogitate.rewards.sandbox.child import Child
+from cogitate.rewards.sandbox.forking.child import ForkedChild
+from cogitate.rewards.sandbox.forking.selftest import probe_forking
 from cogitate.rewards.sandbox.landlock import LandlockChild, UnconfinedChild
 from cogitate.rewards.sandbox.limits import Limits, RunResult, SandboxLevel
 from cogitate.rewards.sandbox.process import SandboxProcess
@@ -30,6 +32,7 @@ from cogitate.rewards.sandbox.selftest import PromiseResult, probe
 
 __all__ = ["DoctorReport", "Limits", "RunResult", "Sandbox", "SandboxLevel", "detect_level", "doctor", "probe_level"]
 
+# How a program starts at each level; at the first one it is forked from a waiting Python where that keeps every promise too.
 CHILDREN: dict[SandboxLevel, type[Child]] = {
     SandboxLevel.BUBBLEWRAP: BubblewrapChild,
     SandboxLevel.LANDLOCK: LandlockChild,
@@ -49,30 +52,66 @@ def detect_level() -> SandboxLevel:
 
 
 def probe_level(level: SandboxLevel) -> tuple[PromiseResult, ...]:
-    """What each promise's test gave for one level, on this machine."""
+    """What each promise's test gave for one level, as its programs are started, on this machine."""
     with _probing:
         return _probe_once(level)
 
 
+def way_to_start(level: SandboxLevel) -> type[Child]:
+    """How programs start at a level: forked at the first one if every promise holds for that, too."""
+    if level is not SandboxLevel.BUBBLEWRAP:
+        return CHILDREN[level]
+    with _probing:
+        return ForkedChild if all(result.held for result in _probe_forking()) else BubblewrapChild
+
+
+def way_to_start_alone(level: SandboxLevel) -> type[Child]:
+    """How a program starts that must share nothing, not even a module that is no longer used, with a waiting Python.
+
+    Raises:
+        SandboxUnavailableError: programs are forked here, and a promise does not hold for others.
+    """
+    if level is SandboxLevel.UNSAFE_LOCAL:
+        return CHILDREN[level]
+    with _probing:
+        broken = [result for result in _probe_alone(level) if not result.held]
+    if broken:
+        raise SandboxUnavailableError(f"a program cannot be started alone: {broken[0].promise}: {broken[0].seen}")
+    return CHILDREN[level]
+
+
 @dataclass(frozen=True, slots=True)
 class DoctorReport:
-    """The level programs will run at, and what each promise's test gave for each level; `str` of it is for people."""
+    """The level programs will run at, and what each promise's test gave for each level; `str` of it is for people.
+
+    Attributes:
+        not_forked: why programs of the first level are not forked, which would be quicker; "" where they are.
+    """
 
     level: SandboxLevel
     results: dict[SandboxLevel, tuple[PromiseResult, ...]]
+    not_forked: str = ""
 
     def __str__(self) -> str:
         lines = [f"model-written code runs in: {self.level.value}"]
         for level, results in self.results.items():
             lines.append(f"{level.value}:")
             lines += [f"  {'holds ' if r.held else 'BROKEN'}  {r.promise}: {r.seen}" for r in results]
+        if self.level is SandboxLevel.BUBBLEWRAP:
+            lines.append(f"each program starts a Python, which is slow: {self.not_forked}" if self.not_forked else FORKED)
         return "\n".join([*lines, *advice(self.level)])
+
+
+FORKED = "programs are forked from a Python that waits in the sandbox"
 
 
 def doctor() -> DoctorReport:
     """Attack both levels and report."""
     levels = (SandboxLevel.BUBBLEWRAP, SandboxLevel.LANDLOCK)
-    return DoctorReport(detect_level(), {level: probe_level(level) for level in levels})
+    results = {level: probe_level(level) for level in levels}
+    with _probing:
+        broken = [f"{result.promise}: {result.seen}" for result in _probe_forking() if not result.held]
+    return DoctorReport(detect_level(), results, "; ".join(broken))
 
 
 def advice(level: SandboxLevel) -> list[str]:
@@ -90,9 +129,26 @@ def advice(level: SandboxLevel) -> list[str]:
 
 @lru_cache(maxsize=4)
 def _probe_once(level: SandboxLevel) -> tuple[PromiseResult, ...]:
-    if sys.platform != "linux" or not seccomp.supported():
-        return (PromiseResult("starts", False, "needs Linux on x86_64 or aarch64"),)
-    return tuple(probe(CHILDREN[level]))
+    if level is SandboxLevel.BUBBLEWRAP and all(result.held for result in _probe_forking()):
+        return _probe_forking()
+    return _probe_alone(level)
+
+
+@lru_cache(maxsize=4)
+def _probe_alone(level: SandboxLevel) -> tuple[PromiseResult, ...]:
+    return tuple(probe(CHILDREN[level])) if _has_system_calls() else (NOT_HERE,)
+
+
+@lru_cache(maxsize=1)
+def _probe_forking() -> tuple[PromiseResult, ...]:
+    return tuple(probe_forking()) if _has_system_calls() else (NOT_HERE,)
+
+
+NOT_HERE = PromiseResult("starts", False, "needs Linux on x86_64 or aarch64")
+
+
+def _has_system_calls() -> bool:
+    return sys.platform == "linux" and seccomp.supported()
 
 
 class Sandbox:
@@ -144,16 +200,31 @@ class Sandbox:
         return self._start(source, "calls", b"", tests, limits)
 
     def open_extension(
-        self, name: str, orders: Mapping[str, Any], *, tests: int = 1, limits: Limits | None = None, stdin: bytes = b""
+        self,
+        name: str,
+        orders: Mapping[str, Any],
+        *,
+        tests: int = 1,
+        limits: Limits | None = None,
+        stdin: bytes = b"",
+        alone: bool = False,
     ) -> SandboxProcess:
-        """Run a program of ours from `inside/`, which serves `orders`."""
-        return self._start(inside.source(name), "extension", stdin, tests, limits, orders)
+        """Run a program of ours from `inside/`, which serves `orders`; `alone` in a process that no other was forked from."""
+        return self._start(inside.source(name), "extension", stdin, tests, limits, orders, alone=alone)
 
     def _start(
-        self, source: str, mode: str, stdin: bytes, tests: int, limits: Limits | None, extra: Mapping[str, Any] | None = None
+        self,
+        source: str,
+        mode: str,
+        stdin: bytes,
+        tests: int,
+        limits: Limits | None,
+        extra: Mapping[str, Any] | None = None,
+        *,
+        alone: bool = False,
     ) -> SandboxProcess:
         return SandboxProcess(
-            CHILDREN[self.level],
+            way_to_start_alone(self.level) if alone else way_to_start(self.level),
             limits or self.limits,
             source,
             mode=mode,

@@ -68,12 +68,24 @@ def call_number(name: str) -> int:
     return number
 
 
+def clone_number() -> int:
+    """The number of `clone` on this machine's processor."""
+    return _CLONE[ARCHITECTURES[platform.machine()][1]]
+
+
 def namespaced_filter() -> bytes:
     """For a program that already has its own pid, network and mount namespaces: it may start processes."""
     column = ARCHITECTURES[platform.machine()][1]
     rules = [_deny(number) for number in _column(_ALWAYS_DENIED, column)]
     rules.append(_when(_CLONE[column], 0, JUMP_ANY_BIT, CLONE_NAMESPACES, fail_if=True))
     return _assemble(rules, column)
+
+
+def server_filter() -> bytes:
+    """For a process that makes namespaces and file systems for programs, and runs none."""
+    column = ARCHITECTURES[platform.machine()][1]
+    denied = {name: numbers for name, numbers in _ALWAYS_DENIED.items() if name != "mount"}
+    return _assemble([_deny(number) for number in _column(denied, column)], column)
 
 
 def alone_filter(pid: int) -> bytes:

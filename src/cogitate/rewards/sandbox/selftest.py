@@ -39,8 +39,11 @@ class PromiseResult:
     seen: str
 
 
-def probe(child_class: type[Child]) -> list[PromiseResult]:
-    """Attack one level; the first result is whether it starts at all, and alone where it does not."""
+Attack = Callable[[type[Child]], list["PromiseResult"]]
+
+
+def probe(child_class: type[Child], further: tuple[Attack, ...] = ()) -> list[PromiseResult]:
+    """Attack one level, by `further` attacks too; the first result is whether it starts at all, and alone where it does not."""
     try:
         begun = _run(child_class, "print('up')")
     except (SandboxUnavailableError, OSError) as error:
@@ -48,7 +51,7 @@ def probe(child_class: type[Child]) -> list[PromiseResult]:
     up = begun.stdout == b"up\n"
     results = [PromiseResult("starts", up, "runs Python" if up else f"{begun.ending}: {begun.stderr[-200:]!r}")]
     if up:
-        attacks = (_probe_reach, _probe_survivors, _probe_memory, _probe_time, _probe_output, _probe_disk)
+        attacks = (_probe_reach, _probe_survivors, _probe_memory, _probe_time, _probe_output, _probe_disk, *further)
         with ThreadPoolExecutor(len(attacks)) as pool:
             for seen in pool.map(lambda attack: attack(child_class), attacks):
                 results += seen
@@ -267,7 +270,7 @@ def _probe_memory(child_class: type[Child]) -> list[PromiseResult]:
     """Four processes that together, or one that alone, want more than the limit."""
     result = _run(child_class, MEMORY)
     held = result.ending == "memory" or b"MemoryError" in result.stderr
-    return [PromiseResult("memory of the whole tree", held, f"{'stopped' if held else 'not stopped'} ({_how(result)})")]
+    return [PromiseResult("memory of the whole tree", held, f"{'stopped' if held else 'not stopped'} ({how(result)})")]
 
 
 TIME = """
@@ -286,13 +289,13 @@ def _probe_time(child_class: type[Child]) -> list[PromiseResult]:
     started = time.monotonic()
     result = _run(child_class, TIME, limits=SHORT_LIMITS)
     held = result.ending in ("cpu", "wall")
-    return [PromiseResult("time", held, f"{_how(result)} after {time.monotonic() - started:.1f} s")]
+    return [PromiseResult("time", held, f"{how(result)} after {time.monotonic() - started:.1f} s")]
 
 
 def _probe_output(child_class: type[Child]) -> list[PromiseResult]:
     result = _run(child_class, "while True:\n    print('x' * 65536)")
     held = result.ending == "output" and len(result.stdout) <= LIMITS.output_bytes + 1
-    return [PromiseResult("output", held, f"{_how(result)}, {len(result.stdout)} bytes taken")]
+    return [PromiseResult("output", held, f"{how(result)}, {len(result.stdout)} bytes taken")]
 
 
 DISK = """
@@ -308,10 +311,10 @@ print("held")
 def _probe_disk(child_class: type[Child]) -> list[PromiseResult]:
     result = _run(child_class, DISK)
     held = result.ending == "memory" or b"No space left" in result.stderr
-    return [PromiseResult("disk", held, f"{'stopped' if held else 'not stopped'} ({_how(result)})")]
+    return [PromiseResult("disk", held, f"{'stopped' if held else 'not stopped'} ({how(result)})")]
 
 
-def _how(result: RunResult) -> str:
+def how(result: RunResult) -> str:
     """How a run ended, in a few words."""
     if result.ending != "exit":
         return f"limit: {result.ending}"
