@@ -58,6 +58,8 @@ def main() -> None:
     if settings["runs_code"]:
         test_sandbox(isolation)
     else:
+        import cogitate.rewards.math.answer  # noqa: F401 - here, not within the time of the first verdict
+
         confine()
         try:
             custom = load_custom(settings["custom"]) if settings["custom"] else None
