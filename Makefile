@@ -86,6 +86,7 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	touch $@
 
 $(VENV)/.installed-clients: $(VENV)/.installed-test
+	@echo "make: llama-cpp-python is compiled, which takes some minutes"
 	$(PIP) --editable '.[clients]'
 	touch $@
 
