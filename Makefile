@@ -41,7 +41,7 @@ test-slow: $(VENV)/.installed-test
 test-release: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m release
 
-# With other people's clients, which are installed for it.
+# With other people's programs, which are installed for it; llama.cpp is compiled.
 test-clients: $(VENV)/.installed-clients
 	$(BIN)/python -m pytest -m clients
 
@@ -90,6 +90,7 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	touch $@
 
 $(VENV)/.installed-clients: $(VENV)/.installed-test
+	@echo "make: llama-cpp-python is compiled, which takes some minutes"
 	$(PIP) --editable '.[clients]'
 	touch $@
 

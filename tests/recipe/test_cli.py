@@ -174,6 +174,21 @@ def test_mistakes_are_one_line_and_exit_code_2(tmp_path: Path, run_command: tupl
     assert not Path(out).exists()
 
 
+def test_help_waits_for_no_room_and_no_library_but_typer() -> None:
+    code = """
+import sys
+from cogitate.cli import main
+sys.argv = ["cogitate", "--help"]
+try:
+    main()
+finally:
+    rooms = {name.split(".")[1] for name in sys.modules if name.startswith("cogitate.")} - {"cli", "errors", "runtime"}
+    print([*rooms, *(name for name in ("torch", "numpy", "pydantic", "rich") if name in sys.modules)], file=sys.stderr)
+"""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stderr == "[]\n"
+
+
 def test_commands_without_tensors_do_not_wait_for_torch() -> None:
     code = """
 import sys

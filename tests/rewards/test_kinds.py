@@ -75,7 +75,16 @@ def test_answers_that_can_be_voted_on_are_values() -> None:
 
 
 def test_the_table_loads_no_library_that_a_worker_may_not_need() -> None:
-    heavy = ("torch", "math_verify", "sympy", "reasoning_gym", "lingua", "cogitate.rewards.sandbox.sandbox")
-    program = f"import sys, cogitate.rewards.workers.worker; print([name for name in {heavy} if name in sys.modules])"
+    heavy = (
+        "torch", "numpy", "pydantic", "math_verify", "sympy", "reasoning_gym", "lingua", "cogitate.rewards.sandbox.sandbox",
+        "mpmath",
+    )  # fmt: skip
+    program = f"""
+import sys
+import cogitate.rewards.workers.worker
+print([name for name in {heavy} if name in sys.modules])
+import cogitate.rewards.math.answer  # as a worker does that judges mathematics
+print([name for name in {heavy} if name in sys.modules])
+"""
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert ran.stdout.strip() == "[]"
+    assert ran.stdout == "[]\n['mpmath']\n"

@@ -24,6 +24,8 @@ def test_built_in_tasks_get_equal_shares() -> None:
     problems = gather_problems(ALL, 50, split="eval", seed=0)
     assert Counter(p.task for p in problems) == dict.fromkeys(ALL.split(","), 10)
     assert problems == gather_problems(ALL, 50, split="eval", seed=0)
+    problems.clear()  # they are drawn once, but each list is the caller's own
+    assert len(gather_problems(ALL, 50, split="eval", seed=0)) == 50
 
 
 def test_tasks_can_be_left_out() -> None:

@@ -31,6 +31,14 @@ torch.zeros(1).exp_()
 LAYERS_BETWEEN_TRIMS = 10
 
 
+class Embedding(nn.Embedding):
+    """Draws nothing on "meta", where there is nothing to fill and torch would import its compiler, which takes a second."""
+
+    def reset_parameters(self) -> None:
+        if not self.weight.is_meta:
+            super().reset_parameters()
+
+
 class Transformer(nn.Module):
     """A causal language model of any supported family. Weights start as N(0, initializer_range), norms as 1, biases as 0.
 
@@ -41,7 +49,7 @@ class Transformer(nn.Module):
     def __init__(self, config: ModelConfig):
         super().__init__()
         self.config = config
-        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.embed_tokens = Embedding(config.vocab_size, config.hidden_size)
         self.layers = nn.ModuleList(DecoderLayer(config, layer) for layer in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.lm_head = None if config.tie_word_embeddings else nn.Linear(config.hidden_size, config.vocab_size, bias=False)
@@ -49,7 +57,8 @@ class Transformer(nn.Module):
         self.gradient_checkpointing = False
         self._rotary = RotaryTable(config)
         self._windows = {config.window_of_layer(layer) for layer in range(config.num_hidden_layers)}
-        self._initialise()
+        if not self.embed_tokens.weight.is_meta:
+            self._initialise()
 
     def forward(
         self,

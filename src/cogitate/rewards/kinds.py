@@ -36,7 +36,6 @@ from cogitate.rewards.graders.gym.library import EVALUATE_ANSWERS, make_config
 from cogitate.rewards.graders.ifeval import grade_ifeval
 from cogitate.rewards.graders.knights_and_knaves import grade_knights_and_knaves
 from cogitate.rewards.language import grade_language
-from cogitate.rewards.math.answer import audit_math, grade_math
 from cogitate.rewards.sandbox.isolation import Isolation
 from cogitate.types import Verdict
 
@@ -129,10 +128,14 @@ def grade_by_kind(name: str, prediction: str, fields: Fields, context: GradingCo
 
 
 def _math(prediction: str, fields: Fields, context: GradingContext) -> Verdict:
+    from cogitate.rewards.math.answer import grade_math  # a tenth of a second that the pool's own process need not wait for
+
     return grade_math(prediction, str(fields["gold"]), contract=context.contract)
 
 
 def _audit_math(prediction: str, fields: Fields, contract: Contract) -> dict[str, Any] | None:
+    from cogitate.rewards.math.answer import audit_math
+
     return audit_math(prediction, str(fields["gold"]), contract=contract)
 
 

@@ -6,6 +6,7 @@ import difflib
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ def gather_problems(
     functions = [name for name in names if is_function(name)]
     share = share_of(names, count)
     of_built_in = count - share * (len(names) - len(built_in))
-    problems = draw_problems(built_in, of_built_in, split=split, seed=seed) if built_in else []
+    problems = list(_drawn(tuple(built_in), of_built_in, split, seed)) if built_in else []
     for name in gyms:
         problems += gym_problems(name, (gym or {}).get(name.removeprefix(PREFIX), {}), share, split=split, seed=seed)
     for name in functions:
@@ -146,3 +147,9 @@ def gather_problems(
             loaded = random.Random(f"{seed}/{split}/file {number}").sample(loaded, share)
         problems += loaded
     return problems
+
+
+@lru_cache(maxsize=4)
+def _drawn(tasks: tuple[Task, ...], count: int, split: Split, seed: int) -> tuple[Problem, ...]:
+    """Problems of built-in tasks, drawn once: every stage asks for the same."""
+    return tuple(draw_problems(tasks, count, split=split, seed=seed))

@@ -3,6 +3,8 @@
 import json
 import logging
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -109,6 +111,19 @@ def test_weights_are_replaced_in_place(tmp_path: Path) -> None:
     load_weights_into(sampler, tmp_path)
     assert same_weights(learner, sampler)
     assert [parameter.data_ptr() for parameter in sampler.parameters()] == pointers
+
+
+def test_reading_a_model_does_not_import_torchs_compiler(tmp_path: Path) -> None:
+    """Which takes over a second, and which torch imports for what it does on "meta"."""
+    save_model(small_model(), tmp_path)
+    program = f"""
+import sys
+from pathlib import Path
+from cogitate.model.files.hf import load_model
+load_model(Path({str(tmp_path)!r}))
+print([name for name in ("torch._dynamo", "torch.fx.experimental.symbolic_shapes", "sympy") if name in sys.modules])
+"""
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_weights_of_another_architecture_are_refused_by_the_differing_key(tmp_path: Path) -> None:

@@ -96,7 +96,8 @@ def unfilled_model(config: ModelConfig, *, dtype: torch.dtype, device: torch.dev
 
 def allocated(model: Transformer, device: torch.device | str) -> Transformer:
     """The model itself, with memory for its weights on a device."""
-    model.to_empty(device=device)
+    # `to_empty` would do it by way of torch's compiler, whose import takes half a second.
+    model._apply(lambda each: torch.empty(each.shape, dtype=each.dtype, device=device))  # type: ignore[no-untyped-call]
     for router in model.routers():
         router.load.zero_()
     return model

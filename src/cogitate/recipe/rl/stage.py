@@ -75,6 +75,7 @@ def run_rl(
         the stage's summary: why it stopped early, which share of completions had no verdict and why, which tasks were left out.
     """
     backend, tokenizer = context.backend, with_tags_of(settings, Tokenizer.load(start))
+    grader = backend.grader()  # first, so that its workers start beside what follows
     method = make(tokenizer)
     problems, left_out = method.problems, list[str]()
     if problems is None:
@@ -117,7 +118,7 @@ def run_rl(
             tokenizer=tokenizer,
             learner=learner,
             generator=generator,
-            grader=backend.grader(),
+            grader=grader,
             metrics=context.metrics,
             checkpoint=context.checkpoint,
             weights=context.handover / "policy",

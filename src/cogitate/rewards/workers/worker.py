@@ -62,6 +62,8 @@ def main() -> None:
     if place == "code":
         test_sandbox(isolation)
     if place == "confined":
+        import cogitate.rewards.math.answer  # noqa: F401 - here, not within the time of the first verdict
+
         confine()
     if place == settings["users_place"]:
         try:

