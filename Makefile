@@ -14,7 +14,7 @@ ifneq ($(wildcard $(VENV)),)
   endif
 endif
 
-.PHONY: run install test test-slow test-release test-clients test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
+.PHONY: run install test test-slow test-release test-clients test-llama-cpp test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
 
 run: $(VENV)/.installed
 	$(BIN)/cogitate run tiny --out runs/tiny
@@ -41,11 +41,15 @@ test-slow: $(VENV)/.installed-test
 test-release: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m release
 
-# With other people's programs, which are installed for it; llama.cpp is compiled.
+# With other people's clients, which are installed for it.
 test-clients: $(VENV)/.installed-clients
 	$(BIN)/python -m pytest -m clients
 
-test-all: test test-slow test-clients test-release
+# With llama.cpp, which is compiled for it: some minutes. COGITATE_LLAMA_CPP names another Python that has llama-cpp-python.
+test-llama-cpp: $(VENV)/.installed-llama-cpp
+	$(BIN)/python -m pytest -m llama_cpp
+
+test-all: test test-slow test-clients test-llama-cpp test-release
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -90,8 +94,12 @@ $(VENV)/.installed-test: $(VENV)/.installed
 	touch $@
 
 $(VENV)/.installed-clients: $(VENV)/.installed-test
-	@echo "make: llama-cpp-python is compiled, which takes some minutes"
 	$(PIP) --editable '.[clients]'
+	touch $@
+
+# For vectors of 8 floats, which any machine of the last years has: some virtual machines announce instructions they have not.
+$(VENV)/.installed-llama-cpp: $(VENV)/.installed-test
+	[ -n "$$COGITATE_LLAMA_CPP" ] || CMAKE_ARGS=-DGGML_NATIVE=OFF $(PIP) --editable '.[llama-cpp]'
 	touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed

@@ -1,4 +1,4 @@
-"""llama.cpp as the reference, in a process of its own: for tests marked `clients`."""
+"""llama.cpp as the reference, in a process of its own: for tests marked `llama_cpp`."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from tests.model.files.gguf.reference import ask
 from tests.model.files.gguf.small_files import LLAMA3, random_model, small_config, write_gguf
 from tests.model.files.gguf.splitting import WAYS, save_tokenizer, train_splitting
 
-pytestmark = pytest.mark.clients
+pytestmark = pytest.mark.llama_cpp
 QUANTISATIONS: tuple[Quantisation, ...] = ("f16", "q8_0", "q4_0")
 SOURCES = (
     "math/gsm8k_test", "math/math500", "zh/cmath", "zh/mgsm_7lang", "code/mbpp", "code/humaneval", "instruction/mt_bench",

@@ -111,7 +111,7 @@ def difference(file: Path, out: Path) -> float:
     return float((logits_of(out) - theirs).abs().max() / theirs.abs().max())
 
 
-@pytest.mark.clients
+@pytest.mark.llama_cpp
 @pytest.mark.parametrize("width", [256, 512])
 def test_files_that_llama_cpp_quantised_are_the_models_that_it_runs(width: int, tmp_path: Path) -> None:
     """llama.cpp rounds activations to 8 bits where weights are quantised, which costs it up to 5 % of the largest logit here.
@@ -132,7 +132,7 @@ def test_files_that_llama_cpp_quantised_are_the_models_that_it_runs(width: int, 
         assert all(torch.equal(tensor, theirs[key]) for key, tensor in mine.items()), name
 
 
-@pytest.mark.clients
+@pytest.mark.llama_cpp
 def test_llama_cpp_gives_the_same_logits_whatever_way_linear_scaling_is_written(tmp_path: Path) -> None:
     tokenizer = small_tokenizer()
     config = small_config("llama", tokenizer.get_vocab_size(), num_key_value_heads=4)
