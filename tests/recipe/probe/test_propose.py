@@ -55,9 +55,9 @@ def test_steps_fill_the_minutes_at_the_measured_speed() -> None:
     assert values(found(often, tokens_per_second=1e6, learnt_per_second=1e6))["steps"] == 200
 
 
-def test_sampling_counts_twice_where_dead_groups_are_drawn_again() -> None:
+def test_sampling_counts_half_as_much_again_where_dead_groups_are_drawn_again() -> None:
     rare = replace(RARE, live=0.5)
-    seconds = 2 * (256 * 35 + 0.2 * 1600) / 1000 + (256 * 35 + 1600) / 1250
+    seconds = 1.5 * (256 * 35 + 0.2 * 1600) / 1000 + (256 * 35 + 1600) / 1250
     assert values(found(rare))["dynamic_sampling"]
     assert values(found(rare))["steps"] == round(1200 / seconds)
 

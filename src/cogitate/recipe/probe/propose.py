@@ -26,6 +26,7 @@ LEARNING_RATE, OF_PARAMETERS = 1.5e-5, 134_515_008  # of SmolLM2-135M: docs/smol
 RATE_EXPONENT = -0.5  # the line from there to the 2.9 M parameters and 1.5e-4 of recipe tiny has -0.6
 SMALLEST_RATE, LARGEST_RATE = 1e-6, 2e-4
 MOST_STEPS = 200  # the hand-made run stopped gaining long before its 120th
+BATCHES = 1.5  # of a step with dynamic sampling: hardly any group is dead at first, many are later
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,10 +154,10 @@ def learning_rate(parameters: int) -> float:
 
 
 def step_seconds(found: Found, prompts: int, group: int, max_new_tokens: int, *, dynamic: bool) -> float:
-    """How long a step takes: sampling, once more where dead groups are drawn again, and learning from one batch."""
+    """How long a step takes: sampling, more than once where dead groups are drawn again, and learning from one batch."""
     sampled = prompts * group * mean(min(length, max_new_tokens) for length in found.lengths)
     read = prompts * found.prompt_length
-    batches = 2 if dynamic else 1
+    batches = BATCHES if dynamic else 1
     return batches * (sampled + READING * read) / found.tokens_per_second + (sampled + read) / found.learnt_per_second
 
 
