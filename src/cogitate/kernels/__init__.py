@@ -63,8 +63,10 @@ def native_library() -> ctypes.CDLL | None:
         return None
     try:
         built = ctypes.CDLL(str(_compiled(compiler, compiler_options())))
-        # The processor may have tiles that the system does not give.
-        return built if built.can_run() else ctypes.CDLL(str(_compiled(compiler, OPTIONS["avx512"])))
+        if built.can_run():
+            return built
+        log.warning("the system does not give this process the tiles (AMX) that the processor has: without them, slower")
+        return ctypes.CDLL(str(_compiled(compiler, OPTIONS["avx512"])))
     except (subprocess.CalledProcessError, OSError) as error:
         details = getattr(error, "stderr", "") or str(error)
         log.warning("%s could not build the kernels: %s, several times slower\n%s", compiler, plain, details)
