@@ -52,6 +52,24 @@ def test_the_classes_of_this_machine_end_with_the_one_that_all_have() -> None:
     assert isa.available()[0] == isa.own_isa()
 
 
+@pytest.mark.parametrize(
+    ("own", "vendor", "faster"),
+    [
+        ("amx", "GenuineIntel", "bfloat16"),
+        ("avx512", "AuthenticAMD", "bfloat16"),
+        ("avx512", "GenuineIntel", "float32"),
+        ("avx2", "AuthenticAMD", "float32"),
+        ("plain", "", "float32"),
+    ],
+)
+def test_the_faster_type_is_bfloat16_where_the_processor_multiplies_it_faster(
+    own: str, vendor: str, faster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isa, "isa", lambda: own)
+    monkeypatch.setattr(isa, "cpuinfo", lambda key: f"{key}\t: {vendor}")
+    assert isa.faster_type() == faster
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("lower", isa.available()[1:])
 def test_the_kernels_of_each_lower_class_pass_the_tests_of_numbers(lower: str) -> None:

@@ -98,7 +98,8 @@ class EvaluateConfig(Section):
 
 class RuntimeConfig(Section):
     device: str = "auto"  # auto (cuda where there is one, else cpu), cpu, cuda or cuda:N
-    dtype: Literal["float32", "bfloat16"] = "float32"  # bfloat16: weights of 16 bits, float32 masters in the optimiser
+    # bfloat16: weights of 16 bits, float32 masters in the optimiser. Recipes may say auto: what the machine is faster in.
+    dtype: Literal["float32", "bfloat16"] = "float32"
     gradient_checkpointing: bool = not_in_identity(False)  # each forward pass twice; RL of large models always
     # 0: all weights are trained; else adapters of this rank in SFT, DPO and RL.
     lora_rank: int = in_identity_unless_default(0, ge=0)

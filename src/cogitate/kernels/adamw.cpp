@@ -13,7 +13,7 @@ template <typename G>
 double squared_norm(const G* gradient, int64_t count) {
     int64_t blocks = (count + BLOCK - 1) / BLOCK;
     std::vector<double> sums(blocks);
-#pragma omp parallel for if (blocks > 1)
+#pragma omp parallel for schedule(dynamic, 4) if (blocks > 1)
     for (int64_t b = 0; b < blocks; b++) {
         const G* block = gradient + b * BLOCK;
         Floats squares{};
@@ -62,7 +62,7 @@ inline Floats root(Floats x) {
 template <typename G>
 void adamw(const G* gradient, float scale, float beta1, float beta2, float rate, float kept, float correction, float eps,
            int64_t count, bfloat16* mean, bfloat16* square, bfloat16* weight, int16_t* remainder) {
-#pragma omp parallel for if (count > BLOCK)
+#pragma omp parallel for schedule(dynamic, 4) if (count > BLOCK)
     for (int64_t start = 0; start < count; start += BLOCK)
         each_vector(std::min(BLOCK, count - start), [&](int64_t offset, auto part) {
             int64_t i = start + offset;

@@ -208,7 +208,7 @@ void backward(const Shape& shape, const View<const T>& q, const View<const T>& k
                     store_row(q_grad.at(b, block.first + m, h), now.q_grads + m * width, 1.0f, shape.width);
             }
         }
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic, 4)
         for (int piece = 0; piece < shape.rows * shape.kv_heads * blocks; piece++) {
             int t = piece % blocks * SIDE, b = piece / blocks / shape.kv_heads, j = piece / blocks % shape.kv_heads;
             int count = std::min(SIDE, shape.tokens - t), heads = shape.queries_of_kv();

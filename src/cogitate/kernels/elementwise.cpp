@@ -12,11 +12,14 @@ namespace {
 constexpr int64_t ROWS_EACH = 64;  // rows that are summed together
 constexpr int64_t SMALL = 1 << 15;  // fewer numbers are one thread's work
 
+// Rows that a thread takes at a time: a thread whose core is busy with other programs takes fewer pieces.
+inline int64_t piece(int64_t width) { return std::max<int64_t>(1, (1 << 14) / width); }
+
 // inverse[rows]: 1 / rms(x), for the backward pass.
 template <typename T>
 void rms_norm_forward(const T* x, int64_t stride, const T* weight, float eps, int64_t rows, int64_t width, T* out,
                       float* inverse) {
-#pragma omp parallel for if (rows * width >= SMALL)
+#pragma omp parallel for schedule(dynamic, piece(width)) if (rows * width >= SMALL)
     for (int64_t n = 0; n < rows; n++) inverse[n] = rms_norm_row(x + n * stride, weight, eps, width, out + n * width);
 }
 
@@ -25,7 +28,7 @@ void rms_norm_backward(const T* grad, const T* x, int64_t stride, const T* weigh
                        int64_t width, T* x_grad, T* weight_grad) {
     int64_t blocks = (rows + ROWS_EACH - 1) / ROWS_EACH;
     std::vector<float> sums(blocks * width);  // of each block, for the gradient of the weights
-#pragma omp parallel for if (rows * width >= SMALL)
+#pragma omp parallel for schedule(dynamic, 1) if (rows * width >= SMALL)
     for (int64_t b = 0; b < blocks; b++) {
         float* block_sums = sums.data() + b * width;
         for (int64_t n = b * ROWS_EACH; n < std::min(rows, (b + 1) * ROWS_EACH); n++) {
@@ -54,13 +57,14 @@ void rms_norm_backward(const T* grad, const T* x, int64_t stride, const T* weigh
 
 template <typename T>
 void swiglu_forward(const T* gate_up, int64_t rows, int64_t width, T* out) {
-#pragma omp parallel for if (rows * width >= SMALL)
+#pragma omp parallel for schedule(dynamic, piece(width)) if (rows * width >= SMALL)
     for (int64_t n = 0; n < rows; n++) swiglu_row(gate_up + n * 2 * width, 1.0f, width, out + n * width);
 }
 
+// out: its values once more, which are cheaper to compute again on this way than to keep from the forward pass; or null.
 template <typename T>
-void swiglu_backward(const T* grad, const T* gate_up, int64_t rows, int64_t width, T* gate_up_grad) {
-#pragma omp parallel for if (rows * width >= SMALL)
+void swiglu_backward(const T* grad, const T* gate_up, int64_t rows, int64_t width, T* gate_up_grad, T* out) {
+#pragma omp parallel for schedule(dynamic, piece(width)) if (rows * width >= SMALL)
     for (int64_t n = 0; n < rows; n++) {
         const T *row_grad = grad + n * width, *gate = gate_up + n * 2 * width, *up = gate + width;
         T *gate_grad = gate_up_grad + n * 2 * width, *up_grad = gate_grad + width;
@@ -70,6 +74,7 @@ void swiglu_backward(const T* grad, const T* gate_up, int64_t rows, int64_t widt
             store(up_grad + i, towards * activated, count);
             store(gate_grad + i, towards * load(up + i, count) * (sigmoid + activated * (1.0f - sigmoid)), count);
         });
+        if (out) swiglu_row(gate, 1.0f, width, out + n * width);
     }
 }
 
@@ -87,7 +92,7 @@ struct Rotation {
 template <typename T>
 void rotate_halves(const T* x, const int64_t* stride, const float* rotation, const int64_t* rotation_stride, float direction,
                    int64_t rows, int64_t tokens, int64_t heads, int64_t half, T* out) {
-#pragma omp parallel for if (rows * tokens * heads * half >= SMALL)
+#pragma omp parallel for schedule(dynamic, piece(2 * heads * half)) if (rows * tokens * heads * half >= SMALL)
     for (int64_t n = 0; n < rows * tokens; n++) {
         int64_t row = n / tokens, token = n % tokens;
         for (int64_t h = 0; h < heads; h++) {
@@ -117,8 +122,8 @@ void rotate_halves(const T* x, const int64_t* stride, const float* rotation, con
         rms_norm_backward(grad, x, stride, weight, inverse, rows, width, x_grad, weight_grad);                                 \
     }                                                                                                                          \
     void swiglu_##SUFFIX(const T* gate_up, int64_t rows, int64_t width, T* out) { swiglu_forward(gate_up, rows, width, out); } \
-    void swiglu_backward_##SUFFIX(const T* grad, const T* gate_up, int64_t rows, int64_t width, T* gate_up_grad) {             \
-        swiglu_backward(grad, gate_up, rows, width, gate_up_grad);                                                             \
+    void swiglu_backward_##SUFFIX(const T* grad, const T* gate_up, int64_t rows, int64_t width, T* gate_up_grad, T* out) {     \
+        swiglu_backward(grad, gate_up, rows, width, gate_up_grad, out);                                                        \
     }                                                                                                                          \
     void rotate_halves_##SUFFIX(const T* x, const int64_t* stride, const float* rotation, const int64_t* rotation_stride,      \
                                 float direction, int64_t rows, int64_t tokens, int64_t heads, int64_t half, T* out) {          \

@@ -46,13 +46,15 @@ def swiglu(gate_up: Tensor) -> Tensor:
     return out
 
 
-def swiglu_backward(grad: Tensor, gate_up: Tensor) -> Tensor:
-    """The gradient of gate_up."""
+def swiglu_backward(grad: Tensor, gate_up: Tensor, out: Tensor | None = None) -> Tensor:
+    """The gradient of gate_up; `out`, contiguous and of grad's shape, gets the values once more."""
     assert gate_up.shape == (*grad.shape[:-1], 2 * grad.shape[-1]), (grad.shape, gate_up.shape)
+    assert out is None or (out.shape == grad.shape and out.is_contiguous()), out
     grad, gate_up = grad.contiguous(), gate_up.contiguous()
     result = torch.empty_like(gate_up)
-    run = function("swiglu_backward", grad.dtype, takes="ppiip")
-    run(grad.data_ptr(), gate_up.data_ptr(), grad.shape[:-1].numel(), grad.shape[-1], result.data_ptr())
+    run = function("swiglu_backward", grad.dtype, takes="ppiipp")
+    values = 0 if out is None else out.data_ptr()
+    run(grad.data_ptr(), gate_up.data_ptr(), grad.shape[:-1].numel(), grad.shape[-1], result.data_ptr(), values)
     return result
 
 

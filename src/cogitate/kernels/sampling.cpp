@@ -114,7 +114,7 @@ void sample_row(const T* logits, int vocabulary, float temperature, float top_p,
 template <typename T>
 void sample_rows(const T* logits, int32_t rows, int32_t vocabulary, const float* temperature, const float* top_p,
                  const int64_t* seed, const int64_t* position, int64_t* token, float* logprob) {
-#pragma omp parallel for if (int64_t(rows) * vocabulary >= 1 << 14)
+#pragma omp parallel for schedule(dynamic, 4) if (int64_t(rows) * vocabulary >= 1 << 14)
     for (int n = 0; n < rows; n++)
         sample_row(logits + size_t(n) * vocabulary, vocabulary, temperature[n], top_p[n], seed[n], position[n], token + n,
                    logprob + n);

@@ -52,7 +52,7 @@ float logsumexp(const T* logits, int vocabulary, float sharpness, float& entropy
 template <typename T>
 void logprobs(const T* logits, int rows, int vocabulary, const int64_t* targets, float sharpness, float* logprob, float* entropy,
               float* logsumexps) {
-#pragma omp parallel for schedule(static) if (int64_t(rows) * vocabulary >= 1 << 14)
+#pragma omp parallel for schedule(dynamic, 16) if (int64_t(rows) * vocabulary >= 1 << 14)
     for (int n = 0; n < rows; n++) {
         const T* row = logits + size_t(n) * vocabulary;
         logsumexps[n] = logsumexp(row, vocabulary, sharpness, entropy[n]);
@@ -64,7 +64,7 @@ void logprobs(const T* logits, int rows, int vocabulary, const int64_t* targets,
 template <typename T>
 void logits_gradient(T* logits, int rows, int vocabulary, const int64_t* targets, float sharpness, const float* logsumexps,
                      const float* gradient) {
-#pragma omp parallel for schedule(static) if (int64_t(rows) * vocabulary >= 1 << 14)
+#pragma omp parallel for schedule(dynamic, 16) if (int64_t(rows) * vocabulary >= 1 << 14)
     for (int n = 0; n < rows; n++) {
         T* row = logits + size_t(n) * vocabulary;
         float factor = gradient[n] * sharpness;

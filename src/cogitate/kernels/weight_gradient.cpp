@@ -35,7 +35,7 @@ struct Side {
 // [chunk][16 columns][16][all rows].
 void transpose_left(const Side& left, int64_t rows, bfloat16* to) {
     int64_t tiles = left.padded() / 16, steps = up_to(rows, DEPTH) / DEPTH, in_chunk = CHUNK / DEPTH;
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic, 4)
     for (int64_t step = 0; step < steps; step++) {
         int64_t chunk = step / in_chunk, first = step * DEPTH;
         int64_t steps_here = std::min(in_chunk, steps - chunk * in_chunk);

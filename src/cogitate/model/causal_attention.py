@@ -49,7 +49,8 @@ class _CausalAttention(torch.autograd.Function):
         shape = _shape(q, k, v, ranges_BT3, scale)
         kernel = function("attention_forward", q.dtype)
         kernel(shape, _view(q), _view(k), _view(v), _pointer(ranges_BT3), _view(out), _pointer(logsumexp))
-        ctx.save_for_backward(q, k, v, ranges_BT3, out, logsumexp)
+        if any(ctx.needs_input_grad[:3]):
+            ctx.save_for_backward(q, k, _alone(v), ranges_BT3, out, logsumexp)
         ctx.scale = scale
         return out
 
@@ -89,6 +90,11 @@ def _readable(x: Tensor) -> Tensor:
     """Elements of a head side by side, and in bfloat16 heads and tokens at even distances, since two are read at once."""
     even = x.dtype == torch.float32 or all(step % 2 == 0 for step in x.stride()[:-1])
     return x if x.stride(-1) == 1 and even and x.data_ptr() % 4 == 0 else x.clone(memory_format=torch.contiguous_format)
+
+
+def _alone(x: Tensor) -> Tensor:
+    """The same numbers without what stands beside them: values are a part of a projection, all of which would be kept."""
+    return x if x.untyped_storage().nbytes() == x.nbytes else x.clone(memory_format=torch.contiguous_format)
 
 
 def _shape(q: Tensor, k: Tensor, v: Tensor, ranges_BT3: Tensor, scale: float) -> Any:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from cogitate.kernels import elementwise, runs_natively
-from cogitate.model.linear import Linear
+from cogitate.model.linear import Linear, weight_gradient
 
 
 class RMSNorm(nn.Module):
@@ -116,6 +116,28 @@ def swiglu_backward(grad: Tensor, gate_up: Tensor) -> Tensor:
     return result
 
 
+class _DownOfSwiGLU(torch.autograd.Function):
+    """The product of swiglu(gate_up) and a weight that keeps gate_up alone, half of what both would keep together."""
+
+    @staticmethod
+    def forward(ctx: Any, gate_up: Tensor, weight_OI: Tensor, bias_O: Tensor | None) -> Tensor:
+        ctx.save_for_backward(gate_up, weight_OI)
+        return F.linear(swiglu_values(gate_up), weight_OI, bias_O)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        gate_up, weight_OI = ctx.saved_tensors
+        grad_NO, inner_grad = grads[0].flatten(0, -2), grads[0] @ weight_OI
+        inner = torch.empty_like(inner_grad)
+        gate_up_grad = elementwise.swiglu_backward(inner_grad, gate_up, out=inner)
+        bias_grad = grad_NO.sum(0) if ctx.needs_input_grad[2] else None
+        return gate_up_grad, weight_gradient(grad_NO, inner.flatten(0, -2)), bias_grad
+
+
+_down_of_swiglu: Callable[[Tensor, Tensor, Tensor | None], Tensor] = _DownOfSwiGLU.apply
+
+
 class MLP(nn.Module):
     """down(silu(gate(x)) * up(x)); gate and up are one matrix multiplication."""
 
@@ -125,5 +147,8 @@ class MLP(nn.Module):
         self.down_proj = Linear(intermediate_size, hidden_size, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.down_proj(swiglu(self.gate_up_proj(x)))
+        gate_up, down = self.gate_up_proj(x), self.down_proj
+        if isinstance(down, Linear) and gate_up.requires_grad and down.is_trained_natively(gate_up):
+            return _down_of_swiglu(gate_up, down.weight, down.bias)
+        out: Tensor = down(swiglu(gate_up))
         return out

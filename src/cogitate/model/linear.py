@@ -23,10 +23,12 @@ class Linear(nn.Linear):
     """x weight^T + bias."""
 
     def forward(self, x: Tensor) -> Tensor:
-        rows = x.numel() // x.shape[-1]
-        if torch.is_grad_enabled() and self.weight.requires_grad and _has_kernel(x, self.weight, rows, *self.weight.shape):
-            return _linear(x, self.weight, self.bias)
-        return F.linear(x, self.weight, self.bias)
+        return (_linear if self.is_trained_natively(x) else F.linear)(x, self.weight, self.bias)
+
+    def is_trained_natively(self, x: Tensor) -> bool:
+        """Whether the gradient of its weight will be the kernel's, for an input of as many rows and of the type of x."""
+        rows = x.shape[:-1].numel()
+        return torch.is_grad_enabled() and self.weight.requires_grad and _has_kernel(x, self.weight, rows, *self.weight.shape)
 
 
 class _Linear(torch.autograd.Function):

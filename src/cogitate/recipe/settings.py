@@ -14,10 +14,12 @@ from cogitate.config.layers import COMMAND_LINE, GRAPH_KEYS, OF_FILES, Layer, la
 from cogitate.config.methods import METHODS
 from cogitate.config.toml import apply_override, explain, place_data
 from cogitate.errors import ConfigError
+from cogitate.kernels.isa import faster_type, isa
 from cogitate.recipe.kinds import KINDS
 from cogitate.recipe.recipe import GRAPHS, get_graph
 from cogitate.recipe.run_directory.made_with import MADE_WITH
 from cogitate.recipe.stage import Stage, proposals_for
+from cogitate.runtime import pick_device
 
 PRESETS = Path(__file__).parent / "presets"
 LEFT_TO = "left to"  # the origin of a setting that a stage of kind probe proposes: "left to probe"
@@ -69,7 +71,7 @@ def read_recipe(recipe: str, overrides: Sequence[str] = ()) -> Recipe:
     for override in overrides:
         apply_override(table, override)
     origins = origins_of(table, layers)
-    origins |= leave_to_probes(table, graph)
+    origins |= leave_to_probes(table, graph) | choose_type(table)
     settings = config_class(graph)
     try:
         config = settings.model_validate(place_data(table))
@@ -189,6 +191,20 @@ def leave_to_probes(table: dict[str, Any], graph: Sequence[Stage]) -> dict[str, 
         keys = section["from_probe"]
         origins |= {f"{stage.name}.{key}": f"{LEFT_TO} {probes[0]}" for key in keys}
     return origins
+
+
+def choose_type(table: Mapping[str, Any]) -> dict[str, str]:
+    """Put the type that suits the machine in place of runtime.dtype = "auto": runs record and compare what was computed in.
+
+    Returns:
+        the origin of that setting, where it was so.
+    """
+    runtime = table.get("runtime")
+    if not isinstance(runtime, dict) or runtime.get("dtype") != "auto":
+        return {}
+    device = pick_device(str(runtime.get("device", "auto")))
+    runtime["dtype"], why = (faster_type(), isa()) if device.type == "cpu" else ("bfloat16", device.type)
+    return {"runtime.dtype": f"auto, {why}"}
 
 
 def set_by_methods(config: Config, origins: Mapping[str, str]) -> dict[str, str]:

@@ -161,7 +161,7 @@ struct KeyBlock {
     // All of them, by the threads of a parallel region.
     static void fill(const Shape& shape, const View<const T>& k, const View<const T>& v, bool backward, T* memory) {
         int blocks = shape.blocks();
-#pragma omp for schedule(static)
+#pragma omp for schedule(dynamic, 4)
         for (int piece = 0; piece < shape.rows * shape.kv_heads * blocks; piece++) {
             int t = piece % blocks * SIDE, b = piece / blocks / shape.kv_heads, j = piece / blocks % shape.kv_heads;
             int count = std::min(SIDE, shape.tokens - t);
