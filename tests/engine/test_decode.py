@@ -199,6 +199,20 @@ def test_the_layout_in_panels_by_hand() -> None:
     assert pairs[64:68].tolist() == [2.0, 0.0, 5.0, 0.0]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "together", "depth"), [(torch.float32, 1, 1), (torch.bfloat16, 2, 2), (torch.bfloat16, 2, 32)]
+)
+@pytest.mark.parametrize(("outputs", "inputs"), [(1, 1), (16, 2), (50, 33), (129, 64), (64, 100), (600, 70)])
+def test_panels_hold_every_weight_in_its_place_and_zeros_elsewhere(
+    outputs: int, inputs: int, dtype: torch.dtype, together: int, depth: int
+) -> None:
+    weight = torch.randn(outputs, inputs, generator=torch.Generator().manual_seed(0)).to(dtype)
+    padded = torch.zeros(-(-outputs // 16) * 16, -(-inputs // depth) * depth, dtype=dtype)
+    padded[:outputs, :inputs] = weight
+    panels = [part.unflatten(1, (-1, together)).transpose(0, 1).flatten() for part in padded.split(48)]
+    assert torch.equal(in_panels(weight, 48, depth), torch.cat(panels))
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 @torch.no_grad()
 def test_prefilling_by_kernels_equals_the_forward_pass(name: str, monkeypatch: pytest.MonkeyPatch) -> None:

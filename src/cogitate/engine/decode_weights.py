@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cogitate.kernels import library
+from cogitate.kernels import function, library
 from cogitate.model.attention import GroupedQueryAttention
 from cogitate.model.block import DecoderLayer
 from cogitate.model.kv_cache import cache_width
@@ -250,14 +250,10 @@ class DecodeWeights:
 
 
 def in_panels(weight_OI: Tensor, panel: int, depth: int) -> Tensor:
-    """The layout of kernels/common/products.h, flat: panels of outputs, the last only as wide as it must be, in whole vectors;
-    within one [input][output], in bfloat16 [pair of inputs][output][2]; inputs up to a multiple of `depth`."""
+    """The layout that kernels/panels.cpp describes, flat."""
     outputs, inputs = weight_OI.shape
-    pair = 2 if weight_OI.dtype == torch.bfloat16 else 1
-    weight_OI = F.pad(weight_OI, (0, -inputs % depth, 0, -outputs % LANES))
-    whole = len(weight_OI) // panel * panel
-    parts = []
-    for part_OI, width in ((weight_OI[:whole], panel), (weight_OI[whole:], len(weight_OI) - whole)):
-        if len(part_OI):
-            parts.append(part_OI.view(-1, width, part_OI.shape[1] // pair, pair).transpose(1, 2).reshape(-1))
-    return torch.cat(parts)
+    padded = (outputs + -outputs % LANES) * (inputs + -inputs % depth)
+    weight_OI, laid_out = weight_OI.contiguous(), weight_OI.new_empty(padded)
+    run = function("in_panels", weight_OI.dtype, takes="piiiip")
+    run(weight_OI.data_ptr(), outputs, inputs, panel, depth, laid_out.data_ptr())
+    return laid_out

@@ -27,8 +27,8 @@ from cogitate.kernels.isa import OPTIONS, compiler_options, processor_flags
 
 log = logging.getLogger(__name__)
 SOURCES = (
-    "adamw.cpp", "causal_attention.cpp", "decode.cpp", "elementwise.cpp", "sampling.cpp", "token_logprobs.cpp",
-    "weight_gradient.cpp",
+    "adamw.cpp", "causal_attention.cpp", "decode.cpp", "elementwise.cpp", "panels.cpp", "sampling.cpp",
+    "token_logprobs.cpp", "weight_gradient.cpp",
 )  # fmt: skip
 HEADERS = tuple(
     f"common/{name}.h"
@@ -53,7 +53,7 @@ LETTERS: dict[str, type[ctypes._SimpleCData[Any]]] = {"p": ctypes.c_void_p, "i":
 @functools.cache
 def native_library() -> ctypes.CDLL | None:
     """The compiled library; None where there is no compiler or COGITATE_NATIVE=0 (said once in the log)."""
-    plain = "decoding and training in plain PyTorch"
+    plain, options = "decoding and training in plain PyTorch", compiler_options()
     if os.environ.get("COGITATE_NATIVE", "1") == "0":
         log.warning("COGITATE_NATIVE=0: %s", plain)
         return None
@@ -62,7 +62,7 @@ def native_library() -> ctypes.CDLL | None:
         log.warning("no C++ compiler (g++, clang++ or CXX): %s, several times slower", plain)
         return None
     try:
-        built = ctypes.CDLL(str(_compiled(compiler, compiler_options())))
+        built = ctypes.CDLL(str(_compiled(compiler, options)))
         if built.can_run():
             return built
         log.warning("the system does not give this process the tiles (AMX) that the processor has: without them, slower")
