@@ -9,18 +9,37 @@ import torch
 from torch import Tensor
 
 from cogitate.model.causal_attention import _is_native, attend, attend_masked
-from cogitate.model.visibility import Visibility
+from cogitate.model.visibility import Visibility, document_positions
 
 PACKED = [[0] * 40 + [1] * 33 + [2] * 20 + [-1] * 7, [0] * 3 + [1] * 97]  # two rows of 100 tokens, one with padding
 
+
+# A beginning of 37 tokens, prompt 1 with completions 2 and 3, prompt 4 with 5, prompt 6 with 7, padding.
+BRANCHES = [[0] * 37 + [1] * 5 + [2] * 30 + [3] * 20 + [4] * 2 + [5] * 31 + [6] + [7] * 20 + [-1] * 4]
+OF_BRANCHES = {2: 1, 3: 1, 5: 4, 7: 6}
 
 Seen = Callable[[torch.dtype], Visibility]  # for attention of a type
 Given = tuple[Tensor, Tensor, Tensor, Tensor]  # queries, keys, values and the gradient of the output
 
 
-def seen(documents: list[list[int]] | None, tokens: int, *, shared: bool = False, window: int | None = None) -> Seen:
-    ids = None if documents is None else torch.tensor(documents)
-    return lambda dtype: Visibility(tokens, torch.device("cpu"), dtype, ids, shared, window, None)
+def seen(
+    documents: list[list[int]] | None,
+    tokens: int,
+    *,
+    shared: bool = False,
+    window: int | None = None,
+    prompts: dict[int, int] | None = None,
+) -> Seen:
+    """What tokens see; `prompts` has the document that a document goes on from, beside document 0."""
+    if documents is None:
+        return lambda dtype: Visibility(tokens, torch.device("cpu"), dtype, None, shared, window, None)
+    ids, positions, of_prompts = torch.tensor(documents), None, None
+    if prompts is not None:
+        of_prompts = torch.tensor([[prompts.get(document, 0) for document in row] for row in documents])
+        lengths = {document: documents[0].count(document) for document in range(len(documents[0]))}
+        before = [[lengths[0] * (d > 0) + (lengths[prompts[d]] if d in prompts else 0) for d in row] for row in documents]
+        positions = document_positions(ids) + torch.tensor(before)
+    return lambda dtype: Visibility(tokens, torch.device("cpu"), dtype, ids, shared, window, positions, of_prompts)
 
 
 def inputs(rows: int, tokens: int, heads: int, kv_heads: int, widths: tuple[int, int], dtype: torch.dtype) -> Given:
@@ -54,6 +73,11 @@ CASES = {
     "completions of one prompt": (seen(PACKED, 100, shared=True), (2, 100, 3, 3, (32, 32))),
     "a sliding window": (seen(None, 150, window=20), (1, 150, 2, 1, (16, 16))),
     "a sliding window over completions of a prompt": (seen(PACKED, 100, shared=True, window=30), (2, 100, 2, 1, (16, 16))),
+    "completions of prompts that begin alike": (
+        seen(BRANCHES, 150, shared=True, prompts=OF_BRANCHES),
+        (1, 150, 4, 2, (64, 64)),
+    ),
+    "a sliding window over these": (seen(BRANCHES, 150, shared=True, prompts=OF_BRANCHES, window=30), (1, 150, 2, 1, (16, 16))),
     "widths that fill no vector": (seen(PACKED, 100), (2, 100, 2, 1, (22, 38))),
 }
 
@@ -109,9 +133,10 @@ def test_ranges_say_what_the_mask_says() -> None:
         visibility = visible(torch.float64)
         mask = torch.ones(tokens, tokens).tril().log() if visibility.mask is None else visibility.mask
         seen_BTS = (mask == 0).view(-1, tokens, tokens)
-        prompt_from, prompt_to, own_from = (x[..., None] for x in visibility.ranges.unbind(-1))
+        prefix_from, prefix_to, prompt_from, prompt_to, own_from = (x[..., None] for x in visibility.ranges.unbind(-1))
         keys_S, steps_T1 = torch.arange(tokens), torch.arange(tokens)[:, None]
-        by_ranges = ((keys_S >= prompt_from) & (keys_S < prompt_to)) | ((keys_S >= own_from) & (keys_S <= steps_T1))
+        in_prefix, in_prompt = (keys_S >= prefix_from) & (keys_S < prefix_to), (keys_S >= prompt_from) & (keys_S < prompt_to)
+        by_ranges = in_prefix | in_prompt | ((keys_S >= own_from) & (keys_S <= steps_T1))
         assert torch.equal(by_ranges.expand(rows, -1, -1), seen_BTS.expand(rows, -1, -1))
 
 

@@ -45,7 +45,7 @@ def test_attention_keeps_its_values_and_not_the_projection_around_them() -> None
         v = (heads * 1)[:, :, 3:]
         return attend(q.clone(), k.clone(), v, Visibility(40, heads.device, heads.dtype, None, False, None, None), 1.0)
 
-    of_a_head, ranges, logsumexp = 40 * 32 * 4, 40 * 3 * 4, 2 * 40 * 4
+    of_a_head, ranges, logsumexp = 40 * 32 * 4, 40 * 5 * 4, 2 * 40 * 4
     assert kept(run, set()) == of_a_head * (2 + 1 + 1 + 2) + ranges + logsumexp  # q, k, v, out
 
 

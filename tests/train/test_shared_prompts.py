@@ -9,8 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cogitate.train.shared_prompts import even_rows, lay_out, prompt_rows
+from cogitate.train import shared_prompts
+from cogitate.train.shared_prompts import even_rows, hidden_of, lay_out, prompt_rows
 from cogitate.types import Problem, Rollout, Text, Verdict
+from tests.engine.random_model import make_model
+from tests.engine.test_decode import CONFIGS
 
 
 def rollout(prompt: tuple[int, ...], completion: tuple[int, ...], mask: tuple[int, ...] | None = None) -> Rollout:
@@ -117,3 +120,51 @@ def test_the_last_place_of_a_completion_is_its_last_token_and_of_an_empty_one_th
     assert rows.last_places.tolist() == [4, 1, 6]
     assert rows.spans[0].sources.tolist() == [1, 2, 3]
     assert rows.spans[1].sources.tolist() == []
+
+
+WORKED = (5, 6, 7, 8)  # what three prompts begin with
+
+
+def test_prompts_that_begin_alike_share_that_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_prompts, "LEAST_SHARED", 4)
+    first, second, third = rollout((*WORKED, 1), (2, 3)), rollout((*WORKED, 4, 9), (1,)), rollout((*WORKED, 1), (9,))
+    (batch,) = prompt_rows([first, second, third], row_tokens=100, batch_tokens=100)
+    assert batch.tokens_RT.tolist() == [[*WORKED, 1, 2, 3, 9, 4, 9, 1]]
+    assert batch.documents_RT.tolist() == [[0, 0, 0, 0, 1, 2, 2, 3, 4, 4, 5]]
+    assert batch.prompts_RT is not None
+    assert batch.prompts_RT.tolist() == [[0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 4]]
+    assert batch.indices == (0, 2, 1)
+    assert batch.sources_N.tolist() == [4, 5, 4, 9]
+    assert batch.targets_N.tolist() == [2, 3, 9, 1]
+
+
+def test_a_prompt_that_another_goes_on_from_keeps_a_token_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shared_prompts, "LEAST_SHARED", 3)
+    (batch,) = prompt_rows([rollout(WORKED, (1,)), rollout((*WORKED, 2), (3,))], row_tokens=100, batch_tokens=100)
+    assert batch.tokens_RT.tolist() == [[5, 6, 7, 8, 1, 8, 2, 3]]
+    assert batch.documents_RT.tolist() == [[0, 0, 0, 1, 2, 3, 3, 4]]
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_losses_and_gradients_are_those_of_rows_of_one_prompt(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = random.Random(0)
+    begin = tuple(rng.randrange(90) for _ in range(37))
+    prompts = [(*begin, *(rng.randrange(90) for _ in range(length))) for length in (3, 1, 6, 2)]
+    rollouts = [rollout(prompt, tuple(rng.randrange(90) for _ in range(rng.randint(1, 9)))) for prompt in prompts * 4]
+    model = make_model(CONFIGS[name])
+    found, tokens = [], []
+    for least in (32, 10**6):
+        monkeypatch.setattr(shared_prompts, "LEAST_SHARED", least)
+        model.zero_grad()
+        logprobs, read = torch.zeros(len(rollouts), 9), 0
+        for batch in prompt_rows(rollouts, row_tokens=200, batch_tokens=400):
+            values_N, _ = model.logprobs(batch.sources_of(hidden_of(model, batch)), batch.targets_N)
+            values_SL = torch.zeros_like(batch.mask_SL).masked_scatter(batch.mask_SL.bool(), values_N)
+            (values_SL.sin() * batch.mask_SL).sum().backward()
+            logprobs[list(batch.indices), : values_SL.shape[1]] = values_SL.detach()
+            read += int((batch.documents_RT >= 0).sum())
+        found.append([logprobs, *(p.grad for p in model.parameters() if p.grad is not None)])
+        tokens.append(read)
+    assert tokens[0] < tokens[1] - 2 * 37
+    for together, apart in zip(*found, strict=True):
+        torch.testing.assert_close(together, apart, rtol=1e-4, atol=1e-5)

@@ -1,5 +1,5 @@
-// Attention of training, forward and backward: softmax(q k^T) v where each query sees two ranges of keys, a prompt and its own
-// text up to itself. Blocks of 32 queries meet blocks of 32 keys, and those that no query of a block sees are left out:
+// Attention of training, forward and backward: softmax(q k^T) v where each query sees three ranges of keys: what several prompts
+// begin with, the rest of its prompt, and its own text up to itself. Blocks of 32 queries meet blocks of 32 keys, and those that no query of a block sees are left out:
 // packed documents and completions of one prompt cost what they would cost alone. Scores never leave a core's cache
 // (FlashAttention-2, arXiv:2307.08691); query heads that share a key head read it where it stands (arXiv:2305.13245).
 //

@@ -41,27 +41,27 @@ def attend_masked(q_BTHK: Tensor, k_BSJK: Tensor, v_BSJV: Tensor, mask: Tensor |
 
 class _CausalAttention(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, ranges_BT3: Tensor, scale: float) -> Tensor:
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, ranges_BT5: Tensor, scale: float) -> Tensor:
         q, k, v = _readable(q), _readable(k), _readable(v)
         rows, tokens, heads, _ = q.shape
         out = torch.empty(rows, tokens, heads, v.shape[-1], dtype=q.dtype)
         logsumexp = torch.empty(rows, heads, tokens)
-        shape = _shape(q, k, v, ranges_BT3, scale)
+        shape = _shape(q, k, v, ranges_BT5, scale)
         kernel = function("attention_forward", q.dtype)
-        kernel(shape, _view(q), _view(k), _view(v), _pointer(ranges_BT3), _view(out), _pointer(logsumexp))
+        kernel(shape, _view(q), _view(k), _view(v), _pointer(ranges_BT5), _view(out), _pointer(logsumexp))
         if any(ctx.needs_input_grad[:3]):
-            ctx.save_for_backward(q, k, _alone(v), ranges_BT3, out, logsumexp)
+            ctx.save_for_backward(q, k, _alone(v), ranges_BT5, out, logsumexp)
         ctx.scale = scale
         return out
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        q, k, v, ranges_BT3, out, logsumexp = ctx.saved_tensors
+        q, k, v, ranges_BT5, out, logsumexp = ctx.saved_tensors
         made = [torch.empty(x.shape, dtype=x.dtype) for x in (q, k, v)]
         kernel = function("attention_backward", q.dtype)
-        shape = _shape(q, k, v, ranges_BT3, ctx.scale)
+        shape = _shape(q, k, v, ranges_BT5, ctx.scale)
         views = [_view(x) for x in (out, _readable(grads[0]), *made)]
-        kernel(shape, _view(q), _view(k), _view(v), _pointer(ranges_BT3), views[0], _pointer(logsumexp), *views[1:])
+        kernel(shape, _view(q), _view(k), _view(v), _pointer(ranges_BT5), views[0], _pointer(logsumexp), *views[1:])
         return *made, None, None
 
 
@@ -97,8 +97,8 @@ def _alone(x: Tensor) -> Tensor:
     return x if x.untyped_storage().nbytes() == x.nbytes else x.clone(memory_format=torch.contiguous_format)
 
 
-def _shape(q: Tensor, k: Tensor, v: Tensor, ranges_BT3: Tensor, scale: float) -> Any:
-    return ctypes.byref(_Shape(*q.shape[:3], k.shape[2], q.shape[3], v.shape[3], scale, ranges_BT3.shape[0]))
+def _shape(q: Tensor, k: Tensor, v: Tensor, ranges_BT5: Tensor, scale: float) -> Any:
+    return ctypes.byref(_Shape(*q.shape[:3], k.shape[2], q.shape[3], v.shape[3], scale, ranges_BT5.shape[0]))
 
 
 def _view(x: Tensor) -> Any:

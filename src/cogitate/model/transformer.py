@@ -18,7 +18,7 @@ from cogitate.model.layers import RMSNorm
 from cogitate.model.moe import Router
 from cogitate.model.mtp import MultiTokenPrediction
 from cogitate.model.rope import RotaryTable
-from cogitate.model.visibility import Visibility, additive, document_positions
+from cogitate.model.visibility import Visibility, additive, document_bounds, document_positions
 from cogitate.runtime import give_back_memory
 
 # MKL looks for the kind of processor in the first call of any of its vector functions, and a second thread that calls one
@@ -67,6 +67,7 @@ class Transformer(nn.Module):
         positions_BT: Tensor | None = None,
         documents_BT: Tensor | None = None,
         shared_prefix: bool = False,
+        prompts_BT: Tensor | None = None,
         cache: KVCache | None = None,
         rows_B: Tensor | None = None,
     ) -> Tensor:
@@ -78,10 +79,12 @@ class Transformer(nn.Module):
                 of equal id. None: each row is one text; padding on its right changes nothing before it.
             shared_prefix: document 0 of each row is a prompt that all documents of the row go on from: they see it, too, and
                 their positions start where it ends.
+            prompts_BT: with it, the document that each token's own goes on from and sees besides, 0 for none: prompts that
+                begin alike share document 0, and each is shared by its completions.
             cache: the tokens are appended to its rows `rows_B` (default 0, 1, ...), see what these hold, and lengths grow by T.
         """
         if cache is None:
-            context = self._context(tokens_BT, positions_BT, documents_BT, shared_prefix=shared_prefix)
+            context = self._context(tokens_BT, positions_BT, documents_BT, prompts_BT, shared_prefix=shared_prefix)
         else:
             if documents_BT is not None:
                 raise ValueError("documents_BT cannot be combined with a cache: a cache row holds one text")
@@ -158,7 +161,13 @@ class Transformer(nn.Module):
         return [module for module in self.modules() if isinstance(module, Router)]
 
     def _context(
-        self, tokens_BT: Tensor, positions_BT: Tensor | None, documents_BT: Tensor | None, *, shared_prefix: bool = False
+        self,
+        tokens_BT: Tensor,
+        positions_BT: Tensor | None,
+        documents_BT: Tensor | None,
+        prompts_BT: Tensor | None = None,
+        *,
+        shared_prefix: bool = False,
     ) -> TokenContext:
         tokens, device = tokens_BT.shape[1], tokens_BT.device
         if positions_BT is None and documents_BT is not None:
@@ -167,10 +176,13 @@ class Transformer(nn.Module):
             if shared_prefix:
                 prefix_B1 = (documents_BT == 0).sum(1, keepdim=True)
                 positions_BT = positions_BT + torch.where(documents_BT > 0, prefix_B1, 0)
+            if prompts_BT is not None:
+                from_BT, to_BT = document_bounds(documents_BT, prompts_BT)
+                positions_BT = positions_BT + to_BT - from_BT
         rotation = self._rotary.first(tokens, device) if positions_BT is None else self._rotary.at(positions_BT)
         dtype = self.embed_tokens.weight.dtype
         seen = {
-            window: Visibility(tokens, device, dtype, documents_BT, shared_prefix, window, positions_BT)
+            window: Visibility(tokens, device, dtype, documents_BT, shared_prefix, window, positions_BT, prompts_BT)
             for window in self._windows | {None}
         }
         return TokenContext(rotation, seen, {}, None)

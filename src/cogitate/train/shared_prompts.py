@@ -1,14 +1,15 @@
 """Texts as arrays in which a prompt stands once for several of its completions.
 
 GRPO's rollouts of a group share their prompt, and so do the two sides of a preference; padded one by one, most tokens of short
-completions would be copies of it. Here a row is one prompt followed by completions that all see it but not each other. Losses
-and gradients are those of separate rows.
+completions would be copies of it. Here a row is one prompt followed by completions that all see it but not each other. Prompts
+that begin alike for long, as with the same worked examples, share that beginning, too. Losses and gradients are those of
+separate rows.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -16,10 +17,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cogitate.model.transformer import Transformer
 from cogitate.train.packing import PADDING, length_batches
 from cogitate.types import Rollout
 
 COMPLETIONS_PER_PROMPT = 2  # tokens of completions in a row for each of its prompt's, if there are so many
+LEAST_SHARED = 128  # tokens that different prompts must begin with to share a row: fewer are not worth the longer rows
 
 
 class Completed(Protocol):
@@ -57,12 +60,14 @@ class SharedRows:
 
     Attributes:
         tokens_RT, documents_RT: document 0 is the prompt, 1, 2 ... its completions, -1 padding: what a model reads with
-            `shared_prefix`.
+            `shared_prefix`. In a row of several prompts it is what they begin with; a document each is the rest of them.
+        prompts_RT: in completions of such rows the document of their prompt's rest, else 0; None: there are no such rows.
         spans: of each completion, in the order of S.
     """
 
     tokens_RT: Tensor
     documents_RT: Tensor
+    prompts_RT: Tensor | None
     spans: tuple[Span, ...]
 
     @property
@@ -76,7 +81,7 @@ class PromptRows:
     """Some rollouts (S) in R rows of T tokens, and where each completion token (L at most) is predicted from.
 
     Attributes:
-        tokens_RT, documents_RT: as in SharedRows.
+        tokens_RT, documents_RT, prompts_RT: as in SharedRows.
         indices: which rollouts these are, in the order of S.
         mask_SL: loss mask, 1 for completion tokens the loss counts; 0 in padding.
         sources_N: flat index into (R, T) of the hidden state that predicts each counted token, in the order of mask_SL.
@@ -86,6 +91,7 @@ class PromptRows:
 
     tokens_RT: Tensor
     documents_RT: Tensor
+    prompts_RT: Tensor | None
     indices: tuple[int, ...]
     mask_SL: Tensor
     sources_N: Tensor
@@ -95,11 +101,22 @@ class PromptRows:
     def to(self, device: torch.device) -> PromptRows:
         tensors = (self.tokens_RT, self.documents_RT, self.mask_SL, self.sources_N, self.targets_N, self.sampler_logprobs_SL)
         tokens, documents, mask, sources, targets, logprobs = (tensor.to(device) for tensor in tensors)
-        return PromptRows(tokens, documents, self.indices, mask, sources, targets, logprobs)
+        prompts = None if self.prompts_RT is None else self.prompts_RT.to(device)
+        return PromptRows(tokens, documents, prompts, self.indices, mask, sources, targets, logprobs)
 
     def sources_of(self, hidden_RTD: Tensor) -> Tensor:
         """The hidden states (N, D) that predict the counted tokens."""
         return hidden_at(hidden_RTD, self.sources_N)
+
+
+def hidden_of(model: Transformer, rows: SharedRows | PromptRows) -> Tensor:
+    """The hidden states (R, T, D) that a model has of rows."""
+    device = model.embed_tokens.weight.device
+    prompts = None if rows.prompts_RT is None else rows.prompts_RT.to(device)
+    hidden_RTD: Tensor = model(
+        rows.tokens_RT.to(device), documents_BT=rows.documents_RT.to(device), shared_prefix=True, prompts_BT=prompts
+    )
+    return hidden_RTD
 
 
 def hidden_at(hidden_RTD: Tensor, places_N: Tensor) -> Tensor:
@@ -122,7 +139,8 @@ def prompt_rows(rollouts: Sequence[Rollout], *, row_tokens: int, batch_tokens: i
 
 
 def shared_batches(texts: Sequence[Completed], *, row_tokens: int, batch_tokens: int) -> list[list[list[int]]]:
-    """Micro-batches of rows of texts, by their index: each row's have the same prompt, the rows of a batch similar length.
+    """Micro-batches of rows of texts, by their index: each row's have the same prompt, or prompts that begin alike where all do
+    for long; the rows of a batch have similar length.
 
     Args:
         row_tokens: a row takes completions until it would be longer than this; but it always has room for one, and for twice
@@ -137,9 +155,28 @@ def shared_batches(texts: Sequence[Completed], *, row_tokens: int, batch_tokens:
         lengths = [len(texts[index].completion_ids) for index in members]
         room = max(row_tokens - len(prompt), COMPLETIONS_PER_PROMPT * len(prompt), *lengths)
         rows += [[members[place] for place in places] for places in even_rows(lengths, room)]
+    if prefix := shared_beginning(list(by_prompt)):
+        lengths = [size - prefix for size in row_sizes([[texts[index] for index in row] for row in rows])]
+        together = even_rows(lengths, max(row_tokens - prefix, *lengths))
+        rows = [[index for place in places for index in rows[place]] for places in together]
     sizes = row_sizes([[texts[index] for index in row] for row in rows])
     batches = length_batches(sizes, max(batch_tokens, *sizes)).batches if sizes else ()
     return [[rows[row] for row in batch] for batch in batches]
+
+
+def shared_beginning(prompts: Sequence[tuple[int, ...]]) -> int:
+    """How many tokens at the beginning of different prompts stand in a row once for all of them; 0 where these are too few."""
+    prefix = common_beginning(prompts) if len(prompts) > 1 else 0
+    return prefix if prefix >= LEAST_SHARED else 0
+
+
+def common_beginning(prompts: Sequence[tuple[int, ...]]) -> int:
+    """How many tokens different prompts begin with, such that a token at least is left of each; all of a single one."""
+    first, last = min(prompts), max(prompts)  # all others are between them in the order of dictionaries
+    if first == last:
+        return len(first)
+    same = next((place for place, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), len(first))
+    return min(same, *(len(prompt) - 1 for prompt in prompts))
 
 
 def even_rows(lengths: Sequence[int], room: int) -> list[list[int]]:
@@ -159,33 +196,53 @@ def even_rows(lengths: Sequence[int], room: int) -> list[list[int]]:
 
 
 def row_sizes(rows: Sequence[Sequence[Completed]]) -> list[int]:
-    """Tokens of each row: a prompt and the completions that share it."""
-    return [len(row[0].prompt_ids) + sum(len(text.completion_ids) for text in row) for row in rows]
+    """Tokens of each row: what its prompts begin with, the rest of each prompt, and the completions."""
+    sizes = []
+    for row in rows:
+        prompts = prompts_of(row)
+        begin = common_beginning(prompts)
+        sizes.append(begin + sum(len(p) - begin for p in prompts) + sum(len(text.completion_ids) for text in row))
+    return sizes
+
+
+def prompts_of(row: Iterable[Completed]) -> list[tuple[int, ...]]:
+    """The different prompts of a row, in the order of its texts."""
+    return list(dict.fromkeys(text.prompt_ids for text in row))
 
 
 def lay_out(rows: Sequence[Sequence[Completed]]) -> SharedRows:
-    """Arrays of rows that each hold texts of one prompt."""
+    """Arrays of rows that each hold texts of one prompt, or of several, those of each beside each other."""
     width = max(row_sizes(rows))
     tokens_RT = np.zeros((len(rows), width), np.int64)
     documents_RT = np.full((len(rows), width), PADDING, np.int64)
+    prompts_RT = np.zeros((len(rows), width), np.int64)
     spans = []
     for number, row in enumerate(rows):
-        prompt = row[0].prompt_ids
-        tokens_RT[number, : len(prompt)] = prompt
-        documents_RT[number, : len(prompt)] = 0
-        begin, start = number * width, len(prompt)
-        for document, text in enumerate(row, 1):
-            assert text.prompt_ids == prompt, "a row has one prompt"
-            stop = start + len(text.completion_ids)
+        begin, prefix = number * width, common_beginning(prompts_of(row))
+        tokens_RT[number, :prefix] = row[0].prompt_ids[:prefix]
+        documents_RT[number, :prefix] = 0
+        start, document, prompt_document, prompt = prefix, 0, 0, None
+        for text in row:
+            if text.prompt_ids != prompt:
+                prompt, rest = text.prompt_ids, text.prompt_ids[prefix:]
+                prompt_end = begin + start + len(rest) - 1
+                if rest:
+                    document = prompt_document = document + 1
+                    stop = start + len(rest)
+                    tokens_RT[number, start:stop], documents_RT[number, start:stop] = rest, document
+                    start = stop
+            document, stop = document + 1, start + len(text.completion_ids)
             tokens_RT[number, start:stop] = text.completion_ids
             documents_RT[number, start:stop] = document
-            spans.append(Span(begin + len(prompt) - 1, begin + start, begin + stop))
+            prompts_RT[number, start:stop] = prompt_document
+            spans.append(Span(prompt_end, begin + start, begin + stop))
             start = stop
-    return SharedRows(torch.from_numpy(tokens_RT), torch.from_numpy(documents_RT), tuple(spans))
+    prompts = torch.from_numpy(prompts_RT) if prompts_RT.any() else None
+    return SharedRows(torch.from_numpy(tokens_RT), torch.from_numpy(documents_RT), prompts, tuple(spans))
 
 
 def fill(rows: Sequence[Sequence[Rollout]], indices: Sequence[int]) -> PromptRows:
-    """Arrays of rows that each hold rollouts of one prompt."""
+    """The arrays of rows of rollouts."""
     shared = lay_out(rows)
     rollouts = [rollout for row in rows for rollout in row]
     shape = (len(rollouts), max(len(rollout.completion_ids) for rollout in rollouts))
@@ -201,6 +258,7 @@ def fill(rows: Sequence[Sequence[Rollout]], indices: Sequence[int]) -> PromptRow
     return PromptRows(
         shared.tokens_RT,
         shared.documents_RT,
+        shared.prompts_RT,
         tuple(indices),
         torch.from_numpy(mask_SL),
         torch.from_numpy(np.concatenate(sources)),

@@ -46,5 +46,4 @@ def test_figures_leave_out_completions_without_a_verdict() -> None:
     assert (found.tokens, found.long_tokens, found.truncated) == (25, 30, 1 / 4)
     measurement = Measurement("plain", row, 50, 2.0)
     assert measurement.tokens_per_second == 55  # 100 tokens sampled, 50 read at a fifth of the time
-    assert measurement.prompt_length == 25
     assert math.isfinite(found.live)

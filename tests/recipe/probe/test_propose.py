@@ -18,7 +18,7 @@ def found(at: Figures = RARE, **changed: Any) -> Found:
     tried = {one.name: one for one in prompts_to_try(LEFT, has_template=False)}
     values: dict[str, Any] = {
         "tried": tried, "figures": {"r1_zero": at}, "drafts": [], "larger": replace(at, live=0.4), "chosen": "r1_zero",
-        "easy": 0.06, "rest": 0.02, "parameters": 134_515_008, "pool": 700, "lengths": [35], "prompt_length": 100,
+        "easy": 0.06, "rest": 0.02, "parameters": 134_515_008, "pool": 700, "lengths": [35], "prompts": [(0,) * 100],
         "tokens_per_second": 1000.0, "learnt_per_second": 1250.0,
     }  # fmt: skip
     return Found(**{**values, **changed})
@@ -26,6 +26,13 @@ def found(at: Figures = RARE, **changed: Any) -> Found:
 
 def values(found: Found, settings: ZeroRLConfig = LEFT, **probe: Any) -> dict[str, Any]:
     return {one.key: one.value for one in propose(found, settings, ProbeConfig(**probe))}
+
+
+def test_prompts_that_begin_alike_are_learnt_from_at_once_and_leave_time_for_more_steps() -> None:
+    begin = tuple(range(200))
+    apart = [(number, *begin) for number in (1, 2)]
+    alike = [(*begin, number) for number in (1, 2)]
+    assert values(found(prompts=alike))["steps"] > values(found(prompts=apart))["steps"]
 
 
 def test_a_model_that_is_rarely_right_gets_large_groups_easy_problems_first_and_further_draws() -> None:

@@ -19,9 +19,11 @@ struct View {
     T* at(int b, int t, int h) const { return data + b * row + t * token + h * head; }
 };
 
-// What the query at t sees: keys prompt_from .. prompt_to - 1, and own_from .. t.
+// What the query at t sees: keys prefix_from .. prefix_to - 1, prompt_from .. prompt_to - 1 behind these, and own_from .. t.
 struct Range {
-    int32_t prompt_from, prompt_to, own_from;
+    int32_t prefix_from, prefix_to, prompt_from, prompt_to, own_from;
+
+    bool has_prompt() const { return prompt_from < prompt_to; }
 };
 
 struct Shape {
@@ -44,9 +46,15 @@ struct QueryBlock {
         widest = narrowest = ranges[0];
         for (int m = 1; m < count; m++) {
             const Range& r = ranges[m];
-            widest = {std::min(widest.prompt_from, r.prompt_from), std::max(widest.prompt_to, r.prompt_to),
-                      std::min(widest.own_from, r.own_from)};
-            narrowest = {std::max(narrowest.prompt_from, r.prompt_from), std::min(narrowest.prompt_to, r.prompt_to),
+            if (r.has_prompt()) {
+                widest.prompt_from = widest.has_prompt() ? std::min(widest.prompt_from, r.prompt_from) : r.prompt_from;
+                widest.prompt_to = std::max(widest.prompt_to, r.prompt_to);
+            }
+            widest.prefix_from = std::min(widest.prefix_from, r.prefix_from);
+            widest.prefix_to = std::max(widest.prefix_to, r.prefix_to);
+            widest.own_from = std::min(widest.own_from, r.own_from);
+            narrowest = {std::max(narrowest.prefix_from, r.prefix_from), std::min(narrowest.prefix_to, r.prefix_to),
+                         std::max(narrowest.prompt_from, r.prompt_from), std::min(narrowest.prompt_to, r.prompt_to),
                          std::max(narrowest.own_from, r.own_from)};
         }
     }
@@ -54,14 +62,19 @@ struct QueryBlock {
     // visit(first key, all of them are seen by all queries)
     template <typename Visit>
     void for_key_blocks(Visit&& visit) const {
-        int own = widest.own_from / SIDE;
-        for (int k = widest.prompt_from / SIDE; k < own && k * SIDE < widest.prompt_to; k++) visit(k * SIDE, whole(k * SIDE));
+        int own = widest.own_from / SIDE, next = 0;
+        auto visit_before_own = [&](int from, int to) {
+            for (int k = std::max(next, from / SIDE); k < own && k * SIDE < to; k++) visit(k * SIDE, whole(k * SIDE)), next = k + 1;
+        };
+        visit_before_own(widest.prefix_from, widest.prefix_to);
+        visit_before_own(widest.prompt_from, widest.prompt_to);
         for (int k = own; k * SIDE < first + count; k++) visit(k * SIDE, whole(k * SIDE));
     }
 
     bool whole(int key) const {
         if (count < SIDE) return false;
-        return (key >= narrowest.prompt_from && key + SIDE <= narrowest.prompt_to) ||
+        return (key >= narrowest.prefix_from && key + SIDE <= narrowest.prefix_to) ||
+               (key >= narrowest.prompt_from && key + SIDE <= narrowest.prompt_to) ||
                (key >= narrowest.own_from && key + SIDE - 1 <= first);
     }
 
@@ -70,7 +83,8 @@ struct QueryBlock {
         const Ints steps = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
         const Range& r = ranges[m];
         Ints keys = steps + key;
-        return ((keys >= r.prompt_from) & (keys < r.prompt_to)) | ((keys >= r.own_from) & (keys <= first + m));
+        return ((keys >= r.prefix_from) & (keys < r.prefix_to)) | ((keys >= r.prompt_from) & (keys < r.prompt_to)) |
+               ((keys >= r.own_from) & (keys <= first + m));
     }
 };
 

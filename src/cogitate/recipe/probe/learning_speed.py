@@ -9,7 +9,9 @@ from cogitate.backend import PolicyLearner
 from cogitate.recipe.asking import PromptOf
 from cogitate.recipe.probe.measure import Sample
 from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.train.rl_metrics import mean
 from cogitate.train.rollouts import encode_all
+from cogitate.train.shared_prompts import prompts_of, shared_beginning
 from cogitate.types import Problem, Rollout, Verdict
 
 TOKENS = 4096  # of completions and their prompts, each prompt once: about as many as go through the model at a time
@@ -17,15 +19,22 @@ UPDATES = 3  # the first one also makes the optimiser's state, and is not counte
 
 
 def learning_speed(learner: PolicyLearner, rollouts: Sequence[Rollout]) -> float:
-    """Tokens a second, of prompts and of completions, each prompt counted once."""
+    """Tokens a second, as the learner reads them: prompts once, and once what all of them begin with where that is long."""
     advantages = [(-1.0) ** number for number in range(len(rollouts))]
     seconds = []
     for _ in range(UPDATES):
         start = time.perf_counter()
         learner.update(rollouts, advantages)
         seconds.append(time.perf_counter() - start)
-    prompts = {one.problem.id: len(one.prompt_ids) for one in rollouts}
-    return (sum(prompts.values()) + sum(len(one.completion_ids) for one in rollouts)) / max(min(seconds[1:]), 1e-9)
+    prompts = prompts_of(rollouts)
+    tokens = tokens_of_prompts(prompts, len(prompts)) + sum(len(one.completion_ids) for one in rollouts)
+    return tokens / max(min(seconds[1:]), 1e-9)
+
+
+def tokens_of_prompts(prompts: Sequence[tuple[int, ...]], count: int) -> float:
+    """Tokens that a learner reads of `count` prompts such as these."""
+    begin = shared_beginning(prompts)
+    return begin + count * (mean(len(prompt) for prompt in prompts) - begin)
 
 
 def rollouts_of(

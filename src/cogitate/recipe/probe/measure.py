@@ -76,11 +76,6 @@ class Measurement:
         return tuple(one for one in self.samples if one.problem in problems)
 
     @property
-    def prompt_length(self) -> float:
-        """Mean tokens of a prompt."""
-        return self.prompt_tokens / len({one.problem for one in self.samples})
-
-    @property
     def tokens_per_second(self) -> float:
         """Of sampling; tokens that are read count as READING."""
         return (sum(one.tokens for one in self.samples) + READING * self.prompt_tokens) / max(self.seconds, 1e-9)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cogitate.config import ProbeConfig, ZeroRLConfig
+from cogitate.recipe.probe.learning_speed import tokens_of_prompts
 from cogitate.recipe.probe.measure import READING, Figures
 from cogitate.recipe.probe.prompts import Tried
 from cogitate.recipe.probe.proposal import Proposed
@@ -37,7 +38,7 @@ class Found:
         figures: of each prompt that was tried, for groups of GROUP or what the user sets.
         larger: the figures of the chosen prompt for LARGE_GROUP.
         easy, rest: shares of right answers, wherever they stand, at all prompts: on the easiest third and on the others.
-        lengths: tokens of completions to come at the chosen prompt, and prompt_length those of a prompt. tokens_per_second: of
+        lengths: tokens of completions to come at the chosen prompt, and prompts some of its prompts. tokens_per_second: of
             sampling there, where tokens that are read count as READING; learnt_per_second those of learning.
         parameters: of the model. pool: training problems.
     """
@@ -52,7 +53,7 @@ class Found:
     parameters: int
     pool: int
     lengths: Sequence[int]
-    prompt_length: float
+    prompts: Sequence[tuple[int, ...]]
     tokens_per_second: float
     learnt_per_second: float
 
@@ -156,9 +157,9 @@ def learning_rate(parameters: int) -> float:
 def step_seconds(found: Found, prompts: int, group: int, max_new_tokens: int, *, dynamic: bool) -> float:
     """How long a step takes: sampling, more than once where dead groups are drawn again, and learning from one batch."""
     sampled = prompts * group * mean(min(length, max_new_tokens) for length in found.lengths)
-    read = prompts * found.prompt_length
+    read, learnt = prompts * mean(map(len, found.prompts)), sampled + tokens_of_prompts(found.prompts, prompts)
     batches = BATCHES if dynamic else 1
-    return batches * (sampled + READING * read) / found.tokens_per_second + (sampled + read) / found.learnt_per_second
+    return batches * (sampled + READING * read) / found.tokens_per_second + learnt / found.learnt_per_second
 
 
 def share(value: float) -> str:

@@ -32,7 +32,8 @@ from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.chat_template import ChatTemplate
 from cogitate.train.pools import easiest
 from cogitate.train.rl import EASY_SHARE
-from cogitate.types import Problem
+from cogitate.train.shared_prompts import prompts_of
+from cogitate.types import Problem, Rollout
 
 FEWEST = 12  # training problems: fewer are no pool to learn from
 LEARNING_TIME = 1.5  # of the time to sample a token: to learn one, where it is not measured; SmolLM2-135M on two cores with AMX
@@ -90,6 +91,7 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     chosen = choose(of_prompts, len(numbers))
     samples = measured[chosen].of(numbers)
     speed = probe.tokens_per_second or measured[chosen].tokens_per_second
+    rollouts = bench.rollouts(chosen, samples, asked)
     measures_learning = "steps" in settings.from_probe and not probe.tokens_per_second
     found = Found(
         tried=bench.tried,
@@ -102,9 +104,9 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
         parameters=describe(load_config(model)).parameters,
         pool=len(pool),
         lengths=lengths_to_come(samples),
-        prompt_length=measured[chosen].prompt_length,
+        prompts=prompts_of(rollouts),
         tokens_per_second=speed,
-        learnt_per_second=bench.learnt_per_second(chosen, samples, asked) if measures_learning else speed / LEARNING_TIME,
+        learnt_per_second=bench.learnt_per_second(chosen, rollouts) if measures_learning else speed / LEARNING_TIME,
     )
     proposed = propose(found, settings, probe)
     rows = table(of_prompts, chosen)
@@ -183,14 +185,17 @@ class Bench:
         shown = [draft.example.model_dump() for draft in drafts]
         return self.measure_all(prompts_to_try(settings, has_template=self.has_template, examples=shown), problems)
 
-    def learnt_per_second(self, chosen: str, samples: Sequence[Sample], problems: Mapping[int, Problem]) -> float:
+    def rollouts(self, chosen: str, samples: Sequence[Sample], problems: Mapping[int, Problem]) -> list[Rollout]:
+        """Some of the completions at a prompt as a learner is given them."""
+        prompt_of = ask_r1_zero(self.tried[chosen].settings, self.model, self.tokenizer)
+        return rollouts_of(samples, problems, prompt_of, self.tokenizer)
+
+    def learnt_per_second(self, chosen: str, rollouts: Sequence[Rollout]) -> float:
         """Tokens a second of learning at a prompt; measured once, as the prompts are."""
         saved = self.context.checkpoint / "learning.json"
         if not saved.is_file():
-            settings = self.tried[chosen].settings
             self.generator.free_weights()
-            rollouts = rollouts_of(samples, problems, ask_r1_zero(settings, self.model, self.tokenizer), self.tokenizer)
-            learner = self.context.backend.policy_learner(self.model, settings)
+            learner = self.context.backend.policy_learner(self.model, self.tried[chosen].settings)
             write_json(saved, learning_speed(learner, rollouts))
         return float(json.loads(saved.read_text(encoding="utf-8")))
 

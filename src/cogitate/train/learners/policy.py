@@ -25,7 +25,7 @@ from cogitate.train.optimisers.adamw import make_adamw
 from cogitate.train.optimisers.master_weights import optimiser_for
 from cogitate.train.optimisers.schedule import set_learning_rate, warmup_constant
 from cogitate.train.packing import split_evenly
-from cogitate.train.shared_prompts import PromptRows, prompt_rows
+from cogitate.train.shared_prompts import PromptRows, hidden_of, prompt_rows
 from cogitate.types import Rollout
 
 MICRO_BATCH_TOKENS = 4096  # padded tokens of one forward and backward pass, at most
@@ -113,7 +113,7 @@ class ReferencedPolicy(ABC, Generic[Batch, Settings]):
 
     def logprobs(self, model: Transformer, rows: PromptRows) -> tuple[Tensor, Tensor]:
         """Logprobs (S, L) of the counted tokens at the sampling temperature, 0 elsewhere, and their entropies (N,)."""
-        hidden_RTD = model(rows.tokens_RT, documents_BT=rows.documents_RT, shared_prefix=True)
+        hidden_RTD = hidden_of(model, rows)
         logprobs_N, entropy_N = model.logprobs(rows.sources_of(hidden_RTD), rows.targets_N, temperature=self.config.temperature)
         return torch.zeros_like(rows.mask_SL).masked_scatter(rows.mask_SL.bool(), logprobs_N.float()), entropy_N
 

@@ -22,7 +22,7 @@ from cogitate.train.checkpoint import restore_training_tensors, training_tensors
 from cogitate.train.learners.policy import Prepared, ReferencedPolicy, fit_pass
 from cogitate.train.optimisers.adamw import make_adamw
 from cogitate.train.optimisers.master_weights import clip_gradients, optimiser_for
-from cogitate.train.shared_prompts import PromptRows
+from cogitate.train.shared_prompts import PromptRows, hidden_of
 
 CRITIC = "critic."
 
@@ -80,7 +80,7 @@ class PPOLearner(ReferencedPolicy[PPOBatch, PPOConfig]):
 
     def _values(self, rows: PromptRows) -> Tensor:
         """The critic's value (S, L) before each counted token is taken, 0 elsewhere."""
-        hidden_RTD = self.critic.trunk(rows.tokens_RT, documents_BT=rows.documents_RT, shared_prefix=True)
+        hidden_RTD = hidden_of(self.critic.trunk, rows)
         values_N = self.critic.values(rows.sources_of(hidden_RTD))
         return torch.zeros_like(rows.mask_SL).masked_scatter(rows.mask_SL.bool(), values_N)
 

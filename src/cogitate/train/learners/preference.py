@@ -32,7 +32,7 @@ from cogitate.train.optimisers.adamw import make_adamw
 from cogitate.train.optimisers.master_weights import clip_gradients, optimiser_for
 from cogitate.train.optimisers.schedule import set_learning_rate
 from cogitate.train.packing import length_batches
-from cogitate.train.shared_prompts import SharedRows, hidden_at, lay_out, row_sizes
+from cogitate.train.shared_prompts import SharedRows, hidden_at, hidden_of, lay_out, row_sizes
 from cogitate.types import LabelledText, Text, TextPair
 
 Item = TypeVar("Item")
@@ -171,8 +171,8 @@ def completion_logprobs(model: Transformer, rows: Sequence[Sequence[Text]], *, p
 
 def read_rows(model: Transformer, rows: Sequence[Sequence[Text]]) -> tuple[SharedRows, Tensor]:
     """Where the texts stand, and the hidden states (R, T, D) of their rows."""
-    shared, device = lay_out(rows), model.embed_tokens.weight.device
-    return shared, model(shared.tokens_RT.to(device), documents_BT=shared.documents_RT.to(device), shared_prefix=True)
+    shared = lay_out(rows)
+    return shared, hidden_of(model, shared)
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from torch import Tensor
 from cogitate.errors import ConfigError
 from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel
-from cogitate.train.shared_prompts import SharedRows, hidden_at, lay_out, shared_batches
+from cogitate.train.shared_prompts import SharedRows, hidden_at, hidden_of, lay_out, shared_batches
 from cogitate.types import Text
 
 BATCH_TOKENS = 8192  # padded tokens of one forward pass
@@ -67,13 +67,10 @@ class ModelScorer:
         if not all(text.prompt_ids for text in texts):
             raise ValueError("a prompt is empty: there is no token before its completion")
         different = list(dict.fromkeys(texts))
-        device = next(self.trunk.parameters()).device
         for batch in shared_batches(different, row_tokens=ROW_TOKENS, batch_tokens=self.batch_tokens):
             rows = lay_out([[different[index] for index in row] for row in batch])
             with torch.no_grad():
-                hidden_RTD = self.trunk(
-                    rows.tokens_RT.to(device), documents_BT=rows.documents_RT.to(device), shared_prefix=True
-                )
+                hidden_RTD = hidden_of(self.trunk, rows)
             yield [different[index] for row in batch for index in row], rows, hidden_RTD
 
 
