@@ -145,7 +145,7 @@ def shared_batches(texts: Sequence[Completed], *, row_tokens: int, batch_tokens:
     Args:
         row_tokens: a row takes completions until it would be longer than this; but it always has room for one, and for twice
             the prompt's tokens, so that a long prompt is not read again for every few short completions.
-        batch_tokens: padded tokens of a micro-batch.
+        batch_tokens: padded tokens of a micro-batch; rows of prompts that begin alike may be as long.
     """
     rows: list[list[int]] = []
     by_prompt: dict[tuple[int, ...], list[int]] = {}
@@ -157,7 +157,7 @@ def shared_batches(texts: Sequence[Completed], *, row_tokens: int, batch_tokens:
         rows += [[members[place] for place in places] for places in even_rows(lengths, room)]
     if prefix := shared_beginning(list(by_prompt)):
         lengths = [size - prefix for size in row_sizes([[texts[index] for index in row] for row in rows])]
-        together = even_rows(lengths, max(row_tokens - prefix, *lengths))
+        together = even_rows(lengths, max(batch_tokens - prefix, *lengths))
         rows = [[index for place in places for index in rows[place]] for places in together]
     sizes = row_sizes([[texts[index] for index in row] for row in rows])
     batches = length_batches(sizes, max(batch_tokens, *sizes)).batches if sizes else ()
