@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,22 +12,27 @@ from typing import Any
 from cogitate.backend import Generator, Grader, PolicyLearner
 from cogitate.config import RLConfig
 from cogitate.errors import DataError, TrainingDivergedError
-from cogitate.rewards.parts.completion import SampledCompletion
 from cogitate.runtime import MetricsLog, derive_seed, give_back_memory, interruption_requested, raise_interrupted
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.checkpoint import restore
 from cogitate.train.divergence import diverged
-from cogitate.train.groups import FIRST_STEPS, FirstGroups, LearnFrom, group_relative, is_alive, is_relative, live_first
+from cogitate.train.groups import (
+    FIRST_STEPS,
+    FirstGroups,
+    LearnFrom,
+    group_relative,
+    is_alive,
+    is_relative,
+    live_first,
+    needs_greedy,
+)
 from cogitate.train.pools import Drawn, Pool, draw, easiest
 from cogitate.train.rl_metrics import mean, rollout_metrics, timings
-from cogitate.train.rollouts import Phases, Prompt, Sampled, encode_prompts, sample_and_grade
+from cogitate.train.rollouts import Phases, Prompt, Sampled, Score, encode_prompts, sample_and_grade, shaped, to_rollout
 from cogitate.types import Problem, Rollout, RolloutGroup, SamplingParams
 
 EASY_SHARE = 1 / 3  # of the pool, that a curriculum begins with
 PROBE_COMPLETIONS = 2  # of each probe, at each chosen step
-
-Reward = tuple[float | None, dict[str, float]]  # None where nothing could judge the completion; the parts before weighting
-Score = Callable[[Sequence[Sampled]], list[Reward]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,14 +146,16 @@ def step(run: RLRun, state: LoopState) -> None:
     learnable = run.learn_from(groups, run.config)
     row: dict[str, Any] = {"step": state.step, **rollout_metrics(rollouts)}
     row["dead_groups"] = mean(not is_alive(group) for group in drawn)
+    if needs_greedy(run.config):
+        row["greedy_reward"] = mean(g.greedy.reward for g in groups if g.greedy and g.greedy.reward is not None)
     row |= run.measure(rollouts)
     if learnable:
         state.dead_steps = 0
         row |= update_policy(run, state, learnable, phases)
     else:
-        count_dead_step(run, state, rollouts)
+        count_dead_step(run, state, groups)
     trained = sum(len(r.prompt_ids) + len(r.completion_ids) for r, _ in learnable)
-    generated = sum(len(r.completion_ids) for group in drawn for r in group.rollouts)
+    generated = sum(group.tokens for group in drawn)
     row |= timings(phases, time.perf_counter() - started, generated=generated, trained=trained)
     run.metrics.write(row)
     state.step += 1
@@ -179,12 +186,15 @@ def update_policy(run: RLRun, state: LoopState, learnable: Sequence[tuple[Rollou
     return metrics
 
 
-def count_dead_step(run: RLRun, state: LoopState, rollouts: Sequence[Rollout]) -> None:
+def count_dead_step(run: RLRun, state: LoopState, groups: Sequence[RolloutGroup]) -> None:
     """Say why nothing can be learned from this step; too many of them in a row stop the loop."""
     state.dead_steps += 1
+    rollouts = [rollout for group in groups for rollout in group.rollouts]
     why = "no group has rewards that differ"
     if all(rollout.reward is None for rollout in rollouts):
         why = f"no completion could be judged ({rollouts[0].verdict.reason})"
+    elif run.config.mask_truncated and run.learn_from(groups, run.config.model_copy(update={"mask_truncated": False})):
+        why = "all completions of groups whose rewards differ were cut off at max_new_tokens"
     run.say(f"step {state.step}: {why}, so there is nothing to learn from; skipped")
     if state.dead_steps >= run.config.dead_steps_limit:
         state.stopped_early = (
@@ -212,16 +222,23 @@ def rollout(run: RLRun, state: LoopState, phases: Phases) -> list[RolloutGroup]:
         (problem, run.prompt_of(problem), tuple(derive_seed(*draw, i) for i in range(config.group_size)))
         for problem, draw in next_problems(run, state)
     ]
-    groups = ask(run, asked, phases)
+    groups, greedy = ask(run, asked, phases), list[list[Sampled]]()
+    if needs_greedy(config):
+        greedy = ask(run, [(problem, prompt, seeds[:1]) for problem, prompt, seeds in asked], phases, greedy=True)
     started = time.perf_counter()
-    scored = iter(with_rewards(run, [sampled for group in groups for sampled in group]))
+    scored = iter(with_rewards(run, [sampled for group in (*groups, *greedy) for sampled in group]))
     phases.add("score", started)
-    return [RolloutGroup(group[0].problem, tuple(next(scored) for _ in group)) for group in groups]
+    rollouts = [tuple(next(scored) for _ in group) for group in groups]
+    baselines = [next(scored) for _ in greedy] if greedy else [None] * len(groups)
+    return [RolloutGroup(row[0].problem, row, baseline) for row, baseline in zip(rollouts, baselines, strict=True)]
 
 
-def ask(run: RLRun, asked: Sequence[tuple[Problem, Prompt, tuple[int, ...]]], phases: Phases) -> list[list[Sampled]]:
-    """Completions of the current policy at the stage's temperature, graded."""
-    params = SamplingParams(run.config.temperature, run.config.top_p, run.config.max_new_tokens)
+def ask(
+    run: RLRun, asked: Sequence[tuple[Problem, Prompt, tuple[int, ...]]], phases: Phases, *, greedy: bool = False
+) -> list[list[Sampled]]:
+    """Completions of the current policy, graded: at the stage's temperature, or the most likely ones."""
+    temperature = 0.0 if greedy else run.config.temperature
+    params = SamplingParams(temperature, run.config.top_p, run.config.max_new_tokens)
     return list(
         sample_and_grade(
             asked,
@@ -257,40 +274,10 @@ def share_of_pool(run: RLRun, step: int) -> float:
     return max(share, min(1.0, run.config.prompts_per_step / len(run.problems)))
 
 
-def by_rules(reward: Callable[[SampledCompletion], Reward]) -> Score:
-    """A score that looks at one completion after the other."""
-    return lambda batch: [reward(as_sampled(sampled)) for sampled in batch]
-
-
-def as_sampled(sampled: Sampled) -> SampledCompletion:
-    """What parts of the reward see of a graded completion."""
-    completion = sampled.completion
-    return SampledCompletion(
-        sampled.text, len(completion.token_ids), completion.finish_reason, sampled.verdict, sampled.problem
-    )
-
-
 def with_rewards(run: RLRun, batch: Sequence[Sampled]) -> list[Rollout]:
     """Graded completions as rollouts."""
-    return [to_rollout(sampled, *scored) for sampled, scored in zip(batch, run.score(batch), strict=True)]
-
-
-def to_rollout(sampled: Sampled, reward: float | None, parts: Mapping[str, float]) -> Rollout:
-    completion = sampled.completion
-    return Rollout(
-        problem=sampled.problem,
-        prompt_ids=sampled.prompt_ids,
-        completion_ids=completion.token_ids,
-        logprobs=completion.logprobs,
-        loss_mask=completion.loss_mask,
-        weight_versions=completion.weight_versions,
-        finish_reason=completion.finish_reason,
-        seed=completion.seed,
-        text=sampled.text,
-        reward=reward,
-        reward_breakdown=parts,
-        verdict=sampled.verdict,
-    )
+    scores = [shaped(reward, sampled, run.config) for reward, sampled in zip(run.score(batch), batch, strict=True)]
+    return [to_rollout(sampled, *scored) for sampled, scored in zip(batch, scores, strict=True)]
 
 
 def sync_weights(run: RLRun, version: int) -> None:

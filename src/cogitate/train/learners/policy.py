@@ -16,7 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from cogitate.algorithms.policy_loss import BatchTotals
+from cogitate.algorithms.averages import BatchTotals
 from cogitate.config import RLConfig
 from cogitate.model.files.adapter import save_trained
 from cogitate.model.transformer import Transformer
@@ -77,6 +77,8 @@ class ReferencedPolicy(ABC, Generic[Batch, Settings]):
         Raises:
             TrainingDivergedError: a loss is NaN or infinite; the weights are those before that step.
         """
+        if self.config.reset_optimiser:
+            self.optimiser.state.clear()
         parts = split_evenly(len(rollouts), self.config.minibatches)
         single = len(parts) * self.config.inner_epochs == 1
         prepared = self.prepared(
