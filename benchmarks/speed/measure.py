@@ -180,7 +180,7 @@ class CountingLearner(GRPOLearner):
         super().__init__(*arguments)
         self.batches: list[list[Rollout]] = []
 
-    def update(self, rollouts: Sequence[Rollout], advantages: Sequence[float]) -> dict[str, float]:
+    def update(self, rollouts: Sequence[Rollout], advantages: Sequence[float], tokens: int = 0) -> dict[str, float]:
         self.batches.append(list(rollouts))
         return super().update(rollouts, advantages)
 

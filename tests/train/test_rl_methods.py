@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import pytest
+from pydantic import ValidationError
 
 from cogitate.config import RLConfig
-from tests.train.rl_loop import Loop
+from cogitate.rewards.parts.completion import SampledCompletion
+from tests.train.rl_loop import Loop, digits_wanted
 
 
 def test_remax_generates_a_greedy_completion_of_each_prompt_and_counts_its_tokens(loop: Callable[..., Loop]) -> None:
@@ -28,8 +31,47 @@ def test_overlong_completions_are_punished_and_leave_the_loss(loop: Callable[...
 
 
 def test_a_step_in_which_all_that_could_teach_was_cut_off_says_so(loop: Callable[..., Loop]) -> None:
-    run = loop(steps=5, mask_truncated=True, max_new_tokens=1)  # no completion can end: its end token would be the second
+    turns = itertools.count()
+
+    def in_turn(completion: SampledCompletion) -> tuple[float | None, dict[str, float]]:
+        return float(next(turns) % 2), {}
+
+    run = loop(steps=5, mask_truncated=True, max_new_tokens=1, reward=in_turn)  # an end token would be the second one
     assert "all completions of groups whose rewards differ were cut off" in run.train()["stopped_early"]
+
+
+@pytest.mark.parametrize("method", ["grpo", "remax"])
+def test_a_token_budget_ends_the_run_in_the_batch_that_reaches_it(loop: Callable[..., Loop], method: str) -> None:
+    run = loop(steps=50, method=method, token_budget=200)
+    run.train()
+    generated = run.column("tokens_generated")
+    assert sum(generated[:-1]) < 200 <= sum(generated)
+
+
+def test_the_draws_of_dynamic_sampling_end_with_the_budget(loop: Callable[..., Loop]) -> None:
+    settings = {"dynamic_sampling": True, "dynamic_sampling_batches": 9, "token_budget": 70, "dead_steps_limit": 9}
+    run = loop(steps=50, problems=digits_wanted("seven"), **settings)
+    run.train()
+    (generated,) = run.column("tokens_generated")
+    assert 70 <= generated < 70 + 4 * 8 * 4
+
+
+def test_with_a_token_budget_the_warm_up_is_over_tokens(loop: Callable[..., Loop]) -> None:
+    run = loop(steps=50, token_budget=300, warmup_tokens=200, learning_rate=1e-3)
+    run.train()
+    total = 0.0
+    for row in run.rows():
+        total += row["tokens_generated"]
+        if "learning_rate" in row:
+            assert row["learning_rate"] == pytest.approx(1e-3 * min(1.0, total / 200))
+
+
+def test_a_warm_up_is_over_tokens_where_a_token_budget_is_set_and_over_steps_elsewhere() -> None:
+    with pytest.raises(ValidationError, match="a token budget goes with warmup_tokens"):
+        RLConfig(token_budget=100, warmup_steps=3)
+    with pytest.raises(ValidationError, match="has no effect without token_budget"):
+        RLConfig(warmup_tokens=3)
+    assert not {"token_budget", "warmup_tokens"} & RLConfig().identity().keys()
 
 
 def test_dapo_is_all_of_its_paper() -> None:

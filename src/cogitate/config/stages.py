@@ -88,6 +88,24 @@ class RLConfig(MethodConfig):
     transcripts_every: int = not_in_identity(5, ge=1)
     # Prompts of the first so many steps come from the easiest third of the pool, then from more and more of it; 0: from all.
     easy_first_steps: int = in_identity_unless_default(0, ge=0)
+    # Generated tokens, those of replaced groups and greedy completions included: the stage ends in the step that reaches them,
+    # or after `steps`; 0: after `steps` alone.
+    token_budget: int = in_identity_unless_default(0, ge=0)
+    warmup_tokens: int = in_identity_unless_default(0, ge=0)  # in place of warmup_steps where there is a token budget
+
+    @field_validator("token_budget")
+    @classmethod
+    def _schedule_is_over_tokens(cls, value: int, info: ValidationInfo) -> int:
+        if value and info.data.get("warmup_steps"):
+            raise ValueError("a token budget goes with warmup_tokens; set warmup_steps to 0")
+        return value
+
+    @field_validator("warmup_tokens")
+    @classmethod
+    def _warmup_has_a_budget(cls, value: int, info: ValidationInfo) -> int:
+        if value and not info.data.get("token_budget"):
+            raise ValueError("has no effect without token_budget; set warmup_steps")
+        return value
 
     @field_validator("clip_eps_low", "clip_eps_high", "scale_by_std", "dynamic_sampling", "kl_place")
     @classmethod

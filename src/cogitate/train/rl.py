@@ -90,6 +90,7 @@ class LoopState:
     step: int = 0
     cursor: int = 0  # problems drawn so far
     general_cursor: int = 0  # the same of the second pool
+    tokens: int = 0  # generated so far
     dead_steps: int = 0  # steps in a row without any learning signal
     stopped_early: str | None = None
     first: FirstGroups = field(default_factory=FirstGroups)
@@ -116,7 +117,7 @@ def train_rl(run: RLRun) -> dict[str, Any]:
     run.metrics.truncate(state.step)
     truncate_transcripts(run.transcripts, state.step)
     run.begin(config.steps, state.step)
-    while state.step < config.steps and state.stopped_early is None:
+    while state.step < config.steps and not spent(config, state.tokens) and state.stopped_early is None:
         step(run, state)
         stop = interruption_requested()
         if stop or state.step % config.checkpoint_every == 0:
@@ -125,6 +126,11 @@ def train_rl(run: RLRun) -> dict[str, Any]:
             raise_interrupted(f"step {state.step} of {run.name}")
     said = {"stopped_early": state.stopped_early, "mostly_dead": warning_of(run, state)}
     return {key: line for key, line in said.items() if line}
+
+
+def spent(config: RLConfig, tokens: int) -> bool:
+    """Whether so many generated tokens are the stage's budget."""
+    return bool(config.token_budget) and tokens >= config.token_budget
 
 
 def check_enough(problems: Sequence[Problem], config: RLConfig, name: str) -> None:
@@ -145,6 +151,8 @@ def step(run: RLRun, state: LoopState) -> None:
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     learnable = run.learn_from(groups, run.config)
     row: dict[str, Any] = {"step": state.step, **rollout_metrics(rollouts)}
+    generated = sum(group.tokens for group in drawn)
+    state.tokens += generated
     row["dead_groups"] = mean(not is_alive(group) for group in drawn)
     if needs_greedy(run.config):
         row["greedy_reward"] = mean(g.greedy.reward for g in groups if g.greedy and g.greedy.reward is not None)
@@ -155,7 +163,6 @@ def step(run: RLRun, state: LoopState) -> None:
     else:
         count_dead_step(run, state, groups)
     trained = sum(len(r.prompt_ids) + len(r.completion_ids) for r, _ in learnable)
-    generated = sum(group.tokens for group in drawn)
     row |= timings(phases, time.perf_counter() - started, generated=generated, trained=trained)
     run.metrics.write(row)
     state.step += 1
@@ -175,7 +182,7 @@ def update_policy(run: RLRun, state: LoopState, learnable: Sequence[tuple[Rollou
     phase = time.perf_counter()
     run.generator.free_weights()
     try:
-        metrics = run.learner.update([r for r, _ in learnable], [a for _, a in learnable])
+        metrics = run.learner.update([r for r, _ in learnable], [a for _, a in learnable], state.tokens)
     except TrainingDivergedError as error:
         raise diverged(f"step {state.step} of {run.name}: {error}", run.checkpoint) from error
     phases.add("train", phase)
@@ -209,7 +216,8 @@ def collect_groups(run: RLRun, state: LoopState, phases: Phases) -> list[Rollout
     groups = rollout(run, state, phases)
     if run.config.dynamic_sampling:
         for _ in range(run.config.dynamic_sampling_batches - 1):
-            if sum(map(is_alive, groups)) >= run.config.prompts_per_step:
+            drawn = state.tokens + sum(group.tokens for group in groups)
+            if sum(map(is_alive, groups)) >= run.config.prompts_per_step or spent(run.config, drawn):
                 break
             groups += rollout(run, state, phases)
     return groups
