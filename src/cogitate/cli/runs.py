@@ -158,6 +158,8 @@ def compare_variants(files: Sequence[Path], out: Path | None) -> None:
 
     if len(files) > 1:
         raise ConfigError("compare: give one experiment's file, or run directories alone")
+    if out is not None and out.suffix:
+        raise ConfigError(f"--out {out}: an experiment has a directory of its own; name one without {out.suffix}")
     experiment = read_experiment(files[0])
     keep_freed_memory()
     stop_at_checkpoint_on_signals()

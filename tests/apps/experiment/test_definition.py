@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cogitate.apps.experiment.definition import read_experiment
+from cogitate.cli.runs import compare
 from cogitate.config import RLConfig
 from cogitate.errors import ConfigError
 
@@ -86,3 +87,11 @@ def test_a_bad_file_is_one_line_that_names_the_file_and_the_key(tmp_path: Path, 
     assert said.startswith(f"{path}: ")
     assert "\n" not in said
     assert any(part in said for part in message.split("|")), said
+
+
+def test_the_command_takes_one_experiment_and_a_directory_for_it(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    with pytest.raises(ConfigError, match="give one experiment's file, or run directories alone"):
+        compare([path, tmp_path / "runs"])
+    with pytest.raises(ConfigError, match=r"has a directory of its own; name one without \.json"):
+        compare([path], tmp_path / "out.json")

@@ -25,7 +25,7 @@ from cogitate.train.groups import LearnFrom, group_relative
 from cogitate.train.pools import Pool, in_turn
 from cogitate.train.rl import RLRun, check_enough, train_rl
 from cogitate.train.rl_metrics import mean
-from cogitate.train.rollouts import Reward, Score
+from cogitate.train.rollouts import OVERLONG, Reward, Score
 from cogitate.types import Problem, Rollout
 
 SOFT_OVERLONG = "soft_overlong_punishment"  # the part of the reward, for stages whose method brings none
@@ -58,13 +58,15 @@ class Method:
 
 def check_training_problems(config: Config, stage: Stage) -> None:
     """Refuse bad data, a pool smaller than a step, tags that cannot be told apart, long completions punished twice."""
-    check_tags(config.section(stage.name, RLConfig), stage.name)
-    settings, problems = config.section(stage.name, RLConfig), training_problems(config)
-    if settings.overlong_share and SOFT_OVERLONG in config.rewards.parts:
-        raise ConfigError(
-            f"rewards.parts.{SOFT_OVERLONG} punishes what {stage.name}.overlong_share = {settings.overlong_share} punishes: "
-            f"leave the part out, or set {stage.name}.overlong_share=0"
-        )
+    settings = config.section(stage.name, RLConfig)
+    check_tags(settings, stage.name)
+    for part in (SOFT_OVERLONG, OVERLONG) if settings.overlong_share else ():
+        if part in config.rewards.parts:
+            raise ConfigError(
+                f"rewards.parts.{part}: {stage.name}.overlong_share = {settings.overlong_share} punishes long completions "
+                f"already; leave the part out, or set {stage.name}.overlong_share=0"
+            )
+    problems = training_problems(config)
     if not (isinstance(settings, ZeroRLConfig) and "prompts_per_step" in settings.from_probe):  # which knows the pool
         check_enough(problems, settings, stage.name)
 
