@@ -90,7 +90,7 @@ def claims(results: Results) -> str:
         for claim in results.claims
     )
     heads = "<th>Claim</th><th>Difference, 95 % interval</th><th>Seeds</th><th>Verdict</th>"
-    return table(heads, rows) if rows else ""
+    return f'<div class="scroll">{table(heads, rows)}</div>' if rows else ""
 
 
 def measured(results: Results) -> str:
