@@ -90,7 +90,7 @@ def claims(results: Results) -> str:
         for claim in results.claims
     )
     heads = "<th>Claim</th><th>Difference, 95 % interval</th><th>Seeds</th><th>Verdict</th>"
-    return f'<div class="scroll">{table(heads, rows)}</div>' if rows else ""
+    return table(heads, rows) if rows else ""
 
 
 def measured(results: Results) -> str:
@@ -108,7 +108,7 @@ def measured(results: Results) -> str:
         "pass@1 paired by seed and problem, of the others by seed. Measures of the training log are means over the last "
         f"quarter of the steps. All others are of the evaluation of <code>{escape(results.experiment.model)}</code>."
     )
-    return f'<p class="soft">{intro}</p><div class="scroll">{table(heads, rows)}</div>'
+    return f'<p class="soft">{intro}</p>{table(heads, rows)}'
 
 
 def cell(results: Results, variant: str, measure: str) -> str:
