@@ -1,4 +1,4 @@
-"""What finished runs say: values, paired differences, claims and the page, on made-up runs with numbers worked by hand."""
+"""What finished runs say: values, paired differences and claims, on made-up runs with numbers worked by hand."""
 
 from __future__ import annotations
 
@@ -7,30 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from cogitate.apps.experiment.definition import Experiment, ExperimentConfig
-from cogitate.apps.experiment.page import html_of, write_page
+from cogitate.apps.experiment.definition import Experiment
+from cogitate.apps.experiment.page import html_of
 from cogitate.apps.experiment.results import Claim, Outcome, Results, results_of
-from cogitate.apps.experiment.sharing import bytes_used, finished_artifacts, link_artifact
 from cogitate.evals.metrics import Estimate
-from tests.apps.synthetic_run import write_json, write_run
-
-CONFIG = {
-    "recipe": "<i>tiny</i>", "seeds": [0, 1], "budget": {"stage": "r1_zero", "tokens": 600_000},
-    "measure": ["pass@1", "thinking_tokens", "log.entropy"], "variants": {"a": {}, "b": {"r1_zero.method": "dapo"}},
-    "claims": [
-        {"metric": "pass@1", "greater": "b", "than": "a", "text": "b <b>wins</b>"},
-        {"metric": "log.entropy", "greater": "a", "than": "b"},
-    ],
-}  # fmt: skip
-
-
-@pytest.fixture
-def results(tmp_path: Path) -> Results:
-    outcomes = []
-    for number, (variant, seed) in enumerate((v, s) for v in "ab" for s in (0, 1)):
-        run = write_run(tmp_path / variant / f"seed-{seed}", seed=number)
-        outcomes.append(Outcome.of(variant, seed, run, None))
-    return results_of(Experiment("made_up", ExperimentConfig.model_validate(CONFIG), {}), outcomes)
 
 
 def rights(folder: Path, variant: str, seed: int) -> list[float]:
@@ -85,34 +65,8 @@ def test_a_claim_is_settled_by_an_interval_on_one_side_of_zero(
     assert (claim.settled, claim.verdict) == (settled, verdict)
 
 
-def test_the_page_has_all_of_it_and_nothing_of_a_file_is_markup(results: Results, tmp_path: Path) -> None:
-    page = html_of(results)
-    assert "<b>wins</b>" not in page
-    assert "b &lt;b&gt;wins&lt;/b&gt;" in page
-    assert "<i>tiny" not in page
-    assert page.count('class="band ') == 2  # of entropy, for each variant
-    assert "640,000" in page
-    assert write_page(results, tmp_path) == tmp_path / "experiment.html"
-    content = json.loads((tmp_path / "experiment.json").read_text())
-    assert content["variants"]["b"]["less_baseline"]["pass@1"]["ci95"][0] is not None
-    assert content["cost"]["a/seed-0"]["r1_zero"] == 241.3
-
-
 def test_a_run_that_is_not_there_yet_counts_nowhere(results: Results, tmp_path: Path) -> None:
     outcomes = [*results.outcomes[:3], Outcome.of("b", 1, tmp_path / "nothing", "ValueError: it broke")]
     less = results_of(results.experiment, outcomes)
     assert [claim.seeds for claim in less.claims] == [1, 1]
     assert "b, seed 1 failed: ValueError: it broke" in html_of(less)
-
-
-def test_a_linked_artifact_takes_no_further_room(tmp_path: Path) -> None:
-    stage = tmp_path / "one" / "base"
-    (stage / "part").mkdir(parents=True)
-    (stage / "part" / "weights").write_bytes(b"x" * 1000)
-    write_json(stage / "manifest.json", {"id": "abc"})
-    before = bytes_used(tmp_path)
-    assert finished_artifacts([tmp_path / "one"]) == {"abc": stage}
-    (tmp_path / "two").mkdir()
-    link_artifact(stage, tmp_path / "two" / "base", tmp_path / "two" / "unfinished" / "base.shared")
-    assert (tmp_path / "two" / "base" / "part" / "weights").read_bytes() == b"x" * 1000
-    assert bytes_used(tmp_path) == before
