@@ -11,6 +11,7 @@ from cogitate.apps.experiment.definition import Experiment
 from cogitate.apps.experiment.page import html_of
 from cogitate.apps.experiment.results import Claim, Outcome, Results, results_of
 from cogitate.evals.metrics import Estimate
+from tests.apps.synthetic_run import write_run
 
 
 def rights(folder: Path, variant: str, seed: int) -> list[float]:
@@ -70,3 +71,10 @@ def test_a_run_that_is_not_there_yet_counts_nowhere(results: Results, tmp_path: 
     less = results_of(results.experiment, outcomes)
     assert [claim.seeds for claim in less.claims] == [1, 1]
     assert "b, seed 1 failed: ValueError: it broke" in html_of(less)
+
+
+def test_a_damaged_run_is_an_error_of_that_run(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    (run / "results.json").write_text("{")
+    outcome = Outcome.of("a", 0, run, None)
+    assert (outcome.finished, "cannot be read" in outcome.error) == (False, True)

@@ -71,6 +71,13 @@ def test_runs_beyond_the_disk_budget_are_refused(tmp_path: Path, base: Path) -> 
         run(file, tmp_path / "out")
 
 
+def test_a_run_directory_is_not_taken_for_an_experiments(tmp_path: Path, base: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "config.json").write_text("{}")
+    with pytest.raises(ConfigError, match="is a run directory; an experiment needs one of its own"):
+        run(write_experiment(tmp_path, base), tmp_path / "out")
+
+
 @pytest.mark.slow
 def test_killed_again_and_again_an_experiment_ends_with_the_bytes_of_an_undisturbed_one(tmp_path: Path, base: Path) -> None:
     def files(out: Path) -> dict[str, bytes]:

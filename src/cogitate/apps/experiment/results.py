@@ -14,6 +14,7 @@ from cogitate.config import flatten
 from cogitate.errors import ArtifactError
 from cogitate.evals.metrics import Estimate, mean_number, paired_difference, pool_paired_difference
 from cogitate.evals.paired import Key
+from cogitate.recipe.run_directory.failed_start import CONFIG
 from cogitate.recipe.run_directory.failure import read_failure
 
 PASS = "pass@1"
@@ -38,13 +39,19 @@ class Outcome:
 
     @classmethod
     def of(cls, variant: str, seed: int, directory: Path, error: str | None) -> Outcome:
-        """Read a run directory."""
+        """Read a run directory.
+
+        Args:
+            error: what ended this process's attempt, where the directory does not say it.
+        """
         failure = read_failure(directory)
-        said = error or (f"{failure.stage}: {failure.error}" if failure else "")
+        said = f"{failure.stage}: {failure.error}" if failure else error or ""
+        if not (directory / CONFIG).is_file():  # nothing is there yet
+            return cls(variant, seed, None, False, said)
         try:
             run = load_run(directory)
-        except ArtifactError:  # nothing is there yet
-            return cls(variant, seed, None, False, said)
+        except ArtifactError as damage:
+            return cls(variant, seed, None, False, said or str(damage))
         return cls(variant, seed, run, (directory / "results.json").is_file() and not said, said)
 
     def log(self, stage: str, name: str) -> list[float]:

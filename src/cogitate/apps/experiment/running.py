@@ -18,6 +18,7 @@ from cogitate.backend import Backend
 from cogitate.config import Config
 from cogitate.errors import ConfigError, Interrupted, RunInUseError
 from cogitate.recipe.progress import Progress
+from cogitate.recipe.run_directory.failed_start import CONFIG
 from cogitate.recipe.run_directory.lock import hold_run
 from cogitate.recipe.run_directory.standing import refuse_outdated
 from cogitate.recipe.runner import plan, run_recipe
@@ -46,6 +47,8 @@ def run_experiment(
         ConfigError: settings that cannot be, or runs that would take more than the disk budget.
         RunInUseError, ArtifactError, Interrupted: as in `run_recipe`.
     """
+    if (out / CONFIG).is_file():
+        raise ConfigError(f"--out {out}: is a run directory; an experiment needs one of its own")
     with hold_run(out):
         directories = {key: run_directory(out, *key) for key in experiment.runs}
         for key, config in experiment.runs.items():  # all settings are refused before any run takes time
