@@ -22,8 +22,7 @@ from cogitate.engine.generator import Engine
 from cogitate.model.files.hf import load_model
 from cogitate.model.transformer import Transformer
 from cogitate.train.learners.grpo import GRPOLearner
-from cogitate.train.rl import to_rollout
-from cogitate.train.rollouts import Sampled
+from cogitate.train.rollouts import Sampled, to_rollout
 from cogitate.types import Completion, Problem, Rollout, SamplingParams, Verdict
 
 TIE = 1e-4  # logits that are closer may be taken for one another

@@ -31,8 +31,7 @@ from cogitate.tokenizer.prompts import r1_zero_prompt
 from cogitate.train.learners.grpo import GRPOLearner
 from cogitate.train.learners.policy import MICRO_BATCH_TOKENS
 from cogitate.train.learners.supervised import SupervisedLearner
-from cogitate.train.rl import to_rollout
-from cogitate.train.rollouts import Sampled
+from cogitate.train.rollouts import Sampled, to_rollout
 from cogitate.types import Rollout, SamplingParams, Verdict
 
 GROUP = 8  # completions that share a prompt when decoding
@@ -181,7 +180,7 @@ class CountingLearner(GRPOLearner):
         super().__init__(*arguments)
         self.batches: list[list[Rollout]] = []
 
-    def update(self, rollouts: Sequence[Rollout], advantages: Sequence[float]) -> dict[str, float]:
+    def update(self, rollouts: Sequence[Rollout], advantages: Sequence[float], tokens: int = 0) -> dict[str, float]:
         self.batches.append(list(rollouts))
         return super().update(rollouts, advantages)
 

@@ -177,10 +177,20 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class RolloutGroup:
-    """All rollouts of one prompt in one step: what GRPO compares with each other."""
+    """All rollouts of one prompt in one step: what GRPO compares with each other.
+
+    Attributes:
+        greedy: the most likely completion, where the method compares with its reward; nothing is learnt from it.
+    """
 
     problem: Problem
     rollouts: tuple[Rollout, ...]
+    greedy: Rollout | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Generated for this group, the greedy completion's included."""
+        return sum(len(rollout.completion_ids) for rollout in (*self.rollouts, *([self.greedy] if self.greedy else [])))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,9 @@ from cogitate.algorithms.advantages import (
     dead_groups,
     gae,
     group_advantages,
-    reinforce_plus_plus,
     reinforce_plus_plus_baseline,
+    remax,
+    rewards_themselves,
     rloo,
     token_rewards,
     whiten,
@@ -50,10 +51,22 @@ def test_rloo_compares_with_the_mean_of_the_others() -> None:
     torch.testing.assert_close(rloo(torch.tensor([[3.0, 0.0, 0.0, 1.0]])), torch.tensor([[8 / 3, -4 / 3, -4 / 3, 0.0]]))
 
 
-def test_reinforce_plus_plus_uses_the_mean_and_deviation_of_the_batch() -> None:
-    # mean 1, squares 4 * 1, sample variance 4/3
-    advantages = reinforce_plus_plus(torch.tensor([[2.0, 2.0], [0.0, 0.0]]))
-    torch.testing.assert_close(advantages, math.sqrt(3) / 2 * torch.tensor([[1.0, 1.0], [-1.0, -1.0]]))
+def test_reinforce_plus_plus_takes_rewards_less_the_kl_that_follows_and_normalises_over_all_tokens() -> None:
+    # rewards 2 and 0; KL 1, 2 and 0; beta 1/2: returns 2 - 3/2, 2 - 1, 0; mean 1/2, squares 0, 1/4, 1/4, sample variance 1/4
+    rewards = rewards_themselves(torch.tensor([[2.0, 0.0]]))[0]
+    mask = torch.tensor([[1, 1], [1, 0]])
+    returns = with_kl_penalty(rewards, torch.tensor([[1.0, 2.0], [0.0, 0.0]]), mask, kl_beta=0.5)
+    torch.testing.assert_close(returns, torch.tensor([[0.5, 1.0], [0.0, 0.0]]))
+    torch.testing.assert_close(whiten(returns, mask), torch.tensor([[0.0, 1.0], [-1.0, 0.0]]))
+
+
+def test_remax_compares_with_the_greedy_completion() -> None:
+    # the second group has no baseline, the third no reward that differs from it
+    rewards = torch.tensor([[1.0, 0.5, math.nan], [1.0, 0.0, 0.0], [0.3, 0.3, 0.3]])
+    valid = torch.tensor([[True, True, False], [True] * 3, [True] * 3])
+    advantages = remax(rewards, torch.tensor([0.25, math.nan, 0.1 + 0.2]), valid_PG=valid)
+    torch.testing.assert_close(advantages, torch.tensor([[0.75, 0.25, 0.0], [0.0] * 3, [0.0] * 3]))
+    assert remax(torch.tensor([[1.0, 1.0]]), torch.tensor([0.0])).tolist() == [[1.0, 1.0]]  # equal rewards teach, too
 
 
 def test_reinforce_plus_plus_baseline_leaves_dead_groups_out_of_the_deviation() -> None:
@@ -74,7 +87,7 @@ def test_group_advantages_are_those_of_trl_up_to_its_epsilon() -> None:
     )
 
 
-@pytest.mark.parametrize("advantages_of", [group_advantages, rloo, reinforce_plus_plus, reinforce_plus_plus_baseline])
+@pytest.mark.parametrize("advantages_of", [group_advantages, rloo, rewards_themselves, reinforce_plus_plus_baseline])
 def test_a_rollout_without_a_verdict_gets_zero_and_moves_nobody(advantages_of: Callable[..., torch.Tensor]) -> None:
     without = advantages_of(torch.tensor([[1.0, 0.0, 0.0], [5.0, 4.0, 1.0]]))
     rewards = torch.tensor([[1.0, math.nan, 0.0, 0.0], [5.0, 4.0, 1.0, -99.0]])
@@ -102,7 +115,7 @@ def test_rewards_that_differ_by_rounding_alone_are_a_dead_group() -> None:
     for rewards in (exact, single):
         assert rewards.std() > 0, "the floating-point deviation does not see it"
         assert dead_groups(rewards).tolist() == [True]
-        for advantages_of in (group_advantages, rloo, reinforce_plus_plus, reinforce_plus_plus_baseline):
+        for advantages_of in (group_advantages, rloo, rewards_themselves, reinforce_plus_plus_baseline):
             assert not advantages_of(rewards).any()
 
 
@@ -119,7 +132,7 @@ def test_scaling_and_shifting_rewards_changes_advantages_as_the_formulas_say(
 ) -> None:
     rewards = torch.tensor(rows, dtype=torch.float64)
     moved = rewards * scale + shift
-    for invariant in (group_advantages, reinforce_plus_plus, reinforce_plus_plus_baseline):
+    for invariant in (group_advantages, reinforce_plus_plus_baseline):
         torch.testing.assert_close(invariant(moved), invariant(rewards), rtol=1e-9, atol=1e-9)
     torch.testing.assert_close(rloo(moved), scale * rloo(rewards), rtol=1e-9, atol=1e-9)
     unscaled, moved_unscaled = (group_advantages(r, scale_by_std=False) for r in (rewards, moved))

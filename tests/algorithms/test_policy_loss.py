@@ -7,17 +7,9 @@ from functools import partial
 import pytest
 import torch
 
-from cogitate.algorithms.policy_loss import (
-    BatchTotals,
-    PolicyLoss,
-    cispo_loss,
-    dr_grpo_mean,
-    grpo_loss,
-    gspo_loss,
-    reinforce_loss,
-    sequence_mean,
-    token_mean,
-)
+from cogitate.algorithms.averages import BatchTotals, dr_grpo_mean, sequence_mean, token_mean
+from cogitate.algorithms.loss_parts import PolicyLoss
+from cogitate.algorithms.policy_loss import cispo_loss, grpo_loss, gspo_loss, reinforce_loss
 from tests.algorithms.trl import CLIP, INPUTS, SETTINGS, TRL
 
 

@@ -7,26 +7,25 @@ from functools import partial
 import pytest
 import torch
 
+from cogitate.algorithms.averages import AVERAGES, BatchTotals, dr_grpo_mean, token_mean
 from cogitate.algorithms.kl import k2_kl
-from cogitate.algorithms.policy_loss import (
-    AVERAGES,
-    BatchTotals,
-    PolicyLoss,
-    cispo_loss,
-    grpo_loss,
-    gspo_loss,
-    reinforce_loss,
-    token_mean,
-)
+from cogitate.algorithms.loss_parts import PolicyLoss
+from cogitate.algorithms.policy_loss import cispo_loss, grpo_loss, gspo_loss, reinforce_loss
+from cogitate.algorithms.squared_loss import dro_loss, mirror_descent_loss
 from tests.algorithms.trl import CLIP, INPUTS
+
+
+def without_bounds(loss: Callable[..., PolicyLoss]) -> Callable[..., PolicyLoss]:
+    return lambda *inputs, clip_eps_low, clip_eps_high, **settings: loss(*inputs, **settings)
+
 
 LOSSES: dict[str, Callable[..., PolicyLoss]] = {
     **{f"grpo, {name} average": partial(grpo_loss, average=average) for name, average in AVERAGES.items()},
     **{f"cispo, {name} average": partial(cispo_loss, average=average) for name, average in AVERAGES.items()},
     "gspo": gspo_loss,
-    "reinforce": lambda *inputs, clip_eps_low, clip_eps_high, **settings: reinforce_loss(
-        *inputs, average=token_mean, **settings
-    ),
+    "reinforce": without_bounds(partial(reinforce_loss, average=token_mean)),
+    "dro": without_bounds(partial(dro_loss, average=token_mean, log_ratio_penalty=0.3)),
+    "mirror descent": without_bounds(partial(mirror_descent_loss, average=dr_grpo_mean, log_ratio_penalty=0.3)),
     "grpo, k2": partial(grpo_loss, average=token_mean, kl_estimate=k2_kl),
 }
 
@@ -98,7 +97,9 @@ def test_nothing_outside_the_mask_is_read_and_padding_wider_changes_nothing(loss
     assert dirty_metrics == pytest.approx(clean_metrics)
 
 
-@pytest.mark.parametrize("loss", [LOSSES["grpo, sequence average"], LOSSES["gspo"], LOSSES["grpo, k2"]])
+@pytest.mark.parametrize(
+    "loss", [LOSSES[name] for name in ("grpo, sequence average", "gspo", "grpo, k2", "dro", "mirror descent")]
+)
 def test_gradients_agree_with_finite_differences(loss: Callable[..., PolicyLoss]) -> None:
     inputs = {name: value.double() for name, value in INPUTS.items()}
 

@@ -5,18 +5,11 @@ import math
 import pytest
 import torch
 
+from cogitate.algorithms.averages import AVERAGES, Average, BatchTotals, dr_grpo_mean, sequence_mean, token_mean
 from cogitate.algorithms.kl import k1_kl, k2_kl, k3_kl
-from cogitate.algorithms.policy_loss import (
-    AVERAGES,
-    Average,
-    BatchTotals,
-    dr_grpo_mean,
-    grpo_loss,
-    sequence_mean,
-    token_mean,
-    value_loss,
-)
-from cogitate.algorithms.sampler_gap import logprob_gap, truncated_importance_weights
+from cogitate.algorithms.policy_loss import grpo_loss
+from cogitate.algorithms.sampler_gap import IMPORTANCE_WEIGHTS, logprob_gap, truncated_importance_weights
+from cogitate.algorithms.value_loss import value_loss
 from tests.algorithms.trl import CLIP
 
 
@@ -83,6 +76,24 @@ def test_importance_weights_are_capped_constant_and_one_outside_the_mask() -> No
     assert not weights.requires_grad
     with pytest.raises(ValueError, match="positive"):
         truncated_importance_weights(old, sampler, torch.ones(1, 3), cap=0.0)
+
+
+@pytest.mark.parametrize(
+    ("correction", "expected"),
+    [
+        # gaps: log 3 and log 1/2 in the first completion, together log 1.5; log 4 in the second
+        ("token_truncate", [[2.0, 0.5], [2.0, 1.0]]),
+        ("token_mask", [[0.0, 0.5], [0.0, 1.0]]),
+        ("sequence_truncate", [[1.5, 1.5], [2.0, 2.0]]),
+        ("sequence_mask", [[1.5, 1.5], [0.0, 0.0]]),
+    ],
+)
+def test_importance_weights_of_tokens_and_of_completions_truncated_and_masked(
+    correction: str, expected: list[list[float]]
+) -> None:
+    old = torch.tensor([[3.0, 0.5], [4.0, math.nan]]).log()
+    weights = IMPORTANCE_WEIGHTS[correction](old, torch.zeros(2, 2), torch.tensor([[1, 1], [1, 0]]), cap=2.0)
+    torch.testing.assert_close(weights, torch.tensor(expected))
 
 
 def test_importance_weights_scale_the_surrogate_but_not_the_kl() -> None:

@@ -8,10 +8,12 @@ import pytest
 from pydantic import ValidationError
 
 from cogitate.algorithms.advantages import ADVANTAGES
+from cogitate.algorithms.averages import AVERAGES
 from cogitate.algorithms.kl import KL_ESTIMATORS
-from cogitate.algorithms.policy_loss import AVERAGES, LOSSES
-from cogitate.config import AllScenarioConfig, PPOConfig, ReasoningRLConfig, RLConfig, ZeroRLConfig
-from cogitate.config.methods import ESTIMATOR_AT, METHODS
+from cogitate.algorithms.policy_loss import LOSSES
+from cogitate.config import AllScenarioConfig, PPOConfig, PromptConfig, ReasoningRLConfig, RLConfig, ZeroRLConfig
+from cogitate.config.method_settings import MethodConfig
+from cogitate.config.methods import ESTIMATOR_AT, METHODS, OF_SOME_METHODS
 from cogitate.errors import ConfigError
 from cogitate.recipe.settings import load_recipe
 
@@ -25,6 +27,10 @@ def test_a_method_names_functions_there_are_and_ignores_what_they_do_not_take(na
     loss, advantages = inspect.signature(LOSSES[method.loss]), inspect.signature(ADVANTAGES[method.advantages])
     for bound in ("clip_eps_low", "clip_eps_high"):
         assert (bound in loss.parameters) == (bound not in method.ignores)
+    for setting in ("covariance_kl", "log_ratio_penalty"):
+        assert (setting in loss.parameters) == (setting in method.reads)
+    assert ("chosen_BT" in loss.parameters) == ("covariance_share" in method.reads)
+    assert set(method.reads) <= set(OF_SOME_METHODS)
     assert ("scale_by_std" in advantages.parameters) == ("scale_by_std" not in method.ignores)
     assert RLConfig(method=name).loss_average in AVERAGES
     assert {RLConfig(method=name).kl_estimator, *ESTIMATOR_AT.values()} <= KL_ESTIMATORS.keys()
@@ -69,6 +75,14 @@ def test_the_kl_estimator_follows_the_place_of_the_kl() -> None:
         ({"method": "rloo", "scale_by_std": False}, "scale_by_std", "method rloo has no use for scale_by_std"),
         ({"method": "reinforce_pp", "dynamic_sampling": True}, "dynamic_sampling", "method reinforce_pp has no use"),
         ({"method": "gspo", "kl_place": "reward"}, "kl_place", "method gspo has no use for kl_place"),
+        (
+            {"log_ratio_penalty": 0.2},
+            "log_ratio_penalty",
+            "does not read log_ratio_penalty, which is of dro, mirror_d",
+        ),
+        ({"method": "kl_cov", "covariance_low": 0.5}, "covariance_low", "kl_cov does not read covariance_low"),
+        ({"method": "clip_cov", "covariance_high": 0.5}, "covariance_high", "must be above covariance_low, which is 1.0"),
+        ({"method": "remax", "dynamic_sampling": True}, "dynamic_sampling", "method remax has no use"),
         ({"kl_estimator": "k1"}, "kl_estimator", "the gradient of k1 is zero on average"),
         ({"method": "dapo", "kl_estimator": "k2"}, "kl_estimator", "no effect while kl_beta is 0"),
     ],
@@ -86,6 +100,22 @@ def test_the_command_line_says_it_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"^r1_zero.clip_eps_low = 0.3: .*method rloo has no use for clip_eps_low"):
         load_recipe(str(recipe), ["r1_zero.method=rloo", "r1_zero.clip_eps_low=0.3"])
     assert load_recipe(str(recipe), ["r1_zero.method=gspo"]).section("r1_zero", ZeroRLConfig).clip_eps_low == 3e-4
+
+
+def test_there_are_thirteen_methods_beside_ppo_and_settings_that_came_later_leave_old_ids_alone() -> None:
+    assert len(METHODS) == 13
+    for section in (*SECTIONS, PPOConfig):
+        assert not (MethodConfig.model_fields.keys() - PromptConfig.model_fields.keys()) & section().identity().keys()
+    whole = RLConfig(method="dapo")
+    assert (whole.mask_truncated, whole.overlong_share, whole.dynamic_sampling, whole.clip_eps_high) == (True, 0.2, True, 0.28)
+
+
+@pytest.mark.parametrize("setting", ["whiten_tokens", "reset_optimiser", "mask_truncated"])
+def test_ppo_refuses_what_it_has_no_use_for(setting: str) -> None:
+    with pytest.raises(ValidationError, match="has no effect in PPO"):
+        PPOConfig.model_validate({setting: True})
+    with pytest.raises(ValidationError, match="method ppo does not read log_ratio_penalty"):
+        PPOConfig.model_validate({"log_ratio_penalty": 0.5})
 
 
 def test_ppo_is_a_method_of_its_own_and_no_other() -> None:

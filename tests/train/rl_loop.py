@@ -20,7 +20,8 @@ from cogitate.runtime import MetricsLog
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.learners.grpo import GRPOLearner
 from cogitate.train.pools import Pool
-from cogitate.train.rl import Reward, RLRun, Score, by_rules, train_rl
+from cogitate.train.rl import RLRun, train_rl
+from cogitate.train.rollouts import Reward, Score, by_rules
 from cogitate.types import Problem
 
 CONFIG = RLConfig(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -45,12 +46,26 @@ def test_methods_with_a_group_baseline_leave_dead_groups_out(method: str, advant
     assert learnt(method, DEAD) == []
 
 
-def test_reinforce_plus_plus_compares_with_the_whole_batch_and_learns_from_groups_of_equal_rewards() -> None:
-    # seven verdicts: 2, 2, 2, 3, 0, 0, 1; mean 10/7, sum of squares 22, sample variance (22 - 100/7) / 6 = 9/7
-    rewards = [2.0, 2.0, 2.0, 3.0, 0.0, 0.0, 1.0]
-    expected = [(reward, pytest.approx((reward - 10 / 7) / math.sqrt(9 / 7))) for reward in rewards]
-    assert learnt("reinforce_pp", DEAD, LIVE) == expected
+def test_reinforce_plus_plus_gives_the_rewards_to_the_learner_which_compares_with_the_whole_batch() -> None:
+    assert learnt("reinforce_pp", DEAD, LIVE) == [(reward, reward) for reward in (2.0, 2.0, 2.0, *LIVE)]
     assert learnt("reinforce_pp", DEAD, DEAD) == []
+
+
+def test_remax_leaves_groups_out_that_do_not_differ_from_their_greedy_completion() -> None:
+    def with_greedy(rewards: tuple[float | None, ...], greedy: float | None) -> RolloutGroup:
+        return replace(group_of(rewards), greedy=group_of((greedy,)).rollouts[0])
+
+    groups = [with_greedy(DEAD, 1.5), with_greedy(DEAD, 2.0), with_greedy(LIVE, None), with_greedy(LIVE, 1.0)]
+    pairs = [(rollout.reward, advantage) for rollout, advantage in group_relative(groups, RLConfig(method="remax"))]
+    assert pairs == [(2.0, 0.5)] * 3 + [(3.0, 2.0), (0.0, -1.0), (0.0, -1.0), (1.0, 0.0)]
+    assert groups[0].tokens == 5
+
+
+def test_a_completion_that_was_cut_off_counts_in_its_group_and_is_not_learnt_from() -> None:
+    group = group_of(LIVE)
+    cut = replace(group, rollouts=(replace(group.rollouts[0], finish_reason="length"), *group.rollouts[1:]))
+    settings = {"method": "dr_grpo", "mask_truncated": True}
+    assert [a for _, a in group_relative([cut], RLConfig.model_validate(settings))] == [-1.0, -1.0, 0.0]
 
 
 def test_the_baseline_form_divides_by_the_deviation_of_all_live_groups() -> None:

@@ -15,8 +15,7 @@ from cogitate.config.methods import METHODS
 from cogitate.errors import DataError, TrainingDivergedError
 from cogitate.model.files.hf import load_model
 from cogitate.rewards.parts.completion import SampledCompletion
-from cogitate.train.rl import by_rules
-from cogitate.train.rollouts import Sampled
+from cogitate.train.rollouts import Sampled, by_rules
 from cogitate.types import Problem
 from tests.train.rl_loop import Loop, accuracy, digits_wanted
 

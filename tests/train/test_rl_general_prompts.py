@@ -7,8 +7,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from cogitate.train.pools import Pool
-from cogitate.train.rl import by_rules
-from cogitate.train.rollouts import Sampled
+from cogitate.train.rollouts import Sampled, by_rules
 from cogitate.types import Problem
 from tests.train.rl_loop import CONFIG, Loop, accuracy, equal_weights, raise_at
 

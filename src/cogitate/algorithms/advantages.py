@@ -53,17 +53,31 @@ def rloo(rewards_PG: Tensor, *, valid_PG: Tensor | None = None) -> Tensor:
     return _without_dead_groups(advantages, rewards, valid).to(_result_dtype(rewards_PG))
 
 
-def reinforce_plus_plus(rewards_PG: Tensor, *, valid_PG: Tensor | None = None) -> Tensor:
-    """REINFORCE++: A = (r - mean) / std over the whole batch, no group baseline (arXiv:2501.03262).
-
-    A group of equal rewards keeps its advantage here, since its rewards differ from the batch's. The KL penalty that the
-    paper has in the per-token reward is `with_kl_penalty` below, or the loss term of `policy_loss`.
+def rewards_themselves(rewards_PG: Tensor, *, valid_PG: Tensor | None = None) -> Tensor:
+    """REINFORCE++: no group baseline; the learner subtracts the KL of each token and normalises over all tokens of the batch
+    (arXiv:2501.03262, equations 8 to 10; see `with_kl_penalty` and `whiten`).
 
     Returns:
         float (P, G); zeros where the whole batch has one reward.
     """
     rewards, valid = _checked(rewards_PG, valid_PG)
-    return _normalised_over_batch(rewards, valid).to(_result_dtype(rewards_PG))
+    return torch.where(_dead(rewards.view(1, -1), valid.view(1, -1)), 0.0, rewards).to(_result_dtype(rewards_PG))
+
+
+def remax(rewards_PG: Tensor, greedy_P: Tensor, *, valid_PG: Tensor | None = None) -> Tensor:
+    """ReMax: each reward minus that of the greedy completion of its prompt (arXiv:2310.10505).
+
+    Args:
+        greedy_P: float (P,); NaN where the greedy completion has no verdict: then its group has no baseline.
+
+    Returns:
+        float (P, G); zeros in groups without a baseline, and where a reward is that of the baseline up to rounding.
+    """
+    rewards, valid = _checked(rewards_PG, valid_PG)
+    greedy_P1 = greedy_P.double()[:, None]
+    advantages = torch.where(valid & greedy_P1.isfinite(), rewards - greedy_P1, 0.0)
+    largest = torch.maximum(rewards.abs(), greedy_P1.nan_to_num().abs())
+    return torch.where(_spread_is_rounding(advantages.abs(), largest), 0.0, advantages).to(_result_dtype(rewards_PG))
 
 
 def reinforce_plus_plus_baseline(rewards_PG: Tensor, *, valid_PG: Tensor | None = None) -> Tensor:
@@ -81,8 +95,9 @@ def reinforce_plus_plus_baseline(rewards_PG: Tensor, *, valid_PG: Tensor | None 
 ADVANTAGES: dict[str, Callable[..., Tensor]] = {
     "group": group_advantages,
     "rloo": rloo,
-    "reinforce_pp": reinforce_plus_plus,
+    "reward": rewards_themselves,
     "reinforce_pp_baseline": reinforce_plus_plus_baseline,
+    "remax": remax,
 }
 
 
@@ -119,7 +134,8 @@ def token_rewards(rewards_B: Tensor, kl_BT: Tensor, mask_BT: Tensor, *, kl_beta:
 def with_kl_penalty(advantages_B: Tensor, kl_BT: Tensor, mask_BT: Tensor, *, kl_beta: float) -> Tensor:
     """KL in the reward without a critic: A_t = A - beta (KL_t + KL_{t+1} + ... + KL_T), arXiv:2501.03262, equation 8.
 
-    The paper normalises after this; here A is normalised already, so that beta is in units of the advantage.
+    REINFORCE++ normalises after this (`whiten`), so that its beta is in units of the reward; where A is normalised already,
+    beta is in units of the advantage.
 
     Args:
         advantages_B: float (B,), one per completion.
@@ -167,9 +183,9 @@ def gae(
 
 
 def whiten(advantages_BT: Tensor, mask_BT: Tensor) -> Tensor:
-    """PPO's normalisation: mean 0 and deviation 1 over all tokens inside the mask; zeros outside, or where all are equal.
+    """The normalisation of PPO and REINFORCE++: mean 0 and deviation 1 over all tokens inside the mask, zeros outside.
 
-    Over the whole batch, before it is cut into micro-batches.
+    All are zeros where all are equal. Over the whole batch, before it is cut into micro-batches.
     """
     mask = mask_BT.bool()
     return _normalised_over_batch(torch.where(mask, advantages_BT, 0.0).double(), mask).to(advantages_BT.dtype)

@@ -12,6 +12,8 @@ from cogitate.cli.app import app
 from cogitate.cli.options import Recipe, RunDirectory, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cogitate.backend import Backend
     from cogitate.config import Config
 
@@ -121,16 +123,54 @@ def report(
 
 @app.command()
 def compare(
-    directories: Annotated[list[Path], typer.Argument(metavar="DIR DIR...", help="Run directories, of any recipes.")],
-    out: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Write everything there, too.")] = None,
+    directories: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="DIR DIR... | FILE.toml", help="Run directories, of any recipes; or an experiment's file, to run."
+        ),
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.json | DIR", help="Of runs: write everything there, too. Of an experiment: its directory; runs/FILE."
+        ),
+    ] = None,
 ) -> None:
-    """Show runs side by side: settings, paired differences, cost."""
+    """Show runs side by side, or run an experiment: variants at several seeds."""
+    if any(path.suffix == ".toml" for path in directories):
+        compare_variants(directories, out)
+        return
     from cogitate.apps.compare import compare_runs, write_comparison
 
     comparison = compare_runs(directories)
     typer.echo(comparison.text())
     if out is not None:
         write_comparison(comparison, out)
+
+
+def compare_variants(files: Sequence[Path], out: Path | None) -> None:
+    """Run an experiment, or go on with it."""
+    from cogitate.apps.experiment.definition import read_experiment
+    from cogitate.apps.experiment.running import run_experiment
+    from cogitate.apps.progress import make_progress
+    from cogitate.errors import ConfigError
+    from cogitate.runtime import keep_freed_memory, stop_at_checkpoint_on_signals
+
+    if len(files) > 1:
+        raise ConfigError("compare: give one experiment's file, or run directories alone")
+    if out is not None and out.suffix:
+        raise ConfigError(f"--out {out}: an experiment has a directory of its own; name one without {out.suffix}")
+    experiment = read_experiment(files[0])
+    keep_freed_memory()
+    stop_at_checkpoint_on_signals()
+    page = run_experiment(
+        experiment,
+        out or Path("runs") / experiment.name,
+        make_backend=compose_backend,
+        make_progress=make_progress,
+        say=lambda line: typer.echo(line, err=True),
+    )
+    typer.echo(f"experiment: {page}")
 
 
 @app.command()

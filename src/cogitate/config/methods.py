@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+# Settings that only the methods that name them in `reads` read.
+OF_SOME_METHODS = ("covariance_share", "covariance_kl", "covariance_low", "covariance_high", "log_ratio_penalty")
 ESTIMATOR_AT = {"loss": "k3", "reward": "k1"}  # the KL estimator of each place, where a method's paper has no other
 
 
@@ -23,6 +25,7 @@ class MethodOfRL:
         loss: name in algorithms.policy_loss.LOSSES.
         defaults: settings of RLConfig that the paper has other values for than GRPO's; a stage's own defaults give way to them.
         ignores: settings of RLConfig that have no effect; they are refused where they are set to anything but their default.
+        reads: settings of OF_SOME_METHODS that have an effect; the others are refused in the same way.
     """
 
     title: str
@@ -31,6 +34,7 @@ class MethodOfRL:
     loss: str = "clipped"
     defaults: Mapping[str, Any] = field(default_factory=dict)
     ignores: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
 
 
 METHODS: dict[str, MethodOfRL] = {
@@ -43,6 +47,7 @@ METHODS: dict[str, MethodOfRL] = {
         "arXiv:2503.14476",
         defaults={
             "clip_eps_low": 0.2, "clip_eps_high": 0.28, "loss_average": "token", "dynamic_sampling": True, "kl_beta": 0.0,
+            "mask_truncated": True, "overlong_share": 0.2,
         },
     ),
     "gspo": MethodOfRL(
@@ -66,8 +71,8 @@ METHODS: dict[str, MethodOfRL] = {
     "reinforce_pp": MethodOfRL(
         "REINFORCE++",
         "arXiv:2501.03262",
-        advantages="reinforce_pp",
-        defaults={"loss_average": "token", "kl_place": "reward"},
+        advantages="reward",
+        defaults={"loss_average": "token", "kl_place": "reward", "whiten_tokens": True},
         ignores=("scale_by_std", "dynamic_sampling"),
     ),
     "reinforce_pp_baseline": MethodOfRL(
@@ -76,6 +81,47 @@ METHODS: dict[str, MethodOfRL] = {
         advantages="reinforce_pp_baseline",
         defaults={"loss_average": "token", "kl_estimator": "k2"},
         ignores=("scale_by_std",),
+    ),
+    "remax": MethodOfRL(
+        "ReMax",
+        "arXiv:2310.10505",
+        advantages="remax",
+        loss="reinforce",
+        defaults={"loss_average": "dr_grpo", "kl_place": "reward"},
+        ignores=("clip_eps_low", "clip_eps_high", "scale_by_std", "dynamic_sampling"),
+    ),
+    # Shares, bounds and weight of both are those of their authors' code, as it stands in verl.
+    "kl_cov": MethodOfRL(
+        "KL-Cov",
+        "arXiv:2505.22617",
+        loss="kl_cov",
+        defaults={"loss_average": "token", "kl_beta": 0.0},
+        ignores=("clip_eps_low", "clip_eps_high"),
+        reads=("covariance_share", "covariance_kl"),
+    ),
+    "clip_cov": MethodOfRL(
+        "Clip-Cov",
+        "arXiv:2505.22617",
+        loss="clip_cov",
+        defaults={"loss_average": "token", "kl_beta": 0.0},
+        reads=("covariance_share", "covariance_low", "covariance_high"),
+    ),
+    # For these two no penalty is published.
+    "dro": MethodOfRL(
+        "DRO per token",
+        "arXiv:2405.19107",
+        loss="dro",
+        defaults={"scale_by_std": False, "loss_average": "token", "kl_beta": 0.0},
+        ignores=("clip_eps_low", "clip_eps_high"),
+        reads=("log_ratio_penalty",),
+    ),
+    "mirror_descent": MethodOfRL(
+        "Online mirror descent (Kimi k1.5)",
+        "arXiv:2501.12599",
+        loss="mirror_descent",
+        defaults={"scale_by_std": False, "loss_average": "dr_grpo", "kl_beta": 0.0, "reset_optimiser": True},
+        ignores=("clip_eps_low", "clip_eps_high"),
+        reads=("log_ratio_penalty",),
     ),
 }  # fmt: skip
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from cogitate.config.method_settings import MethodConfig, has_a_use
 from cogitate.config.methods import METHODS, default_kl_estimator, default_of
 from cogitate.config.probe import PROPOSED
-from cogitate.config.prompts import PromptConfig
 from cogitate.config.section import Section, in_identity_unless_default, not_in_identity
 
 
@@ -53,20 +52,13 @@ class FineTuneConfig(SupervisedConfig):
     epochs: int = Field(2, ge=1)
 
 
-def known_method(name: str) -> str:
-    if name not in METHODS:
-        raise ValueError(f"no such method; there are {', '.join(METHODS)}")
-    return name
-
-
-class RLConfig(PromptConfig):
+class RLConfig(MethodConfig):
     """GRPO (DeepSeekMath, section 4.1; R1, section 2.2) and the other methods of `config/methods.py`.
 
     Settings that are not given take the method's defaults; those that a method has no use for are refused. The defaults below
     are GRPO's.
     """
 
-    method: Annotated[str, AfterValidator(known_method)] = in_identity_unless_default("grpo")
     steps: int = Field(40, ge=1)
     prompts_per_step: int = Field(24, ge=1)
     group_size: int = Field(12, ge=2)
@@ -96,29 +88,29 @@ class RLConfig(PromptConfig):
     transcripts_every: int = not_in_identity(5, ge=1)
     # Prompts of the first so many steps come from the easiest third of the pool, then from more and more of it; 0: from all.
     easy_first_steps: int = in_identity_unless_default(0, ge=0)
+    # Generated tokens, those of replaced groups and greedy completions included: the stage ends in the step that reaches them,
+    # or after `steps`; 0: after `steps` alone.
+    token_budget: int = in_identity_unless_default(0, ge=0)
+    warmup_tokens: int = in_identity_unless_default(0, ge=0)  # in place of warmup_steps where there is a token budget
 
-    @model_validator(mode="before")
+    @field_validator("token_budget")
     @classmethod
-    def _defaults_of_the_method(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping):
-            return given
-        method = given.get("method", cls.model_fields["method"].default)
-        if not isinstance(method, str) or method not in METHODS:
-            return given
-        settled = {**METHODS[method].defaults, **given}
-        place = settled.get("kl_place", cls.model_fields["kl_place"].default)
-        if "kl_estimator" not in given and isinstance(place, str):
-            settled["kl_estimator"] = default_kl_estimator(method, place)
-        return settled
+    def _schedule_is_over_tokens(cls, value: int, info: ValidationInfo) -> int:
+        if value and info.data.get("warmup_steps"):
+            raise ValueError("a token budget goes with warmup_tokens; set warmup_steps to 0")
+        return value
+
+    @field_validator("warmup_tokens")
+    @classmethod
+    def _warmup_has_a_budget(cls, value: int, info: ValidationInfo) -> int:
+        if value and not info.data.get("token_budget"):
+            raise ValueError("has no effect without token_budget; set warmup_steps")
+        return value
 
     @field_validator("clip_eps_low", "clip_eps_high", "scale_by_std", "dynamic_sampling", "kl_place")
     @classmethod
     def _method_has_a_use_for_it(cls, value: Any, info: ValidationInfo) -> Any:
-        method, name = info.data.get("method", ""), str(info.field_name)
-        usual = default_of(method, name, cls.model_fields[name].default)
-        if method in METHODS and name in METHODS[method].ignores and value != usual:
-            raise ValueError(f"method {method} has no use for {name}; leave it out, or take another method")
-        return value
+        return has_a_use(cls, value, info)
 
     @field_validator("kl_estimator")
     @classmethod
@@ -192,6 +184,13 @@ class PPOConfig(RLConfig):
     gamma: float = Field(1.0, gt=0, le=1)
     value_clip_eps: float = Field(0.2, gt=0)
     safety_weight: float = Field(0.0, ge=0)  # of the safety reward model beside helpfulness
+
+    @field_validator("whiten_tokens", "reset_optimiser", "mask_truncated")
+    @classmethod
+    def _of_methods_without_a_critic(cls, value: bool) -> bool:
+        if value:
+            raise ValueError("has no effect in PPO; leave it out")
+        return value
 
     @field_validator("template", "worked_examples")
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,7 +14,8 @@ from cogitate.config import RLConfig
 from cogitate.config.methods import METHODS
 from cogitate.types import Rollout, RolloutGroup
 
-OF_THE_BATCH = ("reinforce_pp",)  # advantages that compare a rollout with all groups, so that none is dead
+OF_THE_BATCH = ("reward",)  # advantages that compare a rollout with all groups, so that none is dead
+WITH_GREEDY = ("remax",)  # advantages that compare a rollout with the greedy one of its prompt
 
 FIRST_STEPS, MOSTLY_DEAD = 3, 0.8  # when a run is judged, and the share of dead groups from which it hardly learns
 
@@ -34,28 +36,44 @@ def rollouts_with_reward(groups: Sequence[RolloutGroup], config: RLConfig) -> li
 def group_relative(groups: Sequence[RolloutGroup], config: RLConfig) -> list[tuple[Rollout, float]]:
     """The rollouts to learn from, each with the advantage of the method that the settings name.
 
-    Rollouts without a verdict are left out. So are dead groups, except where the method compares with the whole batch
-    (REINFORCE++): there a group of equal rewards differs from the others, and nothing is left only if all rewards are equal.
+    Rollouts without a verdict are left out, and with `mask_truncated` those that were cut off, though they count in their
+    group. So are dead groups, except where the method compares with the whole batch (REINFORCE++): there a group of equal
+    rewards differs from the others, and nothing is left only if all rewards are equal. Compared with the greedy rollout
+    (ReMax), groups are left out that have no baseline or no reward that differs from it.
     """
     method = METHODS[config.method]
     scaling = {} if "scale_by_std" in method.ignores else {"scale_by_std": config.scale_by_std}
     rewards_PG, valid_PG = reward_rows(groups)
-    advantages_PG = ADVANTAGES[method.advantages](rewards_PG, valid_PG=valid_PG, **scaling)
+    greedy = [greedy_rewards(groups)] if needs_greedy(config) else []
+    advantages_PG = ADVANTAGES[method.advantages](rewards_PG, *greedy, valid_PG=valid_PG, **scaling)
     if method.advantages in OF_THE_BATCH:
         learnable_PG = valid_PG & bool(advantages_PG.any())
+    elif greedy:
+        learnable_PG = valid_PG & advantages_PG.any(1)[:, None]
     else:
         learnable_PG = valid_PG & ~dead_groups(rewards_PG, valid_PG)[:, None]
     return [
         (rollout, advantage)
         for group, row, learnable in zip(groups, advantages_PG.tolist(), learnable_PG.tolist(), strict=True)
         for rollout, advantage, learn in zip(group.rollouts, row, learnable, strict=False)
-        if learn
+        if learn and not (config.mask_truncated and rollout.finish_reason == "length")
     ]
+
+
+def needs_greedy(config: RLConfig) -> bool:
+    """Whether each prompt is also answered greedily."""
+    return config.method in METHODS and METHODS[config.method].advantages in WITH_GREEDY
+
+
+def greedy_rewards(groups: Sequence[RolloutGroup]) -> Tensor:
+    """The rewards (P,) of the greedy rollouts, NaN where there is none."""
+    found = [group.greedy.reward if group.greedy else None for group in groups]
+    return torch.tensor([math.nan if reward is None else reward for reward in found], dtype=torch.float64)
 
 
 def is_relative(learn_from: LearnFrom, config: RLConfig) -> bool:
     """Whether a group of equal rewards teaches nothing: where rewards are compared within groups alone."""
-    return learn_from is group_relative and METHODS[config.method].advantages not in OF_THE_BATCH
+    return learn_from is group_relative and METHODS[config.method].advantages not in (*OF_THE_BATCH, *WITH_GREEDY)
 
 
 def reward_rows(groups: Sequence[RolloutGroup]) -> tuple[Tensor, Tensor]:

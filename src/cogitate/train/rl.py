@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,22 +12,27 @@ from typing import Any
 from cogitate.backend import Generator, Grader, PolicyLearner
 from cogitate.config import RLConfig
 from cogitate.errors import DataError, TrainingDivergedError
-from cogitate.rewards.parts.completion import SampledCompletion
 from cogitate.runtime import MetricsLog, derive_seed, give_back_memory, interruption_requested, raise_interrupted
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.checkpoint import restore
 from cogitate.train.divergence import diverged
-from cogitate.train.groups import FIRST_STEPS, FirstGroups, LearnFrom, group_relative, is_alive, is_relative, live_first
+from cogitate.train.groups import (
+    FIRST_STEPS,
+    FirstGroups,
+    LearnFrom,
+    group_relative,
+    is_alive,
+    is_relative,
+    live_first,
+    needs_greedy,
+)
 from cogitate.train.pools import Drawn, Pool, draw, easiest
 from cogitate.train.rl_metrics import mean, rollout_metrics, timings
-from cogitate.train.rollouts import Phases, Prompt, Sampled, encode_prompts, sample_and_grade
+from cogitate.train.rollouts import Phases, Prompt, Sampled, Score, encode_prompts, sample_and_grade, shaped, to_rollout
 from cogitate.types import Problem, Rollout, RolloutGroup, SamplingParams
 
 EASY_SHARE = 1 / 3  # of the pool, that a curriculum begins with
 PROBE_COMPLETIONS = 2  # of each probe, at each chosen step
-
-Reward = tuple[float | None, dict[str, float]]  # None where nothing could judge the completion; the parts before weighting
-Score = Callable[[Sequence[Sampled]], list[Reward]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,7 @@ class LoopState:
     step: int = 0
     cursor: int = 0  # problems drawn so far
     general_cursor: int = 0  # the same of the second pool
+    tokens: int = 0  # generated so far
     dead_steps: int = 0  # steps in a row without any learning signal
     stopped_early: str | None = None
     first: FirstGroups = field(default_factory=FirstGroups)
@@ -111,7 +117,7 @@ def train_rl(run: RLRun) -> dict[str, Any]:
     run.metrics.truncate(state.step)
     truncate_transcripts(run.transcripts, state.step)
     run.begin(config.steps, state.step)
-    while state.step < config.steps and state.stopped_early is None:
+    while state.step < config.steps and not spent(config, state.tokens) and state.stopped_early is None:
         step(run, state)
         stop = interruption_requested()
         if stop or state.step % config.checkpoint_every == 0:
@@ -120,6 +126,11 @@ def train_rl(run: RLRun) -> dict[str, Any]:
             raise_interrupted(f"step {state.step} of {run.name}")
     said = {"stopped_early": state.stopped_early, "mostly_dead": warning_of(run, state)}
     return {key: line for key, line in said.items() if line}
+
+
+def spent(config: RLConfig, tokens: int) -> bool:
+    """Whether so many generated tokens are the stage's budget."""
+    return bool(config.token_budget) and tokens >= config.token_budget
 
 
 def check_enough(problems: Sequence[Problem], config: RLConfig, name: str) -> None:
@@ -140,15 +151,18 @@ def step(run: RLRun, state: LoopState) -> None:
     rollouts = [rollout for group in groups for rollout in group.rollouts]
     learnable = run.learn_from(groups, run.config)
     row: dict[str, Any] = {"step": state.step, **rollout_metrics(rollouts)}
+    generated = sum(group.tokens for group in drawn)
+    state.tokens += generated
     row["dead_groups"] = mean(not is_alive(group) for group in drawn)
+    if needs_greedy(run.config):
+        row["greedy_reward"] = mean(g.greedy.reward for g in groups if g.greedy and g.greedy.reward is not None)
     row |= run.measure(rollouts)
     if learnable:
         state.dead_steps = 0
         row |= update_policy(run, state, learnable, phases)
     else:
-        count_dead_step(run, state, rollouts)
+        count_dead_step(run, state, groups)
     trained = sum(len(r.prompt_ids) + len(r.completion_ids) for r, _ in learnable)
-    generated = sum(len(r.completion_ids) for group in drawn for r in group.rollouts)
     row |= timings(phases, time.perf_counter() - started, generated=generated, trained=trained)
     run.metrics.write(row)
     state.step += 1
@@ -168,7 +182,7 @@ def update_policy(run: RLRun, state: LoopState, learnable: Sequence[tuple[Rollou
     phase = time.perf_counter()
     run.generator.free_weights()
     try:
-        metrics = run.learner.update([r for r, _ in learnable], [a for _, a in learnable])
+        metrics = run.learner.update([r for r, _ in learnable], [a for _, a in learnable], state.tokens)
     except TrainingDivergedError as error:
         raise diverged(f"step {state.step} of {run.name}: {error}", run.checkpoint) from error
     phases.add("train", phase)
@@ -179,12 +193,15 @@ def update_policy(run: RLRun, state: LoopState, learnable: Sequence[tuple[Rollou
     return metrics
 
 
-def count_dead_step(run: RLRun, state: LoopState, rollouts: Sequence[Rollout]) -> None:
+def count_dead_step(run: RLRun, state: LoopState, groups: Sequence[RolloutGroup]) -> None:
     """Say why nothing can be learned from this step; too many of them in a row stop the loop."""
     state.dead_steps += 1
+    rollouts = [rollout for group in groups for rollout in group.rollouts]
     why = "no group has rewards that differ"
     if all(rollout.reward is None for rollout in rollouts):
         why = f"no completion could be judged ({rollouts[0].verdict.reason})"
+    elif run.config.mask_truncated and run.learn_from(groups, run.config.model_copy(update={"mask_truncated": False})):
+        why = "all completions of groups whose rewards differ were cut off at max_new_tokens"
     run.say(f"step {state.step}: {why}, so there is nothing to learn from; skipped")
     if state.dead_steps >= run.config.dead_steps_limit:
         state.stopped_early = (
@@ -199,7 +216,8 @@ def collect_groups(run: RLRun, state: LoopState, phases: Phases) -> list[Rollout
     groups = rollout(run, state, phases)
     if run.config.dynamic_sampling:
         for _ in range(run.config.dynamic_sampling_batches - 1):
-            if sum(map(is_alive, groups)) >= run.config.prompts_per_step:
+            drawn = state.tokens + sum(group.tokens for group in groups)
+            if sum(map(is_alive, groups)) >= run.config.prompts_per_step or spent(run.config, drawn):
                 break
             groups += rollout(run, state, phases)
     return groups
@@ -212,16 +230,23 @@ def rollout(run: RLRun, state: LoopState, phases: Phases) -> list[RolloutGroup]:
         (problem, run.prompt_of(problem), tuple(derive_seed(*draw, i) for i in range(config.group_size)))
         for problem, draw in next_problems(run, state)
     ]
-    groups = ask(run, asked, phases)
+    groups, greedy = ask(run, asked, phases), list[list[Sampled]]()
+    if needs_greedy(config):
+        greedy = ask(run, [(problem, prompt, seeds[:1]) for problem, prompt, seeds in asked], phases, greedy=True)
     started = time.perf_counter()
-    scored = iter(with_rewards(run, [sampled for group in groups for sampled in group]))
+    scored = iter(with_rewards(run, [sampled for group in (*groups, *greedy) for sampled in group]))
     phases.add("score", started)
-    return [RolloutGroup(group[0].problem, tuple(next(scored) for _ in group)) for group in groups]
+    rollouts = [tuple(next(scored) for _ in group) for group in groups]
+    baselines = [next(scored) for _ in greedy] if greedy else [None] * len(groups)
+    return [RolloutGroup(row[0].problem, row, baseline) for row, baseline in zip(rollouts, baselines, strict=True)]
 
 
-def ask(run: RLRun, asked: Sequence[tuple[Problem, Prompt, tuple[int, ...]]], phases: Phases) -> list[list[Sampled]]:
-    """Completions of the current policy at the stage's temperature, graded."""
-    params = SamplingParams(run.config.temperature, run.config.top_p, run.config.max_new_tokens)
+def ask(
+    run: RLRun, asked: Sequence[tuple[Problem, Prompt, tuple[int, ...]]], phases: Phases, *, greedy: bool = False
+) -> list[list[Sampled]]:
+    """Completions of the current policy, graded: at the stage's temperature, or the most likely ones."""
+    temperature = 0.0 if greedy else run.config.temperature
+    params = SamplingParams(temperature, run.config.top_p, run.config.max_new_tokens)
     return list(
         sample_and_grade(
             asked,
@@ -257,40 +282,10 @@ def share_of_pool(run: RLRun, step: int) -> float:
     return max(share, min(1.0, run.config.prompts_per_step / len(run.problems)))
 
 
-def by_rules(reward: Callable[[SampledCompletion], Reward]) -> Score:
-    """A score that looks at one completion after the other."""
-    return lambda batch: [reward(as_sampled(sampled)) for sampled in batch]
-
-
-def as_sampled(sampled: Sampled) -> SampledCompletion:
-    """What parts of the reward see of a graded completion."""
-    completion = sampled.completion
-    return SampledCompletion(
-        sampled.text, len(completion.token_ids), completion.finish_reason, sampled.verdict, sampled.problem
-    )
-
-
 def with_rewards(run: RLRun, batch: Sequence[Sampled]) -> list[Rollout]:
     """Graded completions as rollouts."""
-    return [to_rollout(sampled, *scored) for sampled, scored in zip(batch, run.score(batch), strict=True)]
-
-
-def to_rollout(sampled: Sampled, reward: float | None, parts: Mapping[str, float]) -> Rollout:
-    completion = sampled.completion
-    return Rollout(
-        problem=sampled.problem,
-        prompt_ids=sampled.prompt_ids,
-        completion_ids=completion.token_ids,
-        logprobs=completion.logprobs,
-        loss_mask=completion.loss_mask,
-        weight_versions=completion.weight_versions,
-        finish_reason=completion.finish_reason,
-        seed=completion.seed,
-        text=sampled.text,
-        reward=reward,
-        reward_breakdown=parts,
-        verdict=sampled.verdict,
-    )
+    scores = [shaped(reward, sampled, run.config) for reward, sampled in zip(run.score(batch), batch, strict=True)]
+    return [to_rollout(sampled, *scored) for sampled, scored in zip(batch, scores, strict=True)]
 
 
 def sync_weights(run: RLRun, version: int) -> None:

@@ -1,19 +1,27 @@
-"""Sampling and grading together: completions are graded while others are still being sampled. RL and evaluation both use it."""
+"""Sampling and grading together: completions are graded while others are still being sampled. RL and evaluation both use it.
+
+RL makes rollouts of them, with a reward.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cogitate.backend import GenerationRequest, Generator, Grader
+from cogitate.config import RLConfig
 from cogitate.errors import DataError
 from cogitate.json_lines import first_and_number
 from cogitate.rewards.kinds import has_rules
+from cogitate.rewards.parts.completion import SampledCompletion
+from cogitate.rewards.parts.shaping import soft_overlong_punishment
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.tags import LONGEST_TAG
-from cogitate.types import Completion, Ending, Problem, SamplingParams, Verdict
+from cogitate.types import Completion, Ending, Problem, Rollout, SamplingParams, Verdict
 
+Reward = tuple[float | None, dict[str, float]]  # None where nothing could judge the completion; the parts before weighting
+OVERLONG = "overlong"  # the part of the reward that overlong_share adds
 Prompt = str | Sequence[int]  # a text, or the token ids that a model's own chat template made
 
 
@@ -31,6 +39,9 @@ class Sampled:
     text: str
     cut: bool
     verdict: Verdict
+
+
+Score = Callable[[Sequence[Sampled]], list[Reward]]
 
 
 @dataclass(slots=True)
@@ -131,3 +142,44 @@ def opens_thinking(prompt_ids: Sequence[int], tokenizer: Tokenizer) -> bool:
     """Whether the prompt ends in `<think>`, or in the model's own tag, as the templates of reasoning models do: the completion
     starts inside it."""
     return tokenizer.decode(prompt_ids[-LONGEST_TAG:]).rstrip().endswith(tokenizer.tags.thinking[0])
+
+
+def by_rules(reward: Callable[[SampledCompletion], Reward]) -> Score:
+    """A score that looks at one completion after the other."""
+    return lambda batch: [reward(as_sampled(sampled)) for sampled in batch]
+
+
+def as_sampled(sampled: Sampled) -> SampledCompletion:
+    """What parts of the reward see of a graded completion."""
+    completion = sampled.completion
+    return SampledCompletion(
+        sampled.text, len(completion.token_ids), completion.finish_reason, sampled.verdict, sampled.problem
+    )
+
+
+def shaped(scored: Reward, sampled: Sampled, config: RLConfig) -> Reward:
+    """A reward with DAPO's soft punishment of overlong completions, where `overlong_share` asks for it."""
+    reward, parts = scored
+    if reward is None or not config.overlong_share:
+        return scored
+    cache = max(1, round(config.overlong_share * config.max_new_tokens))
+    overlong = soft_overlong_punishment(len(sampled.completion.token_ids), max_length=config.max_new_tokens, cache=cache)
+    return reward + overlong, {**parts, OVERLONG: overlong}
+
+
+def to_rollout(sampled: Sampled, reward: float | None, parts: Mapping[str, float]) -> Rollout:
+    completion = sampled.completion
+    return Rollout(
+        problem=sampled.problem,
+        prompt_ids=sampled.prompt_ids,
+        completion_ids=completion.token_ids,
+        logprobs=completion.logprobs,
+        loss_mask=completion.loss_mask,
+        weight_versions=completion.weight_versions,
+        finish_reason=completion.finish_reason,
+        seed=completion.seed,
+        text=sampled.text,
+        reward=reward,
+        reward_breakdown=parts,
+        verdict=sampled.verdict,
+    )

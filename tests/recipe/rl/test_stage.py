@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from cogitate.recipe.rl.stage import missing_verdicts, reasoning_metrics
+from cogitate.errors import ConfigError
+from cogitate.recipe.recipe import graph_of
+from cogitate.recipe.rl.stage import check_training_problems, missing_verdicts, reasoning_metrics
+from cogitate.recipe.settings import load_recipe
+from cogitate.recipe.stage import find
 from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer
 from cogitate.types import FinishReason, Problem, Rollout, Verdict
 
@@ -42,3 +46,12 @@ def test_means_of_reasoning_prompts_leave_out_general_ones(tokenizer: Tokenizer)
     assert alone["thinking_tokens_finished.reasoning"] == len(tokenizer.encode("one and two"))
     assert reasoning_metrics([finished, rollout("general", "<think> and and and and </think>", 9)], tokenizer) == alone
     assert reasoning_metrics([rollout("general", "Hello!", 2)], tokenizer) == {}
+
+
+def test_long_completions_are_not_punished_twice() -> None:
+    part = ("rewards.parts.soft_overlong_punishment.max_length=192", "rewards.parts.soft_overlong_punishment.cache=48")
+    config = load_recipe("tiny", [*part, "r1_zero.method=dapo"])
+    with pytest.raises(
+        ConfigError, match=r"r1_zero.overlong_share = 0.2 punishes long completions already; leave the part out"
+    ):
+        check_training_problems(config, find(graph_of(config), "r1_zero"))

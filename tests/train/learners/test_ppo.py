@@ -21,8 +21,8 @@ from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.groups import rollouts_with_reward
 from cogitate.train.learners.ppo import PPOLearner, explained
 from cogitate.train.learners.scorer import ModelScorer
-from cogitate.train.rl import Reward, RLRun, train_rl
-from cogitate.train.rollouts import Sampled
+from cogitate.train.rl import RLRun, train_rl
+from cogitate.train.rollouts import Reward, Sampled
 from cogitate.types import Problem, Rollout, RolloutGroup, Verdict
 
 CONFIG = PPOConfig(

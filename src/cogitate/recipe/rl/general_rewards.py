@@ -27,8 +27,7 @@ from cogitate.rewards.reward_model import READINGS, Reading, final_answer, judge
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.conversation_form import ConversationForm
 from cogitate.tokenizer.thinking import split_thinking
-from cogitate.train.rl import Reward, Score
-from cogitate.train.rollouts import Sampled
+from cogitate.train.rollouts import Reward, Sampled, Score
 from cogitate.types import Problem
 
 

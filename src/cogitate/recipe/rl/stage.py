@@ -10,6 +10,7 @@ from typing import Any
 
 from cogitate.backend import PolicyLearner
 from cogitate.config import Config, RLConfig, ZeroRLConfig
+from cogitate.errors import ConfigError
 from cogitate.evals.text_metrics import is_mixed, is_reflective
 from cogitate.json_lines import read_log
 from cogitate.recipe.asking import PromptOf, check_tags, fitting, with_tags_of
@@ -22,10 +23,12 @@ from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking import ThinkingFormat, split_thinking
 from cogitate.train.groups import LearnFrom, group_relative
 from cogitate.train.pools import Pool, in_turn
-from cogitate.train.rl import Reward, RLRun, Score, check_enough, train_rl
+from cogitate.train.rl import RLRun, check_enough, train_rl
 from cogitate.train.rl_metrics import mean
+from cogitate.train.rollouts import OVERLONG, Reward, Score
 from cogitate.types import Problem, Rollout
 
+SOFT_OVERLONG = "soft_overlong_punishment"  # the part of the reward, for stages whose method brings none
 PROBES = 12  # problems asked again at chosen steps, so that a reader can compare
 
 
@@ -54,9 +57,16 @@ class Method:
 
 
 def check_training_problems(config: Config, stage: Stage) -> None:
-    """Refuse bad data, a pool that is smaller than a step, and tags that cannot be told apart."""
-    check_tags(config.section(stage.name, RLConfig), stage.name)
-    settings, problems = config.section(stage.name, RLConfig), training_problems(config)
+    """Refuse bad data, a pool smaller than a step, tags that cannot be told apart, long completions punished twice."""
+    settings = config.section(stage.name, RLConfig)
+    check_tags(settings, stage.name)
+    for part in (SOFT_OVERLONG, OVERLONG) if settings.overlong_share else ():
+        if part in config.rewards.parts:
+            raise ConfigError(
+                f"rewards.parts.{part}: {stage.name}.overlong_share = {settings.overlong_share} punishes long completions "
+                f"already; leave the part out, or set {stage.name}.overlong_share=0"
+            )
+    problems = training_problems(config)
     if not (isinstance(settings, ZeroRLConfig) and "prompts_per_step" in settings.from_probe):  # which knows the pool
         check_enough(problems, settings, stage.name)
 

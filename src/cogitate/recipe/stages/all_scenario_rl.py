@@ -23,7 +23,7 @@ from cogitate.recipe.rl.stage import Method, check_training_problems, rule_rewar
 from cogitate.recipe.stage import Inputs, Stage, StageContext
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.pools import Pool
-from cogitate.train.rl import by_rules
+from cogitate.train.rollouts import by_rules
 from cogitate.types import Rollout
 
 

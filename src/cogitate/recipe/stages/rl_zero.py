@@ -20,7 +20,7 @@ from cogitate.recipe.problems import data_files
 from cogitate.recipe.rl.stage import Method, check_training_problems, rule_reward, run_rl
 from cogitate.recipe.stage import Inputs, Stage, StageContext, proposals_for
 from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.train.rl import by_rules
+from cogitate.train.rollouts import by_rules
 
 
 def files(config: Config, stage: Stage) -> list[Path]:

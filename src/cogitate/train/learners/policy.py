@@ -16,14 +16,14 @@ from typing import Any, Generic, Protocol, TypeVar
 import torch
 from torch import Tensor
 
-from cogitate.algorithms.policy_loss import BatchTotals
+from cogitate.algorithms.averages import BatchTotals
 from cogitate.config import RLConfig
 from cogitate.model.files.adapter import save_trained
 from cogitate.model.transformer import Transformer
 from cogitate.train.checkpoint import load_checkpoint, restore_training_tensors, save_checkpoint, training_tensors
 from cogitate.train.optimisers.adamw import make_adamw
 from cogitate.train.optimisers.master_weights import optimiser_for
-from cogitate.train.optimisers.schedule import set_learning_rate, warmup_constant
+from cogitate.train.optimisers.schedule import set_learning_rate, warmup_constant, warmup_over_tokens
 from cogitate.train.packing import split_evenly
 from cogitate.train.shared_prompts import PromptRows, hidden_of, prompt_rows
 from cogitate.types import Rollout
@@ -68,15 +68,22 @@ class ReferencedPolicy(ABC, Generic[Batch, Settings]):
         self.reference = copy.deepcopy(model).requires_grad_(False) if config.kl_beta > 0 else None
         self.optimiser = optimiser_for(model, lambda trained: make_adamw(trained, config.learning_rate, config.weight_decay))
         self.steps_done = 0
+        self.tokens = 0
         self.model.train()
         self.pass_tokens = fit_pass(self.model)
 
-    def update(self, rollouts: Sequence[Rollout], advantages: Sequence[float]) -> dict[str, float]:
+    def update(self, rollouts: Sequence[Rollout], advantages: Sequence[float], tokens: int = 0) -> dict[str, float]:
         """All optimiser steps of one rollout batch; rollouts of dead groups and without a verdict must have been left out.
+
+        Args:
+            tokens: generated so far in the stage, this batch included; read where there is a token budget.
 
         Raises:
             TrainingDivergedError: a loss is NaN or infinite; the weights are those before that step.
         """
+        self.tokens = tokens
+        if self.config.reset_optimiser:
+            self.optimiser.state.clear()
         parts = split_evenly(len(rollouts), self.config.minibatches)
         single = len(parts) * self.config.inner_epochs == 1
         prepared = self.prepared(
@@ -129,6 +136,8 @@ class ReferencedPolicy(ABC, Generic[Batch, Settings]):
         """Let the optimiser take its step, and the reference follow where it is time to; returns the learning rate."""
         config = self.config
         rate = warmup_constant(self.steps_done, peak=config.learning_rate, warmup_steps=config.warmup_steps)
+        if config.token_budget:
+            rate = warmup_over_tokens(self.tokens, peak=config.learning_rate, warmup_tokens=config.warmup_tokens)
         set_learning_rate(self.optimiser, rate)
         self.optimiser.step()
         self.steps_done += 1

@@ -8,18 +8,21 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from cogitate.algorithms.advantages import gae, token_rewards, whiten
+from cogitate.algorithms.advantages import gae, token_rewards
+from cogitate.algorithms.averages import AVERAGES
 from cogitate.algorithms.kl import k1_kl
-from cogitate.algorithms.policy_loss import AVERAGES, RatioStatistics, grpo_loss, value_loss
-from cogitate.algorithms.sampler_gap import logprob_gap, truncated_importance_weights
+from cogitate.algorithms.loss_parts import RatioStatistics
+from cogitate.algorithms.policy_loss import grpo_loss
+from cogitate.algorithms.sampler_gap import IMPORTANCE_WEIGHTS, logprob_gap
+from cogitate.algorithms.value_loss import value_loss
 from cogitate.config import PPOConfig
 from cogitate.errors import TrainingDivergedError
 from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel
 from cogitate.train.checkpoint import restore_training_tensors, training_tensors
 from cogitate.train.learners.policy import Prepared, ReferencedPolicy, fit_pass
+from cogitate.train.learners.whitening import whitened_together
 from cogitate.train.optimisers.adamw import make_adamw
 from cogitate.train.optimisers.master_weights import clip_gradients, optimiser_for
 from cogitate.train.shared_prompts import PromptRows, hidden_of
@@ -74,7 +77,7 @@ class PPOLearner(ReferencedPolicy[PPOBatch, PPOConfig]):
         batches = [batch for part in minibatches for batch in part]
         before = explained(batches)
         if self.config.scale_by_std:
-            whitened = iter(whitened_together(batches))
+            whitened = iter(whitened_together([b.advantages_SL for b in batches], [b.rows.mask_SL for b in batches]))
             minibatches = [[replace(batch, advantages_SL=next(whitened)) for batch in part] for part in minibatches]
         return Prepared(minibatches, before)
 
@@ -98,7 +101,7 @@ class PPOLearner(ReferencedPolicy[PPOBatch, PPOConfig]):
                 logprobs_SL, batch.old_logprobs_SL, batch.advantages_SL, mask_SL,
                 clip_eps_low=config.clip_eps_low, clip_eps_high=config.clip_eps_high,
                 average=AVERAGES[config.loss_average], totals=totals,
-                importance_weights_BT=truncated_importance_weights(
+                importance_weights_BT=IMPORTANCE_WEIGHTS[config.importance_correction](
                     batch.old_logprobs_SL, sampler_SL, mask_SL, cap=config.importance_cap
                 ),
             )  # fmt: skip
@@ -140,18 +143,6 @@ class PPOLearner(ReferencedPolicy[PPOBatch, PPOConfig]):
         of_critic = {name.removeprefix(CRITIC): tensor for name, tensor in tensors.items() if name.startswith(CRITIC)}
         restore_training_tensors(self.critic, self.critic_optimiser, of_critic, path)
         super().restore(tensors, path)
-
-
-def whitened_together(batches: Sequence[PPOBatch]) -> list[Tensor]:
-    """The advantages of all micro-batches, brought to mean 0 and deviation 1 over all their tokens."""
-    longest = max(batch.rows.mask_SL.shape[1] for batch in batches)
-
-    def stacked(tensors: Sequence[Tensor]) -> Tensor:
-        return torch.cat([functional.pad(tensor, (0, longest - tensor.shape[1])) for tensor in tensors])
-
-    all_SL = whiten(stacked([batch.advantages_SL for batch in batches]), stacked([batch.rows.mask_SL for batch in batches]))
-    parts = all_SL.split([len(batch.advantages_SL) for batch in batches])
-    return [part[:, : batch.advantages_SL.shape[1]] for part, batch in zip(parts, batches, strict=True)]
 
 
 def explained(batches: Sequence[PPOBatch]) -> dict[str, float]:

@@ -26,6 +26,11 @@ def warmup_constant(step: int, *, peak: float, warmup_steps: int) -> float:
     return peak * (step + 1) / warmup_steps if step < warmup_steps else peak
 
 
+def warmup_over_tokens(tokens: int, *, peak: float, warmup_tokens: int) -> float:
+    """Linear in the generated tokens, this batch's included, then constant: what RL uses under a token budget."""
+    return peak * tokens / warmup_tokens if tokens < warmup_tokens else peak
+
+
 def set_learning_rate(optimiser: Optimiser, rate: float) -> None:
     """The rate of the next step, for all parameters."""
     for group in optimiser.param_groups:

@@ -26,10 +26,13 @@ class Series:
     curves: list[Points]
 
 
-def line_chart(series: Sequence[Series], *, x: str, y: str, unit: Unit, title: str, flagged: Sequence[float] = ()) -> str:
+def line_chart(
+    series: Sequence[Series], *, x: str, y: str, unit: Unit, title: str, flagged: Sequence[float] = (), bands: bool = False
+) -> str:
     """An SVG picture. One run: each step thin, a running mean thick. Several: runs thin, their mean thick, their range shaded.
 
-    With several series only the thick lines are drawn, as running means. Steps that are `flagged` are marked.
+    With several series only the thick lines are drawn, as running means, and the ranges where `bands` asks for them. Steps that
+    are `flagged` are marked.
     """
     series = [Series(line.name, [thin(curve, MOST_POINTS) for curve in line.curves]) for line in series]
     points = [point for line in series for curve in line.curves for point in curve]
@@ -48,6 +51,8 @@ def line_chart(series: Sequence[Series], *, x: str, y: str, unit: Unit, title: s
                 f'<path class="band c{index % COLOURS}" d="{band_path(line.curves, frame)}"/>' if len(line.curves) > 1 else ""
             )
             parts.extend(f'<path class="thin c{index % COLOURS}" d="{path(curve, frame)}"/>' for curve in line.curves)
+        if bands and len(series) > 1 and len(line.curves) > 1:
+            parts.append(f'<path class="band c{index % COLOURS}" d="{band_path(line.curves, frame)}"/>')
         parts.append(f'<path class="thick c{index % COLOURS}" d="{path(main[index], frame)}"/>')
         if len(main[index]) == 1:
             at_x, at_y = frame.place(main[index][0])

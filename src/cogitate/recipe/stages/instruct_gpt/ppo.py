@@ -23,9 +23,9 @@ from cogitate.rewards.reward_model import final_answer
 from cogitate.tasks.general import general, safety
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.groups import rollouts_with_reward
-from cogitate.train.rl import Reward, Score, check_enough
+from cogitate.train.rl import check_enough
 from cogitate.train.rl_metrics import mean
-from cogitate.train.rollouts import Sampled
+from cogitate.train.rollouts import Reward, Sampled, Score
 from cogitate.types import Rollout
 
 NO_ANSWER = -3.0  # reward of a completion without a final answer: three deviations below the mean of all

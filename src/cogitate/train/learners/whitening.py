@@ -1,0 +1,23 @@
+"""Advantages of all micro-batches of a rollout batch, normalised together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from cogitate.algorithms.advantages import whiten
+
+
+def whitened_together(advantages: Sequence[Tensor], masks: Sequence[Tensor]) -> list[Tensor]:
+    """The advantages (S, L) of all micro-batches, brought to mean 0 and deviation 1 over all their tokens."""
+    longest = max(mask.shape[1] for mask in masks)
+
+    def stacked(tensors: Sequence[Tensor]) -> Tensor:
+        return torch.cat([functional.pad(tensor, (0, longest - tensor.shape[1])) for tensor in tensors])
+
+    all_SL = whiten(stacked(advantages), stacked(masks))
+    parts = all_SL.split([len(each) for each in advantages])
+    return [part[:, : each.shape[1]] for part, each in zip(parts, advantages, strict=True)]

@@ -1,0 +1,22 @@
+"""The page of an experiment, on made-up runs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from cogitate.apps.experiment.page import html_of, write_page
+from cogitate.apps.experiment.results import Results
+
+
+def test_the_page_has_all_of_it_and_nothing_of_a_file_is_markup(results: Results, tmp_path: Path) -> None:
+    page = html_of(results)
+    assert "<b>wins</b>" not in page
+    assert "b &lt;b&gt;wins&lt;/b&gt;" in page
+    assert "<i>tiny" not in page
+    assert page.count('class="band ') == 2  # of entropy, for each variant
+    assert "640,000" in page
+    assert write_page(results, tmp_path) == tmp_path / "experiment.html"
+    content = json.loads((tmp_path / "experiment.json").read_text())
+    assert content["variants"]["b"]["less_baseline"]["pass@1"]["ci95"][0] is not None
+    assert content["cost"]["a/seed-0"]["r1_zero"] == 241.3
