@@ -143,4 +143,4 @@ def _dense_layers(config: Mapping[str, Any]) -> int:
     layers, first = config["num_hidden_layers"], config.get("first_k_dense_replace") or 0
     every, dense = config.get("decoder_sparse_step") or 1, config.get("mlp_only_layers") or []
     sparse = [layer for layer in range(first, layers) if (layer + 1) % every == 0 and layer not in dense]
-    return layers - len(sparse)
+    return int(layers - len(sparse))
