@@ -79,12 +79,12 @@ class Factors:
         return Factors({**self.values, **changed}, self.covariance, self.residuals, self.fitted_on)
 
 
-def prior_factors() -> Factors:
+def prior_factors(priors: Mapping[str, Prior] = PRIORS) -> Factors:
     """The guesses alone."""
     n = len(NAMES)
-    diagonal = [PRIORS[name].deviation ** 2 for name in NAMES]
+    diagonal = [priors[name].deviation ** 2 for name in NAMES]
     covariance = tuple(tuple(diagonal[i] if i == j else 0.0 for j in range(n)) for i in range(n))
-    return Factors({name: prior.guess for name, prior in PRIORS.items()}, covariance)
+    return Factors({name: priors[name].guess for name in NAMES}, covariance)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from cogitate.costs.factors import NAMES, PRIORS, Z_OF_INTERVAL, Factors, gradient, prior_factors
+from cogitate.costs.factors import NAMES, PRIORS, Z_OF_INTERVAL, Factors, Prior, gradient, prior_factors
 
 USUAL_ERROR = {"memory": 0.06, "step": 0.2, "rl": 0.2}  # deviation of the logarithm that a good formula leaves
 ROBUST = 1.5  # deviations beyond which an observation pulls no harder (Huber)
@@ -26,11 +26,11 @@ class Observation:
     published: float
 
 
-def fit_factors(observations: Sequence[Observation]) -> Factors:
+def fit_factors(observations: Sequence[Observation], priors: Mapping[str, Prior] = PRIORS) -> Factors:
     """Factors after these observations, from the priors."""
-    factors = prior_factors()
-    centre = np.array([math.log(PRIORS[name].guess) for name in NAMES])
-    precision = np.diag([PRIORS[name].deviation ** -2 for name in NAMES])
+    factors = prior_factors(priors)
+    centre = np.array([math.log(priors[name].guess) for name in NAMES])
+    precision = np.diag([priors[name].deviation ** -2 for name in NAMES])
     at = centre.copy()
     for _ in range(ROUNDS):
         slopes, gaps, weights = _linearise(observations, factors)

@@ -42,10 +42,13 @@ def usual_layout(shape: Shape, parameters: float, processes: int) -> Layout:
     on processes of their own and AdamW's states divided."""
     if parameters < LARGE:
         return Layout(processes)
-    pipeline = next(n for n in (16, 8, 4, 2, 1) if processes % n == 0)
-    within = processes // pipeline
-    experts = max((n for n in range(1, min(64, within) + 1) if within % n == 0 and shape.experts % n == 0), default=1)
-    return Layout(processes, pipeline=pipeline, experts=experts if shape.experts else 1, sharding="optimiser")
+    best = (0, 0, 0)
+    for pipeline in (n for n in range(1, 17) if processes % n == 0):
+        within = processes // pipeline
+        degrees = (n for n in range(1, min(64, within) + 1) if within % n == 0 and shape.experts % n == 0)
+        experts = max(degrees) if shape.experts else 1
+        best = max(best, (pipeline * experts, pipeline, experts))
+    return Layout(processes, pipeline=best[1], experts=best[2], sharding="optimiser")
 
 
 def check_layout(layout: Layout, shape: Shape) -> None:

@@ -15,6 +15,7 @@ from cogitate.costs.shape import Shape
 # Bytes that one layer's forward pass moves for each token, by inner number, number of its width, and routed copy of that.
 INNER_BYTES, WIDTH_BYTES, ROUTED_BYTES = 8, 40, 16
 LOGIT_BYTES = 16  # for each word of the vocabulary
+FULL_MICRO_BATCH = 16384  # tokens from which making logits in pieces takes its whole time
 BACKWARD_OF_ATTENTION = 2.5  # over its forward pass: five products for two
 KERNELS = ("flash_attention_2", "flash_attention_3")
 
@@ -77,7 +78,7 @@ def training_seconds(
     )  # fmt: skip
     terms["start"] = factors["step_seconds"]
     if work.logits == "fused":
-        terms["pieces of logits"] = work.micro_batches * factors["fused_seconds"]
+        terms["pieces of logits"] = work.micro_batches * min(1.0, work.tokens / FULL_MICRO_BATCH) * factors["fused_seconds"]
     return Seconds(terms, {"gathering weights": gather_seconds(shape, work, layout, cluster, factors, passes=2)})
 
 
