@@ -12,7 +12,7 @@ from cogitate.apps.plan.models import find_shape
 from cogitate.apps.plan.published.rows import R1_LIMIT, R1_MEAN, R1_STEPS_OF_ROLLOUTS, R1_TOKENS_PER_STEP, R1_WEIGHT_BYTES
 from cogitate.apps.plan.recipe_plan import RecipePlan, figure_text, short
 from cogitate.apps.plan.stage_cost import best_layout
-from cogitate.apps.plan.workloads import StageWork
+from cogitate.apps.plan.work import StageWork
 from cogitate.apps.report.words import write_seconds
 from cogitate.config import Config, RuntimeConfig
 from cogitate.costs.counts import count_parameters

@@ -29,7 +29,8 @@ from cogitate.apps.plan.published.fit import fit_on
 from cogitate.apps.plan.published.rows import read_rows
 from cogitate.apps.plan.published.validate import check_rows, errors_page, validation, validation_text
 from cogitate.apps.plan.recipe_plan import RecipePlan, plan_recipe
-from cogitate.apps.plan.workloads import read_measured, works_of
+from cogitate.apps.plan.work import read_measured
+from cogitate.apps.plan.workloads import works_of
 from cogitate.config import Config
 from cogitate.costs.factors import PRIORS, Factors
 from cogitate.costs.hardware import Cluster
@@ -40,6 +41,7 @@ from cogitate.recipe.runner import plan as plan_of_run
 from cogitate.recipe.settings import load_recipe
 from cogitate.runtime import atomic_write
 
+NOT_MEASURED = "The speed of this computer is a guess; `cogitate plan --calibrate` measures it in a minute."
 DEGREES = {"tp": "tensor", "pp": "pipeline", "ep": "experts", "cp": "context"}
 
 
@@ -54,12 +56,12 @@ class Asked:
     as_json: bool
     page: Path | None
 
-    def machine(self) -> tuple[Cluster, Factors]:
-        """The cluster that was named, or this computer, and the factors for it."""
+    def machine(self, dtype: str = "float32") -> tuple[Cluster, Factors]:
+        """The cluster that was named, or this computer for work in this type, and the factors for it."""
         if self.gpus is None:
             if self.price is not None:
                 raise ConfigError("--price is of one of the --gpus: give --gpus NxGPU")
-            machine = this_machine(self.factors, read_factors())
+            machine = this_machine(self.factors, read_factors(), dtype)
             return machine.cluster, machine.factors
         return parse_cluster(self.gpus, self.hardware, self.price), read_factors(self.factors or SHIPPED)
 
@@ -83,7 +85,8 @@ def plan(
     compare_longer: bool = False,
 ) -> str:
     """Every stage of a recipe on a cluster."""
-    config, (cluster, factors) = load_recipe(recipe, settings), asked.machine()
+    config = load_recipe(recipe, settings)
+    cluster, factors = asked.machine(config.runtime.dtype)
     there = {} if model or asked.gpus is not None else stages_that_are_there(config)
     divided, measured = parse_layout(layout, cluster.count), read_measured(like) if like is not None else None
 
@@ -97,7 +100,8 @@ def plan(
     if asked.page is not None:
         write_page(asked.page, plan_page(result), ".html")
     if not compare_longer:
-        return asked.written(result.as_json(), result.text())
+        is_guess = asked.gpus is None and asked.factors is None and not default_calibration().is_file()
+        return asked.written(result.as_json(), result.text() + (f"\n\n{NOT_MEASURED}" if is_guess else ""))
     longer = made(twice_as_long(config))
     return asked.written({"plan": result.as_json(), "twice_as_long": longer.as_json()}, comparison_text(result, longer))
 

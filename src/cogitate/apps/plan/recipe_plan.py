@@ -9,7 +9,8 @@ from typing import Any
 
 from cogitate.apps.overview import table
 from cogitate.apps.plan.stage_cost import StageCost, cost_of
-from cogitate.apps.plan.workloads import Measured, works_of
+from cogitate.apps.plan.work import Measured
+from cogitate.apps.plan.workloads import works_of
 from cogitate.apps.report.words import write_seconds
 from cogitate.config import Config
 from cogitate.costs.factors import Estimate, Factors

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from cogitate.apps.plan.workloads import StageWork, Work
+from cogitate.apps.plan.work import StageWork, Work
 from cogitate.config import RuntimeConfig
 from cogitate.costs.counts import count_parameters
 from cogitate.costs.factors import Estimate, Factors, estimate

@@ -7,7 +7,7 @@ several sizes, so that what grows with tokens and what comes with every step can
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,9 +74,14 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class Timings:
-    """All that a calibration measures; bytes of memory are the process's with nothing but its imports."""
+    """All that a calibration measures.
 
-    peak: float
+    Attributes:
+        peak: operations a second of matrix products, by type.
+        resident: bytes of this process with nothing but its imports.
+    """
+
+    peak: Mapping[str, float]
     bandwidth: float
     resident: float
     steps: Sequence[Step]
@@ -86,8 +91,10 @@ class Timings:
 def measure(say: Callable[[str], None], *, rounds: int = 3, share: float = 1.0) -> Timings:
     """Time all of it; `share` below 1 makes everything smaller, for tests."""
     resident = float(resident_bytes() or 0.4 * GIB)
-    peak, bandwidth = matrix_speed(int(1536 * share), rounds), memory_speed(int(6e7 * share), rounds)
-    say(f"matrix products {peak / 1e9:,.0f} G operations a second, memory {bandwidth / 1e9:,.1f} GB a second")
+    peak = {dtype: matrix_speed(int(1536 * share), rounds, getattr(torch, dtype)) for dtype in ("float32", "bfloat16")}
+    bandwidth = memory_speed(int(6e7 * share), rounds)
+    speeds = ", ".join(f"{speed / 1e9:,.0f} G operations a second in {dtype}" for dtype, speed in peak.items())
+    say(f"matrix products: {speeds}; memory {bandwidth / 1e9:,.1f} GB a second")
     steps, rollouts = [], []
     for config, rows, tokens in STEPS:
         steps.append(time_step(config, max(1, int(rows * share)), tokens, rounds))
@@ -100,7 +107,7 @@ def measure(say: Callable[[str], None], *, rounds: int = 3, share: float = 1.0) 
 
 def fit_timings(timings: Timings) -> Factors:
     """The factors of this computer."""
-    cluster = Cluster(this_cpu(timings.peak, timings.bandwidth), 1)
+    cluster = Cluster(this_cpu(timings.peak["float32"], timings.bandwidth), 1)
     observations = [step_observation(step, cluster, f"step {number}") for number, step in enumerate(timings.steps)]
     observations += [rollout_observation(one, cluster, f"rollout {number}") for number, one in enumerate(timings.rollouts)]
     observations.append(Observation("process", "memory", lambda f: f["fixed_gib"] * GIB, timings.resident))
@@ -124,9 +131,9 @@ def rollout_observation(rollout: Rollout, cluster: Cluster, name: str) -> Observ
 
 def write_calibration(timings: Timings, factors: Factors, path: Path) -> Gpu:
     """Factors and the machine's speeds as a file that `cogitate plan` reads."""
-    gpu = this_cpu(timings.peak, timings.bandwidth)
+    gpu = this_cpu(timings.peak["float32"], timings.bandwidth)
     path.parent.mkdir(parents=True, exist_ok=True)
-    extra = {"machine": {"name": gpu.name, "peak": timings.peak, "bandwidth": timings.bandwidth}}
+    extra = {"machine": {"name": gpu.name, "peak": dict(timings.peak), "bandwidth": timings.bandwidth}}
     write_factors(factors, path, "cogitate plan --calibrate", extra)
     return gpu
 
@@ -142,9 +149,9 @@ def fastest(work: Callable[[], object], rounds: int) -> float:
     return min(found)
 
 
-def matrix_speed(size: int, rounds: int) -> float:
-    """Operations a second of a square product in float32."""
-    left, right = torch.randn(size, size), torch.randn(size, size)
+def matrix_speed(size: int, rounds: int, dtype: torch.dtype) -> float:
+    """Operations a second of a square product."""
+    left, right = torch.randn(size, size).to(dtype), torch.randn(size, size).to(dtype)
     return 2.0 * size**3 / fastest(lambda: left @ right, rounds)
 
 

@@ -35,7 +35,7 @@ def refuse_too_large(
         return
     graph = graph_of(config)
     wanted = [stage.name for stage in select(graph, only=only, until=until, given=config.inputs)]
-    found = first_too_large(config, wanted, machine or this_machine(None, read_factors()))
+    found = first_too_large(config, wanted, machine or this_machine(None, read_factors(), config.runtime.dtype))
     if found is not None:
         raise ConfigError(f"stage {found.name} does not fit this computer: {hint_of(found)}; --force goes on all the same")
 
@@ -73,7 +73,7 @@ def explanation(error: BaseException, config: Config, out: Path) -> str:
     failure = read_failure(out)
     stage = failure.stage if failure is not None else "the run"
     said = f"out of memory in {stage}: {' '.join(str(error).split())[:200] or type(error).__name__}"
-    machine = this_machine(None, read_factors())
+    machine = this_machine(None, read_factors(), config.runtime.dtype)
     try:
         works = works_of(graph_of(config), config)
     except ConfigError:  # as above: then there was no plan

@@ -38,7 +38,7 @@ def this_cpu(peak: float = 0.0, bandwidth: float = 0.0) -> Gpu:
     memory = psutil.virtual_memory().total
     speed = peak or cores * OPERATIONS_OF_A_CORE, bandwidth or cores * BYTES_OF_A_CORE
     return Gpu(
-        f"this computer ({cores} cores)", float(memory), *speed, link=1e9, network=1e8, node=1, generation="cpu", price=0.0
+        f"this computer, {cores} cores", float(memory), *speed, link=1e9, network=1e8, node=1, generation="cpu", price=0.0
     )
 
 
@@ -48,8 +48,8 @@ def default_calibration() -> Path:
     return cache / "cogitate" / "plan.json"
 
 
-def this_machine(calibration: Path | None, shipped: Factors) -> Machine:
-    """This computer, calibrated where that was done.
+def this_machine(calibration: Path | None, shipped: Factors, dtype: str = "float32") -> Machine:
+    """This computer, calibrated where that was done, for work in this type.
 
     Raises:
         DataError: the file is no calibration.
@@ -61,6 +61,6 @@ def this_machine(calibration: Path | None, shipped: Factors) -> Machine:
     factors = read_factors(path)
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["machine"]
-        return Machine(Cluster(this_cpu(float(content["peak"]), float(content["bandwidth"])), 1), factors, True)
+        return Machine(Cluster(this_cpu(float(content["peak"][dtype]), float(content["bandwidth"])), 1), factors, True)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: has no figures of a machine; make it by `cogitate plan --calibrate`") from error
