@@ -31,7 +31,7 @@ class Layout:
 
     @property
     def data(self) -> int:
-        return self.processes // (self.tensor * self.pipeline * self.context)
+        return max(1, self.processes // (self.tensor * self.pipeline * self.context))
 
 
 LARGE = 1e11  # parameters from which a model is trained in pipelines: gathering its weights for each pass would take too long

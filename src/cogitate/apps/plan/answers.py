@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cogitate.apps.overview import table
 from cogitate.apps.plan.hardware import Hardware
 from cogitate.apps.plan.models import find_shape
-from cogitate.apps.plan.published.rows import R1_LIMIT, R1_MEAN, R1_STEPS_OF_ROLLOUTS, R1_TOKENS_PER_STEP, R1_WEIGHT_BYTES
+from cogitate.apps.plan.published.row import Guesses
+from cogitate.apps.plan.published.whole_runs import (
+    R1_DATA_PROMPTS,
+    R1_DATA_SAMPLES,
+    R1_MEAN,
+    R1_STEPS,
+    r1_data_run,
+    r1_rl_run,
+)
 from cogitate.apps.plan.recipe_plan import RecipePlan, figure_text, short
 from cogitate.apps.plan.stage_cost import best_layout
 from cogitate.apps.plan.work import StageWork
@@ -17,12 +25,10 @@ from cogitate.apps.report.words import write_seconds
 from cogitate.config import Config, RuntimeConfig
 from cogitate.costs.counts import count_parameters
 from cogitate.costs.factors import Estimate, Factors, estimate
-from cogitate.costs.generation import Sampling, generation_seconds, smallest_tensor
 from cogitate.costs.hardware import GIB, Cluster, Gpu
 from cogitate.costs.layout import LARGE, Layout, usual_layout
-from cogitate.costs.lengths import UNKNOWN_LENGTH, Lengths
+from cogitate.costs.lengths import UNKNOWN_LENGTH
 from cogitate.costs.memory import BFLOAT16_ADAMW, Training, cache_bytes, training_memory
-from cogitate.costs.rl_step import RLStep, rl_seconds
 
 COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 FP8_BYTES = 1 + 4 / 128**2  # with a float32 scale for each 128 x 128
@@ -181,32 +187,17 @@ def r1_cost(hardware: Hardware, factors: Factors) -> list[R1Stage]:
     """What R1 cost, stage by stage, in hours of H800."""
     cluster = Cluster(hardware.find("H800"), 512)
     shape, _ = find_shape("deepseek-v3")
-    lengths = Lengths(R1_MEAN, R1_LIMIT)
-    tensor = smallest_tensor(shape, cluster.gpu, weight_bytes=R1_WEIGHT_BYTES)
-    drawn = 512.0 * R1_STEPS_OF_ROLLOUTS
-    sampling = Sampling(drawn, drawn / 16, 200, lengths, weight_bytes=R1_WEIGHT_BYTES, tokens_per_step=R1_TOKENS_PER_STEP)
-    step = RLStep(sampling, tensor, usual_layout(shape, LARGE, cluster.count))
-    data = replace(sampling, sequences=4 * 600_000.0, prompts=600_000.0)
-
-    def reinforcement(steps: float) -> Estimate:
-        def hours(f: Factors) -> float:
-            return steps / R1_STEPS_OF_ROLLOUTS * rl_seconds(shape, step, cluster, f).total * cluster.count / 3600
-
-        return estimate(hours, factors, "rl", further=UNKNOWN_LENGTH)
-
-    def drawing(f: Factors) -> float:
-        return f["rl_rest"] * sum(generation_seconds(shape, data, tensor, cluster, f).values()) * cluster.count / 3600
-
     means = f"completions of {R1_MEAN:,.0f} tokens on average"
+
+    def hours(figure: Callable[[Factors], float]) -> Estimate:
+        return estimate(figure, factors, "rl", further=UNKNOWN_LENGTH)
+
+    zero, later = R1_STEPS["r1-zero"], R1_STEPS["r1"]
+    drawn = f"{R1_DATA_SAMPLES:.0f} {means} for each of {R1_DATA_PROMPTS:,.0f} prompts"
     return [
-        R1Stage("R1-Zero", 101_000, reinforcement(10_400), f"10,400 steps of 512, {means}"),
-        R1Stage(
-            "SFT data",
-            5_000,
-            estimate(drawing, factors, "rl", further=UNKNOWN_LENGTH),
-            f"four {means} for each of 600 k prompts",
-        ),
-        R1Stage("R1", 41_000, reinforcement(3_400), f"two stages of 1,700 steps of 512, {means}"),
+        R1Stage("R1-Zero", 101_000, hours(r1_rl_run(shape, cluster, zero)), f"{zero:,.0f} steps of 512, {means}"),
+        R1Stage("SFT data", 5_000, hours(r1_data_run(shape, cluster, Guesses())), drawn),
+        R1Stage("R1", 41_000, hours(r1_rl_run(shape, cluster, later)), f"two stages of {later / 2:,.0f} steps of 512, {means}"),
     ]
 
 

@@ -16,7 +16,7 @@ from cogitate.errors import ConfigError
 SHIPPED = Path(__file__).with_name("hardware.toml")
 NUMBERS = ("memory_gib", "peak_tflops", "bandwidth_gb_s", "link_gb_s", "network_gb_s", "node", "usd_per_hour")
 KEYS = (*NUMBERS, "generation", "fp8")
-GENERATIONS = ("ampere", "ada", "hopper", "blackwell", "cpu")
+GENERATIONS = ("ampere", "ada", "hopper", "blackwell", "cdna", "cpu")
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from functools import lru_cache
 from typing import Any
@@ -92,7 +93,8 @@ def find_shape(name: str) -> tuple[Shape, str]:
             return shapes[candidate], ""
     total = re.search(r"(\d+(?:\.\d+)?)b(?![a-z])", plain)
     if total is None:
-        raise ConfigError(f"model {name!r}: unknown, and no size in its name; known are {', '.join(sorted(shapes))}")
+        nearest = difflib.get_close_matches(plain, shapes, n=1, cutoff=0.0)[0]
+        raise ConfigError(f"model {name!r}: unknown, and there is no size in its name; did you mean {nearest}?")
     wanted, mixed = float(total[1]) * 1e9, bool(re.search(r"-a\d+(\.\d+)?b", plain))
     alike = {known: shape for known, shape in shapes.items() if bool(shape.experts) == mixed and known != "tiny"}
     nearest = min(alike, key=lambda known: abs(_log_ratio(count_parameters(alike[known]).total, wanted)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cogitate.apps.plan.published.rows import Row
+from cogitate.apps.plan.published.row import Row
 from cogitate.costs.factors import Factors
 from cogitate.costs.fitting import Observation, fit_factors
 from cogitate.errors import DataError

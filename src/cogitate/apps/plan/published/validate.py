@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from cogitate.apps.plan.published.fit import group_of
-from cogitate.apps.plan.published.rows import Left, Row
+from cogitate.apps.plan.published.row import Row
+from cogitate.apps.plan.published.rows import Left
 from cogitate.costs.factors import Estimate, Factors, estimate
 from cogitate.costs.hardware import GIB
 
