@@ -35,7 +35,11 @@ def test_states_at_rest_in_16_bits_keep_masters_in_the_optimiser() -> None:
     work = Training(tokens=1024, sequence=1024, precision=BFLOAT16_ADAMW)
     terms = training_memory(QWEN, work, Layout(1), EXACT).terms
     parameters = count_parameters(QWEN).total
-    assert (terms["weights"], terms["gradients"], terms["optimiser states"]) == (2 * parameters, 2 * parameters, 12 * parameters)
+    assert (terms["weights"], terms["gradients"], terms["optimiser states"]) == (
+        2 * parameters,
+        2 * parameters,
+        12 * parameters,
+    )
 
 
 def test_lora_trains_adapters_alone() -> None:

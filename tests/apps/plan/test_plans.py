@@ -62,7 +62,9 @@ def test_more_steps_and_longer_completions_take_longer() -> None:
 def test_lengths_of_a_run_that_was_made_replace_guesses(tmp_path: Path) -> None:
     stage = tmp_path / "r1_zero"
     stage.mkdir()
-    (stage / "metrics.jsonl").write_text('{"step": 0, "completion_tokens": 30}\n{"step": 1, "completion_tokens": 50}\n', "utf-8")
+    (stage / "metrics.jsonl").write_text(
+        '{"step": 0, "completion_tokens": 30}\n{"step": 1, "completion_tokens": 50}\n', "utf-8"
+    )
     measured = read_measured(tmp_path)
     assert measured.of("r1_zero", "completion_tokens") == 40
     assert measured.of("r1_zero", "steps") == 2

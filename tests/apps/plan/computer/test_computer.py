@@ -95,7 +95,9 @@ def test_a_recipe_that_cannot_fit_is_refused_with_the_term_and_what_helps(tmp_pa
     with pytest.raises(ConfigError, match=r"stage base does not fit this computer: .* most of it is .*; --force goes on"):
         refuse_too_large(config, machine=machine)
     refuse_too_large(config, machine=replace(machine, cluster=small_machine(24)))
-    refuse_too_large(config.model_copy(update={"runtime": config.runtime.model_copy(update={"device": "cuda"})}), machine=machine)
+    refuse_too_large(
+        config.model_copy(update={"runtime": config.runtime.model_copy(update={"device": "cuda"})}), machine=machine
+    )
 
 
 @pytest.mark.parametrize("recipe", sorted({path.stem for path in PRESETS.glob("*.toml")} - {"own", "smollm2"}))
