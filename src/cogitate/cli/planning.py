@@ -33,7 +33,9 @@ def plan(
         bool, typer.Option("--twice-as-long", help="What changes where completions may be twice as long.")
     ] = False,
     holds: Annotated[str, typer.Option(metavar="MODEL", help="What --gpus can do with a published model; no recipe.")] = "",
-    r1_cost: Annotated[bool, typer.Option("--r1-cost", help="What R1 cost beside the planner's figures; no recipe.")] = False,
+    paper_cost: Annotated[
+        bool, typer.Option("--paper-cost", help="What R1 cost, and the planner's figures; no recipe.")
+    ] = False,
     hardware: Annotated[
         Path | None, typer.Option(metavar="FILE.toml", help="Further accelerators, in the form of the shipped table.")
     ] = None,
@@ -57,7 +59,7 @@ def plan(
 ) -> None:
     """Show what a recipe needs and costs on given hardware."""
     uses = {
-        "RECIPE": recipe is not None, "--holds": bool(holds), "--r1-cost": r1_cost, "--validate": validate is not None,
+        "RECIPE": recipe is not None, "--holds": bool(holds), "--paper-cost": paper_cost, "--validate": validate is not None,
         "--fit": fit is not None, "--calibrate": calibrate,
     }  # fmt: skip
     given = [use for use, is_given in uses.items() if is_given]
@@ -83,7 +85,7 @@ def plan(
         typer.echo(commands.fit(fit, asked.hardware, out))
     elif holds:
         typer.echo(commands.holds(holds, asked))
-    elif r1_cost:
+    elif paper_cost:
         typer.echo(commands.r1_cost(asked))
     elif smallest or budget is not None:
         typer.echo(commands.clusters(str(recipe), settings or [], asked, model=model, like=like, budget=budget))

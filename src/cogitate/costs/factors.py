@@ -121,11 +121,27 @@ def estimate(figure: Callable[[Factors], float], factors: Factors, group: str, *
     return Estimate(value, value * math.exp(-width), value * math.exp(width))
 
 
+class UsedNames(dict[str, float]):
+    """Values that remember which of them were asked for."""
+
+    def __init__(self, values: Mapping[str, float]):
+        super().__init__(values)
+        self.names: set[str] = set()
+
+    def __getitem__(self, name: str) -> float:
+        self.names.add(name)
+        return super().__getitem__(name)
+
+
 def gradient(figure: Callable[[Factors], float], factors: Factors, value: float) -> list[float]:
     """Derivatives of the figure's logarithm by the logarithms of the factors."""
-    step = 1e-4
+    step, used = 1e-4, UsedNames(factors.values)
+    figure(Factors(used))
     slopes = []
     for name in NAMES:
+        if name not in used.names:
+            slopes.append(0.0)
+            continue
         moved = figure(factors.with_values(**{name: factors[name] * math.exp(step)}))
         slopes.append((math.log(moved) - math.log(value)) / step)
     return slopes

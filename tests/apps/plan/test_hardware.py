@@ -24,7 +24,8 @@ usd_per_hour = 9
 @pytest.mark.parametrize(
     ("written", "name"),
     [
-        ("NVIDIA H100 80GB HBM3", "H100"), ("h100", "H100"), ("NVIDIA RTX A6000", "A6000"), ("NVIDIA GeForce RTX 4090", "RTX4090"),
+        ("NVIDIA H100 80GB HBM3", "H100"), ("h100", "H100"), ("NVIDIA RTX A6000", "A6000"),
+        ("NVIDIA GeForce RTX 4090", "RTX4090"),
         ("NVIDIA A100-SXM4-80GB", "A100"), ("A100-40GB", "A100-40GB"), ("GB200", "GB200"),
     ],
 )  # fmt: skip

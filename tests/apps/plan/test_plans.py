@@ -68,7 +68,7 @@ def test_lengths_of_a_run_that_was_made_replace_guesses(tmp_path: Path) -> None:
     measured = read_measured(tmp_path)
     assert measured.of("r1_zero", "completion_tokens") == 40
     assert measured.of("r1_zero", "steps") == 2
-    with pytest.raises(ConfigError, match="holds no STAGE/metrics.jsonl"):
+    with pytest.raises(ConfigError, match=r"holds no STAGE/metrics\.jsonl"):
         read_measured(stage)
 
 
@@ -118,7 +118,7 @@ def test_sixteen_gpus_of_80_gb_serve_the_released_weights_in_8_bits_and_do_not_t
 
 
 def test_what_r1_cost_stands_beside_the_planners_figures(command: Command) -> None:
-    content = json.loads(command("--r1-cost", "--json").output)["gpu_hours"]
+    content = json.loads(command("--paper-cost", "--json").output)["gpu_hours"]
     assert [row["paper"] for row in content] == [101_000, 5_000, 41_000]
     assert all(0.3 < row["predicted"]["value"] / row["paper"] < 3 for row in content)
 
@@ -127,8 +127,8 @@ def test_what_r1_cost_stands_beside_the_planners_figures(command: Command) -> No
     ("words", "message"),
     [
         ((), "give one of RECIPE, --holds"),
-        (("tiny", "--r1-cost"), "got RECIPE and --r1-cost"),
-        (("--r1-cost", "--smallest"), "--smallest is of a recipe's plan and has no effect here"),
+        (("tiny", "--paper-cost"), "got RECIPE and --paper-cost"),
+        (("--paper-cost", "--smallest"), "--smallest is of a recipe's plan and has no effect here"),
         (("tiny", "--out", "x.json"), "--out is for --fit and --calibrate"),
         (("tiny", "--gpus", "8xH101"), "H101: unknown GPU; did you mean H100?"),
         (("tiny", "--price", "2"), "--price is of one of the --gpus"),

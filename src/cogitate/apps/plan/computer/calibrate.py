@@ -88,21 +88,33 @@ class Timings:
     rollouts: Sequence[Rollout]
 
 
-def measure(say: Callable[[str], None], *, rounds: int = 3, share: float = 1.0) -> Timings:
-    """Time all of it; `share` below 1 makes everything smaller, for tests."""
+def measure(
+    say: Callable[[str], None],
+    *,
+    rounds: int = 3,
+    share: float = 1.0,
+    steps: Sequence[tuple[ModelConfig, int, int]] = STEPS,
+    rollouts: Sequence[tuple[ModelConfig, int, int]] = ROLLOUTS,
+) -> Timings:
+    """Time all of it.
+
+    Args:
+        share: of the matrices' side and the copied memory.
+        steps: model, rows and tokens of a row; rollouts: model, completions and tokens of each.
+    """
     resident = float(resident_bytes() or 0.4 * GIB)
     peak = {dtype: matrix_speed(int(1536 * share), rounds, getattr(torch, dtype)) for dtype in ("float32", "bfloat16")}
     bandwidth = memory_speed(int(6e7 * share), rounds)
     speeds = ", ".join(f"{speed / 1e9:,.0f} G operations a second in {dtype}" for dtype, speed in peak.items())
     say(f"matrix products: {speeds}; memory {bandwidth / 1e9:,.1f} GB a second")
-    steps, rollouts = [], []
-    for config, rows, tokens in STEPS:
-        steps.append(time_step(config, max(1, int(rows * share)), tokens, rounds))
-        say(f"training step of {rows * tokens:,} tokens: {steps[-1].seconds:.3f} s")
-    for config, batch, tokens in ROLLOUTS:
-        rollouts.append(time_rollout(config, max(1, int(batch * share)), max(2, int(tokens * share)), rounds))
-        say(f"{batch} completions of {tokens} tokens: {rollouts[-1].seconds:.3f} s")
-    return Timings(peak, bandwidth, resident, steps, rollouts)
+    timed_steps, timed_rollouts = [], []
+    for config, rows, tokens in steps:
+        timed_steps.append(time_step(config, rows, tokens, rounds))
+        say(f"training step of {rows * tokens:,} tokens: {timed_steps[-1].seconds:.3f} s")
+    for config, batch, tokens in rollouts:
+        timed_rollouts.append(time_rollout(config, batch, tokens, rounds))
+        say(f"{batch} completions of {tokens} tokens: {timed_rollouts[-1].seconds:.3f} s")
+    return Timings(peak, bandwidth, resident, timed_steps, timed_rollouts)
 
 
 def fit_timings(timings: Timings) -> Factors:
