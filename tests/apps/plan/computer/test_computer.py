@@ -81,7 +81,8 @@ def test_factors_of_another_version_are_refused(tmp_path: Path) -> None:
 def test_everything_that_is_measured_takes_some_time() -> None:
     lines: list[str] = []
     timings = measure(lines.append, rounds=1, share=0.02, steps=[(SMALL_LLAMA, 4, 32)], rollouts=[(SMALL_LLAMA, 8, 8)])
-    assert all(each.seconds > 0 for each in (*timings.steps, *timings.rollouts))
+    assert [step.seconds > 0 for step in timings.steps] == [True]
+    assert [rollout.seconds > 0 for rollout in timings.rollouts] == [True]
     assert len(lines) == 1 + len(timings.steps) + len(timings.rollouts)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from cogitate.apps.plan.computer.machine import Machine, this_machine
 from cogitate.apps.plan.factors import read_factors
 from cogitate.apps.plan.recipe_plan import hint_of
-from cogitate.apps.plan.stage_cost import StageCost, cost_of
+from cogitate.apps.plan.stage_cost import StageCost, best_layout, cost_of
 from cogitate.apps.plan.workloads import works_of
 from cogitate.config import Config
 from cogitate.errors import ConfigError
@@ -47,8 +47,11 @@ def first_too_large(config: Config, wanted: Collection[str], machine: Machine) -
     except ConfigError:  # a model that is fetched later, or of a family whose costs are not known: nothing can be said
         return None
     for work in works:
-        if work.stage.name in wanted and work.works:
-            cost = cost_of(work, machine.cluster, machine.factors, config.runtime)
+        if work.stage.name not in wanted or not work.works:
+            continue
+        missing, _, layout = best_layout(work, machine.cluster, machine.factors, config.runtime)
+        if missing:  # else no interval is needed
+            cost = cost_of(work, machine.cluster, machine.factors, config.runtime, layout)
             if cost.fits == "no":
                 return cost
     return None
