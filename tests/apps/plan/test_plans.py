@@ -13,10 +13,13 @@ from cogitate.apps.plan.hardware import parse_cluster, read_hardware
 from cogitate.apps.plan.page import plan_page
 from cogitate.apps.plan.recipe_plan import RecipePlan, plan_recipe
 from cogitate.apps.plan.work import read_measured
+from cogitate.apps.plan.workloads import works_of
 from cogitate.cli import app
 from cogitate.costs.layout import Layout
 from cogitate.errors import ConfigError
+from cogitate.recipe.recipe import graph_of
 from cogitate.recipe.settings import load_recipe
+from tests.recipe.toy_recipe import toy_config
 
 Command = Callable[..., Result]
 
@@ -149,3 +152,9 @@ def test_a_layout_is_written_as_degrees() -> None:
     assert parse_layout("", 8) is None
     assert parse_layout("tp2,ep=4", 8) == Layout(8, tensor=2, experts=4)
     assert parse_layout("pp2", 8) == Layout(8, pipeline=2, sharding="optimiser")
+
+
+def test_a_graph_of_kinds_that_are_not_planned_is_no_error(tmp_path: Path) -> None:
+    config = toy_config(tmp_path)
+    works = works_of(graph_of(config), config)
+    assert all(not work.works and work.notes for work in works)

@@ -71,9 +71,11 @@ class Reader:
 
     def of(self, stage: Stage) -> StageWork:
         if stage.name in self.config.inputs:
-            return StageWork(stage, self.shape_of(stage.name), (), ("given",))
+            return StageWork(stage, self.shape_of(stage.name) if stage.makes_model else None, (), ("given",))
         if stage.name in self.there:
             return StageWork(stage, self.shape_of(stage.name), (), (self.there[stage.name],))
+        if stage.needs and self.shape_of(stage.needs[0]) is None:
+            return StageWork(stage, None, (), ("not planned: its model comes from a stage whose kind is not planned",))
         if is_evaluation(stage):
             return self.evaluation(stage)
         read = READERS.get(stage.kind.name)
