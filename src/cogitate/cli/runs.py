@@ -34,6 +34,9 @@ def run(
             "--trust-rewards", help="Let your own rewards use the network and files; keep their answers in the run directory."
         ),
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go on where a stage will not fit into this computer's memory.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show settings and their origins, stages and what is cached; make nothing.")
     ] = False,
@@ -50,23 +53,27 @@ def run(
 
         typer.echo(plan_text(read, out, plan(config, out, only=only, until=until, retrain=retrain or [])))
         return
+    from cogitate.apps.plan.computer.guard import out_of_memory_explained, refuse_too_large
     from cogitate.apps.progress import make_progress
     from cogitate.recipe.run_directory.failed_start import ANSWERS
     from cogitate.runtime import keep_freed_memory, stop_at_checkpoint_on_signals
 
+    if not force:
+        refuse_too_large(config, only=only, until=until)
     keep_freed_memory()
     stop_at_checkpoint_on_signals()
     progress = make_progress(out, config)
-    results = run_recipe(
-        config,
-        out,
-        make_backend=partial(compose_backend, answers=out / ANSWERS) if trust_rewards else compose_backend,
-        progress=progress,
-        only=only,
-        until=until,
-        retrain=retrain or [],
-        trust_rewards=trust_rewards,
-    )
+    with out_of_memory_explained(config, out):
+        results = run_recipe(
+            config,
+            out,
+            make_backend=partial(compose_backend, answers=out / ANSWERS) if trust_rewards else compose_backend,
+            progress=progress,
+            only=only,
+            until=until,
+            retrain=retrain or [],
+            trust_rewards=trust_rewards,
+        )
     from cogitate.apps.overview import results_text
     from cogitate.apps.report.report import write_report
 

@@ -1,0 +1,98 @@
+"""A recipe that cannot fit into this computer's memory is refused; of one that ran out of it, what its plan said."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cogitate.apps.plan.computer.machine import Machine, this_machine
+from cogitate.apps.plan.factors import read_factors
+from cogitate.apps.plan.recipe_plan import hint_of
+from cogitate.apps.plan.stage_cost import StageCost, best_layout, cost_of
+from cogitate.apps.plan.workloads import works_of
+from cogitate.config import Config
+from cogitate.errors import ConfigError
+from cogitate.recipe.recipe import graph_of, select
+from cogitate.recipe.run_directory.failure import read_failure
+
+
+class OutOfMemoryError(ConfigError):
+    """Memory ran out in a stage; the message says in which, and what its plan said."""
+
+
+def refuse_too_large(
+    config: Config, *, only: str | None = None, until: str | None = None, machine: Machine | None = None
+) -> None:
+    """Refuse a recipe of which a stage that is asked for needs more memory than there is, even at its interval's lower end.
+
+    Only the memory of processors is known: with an accelerator nothing is refused.
+
+    Raises:
+        ConfigError: names the stage, the term that is too large and the setting that helps.
+    """
+    if config.runtime.device not in ("auto", "cpu") or (config.runtime.device == "auto" and _has_accelerator()):
+        return
+    graph = graph_of(config)
+    wanted = [stage.name for stage in select(graph, only=only, until=until, given=config.inputs)]
+    found = first_too_large(config, wanted, machine or this_machine(None, read_factors(), config.runtime.dtype))
+    if found is not None:
+        raise ConfigError(f"stage {found.name} does not fit this computer: {hint_of(found)}; --force goes on all the same")
+
+
+def first_too_large(config: Config, wanted: Collection[str], machine: Machine) -> StageCost | None:
+    """The first of these stages that cannot fit."""
+    try:
+        works = works_of(graph_of(config), config)
+    except ConfigError:  # a model that is fetched later, or of a family whose costs are not known: nothing can be said
+        return None
+    for work in works:
+        if work.stage.name not in wanted or not work.works:
+            continue
+        missing, _, layout = best_layout(work, machine.cluster, machine.factors, config.runtime)
+        if missing:  # else no interval is needed
+            cost = cost_of(work, machine.cluster, machine.factors, config.runtime, layout)
+            if cost.fits == "no":
+                return cost
+    return None
+
+
+@contextmanager
+def out_of_memory_explained(config: Config, out: Path) -> Iterator[None]:
+    """Turn an exception that means that memory ran out into one line: the stage, and what its plan said.
+
+    Raises:
+        OutOfMemoryError: in place of such an exception; others pass.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemoryError(explanation(error, config, out)) from error
+
+
+def explanation(error: BaseException, config: Config, out: Path) -> str:
+    failure = read_failure(out)
+    stage = failure.stage if failure is not None else "the run"
+    said = f"out of memory in {stage}: {' '.join(str(error).split())[:200] or type(error).__name__}"
+    machine = this_machine(None, read_factors(), config.runtime.dtype)
+    try:
+        works = works_of(graph_of(config), config)
+    except ConfigError:  # as above: then there was no plan
+        return said
+    for work in works:
+        if work.stage.name == stage and work.works:
+            cost = cost_of(work, machine.cluster, machine.factors, config.runtime)
+            return f"{said}; by the plan, {hint_of(cost)}"
+    return said
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory could not be had, whichever library asked."""
+    words = ("out of memory", "can't allocate memory", "Cannot allocate memory", "bad_alloc")
+    return isinstance(error, MemoryError) or any(word in str(error) for word in words)
+
+
+def _has_accelerator() -> bool:
+    return any(Path("/proc/driver/nvidia").glob("gpus/*"))

@@ -1,0 +1,116 @@
+"""The table of hardware: hardware.toml, and beneath --hardware the user's own."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from cogitate.config.toml import read_toml
+from cogitate.costs.hardware import GIB, Cluster, Gpu
+from cogitate.errors import ConfigError
+
+SHIPPED = Path(__file__).with_name("hardware.toml")
+NUMBERS = ("memory_gib", "peak_tflops", "bandwidth_gb_s", "link_gb_s", "network_gb_s", "node", "usd_per_hour")
+KEYS = (*NUMBERS, "generation", "fp8")
+GENERATIONS = ("ampere", "ada", "hopper", "blackwell", "cdna", "cpu")
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """Accelerators by name, and the day of the prices."""
+
+    gpus: Mapping[str, Gpu]
+    dated: str
+
+    def find(self, name: str) -> Gpu:
+        """The accelerator of a name as people and drivers write it: H100, h100-sxm, NVIDIA H100 80GB HBM3.
+
+        Raises:
+            ConfigError: none of the table; the nearest is named.
+        """
+        words = re.findall(r"[a-z0-9]+", name.lower())
+        joined = "".join(words)
+        by_plain = {plain(known): gpu for known, gpu in self.gpus.items()}
+        if joined in by_plain:
+            return by_plain[joined]
+        found = [known for known in by_plain if known in words or (len(known) > 4 and known in joined)]
+        if found:
+            return by_plain[max(found, key=len)]
+        nearest = difflib.get_close_matches(name, list(self.gpus), n=1, cutoff=0.0)[0]
+        raise ConfigError(
+            f"{name}: unknown GPU; did you mean {nearest}? Known are {', '.join(self.gpus)}; --hardware FILE adds yours"
+        )
+
+
+def plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+def read_hardware(own: Path | None = None) -> Hardware:
+    """The shipped table, and over it the user's.
+
+    Raises:
+        ConfigError: the file cannot be read, or a row of it lacks a number or has an unknown key.
+    """
+    table = read_toml(SHIPPED)
+    gpus, dated = rows_of(table, SHIPPED), str(table["dated"])
+    if own is not None:
+        added = read_toml(own)
+        gpus |= rows_of(added, own)
+        dated = str(added.get("dated", dated))
+    return Hardware(gpus, dated)
+
+
+def rows_of(table: Mapping[str, Any], path: Path) -> dict[str, Gpu]:
+    rows = table.get("gpu")
+    if not isinstance(rows, Mapping) or not rows:
+        raise ConfigError(f"{path}: a table of hardware has sections [gpu.NAME]; there is none")
+    if unknown := sorted(set(table) - {"gpu", "dated"}):
+        raise ConfigError(f"{path}: unknown key {unknown[0]}; known are dated and [gpu.NAME]")
+    return {name: gpu_of(name, row, path) for name, row in rows.items()}
+
+
+def gpu_of(name: str, row: Any, path: Path) -> Gpu:
+    place = f"{path}: [gpu.{name}]"
+    if not isinstance(row, Mapping):
+        raise ConfigError(f"{place}: is no section with {', '.join(KEYS)}")
+    for key in row:
+        if key not in KEYS:
+            raise ConfigError(
+                f"{place}: unknown key {key}; did you mean {difflib.get_close_matches(key, KEYS, n=1, cutoff=0.0)[0]}?"
+            )
+    for key in NUMBERS:
+        value = row.get(key)
+        if not isinstance(value, int | float) or isinstance(value, bool) or value < 0 or (value == 0 and key != "usd_per_hour"):
+            raise ConfigError(f"{place}: {key} = {value!r}: give a number above 0")
+    if row.get("generation") not in GENERATIONS:
+        raise ConfigError(f"{place}: generation = {row.get('generation')!r}: one of {', '.join(GENERATIONS)}")
+    return Gpu(
+        name,
+        memory=row["memory_gib"] * GIB,
+        peak=row["peak_tflops"] * 1e12,
+        bandwidth=row["bandwidth_gb_s"] * 1e9,
+        link=row["link_gb_s"] * 1e9,
+        network=row["network_gb_s"] * 1e9,
+        node=int(row["node"]),
+        generation=row["generation"],
+        price=float(row["usd_per_hour"]),
+        has_fp8=bool(row.get("fp8", False)),
+    )
+
+
+def parse_cluster(text: str, hardware: Hardware, price: float | None = None) -> Cluster:
+    """64xH100 as a cluster; H100 alone is one of them.
+
+    Raises:
+        ConfigError: no such form, or an unknown GPU.
+    """
+    match = re.fullmatch(r"\s*(?:(\d+)\s*[xX*]\s*)?(\S.*)", text)
+    if match is None or (match[1] is not None and int(match[1]) < 1):
+        raise ConfigError(f"--gpus {text}: write NUMBERxNAME, e.g. 64xH100")
+    gpu = hardware.find(match[2])
+    return Cluster(gpu if price is None else replace(gpu, price=price), int(match[1] or 1))

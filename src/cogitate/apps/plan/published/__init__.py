@@ -1,0 +1,1 @@
+"""Published figures: rows of them, factors fitted on some, errors on all."""

@@ -1,0 +1,92 @@
+"""Row: a published row as figures to predict, and how fields of a row are read."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from cogitate.costs.factors import Factors
+from cogitate.costs.hardware import GIB
+from cogitate.costs.memory import Memory
+from cogitate.errors import DataError
+
+PUBLISHED_AS = {  # field -> figure, and its unit
+    "step_seconds": ("step_time", 1.0),
+    "peak_memory_gb_per_gpu": ("memory", 1e9),
+    "peak_memory_gib_per_gpu": ("memory", GIB),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A published row as figures to predict.
+
+    Attributes:
+        figures: name of a figure (memory in bytes, step_time or whole_run in seconds or GPU hours) -> its formula.
+        published: the same names -> what was published.
+        fits: whether it ran, where the row says so; capacity: bytes of one accelerator.
+        cannot: why it would not run whatever memory there is; "" where nothing stands against it.
+        further: deviation of the logarithm of times from guesses that the row left open.
+        notes: those guesses.
+        memory: its terms, where they are known.
+    """
+
+    id: str
+    what: str
+    figures: Mapping[str, Callable[[Factors], float]]
+    published: Mapping[str, float]
+    fits: bool | None = None
+    capacity: float = 0.0
+    cannot: str = ""
+    further: float = 0.0
+    notes: tuple[str, ...] = ()
+    memory: Callable[[Factors], Memory] | None = None
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether factors may be fitted on it: rows whose hash is even, and never whole runs."""
+        return self.what != "whole run" and int(hashlib.sha256(self.id.encode()).hexdigest(), 16) % 2 == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Guesses:
+    """What a row left open and was guessed."""
+
+    notes: list[str] = field(default_factory=list)
+    further: list[float] = field(default_factory=list)
+
+    def add(self, note: str, deviation: float = 0.0) -> None:
+        self.notes.append(note)
+        self.further.append(deviation)
+
+    @property
+    def deviation(self) -> float:
+        return math.hypot(*self.further)
+
+
+def number(row: Mapping[str, Any], key: str, default: float | None = None) -> float:
+    """A number of a row above 0. Raises DataError where it is missing or is none."""
+    value = row.get(key)
+    if value is None and default is not None:
+        return default
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise DataError(f"{key} = {value!r}: give a number above 0" if key in row else f"{key} is missing")
+    return float(value)
+
+
+def degree(row: Mapping[str, Any], name: str, keys: tuple[str, ...], mark: str) -> int:
+    """A degree of parallelism: a field of its own, or written in the id as cp2."""
+    for key in keys:
+        if row.get(key):
+            return int(number(row, key))
+    found = re.search(rf"(?:^|[-_]){mark}(\d+)(?=[-_.]|$)", name)
+    return int(found[1]) if found else 1
+
+
+def given(row: Mapping[str, Any], fields: Mapping[str, tuple[str, float]]) -> dict[str, float]:
+    """What was published: figure -> number in its unit."""
+    return {figure: number(row, key) * unit for key, (figure, unit) in fields.items() if row.get(key) is not None}

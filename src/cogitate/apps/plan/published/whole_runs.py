@@ -1,0 +1,112 @@
+"""Whole runs: training on so many tokens, so many steps of RL, and the stages of R1 as its paper describes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from cogitate.apps.plan.hardware import Hardware
+from cogitate.apps.plan.models import find_shape
+from cogitate.apps.plan.published.rl_rows import USUAL_PROMPT, rl_step_of
+from cogitate.apps.plan.published.row import Guesses, Row, number
+from cogitate.costs.counts import count_parameters
+from cogitate.costs.factors import Factors
+from cogitate.costs.generation import Sampling, generation_seconds, smallest_tensor
+from cogitate.costs.hardware import Cluster
+from cogitate.costs.layout import usual_layout
+from cogitate.costs.lengths import UNKNOWN_LENGTH, Lengths
+from cogitate.costs.memory import Training
+from cogitate.costs.rl_step import RLStep, rl_seconds
+from cogitate.costs.shape import Shape
+from cogitate.costs.training import training_seconds
+from cogitate.errors import DataError
+
+PRETRAINING_SEQUENCE = 4096.0
+# R1-Zero's limit is 32,768 and then 65,536 tokens; the mean grows from some hundred to over ten thousand (R1, figure 3).
+R1_MEAN, R1_LIMIT = 8000.0, 32768.0
+# Its engine has FP8 weights and drafts by the MTP block, 1.8 tokens a step (arXiv:2412.19437, section 5.4.3).
+R1_WEIGHT_BYTES, R1_TOKENS_PER_STEP = 1.0, 1.8
+R1_STEPS, R1_SEQUENCES = {"r1-zero": 10_400.0, "r1": 3_400.0}, 512.0  # R1: two stages of 1,700 steps
+R1_DATA_PROMPTS, R1_DATA_SAMPLES = 600_000.0, 4.0  # rows kept are known, completions of each prompt are not
+R1_STEPS_OF_ROLLOUTS = 16  # 8,192 completions are drawn at a time and learnt from in 16 steps of 512 (R1, supplement)
+
+
+def run_row(row: Mapping[str, Any], name: str, hardware: Hardware) -> Row:
+    """A whole run: pretraining or fine-tuning on so many tokens, or so many steps of RL. Its figure is GPU hours."""
+    (shape, note), gpu = find_shape(str(row["model"])), hardware.find(str(row["gpu"]))
+    guesses = Guesses()
+    if note:
+        guesses.add(note, 0.3)
+    hours = row.get("gpu_hours")
+    stage = str(row.get("stage") or "").lower()
+    # Rows of the R1 report name its stages; what is known of these runs from the paper need not be in the row.
+    of_r1 = "r1" in stage or ("sft data" in stage and "r1" in str(row.get("source")).lower())
+    hours = number(row, "gpu_hours") if hours is not None else number(row, "hours") * number(row, "gpus")
+    if row.get("tokens") is not None:
+        figure = tokens_run(row, shape, Cluster(gpu, int(number(row, "gpus", 2048 if hours > 1e5 else 64))), guesses)
+    elif of_r1 and "data" in stage:
+        figure = r1_data_run(shape, Cluster(gpu, int(number(row, "gpus", 512))), guesses)
+    elif of_r1 and (row.get("steps") or stage in R1_STEPS):
+        cluster = Cluster(gpu, int(number(row, "gpus", 512)))
+        guesses.add(f"lengths of the R1 paper: {R1_MEAN:.0f} tokens on average, {R1_LIMIT:.0f} at most", UNKNOWN_LENGTH)
+        figure = r1_rl_run(shape, cluster, number(row, "steps", R1_STEPS.get(stage)))
+    elif row.get("steps") is not None:
+        figure = rl_run(row, shape, Cluster(gpu, int(number(row, "gpus", 64))), guesses)
+    else:
+        raise DataError("neither tokens nor steps: how much work the run was is not said")
+    return Row(
+        name, "whole run", {"whole_run": figure}, {"whole_run": hours}, further=guesses.deviation, notes=tuple(guesses.notes)
+    )
+
+
+def rl_run(row: Mapping[str, Any], shape: Shape, cluster: Cluster, guesses: Guesses) -> Callable[[Factors], float]:
+    """GPU hours of so many steps of RL."""
+    step, steps = rl_step_of(row, shape, cluster, guesses), number(row, "steps")
+    return lambda factors: steps * cluster.count * rl_seconds(shape, step, cluster, factors).total / 3600
+
+
+def of_r1_engine(step: RLStep, shape: Shape, cluster: Cluster) -> RLStep:
+    """The same step with the generation of R1's authors."""
+    sampling = replace(step.sampling, weight_bytes=R1_WEIGHT_BYTES, tokens_per_step=R1_TOKENS_PER_STEP)
+    return replace(step, sampling=sampling, tensor=smallest_tensor(shape, cluster.gpu, weight_bytes=R1_WEIGHT_BYTES))
+
+
+def r1_data_run(shape: Shape, cluster: Cluster, guesses: Guesses) -> Callable[[Factors], float]:
+    """GPU hours of drawing R1's SFT data."""
+    drawn = f"{R1_DATA_SAMPLES:.0f} completions of {R1_MEAN:.0f} tokens for each of {R1_DATA_PROMPTS:.0f} prompts"
+    guesses.add(drawn, UNKNOWN_LENGTH)
+    sampling = Sampling(
+        R1_DATA_SAMPLES * R1_DATA_PROMPTS, R1_DATA_PROMPTS, USUAL_PROMPT, Lengths(R1_MEAN, R1_LIMIT),
+        weight_bytes=R1_WEIGHT_BYTES, tokens_per_step=R1_TOKENS_PER_STEP,
+    )  # fmt: skip
+    tensor = smallest_tensor(shape, cluster.gpu, weight_bytes=R1_WEIGHT_BYTES)
+
+    def hours(factors: Factors) -> float:
+        seconds = factors["rl_rest"] * sum(generation_seconds(shape, sampling, tensor, cluster, factors).values())
+        return seconds * cluster.count / 3600
+
+    return hours
+
+
+def r1_rl_run(shape: Shape, cluster: Cluster, steps: float) -> Callable[[Factors], float]:
+    """GPU hours of so many steps of R1's RL with its lengths, engine and batches."""
+    row = {"max_new_tokens": R1_LIMIT, "mean_new_tokens": R1_MEAN, "sequences_per_step": R1_STEPS_OF_ROLLOUTS * R1_SEQUENCES}
+    step = of_r1_engine(rl_step_of(row, shape, cluster, Guesses()), shape, cluster)
+    batches = steps / R1_STEPS_OF_ROLLOUTS
+    return lambda factors: batches * cluster.count * rl_seconds(shape, step, cluster, factors).total / 3600
+
+
+def tokens_run(row: Mapping[str, Any], shape: Shape, cluster: Cluster, guesses: Guesses) -> Callable[[Factors], float]:
+    """GPU hours of training on so many tokens, activations kept, experts and pipeline as large models are trained."""
+    tokens, sequence = number(row, "tokens"), number(row, "seq_len", PRETRAINING_SEQUENCE)
+    layout = usual_layout(shape, count_parameters(shape).total, cluster.count)
+    work = Training(tokens=sequence, sequence=sequence, micro_batches=64, activations="keep", logits="plain")
+    if row.get("seq_len") is None:
+        guesses.add(f"sequences of {sequence:.0f} tokens", 0.05)
+
+    def hours(factors: Factors) -> float:
+        seconds = training_seconds(shape, work, layout, cluster, factors, grouped=True).total
+        return tokens / (sequence * 64 * layout.data) * seconds * cluster.count / 3600
+
+    return hours

@@ -1,0 +1,222 @@
+"""What one stage's work needs and takes on given hardware: the layout that does it fastest, memory by phase, seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from cogitate.apps.plan.work import StageWork, Work
+from cogitate.config import RuntimeConfig
+from cogitate.costs.counts import count_parameters
+from cogitate.costs.factors import Estimate, Factors, estimate
+from cogitate.costs.generation import generation_seconds, smallest_tensor
+from cogitate.costs.hardware import Cluster
+from cogitate.costs.layout import LARGE, Layout, check_layout, usual_layout
+from cogitate.costs.memory import (
+    BFLOAT16_ADAMW,
+    BFLOAT16_MUON,
+    FLOAT32_ADAMW,
+    FLOAT32_MUON,
+    Memory,
+    Precision,
+    Training,
+    generation_memory,
+    training_memory,
+)
+from cogitate.costs.rl_step import RLStep, rl_seconds
+from cogitate.costs.shape import Shape
+from cogitate.costs.training import scoring_seconds, training_seconds
+from cogitate.errors import ConfigError
+
+LARGE_ENOUGH_FOR_PIPELINES = 3e10
+LARGE_ENOUGH_TO_RECOMPUTE = 1e9  # parameters; RL of large models recomputes always
+
+
+@dataclass(frozen=True, slots=True)
+class StageCost:
+    """A stage on given hardware.
+
+    Attributes:
+        seconds: of the whole stage; None where nothing is to be done.
+        memory: bytes of the fullest process in the fullest phase.
+        capacity: bytes of one process.
+        phase: the fullest phase; term: its largest term; binding: what the time goes into.
+        layout: of training, or of generation where nothing is trained.
+    """
+
+    work: StageWork
+    cluster: Cluster
+    seconds: Estimate | None
+    memory: Estimate | None
+    phase: str = ""
+    term: str = ""
+    binding: str = ""
+    layout: Layout | None = None
+
+    @property
+    def name(self) -> str:
+        return self.work.stage.name
+
+    @property
+    def fits(self) -> str:
+        """yes, no, or perhaps where the interval holds the capacity."""
+        if self.memory is None:
+            return "yes"
+        capacity = self.cluster.gpu.memory
+        return "yes" if self.memory.high <= capacity else "no" if self.memory.low > capacity else "perhaps"
+
+    @property
+    def gpu_hours(self) -> Estimate | None:
+        return None if self.seconds is None else self.seconds.times(self.cluster.count / 3600)
+
+    @property
+    def dollars(self) -> Estimate | None:
+        return None if self.gpu_hours is None else self.gpu_hours.times(self.cluster.gpu.price)
+
+
+def cost_of(
+    work: StageWork, cluster: Cluster, factors: Factors, runtime: RuntimeConfig, wanted: Layout | None = None
+) -> StageCost:
+    """A stage's cost in the layout that is wanted, or in the fastest that fits.
+
+    Raises:
+        ConfigError: the wanted layout cannot be.
+    """
+    if not work.works:
+        return StageCost(work, cluster, None, None)
+    if wanted is not None:
+        check_layout(wanted, largest_shape(work))
+    layout = wanted or best_layout(work, cluster, factors, runtime)[2]
+    memories = memories_of(work, layout, cluster, factors, runtime)
+    phase = max(memories, key=lambda name: memories[name].total)
+    group = "rl" if any(each.sampling for each in work.works) else "step"
+    return StageCost(
+        work,
+        cluster,
+        estimate(lambda f: seconds_of(work, layout, cluster, f, runtime)[0], factors, group, further=work.further),
+        estimate(lambda f: memories_of(work, layout, cluster, f, runtime)[phase].total, factors, "memory"),
+        phase,
+        memories[phase].largest,
+        seconds_of(work, layout, cluster, factors, runtime)[1],
+        layout,
+    )
+
+
+def largest_shape(work: StageWork) -> Shape:
+    return max((each.shape for each in work.works), key=lambda shape: count_parameters(shape).total)
+
+
+def best_layout(work: StageWork, cluster: Cluster, factors: Factors, runtime: RuntimeConfig) -> tuple[float, float, Layout]:
+    """Bytes that are missing, seconds, and the layout: the fastest that fits; where none does, the one that lacks least."""
+    found: list[tuple[float, float, int, Layout]] = []
+    for layout in layouts(largest_shape(work), cluster):
+        needed = max(memory.total for memory in memories_of(work, layout, cluster, factors, runtime).values())
+        missing = max(0.0, needed - cluster.gpu.memory)
+        found.append((missing, seconds_of(work, layout, cluster, factors, runtime)[0], len(found), layout))
+    missing, seconds, _, layout = min(found, key=lambda row: row[:3])
+    return missing, seconds, layout
+
+
+def layouts(shape: Shape, cluster: Cluster) -> Iterator[Layout]:
+    """Layouts worth trying."""
+    count = cluster.count
+    tried = [Layout(count)]
+    if count_parameters(shape).total > LARGE_ENOUGH_FOR_PIPELINES:
+        tried.append(usual_layout(shape, LARGE, count))
+    tried += [Layout(count, tensor=n) for n in (2, 4, 8) if count % n == 0 and n <= cluster.gpu.node]
+    tried += [Layout(count, experts=n) for n in (8, 64) if shape.experts and count % n == 0]
+    for layout in dict.fromkeys(tried):
+        try:
+            check_layout(layout, shape)
+        except ConfigError:
+            continue
+        yield layout
+
+
+def memories_of(
+    work: StageWork, layout: Layout, cluster: Cluster, factors: Factors, runtime: RuntimeConfig
+) -> dict[str, Memory]:
+    """Memory by phase: generation and training take turns, what only scores rests beside both."""
+    found: dict[str, Memory] = {}
+    for each in work.works:
+        weight = 2.0 if runtime.dtype == "bfloat16" else 4.0
+        parameters = count_parameters(each.shape).total_with_mtp
+        beside = {"models that score": weight * parameters * each.other_models / layout.processes} if each.other_models else {}
+        if each.sampling is not None:
+            tensor = generation_tensor(each, cluster, weight)
+            replica = Layout(tensor, tensor=tensor)
+            running = min(each.sampling.most_running, each.sampling.sequences / max(1, cluster.count // tensor))
+            tokens = each.sampling.prompt_tokens + each.sampling.lengths.mean
+            sampled = generation_memory(each.shape, max(1.0, running), tokens, replica, factors, weight_bytes=weight)
+            found["generation"] = larger(found.get("generation"), Memory({**sampled.terms, **beside}))
+        if each.step_tokens:
+            learnt = training_memory(each.shape, training_of(each, layout, cluster, runtime), layout, factors)
+            critics = {"critic": each.critics * precision_of(each, runtime).optimiser * 1.5 * parameters / layout.processes}
+            more = {**beside, **(critics if each.critics else {})}
+            found["training"] = larger(found.get("training"), Memory({**learnt.terms, **more}, learnt.alternatives))
+    return found
+
+
+def larger(first: Memory | None, second: Memory) -> Memory:
+    return second if first is None or second.total > first.total else first
+
+
+def seconds_of(
+    work: StageWork, layout: Layout, cluster: Cluster, factors: Factors, runtime: RuntimeConfig
+) -> tuple[float, str]:
+    """Seconds of the whole stage, and what most of them go into."""
+    parts: dict[str, float] = {}
+    total = 0.0
+    for each in work.works:
+        weight = 2.0 if runtime.dtype == "bfloat16" else 4.0
+        if each.sampling is not None and each.step_tokens:
+            sampling = replace(each.sampling, weight_bytes=weight)
+            step = RLStep(
+                sampling, generation_tensor(each, cluster, weight), layout, scorings=1 + each.scorings,
+                lora_rank=runtime.lora_rank, updated_share=1.0 + each.critics,
+            )  # fmt: skip
+            phases = rl_seconds(each.shape, step, cluster, factors)
+            seconds, named = phases.total, phases.phases
+        elif each.sampling is not None:
+            sampling = replace(each.sampling, weight_bytes=weight)
+            named = generation_seconds(each.shape, sampling, generation_tensor(each, cluster, weight), cluster, factors)
+            seconds = factors["rl_rest"] * sum(named.values())
+        else:
+            training = training_of(each, layout, cluster, runtime)
+            learnt = training_seconds(each.shape, training, layout, cluster, factors)
+            scored = each.scorings * scoring_seconds(each.shape, training, layout, cluster, factors).total
+            seconds, named = learnt.total + scored, {learnt.binding: learnt.total, "scoring": scored}
+        total += each.steps * seconds
+        for name, value in named.items():
+            parts[name] = parts.get(name, 0.0) + each.steps * value
+    return total, max(parts, key=lambda name: parts[name])
+
+
+def generation_tensor(work: Work, cluster: Cluster, weight: float) -> int:
+    """Accelerators of a replica: as few as hold the weights, at most all."""
+    wanted = smallest_tensor(work.shape, cluster.gpu, weight_bytes=weight)
+    return min(wanted, cluster.count)
+
+
+def training_of(work: Work, layout: Layout, cluster: Cluster, runtime: RuntimeConfig) -> Training:
+    """A step's work on one process."""
+    share = work.step_tokens / layout.data
+    micro = min(share, max(work.micro_tokens, work.sequence) if work.sampling is None else max(work.sequence, 4096.0))
+    large = count_parameters(work.shape).total > LARGE_ENOUGH_TO_RECOMPUTE
+    again = runtime.gradient_checkpointing or large
+    return Training(
+        tokens=micro,
+        sequence=work.sequence,
+        micro_batches=max(1.0, share / micro),
+        lora_rank=runtime.lora_rank,
+        ours=True,
+        activations="recompute" if again else "keep",
+        logits="fused",
+        precision=precision_of(work, runtime),
+    )
+
+
+def precision_of(work: Work, runtime: RuntimeConfig) -> Precision:
+    if runtime.dtype == "bfloat16":
+        return BFLOAT16_MUON if work.muon else BFLOAT16_ADAMW
+    return FLOAT32_MUON if work.muon else FLOAT32_ADAMW

@@ -1,0 +1,170 @@
+"""Peak memory of one process: of training (states, activations, logits) and of generation (weights, cache).
+
+Formulas follow what frameworks allocate: states as in ZeRO (arXiv:1910.02054), recomputed activations as in arXiv:2205.05198.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from cogitate.costs.counts import cache_numbers, count_parameters, layer_parameters, lora_parameters
+from cogitate.costs.factors import Factors
+from cogitate.costs.hardware import GIB
+from cogitate.costs.layout import Layout
+from cogitate.costs.shape import Shape
+
+Activations = Literal["recompute", "offload", "keep"]
+Logits = Literal["plain", "fused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """Bytes of one parameter: weights as they rest, gradients, optimiser states of trained ones, and masters."""
+
+    weights: float
+    gradients: float
+    optimiser: float
+    frozen: float  # of weights that LoRA does not train
+
+
+FLOAT32_ADAMW = Precision(weights=4, gradients=4, optimiser=8, frozen=4)
+BFLOAT16_ADAMW = Precision(weights=2, gradients=2, optimiser=12, frozen=2)  # masters in float32 beside the two moments
+BFLOAT16_MUON = Precision(weights=2, gradients=2, optimiser=8, frozen=2)  # masters and one momentum
+FLOAT32_MUON = Precision(weights=4, gradients=4, optimiser=4, frozen=4)
+MEGATRON = Precision(weights=2, gradients=4, optimiser=12, frozen=2)  # gradients are summed in float32
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """One pass of training as a process sees it.
+
+    Attributes:
+        tokens: of one micro-batch on one process, before context parallelism divides them.
+        sequence: tokens that see each other, at most.
+        micro_batches: of one step, on each process.
+        lora_rank: 0: all weights are trained.
+        compiled: layers are compiled, so that what lies between their products is not written to memory.
+        ours: adapters as this project gives them, see counts.lora_parameters.
+    """
+
+    tokens: float
+    sequence: float
+    micro_batches: float = 1.0
+    lora_rank: int = 0
+    ours: bool = False
+    compiled: bool = False
+    activations: Activations = "recompute"
+    logits: Logits = "fused"
+    precision: Precision = FLOAT32_ADAMW
+
+
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Bytes by term; terms of `alternatives` are not there at the same time, the largest counts."""
+
+    terms: Mapping[str, float]
+    alternatives: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def total(self) -> float:
+        return sum(self.terms.values()) + max(self.alternatives.values(), default=0.0)
+
+    @property
+    def largest(self) -> str:
+        """The name of the largest term."""
+        everything = self.by_term()
+        return max(everything, key=lambda name: everything[name])
+
+    def by_term(self) -> dict[str, float]:
+        """Every term that counts, largest first."""
+        peak = max(self.alternatives, key=lambda name: self.alternatives[name], default="")
+        counted = {**self.terms, **({peak: self.alternatives[peak]} if peak else {})}
+        return dict(sorted(counted.items(), key=lambda item: -item[1]))
+
+
+def training_memory(shape: Shape, work: Training, layout: Layout, factors: Factors) -> Memory:
+    """The peak of a training step on the fullest process."""
+    precision, tokens = work.precision, work.tokens / layout.context / layout.tensor
+    held = parameters_of_process(shape, layout)
+    adapters = lora_parameters(shape, work.lora_rank, ours=work.ours) / (layout.tensor * layout.pipeline)
+    trained = adapters if work.lora_rank else held
+    shards = layout.data * layout.context
+    of_all = count_parameters(shape).total_with_mtp / layout.processes  # where every process has an equal share
+    rests = of_all if layout.sharding == "full" else held
+    trained_rests, trained_divided = (adapters / shards, adapters / shards) if work.lora_rank else (of_all, of_all)
+    if layout.sharding != "full":
+        trained_rests = trained
+    if layout.sharding == "none":
+        trained_divided = trained
+    frozen = precision.frozen * rests if work.lora_rank else 0.0
+    states = factors["states"]
+    terms = {
+        "weights": states * (frozen + precision.weights * trained_rests),
+        "gradients": states * precision.gradients * trained_rests,
+        "optimiser states": states * precision.optimiser * trained_divided,
+        "activations saved": saved_activations(shape, work, layout, factors, tokens),
+        "process": factors["fixed_gib"] * GIB,
+    }
+    if layout.sharding == "full":
+        terms["weights gathered"] = gathered_weights(shape, layout, factors)
+    work_of_layer = layer_work(shape, factors) * tokens * (factors["compiled_share"] if work.compiled else 1.0)
+    logits = factors["logit_bytes"] * shape.vocabulary * tokens if work.logits == "plain" else 0.0
+    return Memory(terms, {"activations of a layer": work_of_layer, "logits": logits})
+
+
+def saved_activations(shape: Shape, work: Training, layout: Layout, factors: Factors, tokens: float) -> float:
+    """What the backward pass finds: layers' inputs, or everything, of all micro-batches in flight in a pipeline."""
+    layers, in_flight = shape.layers / layout.pipeline, min(layout.pipeline, work.micro_batches)
+    if work.activations == "offload":
+        return 0.0
+    if work.activations == "recompute":
+        return factors["saved"] * layers * in_flight * tokens * shape.width * 2
+    return 0.6 * layer_work(shape, factors) * layers * in_flight * tokens  # gradients, which live for one layer, left out
+
+
+def layer_work(shape: Shape, factors: Factors) -> float:
+    """Bytes of one layer for each token while its backward pass recomputes it."""
+    routed = shape.experts_per_token * shape.width * factors["routed_bytes"]
+    return factors["inner_bytes"] * shape.active_inner + factors["width_bytes"] * shape.width + routed
+
+
+def gathered_weights(shape: Shape, layout: Layout, factors: Factors) -> float:
+    """16-bit weights that a process of FSDP2 holds whole: some layers, and embedding and head with a copy in flight."""
+    layer = layer_parameters(shape)
+    if layout.experts > 1:
+        routed = shape.experts * 3 * shape.width * shape.expert_inner
+        layer -= routed - routed // layout.experts
+    return (factors["layers_held"] * layer + 2 * shape.vocabulary * shape.width) * 2.0 / layout.tensor
+
+
+def generation_memory(
+    shape: Shape, sequences: float, tokens: float, layout: Layout, factors: Factors, *, weight_bytes: float = 2.0
+) -> Memory:
+    """The peak of generation on one process of one replica.
+
+    Args:
+        sequences: decoded at the same time by the replica; tokens: of each, at its longest.
+        layout: of one replica; its processes divide weights and grouped caches. A latent cache is whole on each of them.
+        weight_bytes: of a parameter.
+    """
+    held = parameters_of_process(shape, layout)
+    cache = 2.0 * cache_numbers(shape) / layout.pipeline * sequences * tokens
+    cache /= layout.data if shape.is_latent else min(layout.tensor, shape.kv_heads) * layout.data
+    logits = 4.0 * shape.vocabulary * sequences / layout.tensor
+    return Memory(
+        {"weights": weight_bytes * held, "cache": cache, "logits": logits, "process": factors["fixed_gib"] * GIB + 0.5 * GIB}
+    )
+
+
+def cache_bytes(shape: Shape, tokens: float, *, number_bytes: float = 2.0) -> float:
+    """Of one sequence of so many tokens, whole."""
+    return number_bytes * cache_numbers(shape) * tokens
+
+
+def parameters_of_process(shape: Shape, layout: Layout) -> float:
+    """Parameters that tensor, pipeline and expert parallelism leave to one process, MTP blocks included."""
+    counts = count_parameters(shape)
+    others = counts.total_with_mtp - counts.routed
+    return others / (layout.tensor * layout.pipeline) + counts.routed / (max(layout.tensor, layout.experts) * layout.pipeline)

@@ -1,0 +1,75 @@
+"""Seconds of one step of RL, by phase: generation, log-probabilities, update, transfer of weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from cogitate.costs.counts import count_parameters
+from cogitate.costs.factors import Factors
+from cogitate.costs.generation import Sampling, generation_seconds
+from cogitate.costs.hardware import Cluster
+from cogitate.costs.layout import Layout
+from cogitate.costs.memory import Training
+from cogitate.costs.shape import Shape
+from cogitate.costs.training import scoring_seconds, training_seconds
+
+LEAST_MICRO_TOKENS = 4096.0  # packed tokens of a micro-batch, or one completion where that is longer
+
+
+@dataclass(frozen=True, slots=True)
+class RLStep:
+    """One step of RL.
+
+    Attributes:
+        tensor: accelerators of one replica of generation.
+        layout: of training.
+        scorings: passes of log-probabilities over the rollouts: the policy's own and a reference's.
+        colocated: generation and training take turns on all accelerators; else each has half of them and they run beside
+            each other, the rollouts one step old.
+        updated_share: share of the tokens that is trained on; dead groups are left out.
+        updates: optimiser steps that one batch of rollouts is divided into.
+    """
+
+    sampling: Sampling
+    tensor: int
+    layout: Layout
+    scorings: int = 2
+    colocated: bool = True
+    lora_rank: int = 0
+    updated_share: float = 1.0
+    updates: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """Seconds by phase, and of the whole step."""
+
+    phases: Mapping[str, float]
+    total: float
+
+    @property
+    def binding(self) -> str:
+        return max(self.phases, key=lambda name: self.phases[name])
+
+
+def rl_seconds(shape: Shape, step: RLStep, cluster: Cluster, factors: Factors) -> Phases:
+    """One step: rollouts, then one pass of learning over them."""
+    part = cluster if step.colocated else replace(cluster, count=max(1, cluster.count // 2))
+    layout = step.layout if step.colocated else replace(step.layout, processes=part.count)
+    sampling = step.sampling
+    generate = sum(generation_seconds(shape, sampling, step.tensor, part, factors).values())
+    tokens = sampling.sequences * (sampling.prompt_tokens + sampling.lengths.mean)
+    micro = max(LEAST_MICRO_TOKENS, min(sampling.lengths.limit + sampling.prompt_tokens, tokens / layout.data))
+    typical = sampling.prompt_tokens + sampling.lengths.mean
+    batches = max(1.0, tokens / layout.data / micro)
+    work = Training(tokens=tokens / layout.data / batches, sequence=typical, micro_batches=batches, lora_rank=step.lora_rank)
+    bubble = 1 + (layout.pipeline - 1) / batches
+    slower = factors["rl_slowdown"] * bubble
+    scored = slower * step.scorings * scoring_seconds(shape, work, layout, part, factors, grouped=True).total
+    learned = replace(work, tokens=work.tokens * step.updated_share)
+    updated = slower * training_seconds(shape, learned, layout, part, factors, grouped=True).total
+    transfer = 2.0 * count_parameters(shape).total / (factors["transfer_gb_s"] * 1e9)
+    phases = {"generation": generate, "log-probabilities": scored, "update": updated, "transfer": transfer}
+    worked = generate + scored + updated if step.colocated else max(generate, scored + updated)
+    return Phases(phases, factors["rl_rest"] * (worked + transfer))

@@ -1,0 +1,120 @@
+"""This computer: calibration finds what made the timings; a run that cannot fit is refused."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cogitate.apps.plan.computer.calibrate import (
+    PRIORS_OF_CPUS,
+    SMALL_LLAMA,
+    Rollout,
+    Step,
+    Timings,
+    fit_timings,
+    measure,
+    rollout_observation,
+    step_observation,
+    write_calibration,
+)
+from cogitate.apps.plan.computer.guard import OutOfMemoryError, out_of_memory_explained, refuse_too_large
+from cogitate.apps.plan.computer.machine import this_cpu, this_machine
+from cogitate.apps.plan.factors import SHIPPED, read_factors
+from cogitate.costs.factors import prior_factors
+from cogitate.costs.hardware import GIB, Cluster
+from cogitate.costs.shape import Shape
+from cogitate.errors import ConfigError, DataError
+from cogitate.model.config import TINY
+from cogitate.recipe.settings import PRESETS, load_recipe
+
+SHAPES = [Shape.from_config(config.to_dict()) for config in (TINY, SMALL_LLAMA)]
+PEAK = {"float32": 1e11, "bfloat16": 5e11}
+
+
+def made_up(factor: float) -> Timings:
+    """Timings of a computer whose products are slower by this factor than the prior says, and all else as it says."""
+    truth = prior_factors(PRIORS_OF_CPUS)
+    truth = truth.with_values(matrix_efficiency=truth["matrix_efficiency"] / factor, decode_layer_us=500.0)
+    cluster = Cluster(this_cpu(PEAK["float32"], 1e10), 1)
+    steps = [Step(shape, rows, 256, 1.0) for shape in SHAPES for rows in (4, 16, 64)]
+    rollouts = [Rollout(shape, batch, 32, 1.0) for shape in SHAPES for batch in (4, 64)]
+    steps = [replace(step, seconds=step_observation(step, cluster, "").figure(truth)) for step in steps]
+    rollouts = [replace(one, seconds=rollout_observation(one, cluster, "").figure(truth)) for one in rollouts]
+    return Timings(PEAK, 1e10, 0.4 * GIB, steps, rollouts)
+
+
+def test_calibration_predicts_the_steps_it_was_fitted_on() -> None:
+    timings = made_up(1.5)
+    factors = fit_timings(timings)
+    cluster = Cluster(this_cpu(timings.peak["float32"], timings.bandwidth), 1)
+    for step in timings.steps:
+        assert step_observation(step, cluster, "").figure(factors) == pytest.approx(step.seconds, rel=0.1)
+    for one in timings.rollouts:
+        assert rollout_observation(one, cluster, "").figure(factors) == pytest.approx(one.seconds, rel=0.1)
+    assert factors["decode_layer_us"] > 300
+
+
+def test_a_calibration_is_read_where_a_plan_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert not this_machine(None, read_factors()).is_measured
+    timings = made_up(1.0)
+    write_calibration(timings, fit_timings(timings), tmp_path / "cogitate" / "plan.json")
+    machine = this_machine(None, read_factors(), "bfloat16")
+    assert machine.is_measured
+    assert machine.cluster.gpu.peak == 5e11
+    with pytest.raises(DataError, match="has no figures of a machine; make it by `cogitate plan --calibrate`"):
+        this_machine(SHIPPED, read_factors())
+
+
+def test_factors_of_another_version_are_refused(tmp_path: Path) -> None:
+    content = json.loads(SHIPPED.read_text(encoding="utf-8"))
+    path = tmp_path / "old.json"
+    path.write_text(json.dumps({**content, "names": content["names"][1:]}), encoding="utf-8")
+    with pytest.raises(DataError, match="another version of the planner"):
+        read_factors(path)
+    path.write_text("{}", encoding="utf-8")
+    with pytest.raises(DataError, match="no file of the planner's factors"):
+        read_factors(path)
+
+
+def test_everything_that_is_measured_takes_some_time() -> None:
+    lines: list[str] = []
+    timings = measure(lines.append, rounds=1, share=0.02, steps=[(SMALL_LLAMA, 4, 32)], rollouts=[(SMALL_LLAMA, 8, 8)])
+    assert [step.seconds > 0 for step in timings.steps] == [True]
+    assert [rollout.seconds > 0 for rollout in timings.rollouts] == [True]
+    assert len(lines) == 1 + len(timings.steps) + len(timings.rollouts)
+
+
+def small_machine(gib: float) -> Cluster:
+    return Cluster(replace(this_cpu(), memory=gib * GIB), 1)
+
+
+def test_a_recipe_that_cannot_fit_is_refused_with_the_term_and_what_helps(tmp_path: Path) -> None:
+    config = load_recipe("tiny", ["runtime.device=cpu"])
+    machine = replace(this_machine(None, read_factors()), cluster=small_machine(0.1))
+    with pytest.raises(ConfigError, match=r"stage base does not fit this computer: .* most of it is .*; --force goes on"):
+        refuse_too_large(config, machine=machine)
+    refuse_too_large(config, machine=replace(machine, cluster=small_machine(24)))
+    refuse_too_large(
+        config.model_copy(update={"runtime": config.runtime.model_copy(update={"device": "cuda"})}), machine=machine
+    )
+
+
+@pytest.mark.parametrize("recipe", sorted({path.stem for path in PRESETS.glob("*.toml")} - {"own", "smollm2"}))
+def test_no_shipped_recipe_is_refused_on_eight_gib(recipe: str) -> None:
+    machine = replace(this_machine(None, read_factors()), cluster=small_machine(8))
+    refuse_too_large(load_recipe(recipe), machine=machine)
+
+
+def test_running_out_of_memory_names_the_stage_and_what_its_plan_said(tmp_path: Path) -> None:
+    failure = {"schema": 1, "stage": "r1_zero", "error": "x", "place": ""}
+    (tmp_path / "failure.json").write_text(json.dumps(failure), encoding="utf-8")
+    config = load_recipe("tiny")
+    with (
+        pytest.raises(OutOfMemoryError, match=r"out of memory in r1_zero: .*can't allocate memory.*; by the plan, \w+ needs"),
+        out_of_memory_explained(config, tmp_path),
+    ):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")
+    with pytest.raises(RuntimeError, match="something else"), out_of_memory_explained(config, tmp_path):
+        raise RuntimeError("something else")

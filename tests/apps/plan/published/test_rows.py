@@ -1,0 +1,148 @@
+"""Rows of published figures: read, left out with a reason, predicted; the errors on real ones, where they are there."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cogitate.apps.plan.factors import read_factors
+from cogitate.apps.plan.hardware import read_hardware
+from cogitate.apps.plan.published.fit import fit_on
+from cogitate.apps.plan.published.rows import read_rows
+from cogitate.apps.plan.published.validate import check_rows, errors_page, validation, validation_text
+from cogitate.errors import DataError
+
+STEP = {
+    "id": "step-8xh100-cp1-ep1", "what": "training step", "type": "rl", "lora_rank": 16, "model": "Qwen/Qwen3-8B",
+    "gpu": "NVIDIA H100 80GB HBM3", "gpus": 8, "seq_len": 16384, "micro_batches_per_gpu": 2, "activation": "Recompute",
+    "attention": "flash_attention_3", "fits": True, "step_seconds": 9.0, "peak_memory_gib_per_gpu": 15.0, "unheard_of": [1],
+}  # fmt: skip
+RL = {
+    "id": "rl", "what": "RL step", "model": "Qwen2.5-Math-7B", "gpu": "H20", "gpus": 32, "max_new_tokens": 28672,
+    "sequences_per_step": 8192, "step_seconds": 790,
+}  # fmt: skip
+RUN = {
+    "id": "run", "what": "whole run", "model": "DeepSeek-V3", "gpu": "H800", "tokens": 14.8e12, "gpu_hours": 2664000,
+}  # fmt: skip
+HARDWARE = read_hardware()
+
+
+def written(path: Path, *rows: Any) -> Path:
+    path.write_text("".join((row if isinstance(row, str) else json.dumps(row)) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def checked(path: Path, *rows: Any) -> dict[str, Any]:
+    read, left = read_rows(written(path, *rows), HARDWARE)
+    return validation(check_rows(read, read_factors()), left)
+
+
+def test_the_errors_have_the_form_that_was_promised(tmp_path: Path) -> None:
+    content = checked(tmp_path / "rows.jsonl", STEP, RL, RUN)
+    for group in ("memory", "step_time", "whole_run"):
+        assert {"median_error", "p90_error", "rows"} <= content[group].keys()
+    assert (content["memory"]["rows"], content["step_time"]["rows"], content["whole_run"]["rows"]) == (1, 2, 1)
+    assert content["fits"] == {"rows": 1, "right": 1}
+    step, rl, _ = content["rows"]
+    assert step["memory"]["low"] < step["memory"]["value"] < step["memory"]["high"]
+    assert rl["step_time"]["factor"] == pytest.approx(rl["step_time"]["error"] + 1)
+    assert rl["notes"] == ["mean length not given: 2000 tokens"]
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ("{not json", "Expecting property name"),
+        ("[1]", "is no JSON object"),
+        ({"id": "x", "what": "serving"}, "what = 'serving': no kind that is planned"),
+        ({**STEP, "gpu": "H101"}, "H101: unknown GPU; did you mean H100?"),
+        ({**STEP, "model": "Nobody's"}, "unknown, and there is no size in its name; did you mean"),
+        ({**STEP, "seq_len": "long"}, "seq_len = 'long': give a number above 0"),
+        ({**STEP, "gpu": None}, "None: unknown GPU"),
+        ({key: value for key, value in STEP.items() if key != "model"}, "model is missing"),
+        ({**RL, "max_new_tokens": None}, "neither max_new_tokens nor mean_new_tokens"),
+        ({**RUN, "tokens": None}, "neither tokens nor steps"),
+        ({**RUN, "tokens": 1e308, "gpus": 1}, "its numbers are too large to plan"),
+    ],
+)
+def test_a_row_that_cannot_be_planned_is_left_out_with_one_line(tmp_path: Path, row: Any, why: str) -> None:
+    content = checked(tmp_path / "rows.jsonl", row, STEP)
+    assert len(content["rows"]) == 1
+    (left,) = content["left_out"]
+    assert left["line"] == 1
+    assert why in left["why"]
+    assert "\n" not in left["why"]
+    assert f"left out: line 1 ({left['id']}): {left['why']}" in validation_text(content)
+
+
+def test_a_file_without_a_row_that_can_be_planned_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no row that can be planned; line 1: what = None"):
+        read_rows(written(tmp_path / "rows.jsonl", {"id": 1}), HARDWARE)
+    with pytest.raises(DataError, match="cannot be read as text"):
+        read_rows(tmp_path / "nowhere.jsonl", HARDWARE)
+
+
+def test_a_row_of_an_unnamed_kind_is_told_by_its_fields(tmp_path: Path) -> None:
+    content = checked(tmp_path / "rows.jsonl", {**STEP, "what": "step of a trainer"}, {**RL, "what": None})
+    assert [row["what"] for row in content["rows"]] == ["training step", "RL step"]
+
+
+def test_a_model_of_unknown_name_is_taken_as_one_of_its_size_and_that_is_noted(tmp_path: Path) -> None:
+    content = checked(tmp_path / "rows.jsonl", {**STEP, "model": "Somebody-9B"})
+    assert content["rows"][0]["notes"] == ["Somebody-9B is not known: taken as qwen3-8b, the nearest in size"]
+
+
+def test_a_kernel_that_a_gpu_does_not_have_is_why_a_step_does_not_run(tmp_path: Path) -> None:
+    content = checked(tmp_path / "rows.jsonl", {**STEP, "gpu": "NVIDIA B200", "fits": False})
+    assert content["fits"] == {"rows": 1, "right": 1}
+    assert content["rows"][0]["fits"]["why"] == "flash_attention_3 has no kernels for B200 (blackwell)"
+
+
+def test_a_step_that_is_too_large_names_its_largest_term(tmp_path: Path) -> None:
+    content = checked(tmp_path / "rows.jsonl", {**STEP, "type": "sft", "lora_rank": None, "seq_len": 131072, "fits": False})
+    assert content["rows"][0]["fits"]["predicted"] is False
+    assert "most of it logits" in content["rows"][0]["fits"]["why"]
+
+
+def test_context_parallelism_is_read_from_a_field_or_the_id(tmp_path: Path) -> None:
+    rows = ({**STEP, "cp": 4}, {**STEP, "id": "step-cp4-ep1"}, STEP)
+    content = checked(tmp_path / "rows.jsonl", *rows)
+    by_field, by_id, plain = (row["memory"]["value"] for row in content["rows"])
+    assert by_field == by_id < plain
+
+
+def test_the_page_lists_every_row_worst_first(tmp_path: Path) -> None:
+    rows, left = read_rows(written(tmp_path / "rows.jsonl", STEP, {**STEP, "id": "far", "step_seconds": 900}, "{"), HARDWARE)
+    page = errors_page(check_rows(rows, read_factors()), left)
+    times = page[page.index("## Time of a step") : page.index("## Fits or not")]
+    assert times.index("| far |") < times.index("| step-8xh100-cp1-ep1 |")
+    assert "- line 3, line 3: Expecting property name" in page
+
+
+def test_factors_are_fitted_on_rows_of_even_hash_alone_and_never_on_whole_runs(tmp_path: Path) -> None:
+    names = [f"row-{number}" for number in range(6)]
+    rows, _ = read_rows(written(tmp_path / "rows.jsonl", *({**STEP, "id": name} for name in names), RUN), HARDWARE)
+    even = {row.id for row in rows if row.is_fitted}
+    assert 0 < len(even) < 6
+    assert set(fit_on(rows).fitted_on) == even
+    assert not any(row.is_fitted for row in rows if row.what == "whole run")
+    with pytest.raises(DataError, match="no row to fit on"):
+        fit_on([row for row in rows if not row.is_fitted])
+
+
+@pytest.mark.skipif("COGITATE_DATA" not in os.environ, reason="COGITATE_DATA is not set: no published rows")
+def test_published_rows_that_nothing_was_fitted_on_are_within_the_bars() -> None:
+    rows, _ = read_rows(Path(os.environ["COGITATE_DATA"]) / "planner" / "published.jsonl", HARDWARE)
+    factors = read_factors()
+    unseen = [row for row in rows if not row.is_fitted]
+    assert not {row.id for row in unseen} & set(factors.fitted_on)
+    content = validation(check_rows(unseen, factors), [])
+    assert content["memory"]["median_error"] < 0.10
+    assert content["memory"]["p90_error"] < 0.25
+    assert content["step_time"]["median_error"] < 0.25
+    assert content["fits"]["right"] == content["fits"]["rows"]
+    for group, widest in (("memory", 0.25), ("step_time", 0.5)):
+        assert content[group]["covered"] >= 0.8
+        assert content[group]["median_half_width"] <= widest

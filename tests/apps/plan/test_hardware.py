@@ -1,0 +1,78 @@
+"""The table of hardware, and the user's own over it."""
+
+from pathlib import Path
+
+import pytest
+
+from cogitate.apps.plan.hardware import parse_cluster, read_hardware
+from cogitate.errors import ConfigError
+
+OWN = """
+dated = "2030-01-01"
+[gpu.H100]
+memory_gib = 94
+peak_tflops = 989
+bandwidth_gb_s = 3900
+link_gb_s = 450
+network_gb_s = 50
+node = 8
+generation = "hopper"
+usd_per_hour = 9
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("NVIDIA H100 80GB HBM3", "H100"), ("h100", "H100"), ("NVIDIA RTX A6000", "A6000"),
+        ("NVIDIA GeForce RTX 4090", "RTX4090"),
+        ("NVIDIA A100-SXM4-80GB", "A100"), ("A100-40GB", "A100-40GB"), ("GB200", "GB200"),
+    ],
+)  # fmt: skip
+def test_a_gpu_is_found_as_people_and_drivers_write_it(written: str, name: str) -> None:
+    assert read_hardware().find(written).name == name
+
+
+def test_a_cluster_is_a_number_and_a_name() -> None:
+    cluster = parse_cluster("64xH100", read_hardware(), price=2.5)
+    assert (cluster.count, cluster.gpu.name, cluster.gpu.price) == (64, "H100", 2.5)
+    assert parse_cluster("H100", read_hardware()).count == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("64xH1000", "H1000: unknown GPU; did you mean H100?"),
+        ("0xH100", "--gpus 0xH100: write NUMBERxNAME, e.g. 64xH100"),
+        ("", "--gpus : write NUMBERxNAME"),
+    ],
+)
+def test_an_unknown_gpu_or_form_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_cluster(text, read_hardware())
+    assert message in str(error.value)
+
+
+def test_the_users_table_goes_before_the_shipped_one(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(OWN, encoding="utf-8")
+    hardware = read_hardware(path)
+    assert (hardware.gpus["H100"].price, hardware.dated) == (9.0, "2030-01-01")
+    assert "H200" in hardware.gpus
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("memory_gib = 94", "memory_gib = 0", "memory_gib = 0: give a number above 0"),
+        ("node = 8", "nodes = 8", "unknown key nodes; did you mean node?"),
+        ('"hopper"', '"hoper"', "generation = 'hoper': one of ampere"),
+        ('dated = "2030-01-01"', "prices = 3", "unknown key prices"),
+        ("[gpu.H100]", "[h100]", "has sections \\[gpu.NAME\\]; there is none"),
+    ],
+)
+def test_a_fault_of_the_users_table_is_named(tmp_path: Path, old: str, new: str, message: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(OWN.replace(old, new), encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        read_hardware(path)

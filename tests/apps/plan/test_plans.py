@@ -1,0 +1,160 @@
+"""Plans of shipped recipes, answers, pages and the command."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cogitate.apps.plan.commands import parse_layout
+from cogitate.apps.plan.factors import read_factors
+from cogitate.apps.plan.hardware import parse_cluster, read_hardware
+from cogitate.apps.plan.page import plan_page
+from cogitate.apps.plan.recipe_plan import RecipePlan, plan_recipe
+from cogitate.apps.plan.work import read_measured
+from cogitate.apps.plan.workloads import works_of
+from cogitate.cli import app
+from cogitate.costs.layout import Layout
+from cogitate.errors import ConfigError
+from cogitate.recipe.recipe import graph_of
+from cogitate.recipe.settings import load_recipe
+from tests.recipe.toy_recipe import toy_config
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
+    """`cogitate plan` with these words, without any calibration of the real machine."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return lambda *words: CliRunner().invoke(app, ["plan", *words])
+
+
+def planned(gpus: str, *settings: str, model: str = "") -> RecipePlan:
+    hardware = read_hardware()
+    config = load_recipe("tiny", settings)
+    return plan_recipe("tiny", config, parse_cluster(gpus, hardware), read_factors(), dated=hardware.dated, model=model)
+
+
+def test_every_stage_of_the_recipe_is_planned_with_its_evaluation() -> None:
+    plan = planned("8xH100")
+    assert [stage.name for stage in plan.stages][:4] == ["base", "evaluate.base", "r1_zero", "evaluate.r1_zero"]
+    assert all(stage.seconds is not None and stage.memory is not None for stage in plan.stages)
+    assert plan.fits == "yes"
+    assert plan.gpu_hours.value == pytest.approx(8 * plan.seconds.value / 3600)
+    assert plan.dollars.value == pytest.approx(2.5 * plan.gpu_hours.value)
+
+
+def test_a_model_that_is_too_large_says_which_term_and_what_helps() -> None:
+    plan = planned("1xA6000", model="qwen3-32b")
+    assert plan.fits == "no"
+    assert "r1_zero may not fit: training needs" in plan.text()
+    assert "of 47.4; most of it is optimiser states: more GPUs, or runtime.lora_rank" in plan.text()
+
+
+def test_more_steps_and_longer_completions_take_longer() -> None:
+    by_name = {stage.name: stage for stage in planned("8xH100").stages}
+    more = {stage.name: stage for stage in planned("8xH100", "r1_zero.steps=96").stages}
+    before, after = by_name["r1_zero"].seconds, more["r1_zero"].seconds
+    assert before is not None
+    assert after is not None
+    assert after.value == pytest.approx(2 * before.value)
+
+
+def test_lengths_of_a_run_that_was_made_replace_guesses(tmp_path: Path) -> None:
+    stage = tmp_path / "r1_zero"
+    stage.mkdir()
+    (stage / "metrics.jsonl").write_text(
+        '{"step": 0, "completion_tokens": 30}\n{"step": 1, "completion_tokens": 50}\n', "utf-8"
+    )
+    measured = read_measured(tmp_path)
+    assert measured.of("r1_zero", "completion_tokens") == 40
+    assert measured.of("r1_zero", "steps") == 2
+    with pytest.raises(ConfigError, match=r"holds no STAGE/metrics\.jsonl"):
+        read_measured(stage)
+
+
+@pytest.mark.parametrize("recipe", ["tiny", "instruct_gpt"])
+def test_every_shipped_recipe_has_a_plan_for_this_computer(command: Command, recipe: str) -> None:
+    result = command(recipe)
+    assert result.exit_code == 0, result.output
+    assert "ships with the package" in result.output
+    assert "`cogitate plan --calibrate` measures it" in result.output
+
+
+def test_json_holds_what_the_table_shows(command: Command) -> None:
+    content = json.loads(command("tiny", "--gpus", "64xH100", "--price", "2", "--json").output)
+    assert (content["gpu"], content["gpus"], content["usd_per_gpu_hour"]) == ("H100", 64, 2)
+    assert content["stages"][0]["stage"] == "base"
+    assert content["usd"]["value"] == pytest.approx(2 * content["gpu_hours"]["value"])
+
+
+def test_the_page_has_a_bar_and_a_row_for_each_stage_and_loads_nothing(command: Command, tmp_path: Path) -> None:
+    path = tmp_path / "plan.html"
+    assert command("tiny", "--gpus", "8xH100", "--page", str(path)).exit_code == 0
+    page = path.read_text(encoding="utf-8")
+    assert page == plan_page(planned("8xH100"))
+    assert page.count('class="room"') == len(planned("8xH100").stages)
+    assert "http://" not in page
+    assert "https://" not in page
+
+
+def test_the_smallest_clusters_and_the_fastest_for_a_budget(command: Command) -> None:
+    smallest = command("tiny", "--smallest", "--gpus", "H100", "--model", "qwen3-8b", "runtime.dtype=bfloat16").output
+    assert "H100" in smallest
+    assert command("tiny", "--budget", "100000", "--gpus", "H100").output.startswith("fastest for 100,000 USD:\n")
+    assert "the cheapest is" in command("tiny", "--budget", "0.0001", "--gpus", "H100").output
+
+
+def test_twice_as_long_compares_every_stage(command: Command) -> None:
+    lines = command("tiny", "--gpus", "8xH100", "--twice-as-long").output.splitlines()
+    assert lines[0].split()[:2] == ["stage", "time"]
+    assert lines[-1].startswith("all")
+
+
+def test_sixteen_gpus_of_80_gb_serve_the_released_weights_in_8_bits_and_do_not_train_them(command: Command) -> None:
+    output = command("--holds", "deepseek-v3", "--gpus", "16xH100").output
+    assert "serving in FP8: weights 683 GB; completions at a time:" in output
+    assert "serving in bfloat16: no, the weights alone are 1,365 GB" in output
+    assert "training all weights, AdamW: no, it takes" in output
+
+
+def test_what_r1_cost_stands_beside_the_planners_figures(command: Command) -> None:
+    content = json.loads(command("--paper-cost", "--json").output)["gpu_hours"]
+    assert [row["paper"] for row in content] == [101_000, 5_000, 41_000]
+    assert all(0.3 < row["predicted"]["value"] / row["paper"] < 3 for row in content)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "give one of RECIPE, --holds"),
+        (("tiny", "--paper-cost"), "got RECIPE and --paper-cost"),
+        (("--paper-cost", "--smallest"), "--smallest is of a recipe's plan and has no effect here"),
+        (("tiny", "--out", "x.json"), "--out is for --fit and --calibrate"),
+        (("tiny", "--gpus", "8xH101"), "H101: unknown GPU; did you mean H100?"),
+        (("tiny", "--price", "2"), "--price is of one of the --gpus"),
+        (("tiny", "--gpus", "8xH100", "--layout", "tp16"), "the nearest number that can is 16"),
+        (("tiny", "--gpus", "8xH100", "--layout", "tq2"), "--layout tq2: write tpN, ppN, epN and cpN once each"),
+        (("tiny", "--gpus", "8xH100", "--page", "plan.pdf"), "--page plan.pdf: this page is a .html file"),
+        (("tiny", "--model", "qwen3-9"), "did you mean qwen3-"),
+        (("--holds", "deepseek-v3"), "name it by --gpus NxGPU"),
+    ],
+)
+def test_a_mistake_is_one_line(command: Command, words: tuple[str, ...], message: str) -> None:
+    result = command(*words)
+    assert isinstance(result.exception, ConfigError)
+    assert message in str(result.exception)
+
+
+def test_a_layout_is_written_as_degrees() -> None:
+    assert parse_layout("", 8) is None
+    assert parse_layout("tp2,ep=4", 8) == Layout(8, tensor=2, experts=4)
+    assert parse_layout("pp2", 8) == Layout(8, pipeline=2, sharding="optimiser")
+
+
+def test_a_graph_of_kinds_that_are_not_planned_is_no_error(tmp_path: Path) -> None:
+    config = toy_config(tmp_path)
+    works = works_of(graph_of(config), config)
+    assert all(not work.works and work.notes for work in works)

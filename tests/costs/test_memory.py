@@ -1,0 +1,94 @@
+"""Memory against sums worked by hand."""
+
+import pytest
+
+from cogitate.costs.counts import cache_numbers, count_parameters, lora_parameters
+from cogitate.costs.factors import Factors, prior_factors
+from cogitate.costs.layout import Layout
+from cogitate.costs.memory import (
+    BFLOAT16_ADAMW,
+    FLOAT32_ADAMW,
+    MEGATRON,
+    Training,
+    cache_bytes,
+    generation_memory,
+    parameters_of_process,
+    training_memory,
+)
+from cogitate.costs.shape import Shape
+from cogitate.model.config import DEEPSEEK_V3
+from cogitate.model.files.published import PUBLISHED
+
+V3 = Shape.from_config(DEEPSEEK_V3.to_dict())
+QWEN = Shape.from_config(PUBLISHED["qwen3-8b"].to_dict())
+EXACT: Factors = prior_factors().with_values(states=1.0, saved=1.0)
+STEP = Training(tokens=8192, sequence=8192)
+
+
+def test_states_of_adamw_in_float32_are_sixteen_bytes_of_a_parameter_divided_among_all() -> None:
+    terms = training_memory(QWEN, STEP, Layout(8), EXACT).terms
+    states = terms["weights"] + terms["gradients"] + terms["optimiser states"]
+    assert states == pytest.approx(16 * count_parameters(QWEN).total / 8)
+
+
+def test_states_at_rest_in_16_bits_keep_masters_in_the_optimiser() -> None:
+    work = Training(tokens=1024, sequence=1024, precision=BFLOAT16_ADAMW)
+    terms = training_memory(QWEN, work, Layout(1), EXACT).terms
+    parameters = count_parameters(QWEN).total
+    assert (terms["weights"], terms["gradients"], terms["optimiser states"]) == (
+        2 * parameters,
+        2 * parameters,
+        12 * parameters,
+    )
+
+
+def test_lora_trains_adapters_alone() -> None:
+    work = Training(tokens=1024, sequence=1024, lora_rank=16, precision=FLOAT32_ADAMW)
+    terms = training_memory(QWEN, work, Layout(1), EXACT).terms
+    assert terms["optimiser states"] == 8 * lora_parameters(QWEN, 16, ours=False)
+    assert terms["weights"] == 4 * count_parameters(QWEN).total + 4 * lora_parameters(QWEN, 16, ours=False)
+
+
+def test_recomputation_keeps_the_inputs_of_layers_and_offloading_nothing() -> None:
+    kept = training_memory(QWEN, STEP, Layout(1), EXACT).terms["activations saved"]
+    assert kept == 36 * 8192 * 4096 * 2
+    offloaded = Training(tokens=8192, sequence=8192, activations="offload")
+    assert training_memory(QWEN, offloaded, Layout(1), EXACT).terms["activations saved"] == 0
+    whole = Training(tokens=8192, sequence=8192, activations="keep")
+    assert training_memory(QWEN, whole, Layout(1), EXACT).terms["activations saved"] > 10 * kept
+
+
+def test_plain_logits_are_a_term_of_their_own_that_fused_ones_do_not_have() -> None:
+    plain = Training(tokens=8192, sequence=8192, logits="plain")
+    memory = training_memory(QWEN, plain, Layout(8), EXACT)
+    assert memory.largest == "logits"
+    assert memory.by_term()["logits"] == EXACT["logit_bytes"] * 151936 * 8192
+    assert "logits" not in training_memory(QWEN, STEP, Layout(8), EXACT).by_term()
+
+
+def test_deepseek_v3_on_pipelines_and_expert_parallelism_by_hand() -> None:
+    layout = Layout(512, pipeline=16, experts=32, sharding="optimiser")
+    counts = count_parameters(V3)
+    held = (counts.total_with_mtp - counts.routed) / 16 + counts.routed / (16 * 32)
+    assert parameters_of_process(V3, layout) == held
+    terms = training_memory(V3, Training(4096, 4096, precision=MEGATRON), layout, EXACT).terms
+    assert terms["weights"] == pytest.approx(2 * held)
+    assert terms["optimiser states"] == pytest.approx(12 * counts.total_with_mtp / 512)
+
+
+def test_context_parallelism_divides_the_tokens() -> None:
+    whole, divided = (training_memory(QWEN, STEP, Layout(8, context=n), EXACT) for n in (1, 4))
+    assert divided.terms["activations saved"] == whole.terms["activations saved"] / 4
+    assert divided.terms["optimiser states"] == whole.terms["optimiser states"]
+
+
+def test_a_latent_cache_is_576_numbers_a_layer_and_whole_on_each_process() -> None:
+    assert cache_bytes(V3, 1000) == 2 * 576 * 61 * 1000
+    memory = generation_memory(V3, 8, 1000, Layout(16, tensor=16), EXACT, weight_bytes=1.0)
+    assert memory.terms["cache"] == 8 * 2 * 576 * 61 * 1000
+    assert memory.terms["weights"] == count_parameters(V3).total_with_mtp / 16
+
+
+def test_a_grouped_cache_is_divided_among_key_heads() -> None:
+    memory = generation_memory(QWEN, 8, 1000, Layout(4, tensor=4), EXACT)
+    assert memory.terms["cache"] == 8 * 1000 * 2 * cache_numbers(QWEN) / 4

@@ -1,0 +1,86 @@
+"""Seconds of training, generation and steps of RL: limits that can be worked by hand, and what must grow or shrink."""
+
+from dataclasses import replace
+
+import pytest
+
+from cogitate.costs.counts import matrix_operations
+from cogitate.costs.factors import prior_factors
+from cogitate.costs.generation import Sampling, decode_step, generation_seconds, smallest_tensor, weights_touched
+from cogitate.costs.hardware import GIB, Cluster, Gpu
+from cogitate.costs.layout import Layout
+from cogitate.costs.lengths import Lengths
+from cogitate.costs.memory import Training
+from cogitate.costs.rl_step import RLStep, rl_seconds
+from cogitate.costs.shape import Shape
+from cogitate.costs.training import can_run, training_seconds
+from cogitate.model.config import DEEPSEEK_V3
+from cogitate.model.files.published import PUBLISHED
+
+V3 = Shape.from_config(DEEPSEEK_V3.to_dict())
+QWEN = Shape.from_config(PUBLISHED["qwen3-8b"].to_dict())
+H100 = Gpu("H100", 79 * GIB, 989e12, 3.35e12, 450e9, 50e9, 8, "hopper", 2.5, True)
+FACTORS = prior_factors()
+
+
+def test_matrix_products_of_full_training_are_four_passes_with_recomputation() -> None:
+    work = Training(tokens=8192, sequence=8192)
+    seconds = training_seconds(QWEN, work, Layout(1), Cluster(H100, 1), FACTORS)
+    by_hand = 8192 * matrix_operations(QWEN) * 4 / (989e12 * FACTORS["matrix_efficiency"])
+    assert seconds.terms["matrix products"] == pytest.approx(by_hand)
+
+
+def test_gathering_weights_binds_where_nodes_have_few_tokens() -> None:
+    work = Training(tokens=64, sequence=64)
+    seconds = training_seconds(QWEN, work, Layout(64), Cluster(H100, 64), FACTORS)
+    assert seconds.binding == "gathering weights"
+    assert seconds.total == pytest.approx(sum(seconds.hidden.values()))
+
+
+def test_flash_attention_3_is_of_hopper_alone() -> None:
+    assert can_run("flash_attention_3", "hopper")
+    assert not can_run("flash_attention_3", "blackwell")
+
+
+def test_one_token_of_one_sequence_reads_the_active_weights_once() -> None:
+    sampling = Sampling(1, 1, 1, Lengths(1, 2))
+    seconds = decode_step(QWEN, sampling, 1, 0, 1, H100, FACTORS)
+    read = 2 * weights_touched(QWEN, 1) / (3.35e12 * FACTORS["decode_bandwidth"])
+    assert seconds == pytest.approx(read + QWEN.layers * FACTORS["decode_layer_us"] * 1e-6)
+
+
+def test_more_completions_at_a_time_read_more_experts_and_cost_less_each() -> None:
+    sampling = Sampling(1, 1, 1, Lengths(1, 2))
+    one, many = (decode_step(V3, sampling, batch, 1000, 32, H100, FACTORS) for batch in (1, 64))
+    assert one < many < 16 * one
+
+
+def test_the_longest_completion_decides_and_doubling_the_machines_gains_less_than_two() -> None:
+    """The straggler's tail: planner notes of published runs have 0.8 to 2.2."""
+    sampling = Sampling(512, 32, 100, Lengths(2000, 16384))
+    small, large = (sum(generation_seconds(QWEN, sampling, 1, Cluster(H100, n), FACTORS).values()) for n in (8, 16))
+    assert 1 < small / large < 1.7
+
+
+def test_lengths_keep_their_mean_and_limit() -> None:
+    lengths = Lengths(1000, 4096)
+    shares = [lengths.share_longer(tokens + 0.5) for tokens in range(4096)]
+    assert sum(shares) == pytest.approx(1000, rel=2e-2)
+    assert lengths.share_longer(4096) == 0
+    assert lengths.longest(1) < 1500 < lengths.longest(100) <= 4096
+
+
+def test_a_replica_is_as_small_as_holds_the_weights() -> None:
+    assert smallest_tensor(QWEN, H100) == 1
+    assert smallest_tensor(V3, H100) == 32
+    assert smallest_tensor(V3, H100, weight_bytes=1.0) == 16
+
+
+def test_rollouts_one_step_old_overlap_with_training() -> None:
+    step = RLStep(Sampling(512, 32, 100, Lengths(2000, 4096)), 1, Layout(16))
+    cluster = Cluster(H100, 16)
+    turns, beside = rl_seconds(QWEN, step, cluster, FACTORS), rl_seconds(QWEN, replace(step, colocated=False), cluster, FACTORS)
+    phases = beside.phases
+    longer = max(phases["generation"], phases["log-probabilities"] + phases["update"])
+    assert beside.total == pytest.approx(FACTORS["rl_rest"] * (longer + phases["transfer"]))
+    assert turns.total == pytest.approx(FACTORS["rl_rest"] * sum(turns.phases.values()))
