@@ -21,6 +21,7 @@ from cogitate.types import (
     Rollout,
     SamplingParams,
     TextPair,
+    ThinkingBudget,
     Verdict,
 )
 
@@ -35,6 +36,8 @@ class GenerationRequest:
         given_ids: the beginning of each completion, which goes on from there: what an aborted one had sampled, or a thinking
             that somebody else began. Completions hold what comes after it; a token's draw depends on its place in the whole,
             so that a completion that was stopped and goes on is the one that was never stopped.
+        given_forced: which of `given_ids` were set and not sampled, ascending: the `forced` of a stopped completion.
+        thinking: how long each completion thinks; None: as long as it likes.
     """
 
     id: str
@@ -42,6 +45,8 @@ class GenerationRequest:
     params: SamplingParams
     seeds: tuple[int, ...]
     given_ids: tuple[int, ...] = ()
+    given_forced: tuple[int, ...] = ()
+    thinking: ThinkingBudget | None = None
 
     @property
     def context_ids(self) -> tuple[int, ...]:

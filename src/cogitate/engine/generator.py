@@ -14,6 +14,7 @@ from torch import Tensor
 from cogitate.backend import GenerationRequest
 from cogitate.engine.decode import share_units
 from cogitate.engine.decode_plain import make_decoder
+from cogitate.engine.guided import Settled, budget_fault, settle, thinking_of
 from cogitate.engine.running import Running, Sequence
 from cogitate.engine.scheduler import Group, Scheduler
 from cogitate.engine.speculation import Speculation
@@ -21,6 +22,8 @@ from cogitate.errors import DataError
 from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
 from cogitate.runtime import give_back_memory
+from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.tokenizer.thinking_budget import token_bytes
 from cogitate.types import Completion, FinishReason
 
 PREFILL_TOKENS = 4096  # of one prefill batch, padding included
@@ -43,7 +46,8 @@ class Engine:
     Attributes:
         cache: what it remembers; cache.blocks_in_use * cache.bytes_per_block is the memory of all tokens held.
         speculation: its counters say how many drafts were right; None without `speculative`.
-        prompt_tokens_prefilled, tokens_sampled: counted since the engine was made.
+        prompt_tokens_prefilled, tokens_sampled, tokens_set: counted since the engine was made. Tokens that were set in a
+            thinking are not sampled; those that were taken back are.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class Engine:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
         speculative: bool = False,
+        tokenizer: Tokenizer | None = None,
     ):
         """
         Args:
@@ -65,6 +70,7 @@ class Engine:
             max_batch: completions decoded at the same time.
             max_context: prompt plus completion tokens; the model's max_position_embeddings by default.
             speculative: faster where few completions run; the model must have an MTP block (ConfigError).
+            tokenizer: the model's, by which thinking is followed; requests with a thinking budget need it.
         """
         limit = model.config.max_position_embeddings
         if max_context is not None and not 2 <= max_context <= limit:
@@ -79,7 +85,9 @@ class Engine:
         self.max_context = max_context or limit
         self.device, self.dtype = model.embed_tokens.weight.device, model.embed_tokens.weight.dtype
         self.version = 0
-        self.prompt_tokens_prefilled = self.tokens_sampled = 0
+        self.prompt_tokens_prefilled = self.tokens_sampled = self.tokens_set = 0
+        self._tokenizer = tokenizer
+        self._texts: list[bytes] | None = None  # of the tokens
         prompt_rows = min(max_batch, PROMPT_ROWS)
         rows = max_batch + prompt_rows
         self.cache = KVCache(model.config, rows, self.max_context, dtype=self.dtype, device=self.device)
@@ -116,6 +124,8 @@ class Engine:
             problem = f"top_p = {params.top_p}: must be above 0 and at most 1"
         elif self._pending_of[request.id]:
             problem = "a request of this id is still pending: give each request its own id"
+        else:
+            problem = budget_fault(request, self._texts_for(request))
         if problem is not None:
             raise DataError(f"request {request.id}: {problem}")
         self._pending_of[request.id] = len(request.seeds)
@@ -154,11 +164,12 @@ class Engine:
         ids = set(request_ids)
         running = self._running
         leaving = np.array([i for i, sequence in enumerate(running.sequences) if sequence.request.id in ids], dtype=np.int64)
+        running.drop_revocable(leaving)
         stopped = self._remove(leaving, ["abort"] * len(leaving))
         for group in self._scheduler.withdraw(ids):
             self._release_prompt(group)
             for index in range(group.next_seed, len(group.request.seeds)):
-                sequence = Sequence(group.request, (group.number, index), -1, [(self.version, 0)])
+                sequence = self._sequence(group, index, -1)
                 stopped.append((sequence.order, sequence.completion([], [], "abort")))
         for request_id in ids:
             del self._pending_of[request_id]
@@ -195,7 +206,7 @@ class Engine:
                 if self.speculation is not None and group.hidden_D is not None:
                     self.speculation.start(group.prompt_row, each.rows, group.hidden_D)
                 for index, row in zip(each.seed_indices, each.rows, strict=True):
-                    sequences.append(Sequence(group.request, (group.number, index), row, [(self.version, 0)]))
+                    sequences.append(self._sequence(group, index, row))
                 logits.append(group.logits_V.expand(len(each.rows), -1))
                 if not group.unstarted:
                     self._release_prompt(group)
@@ -220,9 +231,17 @@ class Engine:
 
     def _take_tokens(self, first: int, logits_NV: Tensor) -> list[tuple[tuple[int, int], Completion]]:
         """Sample a token for each running completion from index `first` on; the completions that it ends."""
-        tokens_N1, logprobs_N1 = self._running.sample(slice(first, None), logits_NV[:, None])
-        self._running.record(slice(first, None), tokens_N1[:, 0], logprobs_N1[:, 0])
-        self.tokens_sampled += len(tokens_N1)
+        running, speculation = self._running, self.speculation
+        guided = [index for index in running.guided if index >= first]
+        kept = {index: logits_NV[index - first].clone() for index in guided}
+        tokens_N1, logprobs_N1 = running.sample(slice(first, None), logits_NV[:, None])
+        tokens_N, logprobs_N = tokens_N1[:, 0], logprobs_N1[:, 0]
+        for index, logits_V in kept.items():
+            hidden_D = None if speculation is None else speculation.hidden_before(int(running.rows[index]))
+            settled = self._settle(index, index - first, tokens_N, logprobs_N, logits_V, hidden_D)
+            self._take_back(index, settled)
+        running.record(slice(first, None), tokens_N, logprobs_N)
+        self.tokens_sampled += len(tokens_N)
         return self._remove_ended()
 
     def _take_drafted(self, speculation: Speculation, units: np.ndarray) -> list[tuple[tuple[int, int], Completion]]:
@@ -232,15 +251,66 @@ class Engine:
         drafts_N = speculation.draft(self.decoder, running, units)
         read_N2 = np.stack((running.last_tokens, drafts_N), axis=1)
         logits_N2V, hidden_N2D = self.decoder.verify(read_N2, self.cache, running.rows, units)
+        kept = {index: (logits_N2V[index].clone(), hidden_N2D[index].clone()) for index in running.guided}
         tokens_N2, logprobs_N2 = running.sample(slice(None), logits_N2V)
+        settled = {
+            index: self._settle(index, index, tokens_N2[:, 0], logprobs_N2[:, 0], logits_2V[0], hidden_2D[0])
+            for index, (logits_2V, hidden_2D) in kept.items()
+        }
         right_N = tokens_N2[:, 0] == drafts_N
+        right_N[[index for index, each in settled.items() if each.taken_back > 1]] = False
         self.cache.lengths.numpy()[running.rows[~right_N]] -= 1
         speculation.note(running.rows, right_N, hidden_N2D)
+        for index, each in settled.items():
+            self._take_back(index, each)
         running.record(slice(None), tokens_N2[:, 0], logprobs_N2[:, 0])
         going_on = np.flatnonzero(right_N & ~self._ended()[1])
+        for index in set(going_on.tolist()) & kept.keys():
+            logits_2V, hidden_2D = kept[index]
+            second = self._settle(index, index, tokens_N2[:, 1], logprobs_N2[:, 1], logits_2V[1], hidden_2D[1])
+            self._take_back(index, second)
         running.record(going_on, tokens_N2[going_on, 1], logprobs_N2[going_on, 1])
         self.tokens_sampled += len(right_N) + len(going_on)
         return self._remove_ended()
+
+    def _sequence(self, group: Group, seed_index: int, row: int) -> Sequence:
+        """A completion that is about to start."""
+        thinking = thinking_of(group.request, self._texts_for(group.request))
+        return Sequence(group.request, (group.number, seed_index), row, [(self.version, 0)], thinking)
+
+    def _texts_for(self, request: GenerationRequest) -> list[bytes] | None:
+        """The bytes of each token, made for the first request that needs them."""
+        if request.thinking is not None and self._texts is None and self._tokenizer is not None:
+            self._texts = token_bytes(self._tokenizer, self.config.vocab_size)
+        return self._texts
+
+    def _settle(
+        self, index: int, place: int, tokens_N: np.ndarray, logprobs_N: np.ndarray, logits_V: Tensor, hidden_D: Tensor | None
+    ) -> Settled:
+        """Put the token that comes next in a completion in its place of what was sampled."""
+        token = int(tokens_N[place])
+        settled = settle(
+            self._running.sequences[index], token, float(logprobs_N[place]),
+            ends=bool(self._ends[token]), logits_V=logits_V, hidden_D=hidden_D,
+        )  # fmt: skip
+        tokens_N[place], logprobs_N[place] = settled.token, settled.logprob
+        self.tokens_set += settled.is_set
+        self.tokens_sampled -= settled.is_set and not settled.taken_back
+        return settled
+
+    def _take_back(self, index: int, settled: Settled) -> None:
+        """Take back tokens that were recorded."""
+        if settled.taken_back <= 1:
+            return
+        running = self._running
+        tokens = int(running.counts[index]) - settled.taken_back + 1
+        running.take_back(index, tokens)
+        row = int(running.rows[index])
+        length = len(running.sequences[index].request.context_ids) + tokens
+        self.cache.lengths[row] = length
+        if self.speculation is not None:
+            assert settled.hidden_D is not None
+            self.speculation.take_back(row, length, settled.hidden_D)
 
     def _ended(self) -> tuple[np.ndarray, np.ndarray]:
         """Which running completions have sampled an end token, and which have ended, by it or by their limit."""

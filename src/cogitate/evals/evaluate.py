@@ -18,7 +18,7 @@ from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.tags import R1_TAGS, Tags
 from cogitate.tokenizer.thinking import split_thinking
 from cogitate.train.rollouts import Phases, Prompt, Sampled, sample_and_grade
-from cogitate.types import Problem, SamplingParams
+from cogitate.types import Problem, SamplingParams, ThinkingBudget
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +96,11 @@ def measure_model(
     generator: Generator,
     grader: Grader,
     meanwhile: Callable[[], None] | None = None,
+    thinking: Callable[[Problem], ThinkingBudget] | None = None,
 ) -> list[list[Measured]]:
-    """`samples` graded completions of each problem, in the order of the problems. `meanwhile`: see sample_and_grade.
+    """`samples` graded completions of each problem, in the order of the problems.
+
+    `meanwhile` and `thinking`: see sample_and_grade.
 
     Raises:
         DataError: a prompt does not fit the context, or there are rules to judge by and not one completion could be judged.
@@ -117,6 +120,7 @@ def measure_model(
         phases=Phases(),
         stop=asking.stop,
         meanwhile=meanwhile,
+        thinking=thinking,
     )
     result = [[measured(sampled, asking, tokenizer) for sampled in group] for group in groups]
     with_rules = [each for group in result for each in group if has_rules(each.problem.kind)]
