@@ -128,6 +128,14 @@ class RuntimeConfig(Section):
     threads: int = Field(0, ge=0)  # 0: as many as there are cores
     max_batch: int = Field(256, ge=1)  # completions decoded at the same time
     speculative: bool = not_in_identity(False)  # drafts by the MTP block: the same completions in fewer steps
+    # MiB kept of what has been read, for prompts that begin alike: the same completions with less to read. Not with drafts.
+    prefix_cache: int = not_in_identity(0, ge=0)
+
+    @model_validator(mode="after")
+    def _prefixes_and_drafts_are_apart(self) -> RuntimeConfig:
+        if self.prefix_cache and self.speculative:
+            raise ValueError("prefix_cache has no effect with speculative=true: set one of them")
+        return self
 
     @field_validator("device")
     @classmethod

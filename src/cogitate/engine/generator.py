@@ -15,10 +15,12 @@ from cogitate.backend import GenerationRequest
 from cogitate.engine.decode import share_units
 from cogitate.engine.decode_plain import make_decoder
 from cogitate.engine.guided import Settled, budget_fault, settle, thinking_of
+from cogitate.engine.prefill import Prefill
+from cogitate.engine.prefix_tree import PrefixTree
 from cogitate.engine.running import Running, Sequence
-from cogitate.engine.scheduler import Group, Scheduler
+from cogitate.engine.scheduler import Group, Scheduler, request_fault
 from cogitate.engine.speculation import Speculation
-from cogitate.errors import DataError
+from cogitate.errors import ConfigError, DataError
 from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
 from cogitate.runtime import give_back_memory
@@ -46,8 +48,9 @@ class Engine:
     Attributes:
         cache: what it remembers; cache.blocks_in_use * cache.bytes_per_block is the memory of all tokens held.
         speculation: its counters say how many drafts were right; None without `speculative`.
-        prompt_tokens_prefilled, tokens_sampled, tokens_set: counted since the engine was made. Tokens that were set in a
-            thinking are not sampled; those that were taken back are.
+        prefixes: what is kept for later requests and how much memory that takes; None without `prefix_bytes`.
+        tokens_sampled, tokens_set: counted since the engine was made. Tokens that were set in a thinking are not sampled; those
+            that were taken back are.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Engine:
         device: torch.device | str | None = None,
         speculative: bool = False,
         tokenizer: Tokenizer | None = None,
+        prefix_bytes: int = 0,
     ):
         """
         Args:
@@ -71,7 +75,14 @@ class Engine:
             max_context: prompt plus completion tokens; the model's max_position_embeddings by default.
             speculative: faster where few completions run; the model must have an MTP block (ConfigError).
             tokenizer: the model's, by which thinking is followed; requests with a thinking budget need it.
+            prefix_bytes: memory for what has been read and sampled, at most, beyond what is in use: requests that begin like
+                earlier or running ones read only what is new (prefix_tree.py). Completions are the same as without: with the
+                kernels to the bit. 0: nothing is kept. Not together with `speculative` (ConfigError).
         """
+        if prefix_bytes < 0:
+            raise DataError(f"prefix_bytes = {prefix_bytes}: must not be negative")
+        if prefix_bytes and speculative:
+            raise ConfigError("prefixes are not kept for the MTP block: set runtime.speculative = false or keep no prefixes")
         limit = model.config.max_position_embeddings
         if max_context is not None and not 2 <= max_context <= limit:
             raise DataError(f"max_context = {max_context}: must be from 2 to the model's max_position_embeddings, {limit}")
@@ -85,7 +96,7 @@ class Engine:
         self.max_context = max_context or limit
         self.device, self.dtype = model.embed_tokens.weight.device, model.embed_tokens.weight.dtype
         self.version = 0
-        self.prompt_tokens_prefilled = self.tokens_sampled = self.tokens_set = 0
+        self.tokens_sampled = self.tokens_set = 0
         self._tokenizer = tokenizer
         self._texts: list[bytes] | None = None  # of the tokens
         prompt_rows = min(max_batch, PROMPT_ROWS)
@@ -93,6 +104,8 @@ class Engine:
         self.cache = KVCache(model.config, rows, self.max_context, dtype=self.dtype, device=self.device)
         self.speculation = Speculation(model, rows, self.max_context) if speculative else None
         self.decoder = make_decoder(model, max_batch, mtp=speculative)
+        self.prefixes = PrefixTree(self.cache, prefix_bytes) if prefix_bytes else None
+        self.prefill = Prefill(self.decoder, self.cache, self.speculation, self.prefixes)
         self._scheduler = Scheduler(max_batch, prompt_rows)
         self._running = Running(rows)
         self._units: np.ndarray | None = None  # of the running rows, until these change
@@ -104,32 +117,24 @@ class Engine:
         Raises:
             DataError: prompt and completion do not fit the context, or the request cannot be fulfilled for another reason.
         """
-        prompt, params, vocabulary = len(request.context_ids), request.params, self.config.vocab_size
-        foreign = [token for token in request.context_ids if not 0 <= token < vocabulary]
-        problem = None
-        if not prompt:
-            problem = "the prompt is empty: give at least one token"
-        elif foreign:
-            problem = f"token {foreign[0]} of the prompt is none of the model's {vocabulary}: is the tokenizer another model's?"
-        elif params.max_new_tokens < 1:
-            problem = f"max_new_tokens = {params.max_new_tokens}: must be at least 1"
-        elif prompt + params.max_new_tokens > self.max_context:
-            problem = (
-                f"a prompt of {prompt} tokens and max_new_tokens = {params.max_new_tokens} do not fit the context of "
-                f"{self.max_context}: shorten the prompt or lower max_new_tokens"
-            )
-        elif not params.temperature >= 0:
-            problem = f"temperature = {params.temperature}: must not be negative"
-        elif not 0 < params.top_p <= 1:
-            problem = f"top_p = {params.top_p}: must be above 0 and at most 1"
-        elif self._pending_of[request.id]:
+        problem = request_fault(request, self.config.vocab_size, self.max_context)
+        if problem is None and self._pending_of[request.id]:
             problem = "a request of this id is still pending: give each request its own id"
-        else:
-            problem = budget_fault(request, self._texts_for(request))
+        problem = problem or budget_fault(request, self._texts_for(request))
         if problem is not None:
             raise DataError(f"request {request.id}: {problem}")
         self._pending_of[request.id] = len(request.seeds)
         self._scheduler.submit(request)
+
+    @property
+    def prompt_tokens_prefilled(self) -> int:
+        """Tokens of prompts and of `given_ids` that were computed since the engine was made."""
+        return self.prefill.read
+
+    @property
+    def prompt_tokens_shared(self) -> int:
+        """Those that were not, because an earlier request or a running completion had them."""
+        return self.prefill.shared
 
     def pending(self) -> int:
         """Completions not yet returned."""
@@ -178,6 +183,7 @@ class Engine:
     def free_weights(self) -> None:
         """Let go of the weights until the next `load_weights`; until then nothing can be sampled."""
         assert not self.pending(), "completions are pending: they need the weights"
+        self.prefill.forget()
         self.decoder.free()
         give_back_memory()
 
@@ -188,12 +194,15 @@ class Engine:
         self._running.note_version(version)
         for group in self._scheduler.requeue():
             self._release_prompt(group)
+        self.prefill.forget()
 
     def _admit(self) -> list[tuple[tuple[int, int], Completion]]:
         """Fill free rows, prefilling prompts as needed, until there is no free row or nothing to start."""
         finished: list[tuple[tuple[int, int], Completion]] = []
         while True:
-            self._prefill()
+            if groups := self._scheduler.to_prefill(PREFILL_TOKENS):
+                self.prefill.keep_running(self._running, groups)
+                self.prefill.run(groups)
             started = self._scheduler.start()
             if not started:
                 return finished
@@ -214,20 +223,6 @@ class Engine:
             self._running.add(sequences)
             self._units = None
             finished += self._take_tokens(first, torch.cat(logits))
-
-    def _prefill(self) -> None:
-        """Run the prompts of the next groups in one batch, where free rows are waiting for them."""
-        groups = self._scheduler.to_prefill(PREFILL_TOKENS)
-        if not groups:
-            return
-        prompts = [group.request.context_ids for group in groups]
-        rows = [group.prompt_row for group in groups if group.prompt_row is not None]
-        mtp_cache = None if self.speculation is None else self.speculation.cache
-        logits_PV, hidden_PD = self.decoder.prefill(prompts, self.cache, rows, mtp_cache)
-        for index, group in enumerate(groups):
-            group.logits_V = logits_PV[index]
-            group.hidden_D = None if hidden_PD is None else hidden_PD[index]
-        self.prompt_tokens_prefilled += sum(len(prompt) for prompt in prompts)
 
     def _take_tokens(self, first: int, logits_NV: Tensor) -> list[tuple[tuple[int, int], Completion]]:
         """Sample a token for each running completion from index `first` on; the completions that it ends."""
@@ -307,7 +302,7 @@ class Engine:
         running.take_back(index, tokens)
         row = int(running.rows[index])
         length = len(running.sequences[index].request.context_ids) + tokens
-        self.cache.lengths[row] = length
+        self.cache.take_back(row, length)
         if self.speculation is not None:
             assert settled.hidden_D is not None
             self.speculation.take_back(row, length, settled.hidden_D)
@@ -328,6 +323,8 @@ class Engine:
             return []
         orders = [self._running.sequences[index].order for index in leaving]
         rows = self._running.rows[leaving].tolist()
+        for index in leaving.tolist():
+            self.prefill.keep(self._running, index)
         completions = self._running.remove(leaving, reasons)
         self._units = None
         self._free(rows)

@@ -138,8 +138,11 @@ class Running:
     def token_ids(self, index: int, start: int = 0) -> list[int]:
         """The tokens of a completion so far, from index `start` on, without those that may be taken back."""
         thinking = self.sequences[index].thinking
-        end = self.counts[index] - (thinking.revocable if thinking is not None else 0)
-        tokens: list[int] = self._token_ids[self.rows[index], start:end].tolist()
+        return self.recorded(index, -thinking.revocable or None if thinking is not None else None)[start:]
+
+    def recorded(self, index: int, end: int | None = None) -> list[int]:
+        """The tokens of a completion so far, up to `end`."""
+        tokens: list[int] = self._token_ids[self.rows[index], : self.counts[index]][:end].tolist()
         return tokens
 
     def take_back(self, index: int, tokens: int) -> None:

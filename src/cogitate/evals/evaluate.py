@@ -29,6 +29,7 @@ class Measured:
         right: None where there is no verdict.
         score: the grader's, 0..1: 1 or 0 where it has no partial credit; None where there is no verdict.
         thinking_tokens: tokens between the thinking tags; None without closed thinking.
+        set_tokens: tokens of the completion that a thinking budget set; None without one.
     """
 
     problem: Problem
@@ -43,6 +44,7 @@ class Measured:
     reflective: bool
     mixed: bool
     reason: str
+    set_tokens: int | None = None
 
     def row(self) -> dict[str, Any]:
         """A line of completions.jsonl."""
@@ -62,6 +64,7 @@ class Measured:
             "well_formed": self.well_formed,
             "reflection": self.reflective,
             "language_mix": self.mixed,
+            **({} if self.set_tokens is None else {"set_tokens": self.set_tokens}),
         }
 
 
@@ -149,6 +152,7 @@ def measured(sampled: Sampled, asking: Asking, tokenizer: Tokenizer) -> Measured
         reflective=is_reflective(thinking or text),
         mixed=is_mixed(thinking or text, problem.language),
         reason=verdict.reason,
+        set_tokens=None if sampled.completion.thinking_tokens is None else len(sampled.completion.forced),
     )
 
 

@@ -59,6 +59,7 @@ class LocalBackend:
             max_batch=runtime.max_batch,
             speculative=runtime.speculative,
             tokenizer=tokenizer,
+            prefix_bytes=runtime.prefix_cache << 20,
         )
 
     def grader(self) -> GraderPool:

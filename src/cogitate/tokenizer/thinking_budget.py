@@ -38,7 +38,7 @@ def make_thinking_budget(
     if any(tag in closing_phrase for tag in tokenizer.tags.all):
         raise ConfigError(f"closing phrase {closing_phrase!r}: must hold no tag; the closing tag follows it by itself")
     spaced = [closes] if closes in tokenizer.control_ids else [f" {closes}"]
-    closing = [f"\\n{closing_phrase}"] if closing_phrase else []
+    closing = [f"\n{closing_phrase}"] if closing_phrase else []
     written = closes.encode()
     budget = ThinkingBudget(
         tags=tokenizer.tags.thinking,
@@ -92,7 +92,7 @@ def token_bytes(tokenizer: Tokenizer, vocab_size: int) -> list[bytes]:
         elif byte := _BYTE.fullmatch(text):
             texts[token_id] = bytes([int(byte.group(1), 16)])
         else:
-            texts[token_id] = text.replace("\\u2581", " ").encode()
+            texts[token_id] = text.replace("\u2581", " ").encode()
     return texts
 
 
