@@ -95,6 +95,8 @@ def measure(directory: Path, dtype: str) -> dict[str, Any]:
         found[name], beams = search(engine, prompt, apart=apart)
         said.append(beams)
     assert all(beams == said[0] for beams in said), "the ways draw different completions"
+    most = PROMPT + (STEPS - 1) * PARENTS  # of each parent the last token, which was sampled and has not been read
+    assert found["shared"].prefilled <= most, f"{found['shared'].prefilled} tokens were read, some of them twice: not {most}"
     seconds = {name: figures.seconds for name, figures in found.items()}
     return {
         "model": str(directory),

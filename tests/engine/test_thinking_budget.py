@@ -36,11 +36,16 @@ def make_tokenizer(*, special: bool) -> Tokenizer:
     return Tokenizer(inner).with_tags(Tags(thinking=(OPENS, CLOSES)))
 
 
-def make_engine(tokenizer: Tokenizer, *, speculative: bool = False, max_batch: int = 64) -> Engine:
+def make_engine(tokenizer: Tokenizer, *, speculative: bool = False, prefix_bytes: int = 0, max_batch: int = 64) -> Engine:
     torch.manual_seed(0)
     config = TINY.model_copy(update={"vocab_size": tokenizer.vocab_size, "hidden_size": 64, "num_hidden_layers": 2})
     return Engine(
-        Transformer(config), end_id=tokenizer.end_id, max_batch=max_batch, speculative=speculative, tokenizer=tokenizer
+        Transformer(config),
+        end_id=tokenizer.end_id,
+        max_batch=max_batch,
+        speculative=speculative,
+        tokenizer=tokenizer,
+        prefix_bytes=prefix_bytes,
     )
 
 
@@ -173,6 +178,7 @@ def test_no_budget_is_exceeded_or_ignored_in_random_requests_with_and_without_dr
     plain = run(make_engine(tokenizer), requests)
     drafted = run(make_engine(tokenizer, speculative=True), requests)
     assert plain == drafted
+    assert plain == run(make_engine(tokenizer, prefix_bytes=1 << 20), requests)
     forced = reached = 0
     for request in requests:
         for seed in request.seeds:
@@ -183,15 +189,15 @@ def test_no_budget_is_exceeded_or_ignored_in_random_requests_with_and_without_dr
     assert reached > count / 4
 
 
-@pytest.mark.parametrize("speculative", [False, True])
+@pytest.mark.parametrize("options", [{}, {"speculative": True}, {"prefix_bytes": 1 << 20}])
 @pytest.mark.parametrize("special", [False, True])
 def test_a_completion_that_is_stopped_anywhere_goes_on_within_its_budget_as_if_it_had_not_been(
-    special: bool, speculative: bool
+    special: bool, options: dict[str, int]
 ) -> None:
     tokenizer = make_tokenizer(special=special)
     requests = [replace(random_request(number, tokenizer), seeds=(number,)) for number in range(16)]
     whole = run(make_engine(tokenizer), requests)
-    engine = make_engine(tokenizer, speculative=speculative)
+    engine = make_engine(tokenizer, **options)  # type: ignore[arg-type]
     for request in requests:
         parts: list[Completion] = []
         rest = request

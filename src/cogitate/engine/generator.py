@@ -14,7 +14,7 @@ from torch import Tensor
 from cogitate.backend import GenerationRequest
 from cogitate.engine.decode import share_units
 from cogitate.engine.decode_plain import make_decoder
-from cogitate.engine.guided import Settled, budget_fault, settle, thinking_of
+from cogitate.engine.guided import Guide
 from cogitate.engine.prefill import Prefill
 from cogitate.engine.prefix_tree import PrefixTree
 from cogitate.engine.running import Running, Sequence
@@ -25,7 +25,6 @@ from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
 from cogitate.runtime import give_back_memory
 from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.tokenizer.thinking_budget import token_bytes
 from cogitate.types import Completion, FinishReason
 
 PREFILL_TOKENS = 4096  # of one prefill batch, padding included
@@ -49,8 +48,6 @@ class Engine:
         cache: what it remembers; cache.blocks_in_use * cache.bytes_per_block is the memory of all tokens held.
         speculation: its counters say how many drafts were right; None without `speculative`.
         prefixes: what is kept for later requests and how much memory that takes; None without `prefix_bytes`.
-        tokens_sampled, tokens_set: counted since the engine was made. Tokens that were set in a thinking are not sampled; those
-            that were taken back are.
     """
 
     def __init__(
@@ -96,9 +93,6 @@ class Engine:
         self.max_context = max_context or limit
         self.device, self.dtype = model.embed_tokens.weight.device, model.embed_tokens.weight.dtype
         self.version = 0
-        self.tokens_sampled = self.tokens_set = 0
-        self._tokenizer = tokenizer
-        self._texts: list[bytes] | None = None  # of the tokens
         prompt_rows = min(max_batch, PROMPT_ROWS)
         rows = max_batch + prompt_rows
         self.cache = KVCache(model.config, rows, self.max_context, dtype=self.dtype, device=self.device)
@@ -108,6 +102,8 @@ class Engine:
         self.prefill = Prefill(self.decoder, self.cache, self.speculation, self.prefixes)
         self._scheduler = Scheduler(max_batch, prompt_rows)
         self._running = Running(rows)
+        self._guide = Guide(tokenizer, self._ends, self._running, self.cache, self.speculation)
+        self._drawn = 0
         self._units: np.ndarray | None = None  # of the running rows, until these change
         self._pending_of: Counter[str] = Counter()
 
@@ -120,11 +116,21 @@ class Engine:
         problem = request_fault(request, self.config.vocab_size, self.max_context)
         if problem is None and self._pending_of[request.id]:
             problem = "a request of this id is still pending: give each request its own id"
-        problem = problem or budget_fault(request, self._texts_for(request))
+        problem = problem or self._guide.fault(request)
         if problem is not None:
             raise DataError(f"request {request.id}: {problem}")
         self._pending_of[request.id] = len(request.seeds)
         self._scheduler.submit(request)
+
+    @property
+    def tokens_sampled(self) -> int:
+        """Tokens that were sampled since the engine was made, those that were taken back included."""
+        return self._drawn - self._guide.unused
+
+    @property
+    def tokens_set(self) -> int:
+        """Tokens that were set in a thinking instead."""
+        return self._guide.tokens_set
 
     @property
     def prompt_tokens_prefilled(self) -> int:
@@ -233,10 +239,10 @@ class Engine:
         tokens_N, logprobs_N = tokens_N1[:, 0], logprobs_N1[:, 0]
         for index, logits_V in kept.items():
             hidden_D = None if speculation is None else speculation.hidden_before(int(running.rows[index]))
-            settled = self._settle(index, index - first, tokens_N, logprobs_N, logits_V, hidden_D)
-            self._take_back(index, settled)
+            settled = self._guide.settle(index, index - first, tokens_N, logprobs_N, logits_V, hidden_D)
+            self._guide.take_back(index, settled)
         running.record(slice(first, None), tokens_N, logprobs_N)
-        self.tokens_sampled += len(tokens_N)
+        self._drawn += len(tokens_N)
         return self._remove_ended()
 
     def _take_drafted(self, speculation: Speculation, units: np.ndarray) -> list[tuple[tuple[int, int], Completion]]:
@@ -249,7 +255,7 @@ class Engine:
         kept = {index: (logits_N2V[index].clone(), hidden_N2D[index].clone()) for index in running.guided}
         tokens_N2, logprobs_N2 = running.sample(slice(None), logits_N2V)
         settled = {
-            index: self._settle(index, index, tokens_N2[:, 0], logprobs_N2[:, 0], logits_2V[0], hidden_2D[0])
+            index: self._guide.settle(index, index, tokens_N2[:, 0], logprobs_N2[:, 0], logits_2V[0], hidden_2D[0])
             for index, (logits_2V, hidden_2D) in kept.items()
         }
         right_N = tokens_N2[:, 0] == drafts_N
@@ -257,55 +263,21 @@ class Engine:
         self.cache.lengths.numpy()[running.rows[~right_N]] -= 1
         speculation.note(running.rows, right_N, hidden_N2D)
         for index, each in settled.items():
-            self._take_back(index, each)
+            self._guide.take_back(index, each)
         running.record(slice(None), tokens_N2[:, 0], logprobs_N2[:, 0])
         going_on = np.flatnonzero(right_N & ~self._ended()[1])
         for index in set(going_on.tolist()) & kept.keys():
             logits_2V, hidden_2D = kept[index]
-            second = self._settle(index, index, tokens_N2[:, 1], logprobs_N2[:, 1], logits_2V[1], hidden_2D[1])
-            self._take_back(index, second)
+            second = self._guide.settle(index, index, tokens_N2[:, 1], logprobs_N2[:, 1], logits_2V[1], hidden_2D[1])
+            self._guide.take_back(index, second)
         running.record(going_on, tokens_N2[going_on, 1], logprobs_N2[going_on, 1])
-        self.tokens_sampled += len(right_N) + len(going_on)
+        self._drawn += len(right_N) + len(going_on)
         return self._remove_ended()
 
     def _sequence(self, group: Group, seed_index: int, row: int) -> Sequence:
         """A completion that is about to start."""
-        thinking = thinking_of(group.request, self._texts_for(group.request))
+        thinking = self._guide.thinking_of(group.request)
         return Sequence(group.request, (group.number, seed_index), row, [(self.version, 0)], thinking)
-
-    def _texts_for(self, request: GenerationRequest) -> list[bytes] | None:
-        """The bytes of each token, made for the first request that needs them."""
-        if request.thinking is not None and self._texts is None and self._tokenizer is not None:
-            self._texts = token_bytes(self._tokenizer, self.config.vocab_size)
-        return self._texts
-
-    def _settle(
-        self, index: int, place: int, tokens_N: np.ndarray, logprobs_N: np.ndarray, logits_V: Tensor, hidden_D: Tensor | None
-    ) -> Settled:
-        """Put the token that comes next in a completion in its place of what was sampled."""
-        token = int(tokens_N[place])
-        settled = settle(
-            self._running.sequences[index], token, float(logprobs_N[place]),
-            ends=bool(self._ends[token]), logits_V=logits_V, hidden_D=hidden_D,
-        )  # fmt: skip
-        tokens_N[place], logprobs_N[place] = settled.token, settled.logprob
-        self.tokens_set += settled.is_set
-        self.tokens_sampled -= settled.is_set and not settled.taken_back
-        return settled
-
-    def _take_back(self, index: int, settled: Settled) -> None:
-        """Take back tokens that were recorded."""
-        if settled.taken_back <= 1:
-            return
-        running = self._running
-        tokens = int(running.counts[index]) - settled.taken_back + 1
-        running.take_back(index, tokens)
-        row = int(running.rows[index])
-        length = len(running.sequences[index].request.context_ids) + tokens
-        self.cache.take_back(row, length)
-        if self.speculation is not None:
-            assert settled.hidden_D is not None
-            self.speculation.take_back(row, length, settled.hidden_D)
 
     def _ended(self) -> tuple[np.ndarray, np.ndarray]:
         """Which running completions have sampled an end token, and which have ended, by it or by their limit."""

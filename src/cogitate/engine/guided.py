@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence as SequenceOf
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from cogitate.backend import GenerationRequest
-from cogitate.engine.running import Sequence
+from cogitate.engine.running import Running, Sequence
 from cogitate.engine.sampling import GREEDY_BELOW
+from cogitate.engine.speculation import Speculation
 from cogitate.engine.thinking_budget import Thinking
+from cogitate.model.kv_cache import KVCache
+from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.tokenizer.thinking_budget import token_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,79 @@ class Settled:
     is_set: bool
     taken_back: int
     hidden_D: Tensor | None
+
+
+class Guide:
+    """The completions of an engine that have a budget.
+
+    Attributes:
+        tokens_set: since the engine was made. unused: tokens that were sampled for places where one was to be set.
+    """
+
+    def __init__(
+        self,
+        tokenizer: Tokenizer | None,
+        ends: np.ndarray,
+        running: Running,
+        cache: KVCache,
+        speculation: Speculation | None,
+    ):
+        """
+        Args:
+            ends: by token of the vocabulary, whether it ends a completion.
+        """
+        self._tokenizer, self._ends = tokenizer, ends
+        self._running, self._cache, self._speculation = running, cache, speculation
+        self._texts: list[bytes] | None = None  # of the tokens
+        self.tokens_set = self.unused = 0
+
+    def fault(self, request: GenerationRequest) -> str | None:
+        """Why a request's budget cannot be followed; None where it can, or where there is none."""
+        return budget_fault(request, self._texts_for(request))
+
+    def thinking_of(self, request: GenerationRequest) -> Thinking | None:
+        """The thinking of one of its completions, after what is given."""
+        if request.thinking is None:
+            return None
+        texts = self._texts_for(request)
+        assert texts is not None
+        thinking = Thinking(request.thinking, texts, request.prompt_ids)
+        thinking.replay(request.given_ids, request.given_forced)
+        return thinking
+
+    def settle(
+        self, index: int, place: int, tokens_N: np.ndarray, logprobs_N: np.ndarray, logits_V: Tensor, hidden_D: Tensor | None
+    ) -> Settled:
+        """Put the token that comes next in a running completion in its place among what was sampled."""
+        token = int(tokens_N[place])
+        settled = settle(
+            self._running.sequences[index], token, float(logprobs_N[place]),
+            ends=bool(self._ends[token]), logits_V=logits_V, hidden_D=hidden_D,
+        )  # fmt: skip
+        tokens_N[place], logprobs_N[place] = settled.token, settled.logprob
+        self.tokens_set += settled.is_set
+        self.unused += settled.is_set and not settled.taken_back
+        return settled
+
+    def take_back(self, index: int, settled: Settled) -> None:
+        """Take back tokens that were recorded before the settled one."""
+        if settled.taken_back <= 1:
+            return
+        running = self._running
+        tokens = int(running.counts[index]) - settled.taken_back + 1
+        running.take_back(index, tokens)
+        row = int(running.rows[index])
+        length = len(running.sequences[index].request.context_ids) + tokens
+        self._cache.take_back(row, length)
+        if self._speculation is not None:
+            assert settled.hidden_D is not None
+            self._speculation.take_back(row, length, settled.hidden_D)
+
+    def _texts_for(self, request: GenerationRequest) -> list[bytes] | None:
+        """The bytes of each token, made for the first request that needs them."""
+        if request.thinking is not None and self._texts is None and self._tokenizer is not None:
+            self._texts = token_bytes(self._tokenizer, len(self._ends))
+        return self._texts
 
 
 def settle(
@@ -98,13 +176,3 @@ def budget_fault(request: GenerationRequest, texts: SequenceOf[bytes] | None) ->
     if any(ids and text(ids) != tag[had:] for had, ids in enumerate(budget.rest_ids)):
         return f"rest_ids must be what is left of {budget.tags[1]!r}"
     return None
-
-
-def thinking_of(request: GenerationRequest, texts: SequenceOf[bytes] | None) -> Thinking | None:
-    """The thinking of one of its completions, after what is given."""
-    if request.thinking is None:
-        return None
-    assert texts is not None
-    thinking = Thinking(request.thinking, texts, request.prompt_ids)
-    thinking.replay(request.given_ids, request.given_forced)
-    return thinking
