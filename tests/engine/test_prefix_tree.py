@@ -43,6 +43,16 @@ def test_whole_blocks_are_used_and_the_rest_is_copied_from_the_longest_common_be
     assert tree.match((), (7, *counting(40))).tokens == 0
 
 
+def test_a_block_that_is_partly_empty_is_copied_where_others_are_written_behind_it() -> None:
+    tree = PrefixTree(make_cache(), 10**9)
+    (block,) = keep(tree, counting(11))
+    assert [node.block for node in tree.match((), counting(11)).nodes] == [block]
+    found = tree.match((), counting(11), goes_on=True)
+    assert found.nodes == []
+    assert found.copied is not None
+    assert (found.copied.block, found.lanes) == (block, 11)
+
+
 def test_what_follows_a_prompt_begins_blocks_of_its_own() -> None:
     tree = PrefixTree(make_cache(), 10**9)
     prompt, said = counting(20), counting(20, 100)

@@ -105,7 +105,7 @@ class Prefill:
         if match.tokens == len(part.tokens) and part.is_last:
             end = None if match.copied else match.nodes[-1].ends.get(len(match.nodes[-1].tokens))
             if end is None:  # the last token has to be read for the one after it
-                match = self.prefixes.match(part.path, part.tokens[:-1])
+                match = self.prefixes.match(part.path, part.tokens[:-1], goes_on=True)
             part.group.logits_V = end
         self.cache.append_shared(part.row, [node.block for node in match.nodes], match.tokens - match.lanes)
         if match.copied is not None:

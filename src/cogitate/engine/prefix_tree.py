@@ -79,10 +79,16 @@ class PrefixTree:
                 node = node.children.get(chunk) if node is not None else None
         return node
 
-    def match(self, path: Sequence[Tokens], tokens: Tokens) -> Match:
-        """What is there of some tokens that follow a path. Nothing is changed but the order of use."""
+    def match(self, path: Sequence[Tokens], tokens: Tokens, *, goes_on: bool = False) -> Match:
+        """What is there of some tokens that follow a path. Nothing is changed but the order of use.
+
+        Args:
+            goes_on: others are written behind them, so a block that is partly empty has to be copied.
+        """
         node, nodes, rest = self.find(path), [], tokens
         while node is not None and rest and (child := node.children.get(rest[:BLOCK])) is not None:
+            if goes_on and len(child.tokens) < BLOCK:
+                break
             nodes.append(child)
             node, rest = child, rest[BLOCK:]
         copied, lanes = None, 0
