@@ -41,6 +41,7 @@ from cogitate.runtime import derive_seed, write_json
 from cogitate.tasks.mixture import gather_problems
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.chat_template import ChatTemplate
+from cogitate.tokenizer.tags import OF_R1
 from cogitate.types import Problem, SamplingParams
 
 
@@ -51,6 +52,8 @@ def files(config: Config, stage: Stage) -> list[Path]:
 
 def check(config: Config, stage: Stage, graph: Sequence[Stage]) -> None:
     """Refuse bad data before any time is spent."""
+    if any(tag in config.evaluate.closing_phrase for tag in OF_R1):
+        raise ConfigError("evaluate.closing_phrase: must hold no tag: the closing tag is set after it")
     evaluation_problems(config)
     general_problems(config)
     further_problems(config)
