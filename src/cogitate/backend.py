@@ -75,10 +75,12 @@ class Generator(Protocol):
         """Completions not yet returned."""
 
     def partial(self, request_id: str, *, start: int = 0) -> dict[int, list[int]]:
-        """The tokens, from index `start` on, of each running completion of a request, by its seed: for showing them early."""
+        """The tokens, from index `start` on, of each running completion of a request, by its seed: for showing them early. What
+        a thinking budget may still take back is not among them."""
 
     def abort(self, request_ids: Sequence[str]) -> list[Completion]:
-        """Stop these requests; returns what they had sampled, finish_reason "abort". One goes on as `given_ids` of another."""
+        """Stop these requests; returns what they had sampled, finish_reason "abort". One goes on as `given_ids` of another,
+        with its `forced` as `given_forced`."""
 
     def free_weights(self) -> None:
         """Let go of the weights, whose memory learning needs, until the next `load_weights`. Nothing may be pending."""

@@ -170,7 +170,7 @@ def waits_of(completion: Completion, budget: ThinkingBudget) -> int:
 
 
 @pytest.mark.parametrize("special", [False, True])
-@pytest.mark.parametrize("count", [200, pytest.param(5000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [120, pytest.param(5000, marks=pytest.mark.slow)])
 def test_no_budget_is_exceeded_or_ignored_in_random_requests_with_and_without_drafts(special: bool, count: int) -> None:
     tokenizer = make_tokenizer(special=special)
     texts = token_bytes(tokenizer, tokenizer.vocab_size)
@@ -195,7 +195,7 @@ def test_a_completion_that_is_stopped_anywhere_goes_on_within_its_budget_as_if_i
     special: bool, options: dict[str, int]
 ) -> None:
     tokenizer = make_tokenizer(special=special)
-    requests = [replace(random_request(number, tokenizer), seeds=(number,)) for number in range(16)]
+    requests = [replace(random_request(number, tokenizer), seeds=(number,)) for number in range(10)]
     whole = run(make_engine(tokenizer), requests)
     engine = make_engine(tokenizer, **options)  # type: ignore[arg-type]
     for request in requests:
