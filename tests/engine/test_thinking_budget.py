@@ -170,7 +170,7 @@ def waits_of(completion: Completion, budget: ThinkingBudget) -> int:
 
 
 @pytest.mark.parametrize("special", [False, True])
-@pytest.mark.parametrize("count", [120, pytest.param(5000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [120, pytest.param(5000, marks=[pytest.mark.slow, pytest.mark.timeout(1200)])])
 def test_no_budget_is_exceeded_or_ignored_in_random_requests_with_and_without_drafts(special: bool, count: int) -> None:
     tokenizer = make_tokenizer(special=special)
     texts = token_bytes(tokenizer, tokenizer.vocab_size)
