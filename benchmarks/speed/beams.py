@@ -29,7 +29,10 @@ PROMPT, PARENTS, BRANCHES, STEPS, STEP_TOKENS = 300, 4, 4, 8, 32
 KEPT = 2 << 30  # bytes of prefixes
 NEVER = -1  # an end token that is not sampled: every step is as long as asked for
 SAMPLING = SamplingParams(max_new_tokens=STEP_TOKENS)
-TEXT = "A train leaves at nine and goes 80 km an hour; another leaves at ten and goes 100. When do they meet? "
+TEXT = " ".join(
+    f"A train leaves at {hour} and goes {60 + 7 * hour} km an hour; after {hour * hour} minutes it has gone so far that"
+    for hour in range(1, 20)
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Figures:
 
 
 def search(engine: Engine, prompt: tuple[int, ...], *, apart: bool) -> tuple[Figures, list[tuple[int, ...]]]:
-    """Draw the beams; the four with the likeliest step go on. Returns what they have said at the end.
+    """Draw the beams; the likeliest one of each parent goes on. Returns what they have said at the end.
 
     Args:
         apart: each beam is a request of its own.
@@ -58,17 +61,22 @@ def search(engine: Engine, prompt: tuple[int, ...], *, apart: bool) -> tuple[Fig
     started = time.perf_counter()
     parents: list[tuple[int, ...]] = [()] * PARENTS
     for step in range(STEPS):
-        drawn: list[tuple[tuple[int, ...], Completion]] = []
+        drawn: list[Completion] = []
         for request in requests(prompt, parents, step, apart=apart):
             engine.submit(request)
         while engine.pending():
-            drawn += [(parents[int(each.request_id.split("/")[0])], each) for each in engine.poll()]
-        drawn.sort(key=lambda pair: (-sum(pair[1].logprobs), pair[1].seed))
-        parents = [(*had, *each.token_ids) for had, each in drawn[:PARENTS]]
+            drawn += engine.poll()
+        of_parents = [[each for each in drawn if parent_of(each) == number] for number in range(PARENTS)]
+        best = [max(group, key=lambda each: (sum(each.logprobs), each.seed)) for group in of_parents]
+        parents = [(*had, *each.token_ids) for had, each in zip(parents, best, strict=True)]
     seconds = time.perf_counter() - started
     kept = 0 if engine.prefixes is None else engine.prefixes.bytes
     counts = (engine.prompt_tokens_prefilled, engine.prompt_tokens_shared, engine.tokens_sampled)
     return Figures(seconds, *counts, kept), parents
+
+
+def parent_of(completion: Completion) -> int:
+    return int(completion.request_id.partition("/")[0])
 
 
 def requests(prompt: tuple[int, ...], parents: Sequence[tuple[int, ...]], step: int, *, apart: bool) -> list[GenerationRequest]:
@@ -85,7 +93,8 @@ def requests(prompt: tuple[int, ...], parents: Sequence[tuple[int, ...]], step: 
 def measure(directory: Path, dtype: str) -> dict[str, Any]:
     """Every way with an engine of its own; refuses to report ways that draw different completions."""
     tokenizer = Tokenizer.load(directory)
-    prompt = tuple((tokenizer.encode(TEXT) * PROMPT)[:PROMPT])
+    prompt = tuple(tokenizer.encode(TEXT)[:PROMPT])
+    assert len(prompt) == PROMPT, f"the text has {len(prompt)} tokens"
     ways = {"shared": (KEPT, False), "four prompts": (0, False), "sixteen prompts": (0, True)}
     found: dict[str, Figures] = {}
     said: list[list[tuple[int, ...]]] = []
