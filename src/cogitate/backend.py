@@ -21,6 +21,7 @@ from cogitate.types import (
     Rollout,
     SamplingParams,
     TextPair,
+    ThinkingBudget,
     Verdict,
 )
 
@@ -35,6 +36,8 @@ class GenerationRequest:
         given_ids: the beginning of each completion, which goes on from there: what an aborted one had sampled, or a thinking
             that somebody else began. Completions hold what comes after it; a token's draw depends on its place in the whole,
             so that a completion that was stopped and goes on is the one that was never stopped.
+        given_forced: which of `given_ids` were set and not sampled, ascending: the `forced` of a stopped completion.
+        thinking: how long each completion thinks; None: as long as it likes.
     """
 
     id: str
@@ -42,6 +45,8 @@ class GenerationRequest:
     params: SamplingParams
     seeds: tuple[int, ...]
     given_ids: tuple[int, ...] = ()
+    given_forced: tuple[int, ...] = ()
+    thinking: ThinkingBudget | None = None
 
     @property
     def context_ids(self) -> tuple[int, ...]:
@@ -70,10 +75,12 @@ class Generator(Protocol):
         """Completions not yet returned."""
 
     def partial(self, request_id: str, *, start: int = 0) -> dict[int, list[int]]:
-        """The tokens, from index `start` on, of each running completion of a request, by its seed: for showing them early."""
+        """The tokens, from index `start` on, of each running completion of a request, by its seed: for showing them early. What
+        a thinking budget may still take back is not among them."""
 
     def abort(self, request_ids: Sequence[str]) -> list[Completion]:
-        """Stop these requests; returns what they had sampled, finish_reason "abort". One goes on as `given_ids` of another."""
+        """Stop these requests; returns what they had sampled, finish_reason "abort". One goes on as `given_ids` of another,
+        with its `forced` as `given_forced`."""
 
     def free_weights(self) -> None:
         """Let go of the weights, whose memory learning needs, until the next `load_weights`. Nothing may be pending."""

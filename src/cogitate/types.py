@@ -91,18 +91,67 @@ class SamplingParams:
 
 
 @dataclass(frozen=True, slots=True)
+class ThinkingBudget:
+    """How long each completion of a request thinks, exact to the token; `make_thinking_budget` makes one of texts.
+
+    A thinking token is a token of the completion after the one that completes the opening tag (after the prompt, where this
+    ends in the tag) and before the first one that holds a part of the closing tag, or before the completion's end where none
+    comes. Tokens of the request's `given_ids` count, and so do those of `wait_ids` that were set; `closing_ids` do not.
+    A completion that opens no thinking has none, and nothing is set in it: neither bound applies.
+
+    Attributes:
+        tags: what opens and closes the thinking, as the model writes it.
+        closing_ids: set after `at_most` thinking tokens: a closing phrase, where one is wanted, and the closing tag.
+        rest_ids: set instead where the model itself has just begun the closing tag and may end there: by how many of its bytes
+            are there, the tokens of the rest; () where there are none, as for 0 bytes.
+        wait_ids: set in place of the closing tag (or the end token) that comes before `at_least` thinking tokens; as many of
+            them as `at_most` has room for.
+        at_most: None: no limit. What is given beyond it is not cut; the thinking is then closed at once.
+        at_least: reached unless `waits` are used up. A closing tag that begins in `given_ids` stands.
+        waits: how often `wait_ids` are set, at most.
+    """
+
+    tags: tuple[str, str]
+    closing_ids: tuple[int, ...]
+    rest_ids: tuple[tuple[int, ...], ...]
+    wait_ids: tuple[int, ...] = ()
+    at_most: int | None = None
+    at_least: int = 0
+    waits: int = 0
+
+    def fault(self) -> str:
+        """Why this can be no budget, one sentence; "" where it can."""
+        if self.at_most is not None and self.at_most < 0:
+            return f"at_most = {self.at_most} thinking tokens: must not be negative"
+        if self.at_least < 0 or self.waits < 0:
+            return f"at_least = {self.at_least} and waits = {self.waits}: must not be negative"
+        if self.at_most is None and not self.at_least:
+            return "a thinking budget without at_most and at_least changes nothing: leave it out"
+        if self.at_most is not None and self.at_least > self.at_most:
+            return f"at_least = {self.at_least} thinking tokens is more than at_most = {self.at_most}"
+        if (self.at_least > 0) != (self.waits > 0):
+            return f"at_least = {self.at_least} and waits = {self.waits}: one without the other changes nothing"
+        if self.at_least and not self.wait_ids:
+            return f"at_least = {self.at_least}: wait_ids is empty, so there is nothing to go on with"
+        if self.at_most is not None and not self.closing_ids:
+            return f"at_most = {self.at_most}: closing_ids is empty, so there is nothing to close with"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
 class Completion:
     """What a generator returns for one request.
 
     Attributes:
         request_id: the id the request was submitted with.
-        token_ids: sampled tokens, the end token included when finish_reason is "stop".
+        token_ids: sampled and set tokens, the end token included when finish_reason is "stop".
         logprobs: log-probability of each sampled token under the sampler, at the sampling temperature.
         finish_reason: "stop" (end token), "length" (truncated) or "abort".
         weight_versions: (version, number of tokens) for each run of tokens sampled under the same weights.
         seed: the sampling seed.
         forced: indices of tokens that were not sampled but set (the end of a thinking that reached its budget, say): learning
             leaves them out, and their log-probability is what the model would have given them.
+        thinking_tokens: as ThinkingBudget counts them, those of given_ids included; None for a request without a budget.
     """
 
     request_id: str
@@ -112,6 +161,7 @@ class Completion:
     weight_versions: tuple[tuple[int, int], ...]
     seed: int
     forced: tuple[int, ...] = ()
+    thinking_tokens: int | None = None
 
     @property
     def loss_mask(self) -> tuple[int, ...]:

@@ -10,8 +10,10 @@ import pytest
 from tokenizers import AddedToken
 
 from cogitate import cli
+from cogitate.errors import ConfigError
 from cogitate.model.files.hf import save_model
 from cogitate.model.transformer import Transformer
+from cogitate.recipe.asking import check_thinks
 from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer
 from cogitate.tokenizer.chat_template import ChatTemplate
 from cogitate.tokenizer.prompts import R1_INSTRUCTION, R1_ZERO_INSTRUCTION, instructed
@@ -96,6 +98,57 @@ def test_thinking_that_is_cut_off_holds_no_answer(
     (row,) = rows(tmp_path / "all.jsonl")
     assert (row["right"], row["finished"], row["thinking_tokens"]) == (False, False, None)
     assert "thinking is never closed" in row["reason"]
+
+
+def test_an_evaluation_keeps_to_its_thinking_budget_and_marks_what_it_set(
+    reasoner: Path, problem: Path, cogitate: Callable[..., str], tmp_path: Path
+) -> None:
+    options = ("--prompt", "chat", "--tasks", problem, "--problems", 1, "--samples", 1, "evaluate.temperature=1e-9")
+    files = ("--out", tmp_path / "eval.json", "--completions", tmp_path / "all.jsonl")
+    cogitate("eval", reasoner, *options, *files, "evaluate.max_new_tokens=60", "evaluate.thinking_budget=1")
+    (row,) = rows(tmp_path / "all.jsonl")
+    tokenizer = Tokenizer.load(reasoner)
+    first = tokenizer.decode(tokenizer.encode("one and one")[:1])
+    assert row["completion"].startswith(f"<think>{first}</think>")
+    assert row["set_tokens"] == 1
+    assert json.loads((tmp_path / "eval.json").read_text())["settings"]["evaluate"]["thinking_budget"] == 1
+    cogitate("eval", reasoner, *options, *files, "evaluate.max_new_tokens=60", "evaluate.min_thinking=20", "evaluate.waits=2")
+    (row,) = rows(tmp_path / "all.jsonl")
+    assert row["completion"].count(" Wait") == 2
+    assert row["set_tokens"] == 2 * len(tokenizer.encode(" Wait"))
+
+
+def test_chat_closes_the_thinking_at_its_budget(reasoner: Path, cogitate: Callable[..., str]) -> None:
+    options = ("--prompt", QUESTION, "--temperature", 0, "--max-new-tokens", 60)
+    assert cogitate("chat", reasoner, *options) == SAID[QUESTION] + "\n"
+    assert cogitate("chat", reasoner, *options, "--thinking-budget", 40) == SAID[QUESTION] + "\n"
+    assert cogitate("chat", reasoner, *options, "--thinking-budget", 0).startswith("</think>")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("eval", "base", "--prompt", "bare", "evaluate.thinking_budget=9"), "no effect with --prompt bare"),
+        (("eval", "base", "evaluate.thinking_budget=192"), "must be below max_new_tokens"),
+        (("chat", "base", "--template", "bare", "--prompt", "x", "--thinking-budget", "9"), "no effect with --template bare"),
+        (("chat", "base", "--prompt", "x", "--thinking-budget", "30", "--max-new-tokens", "30"), "leaves none of 30 tokens"),
+    ],
+)
+def test_a_thinking_budget_that_changes_nothing_is_refused(
+    arguments: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["cogitate", *arguments])
+    with pytest.raises(SystemExit, match="2"):
+        cli.main()
+    assert message in capfd.readouterr().err
+
+
+def test_a_model_that_does_not_know_thinking_gets_no_budget(reasoner: Path, tmp_path: Path) -> None:
+    plain = train_tokenizer(["one two three"] * 3, 280)
+    with pytest.raises(ConfigError, match="would change nothing"):
+        check_thinks(tmp_path, plain, "User: question")
+    check_thinks(tmp_path, plain, "Think in <think> </think>.")
+    check_thinks(reasoner, Tokenizer.load(reasoner), "User: question")
 
 
 def test_r1_zero_trains_and_is_measured_through_the_template(

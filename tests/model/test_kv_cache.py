@@ -76,6 +76,55 @@ def test_a_shared_prompt_is_kept_once_and_freed_with_its_last_user() -> None:
     assert cache.blocks_in_use == 0
 
 
+def test_what_a_row_appended_before_it_is_forked_again_is_shared_by_blocks_and_copied_beyond() -> None:
+    cache = make_cache()
+    extend(cache, [7], [21])
+    cache.fork(7, [])
+    extend(cache, [7], [21 + 19])
+    cache.fork(7, [0, 1])
+    assert cache.blocks_in_use == 2 + 2 + 2  # the prompt's, one full block that is shared, and the last one of each row
+    extend(cache, [0, 1], [44, 50])
+    before = [round(7 + t / 1000, 3) for t in range(40)]
+    for row, length in ((0, 44), (1, 50), (7, 40)):
+        assert held(cache, row) == before + [round(row + t / 1000, 3) for t in range(40, length)]
+    cache.free([7, 0, 1])
+    assert cache.blocks_in_use == 0
+
+
+def test_blocks_live_as_long_as_somebody_holds_them_and_are_copied_before_they_are_overwritten() -> None:
+    cache = make_cache()
+    extend(cache, [0], [40])
+    blocks = cache.blocks_of_row(0)
+    assert len(blocks) == 3
+    cache.hold(blocks)
+    cache.take_back(0, 35)
+    extend(cache, [0], [36])
+    assert cache.blocks_of_row(0)[:2] == blocks[:2]
+    assert cache.blocks_of_row(0)[2] != blocks[2]
+    cache.free([0])
+    assert cache.blocks_in_use == 3
+    cache.append_shared(1, blocks[:2], 32)
+    cache.append_copied(1, blocks[2], 8)
+    extend(cache, [1], [50])
+    assert held(cache, 1) == [round(t / 1000, 3) for t in range(40)] + [round(1 + t / 1000, 3) for t in range(40, 50)]
+    cache.release(blocks)
+    assert cache.blocks_in_use == 4
+    cache.free([1])
+    assert cache.blocks_in_use == 0
+    assert all(entries.numel() == 0 for entries in cache.layers)
+
+
+def test_a_row_is_taken_back_into_an_earlier_block() -> None:
+    cache = make_cache()
+    extend(cache, [0], [40])
+    blocks = cache.blocks_of_row(0)
+    cache.hold(blocks)
+    cache.take_back(0, 10)
+    assert cache.blocks_in_use == 3 + 1
+    extend(cache, [0], [20])
+    assert held(cache, 0)[:10] == [round(t / 1000, 3) for t in range(10)]
+
+
 def test_padding_is_given_back_by_truncating() -> None:
     cache = make_cache()
     extend(cache, [0, 1], [60, 60])

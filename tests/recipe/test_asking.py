@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from cogitate.backend import Generator
-from cogitate.config import RLConfig, ZeroRLConfig
+from cogitate.config import EvaluateConfig, RLConfig, ZeroRLConfig
 from cogitate.errors import CheckpointError, ConfigError, DataError
-from cogitate.recipe.asking import Fitting, ask_r1, ask_r1_zero, check_tags, fitting, read_template, with_tags_of
+from cogitate.recipe.asking import (
+    Fitting,
+    ask_r1,
+    ask_r1_zero,
+    check_tags,
+    fitting,
+    read_template,
+    thinking_budgets,
+    with_tags_of,
+)
 from cogitate.recipe.stages.rejection_sampling import general_asking
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import R1_ZERO_INSTRUCTION, r1_zero_prompt, turns_as_text
+from cogitate.tokenizer.tags import R1_TAGS, Tags
 from cogitate.train.rollouts import Prompt, opens_thinking
 from cogitate.types import Message, Problem
 from tests.recipe.scripted_backend import ScriptedGenerator
@@ -261,3 +272,20 @@ def test_prompts_longer_than_the_context_are_counted_in_one_message_or_left_out_
     )
     with pytest.raises(DataError, match="3 prompts and max_new_tokens"):  # nothing would be left
         found(mine([60] * 3), "drop")
+
+
+def test_an_evaluation_without_a_budget_asks_for_none(micro_tokenizer: Tokenizer) -> None:
+    assert thinking_budgets(EvaluateConfig(), micro_tokenizer, R1_TAGS) is None
+
+
+def test_a_budget_waits_in_the_language_of_the_problem_and_closes_in_the_tags_that_are_asked_for(
+    micro_tokenizer: Tokenizer,
+) -> None:
+    tags = Tags(thinking=("<reason>", "</reason>"))
+    budget_of = thinking_budgets(EvaluateConfig(thinking_budget=9, min_thinking=4, waits=2), micro_tokenizer, tags)
+    assert budget_of is not None
+    english, chinese = (budget_of(replace(QUESTION, language=language)) for language in ("de", "zh"))
+    assert (english.at_most, english.at_least, english.waits, english.tags) == (9, 4, 2, tags.thinking)
+    assert micro_tokenizer.decode(english.closing_ids) == " </reason>"
+    assert micro_tokenizer.decode(english.wait_ids) == " Wait"
+    assert micro_tokenizer.decode(chinese.wait_ids) == "等等"

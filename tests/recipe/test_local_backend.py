@@ -15,3 +15,16 @@ def test_generators_draft_where_the_setting_asks_for_it(asked: bool) -> None:
 
 def test_drafts_change_no_completion_and_so_no_artifact_id() -> None:
     assert RuntimeConfig(speculative=True).identity() == RuntimeConfig(speculative=False).identity()
+
+
+def test_generators_keep_prefixes_where_the_setting_asks_for_it() -> None:
+    backend = LocalBackend(Config(runtime=RuntimeConfig(prefix_cache=3)))
+    prefixes = backend.generator(SHIPPED / "base").prefixes
+    assert prefixes is not None
+    assert prefixes.max_bytes == 3 << 20
+    assert RuntimeConfig(prefix_cache=3).identity() == RuntimeConfig().identity()
+
+
+def test_prefixes_and_drafts_together_are_refused() -> None:
+    with pytest.raises(ValueError, match="prefix_cache has no effect with speculative=true"):
+        RuntimeConfig(prefix_cache=3, speculative=True)

@@ -22,7 +22,15 @@ from cogitate.evals.completions import completion_rows, write_rows
 from cogitate.evals.evaluate import Asking, Measured, measure_model, missing_verdicts, table
 from cogitate.evals.paired import paired_by_task, right_by_problem
 from cogitate.evals.prompts import BARE_QUESTION, FEW_SHOT, R1_ZERO
-from cogitate.recipe.asking import ask_r1, ask_r1_zero, fitting, prompt_name, read_template
+from cogitate.recipe.asking import (
+    ask_r1,
+    ask_r1_zero,
+    check_thinks,
+    fitting,
+    prompt_name,
+    read_template,
+    thinking_budgets,
+)
 from cogitate.recipe.data_sets import describe_evaluation
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.models import find_model
@@ -78,6 +86,8 @@ def evaluate(
         if file is not None and not file.parent.is_dir():
             raise DataError(f"{file}: there is no directory {file.parent}")
     config = settings_for(tasks, samples=samples, problems=problems, settings=settings)
+    if config.evaluate.budgets_thinking and prompt in FROM_TEXT:
+        raise ConfigError(f"a thinking budget has no effect with --prompt {prompt}: nothing is thought after it; leave it out")
     console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
     measured: dict[str, Evaluated] = {}
     for name, directory in models.items():
@@ -197,6 +207,8 @@ def measure(directory: Path, config: Config, asking: Asking) -> Evaluated:
         tokenizer, generator = Tokenizer.load(directory), backend.generator(directory)
         ways = [(asking.prompt_of, tokenizer.with_tags(asking.tags))]
         found = fitting(problems, ways, generator, max_new_tokens=settings.max_new_tokens, too_long=config.tasks.too_long)
+        if settings.budgets_thinking:
+            check_thinks(directory, tokenizer.with_tags(asking.tags), asking.prompt_of(found.problems[0]))
         with counting(len(found.problems) * settings.samples) as count:
             groups = measure_model(
                 found.problems,
@@ -207,6 +219,7 @@ def measure(directory: Path, config: Config, asking: Asking) -> Evaluated:
                 tokenizer=tokenizer,
                 generator=CountedGenerator(generator, count),
                 grader=backend.grader(),
+                thinking=thinking_budgets(settings, tokenizer, asking.tags),
             )
     finally:
         backend.close()

@@ -68,6 +68,9 @@ def chat(
     max_new_tokens: Annotated[
         int | None, typer.Option(min=1, help="Longest answer; what the context leaves, at most 4096, where not given.")
     ] = None,
+    thinking_budget: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Think N tokens at most, then close the thinking and answer.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Equal seeds give equal answers; drawn where not given.")] = None,
 ) -> None:
     """Talk to a model: Ctrl-C stops an answer, Ctrl-D ends."""
@@ -75,7 +78,7 @@ def chat(
 
     talk(
         model, prompt=prompt, template=template, system=system, template_file=template_file, temperature=temperature,
-        top_p=top_p, max_new_tokens=max_new_tokens, seed=seed,
+        top_p=top_p, max_new_tokens=max_new_tokens, seed=seed, thinking_budget=thinking_budget,
     )  # fmt: skip
 
 

@@ -85,6 +85,28 @@ class EvaluateConfig(Section):
     temperature: float = Field(0.6, ge=0)  # 0: the most likely token each time
     top_p: float = Field(0.95, gt=0, le=1)
     max_new_tokens: int = Field(192, ge=1)
+    # Of each completion, which thinks at most and at least so many tokens; -1: no limit (tokenizer/thinking_budget.py).
+    thinking_budget: int = in_identity_unless_default(-1, ge=-1)
+    closing_phrase: str = in_identity_unless_default("")  # what is said where the thinking is closed at its limit
+    min_thinking: int = in_identity_unless_default(0, ge=0)  # by "Wait" in place of the end of the thinking
+    waits: int = in_identity_unless_default(1, ge=1)  # at most, for min_thinking
+
+    @property
+    def budgets_thinking(self) -> bool:
+        return self.thinking_budget >= 0 or self.min_thinking > 0
+
+    @model_validator(mode="after")
+    def _thinking_can_be_meant(self) -> EvaluateConfig:
+        for key in ("thinking_budget", "min_thinking"):
+            if getattr(self, key) >= self.max_new_tokens:
+                raise ValueError(f"{key} = {getattr(self, key)}: must be below max_new_tokens = {self.max_new_tokens}")
+        if 0 <= self.thinking_budget < self.min_thinking:
+            raise ValueError(f"min_thinking = {self.min_thinking} is more than thinking_budget = {self.thinking_budget}")
+        if self.closing_phrase and self.thinking_budget < 0:
+            raise ValueError("closing_phrase changes nothing without thinking_budget")
+        if self.waits != 1 and not self.min_thinking:
+            raise ValueError("waits changes nothing without min_thinking")
+        return self
 
     @field_validator("temperature")
     @classmethod
@@ -107,6 +129,14 @@ class RuntimeConfig(Section):
     threads: int = Field(0, ge=0)  # 0: as many as there are cores
     max_batch: int = Field(256, ge=1)  # completions decoded at the same time
     speculative: bool = not_in_identity(False)  # drafts by the MTP block: the same completions in fewer steps
+    # MiB kept of what has been read, for prompts that begin alike: the same completions with less to read. Not with drafts.
+    prefix_cache: int = not_in_identity(0, ge=0)
+
+    @model_validator(mode="after")
+    def _prefixes_and_drafts_are_apart(self) -> RuntimeConfig:
+        if self.prefix_cache and self.speculative:
+            raise ValueError("prefix_cache has no effect with speculative=true: set one of them")
+        return self
 
     @field_validator("device")
     @classmethod

@@ -18,7 +18,7 @@ from torch import Tensor
 from cogitate.engine.decode_weights import DecodeWeights, Int, Pointer, Stack, Step
 from cogitate.kernels import SUFFIXES, function, native_library
 from cogitate.model.files.hf import allocated, load_weights_into, unfilled_model
-from cogitate.model.kv_cache import BLOCK, KVCache
+from cogitate.model.kv_cache import BLOCK, KVCache, SharedPrompt
 from cogitate.model.rope import RotaryTable
 from cogitate.model.transformer import Transformer
 
@@ -166,11 +166,13 @@ class Decoder:
         cache: KVCache,
         rows: Sequence[int],
         mtp_cache: KVCache | None = None,
+        before_PD: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         """Append a prompt to each row, none empty.
 
         Args:
-            mtp_cache: the rows are empty in both caches, and the MTP block reads the prompts, too.
+            mtp_cache: the MTP block reads the prompts, too; the rows are empty in both caches, or `before_PD` is given.
+            before_PD: the hidden states at the ends of what the rows hold, float32.
 
         Returns:
             The logits of the token after each prompt, float32 (P, V), and with `mtp_cache` the hidden states at their ends,
@@ -187,8 +189,12 @@ class Decoder:
         logits_PV, hidden_PD = torch.empty(len(prompts), config.vocab_size), None
         if mtp_cache is not None:
             hidden_PD = torch.empty(len(prompts), config.hidden_size)
+            if before_PD is not None:
+                first = np.cumsum(counts) - counts
+                self._read_ahead(before_PD, tokens[first], mtp_cache, row_of_prompt, append_to(mtp_cache, row_of_prompt, 1))
             append_to(mtp_cache, row_of_prompt, counts - 1)
-            assert np.array_equal(mtp_cache.lengths[row_of_prompt], counts - 1), "the MTP block reads whole prompts"
+            held = cache.lengths[row_of_prompt] - 1
+            assert np.array_equal(mtp_cache.lengths[row_of_prompt], held), "the MTP block reads whole prompts"
         done = 0
         for begin in range(0, len(tokens), PREFILL_TOKENS):
             part = slice(begin, begin + PREFILL_TOKENS)
@@ -270,9 +276,16 @@ def share_units(cache: KVCache, rows: np.ndarray) -> np.ndarray:
     bounds = [0]
     prompts = [cache.prompt_of(row) for row in rows.tolist()]
     for i in range(1, len(rows)):
-        if prompts[i] is None or prompts[i] is not prompts[i - 1] or i - bounds[-1] == UNIT_ROWS:
+        if not same_prompt(prompts[i], prompts[i - 1]) or i - bounds[-1] == UNIT_ROWS:
             bounds.append(i)
     return np.array([*bounds, len(rows)], dtype=np.int32)
+
+
+def same_prompt(one: SharedPrompt | None, other: SharedPrompt | None) -> bool:
+    """Whether rows that begin with these begin with the same blocks."""
+    if one is None or other is None:
+        return False
+    return one is other or (one.tokens == other.tokens and one.blocks == other.blocks)
 
 
 def _neighbour_units(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:

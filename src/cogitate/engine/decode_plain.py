@@ -63,17 +63,28 @@ class PlainDecoder:
         cache: KVCache,
         rows: Sequence[int],
         mtp_cache: KVCache | None = None,
+        before_PD: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
         self._check()
+        if len(rows) > 1 and cache.lengths[list(rows)].any():  # right-padded, what one row has room for another has not
+            each = [
+                self.prefill([prompt], cache, [row], mtp_cache, None if before_PD is None else before_PD[index : index + 1])
+                for index, (prompt, row) in enumerate(zip(prompts, rows, strict=True))
+            ]
+            hidden = [hidden_1D for _, hidden_1D in each if hidden_1D is not None]
+            return torch.cat([logits_1V for logits_1V, _ in each]), torch.cat(hidden) if hidden else None
         lengths, rows_P = torch.tensor([len(prompt) for prompt in prompts]), torch.tensor(rows)
         tokens_PT = self._on_device(pad_sequence([torch.tensor(prompt) for prompt in prompts], batch_first=True).numpy())
         held = cache.lengths[rows_P]
         hidden_PTD = self.model(tokens_PT, cache=cache, rows_B=rows_P)
         cache.truncate(rows, (held + lengths).tolist())
         ends_PD = hidden_PTD[torch.arange(len(rows)), lengths - 1]
-        if mtp_cache is not None and tokens_PT.shape[1] > 1:
-            self.model.mtp_cached(hidden_PTD[:, :-1], tokens_PT[:, 1:], mtp_cache, rows_P)
-            mtp_cache.truncate(rows, (lengths - 1).tolist())
+        ahead_PTD, next_PT = hidden_PTD[:, :-1], tokens_PT[:, 1:]
+        if before_PD is not None:
+            ahead_PTD, next_PT = torch.cat((before_PD[:, None].to(hidden_PTD), ahead_PTD), dim=1), tokens_PT
+        if mtp_cache is not None and next_PT.shape[1]:
+            self.model.mtp_cached(ahead_PTD, next_PT, mtp_cache, rows_P)
+            mtp_cache.truncate(rows, (held + lengths - 1).tolist())
         return self.model.logits(ends_PD), None if mtp_cache is None else ends_PD
 
     def _check(self) -> None:

@@ -14,13 +14,17 @@ from torch import Tensor
 from cogitate.backend import GenerationRequest
 from cogitate.engine.decode import share_units
 from cogitate.engine.decode_plain import make_decoder
+from cogitate.engine.guided import Guide
+from cogitate.engine.prefill import Prefill
+from cogitate.engine.prefix_tree import PrefixTree
 from cogitate.engine.running import Running, Sequence
-from cogitate.engine.scheduler import Group, Scheduler
+from cogitate.engine.scheduler import Group, Scheduler, request_fault
 from cogitate.engine.speculation import Speculation
-from cogitate.errors import DataError
+from cogitate.errors import ConfigError, DataError
 from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
 from cogitate.runtime import give_back_memory
+from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.types import Completion, FinishReason
 
 PREFILL_TOKENS = 4096  # of one prefill batch, padding included
@@ -43,7 +47,7 @@ class Engine:
     Attributes:
         cache: what it remembers; cache.blocks_in_use * cache.bytes_per_block is the memory of all tokens held.
         speculation: its counters say how many drafts were right; None without `speculative`.
-        prompt_tokens_prefilled, tokens_sampled: counted since the engine was made.
+        prefixes: what is kept for later requests and how much memory that takes; None without `prefix_bytes`.
     """
 
     def __init__(
@@ -56,6 +60,8 @@ class Engine:
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
         speculative: bool = False,
+        tokenizer: Tokenizer | None = None,
+        prefix_bytes: int = 0,
     ):
         """
         Args:
@@ -65,7 +71,15 @@ class Engine:
             max_batch: completions decoded at the same time.
             max_context: prompt plus completion tokens; the model's max_position_embeddings by default.
             speculative: faster where few completions run; the model must have an MTP block (ConfigError).
+            tokenizer: the model's, by which thinking is followed; requests with a thinking budget need it.
+            prefix_bytes: memory for what has been read and sampled, at most, beyond what is in use: requests that begin like
+                earlier or running ones read only what is new (prefix_tree.py). Completions are the same as without: with the
+                kernels to the bit. 0: nothing is kept. Not together with `speculative` (ConfigError).
         """
+        if prefix_bytes < 0:
+            raise DataError(f"prefix_bytes = {prefix_bytes}: must not be negative")
+        if prefix_bytes and speculative:
+            raise ConfigError("prefixes are not kept for the MTP block: set runtime.speculative = false or keep no prefixes")
         limit = model.config.max_position_embeddings
         if max_context is not None and not 2 <= max_context <= limit:
             raise DataError(f"max_context = {max_context}: must be from 2 to the model's max_position_embeddings, {limit}")
@@ -79,14 +93,17 @@ class Engine:
         self.max_context = max_context or limit
         self.device, self.dtype = model.embed_tokens.weight.device, model.embed_tokens.weight.dtype
         self.version = 0
-        self.prompt_tokens_prefilled = self.tokens_sampled = 0
         prompt_rows = min(max_batch, PROMPT_ROWS)
         rows = max_batch + prompt_rows
         self.cache = KVCache(model.config, rows, self.max_context, dtype=self.dtype, device=self.device)
         self.speculation = Speculation(model, rows, self.max_context) if speculative else None
         self.decoder = make_decoder(model, max_batch, mtp=speculative)
+        self.prefixes = PrefixTree(self.cache, prefix_bytes) if prefix_bytes else None
+        self.prefill = Prefill(self.decoder, self.cache, self.speculation, self.prefixes)
         self._scheduler = Scheduler(max_batch, prompt_rows)
         self._running = Running(rows)
+        self._guide = Guide(tokenizer, self._ends, self._running, self.cache, self.speculation)
+        self._drawn = 0
         self._units: np.ndarray | None = None  # of the running rows, until these change
         self._pending_of: Counter[str] = Counter()
 
@@ -96,30 +113,34 @@ class Engine:
         Raises:
             DataError: prompt and completion do not fit the context, or the request cannot be fulfilled for another reason.
         """
-        prompt, params, vocabulary = len(request.context_ids), request.params, self.config.vocab_size
-        foreign = [token for token in request.context_ids if not 0 <= token < vocabulary]
-        problem = None
-        if not prompt:
-            problem = "the prompt is empty: give at least one token"
-        elif foreign:
-            problem = f"token {foreign[0]} of the prompt is none of the model's {vocabulary}: is the tokenizer another model's?"
-        elif params.max_new_tokens < 1:
-            problem = f"max_new_tokens = {params.max_new_tokens}: must be at least 1"
-        elif prompt + params.max_new_tokens > self.max_context:
-            problem = (
-                f"a prompt of {prompt} tokens and max_new_tokens = {params.max_new_tokens} do not fit the context of "
-                f"{self.max_context}: shorten the prompt or lower max_new_tokens"
-            )
-        elif not params.temperature >= 0:
-            problem = f"temperature = {params.temperature}: must not be negative"
-        elif not 0 < params.top_p <= 1:
-            problem = f"top_p = {params.top_p}: must be above 0 and at most 1"
-        elif self._pending_of[request.id]:
+        problem = request_fault(request, self.config.vocab_size, self.max_context)
+        if problem is None and self._pending_of[request.id]:
             problem = "a request of this id is still pending: give each request its own id"
+        problem = problem or self._guide.fault(request)
         if problem is not None:
             raise DataError(f"request {request.id}: {problem}")
         self._pending_of[request.id] = len(request.seeds)
         self._scheduler.submit(request)
+
+    @property
+    def tokens_sampled(self) -> int:
+        """Tokens that were sampled since the engine was made, those that were taken back included."""
+        return self._drawn - self._guide.unused
+
+    @property
+    def tokens_set(self) -> int:
+        """Tokens that were set in a thinking instead."""
+        return self._guide.tokens_set
+
+    @property
+    def prompt_tokens_prefilled(self) -> int:
+        """Tokens of prompts and of `given_ids` that were computed since the engine was made."""
+        return self.prefill.read
+
+    @property
+    def prompt_tokens_shared(self) -> int:
+        """Those that were not, because an earlier request or a running completion had them."""
+        return self.prefill.shared
 
     def pending(self) -> int:
         """Completions not yet returned."""
@@ -154,11 +175,12 @@ class Engine:
         ids = set(request_ids)
         running = self._running
         leaving = np.array([i for i, sequence in enumerate(running.sequences) if sequence.request.id in ids], dtype=np.int64)
+        running.drop_revocable(leaving)
         stopped = self._remove(leaving, ["abort"] * len(leaving))
         for group in self._scheduler.withdraw(ids):
             self._release_prompt(group)
             for index in range(group.next_seed, len(group.request.seeds)):
-                sequence = Sequence(group.request, (group.number, index), -1, [(self.version, 0)])
+                sequence = self._sequence(group, index, -1)
                 stopped.append((sequence.order, sequence.completion([], [], "abort")))
         for request_id in ids:
             del self._pending_of[request_id]
@@ -167,6 +189,7 @@ class Engine:
     def free_weights(self) -> None:
         """Let go of the weights until the next `load_weights`; until then nothing can be sampled."""
         assert not self.pending(), "completions are pending: they need the weights"
+        self.prefill.forget()
         self.decoder.free()
         give_back_memory()
 
@@ -177,12 +200,15 @@ class Engine:
         self._running.note_version(version)
         for group in self._scheduler.requeue():
             self._release_prompt(group)
+        self.prefill.forget()
 
     def _admit(self) -> list[tuple[tuple[int, int], Completion]]:
         """Fill free rows, prefilling prompts as needed, until there is no free row or nothing to start."""
         finished: list[tuple[tuple[int, int], Completion]] = []
         while True:
-            self._prefill()
+            if groups := self._scheduler.to_prefill(PREFILL_TOKENS):
+                self.prefill.keep_running(self._running, groups)
+                self.prefill.run(groups)
             started = self._scheduler.start()
             if not started:
                 return finished
@@ -195,7 +221,7 @@ class Engine:
                 if self.speculation is not None and group.hidden_D is not None:
                     self.speculation.start(group.prompt_row, each.rows, group.hidden_D)
                 for index, row in zip(each.seed_indices, each.rows, strict=True):
-                    sequences.append(Sequence(group.request, (group.number, index), row, [(self.version, 0)]))
+                    sequences.append(self._sequence(group, index, row))
                 logits.append(group.logits_V.expand(len(each.rows), -1))
                 if not group.unstarted:
                     self._release_prompt(group)
@@ -204,25 +230,19 @@ class Engine:
             self._units = None
             finished += self._take_tokens(first, torch.cat(logits))
 
-    def _prefill(self) -> None:
-        """Run the prompts of the next groups in one batch, where free rows are waiting for them."""
-        groups = self._scheduler.to_prefill(PREFILL_TOKENS)
-        if not groups:
-            return
-        prompts = [group.request.context_ids for group in groups]
-        rows = [group.prompt_row for group in groups if group.prompt_row is not None]
-        mtp_cache = None if self.speculation is None else self.speculation.cache
-        logits_PV, hidden_PD = self.decoder.prefill(prompts, self.cache, rows, mtp_cache)
-        for index, group in enumerate(groups):
-            group.logits_V = logits_PV[index]
-            group.hidden_D = None if hidden_PD is None else hidden_PD[index]
-        self.prompt_tokens_prefilled += sum(len(prompt) for prompt in prompts)
-
     def _take_tokens(self, first: int, logits_NV: Tensor) -> list[tuple[tuple[int, int], Completion]]:
         """Sample a token for each running completion from index `first` on; the completions that it ends."""
-        tokens_N1, logprobs_N1 = self._running.sample(slice(first, None), logits_NV[:, None])
-        self._running.record(slice(first, None), tokens_N1[:, 0], logprobs_N1[:, 0])
-        self.tokens_sampled += len(tokens_N1)
+        running, speculation = self._running, self.speculation
+        guided = [index for index in running.guided if index >= first]
+        kept = {index: logits_NV[index - first].clone() for index in guided}
+        tokens_N1, logprobs_N1 = running.sample(slice(first, None), logits_NV[:, None])
+        tokens_N, logprobs_N = tokens_N1[:, 0], logprobs_N1[:, 0]
+        for index, logits_V in kept.items():
+            hidden_D = None if speculation is None else speculation.hidden_before(int(running.rows[index]))
+            settled = self._guide.settle(index, index - first, tokens_N, logprobs_N, logits_V, hidden_D)
+            self._guide.take_back(index, settled)
+        running.record(slice(first, None), tokens_N, logprobs_N)
+        self._drawn += len(tokens_N)
         return self._remove_ended()
 
     def _take_drafted(self, speculation: Speculation, units: np.ndarray) -> list[tuple[tuple[int, int], Completion]]:
@@ -232,15 +252,32 @@ class Engine:
         drafts_N = speculation.draft(self.decoder, running, units)
         read_N2 = np.stack((running.last_tokens, drafts_N), axis=1)
         logits_N2V, hidden_N2D = self.decoder.verify(read_N2, self.cache, running.rows, units)
+        kept = {index: (logits_N2V[index].clone(), hidden_N2D[index].clone()) for index in running.guided}
         tokens_N2, logprobs_N2 = running.sample(slice(None), logits_N2V)
+        settled = {
+            index: self._guide.settle(index, index, tokens_N2[:, 0], logprobs_N2[:, 0], logits_2V[0], hidden_2D[0])
+            for index, (logits_2V, hidden_2D) in kept.items()
+        }
         right_N = tokens_N2[:, 0] == drafts_N
+        right_N[[index for index, each in settled.items() if each.taken_back > 1]] = False
         self.cache.lengths.numpy()[running.rows[~right_N]] -= 1
         speculation.note(running.rows, right_N, hidden_N2D)
+        for index, each in settled.items():
+            self._guide.take_back(index, each)
         running.record(slice(None), tokens_N2[:, 0], logprobs_N2[:, 0])
         going_on = np.flatnonzero(right_N & ~self._ended()[1])
+        for index in set(going_on.tolist()) & kept.keys():
+            logits_2V, hidden_2D = kept[index]
+            second = self._guide.settle(index, index, tokens_N2[:, 1], logprobs_N2[:, 1], logits_2V[1], hidden_2D[1])
+            self._guide.take_back(index, second)
         running.record(going_on, tokens_N2[going_on, 1], logprobs_N2[going_on, 1])
-        self.tokens_sampled += len(right_N) + len(going_on)
+        self._drawn += len(right_N) + len(going_on)
         return self._remove_ended()
+
+    def _sequence(self, group: Group, seed_index: int, row: int) -> Sequence:
+        """A completion that is about to start."""
+        thinking = self._guide.thinking_of(group.request)
+        return Sequence(group.request, (group.number, seed_index), row, [(self.version, 0)], thinking)
 
     def _ended(self) -> tuple[np.ndarray, np.ndarray]:
         """Which running completions have sampled an end token, and which have ended, by it or by their limit."""
@@ -258,6 +295,8 @@ class Engine:
             return []
         orders = [self._running.sequences[index].order for index in leaving]
         rows = self._running.rows[leaving].tolist()
+        for index in leaving.tolist():
+            self.prefill.keep(self._running, index)
         completions = self._running.remove(leaving, reasons)
         self._units = None
         self._free(rows)

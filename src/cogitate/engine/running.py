@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cogitate.backend import GenerationRequest
 from cogitate.engine.sampling import sample
+from cogitate.engine.thinking_budget import Thinking
 from cogitate.types import Completion, FinishReason
 
 
@@ -21,12 +22,16 @@ class Sequence:
         order: (number of the request, index of the seed); completions are returned in this order.
         row: of the cache.
         changes: (weights version, index of the first token sampled by it), at least one.
+        thinking: what is followed of it where the request has a thinking budget.
+        seen: by numbers of tokens that may be taken back, what they were sampled from: logits, hidden state.
     """
 
     request: GenerationRequest
     order: tuple[int, int]
     row: int
     changes: list[tuple[int, int]]
+    thinking: Thinking | None = None
+    seen: dict[int, tuple[Tensor, Tensor | None]] = field(default_factory=dict)
 
     @property
     def seed(self) -> int:
@@ -43,7 +48,19 @@ class Sequence:
         versions = tuple(
             (version, end - start) for (version, start), end in zip(self.changes, ends, strict=True) if end > start
         )
-        return Completion(self.request.id, tuple(token_ids), tuple(logprobs), reason, versions, self.seed)
+        forced: tuple[int, ...] = ()
+        thought = None
+        if self.thinking is not None:
+            given = len(self.request.given_ids)
+            forced = tuple(number - given for number in self.thinking.forced if number >= given)
+            thought = self.thinking.count
+        return Completion(
+            self.request.id, tuple(token_ids), tuple(logprobs), reason, versions, self.seed, forced, thinking_tokens=thought
+        )
+
+    def take_back(self, tokens: int) -> None:
+        """No more than so many are left."""
+        self.changes = [(version, min(start, tokens)) for version, start in self.changes]
 
 
 class Running:
@@ -53,12 +70,14 @@ class Running:
         sequences, and the arrays of equal length: rows (int64), last_tokens (int64), seeds (int64), counts (int64, tokens
             sampled so far), given (int64, tokens of the completion that were there before), limits (int64, max_new_tokens),
             temperatures and top_p (float32).
+        guided: the indices of those with a thinking budget.
     """
 
     FIELDS = ("rows", "last_tokens", "seeds", "counts", "given", "limits", "temperatures", "top_p")
 
     def __init__(self, cache_rows: int):
         self.sequences: list[Sequence] = []
+        self.guided: list[int] = []
         self.rows, self.last_tokens, self.seeds = (np.zeros(0, np.int64) for _ in range(3))
         self.counts, self.given, self.limits = (np.zeros(0, np.int64) for _ in range(3))
         self.temperatures, self.top_p = np.zeros(0, np.float32), np.zeros(0, np.float32)
@@ -86,6 +105,7 @@ class Running:
             old = getattr(self, name)
             setattr(self, name, np.concatenate((old, np.asarray(values, dtype=old.dtype))))
         self.sequences.extend(sequences)
+        self._find_guided()
 
     def sample(self, which: slice, logits_NTV: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """The tokens that some completions sample at their next T positions, and their log-probabilities, (N, T).
@@ -116,9 +136,26 @@ class Running:
         self.counts[which] = counts + 1
 
     def token_ids(self, index: int, start: int = 0) -> list[int]:
-        """The tokens of a completion so far, from index `start` on."""
-        tokens: list[int] = self._token_ids[self.rows[index], start : self.counts[index]].tolist()
+        """The tokens of a completion so far, from index `start` on, without those that may be taken back."""
+        thinking = self.sequences[index].thinking
+        return self.recorded(index, -thinking.revocable or None if thinking is not None else None)[start:]
+
+    def recorded(self, index: int, end: int | None = None) -> list[int]:
+        """The tokens of a completion so far, up to `end`."""
+        tokens: list[int] = self._token_ids[self.rows[index], : self.counts[index]][:end].tolist()
         return tokens
+
+    def take_back(self, index: int, tokens: int) -> None:
+        """Leave so many tokens of a completion; what comes next has to be recorded."""
+        self.counts[index] = tokens
+        self.sequences[index].take_back(tokens)
+
+    def drop_revocable(self, leaving: np.ndarray) -> None:
+        """Completions of these indices are stopped: they go on from before what might have been taken back."""
+        for index in leaving.tolist():
+            thinking = self.sequences[index].thinking
+            if thinking is not None and (count := thinking.drop_revocable()):
+                self.take_back(index, int(self.counts[index]) - count)
 
     def note_version(self, version: int) -> None:
         for sequence, count in zip(self.sequences, self.counts.tolist(), strict=True):
@@ -136,4 +173,8 @@ class Running:
         for name in self.FIELDS:
             setattr(self, name, getattr(self, name)[kept])
         self.sequences = [sequence for sequence, keep in zip(self.sequences, kept.tolist(), strict=True) if keep]
+        self._find_guided()
         return completions
+
+    def _find_guided(self) -> None:
+        self.guided = [index for index, sequence in enumerate(self.sequences) if sequence.thinking is not None]

@@ -125,3 +125,25 @@ class Scheduler:
             queue.extend(kept)
         self.unstarted -= sum(group.unstarted for group in taken)
         return sorted(taken, key=lambda group: group.number)
+
+
+def request_fault(request: GenerationRequest, vocabulary: int, max_context: int) -> str | None:
+    """Why a request cannot be fulfilled; None where it can."""
+    prompt, params = len(request.context_ids), request.params
+    foreign = [token for token in request.context_ids if not 0 <= token < vocabulary]
+    if not request.prompt_ids:
+        return "the prompt is empty: give at least one token"
+    if foreign:
+        return f"token {foreign[0]} of the prompt is none of the model's {vocabulary}: is the tokenizer another model's?"
+    if params.max_new_tokens < 1:
+        return f"max_new_tokens = {params.max_new_tokens}: must be at least 1"
+    if prompt + params.max_new_tokens > max_context:
+        return (
+            f"a prompt of {prompt} tokens and max_new_tokens = {params.max_new_tokens} do not fit the context of "
+            f"{max_context}: shorten the prompt or lower max_new_tokens"
+        )
+    if not params.temperature >= 0:
+        return f"temperature = {params.temperature}: must not be negative"
+    if not 0 < params.top_p <= 1:
+        return f"top_p = {params.top_p}: must be above 0 and at most 1"
+    return None

@@ -74,6 +74,20 @@ class Speculation:
         self._drafts_R[rows] = drafts_N
         return drafts_N
 
+    def hidden_before(self, row: int) -> Tensor:
+        """The hidden state that the first token after a prompt is sampled from."""
+        return self._hidden_R2D[row, 0].clone()
+
+    def take_back(self, row: int, length: int, hidden_D: Tensor) -> None:
+        """A row of the model's cache holds no more than `length` tokens.
+
+        Args:
+            hidden_D: the hidden state after the last of them.
+        """
+        self.cache.lengths[row] = length - 1
+        self._hidden_R2D[row, 0] = hidden_D.float()
+        self._counts_R[row] = 1
+
     def note(self, rows: np.ndarray, right_N: np.ndarray, hidden_N2D: Tensor) -> None:
         """Which drafts were right, and the hidden states of the tokens before them and of themselves."""
         self._hidden_R2D[torch.from_numpy(rows)] = hidden_N2D.float()

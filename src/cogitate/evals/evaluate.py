@@ -18,7 +18,7 @@ from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.tags import R1_TAGS, Tags
 from cogitate.tokenizer.thinking import split_thinking
 from cogitate.train.rollouts import Phases, Prompt, Sampled, sample_and_grade
-from cogitate.types import Problem, SamplingParams
+from cogitate.types import Problem, SamplingParams, ThinkingBudget
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Measured:
         right: None where there is no verdict.
         score: the grader's, 0..1: 1 or 0 where it has no partial credit; None where there is no verdict.
         thinking_tokens: tokens between the thinking tags; None without closed thinking.
+        set_tokens: tokens of the completion that a thinking budget set; None without one.
     """
 
     problem: Problem
@@ -43,6 +44,7 @@ class Measured:
     reflective: bool
     mixed: bool
     reason: str
+    set_tokens: int | None = None
 
     def row(self) -> dict[str, Any]:
         """A line of completions.jsonl."""
@@ -62,6 +64,7 @@ class Measured:
             "well_formed": self.well_formed,
             "reflection": self.reflective,
             "language_mix": self.mixed,
+            **({} if self.set_tokens is None else {"set_tokens": self.set_tokens}),
         }
 
 
@@ -96,8 +99,11 @@ def measure_model(
     generator: Generator,
     grader: Grader,
     meanwhile: Callable[[], None] | None = None,
+    thinking: Callable[[Problem], ThinkingBudget] | None = None,
 ) -> list[list[Measured]]:
-    """`samples` graded completions of each problem, in the order of the problems. `meanwhile`: see sample_and_grade.
+    """`samples` graded completions of each problem, in the order of the problems.
+
+    `meanwhile` and `thinking`: see sample_and_grade.
 
     Raises:
         DataError: a prompt does not fit the context, or there are rules to judge by and not one completion could be judged.
@@ -117,6 +123,7 @@ def measure_model(
         phases=Phases(),
         stop=asking.stop,
         meanwhile=meanwhile,
+        thinking=thinking,
     )
     result = [[measured(sampled, asking, tokenizer) for sampled in group] for group in groups]
     with_rules = [each for group in result for each in group if has_rules(each.problem.kind)]
@@ -145,6 +152,7 @@ def measured(sampled: Sampled, asking: Asking, tokenizer: Tokenizer) -> Measured
         reflective=is_reflective(thinking or text),
         mixed=is_mixed(thinking or text, problem.language),
         reason=verdict.reason,
+        set_tokens=None if sampled.completion.thinking_tokens is None else len(sampled.completion.forced),
     )
 
 

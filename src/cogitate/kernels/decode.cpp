@@ -79,7 +79,9 @@ struct Workspace {
         }
         auto take = [&](auto& pointer, size_t count) {
             pointer = reinterpret_cast<std::remove_reference_t<decltype(pointer)>>(memory + bytes);
-            bytes += (count * sizeof(*pointer) + 127) / 64 * 64;  // with room for what products read beyond a row
+            size_t used = count * sizeof(*pointer), with_room = (used + 127) / 64 * 64;
+            if (memory) memset(memory + bytes + used, 0, with_room - used);  // read beyond a row, by weights of zero: no NaN
+            bytes += with_room;
         };
         size_t n = rows, pairs = n * chosen;
         take(normed, n * width), take(joined, n * 2 * width), take(query_normed, n * normed_query);

@@ -2,7 +2,8 @@
 
 An MLA model keeps its latent alone: kv_lora_rank + qk_rope_head_dim numbers for each token and layer (DeepSeek-V2,
 arXiv:2405.04434, section 2.1). A GQA model keeps keys and values of its key/value heads. Blocks as in PagedAttention
-(arXiv:2309.06180): memory follows the tokens held, and rows share the blocks of a common prompt.
+(arXiv:2309.06180): memory follows the tokens held, and rows share the blocks of a common prompt. A block lives as long as
+somebody holds it: a row, a shared prompt, or whoever keeps it for later rows.
 """
 
 from __future__ import annotations
@@ -84,6 +85,7 @@ class KVCache:
         self._held = np.zeros(rows, dtype=np.int32)  # blocks of each row, shared ones included
         self._prompts: list[SharedPrompt | None] = [None] * rows
         self._free: list[int] = []
+        self._holders = np.zeros(0, dtype=np.int32)  # of each block
 
     @property
     def blocks_in_use(self) -> int:
@@ -128,11 +130,11 @@ class KVCache:
     def fork(self, source: int, targets: Sequence[int]) -> None:
         """Give other, empty rows what a row holds: a prompt that several completions share is prefilled and kept once.
 
-        From here on what the source holds is shared and read-only; what any of them appends is its own.
+        From the first fork on what the source holds then, its prompt, is shared and read-only; what any of them appends is its
+        own. Forked again, what the source has appended is shared as far as it fills blocks, and copied beyond.
         """
         prompt = self._prompts[source]
-        if prompt is None or self._lengths[source] > prompt.tokens:
-            assert prompt is None, "a row that begins with a shared prompt can only be forked before it is continued"
+        if prompt is None:
             prompt = SharedPrompt(self.table[source, : self._held[source]].tolist(), int(self._lengths[source]), users=1)
             self._prompts[source] = prompt
             self.shared[source] = prompt.tokens
@@ -144,6 +146,53 @@ class KVCache:
             self._held[target] = held
             self.shared[target] = self._lengths[target] = prompt.tokens
         prompt.users += len(targets)
+        if (more := int(self._lengths[source]) - prompt.tokens) > 0:
+            further = self.table[source, held : held + blocks_of(more)].tolist()
+            for target in targets:
+                self.append_shared(target, further[: more // BLOCK], more - more % BLOCK)
+                if more % BLOCK:
+                    self.append_copied(target, further[-1], more % BLOCK)
+
+    def append_shared(self, row: int, blocks: Sequence[int], tokens: int) -> None:
+        """Let a row whose blocks are full, or that ends with its prompt, go on with blocks that others hold."""
+        held = int(self._held[row])
+        self.table[row, held : held + len(blocks)] = blocks
+        self._held[row] += len(blocks)
+        self._lengths[row] += tokens
+        self.hold(blocks)
+
+    def append_copied(self, row: int, block: int, tokens: int) -> None:
+        """The same with a copy of one block, of which the row has the first tokens and overwrites the rest."""
+        held = int(self._held[row])
+        self.table[row, held] = self._copy(block)
+        self._held[row] += 1
+        self._lengths[row] += tokens
+
+    def take_back(self, row: int, length: int) -> None:
+        """Shorten a row that will be continued; a block that others hold is replaced by a copy before it is overwritten."""
+        self.truncate([row], [length])
+        last = int(self._held[row]) - 1
+        if (length - int(self.shared[row])) % BLOCK and self._holders[self.table[row, last]] > 1:
+            shared = int(self.table[row, last])
+            self.table[row, last] = self._copy(shared)
+            self.release([shared])
+
+    def blocks_of_row(self, row: int) -> list[int]:
+        """The blocks that hold a row's tokens, in order."""
+        shared = int(self.shared[row])
+        blocks: list[int] = self.table[row, : blocks_of(shared) + blocks_of(int(self._lengths[row]) - shared)].tolist()
+        return blocks
+
+    def hold(self, blocks: Sequence[int]) -> None:
+        """Keep these blocks until they are released as often as they are held."""
+        np.add.at(self._holders, np.asarray(blocks, dtype=np.int64), 1)
+
+    def release(self, blocks: Sequence[int]) -> None:
+        """Let go of blocks; those that nobody holds are free."""
+        np.subtract.at(self._holders, np.asarray(blocks, dtype=np.int64), 1)
+        self._free.extend(block for block in blocks if not self._holders[block])
+        if not self.blocks_in_use:
+            self._give_back()
 
     def truncate(self, rows: Sequence[int], lengths: Sequence[int]) -> None:
         """Shorten rows, and free the blocks that this empties."""
@@ -163,18 +212,26 @@ class KVCache:
                 self._release(row, len(prompt.blocks))
                 prompt.users -= 1
                 if not prompt.users:
-                    self._free.extend(prompt.blocks)
+                    self.release(prompt.blocks)
             self._prompts[row] = None
             self._lengths[row] = self.shared[row] = self._held[row] = 0
-        if not self.blocks_in_use:
-            self.layers = [entries.new_empty((0, *entries.shape[1:])) for entries in self.layers]
-            self._free.clear()
-            self.table[:] = 0
+
+    def _give_back(self) -> None:
+        self.layers = [entries.new_empty((0, *entries.shape[1:])) for entries in self.layers]
+        self._free.clear()
+        self._holders = self._holders[:0]
+        self.table[:] = 0
 
     def _release(self, row: int, keep: int) -> None:
         held = int(self._held[row])
-        self._free.extend(self.table[row, keep:held].tolist())
         self._held[row] = min(held, keep)
+        self.release(self.table[row, keep:held].tolist())
+
+    def _copy(self, block: int) -> int:
+        (new,) = self._take(1)
+        for entries in self.layers:
+            entries[new] = entries[block]
+        return new
 
     def _take(self, count: int) -> list[int]:
         """Numbers of blocks that are nobody's, with finite contents."""
@@ -182,6 +239,7 @@ class KVCache:
             self._grow(count - len(self._free))
         taken = self._free[-count:]
         del self._free[-count:]
+        self._holders[taken] = 1
         return taken
 
     def _grow(self, missing: int) -> None:
@@ -192,6 +250,7 @@ class KVCache:
             grown[:blocks], grown[blocks:] = entries, 0.0
             self.layers[layer] = grown
         self._free.extend(range(blocks + new - 1, blocks - 1, -1))
+        self._holders = np.concatenate((self._holders, np.zeros(new, dtype=np.int32)))
 
 
 def blocks_of(tokens: int) -> int:

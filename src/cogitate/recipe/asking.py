@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.backend import Generator
-from cogitate.config import PromptConfig, ZeroRLConfig
+from cogitate.config import EvaluateConfig, PromptConfig, ZeroRLConfig
 from cogitate.config.prompts import QUESTION, template_fault
 from cogitate.errors import CheckpointError, ConfigError, DataError
 from cogitate.rewards.kinds import has_rules
@@ -27,11 +27,13 @@ from cogitate.tokenizer.prompts import (
     r1_prompt,
     with_summary,
 )
-from cogitate.tokenizer.tags import Tags
+from cogitate.tokenizer.tags import R1_TAGS, Tags
+from cogitate.tokenizer.thinking_budget import WAIT, make_thinking_budget
 from cogitate.train.rollouts import Prompt, encode_all, too_long_message
-from cogitate.types import Message, Problem
+from cogitate.types import Message, Problem, ThinkingBudget
 
 PromptOf = Callable[[Problem], Prompt]
+BudgetOf = Callable[[Problem], ThinkingBudget]
 Examples = Sequence[tuple[str, str]]  # (question, completion), in R1's tags
 
 
@@ -238,6 +240,41 @@ def fitting(
         raise DataError(too_long_message(long, max_new_tokens, generator.max_context))
     kept = [problem for problem, tokens in zip(problems, longest, strict=True) if tokens <= room]
     return Fitting(kept, len(long), f"{long[0][0].place}: {long[0][1]} tokens")
+
+
+def thinking_budgets(settings: EvaluateConfig, tokenizer: Tokenizer, tags: Tags) -> BudgetOf | None:
+    """How long an evaluation lets a problem's completions think, in these tags; None: as long as they like."""
+    if not settings.budgets_thinking:
+        return None
+    of_language = {
+        language: make_thinking_budget(
+            tokenizer.with_tags(tags),
+            at_most=settings.thinking_budget if settings.thinking_budget >= 0 else None,
+            at_least=settings.min_thinking,
+            waits=settings.waits,
+            closing_phrase=settings.closing_phrase,
+            language=language,
+        )
+        for language in WAIT
+    }
+    return lambda problem: of_language["zh" if problem.language == "zh" else "en"]
+
+
+def check_thinks(directory: Path, tokenizer: Tokenizer, prompt: Prompt) -> None:
+    """Refuse a thinking budget where there is no sign of thinking: the tags stand neither in the prompt nor in the model's chat
+    template, are no tokens of its own, and its directory names no others.
+
+    Raises:
+        ConfigError: there is no sign.
+    """
+    text = prompt if isinstance(prompt, str) else tokenizer.decode(prompt)
+    template = ChatTemplate.load(directory)
+    shown = text + (template.source if template is not None else "")
+    tags = tokenizer.tags.thinking
+    if not (any(tag in shown or tag in tokenizer.control_ids for tag in tags) or tags != R1_TAGS.thinking):
+        raise ConfigError(
+            f"{directory}: a thinking budget would change nothing: neither prompt nor model knows {tags[0]}; leave it out"
+        )
 
 
 def with_tags_of(settings: PromptConfig, tokenizer: Tokenizer) -> Tokenizer:

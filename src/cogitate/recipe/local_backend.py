@@ -52,12 +52,14 @@ class LocalBackend:
         self._answers: Answers | None = None
 
     def generator(self, model: Path) -> Engine:
-        runtime = self.config.runtime
+        runtime, tokenizer = self.config.runtime, Tokenizer.load(model)
         return Engine(
             self._read(model),
-            end_id=Tokenizer.load(model).end_ids,
+            end_id=tokenizer.end_ids,
             max_batch=runtime.max_batch,
             speculative=runtime.speculative,
+            tokenizer=tokenizer,
+            prefix_bytes=runtime.prefix_cache << 20,
         )
 
     def grader(self) -> GraderPool:

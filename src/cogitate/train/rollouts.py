@@ -18,7 +18,7 @@ from cogitate.rewards.parts.completion import SampledCompletion
 from cogitate.rewards.parts.shaping import soft_overlong_punishment
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.tags import LONGEST_TAG
-from cogitate.types import Completion, Ending, Problem, Rollout, SamplingParams, Verdict
+from cogitate.types import Completion, Ending, Problem, Rollout, SamplingParams, ThinkingBudget, Verdict
 
 Reward = tuple[float | None, dict[str, float]]  # None where nothing could judge the completion; the parts before weighting
 OVERLONG = "overlong"  # the part of the reward that overlong_share adds
@@ -66,11 +66,13 @@ def sample_and_grade(
     stop: str | None = None,
     meanwhile: Callable[[], None] | None = None,
     rewarded: bool = False,
+    thinking: Callable[[Problem], ThinkingBudget] | None = None,
 ) -> Iterator[list[Sampled]]:
     """For each (problem, prompt, seeds) its completions, one for each seed and in their order.
 
     With `stop`, the text that is graded ends where `stop` begins; the tokens stay as sampled. `meanwhile` is called again and
     again while one has to wait; it may raise to end everything.
+    `thinking` gives the budget of a problem's completions.
     With `rewarded`, verdicts also have the values of the user's own parts of the reward.
     Completions of kinds that no rule judges are not graded: their verdict is "none".
     Phase "generate" is the time until the last completion, "grade" what the verdicts take beyond that.
@@ -78,8 +80,9 @@ def sample_and_grade(
     started = time.perf_counter()
     prompts = encode_prompts([(problem, prompt) for problem, prompt, _ in asked], params.max_new_tokens, tokenizer, generator)
     opened = [tokenizer.tags.thinking[0] if opens_thinking(prompt, tokenizer) else "" for prompt in prompts]
-    for index, (_, _, seeds) in enumerate(asked):
-        generator.submit(GenerationRequest(str(index), prompts[index], params, seeds))
+    for index, (problem, _, seeds) in enumerate(asked):
+        budget = None if thinking is None else thinking(problem)
+        generator.submit(GenerationRequest(str(index), prompts[index], params, seeds, thinking=budget))
     finished: dict[tuple[int, int], tuple[Completion, str, bool]] = {}
     verdicts: dict[str, Verdict] = {}
     meanwhile = meanwhile or (lambda: None)

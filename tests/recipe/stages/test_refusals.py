@@ -34,6 +34,7 @@ def test_the_same_problem_in_train_and_eval_is_refused_before_any_time_is_spent(
         (("tasks.eval=safety",), "kind safety is judged by reward models, not by rules: leave safety out"),
         (("rewards.custom=",), 'eval.jsonl, line 1: kind custom needs rewards.custom="file.py:function"'),
         (("tasks.train=nowhere.jsonl",), "nowhere.jsonl: cannot be read"),
+        (("evaluate.thinking_budget=9", "evaluate.closing_phrase=so </think>"), "must hold no tag"),
         (("evaluate.problems=1", "tasks.eval=logic,choice"), "1 problems cannot be shared out over 2 tasks"),
     ],
 )

@@ -17,12 +17,14 @@ from cogitate.apps.chat.commands import command_of, help_text
 from cogitate.apps.chat.output import Output, PlainOutput, TerminalOutput, is_styled
 from cogitate.apps.chat.speaker import Speaker, Template
 from cogitate.backend import GenerationRequest
-from cogitate.errors import CogitateError, DataError, Interrupted
+from cogitate.errors import CogitateError, ConfigError, DataError, Interrupted
+from cogitate.recipe.asking import check_thinks
 from cogitate.recipe.models import find_model
 from cogitate.runtime import derive_seed
 from cogitate.tokenizer.tags import R1_TAGS, Tags
 from cogitate.tokenizer.text_stream import StopText, TextStream
 from cogitate.tokenizer.thinking import split_thinking
+from cogitate.tokenizer.thinking_budget import make_thinking_budget
 from cogitate.train.rollouts import opens_thinking
 from cogitate.types import Message, SamplingParams
 
@@ -70,6 +72,7 @@ def chat(
     top_p: float,
     max_new_tokens: int | None,
     seed: int | None,
+    thinking_budget: int | None = None,
 ) -> None:
     """Answer one prompt and return, or talk until the user ends it.
 
@@ -81,12 +84,14 @@ def chat(
         template_file: a plain text with a place for the question, in which each question is asked alone.
         max_new_tokens: None: what the context leaves, at most LONGEST_REPLY.
         seed: None draws one.
+        thinking_budget: thinking tokens of each reply, at most; None: as many as it likes.
 
     Raises:
         CogitateError: the model or the prompt cannot be used.
         Interrupted: Ctrl-C stopped the one completion, or anything but a completion.
     """
-    settings = Settings(temperature, top_p, max_new_tokens, secrets.randbits(32) if seed is None else seed)
+    seed = secrets.randbits(32) if seed is None else seed
+    settings = Settings(temperature, top_p, max_new_tokens, seed, thinking_budget)
     try:
         talk(model, prompt, template, settings, system=system, template_file=template_file)
     except KeyboardInterrupt:
@@ -103,7 +108,12 @@ def talk(
     template_file: Path | None = None,
 ) -> None:
     """`chat`, but for Ctrl-C."""
-    speaker = Speaker.load(find_model(model), template, system=system, template_file=template_file)
+    directory = find_model(model)
+    speaker = Speaker.load(directory, template, system=system, template_file=template_file)
+    if settings.thinking_budget is not None:
+        if template == "bare":
+            raise ConfigError("--thinking-budget has no effect with --template bare: nothing is thought after it; leave it out")
+        check_thinks(directory, speaker.tokenizer, speaker.prompt_of([Message("user", "question")]))
     if prompt is None and sys.stdin.isatty():
         note(f"{model}: {speaker.about}; /help lists what you can type")
         converse(speaker, settings)
@@ -116,12 +126,13 @@ def talk(
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How completions are drawn; `max_new_tokens` as in `chat`."""
+    """How completions are drawn; `max_new_tokens` and `thinking_budget` as in `chat`."""
 
     temperature: float
     top_p: float
     max_new_tokens: int | None
     seed: int
+    thinking_budget: int | None = None
 
 
 def converse(speaker: Speaker, settings: Settings) -> None:
@@ -189,12 +200,20 @@ def answer(speaker: Speaker, messages: Sequence[Message], settings: Settings, ou
     """Draw the assistant's next turn and show it as it comes.
 
     Raises:
-        DataError: the prompt does not fit the context.
+        DataError: the prompt does not fit the context, or the thinking budget leaves no token for an answer.
     """
     prompt_ids = speaker.prompt_of(messages)
     limit = settings.max_new_tokens or max(1, min(LONGEST_REPLY, room(speaker, prompt_ids)))
     params = SamplingParams(settings.temperature, settings.top_p, limit)
-    request = GenerationRequest("chat", tuple(prompt_ids), params, (derive_seed(settings.seed, "chat", turn),))
+    budget = None
+    if settings.thinking_budget is not None:
+        budget = make_thinking_budget(speaker.tokenizer, at_most=settings.thinking_budget)
+        if settings.thinking_budget + len(budget.closing_ids) >= limit:
+            raise DataError(
+                f"--thinking-budget {settings.thinking_budget}: leaves none of {limit} tokens for an answer; lower it"
+            )
+    seeds = (derive_seed(settings.seed, "chat", turn),)
+    request = GenerationRequest("chat", tuple(prompt_ids), params, seeds, thinking=budget)
     speaker.engine.submit(request)
     output.begin(thinking=opens_thinking(prompt_ids, speaker.tokenizer))
     with interruptible() as interrupted:

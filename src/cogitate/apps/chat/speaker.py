@@ -92,4 +92,5 @@ def load_engine(directory: Path, tokenizer: Tokenizer) -> tuple[Engine, str]:
     """The engine of one conversation, and the model's family and size in words."""
     decoder = load_model(directory, dtype=torch.float32, device=pick_device("auto"))
     size = human(sum(weight.numel() for weight in decoder.parameters()))
-    return Engine(decoder, end_id=tokenizer.end_ids, max_batch=1), f"{decoder.config.model_type}, {size} parameters"
+    engine = Engine(decoder, end_id=tokenizer.end_ids, max_batch=1, tokenizer=tokenizer)
+    return engine, f"{decoder.config.model_type}, {size} parameters"

@@ -22,7 +22,15 @@ from cogitate.evals.completions import write_completions
 from cogitate.evals.evaluate import Asking, Measured, consensus_table, measure_model, missing_verdicts, table
 from cogitate.evals.general import Scored, add_general, with_true_scores
 from cogitate.evals.prompts import BASE_PROMPTS, CONVERSATION, R1_ZERO
-from cogitate.recipe.asking import ask_r1, ask_r1_zero, fitting, has_own_prompt, prompt_name, with_tags_of
+from cogitate.recipe.asking import (
+    ask_r1,
+    ask_r1_zero,
+    fitting,
+    has_own_prompt,
+    prompt_name,
+    thinking_budgets,
+    with_tags_of,
+)
 from cogitate.recipe.general_prompts import general_files
 from cogitate.recipe.kinds import EVALUATION
 from cogitate.recipe.problems import data_files, evaluation_problems, further_problems, tasks_left_out
@@ -33,6 +41,7 @@ from cogitate.runtime import derive_seed, write_json
 from cogitate.tasks.mixture import gather_problems
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.chat_template import ChatTemplate
+from cogitate.tokenizer.tags import OF_R1
 from cogitate.types import Problem, SamplingParams
 
 
@@ -43,6 +52,8 @@ def files(config: Config, stage: Stage) -> list[Path]:
 
 def check(config: Config, stage: Stage, graph: Sequence[Stage]) -> None:
     """Refuse bad data before any time is spent."""
+    if any(tag in config.evaluate.closing_phrase for tag in OF_R1):
+        raise ConfigError("evaluate.closing_phrase: must hold no tag: the closing tag is set after it")
     evaluation_problems(config)
     general_problems(config)
     further_problems(config)
@@ -63,6 +74,7 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
         "grader": backend.grader(),
         "meanwhile": context.stop_if_interrupted,
     }
+    within = partial(thinking_budgets, settings, shared["tokenizer"])
     seed = derive_seed(config.seed, model_name)
     prompts = askings(config, context.graph, model_name, model.path, shared["tokenizer"])
     plain = general_asking(config, context.graph, model_name, model.path, shared["tokenizer"])
@@ -83,7 +95,7 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     context.begin(len(prompts))
     groups_of: dict[str, list[list[Measured]]] = {}
     for index, asking in enumerate(prompts):
-        groups = measure_model(problems, asking, samples=settings.samples, seed=seed, **shared)
+        groups = measure_model(problems, asking, samples=settings.samples, seed=seed, thinking=within(asking.tags), **shared)
         groups_of[asking.name] = groups
         context.metrics.write({"step": index, "prompt": asking.name, "accuracy": table(groups)["all"]["pass@1"]["value"]})
     tables = {name: table(groups) for name, groups in groups_of.items()}
@@ -91,18 +103,23 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     result = dict(tables[best.name])
     chosen = [problem for problem in problems if kind_of(problem.kind).can_vote][: settings.consensus_problems]
     if chosen:
-        votes = measure_model(chosen, best, samples=settings.consensus_samples, seed=derive_seed(seed, "consensus"), **shared)
+        votes = measure_model(
+            chosen, best, samples=settings.consensus_samples, seed=derive_seed(seed, "consensus"),
+            thinking=within(best.tags), **shared,
+        )  # fmt: skip
         for task, values in consensus_table(votes).items():
             result[task] |= values
         write_completions(out / "votes.jsonl", {best.name: votes})
     summary: dict[str, Any] = {"prompt": best.name, "contract": best.contract, "format": best.format}
     if more:
-        groups = measure_model(more, best, samples=settings.samples, seed=seed, **shared)
+        groups = measure_model(more, best, samples=settings.samples, seed=seed, thinking=within(best.tags), **shared)
         groups_of[best.name] = [*groups_of[best.name], *groups]
         result |= {task: row for task, row in table(groups).items() if task != "all"}
     scored: dict[str, list[list[Scored]]] = {}
     if prompts_without_rules:
-        answers = measure_model(prompts_without_rules, plain, samples=settings.samples, seed=seed, **shared)
+        answers = measure_model(
+            prompts_without_rules, plain, samples=settings.samples, seed=seed, thinking=within(plain.tags), **shared
+        )
         scored[plain.name] = with_true_scores(answers)
         add_general(result, scored[plain.name])
         summary["general_prompt"] = plain.name
