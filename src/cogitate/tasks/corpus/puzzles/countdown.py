@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from cogitate.tasks.corpus.puzzles.voices import COMMA, Hand, Voice
 from cogitate.tasks.corpus.styles import CARELESS_GUESS
 from cogitate.tasks.puzzles.countdown import Countdown
-from cogitate.tasks.puzzles.expressions import Chain, apply, chains, random_chains
+from cogitate.tasks.puzzles.expressions import Chain, apply, chains, random_chains, step
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ class CountdownSearch:
         texts: list[str] = []
         before = stated = candidate.steps[0][0]
         for index, (left, operator, right, result) in enumerate(candidate.steps):
-            if index:  # after a slip the writer goes on with what is written
-                left, right = (stated if left == before else left), (stated if left != before and right == before else right)
+            if index and stated != before:  # after a slip the writer goes on with what is written
+                left, operator, right, _ = step(stated, operator, right if left == before else left)
             text, stated = hand.step(f"{left} {operator} {right}", apply(left, operator, right), voice)
             texts.append(text)
             before = result
