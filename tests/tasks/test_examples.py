@@ -19,12 +19,12 @@ GOLDS = {
     "choice": ("choice", ("A", "C")),
     "find_x": ("math", ("10", "6")),
     "knights": ("logic", ({"Tom": True, "Mia": False}, {"Sam": True, "Eva": False})),
-    "long_sums": ("math", ("51", "282")),
+    "long_sums": ("math", ("101", "322")),
 }
 COUNTDOWNS = {
     "Use 2, 5 and 3": ([2, 5, 3], 13),
-    "Make 4": ([9, 1, 6], 4),
-    "Use 7, 2": ([7, 2, 4], 18),
+    "Make 6": ([7, 4, 3], 6),
+    "Use 7, 2": ([7, 2, 5], 19),
     "用3、8和2": ([3, 8, 2], 13),
 }
 NEEDS_SANDBOX = pytest.mark.skipif(detect_level() is SandboxLevel.NONE, reason="no isolation on this machine")
@@ -63,7 +63,7 @@ def test_each_program_from_examples_does_what_its_question_shows() -> None:
 LONG_GOLDS = {
     ("arithmetic", "en"): "51", ("arithmetic", "zh"): "51", ("word_problems", "en"): "38", ("word_problems", "zh"): "38",
     ("logic", "en"): "Ben", ("logic", "zh"): "小明", ("choice", "en"): "A",
-    ("find_x", "en"): "8", ("find_x", "zh"): "7", ("long_sums", "en"): "80", ("long_sums", "zh"): "144",
+    ("find_x", "en"): "8", ("find_x", "zh"): "7", ("long_sums", "en"): "98", ("long_sums", "zh"): "144",
     ("knights", "en"): {"Ben": True, "Lily": False}, ("knights", "zh"): {"小明": True, "小红": False},
 }  # fmt: skip
 

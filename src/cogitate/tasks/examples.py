@@ -165,8 +165,8 @@ LONG_EXAMPLES: dict[tuple[str, str], tuple[str, str]] = {
         "Knights say what is true, knaves say what is false. Ben says: Lily is a knave. Lily says: Ben and Lily are the same. "
         "Who is a knight and who is a knave? Work carefully and check your answer.",
         "Try Ben knight, Lily knight. Ben (knight) says Lily is a knave: false, no. Try Ben knight, Lily knave. Ben (knight) "
-        "says Lily is a knave: true, ok. Lily (knave) says Ben and Lily are the same: false, ok. Let me check: Lily is wrong, and "
-        "a knave is always wrong. Right. The answer is Ben is a knight, Lily is a knave.",
+        "says Lily is a knave: true, ok. Lily (knave) says Ben and Lily are the same: false, ok. Let me check: Lily is wrong, "
+        "and a knave is always wrong. Right. The answer is Ben is a knight, Lily is a knave.",
     ),
     ("knights", "zh"): (
         "骑士说真话，无赖说假话。小明说：小红是无赖。小红说：小明和小红是同一种人。谁是骑士，谁是无赖？请仔细算，再检查。",
