@@ -20,7 +20,7 @@ from cogitate.types import Problem
 MODULES: dict[str, ModuleType] = {module.NAME: module for module in (countdown, find_x, knights, programs, long_sums)}
 SEARCHED = [name for name in MODULES if name != "long_sums"]
 SPLITS: tuple[Split, ...] = ("corpus", "train", "eval")
-COUNT = 80
+COUNT = 60
 
 
 def numbers_used(problem: Problem) -> str:
@@ -114,7 +114,7 @@ def test_each_level_needs_more_tries_than_the_one_before(name: str) -> None:
     rng = random.Random(5)
     tries = []
     for level in LEVELS:
-        items: list[Any] = [MODULES[name].draw(rng, "eval", level) for _ in range(25)]
+        items: list[Any] = [MODULES[name].draw(rng, "eval", level) for _ in range(16)]
         assert all(item.level == level for item in items)
         tries.append(mean(item.blind().tries for item in items))
     if name == "knights":  # two, three, three, four, four people; compound claims make the second of a pair harder

@@ -116,7 +116,7 @@ def measure_steps(completions: Iterable[tuple[str, Problem]]) -> StepMeasures:
 def step_accuracy(statements: Sequence[Statement]) -> dict[str, float]:
     """Share of right statements by kind, and of all."""
     kinds = sorted({each.kind for each in statements})
-    shares = {kind: _mean([each.right for each in statements if each.kind == kind]) for kind in kinds}
+    shares: dict[str, float] = {kind: _mean([each.right for each in statements if each.kind == kind]) for kind in kinds}
     return {**shares, "all": _mean([each.right for each in statements])} if statements else {}
 
 

@@ -16,7 +16,9 @@ C = TypeVar("C")
 class Search(Protocol[C]):
     """What there is to try in a puzzle."""
 
-    language: str
+    @property
+    def language(self) -> str:
+        """The question's."""
 
     def guess(self, rng: random.Random) -> str:
         """The answer of somebody who tries nothing."""
