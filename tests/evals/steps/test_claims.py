@@ -24,7 +24,8 @@ def test_who_says_what_is_read_from_the_question() -> None:
 def test_the_truth_of_a_claim_is_that_under_the_roles_tried_last() -> None:
     text = (
         "Try Ann knight, Ben knight. Ann (knight) says Ben is a knave: false, no. "
-        "Try Ann knight, Ben knave. Ann (knight) says Ben is a knave: false, ok. Ben (knave) says Ann and Ben are the same: false, ok."
+        "Try Ann knight, Ben knave. Ann (knight) says Ben is a knave: false, ok. "
+        "Ben (knave) says Ann and Ben are the same: false, ok."
     )
     assert judged(text, NAMES, QUESTION) == [
         ("claim", "1:Ann", True),
@@ -72,7 +73,8 @@ def test_a_claim_that_was_not_made_and_a_role_that_was_not_tried_are_wrong() -> 
 
 
 def test_trials_give_everybody_a_role_and_are_not_what_people_say() -> None:
-    text = "Suppose Ann is a knight and Ben is a knave. Ann says Ann is a knight and Ben is a knave: true. Try Ann knave, Ben knave."
+    said = "Ann says Ann is a knight and Ben is a knave: true."
+    text = f"Suppose Ann is a knight and Ben is a knave. {said} Try Ann knave, Ben knave."
     assert [dict(trial.roles) for trial in find_trials(text, NAMES)] == [
         {"Ann": True, "Ben": False},
         {"Ann": False, "Ben": False},

@@ -43,11 +43,12 @@ class Statement:
 
 
 _NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
-_ATOM = rf"(?:\(\s*)*{_NUMBER}(?:\s*\))*"
+_GAP = r"[^\S\n]*"  # a statement stands on one line
+_ATOM = rf"(?:\({_GAP})*{_NUMBER}(?:{_GAP}\))*"
 _OPERATOR = r"(?:[+\-−*×·/÷]|(?<=\s)x(?=\s))"
-_TERMS = rf"{_ATOM}(?:\s*{_OPERATOR}\s*{_ATOM})*"
+_TERMS = rf"{_ATOM}(?:{_GAP}{_OPERATOR}{_GAP}{_ATOM})*"
 _EQUALS = r"(?:={1,2}|\b(?:is|equals|makes|gives)\b(?!\s+not)|等于|得到?|是)"
-_EQUATION = re.compile(rf"(?P<first>{_TERMS})(?P<others>(?:\s*{_EQUALS}\s*[-−]?{_TERMS})+)")
+_EQUATION = re.compile(rf"(?P<first>{_TERMS})(?P<others>(?:{_GAP}{_EQUALS}{_GAP}[-−]?{_TERMS})+)")
 _EQUALS_ALONE = re.compile(_EQUALS)
 _REMAINDER = re.compile(
     rf"(?P<left>{_NUMBER})\s*(?:/|÷|divided by|除以)\s*(?P<by>{_NUMBER})"
@@ -106,9 +107,10 @@ def _split(others: str) -> list[str]:
 
 def _pairs(parts: list[tuple[str, int, int]]) -> Iterator[Statement]:
     for (first, start, _), (second, _, end) in itertools.pairwise(parts):
+        sign = _EQUALS_ALONE.search(second)
         left, right = (_EQUALS_ALONE.sub("", side).strip() for side in (first, second))
-        if not _is_calculation(left) and not _is_calculation(right):
-            continue
+        if not _is_calculation(left) and (not _is_calculation(right) or (sign and "=" not in sign.group())):
+            continue  # "half of 6 is 6 / 2" says nothing of the number 6
         values = value_of(left), value_of(right)
         if values[0] is not None and values[1] is not None:
             subject = _plain(left) if _is_calculation(left) else _plain(right)
@@ -129,12 +131,15 @@ def _is_cut_left(text: str, start: int) -> bool:
         return True
     if before[-1] in "-−" and not re.search(r"[\w)]\s*[-−]$", before):
         return True  # a signed number, which is not read
-    return before[-1] in "+-−*×·/÷^(%" or re.search(r"(?<![A-Za-z])[a-z]\s+x$", before) is not None
+    return before[-1] in "+-−*×·/÷^(%" or re.search(r"\d[^\S\n]+$|\sx\s*$|\bof\s*$|的$", text[:start]) is not None
 
 
 def _is_cut_right(text: str, end: int) -> bool:
     """Whether the last side goes on with something that is not read: an unknown, a power, a decimal."""
-    return re.match(r"[A-Za-z_^%]|\s*[+\-−*×·/÷^]\s*[\w(]|\s*[)]|[.,]\d|\s*(?:leaves|remainder|余)", text[end:]) is not None
+    return (
+        re.match(r"[A-Za-z_^%]|\s*[+\-−*×·/÷^]\s*[\w(]|\s*[)]|[.,]\d|[^\S\n]+\d|\s*(?:leaves|remainder|余)", text[end:])
+        is not None
+    )
 
 
 def _is_supposed(text: str, start: int, end: int) -> bool:
