@@ -32,7 +32,7 @@ def fits(question: str, x: int) -> bool:
 def test_one_value_of_the_range_fits_and_it_is_the_gold(level: int) -> None:
     rng = random.Random(level)
     for _ in range(40):
-        item = find_x.draw(rng, rng.choice(("train", "eval")), level)  # type: ignore[arg-type]
+        item = find_x.draw(rng, rng.choice(("train", "eval")), level)
         problem = item.problem()
         found = re.search(r"(\d+)(?: to |到)(\d+)", problem.question)
         assert found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import random
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -13,7 +14,9 @@ from cogitate.tasks.puzzles import knights
 from cogitate.tasks.puzzles.claims import FORMS, Claim, read_claim
 from cogitate.tasks.puzzles.levels import LEVELS
 
-ENGLISH = {  # pattern -> truth of the two people's roles (one: the second is ignored), written apart from the task
+ENGLISH: dict[
+    str, Callable[..., bool]
+] = {  # pattern -> truth of the two people's roles (one: the second is ignored), written apart from the task
     r"if (\w+) is a knight, (\w+) is a knight": lambda a, b: not a or b,
     r"(\w+) is a knight and (\w+) is a knave": lambda a, b: a and not b,
     r"(\w+) and (\w+) are the same": lambda a, b: a is b,
