@@ -100,12 +100,11 @@ def draw_remainders(rng: random.Random, level: int) -> Drawn:
 
 
 def draw_equation(rng: random.Random, level: int) -> Drawn:
-    """A square and a number on the first two levels; a multiple of x and a number, on one or on both sides, on all."""
+    """A multiple of x and a number, on one or on both sides; on the first level also a square, which are small there."""
     least, most = RANGES[level]
     high = rng.randint(least, most)
     x = rng.randint(2, high)
-    if level <= 2 and rng.random() < 0.4:
-        x = min(x, 12)
+    if level == 1 and rng.random() < 0.4:
         left = Side("square", 0, rng.randint(-min(9, x * x - 1), 20))
         return 1, high, (Equation(left, left.value(x)),)
     left = Side("multiple", rng.randint(3, LARGEST_FACTOR), rng.randint(-2, 30))

@@ -28,7 +28,14 @@ def _sum(rng: random.Random, voice: Voice) -> str:
 
 def _product(rng: random.Random, voice: Voice) -> str:
     digit, number = rng.randint(1, 9), rng.randint(1, 9) * 10 ** rng.choice((0, 0, 1, 2, 3))
-    left, right = rng.choice(((rng.randint(1, 12), rng.randint(1, 12)), (digit, rng.randint(2, 45)), (number, digit)))
+    small = rng.randint(1, 12)
+    pairs = (
+        (small, rng.randint(1, 12)),
+        (small, rng.randint(1, min(60, LARGEST // small))),
+        (digit, rng.randint(2, 45)),
+        (number, digit),
+    )
+    left, right = rng.choice(pairs)
     return f"{left} * {right} = {_stated(rng, left * right)}"
 
 

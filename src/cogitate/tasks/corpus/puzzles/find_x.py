@@ -34,6 +34,8 @@ class FindXSearch:
         return str(rng.randint(self.item.low, self.item.high))
 
     def blind(self, rng: random.Random) -> Iterator[int]:
+        if self.guided:
+            yield from self._narrowing(rng)
         while True:
             yield rng.choice(self._values())
 
