@@ -11,8 +11,8 @@ from cogitate.config import PretrainConfig
 def test_who_has_solved_puzzles_is_refused_where_there_are_none() -> None:
     for setting in ({"guessers": 0.5}, {"going_back": False}):
         with pytest.raises(ValidationError, match="puzzles = 0: nobody has; set puzzles as well"):
-            PretrainConfig(**setting)  # type: ignore[arg-type]
-        assert PretrainConfig(puzzles=0.5, **setting).puzzles == 0.5  # type: ignore[arg-type]
+            PretrainConfig(**setting)
+        assert PretrainConfig(puzzles=0.5, **setting).puzzles == 0.5
     with pytest.raises(ValidationError, match="less than or equal to"):
         PretrainConfig(puzzles=0.5, guessers=0.8)
 

@@ -51,7 +51,7 @@ def test_shares_add_up_to_one_and_no_more_than_seven_in_ten_guess() -> None:
 @pytest.mark.parametrize("guessers", [0.7, 0.2])
 def test_habits_are_drawn_as_documented(guessers: float) -> None:
     rng, draws = random.Random(1), 2000
-    counts = Counter(draw_habit(rng, Population(guessers)) for _ in range(draws))
+    counts = Counter[str](draw_habit(rng, Population(guessers)) for _ in range(draws))
     wanted = {"guess": guessers, **{habit: (1 - guessers) * share for habit, share in styles.SEARCHERS.items()}}
     for habit, share in wanted.items():
         assert counts[habit] / draws == pytest.approx(share, abs=tolerance(share, draws)), habit
