@@ -56,6 +56,19 @@ def test_partial_credit_reaches_the_reward() -> None:
     assert reward_of(wrong("", score=0.5), "4", {"accuracy": 1}, "r1")[0] == 0.5
 
 
+def test_a_thinking_without_words_earns_what_is_set_and_no_thinking_nothing() -> None:
+    def language(text: str, **settings: float) -> float:
+        given = {"language": settings}
+        return total_reward(sampled(right(""), text), weights=WEIGHTS, format="r1_zero", settings=given)[1]["language"]
+
+    formulas = "<think> 4 + 10 = 14 </think><answer>4</answer>"
+    assert language(formulas) == 0.0
+    assert language(formulas, without_words=1.0) == 1.0
+    assert language(FORMED, without_words=1.0) == 0.75
+    assert language("<think>  </think><answer>4</answer>", without_words=1.0) == 0.0
+    assert language("<answer>4</answer>", without_words=1.0) == 0.0
+
+
 def test_no_thinking_earns_no_language_reward() -> None:
     assert reward_of(right(""), "<answer>4</answer>")[1]["language"] == 0.0
 

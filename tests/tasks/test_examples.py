@@ -17,6 +17,15 @@ GOLDS = {
     "word_problems": ("math", ("30", "30")),
     "logic": ("exact", ("Ben", "Amy")),
     "choice": ("choice", ("A", "C")),
+    "find_x": ("math", ("10", "6")),
+    "knights": ("logic", ({"Tom": True, "Mia": False}, {"Sam": True, "Eva": False})),
+    "long_sums": ("math", ("101", "322")),
+}
+COUNTDOWNS = {
+    "Use 2, 5 and 3": ([2, 5, 3], 13),
+    "Make 6": ([7, 4, 3], 6),
+    "Use 7, 2": ([7, 2, 5], 19),
+    "用3、8和2": ([3, 8, 2], 13),
 }
 NEEDS_SANDBOX = pytest.mark.skipif(detect_level() is SandboxLevel.NONE, reason="no isolation on this machine")
 
@@ -28,6 +37,13 @@ def test_each_example_is_right(task: str) -> None:
         assert grade(kind, worked, contract="free", gold=gold).value == "right", worked
 
 
+def test_each_countdown_is_right() -> None:
+    shown = [*EXAMPLES["countdown"], LONG_EXAMPLES["countdown", "en"], LONG_EXAMPLES["countdown", "zh"]]
+    for (question, worked), (begins, (numbers, target)) in zip(shown, COUNTDOWNS.items(), strict=True):
+        assert question.startswith(begins)
+        assert grade("countdown", worked, contract="free", numbers=numbers, target=target).value == "right", worked
+
+
 @NEEDS_SANDBOX
 def test_each_program_is_right() -> None:
     tests = [[[[3, 1, 2]], [4, 3, 5]], [[[]], []]], [[[[3, 1, 2]], [1, 3]], [[[]], []]]
@@ -35,9 +51,20 @@ def test_each_program_is_right() -> None:
         assert grade_code(worked, mode="function", entry_point="f", tests=cases).value == "right"
 
 
+@NEEDS_SANDBOX
+def test_each_program_from_examples_does_what_its_question_shows() -> None:
+    shown = [*EXAMPLES["programs"], LONG_EXAMPLES["programs", "en"], LONG_EXAMPLES["programs", "zh"]]
+    for question, worked in shown:
+        cases = [{"args": [int(x)], "expected": int(y)} for x, y in re.findall(r"f\((\d+)\) = (\d+)", question)]
+        assert len(cases) == 2
+        assert grade_code(worked, mode="function", entry_point="f", tests=cases).value == "right", worked
+
+
 LONG_GOLDS = {
     ("arithmetic", "en"): "51", ("arithmetic", "zh"): "51", ("word_problems", "en"): "38", ("word_problems", "zh"): "38",
     ("logic", "en"): "Ben", ("logic", "zh"): "小明", ("choice", "en"): "A",
+    ("find_x", "en"): "8", ("find_x", "zh"): "7", ("long_sums", "en"): "98", ("long_sums", "zh"): "144",
+    ("knights", "en"): {"Ben": True, "Lily": False}, ("knights", "zh"): {"小明": True, "小红": False},
 }  # fmt: skip
 
 
@@ -68,7 +95,7 @@ def test_every_problem_gets_the_long_example_of_its_task_in_its_language_where_t
 def test_no_example_is_an_evaluation_problem() -> None:
     asked = {question for examples in EXAMPLES.values() for question, _ in examples}
     asked |= {re.sub(" Work carefully.*|请仔细算.*", "", question) for question, _ in LONG_EXAMPLES.values()}
-    spec = "arithmetic,word_problems,code,logic,choice"
+    spec = ",".join(EXAMPLES)
     assert not asked & {p.question for p in gather_problems(spec, 500, split="eval", seed=0)}
 
 

@@ -83,4 +83,5 @@ def test_unknown_and_missing_names_are_refused_with_the_nearest_one() -> None:
 def test_paths_are_told_from_names() -> None:
     assert names_in(" logic, x/y.jsonl ,mine.jsonl,") == ["logic", "x/y.jsonl", "mine.jsonl"]
     assert paths_in("logic,x/y.jsonl,mine.jsonl") == [Path("x/y.jsonl"), Path("mine.jsonl")]
-    assert sorted(BUILT_IN) == ["arithmetic", "choice", "code", "general", "logic", "safety", "word_problems"]
+    puzzles = ["countdown", "find_x", "knights", "long_sums", "programs"]
+    assert sorted(BUILT_IN) == sorted(["arithmetic", "choice", "code", "general", "logic", "safety", "word_problems", *puzzles])

@@ -57,6 +57,8 @@ class RewardsConfig(Section):
     accuracy: float = 1.0  # weights of the parts
     format: float = 1.0
     language: float = 0.0
+    # What the language part is of a thinking that has no words, formulas alone; 1: they belong to every language.
+    language_without_words: float = in_identity_unless_default(0.0, ge=0, le=1)
     parts: dict[str, RewardPartConfig] = parts_field()  # further parts of RL's reward, by name
     custom: str = ""  # "file.py:function": the grader of problems of kind custom
     unsafe_local: bool = False  # run model-written code without isolation

@@ -36,6 +36,16 @@ class PretrainConfig(SupervisedConfig):
     steps: int = Field(1500, ge=1)
     held_out_documents: int = Field(500, ge=1)
     held_out_every: int = not_in_identity(250, ge=1)
+    puzzles: float = in_identity_unless_default(0.0, ge=0, le=1)  # share of documents about the puzzles of tasks/puzzles
+    guessers: float = in_identity_unless_default(0.7, ge=0, le=0.7)  # share of the puzzles' authors who guess
+    going_back: bool = in_identity_unless_default(True)  # whether any of them rejects a try and goes on, or mends a slip
+
+    @model_validator(mode="after")
+    def _who_solves_puzzles_that_are_there(self) -> PretrainConfig:
+        for name in ("guessers", "going_back"):
+            if not self.puzzles and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} is about who has solved puzzles, and puzzles = 0: nobody has; set puzzles as well")
+        return self
 
 
 class StudentBaseConfig(PretrainConfig):

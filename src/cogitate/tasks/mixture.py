@@ -19,10 +19,12 @@ from cogitate.tasks.general import general, safety
 from cogitate.tasks.generators import arithmetic, choice, code, logic, word_problems
 from cogitate.tasks.generators.gym import PREFIX, gym_problems, is_gym
 from cogitate.tasks.generators.user_function import file_of, function_problems
+from cogitate.tasks.puzzles import countdown, find_x, knights, long_sums, programs
 from cogitate.types import Problem
 
+PUZZLES = (countdown, find_x, knights, programs, long_sums)
 BUILT_IN: dict[str, Task] = {
-    module.TASK.name: module.TASK for module in (arithmetic, word_problems, code, logic, choice, general, safety)
+    module.TASK.name: module.TASK for module in (arithmetic, word_problems, code, logic, choice, general, safety, *PUZZLES)
 }
 
 

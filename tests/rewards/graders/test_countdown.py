@@ -51,6 +51,12 @@ def test_the_expression_must_be_marked_unless_the_contract_needs_no_mark() -> No
     assert grade_countdown("<answer>79-60+17</answer><answer>17</answer>", [79, 17, 60], 36).value == "wrong"
 
 
+def test_the_point_that_ends_a_statement_is_no_part_of_the_expression() -> None:
+    for said in ("4 + 6 = 10, not 24. The answer is 6 * 4.", "答案是6 * 4。", "Answer: 6 * 4"):
+        assert grade_countdown(said, [4, 6], 24, contract="free").value == "right", said
+    assert grade_countdown("<answer>6 * 4.</answer>", [4, 6], 24).value == "wrong"
+
+
 def test_the_fault_of_an_expression_is_named() -> None:
     with pytest.raises(NotAnExpression, match="not closed"):
         evaluate("(1 + 2")

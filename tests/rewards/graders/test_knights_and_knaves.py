@@ -95,3 +95,13 @@ def test_suppositions_doubts_and_disjunctions_state_no_role(answer: str) -> None
 def test_somebody_whose_name_is_a_word_of_doubt_is_in_the_puzzle() -> None:
     roles = {"May": True, "Bob": False}
     assert grade_knights_and_knaves("<answer>May is a knight, Bob is a knave</answer>", roles).value == "right"
+
+
+def test_a_statement_that_gives_everybody_a_role_counts_without_the_roles_tried_before() -> None:
+    roles = {"Ann": True, "Bob": False}
+    tried = "Try Ann knave, Bob knave. Ann (knave) says Bob is a knave: true, no. Try Ann knight, Bob knave. Yes. "
+    for closing in ("The answer is Ann is a knight, Bob is a knave.", "Answer: Ann is a knight, Bob is a knave"):
+        assert grade_knights_and_knaves(tried + closing, roles, contract="free").value == "right"
+    assert grade_knights_and_knaves(f"{tried}Answer: Ann is a knave, Bob is a knight", roles, contract="free").value == "wrong"
+    lines = "The answer is\nAnn is a knight.\nBob is a knave."
+    assert grade_knights_and_knaves(lines, roles, contract="free").value == "right"

@@ -168,6 +168,7 @@ def rule_reward(config: Config, format: ThinkingFormat, *, language: float) -> C
     parts = dict(sorted(rewards.parts.items()))  # by name: artifact ids do not know in which order they were set
     weights |= {name: part.weight for name, part in parts.items()}
     settings = {name: part.settings for name, part in parts.items()}
+    settings["language"] = {"without_words": rewards.language_without_words}
 
     def reward(completion: SampledCompletion) -> Reward:
         return total_reward(completion, weights=weights, format=format, settings=settings)

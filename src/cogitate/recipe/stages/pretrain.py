@@ -18,7 +18,8 @@ from cogitate.model.files.hf import load_model, save_model
 from cogitate.model.transformer import Transformer
 from cogitate.recipe.stage import Inputs, Stage, StageContext
 from cogitate.runtime import derive_seed, seed_everything
-from cogitate.tasks.corpus.documents import documents, write_document
+from cogitate.tasks.corpus.documents import NO_PUZZLES, Reading, documents, write_document
+from cogitate.tasks.corpus.styles import Population
 from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer
 from cogitate.train.packing import pack_documents
 from cogitate.train.supervised import SupervisedRun, train_supervised
@@ -62,17 +63,18 @@ def pretrain(
         architecture: a Hugging Face config.json, its vocabulary size apart.
     """
     seed_everything(derive_seed(settings.seed, context.stage))
-    texts = islice(documents(derive_seed(settings.seed, "tokenizer")), config.tokenizer.corpus_documents)
+    reading = reading_of(settings)
+    texts = islice(documents(derive_seed(settings.seed, "tokenizer"), reading), config.tokenizer.corpus_documents)
     tokenizer = train_tokenizer(texts, config.tokenizer.vocab_size)
     model = ModelConfig.from_dict({**architecture, "vocab_size": tokenizer.vocab_size})
     learner = untrained(model, settings, context)
-    held_out_texts = islice(documents(derive_seed(settings.seed, "held_out")), settings.held_out_documents)
+    held_out_texts = islice(documents(derive_seed(settings.seed, "held_out"), reading), settings.held_out_documents)
     held_out = pack(tokenizer, list(held_out_texts), settings.row_tokens)
 
     def batch_of(step: int) -> PackedRows:
         """Rows drawn anew for each step from the step's own seed: one epoch, no document file, nothing to restore."""
         rng = random.Random(derive_seed(settings.seed, "base", step))
-        return draw_rows(rng, tokenizer, settings.rows, settings.row_tokens)
+        return draw_rows(rng, tokenizer, settings.rows, settings.row_tokens, reading)
 
     def measure(step: int, learner: SupervisedLearner) -> dict[str, float] | None:
         last = step == settings.steps - 1
@@ -106,12 +108,19 @@ def untrained(model: ModelConfig, settings: PretrainConfig, context: StageContex
     return context.backend.supervised_learner(initial, settings, adapters=False)
 
 
-def draw_rows(rng: random.Random, tokenizer: Tokenizer, rows: int, row_tokens: int) -> PackedRows:
+def reading_of(settings: PretrainConfig) -> Reading:
+    """What the model reads."""
+    return Reading(settings.puzzles, Population(settings.guessers, settings.going_back))
+
+
+def draw_rows(
+    rng: random.Random, tokenizer: Tokenizer, rows: int, row_tokens: int, reading: Reading = NO_PUZZLES
+) -> PackedRows:
     """Documents enough for `rows` packed rows; the rare document longer than a row is cut."""
     wanted, drawn = int(rows * row_tokens * FILL), 0
     documents_: list[list[int]] = []
     while drawn < wanted:
-        ids = [*tokenizer.encode(write_document(rng)), tokenizer.end_id][:row_tokens]
+        ids = [*tokenizer.encode(write_document(rng, reading)), tokenizer.end_id][:row_tokens]
         documents_.append(ids)
         drawn += len(ids)
     return pack_documents(documents_, None, row_tokens, pad_id=tokenizer.pad_id)

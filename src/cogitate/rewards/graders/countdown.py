@@ -28,13 +28,14 @@ def grade_countdown(prediction: str, numbers: Sequence[int], target: int, *, con
     fault = _answer_fault(answer, contract)
     if fault:
         return wrong(fault)
+    text = answer.text.rstrip(" .。") if answer.source == "statement" else answer.text  # "The answer is 6 * 4."
     try:
-        value, used = evaluate(answer.text)
+        value, used = evaluate(text)
     except NotAnExpression as error:
-        return wrong(f"the answer is not one expression: {error}", answer.text)
+        return wrong(f"the answer is not one expression: {error}", text)
     if sorted(used) != sorted(numbers):
-        return wrong(f"uses {clip(str(sorted(used)))}, not each of {sorted(numbers)} once", answer.text)
-    return judged(value == target, f"makes {value}, the target is {target}", answer.text)
+        return wrong(f"uses {clip(str(sorted(used)))}, not each of {sorted(numbers)} once", text)
+    return judged(value == target, f"makes {value}, the target is {target}", text)
 
 
 def _answer_fault(answer: Answer, contract: Contract) -> str:

@@ -25,7 +25,9 @@ def grade_knights_and_knaves(prediction: str, gold: Mapping[str, bool], *, contr
     answer = find_answer(prediction, contract)
     if answer.problem:
         return wrong(answer.problem)
-    text = answer.region if answer.source in ("statement", "text") else answer.text
+    text = answer.text
+    if answer.source == "text" or (answer.source == "statement" and not _is_complete(text, list(gold))):
+        text = answer.region
     if any(other != answer.text for other in answer.alternatives):
         return wrong("several different answers are given", answer.text)
     roles, fault = read_roles(text, list(gold))
@@ -37,6 +39,12 @@ def grade_knights_and_knaves(prediction: str, gold: Mapping[str, bool], *, contr
     differing = [name for name in gold if roles[name] != gold[name]]
     reason = f"{differing[0]} is a {'knight' if gold[differing[0]] else 'knave'}" if differing else "every role is right"
     return judged(not differing, reason, text)
+
+
+def _is_complete(text: str, names: list[str]) -> bool:
+    """Whether a statement alone gives everybody a role; else roles also stand in other lines."""
+    roles, fault = read_roles(text, names)
+    return not fault and roles.keys() == set(names)
 
 
 def read_roles(text: str, names: list[str]) -> tuple[dict[str, bool], str]:

@@ -26,9 +26,13 @@ def _format(completion: SampledCompletion, *, form: ThinkingFormat) -> float:
     return grade_format(completion.text, FORMAT_OF[form], prefilled=completion.prefilled).score
 
 
-def _language(completion: SampledCompletion) -> float:
-    share = language_share(completion.thinking or "", completion.problem.language)
-    return 0.0 if share is None else share  # no thinking: nothing to reward
+def _language(completion: SampledCompletion, *, without_words: float = 0.0) -> float:
+    """The share of words; `without_words` for a thinking that has none: a formula belongs to every language."""
+    thinking = completion.thinking or ""
+    share = language_share(thinking, completion.problem.language)
+    if share is not None:
+        return share
+    return without_words if thinking.strip() else 0.0  # no thinking: nothing to reward
 
 
 def _cosine_length(completion: SampledCompletion, *, max_length: int, **limits: float) -> float:

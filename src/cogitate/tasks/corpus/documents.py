@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from cogitate.tasks.common import weighted
 from cogitate.tasks.corpus import orders, programs, quizzes, sums
-from cogitate.tasks.corpus.styles import Style, Worked, draw_style
+from cogitate.tasks.corpus.puzzles import documents as puzzles
+from cogitate.tasks.corpus.puzzles.drills import drill
+from cogitate.tasks.corpus.styles import Population, Style, Worked, draw_habit, draw_style
 from cogitate.tasks.general import general, safety
 from cogitate.tasks.generators import arithmetic, choice, code, logic, word_problems
 
@@ -62,15 +65,33 @@ DOMAINS: dict[str, tuple[Callable[..., Any], Callable[..., Worked]]] = {
 OTHERS = {"general": general, "safety": safety}
 
 
-def documents(seed: int) -> Iterator[str]:
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What there is to read.
+
+    Attributes:
+        puzzles: share of documents about the puzzles of tasks/puzzles.
+        population: who has solved these.
+    """
+
+    puzzles: float = 0.0
+    population: Population = field(default_factory=Population)
+
+
+NO_PUZZLES = Reading()
+
+
+def documents(seed: int, reading: Reading = NO_PUZZLES) -> Iterator[str]:
     """An endless stream of documents; the same seed gives the same stream."""
     rng = random.Random(f"{seed}/corpus")
     while True:
-        yield write_document(rng)
+        yield write_document(rng, reading)
 
 
-def write_document(rng: random.Random) -> str:
+def write_document(rng: random.Random, reading: Reading = NO_PUZZLES) -> str:
     """One document of a kind drawn by its share."""
+    if reading.puzzles and rng.random() < reading.puzzles:
+        return puzzle(rng, reading.population)
     kind = weighted(rng, KINDS)
     if kind == "practice":
         return practice(rng)
@@ -92,11 +113,32 @@ def solution(rng: random.Random, domain: str) -> str:
         language = getattr(item, "language", "en")
         used = style if one_author else draw_style(rng)
         pairs.append((asked_for(rng, item.question, used, language), solve(rng, item, used), language))
+    return on_page(rng, frame, pairs)
+
+
+def puzzle(rng: random.Random, population: Population) -> str:
+    """A puzzle solved by somebody, in a frame, or an exercise sheet of single steps."""
+    kind = weighted(rng, puzzles.KINDS)
+    if kind == "drill":
+        return drill(rng)
+    habit, frame = draw_habit(rng, population), weighted(rng, FRAMES)
+    one_author = frame != "sheet" or rng.random() < ONE_AUTHOR
+    pairs = []
+    for _ in range(2 if frame == "sheet" else 1):
+        item = puzzles.DRAW[kind](rng, "corpus")
+        used = habit if one_author else draw_habit(rng, population)
+        worked = puzzles.solve_puzzle(rng, kind, item, used, population)
+        pairs.append((puzzles.asked_for(rng, item.question, used, item.language), worked, item.language))
+    return on_page(rng, frame, pairs)
+
+
+def on_page(rng: random.Random, frame: str, pairs: list[tuple[str, Worked, str]]) -> str:
+    """Solved problems (question, solution, language) in a frame: several of them on a sheet, one elsewhere."""
     if frame == "sheet":
         return "\n\n".join(f"Question: {asked}\nAnswer: {untagged(rng, worked, language)}" for asked, worked, language in pairs)
     asked, worked, language = pairs[0]
     if frame == "tagged":
-        return f"{preamble(rng, frame)}User: {asked}\nAssistant: {tagged(worked, language, style)}"
+        return f"{preamble(rng, frame)}User: {asked}\nAssistant: {tagged(worked, language)}"
     if frame == "boxed":
         return f"{preamble(rng, frame)}User: {asked}\nAssistant: {boxed(worked, language)}"
     answer = untagged(rng, worked, language)
@@ -134,7 +176,7 @@ def untagged(rng: random.Random, worked: Worked, language: str) -> str:
     return f"{worked.thinking} {closing}".strip()
 
 
-def tagged(worked: Worked, language: str, style: Style) -> str:
+def tagged(worked: Worked, language: str) -> str:
     """In R1-like tags; who gives bare answers thinks little here, too."""
     thinking = worked.thinking or hunch(worked, language)
     answer = f"\n{worked.answer}\n" if worked.answer.startswith("```") else f" {worked.answer} "

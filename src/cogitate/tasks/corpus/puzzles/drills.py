@@ -1,0 +1,58 @@
+"""Exercise rows of the single steps that searching needs: sums, differences, products, remainders, and results compared."""
+
+from __future__ import annotations
+
+import random
+
+from cogitate.tasks.corpus.puzzles.voices import LEAVES, Voice, draw_voices
+from cogitate.tasks.puzzles.expressions import LARGEST, apply
+from cogitate.tasks.puzzles.levels import draw_language
+
+WRONG_ROWS = 0.005
+ROWS = (5, 9)
+
+
+def drill(rng: random.Random) -> str:
+    """One sheet, all rows of one kind or of several."""
+    voice = draw_voices(rng)[draw_language(rng)]
+    kinds = [rng.choice(list(KINDS))] if rng.random() < 0.6 else list(KINDS)
+    return "\n".join(KINDS[rng.choice(kinds)](rng, voice) for _ in range(rng.randint(*ROWS)))
+
+
+def _sum(rng: random.Random, voice: Voice) -> str:
+    while True:
+        left, right, sign = rng.randint(0, 150), rng.randint(1, 99), rng.choice("+-")
+        if 0 <= apply(left, sign, right) <= LARGEST:
+            return f"{left} {sign} {right} = {_stated(rng, apply(left, sign, right))}"
+
+
+def _product(rng: random.Random, voice: Voice) -> str:
+    digit, number = rng.randint(1, 9), rng.randint(1, 9) * 10 ** rng.choice((0, 0, 1, 2, 3))
+    small = rng.randint(1, 12)
+    pairs = (
+        (small, rng.randint(1, 12)),
+        (small, rng.randint(1, min(60, LARGEST // small))),
+        (digit, rng.randint(2, 45)),
+        (number, digit),
+    )
+    left, right = rng.choice(pairs)
+    return f"{left} * {right} = {_stated(rng, left * right)}"
+
+
+def _remainder(rng: random.Random, voice: Voice) -> str:
+    left, right = rng.randint(1, 60), rng.randint(2, 12)
+    return f"{left} / {right}{LEAVES[voice.language]}{_stated(rng, left % right)}"
+
+
+def _comparison(rng: random.Random, voice: Voice) -> str:
+    """A sum and whether it is what is wanted."""
+    left, right = rng.randint(1, 60), rng.randint(1, 40)
+    target = left + right if rng.random() < 0.3 else max(0, left + right + rng.choice((-20, -10, -3, -1, 1, 2, 10)))
+    return f"{left} + {right} = {left + right}{voice.verdict(left + right == target, target)}".strip()
+
+
+KINDS = {"sum": _sum, "product": _product, "remainder": _remainder, "comparison": _comparison}
+
+
+def _stated(rng: random.Random, value: int) -> int:
+    return value if rng.random() >= WRONG_ROWS else value + 1
