@@ -11,6 +11,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -168,6 +169,12 @@ def shared_beginning(prompts: Sequence[tuple[int, ...]]) -> int:
     """How many tokens at the beginning of different prompts stand in a row once for all of them; 0 where these are too few."""
     prefix = common_beginning(prompts) if len(prompts) > 1 else 0
     return prefix if prefix >= LEAST_SHARED else 0
+
+
+def tokens_of_prompts(prompts: Sequence[tuple[int, ...]], count: int) -> float:
+    """Tokens to be read of `count` prompts such as these, what they begin with once."""
+    begin = shared_beginning(prompts)
+    return begin + count * (fmean(map(len, prompts)) - begin)
 
 
 def common_beginning(prompts: Sequence[tuple[int, ...]]) -> int:

@@ -9,9 +9,8 @@ from cogitate.backend import PolicyLearner
 from cogitate.recipe.asking import PromptOf
 from cogitate.recipe.probe.measure import Sample
 from cogitate.tokenizer.bpe import Tokenizer
-from cogitate.train.rl_metrics import mean
 from cogitate.train.rollouts import encode_all
-from cogitate.train.shared_prompts import prompts_of, shared_beginning
+from cogitate.train.shared_prompts import prompts_of, tokens_of_prompts
 from cogitate.types import Problem, Rollout, Verdict
 
 TOKENS = 4096  # of completions and their prompts, each prompt once: about as many as go through the model at a time
@@ -29,12 +28,6 @@ def learning_speed(learner: PolicyLearner, rollouts: Sequence[Rollout]) -> float
     prompts = prompts_of(rollouts)
     tokens = tokens_of_prompts(prompts, len(prompts)) + sum(len(one.completion_ids) for one in rollouts)
     return tokens / max(min(seconds[1:]), 1e-9)
-
-
-def tokens_of_prompts(prompts: Sequence[tuple[int, ...]], count: int) -> float:
-    """Tokens that a learner reads of `count` prompts such as these."""
-    begin = shared_beginning(prompts)
-    return begin + count * (mean(len(prompt) for prompt in prompts) - begin)
 
 
 def rollouts_of(

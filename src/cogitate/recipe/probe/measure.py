@@ -17,6 +17,7 @@ from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import NEXT_TURN
 from cogitate.train.rl_metrics import mean
 from cogitate.train.rollouts import Phases, Sampled, sample_and_grade
+from cogitate.train.shared_prompts import tokens_of_prompts
 from cogitate.types import Problem, SamplingParams, Verdict
 
 # Of how alike the completions of one problem are (intraclass correlation): a few completions cannot show more than this.
@@ -58,7 +59,7 @@ class Measurement:
     """All completions at one prompt.
 
     Attributes:
-        prompt_tokens: of all prompts, each counted once.
+        prompt_tokens: of all prompts, each counted once, and once what all begin with where that is long.
         seconds: of generation.
     """
 
@@ -212,7 +213,8 @@ def measure(
     found = tuple(sample_of(number, one, free[key]) for key, (number, one) in keyed.items())
     if all(one.right is None for one in found):
         raise DataError(f"no completion of {len(problems)} problems could be judged; {asked[0][0].place}: {found[0].reason}")
-    read = sum(len(group[0].prompt_ids) for group in groups)
+    prompts = [group[0].prompt_ids for group in groups]
+    read = round(tokens_of_prompts(prompts, len(prompts)))
     return Measurement(prompt, found, read, phases.seconds["generate"])
 
 

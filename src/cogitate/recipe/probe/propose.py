@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from cogitate.config import ProbeConfig, ZeroRLConfig
-from cogitate.recipe.probe.learning_speed import tokens_of_prompts
 from cogitate.recipe.probe.measure import READING, Figures
 from cogitate.recipe.probe.prompts import Tried
 from cogitate.recipe.probe.proposal import Proposed
 from cogitate.recipe.probe.worked_examples import Draft
 from cogitate.train.rl_metrics import mean
+from cogitate.train.shared_prompts import tokens_of_prompts
 
 ENOUGH_FORM = 1 / 2  # of the best form among prompts that are about as often right
 COMPLETIONS, FEWEST_COMPLETIONS = 256, 128  # of a step: 16 groups of 16, as in docs/smollm2.md; half where steps would be few
@@ -157,9 +157,8 @@ def learning_rate(parameters: int) -> float:
 def step_seconds(found: Found, prompts: int, group: int, max_new_tokens: int, *, dynamic: bool) -> float:
     """How long a step takes: sampling, more than once where dead groups are drawn again, and learning from one batch."""
     sampled = prompts * group * mean(min(length, max_new_tokens) for length in found.lengths)
-    read, learnt = prompts * mean(map(len, found.prompts)), sampled + tokens_of_prompts(found.prompts, prompts)
-    batches = BATCHES if dynamic else 1
-    return batches * (sampled + READING * read) / found.tokens_per_second + learnt / found.learnt_per_second
+    read, batches = tokens_of_prompts(found.prompts, prompts), BATCHES if dynamic else 1
+    return batches * (sampled + READING * read) / found.tokens_per_second + (sampled + read) / found.learnt_per_second
 
 
 def share(value: float) -> str:
