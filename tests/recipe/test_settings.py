@@ -2,7 +2,7 @@
 
 import pytest
 
-from cogitate.recipe import settings
+from cogitate.kernels import isa
 from cogitate.recipe.settings import read_recipe
 
 
@@ -10,8 +10,8 @@ from cogitate.recipe.settings import read_recipe
 def test_an_automatic_type_is_recorded_as_what_the_machine_is_faster_in(
     processor: str, faster: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(settings, "isa", lambda: processor)
-    monkeypatch.setattr(settings, "faster_type", lambda: faster)
+    monkeypatch.setattr(isa, "isa", lambda: processor)
+    monkeypatch.setattr(isa, "faster_type", lambda: faster)
     automatic = read_recipe("tiny", ["runtime.dtype=auto", "runtime.device=cpu"])
     said = read_recipe("tiny", [f"runtime.dtype={faster}", "runtime.device=cpu"])
     assert automatic.config == said.config

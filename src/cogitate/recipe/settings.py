@@ -14,7 +14,6 @@ from cogitate.config.layers import COMMAND_LINE, GRAPH_KEYS, OF_FILES, Layer, la
 from cogitate.config.methods import METHODS
 from cogitate.config.toml import apply_override, explain, place_data
 from cogitate.errors import ConfigError
-from cogitate.kernels.isa import faster_type, isa
 from cogitate.recipe.kinds import KINDS
 from cogitate.recipe.recipe import GRAPHS, get_graph
 from cogitate.recipe.run_directory.made_with import MADE_WITH
@@ -202,6 +201,8 @@ def choose_type(table: Mapping[str, Any]) -> dict[str, str]:
     runtime = table.get("runtime")
     if not isinstance(runtime, dict) or runtime.get("dtype") != "auto":
         return {}
+    from cogitate.kernels.isa import faster_type, isa  # here, so that recipes that say their type need not wait for torch
+
     device = pick_device(str(runtime.get("device", "auto")))
     runtime["dtype"], why = (faster_type(), isa()) if device.type == "cpu" else ("bfloat16", device.type)
     return {"runtime.dtype": f"auto, {why}"}

@@ -16,7 +16,7 @@ from cogitate.train.shared_prompts import tokens_of_prompts
 
 ENOUGH_FORM = 1 / 2  # of the best form among prompts that are about as often right
 COMPLETIONS, FEWEST_COMPLETIONS = 256, 128  # of a step: 16 groups of 16, as in docs/smollm2.md; half where steps would be few
-ENOUGH_STEPS = 30  # the first dozen teach the form alone, and most is learnt in the next twenty: docs/own_model.md
+ENOUGH_STEPS = 40  # the first dozen teach the form alone: docs/own_model.md
 GROUP, LARGE_GROUP = 16, 32  # the paper's, and one for models that are rarely right
 ENOUGH_LIVE = 0.3  # share of live groups of 16 below which larger ones are worth fewer prompts
 MANY_LIVE = 0.8  # from here on further prompts in place of dead groups are not worth their time
