@@ -12,6 +12,7 @@ import pytest
 from cogitate.engine.generator import Engine
 from cogitate.errors import DataError, Interrupted
 from cogitate.evals.evaluate import Asking, Measured, consensus_table, longest_third, measure_model, missing_verdicts, table
+from cogitate.evals.steps.counts import count_steps
 from cogitate.model.files.hf import load_model
 from cogitate.rewards.workers.pool import GraderPool
 from cogitate.tokenizer.bpe import Tokenizer
@@ -155,6 +156,34 @@ def test_the_table_by_hand() -> None:
             if name not in ("problems", "samples"):
                 assert value.keys() == {"value", "ci95"}
                 assert len(value["ci95"]) == 2
+
+
+def test_puzzles_have_figures_by_level_and_of_their_steps_and_other_problems_nothing_more() -> None:
+    fields = {"numbers": [4, 1, 10], "target": 6}
+    easy, hard = (Problem(str(n), "countdown", "countdown", "?", fields={**fields, "level": n}) for n in (1, 5))
+    other = problem("c")
+    tried = "Try 4 + 10 = 14, 14 + 1 = 15, not 6. Try 10 - 4 = 6, 6 * 1 = 6, yes."
+    groups = [
+        [replace(completion(asked, right, text=text), steps=count_steps(text, asked)) for right, text in rows]
+        for asked, rows in (
+            (easy, [(True, tried), (True, "It is 10 - 4.")]),
+            (hard, [(False, ""), (False, tried)]),
+            (other, [(True, "7"), (True, "7")]),
+        )
+    ]
+    result = table(groups)
+    puzzles, everything = result["countdown"], result["all"]
+    assert (puzzles["pass@1.level_1"]["value"], puzzles["pass@1.level_5"]["value"]) == (1.0, 0.0)
+    assert everything["extrapolation"] == puzzles["extrapolation"] == puzzles["pass@1.level_5"]
+    assert everything["extrapolation"]["problems"] == 1
+    assert everything["tries"] == puzzles["tries"]
+    assert puzzles["tries"]["value"] == puzzles["rejecting_rate"]["value"] * 2 == 1.0
+    assert puzzles["step_accuracy"]["value"] == 1.0
+    assert result["digits"] == table(groups[2:])["digits"]
+    assert not {"tries", "self_correction_rate", "extrapolation", "pass@1.level_1"} & result["digits"].keys()
+    row = groups[0][0].row()
+    assert (row["level"], row["tries"], row["turn"]["kind"]) == (1, 2, "rejected try")
+    assert not {"level", "turn", "statements"} & groups[2][0].row().keys()
 
 
 def test_the_mean_score_counts_partial_credit_and_leaves_out_what_has_no_verdict() -> None:

@@ -15,6 +15,7 @@ from cogitate.evals.text_metrics import is_mixed, is_reflective
 from cogitate.json_lines import read_log
 from cogitate.recipe.asking import PromptOf, check_tags, fitting, with_tags_of
 from cogitate.recipe.problems import tasks_left_out, training_problems
+from cogitate.recipe.rl.puzzles import puzzle_metrics, puzzle_row
 from cogitate.recipe.stage import Stage, StageContext
 from cogitate.rewards.kinds import has_rules
 from cogitate.rewards.parts.completion import SampledCompletion
@@ -108,7 +109,7 @@ def run_rl(
     general_problems = general.problems if general else ()
 
     def measure(rollouts: Sequence[Rollout]) -> dict[str, float]:
-        row = thinking_metrics(rollouts, tokenizer)
+        row = thinking_metrics(rollouts, tokenizer) | puzzle_metrics(rollouts, tokenizer)
         if method.general:  # its prompts join at some step: only means of the others compare all steps
             row |= reasoning_metrics(rollouts, tokenizer)
         return row | (method.measure(rollouts) if method.measure else {})
@@ -228,4 +229,5 @@ def transcript(step: int, rollout: Rollout, tokenizer: Tokenizer) -> dict[str, A
         "thinking_tokens": len(tokenizer.encode(thinking.strip())),
         "reflection": is_reflective(thinking),
         "language_mix": is_mixed(thinking, rollout.problem.language),
+        **puzzle_row(rollout.text, rollout.problem),
     }
