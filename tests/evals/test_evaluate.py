@@ -124,7 +124,9 @@ def completion(
 ) -> Measured:  # fmt: skip
     flags = {"well_formed": False, "reflective": False, "mixed": False, **flags}
     score = None if right is None else float(right)
-    return Measured(asked, right, score, extracted, text, tokens, thinking, finished, reason="", **flags)
+    return Measured(
+        asked, right, score, extracted, text, tokens, thinking, finished, reason="", steps=count_steps(text, asked), **flags
+    )
 
 
 def test_the_table_by_hand() -> None:
@@ -164,7 +166,7 @@ def test_puzzles_have_figures_by_level_and_of_their_steps_and_other_problems_not
     other = problem("c")
     tried = "Try 4 + 10 = 14, 14 + 1 = 15, not 6. Try 10 - 4 = 6, 6 * 1 = 6, yes."
     groups = [
-        [replace(completion(asked, right, text=text), steps=count_steps(text, asked)) for right, text in rows]
+        [completion(asked, right, text=text) for right, text in rows]
         for asked, rows in (
             (easy, [(True, tried), (True, "It is 10 - 4.")]),
             (hard, [(False, ""), (False, tried)]),

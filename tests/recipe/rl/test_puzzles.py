@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cogitate.recipe.rl.puzzles import puzzle_metrics, puzzle_row
+from cogitate.recipe.rl.stage import finished_lengths
 from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer
 from cogitate.types import FinishReason, Problem, Rollout, Verdict
 
@@ -41,7 +42,7 @@ def test_a_step_with_puzzles_logs_their_steps_and_thinking_by_level(tokenizer: T
         rollout(hard, TRIED, cut=True),
         rollout(other, ONCE),
     ]
-    assert puzzle_metrics(step, tokenizer) == {
+    assert puzzle_metrics(step, finished_lengths(step, tokenizer)) == {
         "tries": 1.5,
         "distinct_tries": 1.5,
         "rejecting_rate": 0.5,
@@ -52,9 +53,9 @@ def test_a_step_with_puzzles_logs_their_steps_and_thinking_by_level(tokenizer: T
     }
 
 
-def test_a_step_without_puzzles_logs_nothing_more(tokenizer: Tokenizer) -> None:
+def test_a_step_without_puzzles_logs_nothing_more() -> None:
     other = Problem("a", "arithmetic", "math", "1 + 1?", gold="2")
-    assert puzzle_metrics([rollout(other, TRIED)], tokenizer) == {}
+    assert puzzle_metrics([rollout(other, TRIED)], [20]) == {}
     assert puzzle_row(TRIED, other) == {}
 
 

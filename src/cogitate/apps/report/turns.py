@@ -35,7 +35,7 @@ class Solved:
 
 def turns_section(runs: Sequence[Run]) -> str:
     """The first solved problems of each stage whose completion turns; "" where no stage has one."""
-    parts = []
+    parts: list[str] = []
     for run in runs:
         seed = f", seed {run.seed}" if len(runs) > 1 else ""
         for stage in run.stages.values():

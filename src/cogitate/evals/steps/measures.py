@@ -43,7 +43,7 @@ class Steps:
     @property
     def self_corrections(self) -> int:
         """Wrong statements that a right one of the same subject replaces, at most CORRECTED_WITHIN statements later."""
-        return len(self._mended)
+        return len(self._mended())
 
     @property
     def turn(self) -> Turn | None:
@@ -53,16 +53,15 @@ class Steps:
             each for each in self.statements if rejected and each.rejects and rejected.start <= each.start < rejected.end
         ]
         turns = [Turn(each.start, each.end, "rejected try") for each in rejections[-1:]]
-        turns += [Turn(each.start, each.end, "mended slip") for each in self._mended]
+        turns += [Turn(each.start, each.end, "mended slip") for each in self._mended()]
         return min(turns, key=lambda turn: turn.start, default=None)
 
-    @property
     def _mended(self) -> list[Statement]:
         """For each wrong statement that is replaced the right one."""
         found = []
-        for index, each in enumerate(self.statements):
-            later = () if each.right else self.statements[index + 1 : index + 1 + CORRECTED_WITHIN]
-            same = (other for other in later if other.subject == each.subject and other.kind == each.kind)
+        for index in (index for index, each in enumerate(self.statements) if not each.right):
+            wrong, later = self.statements[index], self.statements[index + 1 : index + 1 + CORRECTED_WITHIN]
+            same = (other for other in later if other.subject == wrong.subject and other.kind == wrong.kind)
             found += [other for other in same if other.right][:1]
         return found
 
@@ -93,7 +92,7 @@ def wanted_of(problem: Problem) -> frozenset[int] | None:
 
 def _of_knights(thinking: str, problem: Problem) -> Steps:
     names = list(problem.gold)
-    statements = find_claims(thinking, names, said_in(problem.question, names))
-    trials = [(trial.start, str(sorted(trial.roles.items()))) for trial in find_trials(thinking, names)]
-    tries = judged(trials, thinking, statements)
+    trials = find_trials(thinking, names)
+    statements = find_claims(thinking, names, said_in(problem.question, names), trials)
+    tries = judged([(trial.start, str(sorted(trial.roles.items()))) for trial in trials], thinking, statements)
     return Steps(tuple(statements), tuple(tries))

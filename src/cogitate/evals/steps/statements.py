@@ -119,11 +119,12 @@ def _pairs(parts: list[tuple[str, int, int]]) -> Iterator[Statement]:
     for (first, start, _), (second, _, end) in itertools.pairwise(parts):
         sign = _EQUALS_ALONE.search(second)
         left, right = (_EQUALS_ALONE.sub("", side).strip() for side in (first, second))
-        if not _is_calculation(left) and (not _is_calculation(right) or (sign and "=" not in sign.group())):
+        calculated = _is_calculation(left)
+        if not calculated and (not _is_calculation(right) or (sign and "=" not in sign.group())):
             continue  # "half of 6 is 6 / 2" says nothing of the number 6
         values = value_of(left), value_of(right)
         if values[0] is not None and values[1] is not None:
-            subject = _plain(left) if _is_calculation(left) else _plain(right)
+            subject = _plain(left if calculated else right)
             yield Statement("equation", start, end, subject, values[0] == values[1], values[1])
 
 
@@ -154,8 +155,11 @@ def _is_supposed(text: str, start: int, end: int) -> bool:
     """Whether the clause asks, supposes or denies."""
     if _ASKED.match(text, end):
         return True
-    ends = [found.end() for found in _CLAUSE_END.finditer(text, max(0, start - 80), start)]
-    return _SUPPOSED.search(text, ends[-1] if ends else max(0, start - 80), start) is not None
+    begins = max(0, start - 80)
+    if not _SUPPOSED.search(text, begins, start):
+        return False
+    ends = [found.end() for found in _CLAUSE_END.finditer(text, begins, start)]
+    return _SUPPOSED.search(text, ends[-1] if ends else begins, start) is not None
 
 
 def _remainders(text: str) -> Iterator[Statement]:

@@ -109,7 +109,8 @@ def run_rl(
     general_problems = general.problems if general else ()
 
     def measure(rollouts: Sequence[Rollout]) -> dict[str, float]:
-        row = thinking_metrics(rollouts, tokenizer) | puzzle_metrics(rollouts, tokenizer)
+        lengths = finished_lengths(rollouts, tokenizer)
+        row = thinking_metrics(rollouts, lengths) | puzzle_metrics(rollouts, lengths)
         if method.general:  # its prompts join at some step: only means of the others compare all steps
             row |= reasoning_metrics(rollouts, tokenizer)
         return row | (method.measure(rollouts) if method.measure else {})
@@ -177,20 +178,30 @@ def rule_reward(config: Config, format: ThinkingFormat, *, language: float) -> C
     return reward
 
 
-def thinking_metrics(rollouts: Sequence[Rollout], tokenizer: Tokenizer) -> dict[str, float]:
-    """What a step's thinking looks like; lengths are of finished completions whose thinking is closed.
+def finished_lengths(rollouts: Sequence[Rollout], tokenizer: Tokenizer) -> list[int | None]:
+    """Tokens of the thinking of each finished completion that closed it; None of the others."""
+    parts = [split_thinking(rollout.text) for rollout in rollouts]
+    closed = [part.closed and rollout.finish_reason == "stop" for part, rollout in zip(parts, rollouts, strict=True)]
+    texts = [(part.thinking or "").strip() for part, counts in zip(parts, closed, strict=True) if counts]
+    lengths = map(len, tokenizer.encode_batch(texts))
+    return [next(lengths) if counts else None for counts in closed]
+
+
+def thinking_metrics(rollouts: Sequence[Rollout], lengths: Sequence[int | None]) -> dict[str, float]:
+    """What a step's thinking looks like.
 
     Where there are no tags the whole text counts as thinking, but not of general prompts: their answers need none.
+
+    Args:
+        lengths: as `finished_lengths` has them.
     """
-    parts = [split_thinking(rollout.text) for rollout in rollouts]
-    finished = [rollout.finish_reason == "stop" for rollout in rollouts]
-    closed = [part.thinking or "" for part, done in zip(parts, finished, strict=True) if part.closed and done]
+    thinking = (split_thinking(rollout.text).thinking for rollout in rollouts)
     texts = [
-        (part.thinking or (rollout.text if has_rules(rollout.problem.kind) else ""), rollout.problem)
-        for part, rollout in zip(parts, rollouts, strict=True)
+        (text or (rollout.text if has_rules(rollout.problem.kind) else ""), rollout.problem)
+        for text, rollout in zip(thinking, rollouts, strict=True)
     ]
     return {
-        "thinking_tokens_finished": mean(len(ids) for ids in tokenizer.encode_batch([text.strip() for text in closed])),
+        "thinking_tokens_finished": mean(length for length in lengths if length is not None),
         "reflection_rate": mean(is_reflective(text) for text, _ in texts),
         "language_mix_rate": mean(is_mixed(text, problem.language) for text, problem in texts),
     }
@@ -204,7 +215,7 @@ def reasoning_metrics(rollouts: Sequence[Rollout], tokenizer: Tokenizer) -> dict
     row = {
         "completion_tokens": mean(len(rollout.completion_ids) for rollout in by_rules),
         "truncated_share": mean(rollout.finish_reason == "length" for rollout in by_rules),
-        **thinking_metrics(by_rules, tokenizer),
+        **thinking_metrics(by_rules, finished_lengths(by_rules, tokenizer)),
     }
     return {f"{name}.reasoning": value for name, value in row.items()}
 
