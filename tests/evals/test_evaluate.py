@@ -104,6 +104,16 @@ def test_problems_that_cannot_be_judged_are_counted_and_left_out(shared: dict[st
     assert result["all"]["pass@1"]["value"] == pytest.approx(result["digits"]["pass@1"]["value"])
 
 
+def test_the_steps_of_a_puzzle_are_counted_where_it_is_measured_and_of_no_other_problem(shared: dict[str, Any]) -> None:
+    fields = {"numbers": [4, 1, 10], "target": 6, "level": 4}
+    puzzle = Problem("p", "countdown", "countdown", "Make 6 of 4, 1 and 10.", gold="(10 - 4) * 1", fields=fields)
+    groups = measure_model([puzzle, problem("a")], DIGIT, samples=2, seed=1, **shared)
+    assert [[m.steps is not None for m in group] for group in groups] == [[True, True], [False, False]]
+    result = table(groups)
+    assert result["countdown"]["tries"]["value"] == 0.0
+    assert result["all"]["extrapolation"] == {**result["countdown"]["pass@1"], "problems": 1}
+
+
 def test_an_evaluation_without_a_single_verdict_says_why(shared: dict[str, Any]) -> None:
     pattern = "no completion of 1 problems could be judged; task digits, problem 'a': the reference answer is empty"
     with pytest.raises(DataError, match=pattern):
