@@ -244,6 +244,7 @@ def test_curves_of_puzzles_are_drawn_with_a_line_for_each_level(run: Path, tmp_p
     assert ["level 1", "level 2"] in drawn
     assert ["all", "without repeats"] in drawn
     assert "Right statements 90.0 %" in page.visible  # the same at every step
+    assert re.search(r"Tries of a problem *2.5 → *38.5 *first to last steps of R1-Zero, puzzles", page.visible)
     assert "Also logged" not in page.source
 
 
