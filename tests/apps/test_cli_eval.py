@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from cogitate import cli
-from cogitate.apps.score_table import COLUMNS, rich_table
+from cogitate.apps.score_table import COLUMNS, puzzle_tables, rich_table
 from cogitate.tokenizer.bpe import Tokenizer
 from tests.apps.memorised_model import BARE_ANSWER, QUESTION, R1_ZERO_ANSWER
 
@@ -240,6 +240,29 @@ def test_the_table_fits_the_terminal_and_leaves_out_what_says_nothing(samples: i
     assert row.split()[2:6] == ["250", "33.3", "16.7-33.3", "33.3" if samples > 1 else "1,234"]
     assert len(row.split()) - 3 == headings
     assert "…" not in screen.getvalue()
+
+
+def test_puzzles_add_a_table_by_level_and_one_of_their_steps_and_other_tasks_none() -> None:
+    from rich.console import Console
+
+    plain: dict[str, Any] = {"pass@1": measured(0.5), "problems": 9}
+    levels = {f"pass@1.level_{n}": {**measured(0.1 * n), "problems": 10 + n} for n in (2, 1, 5)}
+    steps = {"tries": measured(2.5), "rejecting_rate": measured(0.25), "step_accuracy": measured(1.0)}
+    puzzles = {**plain, **levels, "extrapolation": {**measured(0.5), "problems": 15}, **steps}
+    assert puzzle_tables({"arithmetic": plain, "all": plain}) == []
+    screen = io.StringIO()
+    for table in puzzle_tables({"arithmetic": plain, "long_sums": puzzles, "all": puzzles}):
+        Console(file=screen, width=80).print(table)
+    text = screen.getvalue()
+    lines = text.splitlines()
+    heads, *_ = [line for line in lines if "level 1" in line]
+    assert heads.split() == ["task", "level", "1", "level", "2", "level", "5", "extrapolation"]
+    values = [" ".join(line.split()) for line in lines if line.strip().startswith("Long sums")]
+    assert values == ["Long sums 10.0 (11) 20.0 (12) 50.0 (15) 50.0 (15)", "Long sums 2.50 25.0 100.0"]
+    assert "5.0-10.0" in text
+    assert "1.25-2.50" in text
+    assert "Arithmetic" not in text
+    assert "…" not in text
 
 
 def test_ctrl_c_ends_with_130_and_leaves_no_process_behind(memorised: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from cogitate.engine.generator import Engine
 from cogitate.errors import DataError, Interrupted
 from cogitate.evals.evaluate import Asking, Measured, consensus_table, longest_third, measure_model, missing_verdicts, table
+from cogitate.evals.steps.counts import count_steps
 from cogitate.model.files.hf import load_model
 from cogitate.rewards.workers.pool import GraderPool
 from cogitate.tokenizer.bpe import Tokenizer
@@ -103,6 +104,16 @@ def test_problems_that_cannot_be_judged_are_counted_and_left_out(shared: dict[st
     assert result["all"]["pass@1"]["value"] == pytest.approx(result["digits"]["pass@1"]["value"])
 
 
+def test_the_steps_of_a_puzzle_are_counted_where_it_is_measured_and_of_no_other_problem(shared: dict[str, Any]) -> None:
+    fields = {"numbers": [4, 1, 10], "target": 6, "level": 4}
+    puzzle = Problem("p", "countdown", "countdown", "Make 6 of 4, 1 and 10.", gold="(10 - 4) * 1", fields=fields)
+    groups = measure_model([puzzle, problem("a")], DIGIT, samples=2, seed=1, **shared)
+    assert [[m.steps is not None for m in group] for group in groups] == [[True, True], [False, False]]
+    result = table(groups)
+    assert result["countdown"]["tries"]["value"] == 0.0
+    assert result["all"]["extrapolation"] == {**result["countdown"]["pass@1"], "problems": 1}
+
+
 def test_an_evaluation_without_a_single_verdict_says_why(shared: dict[str, Any]) -> None:
     pattern = "no completion of 1 problems could be judged; task digits, problem 'a': the reference answer is empty"
     with pytest.raises(DataError, match=pattern):
@@ -123,7 +134,9 @@ def completion(
 ) -> Measured:  # fmt: skip
     flags = {"well_formed": False, "reflective": False, "mixed": False, **flags}
     score = None if right is None else float(right)
-    return Measured(asked, right, score, extracted, text, tokens, thinking, finished, reason="", **flags)
+    return Measured(
+        asked, right, score, extracted, text, tokens, thinking, finished, reason="", steps=count_steps(text, asked), **flags
+    )
 
 
 def test_the_table_by_hand() -> None:
@@ -155,6 +168,34 @@ def test_the_table_by_hand() -> None:
             if name not in ("problems", "samples"):
                 assert value.keys() == {"value", "ci95"}
                 assert len(value["ci95"]) == 2
+
+
+def test_puzzles_have_figures_by_level_and_of_their_steps_and_other_problems_nothing_more() -> None:
+    fields = {"numbers": [4, 1, 10], "target": 6}
+    easy, hard = (Problem(str(n), "countdown", "countdown", "?", fields={**fields, "level": n}) for n in (1, 5))
+    other = problem("c")
+    tried = "Try 4 + 10 = 14, 14 + 1 = 15, not 6. Try 10 - 4 = 6, 6 * 1 = 6, yes."
+    groups = [
+        [completion(asked, right, text=text) for right, text in rows]
+        for asked, rows in (
+            (easy, [(True, tried), (True, "It is 10 - 4.")]),
+            (hard, [(False, ""), (False, tried)]),
+            (other, [(True, "7"), (True, "7")]),
+        )
+    ]
+    result = table(groups)
+    puzzles, everything = result["countdown"], result["all"]
+    assert (puzzles["pass@1.level_1"]["value"], puzzles["pass@1.level_5"]["value"]) == (1.0, 0.0)
+    assert everything["extrapolation"] == puzzles["extrapolation"] == puzzles["pass@1.level_5"]
+    assert everything["extrapolation"]["problems"] == 1
+    assert everything["tries"] == puzzles["tries"]
+    assert puzzles["tries"]["value"] == puzzles["rejecting_rate"]["value"] * 2 == 1.0
+    assert puzzles["step_accuracy"]["value"] == 1.0
+    assert result["digits"] == table(groups[2:])["digits"]
+    assert not {"tries", "self_correction_rate", "extrapolation", "pass@1.level_1"} & result["digits"].keys()
+    row = groups[0][0].row()
+    assert (row["level"], row["tries"], row["turn"]["kind"]) == (1, 2, "rejected try")
+    assert not {"level", "turn", "statements"} & groups[2][0].row().keys()
 
 
 def test_the_mean_score_counts_partial_credit_and_leaves_out_what_has_no_verdict() -> None:

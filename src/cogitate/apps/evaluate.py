@@ -14,7 +14,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cogitate.apps.score_table import WIDE, difference_table, rich_table
+from cogitate.apps.score_table import WIDE, difference_table, puzzle_tables, rich_table
 from cogitate.backend import GenerationRequest, Generator
 from cogitate.config import Config, PromptConfig, ZeroRLConfig
 from cogitate.errors import ConfigError, DataError, Interrupted
@@ -117,6 +117,8 @@ class Evaluated:
 def show(evaluated: Evaluated, title: str, console: Console) -> None:
     """The table, and what a reader must know before trusting it."""
     console.print(rich_table(evaluated.result["tasks"], title, console.width))
+    for details in puzzle_tables(evaluated.result["tasks"]):
+        console.print(details)
     if left_out := evaluated.result["tasks_left_out"]:
         console.print(f"left out, because programs cannot be isolated here: {', '.join(left_out)}", markup=False)
     if too_long := evaluated.result.get("too_long"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from cogitate.apps.report.words import task_title, write_number
+from cogitate.evals.levels import EXTRAPOLATION, OF_LEVEL
 from cogitate.evals.paired import Difference
 
 WIDE = 110  # characters: room for every column; what goes into a file has it
@@ -64,6 +65,62 @@ def rich_table(tasks: Mapping[str, Mapping[str, Any]], title: str, width: int) -
         cells = [cell(metrics.get(column.metric.format(k=samples)), column) for column in columns]
         shown.add_row(task_title(task), str(metrics["problems"]), *cells, style="bold" if task == "all" else None)
     return shown
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """A column of the table of puzzles: a value with its 95 % interval beneath."""
+
+    metric: str
+    heading: str
+    unit: Literal["share", "number"] = "share"
+
+
+STEPS = (
+    Detail("tries", "tries", "number"),
+    Detail("rejecting_rate", "rejects\na try"),
+    Detail("self_correction_rate", "corrects\nitself"),
+    Detail("step_accuracy", "steps\nright"),
+)
+
+
+def puzzle_tables(tasks: Mapping[str, Mapping[str, Any]]) -> list[Table]:
+    """pass@1 by level with the number of problems in brackets, and the measures of steps; none without such problems."""
+    found = dict.fromkeys(metric for row in tasks.values() for metric in row if metric.startswith(OF_LEVEL))
+    levels = sorted(int(metric.removeprefix(OF_LEVEL)) for metric in found)
+    by_level = [Detail(f"{OF_LEVEL}{level}", f"level {level}") for level in levels] + [Detail(EXTRAPOLATION, "extrapolation")]
+    titles = (
+        ("pass@1 by level in percent, problems in brackets; 95 % intervals beneath", by_level),
+        ("the steps of puzzles; shares in percent, 95 % intervals beneath", STEPS),
+    )
+    return [made for title, columns in titles if (made := detail_table(tasks, columns, title)) is not None]
+
+
+def detail_table(tasks: Mapping[str, Mapping[str, Any]], columns: Sequence[Detail], title: str) -> Table | None:
+    """The columns and tasks that have any value; None where nothing has."""
+    columns = [column for column in columns if any(column.metric in row for row in tasks.values())]
+    if not columns:
+        return None
+    shown = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    shown.add_column("task", no_wrap=True)
+    for column in columns:
+        shown.add_column(column.heading, justify="right", no_wrap=True)
+    for task, metrics in tasks.items():
+        if any(column.metric in metrics for column in columns):
+            cells = [detail(metrics.get(column.metric), column) for column in columns]
+            shown.add_row(task_title(task), *cells, style="bold" if task == "all" else None)
+    return shown
+
+
+def detail(measured: Mapping[str, Any] | None, column: Detail) -> str:
+    """`45.0 (12)` and `38.1-52.3` beneath; a dash where nothing could be measured."""
+    if measured is None:
+        return "-"
+    factor, digits = (100, 1) if column.unit == "share" else (1, 2)
+    count = f" ({measured['problems']})" if "problems" in measured else ""
+    low, high = measured["ci95"]
+    interval = "-" if low is None else f"{factor * low:.{digits}f}-{factor * high:.{digits}f}"
+    return f"{factor * measured['value']:.{digits}f}{count}\n{interval}"
 
 
 def says_something(column: Column, tasks: Mapping[str, Mapping[str, Any]]) -> bool:

@@ -8,7 +8,9 @@ from typing import Any
 
 from cogitate.backend import Generator, Grader
 from cogitate.errors import DataError
+from cogitate.evals.levels import level_metrics, level_of
 from cogitate.evals.metrics import consensus, mean_number, mean_pass_at_k, pass_at_1, rate
+from cogitate.evals.steps.counts import StepCounts, count_steps, step_metrics
 from cogitate.evals.text_metrics import is_mixed, is_reflective
 from cogitate.rewards.format import FormatContract, grade_format
 from cogitate.rewards.graders.exact import foldings
@@ -30,6 +32,7 @@ class Measured:
         score: the grader's, 0..1: 1 or 0 where it has no partial credit; None where there is no verdict.
         thinking_tokens: tokens between the thinking tags; None without closed thinking.
         set_tokens: tokens of the completion that a thinking budget set; None without one.
+        steps: what is counted of its steps; None of a problem that is no puzzle.
     """
 
     problem: Problem
@@ -45,6 +48,7 @@ class Measured:
     mixed: bool
     reason: str
     set_tokens: int | None = None
+    steps: StepCounts | None = None
 
     def row(self) -> dict[str, Any]:
         """A line of completions.jsonl."""
@@ -65,6 +69,8 @@ class Measured:
             "reflection": self.reflective,
             "language_mix": self.mixed,
             **({} if self.set_tokens is None else {"set_tokens": self.set_tokens}),
+            **({} if level_of(self.problem) is None else {"level": level_of(self.problem)}),
+            **(self.steps.row() if self.steps else {}),
         }
 
 
@@ -153,6 +159,7 @@ def measured(sampled: Sampled, asking: Asking, tokenizer: Tokenizer) -> Measured
         mixed=is_mixed(thinking or text, problem.language),
         reason=verdict.reason,
         set_tokens=None if sampled.completion.thinking_tokens is None else len(sampled.completion.forced),
+        steps=count_steps(text, problem),
     )
 
 
@@ -179,6 +186,7 @@ def metrics(groups: Sequence[Sequence[Measured]], long: Sequence[bool], task: st
         result[f"pass@{samples}"] = mean_pass_at_k(whole, samples).as_json()
     if any(right[number] for number in chosen if long[number]):
         result["longest_third"] = pass_at_1([right[number] for number in chosen if long[number]]).as_json()
+    result |= level_metrics([group[0].problem for group in groups], list(right.values()))
     thinking = [[float(m.thinking_tokens) for m in g if m.finished and m.thinking_tokens is not None] for g in groups]
     if any(thinking):
         result["thinking_tokens"] = mean_number(thinking).as_json()
@@ -186,6 +194,8 @@ def metrics(groups: Sequence[Sequence[Measured]], long: Sequence[bool], task: st
     result["truncated_share"] = share(groups, lambda m: not m.finished)
     result["format_rate"] = share(groups, lambda m: m.well_formed)
     result["reflection_rate"] = share(groups, lambda m: m.reflective)
+    steps = [[m.steps for m in group if m.steps] for group in groups]
+    result |= {name: estimate.as_json() for name, estimate in step_metrics(steps).items()}
     result["language_mix_rate"] = share(groups, lambda m: m.mixed)
     result["no_verdict_share"] = share(groups, lambda m: m.right is None)
     return {**result, "problems": len(groups), "samples": samples}

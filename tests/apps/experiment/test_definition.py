@@ -47,6 +47,12 @@ def test_a_run_is_the_recipe_with_the_settings_of_all_then_of_the_variant_the_se
     assert (experiment.name, experiment.model, experiment.baseline) == ("mine", "r1_zero", "grpo")
 
 
+def test_figures_by_level_and_of_steps_are_measures(tmp_path: Path) -> None:
+    names = ("extrapolation", "pass@1.level_4", "tries", "log.tries", "log.thinking_tokens_finished.level_3")
+    written = ", ".join(f'"{name}"' for name in names)
+    assert read_experiment(write(tmp_path, '"log.entropy"', written)).config.measure == ("pass@1", *names)
+
+
 def test_steps_that_are_given_stay_a_second_bound(tmp_path: Path) -> None:
     experiment = read_experiment(write(tmp_path, "group_size = 4", "steps = 7"))
     assert experiment.runs["grpo", 0].section("r1_zero", RLConfig).steps == 7

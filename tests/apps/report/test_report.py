@@ -202,6 +202,52 @@ def test_a_mean_score_is_a_column_where_partial_credit_makes_it_another_number(r
     assert "61.3 %" in visible
 
 
+def test_levels_have_a_table_of_their_own_and_steps_stand_among_the_measures(run: Path, tmp_path: Path) -> None:
+    assert "By level" not in report([run], tmp_path).visible
+    results = json.loads((run / "results.json").read_text())
+    for name, value in (("base", 0.125), ("r1_zero", 0.625)):
+        figures = {
+            metric: {"value": value - shift, "ci95": [0.0, 0.75], "problems": count}
+            for metric, shift, count in (
+                ("pass@1.level_1", 0.0, 77),
+                ("pass@1.level_5", 0.0625, 66),
+                ("extrapolation", 0.03, 55),
+            )
+        }
+        steps = {"tries": {"value": 3.25, "ci95": [3.0, 3.5]}, "step_accuracy.claim": {"value": 0.98, "ci95": [0.9, 1.0]}}
+        for task in ("logic", "all"):
+            results["stages"][name][task] |= {**figures, **steps}
+    write_json(run / "results.json", results)
+    page = report([run], tmp_path)
+    start = page.source.index("<h3>By level</h3>")
+    section = page.source[start : page.source.index("</table>", start)]
+    assert re.findall(r">(Level \d|Extrapolation)<br>", section) == ["Level 1", "Level 5", "Extrapolation"]
+    assert "66 problems" in section
+    assert "62.5" in section
+    measures = page.source[page.source.index("Everything else that was measured") :]
+    measures = measures[: measures.index("</table>")]
+    assert "Level 1" not in measures
+    assert "… claims" in measures
+    assert "3.25" in measures
+    assert "<h4>Level 5, pass@1</h4>" in page.source  # by task
+
+
+def test_curves_of_puzzles_are_drawn_with_a_line_for_each_level(run: Path, tmp_path: Path) -> None:
+    path = run / "r1_zero" / "metrics.jsonl"
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    for index, row in enumerate(rows):
+        row |= {"tries": 1.0 + index, "distinct_tries": 1.0 + index / 2, "rejecting_rate": index / 100, "step_accuracy": 0.9}
+        row |= {f"thinking_tokens_finished.level_{level}": 10.0 * level + index for level in (1, 2)}
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    page = report([run], tmp_path)
+    drawn = [[name for name, _ in json.loads(value)["series"]] for value in page.values("data-chart")]
+    assert ["level 1", "level 2"] in drawn
+    assert ["all", "without repeats"] in drawn
+    assert "Right statements 90.0 %" in page.visible  # the same at every step
+    assert re.search(r"Tries of a problem *2.5 → *38.5 *first to last steps of R1-Zero, puzzles", page.visible)
+    assert "Also logged" not in page.source
+
+
 def test_each_stage_tells_its_data_method_settings_and_cost_with_a_link_to_its_page(run: Path, tmp_path: Path) -> None:
     write_json(
         run / "config.json",

@@ -6,8 +6,7 @@ import random
 
 import pytest
 
-from cogitate.evals.steps.measures import Steps, measure_steps, read_steps, step_accuracy
-from cogitate.evals.steps.statements import Statement
+from cogitate.evals.steps.measures import Steps, Turn, read_steps
 from cogitate.tasks.corpus.puzzles.documents import DRAW, solve_puzzle
 from cogitate.tasks.corpus.styles import Population
 from cogitate.types import Problem
@@ -59,23 +58,47 @@ def test_a_mended_truth_of_a_claim_is_a_correction() -> None:
     assert read_steps(text, KNIGHTS).self_corrections == 1
 
 
-def test_single_step_accuracy_by_kind_and_of_all() -> None:
-    statements = [
-        Statement("equation", 0, 1, "1+1", True),
-        Statement("equation", 2, 3, "1+2", False),
-        Statement("claim", 4, 5, "A", True),
-    ]
-    assert step_accuracy(statements) == {"claim": 1.0, "equation": 0.5, "all": pytest.approx(2 / 3)}
-    assert step_accuracy([]) == {}
+@pytest.mark.parametrize(
+    ("text", "problem", "turn"),
+    [
+        ("Try 4 + 10 = 14, 14 + 1 = 15, not 6. Try 10 - 4 = 6, 6 * 1 = 6, yes.", COUNTDOWN, (", not 6", "rejected try")),
+        ("Try 4 + 10 = 14, 14 + 1 = 15, not 6. I give up.", COUNTDOWN, None),
+        ("37 + 45 = 72, wait, 37 + 45 = 82. 82 - 8 = 74.", SUM, ("37 + 45 = 82", "mended slip")),
+        ("37 + 45 = 72. Wait, that is wrong. 72 - 8 = 64.", SUM, None),
+        (
+            "试4 + 10 = 15，不对，4 + 10 = 14，14 + 1 = 15，不是6。试10 - 4 = 6，6 * 1 = 6，对。",
+            COUNTDOWN,
+            ("4 + 10 = 14", "mended slip"),
+        ),
+        (
+            "Try Ann knight, Ben knight. Ann (knight) says Ben is a knave: false, no. Try Ann knight, Ben knave. Yes.",
+            KNIGHTS,
+            (", no", "rejected try"),
+        ),
+    ],
+)
+def test_the_turn_is_the_first_rejection_that_goes_on_or_the_first_mended_slip(
+    text: str, problem: Problem, turn: tuple[str, str] | None
+) -> None:
+    found = read_steps(text, problem).turn
+    assert (None if found is None else (text[found.start : found.end], found.kind)) == turn
+    assert found is None or isinstance(found, Turn)
 
 
-def test_means_over_completions() -> None:
-    good = "Try 4 + 10 = 14, 14 + 1 = 15, not 6. Try 10 - 4 = 6, 6 * 1 = 6, yes."
-    measures = measure_steps([(good, COUNTDOWN), ("", COUNTDOWN)])
-    assert (measures.tries, measures.rejecting_rate, measures.self_correction_rate) == (1.0, 0.5, 0.0)
-    assert measures.step_accuracy == {"comparison": 1.0, "equation": 1.0, "all": 1.0}
-    with pytest.raises(ValueError, match="no completions to measure"):
-        measure_steps([])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "9" * 6000 + " / 5 leaves 2",
+        "4 + 10 = 14, not " + "6" * 5000,
+        " * ".join(["9999"] * 3000) + " = 4",
+        "(" * 500 + "1" + ")" * 500 + " = 1 + 0",
+        "1 / " * 900 + "1 = 1",
+        " + ".join(["1"] * 1500) + " = 1500, yes",
+    ],
+)
+def test_a_text_that_repeats_for_ever_is_read(text: str) -> None:
+    for problem in (COUNTDOWN, SUM, KNIGHTS):
+        assert read_steps(text, problem).tries == ()
 
 
 def read_of(kind: str, habit: str, count: int = 40) -> list[Steps]:
@@ -93,5 +116,6 @@ def test_what_people_of_the_corpus_have_done_is_found(kind: str) -> None:
     assert sum(len(steps.tries) for steps in many) > 2 * len(many)
     assert any(steps.rejects_and_goes_on for steps in many)
     statements = [statement for steps in many for statement in steps.statements]
-    assert step_accuracy(statements)["all"] > 0.97
-    assert step_accuracy(statements)["comparison"] > 0.99
+    compared = [each.right for each in statements if each.kind == "comparison"]
+    assert sum(each.right for each in statements) > 0.97 * len(statements)
+    assert sum(compared) > 0.99 * len(compared)

@@ -293,3 +293,16 @@ def test_a_model_that_is_asked_for_other_tags_is_read_by_them_and_keeps_them(fol
     shown = rows_of(stage / "transcripts.jsonl")
     assert shown
     assert all(row["completion"].startswith("<think>") for row in shown)  # files hold R1's tags
+
+
+def test_a_pool_with_puzzles_logs_their_steps_and_a_pool_without_them_does_not(folder: Path, tmp_path: Path) -> None:
+    puzzles = ("tasks.train=countdown,long_sums", "rewards.custom=", "student_rl_llama.steps=1")
+    stage = make(folder, tmp_path, "student_rl_llama", *puzzles)
+    (row,) = rows_of(stage / "metrics.jsonl")
+    assert {"tries", "distinct_tries", "rejecting_rate", "self_correction_rate"} <= row.keys()
+    shown = rows_of(stage / "transcripts.jsonl")
+    assert {(row["task"], "tries" in row) for row in shown} == {("countdown", True), ("long_sums", False)}
+    assert all("turn" in row and row["level"] in (1, 2, 3) for row in shown)
+    plain = make(folder, tmp_path / "plain", "student_rl_llama", "student_rl_llama.steps=1")
+    assert not any(key.startswith(("tries", "rejecting", "step_", "self_")) for key in rows_of(plain / "metrics.jsonl")[0])
+    assert not any("turn" in row or "level" in row for row in rows_of(plain / "transcripts.jsonl"))

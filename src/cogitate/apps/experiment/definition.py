@@ -142,19 +142,19 @@ def is_measure(name: str) -> bool:
     if name.startswith(LOG):
         key = name.removeprefix(LOG)
         return key in logged() or any(key.startswith(start) for start in families())
-    return name in MEASURES or re.fullmatch(r"(?:pass|cons)@\d+", name) is not None
+    return name in MEASURES or re.fullmatch(r"(?:pass|cons)@\d+|pass@1\.level_\d+", name) is not None
 
 
 def logged() -> list[str]:
     """Numbers of a stage's log that stand alone."""
-    of_plots = [metric for _, plots in GROUPS for plot in plots for metric, _ in plot.metrics if not metric.endswith(".*")]
+    of_plots = [metric for _, plots in GROUPS for plot in plots for metric, _ in plot.metrics if not metric.endswith("*")]
     return list(dict.fromkeys([*of_plots, *FURTHER_LOGGED]))
 
 
 def families() -> tuple[str, ...]:
     """What further numbers of a log begin with: accuracy.TASK, reward.PART ..."""
     return tuple(
-        metric.removesuffix("*") for _, plots in GROUPS for plot in plots for metric, _ in plot.metrics if metric.endswith(".*")
+        metric.removesuffix("*") for _, plots in GROUPS for plot in plots for metric, _ in plot.metrics if metric.endswith("*")
     )
 
 

@@ -21,6 +21,7 @@ from cogitate.recipe.stage import Stage
 
 Row = dict[str, Any]
 EVALUATE = "evaluate."
+OF_PUZZLES = ("tries", "distinct_tries", "rejecting_rate", "self_correction_rate", "step_accuracy")  # logged of these alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,6 +239,8 @@ def comparable_curves(runs: Sequence[Run], stage: str, metric: str) -> tuple[lis
     Where general prompts join at some step, only means of the others compare early steps with late ones; a run that has not
     logged these is read up to that step.
     """
+    if metric in OF_PUZZLES:
+        return curves_of(runs, stage, metric), "puzzles"
     if apart := curves_of(runs, stage, f"{metric}.reasoning"):
         return apart, "reasoning prompts"
     curves = curves_of(runs, stage, metric)

@@ -25,7 +25,8 @@ from cogitate.apps.report.same_recipe import load_seeds
 from cogitate.apps.report.sets import data_section
 from cogitate.apps.report.stages import is_fine_tuning
 from cogitate.apps.report.story import headline, story, tiles
-from cogitate.apps.report.tables import by_task_tables, measures_table, prompts_note, staged_table, students_table
+from cogitate.apps.report.tables import by_task_tables, levels_table, measures_table, prompts_note, staged_table, students_table
+from cogitate.apps.report.turns import turns_link, turns_section
 from cogitate.apps.report.words import plain, stage_title, write_number, write_seconds
 from cogitate.runtime import atomic_write
 
@@ -41,7 +42,7 @@ def write_report(run_directories: Sequence[Path], out: Path) -> Path:
         ArtifactError: a directory is no run directory, a file in it is damaged, or the runs are not seeds of one recipe.
     """
     runs = load_seeds(run_directories)
-    data = browser_data(runs)
+    data, turns = browser_data(runs), turns_section(runs)
     page = fill_template(
         (HERE / "report.html").read_text(encoding="utf-8"),
         {
@@ -56,6 +57,8 @@ def write_report(run_directories: Sequence[Path], out: Path) -> Path:
             "stages": stages_section(runs, out),
             "tables": tables(runs, out),
             "curves": curves(runs),
+            "turns": turns,
+            "turns_link": turns_link(turns),
             "sets": data_section(runs),
             "time": time_section(runs),
             "browser": browser(data),
@@ -98,8 +101,8 @@ def tables(runs: Sequence[Run], out: Path) -> str:
         f"{page_link('stages/evaluate.md', out)}, {page_link('metrics.md', out)}."
     )
     return (
-        f'<p class="soft">{intro}</p>{staged_table(runs)}{prompts_note(runs)}{students_table(runs)}{measures_table(runs)}'
-        f"{by_task_tables(runs)}"
+        f'<p class="soft">{intro}</p>{staged_table(runs)}{prompts_note(runs)}{students_table(runs)}{levels_table(runs)}'
+        f"{measures_table(runs)}{by_task_tables(runs)}"
     )
 
 

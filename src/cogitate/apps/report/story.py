@@ -22,6 +22,7 @@ from cogitate.evals.metrics import spearman
 
 SHOWN_FIRST: tuple[tuple[str, str, Unit], ...] = (
     ("thinking_tokens_finished", "Thinking tokens", "tokens"),
+    ("tries", "Tries of a problem", "number"),
     ("reflection_rate", "Completions that reflect", "share"),
     ("language_mix_rate", "Completions that mix languages", "share"),
 )

@@ -30,6 +30,7 @@ from cogitate.apps.report.words import (
     write_number,
     write_seconds,
 )
+from cogitate.evals.levels import EXTRAPOLATION, OF_LEVEL
 from cogitate.evals.metrics import Estimate
 
 ACCURACY = "pass@1"
@@ -114,7 +115,7 @@ def measures_table(runs: Sequence[Run]) -> str:
     rows = []
     for metric in measured_names(runs):
         estimates = [pooled_of(runs, model, "all", metric) for model in models]
-        if metric in (ACCURACY, *BESIDE) or not any(estimates):
+        if metric in (ACCURACY, *BESIDE) or is_of_levels(metric) or not any(estimates):
             continue
         title, unit, meaning = measure_words(metric)
         cells = "".join(f"<td>{number(estimate, unit)}</td>" for estimate in estimates)
@@ -126,6 +127,32 @@ def measures_table(runs: Sequence[Run]) -> str:
     return "<h3>Everything else that was measured, over all problems</h3>" + table(
         f'<th scope="col">Measure</th>{heads}', "".join(rows), narrow=len(models) > MANY
     )
+
+
+def levels_table(runs: Sequence[Run]) -> str:
+    """pass@1 by level of difficulty and on the levels that no training shows: one row a model; "" where no problem has one."""
+    models, metrics = model_names(runs), [metric for metric in measured_names(runs) if is_of_levels(metric)]
+    if not metrics:
+        return ""
+    heads = []
+    for metric in metrics:
+        found = [value for run in runs for model in models if (value := scores_of(run, model, "all").get(metric))]
+        size = f'<br><span class="small soft">{found[0]["problems"]} problems</span>' if found else ""
+        title, _, meaning = measure_words(metric)
+        heads.append(f'<th scope="col" title="{escape(meaning)}">{escape(title.removesuffix(", pass@1"))}{size}</th>')
+    rows = []
+    for model in models:
+        estimates = [pooled_of(runs, model, "all", metric) for metric in metrics]
+        cells = "".join(f"<td>{number(each, 'share')}{track(each) if each else ''}</td>" for each in estimates)
+        rows.append(f"<tr>{model_cell(runs, model)}{cells}</tr>")
+    told = "pass@1 over all problems that have a level; extrapolation is on puzzles of levels that no training shows."
+    return f'<h3>By level</h3><p class="soft">{told}</p>' + table(
+        f'<th scope="col">Model</th>{"".join(heads)}', "".join(rows), narrow=len(metrics) > MANY
+    )
+
+
+def is_of_levels(metric: str) -> bool:
+    return metric == EXTRAPOLATION or metric.startswith(OF_LEVEL)
 
 
 def by_task_tables(runs: Sequence[Run]) -> str:

@@ -6,6 +6,7 @@ import re
 from typing import Literal
 
 from cogitate.apps.report.stages import Runs, title_of
+from cogitate.evals.levels import OF_LEVEL
 
 Unit = Literal["share", "number", "tokens", "seconds"]
 
@@ -38,6 +39,24 @@ MEASURES: dict[str, tuple[str, Unit, str]] = {  # of results.json: title, unit, 
         "share",
         'Completions whose thinking turns back on itself: "wait,", "let me check", "等等", "检查" and the like.',
     ),
+    "tries": ("Tries", "number", "Mean number of candidates that a completion goes through, of puzzles that have any."),
+    "distinct_tries": ("Distinct tries", "number", "The same without those that repeat an earlier one."),
+    "rejecting_rate": (
+        "Rejects a try and goes on",
+        "share",
+        "Completions of these puzzles that say of a try that it fails, and make another one.",
+    ),
+    "self_correction_rate": (
+        "Corrects itself",
+        "share",
+        "Completions of puzzles that replace a wrong statement by a right one, as a program finds; words alone do not count.",
+    ),
+    "step_accuracy": (
+        "Right statements",
+        "share",
+        "Sums, remainders, comparisons and claims in completions of puzzles that are right; the mean over problems.",
+    ),
+    "extrapolation": ("Extrapolation, pass@1", "share", "The same on puzzles of levels that no training shows."),
     "language_mix_rate": (
         "Languages mixed",
         "share",
@@ -103,6 +122,10 @@ def measure_words(name: str) -> tuple[str, Unit, str]:
     """Title, unit and meaning of a metric of results.json; an unknown name speaks for itself."""
     if name in MEASURES:
         return MEASURES[name]
+    if name.startswith(OF_LEVEL):
+        return f"Level {name.removeprefix(OF_LEVEL)}, pass@1", "share", "The same on the problems of this level."
+    if name.startswith("step_accuracy."):
+        return f"… {plain(name.removeprefix('step_accuracy.')).lower()}s", "share", ""
     kind, _, k = name.partition("@")
     if name.startswith("pass@1 of cons@"):
         return f"{plain(name)}", "share", "pass@1 on the very completions of the majority vote, to compare with it."

@@ -54,10 +54,15 @@ def find_trials(thinking: str, names: Sequence[str]) -> list[Trial]:
     return found
 
 
-def find_claims(thinking: str, names: Sequence[str], said: Mapping[str, Claim]) -> list[Statement]:
+def find_claims(
+    thinking: str, names: Sequence[str], said: Mapping[str, Claim], trials: Sequence[Trial] | None = None
+) -> list[Statement]:
     """Each `Ann says Ben is a knave: true, ok`: the claim's truth under the roles tried last, and whether it fits its speaker.
 
     Nothing is judged before roles are tried, nor a claim whose words are not those of our puzzles.
+
+    Args:
+        trials: what `find_trials` finds, where it is known.
     """
     name = "|".join(re.escape(known) for known in sorted(names, key=len, reverse=True))
     pattern = re.compile(
@@ -65,7 +70,7 @@ def find_claims(thinking: str, names: Sequence[str], said: Mapping[str, Claim]) 
         rf"(?P<truth>{_TRUTH})(?P<again>(?:[,，][^.。]*?[,，]\s*{_TRUTH})?)(?:\s*[,，]\s*(?P<fit>ok|no|行|不行)(?![a-z]))?",
         re.IGNORECASE,
     )
-    trials, found = find_trials(thinking, names), []
+    trials, found = find_trials(thinking, names) if trials is None else trials, []
     for match in pattern.finditer(thinking):
         number = sum(trial.end <= match.start() for trial in trials)
         claim = read_claim(match["claim"], names)

@@ -1,10 +1,10 @@
-"""What a thinking's steps say of it: tries, rejected tries, verified corrections of itself, single-step accuracy."""
+"""What a thinking's steps say of it: tries, rejected tries, verified corrections of itself, where it turns."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from cogitate.evals.steps.claims import find_claims, find_trials, said_in
 from cogitate.evals.steps.statements import Statement, find_statements
@@ -12,6 +12,15 @@ from cogitate.evals.steps.tries import Try, judged, tries_of_numbers, tries_of_s
 from cogitate.types import Problem
 
 CORRECTED_WITHIN = 3  # statements: later ones of the same subject belong to another try
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What is said where a thinking turns: that a try is not what is wanted, or the right statement in place of a wrong one."""
+
+    start: int
+    end: int
+    kind: Literal["rejected try", "mended slip"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +43,27 @@ class Steps:
     @property
     def self_corrections(self) -> int:
         """Wrong statements that a right one of the same subject replaces, at most CORRECTED_WITHIN statements later."""
-        return sum(
-            any(
-                later.subject == each.subject and later.kind == each.kind and later.right
-                for later in self.statements[after:until]
-            )
-            for each, after, until in (
-                (each, index + 1, index + 1 + CORRECTED_WITHIN) for index, each in enumerate(self.statements) if not each.right
-            )
-        )
+        return len(self._mended())
+
+    @property
+    def turn(self) -> Turn | None:
+        """The first place where the thinking rejects a try and goes on, or mends a slip; None where it does neither."""
+        rejected = next((each for each in self.tries[:-1] if each.rejected), None)
+        rejections = [
+            each for each in self.statements if rejected and each.rejects and rejected.start <= each.start < rejected.end
+        ]
+        turns = [Turn(each.start, each.end, "rejected try") for each in rejections[-1:]]
+        turns += [Turn(each.start, each.end, "mended slip") for each in self._mended()]
+        return min(turns, key=lambda turn: turn.start, default=None)
+
+    def _mended(self) -> list[Statement]:
+        """For each wrong statement that is replaced the right one."""
+        found = []
+        for index in (index for index, each in enumerate(self.statements) if not each.right):
+            wrong, later = self.statements[index], self.statements[index + 1 : index + 1 + CORRECTED_WITHIN]
+            same = (other for other in later if other.subject == wrong.subject and other.kind == wrong.kind)
+            found += [other for other in same if other.right][:1]
+        return found
 
 
 def read_steps(thinking: str, problem: Problem) -> Steps:
@@ -71,54 +92,7 @@ def wanted_of(problem: Problem) -> frozenset[int] | None:
 
 def _of_knights(thinking: str, problem: Problem) -> Steps:
     names = list(problem.gold)
-    statements = find_claims(thinking, names, said_in(problem.question, names))
-    trials = [(trial.start, str(sorted(trial.roles.items()))) for trial in find_trials(thinking, names)]
-    tries = judged(trials, thinking, statements)
+    trials = find_trials(thinking, names)
+    statements = find_claims(thinking, names, said_in(problem.question, names), trials)
+    tries = judged([(trial.start, str(sorted(trial.roles.items()))) for trial in trials], thinking, statements)
     return Steps(tuple(statements), tuple(tries))
-
-
-@dataclass(frozen=True, slots=True)
-class StepMeasures:
-    """Means over completions. All but `step_accuracy` are of completions, it is of statements.
-
-    Attributes:
-        tries, distinct_tries: per completion.
-        rejecting_rate: share of completions that reject a try and go on.
-        self_correction_rate: share of completions with at least one verified correction.
-        step_accuracy: share of statements that are right, by kind and of "all"; kinds without any statement are left out.
-    """
-
-    tries: float
-    distinct_tries: float
-    rejecting_rate: float
-    self_correction_rate: float
-    step_accuracy: dict[str, float]
-
-
-def measure_steps(completions: Iterable[tuple[str, Problem]]) -> StepMeasures:
-    """Of (thinking, problem) pairs; an empty thinking has no tries.
-
-    Raises:
-        ValueError: there are no completions.
-    """
-    read = [read_steps(thinking, problem) for thinking, problem in completions]
-    if not read:
-        raise ValueError("no completions to measure")
-    return StepMeasures(
-        tries=_mean([len(steps.tries) for steps in read]),
-        distinct_tries=_mean([steps.distinct_tries for steps in read]),
-        rejecting_rate=_mean([steps.rejects_and_goes_on for steps in read]),
-        self_correction_rate=_mean([steps.self_corrections > 0 for steps in read]),
-        step_accuracy=step_accuracy([statement for steps in read for statement in steps.statements]),
-    )
-
-
-def step_accuracy(statements: Sequence[Statement]) -> dict[str, float]:
-    """Share of right statements by kind, and of all."""
-    kinds = sorted({each.kind for each in statements})
-    shares: dict[str, float] = {kind: _mean([each.right for each in statements if each.kind == kind]) for kind in kinds}
-    return {**shares, "all": _mean([each.right for each in statements])} if statements else {}
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)

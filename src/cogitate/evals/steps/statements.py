@@ -10,9 +10,10 @@ import ast
 import itertools
 import operator
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import Literal
 
 from cogitate.tokenizer.thinking import blank_code
@@ -38,15 +39,16 @@ class Statement:
     end: int
     subject: str
     right: bool
-    value: Fraction | None = None
+    value: Fraction | int | None = None
     rejects: bool = False
 
 
-_NUMBER = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?"
+# Bounds and the possessive digits keep the time linear in the text, whatever a model repeats for ever.
+_NUMBER = r"(?<!\d)(?:\d{1,3}(?:,\d{3}){1,9}(?!\d)|\d++)(?:\.\d++)?"
 _GAP = r"[^\S\n]*"  # a statement stands on one line
-_ATOM = rf"(?:\({_GAP})*{_NUMBER}(?:{_GAP}\))*"
+_ATOM = rf"(?:\({_GAP}){{0,9}}{_NUMBER}(?:{_GAP}\)){{0,9}}"
 _OPERATOR = r"(?:[+\-−*×·/÷]|(?<=\s)x(?=\s))"
-_TERMS = rf"{_ATOM}(?:{_GAP}{_OPERATOR}{_GAP}{_ATOM})*"
+_TERMS = rf"{_ATOM}(?:{_GAP}{_OPERATOR}{_GAP}{_ATOM}){{0,40}}"
 _EQUALS = r"(?:={1,2}|\b(?:is|equals|makes|gives)\b(?!\s+not)|等于|得到?|是)"
 _EQUATION = re.compile(rf"(?P<first>{_TERMS})(?P<others>(?:{_GAP}{_EQUALS}{_GAP}[-−]?{_TERMS})+)")
 _EQUALS_ALONE = re.compile(_EQUALS)
@@ -63,6 +65,14 @@ _SUPPOSED = re.compile(
     re.IGNORECASE,
 )
 _CLAUSE_END = re.compile(r"[.;。；\n,，:：!！?？]")
+_ASKED = re.compile(r"\s*[?？]")
+_NEAR = 24  # characters before a side that say whether it is whole
+_CUT_BEFORE = re.compile(r"\d[^\S\n]+$|\sx\s*$|\bof\s*$|的$")
+_MINUS_BEFORE = re.compile(r"[\w)]\s*[-−]$")
+_CUT_AFTER = re.compile(
+    r"[A-Za-z_^%]|\s*[+\-−*×·/÷^]\s*[\w(]|\s*[)]|[.,]\d|[^\S\n]+\d|\s*(?:leaves|remainder|余)",
+)
+_CALCULATION = re.compile(rf"\d[\s)]*{_OPERATOR}")
 
 
 def find_statements(thinking: str, wanted: frozenset[int] | None = None) -> list[Statement]:
@@ -109,50 +119,54 @@ def _pairs(parts: list[tuple[str, int, int]]) -> Iterator[Statement]:
     for (first, start, _), (second, _, end) in itertools.pairwise(parts):
         sign = _EQUALS_ALONE.search(second)
         left, right = (_EQUALS_ALONE.sub("", side).strip() for side in (first, second))
-        if not _is_calculation(left) and (not _is_calculation(right) or (sign and "=" not in sign.group())):
+        calculated = _is_calculation(left)
+        if not calculated and (not _is_calculation(right) or (sign and "=" not in sign.group())):
             continue  # "half of 6 is 6 / 2" says nothing of the number 6
         values = value_of(left), value_of(right)
         if values[0] is not None and values[1] is not None:
-            subject = _plain(left) if _is_calculation(left) else _plain(right)
+            subject = _plain(left if calculated else right)
             yield Statement("equation", start, end, subject, values[0] == values[1], values[1])
 
 
 def _is_calculation(text: str) -> bool:
-    return re.search(rf"\d[\s)]*{_OPERATOR}", text) is not None
+    return _CALCULATION.search(text) is not None
 
 
 def _is_cut_left(text: str, start: int) -> bool:
     """Whether what stands before belongs to the first side: a letter or a sign of an operation."""
-    before = text[:start].rstrip()
+    near = text[max(0, start - _NEAR) : start]
+    before = near.rstrip()
     if not before:
         return False
-    last = text[start - 1]
+    last = near[-1]
     if last in "_.," or (last.isascii() and last.isalnum()):
         return True
-    if before[-1] in "-−" and not re.search(r"[\w)]\s*[-−]$", before):
+    if before[-1] in "-−" and not _MINUS_BEFORE.search(before):
         return True  # a signed number, which is not read
-    return before[-1] in "+-−*×·/÷^(%" or re.search(r"\d[^\S\n]+$|\sx\s*$|\bof\s*$|的$", text[:start]) is not None
+    return before[-1] in "+-−*×·/÷^(%" or _CUT_BEFORE.search(near) is not None
 
 
 def _is_cut_right(text: str, end: int) -> bool:
     """Whether the last side goes on with something that is not read: an unknown, a power, a decimal."""
-    return (
-        re.match(r"[A-Za-z_^%]|\s*[+\-−*×·/÷^]\s*[\w(]|\s*[)]|[.,]\d|[^\S\n]+\d|\s*(?:leaves|remainder|余)", text[end:])
-        is not None
-    )
+    return _CUT_AFTER.match(text, end) is not None
 
 
 def _is_supposed(text: str, start: int, end: int) -> bool:
     """Whether the clause asks, supposes or denies."""
-    if re.match(r"\s*[?？]", text[end:]):
+    if _ASKED.match(text, end):
         return True
-    ends = [found.end() for found in _CLAUSE_END.finditer(text, max(0, start - 80), start)]
-    return _SUPPOSED.search(text, ends[-1] if ends else max(0, start - 80), start) is not None
+    begins = max(0, start - 80)
+    if not _SUPPOSED.search(text, begins, start):
+        return False
+    ends = [found.end() for found in _CLAUSE_END.finditer(text, begins, start)]
+    return _SUPPOSED.search(text, ends[-1] if ends else begins, start) is not None
 
 
 def _remainders(text: str) -> Iterator[Statement]:
     for match in _REMAINDER.finditer(text):
         if _is_cut_left(text, match.start()) or _is_supposed(text, match.start(), match.end()):
+            continue
+        if match.end() - match.start() > LONGEST:
             continue
         left, by, rest = (match[name] or match[f"{name}2"] for name in ("left", "by", "rest"))
         number, modulus, remainder = (Fraction(part.replace(",", "")) for part in (left, by, rest))
@@ -164,11 +178,11 @@ def _remainders(text: str) -> Iterator[Statement]:
 
 _AND = r"[\s,，.。;；]*"
 _NO_TARGET = re.compile(
-    rf"{_AND}(?:(?:no\b|不对|不行){_AND})?(?:but|which\s+is|that\s+is|it\s+is|而|这)?\s*(?:not|isn't|≠|不是|不等于)\s*(?P<target>\d+)(?!\d|\.\d)",
+    rf"{_AND}(?:(?:no\b|不对|不行){_AND})?(?:but|which\s+is|that\s+is|it\s+is|而|这)?\s*(?:not|isn't|≠|不是|不等于)\s*(?P<target>\d{{1,20}})(?!\d|\.\d)",
     re.IGNORECASE,
 )
 _YES_TARGET = re.compile(
-    rf"{_AND}(?:(?:yes|right|对){_AND}(?P<a>\d+)|(?:that\s+is|which\s+is|正好是|就是|是)\s*(?P<b>\d+)|(?P<c>\d+){_AND}(?:yes|right|对))(?!\d|\.\d)"
+    rf"{_AND}(?:(?:yes|right|对){_AND}(?P<a>\d{{1,20}})|(?:that\s+is|which\s+is|正好是|就是|是)\s*(?P<b>\d{{1,20}})|(?P<c>\d{{1,20}}){_AND}(?:yes|right|对))(?!\d|\.\d)"
     r"(?!\s*[+\-*/=])",
     re.IGNORECASE,
 )
@@ -199,29 +213,42 @@ def compare(text: str, result: Statement, wanted: frozenset[int] | None) -> Stat
     return None
 
 
-_OPERATIONS = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
+LONGEST = 200  # characters of one side of a statement
+_OPERATIONS: dict[type[ast.operator], Callable[[Fraction | int, Fraction | int], Fraction | int]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+}
 
 
-def value_of(text: str) -> Fraction | None:
-    """The value of an expression in exact fractions; None for what is none, and for a division by zero."""
+@lru_cache(maxsize=4096)  # the same sums come again and again in the completions of a group
+def value_of(text: str) -> Fraction | int | None:
+    """The exact value of an expression; None for what is none, is longer than LONGEST, or divides by zero."""
+    plain = _plain(text)
+    if plain.isascii() and plain.isdigit() and (plain[0] != "0" or plain == "0") and len(plain) <= LONGEST:
+        return int(plain)
+    if len(plain) > LONGEST:
+        return None
     try:
-        return _value(ast.parse(_plain(text), mode="eval").body)
+        return _value(ast.parse(plain, mode="eval").body)
     except (SyntaxError, ZeroDivisionError, KeyError, ValueError):
         return None
 
 
+_SIGNS = str.maketrans({"−": "-", "×": "*", "·": "*", "÷": "/", "x": "*", ",": None})
+
+
 def _plain(text: str) -> str:
     """With the signs of a programming language, without spaces and thousands separators."""
-    for sign, plain in (("−", "-"), ("×", "*"), ("·", "*"), ("÷", "/"), ("x", "*"), (",", "")):
-        text = text.replace(sign, plain)
-    return "".join(text.split())
+    return "".join(text.translate(_SIGNS).split())
 
 
-def _value(node: ast.expr) -> Fraction:
+def _value(node: ast.expr) -> Fraction | int:
     if isinstance(node, ast.Constant):
-        return Fraction(str(node.value))
+        return node.value if isinstance(node.value, int) else Fraction(str(node.value))
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
         return -_value(node.operand)
     if isinstance(node, ast.BinOp):
-        return Fraction(_OPERATIONS[type(node.op)](_value(node.left), _value(node.right)))
+        left, right = _value(node.left), _value(node.right)
+        return Fraction(left, right) if isinstance(node.op, ast.Div) else _OPERATIONS[type(node.op)](left, right)
     raise ValueError(f"{type(node).__name__} is no part of an expression")

@@ -15,6 +15,7 @@ from cogitate.evals.text_metrics import is_mixed, is_reflective
 from cogitate.json_lines import read_log
 from cogitate.recipe.asking import PromptOf, check_tags, fitting, with_tags_of
 from cogitate.recipe.problems import tasks_left_out, training_problems
+from cogitate.recipe.rl.puzzles import puzzle_metrics, puzzle_row
 from cogitate.recipe.stage import Stage, StageContext
 from cogitate.rewards.kinds import has_rules
 from cogitate.rewards.parts.completion import SampledCompletion
@@ -108,7 +109,8 @@ def run_rl(
     general_problems = general.problems if general else ()
 
     def measure(rollouts: Sequence[Rollout]) -> dict[str, float]:
-        row = thinking_metrics(rollouts, tokenizer)
+        lengths = finished_lengths(rollouts, tokenizer)
+        row = thinking_metrics(rollouts, lengths) | puzzle_metrics(rollouts, lengths)
         if method.general:  # its prompts join at some step: only means of the others compare all steps
             row |= reasoning_metrics(rollouts, tokenizer)
         return row | (method.measure(rollouts) if method.measure else {})
@@ -176,20 +178,30 @@ def rule_reward(config: Config, format: ThinkingFormat, *, language: float) -> C
     return reward
 
 
-def thinking_metrics(rollouts: Sequence[Rollout], tokenizer: Tokenizer) -> dict[str, float]:
-    """What a step's thinking looks like; lengths are of finished completions whose thinking is closed.
+def finished_lengths(rollouts: Sequence[Rollout], tokenizer: Tokenizer) -> list[int | None]:
+    """Tokens of the thinking of each finished completion that closed it; None of the others."""
+    parts = [split_thinking(rollout.text) for rollout in rollouts]
+    closed = [part.closed and rollout.finish_reason == "stop" for part, rollout in zip(parts, rollouts, strict=True)]
+    texts = [(part.thinking or "").strip() for part, counts in zip(parts, closed, strict=True) if counts]
+    lengths = map(len, tokenizer.encode_batch(texts))
+    return [next(lengths) if counts else None for counts in closed]
+
+
+def thinking_metrics(rollouts: Sequence[Rollout], lengths: Sequence[int | None]) -> dict[str, float]:
+    """What a step's thinking looks like.
 
     Where there are no tags the whole text counts as thinking, but not of general prompts: their answers need none.
+
+    Args:
+        lengths: as `finished_lengths` has them.
     """
-    parts = [split_thinking(rollout.text) for rollout in rollouts]
-    finished = [rollout.finish_reason == "stop" for rollout in rollouts]
-    closed = [part.thinking or "" for part, done in zip(parts, finished, strict=True) if part.closed and done]
+    thinking = (split_thinking(rollout.text).thinking for rollout in rollouts)
     texts = [
-        (part.thinking or (rollout.text if has_rules(rollout.problem.kind) else ""), rollout.problem)
-        for part, rollout in zip(parts, rollouts, strict=True)
+        (text or (rollout.text if has_rules(rollout.problem.kind) else ""), rollout.problem)
+        for text, rollout in zip(thinking, rollouts, strict=True)
     ]
     return {
-        "thinking_tokens_finished": mean(len(ids) for ids in tokenizer.encode_batch([text.strip() for text in closed])),
+        "thinking_tokens_finished": mean(length for length in lengths if length is not None),
         "reflection_rate": mean(is_reflective(text) for text, _ in texts),
         "language_mix_rate": mean(is_mixed(text, problem.language) for text, problem in texts),
     }
@@ -203,7 +215,7 @@ def reasoning_metrics(rollouts: Sequence[Rollout], tokenizer: Tokenizer) -> dict
     row = {
         "completion_tokens": mean(len(rollout.completion_ids) for rollout in by_rules),
         "truncated_share": mean(rollout.finish_reason == "length" for rollout in by_rules),
-        **thinking_metrics(by_rules, tokenizer),
+        **thinking_metrics(by_rules, finished_lengths(by_rules, tokenizer)),
     }
     return {f"{name}.reasoning": value for name, value in row.items()}
 
@@ -228,4 +240,5 @@ def transcript(step: int, rollout: Rollout, tokenizer: Tokenizer) -> dict[str, A
         "thinking_tokens": len(tokenizer.encode(thinking.strip())),
         "reflection": is_reflective(thinking),
         "language_mix": is_mixed(thinking, rollout.problem.language),
+        **puzzle_row(rollout.text, rollout.problem),
     }

@@ -14,7 +14,7 @@ class Plot:
 
     Attributes:
         title: in plain words.
-        metrics: keys of metrics.jsonl with the name of their line; a key ending in ".*" stands for all that begin so.
+        metrics: keys of metrics.jsonl with the name of their line; a key ending in "*" stands for all that begin so.
         y: what the vertical axis counts.
         unit: how its numbers are written.
         meaning: one sentence.
@@ -100,6 +100,13 @@ LENGTH = (
         "Mean thinking tokens where the completion came to its end: growth here is thinking, not rambling into the limit.",
     ),
     Plot(
+        "Thinking of finished completions by level",
+        (("thinking_tokens_finished.level_*", ""),),
+        "tokens",
+        "tokens",
+        "The same for each level of difficulty, where problems have one.",
+    ),
+    Plot(
         "Cut off at the limit",
         (("truncated_share", "all"), ("truncated_share.reasoning", "reasoning prompts")),
         "completions",
@@ -114,6 +121,34 @@ BEHAVIOUR = (
         "completions",
         "share",
         'Completions that turn back on their own work ("wait,", "let me check", "等等").',
+    ),
+    Plot(
+        "Tries of a puzzle",
+        (("tries", "all"), ("distinct_tries", "without repeats")),
+        "tries",
+        "number",
+        "Candidates that a completion goes through, of the puzzles that have any.",
+    ),
+    Plot(
+        "Rejects a try and goes on",
+        (("rejecting_rate", "completions"),),
+        "completions",
+        "share",
+        "Completions of these puzzles that say of a try that it fails, and make another one.",
+    ),
+    Plot(
+        "Corrects itself",
+        (("self_correction_rate", "completions"),),
+        "completions",
+        "share",
+        "Completions of puzzles that replace a wrong statement by a right one, as a program finds; words alone do not count.",
+    ),
+    Plot(
+        "Right statements",
+        (("step_accuracy", "right"),),
+        "statements",
+        "share",
+        "Sums, remainders, comparisons and claims of completions of puzzles that are right.",
     ),
     Plot(
         "Languages mixed",
@@ -239,8 +274,9 @@ def expand(plot: Plot, logged: Sequence[str]) -> list[tuple[str, str]]:
     """(metric, name of its line) for those of a plot's metrics that were logged; "reward.*" becomes each part."""
     found = []
     for metric, name in plot.metrics:
-        if metric.endswith(".*"):
-            found += [(key, plain(key[len(metric) - 1 :]).lower()) for key in logged if key.startswith(metric[:-1])]
+        if metric.endswith("*"):
+            named_from = metric.rindex(".") + 1
+            found += [(key, plain(key[named_from:]).lower()) for key in logged if key.startswith(metric[:-1])]
         elif metric in logged:
             found.append((metric, name))
     return found
