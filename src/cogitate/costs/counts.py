@@ -144,6 +144,12 @@ def matrix_operations(shape: Shape) -> float:
     return 2.0 * active_parameters(shape, embedding=False)
 
 
+def mtp_operations(shape: Shape) -> float:
+    """The same of the MTP blocks: a layer, the joining matrix, and the shared head once more for each."""
+    of_block = layer_parameters(shape, active=True) + 2 * shape.width**2 + shape.vocabulary * shape.width
+    return 2.0 * shape.mtp_blocks * of_block
+
+
 def attention_operations(shape: Shape, context: float) -> float:
     """Operations of one token's scores and weighted sums over `context` earlier tokens, all layers."""
     return 2.0 * context * shape.layers * (shape.query_width + shape.value_width)

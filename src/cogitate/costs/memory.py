@@ -47,6 +47,7 @@ class Training:
         lora_rank: 0: all weights are trained.
         compiled: layers are compiled, so that what lies between their products is not written to memory.
         ours: adapters as this project gives them, see counts.lora_parameters.
+        mtp: whether MTP blocks are trained; muon: whether Muon is the optimiser.
     """
 
     tokens: float
@@ -54,6 +55,8 @@ class Training:
     micro_batches: float = 1.0
     lora_rank: int = 0
     ours: bool = False
+    mtp: bool = False
+    muon: bool = False
     compiled: bool = False
     activations: Activations = "recompute"
     logits: Logits = "fused"

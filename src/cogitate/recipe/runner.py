@@ -5,6 +5,7 @@ lock                held while a process works here; contains its pid
 STAGE/              a finished artifact: whatever the stage wrote, metrics.jsonl, and manifest.json
 unfinished/STAGE/   work.json (identity, cost so far), checkpoint/ and out/, which is renamed to STAGE/ when sealed
 results.json        every metric of every model measured here
+plan.json           what a plan said of each stage, see planned.py
 reward_answers.jsonl   what rewards that the user trusts have answered, see trusted.py
 failure.json        the stage that failed, and how, until the next attempt
 """

@@ -10,9 +10,9 @@ from typer.testing import CliRunner, Result
 from cogitate.apps.plan.commands import parse_layout
 from cogitate.apps.plan.factors import read_factors
 from cogitate.apps.plan.hardware import parse_cluster, read_hardware
+from cogitate.apps.plan.measured import read_measured
 from cogitate.apps.plan.page import plan_page
 from cogitate.apps.plan.recipe_plan import RecipePlan, plan_recipe
-from cogitate.apps.plan.work import read_measured
 from cogitate.apps.plan.workloads import works_of
 from cogitate.cli import app
 from cogitate.costs.layout import Layout

@@ -21,15 +21,16 @@ from cogitate.apps.plan.answers import (
     twice_as_long,
 )
 from cogitate.apps.plan.answers import r1_cost as cost_of_r1
+from cogitate.apps.plan.computer.against import against
 from cogitate.apps.plan.computer.machine import default_calibration, this_machine
 from cogitate.apps.plan.factors import SHIPPED, read_factors, write_factors
 from cogitate.apps.plan.hardware import Hardware, parse_cluster, read_hardware
+from cogitate.apps.plan.measured import read_measured
 from cogitate.apps.plan.page import plan_page
 from cogitate.apps.plan.published.fit import fit_on
 from cogitate.apps.plan.published.rows import read_rows
 from cogitate.apps.plan.published.validate import check_rows, errors_page, validation, validation_text
 from cogitate.apps.plan.recipe_plan import RecipePlan, plan_recipe
-from cogitate.apps.plan.work import read_measured
 from cogitate.apps.plan.workloads import works_of
 from cogitate.config import Config
 from cogitate.costs.factors import PRIORS, Factors
@@ -104,6 +105,18 @@ def plan(
         return asked.written(result.as_json(), result.text() + (f"\n\n{NOT_MEASURED}" if is_guess else ""))
     longer = made(twice_as_long(config))
     return asked.written({"plan": result.as_json(), "twice_as_long": longer.as_json()}, comparison_text(result, longer))
+
+
+def compare_with_run(recipe: str, settings: Sequence[str], asked: Asked, run: Path) -> str:
+    """Every finished stage of a run, planned with the tokens that it measured, beside what it took."""
+    if asked.gpus is not None or asked.page is not None:
+        raise ConfigError(
+            "--against compares a run with the plan of this computer, on which it was made: leave out --gpus and --page"
+        )
+    config = load_recipe(recipe, settings)
+    machine = this_machine(asked.factors, read_factors(), config.runtime.dtype)
+    found = against(config, run, machine)
+    return asked.written(found.as_json(), found.text() + ("" if machine.is_measured else f"\n\n{NOT_MEASURED}"))
 
 
 def stages_that_are_there(config: Config) -> dict[str, str]:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cogitate.apps.overview import table
+from cogitate.apps.plan.measured import Measured
 from cogitate.apps.plan.stage_cost import StageCost, cost_of
-from cogitate.apps.plan.work import Measured
 from cogitate.apps.plan.workloads import works_of
 from cogitate.apps.report.words import write_seconds
 from cogitate.config import Config

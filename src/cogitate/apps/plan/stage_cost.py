@@ -170,15 +170,17 @@ def seconds_of(
     for each in work.works:
         weight = 2.0 if runtime.dtype == "bfloat16" else 4.0
         if each.sampling is not None and each.step_tokens:
-            sampling = replace(each.sampling, weight_bytes=weight)
+            sampling = replace(each.sampling, weight_bytes=weight, cache_number_bytes=weight)
+            ours = cluster.gpu.generation == "cpu"  # on accelerators it would be another framework
+            own = 0 if ours and each.single_update else 1
             step = RLStep(
-                sampling, generation_tensor(each, cluster, weight), layout, scorings=1 + each.scorings,
-                lora_rank=runtime.lora_rank, updated_share=1.0 + each.critics,
+                sampling, generation_tensor(each, cluster, weight), layout, scorings=own + each.scorings,
+                lora_rank=runtime.lora_rank, updated_share=each.updated_share + each.critics, shares_prompts=ours,
             )  # fmt: skip
             phases = rl_seconds(each.shape, step, cluster, factors)
             seconds, named = phases.total, phases.phases
         elif each.sampling is not None:
-            sampling = replace(each.sampling, weight_bytes=weight)
+            sampling = replace(each.sampling, weight_bytes=weight, cache_number_bytes=weight)
             named = generation_seconds(each.shape, sampling, generation_tensor(each, cluster, weight), cluster, factors)
             seconds = factors["rl_rest"] * sum(named.values())
         else:
@@ -210,6 +212,8 @@ def training_of(work: Work, layout: Layout, cluster: Cluster, runtime: RuntimeCo
         micro_batches=max(1.0, share / micro),
         lora_rank=runtime.lora_rank,
         ours=True,
+        mtp=work.mtp,
+        muon=work.muon,
         activations="recompute" if again else "keep",
         logits="fused",
         precision=precision_of(work, runtime),

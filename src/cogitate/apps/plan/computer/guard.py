@@ -31,7 +31,7 @@ def refuse_too_large(
     Raises:
         ConfigError: names the stage, the term that is too large and the setting that helps.
     """
-    if config.runtime.device not in ("auto", "cpu") or (config.runtime.device == "auto" and _has_accelerator()):
+    if not runs_on_processors(config):
         return
     graph = graph_of(config)
     wanted = [stage.name for stage in select(graph, only=only, until=until, given=config.inputs)]
@@ -94,5 +94,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or any(word in str(error) for word in words)
 
 
-def _has_accelerator() -> bool:
-    return any(Path("/proc/driver/nvidia").glob("gpus/*"))
+def runs_on_processors(config: Config) -> bool:
+    """Whether a run of these settings computes on this computer's processors, which a plan without --gpus is of."""
+    has_accelerator = any(Path("/proc/driver/nvidia").glob("gpus/*"))
+    return config.runtime.device == "cpu" or (config.runtime.device == "auto" and not has_accelerator)
