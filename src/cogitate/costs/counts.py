@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cogitate.costs.shape import Shape
 
@@ -40,6 +41,7 @@ class Parameters:
         )  # fmt: skip
 
 
+@lru_cache(maxsize=1024)
 def count_parameters(shape: Shape) -> Parameters:
     """All parameters of the main model and its MTP blocks."""
     embedding = shape.vocabulary * shape.width

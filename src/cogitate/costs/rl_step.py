@@ -67,9 +67,10 @@ def rl_seconds(shape: Shape, step: RLStep, cluster: Cluster, factors: Factors) -
     work = Training(tokens=tokens / layout.data / batches, sequence=typical, micro_batches=batches, lora_rank=step.lora_rank)
     bubble = 1 + (layout.pipeline - 1) / batches
     slower = factors["rl_slowdown"] * bubble
-    scored = slower * step.scorings * scoring_seconds(shape, work, layout, part, factors, grouped=True).total
+    grouped = None if cluster.gpu.generation == "cpu" else True  # frameworks of RL call experts together whatever the GPU
+    scored = slower * step.scorings * scoring_seconds(shape, work, layout, part, factors, grouped=grouped).total
     learned = replace(work, tokens=work.tokens * step.updated_share)
-    updated = slower * training_seconds(shape, learned, layout, part, factors, grouped=True).total
+    updated = slower * training_seconds(shape, learned, layout, part, factors, grouped=grouped).total
     transfer = 2.0 * count_parameters(shape).total / (factors["transfer_gb_s"] * 1e9)
     phases = {"generation": generate, "log-probabilities": scored, "update": updated, "transfer": transfer}
     worked = generate + scored + updated if step.colocated else max(generate, scored + updated)

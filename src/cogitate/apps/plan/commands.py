@@ -40,7 +40,7 @@ from cogitate.errors import ConfigError
 from cogitate.recipe.recipe import graph_of
 from cogitate.recipe.runner import plan as plan_of_run
 from cogitate.recipe.settings import load_recipe
-from cogitate.runtime import atomic_write
+from cogitate.runtime import atomic_write, keep_freed_memory
 
 NOT_MEASURED = "The speed of this computer is a guess; `cogitate plan --calibrate` measures it in a minute."
 DEGREES = {"tp": "tensor", "pp": "pipeline", "ep": "experts", "cp": "context"}
@@ -188,6 +188,7 @@ def calibrate(out: Path | None, say: Callable[[str], None]) -> str:
     """Measure this computer, and write its factors."""
     from cogitate.apps.plan.computer.calibrate import fit_timings, measure, write_calibration
 
+    keep_freed_memory()  # as runs do, for their pace and their size
     path = out or default_calibration()
     timings = measure(say)
     factors = fit_timings(timings)

@@ -46,6 +46,7 @@ def test_each_finished_stage_stands_beside_its_plan_worst_first(command: Command
     assert "of 2 stages of 20 s or more, " in text
     assert "within 10 % of their memory" in text
     assert "`cogitate plan --calibrate` measures it" in text
+    assert "not compared, not finished in the run, or shipped with the package: base, evaluate.base" in text
 
 
 def test_twice_the_steps_are_planned_twice_as_long(command: Command, tmp_path: Path) -> None:

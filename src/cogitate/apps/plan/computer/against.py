@@ -41,7 +41,11 @@ class Against:
         shown = table(lines)
         long = [row for row in self.rows if row.seconds >= SHORT]
         told = [f"of {len(long)} stages of {SHORT:.0f} s or more, {counted(long)}", "Intervals should hold eight of ten."]
-        return "\n".join([*shown, "", *told, *(f"not compared: {name}: {why}" for name, why in self.left_out.items())])
+        by_reason: dict[str, list[str]] = {}
+        for name, why in self.left_out.items():
+            by_reason.setdefault(why, []).append(name)
+        left = [f"not compared, {why}: {', '.join(names)}" for why, names in by_reason.items()]
+        return "\n".join([*shown, "", *told, *left])
 
     def as_json(self) -> dict[str, Any]:
         return {"schema": 1, "stages": [row_json(row) for row in self.rows], "left_out": self.left_out}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import cogitate
 from cogitate.apps.plan.computer.machine import Machine, this_machine
 from cogitate.apps.plan.factors import read_factors
 from cogitate.apps.plan.recipe_plan import hint_of
@@ -16,9 +18,23 @@ from cogitate.errors import ConfigError
 from cogitate.recipe.recipe import graph_of, select
 from cogitate.recipe.run_directory.failure import read_failure
 
+PHASES = {  # room of this package -> what it does, the innermost one that was at work counts
+    "engine": "generation",
+    "rewards": "grading",
+    "train/learners": "training",
+    "train/optimisers": "training",
+    "train/packing.py": "packing",
+    "train/checkpoint.py": "saving a checkpoint",
+    "model/files": "loading or saving a model",
+    "evals": "evaluation",
+    "tasks": "making problems",
+    "tokenizer": "reading text",
+}
+PACKAGE = Path(cogitate.__file__).parent
+
 
 class OutOfMemoryError(ConfigError):
-    """Memory ran out in a stage; the message says in which, and what its plan said."""
+    """Memory ran out in a stage; the message says in which and in which phase of it, and what its plan said."""
 
 
 def refuse_too_large(
@@ -75,7 +91,8 @@ def out_of_memory_explained(config: Config, out: Path) -> Iterator[None]:
 def explanation(error: BaseException, config: Config, out: Path) -> str:
     failure = read_failure(out)
     stage = failure.stage if failure is not None else "the run"
-    said = f"out of memory in {stage}: {' '.join(str(error).split())[:200] or type(error).__name__}"
+    place = ", in ".join(filter(None, (stage, phase_of(error))))
+    said = f"out of memory in {place}: {' '.join(str(error).split())[:200] or type(error).__name__}"
     machine = this_machine(None, read_factors(), config.runtime.dtype)
     try:
         works = works_of(graph_of(config), config)
@@ -86,6 +103,17 @@ def explanation(error: BaseException, config: Config, out: Path) -> str:
             cost = cost_of(work, machine.cluster, machine.factors, config.runtime)
             return f"{said}; by the plan, {hint_of(cost)}"
     return said
+
+
+def phase_of(error: BaseException) -> str:
+    """What was done when an exception was raised, by the rooms of this package that its traceback goes through; "" of none."""
+    found = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        path = Path(frame.f_code.co_filename)
+        if path.is_relative_to(PACKAGE):
+            place = path.relative_to(PACKAGE).as_posix()
+            found = next((phase for room, phase in PHASES.items() if place == room or place.startswith(f"{room}/")), found)
+    return found
 
 
 def is_out_of_memory(error: BaseException) -> bool:
