@@ -86,6 +86,7 @@ def plan(
     compare_longer: bool = False,
 ) -> str:
     """Every stage of a recipe on a cluster."""
+    check_page(asked.page, ".html")
     config = load_recipe(recipe, settings)
     cluster, factors = asked.machine(config.runtime.dtype)
     there = {} if model or asked.gpus is not None else stages_that_are_there(config)
@@ -99,7 +100,7 @@ def plan(
 
     result = made(config)
     if asked.page is not None:
-        write_page(asked.page, plan_page(result), ".html")
+        write_page(asked.page, plan_page(result))
     if not compare_longer:
         is_guess = asked.gpus is None and asked.factors is None and not default_calibration().is_file()
         return asked.written(result.as_json(), result.text() + (f"\n\n{NOT_MEASURED}" if is_guess else ""))
@@ -163,11 +164,12 @@ def r1_cost(asked: Asked) -> str:
 
 def validate(path: Path, asked: Asked) -> str:
     """Errors over published rows."""
+    check_page(asked.page, ".md")
     rows, left = read_rows(path, asked.hardware)
     checked = check_rows(rows, read_factors(asked.factors or SHIPPED))
     content = validation(checked, left)
     if asked.page is not None:
-        write_page(asked.page, errors_page(checked, left), ".md")
+        write_page(asked.page, errors_page(checked, left))
     return asked.written(content, validation_text(content))
 
 
@@ -214,15 +216,19 @@ def parse_layout(text: str, processes: int) -> Layout | None:
     return Layout(processes, **degrees, sharding=sharding)  # type: ignore[arg-type]
 
 
-def write_page(path: Path, text: str, suffix: str) -> None:
-    """A page, whole or not at all.
+def check_page(path: Path | None, suffix: str) -> None:
+    """Refuse a page before the work for it is done.
 
     Raises:
         ConfigError: another kind of file, or no such directory.
     """
-    if path.suffix != suffix:
+    if path is not None and path.suffix != suffix:
         raise ConfigError(f"--page {path}: this page is a {suffix} file")
-    if not path.parent.is_dir():
+    if path is not None and not path.parent.is_dir():
         raise ConfigError(f"--page {path}: there is no directory {path.parent}")
+
+
+def write_page(path: Path, text: str) -> None:
+    """A page, whole or not at all."""
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

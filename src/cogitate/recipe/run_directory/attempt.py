@@ -93,7 +93,7 @@ class Clock:
         attempt = attempt or {}
         self.work = work
         self.identity = identity
-        self.start = time.monotonic() - attempt.get("seconds", 0.0)
+        self.start = time.monotonic() - float(attempt.get("seconds", 0.0))
         self.saved_at = time.monotonic()
         self.peak_before: int | None = attempt.get(PEAK_MEMORY)
         self.misses_peak = bool(attempt) and self.peak_before is None  # of an attempt that may have needed most

@@ -49,15 +49,6 @@ def test_each_finished_stage_stands_beside_its_plan_worst_first(command: Command
     assert "not compared, not finished in the run, or shipped with the package: base, evaluate.base" in text
 
 
-def test_twice_the_steps_are_planned_twice_as_long(command: Command, tmp_path: Path) -> None:
-    planned = []
-    for steps in (24, 48):
-        run = tmp_path / str(steps)
-        write_stage(run, "r1_zero", [RL_ROW] * steps, seconds=60.0)
-        planned.append(json.loads(command("tiny", "--against", str(run), "--json").output)["stages"][0]["planned_seconds"])
-    assert planned[1]["value"] == pytest.approx(2 * planned[0]["value"])
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -92,7 +93,8 @@ def test_everything_that_is_measured_takes_some_time() -> None:
     assert [rollout.seconds > 0 for rollout in timings.rollouts] == [True]
     assert len(lines) == 1 + len(timings.steps) + len(timings.rollouts)
     if sys.platform.startswith("linux"):
-        assert all((one.peak or 0) > 1e7 for one in (*timings.steps, *timings.rollouts))
+        peaks = [step.peak for step in timings.steps] + [one.peak for one in timings.rollouts]
+        assert all(peak is not None and peak > 1e7 for peak in peaks)
 
 
 def small_machine(gib: float) -> Cluster:
@@ -123,11 +125,12 @@ def test_running_out_of_memory_names_the_phase_it_happened_in() -> None:
         def __getattr__(self, name: str) -> object:
             raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")
 
-    for make, phase in (
+    cases: tuple[tuple[Callable[[], object], str], ...] = (
         (lambda: Engine(cast(Transformer, Greedy()), end_id=[], max_batch=4), "generation"),
         (lambda: SupervisedLearner(cast(Transformer, Greedy()), SupervisedConfig()), "training"),
         (lambda: Greedy().anything, ""),
-    ):
+    )
+    for make, phase in cases:
         with pytest.raises(RuntimeError) as error:
             make()
         assert phase_of(error.value) == phase

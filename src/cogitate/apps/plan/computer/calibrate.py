@@ -56,7 +56,7 @@ SMALL_LLAMA = ModelConfig(
     num_key_value_heads=1, max_position_embeddings=512,
 )  # fmt: skip
 WIDER_LLAMA = SMALL_LLAMA.model_copy(update={"hidden_size": 480, "intermediate_size": 1280, "num_attention_heads": 15})
-STEPS = (
+STEPS: tuple[tuple[ModelConfig, int, int, Optimiser], ...] = (
     (TINY, 4, 256, "adamw"), (TINY, 16, 256, "adamw"), (TINY, 16, 256, "muon"), (SMALL_LLAMA, 4, 256, "adamw"),
     (SMALL_LLAMA, 16, 256, "adamw"), (WIDER_LLAMA, 4, 256, "adamw"), (WIDER_LLAMA, 4, 256, "muon"),
 )  # fmt: skip
