@@ -138,6 +138,13 @@ def test_the_whole_of_r1_is_the_sum_of_its_stages(tmp_path: Path) -> None:
     assert whole == pytest.approx(sum(parts))
 
 
+def test_what_a_row_leaves_open_is_noted(tmp_path: Path) -> None:
+    content = checked(tmp_path / "rows.jsonl", {"model": "Qwen3-8B", "gpu": "H100", "seq_len": 4096})
+    assert content["rows"][0]["notes"] == [
+        "activation not given: all kept", "gpus not given: one", "type not given: logits fused",
+    ]  # fmt: skip
+
+
 def test_more_processes_for_one_layer_leave_each_less(tmp_path: Path) -> None:
     plain, divided = checked(tmp_path / "rows.jsonl", STEP, {**STEP, "tp": 4})["rows"]
     assert divided["memory"]["value"] < plain["memory"]["value"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cogitate.apps.plan.hardware import Hardware
@@ -70,6 +70,16 @@ def training_row(row: Mapping[str, Any], name: str, hardware: Hardware) -> Row:
         further=UNKNOWN_MODEL if note else 0.0,
         further_memory=MEMORY_OF_UNKNOWN_MODEL if note else 0.0,
         cannot="" if runs else f"{kernel} has no kernels for {gpu.name} ({gpu.generation})",
-        notes=tuple(filter(None, (note, "taken as compiled" if compiled else ""))),
+        notes=tuple(filter(None, (note, "taken as compiled" if compiled else "", *left_open(row)))),
         memory=lambda factors: training_memory(shape, work, layout, factors),
     )
+
+
+def left_open(row: Mapping[str, Any]) -> Iterator[str]:
+    """What a row does not say, and what is taken for it."""
+    if row.get("activation") is None:
+        yield "activation not given: all kept"
+    if row.get("gpus") is None:
+        yield "gpus not given: one"
+    if row.get("type") is None:
+        yield "type not given: logits fused"
