@@ -119,6 +119,33 @@ def resident_bytes() -> int | None:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def reset_peak_memory() -> bool:
+    """Begin to measure the peak of this process anew; what malloc keeps of earlier work is given back first.
+
+    Returns:
+        whether it begins anew: only Linux can.
+    """
+    import ctypes
+
+    if (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # proc(5): resets VmHWM
+    except OSError:
+        return False
+    return True
+
+
+def peak_resident_bytes() -> int | None:
+    """The most of this process that was in memory since `reset_peak_memory`; None where the system does not say."""
+    try:
+        status = Path("/proc/self/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return None
+    found = re.search(r"^VmHWM:\s*(\d+) kB", status, re.MULTILINE)
+    return None if found is None else int(found[1]) * 1024
+
+
 def python_path() -> str:
     """PYTHONPATH for a Python process of ours: it finds this very package, wherever it is started."""
     import cogitate

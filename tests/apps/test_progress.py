@@ -1,9 +1,12 @@
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from cogitate.apps.progress import Bar, Both, Clock, Lines, left_text, minutes_text, shown_metrics
+from cogitate.costs.factors import Estimate
+from cogitate.recipe.run_directory.planned import PlannedStage, write_planned
 
 
 def test_the_metrics_a_person_follows_are_shown_in_their_order_with_units() -> None:
@@ -77,3 +80,41 @@ def test_both_watchers_see_everything(capsys: pytest.CaptureFixture[str]) -> Non
     both.say("done")
     lines = capsys.readouterr().err.splitlines()
     assert lines[0::2] == lines[1::2] == ["base: 1 step", "base: 1/1  loss 1.000  0:00", "done"]
+
+
+def test_the_time_left_in_all_is_this_stages_by_its_pace_and_the_rest_by_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("cogitate.apps.progress.time.monotonic", lambda: now[0])
+    clock = Clock(0, 10, (200.0, 60.0))
+    assert clock.left_text(0) == "about 4:20 left in all"
+    now[0] += 30
+    assert clock.left_in_all(1) == 170 + 60  # one step says little
+    assert clock.left_text(2) == "about 2:00 left, about 3:00 in all"
+    assert clock.left_in_all(10) == 60
+    resumed = Clock(5, 10, (200.0, 60.0))
+    assert resumed.left_in_all(5) == 100 + 60
+    assert Clock(0, 10).left_in_all(5) is None
+
+
+def test_a_stage_that_begins_says_what_the_plan_leaves_of_the_recipe(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hour = PlannedStage(Estimate(3600.0, 3000.0, 4000.0), Estimate(1e9, 1e9, 1e9))
+    write_planned(tmp_path, "this computer", {"base": hour, "r1_zero": hour})
+    lines, bar = Lines(tmp_path), Bar(tmp_path)
+    bar.console = Console(file=io.StringIO(), force_terminal=True, width=160, highlight=False)
+    for display in (lines, bar):
+        display.run_begins(["base", "r1_zero"])
+        display.stage_begins("base", 0, 5)
+        display.stage_ends("base")
+    assert capsys.readouterr().err == "base: stage 1 of 2, 5 steps; about 2:00:00 left in all\n"
+    assert isinstance(bar.console.file, io.StringIO)
+    assert "about 2:00:00 left in all" in bar.console.file.getvalue()
+
+
+def test_a_damaged_plan_does_not_stop_a_display(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "plan.json").write_text("{", encoding="utf-8")
+    lines = Lines(tmp_path)
+    lines.run_begins(["base"])
+    lines.stage_begins("base", 0, 5)
+    assert capsys.readouterr().err == "base: stage 1 of 1, 5 steps\n"

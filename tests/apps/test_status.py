@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from cogitate.apps.status import last_step, status_text, told
+from cogitate.costs.factors import Estimate
 from cogitate.errors import ArtifactError
 from cogitate.recipe.run_directory.failure import Failure, failure_recorded, read_failure
+from cogitate.recipe.run_directory.planned import PlannedStage, write_planned
 from cogitate.recipe.run_directory.store import SHIPPED
 
 
@@ -120,3 +122,16 @@ def test_a_finished_stage_tells_its_scores_and_its_summary(tmp_path: Path) -> No
 def test_a_stage_whose_completions_had_no_verdict_says_why(tmp_path: Path) -> None:
     (line,) = told(tmp_path, {"no_verdict": {"share": 0.5, "first": "mine.jsonl, line 3: it raised"}})
     assert line == "50.0 % of the completions have no verdict; the first: mine.jsonl, line 3: it raised"
+
+
+def test_a_run_with_a_plan_says_how_long_it_will_take_by_pace_and_plan(tmp_path: Path) -> None:
+    work = begin(tmp_path)
+    hour = PlannedStage(Estimate(3600.0, 3000.0, 4000.0), Estimate(1e9, 1e9, 1e9))
+    write_planned(tmp_path, "this computer", {"r1_zero": hour, "evaluate.r1_zero": hour})
+    assert "about 118:45 left in all by its plan" in status_text(tmp_path)  # an hour without 75.2 s, and an hour
+    (tmp_path / "config.json").write_text('{"graph": "r1_zero", "seed": 4, "r1_zero": {"steps": 12}}')
+    assert "about 66:16 left in all by its plan" in status_text(tmp_path)  # ten steps of 37.6 s, and an hour
+    (work / "work.json").write_text("{")
+    assert "about 60:00 left in all by its plan" in status_text(tmp_path)  # the damaged stage has a line of its own
+    (tmp_path / "plan.json").write_text("{")
+    assert "plan.json: damaged" in status_text(tmp_path)

@@ -1,5 +1,7 @@
 """Memory against sums worked by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from cogitate.costs.counts import cache_numbers, count_parameters, lora_parameters
@@ -8,15 +10,19 @@ from cogitate.costs.layout import Layout
 from cogitate.costs.memory import (
     BFLOAT16_ADAMW,
     FLOAT32_ADAMW,
+    KEPT_OF_LAYER,
     MEGATRON,
+    TRANSFER_BUCKET,
     Training,
     cache_bytes,
     generation_memory,
+    layer_work,
     parameters_of_process,
     training_memory,
+    transfer_memory,
 )
 from cogitate.costs.shape import Shape
-from cogitate.model.config import DEEPSEEK_V3
+from cogitate.model.config import DEEPSEEK_V3, TINY
 from cogitate.model.files.published import PUBLISHED
 
 V3 = Shape.from_config(DEEPSEEK_V3.to_dict())
@@ -92,3 +98,31 @@ def test_a_latent_cache_is_576_numbers_a_layer_and_whole_on_each_process() -> No
 def test_a_grouped_cache_is_divided_among_key_heads() -> None:
     memory = generation_memory(QWEN, 8, 1000, Layout(4, tensor=4), EXACT)
     assert memory.terms["cache"] == 8 * 1000 * 2 * cache_numbers(QWEN) / 4
+
+
+def test_what_nothing_recomputes_is_kept_by_every_layer_and_by_trained_mtp_blocks() -> None:
+    whole = Training(tokens=4096, sequence=4096, activations="keep")
+    terms = training_memory(V3, whole, Layout(1), EXACT).terms
+    assert terms["activations saved"] == pytest.approx(KEPT_OF_LAYER * layer_work(V3, EXACT) * 61 * 4096)
+    more = training_memory(V3, replace(whole, mtp=True), Layout(1), EXACT).terms
+    assert more["activations saved"] == pytest.approx(terms["activations saved"] * 62 / 61)
+
+
+def test_activations_of_32_bits_are_twice_those_of_16() -> None:
+    narrow, wide = (training_memory(QWEN, replace(STEP, number_bytes=size), Layout(1), EXACT) for size in (2.0, 4.0))
+    assert wide.terms["activations saved"] == 2 * narrow.terms["activations saved"]
+    assert wide.alternatives["activations of a layer"] == 2 * narrow.alternatives["activations of a layer"]
+    assert wide.terms["optimiser states"] == narrow.terms["optimiser states"]
+
+
+def test_a_transfer_has_both_sides_a_bucket_and_the_largest_matrix() -> None:
+    training = training_memory(QWEN, STEP, Layout(8), EXACT)
+    terms = transfer_memory(QWEN, training, Layout(2, tensor=2), EXACT).terms
+    parameters = count_parameters(QWEN).total
+    assert terms["states of training"] == pytest.approx(12 * parameters / 8)
+    assert terms["weights"] == pytest.approx(2 * parameters / 2)
+    assert terms["transfer buffers"] == TRANSFER_BUCKET + 2 * 151936 * 4096
+    small = Shape.from_config(TINY.to_dict())
+    whole = 4.0 * count_parameters(small).total_with_mtp
+    buffers = transfer_memory(small, training, Layout(1), EXACT, weight_bytes=4.0).terms["transfer buffers"]
+    assert buffers == whole + 4.0 * small.vocabulary * small.width

@@ -1,5 +1,6 @@
 import json
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from cogitate.config import Config
 from cogitate.errors import ArtifactError, ConfigError, DataError
 from cogitate.recipe.progress import NullProgress
 from cogitate.recipe.run_directory import store
+from cogitate.recipe.run_directory.attempt import Clock
 from cogitate.recipe.run_directory.failure import read_failure
 from cogitate.recipe.runner import plan, run_recipe
 from tests.recipe.kill_harness import outcome
@@ -238,3 +240,25 @@ def test_an_unfinished_stage_of_other_settings_is_not_continued(tmp_path: Path) 
     (work / "work.json").write_text('{"id')
     with pytest.raises(ArtifactError, match=r"work.json: damaged"):
         run(out, config)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux says how much memory a stage needed at most")
+def test_a_manifest_and_the_results_say_how_much_memory_a_stage_needed_and_no_id_depends_on_it(tmp_path: Path) -> None:
+    config = toy_config(tmp_path)
+    results = json.loads(run_toy(tmp_path / "run", config).read_text())
+    manifest = json.loads((tmp_path / "run" / "toy" / "manifest.json").read_text())
+    assert 1e6 < manifest["peak_memory_bytes"] < 1e11
+    assert results["peak_memory_bytes"]["toy"] == manifest["peak_memory_bytes"]
+    assert results["peak_memory_bytes"].keys() == results["seconds"].keys()
+    planned = {item.stage.name: item.id for item in plan(config, tmp_path / "another run")}
+    assert planned["toy"] == manifest["id"]
+
+
+def test_a_stage_whose_first_attempt_did_not_measure_memory_says_nothing_of_it(tmp_path: Path) -> None:
+    identity = store.Identity("toy", 1, {}, {}, ())
+    clock = Clock(tmp_path, identity, {"seconds": 3.0, "peak_memory_bytes": None})
+    clock.watch_memory()
+    assert clock.facts() == {}
+    later = Clock(tmp_path, identity, {"seconds": 3.0, "peak_memory_bytes": 10**12})
+    assert later.facts() == {"peak_memory_bytes": 10**12}
+    assert later.seconds() >= 3

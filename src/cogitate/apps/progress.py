@@ -16,7 +16,9 @@ from rich.text import Text
 from cogitate.apps.tensorboard import EventFiles, is_installed
 from cogitate.apps.tracking import Tracker
 from cogitate.config import Config
+from cogitate.errors import ArtifactError
 from cogitate.recipe.progress import Progress
+from cogitate.recipe.run_directory.planned import seconds_to_come
 
 SHOWN = {  # metric -> label, format
     "loss": ("loss", "{:.3f}"),
@@ -28,10 +30,13 @@ SHOWN = {  # metric -> label, format
 SECONDS_BETWEEN_LINES = 5.0
 
 
-def make_progress(out: Path, config: Config) -> Progress:
-    """The display that fits where standard error goes, event files in out/tensorboard where tensorboard is installed, and
-    what `with_tracking` adds. Raises as it does."""
-    watchers: list[Progress] = [Bar() if sys.stderr.isatty() else Lines()]
+def make_progress(out: Path, config: Config, *, retrain: Sequence[str] = ()) -> Progress:
+    """The display that fits where standard error goes, the run's plan, event files in out/tensorboard where tensorboard is
+    installed, and what `with_tracking` adds. Raises as it does."""
+    from cogitate.apps.plan.computer.following import BesidePlan
+
+    display: Progress = Bar(out) if sys.stderr.isatty() else Lines(out)
+    watchers: list[Progress] = [BesidePlan(out, config, display.say, retrain), display]  # the plan first: the display reads it
     if is_installed():
         watchers.append(EventFiles(out / "tensorboard"))
     return with_tracking(Both(*watchers), out, config)
@@ -50,10 +55,14 @@ class Clock:
     """The time of a stage's steps, and what the others will take at the same pace.
 
     The pace is that of all steps since this attempt began: the first one is often slow, so there is none before the second.
+
+    Args:
+        plan: seconds by the run's plan: of this stage, and of those to come; None where there is no plan.
     """
 
-    def __init__(self, first_step: int, steps: int):
+    def __init__(self, first_step: int, steps: int, plan: tuple[float, float] | None = None):
         self.started, self.first_step, self.steps = time.monotonic(), first_step, steps
+        self.plan = plan
 
     def elapsed(self) -> float:
         return time.monotonic() - self.started
@@ -63,6 +72,19 @@ class Clock:
         made = done - self.first_step
         return self.elapsed() / made * (self.steps - done) if made > 1 and done < self.steps else None
 
+    def left_in_all(self, done: int) -> float | None:
+        """Seconds until the end of the recipe: of this stage by its pace, as soon as there is one, of the rest by the plan."""
+        if self.plan is None:
+            return None
+        own, left = self.plan[0] * (1 - self.first_step / max(1, self.steps)), self.left(done)
+        return self.plan[1] + (left if left is not None else max(0.0, own - self.elapsed()) if done < self.steps else 0.0)
+
+    def left_text(self, done: int) -> str:
+        """`about 2:10 left, about 31:00 in all`."""
+        stage, run = left_text(self.left(done)), self.left_in_all(done)
+        of_run = "" if run is None else f"about {minutes_text(run)}{'' if stage else ' left'} in all"
+        return ", ".join(filter(None, (stage, of_run)))
+
 
 def left_text(seconds: float | None) -> str:
     """`about 2:10 left`."""
@@ -71,7 +93,7 @@ def left_text(seconds: float | None) -> str:
 
 def minutes_text(seconds: float) -> str:
     """75 is 1:15, an hour is 1:00:00."""
-    minutes, rest = divmod(int(seconds), 60)
+    minutes, rest = divmod(round(seconds), 60)
     return f"{minutes}:{rest:02d}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}"
 
 
@@ -80,10 +102,20 @@ def place_of(stage: str, stages: Sequence[str]) -> str:
     return f"stage {stages.index(stage) + 1} of {len(stages)}" if stage in stages else ""
 
 
+def clock_of(out: Path | None, stages: Sequence[str], stage: str, first_step: int, steps: int) -> Clock:
+    """The clock of a stage that begins, with what the run directory's plan says."""
+    try:
+        plan = seconds_to_come(out, stages, stage) if out is not None else None
+    except ArtifactError:  # a damaged plan must not stop the run; the report says that it is damaged
+        plan = None
+    return Clock(first_step, steps, plan)
+
+
 class Bar:
     """stage, bar, step i/n, the shown metrics, elapsed time and time left; what is said scrolls by above."""
 
-    def __init__(self) -> None:
+    def __init__(self, out: Path | None = None) -> None:
+        self.out = out
         self.console = Console(stderr=True, highlight=False)
         self.display: RichProgress | None = None
         self.task = TaskID(0)
@@ -105,15 +137,15 @@ class Bar:
             TextColumn("{task.fields[left]}"),
             console=self.console,
         )
-        self.clock = Clock(first_step, steps)
-        place = place_of(stage, self.stages)
-        self.task = self.display.add_task(stage, total=steps, completed=first_step, shown="", left="", place=place)
+        self.clock = clock_of(self.out, self.stages, stage, first_step, steps)
+        place, left = place_of(stage, self.stages), self.clock.left_text(first_step)
+        self.task = self.display.add_task(stage, total=steps, completed=first_step, shown="", left=left, place=place)
         self.display.start()
 
     def row(self, stage: str, row: dict[str, Any]) -> None:
         if self.display is not None:
             done = row["step"] + 1
-            left = left_text(self.clock.left(done))
+            left = self.clock.left_text(done)
             self.display.update(self.task, completed=done, shown=shown_metrics(row), left=left)
 
     def stage_ends(self, stage: str) -> None:
@@ -128,7 +160,8 @@ class Bar:
 class Lines:
     """One line now and then on standard error, for logs."""
 
-    def __init__(self) -> None:
+    def __init__(self, out: Path | None = None) -> None:
+        self.out = out
         self.clock = Clock(0, 0)
         self.printed = 0.0
         self.stages: Sequence[str] = ()
@@ -137,16 +170,17 @@ class Lines:
         self.stages = stages
 
     def stage_begins(self, stage: str, first_step: int, steps: int) -> None:
-        self.clock, self.printed = Clock(first_step, steps), 0.0
+        self.clock, self.printed = clock_of(self.out, self.stages, stage, first_step, steps), 0.0
         place = place_of(stage, self.stages)
         begun = f"{stage}: {f'{place}, ' if place else ''}{steps} {'step' if steps == 1 else 'steps'}"
-        self.say(begun + (f", going on from step {first_step}" if first_step else ""))
+        going_on = f", going on from step {first_step}" if first_step else ""
+        self.say(begun + going_on + (f"; {left}" if (left := self.clock.left_text(first_step)) else ""))
 
     def row(self, stage: str, row: dict[str, Any]) -> None:
         now, done = time.monotonic(), row["step"] + 1
         if now - self.printed >= SECONDS_BETWEEN_LINES or done == self.clock.steps:
             self.printed = now
-            times = ", ".join(filter(None, (minutes_text(self.clock.elapsed()), left_text(self.clock.left(done)))))
+            times = ", ".join(filter(None, (minutes_text(self.clock.elapsed()), self.clock.left_text(done))))
             self.say(f"{stage}: {done}/{self.clock.steps}  {shown_metrics(row)}  {times}")
 
     def stage_ends(self, stage: str) -> None:

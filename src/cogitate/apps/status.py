@@ -16,6 +16,7 @@ from cogitate.recipe.run_directory.attempt import unfinished
 from cogitate.recipe.run_directory.failure import FAILURE, Failure, read_failure
 from cogitate.recipe.run_directory.lock import LOCK, holder
 from cogitate.recipe.run_directory.made_with import made_with_text
+from cogitate.recipe.run_directory.planned import PlannedStage, read_planned
 from cogitate.recipe.run_directory.store import MANIFEST, is_shipped_copy, verify
 
 CONFIG = "config.json"
@@ -68,7 +69,35 @@ def run_text(out: Path, settings: Mapping[str, Any], damage: str) -> str:
     lines = [f"{out}: {known}; {running}; {finished} of {len(rows)} stages finished", *shown]
     damage_lines = [*([damage] if damage else []), *(f"{name} is damaged: {why}" for name, why in below.items())]
     made = [line] if (line := made_with_text(settings)) else []
-    return "\n".join([*lines, *damage_lines, *remarks([row[2] for row in rows], pid, failure), *made])
+    left = left_lines(out, {row[0]: row[2] for row in rows}, settings)
+    return "\n".join([*lines, *left, *damage_lines, *remarks([row[2] for row in rows], pid, failure), *made])
+
+
+def left_lines(out: Path, states: Mapping[str, str], settings: Mapping[str, Any]) -> list[str]:
+    """The time until the last stage is made, where the run has a plan: begun stages by their own pace where that is known."""
+    try:
+        planned = read_planned(out)
+    except ArtifactError as error:
+        return [str(error)]
+    open_stages = [name for name, state in states.items() if name in planned and state not in ("finished", "given", "damaged")]
+    if not open_stages:
+        return []
+    seconds = sum(seconds_left(out, name, planned[name], settings.get(name)) for name in open_stages)
+    return [f"about {duration(seconds)} left in all by its plan"]
+
+
+def seconds_left(out: Path, name: str, plan: PlannedStage, settings: Any) -> float:
+    """Of a stage that is not finished: by the pace of its steps so far, else what the plan leaves over."""
+    work = unfinished(out, name)
+    try:
+        spent = float(json.loads((work / "work.json").read_text(encoding="utf-8"))["seconds"])
+        step = last_step(work / "out" / "metrics.jsonl")
+    except (OSError, ValueError, KeyError):  # not begun, or damaged, which its row says
+        return plan.seconds.value
+    steps = settings.get("steps") if isinstance(settings, Mapping) else None
+    if step and isinstance(steps, int) and steps > step:  # one step alone says little
+        return spent / (step + 1) * (steps - step - 1)
+    return max(0.0, plan.seconds.value - spent)
 
 
 def found_stages(out: Path) -> list[str]:

@@ -11,6 +11,8 @@ from cogitate.cli.app import app
 from cogitate.cli.options import Settings
 from cogitate.errors import ConfigError
 
+BESIDE_AGAINST = ("--against", "settings")  # what else may be said of the recipe
+
 
 @app.command()
 def plan(
@@ -26,6 +28,9 @@ def plan(
     ] = "",
     like: Annotated[
         Path | None, typer.Option(metavar="RUN", help="A run whose lengths and steps are taken for guesses.")
+    ] = None,
+    against: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="A run made on this computer: its stages beside their plan, worst first.")
     ] = None,
     smallest: Annotated[bool, typer.Option("--smallest", help="The fewest GPUs of each kind that hold every stage.")] = False,
     budget: Annotated[float | None, typer.Option(metavar="USD", min=0.0, help="The fastest clusters for this much.")] = None,
@@ -67,10 +72,13 @@ def plan(
         raise ConfigError(f"plan: give one of {', '.join(uses)}; got {' and '.join(given) or 'none'}")
     of_a_recipe = {
         "--model": bool(model), "--layout": bool(layout), "--like": like is not None, "--smallest": smallest,
+        "--against": against is not None,
         "--budget": budget is not None, "--twice-as-long": twice_as_long, "settings": bool(settings),
     }  # fmt: skip
     if recipe is None and (without_effect := [name for name, is_given in of_a_recipe.items() if is_given]):
         raise ConfigError(f"plan {given[0]}: {without_effect[0]} is of a recipe's plan and has no effect here; leave it out")
+    if against is not None and (other := [name for name in of_a_recipe if of_a_recipe[name] and name not in BESIDE_AGAINST]):
+        raise ConfigError(f"--against plans the run as it was: {other[0]} has no effect here; leave it out")
     if out is not None and given[0] not in ("--fit", "--calibrate"):
         raise ConfigError("--out is for --fit and --calibrate; a plan is printed, and --page FILE.html writes it")
     from cogitate.apps.plan import commands
@@ -87,6 +95,8 @@ def plan(
         typer.echo(commands.holds(holds, asked))
     elif paper_cost:
         typer.echo(commands.r1_cost(asked))
+    elif against is not None:
+        typer.echo(commands.compare_with_run(str(recipe), settings or [], asked, against))
     elif smallest or budget is not None:
         typer.echo(commands.clusters(str(recipe), settings or [], asked, model=model, like=like, budget=budget))
     else:

@@ -62,7 +62,7 @@ def run(
         refuse_too_large(config, only=only, until=until)
     keep_freed_memory()
     stop_at_checkpoint_on_signals()
-    progress = make_progress(out, config)
+    progress = make_progress(out, config, retrain=retrain or [])
     with out_of_memory_explained(config, out):
         results = run_recipe(
             config,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cogitate.costs.shape import Shape
 
@@ -40,6 +41,7 @@ class Parameters:
         )  # fmt: skip
 
 
+@lru_cache(maxsize=1024)
 def count_parameters(shape: Shape) -> Parameters:
     """All parameters of the main model and its MTP blocks."""
     embedding = shape.vocabulary * shape.width
@@ -142,6 +144,12 @@ def cache_numbers(shape: Shape) -> int:
 def matrix_operations(shape: Shape) -> float:
     """Operations of one token's matrix products in a forward pass, head included: two for each weight it meets."""
     return 2.0 * active_parameters(shape, embedding=False)
+
+
+def mtp_operations(shape: Shape) -> float:
+    """The same of the MTP blocks: a layer, the joining matrix, and the shared head once more for each."""
+    of_block = layer_parameters(shape, active=True) + 2 * shape.width**2 + shape.vocabulary * shape.width
+    return 2.0 * shape.mtp_blocks * of_block
 
 
 def attention_operations(shape: Shape, context: float) -> float:

@@ -1,4 +1,4 @@
-"""Peak memory of one process: of training (states, activations, logits) and of generation (weights, cache).
+"""Peak memory of one process: of training (states, activations, logits), of generation (weights, cache), and between the two.
 
 Formulas follow what frameworks allocate: states as in ZeRO (arXiv:1910.02054), recomputed activations as in arXiv:2205.05198.
 """
@@ -17,6 +17,13 @@ from cogitate.costs.shape import Shape
 
 Activations = Literal["recompute", "offload", "keep"]
 Logits = Literal["plain", "fused"]
+
+# Of the bytes that a layer's backward pass works on, those that are there since the forward pass where nothing is recomputed.
+# A SwiGLU keeps four tensors of the inner width (gate, up, the activated gate, the product) and works with three gradients of
+# that width, which live for one layer alone. No published row tests it: all of them recompute.
+KEPT_OF_LAYER = 4 / 7
+ENGINE_BYTES = 0.5 * GIB  # of a serving engine whatever it does: graphs of decoding, buffers of messages
+TRANSFER_BUCKET = 512.0 * 2**20  # bytes of weights that go to the engine at a time: verl's update_weights_bucket_megabytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,8 @@ class Training:
         lora_rank: 0: all weights are trained.
         compiled: layers are compiled, so that what lies between their products is not written to memory.
         ours: adapters as this project gives them, see counts.lora_parameters.
+        mtp: whether MTP blocks are trained; muon: whether Muon is the optimiser.
+        number_bytes: of an activation.
     """
 
     tokens: float
@@ -54,10 +63,13 @@ class Training:
     micro_batches: float = 1.0
     lora_rank: int = 0
     ours: bool = False
+    mtp: bool = False
+    muon: bool = False
     compiled: bool = False
     activations: Activations = "recompute"
     logits: Logits = "fused"
     precision: Precision = FLOAT32_ADAMW
+    number_bytes: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +99,7 @@ class Memory:
 def training_memory(shape: Shape, work: Training, layout: Layout, factors: Factors) -> Memory:
     """The peak of a training step on the fullest process."""
     precision, tokens = work.precision, work.tokens / layout.context / layout.tensor
+    wide = work.number_bytes / 2  # factors are of 16-bit numbers
     held = parameters_of_process(shape, layout)
     adapters = lora_parameters(shape, work.lora_rank, ours=work.ours) / (layout.tensor * layout.pipeline)
     trained = adapters if work.lora_rank else held
@@ -104,24 +117,25 @@ def training_memory(shape: Shape, work: Training, layout: Layout, factors: Facto
         "weights": states * (frozen + precision.weights * trained_rests),
         "gradients": states * precision.gradients * trained_rests,
         "optimiser states": states * precision.optimiser * trained_divided,
-        "activations saved": saved_activations(shape, work, layout, factors, tokens),
+        "activations saved": wide * saved_activations(shape, work, layout, factors, tokens),
         "process": factors["fixed_gib"] * GIB,
     }
     if layout.sharding == "full":
         terms["weights gathered"] = gathered_weights(shape, layout, factors)
-    work_of_layer = layer_work(shape, factors) * tokens * (factors["compiled_share"] if work.compiled else 1.0)
+    work_of_layer = wide * layer_work(shape, factors) * tokens * (factors["compiled_share"] if work.compiled else 1.0)
     logits = factors["logit_bytes"] * shape.vocabulary * tokens if work.logits == "plain" else 0.0
     return Memory(terms, {"activations of a layer": work_of_layer, "logits": logits})
 
 
 def saved_activations(shape: Shape, work: Training, layout: Layout, factors: Factors, tokens: float) -> float:
-    """What the backward pass finds: layers' inputs, or everything, of all micro-batches in flight in a pipeline."""
-    layers, in_flight = shape.layers / layout.pipeline, min(layout.pipeline, work.micro_batches)
+    """What the backward pass finds: layers' inputs, or everything, of all micro-batches in flight in a pipeline; in 16 bits."""
+    layers = (shape.layers + (shape.mtp_blocks if work.mtp else 0)) / layout.pipeline
+    in_flight = min(layout.pipeline, work.micro_batches)
     if work.activations == "offload":
         return 0.0
     if work.activations == "recompute":
         return factors["saved"] * layers * in_flight * tokens * shape.width * 2
-    return 0.6 * layer_work(shape, factors) * layers * in_flight * tokens  # gradients, which live for one layer, left out
+    return KEPT_OF_LAYER * layer_work(shape, factors) * layers * in_flight * tokens
 
 
 def layer_work(shape: Shape, factors: Factors) -> float:
@@ -140,21 +154,46 @@ def gathered_weights(shape: Shape, layout: Layout, factors: Factors) -> float:
 
 
 def generation_memory(
-    shape: Shape, sequences: float, tokens: float, layout: Layout, factors: Factors, *, weight_bytes: float = 2.0
-) -> Memory:
+    shape: Shape, sequences: float, tokens: float, layout: Layout, factors: Factors, *,
+    weight_bytes: float = 2.0, number_bytes: float = 2.0, engine_bytes: float = ENGINE_BYTES,
+) -> Memory:  # fmt: skip
     """The peak of generation on one process of one replica.
 
     Args:
         sequences: decoded at the same time by the replica; tokens: of each, at its longest.
         layout: of one replica; its processes divide weights and grouped caches. A latent cache is whole on each of them.
-        weight_bytes: of a parameter.
+        weight_bytes: of a parameter; number_bytes: of a number of the cache; engine_bytes: of the engine itself.
     """
     held = parameters_of_process(shape, layout)
-    cache = 2.0 * cache_numbers(shape) / layout.pipeline * sequences * tokens
+    cache = number_bytes * cache_numbers(shape) / layout.pipeline * sequences * tokens
     cache /= layout.data if shape.is_latent else min(layout.tensor, shape.kv_heads) * layout.data
     logits = 4.0 * shape.vocabulary * sequences / layout.tensor
+    rest = {"cache": cache, "logits": logits, "process": factors["fixed_gib"] * GIB + engine_bytes}
+    return Memory({"weights": weight_bytes * held, **rest})
+
+
+def states_at_rest(training: Memory) -> float:
+    """What stays of training while it does not train: weights and optimiser states, which nothing here offloads."""
+    return training.terms["weights"] + training.terms["optimiser states"]
+
+
+def transfer_memory(shape: Shape, training: Memory, replica: Layout, factors: Factors, *, weight_bytes: float = 2.0) -> Memory:
+    """While weights go from training to generation: the states at rest, the engine's weights, and what travels: a bucket, and
+    the largest matrix, which is put together whole before it is divided.
+
+    Args:
+        training: of a training step on this process.
+        replica: the layout of one engine.
+    """
+    whole = weight_bytes * count_parameters(shape).total_with_mtp
+    buffers = min(TRANSFER_BUCKET, whole) + weight_bytes * shape.vocabulary * shape.width
     return Memory(
-        {"weights": weight_bytes * held, "cache": cache, "logits": logits, "process": factors["fixed_gib"] * GIB + 0.5 * GIB}
+        {
+            "states of training": states_at_rest(training),
+            "weights": weight_bytes * parameters_of_process(shape, replica),
+            "transfer buffers": buffers,
+            "process": factors["fixed_gib"] * GIB,
+        }
     )
 
 

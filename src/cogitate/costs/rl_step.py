@@ -28,17 +28,17 @@ class RLStep:
         colocated: generation and training take turns on all accelerators; else each has half of them and they run beside
             each other, the rollouts one step old.
         updated_share: share of the tokens that is trained on; dead groups are left out.
-        updates: optimiser steps that one batch of rollouts is divided into.
+        shares_prompts: a prompt is read once for all its completions in training, too, as this project does.
     """
 
     sampling: Sampling
     tensor: int
     layout: Layout
-    scorings: int = 2
+    scorings: float = 2
     colocated: bool = True
     lora_rank: int = 0
     updated_share: float = 1.0
-    updates: int = 1
+    shares_prompts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +59,18 @@ def rl_seconds(shape: Shape, step: RLStep, cluster: Cluster, factors: Factors) -
     layout = step.layout if step.colocated else replace(step.layout, processes=part.count)
     sampling = step.sampling
     generate = sum(generation_seconds(shape, sampling, step.tensor, part, factors).values())
-    tokens = sampling.sequences * (sampling.prompt_tokens + sampling.lengths.mean)
+    prompts = sampling.prompts if step.shares_prompts else sampling.sequences
+    tokens = prompts * sampling.prompt_tokens + sampling.sequences * sampling.lengths.mean
     micro = max(LEAST_MICRO_TOKENS, min(sampling.lengths.limit + sampling.prompt_tokens, tokens / layout.data))
     typical = sampling.prompt_tokens + sampling.lengths.mean
     batches = max(1.0, tokens / layout.data / micro)
     work = Training(tokens=tokens / layout.data / batches, sequence=typical, micro_batches=batches, lora_rank=step.lora_rank)
     bubble = 1 + (layout.pipeline - 1) / batches
     slower = factors["rl_slowdown"] * bubble
-    scored = slower * step.scorings * scoring_seconds(shape, work, layout, part, factors, grouped=True).total
+    grouped = None if cluster.gpu.generation == "cpu" else True  # frameworks of RL call experts together whatever the GPU
+    scored = slower * step.scorings * scoring_seconds(shape, work, layout, part, factors, grouped=grouped).total
     learned = replace(work, tokens=work.tokens * step.updated_share)
-    updated = slower * training_seconds(shape, learned, layout, part, factors, grouped=True).total
+    updated = slower * training_seconds(shape, learned, layout, part, factors, grouped=grouped).total
     transfer = 2.0 * count_parameters(shape).total / (factors["transfer_gb_s"] * 1e9)
     phases = {"generation": generate, "log-probabilities": scored, "update": updated, "transfer": transfer}
     worked = generate + scored + updated if step.colocated else max(generate, scored + updated)

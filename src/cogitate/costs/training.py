@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cogitate.costs.counts import attention_operations, count_parameters, lora_parameters, matrix_operations
+from cogitate.costs.counts import attention_operations, count_parameters, lora_parameters, matrix_operations, mtp_operations
 from cogitate.costs.factors import Factors
 from cogitate.costs.hardware import Cluster
 from cogitate.costs.layout import Layout
 from cogitate.costs.memory import Training
+from cogitate.costs.muon import muon_operations
 from cogitate.costs.shape import Shape
 
 # Bytes that one layer's forward pass moves for each token, by inner number, number of its width, and routed copy of that.
@@ -77,6 +78,9 @@ def training_seconds(
         matrix_passes=1 + again + back, attention_passes=1 + again + BACKWARD_OF_ATTENTION,
     )  # fmt: skip
     terms["start"] = factors["step_seconds"]
+    if work.muon:
+        speed = cluster.gpu.peak * factors["matrix_efficiency"]
+        terms["orthogonalising"] = muon_operations(shape) / layout.processes / speed  # each process has its share of matrices
     if work.logits == "fused":
         terms["pieces of logits"] = work.micro_batches * min(1.0, work.tokens / FULL_MICRO_BATCH) * factors["fused_seconds"]
     return Seconds(terms, {"gathering weights": gather_seconds(shape, work, layout, cluster, factors, passes=2)})
@@ -101,16 +105,19 @@ def pass_seconds(
     tokens = work.tokens * work.micro_batches / (layout.context * layout.tensor * layout.pipeline)
     slower = factors["lora_slowdown"] if work.lora_rank else 1.0
     reached = factors["blackwell_share"] if gpu.generation == "blackwell" else 1.0
-    matrix = tokens * matrix_operations(shape) * matrix_passes / (gpu.peak * reached * factors["matrix_efficiency"])
-    scores = tokens * attention_operations(shape, work.sequence / 2) * attention_passes
-    moved = shape.layers * moved_bytes(shape) + LOGIT_BYTES * shape.vocabulary
+    products = matrix_operations(shape) + (mtp_operations(shape) if work.mtp else 0.0)
+    layers = shape.layers + (shape.mtp_blocks if work.mtp else 0)
+    matrix = tokens * products * matrix_passes / (gpu.peak * reached * factors["matrix_efficiency"])
+    scores = tokens * attention_operations(shape, work.sequence / 2) * attention_passes * layers / shape.layers
+    moved = layers * moved_bytes(shape) + LOGIT_BYTES * shape.vocabulary * (1 + shape.mtp_blocks * work.mtp)
     terms = {
         "matrix products": slower * matrix,
         "attention": scores / (gpu.peak * reached * flash_efficiency(kernel, gpu.generation, factors)),
         "memory traffic": slower * tokens * moved * factors["work_passes"] * (matrix_passes / 4) / (gpu.bandwidth * reached),
     }
     if shape.experts and not grouped:
-        calls = work.micro_batches * shape.expert_layers / layout.pipeline * shape.experts / layout.experts * 3 * matrix_passes
+        sparse = layers - shape.dense_layers
+        calls = work.micro_batches * sparse / layout.pipeline * shape.experts / layout.experts * 3 * matrix_passes
         terms["calls of experts"] = calls * factors["expert_call_us"] * 1e-6
     return terms
 

@@ -74,7 +74,7 @@ def run(
             config,
             out,
             make_backend=partial(LocalBackend, answers=out / ANSWERS) if trust_rewards else LocalBackend,
-            progress=watcher(progress, out, config),
+            progress=watcher(progress, out, config, retrain),
             only=only,
             until=until,
             retrain=retrain,
@@ -83,10 +83,10 @@ def run(
     return Run(out)
 
 
-def watcher(progress: bool | Progress, out: Path, config: Config) -> Progress:
+def watcher(progress: bool | Progress, out: Path, config: Config, retrain: Sequence[str]) -> Progress:
     """Whoever watches the run, and the tracking service of the settings, whatever is shown."""
     from cogitate.apps.progress import make_progress, with_tracking
 
     if progress is True:
-        return make_progress(out, config)
+        return make_progress(out, config, retrain=retrain)
     return with_tracking(NullProgress() if progress is False else progress, out, config)

@@ -3,8 +3,9 @@
 config.json         the settings of the run, and with which versions it was written
 lock                held while a process works here; contains its pid
 STAGE/              a finished artifact: whatever the stage wrote, metrics.jsonl, and manifest.json
-unfinished/STAGE/   work.json (identity, seconds so far), checkpoint/ and out/, which is renamed to STAGE/ when sealed
+unfinished/STAGE/   work.json (identity, cost so far), checkpoint/ and out/, which is renamed to STAGE/ when sealed
 results.json        every metric of every model measured here
+plan.json           what a plan said of each stage, see planned.py
 reward_answers.jsonl   what rewards that the user trusts have answered, see trusted.py
 failure.json        the stage that failed, and how, until the next attempt
 """
@@ -24,7 +25,7 @@ from cogitate.recipe.models import resolve_input
 from cogitate.recipe.probe.proposal import with_proposals
 from cogitate.recipe.progress import NullProgress, Progress
 from cogitate.recipe.recipe import graph_of, is_evaluation, nearest, select
-from cogitate.recipe.run_directory.attempt import Clock, load_attempt, prepare, remove_leftovers, unfinished
+from cogitate.recipe.run_directory.attempt import PEAK_MEMORY, Clock, load_attempt, prepare, remove_leftovers, unfinished
 from cogitate.recipe.run_directory.changes import changed_settings
 from cogitate.recipe.run_directory.failed_start import CONFIG, undone_where_nothing_was_made
 from cogitate.recipe.run_directory.failure import failure_recorded, forget_failure
@@ -177,9 +178,8 @@ def make(
     if item.state == "to do":
         remove_leftovers(out, stage.name)  # an attempt with other settings that came to no checkpoint
     if not (work / "out" / MANIFEST).is_file():  # else a kill came between sealing and renaming
-        clock = Clock(work, identity, (load_attempt(out, stage.name) or {"seconds": 0.0})["seconds"])
+        clock = Clock(work, identity, load_attempt(out, stage.name))
         prepare(work)
-        clock.save()
 
         def on_row(row: dict[str, Any]) -> None:
             clock.tick()
@@ -191,13 +191,14 @@ def make(
         seed_everything(derive_seed(stage.name))
         try:
             with loaded_objects_exempt():
+                clock.watch_memory()
                 inputs = {need: artifacts[need] for need in stage.needs}
                 config = with_proposals(config, context.graph, inputs)
                 summary = stage.kind.work().run(config, inputs, work / "out", context)
         finally:
             clock.save()
             progress.stage_ends(stage.name)
-        facts = facts_of_trust(stage, context.graph, out)
+        facts = {**clock.facts(), **facts_of_trust(stage, context.graph, out)}
         seal(work / "out", identity, seconds=clock.seconds(), summary=summary or {}, facts=facts)
     publish(work / "out", out / stage.name)
     remove_leftovers(out, stage.name)
@@ -247,6 +248,7 @@ def write_results(out: Path, config: Config) -> Path:
     """results.json: every metric of every model measured in this run directory, what each stage cost here and said."""
     stages: dict[str, Any] = {}
     seconds: dict[str, float] = {}
+    peaks: dict[str, int] = {}
     summaries: dict[str, Any] = {}
     origins: dict[str, str] = {stage: f"given: {path}" for stage, path in config.inputs.items()}
     for stage in graph_of(config):
@@ -256,6 +258,8 @@ def write_results(out: Path, config: Config) -> Path:
         manifest = load_manifest(path)
         origins[stage.name] = "shipped" if is_shipped_copy(path) else "made here"
         seconds[stage.name] = 0.0 if is_shipped_copy(path) else manifest["seconds"]
+        if PEAK_MEMORY in manifest and not is_shipped_copy(path):
+            peaks[stage.name] = manifest[PEAK_MEMORY]
         if manifest["summary"]:
             summaries[stage.name] = manifest["summary"]
         if is_evaluation(stage):
@@ -266,6 +270,7 @@ def write_results(out: Path, config: Config) -> Path:
         "seed": config.seed,
         "stages": stages,
         "seconds": seconds,
+        **({PEAK_MEMORY: peaks} if peaks else {}),
         "origins": origins,
         "summaries": summaries,
     }

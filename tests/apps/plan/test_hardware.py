@@ -27,10 +27,21 @@ usd_per_hour = 9
         ("NVIDIA H100 80GB HBM3", "H100"), ("h100", "H100"), ("NVIDIA RTX A6000", "A6000"),
         ("NVIDIA GeForce RTX 4090", "RTX4090"),
         ("NVIDIA A100-SXM4-80GB", "A100"), ("A100-40GB", "A100-40GB"), ("GB200", "GB200"),
+        ("H100-80GB", "H100"), ("A100 80GB SXM", "A100"), ("A100-SXM4-40GB", "A100-40GB"), ("a100 40 GB", "A100-40GB"),
+        ("H100 SXM5 80 GiB", "H100"), ("NVIDIA H100 80GB PCIe", "H100-PCIe"), ("NVIDIA H100 NVL", "H100-NVL"),
+        ("H200-141GB", "H200"), ("NVIDIA B200 192GB", "B200"), ("AMD Instinct MI300X 192GB", "MI300X"), ("NVIDIA A40", "A40"),
+        ("L40S-48GB", "L40S"), ("H20 141GB", "H20-141GB"), ("NVIDIA H20", "H20"), ("H800 80G", "H800"), ("NVIDIA L4", "L4"),
+        ("H100SXM", "H100"), ("GH200 144G HBM3e", "GH200-144GB"),
     ],
 )  # fmt: skip
 def test_a_gpu_is_found_as_people_and_drivers_write_it(written: str, name: str) -> None:
     assert read_hardware().find(written).name == name
+
+
+def test_an_accelerator_with_another_memory_than_the_tables_has_that_memory() -> None:
+    usual, large = (read_hardware().find(name) for name in ("H20", "H20 141GB"))
+    assert large.memory == pytest.approx(0.985 * 141 * 2**30)
+    assert (large.peak, large.bandwidth) == (usual.peak, usual.bandwidth)
 
 
 def test_a_cluster_is_a_number_and_a_name() -> None:

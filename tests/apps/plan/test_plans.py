@@ -8,11 +8,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cogitate.apps.plan.commands import parse_layout
+from cogitate.apps.plan.computer.machine import this_machine
 from cogitate.apps.plan.factors import read_factors
 from cogitate.apps.plan.hardware import parse_cluster, read_hardware
+from cogitate.apps.plan.measured import read_measured
 from cogitate.apps.plan.page import plan_page
 from cogitate.apps.plan.recipe_plan import RecipePlan, plan_recipe
-from cogitate.apps.plan.work import read_measured
+from cogitate.apps.plan.stage_cost import best_layout, memories_of
 from cogitate.apps.plan.workloads import works_of
 from cogitate.cli import app
 from cogitate.costs.layout import Layout
@@ -49,7 +51,9 @@ def test_every_stage_of_the_recipe_is_planned_with_its_evaluation() -> None:
 def test_a_model_that_is_too_large_says_which_term_and_what_helps() -> None:
     plan = planned("1xA6000", model="qwen3-32b")
     assert plan.fits == "no"
-    assert "r1_zero may not fit: training needs" in plan.text()
+    assert "r1_zero may not fit: generation needs" in plan.text()
+    assert "of 47.4; most of it is states of training: more GPUs, or runtime.lora_rank" in plan.text()
+    assert "r1_dev1 may not fit: training needs" in plan.text()
     assert "of 47.4; most of it is optimiser states: more GPUs, or runtime.lora_rank" in plan.text()
 
 
@@ -60,6 +64,41 @@ def test_more_steps_and_longer_completions_take_longer() -> None:
     assert before is not None
     assert after is not None
     assert after.value == pytest.approx(2 * before.value)
+
+
+def test_completions_are_drawn_beside_the_states_of_training_and_weights_travel_between() -> None:
+    config = load_recipe("tiny", ["runtime.dtype=bfloat16"])
+    (work,) = (each for each in works_of(graph_of(config), config, model="qwen3-8b") if each.stage.name == "r1_zero")
+    cluster = parse_cluster("8xH100", read_hardware())
+    memories = memories_of(work, Layout(8), cluster, read_factors(), config.runtime)
+    assert memories.keys() == {"generation", "transfer", "training"}
+    rests = memories["training"].terms["weights"] + memories["training"].terms["optimiser states"]
+    assert memories["generation"].terms["states of training"] == memories["transfer"].terms["states of training"] == rests
+    assert memories["transfer"].terms["models that score"] == memories["training"].terms["models that score"]
+
+
+def test_one_process_of_this_computer_gathers_no_weights_and_has_activations_of_its_own_width() -> None:
+    config, machine = load_recipe("tiny"), this_machine(None, read_factors())
+    (work,) = (each for each in works_of(graph_of(config), config) if each.stage.name == "r1_dev1")
+    _, _, layout = best_layout(work, machine.cluster, machine.factors, config.runtime)
+    assert (layout.processes, layout.sharding) == (1, "none")
+    terms = memories_of(work, layout, machine.cluster, machine.factors, config.runtime)["training"].terms
+    assert "weights gathered" not in terms
+    (narrow,) = (each for each in works_of(graph_of(config), config) if each.stage.name == "r1_dev1")
+    half = config.runtime.model_copy(update={"dtype": "bfloat16"})
+    narrow_terms = memories_of(narrow, layout, machine.cluster, machine.factors, half)["training"].terms
+    assert terms["activations saved"] == 2 * narrow_terms["activations saved"]
+
+
+def test_a_base_model_is_measured_with_three_prompts_and_rl_of_one_update_scores_nothing_again() -> None:
+    config = load_recipe("tiny")
+    works = {work.stage.name: work.works for work in works_of(graph_of(config), config)}
+    first, later = works["evaluate.base"][0].sampling, works["evaluate.r1_zero"][0].sampling
+    assert first is not None
+    assert later is not None
+    assert first.sequences - later.sequences == 2 * config.evaluate.problems * config.evaluate.samples
+    assert works["r1_zero"][0].single_update
+    assert works["r1"][0].scorings == pytest.approx(1 + 2 * 11 / 16 * 28 / 48)  # a reference, and two judges of general prompts
 
 
 def test_lengths_of_a_run_that_was_made_replace_guesses(tmp_path: Path) -> None:
@@ -75,6 +114,7 @@ def test_lengths_of_a_run_that_was_made_replace_guesses(tmp_path: Path) -> None:
         read_measured(stage)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", ["tiny", "instruct_gpt"])
 def test_every_shipped_recipe_has_a_plan_for_this_computer(command: Command, recipe: str) -> None:
     result = command(recipe)
@@ -93,9 +133,9 @@ def test_json_holds_what_the_table_shows(command: Command) -> None:
 def test_the_page_has_a_bar_and_a_row_for_each_stage_and_loads_nothing(command: Command, tmp_path: Path) -> None:
     path = tmp_path / "plan.html"
     assert command("tiny", "--gpus", "8xH100", "--page", str(path)).exit_code == 0
-    page = path.read_text(encoding="utf-8")
-    assert page == plan_page(planned("8xH100"))
-    assert page.count('class="room"') == len(planned("8xH100").stages)
+    page, plan = path.read_text(encoding="utf-8"), planned("8xH100")
+    assert page == plan_page(plan)
+    assert page.count('class="room"') == len(plan.stages)
     assert "http://" not in page
     assert "https://" not in page
 

@@ -14,8 +14,10 @@ from cogitate.apps.report.completions import browser_data, describe, share_out, 
 from cogitate.apps.report.data import load_run, load_runs, pooled_of
 from cogitate.apps.report.notices import missing_verdicts
 from cogitate.apps.report.report import json_for_html, write_curve_png, write_report
+from cogitate.costs.factors import Estimate
 from cogitate.errors import ArtifactError, DataError
 from cogitate.recipe.run_directory.failure import failure_recorded
+from cogitate.recipe.run_directory.planned import PlannedStage, write_planned
 from tests.apps.report.report_page import Page
 from tests.apps.synthetic_run import HOSTILE, one_completion, write_json, write_run
 
@@ -457,3 +459,17 @@ def test_the_picture_can_be_of_some_models_and_has_no_line_for_tasks_without_acc
 def test_the_picture_needs_a_measured_model_and_an_rl_stage(tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match="no measured model"):
         write_curve_png([write_run(tmp_path / "tiny", finished=False)], tmp_path / "curve.png")
+
+
+def test_a_run_with_a_plan_shows_what_each_stage_took_beside_it(run: Path, tmp_path: Path) -> None:
+    assert "Beside the plan" not in report([run], tmp_path).visible
+    planned = PlannedStage(Estimate(200.0, 150.0, 270.0), Estimate(2.0**31, 2.0**30, 2.0**32))
+    write_planned(run, "this computer", {"r1_zero": planned, "evaluate.r1_zero": planned})
+    path = run / "r1_zero" / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "seconds": 250.0, "peak_memory_bytes": 2**30}))
+    page = write_report([run], tmp_path / "planned.html").read_text(encoding="utf-8")
+    table = page[page.index("Beside the plan") :]
+    for words in ("4 min 10 s", "3 min 20 s", "+25\u00a0%", "<td>1.00</td>", "-50\u00a0%"):
+        assert words in table
+    (run / "plan.json").write_text("{")
+    assert "plan.json: damaged" in write_report([run], tmp_path / "damaged.html").read_text(encoding="utf-8")

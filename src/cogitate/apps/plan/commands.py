@@ -21,15 +21,16 @@ from cogitate.apps.plan.answers import (
     twice_as_long,
 )
 from cogitate.apps.plan.answers import r1_cost as cost_of_r1
+from cogitate.apps.plan.computer.against import against
 from cogitate.apps.plan.computer.machine import default_calibration, this_machine
 from cogitate.apps.plan.factors import SHIPPED, read_factors, write_factors
 from cogitate.apps.plan.hardware import Hardware, parse_cluster, read_hardware
+from cogitate.apps.plan.measured import read_measured
 from cogitate.apps.plan.page import plan_page
 from cogitate.apps.plan.published.fit import fit_on
 from cogitate.apps.plan.published.rows import read_rows
 from cogitate.apps.plan.published.validate import check_rows, errors_page, validation, validation_text
 from cogitate.apps.plan.recipe_plan import RecipePlan, plan_recipe
-from cogitate.apps.plan.work import read_measured
 from cogitate.apps.plan.workloads import works_of
 from cogitate.config import Config
 from cogitate.costs.factors import PRIORS, Factors
@@ -39,7 +40,7 @@ from cogitate.errors import ConfigError
 from cogitate.recipe.recipe import graph_of
 from cogitate.recipe.runner import plan as plan_of_run
 from cogitate.recipe.settings import load_recipe
-from cogitate.runtime import atomic_write
+from cogitate.runtime import atomic_write, keep_freed_memory
 
 NOT_MEASURED = "The speed of this computer is a guess; `cogitate plan --calibrate` measures it in a minute."
 DEGREES = {"tp": "tensor", "pp": "pipeline", "ep": "experts", "cp": "context"}
@@ -85,6 +86,7 @@ def plan(
     compare_longer: bool = False,
 ) -> str:
     """Every stage of a recipe on a cluster."""
+    check_page(asked.page, ".html")
     config = load_recipe(recipe, settings)
     cluster, factors = asked.machine(config.runtime.dtype)
     there = {} if model or asked.gpus is not None else stages_that_are_there(config)
@@ -98,12 +100,24 @@ def plan(
 
     result = made(config)
     if asked.page is not None:
-        write_page(asked.page, plan_page(result), ".html")
+        write_page(asked.page, plan_page(result))
     if not compare_longer:
         is_guess = asked.gpus is None and asked.factors is None and not default_calibration().is_file()
         return asked.written(result.as_json(), result.text() + (f"\n\n{NOT_MEASURED}" if is_guess else ""))
     longer = made(twice_as_long(config))
     return asked.written({"plan": result.as_json(), "twice_as_long": longer.as_json()}, comparison_text(result, longer))
+
+
+def compare_with_run(recipe: str, settings: Sequence[str], asked: Asked, run: Path) -> str:
+    """Every finished stage of a run, planned with the tokens that it measured, beside what it took."""
+    if asked.gpus is not None or asked.page is not None:
+        raise ConfigError(
+            "--against compares a run with the plan of this computer, on which it was made: leave out --gpus and --page"
+        )
+    config = load_recipe(recipe, settings)
+    machine = this_machine(asked.factors, read_factors(), config.runtime.dtype)
+    found = against(config, run, machine)
+    return asked.written(found.as_json(), found.text() + ("" if machine.is_measured else f"\n\n{NOT_MEASURED}"))
 
 
 def stages_that_are_there(config: Config) -> dict[str, str]:
@@ -150,11 +164,12 @@ def r1_cost(asked: Asked) -> str:
 
 def validate(path: Path, asked: Asked) -> str:
     """Errors over published rows."""
+    check_page(asked.page, ".md")
     rows, left = read_rows(path, asked.hardware)
     checked = check_rows(rows, read_factors(asked.factors or SHIPPED))
     content = validation(checked, left)
     if asked.page is not None:
-        write_page(asked.page, errors_page(checked, left), ".md")
+        write_page(asked.page, errors_page(checked, left))
     return asked.written(content, validation_text(content))
 
 
@@ -175,6 +190,7 @@ def calibrate(out: Path | None, say: Callable[[str], None]) -> str:
     """Measure this computer, and write its factors."""
     from cogitate.apps.plan.computer.calibrate import fit_timings, measure, write_calibration
 
+    keep_freed_memory()  # as runs do, for their pace and their size
     path = out or default_calibration()
     timings = measure(say)
     factors = fit_timings(timings)
@@ -200,15 +216,19 @@ def parse_layout(text: str, processes: int) -> Layout | None:
     return Layout(processes, **degrees, sharding=sharding)  # type: ignore[arg-type]
 
 
-def write_page(path: Path, text: str, suffix: str) -> None:
-    """A page, whole or not at all.
+def check_page(path: Path | None, suffix: str) -> None:
+    """Refuse a page before the work for it is done.
 
     Raises:
         ConfigError: another kind of file, or no such directory.
     """
-    if path.suffix != suffix:
+    if path is not None and path.suffix != suffix:
         raise ConfigError(f"--page {path}: this page is a {suffix} file")
-    if not path.parent.is_dir():
+    if path is not None and not path.parent.is_dir():
         raise ConfigError(f"--page {path}: there is no directory {path.parent}")
+
+
+def write_page(path: Path, text: str) -> None:
+    """A page, whole or not at all."""
     with atomic_write(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

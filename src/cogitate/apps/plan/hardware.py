@@ -16,6 +16,8 @@ from cogitate.errors import ConfigError
 SHIPPED = Path(__file__).with_name("hardware.toml")
 NUMBERS = ("memory_gib", "peak_tflops", "bandwidth_gb_s", "link_gb_s", "network_gb_s", "node", "usd_per_hour")
 KEYS = (*NUMBERS, "generation", "fp8")
+SIZE = re.compile(r"(?<![a-z0-9])(\d+)\s*g(?:i?b)?(?![a-z0-9])")
+USUAL_DIFFERENCE, ALLOCATABLE = 0.12, 0.985  # what a process can allocate is a little less than what an accelerator is sold as
 GENERATIONS = ("ampere", "ada", "hopper", "blackwell", "cdna", "cpu")
 
 
@@ -27,23 +29,35 @@ class Hardware:
     dated: str
 
     def find(self, name: str) -> Gpu:
-        """The accelerator of a name as people and drivers write it: H100, h100-sxm, NVIDIA H100 80GB HBM3.
+        """The accelerator of a name as people and drivers write it: H100, h100-sxm, NVIDIA H100 80GB HBM3, A100 80GB SXM. One
+        with another memory than the table's is that of the table with this memory.
 
         Raises:
             ConfigError: none of the table; the nearest is named.
         """
-        words = re.findall(r"[a-z0-9]+", name.lower())
-        joined = "".join(words)
-        by_plain = {plain(known): gpu for known, gpu in self.gpus.items()}
-        if joined in by_plain:
-            return by_plain[joined]
-        found = [known for known in by_plain if known in words or (len(known) > 4 and known in joined)]
+        found = [known for known in self.gpus if is_named(known, name.lower())]
         if found:
-            return by_plain[max(found, key=len)]
+            return with_memory(self.gpus[max(found, key=len)], SIZE.search(name.lower()))
         nearest = difflib.get_close_matches(name, list(self.gpus), n=1, cutoff=0.0)[0]
         raise ConfigError(
             f"{name}: unknown GPU; did you mean {nearest}? Known are {', '.join(self.gpus)}; --hardware FILE adds yours"
         )
+
+
+def is_named(known: str, name: str) -> bool:
+    """Whether a name, in small letters, has every word of a known one, or its letters with nothing but words around them."""
+    words = set(re.findall(r"[a-z0-9]+", SIZE.sub(r" \1gb ", name)))
+    parts = re.findall(r"[a-z0-9]+", known.lower())
+    if set(parts) <= words or re.search(rf"(?<![a-z0-9]){re.escape(known.lower())}(?!\d)", name):
+        return True
+    return len(plain(known)) > 4 and re.search(rf"{plain(known)}(?!\d)", plain(name)) is not None
+
+
+def with_memory(gpu: Gpu, said: re.Match[str] | None) -> Gpu:
+    """The accelerator with as many GB as its name says, where these are others than the table's."""
+    if said is None or abs(float(said[1]) * GIB / gpu.memory - 1) < USUAL_DIFFERENCE:
+        return gpu
+    return replace(gpu, name=f"{gpu.name}-{said[1]}GB", memory=ALLOCATABLE * float(said[1]) * GIB)
 
 
 def plain(name: str) -> str:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from cogitate.apps.overview import table
+from cogitate.apps.plan.measured import Measured
 from cogitate.apps.plan.stage_cost import StageCost, cost_of
-from cogitate.apps.plan.work import Measured
 from cogitate.apps.plan.workloads import works_of
 from cogitate.apps.report.words import write_seconds
 from cogitate.config import Config
@@ -27,6 +27,8 @@ HINTS = {  # what helps where a term of memory is too large
     "activations of a layer": "fewer micro_rows or row_tokens",
     "logits": "fewer micro_rows or row_tokens",
     "cache": "a smaller runtime.max_batch or max_new_tokens",
+    "states of training": "more GPUs, or runtime.lora_rank",
+    "transfer buffers": "more GPUs in tensor parallelism",
     "models that score": "kl_beta=0 needs no reference; more GPUs",
     "critic": "more GPUs",
     "process": "a machine with more memory",

@@ -15,13 +15,16 @@ from cogitate.costs.layout import LARGE, Layout, check_layout, usual_layout
 from cogitate.costs.memory import (
     BFLOAT16_ADAMW,
     BFLOAT16_MUON,
+    ENGINE_BYTES,
     FLOAT32_ADAMW,
     FLOAT32_MUON,
     Memory,
     Precision,
     Training,
     generation_memory,
+    states_at_rest,
     training_memory,
+    transfer_memory,
 )
 from cogitate.costs.rl_step import RLStep, rl_seconds
 from cogitate.costs.shape import Shape
@@ -120,6 +123,9 @@ def best_layout(work: StageWork, cluster: Cluster, factors: Factors, runtime: Ru
 def layouts(shape: Shape, cluster: Cluster) -> Iterator[Layout]:
     """Layouts worth trying."""
     count = cluster.count
+    if cluster.gpu.generation == "cpu":  # one process, which gathers no weights
+        yield Layout(count, sharding="none")
+        return
     tried = [Layout(count)]
     if count_parameters(shape).total > LARGE_ENOUGH_FOR_PIPELINES:
         tried.append(usual_layout(shape, LARGE, count))
@@ -136,7 +142,8 @@ def layouts(shape: Shape, cluster: Cluster) -> Iterator[Layout]:
 def memories_of(
     work: StageWork, layout: Layout, cluster: Cluster, factors: Factors, runtime: RuntimeConfig
 ) -> dict[str, Memory]:
-    """Memory by phase: generation and training take turns, what only scores rests beside both."""
+    """Memory by phase: generation, training and the transfer of weights take turns; what only scores rests beside all, and
+    weights and optimiser states of training beside the others."""
     found: dict[str, Memory] = {}
     for each in work.works:
         weight = 2.0 if runtime.dtype == "bfloat16" else 4.0
@@ -147,8 +154,17 @@ def memories_of(
             replica = Layout(tensor, tensor=tensor)
             running = min(each.sampling.most_running, each.sampling.sequences / max(1, cluster.count // tensor))
             tokens = each.sampling.prompt_tokens + each.sampling.lengths.mean
-            sampled = generation_memory(each.shape, max(1.0, running), tokens, replica, factors, weight_bytes=weight)
-            found["generation"] = larger(found.get("generation"), Memory({**sampled.terms, **beside}))
+            sampled = generation_memory(
+                each.shape, max(1.0, running), tokens, replica, factors,
+                weight_bytes=weight, number_bytes=weight, engine_bytes=0.0 if cluster.gpu.generation == "cpu" else ENGINE_BYTES,
+            )  # fmt: skip
+            terms = {**sampled.terms, **beside}
+            if each.step_tokens:  # what trains does not go away while completions are drawn
+                learnt = training_memory(each.shape, training_of(each, layout, cluster, runtime), layout, factors)
+                terms["states of training"] = states_at_rest(learnt)
+                moved = transfer_memory(each.shape, learnt, replica, factors, weight_bytes=weight)
+                found["transfer"] = larger(found.get("transfer"), Memory({**moved.terms, **beside}))
+            found["generation"] = larger(found.get("generation"), Memory(terms))
         if each.step_tokens:
             learnt = training_memory(each.shape, training_of(each, layout, cluster, runtime), layout, factors)
             critics = {"critic": each.critics * precision_of(each, runtime).optimiser * 1.5 * parameters / layout.processes}
@@ -170,15 +186,17 @@ def seconds_of(
     for each in work.works:
         weight = 2.0 if runtime.dtype == "bfloat16" else 4.0
         if each.sampling is not None and each.step_tokens:
-            sampling = replace(each.sampling, weight_bytes=weight)
+            sampling = replace(each.sampling, weight_bytes=weight, cache_number_bytes=weight)
+            ours = cluster.gpu.generation == "cpu"  # on accelerators it would be another framework
+            own = 0 if ours and each.single_update else 1
             step = RLStep(
-                sampling, generation_tensor(each, cluster, weight), layout, scorings=1 + each.scorings,
-                lora_rank=runtime.lora_rank, updated_share=1.0 + each.critics,
+                sampling, generation_tensor(each, cluster, weight), layout, scorings=own + each.scorings,
+                lora_rank=runtime.lora_rank, updated_share=each.updated_share + each.critics, shares_prompts=ours,
             )  # fmt: skip
             phases = rl_seconds(each.shape, step, cluster, factors)
             seconds, named = phases.total, phases.phases
         elif each.sampling is not None:
-            sampling = replace(each.sampling, weight_bytes=weight)
+            sampling = replace(each.sampling, weight_bytes=weight, cache_number_bytes=weight)
             named = generation_seconds(each.shape, sampling, generation_tensor(each, cluster, weight), cluster, factors)
             seconds = factors["rl_rest"] * sum(named.values())
         else:
@@ -210,9 +228,12 @@ def training_of(work: Work, layout: Layout, cluster: Cluster, runtime: RuntimeCo
         micro_batches=max(1.0, share / micro),
         lora_rank=runtime.lora_rank,
         ours=True,
+        mtp=work.mtp,
+        muon=work.muon,
         activations="recompute" if again else "keep",
         logits="fused",
         precision=precision_of(work, runtime),
+        number_bytes=2.0 if runtime.dtype == "bfloat16" else 4.0,
     )
 
 

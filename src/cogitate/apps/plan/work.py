@@ -1,15 +1,11 @@
-"""Work: what a stage does, as tokens, steps and models; and what a run that has been made says about them."""
+"""Work: what a stage does, as tokens, steps and models."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 
 from cogitate.costs.generation import Sampling
 from cogitate.costs.shape import Shape
-from cogitate.errors import ConfigError
 from cogitate.recipe.stage import Stage
 
 
@@ -23,8 +19,12 @@ class Work:
         sequence: tokens that see each other.
         sampling: completions of each step or round.
         scorings: further forward passes over a step's tokens, by models that only score.
+        updated_share: of a step's tokens those that are learnt from; dead groups are not.
+        single_update: a batch of rollouts is learnt from in one optimiser step, so that our learner needs no log-probabilities
+            of the policy's own.
         other_models: models of about this size that rest beside it: a reference, reward models.
         critics: models that are trained beside it.
+        muon: the optimiser is Muon; mtp: MTP blocks are trained.
     """
 
     shape: Shape
@@ -33,10 +33,13 @@ class Work:
     micro_tokens: float = 0.0
     sequence: float = 0.0
     sampling: Sampling | None = None
-    scorings: int = 0
+    scorings: float = 0
+    updated_share: float = 1.0
+    single_update: bool = False
     other_models: int = 0
     critics: int = 0
     muon: bool = False
+    mtp: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,33 +55,3 @@ class StageWork:
     works: tuple[Work, ...]
     notes: tuple[str, ...] = ()
     further: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What a run that was made says about lengths and rows: stage -> figure -> number."""
-
-    figures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-
-    def of(self, stage: str, figure: str) -> float | None:
-        return self.figures.get(stage, {}).get(figure)
-
-
-def read_measured(run: Path) -> Measured:
-    """Mean completion length, steps and tokens of a step of each stage of a run directory.
-
-    Raises:
-        ConfigError: it is none, or holds no metrics yet.
-    """
-    found: dict[str, dict[str, float]] = {}
-    for path in sorted(run.glob("*/metrics.jsonl")):
-        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        figures = {"steps": float(len(rows))} if rows else {}
-        for key in ("completion_tokens", "tokens"):
-            values = [row[key] for row in rows if isinstance(row.get(key), int | float)]
-            if values:
-                figures[key] = sum(values) / len(values)
-        found[path.parent.name] = figures
-    if not found:
-        raise ConfigError(f"--like {run}: holds no STAGE/metrics.jsonl; give the directory of a run that has been made")
-    return Measured(found)

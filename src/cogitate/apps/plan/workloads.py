@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cogitate.apps.plan.measured import Measured
 from cogitate.apps.plan.models import find_shape
-from cogitate.apps.plan.work import Measured, StageWork, Work
+from cogitate.apps.plan.work import StageWork, Work
 from cogitate.config import (
+    AllScenarioConfig,
     ColdStartConfig,
     Config,
     DemonstrationsConfig,
@@ -39,6 +41,8 @@ PROMPT_TOKENS = 100.0  # of a problem in its template
 KEPT_SHARE = 0.5  # of the rows that a data stage asks for: right, readable, not too alike
 UNKNOWN_ROWS = 0.5  # deviation of the logarithm of what a data stage keeps
 COLLECTORS = 3.0  # of the cold start, that ask every problem
+BASE_PROMPTS = 3  # that a base model is measured with, see recipe/stages/evaluate.py
+UNTRAINED = ("pretrain", "pretrain_student", "prune")  # kinds whose models are measured so
 
 
 def works_of(
@@ -142,12 +146,15 @@ class Reader:
         mean, notes, further = self.mean_length(stage, limit)
         lengths = Lengths(mean, float(limit))
         running = float(self.config.runtime.max_batch)
-        return Sampling(prompts * samples, prompts, PROMPT_TOKENS, lengths, running), notes, further
+        prompt = self.measured.of(stage, "prompt_tokens") or PROMPT_TOKENS
+        completions = self.measured.count(stage, "completions") or prompts * samples
+        return Sampling(completions, completions / samples, prompt, lengths, running), notes, further
 
     def evaluation(self, stage: Stage) -> StageWork:
         settings, shape = self.config.evaluate, self.need(stage)
         further_ones = settings.further_problems * len(list(filter(None, settings.further.split(","))))
-        prompts = float(settings.problems + settings.general_problems + further_ones)
+        tried = BASE_PROMPTS if find(self.graph, stage.needs[0]).kind.name in UNTRAINED else 1
+        prompts = float(tried * settings.problems + settings.general_problems + further_ones)
         completions = settings.samples * prompts + settings.consensus_problems * settings.consensus_samples
         sampling, notes, further = self.sampling(stage.name, prompts, completions / prompts, settings.max_new_tokens)
         return StageWork(stage, shape, (Work(shape, 1, sampling=sampling),), notes, further)
@@ -158,7 +165,7 @@ class Reader:
         tokens = settings.rows * settings.row_tokens
         work = Work(
             shape, settings.steps, tokens, settings.micro_rows * settings.row_tokens, settings.row_tokens,
-            muon=settings.optimiser == "muon",
+            muon=settings.optimiser == "muon", mtp=settings.mtp_weight > 0,
         )  # fmt: skip
         return StageWork(stage, shape, (work,))
 
@@ -170,7 +177,10 @@ class Reader:
             rows, length = self.rows_of(stage.needs[1])
             steps = max(1.0, settings.epochs * rows * length / step_tokens)
             notes, further = (f"{rows:.0f} conversations of {length:.0f} tokens are a guess",), UNKNOWN_ROWS
-        work = Work(shape, steps, step_tokens, settings.micro_rows * settings.row_tokens, settings.row_tokens)
+        work = Work(
+            shape, steps, step_tokens, settings.micro_rows * settings.row_tokens, settings.row_tokens,
+            muon=settings.optimiser == "muon", mtp=settings.mtp_weight > 0,
+        )  # fmt: skip
         return StageWork(stage, shape, (work,), notes, further)
 
     def rows_of(self, name: str) -> tuple[float, float]:
@@ -192,10 +202,11 @@ class Reader:
         settings, shape = self.config.section(stage.name, RLConfig), self.need(stage)
         drawn = settings.prompts_per_step * (1.5 if settings.dynamic_sampling else 1.0)
         sampling, notes, further = self.sampling(stage.name, drawn, settings.group_size, settings.max_new_tokens)
-        length = PROMPT_TOKENS + sampling.lengths.mean
+        length = sampling.prompt_tokens + sampling.lengths.mean
         tokens = settings.prompts_per_step * settings.group_size * length * settings.inner_epochs
         judges = 2 if len(stage.needs) > 1 and stage.kind.name in ("all_scenario_rl", "ppo") else 0
         reference = 1 if settings.kl_beta else 0
+        updated = self.measured.of(stage.name, "updated_share") or 1.0
         critic = 1 if isinstance(settings, PPOConfig) else 0
         if settings.dynamic_sampling:
             notes, further = (*notes, "dynamic sampling draws half as many prompts again"), further + 0.1
@@ -207,9 +218,11 @@ class Reader:
             tokens / settings.minibatches,
             length,
             sampling,
-            reference + judges,
-            reference + judges,
-            critic,
+            reference * updated + judges * general_share(settings),
+            updated,
+            single_update=settings.minibatches * settings.inner_epochs == 1,
+            other_models=reference + judges,
+            critics=critic,
         )
         return StageWork(stage, shape, (work,), notes, further)
 
@@ -248,7 +261,7 @@ class Reader:
         settings, shape = self.config.section(stage.name, RewardModelsConfig), self.need(stage)
         drawn, notes, further = self.candidates(stage.name, shape) if len(stage.needs) == 1 else ((), (), 0.0)
         data = self.preference_data()
-        length = PROMPT_TOKENS + usual_mean(data.max_new_tokens)
+        length = self.measured.of(stage.name, "text_tokens") or PROMPT_TOKENS + usual_mean(data.max_new_tokens)
         texts = (2.0 * data.pairs + data.safety_prompts) * settings.epochs
         step_tokens = 2 * settings.batch * length
         work = Work(shape, max(1.0, texts / (2 * settings.batch)), step_tokens, min(settings.micro_tokens, step_tokens), length)
@@ -257,7 +270,7 @@ class Reader:
     def direct_preferences(self, stage: Stage) -> StageWork:
         settings, shape = self.config.section(stage.name, DPOConfig), self.need(stage)
         data = self.preference_data()
-        length = PROMPT_TOKENS + usual_mean(data.max_new_tokens)
+        length = self.measured.of(stage.name, "text_tokens") or PROMPT_TOKENS + usual_mean(data.max_new_tokens)
         step_tokens = 2 * settings.batch * length
         steps = max(1.0, settings.epochs * data.pairs / settings.batch)
         micro = min(settings.micro_tokens, step_tokens)
@@ -280,6 +293,14 @@ READERS: dict[str, Callable[[Reader, Stage], StageWork]] = {
     "reward_models": Reader.judging,
     "dpo": Reader.direct_preferences,
 }
+
+
+def general_share(settings: RLConfig) -> float:
+    """Of the prompts of all steps, those that reward models judge; all where a stage has no others."""
+    if not isinstance(settings, AllScenarioConfig):
+        return 1.0
+    later = max(0, settings.steps - settings.general_from_step) / settings.steps
+    return later * settings.general_prompts_per_step / settings.prompts_per_step
 
 
 def shape_fields(shape: Shape) -> dict[str, Any]:

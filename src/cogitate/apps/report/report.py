@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from cogitate.apps.report.beside_plan import beside_plan
 from cogitate.apps.report.cards.section import page_link, stages_section
 from cogitate.apps.report.completions import browser_data
 from cogitate.apps.report.data import Run, curves_of, logged_names, stage_names
@@ -209,6 +210,7 @@ def time_section(runs: Sequence[Run]) -> str:
         if phases:
             total = sum(seconds for _, seconds in phases)
             parts.append(f"<h3>{escape(stage_title(stage, runs))} by phase: {write_seconds(total)}</h3>{time_bar(phases)}")
+    parts.append(beside_plan(runs))
     return "".join(parts) or '<p class="soft">No times were recorded.</p>'
 
 

@@ -56,8 +56,8 @@ def outcome(out: Path) -> dict[str, str]:
 
 
 def without_times(value: Any) -> Any:
-    """JSON without seconds, rates per second, and the hashes of files that hold such."""
+    """JSON without seconds, rates per second, peaks of memory, and the hashes of files that hold such."""
     if isinstance(value, dict):
-        timed = ("seconds", "per_second", "metrics.jsonl")
+        timed = ("seconds", "per_second", "peak_memory", "metrics.jsonl")
         return {key: without_times(inner) for key, inner in value.items() if not any(word in key for word in timed)}
     return [without_times(inner) for inner in value] if isinstance(value, list) else value

@@ -1,4 +1,5 @@
-"""A stage being made: unfinished/STAGE/ holds work.json (identity, seconds so far), checkpoint/, handover/ and out/."""
+"""A stage being made: unfinished/STAGE/ holds work.json (identity, seconds and peak of memory so far), checkpoint/, handover/
+and out/."""
 
 from __future__ import annotations
 
@@ -12,9 +13,10 @@ from typing import Any
 
 from cogitate.errors import ArtifactError
 from cogitate.recipe.run_directory.store import MANIFEST, Identity, differing_settings
-from cogitate.runtime import write_json
+from cogitate.runtime import peak_resident_bytes, reset_peak_memory, write_json
 
 RECORDED = ("id", "version", "settings", "inputs", "read", "seconds")  # of work.json: what a later start reads
+PEAK_MEMORY = "peak_memory_bytes"  # beside the seconds, in work.json, manifests and results.json; nothing where it is not known
 
 
 def unfinished(out: Path, stage: str) -> Path:
@@ -23,7 +25,7 @@ def unfinished(out: Path, stage: str) -> Path:
 
 
 def load_attempt(out: Path, stage: str) -> dict[str, Any] | None:
-    """The record of a stage's unfinished attempt, see RECORDED; None where there is none.
+    """The record of a stage's unfinished attempt, see RECORDED, and its peak of memory; None where there is no attempt.
 
     Raises:
         ArtifactError: it cannot be read.
@@ -33,7 +35,7 @@ def load_attempt(out: Path, stage: str) -> dict[str, Any] | None:
         return None
     try:
         record = json.loads((work / "work.json").read_text(encoding="utf-8"))
-        return {name: record[name] for name in RECORDED}
+        return {name: record[name] for name in RECORDED} | {PEAK_MEMORY: record.get(PEAK_MEMORY)}
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ArtifactError(f"{work / 'work.json'}: damaged ({error}); delete {work} to start the stage again") from error
 
@@ -84,16 +86,32 @@ def remove_leftovers(out: Path, stage: str) -> None:
 
 
 class Clock:
-    """The seconds a stage has cost over all its attempts, kept in work.json beside the identity it is being made with."""
+    """What a stage has cost over all its attempts, kept in work.json beside the identity it is being made with: seconds, and
+    the most memory that this process had while it made the stage (without the workers that grade)."""
 
-    def __init__(self, work: Path, identity: Identity, seconds_before: float):
+    def __init__(self, work: Path, identity: Identity, attempt: Mapping[str, Any] | None = None):
+        attempt = attempt or {}
         self.work = work
         self.identity = identity
-        self.start = time.monotonic() - seconds_before
+        self.start = time.monotonic() - float(attempt.get("seconds", 0.0))
         self.saved_at = time.monotonic()
+        self.peak_before: int | None = attempt.get(PEAK_MEMORY)
+        self.misses_peak = bool(attempt) and self.peak_before is None  # of an attempt that may have needed most
+        self.watches_memory = False
 
     def seconds(self) -> float:
         return time.monotonic() - self.start
+
+    def watch_memory(self) -> None:
+        """Measure the peak of memory from here on; begins the record."""
+        self.watches_memory = reset_peak_memory()
+        self.save()
+
+    def facts(self) -> dict[str, int]:
+        """The peak of memory as a key of a record; {} where it is not known."""
+        peaks = [self.peak_before, peak_resident_bytes() if self.watches_memory else None]
+        known = [peak for peak in peaks if peak is not None and not self.misses_peak]
+        return {PEAK_MEMORY: max(known)} if known else {}
 
     def tick(self) -> None:
         """To be called often: saves now and then, so that a kill loses only a few seconds of the account."""
@@ -101,7 +119,7 @@ class Clock:
             self.save()
 
     def save(self) -> None:
-        record = {"id": self.identity.id, **asdict(self.identity), "seconds": round(self.seconds(), 3)}
+        record = {"id": self.identity.id, **asdict(self.identity), "seconds": round(self.seconds(), 3), **self.facts()}
         self.work.mkdir(parents=True, exist_ok=True)
         write_json(self.work / "work.json", record)
         self.saved_at = time.monotonic()

@@ -82,7 +82,7 @@ def keys_read(stage: Stage, graph: Sequence[Stage]) -> list[str]:
 
 
 def seal(
-    path: Path, identity: Identity, *, seconds: float, summary: Mapping[str, Any], facts: Mapping[str, str] | None = None
+    path: Path, identity: Identity, *, seconds: float, summary: Mapping[str, Any], facts: Mapping[str, Any] | None = None
 ) -> None:
     """Make a stage's finished output directory an artifact: everything durable first, then the manifest.
 

@@ -1,8 +1,11 @@
 """This computer: calibration finds what made the timings; a run that cannot fit is refused."""
 
 import json
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -18,15 +21,19 @@ from cogitate.apps.plan.computer.calibrate import (
     step_observation,
     write_calibration,
 )
-from cogitate.apps.plan.computer.guard import OutOfMemoryError, out_of_memory_explained, refuse_too_large
+from cogitate.apps.plan.computer.guard import OutOfMemoryError, out_of_memory_explained, phase_of, refuse_too_large
 from cogitate.apps.plan.computer.machine import this_cpu, this_machine
 from cogitate.apps.plan.factors import SHIPPED, read_factors
+from cogitate.config import SupervisedConfig
 from cogitate.costs.factors import prior_factors
 from cogitate.costs.hardware import GIB, Cluster
 from cogitate.costs.shape import Shape
+from cogitate.engine.generator import Engine
 from cogitate.errors import ConfigError, DataError
 from cogitate.model.config import TINY
+from cogitate.model.transformer import Transformer
 from cogitate.recipe.settings import PRESETS, load_recipe
+from cogitate.train.learners.supervised import SupervisedLearner
 
 SHAPES = [Shape.from_config(config.to_dict()) for config in (TINY, SMALL_LLAMA)]
 PEAK = {"float32": 1e11, "bfloat16": 5e11}
@@ -37,7 +44,7 @@ def made_up(factor: float) -> Timings:
     truth = prior_factors(PRIORS_OF_CPUS)
     truth = truth.with_values(matrix_efficiency=truth["matrix_efficiency"] / factor, decode_layer_us=500.0)
     cluster = Cluster(this_cpu(PEAK["float32"], 1e10), 1)
-    steps = [Step(shape, rows, 256, 1.0) for shape in SHAPES for rows in (4, 16, 64)]
+    steps = [Step(shape, rows, 256, "adamw", 1.0) for shape in SHAPES for rows in (4, 16, 64)]
     rollouts = [Rollout(shape, batch, 32, 1.0) for shape in SHAPES for batch in (4, 64)]
     steps = [replace(step, seconds=step_observation(step, cluster, "").figure(truth)) for step in steps]
     rollouts = [replace(one, seconds=rollout_observation(one, cluster, "").figure(truth)) for one in rollouts]
@@ -78,12 +85,16 @@ def test_factors_of_another_version_are_refused(tmp_path: Path) -> None:
         read_factors(path)
 
 
+@pytest.mark.slow
 def test_everything_that_is_measured_takes_some_time() -> None:
     lines: list[str] = []
-    timings = measure(lines.append, rounds=1, share=0.02, steps=[(SMALL_LLAMA, 4, 32)], rollouts=[(SMALL_LLAMA, 8, 8)])
+    timings = measure(lines.append, rounds=1, share=0.02, steps=[(SMALL_LLAMA, 4, 32, "muon")], rollouts=[(SMALL_LLAMA, 8, 8)])
     assert [step.seconds > 0 for step in timings.steps] == [True]
     assert [rollout.seconds > 0 for rollout in timings.rollouts] == [True]
     assert len(lines) == 1 + len(timings.steps) + len(timings.rollouts)
+    if sys.platform.startswith("linux"):
+        peaks = [step.peak for step in timings.steps] + [one.peak for one in timings.rollouts]
+        assert all(peak is not None and peak > 1e7 for peak in peaks)
 
 
 def small_machine(gib: float) -> Cluster:
@@ -105,6 +116,24 @@ def test_a_recipe_that_cannot_fit_is_refused_with_the_term_and_what_helps(tmp_pa
 def test_no_shipped_recipe_is_refused_on_eight_gib(recipe: str) -> None:
     machine = replace(this_machine(None, read_factors()), cluster=small_machine(8))
     refuse_too_large(load_recipe(recipe), machine=machine)
+
+
+def test_running_out_of_memory_names_the_phase_it_happened_in() -> None:
+    class Greedy:
+        """Stands where a generator expects the model it asks for its configuration."""
+
+        def __getattr__(self, name: str) -> object:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 99 bytes")
+
+    cases: tuple[tuple[Callable[[], object], str], ...] = (
+        (lambda: Engine(cast(Transformer, Greedy()), end_id=[], max_batch=4), "generation"),
+        (lambda: SupervisedLearner(cast(Transformer, Greedy()), SupervisedConfig()), "training"),
+        (lambda: Greedy().anything, ""),
+    )
+    for make, phase in cases:
+        with pytest.raises(RuntimeError) as error:
+            make()
+        assert phase_of(error.value) == phase
 
 
 def test_running_out_of_memory_names_the_stage_and_what_its_plan_said(tmp_path: Path) -> None:

@@ -56,7 +56,8 @@ def test_the_errors_have_the_form_that_was_promised(tmp_path: Path) -> None:
     [
         ("{not json", "Expecting property name"),
         ("[1]", "is no JSON object"),
-        ({"id": "x", "what": "serving"}, "what = 'serving': no kind that is planned"),
+        ({"id": "x", "what": "serving"}, "what = 'serving': a single phase is not compared"),
+        ({"id": "x", "what": "tuning"}, "what = 'tuning': no kind that is planned"),
         ({**STEP, "gpu": "H101"}, "H101: unknown GPU; did you mean H100?"),
         ({**STEP, "model": "Nobody's"}, "unknown, and there is no size in its name; did you mean"),
         ({**STEP, "seq_len": "long"}, "seq_len = 'long': give a number above 0"),
@@ -65,6 +66,20 @@ def test_the_errors_have_the_form_that_was_promised(tmp_path: Path) -> None:
         ({**RL, "max_new_tokens": None}, "neither max_new_tokens nor mean_new_tokens"),
         ({**RUN, "tokens": None}, "neither tokens nor steps"),
         ({**RUN, "tokens": 1e308, "gpus": 1}, "its numbers are too large to plan"),
+        ({**STEP, "gpus": 0.5}, "gpus = 0.5: give a whole number"),
+        ({**STEP, "lora_rank": -16}, "lora_rank = -16: give a number above 0"),
+        ({**STEP, "fits": "yes"}, "fits = 'yes': give true or false"),
+        ({**STEP, "cp": 16}, "tp1 x pp1 x cp16 are more than the 8 gpus"),
+        ({**STEP, "activation": "sometimes"}, "activation = 'sometimes': one of recompute"),
+        ({**STEP, "gpu": "TPU v5p"}, "TPU v5p: unknown GPU"),
+        ({**STEP, "model": "Nobody-900000B"}, "no model has 9e+14 parameters"),
+        ({**STEP, "seq_len": float("nan")}, "seq_len = nan: give a number above 0"),
+        ({**STEP, "what": "generation"}, "what = 'generation': a single phase is not compared"),
+        ({**RL, "what": "log-prob pass"}, "a single phase is not compared"),
+        ({**RL, "train_tp_cp_ep_pp": [8, 1, 0, 1]}, "give four whole numbers above 0"),
+        ({**RL, "train_tp_cp_ep_pp": [64, 1, 1, 1]}, "cannot divide 32 GPUs"),
+        ({**RL, "gpus": None}, "gpus = None: give a number above 0"),
+        ({**RUN, "stage": "R1-Distill", "tokens": None}, "how many tokens it learnt from is not said; add tokens"),
     ],
 )
 def test_a_row_that_cannot_be_planned_is_left_out_with_one_line(tmp_path: Path, row: Any, why: str) -> None:
@@ -89,9 +104,55 @@ def test_a_row_of_an_unnamed_kind_is_told_by_its_fields(tmp_path: Path) -> None:
     assert [row["what"] for row in content["rows"]] == ["training step", "RL step"]
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        {**STEP, "gpu": "H100-80GB"}, {**STEP, "gpu": "A100 80GB SXM", "attention": "sdpa"}, {**STEP, "gpu": "L40S"},
+        {**STEP, "type": "dpo"}, {**STEP, "activation": "full"}, {**STEP, "activation": None}, {**STEP, "optimizer": "Muon"},
+        {**STEP, "tp": 2, "pp": 2}, {**STEP, "micro_batch_size": 4}, {**STEP, "what": "Training-Step"}, {**STEP, "gpus": None},
+        {"model": "Qwen3-8B", "gpu": "H100", "seq_len": 4096},
+        {**STEP, "model": "meta-llama/Llama-3.1-70B-Instruct"}, {**STEP, "model": "mistralai/Mixtral-8x7B", "ep": 8},
+        {**STEP, "model": "deepseek-ai/DeepSeek-V3.1-Base", "gpus": 256}, {**STEP, "model": "Qwen3-Coder-480B-A35B"},
+        {**STEP, "model": "Somebody-200B-A20B", "lora_rank": 0}, {**STEP, "model": "pythia-410m"},
+        {**RL, "what": "rl step"}, {**RL, "policy": "one-step-off-policy"}, {**RL, "policy": 3, "lora_rank": 32},
+        {**RL, "max_new_tokens": None, "step_seconds": None, "fits": True},
+        {**RL, "model": "Kimi-K2", "gpus": 256, "train_tp_cp_ep_pp": [8, 1, 16, 2]}, {**RL, "mean_new_tokens": 10**6},
+        {**RUN, "tokens": None, "stage": "R1 (total)"}, {**RUN, "tokens": None, "stage": "RL of R1-Zero"},
+        {**RUN, "tokens": None, "stage": "SFT data creation", "source": "R1 paper"}, {**RUN, "model": "Llama-3.1-405B"},
+        {**RUN, "gpu_hours": None, "hours": 1000, "gpus": 64, "tokens": 1e12},
+        {**RUN, "tokens": None, "steps": 100, "sequences_per_step": 512, "max_new_tokens": 8192, "gpus": 64},
+    ],
+)  # fmt: skip
+def test_rows_with_other_fields_names_and_spellings_are_predicted(tmp_path: Path, row: dict[str, Any]) -> None:
+    content = checked(tmp_path / "rows.jsonl", row)
+    assert content["left_out"] == []
+    (found,) = content["rows"]
+    for name in {"memory", "step_time", "whole_run"} & found.keys():
+        assert 0 < found[name]["low"] < found[name]["value"] < found[name]["high"]
+
+
+def test_the_whole_of_r1_is_the_sum_of_its_stages(tmp_path: Path) -> None:
+    stages = ("r1-zero", "SFT data of R1", "R1", "R1, total")
+    rows = checked(tmp_path / "rows.jsonl", *({**RUN, "tokens": None, "stage": stage} for stage in stages))["rows"]
+    *parts, whole = (row["whole_run"]["value"] for row in rows)
+    assert whole == pytest.approx(sum(parts))
+
+
+def test_what_a_row_leaves_open_is_noted(tmp_path: Path) -> None:
+    content = checked(tmp_path / "rows.jsonl", {"model": "Qwen3-8B", "gpu": "H100", "seq_len": 4096})
+    assert content["rows"][0]["notes"] == [
+        "activation not given: all kept", "gpus not given: one", "type not given: logits fused",
+    ]  # fmt: skip
+
+
+def test_more_processes_for_one_layer_leave_each_less(tmp_path: Path) -> None:
+    plain, divided = checked(tmp_path / "rows.jsonl", STEP, {**STEP, "tp": 4})["rows"]
+    assert divided["memory"]["value"] < plain["memory"]["value"]
+
+
 def test_a_model_of_unknown_name_is_taken_as_one_of_its_size_and_that_is_noted(tmp_path: Path) -> None:
     content = checked(tmp_path / "rows.jsonl", {**STEP, "model": "Somebody-9B"})
-    assert content["rows"][0]["notes"] == ["Somebody-9B is not known: taken as qwen3-8b, the nearest in size"]
+    assert content["rows"][0]["notes"] == ["Somebody-9B is not known: taken as qwen3-8b, the nearest in size, with 40 layers"]
 
 
 def test_a_kernel_that_a_gpu_does_not_have_is_why_a_step_does_not_run(tmp_path: Path) -> None:

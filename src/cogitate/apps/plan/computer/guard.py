@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import cogitate
 from cogitate.apps.plan.computer.machine import Machine, this_machine
 from cogitate.apps.plan.factors import read_factors
 from cogitate.apps.plan.recipe_plan import hint_of
@@ -16,9 +18,23 @@ from cogitate.errors import ConfigError
 from cogitate.recipe.recipe import graph_of, select
 from cogitate.recipe.run_directory.failure import read_failure
 
+PHASES = {  # room of this package -> what it does, the innermost one that was at work counts
+    "engine": "generation",
+    "rewards": "grading",
+    "train/learners": "training",
+    "train/optimisers": "training",
+    "train/packing.py": "packing",
+    "train/checkpoint.py": "saving a checkpoint",
+    "model/files": "loading or saving a model",
+    "evals": "evaluation",
+    "tasks": "making problems",
+    "tokenizer": "reading text",
+}
+PACKAGE = Path(cogitate.__file__).parent
+
 
 class OutOfMemoryError(ConfigError):
-    """Memory ran out in a stage; the message says in which, and what its plan said."""
+    """Memory ran out in a stage; the message says in which and in which phase of it, and what its plan said."""
 
 
 def refuse_too_large(
@@ -31,7 +47,7 @@ def refuse_too_large(
     Raises:
         ConfigError: names the stage, the term that is too large and the setting that helps.
     """
-    if config.runtime.device not in ("auto", "cpu") or (config.runtime.device == "auto" and _has_accelerator()):
+    if not runs_on_processors(config):
         return
     graph = graph_of(config)
     wanted = [stage.name for stage in select(graph, only=only, until=until, given=config.inputs)]
@@ -75,7 +91,8 @@ def out_of_memory_explained(config: Config, out: Path) -> Iterator[None]:
 def explanation(error: BaseException, config: Config, out: Path) -> str:
     failure = read_failure(out)
     stage = failure.stage if failure is not None else "the run"
-    said = f"out of memory in {stage}: {' '.join(str(error).split())[:200] or type(error).__name__}"
+    place = ", in ".join(filter(None, (stage, phase_of(error))))
+    said = f"out of memory in {place}: {' '.join(str(error).split())[:200] or type(error).__name__}"
     machine = this_machine(None, read_factors(), config.runtime.dtype)
     try:
         works = works_of(graph_of(config), config)
@@ -88,11 +105,24 @@ def explanation(error: BaseException, config: Config, out: Path) -> str:
     return said
 
 
+def phase_of(error: BaseException) -> str:
+    """What was done when an exception was raised, by the rooms of this package that its traceback goes through; "" of none."""
+    found = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        path = Path(frame.f_code.co_filename)
+        if path.is_relative_to(PACKAGE):
+            place = path.relative_to(PACKAGE).as_posix()
+            found = next((phase for room, phase in PHASES.items() if place == room or place.startswith(f"{room}/")), found)
+    return found
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory could not be had, whichever library asked."""
     words = ("out of memory", "can't allocate memory", "Cannot allocate memory", "bad_alloc")
     return isinstance(error, MemoryError) or any(word in str(error) for word in words)
 
 
-def _has_accelerator() -> bool:
-    return any(Path("/proc/driver/nvidia").glob("gpus/*"))
+def runs_on_processors(config: Config) -> bool:
+    """Whether a run of these settings computes on this computer's processors, which a plan without --gpus is of."""
+    has_accelerator = any(Path("/proc/driver/nvidia").glob("gpus/*"))
+    return config.runtime.device == "cpu" or (config.runtime.device == "auto" and not has_accelerator)

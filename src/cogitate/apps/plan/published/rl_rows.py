@@ -7,7 +7,17 @@ from typing import Any
 
 from cogitate.apps.plan.hardware import Hardware
 from cogitate.apps.plan.models import find_shape
-from cogitate.apps.plan.published.row import PUBLISHED_AS, Guesses, Row, given, number
+from cogitate.apps.plan.published.row import (
+    MEMORY_OF_UNKNOWN_MODEL,
+    PUBLISHED_AS,
+    UNKNOWN_MODEL,
+    Guesses,
+    Row,
+    fits_of,
+    given,
+    number,
+    whole,
+)
 from cogitate.costs.counts import count_parameters
 from cogitate.costs.factors import Factors
 from cogitate.costs.generation import Sampling, smallest_tensor
@@ -20,6 +30,7 @@ from cogitate.costs.shape import Shape
 from cogitate.errors import DataError
 
 USUAL_PROMPT = 105.0
+USUAL_LIMIT = 2048.0  # of a completion, in rows that say whether a model fits and nothing of lengths
 USUAL_SEQUENCES = 4096.0  # of a step of RL, where a row does not say: recipes have 512 to 8,192 and more
 ENGINE_SHARE = 0.65  # of the memory, that serving engines fill with weights and cache beside a trainer
 
@@ -27,9 +38,9 @@ ENGINE_SHARE = 0.65  # of the memory, that serving engines fill with weights and
 def rl_row(row: Mapping[str, Any], name: str, hardware: Hardware) -> Row:
     """A step of RL: rollouts of a step, log-probabilities, an update."""
     (shape, note), gpu = find_shape(str(row["model"])), hardware.find(str(row["gpu"]))
-    cluster, guesses = Cluster(gpu, int(number(row, "gpus"))), Guesses()
+    cluster, guesses = Cluster(gpu, max(1, int(number(row, "gpus")))), Guesses()
     if note:
-        guesses.add(note, 0.3)
+        guesses.add(note, UNKNOWN_MODEL)
     step = rl_step_of(row, shape, cluster, guesses)
     published = given(row, PUBLISHED_AS)
     return Row(
@@ -40,19 +51,23 @@ def rl_row(row: Mapping[str, Any], name: str, hardware: Hardware) -> Row:
             "memory": lambda factors: rl_memory(shape, step, cluster, factors, offloaded=bool(row.get("host_memory_gb"))),
         },
         published,
-        fits=row.get("fits"),
+        fits=fits_of(row),
         capacity=gpu.memory,
         further=guesses.deviation,
+        further_memory=MEMORY_OF_UNKNOWN_MODEL if note else 0.0,
         notes=tuple(guesses.notes),
     )
 
 
 def rl_step_of(row: Mapping[str, Any], shape: Shape, cluster: Cluster, guesses: Guesses) -> RLStep:
     """The work of an RL row; what it leaves open is guessed, and noted."""
-    if row.get("max_new_tokens") is None and row.get("mean_new_tokens") is None:
+    lengths_given = row.get("max_new_tokens") is not None or row.get("mean_new_tokens") is not None
+    if not lengths_given and (row.get("step_seconds") is not None or row.get("fits") is None):
         raise DataError("neither max_new_tokens nor mean_new_tokens: how long completions are decides a step of RL")
-    limit = number(row, "max_new_tokens", 4 * number(row, "mean_new_tokens", 1))
-    if row.get("max_new_tokens") is None:
+    limit = number(row, "max_new_tokens", 4 * number(row, "mean_new_tokens", 1) if lengths_given else USUAL_LIMIT)
+    if not lengths_given:
+        guesses.add(f"lengths not given: completions of {limit:.0f} tokens at most")
+    elif row.get("max_new_tokens") is None:
         guesses.add(f"limit of a completion not given: four times the mean, {limit:.0f} tokens", 0.3)
     if row.get("mean_new_tokens") is None:
         guesses.add(f"mean length not given: {usual_mean(limit):.0f} tokens", UNKNOWN_LENGTH)
@@ -65,22 +80,34 @@ def rl_step_of(row: Mapping[str, Any], shape: Shape, cluster: Cluster, guesses: 
     tensor = int(number(row, "generation_tp", smallest_tensor(shape, cluster.gpu)))
     degrees = row.get("train_tp_cp_ep_pp")
     if degrees is not None:
-        if not isinstance(degrees, list) or len(degrees) != 4:
-            raise DataError(f"train_tp_cp_ep_pp = {degrees!r}: give four numbers")
-        tp, cp, ep, pp = (int(each) for each in degrees)
+        is_whole = isinstance(degrees, list) and all(type(each) is int and each > 0 for each in degrees)
+        if not is_whole or len(degrees) != 4:
+            raise DataError(f"train_tp_cp_ep_pp = {degrees!r}: give four whole numbers above 0")
+        tp, cp, ep, pp = degrees
+        if tp * cp * pp > cluster.count or (shape.experts and shape.experts % ep):
+            raise DataError(
+                f"train_tp_cp_ep_pp = {degrees}: cannot divide {cluster.count} GPUs and {shape.experts or 'no'} experts"
+            )
         layout = Layout(cluster.count, tensor=tp, context=cp, experts=ep, pipeline=pp, sharding="optimiser")
     else:
         layout = usual_layout(shape, count_parameters(shape).total, cluster.count)
     scorings = 1 if row.get("old_logprob_seconds") and not row.get("ref_logprob_seconds") else 2
     prompts = number(row, "prompts_per_step", max(1.0, sequences / 16))
     sampling = Sampling(sequences, prompts, number(row, "mean_prompt_tokens", USUAL_PROMPT), lengths)
-    return RLStep(sampling, min(tensor, cluster.count), layout, scorings=scorings, colocated=colocated)
+    return RLStep(
+        sampling,
+        min(tensor, cluster.count),
+        layout,
+        scorings=scorings,
+        colocated=colocated,
+        lora_rank=whole(row, "lora_rank", 0),
+    )
 
 
 def rl_memory(shape: Shape, step: RLStep, cluster: Cluster, factors: Factors, *, offloaded: bool) -> float:
     """The fuller of the two phases: an engine that fills its share of the memory, and training with what is not offloaded."""
     tokens = step.sampling.lengths.limit + step.sampling.prompt_tokens
-    work = Training(tokens=tokens, sequence=tokens, precision=MEGATRON)
+    work = Training(tokens=tokens, sequence=tokens, lora_rank=step.lora_rank, precision=MEGATRON)
     terms = training_memory(shape, work, step.layout, factors).by_term()
     kept = {name: size for name, size in terms.items() if not (offloaded and name == "optimiser states")}
     return max(ENGINE_SHARE * cluster.gpu.memory, sum(kept.values()))

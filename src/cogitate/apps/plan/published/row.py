@@ -14,6 +14,7 @@ from cogitate.costs.hardware import GIB
 from cogitate.costs.memory import Memory
 from cogitate.errors import DataError
 
+UNKNOWN_MODEL, MEMORY_OF_UNKNOWN_MODEL = 0.3, 0.15  # deviations where another model of the same size is taken
 PUBLISHED_AS = {  # field -> figure, and its unit
     "step_seconds": ("step_time", 1.0),
     "peak_memory_gb_per_gpu": ("memory", 1e9),
@@ -30,7 +31,7 @@ class Row:
         published: the same names -> what was published.
         fits: whether it ran, where the row says so; capacity: bytes of one accelerator.
         cannot: why it would not run whatever memory there is; "" where nothing stands against it.
-        further: deviation of the logarithm of times from guesses that the row left open.
+        further: deviation of the logarithm of times from guesses that the row left open; further_memory: of memory.
         notes: those guesses.
         memory: its terms, where they are known.
     """
@@ -43,6 +44,7 @@ class Row:
     capacity: float = 0.0
     cannot: str = ""
     further: float = 0.0
+    further_memory: float = 0.0
     notes: tuple[str, ...] = ()
     memory: Callable[[Factors], Memory] | None = None
 
@@ -78,11 +80,30 @@ def number(row: Mapping[str, Any], key: str, default: float | None = None) -> fl
     return float(value)
 
 
+def whole(row: Mapping[str, Any], key: str, default: int) -> int:
+    """A whole number of a row above 0; the default where it is missing or 0. Raises DataError for anything else."""
+    value = row.get(key)
+    if value is None or (value == 0 and not isinstance(value, bool)):
+        return default
+    found = number(row, key)
+    if found != int(found):
+        raise DataError(f"{key} = {value!r}: give a whole number")
+    return int(found)
+
+
+def fits_of(row: Mapping[str, Any]) -> bool | None:
+    """Whether a row ran, None where it does not say so. Raises DataError where it says neither."""
+    value = row.get("fits")
+    if value is not None and not isinstance(value, bool):
+        raise DataError(f"fits = {value!r}: give true or false")
+    return value
+
+
 def degree(row: Mapping[str, Any], name: str, keys: tuple[str, ...], mark: str) -> int:
     """A degree of parallelism: a field of its own, or written in the id as cp2."""
     for key in keys:
         if row.get(key):
-            return int(number(row, key))
+            return whole(row, key, 1)
     found = re.search(rf"(?:^|[-_]){mark}(\d+)(?=[-_.]|$)", name)
     return int(found[1]) if found else 1
 

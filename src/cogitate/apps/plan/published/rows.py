@@ -66,9 +66,15 @@ def read_rows(path: Path, hardware: Hardware) -> tuple[list[Row], list[Left]]:
 
 
 def row_of(row: Mapping[str, Any], name: str, hardware: Hardware) -> Row:
-    """One row, by its kind."""
-    kind = str(row.get("what") or "")
-    kind = kind if kind in KINDS else kind_by_fields(row)
+    """One row, by its kind.
+
+    Raises:
+        DataError: it is of no kind that is planned, or lacks what its kind needs.
+    """
+    said = " ".join(str(row.get("what") or "").replace("-", " ").replace("_", " ").split())
+    if any(word in said.lower() for word in SINGLE_PHASES):
+        raise DataError(f"what = {row.get('what')!r}: a single phase is not compared; known kinds are {', '.join(KINDS)}")
+    kind = next((known for known in KINDS if known.lower() == said.lower()), "") or kind_by_fields(row)
     if not kind:
         raise DataError(f"what = {row.get('what')!r}: no kind that is planned ({', '.join(KINDS)})")
     return KINDS[kind](row, name, hardware)
@@ -81,6 +87,8 @@ def kind_by_fields(row: Mapping[str, Any]) -> str:
         return "RL step"
     return "training step" if row.get("seq_len") else ""
 
+
+SINGLE_PHASES = ("generat", "rollout", "serving", "inference", "decod", "prefill", "evaluat", "prob", "transfer", "grading")
 
 KINDS: dict[str, Callable[[Mapping[str, Any], str, Hardware], Row]] = {
     "training step": training_row,

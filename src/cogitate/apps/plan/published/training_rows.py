@@ -2,37 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cogitate.apps.plan.hardware import Hardware
 from cogitate.apps.plan.models import find_shape
-from cogitate.apps.plan.published.row import PUBLISHED_AS, Row, degree, given, number
+from cogitate.apps.plan.published.row import (
+    MEMORY_OF_UNKNOWN_MODEL,
+    PUBLISHED_AS,
+    UNKNOWN_MODEL,
+    Row,
+    degree,
+    fits_of,
+    given,
+    number,
+    whole,
+)
 from cogitate.costs.hardware import Cluster
 from cogitate.costs.layout import Layout
-from cogitate.costs.memory import Training, training_memory
+from cogitate.costs.memory import FLOAT32_ADAMW, FLOAT32_MUON, Training, training_memory
 from cogitate.costs.training import best_kernel, can_run, training_seconds
 from cogitate.errors import DataError
 
-ACTIVATIONS = {"recompute": "recompute", "offload": "offload", "none": "keep", "selective": "keep", "keep": "keep"}
+ACTIVATIONS = {
+    "recompute": "recompute", "full": "recompute", "checkpointing": "recompute", "true": "recompute", "offload": "offload",
+    "none": "keep", "selective": "keep", "keep": "keep", "false": "keep",
+}  # fmt: skip
 
 
 def training_row(row: Mapping[str, Any], name: str, hardware: Hardware) -> Row:
     """A training step of an FSDP2 trainer: micro-batches are packed rows of seq_len tokens."""
     (shape, note), gpu = find_shape(str(row["model"])), hardware.find(str(row["gpu"]))
-    cluster = Cluster(gpu, int(number(row, "gpus", 1)))
+    cluster = Cluster(gpu, whole(row, "gpus", 1))
     context, experts = degree(row, name, ("context_parallel", "cp"), "cp"), degree(row, name, ("expert_parallel", "ep"), "ep")
-    layout = Layout(cluster.count, context=min(context, cluster.count), experts=experts if shape.experts else 1)
+    tensor, pipeline = degree(row, name, ("tensor_parallel", "tp"), "tp"), degree(row, name, ("pipeline_parallel", "pp"), "pp")
+    if tensor * pipeline * context > cluster.count:
+        raise DataError(f"tp{tensor} x pp{pipeline} x cp{context} are more than the {cluster.count} gpus")
+    layout = Layout(
+        cluster.count, tensor=tensor, pipeline=pipeline, context=context, experts=experts if shape.experts else 1,
+        sharding="full" if pipeline == 1 else "optimiser",
+    )  # fmt: skip
     activations = ACTIVATIONS.get(str(row.get("activation") or "none").lower())
     if activations is None:
         raise DataError(f"activation = {row.get('activation')!r}: one of {', '.join(ACTIVATIONS)}")
-    sequence = number(row, "seq_len")
+    sequence, muon = number(row, "seq_len"), "muon" in str(row.get("optimizer") or row.get("optimiser")).lower()
     # These rows were measured with another version of the framework: their throughput counts other seconds than that of the
     # rest, and a layer takes a fraction of the memory. Compiled layers would explain both.
     compiled = row.get("type") == "rl" and not row.get("lora_rank") and gpu.generation == "ampere"
     work = Training(
-        tokens=sequence, sequence=sequence, micro_batches=number(row, "micro_batches_per_gpu", 1),
-        lora_rank=int(row.get("lora_rank") or 0), activations=activations,  # type: ignore[arg-type]
+        tokens=sequence * number(row, "micro_batch_size", 1), sequence=sequence, muon=muon,
+        micro_batches=number(row, "micro_batches_per_gpu", 1), lora_rank=whole(row, "lora_rank", 0),
+        precision=FLOAT32_MUON if muon else FLOAT32_ADAMW, activations=activations,  # type: ignore[arg-type]
         logits="plain" if row.get("type") == "sft" else "fused", compiled=compiled,
     )  # fmt: skip
     kernel = str(row.get("attention") or best_kernel(gpu.generation))
@@ -45,9 +65,21 @@ def training_row(row: Mapping[str, Any], name: str, hardware: Hardware) -> Row:
             "step_time": lambda factors: training_seconds(shape, work, layout, cluster, factors, kernel=kernel).total,
         },
         given(row, PUBLISHED_AS),
-        fits=row.get("fits"),
+        fits=fits_of(row),
         capacity=gpu.memory,
+        further=UNKNOWN_MODEL if note else 0.0,
+        further_memory=MEMORY_OF_UNKNOWN_MODEL if note else 0.0,
         cannot="" if runs else f"{kernel} has no kernels for {gpu.name} ({gpu.generation})",
-        notes=tuple(filter(None, (note, "taken as compiled" if compiled else ""))),
+        notes=tuple(filter(None, (note, "taken as compiled" if compiled else "", *left_open(row)))),
         memory=lambda factors: training_memory(shape, work, layout, factors),
     )
+
+
+def left_open(row: Mapping[str, Any]) -> Iterator[str]:
+    """What a row does not say, and what is taken for it."""
+    if row.get("activation") is None:
+        yield "activation not given: all kept"
+    if row.get("gpus") is None:
+        yield "gpus not given: one"
+    if row.get("type") is None:
+        yield "type not given: logits fused"

@@ -76,7 +76,7 @@ def check_rows(rows: Sequence[Row], factors: Factors) -> list[Checked]:
 def check_row(row: Row, factors: Factors) -> Checked:
     figures = {
         name: Figure(
-            estimate(figure, factors, group_of(row, name), further=0.0 if name == "memory" else row.further),
+            estimate(figure, factors, group_of(row, name), further=row.further_memory if name == "memory" else row.further),
             row.published.get(name),
         )
         for name, figure in row.figures.items()

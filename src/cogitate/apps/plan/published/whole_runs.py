@@ -9,7 +9,7 @@ from typing import Any
 from cogitate.apps.plan.hardware import Hardware
 from cogitate.apps.plan.models import find_shape
 from cogitate.apps.plan.published.rl_rows import USUAL_PROMPT, rl_step_of
-from cogitate.apps.plan.published.row import Guesses, Row, number
+from cogitate.apps.plan.published.row import UNKNOWN_MODEL, Guesses, Row, number
 from cogitate.costs.counts import count_parameters
 from cogitate.costs.factors import Factors
 from cogitate.costs.generation import Sampling, generation_seconds, smallest_tensor
@@ -37,7 +37,7 @@ def run_row(row: Mapping[str, Any], name: str, hardware: Hardware) -> Row:
     (shape, note), gpu = find_shape(str(row["model"])), hardware.find(str(row["gpu"]))
     guesses = Guesses()
     if note:
-        guesses.add(note, 0.3)
+        guesses.add(note, UNKNOWN_MODEL)
     hours = row.get("gpu_hours")
     stage = str(row.get("stage") or "").lower()
     # Rows of the R1 report name its stages; what is known of these runs from the paper need not be in the row.
@@ -45,12 +45,8 @@ def run_row(row: Mapping[str, Any], name: str, hardware: Hardware) -> Row:
     hours = number(row, "gpu_hours") if hours is not None else number(row, "hours") * number(row, "gpus")
     if row.get("tokens") is not None:
         figure = tokens_run(row, shape, Cluster(gpu, int(number(row, "gpus", 2048 if hours > 1e5 else 64))), guesses)
-    elif of_r1 and "data" in stage:
-        figure = r1_data_run(shape, Cluster(gpu, int(number(row, "gpus", 512))), guesses)
-    elif of_r1 and (row.get("steps") or stage in R1_STEPS):
-        cluster = Cluster(gpu, int(number(row, "gpus", 512)))
-        guesses.add(f"lengths of the R1 paper: {R1_MEAN:.0f} tokens on average, {R1_LIMIT:.0f} at most", UNKNOWN_LENGTH)
-        figure = r1_rl_run(shape, cluster, number(row, "steps", R1_STEPS.get(stage)))
+    elif of_r1 and not (row.get("steps") is not None and row.get("max_new_tokens") is not None):
+        figure = r1_run(row, stage, shape, Cluster(gpu, int(number(row, "gpus", 512))), guesses)
     elif row.get("steps") is not None:
         figure = rl_run(row, shape, Cluster(gpu, int(number(row, "gpus", 64))), guesses)
     else:
@@ -58,6 +54,20 @@ def run_row(row: Mapping[str, Any], name: str, hardware: Hardware) -> Row:
     return Row(
         name, "whole run", {"whole_run": figure}, {"whole_run": hours}, further=guesses.deviation, notes=tuple(guesses.notes)
     )
+
+
+def r1_run(row: Mapping[str, Any], stage: str, shape: Shape, cluster: Cluster, guesses: Guesses) -> Callable[[Factors], float]:
+    """GPU hours of a stage of the R1 paper, or of all of them."""
+    if "distil" in stage:
+        raise DataError(f"stage = {row['stage']!r}: how many tokens it learnt from is not said; add tokens")
+    if "data" in stage:
+        return r1_data_run(shape, cluster, guesses)
+    guesses.add(f"lengths of the R1 paper: {R1_MEAN:.0f} tokens on average, {R1_LIMIT:.0f} at most", UNKNOWN_LENGTH)
+    if any(word in stage for word in ("total", "all", "whole")):
+        data = r1_data_run(shape, cluster, guesses)
+        runs = [r1_rl_run(shape, cluster, steps) for steps in R1_STEPS.values()]
+        return lambda factors: data(factors) + sum(run(factors) for run in runs)
+    return r1_rl_run(shape, cluster, number(row, "steps", R1_STEPS["r1-zero" if "zero" in stage else "r1"]))
 
 
 def rl_run(row: Mapping[str, Any], shape: Shape, cluster: Cluster, guesses: Guesses) -> Callable[[Factors], float]:
@@ -101,7 +111,7 @@ def tokens_run(row: Mapping[str, Any], shape: Shape, cluster: Cluster, guesses: 
     """GPU hours of training on so many tokens, activations kept, experts and pipeline as large models are trained."""
     tokens, sequence = number(row, "tokens"), number(row, "seq_len", PRETRAINING_SEQUENCE)
     layout = usual_layout(shape, count_parameters(shape).total, cluster.count)
-    work = Training(tokens=sequence, sequence=sequence, micro_batches=64, activations="keep", logits="plain")
+    work = Training(tokens=sequence, sequence=sequence, micro_batches=64, activations="keep", logits="plain", mtp=True)
     if row.get("seq_len") is None:
         guesses.add(f"sequences of {sequence:.0f} tokens", 0.05)
 

@@ -1,0 +1,136 @@
+"""Measured: what a run that has been made says about lengths, steps and numbers of completions, stage by stage."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cogitate.errors import ConfigError, DataError
+from cogitate.json_lines import read_log
+
+Row = Mapping[str, Any]
+LEAST_PROMPT_TOKENS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Stage -> figure -> number.
+
+    Figures: steps; completion_tokens, the mean of all completions; completions, of each step of RL, else of the whole stage;
+    prompt_tokens; updated_share, of a step's tokens those that are learnt from; text_tokens, of the texts that preferences are
+    learnt from.
+
+    Attributes:
+        has_counts: a plan of this very run takes the numbers of completions, too; another plan takes its settings' numbers.
+    """
+
+    figures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    has_counts: bool = False
+
+    def of(self, stage: str, figure: str) -> float | None:
+        return self.figures.get(stage, {}).get(figure)
+
+    def count(self, stage: str, figure: str) -> float | None:
+        """A figure that settings decide where the plan is not of this very run."""
+        return self.of(stage, figure) if self.has_counts else None
+
+
+def read_measured(run: Path, *, option: str = "--like", has_counts: bool = False) -> Measured:
+    """The figures of each stage of a run directory.
+
+    Raises:
+        ConfigError: it is none, or holds no metrics yet.
+        DataError: a file of it is damaged.
+    """
+    found = {
+        path.parent.name: figures_of(read_log(path)) | evaluation_figures(path.parent) | preference_figures(path.parent)
+        for path in sorted(run.glob("*/metrics.jsonl"))
+    }
+    if not found:
+        raise ConfigError(f"{option} {run}: holds no STAGE/metrics.jsonl; give the directory of a run that has been made")
+    return Measured(found, has_counts)
+
+
+def figures_of(rows: Sequence[Row]) -> dict[str, float]:
+    """Of metrics.jsonl: a stage of RL has tokens_generated and completion_tokens, one that collects has sampled."""
+    figures = {"steps": float(len(rows))} if rows else {}
+    told = [row for row in rows if is_number(row.get("completion_tokens")) and row["completion_tokens"] > 0]
+    counts = [completions_of(row) for row in told]
+    if not told:
+        return figures
+    known = [count for count in counts if count is not None]
+    weights = known if len(known) == len(told) else [1.0] * len(told)
+    tokens = sum(weight * row["completion_tokens"] for weight, row in zip(weights, told, strict=True))
+    figures["completion_tokens"] = tokens / sum(weights)
+    if len(known) == len(told):
+        in_steps = all("tokens_generated" in row for row in told)
+        figures["completions"] = sum(known) / (len(told) if in_steps else 1)
+    return figures | learnt_figures([row for row in told if is_number(row.get("tokens_trained"))])
+
+
+def completions_of(row: Row) -> float | None:
+    """How many completions a row is about."""
+    if is_number(row.get("sampled")):
+        return float(row["sampled"])
+    return row["tokens_generated"] / row["completion_tokens"] if is_number(row.get("tokens_generated")) else None
+
+
+def learnt_figures(rows: Sequence[Row]) -> dict[str, float]:
+    """Prompt tokens and the share that is learnt from, of steps of RL: tokens_trained counts the prompt of each completion in
+    a group that is not dead."""
+    if not rows or not all(is_number(row.get("tokens_generated")) for row in rows):
+        return {}
+    trained = sum(row["tokens_trained"] for row in rows)
+    completions = [row["tokens_generated"] / row["completion_tokens"] for row in rows]
+    alive = [count * (1 - float(row.get("dead_groups", 0.0))) for count, row in zip(completions, rows, strict=True)]
+    generated_alive = sum(count * row["completion_tokens"] for count, row in zip(alive, rows, strict=True))
+    prompt = max(LEAST_PROMPT_TOKENS, (trained - generated_alive) / max(1.0, sum(alive)))
+    whole = sum(count * (prompt + row["completion_tokens"]) for count, row in zip(completions, rows, strict=True))
+    return {"prompt_tokens": prompt, "updated_share": trained / whole}
+
+
+def evaluation_figures(stage: Path) -> dict[str, float]:
+    """Of an evaluation's completions.jsonl and votes.jsonl."""
+    rows = [row for name in ("completions.jsonl", "votes.jsonl") for row in read_log(stage / name)]
+    tokens = [float(row["tokens"]) for row in rows if is_number(row.get("tokens"))]
+    return {"completions": float(len(tokens)), "completion_tokens": sum(tokens) / len(tokens)} if tokens else {}
+
+
+def preference_figures(stage: Path) -> dict[str, float]:
+    """Of what reward models learnt from: how many completions were drawn, and how long the texts are."""
+    counts_file, pairs_file = stage / "counts.json", stage / "preferences.parquet"
+    figures: dict[str, float] = {}
+    try:
+        if counts_file.is_file():
+            counts = json.loads(counts_file.read_text(encoding="utf-8"))
+            labels = counts.get("labels", {})
+            drawn = counts["pairs"]["candidates"] + labels.get("prompts", 0) + labels.get("harmful_completions_asked_again", 0)
+            figures["completions"] = float(drawn)
+        tokenizer_file = next(stage.glob("*/tokenizer.json"), None)
+        if pairs_file.is_file() and tokenizer_file is not None:
+            figures |= text_lengths(pairs_file, tokenizer_file.parent)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{stage}: the record of its preferences is damaged: {error}") from error
+    return figures
+
+
+def text_lengths(pairs: Path, model: Path) -> dict[str, float]:
+    """Mean tokens of completions, and of texts with their prompts."""
+    from pyarrow.parquet import read_table
+
+    from cogitate.tokenizer.bpe import Tokenizer
+
+    tokenizer, table = Tokenizer.load(model), read_table(pairs)
+    columns = {
+        name: [len(tokenizer.encode(str(text))) for text in table[name].to_pylist()]
+        for name in ("chosen", "rejected", "prompt")
+    }
+    completion = (sum(columns["chosen"]) + sum(columns["rejected"])) / max(1, 2 * table.num_rows)
+    return {"completion_tokens": completion, "text_tokens": completion + sum(columns["prompt"]) / max(1, table.num_rows)}
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

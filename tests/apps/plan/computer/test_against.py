@@ -1,0 +1,70 @@
+"""A run beside the plan of this computer."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from cogitate.cli import app
+from cogitate.errors import ConfigError
+
+Command = Callable[..., Result]
+RL_ROW = {"completion_tokens": 40, "tokens_generated": 40 * 288, "dead_groups": 0.0, "tokens_trained": 288 * 120}
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return lambda *words: CliRunner().invoke(app, ["plan", *words])
+
+
+def write_stage(run: Path, stage: str, rows: list[dict[str, Any]], **facts: float) -> None:
+    (run / stage).mkdir(parents=True)
+    lines = "".join(json.dumps({"step": step, **row}) + "\n" for step, row in enumerate(rows))
+    (run / stage / "metrics.jsonl").write_text(lines, encoding="utf-8")
+    (run / stage / "manifest.json").write_text(json.dumps({"stage": stage, **facts}), encoding="utf-8")
+
+
+def test_each_finished_stage_stands_beside_its_plan_worst_first(command: Command, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    write_stage(run, "r1_zero", [RL_ROW] * 48, seconds=1e6, peak_memory_bytes=2**30)
+    write_stage(run, "r1_dev1", [{"loss": 1.0}] * 65, seconds=25.0)
+    content = json.loads(command("tiny", "--against", str(run), "--json").output)
+    assert {row["stage"] for row in content["stages"]} == {"r1_zero", "r1_dev1"}
+    errors = [abs(row["time_error"]) for row in content["stages"]]
+    assert errors == sorted(errors, reverse=True)
+    by_name = {row["stage"]: row for row in content["stages"]}
+    zero = by_name["r1_zero"]
+    assert zero["time_error"] == pytest.approx(zero["planned_seconds"]["value"] / 1e6 - 1)
+    assert zero["memory_error"] == pytest.approx(zero["planned_memory_bytes"]["value"] / 2**30 - 1)
+    assert by_name["r1_dev1"]["memory_error"] is None
+    assert content["left_out"]["r1"] == "not finished in the run, or shipped with the package"
+    text = command("tiny", "--against", str(run)).output
+    assert "of 2 stages of 20 s or more, " in text
+    assert "within 10 % of their memory" in text
+    assert "`cogitate plan --calibrate` measures it" in text
+    assert "not compared, not finished in the run, or shipped with the package: base, evaluate.base" in text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--gpus", "8xH100"), "--against compares a run with the plan of this computer"),
+        (("--like", "run"), "--against plans the run as it was: --like has no effect here"),
+        (("--smallest",), "--against plans the run as it was: --smallest has no effect here"),
+        ((), "holds no STAGE/metrics.jsonl; give the directory of a run that has been made"),
+    ],
+)
+def test_a_mistake_is_one_line(command: Command, tmp_path: Path, words: tuple[str, ...], message: str) -> None:
+    result = command("tiny", "--against", str(tmp_path), *words)
+    assert isinstance(result.exception, ConfigError)
+    assert message in str(result.exception)
+
+
+def test_a_run_of_other_stages_is_refused(command: Command, tmp_path: Path) -> None:
+    write_stage(tmp_path / "run", "own", [{"loss": 1.0}], seconds=1.0)
+    result = command("tiny", "--against", str(tmp_path / "run"))
+    assert "no finished stage of this recipe is there; give a run of the same recipe" in str(result.exception)

@@ -1,0 +1,114 @@
+"""A run beside its plan."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from cogitate.apps.plan.computer.calibrate import write_calibration
+from cogitate.apps.plan.computer.following import BesidePlan, planned_stages
+from cogitate.config import Config
+from cogitate.costs.factors import prior_factors
+from cogitate.recipe.recipe import graph_of
+from cogitate.recipe.run_directory.planned import read_planned
+from cogitate.recipe.settings import load_recipe
+from tests.apps.plan.computer.test_computer import made_up
+from tests.recipe.toy_recipe import toy_config
+
+
+@pytest.fixture
+def calibrated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of a calibration that this computer seems to have had."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    path = tmp_path / "cache" / "cogitate" / "plan.json"
+    write_calibration(made_up(1.0), prior_factors(), path)
+    return path
+
+
+def beside(out: Path, config: Config, *, retrain: tuple[str, ...] = ()) -> tuple[BesidePlan, list[str]]:
+    out.mkdir(exist_ok=True)
+    lines: list[str] = []
+    return BesidePlan(out, config, lines.append, retrain), lines
+
+
+def finish(out: Path, stage: str, seconds: float) -> None:
+    (out / stage).mkdir()
+    manifest = {"stage": stage, "seconds": seconds, "peak_memory_bytes": 1 << 30}
+    (out / stage / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+
+
+@pytest.mark.usefixtures("calibrated")
+def test_a_run_says_its_plan_at_its_start_and_after_each_stage_how_it_did(tmp_path: Path) -> None:
+    config, out = load_recipe("tiny", ["runtime.device=cpu"]), tmp_path / "run"
+    watcher, lines = beside(out, config)
+    stages = ["base", "evaluate.base", "r1_zero", "evaluate.r1_zero"]
+    watcher.run_begins(stages)
+    planned = read_planned(out)
+    assert "base" not in planned  # ships with the package
+    assert {stage.name for stage in graph_of(config)} > planned.keys() > {"r1_zero", "evaluate.r1_zero", "r1_distill_qwen"}
+    assert lines[0].startswith("by the plan, 3 stages take ")
+    watcher.stage_begins("r1_zero", 0, 48)
+    assert len(lines) == 1
+    finish(out, "r1_zero", 2 * planned["r1_zero"].seconds.value)
+    watcher.say("r1_zero: finished, run/r1_zero")
+    watcher.say("something else")
+    assert len(lines) == 2
+    assert lines[1].startswith("r1_zero: ")
+    assert "(+100 %); 1.00 GiB, planned " in lines[1]
+
+
+@pytest.mark.usefixtures("calibrated")
+def test_a_stage_that_is_trained_although_it_ships_is_planned(tmp_path: Path) -> None:
+    watcher, _ = beside(tmp_path / "run", load_recipe("tiny", ["runtime.device=cpu"]), retrain=("base",))
+    watcher.run_begins(["base"])
+    assert "base" in read_planned(tmp_path / "run")
+
+
+def test_without_a_calibration_there_is_no_plan_and_nothing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    watcher, lines = beside(tmp_path / "run", load_recipe("tiny", ["runtime.device=cpu"]))
+    (tmp_path / "run" / "plan.json").write_text("of an earlier start", encoding="utf-8")
+    watcher.run_begins(["base"])
+    assert not (tmp_path / "run" / "plan.json").exists()
+    assert lines == []
+
+
+def test_with_an_accelerator_there_is_no_plan(tmp_path: Path, calibrated: Path) -> None:
+    assert calibrated.is_file()
+    watcher, lines = beside(tmp_path / "run", load_recipe("tiny", ["runtime.device=cuda"]))
+    watcher.run_begins(["base"])
+    assert (lines, read_planned(tmp_path / "run")) == ([], {})
+
+
+def test_a_calibration_that_cannot_be_read_does_not_stop_the_run(tmp_path: Path, calibrated: Path) -> None:
+    calibrated.write_text("{}", encoding="utf-8")
+    watcher, lines = beside(tmp_path / "run", load_recipe("tiny", ["runtime.device=cpu"]))
+    watcher.run_begins(["base"])
+    (line,) = lines
+    assert line.startswith(f"no plan of this run: {calibrated}: is no file of the planner's factors")
+
+
+def test_a_fault_of_the_plan_does_not_stop_the_run(tmp_path: Path, calibrated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert calibrated.is_file()
+    monkeypatch.setattr("cogitate.apps.plan.computer.following.planned_stages", lambda *_: 1 / 0)
+    watcher, lines = beside(tmp_path / "run", load_recipe("tiny", ["runtime.device=cpu"]))
+    watcher.run_begins(["base"])
+    assert lines == ["no plan of this run: ZeroDivisionError: division by zero"]
+
+
+@pytest.mark.usefixtures("calibrated")
+def test_stages_that_are_not_planned_leave_an_empty_plan(tmp_path: Path) -> None:
+    config = toy_config(tmp_path, "runtime.device=cpu")
+    watcher, lines = beside(tmp_path / "run", config)
+    watcher.run_begins(["toy"])
+    assert lines == []
+    assert read_planned(tmp_path / "run") == {}
+
+
+@pytest.mark.usefixtures("calibrated")
+def test_a_plan_costs_a_run_little_time() -> None:
+    config = load_recipe("tiny", ["runtime.device=cpu"])
+    began = time.process_time()
+    planned_stages(config)
+    assert time.process_time() - began < 1.0  # a third of a second, with room for a busy machine
