@@ -60,7 +60,7 @@ def test_on_the_first_step_the_gradient_is_the_policy_gradient() -> None:
         ("bnpo", partial(grpo_loss, average=token_mean)),
         ("dapo", partial(grpo_loss, average=token_mean)),
         ("dr_grpo", partial(grpo_loss, average=dr_grpo_mean)),
-        ("gspo", gspo_loss),
+        ("gspo", partial(gspo_loss, average=sequence_mean)),
         ("cispo", partial(cispo_loss, average=token_mean)),
     ],
 )
@@ -167,6 +167,7 @@ def test_gspo_ratio_is_the_geometric_mean_of_the_tokens() -> None:
         torch.ones(1, 2),
         clip_eps_low=0.5,
         clip_eps_high=0.5,
+        average=sequence_mean,
         totals=BatchTotals(1, 2, 2),
     )
     assert result.loss.item() == pytest.approx(-1.5)

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 import torch
 
-from cogitate.algorithms.averages import AVERAGES, BatchTotals, dr_grpo_mean, token_mean
+from cogitate.algorithms.averages import AVERAGES, BatchTotals, dr_grpo_mean, sequence_mean, token_mean
 from cogitate.algorithms.kl import k2_kl
 from cogitate.algorithms.loss_parts import PolicyLoss
 from cogitate.algorithms.policy_loss import cispo_loss, grpo_loss, gspo_loss, reinforce_loss
@@ -22,7 +22,7 @@ def without_bounds(loss: Callable[..., PolicyLoss]) -> Callable[..., PolicyLoss]
 LOSSES: dict[str, Callable[..., PolicyLoss]] = {
     **{f"grpo, {name} average": partial(grpo_loss, average=average) for name, average in AVERAGES.items()},
     **{f"cispo, {name} average": partial(cispo_loss, average=average) for name, average in AVERAGES.items()},
-    "gspo": gspo_loss,
+    "gspo": partial(gspo_loss, average=sequence_mean),
     "reinforce": without_bounds(partial(reinforce_loss, average=token_mean)),
     "dro": without_bounds(partial(dro_loss, average=token_mean, log_ratio_penalty=0.3)),
     "mirror descent": without_bounds(partial(mirror_descent_loss, average=dr_grpo_mean, log_ratio_penalty=0.3)),

@@ -9,9 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cogitate.algorithms.averages import Average, BatchTotals
-from cogitate.algorithms.kl import KLEstimate, k3_kl
-from cogitate.algorithms.loss_parts import PolicyLoss, averaged, clipped_surrogate, log_ratio_of, per_token
+from cogitate.algorithms.loss_parts import Surrogate, clipped_surrogate, log_ratio_of, per_token, policy_loss
 
 
 def covariances(logprobs_N: Tensor, advantages_N: Tensor) -> Tensor:
@@ -53,6 +51,7 @@ def number_of(share: float, tokens: int) -> int:
     return max(1, int(share * tokens))
 
 
+@policy_loss
 def kl_cov_loss(
     logprobs_BT: Tensor,
     old_logprobs_BT: Tensor | None,
@@ -61,16 +60,10 @@ def kl_cov_loss(
     *,
     chosen_BT: Tensor,
     covariance_kl: float,
-    average: Average,
-    totals: BatchTotals,
-    ref_logprobs_BT: Tensor | None = None,
-    kl_beta: float = 0.0,
-    kl_estimate: KLEstimate = k3_kl,
-    importance_weights_BT: Tensor | None = None,
-) -> PolicyLoss:
+) -> Surrogate:
     """KL-Cov: loss = -average(ratio A), plus covariance_kl times the KL to pi_old on the chosen tokens alone.
 
-    Nothing is clipped. The KL of a token is |log ratio|, as in the authors' code. Further arguments as in `grpo_loss`.
+    Nothing is clipped. The KL of a token is |log ratio|, as in the authors' code.
 
     Args:
         chosen_BT: bool (B, T), from `highest_covariances`.
@@ -78,14 +71,10 @@ def kl_cov_loss(
     log_ratio_BT = log_ratio_of(logprobs_BT, old_logprobs_BT, mask_BT)
     surrogate_BT = -log_ratio_BT.exp() * per_token(advantages, logprobs_BT)
     surrogate_BT = surrogate_BT + covariance_kl * torch.where(chosen_BT, log_ratio_BT.abs(), 0.0)
-    none_BT = torch.zeros_like(mask_BT, dtype=torch.bool)
-    return averaged(
-        surrogate_BT, logprobs_BT, mask_BT, log_ratio_BT=log_ratio_BT, low_BT=none_BT, high_BT=none_BT, average=average,
-        totals=totals, ref_logprobs_BT=ref_logprobs_BT, kl_beta=kl_beta, kl_estimate=kl_estimate,
-        importance_weights_BT=importance_weights_BT,
-    )  # fmt: skip
+    return Surrogate(surrogate_BT, log_ratio_BT)
 
 
+@policy_loss
 def clip_cov_loss(
     logprobs_BT: Tensor,
     old_logprobs_BT: Tensor | None,
@@ -95,14 +84,8 @@ def clip_cov_loss(
     chosen_BT: Tensor,
     clip_eps_low: float,
     clip_eps_high: float,
-    average: Average,
-    totals: BatchTotals,
-    ref_logprobs_BT: Tensor | None = None,
-    kl_beta: float = 0.0,
-    kl_estimate: KLEstimate = k3_kl,
-    importance_weights_BT: Tensor | None = None,
-) -> PolicyLoss:
-    """Clip-Cov: GRPO's clipped surrogate, in which the chosen tokens lose their gradient. Arguments as in `grpo_loss`.
+) -> Surrogate:
+    """Clip-Cov: GRPO's clipped surrogate, in which the chosen tokens lose their gradient. Bounds as in `grpo_loss`.
 
     Args:
         chosen_BT: bool (B, T), from `drawn_covariances`; they still count in the average's divisor.
@@ -110,9 +93,4 @@ def clip_cov_loss(
     log_ratio_BT = log_ratio_of(logprobs_BT, old_logprobs_BT, mask_BT)
     advantages_BT = per_token(advantages, logprobs_BT)
     surrogate_BT, low_BT, high_BT = clipped_surrogate(log_ratio_BT.exp(), advantages_BT, clip_eps_low, clip_eps_high)
-    return averaged(
-        torch.where(chosen_BT, 0.0, surrogate_BT), logprobs_BT, mask_BT, log_ratio_BT=log_ratio_BT,
-        low_BT=low_BT & ~chosen_BT, high_BT=high_BT | chosen_BT, average=average, totals=totals,
-        ref_logprobs_BT=ref_logprobs_BT, kl_beta=kl_beta, kl_estimate=kl_estimate,
-        importance_weights_BT=importance_weights_BT,
-    )  # fmt: skip
+    return Surrogate(torch.where(chosen_BT, 0.0, surrogate_BT), log_ratio_BT, low_BT & ~chosen_BT, high_BT | chosen_BT)

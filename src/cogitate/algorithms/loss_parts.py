@@ -5,7 +5,10 @@ Values outside the mask are never read, NaN included.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -69,32 +72,62 @@ class PolicyLoss:
     statistics: RatioStatistics
 
 
-def averaged(
-    surrogate_BT: Tensor,
-    logprobs_BT: Tensor,
-    mask_BT: Tensor,
-    *,
-    log_ratio_BT: Tensor,
-    low_BT: Tensor,
-    high_BT: Tensor,
-    average: Average,
-    totals: BatchTotals,
-    ref_logprobs_BT: Tensor | None,
-    kl_beta: float,
-    kl_estimate: KLEstimate,
-    importance_weights_BT: Tensor | None,
-) -> PolicyLoss:
-    """How every policy loss ends: average(w surrogate + beta KL), and the statistics.
+@dataclass(frozen=True, slots=True)
+class Surrogate:
+    """What a method loses on each token, before importance weights and the KL to the reference; all (B, T).
 
-    Args:
-        surrogate_BT: what a method loses on each token, before importance weights and the KL to the reference.
+    Attributes:
         log_ratio_BT: that of the statistics.
-        low_BT, high_BT: tokens that the lower and the upper bound changed.
+        low_BT, high_BT: tokens that the lower and the upper bound changed; None: there are no bounds.
     """
-    losses_BT = weighted(surrogate_BT, importance_weights_BT, mask_BT)
-    kl_BT, measured_BT = reference_kl(logprobs_BT, ref_logprobs_BT, mask_BT, kl_beta, kl_estimate)
-    loss = average(losses_BT + kl_beta * kl_BT, mask_BT, totals)
-    return PolicyLoss(loss, statistics_of(log_ratio_BT, low_BT, high_BT, measured_BT, mask_BT))
+
+    losses_BT: Tensor
+    log_ratio_BT: Tensor
+    low_BT: Tensor | None = None
+    high_BT: Tensor | None = None
+
+
+def policy_loss(surrogate: Callable[..., Surrogate]) -> Callable[..., PolicyLoss]:
+    """The whole loss of a method: average(w surrogate + beta KL to a reference), and the statistics.
+
+    The loss is called as the surrogate is, and with what all losses read. Its arguments, beside the method's own settings:
+
+        logprobs_BT: float (B, T), with gradient, at the sampling temperature.
+        old_logprobs_BT: float (B, T) of the policy as it was when the batch was sampled, by the learner's own forward pass;
+            None is `logprobs_BT` itself, right only for the first step on a batch (ratio 1, unchanged gradient).
+        advantages: float (B,), one per completion, or (B, T).
+        mask_BT: (B, T), 1 for counted tokens.
+        average: sequence_mean, token_mean or dr_grpo_mean.
+        totals: of the whole batch of this optimiser step.
+        ref_logprobs_BT: float (B, T); needed where kl_beta > 0, otherwise only measured.
+        kl_estimate: of the loss, k3_kl or k2_kl; what is measured is always k3.
+        importance_weights_BT: w, from sampler_gap.py; it multiplies the surrogate, not the KL.
+    """
+
+    @functools.wraps(surrogate)
+    def loss(
+        logprobs_BT: Tensor,
+        old_logprobs_BT: Tensor | None,
+        advantages: Tensor,
+        mask_BT: Tensor,
+        *,
+        average: Average,
+        totals: BatchTotals,
+        ref_logprobs_BT: Tensor | None = None,
+        kl_beta: float = 0.0,
+        kl_estimate: KLEstimate = k3_kl,
+        importance_weights_BT: Tensor | None = None,
+        **settings: Any,
+    ) -> PolicyLoss:
+        made = surrogate(logprobs_BT, old_logprobs_BT, advantages, mask_BT, **settings)
+        losses_BT = weighted(made.losses_BT, importance_weights_BT, mask_BT)
+        kl_BT, measured_BT = reference_kl(logprobs_BT, ref_logprobs_BT, mask_BT, kl_beta, kl_estimate)
+        none_BT = torch.zeros_like(mask_BT, dtype=torch.bool)
+        low_BT, high_BT = (none_BT if bound is None else bound for bound in (made.low_BT, made.high_BT))
+        statistics = statistics_of(made.log_ratio_BT, low_BT, high_BT, measured_BT, mask_BT)
+        return PolicyLoss(average(losses_BT + kl_beta * kl_BT, mask_BT, totals), statistics)
+
+    return loss
 
 
 def log_ratio_of(logprobs_BT: Tensor, old_logprobs_BT: Tensor | None, mask_BT: Tensor) -> Tensor:

@@ -11,19 +11,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from cogitate.algorithms.averages import Average, BatchTotals, sequence_mean
 from cogitate.algorithms.covariance_loss import clip_cov_loss, kl_cov_loss
-from cogitate.algorithms.kl import KLEstimate, k3_kl
-from cogitate.algorithms.loss_parts import (
-    PolicyLoss,
-    averaged,
-    clipped_surrogate,
-    log_ratio_of,
-    per_token,
-)
+from cogitate.algorithms.loss_parts import PolicyLoss, Surrogate, clipped_surrogate, log_ratio_of, per_token, policy_loss
 from cogitate.algorithms.squared_loss import dro_loss, mirror_descent_loss
 
 
+@policy_loss
 def grpo_loss(
     logprobs_BT: Tensor,
     old_logprobs_BT: Tensor | None,
@@ -32,13 +25,7 @@ def grpo_loss(
     *,
     clip_eps_low: float,
     clip_eps_high: float,
-    average: Average,
-    totals: BatchTotals,
-    ref_logprobs_BT: Tensor | None = None,
-    kl_beta: float = 0.0,
-    kl_estimate: KLEstimate = k3_kl,
-    importance_weights_BT: Tensor | None = None,
-) -> PolicyLoss:
+) -> Surrogate:
     """The clipped surrogate per token, minus beta times KL to a reference (DeepSeekMath, arXiv:2402.03300, equation 3).
 
     loss = -average(w min(ratio A, clip(ratio, 1 - eps_low, 1 + eps_high) A) - beta KL), ratio = pi / pi_old of each token.
@@ -47,29 +34,16 @@ def grpo_loss(
     loss (arXiv:1707.06347, equation 7); eps_high > eps_low is DAPO's clip-higher.
 
     Args:
-        logprobs_BT: float (B, T), with gradient, at the sampling temperature.
-        old_logprobs_BT: float (B, T) of the policy as it was when the batch was sampled, by the learner's own forward pass;
-            None is `logprobs_BT` itself, right only for the first step on a batch (ratio 1, unchanged gradient).
-        advantages: float (B,), one per completion, or (B, T).
-        mask_BT: (B, T), 1 for counted tokens.
         clip_eps_low, clip_eps_high: distance of the bounds from 1; R1's 10 leaves the lower bound without effect.
-        average: sequence_mean, token_mean or dr_grpo_mean.
-        totals: of the whole batch of this optimiser step.
-        ref_logprobs_BT: float (B, T); needed where kl_beta > 0, otherwise only measured.
-        kl_estimate: of the loss, k3_kl or k2_kl; what is measured is always k3.
-        importance_weights_BT: w, from `truncated_importance_weights`; it multiplies the surrogate, not the KL.
     """
     log_ratio_BT = log_ratio_of(logprobs_BT, old_logprobs_BT, mask_BT)
     ratio_BT = log_ratio_BT.exp()
     advantages_BT = per_token(advantages, logprobs_BT)
     losses_BT, low_BT, high_BT = clipped_surrogate(ratio_BT, advantages_BT, clip_eps_low, clip_eps_high)
-    return averaged(
-        losses_BT, logprobs_BT, mask_BT, log_ratio_BT=log_ratio_BT, low_BT=low_BT, high_BT=high_BT, average=average,
-        totals=totals, ref_logprobs_BT=ref_logprobs_BT, kl_beta=kl_beta, kl_estimate=kl_estimate,
-        importance_weights_BT=importance_weights_BT,
-    )  # fmt: skip
+    return Surrogate(losses_BT, log_ratio_BT, low_BT, high_BT)
 
 
+@policy_loss
 def gspo_loss(
     logprobs_BT: Tensor,
     old_logprobs_BT: Tensor | None,
@@ -78,17 +52,11 @@ def gspo_loss(
     *,
     clip_eps_low: float,
     clip_eps_high: float,
-    average: Average = sequence_mean,
-    totals: BatchTotals,
-    ref_logprobs_BT: Tensor | None = None,
-    kl_beta: float = 0.0,
-    kl_estimate: KLEstimate = k3_kl,
-    importance_weights_BT: Tensor | None = None,
-) -> PolicyLoss:
+) -> Surrogate:
     """GSPO: one ratio per completion, (pi(o) / pi_old(o))^(1/|o|), clipped as a whole (arXiv:2507.18071, equations 5-7).
 
     The paper's average is sequence_mean. Useful bounds are far narrower than GRPO's: the paper clips at 3e-4 and 4e-4.
-    Statistics count every token of a clipped completion; their ratios are the completions'. Arguments as in `grpo_loss`.
+    Statistics count every token of a clipped completion; their ratios are the completions'. Bounds as in `grpo_loss`.
     """
     mask = mask_BT.bool()
     token_log_ratio_BT = log_ratio_of(logprobs_BT, old_logprobs_BT, mask_BT)
@@ -96,13 +64,10 @@ def gspo_loss(
     log_ratio_BT = log_ratio_B1.expand_as(logprobs_BT)
     advantages_BT = per_token(advantages_B, logprobs_BT)
     losses_BT, low_BT, high_BT = clipped_surrogate(log_ratio_BT.exp(), advantages_BT, clip_eps_low, clip_eps_high)
-    return averaged(
-        losses_BT, logprobs_BT, mask_BT, log_ratio_BT=log_ratio_BT, low_BT=low_BT, high_BT=high_BT, average=average,
-        totals=totals, ref_logprobs_BT=ref_logprobs_BT, kl_beta=kl_beta, kl_estimate=kl_estimate,
-        importance_weights_BT=importance_weights_BT,
-    )  # fmt: skip
+    return Surrogate(losses_BT, log_ratio_BT, low_BT, high_BT)
 
 
+@policy_loss
 def cispo_loss(
     logprobs_BT: Tensor,
     old_logprobs_BT: Tensor | None,
@@ -111,17 +76,11 @@ def cispo_loss(
     *,
     clip_eps_low: float,
     clip_eps_high: float,
-    average: Average,
-    totals: BatchTotals,
-    ref_logprobs_BT: Tensor | None = None,
-    kl_beta: float = 0.0,
-    kl_estimate: KLEstimate = k3_kl,
-    importance_weights_BT: Tensor | None = None,
-) -> PolicyLoss:
+) -> Surrogate:
     """CISPO: REINFORCE whose importance weight is clipped and held constant (MiniMax-M1, arXiv:2506.13585, equations 4-5).
 
     loss = -average(stop_gradient(clip(ratio, 1 - eps_low, 1 + eps_high)) A log pi): no token loses its gradient. The paper
-    averages with token_mean and leaves the lower bound open (clip_eps_low = 1 does that). Arguments as in `grpo_loss`.
+    averages with token_mean and leaves the lower bound open (clip_eps_low = 1 does that). Bounds as in `grpo_loss`.
     """
     log_ratio_BT = log_ratio_of(logprobs_BT, old_logprobs_BT, mask_BT)
     ratio_BT = log_ratio_BT.detach().exp()
@@ -129,41 +88,25 @@ def cispo_loss(
     inside_BT = torch.where(mask_BT.bool(), logprobs_BT, 0.0)
     losses_BT = -weight_BT * per_token(advantages, logprobs_BT) * inside_BT
     low_BT, high_BT = ratio_BT < 1.0 - clip_eps_low, ratio_BT > 1.0 + clip_eps_high
-    return averaged(
-        losses_BT, logprobs_BT, mask_BT, log_ratio_BT=log_ratio_BT, low_BT=low_BT, high_BT=high_BT, average=average,
-        totals=totals, ref_logprobs_BT=ref_logprobs_BT, kl_beta=kl_beta, kl_estimate=kl_estimate,
-        importance_weights_BT=importance_weights_BT,
-    )  # fmt: skip
+    return Surrogate(losses_BT, log_ratio_BT, low_BT, high_BT)
 
 
+@policy_loss
 def reinforce_loss(
     logprobs_BT: Tensor,
     old_logprobs_BT: Tensor | None,
     advantages: Tensor,
     mask_BT: Tensor,
-    *,
-    average: Average,
-    totals: BatchTotals,
-    ref_logprobs_BT: Tensor | None = None,
-    kl_beta: float = 0.0,
-    kl_estimate: KLEstimate = k3_kl,
-    importance_weights_BT: Tensor | None = None,
-) -> PolicyLoss:
+) -> Surrogate:
     """REINFORCE: loss = -average(w A log pi), without ratio or clipping (RLOO, arXiv:2402.14740, equation 6).
 
     `dr_grpo_mean` adds up the tokens of a completion as the paper does, up to a constant. The loss takes the batch for a sample
     of the current policy, which is true of the first optimiser step on it; `old_logprobs_BT` is only measured.
-    Arguments as in `grpo_loss`.
     """
     log_ratio_BT = log_ratio_of(logprobs_BT, old_logprobs_BT, mask_BT)
     inside_BT = torch.where(mask_BT.bool(), logprobs_BT, 0.0)
     losses_BT = -per_token(advantages, logprobs_BT) * inside_BT
-    none_BT = torch.zeros_like(mask_BT, dtype=torch.bool)
-    return averaged(
-        losses_BT, logprobs_BT, mask_BT, log_ratio_BT=log_ratio_BT, low_BT=none_BT, high_BT=none_BT, average=average,
-        totals=totals, ref_logprobs_BT=ref_logprobs_BT, kl_beta=kl_beta, kl_estimate=kl_estimate,
-        importance_weights_BT=importance_weights_BT,
-    )  # fmt: skip
+    return Surrogate(losses_BT, log_ratio_BT)
 
 
 LOSSES: dict[str, Callable[..., PolicyLoss]] = {

@@ -7,11 +7,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from cogitate.algorithms.averages import Average, BatchTotals
-from cogitate.algorithms.kl import KLEstimate, k3_kl
-from cogitate.algorithms.loss_parts import PolicyLoss, averaged, log_ratio_of, per_token
+from cogitate.algorithms.loss_parts import Surrogate, log_ratio_of, per_token, policy_loss
 
 
+@policy_loss
 def dro_loss(
     logprobs_BT: Tensor,
     old_logprobs_BT: Tensor | None,
@@ -19,18 +18,11 @@ def dro_loss(
     mask_BT: Tensor,
     *,
     log_ratio_penalty: float,
-    average: Average,
-    totals: BatchTotals,
-    ref_logprobs_BT: Tensor | None = None,
-    kl_beta: float = 0.0,
-    kl_estimate: KLEstimate = k3_kl,
-    importance_weights_BT: Tensor | None = None,
-) -> PolicyLoss:
+) -> Surrogate:
     """DRO per token: loss = -average(A log pi - penalty / 2 (log pi / pi_old)^2).
 
     Direct reward optimisation (arXiv:2405.19107) has the square over a whole completion, a learned value as baseline and a
     fixed reference; this is the form in which the field uses it online, each token for itself (the loss "dro" of Tinker).
-    Further arguments as in `grpo_loss`.
 
     Args:
         log_ratio_penalty: beta of the square.
@@ -38,14 +30,10 @@ def dro_loss(
     log_ratio_BT = log_ratio_of(logprobs_BT, old_logprobs_BT, mask_BT)
     inside_BT = torch.where(mask_BT.bool(), logprobs_BT, 0.0)
     surrogate_BT = -per_token(advantages, logprobs_BT) * inside_BT + 0.5 * log_ratio_penalty * log_ratio_BT.square()
-    none_BT = torch.zeros_like(mask_BT, dtype=torch.bool)
-    return averaged(
-        surrogate_BT, logprobs_BT, mask_BT, log_ratio_BT=log_ratio_BT, low_BT=none_BT, high_BT=none_BT, average=average,
-        totals=totals, ref_logprobs_BT=ref_logprobs_BT, kl_beta=kl_beta, kl_estimate=kl_estimate,
-        importance_weights_BT=importance_weights_BT,
-    )  # fmt: skip
+    return Surrogate(surrogate_BT, log_ratio_BT)
 
 
+@policy_loss
 def mirror_descent_loss(
     logprobs_BT: Tensor,
     old_logprobs_BT: Tensor | None,
@@ -53,18 +41,12 @@ def mirror_descent_loss(
     mask_BT: Tensor,
     *,
     log_ratio_penalty: float,
-    average: Average,
-    totals: BatchTotals,
-    ref_logprobs_BT: Tensor | None = None,
-    kl_beta: float = 0.0,
-    kl_estimate: KLEstimate = k3_kl,
-    importance_weights_BT: Tensor | None = None,
-) -> PolicyLoss:
+) -> Surrogate:
     """Online mirror descent: loss = -mean over completions(A log pi(y) - tau / 2 (log pi(y) / pi_old(y))^2), log pi(y) summed
     over the completion's tokens (Kimi k1.5, arXiv:2501.12599, section 2.3.2, whose equation 3 is the gradient).
 
     pi_old is the policy at the start of the iteration, A = reward - mean of the group. Each token carries an equal share of
-    its completion's square, so that `dr_grpo_mean` is the paper's mean up to a constant. Further arguments as in `grpo_loss`.
+    its completion's square, so that `dr_grpo_mean` is the paper's mean up to a constant.
 
     Args:
         log_ratio_penalty: the paper's tau, which it does not publish.
@@ -74,9 +56,4 @@ def mirror_descent_loss(
     inside_BT = torch.where(mask, logprobs_BT, 0.0)
     squares_B1 = log_ratio_BT.sum(1, keepdim=True).square() / mask.sum(1, keepdim=True).clamp(min=1)
     surrogate_BT = -per_token(advantages, logprobs_BT) * inside_BT + 0.5 * log_ratio_penalty * squares_B1
-    none_BT = torch.zeros_like(mask_BT, dtype=torch.bool)
-    return averaged(
-        surrogate_BT, logprobs_BT, mask_BT, log_ratio_BT=log_ratio_BT, low_BT=none_BT, high_BT=none_BT, average=average,
-        totals=totals, ref_logprobs_BT=ref_logprobs_BT, kl_beta=kl_beta, kl_estimate=kl_estimate,
-        importance_weights_BT=importance_weights_BT,
-    )  # fmt: skip
+    return Surrogate(surrogate_BT, log_ratio_BT)
