@@ -9,11 +9,11 @@ from importlib.resources import files
 from cogitate.apps.plan.recipe_plan import RecipePlan, figure_text, hint_of, layout_text, time_text
 from cogitate.apps.plan.stage_cost import StageCost
 from cogitate.apps.report.figures.charts import time_bar
-from cogitate.apps.report.words import write_seconds
 from cogitate.costs.hardware import GIB
 
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 OWN_STYLE = (
+    ".scroll table{min-width:52rem}"
     ".room{position:relative;height:10px;min-width:120px;border-radius:5px;background:var(--wash)}"
     ".room i{position:absolute;top:0;height:10px;border-radius:5px;background:var(--c0)}"
     ".room b{position:absolute;top:3px;height:4px;border-radius:2px;background:var(--ink);opacity:.35}"
@@ -57,7 +57,7 @@ def row(stage: StageCost) -> str:
         return f'<tr><th>{escape(stage.name)}</th><td colspan="5" class="soft">{told}</td></tr>'
     cells = [
         f"{escape(figure_text(stage.memory.times(1 / GIB)))} GiB{room(stage)}",
-        f"{write_seconds(stage.seconds.value)}<br><span class='soft small'>{escape(time_text(stage.seconds))}</span>",
+        escape(time_text(stage.seconds)),
         escape(figure_text(stage.gpu_hours)),
         escape(figure_text(stage.dollars if stage.cluster.gpu.price else None)),
         f"{escape(stage.binding)}<br><span class='soft small'>{escape(f'{stage.phase}: {stage.term}')}; "
