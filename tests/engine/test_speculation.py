@@ -103,6 +103,14 @@ def test_completions_are_those_without_drafts(path: str, max_batch: int) -> None
     assert drafted.prompt_tokens_prefilled == plain.prompt_tokens_prefilled
 
 
+def test_bfloat16_models_draft_without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Decoder, "supports", staticmethod(lambda model: False))
+    engine = Engine(make_model().bfloat16(), end_id=END, max_batch=5, max_context=64, speculative=True)
+    completions = run(engine, requests())
+    assert len(completions) == sum(len(request.seeds) for request in requests())
+    assert speculation_of(engine).right > 0
+
+
 def test_right_drafts_save_steps_and_are_counted() -> None:
     """A step gives a completion one token, or two where the draft was right; the first token comes from the prompt."""
     engine = make_engine(True, max_batch=1, end_id=-1)

@@ -32,6 +32,16 @@ def test_new_adapters_change_nothing() -> None:
     assert torch.equal(adapted_model(random_up=False)(TOKENS), plain(TOKENS))
 
 
+def test_a_seed_draws_the_same_adapters_wherever_the_model_is() -> None:
+    """Tensors of the meta device stand for a GPU's, whose generator would draw others."""
+    torch.manual_seed(2)
+    add_lora(Transformer(SMALL).to("meta"), rank=4, alpha=8.0)
+    elsewhere = torch.rand(1)
+    torch.manual_seed(2)
+    add_lora(Transformer(SMALL), rank=4, alpha=8.0)
+    assert torch.equal(torch.rand(1), elsewhere)
+
+
 def test_only_adapters_are_trained_and_all_of_them_in_use_are() -> None:
     model = adapted_model()
     model.logprobs(model(TOKENS).flatten(0, 1), TOKENS.flatten())[0].sum().backward()

@@ -168,6 +168,26 @@ def test_training_goes_on_from_a_checkpoint_to_the_last_bit(tmp_path: Path, make
         assert torch.equal(tensor, second.state_dict()[name]), name
 
 
+@pytest.mark.filterwarnings("ignore:.*copying from a non-meta parameter")
+@pytest.mark.parametrize(("make", "where"), [(make_adamw, "meta"), (MuonAdamW, "cpu")])
+def test_the_steps_of_a_fused_optimiser_are_counted_on_the_models_device(
+    tmp_path: Path, make: Callable[..., torch.optim.Optimizer], where: str
+) -> None:
+    """A fused step on a GPU reads its count there; Muon's own reads it here. Tensors of the meta device stand for a GPU's."""
+    model = network()
+    optimiser = make(model, 0.01, 0.0)
+    train(model, optimiser, range(1))
+    tensors = training_tensors(model, optimiser)
+    elsewhere = network().to("meta")
+    restored = make(elsewhere, 0.01, 0.0)
+    restore_training_tensors(elsewhere, restored, tensors, tmp_path)
+    steps = [moments["step"].device.type for moments in restored.state.values() if "step" in moments]
+    moments = [moments["exp_avg"].device.type for moments in restored.state.values() if "exp_avg" in moments]
+    assert steps
+    assert set(steps) == {where}
+    assert set(moments) == {"meta"}
+
+
 def test_names_tell_weights_from_moments(tmp_path: Path) -> None:
     model = network()
     optimiser = make_adamw(model, 0.01, 0.0)

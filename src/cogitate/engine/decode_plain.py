@@ -53,6 +53,7 @@ class PlainDecoder:
         rows: np.ndarray,
         units: np.ndarray,
     ) -> Tensor:
+        hidden_N2D = hidden_N2D.to(self.model.embed_tokens.weight.dtype)  # kept in float32, which holds it exactly
         ahead_N2D = self.model.mtp_cached(hidden_N2D, self._on_device(tokens_N2), mtp_cache, torch.from_numpy(rows))
         mtp_cache.lengths.numpy()[rows] -= tokens_N2.shape[1] - counts_N
         return self.model.logits(ahead_N2D[torch.arange(len(rows)), torch.from_numpy(counts_N - 1)])

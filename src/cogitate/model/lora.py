@@ -23,9 +23,10 @@ class LoRALinear(nn.Module):
         weight = base.weight
         self.base = base
         self.scale = alpha / rank
-        self.down = nn.Parameter(torch.empty(rank, weight.shape[1], dtype=weight.dtype, device=weight.device))
+        down = torch.empty(rank, weight.shape[1], dtype=weight.dtype, device="cpu")
+        nn.init.kaiming_uniform_(down, a=math.sqrt(5))  # on the CPU, so that a seed gives the same adapters on every device
+        self.down = nn.Parameter(down.to(weight.device))
         self.up = nn.Parameter(torch.zeros(weight.shape[0], rank, dtype=weight.dtype, device=weight.device))
-        nn.init.kaiming_uniform_(self.down, a=math.sqrt(5))
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.base(x) + F.linear(F.linear(x, self.down), self.up) * self.scale
@@ -50,7 +51,7 @@ class LoRALinear(nn.Module):
 
 
 def add_lora(model: Transformer, *, rank: int, alpha: float) -> None:
-    """Freeze the model and give it adapters, in place. `down` is drawn from torch's global generator.
+    """Freeze the model and give it adapters, in place. `down` is drawn from torch's global generator of the CPU.
 
     Raises:
         ValueError: rank below 1, or the model has adapters already.

@@ -124,8 +124,15 @@ def restore_training_tensors(model: nn.Module, optimiser: Optimiser, tensors: di
     for name, remainder in remainders.items():
         remainder.copy_(tensors[f"remainder.{name}"])
     parameters = dict(model.named_parameters())
+    fused = (
+        set()
+        if isinstance(optimiser, MasterWeights)
+        else {parameter for group in optimiser.param_groups if group.get("fused") for parameter in group["params"]}
+    )
     optimiser.state.clear()
     for key, tensor in tensors.items():
         if key.startswith("optimiser."):
             _, moment, name = key.split(".", 2)
-            optimiser.state[parameters[name]][moment] = tensor.to(parameters[name].device) if moment != "step" else tensor
+            parameter = parameters[name]
+            counted_here = moment == "step" and parameter not in fused  # PyTorch's fused steps count on the device, ours do not
+            optimiser.state[parameter][moment] = tensor if counted_here else tensor.to(parameter.device)
