@@ -16,7 +16,7 @@ from cogitate.model.transformer import Transformer
 from cogitate.runtime import MetricsLog
 from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer
 from cogitate.train.learners.supervised import SupervisedLearner
-from cogitate.train.packing import pack_documents
+from cogitate.train.rows.packing import pack_documents
 from cogitate.train.supervised import SupervisedRun, train_supervised
 from cogitate.types import PackedRows
 

@@ -24,7 +24,7 @@ from cogitate.model.head import token_logprobs
 from cogitate.model.transformer import Transformer
 from cogitate.train.learners.grpo import GRPOLearner
 from cogitate.train.learners.supervised import SupervisedLearner
-from cogitate.train.packing import pack_documents
+from cogitate.train.rows.packing import pack_documents
 from cogitate.types import Problem, Rollout, SamplingParams, Verdict
 
 NEVER = -1  # an end token that is not sampled: every completion is as long as asked for

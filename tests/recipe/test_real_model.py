@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from cogitate.config import FineTuneConfig
 from cogitate.model.files.hf import load_model
-from cogitate.train.packing import pack_documents
+from cogitate.train.rows.packing import pack_documents
 from cogitate.train.learners.supervised import SupervisedLearner
 
 model = load_model(Path(sys.argv[1]), dtype=getattr(torch, sys.argv[2])).train()

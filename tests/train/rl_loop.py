@@ -18,9 +18,10 @@ from cogitate.rewards.reward import total_reward
 from cogitate.rewards.workers.pool import GraderPool
 from cogitate.runtime import MetricsLog
 from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.train.collecting import RLRun
 from cogitate.train.learners.grpo import GRPOLearner
 from cogitate.train.pools import Pool
-from cogitate.train.rl import RLRun, train_rl
+from cogitate.train.rl import train_rl
 from cogitate.train.rollouts import Reward, Score, by_rules
 from cogitate.types import Problem
 

@@ -1,4 +1,8 @@
-from cogitate.train.pools import Pool, draw, easiest, epoch_order
+from collections import Counter
+
+import pytest
+
+from cogitate.train.pools import Pool, draw, draw_by_need, easiest, epoch_order
 from cogitate.types import Problem
 
 
@@ -36,3 +40,19 @@ def test_the_easiest_have_few_and_short_numbers_and_few_words_and_every_task_has
     assert [problem.id for problem in easiest(pool, 5 / 6)[:5]] == ["a 5", "a 3", "a 2", "a 1", "a 4"]
     assert [problem.id for problem in easiest(pool, 0.01)] == ["a 5", "b 5"]
     assert easiest(pool, 1.0) == pool
+
+
+def test_prompts_that_are_seldom_solved_are_drawn_more_often() -> None:
+    problems = [Problem(str(number), "t", "exact", "?") for number in range(4)]
+    success = {"t/0": (10, 10), "t/1": (9, 10), "t/2": (0, 10)}  # the last one has not been asked
+    times = Counter(
+        problem.id for cursor in range(2000) for problem, _ in draw_by_need(problems, success, cursor, 1, seed=0, name="rl")
+    )
+    assert times["0"] == 0
+    assert times["1"] / 2000 == pytest.approx(0.1 / 2.1, abs=0.02)
+    assert times["2"] / 2000 == pytest.approx(1 / 2.1, abs=0.04)
+    drawn = draw_by_need(problems, success, 5, 4, seed=0, name="rl")
+    assert sorted(problem.id for problem, _ in drawn) == ["0", "1", "2", "3"]
+    assert drawn[-1][0].id == "0"
+    assert [seeds for _, seeds in drawn] == [(0, "rl", number) for number in range(5, 9)]
+    assert drawn == draw_by_need(problems, success, 5, 4, seed=0, name="rl")

@@ -30,7 +30,7 @@ from cogitate.train.learners.preference import (
 )
 from cogitate.train.learners.scorer import ModelScorer
 from cogitate.train.preference import ItemLearner, PreferenceRun, items_of_step, train_preferences
-from cogitate.train.shared_prompts import row_sizes
+from cogitate.train.rows.shared_prompts import row_sizes
 from cogitate.types import LabelledText, Text, TextPair
 
 CONFIG = PreferenceTrainingConfig(

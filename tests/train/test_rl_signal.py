@@ -14,7 +14,7 @@ from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.groups import FirstGroups
 from cogitate.train.learners.grpo import GRPOLearner
 from cogitate.types import Problem, Rollout
-from tests.train.rl_loop import CONFIG, Loop, digits_wanted
+from tests.train.rl_loop import CONFIG, Loop, digits_wanted, raise_at
 
 
 def test_steps_without_a_signal_change_nothing_and_stop_the_run_with_the_reason(loop: Callable[..., Loop]) -> None:
@@ -123,3 +123,18 @@ def test_groups_that_are_all_right_want_harder_problems() -> None:
 def test_methods_that_compare_the_whole_batch_know_no_dead_groups(loop: Callable[..., Loop]) -> None:
     run = loop(problems=digits_wanted("seven"), steps=3, method="reinforce_pp")
     assert "mostly_dead" not in run.train()
+
+
+def test_the_length_reward_joins_at_its_step_and_is_logged(loop: Callable[..., Loop]) -> None:
+    settings = {"steps": 3, "length_weight": 0.5, "length_weight_from_step": 1, "prioritised_sampling": True}
+    run = loop(**settings)
+    run.train()
+    assert [row.get("reward.length") is None for row in run.rows()] == [True, False, False]
+    for row in run.rows()[1:]:
+        assert row["reward"] == pytest.approx(row["reward.accuracy"] + 0.5 * row["reward.length"])
+    killed = loop("killed", on_row=raise_at(2), **settings)
+    with pytest.raises(KeyboardInterrupt):
+        killed.train()
+    resumed = loop("killed", **settings)
+    resumed.train()
+    assert resumed.rows() == run.rows()

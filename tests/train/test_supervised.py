@@ -20,7 +20,7 @@ from cogitate.runtime import MetricsLog, request_interruption
 from cogitate.train.checkpoint import latest_checkpoint, load_checkpoint
 from cogitate.train.learners.supervised import SupervisedLearner, lm_and_mtp_loss, supervised_loss
 from cogitate.train.optimisers.adamw import make_adamw
-from cogitate.train.packing import pack_documents
+from cogitate.train.rows.packing import pack_documents
 from cogitate.train.supervised import SupervisedRun, train_supervised
 from cogitate.types import PackedRows
 

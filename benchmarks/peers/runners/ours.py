@@ -27,8 +27,8 @@ from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.groups import group_relative
 from cogitate.train.learners.grpo import GRPOLearner
 from cogitate.train.learners.supervised import SupervisedLearner
-from cogitate.train.packing import pack_documents
 from cogitate.train.rollouts import Sampled, to_rollout
+from cogitate.train.rows.packing import pack_documents
 from cogitate.types import Completion, PackedRows, Problem, RolloutGroup, SamplingParams, Verdict
 
 NEVER = -1  # an end token that is not sampled: every completion is as long as asked for

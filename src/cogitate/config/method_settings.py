@@ -43,6 +43,10 @@ class MethodConfig(PromptConfig):
     mask_truncated: bool = in_identity_unless_default(False)  # they count in their group and leave the loss
     # Share of max_new_tokens at its end, over which the reward falls by up to 1; 0: nowhere.
     overlong_share: float = in_identity_unless_default(0.0, ge=0, le=1)
+    # Kimi k1.5: weight of the length reward within groups, from a step on; prompts drawn in proportion to 1 - success.
+    length_weight: float = in_identity_unless_default(0.0, ge=0)
+    length_weight_from_step: int = in_identity_unless_default(0, ge=0)
+    prioritised_sampling: bool = in_identity_unless_default(False)
     # Correction for the difference between sampler and learner, beyond importance_cap: of tokens or of whole completions.
     importance_correction: Literal["token_truncate", "token_mask", "sequence_truncate", "sequence_mask"] = (
         in_identity_unless_default("token_truncate")
@@ -72,6 +76,13 @@ class MethodConfig(PromptConfig):
             raise ValueError(
                 f"method {method} does not read {name}, which is of {readers}; leave it out, or take another method"
             )
+        return value
+
+    @field_validator("length_weight_from_step")
+    @classmethod
+    def _there_is_a_length_reward(cls, value: int, info: ValidationInfo) -> int:
+        if value and not info.data.get("length_weight", 1):
+            raise ValueError("has no effect without length_weight; set that")
         return value
 
     @field_validator("covariance_high")

@@ -93,6 +93,9 @@ class RLConfig(MethodConfig):
     dynamic_sampling: bool = False  # DAPO: draw further prompts in place of dead groups
     dynamic_sampling_batches: int = Field(3, ge=1)
     importance_cap: float = Field(2.0, gt=0)  # truncated importance sampling between sampler and learner
+    # Most new tokens of a completion in a step; what is not done goes on in the next one (Kimi K1.5); 0: all in one step.
+    partial_rollouts: int = in_identity_unless_default(0, ge=0)
+    learn_older_segments: bool = in_identity_unless_default(True)  # whether the loss counts tokens that older weights sampled
     dead_steps_limit: int = Field(20, ge=1)  # steps without any learning signal in a row before the stage stops
     checkpoint_every: int = not_in_identity(10, ge=1)
     transcripts_every: int = not_in_identity(5, ge=1)
@@ -102,6 +105,24 @@ class RLConfig(MethodConfig):
     # or after `steps`; 0: after `steps` alone.
     token_budget: int = in_identity_unless_default(0, ge=0)
     warmup_tokens: int = in_identity_unless_default(0, ge=0)  # in place of warmup_steps where there is a token budget
+
+    @field_validator("partial_rollouts")
+    @classmethod
+    def _parts_are_parts(cls, value: int, info: ValidationInfo) -> int:
+        if value and value >= info.data.get("max_new_tokens", value + 1):
+            raise ValueError(f"has no effect from max_new_tokens = {info.data['max_new_tokens']} on: lower it, or set 0")
+        if value and info.data.get("dynamic_sampling"):
+            raise ValueError("new prompts take the place of whole groups alone: set dynamic_sampling to false")
+        if value and info.data.get("method") == "remax":
+            raise ValueError("remax compares with a greedy completion of the same weights: take another method, or set 0")
+        return value
+
+    @field_validator("learn_older_segments")
+    @classmethod
+    def _segments_are_there(cls, value: bool, info: ValidationInfo) -> bool:
+        if not value and not info.data.get("partial_rollouts", 1):
+            raise ValueError("has no effect without partial_rollouts; set that")
+        return value
 
     @field_validator("token_budget")
     @classmethod

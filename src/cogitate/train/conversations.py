@@ -16,7 +16,7 @@ from cogitate.errors import CheckpointError, DataError
 from cogitate.json_lines import RowFaults, first_and_number
 from cogitate.runtime import derive_seed
 from cogitate.tokenizer.conversation_form import ConversationForm
-from cogitate.train.packing import pack_documents
+from cogitate.train.rows.packing import pack_documents
 from cogitate.types import Conversation, Message, PackedRows, Text
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
@@ -72,6 +73,30 @@ def draw(problems: Sequence[Problem], cursor: int, count: int, *, seed: int, nam
         epoch, place = divmod(number, len(problems))
         drawn.append((problems[epoch_order(seed, name, epoch, len(problems))[place]], (seed, name, number)))
     return drawn
+
+
+def draw_by_need(
+    problems: Sequence[Problem], success: Mapping[str, Sequence[int]], cursor: int, count: int, *, seed: int, name: str
+) -> list[Drawn]:
+    """`count` different problems, each drawn in proportion to 1 - its success so far (prioritised sampling of Kimi k1.5,
+    arXiv:2501.12599, section 2.3.4); what has always been solved comes only where nothing else is left.
+
+    Args:
+        success: (right completions, all) of each problem that has been asked, by `key_of`; others count as never solved.
+    """
+    chance = random.Random(derive_seed(seed, name, "need", cursor))
+    waits: list[float] = []
+    for problem in problems:
+        right, asked = success.get(key_of(problem), (0, 1))
+        wait = chance.expovariate(1.0)  # of clocks that run at the speed of their need, the first ones
+        waits.append(wait * asked / (asked - right) if right < asked else math.inf)
+    chosen = sorted(range(len(problems)), key=lambda place: (waits[place], place))[:count]
+    return [(problems[place], (seed, name, cursor + number)) for number, place in enumerate(chosen)]
+
+
+def key_of(problem: Problem) -> str:
+    """A problem's name among those of all tasks."""
+    return f"{problem.task}/{problem.id}"
 
 
 @lru_cache(maxsize=4)

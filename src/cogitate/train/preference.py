@@ -18,8 +18,8 @@ from cogitate.runtime import MetricsLog, interruption_requested, raise_interrupt
 from cogitate.train.checkpoint import restore
 from cogitate.train.divergence import check_finite
 from cogitate.train.optimisers.schedule import warmup_cosine
-from cogitate.train.packing import split_evenly
 from cogitate.train.pools import epoch_order
+from cogitate.train.rows.packing import split_evenly
 
 Item = TypeVar("Item", contravariant=True)
 Items = TypeVar("Items")

@@ -4,96 +4,30 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cogitate.backend import Generator, Grader, PolicyLearner
 from cogitate.config import RLConfig
 from cogitate.errors import DataError, TrainingDivergedError
 from cogitate.runtime import MetricsLog, derive_seed, give_back_memory, interruption_requested, raise_interrupted
-from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.checkpoint import restore
+from cogitate.train.collecting import LoopState, RLRun, ask, collect_groups, spent, with_rewards
 from cogitate.train.divergence import diverged
 from cogitate.train.groups import (
     FIRST_STEPS,
-    FirstGroups,
-    LearnFrom,
-    group_relative,
     is_alive,
     is_relative,
     live_first,
     needs_greedy,
 )
-from cogitate.train.pools import Drawn, Pool, draw, easiest
+from cogitate.train.partial_rollouts import partial_metrics
 from cogitate.train.rl_metrics import mean, rollout_metrics, timings
-from cogitate.train.rollouts import Phases, Prompt, Sampled, Score, encode_prompts, sample_and_grade, shaped, to_rollout
-from cogitate.types import Problem, Rollout, RolloutGroup, SamplingParams
+from cogitate.train.rollouts import Phases, encode_prompts
+from cogitate.types import Problem, Rollout, RolloutGroup
 
-EASY_SHARE = 1 / 3  # of the pool, that a curriculum begins with
 PROBE_COMPLETIONS = 2  # of each probe, at each chosen step
-
-
-@dataclass(frozen=True, slots=True)
-class RLRun:
-    """What one run of the loop is given.
-
-    Attributes:
-        name: of the stage; part of every seed.
-        problems: the pool prompts are drawn from, each once an epoch.
-        general: a second pool, drawn from in the same way with a cursor of its own.
-        probes: problems asked again at chosen steps, for the transcripts.
-        prompt_of: what a problem is asked with.
-        contract: where the grader looks for the answer.
-        score: graded completions -> the reward of each and its parts; all completions of a batch at once, since a reward model
-            scores many as fast as one. `by_rules` makes one from a reward of single completions.
-        measure: rates of a batch of rollouts (reflection, language mix ...), for the log.
-        describe: a rollout of a step as a row of the transcripts.
-        weights: directory the policy is handed to the generator through.
-        transcripts: file that the probes' completions are appended to.
-        learn_from: which rollouts of a step the learner gets, each with the number its `update` takes: `group_relative` (GRPO's
-            advantages) or `rollouts_with_reward` (the rewards themselves, for PPO, whose critic finds the advantages).
-    """
-
-    name: str
-    seed: int
-    config: RLConfig
-    problems: Sequence[Problem]
-    probes: Sequence[Problem]
-    prompt_of: Callable[[Problem], Prompt]
-    contract: str
-    score: Score
-    measure: Callable[[Sequence[Rollout]], dict[str, float]]
-    describe: Callable[[int, Rollout], dict[str, Any]]
-    tokenizer: Tokenizer
-    learner: PolicyLearner
-    generator: Generator
-    grader: Grader
-    metrics: MetricsLog
-    checkpoint: Path
-    weights: Path
-    transcripts: Path
-    begin: Callable[[int, int], None]
-    say: Callable[[str], None]
-    learn_from: LearnFrom = group_relative
-    general: Pool | None = None
-
-    def general_share(self, step: int) -> int:
-        return self.general.share(step) if self.general else 0
-
-
-@dataclass(slots=True)
-class LoopState:
-    """What the loop remembers between steps; it is in every checkpoint."""
-
-    step: int = 0
-    cursor: int = 0  # problems drawn so far
-    general_cursor: int = 0  # the same of the second pool
-    tokens: int = 0  # generated so far
-    dead_steps: int = 0  # steps in a row without any learning signal
-    stopped_early: str | None = None
-    first: FirstGroups = field(default_factory=FirstGroups)
 
 
 def train_rl(run: RLRun) -> dict[str, Any]:
@@ -109,11 +43,10 @@ def train_rl(run: RLRun) -> dict[str, Any]:
     """
     config = run.config
     check_enough(run.problems, config, run.name)
-    every = [*run.problems, *(run.general.problems if run.general else ())]
-    asked = [(problem, run.prompt_of(problem)) for problem in every]
+    asked = [(problem, run.prompt_of(problem)) for problem in run.every_problem]
     encode_prompts(asked, config.max_new_tokens, run.tokenizer, run.generator)  # refuses what does not fit before any step
     state = resume(run)
-    sync_weights(run, state.step)
+    sync_weights(run, state.updates)
     run.metrics.truncate(state.step)
     truncate_transcripts(run.transcripts, state.step)
     run.begin(config.steps, state.step)
@@ -128,11 +61,6 @@ def train_rl(run: RLRun) -> dict[str, Any]:
     return {key: line for key, line in said.items() if line}
 
 
-def spent(config: RLConfig, tokens: int) -> bool:
-    """Whether so many generated tokens are the stage's budget."""
-    return bool(config.token_budget) and tokens >= config.token_budget
-
-
 def check_enough(problems: Sequence[Problem], config: RLConfig, name: str) -> None:
     """Refuse a pool that is smaller than a step."""
     if len(problems) < config.prompts_per_step:
@@ -145,17 +73,18 @@ def check_enough(problems: Sequence[Problem], config: RLConfig, name: str) -> No
 def step(run: RLRun, state: LoopState) -> None:
     """Roll out, learn, log; a step without any learning signal changes nothing and is counted."""
     started, phases = time.perf_counter(), Phases()
-    drawn = collect_groups(run, state, phases)
+    drawn, generated = collect_groups(run, state, phases)
     groups = live_first(drawn)[: run.config.prompts_per_step] if run.config.dynamic_sampling else drawn
     write_transcripts(run, state.step)
     rollouts = [rollout for group in groups for rollout in group.rollouts]
-    learnable = run.learn_from(groups, run.config)
+    learnable = [(one, advantage) for one, advantage in run.learn_from(groups, run.config) if any(one.loss_mask)]
     row: dict[str, Any] = {"step": state.step, **rollout_metrics(rollouts)}
-    generated = sum(group.tokens for group in drawn)
     state.tokens += generated
     row["dead_groups"] = mean(not is_alive(group) for group in drawn)
     if needs_greedy(run.config):
         row["greedy_reward"] = mean(g.greedy.reward for g in groups if g.greedy and g.greedy.reward is not None)
+    if run.config.partial_rollouts:
+        row |= {"waiting_groups": len(state.waiting), **partial_metrics(rollouts, run.config, run.generator.version)}
     row |= run.measure(rollouts)
     if learnable:
         state.dead_steps = 0
@@ -188,7 +117,8 @@ def update_policy(run: RLRun, state: LoopState, learnable: Sequence[tuple[Rollou
     phases.add("train", phase)
     phase = time.perf_counter()
     give_back_memory()
-    sync_weights(run, state.step + 1)
+    state.updates += 1
+    sync_weights(run, state.updates)
     phases.add("sync", phase)
     return metrics
 
@@ -208,84 +138,6 @@ def count_dead_step(run: RLRun, state: LoopState, groups: Sequence[RolloutGroup]
             f"{state.dead_steps} steps in a row without any learning signal: in the last one, step {state.step}, {why}"
         )
         run.say(state.stopped_early)
-
-
-def collect_groups(run: RLRun, state: LoopState, phases: Phases) -> list[RolloutGroup]:
-    """One batch of groups. With dynamic sampling (DAPO, section 3.2) further prompts are drawn in place of dead groups, in
-    at most `dynamic_sampling_batches` batches; what is still missing then is filled up with dead ones."""
-    groups = rollout(run, state, phases)
-    if run.config.dynamic_sampling:
-        for _ in range(run.config.dynamic_sampling_batches - 1):
-            drawn = state.tokens + sum(group.tokens for group in groups)
-            if sum(map(is_alive, groups)) >= run.config.prompts_per_step or spent(run.config, drawn):
-                break
-            groups += rollout(run, state, phases)
-    return groups
-
-
-def rollout(run: RLRun, state: LoopState, phases: Phases) -> list[RolloutGroup]:
-    """Draw the next prompts and sample and grade a group from each."""
-    config = run.config
-    asked = [
-        (problem, run.prompt_of(problem), tuple(derive_seed(*draw, i) for i in range(config.group_size)))
-        for problem, draw in next_problems(run, state)
-    ]
-    groups, greedy = ask(run, asked, phases), list[list[Sampled]]()
-    if needs_greedy(config):
-        greedy = ask(run, [(problem, prompt, seeds[:1]) for problem, prompt, seeds in asked], phases, greedy=True)
-    started = time.perf_counter()
-    scored = iter(with_rewards(run, [sampled for group in (*groups, *greedy) for sampled in group]))
-    phases.add("score", started)
-    rollouts = [tuple(next(scored) for _ in group) for group in groups]
-    baselines = [next(scored) for _ in greedy] if greedy else [None] * len(groups)
-    return [RolloutGroup(row[0].problem, row, baseline) for row, baseline in zip(rollouts, baselines, strict=True)]
-
-
-def ask(
-    run: RLRun, asked: Sequence[tuple[Problem, Prompt, tuple[int, ...]]], phases: Phases, *, greedy: bool = False
-) -> list[list[Sampled]]:
-    """Completions of the current policy, graded: at the stage's temperature, or the most likely ones."""
-    temperature = 0.0 if greedy else run.config.temperature
-    params = SamplingParams(temperature, run.config.top_p, run.config.max_new_tokens)
-    return list(
-        sample_and_grade(
-            asked,
-            params=params,
-            contract=run.contract,
-            tokenizer=run.tokenizer,
-            generator=run.generator,
-            grader=run.grader,
-            phases=phases,
-            rewarded=True,
-        )
-    )
-
-
-def next_problems(run: RLRun, state: LoopState) -> list[Drawn]:
-    """The next prompts of each pool, with what the seeds of their completions are derived from."""
-    general = run.general_share(state.step)
-    reasoning = run.config.prompts_per_step - general
-    drawn = draw(easiest(run.problems, share_of_pool(run, state.step)), state.cursor, reasoning, seed=run.seed, name=run.name)
-    state.cursor += reasoning
-    if run.general:
-        drawn += draw(run.general.problems, state.general_cursor, general, seed=run.seed, name=f"{run.name}/general")
-        state.general_cursor += general
-    return drawn
-
-
-def share_of_pool(run: RLRun, step: int) -> float:
-    """How much of the pool, from its easy end, a step draws from: with `easy_first_steps` it grows to all of it."""
-    steps = run.config.easy_first_steps
-    if step >= steps:
-        return 1.0
-    share = EASY_SHARE + (1 - EASY_SHARE) * step / steps
-    return max(share, min(1.0, run.config.prompts_per_step / len(run.problems)))
-
-
-def with_rewards(run: RLRun, batch: Sequence[Sampled]) -> list[Rollout]:
-    """Graded completions as rollouts."""
-    scores = [shaped(reward, sampled, run.config) for reward, sampled in zip(run.score(batch), batch, strict=True)]
-    return [to_rollout(sampled, *scored) for sampled, scored in zip(batch, scores, strict=True)]
 
 
 def sync_weights(run: RLRun, version: int) -> None:
@@ -324,5 +176,4 @@ def resume(run: RLRun) -> LoopState:
     state = restore(run.learner, run.checkpoint)
     if not state:
         return LoopState()
-    loop = {**state["loop"], "first": FirstGroups(**state["loop"].get("first", {}))}
-    return LoopState(step=int(state["step"]), **loop)
+    return LoopState.from_json(int(state["step"]), state["loop"])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 from cogitate.backend import GenerationRequest, Generator, Grader
 from cogitate.config import RLConfig
@@ -79,34 +80,58 @@ def sample_and_grade(
     """
     started = time.perf_counter()
     prompts = encode_prompts([(problem, prompt) for problem, prompt, _ in asked], params.max_new_tokens, tokenizer, generator)
-    opened = [tokenizer.tags.thinking[0] if opens_thinking(prompt, tokenizer) else "" for prompt in prompts]
+    meanwhile = meanwhile or (lambda: None)
+    judging = Judging(contract, tokenizer, grader, stop, rewarded)
     for index, (problem, _, seeds) in enumerate(asked):
         budget = None if thinking is None else thinking(problem)
         generator.submit(GenerationRequest(str(index), prompts[index], params, seeds, thinking=budget))
-    finished: dict[tuple[int, int], tuple[Completion, str, bool]] = {}
-    verdicts: dict[str, Verdict] = {}
-    meanwhile = meanwhile or (lambda: None)
     while generator.pending():
         meanwhile()
         for completion in generator.poll():
             index = int(completion.request_id)
-            whole = tokenizer.tags.exchange(opened[index] + tokenizer.decode(completion.token_ids))
-            text = whole.partition(stop)[0] if stop else whole
-            finished[index, completion.seed] = completion, text, len(text) < len(whole)
-            problem, key = asked[index][0], f"{index}/{completion.seed}"
-            if not has_rules(problem.kind):
-                verdicts[key] = Verdict("none", 0.0, f"no rule judges kind {problem.kind}")
-            else:
-                ending = Ending(len(completion.token_ids), completion.finish_reason) if rewarded else None
-                grader.submit(key, problem, text, contract, ending)
+            judging.submit((index, completion.seed), asked[index][0], prompts[index], completion)
     phases.add("generate", started)
     started = time.perf_counter()
-    while grader.pending():
-        meanwhile()
-        verdicts.update(grader.poll(timeout=1.0))
+    judged = judging.finish(meanwhile)
     phases.add("grade", started)
-    for index, (problem, _, seeds) in enumerate(asked):
-        yield [Sampled(problem, prompts[index], *finished[index, seed], verdicts[f"{index}/{seed}"]) for seed in seeds]
+    for index, (_, _, seeds) in enumerate(asked):
+        yield [judged[index, seed] for seed in seeds]
+
+
+class Judging:
+    """Finished completions on their way through the grader.
+
+    Args:
+        contract, stop, rewarded: as of `sample_and_grade`.
+    """
+
+    def __init__(self, contract: str, tokenizer: Tokenizer, grader: Grader, stop: str | None = None, rewarded: bool = False):
+        self.contract, self.tokenizer, self.grader, self.stop, self.rewarded = contract, tokenizer, grader, stop, rewarded
+        self._waiting: dict[str, tuple[tuple[int, int], Callable[[Verdict], Sampled]]] = {}
+        self._judged: dict[tuple[int, int], Sampled] = {}
+
+    def submit(self, key: tuple[int, int], problem: Problem, prompt_ids: tuple[int, ...], completion: Completion) -> None:
+        """Have a completion graded. `key` names it."""
+        opened = self.tokenizer.tags.thinking[0] if opens_thinking(prompt_ids, self.tokenizer) else ""
+        whole = self.tokenizer.tags.exchange(opened + self.tokenizer.decode(completion.token_ids))
+        text = whole.partition(self.stop)[0] if self.stop else whole
+        sampled = partial(Sampled, problem, prompt_ids, completion, text, len(text) < len(whole))
+        if not has_rules(problem.kind):
+            self._judged[key] = sampled(Verdict("none", 0.0, f"no rule judges kind {problem.kind}"))
+            return
+        name = "/".join(map(str, key))
+        self._waiting[name] = key, sampled
+        ending = Ending(len(completion.token_ids), completion.finish_reason) if self.rewarded else None
+        self.grader.submit(name, problem, text, self.contract, ending)
+
+    def finish(self, meanwhile: Callable[[], None]) -> dict[tuple[int, int], Sampled]:
+        """Wait for all verdicts; every completion by its key."""
+        while self.grader.pending():
+            meanwhile()
+            for name, verdict in self.grader.poll(timeout=1.0):
+                key, sampled = self._waiting.pop(name)
+                self._judged[key] = sampled(verdict)
+        return self._judged
 
 
 def encode_prompts(

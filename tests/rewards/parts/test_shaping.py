@@ -7,6 +7,7 @@ import pytest
 
 from cogitate.rewards.parts.shaping import (
     cosine_length_reward,
+    length_rewards,
     reasoning_steps_reward,
     repetition_penalty,
     repetition_penalty_of_text,
@@ -63,3 +64,10 @@ def test_shaping_corpus_has_the_upstream_values(corpus: Callable[[str], list[dic
         else:
             value = reasoning_steps_reward(given)
         assert value == pytest.approx(row["expected"], abs=row["tolerance"]), row["id"]
+
+
+def test_short_is_better_within_a_group_and_wrong_is_never_praised_for_it() -> None:
+    assert length_rewards([10, 20, 30], [True, True, True]) == [0.5, 0.0, -0.5]
+    assert length_rewards([10, 25, 30], [False, True, False]) == [0.0, -0.25, -0.5]
+    assert length_rewards([7, 7], [True, False]) == [0.0, 0.0]
+    assert length_rewards([], []) == []

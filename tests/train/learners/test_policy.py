@@ -18,7 +18,7 @@ from cogitate.train.checkpoint import latest_checkpoint
 from cogitate.train.learners import policy as learner_module
 from cogitate.train.learners.grpo import GRPOLearner
 from cogitate.train.learners.policy import fit_pass
-from cogitate.train.packing import split_evenly
+from cogitate.train.rows.packing import split_evenly
 from cogitate.types import Problem, Rollout, Verdict
 
 MakeModel = Callable[..., Transformer]

@@ -18,10 +18,11 @@ from cogitate.model.value_head import ValueModel
 from cogitate.rewards.workers.pool import GraderPool
 from cogitate.runtime import MetricsLog
 from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.train.collecting import RLRun
 from cogitate.train.groups import rollouts_with_reward
 from cogitate.train.learners.ppo import PPOLearner, explained
 from cogitate.train.learners.scorer import ModelScorer
-from cogitate.train.rl import RLRun, train_rl
+from cogitate.train.rl import train_rl
 from cogitate.train.rollouts import Reward, Sampled
 from cogitate.types import Problem, Rollout, RolloutGroup, Verdict
 

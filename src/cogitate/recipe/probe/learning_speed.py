@@ -10,7 +10,7 @@ from cogitate.recipe.asking import PromptOf
 from cogitate.recipe.probe.measure import Sample
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.rollouts import encode_all
-from cogitate.train.shared_prompts import prompts_of, tokens_of_prompts
+from cogitate.train.rows.shared_prompts import prompts_of, tokens_of_prompts
 from cogitate.types import Problem, Rollout, Verdict
 
 TOKENS = 4096  # of completions and their prompts, each prompt once: about as many as go through the model at a time

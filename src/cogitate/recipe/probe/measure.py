@@ -17,7 +17,7 @@ from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import NEXT_TURN
 from cogitate.train.rl_metrics import mean
 from cogitate.train.rollouts import Phases, Sampled, sample_and_grade
-from cogitate.train.shared_prompts import tokens_of_prompts
+from cogitate.train.rows.shared_prompts import tokens_of_prompts
 from cogitate.types import Problem, SamplingParams, Verdict
 
 # Of how alike the completions of one problem are (intraclass correlation): a few completions cannot show more than this.

@@ -22,9 +22,10 @@ from cogitate.rewards.parts.completion import SampledCompletion
 from cogitate.rewards.reward import total_reward
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking import ThinkingFormat, split_thinking
+from cogitate.train.collecting import RLRun
 from cogitate.train.groups import LearnFrom, group_relative
 from cogitate.train.pools import Pool, in_turn
-from cogitate.train.rl import RLRun, check_enough, train_rl
+from cogitate.train.rl import check_enough, train_rl
 from cogitate.train.rl_metrics import mean
 from cogitate.train.rollouts import OVERLONG, Reward, Score
 from cogitate.types import Problem, Rollout

@@ -21,7 +21,7 @@ from cogitate.runtime import derive_seed, seed_everything
 from cogitate.tasks.corpus.documents import NO_PUZZLES, Reading, documents, write_document
 from cogitate.tasks.corpus.styles import Population
 from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer
-from cogitate.train.packing import pack_documents
+from cogitate.train.rows.packing import pack_documents
 from cogitate.train.supervised import SupervisedRun, train_supervised
 from cogitate.types import PackedRows
 

@@ -30,9 +30,9 @@ from cogitate.recipe.stage import Inputs, Stage, StageContext
 from cogitate.runtime import derive_seed, write_json
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.chat_template import ChatTemplate
-from cogitate.train.pools import easiest
-from cogitate.train.rl import EASY_SHARE
-from cogitate.train.shared_prompts import prompts_of
+from cogitate.train.collecting import EASY_SHARE
+from cogitate.train.pools import difficulty, easiest
+from cogitate.train.rows.shared_prompts import prompts_of
 from cogitate.types import Problem, Rollout
 
 FEWEST = 12  # training problems: fewer are no pool to learn from
@@ -249,7 +249,11 @@ def examples(
         if one.right_free and one.finished and one.problem < sources
     ]
     taken = {id(problem) for number, problem in asked.items() if number >= sources}
-    return choose_examples(right, (problem for problem in easiest(pool, 1 / 3) if id(problem) not in taken), count)
+    easy = [problem for problem in easiest(pool, EASY_SHARE) if id(problem) not in taken]
+    steps = [
+        problem for problem in pool if difficulty(problem.question)[0] > 2 and id(problem) not in taken
+    ]  # for several steps
+    return choose_examples(right, [*easy, *steps], count)
 
 
 def right_anywhere(measured: dict[str, Measurement], numbers: Sequence[int]) -> float:

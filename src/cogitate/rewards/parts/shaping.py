@@ -59,6 +59,20 @@ def soft_overlong_punishment(length: int, *, max_length: int, cache: int) -> flo
     return 0.0 if excess <= 0 else max(-1.0, -excess / cache)
 
 
+def length_rewards(lengths: Sequence[int], right: Sequence[bool]) -> list[float]:
+    """Short is better within a group (Kimi k1.5, arXiv:2501.12599, section 2.3.3): from 0.5 for the shortest in a line to -0.5
+    for the longest, of wrong ones never above 0; 0 where all are equally long.
+
+    Args:
+        lengths: of the completions of one problem.
+        right: whether each of them is.
+    """
+    if not lengths or min(lengths) == max(lengths):
+        return [0.0] * len(lengths)
+    values = [0.5 - (length - min(lengths)) / (max(lengths) - min(lengths)) for length in lengths]
+    return [value if is_right else min(0.0, value) for value, is_right in zip(values, right, strict=True)]
+
+
 _STEP = re.compile(r"(Step \d+:|^\d+\.|\n-|\n\*|First,|Second,|Next,|Finally,)")
 
 

@@ -25,7 +25,7 @@ from cogitate.runtime import derive_seed
 from cogitate.train.learners.policy import Prepared, ReferencedPolicy
 from cogitate.train.learners.whitening import whitened_together
 from cogitate.train.optimisers.master_weights import clip_gradients
-from cogitate.train.shared_prompts import PromptRows
+from cogitate.train.rows.shared_prompts import PromptRows
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,8 +24,8 @@ from cogitate.train.checkpoint import load_checkpoint, restore_training_tensors,
 from cogitate.train.optimisers.adamw import make_adamw
 from cogitate.train.optimisers.master_weights import optimiser_for
 from cogitate.train.optimisers.schedule import set_learning_rate, warmup_constant, warmup_over_tokens
-from cogitate.train.packing import split_evenly
-from cogitate.train.shared_prompts import PromptRows, hidden_of, prompt_rows
+from cogitate.train.rows.packing import split_evenly
+from cogitate.train.rows.shared_prompts import PromptRows, hidden_of, prompt_rows
 from cogitate.types import Rollout
 
 MICRO_BATCH_TOKENS = 4096  # padded tokens of one forward and backward pass, at most

@@ -25,7 +25,7 @@ from cogitate.train.learners.policy import Prepared, ReferencedPolicy, fit_pass
 from cogitate.train.learners.whitening import whitened_together
 from cogitate.train.optimisers.adamw import make_adamw
 from cogitate.train.optimisers.master_weights import clip_gradients, optimiser_for
-from cogitate.train.shared_prompts import PromptRows, hidden_of
+from cogitate.train.rows.shared_prompts import PromptRows, hidden_of
 
 CRITIC = "critic."
 

@@ -31,8 +31,8 @@ from cogitate.train.checkpoint import load_training, save_training
 from cogitate.train.optimisers.adamw import make_adamw
 from cogitate.train.optimisers.master_weights import clip_gradients, optimiser_for
 from cogitate.train.optimisers.schedule import set_learning_rate
-from cogitate.train.packing import length_batches
-from cogitate.train.shared_prompts import SharedRows, hidden_at, hidden_of, lay_out, row_sizes
+from cogitate.train.rows.packing import length_batches
+from cogitate.train.rows.shared_prompts import SharedRows, hidden_at, hidden_of, lay_out, row_sizes
 from cogitate.types import LabelledText, Text, TextPair
 
 Item = TypeVar("Item")

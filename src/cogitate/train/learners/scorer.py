@@ -10,7 +10,7 @@ from torch import Tensor
 from cogitate.errors import ConfigError
 from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel
-from cogitate.train.shared_prompts import SharedRows, hidden_at, hidden_of, lay_out, shared_batches
+from cogitate.train.rows.shared_prompts import SharedRows, hidden_at, hidden_of, lay_out, shared_batches
 from cogitate.types import Text
 
 BATCH_TOKENS = 8192  # padded tokens of one forward pass

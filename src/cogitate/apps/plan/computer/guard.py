@@ -23,7 +23,7 @@ PHASES = {  # room of this package -> what it does, the innermost one that was a
     "rewards": "grading",
     "train/learners": "training",
     "train/optimisers": "training",
-    "train/packing.py": "packing",
+    "train/rows/packing.py": "packing",
     "train/checkpoint.py": "saving a checkpoint",
     "model/files": "loading or saving a model",
     "evals": "evaluation",

@@ -21,7 +21,7 @@ from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.conversation_form import ConversationForm
 from cogitate.train.conversations import texts_of, too_long_line
 from cogitate.train.preference import PreferenceRun, train_preferences
-from cogitate.train.shared_prompts import row_sizes
+from cogitate.train.rows.shared_prompts import row_sizes
 from cogitate.types import PreferencePair, TextPair
 
 

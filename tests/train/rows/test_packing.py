@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cogitate.errors import ConfigError, DataError
-from cogitate.train.packing import best_fit_rows, length_batches, pack_documents
+from cogitate.train.rows.packing import best_fit_rows, length_batches, pack_documents
 
 
 def test_best_fit_puts_each_document_into_the_fullest_row_that_holds_it() -> None:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from cogitate.model.transformer import Transformer
-from cogitate.train.packing import PADDING, length_batches
+from cogitate.train.rows.packing import PADDING, length_batches
 from cogitate.types import Rollout
 
 COMPLETIONS_PER_PROMPT = 2  # tokens of completions in a row for each of its prompt's, if there are so many

@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cogitate.train import shared_prompts
-from cogitate.train.shared_prompts import even_rows, hidden_of, lay_out, prompt_rows
+from cogitate.train.rows import shared_prompts
+from cogitate.train.rows.shared_prompts import even_rows, hidden_of, lay_out, prompt_rows
 from cogitate.types import Problem, Rollout, Text, Verdict
 from tests.engine.random_model import make_model
 from tests.engine.test_decode import CONFIGS
