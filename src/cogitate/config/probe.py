@@ -30,5 +30,5 @@ class ProbeConfig(Section):
     sources: int = Field(16, ge=0)  # further ones, whose right completions become worked examples
     samples: int = Field(4, ge=2)  # completions of each, at each prompt
     max_new_tokens: int = Field(128, ge=1)  # the longest completion that is sampled, and that can be proposed
-    examples: int = Field(4, ge=0)  # worked examples that are made; 0: none
+    examples: int = Field(5, ge=0)  # worked examples that are made: one for each operation, one of several steps; 0: none
     tokens_per_second: float = Field(0.0, ge=0)  # of generation; 0: as it is measured

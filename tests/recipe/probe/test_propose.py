@@ -40,7 +40,7 @@ def test_a_model_that_is_rarely_right_gets_large_groups_easy_problems_first_and_
     assert list(proposed) == list(PROPOSED)
     assert (proposed["group_size"], proposed["prompts_per_step"]) == (32, 8)
     assert proposed["dynamic_sampling"]
-    assert proposed["easy_first_steps"] == round(2 / 3 * proposed["steps"]) > 0
+    assert proposed["easy_first_steps"] == round(1 / 3 * proposed["steps"]) > 0
     assert proposed["max_new_tokens"] == 112  # 50 tokens twice, to the next 16
     assert (proposed["temperature"], proposed["learning_rate"]) == (1.0, 1.5e-5)
 
@@ -84,7 +84,7 @@ def test_what_a_user_sets_is_not_proposed_and_the_rest_follows_from_it() -> None
     settings = ZeroRLConfig(group_size=8, steps=6, from_probe=[key for key in PROPOSED if key not in ("group_size", "steps")])
     proposed = values(found(), settings)
     assert "group_size" not in proposed
-    assert (proposed["prompts_per_step"], proposed["easy_first_steps"]) == (32, 4)
+    assert (proposed["prompts_per_step"], proposed["easy_first_steps"]) == (32, 2)
     assert values(found(pool=20), settings)["prompts_per_step"] == 20
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from cogitate.recipe.probe.worked_examples import Draft, choose_examples, from_completion, from_gold
+from cogitate.recipe.probe.worked_examples import SEVERAL, Draft, choose_examples, from_completion, from_gold
 from cogitate.types import Problem
 
 PENS = "Ben has 15 pens and buys 20 more. How many pens does he have?"
@@ -51,6 +51,26 @@ def test_a_gold_answer_is_reached_by_the_one_operation_that_gives_it() -> None:
     assert thinking(from_gold(problem("Rome (A) or Oslo (B)?", "A"))) == "The answer is A."
 
 
+def test_three_numbers_are_led_to_the_answer_in_two_steps() -> None:
+    sweets = from_gold(problem("Tom had 31 sweets, ate 7 and shares the others among 8 friends. How many has each?", 3.0))
+    assert sweets is not None
+    assert (sweets.example.thinking, sweets.operations, sweets.kind) == ("31 - 7 = 24, 24 / 8 = 3", "-/", SEVERAL)
+    tables = problem("A waiter had 6 tables, with 3 women and 5 men at each. How many guests had he?", 48)
+    assert thinking(from_gold(tables)) == "3 + 5 = 8, 8 * 6 = 48"
+    cups = problem(
+        "7 cups cost 14 coins in all and 5 coins are left. How many coins were there for each cup's price of 9.5?", 1.5
+    )
+    assert from_gold(cups) is None  # four numbers
+
+
+def test_a_way_that_may_be_chance_is_no_example() -> None:
+    assert from_gold(problem("Sandy grew 8 carrots and 7 turnips. Mary grew 6 carrots. How many carrots?", 14)) is None  # 8 + 6
+    assert from_gold(problem("4 red, 5 blue and 6 green pens: how many?", 15)) is None  # in any order
+    assert (
+        from_gold(problem("3 boys share 2 pies of 7 slices. How much has each?", "4.6667")) is None
+    )  # no such number on the way
+
+
 def test_examples_differ_in_their_operations_and_the_models_own_come_first() -> None:
     right = [
         (problem(f"{n} pens and {n + 1} more of them?", str(2 * n + 1), n), f"{n} + {n + 1} = {2 * n + 1}") for n in range(2, 9)
@@ -63,5 +83,8 @@ def test_examples_differ_in_their_operations_and_the_models_own_come_first() -> 
     assert sorted(draft.operations for draft in chosen) == ["*", "+", "+", "-"]
     assert [draft.own for draft in chosen if draft.operations == "+"] == [True, True]
     assert len({draft.problem.id for draft in chosen}) == 4
+    steps = problem("31 sweets, 7 eaten, the others for 8 friends: how many for each?", "3", 23)
+    assert [draft.kind for draft in choose_examples(right, [steps, *others], 4)] == ["+", "-", "*", SEVERAL]
+    assert [draft.kind for draft in choose_examples([], [*others, steps], 5)] == ["-", "*", "+", SEVERAL]
     assert choose_examples(right, others, 1)[0].own
     assert choose_examples([], [], 4) == []

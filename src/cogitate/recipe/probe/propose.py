@@ -12,7 +12,7 @@ from cogitate.recipe.probe.prompts import Tried
 from cogitate.recipe.probe.proposal import Proposed
 from cogitate.recipe.probe.worked_examples import Draft
 from cogitate.train.rl_metrics import mean
-from cogitate.train.shared_prompts import tokens_of_prompts
+from cogitate.train.rows.shared_prompts import tokens_of_prompts
 
 ENOUGH_FORM = 1 / 2  # of the best form among prompts that are about as often right
 COMPLETIONS, FEWEST_COMPLETIONS = 256, 128  # of a step: 16 groups of 16, as in docs/smollm2.md; half where steps would be few
@@ -21,7 +21,7 @@ GROUP, LARGE_GROUP = 16, 32  # the paper's, and one for models that are rarely r
 ENOUGH_LIVE = 0.3  # share of live groups of 16 below which larger ones are worth fewer prompts
 MANY_LIVE = 0.8  # from here on further prompts in place of dead groups are not worth their time
 EASIER = 1.3  # times as often right on the easiest third as on the rest: worth beginning there
-EASY_STEPS = 2 / 3  # of the steps begin with easy problems, as in docs/smollm2.md (80 of 120)
+EASY_STEPS = 1 / 3  # of the steps begin with easy problems: variety is gone soon after, and must have met the others
 LENGTH_ROOM, LENGTH_UNIT = 2, 16  # thinking may double; a multiple of this
 LEARNING_RATE, OF_PARAMETERS = 1.5e-5, 134_515_008  # of SmolLM2-135M: docs/smollm2.md
 RATE_EXPONENT = -0.5  # the line from there to the 2.9 M parameters and 1.5e-4 of recipe tiny has -0.6

@@ -1,16 +1,16 @@
 """Worked examples from a model's own right completions, as in STaR (arXiv:2203.14465): the model shows itself how it is done.
 
 For operations that its right completions lack, and where there are too few of these, an example is made of a question and its
-gold answer: for numbers by the one operation on the question's two numbers that gives the answer.
+gold answer: for numbers by the one way that leads from the question's two or three numbers to the answer.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from cogitate.config import WorkedExample
 from cogitate.tokenizer.thinking import THINK_CLOSE, THINK_OPEN, split_thinking
@@ -24,6 +24,7 @@ OPERATIONS: dict[str, Callable[[Fraction, Fraction], Fraction | None]] = {
     "*": lambda a, b: a * b,
     "/": lambda a, b: a / b if b else None,
 }
+SEVERAL = "several"  # operations in one example
 SIGNS = {"−": "-", "–": "-", "×": "*", "x": "*", "·": "*", "÷": "/", "\\times": "*", "\\div": "/"}
 _NUMBER = re.compile(NUMBER)
 _SIGN = r"(?:[-+*/−–×x·÷]|\\times|\\div)"
@@ -49,12 +50,19 @@ class Draft:
     own: bool
 
     @property
+    def kind(self) -> str:
+        """Its one operation, or SEVERAL; "" where it has none."""
+        return SEVERAL if len(self.operations) > 1 else self.operations
+
+    @property
     def length(self) -> int:
         return len(self.example.question) + len(self.example.thinking)
 
 
 def choose_examples(right: Iterable[tuple[Problem, str]], others: Iterable[Problem], count: int) -> list[Draft]:
-    """At most `count` examples of different problems: short ones, with as many different operations as there are.
+    """At most `count` examples of different problems, short ones: one for each operation and one of several steps as far as
+    there are any, since a model that is shown single steps alone soon writes nothing else; then whichever are shortest. Long
+    thinking comes last.
 
     Args:
         right: problems with a completion that answers them rightly.
@@ -63,9 +71,9 @@ def choose_examples(right: Iterable[tuple[Problem, str]], others: Iterable[Probl
     own = shortest_first(draft for problem, text in right if (draft := from_completion(problem, text)))
     made = shortest_first(draft for problem in others if (draft := from_gold(problem)))
     chosen: list[Draft] = []
-    for wanted in (*OPERATIONS, None):
+    for wanted in (*OPERATIONS, SEVERAL, None):
         for draft in [*own, *made]:
-            if len(chosen) == count or (wanted and draft.operations != wanted):
+            if len(chosen) == count or (wanted and draft.kind != wanted):
                 continue
             if draft.problem.id not in [one.problem.id for one in chosen]:
                 chosen.append(draft)
@@ -97,8 +105,9 @@ def from_completion(problem: Problem, text: str) -> Draft | None:
 
 
 def from_gold(problem: Problem) -> Draft | None:
-    """A question and its gold answer as an example: of numbers the operation that leads from the question's to the answer,
-    where there is exactly one; of other answers the answer itself."""
+    """A question and its gold answer as an example: of numbers the one way that leads from the question's two or three numbers
+    to the answer; of other answers the answer itself. None of numbers where there is no way, or more than one, or the answer
+    stands in the question, which shows nothing of the way."""
     answer = answer_of(problem)
     if not answer:
         return None
@@ -106,17 +115,56 @@ def from_gold(problem: Problem) -> Draft | None:
     if value is None:
         return draft_of(problem, f"The answer is {answer}.", answer, "", own=False)
     numbers = _NUMBER.findall(problem.question)
-    ways = {
-        (first, sign, second)
-        for first, second in (itertools.permutations(numbers, 2) if len(numbers) == 2 else ())
-        for sign, apply in OPERATIONS.items()
-        if apply(exact(first), exact(second)) == value
-    }
-    signs = {sign for _, sign, _ in ways}
-    if len(signs) != 1:
+    ways = ways_to(value, numbers)
+    if len(ways) != 1 or value in map(exact, numbers):
         return None
-    first, sign, second = min(ways, key=lambda way: numbers.index(way[0]))
-    return draft_of(problem, f"{first} {sign} {second} = {answer}", answer, sign, own=False)
+    thinking, operations = ways.pop()
+    return draft_of(problem, thinking, answer, operations, own=False)
+
+
+def ways_to(value: Fraction, numbers: list[str]) -> set[tuple[str, str]]:
+    """(equations, their operations) that lead to a value: from two numbers by one operation, from three by two that use all;
+    none from three where two of them suffice, since the third may then mean nothing."""
+    if len(numbers) == 2:
+        return {(step.text, step.sign) for step in steps_on(*numbers) if step.value == value}
+    if len(numbers) != 3:
+        return set()
+    ways: set[tuple[str, str]] = set()
+    for first, second, third in ((0, 1, 2), (0, 2, 1), (1, 2, 0)):
+        for step in steps_on(numbers[first], numbers[second]):
+            if step.value == value:
+                return set()
+            if (result := plain(step.value)) is not None:
+                ways.update(
+                    (f"{step.text}, {last.text}", "".join(sorted({step.sign, last.sign})))
+                    for last in steps_on(result, numbers[third])
+                    if last.value == value
+                )
+    return ways
+
+
+class Step(NamedTuple):
+    """An equation of two numbers."""
+
+    text: str
+    sign: str
+    value: Fraction
+
+
+def steps_on(first: str, second: str) -> Iterator[Step]:
+    """What the four operations make of two numbers, in either order where it matters."""
+    for sign, apply in OPERATIONS.items():
+        for one, other in ((first, second),) if sign in "+*" else ((first, second), (second, first)):
+            value = apply(exact(one), exact(other))
+            if value is not None and (result := plain(value)) is not None:
+                yield Step(f"{one} {sign} {other} = {result}", sign, value)
+
+
+def plain(value: Fraction) -> str | None:
+    """A number as people write it in such an equation; None of negative ones and of more than two decimals."""
+    if value < 0 or (value * 100).denominator != 1:
+        return None
+    return f"{float(value):.2f}".rstrip("0").rstrip(".")
 
 
 def draft_of(problem: Problem, thinking: str, answer: str, operations: str, *, own: bool) -> Draft | None:
