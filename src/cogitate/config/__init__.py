@@ -1,6 +1,7 @@
 """Settings: sections of typed, validated keys. `recipe/settings.py` reads a recipe's from a TOML file and overrides."""
 
 from cogitate.config.config import Config, StageRow, config_with
+from cogitate.config.long2short import LengthPairsConfig, MergeConfig
 from cogitate.config.parts import RewardPartConfig
 from cogitate.config.probe import PROPOSED, ProbeConfig
 from cogitate.config.prompts import PromptConfig, WorkedExample
@@ -41,6 +42,8 @@ __all__ = [
     "DemonstrationsConfig",
     "EvaluateConfig",
     "FineTuneConfig",
+    "LengthPairsConfig",
+    "MergeConfig",
     "PPOConfig",
     "PreferenceDataConfig",
     "PreferenceTrainingConfig",

@@ -11,6 +11,8 @@ from cogitate.config import (
     DemonstrationsConfig,
     DPOConfig,
     FineTuneConfig,
+    LengthPairsConfig,
+    MergeConfig,
     PPOConfig,
     PreferenceDataConfig,
     PretrainConfig,
@@ -108,7 +110,7 @@ FINE_TUNE = Kind(
     needs=(MODEL, Need("conversations")),
 )
 # Of models that think in R1's form: what they write can be learnt from as it is.
-IN_R1_FORM = (FINE_TUNE.name, REASONING_RL.name, ALL_SCENARIO_RL.name, "ppo", "dpo", GIVEN)
+IN_R1_FORM = (FINE_TUNE.name, REASONING_RL.name, ALL_SCENARIO_RL.name, "ppo", "dpo", "merge", GIVEN)
 COLD_START_DATA = Kind(
     "cold_start_data",
     f"{STAGES}.cold_start_data",
@@ -192,11 +194,31 @@ DPO = Kind(
     needs=(MODEL, PREFERENCE_PAIRS),
 )
 
+# Kimi k1.5's long2short (arXiv:2501.12599), beside rejection sampling of the shortest, DPO and RL with a length reward.
+MERGE = Kind(
+    "merge",
+    f"{STAGES}.long2short.merge",
+    MergeConfig,
+    reads=("{stage}", "runtime.dtype"),
+    needs=(MODEL, MODEL),
+    may_be_shipped=False,
+)
+LENGTH_PAIRS = Kind(
+    "length_pairs",
+    f"{STAGES}.long2short.length_pairs",
+    LengthPairsConfig,
+    reads=("seed", "tasks", "rewards", "{stage}", *prompt_of("{inputs}"), *SAMPLING),
+    needs=(Need("model", kinds=IN_R1_FORM),),
+    makes="preferences",
+    uses=("tasks.train",),
+)
+
 # What a recipe's own graph may be made of; the measuring of its models is added to it.
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         PRETRAIN, PRETRAIN_STUDENT, PRUNE, PROBE, RL_ZERO, REASONING_RL, ALL_SCENARIO_RL, FINE_TUNE, COLD_START_DATA,
         REJECTION_SAMPLING, REWARD_MODELS, DEMONSTRATIONS, PREFERENCES, PPO, DPO,
+        MERGE, LENGTH_PAIRS,
     )
 }  # fmt: skip

@@ -20,12 +20,17 @@ Dropped = list[tuple[Candidate, str]]
 
 
 def reject(
-    candidates: Sequence[Candidate], evaluation: EvaluationIndex, *, per_problem: int, smallest_kept_share: float
+    candidates: Sequence[Candidate],
+    evaluation: EvaluationIndex,
+    *,
+    per_problem: int,
+    smallest_kept_share: float,
+    prefer: str = "different",
 ) -> tuple[list[Candidate], Dropped]:
     """(the rows, every other candidate with the first rule that dropped it).
 
     Rules in their order: truncated, wrong, ill-formed, unreadable (`text_metrics.readability_faults`), said twice,
-    contaminated, and more than `per_problem` of a problem, where the most different ones stay.
+    contaminated, and more than `per_problem` of a problem, where the most different or, by `prefer`, the shortest ones stay.
 
     Raises:
         DataError: decontamination leaves too few.
@@ -47,7 +52,8 @@ def reject(
     by_problem: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in clean:
         by_problem[canonical(candidate.problem.question)].append(candidate)
-    kept = {c.id for group in by_problem.values() for c in most_different(group, per_problem)}
+    choose = shortest if prefer == "shortest" else most_different
+    kept = {c.id for group in by_problem.values() for c in choose(group, per_problem)}
     too_many = [(candidate, ENOUGH) for candidate in clean if candidate.id not in kept]
     return [candidate for candidate in clean if candidate.id in kept], [*dropped, *contaminated, *too_many]
 
@@ -74,6 +80,11 @@ def most_different(candidates: Sequence[Candidate], count: int) -> list[Candidat
         left.remove(next_one)
         taken.append(next_one)
     return taken
+
+
+def shortest(candidates: Sequence[Candidate], count: int) -> list[Candidate]:
+    """At most `count` with the fewest tokens; the first of equals."""
+    return sorted(candidates, key=lambda candidate: candidate.tokens)[:count]
 
 
 def likeness(one: str, other: str) -> float:

@@ -83,6 +83,7 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
         evaluation_index(config, settings),
         per_problem=settings.per_problem,
         smallest_kept_share=settings.smallest_kept_share,
+        prefer=settings.prefer,
     )
     if not reasoning:
         raise DataError(

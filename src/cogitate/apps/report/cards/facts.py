@@ -63,6 +63,10 @@ FACTS: dict[str, KindFacts] = {
     ),
     "preferences": KindFacts("stages/reward_models.md", "Pairs of answers, compared by a judge.", ("pairs", "samples")),
     "ppo": KindFacts("stages/ppo.md", "PPO with a critic against a reward model.", (*RL, "critic_learning_rate")),
+    "merge": KindFacts("stages/long2short.md", "The average of two models' weights; nothing is trained.", ("share",)),
+    "length_pairs": KindFacts(
+        "stages/long2short.md", "The shortest right completion of a problem beside longer ones, for DPO.", (*SAMPLING, "longer")
+    ),
     "dpo": KindFacts("stages/dpo.md", "The policy learns from pairs directly.", ("loss", "beta", "epochs", "learning_rate")),
 }  # fmt: skip
 PAGES = {  # of stages that have one of their own beside their kind's
@@ -75,6 +79,7 @@ METHOD_OF_KIND = {
     "cold_start_data": "sampling, rules, rewriting",
     "rejection_sampling": "sampling, rules, decontamination", "reward_models": "pairwise and pointwise logistic loss",
     "demonstrations": "sampling and a judge", "preferences": "sampling and a judge", "ppo": "PPO (arXiv:1707.06347)",
+    "merge": "weights are averaged", "length_pairs": "sampling and rules",
 }  # fmt: skip
 
 
