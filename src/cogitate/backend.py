@@ -181,6 +181,10 @@ class LabelLearner(Learner, Protocol):
 class Backend(Protocol):
     """Makes the parts that a stage works with, each from a model directory. A run has one, which it closes in the end."""
 
+    @property
+    def device_name(self) -> str:
+        """What models are computed on, e.g. cpu, or cuda:0 (NVIDIA H100): artifacts say it."""
+
     def generator(self, model: Path) -> Generator:
         """Draws completions from the model; it has weights of its own."""
 

@@ -55,6 +55,15 @@ def pick_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def name_of_device(device: torch.device) -> str:
+    """For records: cpu, or a GPU with its model."""
+    if device.type != "cuda":
+        return str(device)
+    import torch
+
+    return f"{device} ({torch.cuda.get_device_name(device)})"
+
+
 def seed_everything(seed: int) -> None:
     """Seed the global generators of Python, NumPy and torch. Stages draw from generators of their own beside these."""
     import numpy as np

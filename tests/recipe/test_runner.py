@@ -14,7 +14,7 @@ from cogitate.recipe.run_directory.attempt import Clock
 from cogitate.recipe.run_directory.failure import read_failure
 from cogitate.recipe.runner import plan, run_recipe
 from tests.recipe.kill_harness import outcome
-from tests.recipe.toy_recipe import no_backend, run_toy, toy_config
+from tests.recipe.toy_recipe import NoBackend, no_backend, run_toy, toy_config
 
 
 class Heard(NullProgress):
@@ -258,7 +258,41 @@ def test_a_stage_whose_first_attempt_did_not_measure_memory_says_nothing_of_it(t
     identity = store.Identity("toy", 1, {}, {}, ())
     clock = Clock(tmp_path, identity, {"seconds": 3.0, "peak_memory_bytes": None})
     clock.watch_memory()
-    assert clock.facts() == {}
+    assert clock.facts() == {"device": "cpu"}
     later = Clock(tmp_path, identity, {"seconds": 3.0, "peak_memory_bytes": 10**12})
-    assert later.facts() == {"peak_memory_bytes": 10**12}
+    assert later.facts() == {"device": "cpu", "peak_memory_bytes": 10**12}
     assert later.seconds() >= 3
+
+
+def test_work_of_another_device_is_named_where_it_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Equal bytes are promised on one device alone."""
+    out, config = tmp_path / "run", toy_config(tmp_path)
+    run(out, config, until="toy")
+    assert json.loads((out / "toy" / "manifest.json").read_text())["device"] == "cpu"
+    monkeypatch.setattr(NoBackend, "device_name", "cuda:0 (NVIDIA H100)")
+    said = run(out, config, until="toy_second").said
+    elsewhere = ", made on cpu, where this run computes on cuda:0 (NVIDIA H100)"
+    assert f"toy: finished already, {out / 'toy'}{elsewhere}" in said
+    assert json.loads((out / "toy_second" / "manifest.json").read_text())["device"] == "cuda:0 (NVIDIA H100)"
+
+
+def test_a_stage_that_goes_on_elsewhere_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, config = tmp_path / "run", toy_config(tmp_path)
+    run(out, config, until="toy")
+
+    def stop(*inputs: object) -> None:
+        (out / "unfinished" / "toy_second" / "checkpoint" / "step-000000").mkdir(parents=True)
+        raise RuntimeError("the machine is on fire")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("tests.recipe.toy_stage.run", stop)
+        with pytest.raises(RuntimeError):
+            run(out, config, until="toy_second")
+    monkeypatch.setattr(NoBackend, "device_name", "cuda:0 (NVIDIA H100)")
+    heard = Heard()
+    with monkeypatch.context() as patched:
+        patched.setattr("tests.recipe.toy_stage.run", stop)
+        with pytest.raises(FileExistsError):
+            run_recipe(config, out, make_backend=no_backend, progress=heard, until="toy_second")
+    elsewhere = "goes on from what is there, made on cpu, where this run computes on cuda:0 (NVIDIA H100)"
+    assert [line for line in heard.said if line.startswith(f"toy_second: {elsewhere}")] != []

@@ -35,11 +35,13 @@ def toy_config(folder: Path, *overrides: str) -> Config:
 class NoBackend:
     """Toy stages use none: the run closes it in the end, that is all."""
 
+    device_name = "cpu"
+
     def close(self) -> None: ...
 
 
 def no_backend(config: Config, answers: Path | None = None) -> Backend:
-    return cast(Backend, NoBackend())  # of a backend's methods only `close` is called
+    return cast(Backend, NoBackend())  # of a backend only `close` is called and `device_name` read
 
 
 def run_toy(out: Path, config: Config) -> Path:

@@ -23,7 +23,7 @@ from cogitate.model.value_head import ValueModel
 from cogitate.rewards.sandbox.isolation import read_packages
 from cogitate.rewards.workers.answers import Answers
 from cogitate.rewards.workers.pool import GraderPool
-from cogitate.runtime import derive_seed, pick_device
+from cogitate.runtime import derive_seed, name_of_device, pick_device
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.learners.grpo import GRPOLearner
 from cogitate.train.learners.ppo import PPOLearner
@@ -50,6 +50,10 @@ class LocalBackend:
             torch.set_num_threads(config.runtime.threads)
         self._grader: GraderPool | None = None
         self._answers: Answers | None = None
+
+    @property
+    def device_name(self) -> str:
+        return name_of_device(self.device)
 
     def generator(self, model: Path) -> Engine:
         runtime, tokenizer = self.config.runtime, Tokenizer.load(model)

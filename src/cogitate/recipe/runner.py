@@ -25,7 +25,15 @@ from cogitate.recipe.models import resolve_input
 from cogitate.recipe.probe.proposal import with_proposals
 from cogitate.recipe.progress import NullProgress, Progress
 from cogitate.recipe.recipe import graph_of, is_evaluation, nearest, select
-from cogitate.recipe.run_directory.attempt import PEAK_MEMORY, Clock, load_attempt, prepare, remove_leftovers, unfinished
+from cogitate.recipe.run_directory.attempt import (
+    DEVICE,
+    PEAK_MEMORY,
+    Clock,
+    load_attempt,
+    prepare,
+    remove_leftovers,
+    unfinished,
+)
 from cogitate.recipe.run_directory.changes import changed_settings
 from cogitate.recipe.run_directory.failed_start import CONFIG, undone_where_nothing_was_made
 from cogitate.recipe.run_directory.failure import failure_recorded, forget_failure
@@ -118,7 +126,8 @@ def make_all(planned: Sequence[Planned], config: Config, out: Path, backend: Bac
         if interruption_requested():
             raise_interrupted(f"the start of {name}")
         if item.artifact is not None:
-            progress.say(f"{name}: {'given' if item.state == 'given' else 'finished already'}, {item.artifact.path}")
+            where = made_elsewhere(load_manifest(item.artifact.path).get(DEVICE), backend) if item.state == "finished" else ""
+            progress.say(f"{name}: {'given' if item.state == 'given' else 'finished already'}, {item.artifact.path}{where}")
             remove_leftovers(out, name)  # a kill may have come just after the renaming
             artifacts[name] = item.artifact
             continue
@@ -178,8 +187,11 @@ def make(
     if item.state == "to do":
         remove_leftovers(out, stage.name)  # an attempt with other settings that came to no checkpoint
     if not (work / "out" / MANIFEST).is_file():  # else a kill came between sealing and renaming
-        clock = Clock(work, identity, load_attempt(out, stage.name))
+        attempt = load_attempt(out, stage.name)
+        clock = Clock(work, identity, attempt, device=backend.device_name)
         prepare(work)
+        if attempt is not None and (where := made_elsewhere(attempt[DEVICE], backend)):
+            progress.say(f"{stage.name}: goes on from what is there{where}; the result differs from one made on one device")
 
         def on_row(row: dict[str, Any]) -> None:
             clock.tick()
@@ -202,6 +214,12 @@ def make(
         seal(work / "out", identity, seconds=clock.seconds(), summary=summary or {}, facts=facts)
     publish(work / "out", out / stage.name)
     remove_leftovers(out, stage.name)
+
+
+def made_elsewhere(device: str | None, backend: Backend | None) -> str:
+    """What to say of work on another device than the run's: equal bytes are promised on one device alone; "" of others."""
+    here = "" if backend is None else backend.device_name
+    return f", made on {device}, where this run computes on {here}" if device and here and device != here else ""
 
 
 def check_retrain(config: Config, retrain: Sequence[str]) -> None:

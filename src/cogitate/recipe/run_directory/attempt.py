@@ -17,6 +17,7 @@ from cogitate.runtime import peak_resident_bytes, reset_peak_memory, write_json
 
 RECORDED = ("id", "version", "settings", "inputs", "read", "seconds")  # of work.json: what a later start reads
 PEAK_MEMORY = "peak_memory_bytes"  # beside the seconds, in work.json, manifests and results.json; nothing where it is not known
+DEVICE = "device"  # what models were computed on, in work.json and manifests
 
 
 def unfinished(out: Path, stage: str) -> Path:
@@ -25,7 +26,7 @@ def unfinished(out: Path, stage: str) -> Path:
 
 
 def load_attempt(out: Path, stage: str) -> dict[str, Any] | None:
-    """The record of a stage's unfinished attempt, see RECORDED, and its peak of memory; None where there is no attempt.
+    """The record of an unfinished attempt, see RECORDED, its peak of memory and its device; None where there is no attempt.
 
     Raises:
         ArtifactError: it cannot be read.
@@ -35,7 +36,7 @@ def load_attempt(out: Path, stage: str) -> dict[str, Any] | None:
         return None
     try:
         record = json.loads((work / "work.json").read_text(encoding="utf-8"))
-        return {name: record[name] for name in RECORDED} | {PEAK_MEMORY: record.get(PEAK_MEMORY)}
+        return {name: record[name] for name in RECORDED} | {name: record.get(name) for name in (PEAK_MEMORY, DEVICE)}
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ArtifactError(f"{work / 'work.json'}: damaged ({error}); delete {work} to start the stage again") from error
 
@@ -89,8 +90,9 @@ class Clock:
     """What a stage has cost over all its attempts, kept in work.json beside the identity it is being made with: seconds, and
     the most memory that this process had while it made the stage (without the workers that grade)."""
 
-    def __init__(self, work: Path, identity: Identity, attempt: Mapping[str, Any] | None = None):
+    def __init__(self, work: Path, identity: Identity, attempt: Mapping[str, Any] | None = None, *, device: str = "cpu"):
         attempt = attempt or {}
+        self.device = device
         self.work = work
         self.identity = identity
         self.start = time.monotonic() - float(attempt.get("seconds", 0.0))
@@ -107,11 +109,11 @@ class Clock:
         self.watches_memory = reset_peak_memory()
         self.save()
 
-    def facts(self) -> dict[str, int]:
-        """The peak of memory as a key of a record; {} where it is not known."""
+    def facts(self) -> dict[str, Any]:
+        """The device, and the peak of memory where it is known, as keys of a record."""
         peaks = [self.peak_before, peak_resident_bytes() if self.watches_memory else None]
         known = [peak for peak in peaks if peak is not None and not self.misses_peak]
-        return {PEAK_MEMORY: max(known)} if known else {}
+        return {DEVICE: self.device, **({PEAK_MEMORY: max(known)} if known else {})}
 
     def tick(self) -> None:
         """To be called often: saves now and then, so that a kill loses only a few seconds of the account."""
