@@ -12,6 +12,7 @@ from cogitate.config import (
     DemonstrationsConfig,
     EvaluateConfig,
     FineTuneConfig,
+    LengthPairsConfig,
     PreferenceDataConfig,
     PreferenceTrainingConfig,
     PretrainConfig,
@@ -33,12 +34,13 @@ LIMITS: dict[type[Section], dict[str, int]] = {
     DemonstrationsConfig: {"problems": 16, "samples": 2, "max_new_tokens": 64},
     RLConfig: {
         "steps": 5, "prompts_per_step": 4, "group_size": 4, "max_new_tokens": 48, "warmup_steps": 2, "checkpoint_every": 2,
-        "transcripts_every": 2,
+        "transcripts_every": 2, "partial_rollouts": 16, "easy_first_steps": 3, "length_weight_from_step": 2,
     },
     AllScenarioConfig: {"general_from_step": 2, "general_prompts_per_step": 2},
     ProbeConfig: {"problems": 6, "sources": 4, "samples": 4, "max_new_tokens": 64},
     ColdStartConfig: {"problems": 12, "samples": 2, "max_new_tokens": 128},
     RejectionConfig: {"problems": 24, "samples": 2, "max_new_tokens": 128},
+    LengthPairsConfig: {"problems": 24, "samples": 4, "max_new_tokens": 128},
     EvaluateConfig: {
         "problems": 10, "samples": 2, "general_problems": 4, "consensus_problems": 2, "consensus_samples": 3,
         "max_new_tokens": 48,
