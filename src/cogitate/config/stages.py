@@ -287,6 +287,8 @@ OF_SAMPLING = ("problems", "samples", "temperature", "top_p", "max_new_tokens") 
 class ProcessRewardModelConfig(PreferenceTrainingConfig):
     """Steps of the policy's completions, what each is worth, and the loop that learns it; `batch` counts completions."""
 
+    epochs: int = Field(3, ge=1)
+    batch: int = Field(16, ge=1)
     # monte_carlo: continuations from each step (Math-Shepherd). bisection: the first wrong step (OmegaPRM). checker: what the text
     # states, by a program. outcome: the verdict alone, at the end. file: a file of the user's.
     labels: Literal["monte_carlo", "bisection", "checker", "outcome", "file"] = "monte_carlo"

@@ -111,9 +111,7 @@ class Sampler:
 class Judge:
     """Grades whole completions of one way of asking."""
 
-    def __init__(
-        self, grader: Grader, reader: StepReader, contract: str, *, on_wait: Callable[[], None] = lambda: None
-    ):
+    def __init__(self, grader: Grader, reader: StepReader, contract: str, *, on_wait: Callable[[], None] = lambda: None):
         self.grader, self.reader, self.contract, self._on_wait = grader, reader, contract, on_wait
 
     def verdicts(self, completions: Sequence[tuple[Problem, tuple[int, ...], tuple[int, ...]]]) -> list[Verdict]:

@@ -31,10 +31,6 @@ class Reading(NamedTuple):
     completion_ids: tuple[int, ...]
     ends: tuple[int, ...]
 
-    @property
-    def tokens(self) -> int:
-        return len(self.prompt_ids) + len(self.completion_ids)
-
 
 class SolutionScorer:
     """A process or an outcome reward model.

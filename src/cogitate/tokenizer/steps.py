@@ -80,6 +80,4 @@ class StepReader:
         """The text of each step, in R1's tags; together they are the completion's."""
         starts = (0, *ends[:-1])
         whole = [self.text(completion_ids[:end]) for end in (*starts, *ends[-1:])]
-        return [
-            self.tokenizer.tags.exchange(after[len(before) :]) for before, after in zip(whole[:-1], whole[1:], strict=True)
-        ]
+        return [self.tokenizer.tags.exchange(after[len(before) :]) for before, after in zip(whole[:-1], whole[1:], strict=True)]

@@ -103,7 +103,13 @@ class Labelling:
         prompts = [self.ask(problem) for problem in problems]
         drawn = self.sampler.draw(
             [
-                Draw(prompt, (), self._seeds(problem, "completion", settings.samples), settings.max_new_tokens, settings.temperature)
+                Draw(
+                    prompt,
+                    (),
+                    self._seeds(problem, "completion", settings.samples),
+                    settings.max_new_tokens,
+                    settings.temperature,
+                )
                 for problem, prompt in zip(problems, prompts, strict=True)
             ]
         )
