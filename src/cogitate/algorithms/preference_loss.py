@@ -55,8 +55,8 @@ def safety_loss(scores_B: Tensor, safe_B: Tensor, *, total_items: int) -> Tensor
 
 
 def step_loss(scores_N: Tensor, labels_N: Tensor, weights_N: Tensor, *, total_items: int) -> Tensor:
-    """Cross entropy at the ends of steps: sigmoid(score) is the probability that a step is right (Math-Shepherd, arXiv:2312.08935,
-    equations 2 to 4; a soft label is the share of continuations that came to the right answer).
+    """Cross entropy at the ends of steps: sigmoid(score) is the probability that a step is right (Math-Shepherd,
+    arXiv:2312.08935; a soft label is the share of continuations that came to the right answer).
 
     Args:
         scores_N: float (N,), the model's scalars before the sigmoid, at the ends of all steps of all completions.

@@ -289,8 +289,8 @@ class ProcessRewardModelConfig(PreferenceTrainingConfig):
 
     epochs: int = Field(3, ge=1)
     batch: int = Field(16, ge=1)
-    # monte_carlo: continuations from each step (Math-Shepherd). bisection: the first wrong step (OmegaPRM). checker: what the text
-    # states, by a program. outcome: the verdict alone, at the end. file: a file of the user's.
+    # monte_carlo: continuations from each step (Math-Shepherd). bisection: the first wrong step (OmegaPRM). checker: what the
+    # text states, by a program. outcome: the verdict alone, at the end. file: a file of the user's.
     labels: Literal["monte_carlo", "bisection", "checker", "outcome", "file"] = "monte_carlo"
     steps_file: str = ""  # TRL's stepwise format: prompt, completions, labels
     step_separator: str = "\n"  # between the steps of such a file

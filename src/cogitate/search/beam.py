@@ -1,7 +1,7 @@
 """Step beam search: several beginnings at a time, the best by a process reward model go on.
 
-After search-and-learn's beam search (Hugging Face, 2024): n candidates a level, the best n / width of them go on, each into `width`
-continuations. Equal candidates are one. A candidate that is finished takes up a place among the best, and none thereafter.
+After search-and-learn's beam search (Hugging Face, 2024): n candidates a level, the best n / width of them go on, each into
+`width` continuations. Equal candidates are one. What is finished and among the best of its level takes its place for good.
 """
 
 from __future__ import annotations

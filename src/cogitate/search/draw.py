@@ -99,8 +99,8 @@ class Sampler:
         return Drawn(ids, before.logprob + sum(completion.logprobs), stopped or cut, cut)
 
     def _goes_on(self, draw: Draw, drawn: Drawn, completion: Completion) -> bool:
-        """Whether the step has not ended: at a token that only might have ended it, or where the limit of a step cuts an answer,
-        which is one step."""
+        """Whether the step has not ended: at a token that only might have ended it, or where the limit of a step cuts an
+        answer, which is one step."""
         if drawn.finished or not draw.step_tokens:
             return False
         if completion.finish_reason == "pause":

@@ -1,8 +1,8 @@
 """Monte Carlo tree search over steps: PUCT, with the policy's own probabilities as priors and a model, or rollouts, as value.
 
 A simulation goes down the tree by Q + c P sqrt(N) / (1 + n) (AlphaZero's PUCT; over steps of a solution: AlphaMath,
-arXiv:2405.03553), draws `width` continuations of the leaf that it comes to, values each and adds the values up the path. It ends
-after a number of tokens, so that it can be held against other methods at equal cost.
+arXiv:2405.03553), draws `width` continuations of the leaf that it comes to, values each and adds the values up the path. The
+search ends after a number of tokens, so that it can be held against other methods at equal cost.
 """
 
 from __future__ import annotations

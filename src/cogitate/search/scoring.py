@@ -59,8 +59,7 @@ class SolutionScorer:
         self.parameters = count_parameters(directory)
 
     def step_scores(self, readings: Sequence[Reading]) -> list[list[float]]:
-        """Of each reading the probability that each step is right, 0..1; an outcome model gives each step that of the text up to
-        its end."""
+        """Of each reading the probability that each step is right, 0..1; of an outcome model that of the text up to its end."""
         prompts, completions = [each.prompt_ids for each in readings], [each.completion_ids for each in readings]
         return self._scorer.step_scores(prompts, completions, [each.ends for each in readings])
 

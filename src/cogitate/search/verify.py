@@ -1,4 +1,4 @@
-"""Self-verification: the policy is shown its own solutions and asked whether each is right; the one it trusts most is the answer."""
+"""Self-verification: the policy is shown its own solutions and asked whether each is right; it answers what it trusts most."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Searches of many problems at a time: each says what it needs next, and what all of them need is done together.
 
-A search is a generator: it yields work, and is sent the result. So a method reads like a search of one problem, while the engine
-draws for all problems at once, and a model reads what all of them want judged.
+A search is a generator: it yields work, and is sent the result. So a method reads like a search of one problem, while the
+engine draws for all problems at once, and a model reads what all of them want judged.
 """
 
 from __future__ import annotations

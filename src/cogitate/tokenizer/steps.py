@@ -1,13 +1,14 @@
 """Where the steps of a completion end: in its own form, token by token, so that reading and sampling agree.
 
-A step ends with a token that ends a sentence, a line or a paragraph, once it has any text. The number of a list ("1.") ends none.
-After the thinking there are no more ends: what closes it and the answer are the last step. Whether a token ends a step depends
-on what stands before it alone; a decimal number is therefore cut at its point in the form `sentences`. Texts full of decimals are
-read by lines.
+A step ends with a token that ends a sentence, a line or a paragraph, once it has any text. The number of a list ("1.") ends
+none. After the thinking there are no more ends: what closes it and the answer are the last step. Whether a token ends a step
+depends on what stands before it alone; in the form `sentences` a decimal number is therefore cut at its point. Texts full of
+decimals are read by lines.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -80,4 +81,4 @@ class StepReader:
         """The text of each step, in R1's tags; together they are the completion's."""
         starts = (0, *ends[:-1])
         whole = [self.text(completion_ids[:end]) for end in (*starts, *ends[-1:])]
-        return [self.tokenizer.tags.exchange(after[len(before) :]) for before, after in zip(whole[:-1], whole[1:], strict=True)]
+        return [self.tokenizer.tags.exchange(after[len(before) :]) for before, after in itertools.pairwise(whole)]

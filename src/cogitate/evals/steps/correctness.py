@@ -1,4 +1,4 @@
-"""Which step of a solution is wrong, as a checker finds it: the truth that estimated labels and models of steps are held against."""
+"""Which step of a solution is wrong, as a checker finds it: what estimated labels and models of steps are held against."""
 
 from __future__ import annotations
 

@@ -49,8 +49,8 @@ def step_report(found: Sequence[Sequence[bool]], truth: Sequence[Sequence[bool]]
 def first_error_report(
     found: Sequence[Sequence[bool]], truth: Sequence[Sequence[bool]], problems: Sequence[str]
 ) -> dict[str, Any]:
-    """ProcessBench's figures: of solutions with a wrong step the share whose first one is found exactly, of the others the share
-    in which none is found, and the harmonic mean of the two.
+    """ProcessBench's figures: of solutions with a wrong step the share whose first one is found exactly, of the others that in
+    which none is found, and the harmonic mean of the two.
 
     Returns:
         {"wrong", "right": shares with their intervals and `of`, None without such solutions, "f1": None without both}.

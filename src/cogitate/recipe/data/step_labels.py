@@ -1,4 +1,4 @@
-"""Labels of steps: what each step of the policy's completions is worth, by continuations from it, by a checker or by the verdict.
+"""Labels of steps: what each step of the policy's completions is worth, by continuations, by a checker or by the verdict.
 
 - monte_carlo: a step is worth what `rollouts` continuations after it come to: 1 where any is right (hard), or the share that is
   (soft). The last step is worth the verdict (Math-Shepherd, arXiv:2312.08935, section 3.3).

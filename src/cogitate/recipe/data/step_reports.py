@@ -1,4 +1,4 @@
-"""How good labels of steps and a model of steps are: against the labels, against a checker, and as a choice among completions."""
+"""How good labels of steps and a model of steps are: against a checker, and as a choice among completions."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def model_report(solutions: Solutions, scores: Sequence[Sequence[float]]) -> dic
 
 
 def choice_report(solutions: Solutions, scores: Sequence[Sequence[float]]) -> dict[str, Any]:
-    """Accuracy of one answer for each held-out problem, chosen in every way among its completions, with intervals over problems;
-    {} where no problem has two completions."""
+    """Accuracy of one answer for each held-out problem, chosen in every way among its completions; {} where no problem has two
+    completions."""
     groups: dict[str, list[int]] = {}
     for number, each in enumerate(solutions):
         groups.setdefault(name_of(each), []).append(number)

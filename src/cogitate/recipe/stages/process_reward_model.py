@@ -1,8 +1,8 @@
 """process_reward_model: a model of single steps, from continuations of the policy, a checker, verdicts, or a file.
 
-One model directory whose trunk starts as the first input, the policy, and whose head starts as zeros; steps.jsonl beside it holds
-what it has learnt from in TRL's stepwise format, process_model.json the form of the steps. R1 names process reward models among
-its unsuccessful attempts (arXiv:2501.12948, section 4.2): they help to rank completions and are hacked in long RL.
+One model directory whose trunk starts as the first input, the policy, and whose head starts as zeros. Beside it steps.jsonl
+holds what it has learnt from in TRL's stepwise format, and process_model.json the form of the steps. R1 names process reward
+models among its unsuccessful attempts (arXiv:2501.12948): of use to rank completions, hacked in long RL.
 """
 
 from __future__ import annotations
@@ -84,8 +84,8 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
 def from_policy(
     config: Config, asking: Asking, reader: StepReader, context: StageContext, policy: Path
 ) -> tuple[list[LabelledSolution], dict[str, Any], int]:
-    """Labelled completions of training problems, facts for the summary, and the rows that this is in the log. Each finished chunk is
-    kept in the checkpoint."""
+    """Labelled completions of training problems, facts for the summary, and the rows that this is in the log. Each finished
+    chunk is kept in the checkpoint."""
     settings = config.section(context.stage, ProcessRewardModelConfig)
     generator, backend = context.backend.generator(policy), context.backend
     problems = training_problems(config)[: settings.problems]
