@@ -1,7 +1,7 @@
 """Step beam search: several beginnings at a time, the best by a process reward model go on.
 
 After search-and-learn's beam search (Hugging Face, 2024): n candidates a level, the best n / width of them go on, each into
-`width` continuations. Equal candidates are one. What is finished and among the best of its level takes its place for good.
+`width` continuations. Equal candidates are one; where fewer go on for that, each goes on into more. What is finished and among the best of its level takes its place for good.
 """
 
 from __future__ import annotations
@@ -18,11 +18,10 @@ def step_beam(question: Question, limits: Limits, n: int, *, width: int, scorer:
     """
     Args:
         n: candidates of a level, at most.
-        width: continuations of each that goes on.
+        width: continuations of each that goes on; no more than n.
     """
-    tree, open_nodes = Tree(), list[Node]()
-    fan, places = n, max(1, n // width)
-    open_nodes = [tree.root]
+    tree = Tree()
+    open_nodes, fan, places = [tree.root], n, max(1, n // width)
     while open_nodes and places > 0:
         draws = [
             Draw(
@@ -43,7 +42,8 @@ def step_beam(question: Question, limits: Limits, n: int, *, width: int, scorer:
         yield from score(candidates, question, scorer)
         taken = sorted(candidates, key=lambda node: (-(node.score or 0.0), node.number))[:places]
         places -= sum(node.finished for node in taken)
-        open_nodes, fan = [node for node in taken if not node.finished], width
+        open_nodes = [node for node in taken if not node.finished]
+        fan = min(width, n) * places // len(open_nodes) if open_nodes else 0
     finished = tree.solutions
     if not finished:
         return tree, None

@@ -200,8 +200,8 @@ def tables(content: dict[str, Any], model: str) -> list[Table]:
     for name in ("share", "thinking", "right", "95 %", "in budget"):
         budgets.add_column(name, justify="right")
     for row in content["budgets"]["points"]:
-        cells = (f"{row['share']:g}", f"{row['thinking_tokens']['value']:.0f}", *share_cells(estimate_of(row)))
-        budgets.add_row(*cells, f"{100 * row['control']:.1f}")
+        thinking = f"{row['thinking_tokens']['value']:.0f}"
+        budgets.add_row(f"{row['share']:g}", thinking, *share_cells(estimate_of(row)), f"{100 * row['control']:.1f}")
     return [table, budgets]
 
 
