@@ -43,7 +43,7 @@ class ToyPolicy:
         request, seed = self.waiting.pop()  # the last one first: nothing may depend on the order
         said: list[int] = []
         reason: FinishReason = "length"
-        for token in self.rest(TOKENIZER.decode(request.given_ids), seed):
+        for token in self.rest(request.given_ids, seed):
             said.append(token)
             if token == TOKENIZER.end_id:
                 reason = "stop"
@@ -56,15 +56,15 @@ class ToyPolicy:
         self.sampled += len(said)
         return [Completion(request.id, tuple(said), (-0.1,) * len(said), reason, ((0, len(said)),), seed)]
 
-    def rest(self, given: str, seed: int) -> list[int]:
+    def rest(self, given_ids: Sequence[int], seed: int) -> list[int]:
         """The tokens after what is given."""
         ids: list[int] = []
-        steps = [letter == "a" for letter in re.findall(r"([ab])\.", given)]
+        steps = [letter == "a" for letter in re.findall(r"([ab])\.", TOKENIZER.decode(given_ids))]
         steps += [derive_seed(seed, step) % 1000 < 1000 * self.good for step in range(len(steps), STEPS)]
         for is_good in steps:
             ids += TOKENIZER.encode(" a." if is_good else " b.")
         whole = [*ids, *TOKENIZER.encode(f" </think> <answer> {sum(steps)} </answer>"), TOKENIZER.end_id]
-        return whole[len(TOKENIZER.encode(given)) :]
+        return whole[len(given_ids) :]
 
 
 class ToyScorer:

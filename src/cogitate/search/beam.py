@@ -1,7 +1,8 @@
 """Step beam search: several beginnings at a time, the best by a process reward model go on.
 
 After search-and-learn's beam search (Hugging Face, 2024): n candidates a level, the best n / width of them go on, each into
-`width` continuations. Equal candidates are one; where fewer go on for that, each goes on into more. What is finished and among the best of its level takes its place for good.
+`width` continuations. Equal candidates are one; where fewer go on for that, each goes on into more. What is finished and among
+the best of its level takes its place for good.
 """
 
 from __future__ import annotations

@@ -56,8 +56,8 @@ def page_of(content: Mapping[str, Any], trees: Sequence[Mapping[str, Any]]) -> s
             f"<title>{escape(title)}</title><style>{style}</style></head><body>",
             f'<header class="top"><h1>{escape(title)}</h1><p>{content["problems"]} problems. Tokens are means of a problem: ',
             "those that the policy sampled, and those that a scorer read, weighted by parameters.</p>",
-            f"</header><main>{body}</main><footer><p>Made by Cogitate {escape(version('cogitate'))}; docs/search.md says what each ",
-            "figure is. This file loads nothing from anywhere.</p></footer></body></html>",
+            f"</header><main>{body}</main><footer><p>Made by Cogitate {escape(version('cogitate'))}; docs/search.md says ",
+            "what each figure is. This file loads nothing from anywhere.</p></footer></body></html>",
         ]
     )
 

@@ -22,7 +22,7 @@ from cogitate.recipe.data.step_reports import choice_report, label_report, model
 from cogitate.recipe.problems import data_files, training_problems
 from cogitate.recipe.stage import Inputs, Stage, StageContext
 from cogitate.recipe.stages.evaluate import askings
-from cogitate.runtime import derive_seed
+from cogitate.runtime import derive_seed, write_json
 from cogitate.search.draw import Judge, Sampler
 from cogitate.search.scoring import save_settings
 from cogitate.tasks.files.datasets import write_rows
@@ -34,7 +34,7 @@ from cogitate.train.preference import PreferenceRun, train_preferences
 from cogitate.train.rollouts import encode_all
 from cogitate.types import Problem
 
-STEPS = "steps.jsonl"
+STEPS, MODEL = "steps.jsonl", "model"  # of the artifact, of the checkpoint
 
 
 def files(config: Config, stage: Stage) -> list[Path]:
@@ -65,7 +65,7 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     learnt, held_out = hold_out([name_of(each) for each in solutions], settings.held_out_share, seed=config.seed)
     items = [solutions[number].item for number in learnt]
     learner = context.backend.process_learner(policy.path, settings)
-    checkpoint = context.checkpoint / "model"
+    checkpoint = context.checkpoint / MODEL
     checkpoint.mkdir(parents=True, exist_ok=True)
     loop = PreferenceRun(context.stage, config.seed, settings, context.metrics, checkpoint, context.begin, first_row)
     train_preferences(learner, items, [len(item.text.tokens) for item in items], loop)
@@ -107,7 +107,8 @@ def from_policy(
     done = context.checkpoint / "labelled"
     done.mkdir(parents=True, exist_ok=True)
     solutions, unjudged, tokens = list[LabelledSolution](), 0, 0
-    if not (done / f"{len(chunks) - 1}.json").is_file():
+    learning = any((context.checkpoint / MODEL).glob("*"))  # then the rows of the log are all there
+    if not learning:
         context.metrics.truncate(0)
         context.begin(len(chunks))
     for number, chunk in enumerate(chunks):
@@ -115,13 +116,13 @@ def from_policy(
         if not path.is_file():
             context.stop_if_interrupted()
             labelled, without_verdict = labelling.solutions(chunk)
-            counted = {"without_verdict": without_verdict, "tokens": sampler.tokens - before}
             write_rows(path.with_suffix(".jsonl"), [each.saved() for each in labelled])
-            path.write_text(json.dumps(counted), encoding="utf-8")
+            write_json(path, {"without_verdict": without_verdict, "tokens": sampler.tokens - before})
+        rows = path.with_suffix(".jsonl").read_text(encoding="utf-8").split("\n")
+        labelled, counted = [LabelledSolution.read(json.loads(row)) for row in rows if row], json.loads(path.read_bytes())
+        if not learning:
             context.metrics.write({"step": number, **chunk_row(labelled), "tokens_generated": counted["tokens"]})
-        rows = path.with_suffix(".jsonl").read_text(encoding="utf-8").splitlines()
-        solutions += [LabelledSolution.read(json.loads(row)) for row in rows]
-        counted = json.loads(path.read_text(encoding="utf-8"))
+        solutions += labelled
         unjudged, tokens = unjudged + counted["without_verdict"], tokens + counted["tokens"]
     if not solutions:
         raise DataError(
