@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cogitate import cli
+from cogitate.apps.experiment.definition import read_experiment
 from cogitate.config import ProcessRewardModelConfig
 from cogitate.model.files.hf import load_model
 from cogitate.model.files.value_model import save_value_model
@@ -78,6 +79,13 @@ def test_scaling_holds_every_method_against_the_vote(cogitate: Command, tmp_path
     assert rows["self_verification", 2]["against_majority"]["n"] == 2
     assert [point["share"] for point in found["budgets"]["points"]] == [0.5, 1, 2]
     assert "Accuracy over tokens" in (tmp_path / "page.html").read_text()
+
+
+def test_the_experiment_on_thinking_budgets_can_be_read() -> None:
+    experiment = read_experiment(Path(__file__).parents[2] / "examples" / "thinking_budget.toml")
+    runs = {name: config.evaluate for (name, seed), config in experiment.runs.items() if seed == 0}
+    assert (runs["quarter"].thinking_budget, runs["double"].min_thinking) == (10, 80)
+    assert not runs["natural"].budgets_thinking
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,8 @@ OwnSettings = Annotated[
     list[str] | None,
     typer.Argument(metavar="SECTION.KEY=VALUE", help="Settings, e.g. evaluate.temperature=1 evaluate.max_new_tokens=256"),
 ]
-Tasks = Annotated[
-    str | None,
-    typer.Option(metavar="TASK,...", help="Built-in tasks and paths of .jsonl files; those of the recipe tiny by default."),
-]
+Tasks = Annotated[str, typer.Option(metavar="TASK,...", help="Built-in tasks and paths of .jsonl files.")]
+TASKS = "arithmetic,word_problems"  # of the recipe tiny's those whose answers can be compared
 Count = Annotated[int, typer.Option("--problems", min=1, help="How many problems in all.")]
 Asked = Annotated[Literal["r1_zero", "chat"], typer.Option(help="How problems are asked.")]
 Scorer = Annotated[
@@ -49,7 +47,7 @@ def search(
     ] = 16,
     scorer: Scorer = None,
     score: Score = None,
-    tasks: Tasks = None,
+    tasks: Tasks = TASKS,
     problems: Count = 100,
     prompt: Asked = "r1_zero",
     steps: StepsOption = None,
@@ -85,7 +83,7 @@ def scale(
     waits: Annotated[int, typer.Option(min=1, help='"Wait"s at most, for budgets above 1.')] = 4,
     scorer: Scorer = None,
     score: Score = None,
-    tasks: Tasks = None,
+    tasks: Tasks = TASKS,
     problems: Count = 100,
     prompt: Asked = "r1_zero",
     steps: StepsOption = None,

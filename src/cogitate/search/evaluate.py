@@ -25,6 +25,7 @@ from cogitate.types import Problem
 
 OF_POOL = ("majority", "best_of_n", "weighted_vote")  # choose.CHOICES
 WITH_SCORER = ("best_of_n", "weighted_vote", "step_beam")
+VOTING = ("majority", "weighted_vote", "mcts")
 METHODS = (*OF_POOL, "step_beam", "mcts", "self_verification")
 BESIDE = ("greedy", "pass@1", "oracle", "last_step", "answer_only")  # the latter two with a scorer alone
 
@@ -119,15 +120,15 @@ class Evaluator:
     _seconds: float = 0.0
     _alone: list[list[float]] = field(default_factory=list)
 
-    def measure(self, method: str, n: int) -> MethodResult:
-        """One method at n completions or candidates a level, or, of tree search, at what n completions cost.
-
-        Raises:
-            ConfigError: the method needs a scorer.
-        """
+    def check(self, method: str) -> None:
+        """Raises ConfigError where the method needs a scorer and there is none."""
         if self.workers.scorer is None and (method in WITH_SCORER or (method == "mcts" and self.settings.value == "model")):
             without = "; or let rollouts value its steps (--value rollouts)" if method == "mcts" else ""
             raise ConfigError(f"--method {method} needs a model that judges: give --scorer DIR{without}")
+
+    def measure(self, method: str, n: int) -> MethodResult:
+        """One method at n completions or candidates a level, or, of tree search, at what n completions cost. Raises as check."""
+        self.check(method)
         if method in OF_POOL:
             found, seconds = [self.chosen(number, n, method) for number in range(len(self.asked))], self.share(n)
         elif method in BESIDE:

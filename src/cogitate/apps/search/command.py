@@ -16,7 +16,7 @@ from cogitate.errors import DataError, Interrupted
 from cogitate.evals.completions import write_rows
 from cogitate.evals.metrics import Estimate
 from cogitate.runtime import write_json
-from cogitate.search.evaluate import Evaluator, MethodResult, beside_of, tree_rows
+from cogitate.search.evaluate import VOTING, Evaluator, MethodResult, beside_of, tree_rows
 
 NAMES = {
     "greedy": "greedy", "pass@1": "pass@1 of one", "oracle": "oracle best-of-n", "last_step": "best by the last step",
@@ -39,7 +39,7 @@ def search(options: Searching, method: str, n: int, *, out: Path | None, trees: 
     """
     for file in (out, trees, page):
         check_place(file)
-    prepared = prepare(options, samples=n)
+    prepared = prepare(options, samples=n, votes=method in VOTING)
     try:
         evaluator = prepared.evaluator(n)
         chosen = evaluator.measure(method, n)

@@ -42,7 +42,7 @@ class Searching:
     """
 
     model: str
-    tasks: str | None
+    tasks: str
     problems: int
     prompt: Prompt
     scorer: str | None
@@ -113,11 +113,12 @@ class Prepared:
         }  # fmt: skip
 
 
-def prepare(options: Searching, *, samples: int) -> Prepared:
+def prepare(options: Searching, *, samples: int, votes: bool = True) -> Prepared:
     """Read models and problems.
 
     Args:
         samples: completions of each problem, at most.
+        votes: equal answers are counted together: problems whose answers cannot be compared are refused.
 
     Raises:
         CogitateError: a model, a task or an option cannot be used.
@@ -129,10 +130,10 @@ def prepare(options: Searching, *, samples: int) -> Prepared:
         raise ConfigError("a thinking budget has no effect in a search: leave it out (`cogitate scale` measures budgets)")
     asking, problems = asking_of(options.prompt, directory), evaluation_problems(config)
     for problem in problems:
-        if not kind_of(problem.kind).can_vote:
+        if votes and not kind_of(problem.kind).can_vote:
             raise DataError(
-                f"{problem.place}: answers of kind {problem.kind} cannot be compared with each other, so that none can be "
-                f"chosen; leave {problem.task} out of --tasks"
+                f"{problem.place}: answers of kind {problem.kind} cannot be compared with each other, so that there is no vote; "
+                f"leave {problem.task} out of --tasks, or choose by best_of_n, step_beam or self_verification"
             )
     backend = LocalBackend(config)
     try:

@@ -105,6 +105,8 @@ def scale(options: Searching, scaling: Scaling, *, out: Path | None, page: Path 
         if scaling.budgets:
             check_thinks(prepared.directory, prepared.tokenizer, prepared.asking.prompt_of(prepared.problems[0]))
         evaluators = evaluators_of(prepared, scaling)
+        for method in scaling.methods:
+            evaluators[0].check(method)
         points = [
             Point([evaluator.measure(method, n) for evaluator in evaluators])
             for method, n in runs_of(scaling, has_scorer=prepared.workers.scorer is not None)
