@@ -127,7 +127,8 @@ class Evaluator:
             raise ConfigError(f"--method {method} needs a model that judges: give --scorer DIR{without}")
 
     def measure(self, method: str, n: int) -> MethodResult:
-        """One method at n completions or candidates a level, or, of tree search, at what n completions cost. Raises as check."""
+        """One method at n completions or candidates a level, or, of tree search, at what n completions cost. Raises as
+        check."""
         self.check(method)
         if method in OF_POOL:
             found, seconds = [self.chosen(number, n, method) for number in range(len(self.asked))], self.share(n)

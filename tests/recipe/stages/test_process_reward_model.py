@@ -77,7 +77,7 @@ def test_a_killed_attempt_goes_on_to_the_same_model(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("labels", ["bisection", "checker", "outcome"])
 def test_other_labels_are_learnt_from(tmp_path: Path, labels: str) -> None:
-    further = {"rollouts": 2} if labels == "bisection" else {}
+    further: dict[str, Any] = {"rollouts": 2} if labels == "bisection" else {}
     summary = run_stage(tmp_path, labels=labels, **further)
     assert summary["labels"]["completions"] == 8
     for row in load_stepwise(tmp_path / "out" / "steps.jsonl"):

@@ -132,7 +132,7 @@ def prepare(options: Searching, *, samples: int, votes: bool = True) -> Prepared
     for problem in problems:
         if votes and not kind_of(problem.kind).can_vote:
             raise DataError(
-                f"{problem.place}: answers of kind {problem.kind} cannot be compared with each other, so that there is no vote; "
+                f"{problem.place}: answers of kind {problem.kind} cannot be compared with each other, so there is no vote; "
                 f"leave {problem.task} out of --tasks, or choose by best_of_n, step_beam or self_verification"
             )
     backend = LocalBackend(config)

@@ -79,7 +79,8 @@ class LabelledSolution:
     @classmethod
     def read(cls, row: dict[str, Any]) -> LabelledSolution:
         """The inverse of `saved`."""
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
+        values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
+        return cls(**values)
 
 
 @dataclass(frozen=True, slots=True)
