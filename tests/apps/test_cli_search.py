@@ -88,6 +88,12 @@ def test_the_experiment_on_thinking_budgets_can_be_read() -> None:
     assert not runs["natural"].budgets_thinking
 
 
+def test_a_scorer_of_other_tokens_is_refused(cogitate: Command, scorer: Path, digit_model: Path) -> None:
+    code, _, error = cogitate("search", digit_model, "--method", "best_of_n", "--scorer", scorer, *SHORT)
+    assert code == 2
+    assert "has another tokenizer than" in error
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

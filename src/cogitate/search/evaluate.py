@@ -147,7 +147,7 @@ class Evaluator:
         if method == "self_verification":
             return self_verification(
                 question, settings.limits, n, prompt_ids=self.prompt_ids, verifications=settings.verifications,
-                answer_tokens=settings.verification_tokens,
+                answer_tokens=settings.verification_tokens, max_context=self.workers.sampler.generator.max_context,
             )  # fmt: skip
         assert method == "mcts", method
         tree = TreeSettings(n * self.mean_tokens(), settings.width, settings.c_puct, self.workers.scorer_weight)

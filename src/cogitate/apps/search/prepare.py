@@ -138,7 +138,7 @@ def prepare(options: Searching, *, samples: int, votes: bool = True) -> Prepared
     backend = LocalBackend(config)
     try:
         tokenizer = Tokenizer.load(directory).with_tags(asking.tags)
-        scorer = SolutionScorer(backend, find_model(options.scorer), options.score) if options.scorer else None
+        scorer = scorer_of(options, backend, tokenizer)
         weight = scorer.parameters / count_parameters(directory) if scorer else 0.0
         reader = StepReader(tokenizer, form_of(options, scorer))
         generator = backend.generator(directory)
@@ -155,6 +155,24 @@ def prepare(options: Searching, *, samples: int, votes: bool = True) -> Prepared
         raise
     facts = {"tasks_left_out": tasks_left_out(config), **found.summary()}
     return Prepared(options, directory, config, asking, tokenizer, backend, workers, found.problems, facts)
+
+
+def scorer_of(options: Searching, backend: LocalBackend, tokenizer: Tokenizer) -> SolutionScorer | None:
+    """The model that judges.
+
+    Raises:
+        ConfigError: its tokens are not the policy's, which it would be given.
+    """
+    if options.scorer is None:
+        return None
+    directory = find_model(options.scorer)
+    scorer = SolutionScorer(backend, directory, options.score)
+    if Tokenizer.load(directory).inner.get_vocab() != tokenizer.inner.get_vocab():
+        raise ConfigError(
+            f"--scorer {options.scorer}: has another tokenizer than {options.model}, whose tokens it would read; train one on "
+            "this policy"
+        )
+    return scorer
 
 
 def form_of(options: Searching, scorer: SolutionScorer | None) -> StepForm:
