@@ -301,7 +301,7 @@ class ProcessRewardModelConfig(PreferenceTrainingConfig):
     temperature: float = Field(1.0, gt=0)
     top_p: float = Field(1.0, gt=0, le=1)
     max_new_tokens: int = Field(192, ge=1)
-    steps: Literal["sentences", "lines", "paragraphs"] = "sentences"  # what ends a step
+    step_form: Literal["sentences", "lines", "paragraphs"] = "sentences"  # what ends a step
     score: Literal["last", "minimum", "product", "mean"] = "minimum"  # of a solution, from those of its steps
     held_out_share: float = Field(0.2, gt=0, lt=1)  # of the prompts
     chunk: int = not_in_identity(256, ge=1)  # completions whose labels are found between two points a kill goes back to

@@ -71,7 +71,7 @@ class SolutionScorer:
 def save_settings(directory: Path, settings: ProcessRewardModelConfig) -> None:
     """What a reader of the model must know: the form of its steps and how they become one score."""
     score = "last" if settings.labels == "outcome" else settings.score
-    write_json(directory / FILE, {"schema": 1, "labels": settings.labels, "steps": settings.steps, "score": score})
+    write_json(directory / FILE, {"schema": 1, "labels": settings.labels, "steps": settings.step_form, "score": score})
 
 
 def read_settings(directory: Path) -> dict[str, Any]:

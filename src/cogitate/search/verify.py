@@ -57,7 +57,7 @@ def self_verification(
     longest = max(len(each.prompt_ids) for each in draws)
     if longest + answer_tokens > max_context:
         raise DataError(
-            f"self-verification: a question with a proposed solution has {longest} tokens and its answer up to {answer_tokens}, "
+            f"self-verification: a question with a proposed solution has {longest} tokens and an answer {answer_tokens}, "
             f"which do not fit the context of {max_context}; lower evaluate.max_new_tokens, or leave this method out"
         )
     groups = yield from draw(draws)

@@ -56,7 +56,7 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     (name, policy), *_ = inputs.items()
     tokenizer = Tokenizer.load(policy.path)
     asking, *_ = askings(config, context.graph, name, policy.path, tokenizer)
-    reader = StepReader(tokenizer.with_tags(asking.tags), settings.steps)
+    reader = StepReader(tokenizer.with_tags(asking.tags), settings.step_form)
     if settings.labels == "file":
         solutions, facts, first_row = from_file(settings, asking, reader, context, policy.path)
     else:
