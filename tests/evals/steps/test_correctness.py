@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cogitate.evals.steps.correctness import first_wrong, has_true_steps, true_steps
-from cogitate.evals.steps.found_errors import first_error_report, step_report
+from cogitate.evals.steps.found_errors import first_error_report, ranking, step_report
 from cogitate.types import PLACE, Problem
 
 PROBLEM = Problem("1", "arithmetic", "math", "Compute 5 + 4 - 2.", "7")
@@ -43,3 +43,10 @@ def test_the_first_error_is_found_exactly_or_not_at_all() -> None:
     assert (report["wrong"]["value"], report["right"]["value"]) == (0.5, 1.0)
     assert report["f1"] == pytest.approx(2 / 3)
     assert first_error_report(found[:1], truth[:1], ["p"])["f1"] is None
+
+
+def test_ranking_needs_no_threshold() -> None:
+    truth = [[True, False, True], [True, True]]
+    assert ranking([[0.9, 0.8, 0.1], [0.95, 0.7]], truth) == pytest.approx(2 / 3)  # what follows the wrong step does not count
+    assert ranking([[0.9, 0.8, 0.1], [0.8, 0.8]], truth) == pytest.approx((1 + 0.5 + 0.5) / 3)
+    assert ranking([[0.5]], [[True]]) is None

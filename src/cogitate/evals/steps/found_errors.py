@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from cogitate.evals.metrics import rate
 from cogitate.evals.steps.correctness import first_wrong
 
@@ -44,6 +46,21 @@ def step_report(found: Sequence[Sequence[bool]], truth: Sequence[Sequence[bool]]
         "recall": hits / wrong_ones if wrong_ones else None,
         "f1": 2 * hits / (called + wrong_ones) if called + wrong_ones else None,
     }
+
+
+def ranking(scores: Sequence[Sequence[float]], truth: Sequence[Sequence[bool]]) -> float | None:
+    """The chance that a right step has a higher score than a wrong one (the area under the ROC curve; equal scores count half),
+    over steps up to the first wrong one of each solution. It needs no threshold. None where one kind is missing."""
+    of: dict[bool, list[float]] = {True: [], False: []}
+    for mine, true in zip(scores, truth, strict=True):
+        wrong = first_wrong(true)
+        for score, right in list(zip(mine, true, strict=False))[: len(true) if wrong is None else wrong + 1]:
+            of[right].append(score)
+    if not of[True] or not of[False]:
+        return None
+    right, wrong_ones = np.sort(of[True]), np.asarray(of[False])
+    above = len(right) - (np.searchsorted(right, wrong_ones, "left") + np.searchsorted(right, wrong_ones, "right")) / 2
+    return float(above.sum() / (len(right) * len(wrong_ones)))
 
 
 def first_error_report(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cogitate.evals.metrics import rate
-from cogitate.evals.steps.found_errors import as_right, first_error_report, step_report
+from cogitate.evals.steps.found_errors import as_right, first_error_report, ranking, step_report
 from cogitate.recipe.data.step_labels import LabelledSolution
 from cogitate.search.choose import Solution, best, majority, weighted
 from cogitate.search.scoring import AGGREGATES
@@ -39,19 +39,27 @@ def model_report(solutions: Solutions, scores: Sequence[Sequence[float]]) -> dic
     Args:
         scores: of each step of each solution.
     """
-    names, found = list(map(name_of, solutions)), [as_right(each) for each in scores]
+    names = list(map(name_of, solutions))
     report: dict[str, Any] = {"held_out": len(solutions)}
     if not solutions[0].of_outcome:
         labels = [[label > 0.5 for label in each.labels] for each in solutions]
-        report["against_labels"] = {
-            **step_report(found, labels, names), "first_error": first_error_report(found, labels, names)
-        }  # fmt: skip
+        report["against_labels"] = against(scores, labels, names)
         known = [number for number, each in enumerate(solutions) if each.truth is not None]
         if known:
-            mine, of = [found[number] for number in known], [names[number] for number in known]
             truth = [solutions[number].truth or () for number in known]
-            report["against_checker"] = {**step_report(mine, truth, of), "first_error": first_error_report(mine, truth, of)}
+            report["against_checker"] = against(
+                [scores[number] for number in known], truth, [names[number] for number in known]
+            )
     return report
+
+
+def against(scores: Sequence[Sequence[float]], truth: Sequence[Sequence[bool]], names: Sequence[str]) -> dict[str, Any]:
+    """What scores say of steps, held against what is known of them."""
+    found = [as_right(each) for each in scores]
+    return {
+        **step_report(found, truth, names), "ranking": ranking(scores, truth),
+        "first_error": first_error_report(found, truth, names),
+    }  # fmt: skip
 
 
 def choice_report(solutions: Solutions, scores: Sequence[Sequence[float]]) -> dict[str, Any]:
