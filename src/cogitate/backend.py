@@ -15,6 +15,7 @@ from cogitate.config import DPOConfig, PPOConfig, PreferenceTrainingConfig, RLCo
 from cogitate.types import (
     Completion,
     Ending,
+    LabelledSteps,
     LabelledText,
     PackedRows,
     Problem,
@@ -38,6 +39,8 @@ class GenerationRequest:
             so that a completion that was stopped and goes on is the one that was never stopped.
         given_forced: which of `given_ids` were set and not sampled, ascending: the `forced` of a stopped completion.
         thinking: how long each completion thinks; None: as long as it likes.
+        pause_ids: tokens after which a completion is handed back, finish_reason "pause": it goes on as `given_ids` of another.
+            Not together with `thinking`, which may take tokens back.
     """
 
     id: str
@@ -47,6 +50,7 @@ class GenerationRequest:
     given_ids: tuple[int, ...] = ()
     given_forced: tuple[int, ...] = ()
     thinking: ThinkingBudget | None = None
+    pause_ids: frozenset[int] = frozenset()
 
     @property
     def context_ids(self) -> tuple[int, ...]:
@@ -100,6 +104,11 @@ class Scorer(Protocol):
 
     def rewards(self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]]) -> list[float]:
         """A reward model's scalar for each completion."""
+
+    def step_scores(
+        self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], ends: Sequence[Sequence[int]]
+    ) -> list[list[float]]:
+        """A process reward model's probability, 0..1, that each step is right; `ends` as in LabelledSteps."""
 
 
 class Grader(Protocol):
@@ -178,6 +187,13 @@ class LabelLearner(Learner, Protocol):
         """As PairLearner's."""
 
 
+class StepLearner(Learner, Protocol):
+    """Learns from labelled steps: process reward models."""
+
+    def update(self, items: Sequence[LabelledSteps], learning_rate: float) -> dict[str, float]:
+        """As PairLearner's."""
+
+
 class Backend(Protocol):
     """Makes the parts that a stage works with, each from a model directory. A run has one, which it closes in the end."""
 
@@ -208,6 +224,9 @@ class Backend(Protocol):
 
     def safety_learner(self, model: Path, settings: PreferenceTrainingConfig) -> LabelLearner:
         """A reward model of labelled texts, whose score is the logit of "safe"; its head starts as zeros."""
+
+    def process_learner(self, model: Path, settings: PreferenceTrainingConfig) -> StepLearner:
+        """A process reward model, whose score at the end of a step is the logit of "right"; its head starts as zeros."""
 
     def dpo_learner(self, model: Path, settings: DPOConfig) -> PairLearner:
         """A policy that learns from pairs directly, against the reference it starts from."""

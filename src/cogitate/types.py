@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FinishReason = Literal["stop", "length", "abort"]
+FinishReason = Literal["stop", "length", "abort", "pause"]
 VerdictValue = Literal["right", "wrong", "none"]
 
 PLACE = "_place"  # the key of Problem.fields that names file and line
@@ -146,7 +146,7 @@ class Completion:
         request_id: the id the request was submitted with.
         token_ids: sampled and set tokens, the end token included when finish_reason is "stop".
         logprobs: log-probability of each sampled token under the sampler, at the sampling temperature.
-        finish_reason: "stop" (end token), "length" (truncated) or "abort".
+        finish_reason: "stop" (end token), "length" (truncated), "pause" (one of the request's `pause_ids`) or "abort".
         weight_versions: (version, number of tokens) for each run of tokens sampled under the same weights.
         seed: the sampling seed.
         forced: indices of tokens that were not sampled but set (the end of a thinking that reached its budget, say): learning
@@ -285,6 +285,19 @@ class LabelledText(NamedTuple):
 
     text: Text
     safe: bool
+
+
+class LabelledSteps(NamedTuple):
+    """A completion cut into steps, and what each is worth.
+
+    Attributes:
+        ends: after how many tokens of the completion each step ends, ascending.
+        labels: of each step, 0..1: 1 where it is right, or the share of its continuations that came to the right answer.
+    """
+
+    text: Text
+    ends: tuple[int, ...]
+    labels: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)

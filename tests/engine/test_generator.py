@@ -240,3 +240,18 @@ def test_abort_returns_what_was_sampled_and_frees_the_slots() -> None:
     assert [c.token_ids for c in run(engine)] == [c.token_ids for c in alone]
     full = run(Engine(model, end_id=-1, max_batch=5, max_context=64), request("a", prompts[0], (0, 1, 2), max_new_tokens=30))
     assert [c.token_ids for c in stopped[:3]] == [c.token_ids[:5] for c in full]
+
+
+@pytest.mark.parametrize(("seed", "speculative"), [(0, False), (3, False), (3, True)])
+def test_a_completion_that_pauses_and_goes_on_is_the_one_that_never_did(seed: int, speculative: bool) -> None:
+    engine = Engine(make_model(), end_id=1, max_batch=4, speculative=speculative)
+    (prompt,) = prompts_of([9])
+    (whole,) = run(engine, request("whole", prompt, (seed,), max_new_tokens=24))
+    pauses, said, reason = frozenset(whole.token_ids[4:20:5]), list[int](), "pause"
+    while reason == "pause":
+        params = SamplingParams(max_new_tokens=24 - len(said))
+        asked = GenerationRequest("parts", prompt, params, (seed,), tuple(said), pause_ids=pauses)
+        (part,) = run(engine, asked)
+        said, reason = [*said, *part.token_ids], part.finish_reason
+        assert not pauses & set(part.token_ids[:-1])
+    assert (tuple(said), reason) == (whole.token_ids, whole.finish_reason)

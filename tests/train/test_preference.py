@@ -7,6 +7,7 @@ import math
 import random
 from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean
 from typing import Any, cast
 
 import pytest
@@ -24,6 +25,7 @@ from cogitate.train.learners.preference import (
     DPOLearner,
     HelpfulnessLearner,
     PreferenceLearner,
+    ProcessLearner,
     SafetyLearner,
     completion_logprobs,
     text_rewards,
@@ -31,7 +33,7 @@ from cogitate.train.learners.preference import (
 from cogitate.train.learners.scorer import ModelScorer
 from cogitate.train.preference import ItemLearner, PreferenceRun, items_of_step, train_preferences
 from cogitate.train.rows.shared_prompts import row_sizes
-from cogitate.types import LabelledText, Text, TextPair
+from cogitate.types import LabelledSteps, LabelledText, Text, TextPair
 
 CONFIG = PreferenceTrainingConfig(
     batch=16, micro_tokens=400, learning_rate=3e-3, final_learning_rate=1e-3, warmup_steps=2, epochs=3, checkpoint_every=4
@@ -208,3 +210,19 @@ def test_a_finished_run_is_not_trained_again_and_leaves_later_rows_alone(
 def test_nothing_to_learn_from_is_an_error(make_micro_model: Callable[..., Transformer], tmp_path: Path) -> None:
     with pytest.raises(DataError, match="reward: there is nothing to learn from"):
         train(HelpfulnessLearner(ValueModel(make_micro_model()), CONFIG), [], tmp_path)
+
+
+def test_a_process_model_learns_the_labels_of_single_steps(make_micro_model: Callable[..., Transformer]) -> None:
+    rng = random.Random(0)
+    items = []
+    for _ in range(40):  # a step is two tokens; one that holds token 7 is wrong
+        tokens = [rng.choice((3, 4, 5, 7)) for _ in range(6)]
+        labels = tuple(float(7 not in tokens[start : start + 2]) for start in (0, 2, 4))
+        items.append(LabelledSteps(Text((1, 2), tuple(tokens)), (2, 4, 6), labels))
+    learner = ProcessLearner(ValueModel(make_micro_model()), PreferenceTrainingConfig(batch=40))
+    first = learner.update(items, 1e-2)
+    assert first["loss"] == pytest.approx(math.log(2))
+    for _ in range(40):
+        last = learner.update(items, 1e-2)
+    assert last["accuracy"] > 0.9
+    assert last["label"] == pytest.approx(fmean(label for item in items for label in item.labels))

@@ -54,6 +54,20 @@ def safety_loss(scores_B: Tensor, safe_B: Tensor, *, total_items: int) -> Tensor
     return losses_B.sum() / _positive(total_items)
 
 
+def step_loss(scores_N: Tensor, labels_N: Tensor, weights_N: Tensor, *, total_items: int) -> Tensor:
+    """Cross entropy at the ends of steps: sigmoid(score) is the probability that a step is right (Math-Shepherd,
+    arXiv:2312.08935; a soft label is the share of continuations that came to the right answer).
+
+    Args:
+        scores_N: float (N,), the model's scalars before the sigmoid, at the ends of all steps of all completions.
+        labels_N: (N,), 0..1.
+        weights_N: (N,), of each step: 1 / steps of its completion, so that a completion counts once however long it is.
+        total_items: completions of the whole batch.
+    """
+    losses_N = functional.binary_cross_entropy_with_logits(scores_N, labels_N.to(scores_N.dtype), reduction="none")
+    return (losses_N * weights_N).sum() / _positive(total_items)
+
+
 @dataclass(frozen=True, slots=True)
 class PreferenceLoss:
     """`loss` is this micro-batch's share. The implicit rewards beta log(pi / pi_ref) are for logging, without gradient."""

@@ -280,14 +280,18 @@ class Engine:
         return Sequence(group.request, (group.number, seed_index), row, [(self.version, 0)], thinking)
 
     def _ended(self) -> tuple[np.ndarray, np.ndarray]:
-        """Which running completions have sampled an end token, and which have ended, by it or by their limit."""
-        stopped = self._ends[self._running.last_tokens]
-        return stopped, stopped | (self._running.counts >= self._running.limits)
+        """Which running completions have sampled an end token, and which have ended, by it, by a pause or by their limit."""
+        running = self._running
+        stopped = self._ends[running.last_tokens]
+        return stopped, stopped | running.paused() | (running.counts >= running.limits)
 
     def _remove_ended(self) -> list[tuple[tuple[int, int], Completion]]:
-        stopped, ended = self._ended()
+        (stopped, ended), paused = self._ended(), self._running.paused()
         leaving = np.flatnonzero(ended)
-        return self._remove(leaving, ["stop" if stopped[index] else "length" for index in leaving])
+        reasons: list[FinishReason] = [
+            "stop" if stopped[index] else "pause" if paused[index] else "length" for index in leaving
+        ]
+        return self._remove(leaving, reasons)
 
     def _remove(self, leaving: np.ndarray, reasons: list[FinishReason]) -> list[tuple[tuple[int, int], Completion]]:
         """End running completions of these indices and free what they hold."""

@@ -71,6 +71,7 @@ class Running:
             sampled so far), given (int64, tokens of the completion that were there before), limits (int64, max_new_tokens),
             temperatures and top_p (float32).
         guided: the indices of those with a thinking budget.
+        pausing: the indices of those whose request has `pause_ids`.
     """
 
     FIELDS = ("rows", "last_tokens", "seeds", "counts", "given", "limits", "temperatures", "top_p")
@@ -78,6 +79,7 @@ class Running:
     def __init__(self, cache_rows: int):
         self.sequences: list[Sequence] = []
         self.guided: list[int] = []
+        self.pausing: list[int] = []
         self.rows, self.last_tokens, self.seeds = (np.zeros(0, np.int64) for _ in range(3))
         self.counts, self.given, self.limits = (np.zeros(0, np.int64) for _ in range(3))
         self.temperatures, self.top_p = np.zeros(0, np.float32), np.zeros(0, np.float32)
@@ -145,6 +147,13 @@ class Running:
         tokens: list[int] = self._token_ids[self.rows[index], : self.counts[index]][:end].tolist()
         return tokens
 
+    def paused(self) -> np.ndarray:
+        """Which have sampled one of their request's `pause_ids` last."""
+        paused = np.zeros(len(self), dtype=bool)
+        for index in self.pausing:
+            paused[index] = int(self.last_tokens[index]) in self.sequences[index].request.pause_ids
+        return paused
+
     def take_back(self, index: int, tokens: int) -> None:
         """Leave so many tokens of a completion; what comes next has to be recorded."""
         self.counts[index] = tokens
@@ -178,3 +187,4 @@ class Running:
 
     def _find_guided(self) -> None:
         self.guided = [index for index, sequence in enumerate(self.sequences) if sequence.thinking is not None]
+        self.pausing = [index for index, sequence in enumerate(self.sequences) if sequence.request.pause_ids]

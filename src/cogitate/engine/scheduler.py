@@ -142,6 +142,8 @@ def request_fault(request: GenerationRequest, vocabulary: int, max_context: int)
             f"a prompt of {prompt} tokens and max_new_tokens = {params.max_new_tokens} do not fit the context of "
             f"{max_context}: shorten the prompt or lower max_new_tokens"
         )
+    if request.pause_ids and request.thinking is not None:
+        return "pause_ids and a thinking budget exclude each other: a budget may take tokens back; leave one out"
     if not params.temperature >= 0:
         return f"temperature = {params.temperature}: must not be negative"
     if not 0 < params.top_p <= 1:

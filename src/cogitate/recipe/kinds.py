@@ -17,6 +17,7 @@ from cogitate.config import (
     PreferenceDataConfig,
     PretrainConfig,
     ProbeConfig,
+    ProcessRewardModelConfig,
     PromptConfig,
     ReasoningRLConfig,
     RejectionConfig,
@@ -155,6 +156,20 @@ EVALUATE = Kind(
     makes="metrics",
 )  # fmt: skip
 
+# Of steps (Math-Shepherd, arXiv:2312.08935; OmegaPRM, arXiv:2406.06592).
+PROCESS_REWARD_MODEL = Kind(
+    "process_reward_model",
+    f"{STAGES}.process_reward_model",
+    ProcessRewardModelConfig,
+    reads=(
+        "seed", "tasks", "rewards", "{stage}", *SAMPLING, *prompt_of("{all}"), "{all}.open_thinking", "{all}.from_probe",
+    ),
+    needs=(MODEL,),
+    makes="process reward model",
+    may_be_shipped=False,
+    uses=("tasks.train",),
+)  # fmt: skip
+
 # InstructGPT's (arXiv:2203.02155), and DPO.
 DEMONSTRATIONS = Kind(
     "demonstrations",
@@ -218,7 +233,6 @@ KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         PRETRAIN, PRETRAIN_STUDENT, PRUNE, PROBE, RL_ZERO, REASONING_RL, ALL_SCENARIO_RL, FINE_TUNE, COLD_START_DATA,
-        REJECTION_SAMPLING, REWARD_MODELS, DEMONSTRATIONS, PREFERENCES, PPO, DPO,
-        MERGE, LENGTH_PAIRS,
+        REJECTION_SAMPLING, REWARD_MODELS, PROCESS_REWARD_MODEL, DEMONSTRATIONS, PREFERENCES, PPO, DPO, MERGE, LENGTH_PAIRS,
     )
 }  # fmt: skip

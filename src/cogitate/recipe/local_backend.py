@@ -27,7 +27,7 @@ from cogitate.runtime import derive_seed, name_of_device, pick_device
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.learners.grpo import GRPOLearner
 from cogitate.train.learners.ppo import PPOLearner
-from cogitate.train.learners.preference import DPOLearner, HelpfulnessLearner, SafetyLearner
+from cogitate.train.learners.preference import DPOLearner, HelpfulnessLearner, ProcessLearner, SafetyLearner
 from cogitate.train.learners.scorer import ModelScorer
 from cogitate.train.learners.supervised import SupervisedLearner
 
@@ -101,6 +101,9 @@ class LocalBackend:
 
     def safety_learner(self, model: Path, settings: PreferenceTrainingConfig) -> SafetyLearner:
         return SafetyLearner(self._with_value_head(model), settings)
+
+    def process_learner(self, model: Path, settings: PreferenceTrainingConfig) -> ProcessLearner:
+        return ProcessLearner(self._with_value_head(model), settings)
 
     def dpo_learner(self, model: Path, settings: DPOConfig) -> DPOLearner:
         return DPOLearner(self._trained(model), self._read(model), settings)

@@ -15,7 +15,8 @@ from cogitate.runtime import MetricsLog, interruption_requested, raise_interrupt
 from cogitate.types import Artifact
 
 Inputs = Mapping[str, Artifact]  # by the names of the stages that made them, in the order of `needs`
-Product = Literal["model", "conversations", "preferences", "reward models", "metrics", "proposal"]  # what an artifact is
+# What an artifact is.
+Product = Literal["model", "conversations", "preferences", "reward models", "process reward model", "metrics", "proposal"]
 GIVEN = "given"  # the kind of a stage that a graph does not have: inputs.NAME=PATH is its artifact
 
 
@@ -56,7 +57,7 @@ class Need:
 
 def in_words(product: Product) -> str:
     """A product within a sentence."""
-    return f"a {product}" if product in ("model", "proposal") else product
+    return f"a {product}" if product in ("model", "proposal", "process reward model") else product
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,3 +87,12 @@ def test_prompts_that_are_shared_and_texts_that_come_twice_are_judged_as_alone(
         every_TV = torch.log_softmax(model.logits(model(whole[place]))[0], dim=-1)
         expected = [every_TV[len(prompt) - 1 + i, token].item() for i, token in enumerate(completion)]
         assert logprobs[place] == pytest.approx(expected, abs=1e-5)
+
+
+def test_step_scores_are_probabilities_at_the_ends_of_steps(judge: ValueModel) -> None:
+    prompts, completions = drawn(6)
+    ends = [[1, len(completion)] for completion in completions]
+    scores = ModelScorer(judge, batch_tokens=40).step_scores(prompts, completions, ends)
+    for prompt, completion, row in zip(prompts, completions, scores, strict=True):
+        whole = torch.sigmoid(judge(torch.tensor([prompt + completion]))[0])
+        assert row == pytest.approx([whole[len(prompt)].item(), whole[-1].item()], abs=1e-5)

@@ -84,7 +84,8 @@ class Reader:
             return self.evaluation(stage)
         read = READERS.get(stage.kind.name)
         if read is None:
-            return StageWork(stage, None, (), (f"kind {stage.kind.name} is not planned: it takes seconds",))
+            seconds = "" if stage.kind.name == "process_reward_model" else ": it takes seconds"
+            return StageWork(stage, None, (), (f"kind {stage.kind.name} is not planned{seconds}",))
         return read(self, stage)
 
     def shape_of(self, name: str) -> Shape | None:

@@ -17,6 +17,7 @@ from cogitate.config import (
     PreferenceTrainingConfig,
     PretrainConfig,
     ProbeConfig,
+    ProcessRewardModelConfig,
     RejectionConfig,
     RLConfig,
     Section,
@@ -47,6 +48,7 @@ LIMITS: dict[type[Section], dict[str, int]] = {
     },
 }  # fmt: skip
 CORPUS_DOCUMENTS, TRAIN_PROBLEMS = 400, 100
+STEPS_OF_POLICY = {"problems": 16, "samples": 2, "max_new_tokens": 48, "chunk": 8}  # a file of steps is read as it is
 
 
 def shrink(config: Config, *, keep: Collection[str] = ()) -> Config:
@@ -67,6 +69,8 @@ def shrink(config: Config, *, keep: Collection[str] = ()) -> Config:
                 smaller["from_probe"] = tuple(key for key in section.from_probe if key not in limits)
             if isinstance(section, ProbeConfig):  # steps are not left to it
                 smaller |= {key: ProbeConfig.model_fields[key].default for key in ("minutes", "tokens_per_second")}
+            if isinstance(section, ProcessRewardModelConfig) and section.labels != "file":
+                smaller |= {key: min(getattr(section, key), most) for key, most in STEPS_OF_POLICY.items()}
             changed[name] = section.model_copy(update=smaller)
     changed["tasks"] = config.tasks.model_copy(update={"train_problems": min(config.tasks.train_problems, TRAIN_PROBLEMS)})
     if "tokenizer" not in keep:

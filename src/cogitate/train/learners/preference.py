@@ -1,4 +1,4 @@
-"""Learners of preferences: reward models from pairs (Bradley-Terry) and from labelled texts, and DPO.
+"""Learners of preferences: reward models from pairs (Bradley-Terry), labelled texts and labelled steps, and DPO.
 
 Each says what is lost on some of its items; the step is the same for all.
 """
@@ -21,6 +21,7 @@ from cogitate.algorithms.preference_loss import (
     dpo_loss,
     ipo_loss,
     safety_loss,
+    step_loss,
 )
 from cogitate.config import DPOConfig, PreferenceTrainingConfig
 from cogitate.model.files.adapter import save_trained
@@ -33,7 +34,7 @@ from cogitate.train.optimisers.master_weights import clip_gradients, optimiser_f
 from cogitate.train.optimisers.schedule import set_learning_rate
 from cogitate.train.rows.packing import length_batches
 from cogitate.train.rows.shared_prompts import SharedRows, hidden_at, hidden_of, lay_out, row_sizes
-from cogitate.types import LabelledText, Text, TextPair
+from cogitate.types import LabelledSteps, LabelledText, Text, TextPair
 
 Item = TypeVar("Item")
 ModelType = TypeVar("ModelType", bound=nn.Module)
@@ -102,6 +103,28 @@ class SafetyLearner(PreferenceLearner[ValueModel, LabelledText]):
         loss = safety_loss(scores_B, safe_B, total_items=total)
         with torch.no_grad():
             return loss, {"accuracy": float(((scores_B > 0) == safe_B).sum()), "reward": float(scores_B.sum())}
+
+    def save_weights(self, path: Path) -> None:
+        save_value_model(self.model, path)
+
+
+class ProcessLearner(PreferenceLearner[ValueModel, LabelledSteps]):
+    """A process reward model from labelled steps: `step_loss`."""
+
+    def texts_of(self, item: LabelledSteps) -> Sequence[Text]:
+        return (item.text,)
+
+    def loss(self, items: Sequence[LabelledSteps], total: int) -> tuple[Tensor, dict[str, float]]:
+        shared, hidden_RTD = read_rows(self.model.trunk, [self.texts_of(item) for item in items])
+        device = hidden_RTD.device
+        places = [span.start + end - 1 for span, item in zip(shared.spans, items, strict=True) for end in item.ends]
+        scores_N = self.model.values(hidden_at(hidden_RTD, torch.tensor(places, device=device)))
+        labels_N = torch.tensor([label for item in items for label in item.labels], device=device)
+        weights_N = torch.tensor([1 / len(item.ends) for item in items for _ in item.ends], device=device)
+        loss = step_loss(scores_N, labels_N, weights_N, total_items=total)
+        with torch.no_grad():
+            agreeing_N = ((scores_N > 0) == (labels_N > 0.5)).float()
+            return loss, {"accuracy": float((agreeing_N * weights_N).sum()), "label": float((labels_N * weights_N).sum())}
 
     def save_weights(self, path: Path) -> None:
         save_value_model(self.model, path)

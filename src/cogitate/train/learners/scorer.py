@@ -57,6 +57,14 @@ class ModelScorer:
             scores |= zip(read, rewards_S.tolist(), strict=True)
         return [scores[text] for text in texts]
 
+    def step_scores(self, prompts: Tokens, completions: Tokens, ends: Tokens) -> list[list[float]]:
+        """A process reward model's probability that each step is right: the sigmoid of its value at the step's last token."""
+        head, texts, values = self._head(), texts_of(prompts, completions), dict[Text, Tensor]()
+        for read, rows, hidden_RTD in self._batches(texts):
+            flat = torch.sigmoid(head.values(hidden_RTD).flatten()).cpu()
+            values |= {text: flat[span.start : span.stop] for text, span in zip(read, rows.spans, strict=True)}
+        return [[float(values[text][end - 1]) for end in each] for text, each in zip(texts, ends, strict=True)]
+
     def _head(self) -> ValueModel:
         if not isinstance(self.model, ValueModel):
             raise ConfigError("a model without a value head has neither values nor rewards; load it as a reward model")

@@ -58,6 +58,11 @@ FACTS: dict[str, KindFacts] = {
         "A helpfulness model from pairs and a safety model from labels.",
         ("epochs", "batch", "learning_rate"),
     ),
+    "process_reward_model": KindFacts(
+        "stages/process_reward_model.md",
+        "A model of single steps: how likely each leads to a right answer.",
+        ("labels", "problems", "samples", "rollouts", "epochs", "learning_rate"),
+    ),
     "demonstrations": KindFacts(
         "stages/ppo.md", "The base model's own answers that a judge found good.", ("problems", "samples", "threshold")
     ),
@@ -78,6 +83,7 @@ METHOD_OF_KIND = {
     "prune": "layers are copied", "probe": "sampling and rules", "fine_tune": "next-token loss on the assistant's turns",
     "cold_start_data": "sampling, rules, rewriting",
     "rejection_sampling": "sampling, rules, decontamination", "reward_models": "pairwise and pointwise logistic loss",
+    "process_reward_model": "logistic loss at the ends of steps",
     "demonstrations": "sampling and a judge", "preferences": "sampling and a judge", "ppo": "PPO (arXiv:1707.06347)",
     "merge": "weights are averaged", "length_pairs": "sampling and rules",
 }  # fmt: skip
