@@ -6,6 +6,7 @@ from cogitate.config.probe import PROPOSED, ProbeConfig
 from cogitate.config.prompts import PromptConfig, WorkedExample
 from cogitate.config.section import Section, flatten
 from cogitate.config.shared import (
+    EndpointConfig,
     EvaluateConfig,
     RewardsConfig,
     RuntimeConfig,
@@ -39,6 +40,7 @@ __all__ = [
     "Config",
     "DPOConfig",
     "DemonstrationsConfig",
+    "EndpointConfig",
     "EvaluateConfig",
     "FineTuneConfig",
     "PPOConfig",

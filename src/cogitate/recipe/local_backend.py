@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from cogitate.answers import Answers
 from cogitate.config import (
     Config,
     DPOConfig,
@@ -21,7 +22,6 @@ from cogitate.model.lora import add_lora
 from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel
 from cogitate.rewards.sandbox.isolation import read_packages
-from cogitate.rewards.workers.answers import Answers
 from cogitate.rewards.workers.pool import GraderPool
 from cogitate.runtime import derive_seed, pick_device
 from cogitate.tokenizer.bpe import Tokenizer

@@ -12,12 +12,13 @@ from dataclasses import asdict, replace
 from types import TracebackType
 from typing import Any, cast
 
+from cogitate.answers import Answers
 from cogitate.rewards.answer import Contract
 from cogitate.rewards.grade import problem_fields
 from cogitate.rewards.kinds import kind_of
 from cogitate.rewards.parts.completion import SampledCompletion
 from cogitate.rewards.sandbox.isolation import Isolation
-from cogitate.rewards.workers.answers import Answers, digest_of, key_of
+from cogitate.rewards.workers.answers import digest_of, key_of
 from cogitate.rewards.workers.dispatcher import Dispatcher
 from cogitate.rewards.workers.jobs import Job, JobQueues, Place, code_seconds
 from cogitate.rewards.workers.results import Results
