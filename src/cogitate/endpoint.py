@@ -18,7 +18,7 @@ from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from cogitate.answers import Answers
 from cogitate.config import EndpointConfig
@@ -56,6 +56,17 @@ class Reply:
     thinking: str = ""
     input_tokens: int = 0
     output_tokens: int = 0
+
+
+class Asker(Protocol):
+    """Whoever answers questions: a server, or a model of ours in a process of its own."""
+
+    def ask_each(self, questions: Sequence[Question], on_wait: Callable[[], None]) -> list[Reply | EndpointError]:
+        """An answer to each question, or why there is none, in the order of the questions. `on_wait` is called while one waits
+        and may raise to end everything."""
+
+    def close(self) -> None:
+        """End what was started."""
 
 
 @dataclass(slots=True)

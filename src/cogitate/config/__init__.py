@@ -8,6 +8,7 @@ from cogitate.config.section import Section, flatten
 from cogitate.config.shared import (
     EndpointConfig,
     EvaluateConfig,
+    JudgeConfig,
     RewardsConfig,
     RuntimeConfig,
     TasksConfig,
@@ -43,6 +44,7 @@ __all__ = [
     "EndpointConfig",
     "EvaluateConfig",
     "FineTuneConfig",
+    "JudgeConfig",
     "PPOConfig",
     "PreferenceDataConfig",
     "PreferenceTrainingConfig",

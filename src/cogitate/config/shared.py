@@ -67,6 +67,23 @@ class TeacherConfig(EndpointConfig):
     """
 
 
+class JudgeConfig(EndpointConfig):
+    """A model that judges where no rule decides: one behind base_url, or without one the model directory `model`."""
+
+    base_url: str = in_identity_unless_default("")
+    model: str = in_identity_unless_default("")  # the endpoint's name of its model, or a directory; empty: there is no judge
+    judgements: int = in_identity_unless_default(4, ge=2, multiple_of=2)  # of one thing; of a pair half with positions swapped
+    rubric: str = in_identity_unless_default("")  # what a good answer is, in place of rewards/judge/prompts.py's
+    temperature: float = in_identity_unless_default(0.7, ge=0)
+    max_new_tokens: int = in_identity_unless_default(512, ge=1)
+
+    @model_validator(mode="after")
+    def _judgements_can_differ(self) -> JudgeConfig:
+        if self.temperature == 0 and self.judgements != 2:
+            raise ValueError("at temperature 0 equal judgements are equal: set judgements to 2, one for each order of a pair")
+        return self
+
+
 class RewardsConfig(Section):
     accuracy: float = 1.0  # weights of the parts
     format: float = 1.0
