@@ -10,11 +10,14 @@ from cogitate.answers import Answers
 from cogitate.config import (
     Config,
     DPOConfig,
+    EndpointConfig,
     PPOConfig,
     PreferenceTrainingConfig,
     RLConfig,
     SupervisedConfig,
 )
+from cogitate.endpoint import Asker, Endpoint
+from cogitate.engine.answering import AnsweringModel
 from cogitate.engine.generator import Engine
 from cogitate.model.files.hf import load_model
 from cogitate.model.files.value_model import load_value_model
@@ -50,6 +53,7 @@ class LocalBackend:
             torch.set_num_threads(config.runtime.threads)
         self._grader: GraderPool | None = None
         self._answers: Answers | None = None
+        self._askers: dict[str, Asker] = {}
 
     def generator(self, model: Path) -> Engine:
         runtime, tokenizer = self.config.runtime, Tokenizer.load(model)
@@ -79,6 +83,19 @@ class LocalBackend:
             )
         return self._grader
 
+    def asker(self, settings: EndpointConfig, name: str) -> Asker:
+        if name not in self._askers:
+            runtime = self.config.runtime
+            self._askers[name] = (
+                Endpoint(settings, name)
+                if settings.base_url
+                else AnsweringModel(
+                    Path(settings.model), name, cache=settings.cache, dtype=runtime.dtype, device=str(self.device),
+                    threads=runtime.threads, max_batch=runtime.max_batch,
+                )
+            )  # fmt: skip
+        return self._askers[name]
+
     def scorer(self, model: Path) -> ModelScorer:
         return ModelScorer(load_value_model(model, dtype=self.dtype, device=self.device))
 
@@ -102,6 +119,8 @@ class LocalBackend:
         return DPOLearner(self._trained(model), self._read(model), settings)
 
     def close(self) -> None:
+        while self._askers:
+            self._askers.popitem()[1].close()
         if self._grader is not None:
             self._grader.close()
             self._grader = None
