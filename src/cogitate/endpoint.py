@@ -58,17 +58,6 @@ class Reply:
     output_tokens: int = 0
 
 
-class Asker(Protocol):
-    """Whoever answers questions: a server, or a model of ours in a process of its own."""
-
-    def ask_each(self, questions: Sequence[Question], on_wait: Callable[[], None]) -> list[Reply | EndpointError]:
-        """An answer to each question, or why there is none, in the order of the questions. `on_wait` is called while one waits
-        and may raise to end everything."""
-
-    def close(self) -> None:
-        """End what was started."""
-
-
 @dataclass(slots=True)
 class Usage:
     """What asking has cost. A reply counts with its tokens also where it came from the cache, which cost nothing now.
@@ -88,6 +77,21 @@ class Usage:
     def cost(self, settings: EndpointConfig) -> float:
         """In the currency of the prices."""
         return (self.input_tokens * settings.input_price + self.output_tokens * settings.output_price) / 1e6
+
+
+class Asker(Protocol):
+    """Whoever answers questions: a server, or a model of ours in a process of its own."""
+
+    @property
+    def usage(self) -> Usage:
+        """What asking has cost so far."""
+
+    def ask_each(self, questions: Sequence[Question], on_wait: Callable[[], None]) -> list[Reply | EndpointError]:
+        """An answer to each question, or why there is none, in the order of the questions. `on_wait` is called while one waits
+        and may raise to end everything."""
+
+    def close(self) -> None:
+        """End what was started."""
 
 
 class Pace:
@@ -120,12 +124,12 @@ def check_endpoint(settings: EndpointConfig, name: str) -> None:
     if settings.base_url and not settings.model:
         raise ConfigError(f"{name}.model: give the endpoint's name of the model to ask")
     if not settings.base_url:
-        check_unset(settings, name, f"{name}.base_url", ("cache",))
+        check_unset(settings, name, f"{name}.base_url", of=("cache",))
 
 
-def check_unset(settings: EndpointConfig, name: str, without: str, also: Sequence[str] = ()) -> None:
-    """Refuse settings of a server where none is asked. Raises ConfigError."""
-    for key in ("attempts", "per_minute", "input_price", "output_price", *also):
+def check_unset(settings: EndpointConfig, name: str, without: str, *, of: Sequence[str] = ()) -> None:
+    """Refuse settings of a server, and those named in `of`, where none is asked. Raises ConfigError."""
+    for key in ("attempts", "per_minute", "input_price", "output_price", *of):
         if getattr(settings, key) != EndpointConfig.model_fields[key].default:
             raise ConfigError(f"{name}.{key}: changes nothing without {without}; leave it out")
 

@@ -24,6 +24,8 @@ from cogitate.model.files.value_model import load_value_model
 from cogitate.model.lora import add_lora
 from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel
+from cogitate.rewards.judge.judge import Judge
+from cogitate.rewards.judge.settings import JUDGE
 from cogitate.rewards.sandbox.isolation import read_packages
 from cogitate.rewards.workers.pool import GraderPool
 from cogitate.runtime import derive_seed, pick_device
@@ -80,8 +82,15 @@ class LocalBackend:
                 unsafe_local=rewards.unsafe_local,
                 packages=read_packages(rewards.allowed_packages),
                 remote_sandbox=rewards.remote_sandbox,
+                judge=self._judge(),
             )
         return self._grader
+
+    def _judge(self) -> Judge | None:
+        settings = self.config.judge
+        if not settings.model:
+            return None
+        return Judge(settings, self.asker(settings, JUDGE), derive_seed(self.config.seed, JUDGE))
 
     def asker(self, settings: EndpointConfig, name: str) -> Asker:
         if name not in self._askers:
@@ -119,14 +128,14 @@ class LocalBackend:
         return DPOLearner(self._trained(model), self._read(model), settings)
 
     def close(self) -> None:
-        while self._askers:
-            self._askers.popitem()[1].close()
         if self._grader is not None:
             self._grader.close()
             self._grader = None
         if self._answers is not None:
             self._answers.close()
             self._answers = None
+        while self._askers:
+            self._askers.popitem()[1].close()
 
     def _read(self, directory: Path) -> Transformer:
         return load_model(directory, dtype=self.dtype, device=self.device)
