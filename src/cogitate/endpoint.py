@@ -35,11 +35,16 @@ CACHE_FILE = "answers.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a model is asked, and how its answer is drawn."""
+    """What a model is asked, and how its answer is drawn.
+
+    Attributes:
+        begins: what a model of ours has to begin its answer with, which then is that one line; servers cannot be asked so.
+    """
 
     messages: tuple[Message, ...]
     params: SamplingParams
     seed: int = 0
+    begins: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +172,7 @@ class Endpoint:
         Raises:
             EndpointError: it cannot be reached, refuses, or answers something else, also after several attempts.
         """
+        assert not question.begins, "no server takes the beginning of an answer"
         key = key_of(self.settings.base_url, self.settings.model, question)
         with self._lock:
             kept = self.answers[key] if self.answers is not None and key in self.answers else None
@@ -283,7 +289,8 @@ class PassingError(EndpointError):
 def key_of(place: str, model: str, question: Question) -> str:
     """By what an answer is known: who is asked, and all that can change what it says."""
     asked = {"messages": [(message.role, message.content) for message in question.messages], **asdict(question.params)}
-    content = json.dumps([place.rstrip("/"), model, asked, question.seed], sort_keys=True)
+    begins = [question.begins] if question.begins else []
+    content = json.dumps([place.rstrip("/"), model, asked, question.seed, *begins], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
 
 

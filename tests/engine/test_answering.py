@@ -33,6 +33,15 @@ def test_it_answers_each_question_by_its_seed_and_keeps_what_it_said(tmp_path: P
         assert later.usage.requests == 0
 
 
+def test_an_answer_with_a_given_beginning_is_one_line() -> None:
+    question = Question((Message("user", "4 + 5?"),), SamplingParams(1.0, max_new_tokens=8), 3, "Verdict 123456:")
+    with AnsweringModel(MODEL, "judge", threads=1) as model:
+        (reply,) = model.ask_each([question])
+    assert isinstance(reply, Reply)
+    assert reply.text.startswith("Verdict 123456:")
+    assert "\n" not in reply.text
+
+
 def test_one_may_stop_waiting(tmp_path: Path) -> None:
     def stop() -> None:
         raise Interrupted("stopped", 130)

@@ -31,6 +31,7 @@ from cogitate.config.stages import (
     RLConfig,
     StudentBaseConfig,
     SupervisedConfig,
+    WriteTestsConfig,
     ZeroRLConfig,
 )
 
@@ -66,6 +67,7 @@ __all__ = [
     "TeacherConfig",
     "TokenizerConfig",
     "WorkedExample",
+    "WriteTestsConfig",
     "ZeroRLConfig",
     "config_with",
     "flatten",

@@ -76,6 +76,8 @@ class JudgeConfig(EndpointConfig):
     rubric: str = in_identity_unless_default("")  # what a good answer is, in place of rewards/judge/prompts.py's
     temperature: float = in_identity_unless_default(0.7, ge=0)
     max_new_tokens: int = in_identity_unless_default(512, ge=1)
+    # A model directory has to begin with the line of the verdict, without a reason: for one too weak to end with it.
+    verdict_at_once: bool = in_identity_unless_default(False)
 
     @model_validator(mode="after")
     def _judgements_can_differ(self) -> JudgeConfig:

@@ -168,7 +168,7 @@ def main() -> None:
 
 def question_of(row: dict[str, Any]) -> Question:
     messages = tuple(Message(**message) for message in row["messages"])
-    return Question(messages, SamplingParams(**row["params"]), row["seed"])
+    return Question(messages, SamplingParams(**row["params"]), row["seed"], row["begins"])
 
 
 def load(settings: dict[str, Any]) -> Callable[[Sequence[Question]], list[dict[str, Any]]]:
@@ -195,7 +195,8 @@ def load(settings: dict[str, Any]) -> Callable[[Sequence[Question]], list[dict[s
         replies: list[dict[str, Any]] = [{} for _ in questions]
         lengths: dict[int, int] = {}
         for number, question in enumerate(questions):
-            prompt = tuple(form.prompt_ids(question.messages))
+            given = tokenizer.encode(form.lead + question.begins) if question.begins else []
+            prompt = (*form.prompt_ids(question.messages), *given)
             lengths[number] = len(prompt)
             try:
                 engine.submit(GenerationRequest(str(number), prompt, question.params, (question.seed,)))
@@ -204,9 +205,13 @@ def load(settings: dict[str, Any]) -> Callable[[Sequence[Question]], list[dict[s
         while engine.pending():
             for done in engine.poll():
                 number = int(done.request_id)
+                text, reason = tokenizer.decode(done.token_ids), done.finish_reason
+                if begins := questions[number].begins:
+                    line, ended, _ = f"{begins}{text}".partition("\n")
+                    text, reason = line, "stop" if ended else reason
                 reply = Reply(
-                    tokenizer.decode(done.token_ids).strip(),
-                    done.finish_reason,
+                    text.strip(),
+                    reason,
                     input_tokens=lengths[number],
                     output_tokens=len(done.token_ids),
                 )

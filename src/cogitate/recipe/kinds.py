@@ -21,6 +21,7 @@ from cogitate.config import (
     RewardModelsConfig,
     StudentBaseConfig,
     TeacherConfig,
+    WriteTestsConfig,
     ZeroRLConfig,
 )
 from cogitate.recipe.stage import GIVEN, Kind, Need
@@ -133,6 +134,16 @@ REJECTION_SAMPLING = Kind(
     makes="conversations",
     uses=("tasks.train", "judge"),
 )
+WRITE_TESTS = Kind(
+    "write_tests",
+    f"{STAGES}.unit_tests.write_tests",
+    WriteTestsConfig,
+    reads=("seed", "tasks", "rewards", "judge", "{stage}", *prompt_of("{inputs}"), *SAMPLING),
+    needs=(Need("model", kinds=IN_R1_FORM),),
+    makes="problems",
+    may_be_shipped=False,
+    uses=("tasks.train",),
+)
 REWARD_MODELS = Kind(
     "reward_models",
     f"{STAGES}.reward_models",
@@ -202,6 +213,6 @@ KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         PRETRAIN, PRETRAIN_STUDENT, PRUNE, PROBE, RL_ZERO, REASONING_RL, ALL_SCENARIO_RL, FINE_TUNE, COLD_START_DATA,
-        REJECTION_SAMPLING, REWARD_MODELS, DEMONSTRATIONS, PREFERENCES, PPO, DPO,
+        REJECTION_SAMPLING, WRITE_TESTS, REWARD_MODELS, DEMONSTRATIONS, PREFERENCES, PPO, DPO,
     )
 }  # fmt: skip

@@ -15,7 +15,9 @@ from cogitate.runtime import MetricsLog, interruption_requested, raise_interrupt
 from cogitate.types import Artifact
 
 Inputs = Mapping[str, Artifact]  # by the names of the stages that made them, in the order of `needs`
-Product = Literal["model", "conversations", "preferences", "reward models", "metrics", "proposal"]  # what an artifact is
+Product = Literal[
+    "model", "conversations", "preferences", "reward models", "metrics", "proposal", "problems"
+]  # what an artifact is
 GIVEN = "given"  # the kind of a stage that a graph does not have: inputs.NAME=PATH is its artifact
 
 

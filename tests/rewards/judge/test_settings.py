@@ -19,6 +19,7 @@ URL = "http://localhost:8000/v1"
         ({"parallel": 9}, "judge.parallel: changes nothing without judge.model"),
         ({"base_url": URL}, "judge.model: give the endpoint's name"),
         ({"base_url": "localhost", "model": "big"}, "must begin with http"),
+        ({"base_url": URL, "model": "big", "verdict_at_once": True}, "judge.verdict_at_once: a server cannot be asked so"),
         ({"model": "nowhere"}, "judge.model = 'nowhere': no model directory"),
     ],
 )

@@ -103,7 +103,11 @@ class Judge:
         """The readings of each thing's forms, all of which are asked at once."""
         flat = [form for group in forms for form in group]
         params = SamplingParams(self.settings.temperature, max_new_tokens=self.settings.max_new_tokens)
-        questions = [Question(form.messages, params, derive_seed(self.seed, form.ticket)) for form in flat]
+        at_once = self.settings.verdict_at_once
+        questions = [
+            Question(form.messages, params, derive_seed(self.seed, form.ticket), f"Verdict {form.ticket}:" if at_once else "")
+            for form in flat
+        ]
         replies = self.asker.ask_each(questions, self.on_wait)
         readings = [read_verdict(reply, form) for reply, form in zip(replies, flat, strict=True)]
         self.counts.update(f"no verdict: {one.fault}" if one.choice is None else f"{what}: {one.choice}" for one in readings)

@@ -16,6 +16,8 @@ def check_judge(settings: JudgeConfig) -> None:
     """Refuse settings of a judge that is not there, and half an endpoint. Raises ConfigError."""
     if settings.base_url:
         check_endpoint(settings, JUDGE)
+        if settings.verdict_at_once:
+            raise ConfigError(f"{JUDGE}.verdict_at_once: a server cannot be asked so; leave it out, or name a model directory")
     elif settings.model:
         check_unset(settings, JUDGE, f"{JUDGE}.base_url", of=("api_key_variable", "seconds_limit", "parallel"))
         if not (Path(settings.model) / "config.json").is_file():

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cogitate.tasks.written_tests.observing import Bench, Seen
-from cogitate.tasks.written_tests.values import Args
+from cogitate.tasks.written_tests.values import Args, is_writable
 
 KIMI_PROGRAMS, AGREE, PASS_ALL = 10, 7, 9
 SEVEN_OF_TEN = "7 of 10 good programs agree, 9 of 10 pass all"
@@ -21,6 +21,7 @@ ALL_AGREE = "all good programs agree"
 KEPT = "kept"
 DUPLICATE, SLOW, UNSTABLE = "duplicate", "slow", "not deterministic"
 DISAGREE, FAIL, FEW_PASS = "good programs disagree", "good programs fail", "fewer than 9 of 10 good programs pass all"
+UNWRITABLE = "cannot be written as a value"
 NO_MUTANT, ENOUGH = "no mutant fails it", "enough cases"
 
 
@@ -78,11 +79,13 @@ def make_suite(
     faulty: Sequence[str],
     *,
     most: int,
+    as_json: bool = True,
 ) -> Suite:
     """Choose at most `most` of the proposed cases.
 
     Args:
         good: known-good programs, at least one. faulty: mutants, and programs that were graded wrong.
+        as_json: tests are written as JSON, else as Python's literals.
     """
     assert good, "a suite needs a good program"
     fates = ["" for _ in proposals]
@@ -93,9 +96,10 @@ def make_suite(
         known.add(repr(proposal.args))
     open_ = [number for number, fate in enumerate(fates) if not fate]
     expected, rule = agreed(bench, [proposals[number].args for number in open_], good[:KIMI_PROGRAMS])
-    for number, (fate, _) in zip(open_, expected, strict=True):
-        fates[number] = fate
-    answers = {number: value for number, (fate, value) in zip(open_, expected, strict=True) if not fate}
+    for number, (fate, value) in zip(open_, expected, strict=True):
+        writable = fate or all(is_writable(each, as_json=as_json) for each in (proposals[number].args, value))
+        fates[number] = fate or ("" if writable else UNWRITABLE)
+    answers = {number: value for number, (_, value) in zip(open_, expected, strict=True) if not fates[number]}
     cases = [args for args, _ in public] + [proposals[number].args for number in answers]
     wanted = [value for _, value in public] + list(answers.values())
     failed = [failures(bench, program, cases, wanted) for program in faulty]

@@ -12,6 +12,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cogitate.json_lines import refuse_constant
 from cogitate.rewards.code.forms import is_assertions, read_function_test, read_stdin_test
 from cogitate.rewards.code.outcome import BadTestsError
 from cogitate.runtime import derive_seed
@@ -99,7 +100,7 @@ def read_proposals(text: str, example: Args) -> tuple[list[Args], list[str]]:
 
 def first_list_of_lists(text: str) -> list[Any] | None:
     """The first JSON list in a text whose first element is a list; None where there is none."""
-    decoder = json.JSONDecoder()
+    decoder = json.JSONDecoder(parse_constant=refuse_constant)
     start = text.find("[")
     for _ in range(TRIES):
         if start < 0:
@@ -145,6 +146,17 @@ def like(value: Any, example: Any) -> Any:
     if not same or isinstance(value, bool) != isinstance(example, bool):
         raise TypeError(f"a {type(example).__name__} is needed")
     return value
+
+
+def is_writable(value: Any, *, as_json: bool) -> bool:
+    """Whether a value can be written: in a file of JSON Lines, or else as a literal of Python."""
+    try:
+        if as_json:
+            json.dumps(value, allow_nan=False).encode()
+            return True
+        return bool(ast.literal_eval(repr(value)) == value)
+    except (TypeError, ValueError, SyntaxError, RecursionError, MemoryError):
+        return False
 
 
 def changed_cases(cases: Sequence[Args], count: int, seed: int) -> list[Args]:
