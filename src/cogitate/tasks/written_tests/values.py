@@ -20,6 +20,7 @@ from cogitate.runtime import derive_seed
 Args = tuple[Any, ...]  # of one call; of a program that reads its standard input, the one text
 LONGEST_REPLY = 100_000  # characters
 TRIES = 50  # brackets of a reply at which a list may begin
+CHANGES_TRIED = 8  # for each wanted case that differs from others
 LARGEST_CASE = 2_000  # values within one case
 ASK_FUNCTION = (
     "Write test inputs for the Python function that this task asks for. Do not write code.\n\n"
@@ -160,16 +161,21 @@ def is_writable(value: Any, *, as_json: bool) -> bool:
 
 
 def changed_cases(cases: Sequence[Args], count: int, seed: int) -> list[Args]:
-    """`count` cases, each a given one with one small change (some may be equal): no model has written them."""
+    """At most `count` cases, each a given one with one to three small changes, that differ from these and from each other: no
+    model has written them."""
     rng = random.Random(derive_seed(seed, "changed cases", *map(repr, cases)))
-    found = []
-    for number in range(count if cases else 0):
+    known = set(map(repr, cases))
+    found: list[Args] = []
+    for number in range(CHANGES_TRIED * count if cases else 0):
         args = list(cases[number % len(cases)])
-        if not args:
-            continue
-        place = rng.randrange(len(args))
-        args[place] = changed(args[place], rng)
-        found.append(tuple(args))
+        for _ in range(rng.choice((1, 1, 2, 3)) if args else 0):
+            place = rng.randrange(len(args))
+            args[place] = changed(args[place], rng)
+        if repr(tuple(args)) not in known:
+            known.add(repr(tuple(args)))
+            found.append(tuple(args))
+        if len(found) == count:
+            break
     return found
 
 
