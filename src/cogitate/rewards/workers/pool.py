@@ -66,13 +66,15 @@ class GraderPool:
         self._has_parts, self._answers = bool(parts), answers
         self._users_place: Place = "confined" if answers is None else "trusted"
         self._queues, self._results = JobQueues(workers), Results()
+        self._desk: JudgeDesk | None = None
         settings = {"custom": custom, "parts": dict(parts or {}), "isolation": isolation, "users_place": self._users_place}
         self._dispatcher = Dispatcher(workers, seconds_limit, settings, self._queues, self._results, answers)
         functions = {**({"custom": custom} if custom else {}), **(parts or {})}
         if functions:
             self._await_first_worker()
         self._digest = digest_of(functions)
-        self._desk = None if judge is None else JudgeDesk(judge, self._judged, self._results.fail)
+        if judge is not None:
+            self._desk = JudgeDesk(judge, self._judged, self._results.fail)
 
     def submit(self, request_id: str, problem: Problem, completion: str, contract: str, ending: Ending | None = None) -> None:
         """Queue one completion. With `ending`, the user's own parts of the reward are evaluated after its verdict."""

@@ -88,6 +88,8 @@ def _changes(node: ast.AST) -> Iterator[Change]:
             yield _put_operator(other_operator)
     elif isinstance(node, ast.BoolOp):
         yield _swap_and_or
+        for place in range(len(node.values)):
+            yield _drop_operand(place)
     elif isinstance(node, ast.Constant):
         yield from _constants(node.value)
     elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in NAMES:
@@ -96,6 +98,15 @@ def _changes(node: ast.AST) -> Iterator[Change]:
         yield _negate
     elif isinstance(node, ast.Return) and node.value is not None:
         yield _return_none
+        if isinstance(node.value, ast.Call):
+            yield from _without_call(node.value)
+    elif isinstance(node, ast.For | ast.comprehension):
+        yield _skip(ast.Slice(lower=ast.Constant(1)))
+        yield _skip(ast.Slice(upper=ast.Constant(-1)))
+        if isinstance(node, ast.comprehension) and node.ifs:
+            yield _drop_filter
+    elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Call):
+        yield from _without_call(node.value)
     elif isinstance(node, ast.Call) and len(node.args) > 1 and not node.keywords:
         yield _swap_arguments
 
@@ -147,6 +158,37 @@ def _negate(node: Any) -> None:
 
 def _return_none(node: Any) -> None:
     node.value = ast.Constant(None)
+
+
+def _without_call(call: ast.Call) -> Iterator[Change]:
+    """`x = f(y)` becomes `x = y`, and `x = y.f()` too."""
+    if call.args:
+        yield lambda node: setattr(node, "value", node.value.args[0])
+    if isinstance(call.func, ast.Attribute):
+        yield lambda node: setattr(node, "value", node.value.func.value)
+
+
+def _drop_operand(place: int) -> Change:
+    def change(node: Any) -> None:
+        del node.values[place]
+        if len(node.values) == 1:
+            node.values *= 2  # `a and a` is a
+
+    return change
+
+
+def _skip(part: ast.Slice) -> Change:
+    """Iterate over a part: what is no sequence is made one."""
+
+    def change(node: Any) -> None:
+        items = ast.Call(ast.Name("list", ast.Load()), [node.iter], [])
+        node.iter = ast.Subscript(items, copy.deepcopy(part), ast.Load())
+
+    return change
+
+
+def _drop_filter(node: Any) -> None:
+    node.ifs.pop()
 
 
 def _swap_arguments(node: Any) -> None:
