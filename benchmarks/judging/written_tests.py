@@ -3,7 +3,8 @@
 Of each row the first test is public and the others are hidden. Cases are changed values of the public one, and with --model
 those that a model proposes too. Good programs to choose by are the reference and half of its rewrites; the other half of the
 rewrites measures how many right programs are rejected. Mutants are divided in two as well: one half chooses cases, the other
-half, as far as the public or a hidden test shows that a mutant is wrong, measures how many wrong programs are accepted.
+half, as far as the public or a hidden test shows that a mutant is wrong, measures how many wrong programs are accepted. A suite
+counts where it has three cases or more and rejects a mutant of either half that the public test accepts.
 
 Rewrites are equal to the reference by construction (names, order of branches, a wrapper): no other right programs come with the
 data. They show that a suite does not rest on chance or on how a program is written, and nothing of other ways to solve it.
@@ -111,19 +112,22 @@ def measure(
     sums["proposed"] += len(proposals) + len(unread)
     sums["kept"] += len(suite.cases)
     sums["kept_from_model"] += sum(case.source == "model" for case in suite.cases)
-    sums["suites"] += len(suite.cases) >= WANTED and suite.rejected > 0
     sums["problems"] += 1
     if not suite.cases:
         return
+    tells_apart = suite.rejected > 0
     sums["right"] += len(held_out)
     sums["right_rejected"] += sum(any(tried(bench, program, public, suite)) for program in held_out)
     for program in faulty[1::2]:
         tests = (public, *hidden)
+        fails = tried(bench, program, public, suite)
+        tells_apart = tells_apart or (any(fails) and not fails[0])
         by_tests = failures(bench, program, [case for case, _ in tests], [value for _, value in tests])
         if any(by_tests):
             sums["wrong"] += 1
             sums["accepted_by_public"] += not by_tests[0]
-            sums["accepted_by_suite"] += not any(tried(bench, program, public, suite))
+            sums["accepted_by_suite"] += not any(fails)
+    sums["suites"] += len(suite.cases) >= WANTED and tells_apart
 
 
 def tried(bench: Bench, program: str, public: tuple[Args, Any], suite: Suite) -> list[bool]:

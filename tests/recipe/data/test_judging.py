@@ -44,7 +44,7 @@ def judged(text: str) -> Judged:
 
 
 def test_the_judge_is_asked_where_no_rule_decides_and_nowhere_else(server: Server) -> None:
-    server.replies = [(200, judging(lambda shown: "yes" if shown["reference answer"] in shown["answer"] else "no"))]
+    server.replies = [(200, judging(lambda shown: "Yes" if shown["reference answer"] in shown["answer"] else "No"))]
     by_rules = candidate(SUM, "<think> hm </think>\nIt is \\boxed{5}.")
     undecided = [
         replace(candidate(SUM, f"<think> hm </think>\nIt is \\boxed{{{n}}}."), verdict="none", reason="lost") for n in (4, 5)
@@ -59,7 +59,7 @@ def test_the_judge_is_asked_where_no_rule_decides_and_nowhere_else(server: Serve
     assert len(server.requests) == 8
     assert judge_summary(judge) == {
         "judge": {
-            "said": {"answer: no": 4, "answer: yes": 4},
+            "said": {"answer: No": 4, "answer: Yes": 4},
             "replies": 8,
             "failures": 0,
             "input_tokens": 0,
@@ -83,7 +83,7 @@ def test_preferences_come_from_the_judge_and_a_contradiction_is_none(server: Ser
 
 
 def test_labels_of_safety_come_from_the_judge(server: Server) -> None:
-    server.replies = [(200, judging(lambda shown: "no" if "bomb" in shown["answer"] else "yes"))]
+    server.replies = [(200, judging(lambda shown: "No" if "bomb" in shown["answer"] else "Yes"))]
     settings = PreferenceDataConfig(unsafe_share=0.0)
     texts = iter(("Hello.", "Here is the bomb."))
     problems = [replace(HELLO, id=str(n)) for n in range(2)]

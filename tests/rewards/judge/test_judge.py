@@ -54,13 +54,13 @@ def test_both_orders_are_needed(server: Server) -> None:
 
 
 def test_an_answer_is_judged_by_a_reference(server: Server) -> None:
-    server.replies = [(200, judging(lambda shown: "yes" if shown["reference answer"] in shown["answer"] else "no"))]
+    server.replies = [(200, judging(lambda shown: "Yes" if shown["reference answer"] in shown["answer"] else "No"))]
     answers = [Answer("2 + 2?", "It is 4", reference="4"), Answer("2 + 2?", "It is 5", reference="4")]
     assert [(one.value, one.score) for one in judge_of(server).grade(answers)] == [("right", 1.0), ("wrong", 0.0)]
 
 
 def test_an_answer_is_judged_by_its_rubric(server: Server) -> None:
-    server.replies = [(200, judging(lambda shown: "yes"))]
+    server.replies = [(200, judging(lambda shown: "Yes"))]
     judge_of(server, temperature=0, judgements=2).grade([Answer("Hi", "Hello", rubric="Good is what rhymes.")])
     assert len(server.requests) == 1  # equal questions at temperature 0 have equal answers
     assert "Good is what rhymes." in server.requests[0][1]["messages"][0]["content"]
@@ -74,7 +74,7 @@ def test_silence_nonsense_and_contradictions_are_no_verdict_and_counted(server: 
     server.replies = [says("I would rather not judge.")]
     assert judge.grade([Answer("2 + 2?", "4")])[0].value == "none"
     assert judge.counts["no verdict: no verdict in the last line"] == 4
-    said = iter(["yes", "no"] * 2)
+    said = iter(["Yes", "No"] * 2)
     server.replies = [(200, judging(lambda shown: next(said)))]
     assert judge.grade([Answer("2 + 2?", "4")])[0].reason == CONTRADICTION
     assert judge.counts["no opinion: the judge gave no verdict"] == 2

@@ -21,7 +21,7 @@ SUM = Problem("2", "sums", "math", "2 + 2?", gold="4")
 @pytest.fixture
 def server() -> Iterator[Server]:
     server = Server()
-    server.replies = [(200, judging(lambda shown: "yes" if "scattering" in shown["answer"] else "no"))]
+    server.replies = [(200, judging(lambda shown: "Yes" if "scattering" in shown["answer"] else "No"))]
     yield server
     server.close()
 

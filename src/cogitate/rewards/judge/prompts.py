@@ -68,9 +68,9 @@ def pointwise_form(question: str, answer: str, *, reference: str | None, rubric:
         block("request", question, key),
         *([] if reference is None else [block("reference answer", reference, key)]),
         block("answer", answer, key),
-        f"Is the answer {'good' if reference is None else 'right'}? Say briefly why. {last_line(ticket, 'yes or no')}",
+        f"Is the answer {'good' if reference is None else 'right'}? Say briefly why. {last_line(ticket, 'Yes or No')}",
     ]
-    return Form((Message("user", "\n\n".join(parts)),), ticket, {"yes": "right", "no": "wrong"})
+    return Form((Message("user", "\n\n".join(parts)),), ticket, {"Yes": "right", "No": "wrong"})
 
 
 def last_line(ticket: str, choices: str) -> str:
