@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from cogitate.config import DPOConfig, PPOConfig, PreferenceTrainingConfig, RLConfig, SupervisedConfig
+from cogitate.config import DPOConfig, EndpointConfig, PPOConfig, PreferenceTrainingConfig, RLConfig, SupervisedConfig
+from cogitate.endpoint import Asker
 from cogitate.types import (
     Completion,
     Ending,
@@ -206,6 +207,10 @@ class Backend(Protocol):
 
     def grader(self) -> Grader:
         """The one grader of the run, started when it is first asked for."""
+
+    def asker(self, settings: EndpointConfig, name: str) -> Asker:
+        """A model that is asked in words: a judge or an author of tests, behind settings.base_url or of the directory
+        settings.model. `name` is the section of the settings; a section has one asker, which `close` ends."""
 
     def scorer(self, model: Path) -> Scorer:
         """A reward model that is only read."""

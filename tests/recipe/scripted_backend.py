@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import cast
 
 from cogitate.backend import Backend, GenerationRequest
+from cogitate.config import EndpointConfig
+from cogitate.endpoint import Endpoint
 from cogitate.recipe.data.candidates import Candidate, candidate_id
 from cogitate.recipe.progress import NullProgress
 from cogitate.recipe.recipe import R1
@@ -68,12 +70,23 @@ class ScriptedBackend:
 
     def __init__(self, tokenizer: Tokenizer, **scripts: Script) -> None:
         self.generators = {name: ScriptedGenerator(s, tokenizer) for name, s in scripts.items()}
+        self.askers: dict[str, Endpoint] = {}
 
     def generator(self, directory: Path) -> ScriptedGenerator:
         return self.generators[directory.name]
 
     def grader(self) -> InlineGrader:
         return InlineGrader()
+
+    def asker(self, settings: EndpointConfig, name: str) -> Endpoint:
+        """The server of the settings."""
+        if name not in self.askers:
+            self.askers[name] = Endpoint(settings, name, first_wait=0.01)
+        return self.askers[name]
+
+    def close(self) -> None:
+        while self.askers:
+            self.askers.popitem()[1].close()
 
     @property
     def asked(self) -> int:

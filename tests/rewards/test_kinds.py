@@ -22,6 +22,7 @@ PROBLEMS: dict[str, dict[str, Any]] = {
     "language": {"language": "en"},
     "ifeval": {"instruction_id_list": ["punctuation:no_comma"], "kwargs": [{}]},
     "custom": {},
+    "judge": {},
     "gym": {"generator": "chain_sum", "entry": {"answer": "3", "metadata": {}}},
 }
 WRONG_VALUES = (object(), [object()], {"a": object()}, 1.5)
@@ -49,7 +50,7 @@ def test_a_field_that_need_not_be_there_may_be_none_and_may_not_be_anything(name
         assert not all(field.fits(value) for value in WRONG_VALUES), key
 
 
-@pytest.mark.parametrize("name", sorted(set(PROBLEMS) - {"code", "gym", "custom"}))
+@pytest.mark.parametrize("name", sorted(set(PROBLEMS) - {"code", "gym", "custom", "judge"}))
 def test_an_empty_completion_is_wrong_in_every_kind(name: str) -> None:
     assert grade_by_kind(name, "", PROBLEMS[name], GradingContext("r1")).value == "wrong"
 

@@ -7,7 +7,9 @@ from cogitate.config.probe import PROPOSED, ProbeConfig
 from cogitate.config.prompts import PromptConfig, WorkedExample
 from cogitate.config.section import Section, flatten
 from cogitate.config.shared import (
+    EndpointConfig,
     EvaluateConfig,
+    JudgeConfig,
     RewardsConfig,
     RuntimeConfig,
     TasksConfig,
@@ -31,6 +33,7 @@ from cogitate.config.stages import (
     RLConfig,
     StudentBaseConfig,
     SupervisedConfig,
+    WriteTestsConfig,
     ZeroRLConfig,
 )
 
@@ -41,8 +44,10 @@ __all__ = [
     "Config",
     "DPOConfig",
     "DemonstrationsConfig",
+    "EndpointConfig",
     "EvaluateConfig",
     "FineTuneConfig",
+    "JudgeConfig",
     "LengthPairsConfig",
     "MergeConfig",
     "PPOConfig",
@@ -67,6 +72,7 @@ __all__ = [
     "TeacherConfig",
     "TokenizerConfig",
     "WorkedExample",
+    "WriteTestsConfig",
     "ZeroRLConfig",
     "config_with",
     "flatten",

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import Field, create_model
 
 from cogitate.config.section import Section, in_identity_unless_default, not_in_identity
-from cogitate.config.shared import EvaluateConfig, RewardsConfig, RuntimeConfig, TasksConfig, TokenizerConfig
+from cogitate.config.shared import EvaluateConfig, JudgeConfig, RewardsConfig, RuntimeConfig, TasksConfig, TokenizerConfig
 
 S = TypeVar("S", bound=Section)
 
@@ -32,6 +32,7 @@ class Config(Section):
     tokenizer: TokenizerConfig = TokenizerConfig()
     model: dict[str, Any] = Field(default_factory=dict)  # a Hugging Face config.json, checked by model/config.py
     rewards: RewardsConfig = RewardsConfig()
+    judge: JudgeConfig = JudgeConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     runtime: RuntimeConfig = RuntimeConfig()
     tracking: Literal["", "wandb", "trackio"] = not_in_identity("")  # where metrics go as well: apps/tracking.py

@@ -43,14 +43,47 @@ class TokenizerConfig(Section):
     corpus_documents: int = Field(20_000, ge=1)
 
 
-class TeacherConfig(Section):
-    """Who writes the cold start's few-shot and direct answers: our own models, or any OpenAI-compatible endpoint."""
+class EndpointConfig(Section):
+    """One model of an OpenAI-compatible server, and how it is asked."""
 
-    base_url: str = ""  # e.g. http://localhost:8000/v1; empty: base (few-shot) and R1-Zero (direct)
+    base_url: str = ""  # e.g. http://localhost:8000/v1
     model: str = ""  # the endpoint's name of its model
     api_key_variable: str = not_in_identity("OPENAI_API_KEY")  # environment variable that holds the key, if one is wanted
     seconds_limit: float = not_in_identity(60.0, gt=0)  # for one answer
     parallel: int = not_in_identity(4, ge=1)  # questions asked at the same time
+    attempts: int = not_in_identity(
+        4, ge=1
+    )  # at one question, where the fault may pass; the first pause is a second, then doubled
+    per_minute: float = not_in_identity(0.0, ge=0)  # requests at most; 0: no limit
+    cache: str = not_in_identity("")  # a directory that keeps the answers, so that no question is put twice
+    input_price: float = not_in_identity(0.0, ge=0)  # of a million tokens of questions, for the cost that is shown
+    output_price: float = not_in_identity(0.0, ge=0)  # of a million tokens of answers
+
+
+class TeacherConfig(EndpointConfig):
+    """Who writes the cold start's few-shot and direct answers: our own models, or any OpenAI-compatible endpoint.
+
+    Without a base_url, base (few-shot) and R1-Zero (direct).
+    """
+
+
+class JudgeConfig(EndpointConfig):
+    """A model that judges where no rule decides: one behind base_url, or without one the model directory `model`."""
+
+    base_url: str = in_identity_unless_default("")
+    model: str = in_identity_unless_default("")  # the endpoint's name of its model, or a directory; empty: there is no judge
+    judgements: int = in_identity_unless_default(4, ge=2, multiple_of=2)  # of one thing; of a pair half with positions swapped
+    rubric: str = in_identity_unless_default("")  # what a good answer is, in place of rewards/judge/prompts.py's
+    temperature: float = in_identity_unless_default(0.7, ge=0)
+    max_new_tokens: int = in_identity_unless_default(512, ge=1)
+    # A model directory has to begin with the line of the verdict, without a reason: for one too weak to end with it.
+    verdict_at_once: bool = in_identity_unless_default(False)
+
+    @model_validator(mode="after")
+    def _judgements_can_differ(self) -> JudgeConfig:
+        if self.temperature == 0 and self.judgements != 2:
+            raise ValueError("at temperature 0 equal judgements are equal: set judgements to 2, one for each order of a pair")
+        return self
 
 
 class RewardsConfig(Section):

@@ -10,6 +10,7 @@ from cogitate.config.method_settings import MethodConfig, has_a_use
 from cogitate.config.methods import METHODS, default_kl_estimator, default_of
 from cogitate.config.probe import PROPOSED
 from cogitate.config.section import Section, in_identity_unless_default, not_in_identity
+from cogitate.config.shared import EndpointConfig
 
 
 class SupervisedConfig(Section):
@@ -259,6 +260,30 @@ class RejectionConfig(Section):
     overlap_limit: float = Field(0.5, gt=0, le=1)  # share of n-grams a row may share with an evaluation problem
     compare_templates: bool = True  # of real text: a problem of the evaluation with other numbers is dropped
     smallest_kept_share: float = Field(0.5, ge=0, le=1)  # decontamination that drops more than the rest is refused
+
+
+class WriteTestsConfig(EndpointConfig):
+    """Tests of programming problems that a model proposes as values: the one behind base_url, or the stage's own."""
+
+    problems: int = Field(100, ge=1)  # of kind code
+    programs: int = Field(10, ge=1)  # that the stage's model writes for each; good are those that pass its tests
+    proposals: int = Field(2, ge=0)  # replies of the author for each problem
+    cases: int = Field(8, ge=1)  # asked for in each
+    changed_values: int = Field(16, ge=0)  # cases beside the author's: public ones with a small change
+    mutants: int = Field(30, ge=1)  # of a problem's good programs
+    most: int = Field(8, ge=1)  # cases kept of each problem
+    slow_seconds: float = Field(1.0, gt=0)  # of processor time: a case for which a good program needs more is slow
+    efficiency: float = Field(0.0, ge=0, le=1)  # of the written problems: what part of a right program's score its work is
+    temperature: float = Field(0.8, gt=0)
+    top_p: float = Field(0.95, gt=0, le=1)
+    max_new_tokens: int = Field(192, ge=1)  # of a program
+    author_max_new_tokens: int = Field(512, ge=1)
+
+    @model_validator(mode="after")
+    def _cases_come_from_somewhere(self) -> WriteTestsConfig:
+        if not self.proposals and not self.changed_values:
+            raise ValueError("proposals and changed_values are both 0: no case would be proposed")
+        return self
 
 
 class PreferenceDataConfig(Section):

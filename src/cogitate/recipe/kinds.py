@@ -24,6 +24,7 @@ from cogitate.config import (
     RewardModelsConfig,
     StudentBaseConfig,
     TeacherConfig,
+    WriteTestsConfig,
     ZeroRLConfig,
 )
 from cogitate.recipe.stage import GIVEN, Kind, Need
@@ -36,7 +37,7 @@ TRAINING = ("runtime.dtype", "runtime.lora_rank", "runtime.lora_alpha")
 SAMPLING = ("runtime.dtype", "runtime.max_batch")
 GENERAL_PROMPTS = ("tasks.general", "tasks.train_problems", "tasks.too_long")
 OPEN_STEPS = "{stage}.steps"  # of RL: its learning rate is constant after the warm-up
-READ_BY_RL = ("seed", "tasks", "rewards", "{stage}", *TRAINING, "runtime.max_batch")
+READ_BY_RL = ("seed", "tasks", "rewards", "judge", "{stage}", *TRAINING, "runtime.max_batch")
 USED_BY_RL = ("tasks.train", "rewards.parts")
 READ_BY_PREFERENCES = ("seed", *GENERAL_PROMPTS, PREFERENCE_DATA, *SAMPLING)
 
@@ -64,7 +65,7 @@ PROBE = Kind(
     f"{STAGES}.probe",
     ProbeConfig,
     reads=(
-        "seed", "tasks", "rewards", "{stage}", *SAMPLING, *prompt_of("{all}"), *(f"{{all}}.{key}" for key in PROPOSED),
+        "seed", "tasks", "rewards", "judge", "{stage}", *SAMPLING, *prompt_of("{all}"), *(f"{{all}}.{key}" for key in PROPOSED),
         "{all}.top_p", "{all}.from_probe",
     ),
     needs=(MODEL,),
@@ -117,7 +118,7 @@ COLD_START_DATA = Kind(
     f"{STAGES}.cold_start_data",
     ColdStartConfig,
     reads=(
-        "seed", "tasks", "rewards", TEACHER, "{stage}", *prompt_of("{inputs}"), "{inputs}.open_thinking",
+        "seed", "tasks", "rewards", "judge", TEACHER, "{stage}", *prompt_of("{inputs}"), "{inputs}.open_thinking",
         "{inputs}.from_probe", *SAMPLING,
     ),
     version=2,
@@ -130,27 +131,41 @@ REJECTION_SAMPLING = Kind(
     "rejection_sampling",
     f"{STAGES}.rejection_sampling",
     RejectionConfig,
-    reads=("seed", "tasks", "rewards", "{stage}", "evaluate.problems", *prompt_of("{inputs}"), *SAMPLING),
+    reads=("seed", "tasks", "rewards", "judge", "{stage}", "evaluate.problems", *prompt_of("{inputs}"), *SAMPLING),
     version=2,
     needs=(Need("model", kinds=IN_R1_FORM), replace(MODEL, optional=True)),
     makes="conversations",
+    uses=("tasks.train", "judge"),
+)
+WRITE_TESTS = Kind(
+    "write_tests",
+    f"{STAGES}.unit_tests.write_tests",
+    WriteTestsConfig,
+    reads=("seed", "tasks", "rewards", "judge", "{stage}", *prompt_of("{inputs}"), *SAMPLING),
+    needs=(Need("model", kinds=IN_R1_FORM),),
+    makes="problems",
+    may_be_shipped=False,
     uses=("tasks.train",),
 )
 REWARD_MODELS = Kind(
     "reward_models",
     f"{STAGES}.reward_models",
     RewardModelsConfig,
-    reads=(*READ_BY_PREFERENCES, "{stage}"),
+    reads=(*READ_BY_PREFERENCES, "judge", "{stage}"),
     version=2,
     sections={PREFERENCE_DATA: PreferenceDataConfig},
     needs=(MODEL, replace(PREFERENCE_PAIRS, optional=True)),
     makes="reward models",
+    uses=("judge",),
 )
 EVALUATE = Kind(
     "evaluate",
     f"{STAGES}.evaluate",
     settings=None,
-    reads=("seed", "tasks", "rewards", "evaluate", *SAMPLING, *prompt_of("{all}"), "{all}.open_thinking", "{all}.from_probe"),
+    reads=(
+        "seed", "tasks", "rewards", "judge", "evaluate", *SAMPLING, *prompt_of("{all}"), "{all}.open_thinking",
+        "{all}.from_probe",
+    ),
     version=4,
     needs=(MODEL,),
     makes="metrics",
@@ -185,11 +200,12 @@ PREFERENCES = Kind(
     "preferences",
     f"{STAGES}.instruct_gpt.preferences",
     settings=None,  # of its own: all stages that judge share one section
-    reads=READ_BY_PREFERENCES,
+    reads=(*READ_BY_PREFERENCES, "judge"),
     version=2,
     sections={PREFERENCE_DATA: PreferenceDataConfig},
     needs=(MODEL,),
     makes="preferences",
+    uses=("judge",),
 )
 PPO = Kind(
     "ppo",
@@ -233,6 +249,7 @@ KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
         PRETRAIN, PRETRAIN_STUDENT, PRUNE, PROBE, RL_ZERO, REASONING_RL, ALL_SCENARIO_RL, FINE_TUNE, COLD_START_DATA,
-        REJECTION_SAMPLING, REWARD_MODELS, PROCESS_REWARD_MODEL, DEMONSTRATIONS, PREFERENCES, PPO, DPO, MERGE, LENGTH_PAIRS,
+        REJECTION_SAMPLING, WRITE_TESTS, REWARD_MODELS, PROCESS_REWARD_MODEL, DEMONSTRATIONS, PREFERENCES, PPO, DPO, MERGE,
+        LENGTH_PAIRS,
     )
 }  # fmt: skip

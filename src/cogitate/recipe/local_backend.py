@@ -6,22 +6,27 @@ from pathlib import Path
 
 import torch
 
+from cogitate.answers import Answers
 from cogitate.config import (
     Config,
     DPOConfig,
+    EndpointConfig,
     PPOConfig,
     PreferenceTrainingConfig,
     RLConfig,
     SupervisedConfig,
 )
+from cogitate.endpoint import Asker, Endpoint
+from cogitate.engine.answering import AnsweringModel
 from cogitate.engine.generator import Engine
 from cogitate.model.files.hf import load_model
 from cogitate.model.files.value_model import load_value_model
 from cogitate.model.lora import add_lora
 from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel
+from cogitate.rewards.judge.judge import Judge
+from cogitate.rewards.judge.settings import JUDGE
 from cogitate.rewards.sandbox.isolation import read_packages
-from cogitate.rewards.workers.answers import Answers
 from cogitate.rewards.workers.pool import GraderPool
 from cogitate.runtime import derive_seed, name_of_device, pick_device
 from cogitate.tokenizer.bpe import Tokenizer
@@ -50,6 +55,7 @@ class LocalBackend:
             torch.set_num_threads(config.runtime.threads)
         self._grader: GraderPool | None = None
         self._answers: Answers | None = None
+        self._askers: dict[str, Asker] = {}
 
     @property
     def device_name(self) -> str:
@@ -80,8 +86,28 @@ class LocalBackend:
                 unsafe_local=rewards.unsafe_local,
                 packages=read_packages(rewards.allowed_packages),
                 remote_sandbox=rewards.remote_sandbox,
+                judge=self._judge(),
             )
         return self._grader
+
+    def _judge(self) -> Judge | None:
+        settings = self.config.judge
+        if not settings.model:
+            return None
+        return Judge(settings, self.asker(settings, JUDGE), derive_seed(self.config.seed, JUDGE))
+
+    def asker(self, settings: EndpointConfig, name: str) -> Asker:
+        if name not in self._askers:
+            runtime = self.config.runtime
+            self._askers[name] = (
+                Endpoint(settings, name)
+                if settings.base_url
+                else AnsweringModel(
+                    Path(settings.model), name, cache=settings.cache, dtype=runtime.dtype, device=str(self.device),
+                    threads=runtime.threads, max_batch=runtime.max_batch,
+                )
+            )  # fmt: skip
+        return self._askers[name]
 
     def scorer(self, model: Path) -> ModelScorer:
         return ModelScorer(load_value_model(model, dtype=self.dtype, device=self.device))
@@ -115,6 +141,8 @@ class LocalBackend:
         if self._answers is not None:
             self._answers.close()
             self._answers = None
+        while self._askers:
+            self._askers.popitem()[1].close()
 
     def _read(self, directory: Path) -> Transformer:
         return load_model(directory, dtype=self.dtype, device=self.device)

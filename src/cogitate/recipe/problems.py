@@ -8,7 +8,9 @@ from pathlib import Path
 from cogitate.config import Config
 from cogitate.config.user_files import check_functions, reward_functions
 from cogitate.errors import ConfigError, SandboxUnavailableError
+from cogitate.recipe.kinds import PREFERENCE_DATA
 from cogitate.recipe.stage import Stage
+from cogitate.rewards.judge.settings import check_judge, judge_files
 from cogitate.rewards.kinds import kind_of
 from cogitate.rewards.sandbox.isolation import Isolation, read_packages
 from cogitate.rewards.sandbox.sandbox import SandboxLevel, detect_level
@@ -186,8 +188,28 @@ def check_used(config: Config, graph: Sequence[Stage]) -> None:
             f"tasks.train = {config.tasks.train!r}: changes nothing, since no stage of graph {config.graph} trains on these "
             "problems; leave it out"
         )
+    check_judge(config.judge)
+    if config.judge.model and not asks_judge(config, graph) and not is_judged(config):
+        raise ConfigError(
+            f"judge.model = {config.judge.model!r}: changes nothing, since no stage of graph {config.graph} that is made here "
+            'asks a judge, and no problem is of kind "judge"; leave it out'
+        )
     check_custom_used(config, ("tasks.train", "tasks.eval", "evaluate.further") if "tasks.train" in uses else EVALUATED)
     check_functions(config)
+
+
+def asks_judge(config: Config, graph: Sequence[Stage]) -> bool:
+    """Whether a stage that is made here asks a judge, wherever its problems come from."""
+    asking = [stage for stage in graph if stage.name not in config.inputs and "judge" in stage.kind.uses]
+    given = getattr(config, PREFERENCE_DATA, None)
+    all_given = given is not None and given.pairs_file and given.labels_file
+    return any(not (PREFERENCE_DATA in stage.kind.sections and all_given) for stage in asking)
+
+
+def is_judged(config: Config) -> bool:
+    """Whether any of the user's own problems is judged by a model."""
+    own = (problem for setting in ("tasks.train", *EVALUATED) for problem in own_problems(config, setting))
+    return any(kind_of(problem.kind).needs_judge for problem in own)
 
 
 def check_custom_used(config: Config, settings: Sequence[str] = EVALUATED) -> None:
@@ -265,6 +287,8 @@ def check_gradable(problems: Sequence[Problem], config: Config) -> None:
             )
         if kind.needs_function and not config.rewards.custom:
             raise ConfigError(f'{problem.place}: kind {kind.name} needs rewards.custom="file.py:function"')
+        if kind.needs_judge and not config.judge.model:
+            raise ConfigError(f"{problem.place}: kind {kind.name} needs judge.model, the model that judges it")
         if kind.runs_code(problem.fields) and not can_run_code(config, problem.kind):
             raise SandboxUnavailableError(f"{problem.place}: {NOT_ISOLATED.format(tasks=problem.task)}")
 
@@ -298,10 +322,10 @@ def lacks_isolation(name: str, config: Config) -> bool:
 
 
 def data_files(config: Config) -> list[Path]:
-    """The files that problems and rewards come from."""
+    """The files that problems and rewards come from, those of a judge included."""
     tasks = (config.tasks.train, config.tasks.eval)
     problems = [*(file for spec in tasks for file in files_in(spec)), *files_in(config.evaluate.further, empty=True)]
-    return list(dict.fromkeys([*problems, *function_files(config)]))
+    return list(dict.fromkeys([*problems, *function_files(config), *judge_files(config.judge)]))
 
 
 def function_files(config: Config) -> list[Path]:

@@ -16,7 +16,9 @@ from cogitate.types import Artifact
 
 Inputs = Mapping[str, Artifact]  # by the names of the stages that made them, in the order of `needs`
 # What an artifact is.
-Product = Literal["model", "conversations", "preferences", "reward models", "process reward model", "metrics", "proposal"]
+Product = Literal[
+    "model", "conversations", "preferences", "reward models", "process reward model", "metrics", "proposal", "problems"
+]
 GIVEN = "given"  # the kind of a stage that a graph does not have: inputs.NAME=PATH is its artifact
 
 
@@ -76,7 +78,8 @@ class Kind:
         needs: what each of a stage's `needs` must be, in their order.
         makes: what its artifact is. A model is a Hugging Face directory, and `evaluate.<stage>` measures it.
         may_be_shipped: an artifact that the package ships under a stage's name is this kind's.
-        uses: those of "tasks.train" and "rewards.parts" that it uses. A recipe that sets one is refused where no stage uses it.
+        uses: those of "tasks.train", "rewards.parts" and "judge" that it uses. A recipe that sets one is refused where no
+            stage uses it.
         open_steps: the setting that says how many steps there are, e.g. "{stage}.steps", where nothing that comes before the
             last step depends on it: an unfinished stage then goes on from its checkpoint with more or fewer steps.
     """

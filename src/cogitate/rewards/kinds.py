@@ -26,6 +26,7 @@ from cogitate.rewards.fields import (
     is_objects,
     is_roles,
     is_text,
+    is_text_or_number,
 )
 from cogitate.rewards.format import FORMAT_CONTRACTS, grade_format
 from cogitate.rewards.graders.choice import grade_choice
@@ -77,6 +78,7 @@ class Kind:
             once; None from it where there is none.
         second_opinion: what another grader thinks where it disagrees, else None; for audits.
         needs_function: the user's own function judges it.
+        needs_judge: a model judges it, which the pool asks.
     """
 
     name: str
@@ -91,6 +93,7 @@ class Kind:
     judged_part: Callable[[str, Contract], str | None] | None = None
     second_opinion: Callable[[str, Fields, Contract], dict[str, Any] | None] | None = None
     needs_function: bool = False
+    needs_judge: bool = False
 
     @property
     def required(self) -> list[str]:
@@ -203,6 +206,10 @@ def _custom(prediction: str, fields: Fields, context: GradingContext) -> Verdict
     return grade_custom(prediction, fields, context.custom)
 
 
+def _judge(prediction: str, fields: Fields, context: GradingContext) -> Verdict:
+    raise DataError("kind judge is judged by a model, in a run whose settings name it: judge.model")
+
+
 def _gym(prediction: str, fields: Fields, context: GradingContext) -> Verdict:
     from cogitate.rewards.graders.gym.grader import grade_gym  # only workers that judge such answers load the library
 
@@ -271,6 +278,15 @@ KINDS: Mapping[str, Kind] = {
             _check_ifeval,
         ),
         Kind("custom", _custom, needs_function=True),
+        Kind(
+            "judge",
+            _judge,
+            {
+                "gold": Field(is_text_or_number, "a text, a right answer", required=False),
+                "rubric": Field(is_text, "a text: what a good answer is", required=False),
+            },
+            needs_judge=True,
+        ),
         Kind(
             "gym",
             _gym,

@@ -9,7 +9,8 @@ from statistics import fmean
 import pytest
 
 from cogitate.config import PreferenceDataConfig
-from cogitate.recipe.data.preferences import Judged, draw_labels, draw_pairs, judge_pairs, mean_gap
+from cogitate.recipe.data.annotators import Judged, mean_gap
+from cogitate.recipe.data.preferences import draw_labels, draw_pairs, judge_pairs
 from cogitate.tasks.general import safety
 from cogitate.tasks.mixture import gather_problems
 from cogitate.types import Problem

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from cogitate.answers import Answers
 from cogitate.errors import ArtifactError
-from cogitate.rewards.workers.answers import Answers, digest_of, key_of
+from cogitate.rewards.workers.answers import digest_of, key_of
 from cogitate.rewards.workers.pool import GraderPool
 from cogitate.types import PLACE, Ending, Problem
 from tests.rewards.workers.test_parts import CODE, PROGRAM, SUM, verdicts

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from cogitate.backend import Grader
+from cogitate.endpoint import Endpoint
 from cogitate.evals.text_metrics import is_reflective, length_in_words, readability_faults
 from cogitate.recipe.asking import PromptOf
 from cogitate.recipe.data.candidates import Candidate, ModelWriter, Writer, grade_all
 from cogitate.recipe.data.review import Decision
 from cogitate.recipe.data.rewrite import rewrite
-from cogitate.recipe.data.teacher import Endpoint, TeacherWriter
+from cogitate.recipe.data.teacher import TeacherWriter
 from cogitate.rewards.kinds import kind_of
 from cogitate.tasks.examples import long_example_for
 from cogitate.tokenizer.prompts import NEXT_QUESTION, NEXT_TURN, R1_INSTRUCTION, few_shot_prompt, instructed, r1_prompt

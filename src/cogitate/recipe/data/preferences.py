@@ -1,9 +1,8 @@
-"""Preferences and safety labels: candidate answers of a model, judged by a simulated annotator (R1, supplement).
+"""Preferences and safety labels: candidate answers of a model, judged by another one or by simulation (R1, supplement).
 
 R1 lets a language model judge each pair four times with positions swapped and keeps pairs of a clear gap and similar lengths.
-Here the judge knows a problem's true score and is as fallible as one: each judgement of a completion has noise, and whatever
-it reads first seems better to it. Swapping the positions half of the time cancels the latter. Reward models learn from what it
-says, never from the scores.
+So does the model of `judge.model`, where there is one (annotators.py). Otherwise a simulated judge knows a problem's true score
+and is as fallible as a model. Reward models learn from what it says, never from the scores.
 """
 
 from __future__ import annotations
@@ -11,60 +10,32 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from cogitate.config import Config, DemonstrationsConfig, PreferenceDataConfig
 from cogitate.errors import ConfigError, DataError
 from cogitate.recipe.asking import Fitting, fitting, turn_prompts
+from cogitate.recipe.data.annotators import Judged, Labeller, ModelAnnotator, SimulatedAnnotator, check_used_by_judge
+from cogitate.recipe.data.judging import judge_of, judge_summary
 from cogitate.recipe.general_prompts import general_files, general_training_problems
 from cogitate.recipe.kinds import PREFERENCE_DATA
 from cogitate.recipe.stage import StageContext
+from cogitate.rewards.judge.settings import judge_files
 from cogitate.rewards.reward_model import everything, final_answer
 from cogitate.runtime import derive_seed, write_json
 from cogitate.tasks.files.datasets import write_rows
 from cogitate.tasks.files.pairs import as_values
 from cogitate.tasks.files.preference_forms import load_labels, load_pairs
-from cogitate.tasks.general import general, safety
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.rollouts import Phases, sample_and_grade
 from cogitate.types import Problem, SamplingParams
 
 PAIRS, LABELS, COUNTS = "preferences.parquet", "safety.parquet", "counts.json"
 
-SAFE_ABOVE = 0.6  # judged safety: 1 is safe, 0.75 rude, 0.5 neither refused nor answered, 0 tells how to do harm
 ROUND = 256  # prompts asked at a time
 HARMFUL_ROUNDS = 4  # how often harmful prompts are asked again for unsafe completions
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """One completion as the judge meets it.
-
-    Attributes:
-        text, answer: all of it, and its final answer.
-        tokens: of the final answer.
-        cut: it ended at the length limit.
-    """
-
-    problem: Problem
-    text: str
-    answer: str
-    tokens: int
-    cut: bool
-
-    @property
-    def helpfulness(self) -> float:
-        """The true score; the judge sees it through noise, and nobody else sees it."""
-        return general.helpfulness(self.problem, self.answer)
-
-    @property
-    def safety(self) -> float:
-        """The true score of everything said."""
-        return safety.safety(self.problem, self.text)
 
 
 Ask = Callable[[Sequence[Problem], int, str], Iterable[list[Judged]]]  # problems, samples of each, name of the round
@@ -74,7 +45,7 @@ def preference_files(config: Config) -> list[Path]:
     """The data files that preferences come from: given ones, and the prompts of what is drawn."""
     settings = config.section(PREFERENCE_DATA, PreferenceDataConfig)
     given = [Path(name) for name in (settings.pairs_file, settings.labels_file) if name]
-    return given if len(given) == 2 else [*given, *general_files(config)]
+    return given if len(given) == 2 else [*given, *general_files(config), *judge_files(config.judge)]
 
 
 def check_preferences(config: Config) -> None:
@@ -84,13 +55,20 @@ def check_preferences(config: Config) -> None:
         load_pairs(settings.pairs_file)
     if settings.labels_file:
         load_labels(settings.labels_file)
-    if not (settings.pairs_file and settings.labels_file):
-        for problem in general_training_problems(config):
-            if "answer_language" not in problem.fields:
-                raise ConfigError(
-                    f"{problem.place}: has no true score, so that its answers cannot be judged by simulation: give "
-                    "preferences.pairs_file and preferences.labels_file"
-                )
+    if config.judge.model:
+        check_used_by_judge(settings)
+    elif not (settings.pairs_file and settings.labels_file):
+        check_true_scores(config)
+
+
+def check_true_scores(config: Config) -> None:
+    """Refuse general prompts whose answers no simulation can judge."""
+    for problem in general_training_problems(config):
+        if "answer_language" not in problem.fields:
+            raise ConfigError(
+                f"{problem.place}: has no true score, so that its answers cannot be judged by simulation: give "
+                "preferences.pairs_file and preferences.labels_file, or judge.model, a model that judges"
+            )
 
 
 def make_preferences(config: Config, model: Path, out: Path, context: StageContext) -> dict[str, Any]:
@@ -103,6 +81,8 @@ def make_preferences(config: Config, model: Path, out: Path, context: StageConte
     counts: dict[str, Any] = {}
     problems = [] if settings.pairs_file and settings.labels_file else general_training_problems(config)
     ask, too_long = asker(config, model, context, settings, problems)
+    judge = judge_of(config, context) if problems else None
+    labeller = SimulatedAnnotator(settings) if judge is None else ModelAnnotator(judge)
     if settings.pairs_file:
         given, ties = load_pairs(settings.pairs_file)
         prompts, chosen, rejected = (
@@ -114,7 +94,7 @@ def make_preferences(config: Config, model: Path, out: Path, context: StageConte
         ]
         counts["pairs"] = {"given": len(pairs), "ties": ties}
     else:
-        pairs, counts["pairs"] = draw_pairs(problems, ask, settings, config.seed)
+        pairs, counts["pairs"] = draw_pairs(problems, ask, settings, config.seed, labeller)
     if settings.labels_file:
         items = load_labels(settings.labels_file)
         prompts, completions = (as_values([getattr(item, side) for item in items]) for side in ("prompt", "completion"))
@@ -124,11 +104,11 @@ def make_preferences(config: Config, model: Path, out: Path, context: StageConte
         ]
         counts["labels"] = {"given": len(labels), "unsafe": sum(not row["label"] for row in labels)}
     else:
-        labels, counts["labels"] = draw_labels(problems, ask, settings, config.seed)
+        labels, counts["labels"] = draw_labels(problems, ask, settings, config.seed, labeller)
     for what, rows in (("pairs", pairs), ("labels", labels)):
         if not rows:
             raise DataError(f"{context.stage}: no {what} are left of the candidates ({counts[what]}): raise preferences.*")
-    counts |= too_long.summary()
+    counts |= too_long.summary() | judge_summary(judge)
     write_rows(out / PAIRS, pairs)
     write_rows(out / LABELS, labels)
     write_json(out / COUNTS, counts)
@@ -177,7 +157,7 @@ def candidate(problem: Problem, text: str, tokenizer: Tokenizer, cut: bool) -> J
 
 
 def draw_pairs(
-    problems: Sequence[Problem], ask: Ask, settings: PreferenceDataConfig, seed: int
+    problems: Sequence[Problem], ask: Ask, settings: PreferenceDataConfig, seed: int, labeller: Labeller | None = None
 ) -> tuple[list[dict[str, Any]], dict[str, int]]:
     """Pairs of a clear gap and similar lengths, of as many prompts as it takes; and what became of all pairs."""
     rows: list[dict[str, Any]] = []
@@ -189,7 +169,9 @@ def draw_pairs(
             counts["prompts"] += 1
             counts["candidates"] += len(group)
             counts["cut"] += len(group) - len(whole)
-            kept = judge_pairs(whole, settings, random.Random(derive_seed(seed, "judge", group[0].problem.id)), counts)
+            kept = judge_pairs(
+                whole, settings, random.Random(derive_seed(seed, "judge", group[0].problem.id)), counts, labeller
+            )
             counts["surplus"] += max(0, len(kept) - settings.pairs_per_prompt)
             rows += kept[: settings.pairs_per_prompt]
         if len(rows) >= settings.pairs:
@@ -199,17 +181,27 @@ def draw_pairs(
 
 
 def judge_pairs(
-    candidates: Sequence[Judged], settings: PreferenceDataConfig, rng: random.Random, counts: dict[str, int]
+    candidates: Sequence[Judged],
+    settings: PreferenceDataConfig,
+    rng: random.Random,
+    counts: dict[str, int],
+    labeller: Labeller | None = None,
 ) -> list[dict[str, Any]]:
-    """All pairs of one prompt's candidates that may be learnt from, in random order; adds to the counts of what is dropped."""
+    """All pairs of one prompt's candidates that may be learnt from, in random order; adds to the counts of what is dropped.
+
+    Args:
+        labeller: who judges them; by default the simulated annotator.
+    """
+    labeller = labeller or SimulatedAnnotator(settings)
     kept: list[dict[str, Any]] = []
-    scored = [(one, one.helpfulness) for one in candidates]
-    for (first, first_score), (second, second_score) in combinations(scored, 2):
-        if first.answer == second.answer:
-            counts["equal"] += 1
+    every = list(combinations(candidates, 2))
+    pairs = [(first, second) for first, second in every if first.answer != second.answer]
+    counts["equal"] += len(every) - len(pairs)
+    counts["judged"] += len(pairs)
+    for (first, second), gap in zip(pairs, labeller.gaps(pairs, rng), strict=True):
+        if gap is None:
+            counts["no_opinion"] = counts.get("no_opinion", 0) + 1
             continue
-        counts["judged"] += 1
-        gap = mean_gap(first_score, second_score, settings, rng)
         chosen, rejected = (first, second) if gap > 0 else (second, first)
         lengths = sorted((max(1, chosen.tokens), max(1, rejected.tokens)))
         if abs(gap) <= settings.margin:
@@ -217,60 +209,40 @@ def judge_pairs(
         elif lengths[1] > settings.length_ratio * lengths[0]:
             counts["unlike_lengths"] += 1
         else:
-            kept.append(pair_row(chosen, rejected, abs(gap)))
+            kept.append(pair_row(chosen, rejected, abs(gap), labeller.source))
     rng.shuffle(kept)
     return kept
 
 
-def mean_gap(first: float, second: float, settings: PreferenceDataConfig, rng: random.Random) -> float:
-    """By how much the judge finds the first completion better: the mean over judgements, the second shown first in every other
-    one, so that the judge's liking for what it reads first cancels."""
-    gaps = []
-    for turn in range(settings.judgements):
-        bias = settings.position_bias if turn % 2 == 0 else -settings.position_bias
-        gaps.append(judgement(first, settings, rng) - judgement(second, settings, rng) + bias)
-    return fmean(gaps)
-
-
-def judgement(score: float, settings: PreferenceDataConfig, rng: random.Random) -> float:
-    """A true score as the judge sees it once."""
-    return score + rng.gauss(0.0, settings.judge_noise)
-
-
-def mean_judgement(score: float, settings: PreferenceDataConfig, rng: random.Random) -> float:
-    """A completion judged alone, as often as a pair is."""
-    return fmean(judgement(score, settings, rng) for _ in range(settings.judgements))
-
-
-def pair_row(chosen: Judged, rejected: Judged, margin: float) -> dict[str, Any]:
+def pair_row(chosen: Judged, rejected: Judged, margin: float, source: str) -> dict[str, Any]:
     return {
         "prompt": chosen.problem.question, "chosen": chosen.text, "rejected": rejected.text, "margin": round(margin, 4),
-        "source": "simulated judge", "task": chosen.problem.task, "problem_id": chosen.problem.id,
+        "source": source, "task": chosen.problem.task, "problem_id": chosen.problem.id,
         "language": chosen.problem.language,
     }  # fmt: skip
 
 
 def draw_labels(
-    problems: Sequence[Problem], ask: Ask, settings: PreferenceDataConfig, seed: int
+    problems: Sequence[Problem], ask: Ask, settings: PreferenceDataConfig, seed: int, labeller: Labeller | None = None
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """One completion of each prompt, labelled safe or unsafe. Where too few are unsafe, harmful prompts are asked again, and
     unsafe completions are kept with as many safe ones of such prompts: being asked for harm must not be the mark of harm."""
+    labeller = labeller or SimulatedAnnotator(settings)
     rows: list[dict[str, Any]] = []
     pool = problems[-settings.safety_prompts :]
     for start in range(0, len(pool), ROUND):
-        for group in ask(pool[start : start + ROUND], 1, f"labels {start}"):
-            rows += [label_row(one, settings, seed, 0) for one in group]
+        asked = ask(pool[start : start + ROUND], 1, f"labels {start}")
+        rows += label_rows([one for group in asked for one in group], labeller, seed, 0)
     counts: dict[str, Any] = {"prompts": len(pool), "unsafe_at_first": unsafe(rows)}
     harmful = [problem for problem in problems if problem.fields.get("harmful")]
     asked_again = 0
     for number in range(1, HARMFUL_ROUNDS + 1):
         if unsafe(rows) >= settings.unsafe_share * len(rows) or not harmful:
             break
-        found: list[dict[str, Any]] = []
         chosen = random.Random(derive_seed(seed, "harmful", number)).sample(harmful, min(ROUND, len(harmful)))
-        for group in ask(chosen, settings.samples, f"harmful {number}"):
-            asked_again += len(group)
-            found += [label_row(one, settings, seed, number) for one in group]
+        again = [one for group in ask(chosen, settings.samples, f"harmful {number}") for one in group]
+        asked_again += len(again)
+        found = label_rows(again, labeller, seed, number)
         missing = (settings.unsafe_share * len(rows) - unsafe(rows)) / (1 - 2 * settings.unsafe_share)
         bad = [row for row in found if not row["label"]][: math.ceil(missing)]
         good = [row for row in found if row["label"]]
@@ -283,11 +255,15 @@ def unsafe(rows: Sequence[dict[str, Any]]) -> int:
     return sum(not row["label"] for row in rows)
 
 
-def label_row(one: Judged, settings: PreferenceDataConfig, seed: int, number: int) -> dict[str, Any]:
-    """A completion with the judge's label; `number` is the round it was drawn in."""
-    rng = random.Random(derive_seed(seed, "label", number, one.problem.id, one.text))
-    return {
-        "prompt": one.problem.question, "completion": one.text,
-        "label": mean_judgement(one.safety, settings, rng) > SAFE_ABOVE, "source": "simulated judge", "round": number,
-        "task": one.problem.task, "problem_id": one.problem.id, "language": one.problem.language,
-    }  # fmt: skip
+def label_rows(judged: Sequence[Judged], labeller: Labeller, seed: int, number: int) -> list[dict[str, Any]]:
+    """Completions with the labeller's labels, without those it has none for; `number` is the round they were drawn in."""
+    rngs = [random.Random(derive_seed(seed, "label", number, one.problem.id, one.text)) for one in judged]
+    labels = labeller.safe(judged, rngs)
+    return [
+        {
+            "prompt": one.problem.question, "completion": one.text, "label": label, "source": labeller.source, "round": number,
+            "task": one.problem.task, "problem_id": one.problem.id, "language": one.problem.language,
+        }
+        for one, label in zip(judged, labels, strict=True)
+        if label is not None
+    ]  # fmt: skip

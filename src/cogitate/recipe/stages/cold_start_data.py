@@ -7,12 +7,14 @@ Nothing comes from a problem's generator: every text was written by a model (or 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cogitate.config import ColdStartConfig, Config, TeacherConfig, ZeroRLConfig
 from cogitate.config.prompts import QUESTION
+from cogitate.endpoint import Endpoint, check_endpoint
 from cogitate.errors import DataError
 from cogitate.evals.text_metrics import is_reflective
 from cogitate.recipe.asking import PromptOf, ask_r1_zero, chat_prompts, with_tags_of
@@ -27,7 +29,6 @@ from cogitate.recipe.data.collect import (
     r1_zero_where_readable,
 )
 from cogitate.recipe.data.review import Decision, check_known, read_items, read_review
-from cogitate.recipe.data.teacher import Endpoint, check_teacher
 from cogitate.recipe.kinds import TEACHER
 from cogitate.recipe.problems import data_files, tasks_left_out, training_problems
 from cogitate.recipe.stage import Inputs, Stage, StageContext
@@ -36,7 +37,7 @@ from cogitate.tasks.files.datasets import write_rows
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking import split_thinking
 from cogitate.train.pools import in_turn
-from cogitate.types import SamplingParams
+from cogitate.types import Problem, SamplingParams
 
 
 def files(config: Config, stage: Stage) -> list[Path]:
@@ -48,7 +49,7 @@ def files(config: Config, stage: Stage) -> list[Path]:
 def check(config: Config, stage: Stage, graph: Sequence[Stage]) -> None:
     """Refuse bad data, a bad review and half a teacher before any time is spent."""
     problems, settings = training_problems(config), config.section(stage.name, ColdStartConfig)
-    check_teacher(config.section(TEACHER, TeacherConfig))
+    check_endpoint(config.section(TEACHER, TeacherConfig), TEACHER)
     if settings.items:
         read_items(settings.items, problems)
     if settings.review:
@@ -94,7 +95,16 @@ def ask_all(config: Config, inputs: Inputs, context: StageContext, too_long: dic
     """Collectors 1 to 3, one after the other; `too_long` gets what each of them cannot be asked."""
     settings = config.section(context.stage, ColdStartConfig)
     problems = in_turn(training_problems(config), settings.problems, lambda problem: problem.task)
-    writers = make_writers(config, inputs, context)
+    teacher = config.section(TEACHER, TeacherConfig)
+    with Endpoint(teacher) if teacher.base_url else nullcontext() as endpoint:
+        return ask_with(make_writers(config, inputs, context, endpoint), problems, config, context, too_long)
+
+
+def ask_with(
+    writers: Sequence[Writer], problems: Sequence[Problem], config: Config, context: StageContext, too_long: dict[str, Any]
+) -> list[Candidate]:
+    """Each collector's candidates of these problems, as far as it can be asked them."""
+    settings = config.section(context.stage, ColdStartConfig)
     found = [askable(writer, problems, config.tasks.too_long, context) for writer in writers]
     chunks = [count_chunks(each.problems, settings.samples) for each in found]
     context.begin(sum(chunks))
@@ -115,10 +125,9 @@ def reviewed(config: Config, context: StageContext) -> list[Candidate]:
     return candidates
 
 
-def make_writers(config: Config, inputs: Inputs, context: StageContext) -> list[Writer]:
-    """Collectors 1 to 3, each with the model that writes for it."""
+def make_writers(config: Config, inputs: Inputs, context: StageContext, endpoint: Endpoint | None) -> list[Writer]:
+    """Collectors 1 to 3, each with the model that writes for it; `endpoint` is the teacher's, where there is one."""
     settings, backend = config.section(context.stage, ColdStartConfig), context.backend
-    teacher = config.section(TEACHER, TeacherConfig)
     (base_name, base), (zero_name, zero) = list(inputs.items())[:2]
     zero_settings = config.section(zero_name, ZeroRLConfig)
     zero_tokenizer = with_tags_of(zero_settings, Tokenizer.load(zero.path))
@@ -131,8 +140,7 @@ def make_writers(config: Config, inputs: Inputs, context: StageContext) -> list[
         "model": zero_name, "tokenizer": zero_tokenizer, "generator": backend.generator(zero.path), **shared
     }  # fmt: skip
     ask_zero = ask_r1_zero(zero_settings, zero.path, zero_tokenizer)
-    if teacher.base_url:
-        endpoint = Endpoint(teacher)
+    if endpoint is not None:
         parts = {"tokenizer": Tokenizer.load(base.path), **shared}
         return [
             few_shot_with_a_long_example(parts, endpoint),

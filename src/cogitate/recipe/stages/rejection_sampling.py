@@ -4,8 +4,10 @@ Reasoning rows are the first input's (R1-Dev2's) correct and readable completion
 where there is one (base, as a plain conversation: reasoning RL has taught Dev2 to treat every request as a problem), else by
 the first.
 
-Departures: where rules cannot check, the paper asks a generative judge; here such problems are left out. The general quarter is
-filtered model output in place of DeepSeek-V3's SFT data.
+Where rules have no verdict, the model of `judge.model` is asked, as the paper asks a generative judge; nowhere else.
+
+Departures: without such a model these completions are left out. The general quarter is filtered model output in place of
+DeepSeek-V3's SFT data.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from cogitate.recipe.data.candidates import (
     ledger_row,
 )
 from cogitate.recipe.data.general_data import WITH_THINKING, category, choose_general, general_prompt, general_prompts
+from cogitate.recipe.data.judging import judge_of, judge_summary, judge_undecided
 from cogitate.recipe.data.rejection import Dropped, reject
 from cogitate.recipe.general_prompts import general_files
 from cogitate.recipe.problems import (
@@ -78,6 +81,9 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     context.begin(reasoning_chunks + count_chunks(prompts, settings.samples))
     seed = derive_seed(config.seed, context.stage)
     sampled = collect(reasoning_writer, problems, settings.samples, seed=seed, context=context, first_step=0)
+    judge = judge_of(config, context)
+    if judge is not None:
+        sampled = judge_undecided(sampled, judge)
     reasoning, dropped = reject(
         sampled,
         evaluation_index(config, settings),
@@ -112,6 +118,7 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
         "general_share": round(len(general) / len(rows), 4),
         "tasks": count_by(row["task"] for row in rows),
         "languages": count_by(row["language"] for row in rows),
+        **judge_summary(judge),
         **found[0].summary(),
         **found[1].summary("too_long_general"),
         **({"tasks_left_out": left_out} if left_out else {}),

@@ -1,8 +1,4 @@
-"""What trusted functions have answered, by content, in a file: the same question is never asked twice, also after a kill.
-
-A trusted function may use the network and files, so that nobody can say what it answers to the same question another day. Its
-first answer is kept. What it raises is not: it is asked again when the question comes again.
-"""
+"""By what the answers of trusted functions are known (`cogitate/answers.py` keeps them)."""
 
 from __future__ import annotations
 
@@ -10,61 +6,9 @@ import hashlib
 import json
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-from cogitate.errors import ArtifactError
 from cogitate.types import PLACE
-
-Answer = dict[str, Any]  # what a worker replies: a verdict, or the values of parts
-
-
-class Answers:
-    """Answers by key, appended one a line as they come. For one process at a time, and there for one thread.
-
-    Raises:
-        ArtifactError: a line is no answer. A half-written last one is what a kill leaves, and is dropped.
-    """
-
-    def __init__(self, path: Path):
-        self._answers: dict[str, Answer] = {}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a+b")
-        self._file.seek(0)
-        whole = 0
-        for number, line in enumerate(self._file, 1):
-            if not line.endswith(b"\n"):
-                break
-            try:
-                self._answers |= {(row := json.loads(line))["key"]: dict(row["answer"])}
-            except (ValueError, KeyError, TypeError) as error:
-                self._file.close()
-                raise ArtifactError(
-                    f"{path}, line {number}: damaged; delete the line to have the reward asked again"
-                ) from error
-            whole += len(line)
-        self._file.truncate(whole)
-
-    def __getitem__(self, key: str) -> Answer:
-        return self._answers[key]
-
-    def __contains__(self, key: str) -> bool:
-        return key in self._answers
-
-    def keep(self, key: str, answer: Answer) -> None:
-        """Keep an answer, at once also in the file."""
-        self._answers[key] = answer
-        self._file.write(json.dumps({"key": key, "answer": answer}).encode() + b"\n")
-        self._file.flush()
-
-    def close(self) -> None:
-        self._file.close()
-
-    def __enter__(self) -> Answers:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.close()
 
 
 def digest_of(functions: Mapping[str, str]) -> str:

@@ -23,9 +23,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cogitate.answers import Answers
 from cogitate.errors import ConfigError
 from cogitate.rewards.verdicts import no_verdict, wrong
-from cogitate.rewards.workers.answers import Answers
 from cogitate.rewards.workers.jobs import KNOWN_SECONDS, PLACES, Job, JobQueues, Place
 from cogitate.rewards.workers.process import KILLED_FROM_OUTSIDE, WorkerProcess
 from cogitate.rewards.workers.results import Results

@@ -12,14 +12,17 @@ from dataclasses import asdict, replace
 from types import TracebackType
 from typing import Any, cast
 
+from cogitate.answers import Answers
 from cogitate.rewards.answer import Contract
 from cogitate.rewards.grade import problem_fields
+from cogitate.rewards.judge.judge import Judge
 from cogitate.rewards.kinds import kind_of
 from cogitate.rewards.parts.completion import SampledCompletion
 from cogitate.rewards.sandbox.isolation import Isolation
-from cogitate.rewards.workers.answers import Answers, digest_of, key_of
+from cogitate.rewards.workers.answers import digest_of, key_of
 from cogitate.rewards.workers.dispatcher import Dispatcher
 from cogitate.rewards.workers.jobs import Job, JobQueues, Place, code_seconds
+from cogitate.rewards.workers.judging import JudgeDesk
 from cogitate.rewards.workers.results import Results
 from cogitate.types import Ending, Problem, Verdict
 
@@ -35,6 +38,7 @@ class GraderPool:
         answers: let the user's functions use the network, files and processes, and keep what they answer there; the caller
             closes it. None: they are confined.
         unsafe_local, packages, remote_sandbox: where model-written code runs, see Isolation.
+        judge: of problems of kind judge; the caller closes what it asks.
         audit: ask for a second opinion where a kind has one (math-verify's, of mathematics); `finish_audit` tells where it
             differs.
 
@@ -54,6 +58,7 @@ class GraderPool:
         packages: Sequence[str] = (),
         remote_sandbox: str = "",
         audit: bool = False,
+        judge: Judge | None = None,
     ):
         isolation = Isolation(unsafe_local, tuple(packages), remote_sandbox)
         isolation.check()
@@ -61,12 +66,15 @@ class GraderPool:
         self._has_parts, self._answers = bool(parts), answers
         self._users_place: Place = "confined" if answers is None else "trusted"
         self._queues, self._results = JobQueues(workers), Results()
+        self._desk: JudgeDesk | None = None
         settings = {"custom": custom, "parts": dict(parts or {}), "isolation": isolation, "users_place": self._users_place}
         self._dispatcher = Dispatcher(workers, seconds_limit, settings, self._queues, self._results, answers)
         functions = {**({"custom": custom} if custom else {}), **(parts or {})}
         if functions:
             self._await_first_worker()
         self._digest = digest_of(functions)
+        if judge is not None:
+            self._desk = JudgeDesk(judge, self._judged, self._results.fail)
 
     def submit(self, request_id: str, problem: Problem, completion: str, contract: str, ending: Ending | None = None) -> None:
         """Queue one completion. With `ending`, the user's own parts of the reward are evaluated after its verdict."""
@@ -83,7 +91,18 @@ class GraderPool:
             job.then = lambda verdict: self._parts_job(
                 job, SampledCompletion(completion, *ending, verdict, problem, cast(Contract, contract))
             )
+        if kind.needs_judge and self._desk is not None:
+            self._desk.add(job, completion, cast(Contract, contract), fields)
+            return
         self._queues.add(job)
+        self._dispatcher.wake()
+
+    def _judged(self, job: Job, verdict: Verdict) -> None:
+        """A verdict of the judge's. The user's own parts of the reward follow, as they do after a worker's."""
+        if job.then is None or verdict.value == "none":
+            self._results.give(job, verdict)
+            return
+        self._queues.add(job.then(verdict))
         self._dispatcher.wake()
 
     def _parts_job(self, judged: Job, completion: SampledCompletion) -> Job:
@@ -111,6 +130,8 @@ class GraderPool:
         """End the workers. Verdicts not yet given are lost."""
         if not self._closed:
             self._closed = True
+            if self._desk is not None:
+                self._desk.close()
             self._dispatcher.close()
 
     def __enter__(self) -> GraderPool:

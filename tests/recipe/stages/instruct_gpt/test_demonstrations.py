@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from cogitate.recipe.data import candidates
-from cogitate.recipe.data.preferences import Judged
+from cogitate.recipe.data.annotators import Judged
 from cogitate.recipe.stages.instruct_gpt.demonstrations import conversation
 from cogitate.tasks.files.datasets import load_conversations, write_rows
 from cogitate.tokenizer.bpe import Tokenizer

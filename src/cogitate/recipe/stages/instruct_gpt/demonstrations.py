@@ -1,7 +1,7 @@
 """demonstrations: conversations for InstructGPT's first step, SFT (arXiv:2203.02155, section 3.4).
 
 People wrote InstructGPT's. Here they are the base model's own answers to general prompts: of several, the one that the
-simulated judge of recipe/data/preferences.py finds best is kept where it is good enough.
+simulated judge of recipe/data/annotators.py finds best is kept where it is good enough.
 """
 
 from __future__ import annotations
@@ -13,13 +13,8 @@ from typing import Any
 
 from cogitate.config import Config, DemonstrationsConfig, PreferenceDataConfig
 from cogitate.errors import DataError
-from cogitate.recipe.data.preferences import (
-    SAFE_ABOVE,
-    Judged,
-    asker,
-    check_preferences,
-    mean_judgement,
-)
+from cogitate.recipe.data.annotators import SAFE_ABOVE, Judged, mean_judgement
+from cogitate.recipe.data.preferences import asker, check_preferences, check_true_scores
 from cogitate.recipe.general_prompts import general_files, general_training_problems
 from cogitate.recipe.kinds import PREFERENCE_DATA
 from cogitate.recipe.stage import Inputs, Stage, StageContext
@@ -34,6 +29,7 @@ def files(config: Config, stage: Stage) -> list[Path]:
 def check(config: Config, stage: Stage, graph: Sequence[Stage]) -> None:
     """Refuse bad data before any time is spent."""
     check_preferences(config)
+    check_true_scores(config)
 
 
 def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dict[str, Any]:

@@ -1,0 +1,225 @@
+"""A model of ours that answers questions in a process of its own, as a server would: a judge beside models that are trained.
+
+Lines of JSON go to and fro. The process is `python -m cogitate.engine.answering PARENT_PID`, and dies with its parent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from cogitate.answers import Answers
+from cogitate.endpoint import CACHE_FILE, Question, Reply, Usage, key_of
+from cogitate.errors import CheckpointError, EndpointError
+from cogitate.runtime import die_with_parent, python_path
+from cogitate.types import Message, SamplingParams
+
+ROUND = 64  # questions sent at a time
+WAIT = 0.2  # seconds between two calls of on_wait
+
+
+class AnsweringModel:
+    """Implements endpoint.Asker. The process is started with the first question that no cache answers.
+
+    Args:
+        name: for messages, the section of the settings that name the model.
+        cache: a directory that keeps the answers, by the content of the question and of the model's files; "": none.
+        dtype, device, threads, max_batch: as in the settings of the runtime.
+    """
+
+    def __init__(
+        self,
+        model: Path,
+        name: str,
+        *,
+        cache: str = "",
+        dtype: str = "float32",
+        device: str = "cpu",
+        threads: int = 0,
+        max_batch: int = 64,
+    ):
+        if not (model / "config.json").is_file():
+            raise CheckpointError(f"{name}.model = {str(model)!r}: no model directory, which has a config.json")
+        self.model, self.name, self.usage = model, name, Usage()
+        self._settings = {"dtype": dtype, "device": device, "threads": threads, "max_batch": max_batch}
+        self._answers = Answers(Path(cache) / CACHE_FILE) if cache else None
+        self._place = f"{digest_of_files(model)} {dtype}" if cache else ""
+        self._process: subprocess.Popen[bytes] | None = None
+        self._received = bytearray()
+
+    def ask_each(
+        self, questions: Sequence[Question], on_wait: Callable[[], None] = lambda: None
+    ) -> list[Reply | EndpointError]:
+        """As endpoint.Asker's. A question that does not fit the model's context has an error in place of an answer."""
+        keys = [key_of(self._place, "", question) for question in questions]
+        found: dict[int, Reply | EndpointError] = {}
+        if self._answers is not None:
+            found = {n: Reply(**self._answers[key]) for n, key in enumerate(keys) if key in self._answers}
+        self.usage.from_cache += len(found)
+        left = [number for number in range(len(questions)) if number not in found]
+        for start in range(0, len(left), ROUND):
+            numbers = left[start : start + ROUND]
+            for number, reply in zip(numbers, self._ask([questions[n] for n in numbers], on_wait), strict=True):
+                found[number] = reply
+                if self._answers is not None and isinstance(reply, Reply):
+                    self._answers.keep(keys[number], asdict(reply))
+        self._count(found.values(), len(left))
+        return [found[number] for number in range(len(questions))]
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+        if self._answers is not None:
+            self._answers.close()
+
+    def __enter__(self) -> AnsweringModel:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _count(self, replies: Iterable[Reply | EndpointError], requests: int) -> None:
+        self.usage.requests += requests
+        for reply in replies:
+            if isinstance(reply, Reply):
+                self.usage.replies += 1
+                self.usage.input_tokens += reply.input_tokens
+                self.usage.output_tokens += reply.output_tokens
+            else:
+                self.usage.failures += 1
+
+    def _ask(self, questions: Sequence[Question], on_wait: Callable[[], None]) -> list[Reply | EndpointError]:
+        process = self._started()
+        assert process.stdin is not None
+        with contextlib.suppress(BrokenPipeError):  # then its output ends, which is said below
+            process.stdin.write(line_of([asdict(question) for question in questions]))
+            process.stdin.flush()
+        answers = json.loads(self._line(process, on_wait))
+        return [EndpointError(answer["error"]) if "error" in answer else Reply(**answer) for answer in answers]
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "cogitate.engine.answering", str(os.getpid())],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,  # an interruption from the terminal is for the parent alone
+                env={**os.environ, "PYTHONPATH": python_path()},
+            )
+            assert self._process.stdin is not None
+            self._process.stdin.write(line_of({"model": str(self.model.resolve()), **self._settings}))
+        return self._process
+
+    def _line(self, process: subprocess.Popen[bytes], on_wait: Callable[[], None]) -> bytes:
+        """The next line of the process."""
+        assert process.stdout is not None
+        while b"\n" not in self._received:
+            on_wait()
+            if not select.select([process.stdout], [], [], WAIT)[0]:
+                continue
+            chunk = os.read(process.stdout.fileno(), 1 << 16)
+            if not chunk:
+                code = process.wait()
+                raise EndpointError(
+                    f"{self.name}: the process of {self.model} ended with exit code {code}; see its message above"
+                )
+            self._received += chunk
+        line, _, rest = bytes(self._received).partition(b"\n")
+        self._received = bytearray(rest)
+        return line
+
+
+def digest_of_files(model: Path) -> str:
+    """SHA-256 of what a model's answers depend on: its settings, tokenizer and weights."""
+    digest = hashlib.sha256()
+    for file in sorted(model.iterdir()):
+        if file.suffix in (".json", ".safetensors", ".jinja"):
+            with file.open("rb") as handle:
+                digest.update(f"{file.name} {hashlib.file_digest(handle, 'sha256').hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def line_of(value: Any) -> bytes:
+    return json.dumps(value).encode() + b"\n"
+
+
+def main() -> None:
+    """The process's end: one line of settings, then lines of questions until standard input closes."""
+    die_with_parent(int(sys.argv[1]))
+    requests, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints is no reply
+    answer = load(json.loads(requests.readline()))
+    for line in requests:
+        replies.write(line_of(answer([question_of(row) for row in json.loads(line)])))
+        replies.flush()
+
+
+def question_of(row: dict[str, Any]) -> Question:
+    messages = tuple(Message(**message) for message in row["messages"])
+    return Question(messages, SamplingParams(**row["params"]), row["seed"], row["begins"])
+
+
+def load(settings: dict[str, Any]) -> Callable[[Sequence[Question]], list[dict[str, Any]]]:
+    """The function that answers with the model of these settings."""
+    import torch  # here and below, so that the parent need not wait for them
+
+    from cogitate.backend import GenerationRequest
+    from cogitate.engine.generator import Engine
+    from cogitate.errors import DataError
+    from cogitate.model.files.hf import load_model
+    from cogitate.runtime import pick_device
+    from cogitate.tokenizer.bpe import Tokenizer
+    from cogitate.tokenizer.conversation_form import ConversationForm
+
+    if settings["threads"]:
+        torch.set_num_threads(settings["threads"])
+    directory = Path(settings["model"])
+    tokenizer = Tokenizer.load(directory)
+    form = ConversationForm.load(directory, tokenizer)
+    model = load_model(directory, dtype=getattr(torch, settings["dtype"]), device=pick_device(settings["device"]))
+    engine = Engine(model, end_id=tokenizer.end_ids, max_batch=settings["max_batch"], tokenizer=tokenizer)
+
+    def answer(questions: Sequence[Question]) -> list[dict[str, Any]]:
+        replies: list[dict[str, Any]] = [{} for _ in questions]
+        lengths: dict[int, int] = {}
+        for number, question in enumerate(questions):
+            given = tokenizer.encode(form.lead + question.begins) if question.begins else []
+            prompt = (*form.prompt_ids(question.messages), *given)
+            lengths[number] = len(prompt)
+            try:
+                engine.submit(GenerationRequest(str(number), prompt, question.params, (question.seed,)))
+            except DataError as error:
+                replies[number] = {"error": f"{directory}: {error}"}
+        while engine.pending():
+            for done in engine.poll():
+                number = int(done.request_id)
+                text, reason = tokenizer.decode(done.token_ids), done.finish_reason
+                if begins := questions[number].begins:
+                    line, ended, _ = f"{begins}{text}".partition("\n")
+                    text, reason = line, "stop" if ended else reason
+                reply = Reply(
+                    text.strip(),
+                    reason,
+                    input_tokens=lengths[number],
+                    output_tokens=len(done.token_ids),
+                )
+                replies[number] = asdict(reply)
+        return replies
+
+    return answer
+
+
+if __name__ == "__main__":
+    main()

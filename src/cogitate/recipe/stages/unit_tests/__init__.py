@@ -1,0 +1,1 @@
+"""The stage that makes tests of programs."""

@@ -1,0 +1,64 @@
+"""The measurements of judges and written tests: their shares, and the programs they are measured on."""
+
+import random
+from collections import Counter
+from pathlib import Path
+
+from benchmarks.judging.judge import fitted, share, sums
+from benchmarks.judging.written_tests import measure, read_problem, report, rewrites
+from cogitate.config import WriteTestsConfig
+
+PROGRAM = """def largest(xs):
+  best = xs[0]
+  for x in xs:
+    if x > best:
+      best = x
+    else:
+      pass
+  return best"""
+ROW = {
+    "id": "mbpp-0", "text": "Write a function to find the largest number.", "test_setup_code": "",
+    "code": PROGRAM.replace("\n", "\r\n"),
+    "test_list": ["assert largest([1, 2, 3]) == 3", "assert largest([3, 2]) == 3", "assert largest([-1]) == -1"],
+}  # fmt: skip
+
+
+def test_a_share_stands_with_its_interval_and_none_with_none() -> None:
+    assert share(0, 0) == {"value": None, "of": 0}
+    found = share(5, 10)
+    assert found["value"] == 0.5
+    assert found["ci95"][0] < 0.5 < found["ci95"][1]
+
+
+def test_neutral_text_is_as_long_as_the_order_it_stands_for() -> None:
+    assert len(fitted("short", 23)) == 23
+
+
+def test_half_of_the_answers_are_right_by_the_rule(tmp_path: Path) -> None:
+    (tmp_path / "math").mkdir()
+    rows = "".join(f'{{"id": "{n}", "question": "{n} + 1?", "answer": "{n + 1}.0"}}\n' for n in range(10))
+    (tmp_path / "math" / "svamp.jsonl").write_text(rows)
+    answers, truth = sums(tmp_path, 10, random.Random(0))
+    assert truth == [number % 2 == 1 for number in range(10)]
+    assert all((f"is {one.reference}." in one.text) == right for one, right in zip(answers, truth, strict=True))
+
+
+def test_rewrites_differ_and_do_the_same() -> None:
+    found = rewrites(PROGRAM, "largest")
+    assert len(found) == 5
+    for program in found:
+        space: dict[str, object] = {}
+        exec(program, space)  # written here, not by a model
+        assert space["largest"]([2, 7, 3]) == 7  # type: ignore[operator]
+
+
+def test_a_problem_gets_a_suite_and_every_proposal_one_fate() -> None:
+    problem = read_problem(ROW)
+    assert problem is not None
+    totals: Counter[str] = Counter()
+    fates: Counter[str] = Counter()
+    measure(problem, [], WriteTestsConfig(proposals=0, changed_values=8), 6, 0, totals, fates)
+    found = report(totals, fates)
+    assert found["proposed"] == 8
+    assert found["right_rejected"]["value"] == 0.0
+    assert found["false_accepts_of_suite"]["of"] == found["false_accepts_of_public"]["of"]

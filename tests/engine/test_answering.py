@@ -1,0 +1,55 @@
+"""A model of ours in a process of its own, asked in words."""
+
+from pathlib import Path
+
+import pytest
+
+from cogitate.endpoint import Question, Reply
+from cogitate.engine.answering import AnsweringModel
+from cogitate.errors import CheckpointError, EndpointError, Interrupted
+from cogitate.recipe.run_directory.store import SHIPPED
+from cogitate.types import Message, SamplingParams
+
+MODEL = SHIPPED / "base"
+
+
+def ask(text: str, seed: int = 0) -> Question:
+    return Question((Message("user", text),), SamplingParams(1.0, max_new_tokens=8), seed)
+
+
+def test_it_answers_each_question_by_its_seed_and_keeps_what_it_said(tmp_path: Path) -> None:
+    questions = [ask("What is 4 + 5?", 1), ask("What is 4 + 5?", 2), ask("long " * 3000), ask("What is 4 + 5?", 1)]
+    with AnsweringModel(MODEL, "judge", cache=str(tmp_path), threads=1) as model:
+        first = model.ask_each(questions)
+        assert isinstance(first[0], Reply)
+        assert first[0].input_tokens > 0
+        assert 0 < first[0].output_tokens <= 8
+        assert first[0] == first[3] != first[1]
+        assert isinstance(first[2], EndpointError)
+        assert "context" in str(first[2])
+        assert (model.usage.replies, model.usage.failures, model.usage.requests) == (3, 1, 4)
+    with AnsweringModel(MODEL, "judge", cache=str(tmp_path)) as later:
+        assert later.ask_each(questions[:2]) == first[:2]
+        assert later.usage.requests == 0
+
+
+def test_an_answer_with_a_given_beginning_is_one_line() -> None:
+    question = Question((Message("user", "4 + 5?"),), SamplingParams(1.0, max_new_tokens=8), 3, "Verdict 123456:")
+    with AnsweringModel(MODEL, "judge", threads=1) as model:
+        (reply,) = model.ask_each([question])
+    assert isinstance(reply, Reply)
+    assert reply.text.startswith("Verdict 123456:")
+    assert "\n" not in reply.text
+
+
+def test_one_may_stop_waiting(tmp_path: Path) -> None:
+    def stop() -> None:
+        raise Interrupted("stopped", 130)
+
+    with AnsweringModel(MODEL, "judge") as model, pytest.raises(Interrupted):
+        model.ask_each([ask("Hello")], stop)
+
+
+def test_a_directory_that_is_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"judge.model = .*: no model directory"):
+        AnsweringModel(tmp_path, "judge")
