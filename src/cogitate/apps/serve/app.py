@@ -16,8 +16,11 @@ from starlette.exceptions import HTTPException
 
 from cogitate import __version__
 from cogitate.apps.serve.api.chat import BOTH_NAMES, ChatAnswer, ChatForm, Names, plan_chat
+from cogitate.apps.serve.api.completions import CompletionAnswer, CompletionForm, plan_completion
 from cogitate.apps.serve.api.forms import RefusedError, one_line
+from cogitate.apps.serve.api.messages import CountForm, MessageAnswer, MessageForm, plan_message
 from cogitate.apps.serve.api.respond import DrawnResponse
+from cogitate.apps.serve.api.tokens import DetokenizeForm, TokenizeForm, detokenize, tokenize
 from cogitate.apps.serve.drawing.drawing import Drawing
 from cogitate.apps.serve.metrics import Metrics
 from cogitate.apps.serve.model import BusyError, Plan, ServedModel
@@ -129,6 +132,37 @@ def make_app(served: Served, *, on_failure: Callable[[], None] = lambda: None) -
         plan = await in_reader(lambda: plan_chat(form, model))
         answer = ChatAnswer(form, model, drawing := draw(model, plan), served.names)
         return DrawnResponse(drawing, events=answer.events) if form.stream else DrawnResponse(drawing, whole=answer.whole)
+
+    @app.post("/v1/completions", response_model=None)
+    async def completions(form: CompletionForm) -> Response:
+        """A text goes on."""
+        model = served.model(form.model)
+        plan = await in_reader(lambda: plan_completion(form, model))
+        answer = CompletionAnswer(form, model, drawing := draw(model, plan))
+        return DrawnResponse(drawing, events=answer.events) if form.stream else DrawnResponse(drawing, whole=answer.whole)
+
+    @app.post("/v1/messages", response_model=None)
+    async def messages(form: MessageForm) -> Response:
+        """Anthropic's form of a conversation."""
+        model = served.model(form.model)
+        plan = await in_reader(lambda: plan_message(form, model))
+        answer = MessageAnswer(form, drawing := draw(model, plan))
+        return DrawnResponse(drawing, events=answer.events) if form.stream else DrawnResponse(drawing, whole=answer.whole)
+
+    @app.post("/v1/messages/count_tokens")
+    async def count_tokens(form: CountForm) -> dict[str, int]:
+        model = served.model(form.model)
+        return {"input_tokens": len(await in_reader(lambda: form.prompt_ids(model)))}
+
+    @app.post("/tokenize")
+    async def tokens_of_text(form: TokenizeForm) -> dict[str, Any]:
+        model = served.model(form.model)
+        return await in_reader(lambda: tokenize(form, model))
+
+    @app.post("/detokenize")
+    async def text_of_tokens(form: DetokenizeForm) -> dict[str, Any]:
+        model = served.model(form.model)
+        return await in_reader(lambda: detokenize(form, model))
 
     @app.exception_handler(RefusedError)
     async def refused(request: Request, error: RefusedError) -> Response:

@@ -5,6 +5,7 @@ The temperature, top-p and the draw itself are the engine's (engine/sampling.py)
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -80,12 +81,12 @@ class TokenShaper:
         if shape.bias:
             self._bias = torch.tensor([*shape.bias]), torch.tensor([*shape.bias.values()], dtype=torch.float32)
         self._prompt = np.unique(np.asarray(prompt_ids, dtype=np.int64)) if shape.repetition != 1.0 else None
-        self._logprobs_V: Tensor | None = None
+        self._noted: deque[Tensor] = deque()  # of the places whose tokens have not been taken
 
     def shape(self, token_ids: np.ndarray, logits_V: Tensor) -> None:
         shape = self._shape
         if self._top is not None:
-            self._logprobs_V = torch.log_softmax(logits_V.float(), dim=-1)
+            self._noted.append(torch.log_softmax(logits_V.float(), dim=-1))
         if self._bias is not None:
             logits_V[self._bias[0]] += self._bias[1].to(logits_V)
         if self._prompt is not None or shape.presence or shape.frequency:
@@ -102,11 +103,12 @@ class TokenShaper:
             logits_V[logits_V < torch.topk(logits_V, shape.top_k).values[-1]] = -torch.inf
 
     def take(self, token: int) -> TokenLogprob | None:
-        """The log-probabilities of the place that was shaped last, now that its token is known; None where none are noted."""
-        if self._top is None or self._logprobs_V is None:
+        """The log-probabilities of the next token that was drawn; None where none are noted."""
+        if self._top is None:
             return None
-        values, tokens = torch.topk(self._logprobs_V, min(self._top, len(self._logprobs_V)))
-        return TokenLogprob(token, float(self._logprobs_V[token]), tuple(zip(tokens.tolist(), values.tolist(), strict=True)))
+        logprobs_V = self._noted.popleft()
+        values, tokens = torch.topk(logprobs_V, min(self._top, len(logprobs_V)))
+        return TokenLogprob(token, float(logprobs_V[token]), tuple(zip(tokens.tolist(), values.tolist(), strict=True)))
 
     def _penalise(self, token_ids: np.ndarray, logits_V: Tensor) -> None:
         shape = self._shape
