@@ -14,6 +14,7 @@ import torch
 from cogitate.apps.serve.drawing.choice import Choice
 from cogitate.apps.serve.drawing.drawing import Drawing
 from cogitate.apps.serve.drawing.engine_loop import Draw, EngineLoop, Step
+from cogitate.apps.serve.drawing.grammar import Grammars
 from cogitate.apps.serve.drawing.shaping import Grammar, Shape, TokenShaper
 from cogitate.apps.serve.metrics import Metrics
 from cogitate.backend import GenerationRequest
@@ -106,6 +107,7 @@ class ServedModel:
         self.texts = token_bytes(self.tokenizer, self.vocabulary)
         self.tags = self.tokenizer.tags.thinking
         self.thinks = self._thinks()
+        self.grammars = Grammars(self.tokenizer, directory, self.texts)
         self.defaults = read_json_object(directory / GENERATION_FILE) or {}
         self.created = int(time.time())
         self.version = 0
@@ -145,12 +147,14 @@ class ServedModel:
         thinking: bool | None = None,
         variables: Mapping[str, Any] | None = None,
         goes_on: bool = False,
+        opens: bool = False,
     ) -> list[int]:
         """A conversation as the model reads it.
 
         Args:
             thinking: whether it shall think; None: as it likes.
             goes_on: the last message is the beginning of what it says.
+            opens: where it may think, the prompt opens the thinking, so that one knows where the answer begins.
 
         Raises:
             CheckpointError: the template refuses these messages.
@@ -165,7 +169,13 @@ class ServedModel:
             return ids + self.form.completion_ids(last.content, ids)[:-1]
         if thinking is False and self.thinks and not knows:
             ids += self._closed_thinking(ids)
+        elif opens and self.thinks and thinking is not False and not opens_thinking(ids, self.tokenizer):
+            ids += self._ids_of(self.form.lead, self.tags[0], "\n")
         return ids
+
+    def opened(self, prompt_ids: Sequence[int]) -> bool:
+        """Whether the prompt has opened the thinking."""
+        return opens_thinking(prompt_ids, self.tokenizer)
 
     def draw(self, plan: Plan) -> Drawing:
         """Submit a request's completions. Raises BusyError: too many wait."""
@@ -224,8 +234,12 @@ class ServedModel:
         """A thinking without content, after which the model answers at once."""
         opens, closes = self.tags
         before = [] if opens_thinking(prompt_ids, self.tokenizer) else [self.form.lead, opens]
+        return self._ids_of(*before, "\n\n", closes, "\n\n")
+
+    def _ids_of(self, *texts: str) -> list[int]:
+        """Texts one after the other, a tag that is a token being this one."""
         ids: list[int] = []
-        for text in (*before, "\n\n", closes, "\n\n"):
+        for text in texts:
             control = self.tokenizer.control_ids.get(text)
             ids += self.tokenizer.encode(text) if control is None else [control]
         return ids

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -22,7 +22,8 @@ from cogitate.apps.serve.api.messages_in import Turn, turns_of
 from cogitate.apps.serve.api.respond import DONE, PING, event_of
 from cogitate.apps.serve.drawing.choice import Delta
 from cogitate.apps.serve.drawing.drawing import Drawing
-from cogitate.apps.serve.drawing.shaping import TokenLogprob
+from cogitate.apps.serve.drawing.grammar import SchemaError
+from cogitate.apps.serve.drawing.shaping import Grammar, TokenLogprob
 from cogitate.apps.serve.model import Plan, ServedModel
 from cogitate.types import SamplingParams
 
@@ -39,6 +40,26 @@ class TemplateVariables(Form):
     keep_thinking: bool | None = None
 
 
+class JsonSchema(Form):
+    name: str | None = None
+    description: str | None = None
+    schema_: Annotated[dict[str, Any], Field(alias="schema")]
+    strict: bool | None = None  # it is followed in any case
+
+
+class ResponseFormat(Form):
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: JsonSchema | None = None
+
+    def schema_of_answer(self) -> dict[str, Any] | None:
+        """Raises RefusedError where type and schema do not fit each other."""
+        if (self.type == "json_schema") != (self.json_schema is not None):
+            raise RefusedError("type json_schema and a json_schema go together", parameter="response_format")
+        if self.json_schema is not None:
+            return self.json_schema.schema_
+        return {"type": "object"} if self.type == "json_object" else None
+
+
 class ChatForm(Sampling):
     messages: Annotated[list[Turn], Field(max_length=LONGEST_CONVERSATION)]
     add_generation_prompt: Literal[True] | None = None
@@ -49,6 +70,7 @@ class ChatForm(Sampling):
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+    response_format: ResponseFormat | None = None
     thinking_token_budget: Annotated[int, Field(ge=-1)] | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
 
@@ -91,7 +113,12 @@ def plan_chat(form: ChatForm, model: ServedModel) -> Plan:
     turns = turns_of(form.messages, keep_thinking=bool(variables.keep_thinking))
     if form.continue_final_message and turns[-1].role != "assistant":
         raise RefusedError("the last message must be the assistant's", parameter="continue_final_message")
-    prompt = model.prompt_ids(turns, thinking=form.enable_thinking, goes_on=bool(form.continue_final_message))
+    schema = None if form.response_format is None else form.response_format.schema_of_answer()
+    if schema is not None and (form.ignore_eos or form.min_tokens or form.continue_final_message):
+        raise RefusedError("not together with ignore_eos, min_tokens or continue_final_message", parameter="response_format")
+    prompt = model.prompt_ids(
+        turns, thinking=form.enable_thinking, goes_on=bool(form.continue_final_message), opens=schema is not None
+    )
     temperature, top_p = form.drawn_at(model)
     asked = first_given(form.max_completion_tokens, form.max_tokens)
     limit = new_tokens(model, prompt, asked, "max_completion_tokens")
@@ -105,7 +132,16 @@ def plan_chat(form: ChatForm, model: ServedModel) -> Plan:
         stop_ids=form.stop_ids(model),
         budget=form.budget(model),
         top_logprobs=(form.top_logprobs or 0) if form.logprobs else None,
+        grammar=None if schema is None else grammar_of(schema, model, prompt),
     )
+
+
+def grammar_of(schema: dict[str, Any], model: ServedModel, prompt: list[int]) -> Callable[[], Grammar]:
+    """Raises RefusedError: the schema cannot be followed."""
+    try:
+        return model.grammars.of_schema(schema, thinks=model.opened(prompt))
+    except SchemaError as error:
+        raise RefusedError(str(error), parameter="response_format") from error
 
 
 class ChatAnswer:

@@ -215,7 +215,11 @@ class EngineLoop:
             if tokens:
                 draw = self._running[request_id]
                 steps.append((draw, self._step_of(draw, tokens, None)))
-        return steps
+        failed = [draw for draw in self._running.values() if draw.shaper is not None and draw.shaper.failure]
+        for draw in failed:
+            log.error("a grammar failed: %s", draw.shaper.failure if draw.shaper is not None else "")
+        self._drop({draw.request.id for draw in failed})
+        return [*steps, *((draw, Step([], [], "failed")) for draw in failed)]
 
     def _step_of(self, draw: Draw, tokens: list[int], ended: Ended | None) -> Step:
         draw.taken += len(tokens)

@@ -53,7 +53,13 @@ class TokenLogprob:
 
 
 class Grammar(Protocol):
-    """What may come next in an answer."""
+    """What may come next in an answer.
+
+    Attributes:
+        failure: why it cannot be followed further; "" while it can.
+    """
+
+    failure: str
 
     def restrict(self, token_ids: np.ndarray, logits_V: Tensor) -> None:
         """Forbid tokens. `token_ids`: of the completion so far."""
@@ -101,6 +107,11 @@ class TokenShaper:
             logits_V[logits_V < logits_V.max() + self._temperature * float(np.log(shape.min_p))] = -torch.inf
         if 0 < shape.top_k < len(logits_V):
             logits_V[logits_V < torch.topk(logits_V, shape.top_k).values[-1]] = -torch.inf
+
+    @property
+    def failure(self) -> str:
+        """Why the completion cannot be gone on with; "" while it can."""
+        return "" if self._grammar is None else self._grammar.failure
 
     def take(self, token: int) -> TokenLogprob | None:
         """The log-probabilities of the next token that was drawn; None where none are noted."""
