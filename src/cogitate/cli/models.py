@@ -95,6 +95,12 @@ def serve(
     api_key: Annotated[
         str | None, typer.Option(envvar="COGITATE_API_KEY", metavar="KEY", help="Who asks must send it.", show_default=False)
     ] = None,
+    admin_key: Annotated[
+        str | None, typer.Option(envvar="COGITATE_ADMIN_KEY", metavar="KEY", help="Reloads weights.", show_default=False)
+    ] = None,
+    reload_from: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="Weights may be reloaded from there, too.")
+    ] = None,
     thinking_names: Annotated[ThinkingNames, typer.Option(help="The names under which thinking is sent.")] = "both",
     dtype: Annotated[ServingDtype, typer.Option(help="Type of the weights.")] = "float32",
     streams: Annotated[int, typer.Option(min=1, help="Completions decoded at the same time.")] = 64,
@@ -112,9 +118,9 @@ def serve(
     from cogitate.apps.serve.command import serve as run
 
     run(
-        models, host=host, port=port, api_key=api_key, names=thinking_names, dtype=dtype, streams=streams, queue=queue,
-        cache_gb=cache_gb, prefix_gb=prefix_gb, request_seconds=request_seconds, stop_seconds=stop_seconds,
-        server_names=server_name or [], origins=origin or [],
+        models, host=host, port=port, api_key=api_key, admin_key=admin_key, reload_from=reload_from or [],
+        names=thinking_names, dtype=dtype, streams=streams, queue=queue, cache_gb=cache_gb, prefix_gb=prefix_gb,
+        request_seconds=request_seconds, stop_seconds=stop_seconds, server_names=server_name or [], origins=origin or [],
     )  # fmt: skip
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from fastapi import FastAPI, Request
@@ -17,7 +20,7 @@ from starlette.exceptions import HTTPException
 from cogitate import __version__
 from cogitate.apps.serve.api.chat import BOTH_NAMES, ChatAnswer, ChatForm, Names, plan_chat
 from cogitate.apps.serve.api.completions import CompletionAnswer, CompletionForm, plan_completion
-from cogitate.apps.serve.api.forms import RefusedError, one_line
+from cogitate.apps.serve.api.forms import Form, RefusedError, one_line
 from cogitate.apps.serve.api.messages import CountForm, MessageAnswer, MessageForm, plan_message
 from cogitate.apps.serve.api.respond import DrawnResponse
 from cogitate.apps.serve.api.tokens import DetokenizeForm, TokenizeForm, detokenize, tokenize
@@ -25,12 +28,22 @@ from cogitate.apps.serve.drawing.drawing import Drawing
 from cogitate.apps.serve.metrics import Metrics
 from cogitate.apps.serve.model import BusyError, Plan, ServedModel
 from cogitate.errors import CheckpointError, CogitateError
-from cogitate.web.protect import error_body
+from cogitate.web.protect import error_body, key_name
 
 READING_SECONDS = 10.0  # a prompt may take to be made
 RETRY_SECONDS = 2
 
+ADMIN = "admin"  # the name of the key that may reload
+
 T = TypeVar("T")
+log = logging.getLogger("cogitate.serve")
+
+
+class ReloadForm(Form):
+    """`directory`: the model's own where none is given."""
+
+    model: str
+    directory: str | None = None
 
 
 @dataclass(slots=True)
@@ -39,12 +52,14 @@ class Served:
 
     Attributes:
         load: reads all models; called in a thread when the server runs already.
+        weights: directories from which weights may be reloaded, beside each model's own.
         models: by name, once they are read.
         names: under which thinking is sent.
     """
 
     load: Callable[[], dict[str, ServedModel]]
     metrics: Metrics
+    weights: frozenset[Path] = frozenset()
     names: Names = BOTH_NAMES
     models: dict[str, ServedModel] | None = None
     failure: CogitateError | None = None
@@ -81,7 +96,8 @@ def make_app(served: Served, *, on_failure: Callable[[], None] = lambda: None) -
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         loading = asyncio.ensure_future(load())
-        yield
+        with reloading_by_signal(served):
+            yield
         loading.cancel()
         for model in (served.models or {}).values():
             model.close()
@@ -164,6 +180,22 @@ def make_app(served: Served, *, on_failure: Callable[[], None] = lambda: None) -
         model = served.model(form.model)
         return await in_reader(lambda: detokenize(form, model))
 
+    @app.post("/admin/reload")
+    async def reload(form: ReloadForm, request: Request) -> dict[str, Any]:
+        """Take over new weights between two tokens; streams go on. Needs the admin key."""
+        if key_name(request.scope) != ADMIN:
+            raise RefusedError("this needs the admin key", status=403)
+        model = served.model(form.model)
+        directory = model.directory if form.directory is None else Path(form.directory).resolve()
+        if directory not in {model.directory, *served.weights}:
+            raise RefusedError("not a directory that was named when the server was started", parameter="directory")
+        try:
+            await model.reload(directory)
+        except CogitateError as error:
+            log.error("%s: not reloaded: %s", model.name, error)
+            raise RefusedError("the weights cannot be used; the server's log says why", parameter="directory") from error
+        return {"model": model.name, "version": model.version}
+
     @app.exception_handler(RefusedError)
     async def refused(request: Request, error: RefusedError) -> Response:
         text = f"{error.parameter}: {error}" if error.parameter and not str(error).startswith(error.parameter) else str(error)
@@ -186,6 +218,27 @@ def make_app(served: Served, *, on_failure: Callable[[], None] = lambda: None) -
         return JSONResponse(error_body(error.status_code, str(error.detail)), error.status_code, error.headers)
 
     return app
+
+
+@contextmanager
+def reloading_by_signal(served: Served) -> Iterator[None]:
+    """SIGHUP reads the weights of all models again, from where they were read; it has no effect in a thread of a test."""
+
+    async def reload() -> None:
+        for model in (served.models or {}).values():
+            try:
+                await model.reload(model.directory)
+            except CogitateError as error:
+                log.error("%s: not reloaded: %s", model.name, error)
+            else:
+                log.warning("%s: reloaded, version %d", model.name, model.version)
+
+    loop, tasks = asyncio.get_running_loop(), set[asyncio.Task[None]]()
+    with suppress(RuntimeError, ValueError):  # this is not the main thread
+        loop.add_signal_handler(signal.SIGHUP, lambda: tasks.add(asyncio.ensure_future(reload())))
+    yield
+    with suppress(RuntimeError, ValueError):
+        loop.remove_signal_handler(signal.SIGHUP)
 
 
 def describe(model: ServedModel) -> dict[str, Any]:

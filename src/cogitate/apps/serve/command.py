@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -27,6 +28,8 @@ def serve(
     host: str,
     port: int,
     api_key: str | None,
+    admin_key: str | None = None,
+    reload_from: Sequence[Path] = (),
     names: ThinkingNames = "both",
     dtype: Dtype = "float32",
     streams: int = 64,
@@ -42,13 +45,18 @@ def serve(
 
     Args:
         models: [NAME=]MODEL, as `find_model` takes them; the name is the directory's where none is given.
+        reload_from: directories from which /admin/reload may take weights, beside each model's own.
 
     Raises:
         CogitateError: an address, a key or a model cannot be used.
     """
     directories = named_models(models)
-    keys = {} if api_key is None else {"api": api_key}
-    rules = Rules(host, frozenset(server_names), frozenset(origins), keys, bool(keys), OPEN_PATHS)
+    if reload_from and admin_key is None:
+        raise ConfigError("--reload-from has no effect without --admin-key")
+    if admin_key is not None and admin_key == api_key:
+        raise ConfigError("--admin-key must be another key than --api-key")
+    keys = {name: key for name, key in (("api", api_key), ("admin", admin_key)) if key is not None}
+    rules = Rules(host, frozenset(server_names), frozenset(origins), keys, api_key is not None, OPEN_PATHS)
     try:
         from cogitate.apps.serve.app import Served, make_app
         from cogitate.apps.serve.metrics import Metrics
@@ -65,7 +73,9 @@ def serve(
         say(f"ready: {', '.join(read)}")
         return read
 
-    served = Served(load, metrics, ("reasoning_content", "reasoning") if names == "both" else (names,))
+    weights = frozenset(path.resolve() for path in reload_from)
+    logging.basicConfig(stream=sys.stderr, format="%(message)s")
+    served = Served(load, metrics, weights, ("reasoning_content", "reasoning") if names == "both" else (names,))
     bound = listen(host, port)
     say(f"{address_of(bound)} (reading {', '.join(directories)}; Ctrl-C ends)")
     if api_key is None:
@@ -85,7 +95,7 @@ def named_models(models: Sequence[str]) -> dict[str, Path]:
         name = name if sign else model if not Path(model).exists() else directory.resolve().name
         if name in directories:
             raise ConfigError(f"two models are called {name!r}: give names, e.g. first={models[0]}")
-        directories[name] = directory
+        directories[name] = directory.resolve()
     return directories
 
 
