@@ -19,7 +19,12 @@ def following(schema: Any) -> dict[str, Any]:
 
 def test_the_answer_follows_the_schema_and_the_thinking_is_free(client: Client) -> None:
     for seed in range(3):
-        settings = {"seed": seed, "response_format": following(SCHEMA), "thinking_token_budget": 5, "max_tokens": 60}
+        settings: dict[str, Any] = {
+            "seed": seed,
+            "response_format": following(SCHEMA),
+            "thinking_token_budget": 5,
+            "max_tokens": 60,
+        }
         answer = client.chat(**settings)
         (choice,) = answer["choices"]
         said = json.loads(choice["message"]["content"])

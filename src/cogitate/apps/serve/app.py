@@ -27,6 +27,7 @@ from cogitate.apps.serve.api.tokens import DetokenizeForm, TokenizeForm, detoken
 from cogitate.apps.serve.drawing.drawing import Drawing
 from cogitate.apps.serve.metrics import Metrics
 from cogitate.apps.serve.model import BusyError, Plan, ServedModel
+from cogitate.apps.serve.pages import Pages
 from cogitate.errors import CheckpointError, CogitateError
 from cogitate.web.protect import error_body, key_name
 
@@ -117,6 +118,18 @@ def make_app(served: Served, *, on_failure: Callable[[], None] = lambda: None) -
             return model.draw(plan)
         except BusyError:
             raise RefusedError("too many requests are waiting; ask again later", status=429) from None
+
+    pages = Pages()
+
+    @app.get("/", include_in_schema=False)
+    async def page() -> Response:
+        return pages.response("index.html") or Response(status_code=404)
+
+    @app.get("/page/{name:path}", include_in_schema=False)
+    async def page_file(name: str) -> Response:
+        if (response := pages.response(name)) is None:
+            raise HTTPException(404)
+        return response
 
     @app.get("/health")
     async def health() -> Response:

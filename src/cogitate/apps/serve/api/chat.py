@@ -154,7 +154,7 @@ class ChatAnswer:
     def __init__(self, form: ChatForm, model: ServedModel, drawing: Drawing, names: Names):
         self._model, self._drawing = model, drawing
         self._names = () if form.include_reasoning is False else names
-        self._usage_at_end = form.usage_at_end
+        self._usage_at_end, self._usage_in_chunks = form.usage_at_end, form.usage_in_chunks
         self._logprobs = bool(form.logprobs)
         self._head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": form.model}
         self._fingerprint = fingerprint_of(model)
@@ -197,8 +197,8 @@ class ChatAnswer:
             "finish_reason": None if delta is None else delta.finish,
         }  # fmt: skip
         content: dict[str, Any] = {**self._head, "object": "chat.completion.chunk", "choices": [choice]}
-        if self._usage_at_end:
-            content["usage"] = None
+        if self._usage_at_end or self._usage_in_chunks:
+            content["usage"] = usage_of(self._drawing) if self._usage_in_chunks else None
         if delta is not None and delta.finish is not None:
             choice["stop_reason"] = delta.stop
             content["system_fingerprint"] = self._fingerprint

@@ -67,7 +67,9 @@ class CompletionAnswer:
 
     def __init__(self, form: CompletionForm, model: ServedModel, drawing: Drawing):
         self._model, self._drawing = model, drawing
-        self._usage_at_end, self._logprobs = form.usage_at_end, form.logprobs is not None
+        self._usage_at_end, self._usage_in_chunks = form.usage_at_end, form.usage_in_chunks
+        self._says_usage = self._usage_at_end or self._usage_in_chunks
+        self._logprobs = form.logprobs is not None
         self._offsets = [0] * len(drawing.choices)
         self._head = {
             "id": f"cmpl-{uuid.uuid4().hex}", "object": "text_completion", "created": int(time.time()), "model": form.model,
@@ -79,13 +81,13 @@ class CompletionAnswer:
         return {**self._head, "choices": choices, "usage": usage_of(self._drawing)}
 
     async def events(self) -> AsyncIterator[bytes]:
-        null = {"usage": None} if self._usage_at_end else {}
         async for news in self._drawing.updates():
             if not news:
                 yield PING
             for index, delta in news:
                 if delta.says_something:
-                    yield event_of({**self._head, "choices": [self._choice(index, delta)], **null})
+                    usage = {"usage": usage_of(self._drawing) if self._usage_in_chunks else None} if self._says_usage else {}
+                    yield event_of({**self._head, "choices": [self._choice(index, delta)], **usage})
         if self._usage_at_end:
             yield event_of({**self._head, "choices": [], "usage": usage_of(self._drawing)})
         yield DONE

@@ -39,7 +39,10 @@ class Form(BaseModel):
 
 
 class StreamOptions(Form):
+    """`continuous_usage_stats`: the usage so far is in every chunk, as in vLLM."""
+
     include_usage: bool = False
+    continuous_usage_stats: bool = False
 
 
 class Sampling(Form):
@@ -74,6 +77,10 @@ class Sampling(Form):
         if self.stream_options is not None and not self.stream:
             raise RefusedError("has no effect without stream = true", parameter="stream_options")
         return self.stream_options is not None and self.stream_options.include_usage
+
+    @property
+    def usage_in_chunks(self) -> bool:
+        return self.stream_options is not None and self.stream_options.continuous_usage_stats
 
     def shape(self, model: ServedModel) -> Shape:
         """Raises RefusedError for a token that is none of the model's."""
