@@ -110,7 +110,7 @@ function showTurns() {
     replies.append(...turn.replies.map((reply) => {
       reply.offer(
         button("Copy answer", () => copy(reply.answer)),
-        button("Copy with thinking", () => copy(`<think>\n${reply.thinking}\n</think>\n\n${reply.answer}`)),
+        button("Copy with thinking", () => copy(reply.thinking ? `<think>\n${reply.thinking}\n</think>\n\n${reply.answer}` : reply.answer)),
         button("Retry", () => abort || retry(index)),
       );
       return reply.element;
