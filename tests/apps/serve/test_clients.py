@@ -27,6 +27,7 @@ def test_openai(client: Client) -> None:
     assert got == {
         "models": ["micro"], "same": True, "both_names": True, "reasoning_tokens": [6, 6], "finish": got["finish"],
         "parsed": ["digit"], "back": True, "refused": [[400, "mirostat"], [404, "model"]], "logprobs": 4,
+        "response": True, "events": ["response.created", "response.incomplete"],
     }  # fmt: skip
     assert len(got["finish"]) == 1
 

@@ -64,6 +64,41 @@ def test_a_streamed_message_has_the_events_that_clients_rely_on(client: Client) 
     assert events[-2][1]["delta"] == {"stop_reason": whole["stop_reason"], "stop_sequence": None}
 
 
+def test_a_response_has_items_of_thinking_and_text(client: Client) -> None:
+    body = {
+        "model": "micro",
+        "input": "Say a number.",
+        "max_output_tokens": 20,
+        "temperature": 0,
+        "reasoning": {"effort": "none"},
+    }
+    status, answer = client.post("/v1/responses", body)
+    assert (status, answer["object"], answer["status"]) == (200, "response", "incomplete")
+    (message,) = answer["output"]
+    assert (message["type"], message["content"][0]["type"]) == ("message", "output_text")
+    thought = client.post("/v1/responses", body | {"reasoning": None})[1]
+    assert [item["type"] for item in thought["output"]] == ["reasoning"]
+    assert thought["usage"]["output_tokens_details"]["reasoning_tokens"] == 20
+    back = [{"role": "user", "content": "1"}, *thought["output"], *answer["output"], {"role": "user", "content": "2"}]
+    assert client.post("/v1/responses", body | {"input": back})[0] == 200
+    status, refused = client.post("/v1/responses", body | {"previous_response_id": "resp_1"})
+    assert (status, refused["error"]["message"]) == (400, "previous_response_id: this server does not support it")
+
+
+def test_a_streamed_response_is_the_whole_one(client: Client) -> None:
+    body = {"model": "micro", "input": "Say a number.", "max_output_tokens": 20, "temperature": 0}
+    for settings in ({"reasoning": {"effort": "none"}}, {}):
+        whole = client.post("/v1/responses", body | settings)[1]
+        events = client.events("/v1/responses", body | settings)
+        assert [name for name, _ in events] == [content["type"] for _, content in events]
+        assert [content["sequence_number"] for _, content in events] == list(range(len(events)))
+        deltas = "".join(content["delta"] for name, content in events if name.endswith("_text.delta"))
+        assert deltas == whole["output"][0]["content"][0]["text"]
+        last = events[-1][1]["response"]
+        assert (events[0][0], events[-1][0], last["usage"]) == ("response.created", "response.incomplete", whole["usage"])
+        assert [item["content"] for item in last["output"]] == [item["content"] for item in whole["output"]]
+
+
 def test_mistakes_in_messages_are_named(client: Client) -> None:
     def said(**settings: Any) -> str:
         status, answer = client.post("/v1/messages", MESSAGE | settings)

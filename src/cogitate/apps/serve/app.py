@@ -23,6 +23,7 @@ from cogitate.apps.serve.api.completions import CompletionAnswer, CompletionForm
 from cogitate.apps.serve.api.forms import Form, RefusedError, one_line
 from cogitate.apps.serve.api.messages import CountForm, MessageAnswer, MessageForm, plan_message
 from cogitate.apps.serve.api.respond import DrawnResponse
+from cogitate.apps.serve.api.responses import ResponseAnswer, ResponsesForm, plan_response
 from cogitate.apps.serve.api.tokens import DetokenizeForm, TokenizeForm, detokenize, tokenize
 from cogitate.apps.serve.drawing.drawing import Drawing
 from cogitate.apps.serve.metrics import Metrics
@@ -152,7 +153,8 @@ def make_app(served: Served, *, on_failure: Callable[[], None] = lambda: None) -
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        return Response(served.metrics.text((served.models or {}).values()), media_type="text/plain; version=0.0.4")
+        loops = {name: model.loop for name, model in (served.models or {}).items()}
+        return Response(served.metrics.text(loops), media_type="text/plain; version=0.0.4")
 
     @app.post("/v1/chat/completions", response_model=None)
     async def chat(form: ChatForm) -> Response:
@@ -176,6 +178,14 @@ def make_app(served: Served, *, on_failure: Callable[[], None] = lambda: None) -
         model = served.model(form.model)
         plan = await in_reader(lambda: plan_message(form, model))
         answer = MessageAnswer(form, drawing := draw(model, plan))
+        return DrawnResponse(drawing, events=answer.events) if form.stream else DrawnResponse(drawing, whole=answer.whole)
+
+    @app.post("/v1/responses", response_model=None)
+    async def responses(form: ResponsesForm) -> Response:
+        """OpenAI's newer form of a conversation; nothing is stored."""
+        model = served.model(form.model)
+        plan = await in_reader(lambda: plan_response(form, model))
+        answer = ResponseAnswer(form, drawing := draw(model, plan))
         return DrawnResponse(drawing, events=answer.events) if form.stream else DrawnResponse(drawing, whole=answer.whole)
 
     @app.post("/v1/messages/count_tokens")

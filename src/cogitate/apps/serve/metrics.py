@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 if TYPE_CHECKING:
     from cogitate.apps.serve.drawing.drawing import Drawing
-    from cogitate.apps.serve.model import ServedModel
+    from cogitate.apps.serve.drawing.engine_loop import EngineLoop
 
 SECONDS = (0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640)
 TOKENS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)
@@ -21,6 +21,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self._registry = registry = CollectorRegistry()
+        self._shown: dict[str, tuple[int, int]] = {}  # tokens that were there, and all, as last shown
 
         def counter(name: str, text: str, labels: tuple[str, ...] = LABEL) -> Counter:
             return Counter(f"vllm:{name}", text, labels, registry=registry)
@@ -76,15 +77,15 @@ class Metrics:
             self._decode.labels(model).observe(times.last - times.first)
             self._whole.labels(model).observe(times.last - times.came)
 
-    def text(self, models: Iterable[ServedModel]) -> bytes:
-        """All of it, in Prometheus' format."""
-        for model in models:
-            load, engine = model.loop.load, model.engine
-            self._running.labels(model.name).set(load.running)
-            self._waiting.labels(model.name).set(load.waiting)
-            self._cache.labels(model.name).set(load.cache_share)
-            for shown, now in ((self._hits, engine.prompt_tokens_shared),
-                               (self._queries, engine.prompt_tokens_shared + engine.prompt_tokens_prefilled)):  # fmt: skip
-                child = shown.labels(model.name)
-                child.inc(max(0.0, now - child._value.get()))
+    def text(self, loops: Mapping[str, EngineLoop]) -> bytes:
+        """All of it, in Prometheus' format. `loops`: by the model's name."""
+        for name, loop in loops.items():
+            self._running.labels(name).set(loop.load.running)
+            self._waiting.labels(name).set(loop.load.waiting)
+            self._cache.labels(name).set(loop.load.cache_share)
+            shared, read = loop.engine.prompt_tokens_shared, loop.engine.prompt_tokens_prefilled
+            shared_before, all_before = self._shown.get(name, (0, 0))
+            self._hits.labels(name).inc(shared - shared_before)
+            self._queries.labels(name).inc(shared + read - all_before)
+            self._shown[name] = shared, shared + read
         return generate_latest(self._registry)

@@ -41,6 +41,8 @@ for model, extra in (("micro", {"mirostat": 2}), ("other", {})):
     except (BadRequestError, NotFoundError) as error:
         refused.append([error.status_code, error.param])
 text = client.completions.create(model="micro", prompt="Say a number.", max_tokens=4, logprobs=1).choices[0]
+response = client.responses.create(model="micro", input="Say a number.", max_output_tokens=20, reasoning={"effort": "none"})
+events = [event.type for event in client.responses.create(model="micro", input="1", max_output_tokens=9, stream=True)]
 assert text.logprobs is not None
 assert usage is not None
 print(
@@ -56,6 +58,8 @@ print(
             "parsed": sorted(json.loads(parsed.choices[0].message.content)),
             "back": back.choices[0].finish_reason is not None,
             "refused": refused,
+            "response": bool(response.output_text),
+            "events": [events[0], events[-1]],
             "logprobs": len(text.logprobs.tokens),
         }
     )
