@@ -42,7 +42,7 @@ test-release: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m release
 
 # With other people's clients, which are installed for it.
-test-clients: $(VENV)/.installed-clients
+test-clients: $(VENV)/.installed-clients .venv-api-clients/.installed
 	$(BIN)/python -m pytest -m clients
 
 # With llama.cpp, which is compiled for it: some minutes. COGITATE_LLAMA_CPP names another Python that has llama-cpp-python.
@@ -78,7 +78,7 @@ same-bytes: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.same_bytes $(or $(COMMIT),HEAD) $(OPTIONS)
 
 clean:
-	rm -rf $(VENV) build dist site src/*.egg-info
+	rm -rf $(VENV) .venv-api-clients build dist site src/*.egg-info
 
 # torch goes first and by exact version: a range would let pip choose a CUDA build of several GB. What comes is said.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -95,6 +95,12 @@ $(VENV)/.installed-test: $(VENV)/.installed
 
 $(VENV)/.installed-clients: $(VENV)/.installed-test
 	$(PIP) --editable '.[clients]'
+	touch $@
+
+# Clients of the API have an environment of their own: what they need must not decide what we need.
+.venv-api-clients/.installed: tests/apps/serve/clients/requirements.txt
+	test -x .venv-api-clients/bin/python || $(PYTHON) -m venv .venv-api-clients
+	.venv-api-clients/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
 
 # For vectors of 8 floats, which any machine of the last years has: some virtual machines announce instructions they have not.

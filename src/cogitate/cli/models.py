@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from cogitate.cli.app import app
 from cogitate.cli.options import Contract, Dtype, EvaluationPrompt, Model, Quantisation, SystemMessage, Template, TemplateFile
 from cogitate.errors import ConfigError
+
+ThinkingNames = Literal["both", "reasoning_content", "reasoning"]
+ServingDtype = Literal["float32", "bfloat16"]
 
 
 @app.command("eval")
@@ -79,6 +82,45 @@ def chat(
     talk(
         model, prompt=prompt, template=template, system=system, template_file=template_file, temperature=temperature,
         top_p=top_p, max_new_tokens=max_new_tokens, seed=seed, thinking_budget=thinking_budget,
+    )  # fmt: skip
+
+
+@app.command()
+def serve(
+    models: Annotated[
+        list[str], typer.Argument(metavar="MODEL...", help="Models as `chat` takes them; NAME=MODEL gives one a name.")
+    ],
+    host: Annotated[str, typer.Option(help="Address to listen on; any but this machine's needs a key.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8000,
+    api_key: Annotated[
+        str | None, typer.Option(envvar="COGITATE_API_KEY", metavar="KEY", help="Who asks must send it.", show_default=False)
+    ] = None,
+    admin_key: Annotated[
+        str | None, typer.Option(envvar="COGITATE_ADMIN_KEY", metavar="KEY", help="Reloads weights.", show_default=False)
+    ] = None,
+    reload_from: Annotated[
+        list[Path] | None, typer.Option(metavar="DIR", help="Weights may be reloaded from there, too.")
+    ] = None,
+    thinking_names: Annotated[ThinkingNames, typer.Option(help="The names under which thinking is sent.")] = "both",
+    dtype: Annotated[ServingDtype, typer.Option(help="Type of the weights.")] = "float32",
+    streams: Annotated[int, typer.Option(min=1, help="Completions decoded at the same time.")] = 64,
+    queue: Annotated[int, typer.Option(min=0, help="Completions that wait, at most; beyond it requests get 429.")] = 256,
+    cache_gb: Annotated[float, typer.Option(min=0.01, help="Memory for the tokens of running completions, of each model.")] = 2,
+    prefix_gb: Annotated[float, typer.Option(min=0.0, help="Memory for prompts that later requests begin with.")] = 0.25,
+    request_seconds: Annotated[float, typer.Option(min=1.0, help="A request may take, its time in the queue included.")] = 600,
+    stop_seconds: Annotated[float, typer.Option(min=1.0, help="Given to running requests when the server is stopped.")] = 30,
+    server_name: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A further name by which the server is reached.")
+    ] = None,
+    origin: Annotated[list[str] | None, typer.Option(metavar="URL", help="A further web page's origin that may ask.")] = None,
+) -> None:
+    """Answer other programs, as OpenAI's and Anthropic's API, and show a page to chat."""
+    from cogitate.apps.serve.command import serve as run
+
+    run(
+        models, host=host, port=port, api_key=api_key, admin_key=admin_key, reload_from=reload_from or [],
+        names=thinking_names, dtype=dtype, streams=streams, queue=queue, cache_gb=cache_gb, prefix_gb=prefix_gb,
+        request_seconds=request_seconds, stop_seconds=stop_seconds, server_names=server_name or [], origins=origin or [],
     )  # fmt: skip
 
 

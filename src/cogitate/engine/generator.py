@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from collections.abc import Sequence as SequenceOf
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from cogitate.engine.decode_plain import make_decoder
 from cogitate.engine.guided import Guide
 from cogitate.engine.prefill import Prefill
 from cogitate.engine.prefix_tree import PrefixTree
-from cogitate.engine.running import Running, Sequence
+from cogitate.engine.running import Running, Sequence, Shaper
 from cogitate.engine.scheduler import Group, Scheduler, request_fault
 from cogitate.engine.speculation import Speculation
 from cogitate.errors import ConfigError, DataError
@@ -106,9 +106,13 @@ class Engine:
         self._drawn = 0
         self._units: np.ndarray | None = None  # of the running rows, until these change
         self._pending_of: Counter[str] = Counter()
+        self._shapers: dict[str, Shaper] = {}
 
-    def submit(self, request: GenerationRequest) -> None:
+    def submit(self, request: GenerationRequest, shaper: Shaper | None = None) -> None:
         """Queue a request.
+
+        Args:
+            shaper: of the request's one completion; not together with `speculative`, whose drafts it would not see.
 
         Raises:
             DataError: prompt and completion do not fit the context, or the request cannot be fulfilled for another reason.
@@ -117,9 +121,13 @@ class Engine:
         if problem is None and self._pending_of[request.id]:
             problem = "a request of this id is still pending: give each request its own id"
         problem = problem or self._guide.fault(request)
+        if shaper is not None and (self.speculation is not None or len(request.seeds) != 1):
+            problem = "a shaper needs a request of one seed and an engine without speculative decoding"
         if problem is not None:
             raise DataError(f"request {request.id}: {problem}")
         self._pending_of[request.id] = len(request.seeds)
+        if shaper is not None:
+            self._shapers[request.id] = shaper
         self._scheduler.submit(request)
 
     @property
@@ -170,6 +178,14 @@ class Engine:
             if sequence.request.id == request_id
         }
 
+    def fresh(self, starts: Mapping[str, int]) -> dict[str, list[int]]:
+        """`partial` of many requests of one seed at once: id -> the tokens of its completion from index starts[id] on."""
+        return {
+            sequence.request.id: self._running.token_ids(index, starts[sequence.request.id])
+            for index, sequence in enumerate(self._running.sequences)
+            if sequence.request.id in starts
+        }
+
     def abort(self, request_ids: SequenceOf[str]) -> list[Completion]:
         """Stop these requests; returns what they had sampled (also empty completions), finish_reason "abort"."""
         ids = set(request_ids)
@@ -184,6 +200,7 @@ class Engine:
                 stopped.append((sequence.order, sequence.completion([], [], "abort")))
         for request_id in ids:
             del self._pending_of[request_id]
+            self._shapers.pop(request_id, None)
         return [completion for _, completion in sorted(stopped, key=lambda pair: pair[0])]
 
     def free_weights(self) -> None:
@@ -233,6 +250,7 @@ class Engine:
     def _take_tokens(self, first: int, logits_NV: Tensor) -> list[tuple[tuple[int, int], Completion]]:
         """Sample a token for each running completion from index `first` on; the completions that it ends."""
         running, speculation = self._running, self.speculation
+        running.shape(first, logits_NV)
         guided = [index for index in running.guided if index >= first]
         kept = {index: logits_NV[index - first].clone() for index in guided}
         tokens_N1, logprobs_N1 = running.sample(slice(first, None), logits_NV[:, None])
@@ -277,7 +295,8 @@ class Engine:
     def _sequence(self, group: Group, seed_index: int, row: int) -> Sequence:
         """A completion that is about to start."""
         thinking = self._guide.thinking_of(group.request)
-        return Sequence(group.request, (group.number, seed_index), row, [(self.version, 0)], thinking)
+        shaper = self._shapers.get(group.request.id)
+        return Sequence(group.request, (group.number, seed_index), row, [(self.version, 0)], thinking, shaper=shaper)
 
     def _ended(self) -> tuple[np.ndarray, np.ndarray]:
         """Which running completions have sampled an end token, and which have ended, by it, by a pause or by their limit."""
@@ -309,6 +328,7 @@ class Engine:
             self._pending_of[completion.request_id] -= 1
             if not self._pending_of[completion.request_id]:
                 del self._pending_of[completion.request_id]
+                self._shapers.pop(completion.request_id, None)
         return list(zip(orders, completions, strict=True))
 
     def _release_prompt(self, group: Group) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -12,6 +13,17 @@ from cogitate.backend import GenerationRequest
 from cogitate.engine.sampling import sample
 from cogitate.engine.thinking_budget import Thinking
 from cogitate.types import Completion, FinishReason
+
+
+class Shaper(Protocol):
+    """Changes what one completion is drawn from: penalties, biases, a grammar."""
+
+    def shape(self, token_ids: np.ndarray, logits_V: Tensor) -> None:
+        """Change the logits of the next token in place.
+
+        Args:
+            token_ids: int32, of the completion so far; only valid during the call.
+        """
 
 
 @dataclass(slots=True, eq=False)
@@ -24,6 +36,7 @@ class Sequence:
         changes: (weights version, index of the first token sampled by it), at least one.
         thinking: what is followed of it where the request has a thinking budget.
         seen: by numbers of tokens that may be taken back, what they were sampled from: logits, hidden state.
+        shaper: what changes its logits, if anything.
     """
 
     request: GenerationRequest
@@ -32,6 +45,7 @@ class Sequence:
     changes: list[tuple[int, int]]
     thinking: Thinking | None = None
     seen: dict[int, tuple[Tensor, Tensor | None]] = field(default_factory=dict)
+    shaper: Shaper | None = None
 
     @property
     def seed(self) -> int:
@@ -72,6 +86,7 @@ class Running:
             temperatures and top_p (float32).
         guided: the indices of those with a thinking budget.
         pausing: the indices of those whose request has `pause_ids`.
+        shaped: the indices of those with a shaper.
     """
 
     FIELDS = ("rows", "last_tokens", "seeds", "counts", "given", "limits", "temperatures", "top_p")
@@ -80,6 +95,7 @@ class Running:
         self.sequences: list[Sequence] = []
         self.guided: list[int] = []
         self.pausing: list[int] = []
+        self.shaped: list[int] = []
         self.rows, self.last_tokens, self.seeds = (np.zeros(0, np.int64) for _ in range(3))
         self.counts, self.given, self.limits = (np.zeros(0, np.int64) for _ in range(3))
         self.temperatures, self.top_p = np.zeros(0, np.float32), np.zeros(0, np.float32)
@@ -107,7 +123,7 @@ class Running:
             old = getattr(self, name)
             setattr(self, name, np.concatenate((old, np.asarray(values, dtype=old.dtype))))
         self.sequences.extend(sequences)
-        self._find_guided()
+        self._find_special()
 
     def sample(self, which: slice, logits_NTV: Tensor) -> tuple[np.ndarray, np.ndarray]:
         """The tokens that some completions sample at their next T positions, and their log-probabilities, (N, T).
@@ -126,6 +142,13 @@ class Running:
         )
         return tokens_X.view(-1, count).cpu().numpy(), logprobs_X.view(-1, count).cpu().numpy()
 
+    def shape(self, first: int, logits_NV: Tensor) -> None:
+        """Let shapers change the logits of the completions from index `first` on."""
+        for index in self.shaped:
+            shaper = self.sequences[index].shaper
+            if index >= first and shaper is not None:
+                shaper.shape(self._token_ids[self.rows[index], : self.counts[index]], logits_NV[index - first])
+
     def record(self, which: slice | np.ndarray, tokens: np.ndarray, logprobs: np.ndarray) -> None:
         """Append a token to each of some completions: a slice of them or different indices."""
         rows, counts = self.rows[which], self.counts[which]
@@ -140,7 +163,9 @@ class Running:
     def token_ids(self, index: int, start: int = 0) -> list[int]:
         """The tokens of a completion so far, from index `start` on, without those that may be taken back."""
         thinking = self.sequences[index].thinking
-        return self.recorded(index, -thinking.revocable or None if thinking is not None else None)[start:]
+        end = self.counts[index] - (0 if thinking is None else thinking.revocable)
+        tokens: list[int] = self._token_ids[self.rows[index], start : max(end, start)].tolist()
+        return tokens
 
     def recorded(self, index: int, end: int | None = None) -> list[int]:
         """The tokens of a completion so far, up to `end`."""
@@ -182,9 +207,10 @@ class Running:
         for name in self.FIELDS:
             setattr(self, name, getattr(self, name)[kept])
         self.sequences = [sequence for sequence, keep in zip(self.sequences, kept.tolist(), strict=True) if keep]
-        self._find_guided()
+        self._find_special()
         return completions
 
-    def _find_guided(self) -> None:
+    def _find_special(self) -> None:
         self.guided = [index for index, sequence in enumerate(self.sequences) if sequence.thinking is not None]
         self.pausing = [index for index, sequence in enumerate(self.sequences) if sequence.request.pause_ids]
+        self.shaped = [index for index, sequence in enumerate(self.sequences) if sequence.shaper is not None]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Template
 from jinja2.exceptions import TemplateError
@@ -62,8 +63,13 @@ class ChatTemplate:
             raise CheckpointError(f"{where}: must be a text")
         return cls(source, where, tokens)
 
-    def prompt_ids(self, messages: Sequence[Message], tokenizer: Tokenizer) -> list[int]:
+    def prompt_ids(
+        self, messages: Sequence[Message], tokenizer: Tokenizer, variables: Mapping[str, Any] | None = None
+    ) -> list[int]:
         """The conversation so far and the beginning of the assistant's next turn, as token ids.
+
+        Args:
+            variables: of the template's own, such as enable_thinking.
 
         Raises:
             CheckpointError: the template fails, or refuses these messages.
@@ -77,7 +83,7 @@ class ChatTemplate:
             Message(message.role, replace_all(message.content, own if message.role == "assistant" else shields))
             for message in messages
         ]
-        text = self.prompt_text(shielded)
+        text = self.prompt_text(shielded, variables=variables)
         shielded_to_text = {shield: token for token, shield in shields.items()}
         ids: list[int] = []
         for piece in re.split(f"({'|'.join(map(re.escape, control))})", text) if control else [text]:
@@ -87,7 +93,13 @@ class ChatTemplate:
                 ids += tokenizer.encode(replace_all(piece, shielded_to_text))
         return ids
 
-    def prompt_text(self, messages: Sequence[Message], *, add_generation_prompt: bool = True) -> str:
+    def prompt_text(
+        self,
+        messages: Sequence[Message],
+        *,
+        add_generation_prompt: bool = True,
+        variables: Mapping[str, Any] | None = None,
+    ) -> str:
         """The same as text; without the beginning of the assistant's next turn if one asks so. Raises as `prompt_ids`."""
         conversation = [{"role": message.role, "content": message.content} for message in messages]
         try:
@@ -97,7 +109,7 @@ class ChatTemplate:
                     tools=None,
                     documents=None,
                     add_generation_prompt=add_generation_prompt,
-                    **self._tokens,
+                    **{**self._tokens, **(variables or {})},
                 )
         except Exception as error:  # a template is a program of the model's author: anything can be raised
             raise CheckpointError(f"{self.where}: the template failed: {str(error) or type(error).__name__}") from error

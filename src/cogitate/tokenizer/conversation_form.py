@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.chat_template import FILE, ChatTemplate
@@ -77,9 +78,13 @@ class ConversationForm:
         end_id = next((token_id for token_id in ends if token_id in tokenizer.end_ids), tokenizer.end_id)
         return cls(template, tokenizer, lead, end_id)
 
-    def prompt_ids(self, messages: Sequence[Message]) -> list[int]:
-        """What the model is given to go on from. Raises CheckpointError where the template refuses these messages."""
-        return self.template.prompt_ids(messages, self.tokenizer)
+    def prompt_ids(self, messages: Sequence[Message], variables: Mapping[str, Any] | None = None) -> list[int]:
+        """What the model is given to go on from. Raises CheckpointError where the template refuses these messages.
+
+        Args:
+            variables: of the template's own.
+        """
+        return self.template.prompt_ids(messages, self.tokenizer, variables)
 
     def completion_ids(self, content: str, prompt_ids: Sequence[int]) -> list[int]:
         """What the model should say after the prompt, end token included; tags of thinking are what they are to the model.

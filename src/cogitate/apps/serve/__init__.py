@@ -1,0 +1,1 @@
+"""Serving models over HTTP, with their thinking visible, apart from the answer, and counted."""

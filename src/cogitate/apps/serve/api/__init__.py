@@ -1,0 +1,1 @@
+"""The forms of the API: what clients send, and how they are answered."""

@@ -1,0 +1,98 @@
+"""Responses that end with their client: whole ones and streams of server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from cogitate.apps.serve.drawing.drawing import Drawing, DrawingFailedError
+from cogitate.web.protect import error_body
+
+PING = b": ping\n\n"
+DONE = b"data: [DONE]\n\n"
+STREAM_HEADERS = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-store"),
+    (b"x-accel-buffering", b"no"),
+]
+
+Events = AsyncIterator[bytes]
+
+
+class DrawnResponse(Response):
+    """Runs until it is sent or its client is gone; then the drawing ends, within a step of the engine.
+
+    Args:
+        whole: makes the whole answer; or
+        events: makes a stream's events. When the drawing fails in the middle, an error event is the last one.
+    """
+
+    def __init__(
+        self,
+        drawing: Drawing,
+        *,
+        whole: Callable[[], Awaitable[dict[str, Any]]] | None = None,
+        events: Callable[[], Events] | None = None,
+    ):
+        self._drawing, self._whole, self._events = drawing, whole, events
+        self.background = None
+        self.status_code = 200
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        work = asyncio.ensure_future(self._stream(send) if self._events is not None else self._answer(send))
+        gone = asyncio.ensure_future(until_gone(receive))
+        try:
+            await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if work.done():
+                work.result()
+        finally:
+            for task in (work, gone):
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError, OSError):
+                    await task
+            self._drawing.end()
+
+    async def _answer(self, send: Send) -> None:
+        assert self._whole is not None
+        status = 200
+        try:
+            content = await self._whole()
+        except DrawingFailedError as error:
+            status, content = error.status, error_body(error.status, str(error))
+        body = to_json(content)
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _stream(self, send: Send) -> None:
+        assert self._events is not None
+        await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
+        try:
+            async for event in self._events():
+                await send({"type": "http.response.body", "body": event, "more_body": True})
+        except DrawingFailedError as error:
+            await send({"type": "http.response.body", "body": event_of(error_body(error.status, str(error)), "error")})
+            return
+        await send({"type": "http.response.body", "body": b""})
+
+
+async def until_gone(receive: Receive) -> None:
+    """Return when the client has closed the connection."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def event_of(content: dict[str, Any], name: str | None = None) -> bytes:
+    """A server-sent event."""
+    head = b"" if name is None else f"event: {name}\n".encode()
+    return head + b"data: " + to_json(content) + b"\n\n"
+
+
+def to_json(content: Any) -> bytes:
+    return json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode("utf-8", "replace")

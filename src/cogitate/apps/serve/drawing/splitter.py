@@ -1,0 +1,79 @@
+"""From the bytes of a completion to what was thought and what is answered, while they arrive.
+
+The pieces are the same text however the bytes are cut: within a character, within a tag, within a stop text. An answer that is
+sent as a whole is therefore exactly the joined stream.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Sequence
+
+from cogitate.apps.serve.drawing.stop_texts import StopTexts
+from cogitate.tokenizer.thinking import Channel, ThinkingStream
+
+Piece = tuple[Channel, str]
+
+
+class Splitter:
+    """Feed bytes, get ("thinking" | "answer", text) pieces.
+
+    Tags are no part of a piece, and neither is white space around the thinking and before the answer. Stop texts are looked
+    for in the answer alone. Bytes that are no UTF-8 become U+FFFD.
+
+    Args:
+        tags: what opens and closes the thinking, as the model writes it; None: everything is answer, white space included.
+        opened: the prompt has opened the thinking.
+        stops: texts at which the answer ends.
+    """
+
+    def __init__(self, *, tags: tuple[str, str] | None, opened: bool = False, stops: Sequence[str] = ()):
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._stream = None if tags is None else ThinkingStream(prefilled=opened, tags=tags)
+        self._stops = StopTexts(stops)
+        self._begun = {"thinking": False, "answer": tags is None}  # by channel: text that is no white space has come
+        self._white = ""  # at the end of the thinking so far
+
+    @property
+    def reached(self) -> str | None:
+        """The stop text that has ended the answer."""
+        return self._stops.reached
+
+    def feed(self, data: bytes) -> list[Piece]:
+        return self._split(self._decoder.decode(data))
+
+    def finish(self) -> list[Piece]:
+        """What is still held back when no token follows."""
+        pieces = self._split(self._decoder.decode(b"", final=True))
+        pieces += self._trimmed([] if self._stream is None else self._stream.finish())
+        return _joined([*pieces, ("answer", self._stops.finish())])
+
+    def _split(self, text: str) -> list[Piece]:
+        events: list[Piece] = [("answer", text)] if self._stream is None else self._stream.feed(text)
+        return _joined(self._trimmed(events))
+
+    def _trimmed(self, events: Sequence[Piece]) -> list[Piece]:
+        pieces: list[Piece] = []
+        for channel, text in events:
+            if not self._begun[channel]:
+                text = text.lstrip()
+                self._begun[channel] = bool(text)
+            if channel == "thinking":
+                text = self._white + text
+                bare = text.rstrip()
+                self._white, text = text[len(bare) :], bare
+            else:
+                text = self._stops.feed(text)
+            pieces.append((channel, text))
+        return pieces
+
+
+def _joined(pieces: Sequence[Piece]) -> list[Piece]:
+    """Without empty pieces; neighbours of one channel as one."""
+    joined: list[Piece] = []
+    for channel, text in pieces:
+        if joined and text and joined[-1][0] == channel:
+            joined[-1] = channel, joined[-1][1] + text
+        elif text:
+            joined.append((channel, text))
+    return joined

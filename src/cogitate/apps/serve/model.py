@@ -1,0 +1,245 @@
+"""A model that is served: its engine, how a conversation becomes its prompt, and what it can take."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from cogitate.apps.serve.drawing.choice import Choice
+from cogitate.apps.serve.drawing.drawing import Drawing
+from cogitate.apps.serve.drawing.engine_loop import Draw, EngineLoop, Step
+from cogitate.apps.serve.drawing.grammar import Grammars
+from cogitate.apps.serve.drawing.shaping import Grammar, Shape, TokenShaper
+from cogitate.apps.serve.metrics import Metrics
+from cogitate.backend import GenerationRequest
+from cogitate.engine.generator import Engine
+from cogitate.errors import ConfigError
+from cogitate.model.files.hf import load_config, load_model
+from cogitate.recipe.asking import check_thinks
+from cogitate.runtime import derive_seed, pick_device
+from cogitate.tokenizer.bpe import GENERATION_FILE, Tokenizer, read_json_object
+from cogitate.tokenizer.conversation_form import ConversationForm
+from cogitate.tokenizer.thinking_budget import make_thinking_budget, token_bytes
+from cogitate.train.rollouts import opens_thinking
+from cogitate.types import Message, SamplingParams
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a model takes at the same time.
+
+    Attributes:
+        streams: completions decoded together.
+        queue: completions that wait, at most; beyond them requests are refused.
+        cache_bytes: memory of the tokens that running completions may come to hold.
+        prefix_bytes: memory of the tokens kept for later requests.
+        seconds: a request may take, its time in the queue included.
+    """
+
+    streams: int = 64
+    queue: int = 256
+    cache_bytes: int = 2 << 30
+    prefix_bytes: int = 256 << 20
+    seconds: float = 600.0
+
+
+class BusyError(Exception):
+    """The queue is full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the completions of one request are drawn.
+
+    Attributes:
+        stop_ids: tokens that end a completion and are no part of its text, beside the model's own.
+        split: thinking and answer are told apart.
+        budget: thinking tokens, at most; None: as many as it likes.
+        top_logprobs: None: no log-probabilities.
+        grammar: of the answer; makes one for each completion.
+    """
+
+    prompt_ids: tuple[int, ...]
+    params: SamplingParams
+    seed: int
+    n: int = 1
+    shape: Shape = field(default_factory=Shape)
+    stops: tuple[str, ...] = ()
+    stop_ids: frozenset[int] = frozenset()
+    split: bool = True
+    budget: int | None = None
+    top_logprobs: int | None = None
+    grammar: Callable[[], Grammar] | None = None
+
+
+class ServedModel:
+    """
+    Attributes:
+        name: by which clients ask for it.
+        directory: where its weights were read.
+        thinks: there is a sign that it thinks: tags in its template, or among its tokens.
+        defaults: temperature, top_p and top_k of its generation_config.json.
+    """
+
+    def __init__(self, name: str, directory: Path, limits: Limits, metrics: Metrics, *, dtype: str = "float32"):
+        """Reads the model, which takes its time; `start` begins to serve it.
+
+        Raises:
+            CogitateError: a file of the directory cannot be used.
+        """
+        self.name, self.directory, self.limits, self.metrics = name, directory, limits, metrics
+        self.tokenizer = Tokenizer.load(directory)
+        self.form = ConversationForm.load(directory, self.tokenizer)
+        decoder = load_model(directory, dtype=DTYPES[dtype], device=pick_device("auto"))
+        self.engine = Engine(
+            decoder, end_id=self.tokenizer.end_ids, max_batch=limits.streams, tokenizer=self.tokenizer,
+            prefix_bytes=limits.prefix_bytes,
+        )  # fmt: skip
+        self.vocabulary = self.engine.config.vocab_size
+        self.texts = token_bytes(self.tokenizer, self.vocabulary)
+        self.tags = self.tokenizer.tags.thinking
+        self.thinks = self._thinks()
+        self.grammars = Grammars(self.tokenizer, directory, self.texts)
+        self.defaults = read_json_object(directory / GENERATION_FILE) or {}
+        self.created = int(time.time())
+        self.version = 0
+        self._loop: EngineLoop | None = None
+        self._numbers = itertools.count()
+        self._in_flight = 0
+
+    def start(self) -> None:
+        """Start its thread; called in the event loop."""
+        self._loop = EngineLoop(self.engine, rows=self.limits.streams, cache_bytes=self.limits.cache_bytes)
+
+    def close(self) -> None:
+        if self._loop is not None:
+            self._loop.close()
+
+    @property
+    def loop(self) -> EngineLoop:
+        assert self._loop is not None, "not started"
+        return self._loop
+
+    @property
+    def max_context(self) -> int:
+        return self.engine.max_context
+
+    async def reload(self, directory: Path) -> None:
+        """Take over the weights of a directory of the same architecture; streams go on. Raises CogitateError."""
+        if load_config(directory) != self.engine.config:
+            raise ConfigError("the new directory holds a model of another shape: start the server anew")
+        self.version += 1
+        await self.loop.load_weights(directory, self.version)
+        self.directory = directory
+
+    def prompt_ids(
+        self,
+        messages: Sequence[Message],
+        *,
+        thinking: bool | None = None,
+        variables: Mapping[str, Any] | None = None,
+        goes_on: bool = False,
+        opens: bool = False,
+    ) -> list[int]:
+        """A conversation as the model reads it.
+
+        Args:
+            thinking: whether it shall think; None: as it likes.
+            goes_on: the last message is the beginning of what it says.
+            opens: where it may think, the prompt opens the thinking, so that one knows where the answer begins.
+
+        Raises:
+            CheckpointError: the template refuses these messages.
+        """
+        given = dict(variables or {})
+        knows = "enable_thinking" in self.form.template.source
+        if thinking is not None and knows:
+            given["enable_thinking"] = thinking
+        *before, last = messages
+        ids = self.form.prompt_ids(before if goes_on else messages, given)
+        if goes_on:
+            return ids + self.form.completion_ids(last.content, ids)[:-1]
+        if thinking is False and self.thinks and not knows:
+            ids += self._closed_thinking(ids)
+        elif opens and self.thinks and thinking is not False and not opens_thinking(ids, self.tokenizer):
+            ids += self._ids_of(self.form.lead, self.tags[0], "\n")
+        return ids
+
+    def opened(self, prompt_ids: Sequence[int]) -> bool:
+        """Whether the prompt has opened the thinking."""
+        return opens_thinking(prompt_ids, self.tokenizer)
+
+    def draw(self, plan: Plan) -> Drawing:
+        """Submit a request's completions. Raises BusyError: too many wait."""
+        if self._in_flight + plan.n > self.limits.streams + self.limits.queue:
+            raise BusyError
+        self._in_flight += plan.n
+
+        def ended(drawing: Drawing) -> None:
+            self._in_flight -= plan.n
+            self.metrics.note_request(self.name, drawing)
+
+        def tokens(seconds: float | None, count: int) -> None:
+            self.metrics.note_tokens(self.name, seconds, count)
+
+        return Drawing(
+            self.loop,
+            [self._one(plan, index) for index in range(plan.n)],
+            prompt_tokens=len(plan.prompt_ids), seconds=self.limits.seconds, on_end=ended, on_tokens=tokens,
+        )  # fmt: skip
+
+    def room_fault(self, prompt_tokens: int, max_tokens: int) -> str | None:
+        """Why so many tokens have no room; None where they have."""
+        if prompt_tokens + max_tokens > self.max_context:
+            return f"{prompt_tokens} tokens of the prompt and {max_tokens} new ones: the context has {self.max_context}"
+        blocks = -(-prompt_tokens // 16) - (-max_tokens // 16)
+        return None if self.loop.fits(blocks) else "prompt and answer need more memory than this server gives to tokens"
+
+    def _one(self, plan: Plan, index: int) -> tuple[Choice, Callable[[Callable[[Step], None]], Draw]]:
+        opened = opens_thinking(plan.prompt_ids, self.tokenizer)
+        choice = Choice(
+            self.texts, plan.prompt_ids, tags=self.tags, split=plan.split, opened=opened, stops=plan.stops,
+            stop_ids=plan.stop_ids,
+        )  # fmt: skip
+        budget = None
+        if plan.budget is not None and self.thinks:
+            budget = make_thinking_budget(self.tokenizer, at_most=plan.budget)
+        shaper = None
+        grammar: Grammar | None = None if plan.grammar is None else plan.grammar()
+        if plan.shape.changes_something or plan.top_logprobs is not None or grammar is not None:
+            shaper = TokenShaper(
+                plan.shape, plan.prompt_ids, temperature=plan.params.temperature, top_logprobs=plan.top_logprobs,
+                grammar=grammar,
+            )  # fmt: skip
+        seed = plan.seed if index == 0 else derive_seed(plan.seed, "choice", index)
+        request = GenerationRequest(f"{next(self._numbers)}", plan.prompt_ids, plan.params, (seed,), thinking=budget)
+        return choice, lambda deliver: Draw(request, deliver, shaper)
+
+    def _thinks(self) -> bool:
+        try:
+            check_thinks(self.directory, self.tokenizer, self.form.prompt_ids([Message("user", "question")]))
+        except ConfigError:
+            return False
+        return True
+
+    def _closed_thinking(self, prompt_ids: Sequence[int]) -> list[int]:
+        """A thinking without content, after which the model answers at once."""
+        opens, closes = self.tags
+        before = [] if opens_thinking(prompt_ids, self.tokenizer) else [self.form.lead, opens]
+        return self._ids_of(*before, "\n\n", closes, "\n\n")
+
+    def _ids_of(self, *texts: str) -> list[int]:
+        """Texts one after the other, a tag that is a token being this one."""
+        ids: list[int] = []
+        for text in texts:
+            control = self.tokenizer.control_ids.get(text)
+            ids += self.tokenizer.encode(text) if control is None else [control]
+        return ids

@@ -1,0 +1,41 @@
+"""usage: use_anthropic.py URL"""
+
+import json
+import sys
+from typing import Any
+
+from anthropic import Anthropic, BadRequestError
+
+client = Anthropic(base_url=sys.argv[1], api_key="none")
+asked: Any = {
+    "model": "micro", "max_tokens": 30, "messages": [{"role": "user", "content": "Say a number."}],
+    "thinking": {"type": "enabled", "budget_tokens": 6}, "extra_body": {"temperature": 0},
+}  # fmt: skip
+whole = client.messages.create(**asked)
+with client.messages.stream(**asked) as stream:
+    events = [event.type for event in stream]
+    streamed = stream.get_final_message()
+counted = client.messages.count_tokens(model="micro", messages=asked["messages"], thinking=asked["thinking"])
+back = client.messages.create(
+    **{
+        **asked,
+        "messages": [*asked["messages"], {"role": "assistant", "content": whole.content}, {"role": "user", "content": "2"}],
+    }
+)
+try:
+    client.messages.create(**asked, tools=[{"name": "f", "input_schema": {"type": "object"}}])
+    refused = ""
+except BadRequestError as error:
+    refused = str(error.body["error"]["message"])
+print(
+    json.dumps(
+        {
+            "blocks": [block.type for block in whole.content],
+            "same": [block.model_dump() for block in whole.content] == [block.model_dump() for block in streamed.content],
+            "events": sorted({event for event in events if event.startswith(("message_", "content_block_"))}),
+            "counted": counted.input_tokens == whole.usage.input_tokens,
+            "back": [block.type for block in back.content],
+            "refused": refused,
+        }
+    )
+)
