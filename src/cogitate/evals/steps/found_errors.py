@@ -54,8 +54,8 @@ def ranking(scores: Sequence[Sequence[float]], truth: Sequence[Sequence[bool]]) 
     of: dict[bool, list[float]] = {True: [], False: []}
     for mine, true in zip(scores, truth, strict=True):
         wrong = first_wrong(true)
-        for score, right in list(zip(mine, true, strict=False))[: len(true) if wrong is None else wrong + 1]:
-            of[right].append(score)
+        for score, is_right in list(zip(mine, true, strict=False))[: len(true) if wrong is None else wrong + 1]:
+            of[is_right].append(score)
     if not of[True] or not of[False]:
         return None
     right, wrong_ones = np.sort(of[True]), np.asarray(of[False])
