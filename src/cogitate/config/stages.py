@@ -364,8 +364,6 @@ class ProcessRewardModelConfig(PreferenceTrainingConfig):
         for key in (*of_rollouts, *of_one, *of_file, *of_steps):
             if getattr(self, key) != type(self).model_fields[key].default:
                 raise ValueError(f"{key} changes nothing with labels = {self.labels}; leave it out")
-        if not self.step_separator and self.labels == "file":
-            raise ValueError("step_separator is empty: nothing would part the steps of a file")
         return self
 
 
