@@ -3,7 +3,7 @@
 # In the order that the help shows.
 # isort: off
 from cogitate.cli.app import app, main
-from cogitate.cli import runs, planning, models, grading
+from cogitate.cli import runs, planning, models, grading, reviewing
 # isort: on
 
-__all__ = ["app", "grading", "main", "models", "planning", "runs"]
+__all__ = ["app", "grading", "main", "models", "planning", "reviewing", "runs"]

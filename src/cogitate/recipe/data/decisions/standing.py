@@ -99,15 +99,20 @@ class Standing:
         found = {by: self.decision(item, by) for by in self._of_item.get(item, ())}
         return dict(sorted(((by, event) for by, event in found.items() if event), key=lambda pair: pair[1]["n"]))
 
+    def final(self, item: str) -> Event | None:
+        """The adjudication that stands."""
+        finals = [event for events in self._of_item.get(item, {}).values() for event in events if event.get("final")]
+        return max(finals, key=lambda event: int(event["n"]), default=None)
+
     def outcome(self, item: str) -> Outcome:
         """What stands on an item: an adjudication, or what all who decided agree on."""
         if item not in self._of_item:
             return Outcome("undecided")
         decisions = self.decisions(item)
         deciders = tuple(decisions)
-        finals = [event for events in self._of_item[item].values() for event in events if event.get("final")]
-        if finals:
-            return Outcome("decided", max(finals, key=lambda event: int(event["n"])), deciders)
+        final = self.final(item)
+        if final is not None:
+            return Outcome("decided", final, deciders)
         if not decisions:
             return Outcome("undecided")
         if len({said(event) for event in decisions.values()}) > 1:
