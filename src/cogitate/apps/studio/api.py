@@ -22,7 +22,7 @@ from cogitate.web.protect import Application, error_body, key_name, protect
 from cogitate.web.rules import Rules
 
 PAGE = {"/": ("index.html", "text/html"), "/static/studio.css": ("studio.css", "text/css")} | {
-    f"/static/{name}": (name, "text/javascript") for name in ("studio.js", "text.js")
+    f"/static/{name}": (name, "text/javascript") for name in ("item.js", "server.js", "studio.js", "text.js")
 }
 MOST_ROWS = 200
 

@@ -95,6 +95,7 @@ def serve(
             serve_app(app, bound, stop_seconds=WAIT_TO_STOP)
         finally:
             studio.close()
+            grading.close()
             bound.close()
 
 

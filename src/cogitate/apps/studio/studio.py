@@ -40,7 +40,7 @@ class Studio:
 
     Args:
         annotators: all of them; those of role annotator share the items.
-        grading: judges texts again.
+        grading: judges texts again; the caller closes it.
 
     Raises:
         DataError: the log or the items are damaged.
@@ -231,7 +231,6 @@ class Studio:
                 self._timer = None
             self.write_review()
             self.chain.close()
-        self.grading.close()
 
 
 def verdict_of(item: Item) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""One item as the page shows it: the text in its parts, what was changed, the verdicts, and what else was written for its problem."""
+"""One item as the page shows it: its text in parts, what was changed, the verdicts, other candidates of its problem."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def item_view(studio: Studio, by: str, name: str) -> dict[str, Any]:
     if studio.settings.work == "pairs":
         first = studio.shown_first(by, name)
         left, right = (item["a"], item["b"]) if first == "a" else (item["b"], item["a"])
-        view |= {"left": read_text(item, left), "right": read_text(item, right)}
+        view |= {"left": read_text(item, left), "right": read_text(item, right), "left_is": first if adjudicates else None}
         return view
     completion, text = item.get("completion") or "", item.get("text")
     view |= {

@@ -110,7 +110,9 @@ class Chain:
         return event
 
     def close(self) -> None:
-        os.close(self._descriptor)
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
 
 def now() -> str:
