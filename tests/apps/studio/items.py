@@ -22,7 +22,8 @@ def candidate(number: int, **more: Any) -> dict[str, Any]:
     thinking = f"{a} + {b} = {said}." if number % 5 else f"{a} + {b} = {said}. Das ist die ganze Rechnung und nichts fehlt."
     return {
         "id": f"direct-{number:04d}", "source": "direct" if number % 2 else "few_shot", "model": "base",
-        "prompt": "direct_checked", "task": "sums", "problem_id": f"sums:{number // 2}", "language": "en", "question": f"What is {a} + {b}?",
+        "prompt": "direct_checked", "task": "sums", "problem_id": f"sums:{number // 2}", "language": "en",
+        "question": f"What is {a} + {b}?",
         "gold": str(a + b), "kind": "math", "completion": f"{thinking} The answer is {said}.", "contract": "free",
         "finish_reason": "stop", "tokens": 12, "verdict": "right" if right else "wrong",
         "reason": f"the answer '{said}' {'equals' if right else 'is not'} the reference '{a + b}'", "extracted": str(said),

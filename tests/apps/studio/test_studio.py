@@ -19,9 +19,14 @@ from tests.apps.studio.items import candidate, made, opened
 
 RIGHT, WRONG = "direct-0001", "direct-0002"
 EDITED = "<think> 2 + 5 = 7, and 7 - 5 = 2. </think>\nThe answer is \\boxed{7}."
-HOLDER = (
-    "import sys; from pathlib import Path; from cogitate.apps.studio.directory import held; held(Path(sys.argv[1])).__enter__()"
-)
+HOLDER = """
+import fcntl, os, sys
+lock = open(sys.argv[1], "w")
+fcntl.lockf(lock, fcntl.LOCK_EX)
+print(os.getpid(), file=lock, flush=True)
+print("held", flush=True)
+sys.stdin.read()
+"""
 
 
 @pytest.fixture
@@ -166,10 +171,15 @@ def test_a_disagreement_has_no_outcome_until_it_is_adjudicated(tmp_path: Path, g
 
 
 def test_a_studio_is_held_by_one_server(studio: Studio) -> None:
+    command = [sys.executable, "-c", HOLDER, str(studio.place / "lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(RunInUseError, match=f"in use by process {other.pid}"), directory.held(studio.place):
+            pass
+        other.communicate()
     with directory.held(studio.place):
-        other = subprocess.run([sys.executable, "-c", HOLDER, str(studio.place)], capture_output=True, text=True, check=False)
-    assert RunInUseError.__name__ in other.stderr
-    assert "in use by process" in other.stderr
+        pass
 
 
 def test_items_that_changed_are_refused(studio: Studio) -> None:

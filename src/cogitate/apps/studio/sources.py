@@ -22,8 +22,6 @@ from typing import Any, Literal, get_args
 
 from cogitate.errors import ConfigError, DataError
 from cogitate.json_lines import RowFaults, read_objects
-from cogitate.recipe.problems import training_problems
-from cogitate.recipe.settings import make_config
 from cogitate.rewards.kinds import check_fields
 from cogitate.tasks.files.datasets import load_conversations, load_labelled, load_preferences
 from cogitate.types import PLACE, Conversation, Message, Problem
@@ -107,6 +105,9 @@ def read_candidates(file: Path) -> list[Item]:
 
 def problems_beside(file: Path) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
     """What gives the grader's part of an item: by the settings of the run that the artifact stands in, or by its own keys."""
+    from cogitate.recipe.problems import training_problems  # tasks and their tools: only a new studio waits for them
+    from cogitate.recipe.settings import make_config
+
     settings = file.parent.parent / "config.json"
     if not settings.is_file():
         return graded_by

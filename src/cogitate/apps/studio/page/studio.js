@@ -136,7 +136,7 @@ async function open(place) {
   state.watch = new Watch();
   show();
   say(`${$("status").textContent.startsWith("Saved") ? `${$("status").textContent} ` : ""}Item ${state.at + 1} of ${state.ids.length}.`);
-  await showList();
+  showList();
 }
 
 function show() {
@@ -159,14 +159,17 @@ function showEnd() {
   $("others").hidden = true;
   showActions();
   say(`${$("status").textContent} Nothing is left in this queue.`.trim());
-  return showList();
+  showList();
 }
 
+// Beside the item, and never waited for: decisions go on while it loads.
 async function showList() {
   const first = Math.max(0, Math.min(state.at - 5, state.ids.length - SHOWN));
   const names = state.ids.slice(first, first + SHOWN);
   $("place").textContent = state.ids.length ? `${Math.min(state.at + 1, state.ids.length)} of ${state.ids.length}` : "empty";
-  const rows = names.length ? await post("/api/rows", { items: names }) : [];
+  const at = state.at;
+  const rows = names.length ? await post("/api/rows", { items: names }).catch(() => []) : [];
+  if (at !== state.at) return;
   $("list").querySelector("ol").replaceChildren(...rows.map((row, place) => line(row, () => guarded(() => open(first + place)))));
 }
 
