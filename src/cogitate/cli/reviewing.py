@@ -48,6 +48,11 @@ def studio(
     commands.serve(path, wanted, host=host, port=port, owner=owner(), custom=custom, unsafe_local=unsafe_local, say=typer.echo)
 
 
+def say(line: str) -> None:
+    """At once, also into a pipe."""
+    print(line, flush=True)
+
+
 def names(value: str) -> tuple[str, ...]:
     return tuple(name.strip() for name in value.split(",") if name.strip())
 

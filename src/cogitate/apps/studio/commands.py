@@ -91,6 +91,7 @@ def serve(
         say(f"{place}: {len(studio.items)} items, {len(studio.decisions())} with decisions. One link for each person:")
         for one in everybody:
             say(f"  {one.name} ({one.role}): {address_of(bound)}/#key={one.key}")
+        say("Stop it with Ctrl-C; what was saved is in events.jsonl, and cold_start.review takes the directory.")
         try:
             serve_app(app, bound, stop_seconds=WAIT_TO_STOP)
         finally:

@@ -32,11 +32,12 @@ _MOST_WORDS = 65_000
 def read(text: str, *, language: str, faults: Sequence[str] = (), extracted: str | None = None) -> dict[str, Any]:
     """The parts of a text, each as pieces; `preamble` is what stands before the thinking."""
     parts = split_thinking(text)
-    spans = [span for name in faults for span in SPANS.get(name, no_spans)(parts.thinking or "", language)]
+    thinking, answer = (parts.thinking or "").strip(), parts.answer_region.strip()
+    spans = [span for name in faults for span in SPANS.get(name, no_spans)(thinking, language)]
     return {
-        "preamble": parts.preamble,
-        "thinking": None if parts.thinking is None else pieces(parts.thinking, spans),
-        "answer": pieces(parts.answer_region, answer_spans(parts.answer_region, extracted)),
+        "preamble": parts.preamble.strip(),
+        "thinking": None if parts.thinking is None else pieces(thinking, spans),
+        "answer": pieces(answer, answer_spans(answer, extracted)),
         "words": length_in_words(text),
     }
 

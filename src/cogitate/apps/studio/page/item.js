@@ -9,11 +9,14 @@ const WORDS = {
 
 export const inWords = (decision) => WORDS[decision] || decision;
 
-export function showItem(view, work) {
+// `panel`: a text that is being written; an edit stands in the place of the text that it changes.
+export function showItem(view, work, panel, isEdit) {
   const parts = [question(view)];
+  if (panel) parts.push(panel);
   if (view.mine.decision) parts.push(decided(view));
   if (view.decisions) parts.push(colleagues(view));
-  if (work === "pairs") parts.push(pair(view));
+  if (isEdit) parts.push(...rewriting(view));
+  else if (work === "pairs") parts.push(pair(view));
   else parts.push(...reading(view.read, "model"), ...rewriting(view));
   if (view.mine.note || view.mine.tags.length) parts.push(remarks(view.mine));
   return parts;
@@ -37,7 +40,7 @@ function question(view) {
 
 export function reading(read, writer) {
   const cards = [];
-  if (read.preamble.trim()) cards.push(card("Before the thinking", said(read.preamble)));
+  if (read.preamble) cards.push(card("Before the thinking", said(read.preamble)));
   if (read.thinking !== null) cards.push(card("Thinking", marked(read.thinking)));
   const answer = card("Answer", marked(read.answer));
   answer.classList.add("answer");

@@ -141,7 +141,7 @@ async function open(place) {
 
 function show() {
   const view = state.view;
-  $("item").replaceChildren(...showItem(view, state.session.work), ...(state.panel ? [state.panel] : []));
+  $("item").replaceChildren(...showItem(view, state.session.work, state.panel, state.draft !== null));
   showOthers(view.others || []);
   showActions();
   if (!state.panel) {
@@ -174,7 +174,7 @@ async function showList() {
 }
 
 function line(row, onClick) {
-  const facts = [row.decision && inWords(row.decision), row.source, row.verdict, row.faults && `${row.faults} faults`, `${row.words} words`];
+  const facts = [row.decision && inWords(row.decision), row.source, row.verdict, row.faults && (row.faults === 1 ? "1 fault" : `${row.faults} faults`), `${row.words} words`];
   const button = element("button", { type: "button", "aria-current": row.id === current() ? "true" : false },
     element("span", {}, row.question), element("span", { class: "quiet" }, facts.filter(Boolean).join(" · ")));
   button.addEventListener("click", onClick);
@@ -222,6 +222,8 @@ function openEdit() {
   };
   area.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(check, CHECK_AFTER); });
   const panel = panelOf("Edit", area, "Save the edit", () => decide({ do: "edit", text: area.value }), verdict, shown);
+  area.rows = Math.max(5, Math.min(24, area.value.split("\n").length + Math.ceil(area.value.length / 90) + 1));
+  state.draft = area.value;
   openPanel(panel, area);
   area.setSelectionRange(0, 0);
   check();
