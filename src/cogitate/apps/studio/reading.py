@@ -124,7 +124,7 @@ SPANS: dict[str, Callable[[str, str], Iterator[Span]]] = {
 
 
 def word_diff(before: str, after: str) -> list[tuple[int, str]]:
-    """[(-1 deleted, 0 equal, 1 inserted, text)], by whole words."""
+    """[(-1 deleted, 0 equal, 1 inserted, text)], by whole words; white space between two changes belongs to both."""
     codes: dict[str, str] = {}
 
     def encode(text: str) -> str:
@@ -134,9 +134,13 @@ def word_diff(before: str, after: str) -> list[tuple[int, str]]:
     if len(set(_TOKEN.findall(before)) | set(_TOKEN.findall(after))) > _MOST_WORDS:
         return [(int(op), text) for op, text in matcher.diff_main(before, after)]
     coded = matcher.diff_main(encode(before), encode(after), False)
-    matcher.diff_cleanupSemantic(coded)
     words = {code: word for word, code in codes.items()}
-    return [(int(op), "".join(words[code] for code in text)) for op, text in coded]
+    joined = []
+    for place, (op, text) in enumerate(coded):
+        between = 0 < place < len(coded) - 1 and op == 0 and all(words[code].isspace() for code in text)
+        joined += [(-1, text), (1, text)] if between else [(op, text)]
+    matcher.diff_cleanupMerge(joined)  # of codes, so that it never cuts a word
+    return [(int(op), "".join(words[code] for code in text)) for op, text in joined if text]
 
 
 def delta(before: str, after: str) -> str:

@@ -44,9 +44,8 @@ class StudioProcess:
 
     def start(self) -> None:
         """Wait until the links are printed and somebody listens."""
-        self._process = subprocess.Popen(
-            self._command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        self._process = subprocess.Popen(self._command, env=environment(), **pipes)
         assert self._process.stdout is not None
         said = []
         for line in self._process.stdout:

@@ -1,4 +1,4 @@
-"""Reviews in a browser, by keyboard alone: fifty items with a kill in between, and what is trained from them; two people at once."""
+"""Reviews in a browser, by keyboard alone: fifty items with a kill in between, what is trained from them; two at once."""
 
 import json
 from pathlib import Path
@@ -79,9 +79,8 @@ def test_fifty_items_by_keyboard_with_a_kill_and_an_undo_and_r1_dev1_trained_fro
     given = ("cold_start.review=run/cold_start-studio", "cold_start.items=run/cold_start/items.jsonl")
     cogitate("run", "tiny", "--until", "r1_dev1", *SHORT, *given, "--out", "reviewed", cwd=tmp_path)
     rows = {row["id"]: row for row in pq.read_table(tmp_path / "reviewed" / "cold_start" / "data.parquet").to_pylist()}
-    assert_provenance(
-        tmp_path / "reviewed" / "cold_start" / "provenance.jsonl", rows, {e["hash"]: e for e in events}, decisions
-    )
+    provenance = tmp_path / "reviewed" / "cold_start" / "provenance.jsonl"
+    assert_provenance(provenance, rows, {event["hash"]: event for event in events}, decisions)
     summary = json.loads((tmp_path / "reviewed" / "r1_dev1" / "manifest.json").read_text())["summary"]
     assert summary["conversations"] == len(rows)
 
@@ -94,9 +93,7 @@ def assert_provenance(path: Path, rows: dict[str, Any], events: dict[str, Any], 
     assert {one["id"] for one in found if one["row"]} == set(decisions) & set(rows)
     edited = [one for one in found if one["decision"] == "edit"]
     assert edited
-    assert all(
-        one["delta"].endswith("checked it.") or "checked%20it" in one["delta"] or "checked" in one["delta"] for one in edited
-    )
+    assert all("checked" in one["delta"] for one in edited)
     assert all(one["active_seconds"] >= 0 for one in found)
     for one in edited:
         assert rows[one["id"]]["messages"][-1]["content"].endswith("I have checked it.")
@@ -153,9 +150,7 @@ def test_pages_fit_a_phone_in_light_and_dark_and_ten_thousand_items_open_at_once
     with studio_process(items, "--annotators", "eva") as process, chromium() as browser:
         page = Page(browser, process.links["eva"], color_scheme="dark")
         page.picture("dark")
-        took = page.page.evaluate(
-            "() => performance.getEntriesByType('resource').map((one) => one.responseEnd).reduce((a, b) => Math.max(a, b))"
-        )
+        took = page.page.evaluate("() => Math.max(...performance.getEntriesByType('resource').map((one) => one.responseEnd))")
         print(f"ten thousand items: shown after {took:.0f} ms")
         page.page.set_viewport_size({"width": 390, "height": 844})
         assert page.page.evaluate("() => document.documentElement.scrollWidth") == 390

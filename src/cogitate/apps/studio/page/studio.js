@@ -110,10 +110,12 @@ function adopt(place) {
 
 // Going from item to item.
 
+async function queue() {
+  return (await get("/api/queue", Object.fromEntries(new FormData($("filters"))))).items;
+}
+
 async function loadQueue() {
-  const values = Object.fromEntries(new FormData($("filters")));
-  const { items } = await get("/api/queue", values);
-  state.ids = items;
+  state.ids = await queue();
   await open(0);
 }
 
@@ -404,6 +406,8 @@ async function start() {
   trouble("");
   if (!takeKey()) return askForKey();
   await guarded(async () => {
+    const waiting = queue(); // beside the next answer, which says what is wrong if anything is
+    waiting.catch(() => {});
     state.session = await get("/api/session");
     const { name, role, facets } = state.session;
     $("who").textContent = role === "adjudicator" ? `${name}, adjudicator` : name;
@@ -412,7 +416,8 @@ async function start() {
       select.replaceChildren(element("option", { value: "" }, "any"), ...values.map((value) => element("option", { value }, value)));
     }
     showProgress(state.session.progress);
-    await loadQueue();
+    state.ids = await waiting;
+    await open(0);
   });
 }
 
