@@ -12,6 +12,7 @@ from cogitate.recipe.problems import training_problems
 from cogitate.recipe.settings import load_recipe
 from tests.apps.studio.items import candidate, write
 
+SYSTEM = {"role": "system", "content": "Be brief."}
 TURNS = [{"role": "user", "content": "What is 1 + 4?"}, {"role": "assistant", "content": "<think> 5 </think>\nIt is 5."}]
 
 
@@ -34,13 +35,7 @@ def test_candidates_of_an_artifact_get_their_problems_from_the_settings_of_the_r
 
 def test_conversations_are_read_by_their_last_turn_and_graded_where_a_row_says_how(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [
-        {
-            "messages": [{"role": "system", "content": "Be brief."}, *TURNS],
-            "id": "mine",
-            "kind": "math",
-            "gold": "5",
-            "source": "web",
-        },
+        {"messages": [SYSTEM, *TURNS], "id": "mine", "kind": "math", "gold": "5", "source": "web"},
         {"prompt": "Hello?", "completion": "Hello."},
         {"prompt": "Hello?", "completion": "Hello."},
     ]

@@ -9,14 +9,16 @@ import pytest
 
 from cogitate.recipe.data.decisions.chain import read_chain
 from cogitate.recipe.data.review import read_review
+from cogitate.recipe.run_directory.store import SHIPPED
 from tests.apps.studio.items import HOSTILE, candidate, write
 from tests.apps.studio.pages.browser import Page, chromium, cogitate, studio_process
 
 pytestmark = [pytest.mark.pages, pytest.mark.timeout(1800)]
 
+BASE = str(SHIPPED / "base")
 SHORT = (
-    "tasks.train_problems=100", "cold_start.problems=12", "cold_start.samples=2", "cold_start.max_new_tokens=128",
-    "r1_dev1.rows=2", "r1_dev1.epochs=1", "r1_dev1.warmup_steps=2",
+    f"inputs.base={BASE}", f"inputs.r1_zero={BASE}", "cold_start.problems=12", "cold_start.samples=2",
+    "cold_start.max_new_tokens=128", "r1_dev1.rows=2", "r1_dev1.epochs=1", "r1_dev1.warmup_steps=2",
 )  # fmt: skip
 ITEMS, KILLED_AT = 50, 25
 
@@ -41,7 +43,7 @@ def decide(page: Page, number: int, of: int) -> str:
 
 
 def test_fifty_items_by_keyboard_with_a_kill_and_an_undo_and_r1_dev1_trained_from_them(tmp_path: Path) -> None:
-    cogitate("run", "tiny", "--until", "cold_start", *SHORT, "--out", "run", cwd=tmp_path)
+    cogitate("run", "tiny", "--only", "cold_start", *SHORT, "--out", "run", cwd=tmp_path)
     with studio_process(tmp_path / "run" / "cold_start", "--annotators", "eva") as process, chromium() as browser:
         page = Page(browser, process.links["eva"])
         page.picture("review")
@@ -77,7 +79,8 @@ def test_fifty_items_by_keyboard_with_a_kill_and_an_undo_and_r1_dev1_trained_fro
     }
 
     given = ("cold_start.review=run/cold_start-studio", "cold_start.items=run/cold_start/items.jsonl")
-    cogitate("run", "tiny", "--until", "r1_dev1", *SHORT, *given, "--out", "reviewed", cwd=tmp_path)
+    for stage in ("cold_start", "r1_dev1"):
+        cogitate("run", "tiny", "--only", stage, *SHORT, *given, "--out", "reviewed", cwd=tmp_path)
     rows = {row["id"]: row for row in pq.read_table(tmp_path / "reviewed" / "cold_start" / "data.parquet").to_pylist()}
     provenance = tmp_path / "reviewed" / "cold_start" / "provenance.jsonl"
     assert_provenance(provenance, rows, {event["hash"]: event for event in events}, decisions)
