@@ -104,6 +104,7 @@ def test_what_cannot_be_exported_or_opened_is_said(reviewed: Path, tmp_path: Pat
         commands.open_place(reviewed, Wanted(overlap=0.5), print)
     with pytest.raises(ConfigError, match="annotator 'a b'"):
         commands.people(reviewed, Wanted(annotators=("a b",)), "eva")
-    empty = made(tmp_path / "other", [candidate(1)]) if (tmp_path / "other").mkdir() is None else tmp_path
+    (tmp_path / "other").mkdir()
+    empty = made(tmp_path / "other", [candidate(1)])
     with pytest.raises(DataError, match="nothing to write: 1 undecided"):
         commands.write(empty, "conversations", tmp_path / "x", contested=False, say=print)

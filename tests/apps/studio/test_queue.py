@@ -28,6 +28,7 @@ def test_a_new_annotator_takes_items_and_moves_no_others() -> None:
     after = {item: assign([*NAMES, "zoe"], item, 0.0) for item in items}
     assert all(after[item] in (before[item], ("zoe",)) for item in items)
     assert 80 < sum(after[item] == ("zoe",) for item in items) < 170
+    assert all(assign([*NAMES, "zoe"], item, 0.0, before[item]) == before[item] for item in items)  # once they are decided
 
 
 @pytest.mark.parametrize(

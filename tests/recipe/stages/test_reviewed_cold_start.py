@@ -9,9 +9,10 @@ import pytest
 from cogitate.config import ColdStartConfig
 from cogitate.errors import ConfigError, DataError
 from cogitate.recipe.data.decisions.chain import Chain
-from cogitate.recipe.recipe import R1, find
+from cogitate.recipe.recipe import R1
 from cogitate.recipe.run_directory.store import identify
 from cogitate.recipe.settings import load_recipe
+from cogitate.recipe.stage import find
 from cogitate.tokenizer.bpe import Tokenizer
 from tests.recipe.stages.test_data_stages import COLD, cold_start, rows_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Literal
@@ -76,9 +76,9 @@ def share(*parts: str) -> float:
     return int.from_bytes(hashlib.sha256("/".join(parts).encode()).digest()[:7], "big") / 2**56
 
 
-def assign(names: Sequence[str], item: str, overlap: float) -> tuple[str, ...]:
-    """Who decides an item. With one more annotator only that one's items move, by rendezvous hashing."""
-    ranked = sorted(names, key=lambda name: share("of", name, item))
+def assign(names: Sequence[str], item: str, overlap: float, deciders: Collection[str] = ()) -> tuple[str, ...]:
+    """Who decides an item: those who have decided it, then by rendezvous hashing, which moves items to new annotators alone."""
+    ranked = sorted(names, key=lambda name: (name not in deciders, share("of", name, item)))
     return tuple(ranked[: ON_AN_OVERLAP if share("overlap", item) < overlap else 1])
 
 

@@ -135,7 +135,7 @@ def word_diff(before: str, after: str) -> list[tuple[int, str]]:
         return [(int(op), text) for op, text in matcher.diff_main(before, after)]
     coded = matcher.diff_main(encode(before), encode(after), False)
     words = {code: word for word, code in codes.items()}
-    joined = []
+    joined: list[tuple[int, str]] = []
     for place, (op, text) in enumerate(coded):
         between = 0 < place < len(coded) - 1 and op == 0 and all(words[code].isspace() for code in text)
         joined += [(-1, text), (1, text)] if between else [(op, text)]

@@ -57,7 +57,8 @@ class Studio:
         self.standing = Standing(self.chain.events)
         self.annotators = {one.name: one for one in annotators}
         names = [one.name for one in annotators if one.role == "annotator"]
-        self.mine = {item: assign(names, item, self.settings.overlap) for item in self.items}
+        overlap, deciders = self.settings.overlap, self.standing.decisions
+        self.mine = {item: assign(names, item, overlap, deciders(item)) for item in self.items}
         self.of_problem: dict[str, list[str]] = defaultdict(list)
         for entry in self.entries.values():
             self.of_problem[entry.problem].append(entry.id)
