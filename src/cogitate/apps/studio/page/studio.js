@@ -49,6 +49,12 @@ function trouble(text) {
   $("trouble").hidden = !text;
 }
 
+// Of what is being saved; an earlier "Saved" must not stand beside it.
+function unsaved(text) {
+  if (text) say("");
+  trouble(text);
+}
+
 const current = () => state.ids[state.at];
 
 async function guarded(work) {
@@ -71,7 +77,7 @@ function decide(action) {
   return guarded(async () => {
     trouble("");
     try {
-      const answer = await save("/api/act", { ...action, item: current(), ...state.watch.facts() }, trouble);
+      const answer = await save("/api/act", { ...action, item: current(), ...state.watch.facts() }, unsaved);
       saved(answer);
       await (["note", "tags"].includes(action.do) ? open(state.at) : open(state.at + 1));
     } catch (error) {
@@ -84,7 +90,7 @@ function decide(action) {
 function again(path, body = {}) {
   return guarded(async () => {
     trouble("");
-    const answer = await save(path, body, trouble);
+    const answer = await save(path, body, unsaved);
     saved(answer);
     const place = state.ids.indexOf(answer.saved.item);
     if (place < 0) state.ids.splice(state.at, 0, answer.saved.item);
