@@ -33,8 +33,8 @@ def decide(page: Page, number: int, of: int) -> str:
         page.press("e")
         area = page.page.locator("textarea.text")
         area.wait_for()
-        page.press("Control+End")
-        page.page.keyboard.type(" I have checked it.")
+        page.press("Control+Home", *["ArrowRight"] * len("<think> "))
+        page.page.keyboard.type("Checked. ")
         page.press("Control+Enter")
     else:
         page.press("a")
@@ -96,10 +96,10 @@ def assert_provenance(path: Path, rows: dict[str, Any], events: dict[str, Any], 
     assert {one["id"] for one in found if one["row"]} == set(decisions) & set(rows)
     edited = [one for one in found if one["decision"] == "edit"]
     assert edited
-    assert all("checked" in one["delta"] for one in edited)
+    assert all("Checked" in one["delta"] for one in edited)
     assert all(one["active_seconds"] >= 0 for one in found)
     for one in edited:
-        assert rows[one["id"]]["messages"][-1]["content"].endswith("I have checked it.")
+        assert rows[one["id"]]["messages"][-1]["content"].startswith("<think> Checked. ")
 
 
 def test_two_people_in_two_browser_sessions_lose_no_decision(tmp_path: Path) -> None:
