@@ -93,5 +93,6 @@ export function checked(check) {
     element("div", { class: "facts" }, verdict, check.verdict === null ? null : element("span", {}, check.reason),
       check.form ? badge("wrong", check.form) : badge("right", "form holds"), ...check.faults.map((fault) => badge("none", fault)),
       share ? element("span", {}, share) : null),
-    element("details", { open: true }, element("summary", {}, "Your changes"), changes(check.diff)));
+    check.diff.some(([op]) => op)
+      ? element("details", { open: true }, element("summary", {}, "Your changes"), changes(check.diff)) : null);
 }

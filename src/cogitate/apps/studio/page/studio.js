@@ -360,6 +360,11 @@ function showProgress(progress) {
   state.progress = progress;
   $("bar").max = Math.max(1, progress.items);
   $("bar").value = progress.decided;
+  if (state.session.role === "adjudicator") {
+    $("count").textContent = `people disagree on ${progress.disagreed}`;
+    $("bar").hidden = true;
+    return;
+  }
   $("count").textContent = `${progress.decided} of ${progress.items}${progress.minutes_left === null ? "" : `, about ${progress.minutes_left} min left`}`;
 }
 
