@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from cogitate.apps.studio.api import make_app
+from cogitate.apps import studio
+from cogitate.apps.studio.api import PAGE, make_app
 from cogitate.apps.studio.directory import Role
 from cogitate.apps.studio.grading import Regrading
 from cogitate.apps.studio.studio import Studio
@@ -17,6 +18,7 @@ from cogitate.web.rules import Rules
 from tests.apps.studio.items import HOSTILE, candidate, made, opened
 from tests.web.served import ask, served
 
+FOLDER = Path(studio.__file__).parent / "page"
 RIGHT, WRONG = "direct-0001", "direct-0002"
 
 
@@ -75,7 +77,8 @@ def test_foreign_pages_names_bodies_and_keys_are_refused_and_change_nothing(
 
 
 def test_the_page_needs_no_key_and_forbids_scripts_of_others(one: Served) -> None:
-    for path in ("/", "/static/studio.js", "/static/item.js", "/static/server.js", "/static/text.js", "/static/studio.css"):
+    assert {name for name, _ in PAGE.values()} == {file.name for file in FOLDER.iterdir()}
+    for path in PAGE:
         status, headers, text = ask(one.url, path)
         assert (status, bool(text)) == (200, True)
         assert "script-src 'self'" in headers["content-security-policy"]

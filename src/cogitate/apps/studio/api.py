@@ -21,8 +21,11 @@ from cogitate.apps.studio.studio import MOST_TEXT, OF_WORK, Refused, Studio
 from cogitate.web.protect import Application, error_body, key_name, protect
 from cogitate.web.rules import Rules
 
-PAGE = {"/": ("index.html", "text/html"), "/static/studio.css": ("studio.css", "text/css")} | {
-    f"/static/{name}": (name, "text/javascript") for name in ("item.js", "server.js", "studio.js", "text.js")
+SCRIPTS = ("dialogs.js", "item.js", "panels.js", "server.js", "state.js", "studio.js", "text.js")
+PAGE = {
+    "/": ("index.html", "text/html"),
+    "/static/studio.css": ("studio.css", "text/css"),
+    **{f"/static/{name}": (name, "text/javascript") for name in SCRIPTS},
 }
 MOST_ROWS = 200
 

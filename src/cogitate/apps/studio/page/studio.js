@@ -1,14 +1,13 @@
 // The studio's page: which item is shown, what keys do, what is saved. No key acts while a text field has the focus.
 
-import { checked, inWords, reading, showItem } from "/static/item.js";
+import { showFigures, showGuidelines, showHelp, showHistory } from "/static/dialogs.js";
+import { inWords, showItem } from "/static/item.js";
+import { closePanel, openContest, openEdit, openNote, openTags, page } from "/static/panels.js";
 import { Refusal, Watch, get, giveKey, post, save, takeKey } from "/static/server.js";
-import { badge, card, element, key, said, table } from "/static/text.js";
+import { $, current, guarded, say, state, trouble, unsaved } from "/static/state.js";
+import { card, element, key, said } from "/static/text.js";
 
-const CHECK_AFTER = 350; // milliseconds without a key, until an edit is graded
 const SHOWN = 40; // lines of the queue
-const $ = (id) => document.getElementById(id);
-
-const state = { session: null, ids: [], at: 0, view: null, panel: null, watch: null, busy: false, draft: null };
 
 const ACTIONS = {
   review: [
@@ -36,48 +35,18 @@ const COMMON = [
 ];
 const HIDDEN = [
   ["ArrowRight", "", () => move(1)], ["ArrowLeft", "", () => move(-1)], ["/", "", toggleFilters], ["g", "", showGuidelines],
-  ["p", "", showFigures], ["h", "", showHistory], ["?", "", showHelp], ["d", "", () => toggle("diff")],
+  ["p", "", showFigures], ["h", "", showHistory], ["?", "", () => showHelp(actions())], ["d", "", () => toggle("diff")],
 ];
-const NAMED = { filters: toggleFilters, guidelines: showGuidelines, figures: showFigures, help: showHelp };
-
-// Saying.
-
-function say(text) { $("status").textContent = text; }
-
-function trouble(text) {
-  $("trouble").textContent = text;
-  $("trouble").hidden = !text;
-}
-
-// Of what is being saved; an earlier "Saved" must not stand beside it.
-function unsaved(text) {
-  if (text) say("");
-  trouble(text);
-}
-
-const current = () => state.ids[state.at];
-
-async function guarded(work) {
-  if (state.busy) return;
-  state.busy = true;
-  try {
-    await work();
-  } catch (error) {
-    if (error instanceof Refusal && error.status === 401) askForKey();
-    else trouble(error instanceof Refusal ? error.message : `The studio does not answer (${error.message}). Nothing was saved.`);
-  } finally {
-    state.busy = false;
-  }
-}
+const NAMED = { filters: toggleFilters, guidelines: showGuidelines, figures: showFigures, help: () => showHelp(actions()) };
 
 // Deciding.
 
 function decide(action) {
-  if (!current()) return;
+  if (!state.view) return;
   return guarded(async () => {
     trouble("");
     try {
-      const answer = await save("/api/act", { ...action, item: current(), ...state.watch.facts() }, unsaved);
+      const answer = await save("/api/act", { ...action, item: state.view.id, ...state.watch.facts() }, unsaved);
       saved(answer);
       await (["note", "tags"].includes(action.do) ? open(state.at) : open(state.at + 1));
     } catch (error) {
@@ -100,7 +69,8 @@ function again(path, body = {}) {
 
 function saved(answer) {
   const { n, do: what } = answer.saved;
-  say(`Saved as number ${n}: ${inWords(what)}.`);
+  state.saved = `Saved as number ${n}: ${inWords(what)}. `;
+  say(state.saved);
   showProgress(answer.progress);
 }
 
@@ -136,14 +106,14 @@ function move(step) {
 }
 
 async function open(place) {
+  const at = Math.max(0, Math.min(place, state.ids.length));
+  const view = at < state.ids.length ? await get("/api/item", { id: state.ids[at] }) : null;
   if (state.watch) state.watch.stop();
-  state.at = Math.max(0, Math.min(place, state.ids.length));
-  state.panel = state.draft = null;
-  if (!current()) return showEnd();
-  state.view = await get("/api/item", { id: current() });
-  state.watch = new Watch();
-  show();
-  say(`${$("status").textContent.startsWith("Saved") ? `${$("status").textContent} ` : ""}Item ${state.at + 1} of ${state.ids.length}.`);
+  Object.assign(state, { at, view, panel: null, draft: null, watch: view && new Watch() });
+  if (view) show();
+  else showEnd();
+  say(`${state.saved}${view ? `Item ${at + 1} of ${state.ids.length}.` : "Nothing is left in this queue."}`);
+  state.saved = "";
   showList();
 }
 
@@ -159,15 +129,12 @@ function show() {
 }
 
 function showEnd() {
-  state.view = null;
   const { disagreed } = state.progress;
   $("item").replaceChildren(card("Nothing is left here",
     element("p", {}, "No item of this queue is open. Press / to look for others, or u to undo."),
     disagreed ? element("p", {}, `People disagree on ${disagreed} items.`) : null));
   $("others").hidden = true;
   showActions();
-  say(`${$("status").textContent} Nothing is left in this queue.`.trim());
-  showList();
 }
 
 // Beside the item, and never waited for: decisions go on while it loads.
@@ -195,141 +162,6 @@ function showOthers(others) {
     const facts = [other.decision && inWords(other.decision), other.source, other.verdict, ...other.faults].filter(Boolean).join(" · ");
     return element("li", {}, element("details", { class: "card" }, element("summary", {}, facts || "another"), said(other.text)));
   }));
-}
-
-// Panels with a text field: an edit, a reason, a note, tags.
-
-function openPanel(panel, field) {
-  state.panel = panel;
-  show();
-  field.focus();
-}
-
-function openEdit() {
-  const view = state.view;
-  if (!view) return;
-  const mine = view.mine.decision && view.mine.decision.text;
-  const area = element("textarea", { class: "text", "aria-label": "The text, as it is to be learnt", spellcheck: "true" });
-  area.value = state.draft ?? mine ?? view.text ?? view.completion ?? "";
-  const verdict = element("div", { "aria-live": "polite" });
-  const shown = element("div", { class: "panel" });
-  let timer = 0;
-  const check = async () => {
-    const text = area.value;
-    state.draft = text;
-    if (!text.trim()) return;
-    try {
-      const found = await post("/api/check", { item: view.id, text });
-      if (area.value === text) {
-        verdict.replaceChildren(checked(found));
-        shown.replaceChildren(...reading(found.read, "person"));
-      }
-    } catch (error) {
-      trouble(error.message);
-    }
-  };
-  area.addEventListener("input", () => { clearTimeout(timer); timer = setTimeout(check, CHECK_AFTER); });
-  const panel = panelOf("Edit", area, "Save the edit", () => decide({ do: "edit", text: area.value }), verdict, shown);
-  area.rows = Math.max(5, Math.min(24, area.value.split("\n").length + Math.ceil(area.value.length / 90) + 1));
-  state.draft = area.value;
-  openPanel(panel, area);
-  area.setSelectionRange(0, 0);
-  check();
-}
-
-function openContest(action, message) {
-  const reason = element("textarea", { "aria-label": "Why the grader's verdict is wrong" });
-  openPanel(panelOf("Contest the verdict", reason, "Keep it against the verdict",
-    () => decide({ ...action, contested: reason.value }), element("p", { class: "facts" }, message)), reason);
-}
-
-function openNote() {
-  if (!state.view) return;
-  const area = element("textarea", { "aria-label": "Your note" });
-  area.value = state.view.mine.note;
-  openPanel(panelOf("Note", area, "Save the note", () => decide({ do: "note", note: area.value })), area);
-}
-
-function openTags() {
-  if (!state.view) return;
-  const field = element("input", { type: "text", "aria-label": "Tags, with commas between them" });
-  field.value = state.view.mine.tags.join(", ");
-  const tags = () => field.value.split(",").map((tag) => tag.trim()).filter(Boolean);
-  openPanel(panelOf("Tags, with commas between them", field, "Save the tags", () => decide({ do: "tags", tags: tags() })), field);
-}
-
-function panelOf(title, field, button, onSave, ...more) {
-  const go = element("button", { type: "button", class: "main" }, key("Ctrl"), key("Enter"), ` ${button}`);
-  const leave = element("button", { type: "button" }, key("Esc"), key("Esc"), " Cancel");
-  go.addEventListener("click", onSave);
-  leave.addEventListener("click", closePanel);
-  field.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
-      event.preventDefault();
-      onSave();
-    }
-  });
-  const panel = card(title, element("div", { class: "panel" }, field, element("div", { class: "row" }, go, leave), ...more));
-  panel.classList.add("mine");
-  return panel;
-}
-
-function closePanel() {
-  state.panel = state.draft = null;
-  trouble("");
-  show();
-  $("main").focus();
-}
-
-// Dialogs.
-
-function dialog(title, ...content) {
-  $("dialog-title").textContent = title;
-  $("dialog-text").replaceChildren(...content);
-  $("dialog").showModal();
-}
-
-function showGuidelines() {
-  const { text, version } = state.session.guidelines;
-  dialog("Guidelines", said(text || "There are none."), element("p", { class: "facts" }, `version ${version}`));
-}
-
-function showHelp() {
-  const rows = [...actions(), ...HIDDEN.filter(([, title]) => title)].map(([name, title]) => [key(name), title]);
-  const more = [["/", "find items"], ["g", "guidelines"], ["p", "progress and agreement"], ["h", "history of this item"],
-    ["d", "what the rewriting changed"], ["Ctrl+Enter", "save the text that is being written"], ["Esc", "leave a text field; again: cancel"]];
-  dialog("Keys", table([...rows, ...more.map(([name, title]) => [key(name), title])]),
-    element("p", {}, "Keys of one letter are off while a text field has the focus."));
-}
-
-function showFigures() {
-  return guarded(async () => {
-    const found = await get("/api/agreement");
-    const mine = state.progress;
-    const pace = mine.seconds_an_item === null ? "not known yet" : `${mine.seconds_an_item} s an item, about ${mine.minutes_left} minutes left`;
-    const rows = [
-      ["decided", `${mine.decided} of ${mine.items}`], ...Object.entries(mine.by_decision).map(([name, count]) => [inWords(name), String(count)]),
-      ["skipped", String(mine.skipped)], ["verdict contested", String(mine.contested)], ["active minutes", String(mine.minutes)], ["pace", pace],
-    ];
-    const agreed = [
-      ["items of several people", String(found.items)], ["decided alike", String(found.same)], ["open disagreements", String(mine.disagreed)],
-      ["Krippendorff's alpha", found.alpha === null ? "not defined" : String(found.alpha)],
-      ...found.pairs.map((pair) => [`Cohen's kappa, ${pair.annotators.join(" and ")}`, pair.kappa === null ? "not defined" : String(pair.kappa)]),
-      ["edits alike", found.similarity_of_edits === null ? "no item was edited by two" : String(found.similarity_of_edits)],
-    ];
-    dialog("Progress and agreement", table(rows), element("h2", {}, "Agreement"), table(agreed));
-  });
-}
-
-function showHistory() {
-  if (!current()) return;
-  return guarded(async () => {
-    const events = await get("/api/history", { id: current() });
-    const lines = events.map((event) => [`${event.n}`, element("span", {},
-      `${event.by}: ${event.do}${event.of ? ` number ${event.of}` : ""} `, new Date(event.at).toLocaleString(),
-      event.verdict_after && event.verdict_after.verdict ? badge(event.verdict_after.verdict, event.verdict_after.verdict) : "")]);
-    dialog("History of this item", events.length ? table(lines) : element("p", {}, "Nothing was done yet."));
-  });
 }
 
 function toggle(id) {
@@ -429,9 +261,11 @@ async function start() {
     showProgress(state.session.progress);
     state.ids = await waiting;
     await open(0);
-  });
+  }, askForKey);
 }
 
+page.show = show;
+page.decide = decide;
 addEventListener("keydown", onKey);
 for (const button of document.querySelectorAll("[data-do]")) button.addEventListener("click", NAMED[button.dataset.do]);
 $("filters").addEventListener("submit", (event) => {
