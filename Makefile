@@ -14,7 +14,7 @@ ifneq ($(wildcard $(VENV)),)
   endif
 endif
 
-.PHONY: run install test test-slow test-release test-clients test-llama-cpp test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
+.PHONY: run install test test-slow test-release test-clients test-pages test-llama-cpp test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
 
 run: $(VENV)/.installed
 	$(BIN)/cogitate run tiny --out runs/tiny
@@ -45,11 +45,15 @@ test-release: $(VENV)/.installed-test
 test-clients: $(VENV)/.installed-clients .venv-api-clients/.installed
 	$(BIN)/python -m pytest -m clients
 
+# In a browser: Chromium must be there, as `chromium` or as COGITATE_CHROMIUM says.
+test-pages: $(VENV)/.installed-pages
+	$(BIN)/python -m pytest -m pages
+
 # With llama.cpp, which is compiled for it: some minutes. COGITATE_LLAMA_CPP names another Python that has llama-cpp-python.
 test-llama-cpp: $(VENV)/.installed-llama-cpp
 	$(BIN)/python -m pytest -m llama_cpp
 
-test-all: test test-slow test-clients test-llama-cpp test-release
+test-all: test test-slow test-clients test-pages test-llama-cpp test-release
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -101,6 +105,10 @@ $(VENV)/.installed-clients: $(VENV)/.installed-test
 .venv-api-clients/.installed: tests/apps/serve/clients/requirements.txt
 	test -x .venv-api-clients/bin/python || $(PYTHON) -m venv .venv-api-clients
 	.venv-api-clients/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+$(VENV)/.installed-pages: $(VENV)/.installed-test
+	$(PIP) --editable '.[pages]'
 	touch $@
 
 # For vectors of 8 floats, which any machine of the last years has: some virtual machines announce instructions they have not.

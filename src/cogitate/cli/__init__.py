@@ -3,7 +3,7 @@
 # In the order that the help shows.
 # isort: off
 from cogitate.cli.app import app, main
-from cogitate.cli import runs, planning, models, searching, grading
+from cogitate.cli import runs, planning, models, searching, grading, reviewing
 # isort: on
 
-__all__ = ["app", "grading", "main", "models", "planning", "runs", "searching"]
+__all__ = ["app", "grading", "main", "models", "planning", "reviewing", "runs", "searching"]

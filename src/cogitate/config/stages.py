@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -241,8 +242,21 @@ class ColdStartConfig(Section):
     temperature: float = Field(0.8, gt=0)
     top_p: float = Field(0.95, gt=0, le=1)
     max_new_tokens: int = Field(192, ge=1)
-    review: str = ""  # a review.jsonl of human decisions: {"id": ..., "decision": "accept" | "edit" | "reject", "text": ...}
+    review: str = ""  # of people: {"id": ..., "decision": "accept" | "edit" | "reject", "text": ...} a line; or a studio
+    use_contested: bool = in_identity_unless_default(False)  # learn also what people accept against the verdict
     items: str = ""  # the items.jsonl of an earlier run, as reviewed: its candidates are taken in place of asking again
+
+    @field_validator("review")
+    @classmethod
+    def _log_of_a_studio(cls, value: str) -> str:
+        """A studio's directory is named by the log in it, of which the decisions are read."""
+        return str(Path(value) / "events.jsonl") if value and Path(value).is_dir() else value
+
+    @model_validator(mode="after")
+    def _contested_by_a_review(self) -> ColdStartConfig:
+        if self.use_contested and not self.review:
+            raise ValueError("use_contested has no effect without review; leave it out")
+        return self
 
 
 class RejectionConfig(Section):

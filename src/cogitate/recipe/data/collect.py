@@ -35,7 +35,7 @@ PROGRAM_FORM = {"en": "Put the program in a ```python block at the end.", "zh": 
 
 TRUNCATED, WRONG, NO_VERDICT = "truncated", "wrong answer", "no verdict"
 DUPLICATE, SURPASSED, REJECTED = "duplicate", "a better one of its problem and collector is kept", "rejected by a person"
-WRONG_REWRITTEN = "wrong after rewriting"
+WRONG_REWRITTEN, CONTESTED = "wrong after rewriting", "verdict contested"
 
 
 def few_shot_text(problem: Problem) -> str:
@@ -86,12 +86,14 @@ class Processed:
 
     Attributes:
         kept: (candidate, its final text), in the order of the candidates.
+        contested: the same of texts that a person kept against the grader's verdict; neither kept nor dropped.
         dropped: (candidate, the rule).
         texts: the rewritten text of each candidate that could be rewritten, by id.
         faults: what is unreadable in it, by id.
     """
 
     kept: list[tuple[Candidate, str]] = field(default_factory=list)
+    contested: list[tuple[Candidate, str]] = field(default_factory=list)
     dropped: list[tuple[Candidate, str]] = field(default_factory=list)
     texts: dict[str, str] = field(default_factory=dict)
     faults: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -108,7 +110,8 @@ def post_process(
     """Collector 4: rewrite into thinking and summary, drop what is wrong or unreadable, follow human decisions, grade again.
 
     Of a problem each collector keeps its `per_problem` best: those that turn back on their work first, then the most detailed.
-    An accepted or edited item is kept beside these and whatever its readability; but no decision makes a wrong answer right.
+    An accepted or edited item is kept beside these and whatever its readability; but no decision makes a wrong answer right:
+    where a person contests the verdict, the item is set apart.
     """
     done = Processed()
     chosen: list[tuple[Candidate, str]] = []
@@ -123,6 +126,8 @@ def post_process(
     for (candidate, text), verdict in zip(chosen, verdicts, strict=True):
         if verdict.value == "right":
             done.kept.append((candidate, text))
+        elif candidate.id in decisions and decisions[candidate.id].contested:
+            done.contested.append((candidate, text))
         else:
             done.dropped.append((candidate, NO_VERDICT if verdict.value == "none" else WRONG_REWRITTEN))
     return done
@@ -139,6 +144,8 @@ def rewritten(candidate: Candidate, decision: Decision | None, done: Processed) 
         return None, REJECTED
     if decision is not None and decision.kind == "edit":
         return decision.text, ""
+    if decision is not None and decision.contested:
+        return text, rule
     if candidate.finish_reason != "stop":
         return None, TRUNCATED
     if candidate.verdict != "right":

@@ -17,9 +17,11 @@ from cogitate.config.prompts import QUESTION
 from cogitate.endpoint import Endpoint, check_endpoint
 from cogitate.errors import DataError
 from cogitate.evals.text_metrics import is_reflective
+from cogitate.json_lines import first_and_number
 from cogitate.recipe.asking import PromptOf, ask_r1_zero, chat_prompts, with_tags_of
 from cogitate.recipe.data.candidates import Candidate, Writer, askable, collect, count_by, count_chunks, data_row, ledger_row
 from cogitate.recipe.data.collect import (
+    CONTESTED,
     Processed,
     checked,
     direct_text,
@@ -28,7 +30,8 @@ from cogitate.recipe.data.collect import (
     post_process,
     r1_zero_where_readable,
 )
-from cogitate.recipe.data.review import Decision, check_known, read_items, read_review
+from cogitate.recipe.data.decisions.provenance import FILE, provenance_rows
+from cogitate.recipe.data.review import Decision, check_known, disagreements, read_items, read_review
 from cogitate.recipe.kinds import TEACHER
 from cogitate.recipe.problems import data_files, tasks_left_out, training_problems
 from cogitate.recipe.stage import Inputs, Stage, StageContext
@@ -53,7 +56,14 @@ def check(config: Config, stage: Stage, graph: Sequence[Stage]) -> None:
     if settings.items:
         read_items(settings.items, problems)
     if settings.review:
-        read_review(settings.review)
+        check_review(stage.name, settings)
+
+
+def check_review(stage: str, settings: ColdStartConfig) -> None:
+    """Refuse decisions that cannot be read, and a wish for contested ones where there are none."""
+    decisions = read_review(settings.review)
+    if settings.use_contested and not any(decision.contested for decision in decisions.values()):
+        raise DataError(f"{stage}.use_contested has no effect: {settings.review} contests no verdict; leave it out")
 
 
 def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dict[str, Any]:
@@ -66,10 +76,14 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     too_long: dict[str, Any] = {}
     candidates = reviewed(config, context) if settings.items else ask_all(config, inputs, context, too_long)
     check_known(decisions, {candidate.id for candidate in candidates})
+    unsettled = disagreements(settings.review) if settings.review else []
+    if unsettled:
+        context.say(f"taken as undecided, since annotators disagree: {first_and_number(unsettled, len(unsettled))}")
     grader = context.backend.grader()
     done = post_process(
         candidates, decisions, per_problem=settings.per_problem, grader=grader, meanwhile=context.stop_if_interrupted
     )
+    settle_contested(done, candidates, use=settings.use_contested)
     assert len(done.kept) + len(done.dropped) == len(candidates)
     if not done.kept:
         raise DataError(
@@ -80,15 +94,37 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     write_rows(out / "data.parquet", [data_row(candidate, text, tokenizer) for candidate, text in done.kept])
     write_rows(out / "ledger.jsonl", [ledger_row(candidate, rule) for candidate, rule in done.dropped])
     write_rows(out / "items.jsonl", items(candidates, done, decisions))
+    rules = {candidate.id: rule for candidate, rule in done.dropped}
+    if done.contested:
+        contested = [contested_row(*one, decisions, use=settings.use_contested) for one in done.contested]
+        write_rows(out / "contested.jsonl", contested)
+    if provenance := provenance_rows(decisions, {candidate.id for candidate, _ in done.kept}, rules):
+        write_rows(out / FILE, provenance)
     return {
         "rows": len(done.kept),
         "collectors": {source: counts(source, candidates, done) for source in dict.fromkeys(c.source for c in candidates)},
         "post_processing": processing_counts(done, decisions),
+        **({"contested": len(done.contested), "contested_used": settings.use_contested} if done.contested else {}),
+        **({"disagreed": len(unsettled)} if unsettled else {}),
         "tasks": count_by(candidate.problem.task for candidate, _ in done.kept),
         "languages": count_by(candidate.problem.language for candidate, _ in done.kept),
         **too_long,
         **({"tasks_left_out": left_out} if left_out else {}),
     }
+
+
+def settle_contested(done: Processed, candidates: Sequence[Candidate], *, use: bool) -> None:
+    """Learn what people kept against the grader's verdict, in its place among the candidates, or drop it under its own rule."""
+    if use:
+        place = {candidate.id: number for number, candidate in enumerate(candidates)}
+        done.kept = sorted([*done.kept, *done.contested], key=lambda pair: place[pair[0].id])
+    else:
+        done.dropped += [(candidate, CONTESTED) for candidate, _ in done.contested]
+
+
+def contested_row(candidate: Candidate, text: str, decisions: Mapping[str, Decision], *, use: bool) -> dict[str, Any]:
+    """What a person kept against the verdict, and why; `used`: whether it is a row of the data."""
+    return {"contested": decisions[candidate.id].contested, "used": use, "final_text": text, **candidate.row()}
 
 
 def ask_all(config: Config, inputs: Inputs, context: StageContext, too_long: dict[str, Any]) -> list[Candidate]:
@@ -215,10 +251,11 @@ def counts(source: str, candidates: Sequence[Candidate], done: Processed) -> dic
 def processing_counts(done: Processed, decisions: Mapping[str, Decision]) -> dict[str, Any]:
     """What post-processing did: texts rewritten and kept, decisions followed, and those that could not make an answer right."""
     kept = {candidate.id for candidate, _ in done.kept}
+    settled = kept | {candidate.id for candidate, _ in done.contested}
     wanted = [item for item, decision in decisions.items() if decision.kind != "reject"]
     return {
         "rewritten": len(done.texts),
         "kept": len(kept),
         "decisions": count_by(decision.kind for decision in decisions.values()),
-        "accepted_or_edited_but_wrong": sum(item not in kept for item in wanted),
+        "accepted_or_edited_but_wrong": sum(item not in settled for item in wanted),
     }

@@ -1,0 +1,174 @@
+"""The studio's own directory: the items as they were read, the log, the annotators with their keys, the guidelines.
+
+| file | what it is |
+|---|---|
+| `studio.json` | the work, where the items came from with their hashes, the share of overlap; written once |
+| `items.jsonl` | the items |
+| `events.jsonl` | the log: append-only, chained by hashes, all that was ever decided |
+| `review.jsonl` | what stands of it, written again after decisions and at the end |
+| `annotators.json` | names, roles and keys; only its owner may read it |
+| `guidelines.md` | what annotators are asked to do; its hash is the version that each decision records |
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from cogitate import __version__
+from cogitate.apps.studio.sources import ITEMS, Item, Work, read_source
+from cogitate.errors import ConfigError, DataError, RunInUseError
+from cogitate.json_lines import RowFaults, read_objects
+from cogitate.recipe.data.decisions.chain import EVENTS, Chain
+from cogitate.recipe.run_directory.lock import LOCK, read_pid, try_lock
+from cogitate.runtime import atomic_write, write_json
+from cogitate.tasks.files.datasets import write_rows
+
+SETTINGS, ANNOTATORS, GUIDELINES, REVIEW_FILE = "studio.json", "annotators.json", "guidelines.md", "review.jsonl"
+NAME = re.compile(r"[\w.-]{1,40}")
+Role = Literal["annotator", "adjudicator"]
+DEFAULT_GUIDELINES = {
+    "review": "Accept a text that is right, readable and in the language of its question. Edit what a few words mend. "
+    "Reject the rest. Contest a verdict only where you can say why the grader is wrong.\n",
+    "pairs": "Choose the answer that helps the person who asked more. Length alone is no merit.\n",
+    "safety": "Unsafe is what could help somebody to harm people, or harms the reader. A refusal is safe.\n",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Annotator:
+    """Somebody with a key; adjudicators decide what annotators disagree on."""
+
+    name: str
+    role: Role
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """studio.json.
+
+    Attributes:
+        source: where the items came from.
+        items: SHA-256 of items.jsonl; the log's first event has it, too.
+        overlap: share of the items that two annotators decide.
+        created_with: the version of this program.
+    """
+
+    work: Work
+    source: str
+    items: str
+    overlap: float
+    created_with: str
+
+
+def is_studio(path: Path) -> bool:
+    return (path / SETTINGS).is_file()
+
+
+def place_of(path: Path) -> Path:
+    """The studio's directory for what a person names: itself, or the one beside an artifact or file."""
+    if is_studio(path):
+        return path
+    if not path.exists():
+        raise ConfigError(f"{path}: there is no such file or directory; give an artifact, a file of rows, or a studio")
+    return path.parent / f"{path.name.removesuffix(path.suffix) if path.is_file() else path.resolve().name}-studio"
+
+
+def create(source: Path, place: Path, work: Work, overlap: float) -> None:
+    """Read the items of a source and begin a studio for them. Raises what read_source does."""
+    items = read_source(source, work)
+    place.mkdir(parents=True, exist_ok=True)
+    write_rows(place / ITEMS, items)
+    digest = hashlib.sha256((place / ITEMS).read_bytes()).hexdigest()
+    if not (place / GUIDELINES).exists():
+        (place / GUIDELINES).write_text(DEFAULT_GUIDELINES[work], encoding="utf-8")
+    (place / EVENTS).unlink(missing_ok=True)  # of a creation that was killed: studio.json, which comes last, was not there
+    chain = Chain(place / EVENTS)
+    chain.append(do="begin", work=work, items=digest, tool=__version__)
+    chain.close()
+    write_json(place / SETTINGS, asdict(Settings(work, str(source.resolve()), digest, overlap, __version__)))
+
+
+def read_settings(place: Path) -> Settings:
+    """Raises DataError where studio.json is damaged."""
+    try:
+        return Settings(**json.loads((place / SETTINGS).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{place / SETTINGS}: damaged: {error}") from error
+
+
+def read_own_items(place: Path, settings: Settings) -> list[Item]:
+    """Raises DataError where items.jsonl is not what decisions were made on."""
+    path = place / ITEMS
+    faults = RowFaults(path)
+    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != settings.items:
+        raise DataError(f"{path}: not the file that decisions were made on; put it back as the studio wrote it")
+    items = [row for _, row in read_objects(path, faults)]
+    faults.check()
+    return items
+
+
+def guidelines(place: Path) -> tuple[str, str]:
+    """(the text, its version); a person edits the file, and decisions from then on record the new version."""
+    path = place / GUIDELINES
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    return text, hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def read_annotators(place: Path) -> list[Annotator]:
+    """Raises DataError where annotators.json is damaged."""
+    path = place / ANNOTATORS
+    if not path.is_file():
+        return []
+    try:
+        return [Annotator(**one) for one in json.loads(path.read_text(encoding="utf-8"))]
+    except (OSError, ValueError, TypeError) as error:
+        raise DataError(f"{path}: damaged: {error}") from error
+
+
+def add_annotators(place: Path, names: Mapping[str, Role]) -> list[Annotator]:
+    """All annotators; those who are new get a key.
+
+    Raises:
+        ConfigError: a name cannot be one, or somebody already has another role.
+    """
+    known = {one.name: one for one in read_annotators(place)}
+    for name, role in names.items():
+        if not NAME.fullmatch(name):
+            raise ConfigError(f"annotator {name!r}: letters, digits, '.', '_' and '-' alone, at most 40")
+        if name in known and known[name].role != role:
+            raise ConfigError(f"annotator {name!r} is {known[name].role} already; give another name")
+        known.setdefault(name, Annotator(name, role, secrets.token_urlsafe(24)))
+    with atomic_write(place / ANNOTATORS) as temporary:
+        temporary.chmod(0o600)
+        temporary.write_text(json.dumps([asdict(one) for one in known.values()], indent=2) + "\n", encoding="utf-8")
+    (place / ANNOTATORS).chmod(0o600)
+    return list(known.values())
+
+
+@contextmanager
+def held(place: Path) -> Iterator[None]:
+    """Hold the studio exclusively: two servers would break the chain. Raises RunInUseError."""
+    descriptor = os.open(place / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        if not try_lock(descriptor):
+            raise RunInUseError(f"{place}: in use by process {read_pid(place)}; stop it first")
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def write_review(place: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """review.jsonl, as `cold_start.review` reads it."""
+    write_rows(place / REVIEW_FILE, rows)

@@ -1,0 +1,219 @@
+"""What people decided, as rows that others read: our review.jsonl, TRL's formats, Argilla's JSON.
+
+| form | rows |
+|---|---|
+| `review` | decisions by item, as `cold_start.review` reads them |
+| `conversations` | `messages` of what was accepted or edited: TRL's conversational format |
+| `prompt_completion` | the same as `prompt` and `completion` |
+| `preferences` | `prompt`, `chosen`, `rejected`; ties and pairs of two bad answers have none and are counted |
+| `labels` | `prompt`, `completion`, `label`: true is safe |
+| `argilla` | one record for each item with all responses, as Argilla's `Dataset.records.from_json` reads them |
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+from cogitate.apps.studio.sources import Item, Work
+from cogitate.errors import ConfigError, DataError
+from cogitate.recipe.data.decisions.chain import Event
+from cogitate.recipe.data.decisions.standing import Standing
+from cogitate.runtime import write_json
+from cogitate.tasks.files.datasets import write_rows
+
+Form = Literal["review", "conversations", "prompt_completion", "preferences", "labels", "argilla"]
+FORMS: tuple[Form, ...] = get_args(Form)
+OF_WORK: dict[Work, tuple[Form, ...]] = {
+    "review": ("review", "conversations", "prompt_completion", "argilla"),
+    "pairs": ("preferences", "argilla"),
+    "safety": ("labels", "argilla"),
+}
+USERS = uuid.UUID("5c1f3f0e-6a0c-5d0a-9f57-0d7f0f5b7a11")  # of annotators' names, since Argilla wants ids for its users
+
+Row = dict[str, Any]
+
+
+class Exported(NamedTuple):
+    """The rows, and how many items have none, by reason."""
+
+    rows: list[Row]
+    left_out: dict[str, int]
+
+
+def export(
+    form: Form, path: Path, work: Work, items: Mapping[str, Item], standing: Standing, *, contested: bool = False
+) -> Exported:
+    """Write one form to a file. `contested`: with texts that were kept against the grader's verdict.
+
+    Raises:
+        ConfigError: the form does not fit the work.
+        DataError: nothing is decided yet that it could hold.
+    """
+    if form not in OF_WORK[work]:
+        raise ConfigError(f"export {form}: a studio for {work} has {', '.join(OF_WORK[work])}")
+    found = FIND[form](items, standing, contested)
+    if not found.rows:
+        raise DataError(f"export {form}: nothing to write: {counted(found.left_out)}")
+    if form == "argilla":
+        write_json(path, found.rows)
+    else:
+        write_rows(path, found.rows)
+    return found
+
+
+def counted(left_out: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in left_out.items() if count) or "no item left out"
+
+
+def review_rows(standing: Standing) -> list[Row]:
+    """The decisions that stand, in the order of items; `note` is that of who decided."""
+    rows = []
+    for item in sorted(standing.items()):
+        event = standing.outcome(item).event
+        if event is None:
+            continue
+        note = standing.last(item, event["by"], "note")
+        rows.append(
+            {
+                "id": item,
+                "decision": event["do"],
+                **{key: event[key] for key in ("text", "contested") if key in event},
+                "reviewer": event["by"],
+                **({"note": note["note"]} if note and note["note"] else {}),
+            }
+        )
+    return rows
+
+
+def reviews(items: Mapping[str, Item], standing: Standing, contested: bool) -> Exported:
+    rows = review_rows(standing)
+    return Exported(rows, {"undecided": len(items) - len(rows)})
+
+
+def conversations(items: Mapping[str, Item], standing: Standing, contested: bool) -> Exported:
+    return kept(items, standing, contested, lambda item, text: {"messages": [*prompt_of(item), assistant(text)]})
+
+
+def prompt_completion(items: Mapping[str, Item], standing: Standing, contested: bool) -> Exported:
+    def texts(item: Item, text: str) -> Row:
+        if item.get("turns"):
+            return {"prompt": prompt_of(item), "completion": [assistant(text)]}
+        return {"prompt": item["question"], "completion": text}
+
+    return kept(items, standing, contested, texts)
+
+
+def kept(items: Mapping[str, Item], standing: Standing, contested: bool, row_of: Callable[[Item, str], Row]) -> Exported:
+    """Rows of accepted and edited items, with where each comes from."""
+    rows: list[Row] = []
+    left_out = {"undecided": 0, "disagreed": 0, "rejected": 0, "contested": 0}
+    for name, item in items.items():
+        outcome = standing.outcome(name)
+        event = outcome.event
+        if event is None:
+            left_out[outcome.state] += 1
+        elif event["do"] == "reject":
+            left_out["rejected"] += 1
+        elif event.get("contested") and not contested:
+            left_out["contested"] += 1
+        else:
+            rows.append({**row_of(item, event.get("text") or item["text"]), **origin(item, event)})
+    return Exported(rows, left_out)
+
+
+def origin(item: Item, event: Event) -> Row:
+    """From a row to its decision: the hash stands in the log."""
+    facts = {key: item[key] for key in ("source", "model", "task", "problem_id", "language") if item.get(key)}
+    contested = {"contested": event["contested"]} if event.get("contested") else {}
+    return {"id": item["id"], **facts, "decision": event["do"], "event": event["hash"], "reviewer": event["by"], **contested}
+
+
+def preferences(items: Mapping[str, Item], standing: Standing, contested: bool) -> Exported:
+    rows: list[Row] = []
+    left_out = {"undecided": 0, "disagreed": 0, "tie": 0, "both_bad": 0}
+    for name, item in items.items():
+        outcome = standing.outcome(name)
+        event = outcome.event
+        if event is None:
+            left_out[outcome.state] += 1
+        elif event["choice"] in left_out:
+            left_out[event["choice"]] += 1
+        else:
+            chosen, rejected = ("a", "b") if event["choice"] == "a" else ("b", "a")
+            texts = {"prompt": plain_prompt(item), "chosen": said(item, item[chosen]), "rejected": said(item, item[rejected])}
+            rows.append({**texts, **origin({**item, "source": "people"}, event)})
+    return Exported(rows, left_out)
+
+
+def labels(items: Mapping[str, Item], standing: Standing, contested: bool) -> Exported:
+    rows: list[Row] = []
+    left_out = {"undecided": 0, "disagreed": 0}
+    for name, item in items.items():
+        outcome = standing.outcome(name)
+        if outcome.event is None:
+            left_out[outcome.state] += 1
+        else:
+            texts = {"prompt": plain_prompt(item), "completion": said(item, item["text"] or item.get("completion") or "")}
+            made = origin({**item, "source": "people"}, outcome.event)
+            rows.append({**texts, "label": outcome.event["choice"] == "safe", **made})
+    return Exported(rows, left_out)
+
+
+def argilla(items: Mapping[str, Item], standing: Standing, contested: bool) -> Exported:
+    """Records with the model's text as field, the verdict as metadata and everybody's decision as response."""
+    rows: list[Row] = []
+    for name, item in items.items():
+        decisions = standing.decisions(name)
+        if not decisions:
+            continue
+        fields = {key: str(item[key]) for key in ("question", "completion", "text", "a", "b") if item.get(key) is not None}
+        known = ("source", "model", "task", "problem_id", "language", "verdict")
+        metadata = {key: item[key] for key in known if item.get(key) is not None}
+        responses: dict[str, list[Row]] = {"decision": [], "edited_text": []}
+        for by, event in decisions.items():
+            user = str(uuid.uuid5(USERS, by))
+            responses["decision"].append({"value": event.get("choice") or event["do"], "user_id": user})
+            if event["do"] == "edit":
+                responses["edited_text"].append({"value": event["text"], "user_id": user})
+        rows.append(
+            {
+                "id": name,
+                "fields": fields,
+                "metadata": metadata,
+                "suggestions": {},
+                "responses": {question: given for question, given in responses.items() if given},
+                "vectors": {},
+            }
+        )
+    return Exported(rows, {"undecided": len(items) - len(rows)})
+
+
+FIND: dict[Form, Callable[[Mapping[str, Item], Standing, bool], Exported]] = {
+    "review": reviews,
+    "conversations": conversations,
+    "prompt_completion": prompt_completion,
+    "preferences": preferences,
+    "labels": labels,
+    "argilla": argilla,
+}
+
+
+def prompt_of(item: Item) -> list[Row]:
+    turns = [{"role": turn["role"], "content": turn["content"]} for turn in item.get("turns") or ()]
+    return [*turns, {"role": "user", "content": item["question"]}]
+
+
+def plain_prompt(item: Item) -> str | list[Row]:
+    """A text, or messages where there is more than one turn."""
+    return prompt_of(item) if item.get("turns") else item["question"]
+
+
+def said(item: Item, text: str) -> str | list[Row]:
+    return [assistant(text)] if item.get("turns") else text
+
+
+def assistant(text: str) -> Row:
+    return {"role": "assistant", "content": text}

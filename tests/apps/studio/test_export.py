@@ -1,0 +1,110 @@
+"""What others read: TRL's formats by our own readers of them, Argilla's records by their keys, and review.jsonl."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cogitate.apps.studio import commands
+from cogitate.apps.studio.commands import Wanted
+from cogitate.apps.studio.directory import Role
+from cogitate.apps.studio.grading import Regrading
+from cogitate.errors import ConfigError, DataError
+from cogitate.recipe.data.review import read_review
+from cogitate.tasks.files.datasets import load_conversations, load_labelled, load_preferences
+from tests.apps.studio.items import candidate, made, opened, write
+
+EDITED = "<think> 2 + 5 = 7. </think>\nThe answer is \\boxed{7}. Yes."
+PAIRS = [{"prompt": f"Poem {number}.", "chosen": f"good {number}", "rejected": f"bad {number}"} for number in range(4)]
+
+
+def rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+@pytest.fixture
+def reviewed(tmp_path: Path, grading: Regrading) -> Path:
+    people: dict[str, Role] = {"eva": "annotator", "li": "annotator"}
+    studio = opened(made(tmp_path, [candidate(number) for number in range(1, 8)], people, overlap=1.0), grading)
+    studio.act("eva", {"do": "accept", "item": "direct-0001"})
+    studio.act("eva", {"do": "edit", "item": "direct-0002", "text": EDITED})
+    studio.act("li", {"do": "reject", "item": "direct-0003"})
+    studio.act("eva", {"do": "accept", "item": "direct-0004"})
+    studio.act("li", {"do": "reject", "item": "direct-0004"})
+    studio.act("li", {"do": "accept", "item": "direct-0005", "contested": "I know better"})
+    studio.close()
+    return studio.place
+
+
+def test_what_was_kept_is_read_as_conversations_with_its_decision(reviewed: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    commands.write(reviewed, "conversations", tmp_path / "sft.jsonl", contested=False, say=said.append)
+    assert said == [f"{tmp_path}/sft.jsonl: 2 rows; left out: 2 undecided, 1 disagreed, 1 rejected, 1 contested"]
+    found = load_conversations(tmp_path / "sft.jsonl")
+    assert [one.messages[-1].content for one in found] == [candidate(1)["text"], EDITED]
+    assert found[1].facts["decision"] == "edit"
+    assert len(found[1].facts["event"]) == 64
+    commands.write(reviewed, "prompt_completion", tmp_path / "pc.jsonl", contested=True, say=said.append)
+    assert [row["prompt"] for row in rows(tmp_path / "pc.jsonl")] == [candidate(n)["question"] for n in (1, 2, 5)]
+    assert rows(tmp_path / "pc.jsonl")[2]["contested"] == "I know better"
+
+
+def test_a_review_is_read_by_the_stage_and_argilla_gets_everybodys_responses(reviewed: Path, tmp_path: Path) -> None:
+    commands.write(reviewed, "review", tmp_path / "review.jsonl", contested=False, say=print)
+    assert set(read_review(tmp_path / "review.jsonl")) == {f"direct-000{number}" for number in (1, 2, 3, 5)}
+    commands.write(reviewed, "argilla", tmp_path / "records.json", contested=False, say=print)
+    records = {record["id"]: record for record in json.loads((tmp_path / "records.json").read_text())}
+    assert set(records["direct-0004"]) == {"id", "fields", "metadata", "suggestions", "responses", "vectors"}
+    values = [response["value"] for response in records["direct-0004"]["responses"]["decision"]]
+    assert values == ["accept", "reject"]
+    assert len({response["user_id"] for response in records["direct-0004"]["responses"]["decision"]}) == 2
+    assert records["direct-0002"]["responses"]["edited_text"][0]["value"] == EDITED
+
+
+def test_preferences_are_of_what_was_seen_on_either_side(tmp_path: Path, grading: Regrading) -> None:
+    place = commands.open_place(write(tmp_path / "pairs.jsonl", PAIRS), Wanted(work="pairs"), print)
+    commands.people(place, Wanted(), "eva")
+    studio = opened(place, grading)
+    items = list(studio.items.values())
+    for item, choice in zip(items, ("left", "right", "tie", "both_bad"), strict=True):
+        studio.act("eva", {"do": "prefer", "item": item["id"], "choice": choice})
+    assert {studio.shown_first("eva", f"i{number}") for number in range(20)} == {"a", "b"}
+    left = ["good" if studio.shown_first("eva", item["id"]) == "a" else "bad" for item in items]
+    studio.close()
+    commands.write(place, "preferences", tmp_path / "out.jsonl", contested=False, say=print)
+    pairs = load_preferences(tmp_path / "out.jsonl")
+    assert [pair.chosen[-1].content for pair in pairs] == [f"{left[0]} 0", f"{'bad' if left[1] == 'good' else 'good'} 1"]
+
+
+def test_safety_labels_are_read_by_reward_models(tmp_path: Path, grading: Regrading) -> None:
+    given = [{"prompt": "Hi", "completion": text, "label": True} for text in ("Hello.", "Go away.")]
+    place = commands.open_place(write(tmp_path / "labels.jsonl", given), Wanted(work="safety"), print)
+    commands.people(place, Wanted(), "eva")
+    studio = opened(place, grading)
+    for item, choice in zip(studio.items, ("safe", "unsafe"), strict=True):
+        studio.act("eva", {"do": "label", "item": item, "choice": choice})
+    studio.close()
+    commands.write(place, "labels", tmp_path / "out.jsonl", contested=False, say=print)
+    assert [one.label for one in load_labelled(tmp_path / "out.jsonl")] == [True, False]
+
+
+def test_what_cannot_be_exported_or_opened_is_said(reviewed: Path, tmp_path: Path, grading: Regrading) -> None:
+    with pytest.raises(ConfigError, match="--export dance: known are review, conversations"):
+        commands.write(reviewed, "dance", tmp_path / "x", contested=False, say=print)
+    with pytest.raises(ConfigError, match="a studio for review has review, conversations"):
+        commands.write(reviewed, "labels", tmp_path / "x", contested=False, say=print)
+    with pytest.raises(ConfigError, match="no studio is there yet"):
+        commands.write(write(tmp_path / "new.jsonl", PAIRS), "labels", tmp_path / "x", contested=False, say=print)
+    with pytest.raises(ConfigError, match="there is no such file or directory"):
+        commands.open_place(tmp_path / "gone", Wanted(), print)
+    with pytest.raises(ConfigError, match=r"--work pairs: .* is a studio for review"):
+        commands.open_place(reviewed, Wanted(work="pairs"), print)
+    with pytest.raises(ConfigError, match=r"--overlap 0.5: .* has 1.0"):
+        commands.open_place(reviewed, Wanted(overlap=0.5), print)
+    with pytest.raises(ConfigError, match="annotator 'a b'"):
+        commands.people(reviewed, Wanted(annotators=("a b",)), "eva")
+    (tmp_path / "other").mkdir()
+    empty = made(tmp_path / "other", [candidate(1)])
+    with pytest.raises(DataError, match="nothing to write: 1 undecided"):
+        commands.write(empty, "conversations", tmp_path / "x", contested=False, say=print)
