@@ -1,9 +1,7 @@
 """Settings: sections of typed, validated keys. `recipe/settings.py` reads a recipe's from a TOML file and overrides."""
 
 from cogitate.config.config import Config, StageRow, config_with
-from cogitate.config.long2short import LengthPairsConfig, MergeConfig
 from cogitate.config.parts import RewardPartConfig
-from cogitate.config.probe import PROPOSED, ProbeConfig
 from cogitate.config.prompts import PromptConfig, WorkedExample
 from cogitate.config.section import Section, flatten
 from cogitate.config.shared import (
@@ -16,26 +14,18 @@ from cogitate.config.shared import (
     TeacherConfig,
     TokenizerConfig,
 )
-from cogitate.config.stages import (
-    AllScenarioConfig,
+from cogitate.config.stages.data import (
     ColdStartConfig,
     DemonstrationsConfig,
-    DPOConfig,
-    FineTuneConfig,
-    PPOConfig,
     PreferenceDataConfig,
-    PreferenceTrainingConfig,
-    PretrainConfig,
-    ProcessRewardModelConfig,
-    ReasoningRLConfig,
     RejectionConfig,
-    RewardModelsConfig,
-    RLConfig,
-    StudentBaseConfig,
-    SupervisedConfig,
     WriteTestsConfig,
-    ZeroRLConfig,
 )
+from cogitate.config.stages.long2short import LengthPairsConfig, MergeConfig
+from cogitate.config.stages.preferences import DPOConfig, PreferenceTrainingConfig, ProcessRewardModelConfig, RewardModelsConfig
+from cogitate.config.stages.probe import PROPOSED, ProbeConfig
+from cogitate.config.stages.rl import AllScenarioConfig, PPOConfig, ReasoningRLConfig, RLConfig, ZeroRLConfig
+from cogitate.config.stages.supervised import FineTuneConfig, PretrainConfig, StudentBaseConfig, SupervisedConfig
 
 __all__ = [
     "PROPOSED",

@@ -14,12 +14,12 @@ from torch import Tensor
 from cogitate.backend import GenerationRequest
 from cogitate.engine.decode import share_units
 from cogitate.engine.decode_plain import make_decoder
-from cogitate.engine.guided import Guide
 from cogitate.engine.prefill import Prefill
 from cogitate.engine.prefix_tree import PrefixTree
 from cogitate.engine.running import Running, Sequence, Shaper
 from cogitate.engine.scheduler import Group, Scheduler, request_fault
 from cogitate.engine.speculation import Speculation
+from cogitate.engine.thinking.guided import Guide
 from cogitate.errors import ConfigError, DataError
 from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from cogitate.backend import GenerationRequest
 from cogitate.engine.sampling import sample
-from cogitate.engine.thinking_budget import Thinking
+from cogitate.engine.thinking.budget import Thinking
 from cogitate.types import Completion, FinishReason
 
 

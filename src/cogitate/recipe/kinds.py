@@ -174,7 +174,7 @@ EVALUATE = Kind(
 # Of steps (Math-Shepherd, arXiv:2312.08935; OmegaPRM, arXiv:2406.06592).
 PROCESS_REWARD_MODEL = Kind(
     "process_reward_model",
-    f"{STAGES}.process_reward_model",
+    f"{STAGES}.process_rewards.stage",
     ProcessRewardModelConfig,
     reads=(
         "seed", "tasks", "rewards", "{stage}", *SAMPLING, *prompt_of("{all}"), "{all}.open_thinking", "{all}.from_probe",

@@ -9,7 +9,7 @@ from typing import Literal
 from cogitate.apps.serve.drawing.engine_loop import Step
 from cogitate.apps.serve.drawing.shaping import TokenLogprob
 from cogitate.apps.serve.drawing.splitter import Splitter
-from cogitate.engine.thinking_budget import Thinking
+from cogitate.engine.thinking.budget import Thinking
 from cogitate.types import ThinkingBudget
 
 Finish = Literal["stop", "length"]

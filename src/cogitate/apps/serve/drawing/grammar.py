@@ -12,7 +12,7 @@ import torch
 from llguidance import LLMatcher, LLTokenizer
 from torch import Tensor
 
-from cogitate.engine.thinking_budget import TagFinder
+from cogitate.engine.thinking.budget import TagFinder
 from cogitate.tokenizer.bpe import FILE, Tokenizer
 
 LARGEST_SCHEMA, DEEPEST_SCHEMA = 64 << 10, 32  # characters, levels

@@ -17,11 +17,11 @@ from cogitate.errors import DataError
 from cogitate.evals.evaluate import Asking
 from cogitate.recipe.asking import fitting
 from cogitate.recipe.data.reward_model_reports import hold_out
-from cogitate.recipe.data.step_labels import LabelledSolution, Labelling
-from cogitate.recipe.data.step_reports import choice_report, label_report, model_report, name_of
 from cogitate.recipe.problems import data_files, training_problems
 from cogitate.recipe.stage import Inputs, Stage, StageContext
 from cogitate.recipe.stages.evaluate import askings
+from cogitate.recipe.stages.process_rewards.labels import LabelledSolution, Labelling
+from cogitate.recipe.stages.process_rewards.reports import choice_report, label_report, model_report, name_of
 from cogitate.runtime import derive_seed, write_json
 from cogitate.search.draw import Judge, Sampler
 from cogitate.search.scoring import save_settings

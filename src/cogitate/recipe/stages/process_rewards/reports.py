@@ -7,7 +7,7 @@ from typing import Any
 
 from cogitate.evals.metrics import rate
 from cogitate.evals.steps.found_errors import as_right, first_error_report, ranking, step_report
-from cogitate.recipe.data.step_labels import LabelledSolution
+from cogitate.recipe.stages.process_rewards.labels import LabelledSolution
 from cogitate.search.choose import Solution, best, majority, weighted
 from cogitate.search.scoring import AGGREGATES
 

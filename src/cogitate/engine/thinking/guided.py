@@ -13,7 +13,7 @@ from cogitate.backend import GenerationRequest
 from cogitate.engine.running import Running, Sequence
 from cogitate.engine.sampling import GREEDY_BELOW
 from cogitate.engine.speculation import Speculation
-from cogitate.engine.thinking_budget import Thinking
+from cogitate.engine.thinking.budget import Thinking
 from cogitate.model.kv_cache import KVCache
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking_budget import token_bytes

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer as HuggingFaceTokenizer
 
 from cogitate.backend import GenerationRequest
 from cogitate.engine.generator import Engine
-from cogitate.engine.thinking_budget import TagFinder, Thinking
+from cogitate.engine.thinking.budget import TagFinder, Thinking
 from cogitate.errors import DataError
 from cogitate.model.config import TINY
 from cogitate.model.transformer import Transformer

@@ -1,0 +1,59 @@
+"""Settings of stages that learn next tokens: pretraining, students, SFT."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, model_validator
+
+from cogitate.config.section import Section, in_identity_unless_default, not_in_identity
+
+
+class SupervisedConfig(Section):
+    """Next-token training on packed rows: pretraining, SFT and distillation are the same loop."""
+
+    rows: int = Field(32, ge=1)  # packed rows per optimiser step
+    row_tokens: int = Field(256, ge=16)
+    micro_rows: int = Field(16, ge=1)  # rows per forward and backward pass
+    optimiser: Literal["adamw", "muon"] = "adamw"  # muon: matrices by Muon, the rest by AdamW
+    learning_rate: float = Field(2e-3, gt=0)
+    final_learning_rate: float = Field(2e-4, ge=0)
+    warmup_steps: int = Field(50, ge=0)
+    weight_decay: float = Field(0.1, ge=0)
+    gradient_clip: float = Field(1.0, gt=0)
+    mtp_weight: float = Field(0.3, ge=0)
+    router_bias_step: float = Field(0.001, ge=0)  # gamma, the speed of the bias that balances experts
+    checkpoint_every: int = not_in_identity(200, ge=1)
+
+
+class PretrainConfig(SupervisedConfig):
+    """The base stage: next-token and multi-token prediction over the generated corpus (DeepSeek-V3, section 4)."""
+
+    seed: int = 0  # of its own, so that runs of several seeds start from one base model
+    steps: int = Field(1500, ge=1)
+    held_out_documents: int = Field(500, ge=1)
+    held_out_every: int = not_in_identity(250, ge=1)
+    puzzles: float = in_identity_unless_default(0.0, ge=0, le=1)  # share of documents about the puzzles of tasks/puzzles
+    guessers: float = in_identity_unless_default(0.7, ge=0, le=0.7)  # share of the puzzles' authors who guess
+    going_back: bool = in_identity_unless_default(True)  # whether any of them rejects a try and goes on, or mends a slip
+
+    @model_validator(mode="after")
+    def _who_solves_puzzles_that_are_there(self) -> PretrainConfig:
+        for name in ("guessers", "going_back"):
+            if not self.puzzles and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} is about who has solved puzzles, and puzzles = 0: nobody has; set puzzles as well")
+        return self
+
+
+class StudentBaseConfig(PretrainConfig):
+    """A dense student's base model, pretrained on the corpus the base model read."""
+
+    model: dict[str, Any] = Field(default_factory=dict)  # a Hugging Face config.json
+    # Of base, instead of pretraining; only of kind prune.
+    every_nth_layer: int = in_identity_unless_default(0, ge=0)
+
+
+class FineTuneConfig(SupervisedConfig):
+    """SFT on conversations (R1, supplement B.4.3): whole epochs over packed rows."""
+
+    epochs: int = Field(2, ge=1)

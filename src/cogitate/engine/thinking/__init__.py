@@ -1,0 +1,1 @@
+"""Thinking budgets: how long a completion thinks, exact to the token."""
