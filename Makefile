@@ -90,7 +90,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	    "name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python .ci/install_torch.py
-	$(PIP) --editable '.[gguf,hub]'
+	$(PIP) --editable '.[gguf,hub,serve,studio]'
 	touch $@
 
 $(VENV)/.installed-test: $(VENV)/.installed
