@@ -91,7 +91,7 @@ class ResponsesForm(Form):
         if form is not None:
             if form.type == "json_schema" and form.schema_ is None:
                 raise RefusedError("format json_schema needs a schema", parameter="text")
-            schema = None if form.schema_ is None else JsonSchema(schema=form.schema_)
+            schema = None if form.schema_ is None else JsonSchema.model_validate({"schema": form.schema_})
             wanted = ResponseFormat(type=form.type, json_schema=schema)
         return ChatForm(
             model=self.model, messages=turns, max_completion_tokens=self.max_output_tokens, temperature=self.temperature,
