@@ -1,5 +1,6 @@
 """Several models, keys, new weights and the end of a server."""
 
+import dataclasses
 import http.client
 import json
 import shutil
@@ -13,7 +14,7 @@ from cogitate.errors import CogitateError, ConfigError
 from cogitate.model.files.hf import save_model
 from cogitate.model.transformer import Transformer
 from cogitate.web.rules import Rules
-from tests.apps.serve.conftest import Client, start, wait_until
+from tests.apps.serve.conftest import LIMITS, Client, start, wait_until
 from tests.web.served import ask
 
 KEYS = {"api": "a-key-for-asking", "admin": "a-key-for-the-admin"}
@@ -116,3 +117,28 @@ def test_a_model_that_cannot_be_read_ends_the_server(tmp_path: Path, thinking_mo
     next(broken.glob("model*.safetensors")).write_bytes(b"nothing")
     with pytest.raises(CogitateError, match=r"model.*\.safetensors"):
         serve([str(broken)], host="127.0.0.1", port=0, api_key=None)
+
+
+def test_a_failure_of_the_engine_is_answered_and_the_server_goes_on(
+    two_models: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fails() -> None:
+        monkeypatch.undo()
+        raise RuntimeError("/secret")
+
+    monkeypatch.setattr(two_models.model.engine, "poll", fails)
+    status, _, text = ask(two_models.url, "/v1/chat/completions", BODY, headers=bearer("api"))
+    assert (status, "/secret" in text, "/secret" in caplog.text) == (500, False, True)
+    assert said(two_models)
+
+
+def test_a_request_that_takes_too_long_ends_without_a_finish_reason(thinking_model: Path) -> None:
+    work, running = start({"micro": thinking_model}, dataclasses.replace(LIMITS, seconds=0.0))
+    with running as url:
+        wait_until(lambda: work.models is not None)
+        client = Client(url, work)
+        body = {"model": "micro", "messages": [{"role": "user", "content": "1"}]}
+        status, answer = client.post("/v1/chat/completions", body)
+        assert (status, answer["error"]["message"]) == (504, "not complete after 0 seconds")
+        *_, (name, last) = client.events("/v1/chat/completions", body)
+        assert (name, last["error"]["message"]) == ("error", "not complete after 0 seconds")

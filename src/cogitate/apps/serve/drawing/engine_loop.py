@@ -149,12 +149,12 @@ class EngineLoop:
             self._drop(set(inbox.cancelled))
             for call, done in inbox.calls:
                 self._call(call, done)
-            self._admit()
+            refused = self._admit()
             try:
-                steps = self._step()
+                steps = [*refused, *self._step()]
             except Exception:  # a fault of ours must reach those who wait, and not end the thread
                 log.exception("the engine failed")
-                steps = [(draw, Step([], [], "failed")) for draw in self._running.values()]
+                steps = [*refused, *((draw, Step([], [], "failed")) for draw in self._running.values())]
                 self._drop(set(self._running))
             self.load = Load(len(self._running), len(self._waiting), self._held / self._blocks)
             if steps:
@@ -192,14 +192,21 @@ class EngineLoop:
         for request_id in stopped:
             self._held -= self._running.pop(request_id).blocks
 
-    def _admit(self) -> None:
-        """Start what has a row and memory, in order."""
+    def _admit(self) -> list[tuple[Draw, Step]]:
+        """Start what has a row and memory, in order; what the engine refuses has failed."""
+        refused = []
         while self._waiting and len(self._running) < self.rows and self._held + self._waiting[0].blocks <= self._blocks:
             draw = self._waiting.popleft()
-            self.engine.submit(draw.request, draw.shaper)
+            try:
+                self.engine.submit(draw.request, draw.shaper)
+            except CogitateError as error:
+                log.error("the engine refused a request: %s", error)
+                refused.append((draw, Step([], [], "failed")))
+                continue
             self._running[draw.request.id] = draw
             self._held += draw.blocks
             draw.started = time.monotonic()
+        return refused
 
     def _step(self) -> list[tuple[Draw, Step]]:
         if not self._running:
