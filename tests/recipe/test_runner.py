@@ -13,6 +13,7 @@ from cogitate.recipe.run_directory import store
 from cogitate.recipe.run_directory.attempt import Clock
 from cogitate.recipe.run_directory.failure import read_failure
 from cogitate.recipe.runner import plan, run_recipe
+from cogitate.recipe.stage import Stage
 from tests.recipe.kill_harness import outcome
 from tests.recipe.toy_recipe import NoBackend, no_backend, run_toy, toy_config
 
@@ -296,3 +297,23 @@ def test_a_stage_that_goes_on_elsewhere_says_so(tmp_path: Path, monkeypatch: pyt
             run_recipe(config, out, make_backend=no_backend, progress=heard, until="toy_second")
     elsewhere = "goes on from what is there, made on cpu, where this run computes on cuda:0 (NVIDIA H100)"
     assert [line for line in heard.said if line.startswith(f"toy_second: {elsewhere}")] != []
+
+
+def test_a_file_that_changes_while_earlier_stages_run_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An artifact's id is that of the files as they were when the run was planned."""
+    out, config, data = tmp_path / "run", toy_config(tmp_path), tmp_path / "data.jsonl"
+    data.write_text("{}\n")
+    monkeypatch.setattr(Stage, "files", lambda stage, config: [data] if stage.name == "toy_second" else [])
+
+    class Changing(Heard):
+        def say(self, line: str) -> None:
+            super().say(line)
+            if line.startswith("toy: finished"):
+                data.write_text("[]\n")
+
+    with pytest.raises(ArtifactError, match="toy_second: a file that it reads has changed since the run was planned"):
+        run_recipe(config, out, make_backend=no_backend, progress=Changing())
+    assert "toy" in made(out)
+    assert "toy_second" not in made(out)
+    run(out, config)
+    assert "toy_second" in made(out)

@@ -43,6 +43,7 @@ from cogitate.recipe.run_directory.standing import Planned, Standing, has_work, 
 from cogitate.recipe.run_directory.store import (
     MANIFEST,
     copy_artifact,
+    hashes_of_files,
     is_shipped_copy,
     load_finished,
     load_given,
@@ -187,6 +188,8 @@ def make(
     if item.state == "to do":
         remove_leftovers(out, stage.name)  # an attempt with other settings that came to no checkpoint
     if not (work / "out" / MANIFEST).is_file():  # else a kill came between sealing and renaming
+        if tuple(hashes_of_files(stage, config).values()) != tuple(identity.read):
+            raise ArtifactError(f"{stage.name}: a file that it reads has changed since the run was planned; start it again")
         attempt = load_attempt(out, stage.name)
         clock = Clock(work, identity, attempt, device=backend.device_name)
         prepare(work)

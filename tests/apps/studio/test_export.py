@@ -9,6 +9,7 @@ import pytest
 from cogitate.apps.studio import commands
 from cogitate.apps.studio.commands import Wanted
 from cogitate.apps.studio.directory import Role
+from cogitate.apps.studio.export import in_one_form
 from cogitate.apps.studio.grading import Regrading
 from cogitate.errors import ConfigError, DataError
 from cogitate.recipe.data.review import read_review
@@ -75,6 +76,18 @@ def test_preferences_are_of_what_was_seen_on_either_side(tmp_path: Path, grading
     commands.write(place, "preferences", tmp_path / "out.jsonl", contested=False, say=print)
     pairs = load_preferences(tmp_path / "out.jsonl")
     assert [pair.chosen[-1].content for pair in pairs] == [f"{left[0]} 0", f"{'bad' if left[1] == 'good' else 'good'} 1"]
+
+
+def test_a_column_of_an_export_has_one_type() -> None:
+    """Readers of data sets refuse a column of texts and lists."""
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
+    rows: list[dict[str, Any]] = [{"prompt": "One?", "completion": "1"}, {"prompt": turns, "completion": turns[1:]}]
+    in_one_form(rows)
+    assert rows[0] == {"prompt": [{"role": "user", "content": "One?"}], "completion": [{"role": "assistant", "content": "1"}]}
+    assert rows[1]["prompt"] == turns
+    plain: list[dict[str, Any]] = [{"prompt": "One?", "completion": "1"}]
+    in_one_form(plain)
+    assert plain == [{"prompt": "One?", "completion": "1"}]
 
 
 def test_safety_labels_are_read_by_reward_models(tmp_path: Path, grading: Regrading) -> None:

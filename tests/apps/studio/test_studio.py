@@ -160,6 +160,9 @@ def test_a_disagreement_has_no_outcome_until_it_is_adjudicated(tmp_path: Path, g
     act(studio, "reject", RIGHT, by="li")
     act(studio, "accept", "direct-0003")
     assert [entry.id for entry in studio.select("mo", Filter())] == [RIGHT]
+    assert studio.progress("mo")["disagreed"] == 1
+    assert studio.select("eva", Filter(state="disagreed")) == []  # it would say what li decided
+    assert studio.progress("eva")["disagreed"] == 0
     studio.write_review()
     assert disagreements(studio.place / "events.jsonl") == [RIGHT]
     assert set(read_review(studio.place / "events.jsonl")) == {"direct-0003"}
@@ -180,6 +183,21 @@ def test_a_studio_is_held_by_one_server(studio: Studio) -> None:
         other.communicate()
     with directory.held(studio.place):
         pass
+
+
+def test_a_second_start_while_a_studio_is_made_or_held_leaves_its_log_alone(studio: Studio, tmp_path: Path) -> None:
+    act(studio, "accept", RIGHT)
+    log = (studio.place / "events.jsonl").read_bytes()
+    directory.create(tmp_path / "items.jsonl", studio.place, "review", 0)  # it was made meanwhile
+    assert (studio.place / "events.jsonl").read_bytes() == log
+    command = [sys.executable, "-c", HOLDER, str(studio.place / "lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(RunInUseError, match=f"in use by process {other.pid}"):
+            directory.create(tmp_path / "items.jsonl", studio.place, "review", 0)
+        other.communicate()
+    assert (studio.place / "events.jsonl").read_bytes() == log
 
 
 def test_items_that_changed_are_refused(studio: Studio) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from cogitate.recipe.data.candidates import Candidate
 from cogitate.recipe.data.collect import (
     DUPLICATE,
+    OTHER_TEXT,
     REJECTED,
     SURPASSED,
     WRONG,
@@ -13,6 +14,7 @@ from cogitate.recipe.data.collect import (
     few_shot_text,
     post_process,
 )
+from cogitate.recipe.data.decisions.chain import hash_of_text
 from cogitate.recipe.data.review import Decision
 from cogitate.tasks.examples import LONG_EXAMPLES
 from cogitate.tokenizer.prompts import few_shot_prompt
@@ -87,6 +89,23 @@ def test_no_decision_makes_a_wrong_answer_right() -> None:
     assert processed(wrong, decisions={wrong.id: Decision("edit", "line 1", still_wrong)})[1] == {wrong.id: WRONG_REWRITTEN}
     mended = "<think> 4 + 5 = 9. </think>\nThe answer is \\boxed{9}."
     assert processed(wrong, decisions={wrong.id: Decision("edit", "line 1", mended)})[0] == {wrong.id: mended}
+
+
+def test_a_contested_text_is_set_apart_even_if_it_is_right_by_now() -> None:
+    """The verdict that was contested may be that of the text before it was rewritten."""
+    cut = candidate(SUM, SHORT, source="few_shot", finish_reason="length")
+    contested = Decision("accept", "line 1", contested="it says all")
+    done = post_process([cut], {cut.id: contested}, per_problem=1, grader=InlineGrader())
+    assert ([one.id for one, _ in done.contested], done.kept, done.dropped) == ([cut.id], [], [])
+
+
+def test_what_a_person_accepted_in_a_studio_is_what_is_learnt_or_nothing() -> None:
+    one = few_shot(SHORT)
+    rewritten = "<think> 4 + 5 = 9. </think>\nThe answer is \\boxed{9}."
+    seen = Decision("accept", "line 1", event={"accepted": hash_of_text(rewritten)})
+    assert list(processed(one, decisions={one.id: seen})[0].values()) == [rewritten]
+    edited_before = Decision("accept", "line 1", event={"accepted": hash_of_text("an earlier edit")})
+    assert processed(one, decisions={one.id: edited_before})[1] == {one.id: OTHER_TEXT}
 
 
 def test_a_truncated_text_is_dropped_though_its_answer_is_there() -> None:

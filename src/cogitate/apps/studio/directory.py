@@ -87,6 +87,13 @@ def create(source: Path, place: Path, work: Work, overlap: float) -> None:
     """Read the items of a source and begin a studio for them. Raises what read_source does."""
     items = read_source(source, work)
     place.mkdir(parents=True, exist_ok=True)
+    with held(place):
+        if not is_studio(place):  # nobody has made it meanwhile
+            begin(source, items, place, work, overlap)
+
+
+def begin(source: Path, items: Sequence[Item], place: Path, work: Work, overlap: float) -> None:
+    """Write a new studio, whose place the caller holds; studio.json comes last."""
     write_rows(place / ITEMS, items)
     digest = hashlib.sha256((place / ITEMS).read_bytes()).hexdigest()
     if not (place / GUIDELINES).exists():

@@ -57,11 +57,21 @@ def export(
     found = FIND[form](items, standing, contested)
     if not found.rows:
         raise DataError(f"export {form}: nothing to write: {counted(found.left_out)}")
+    in_one_form(found.rows)
     if form == "argilla":
         write_json(path, found.rows)
     else:
         write_rows(path, found.rows)
     return found
+
+
+def in_one_form(rows: list[Row]) -> None:
+    """Texts become messages where another row has messages: a column of a data set has one type."""
+    for key, role in (("prompt", "user"), ("completion", "assistant"), ("chosen", "assistant"), ("rejected", "assistant")):
+        if any(isinstance(row.get(key), list) for row in rows):
+            for row in rows:
+                if isinstance(row.get(key), str):
+                    row[key] = [{"role": role, "content": row[key]}]
 
 
 def counted(left_out: Mapping[str, int]) -> str:

@@ -114,7 +114,9 @@ def select(
 def in_state(item: str, state: State, standing: Standing, by: str, mine: Assigned, *, adjudicates: bool) -> bool:
     if state == "all":
         return True
-    if state == "disagreed" or (adjudicates and state in ("open", "undecided")):
+    if state == "disagreed" and not adjudicates:
+        return False  # it would say what others have decided
+    if adjudicates and state in ("disagreed", "open", "undecided"):
         return standing.outcome(item).state == "disagreed"
     decided = standing.final(item) if adjudicates else standing.decision(item, by)
     if state == "decided":

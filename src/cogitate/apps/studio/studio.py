@@ -16,7 +16,7 @@ from cogitate.apps.studio.queue import Entry, Filter, assign, index, progress, s
 from cogitate.apps.studio.reading import delta
 from cogitate.apps.studio.sources import Item
 from cogitate.errors import CogitateError, DataError
-from cogitate.recipe.data.decisions.chain import EVENTS, Chain, Event
+from cogitate.recipe.data.decisions.chain import EVENTS, Chain, Event, hash_of_text
 from cogitate.recipe.data.decisions.standing import Standing
 
 OF_WORK = {"review": ("accept", "edit", "reject"), "pairs": ("prefer",), "safety": ("label",)}
@@ -177,7 +177,7 @@ class Studio:
             raise Refused("no verdict speaks against this text, so there is none to contest")
         before = item["text"] if item["text"] is not None else item.get("completion") or ""
         return {
-            **({"text": text, "delta": delta(before, text)} if do == "edit" else {}),
+            **({"text": text, "delta": delta(before, text)} if do == "edit" else {"accepted": hash_of_text(text)}),
             **({"contested": contested} if contested else {}),
             "verdict_before": verdict_of(item),
             "verdict_after": check.facts(),
@@ -200,7 +200,9 @@ class Studio:
 
     def progress(self, by: str) -> dict[str, Any]:
         with self._lock:
-            disagreed = sum(self.standing.outcome(item).state == "disagreed" for item in self.standing.items())
+            adjudicates = self.annotators[by].role == "adjudicator"  # others would learn what somebody decided
+            asked = self.standing.items() if adjudicates else ()
+            disagreed = sum(self.standing.outcome(item).state == "disagreed" for item in asked)
             return {**progress(self.entries.values(), self.standing, by, self.mine), "disagreed": disagreed}
 
     def shown_first(self, by: str, item: str) -> str:

@@ -16,6 +16,7 @@ from cogitate.endpoint import Endpoint
 from cogitate.evals.text_metrics import is_reflective, length_in_words, readability_faults
 from cogitate.recipe.asking import PromptOf
 from cogitate.recipe.data.candidates import Candidate, ModelWriter, Writer, grade_all
+from cogitate.recipe.data.decisions.chain import hash_of_text
 from cogitate.recipe.data.review import Decision
 from cogitate.recipe.data.rewrite import rewrite
 from cogitate.recipe.data.teacher import TeacherWriter
@@ -36,6 +37,7 @@ PROGRAM_FORM = {"en": "Put the program in a ```python block at the end.", "zh": 
 TRUNCATED, WRONG, NO_VERDICT = "truncated", "wrong answer", "no verdict"
 DUPLICATE, SURPASSED, REJECTED = "duplicate", "a better one of its problem and collector is kept", "rejected by a person"
 WRONG_REWRITTEN, CONTESTED = "wrong after rewriting", "verdict contested"
+OTHER_TEXT = "not the text that a person accepted"
 
 
 def few_shot_text(problem: Problem) -> str:
@@ -124,10 +126,10 @@ def post_process(
     chosen = best_of_each(chosen, decisions, per_problem, done)
     verdicts = grade_all(grader, [(candidate.problem, text, "r1") for candidate, text in chosen], meanwhile)
     for (candidate, text), verdict in zip(chosen, verdicts, strict=True):
-        if verdict.value == "right":
-            done.kept.append((candidate, text))
-        elif candidate.id in decisions and decisions[candidate.id].contested:
+        if candidate.id in decisions and decisions[candidate.id].contested:
             done.contested.append((candidate, text))
+        elif verdict.value == "right":
+            done.kept.append((candidate, text))
         else:
             done.dropped.append((candidate, NO_VERDICT if verdict.value == "none" else WRONG_REWRITTEN))
     return done
@@ -144,6 +146,8 @@ def rewritten(candidate: Candidate, decision: Decision | None, done: Processed) 
         return None, REJECTED
     if decision is not None and decision.kind == "edit":
         return decision.text, ""
+    if decision is not None and not is_what_was_accepted(text, decision):
+        return None, OTHER_TEXT
     if decision is not None and decision.contested:
         return text, rule
     if candidate.finish_reason != "stop":
@@ -153,6 +157,12 @@ def rewritten(candidate: Candidate, decision: Decision | None, done: Processed) 
     if text is not None and done.faults[candidate.id] and decision is None:
         return None, done.faults[candidate.id][0]
     return text, rule
+
+
+def is_what_was_accepted(text: str | None, decision: Decision) -> bool:
+    """Whether a text is the one that a person saw in a studio and accepted; a review.jsonl does not say which that was."""
+    accepted = decision.event.get("accepted") if decision.event is not None else None
+    return accepted is None or (text is not None and hash_of_text(text) == accepted)
 
 
 def best_of_each(

@@ -63,9 +63,14 @@ def identify(stage: Stage, graph: Sequence[Stage], config: Config, input_ids: Ma
     for key in keys_read(stage, graph):
         assert hasattr(config, key.partition(".")[0]), f"kind {stage.kind.name} reads {key}, which the settings have not"
         settings |= {name: value for name, value in flat.items() if name == key or name.startswith(f"{key}.")}
-    hashes = {str(path): hash_data_file(path) for path in stage.files(config)}
+    hashes = hashes_of_files(stage, config)
     settings = {key: replace_paths(value, hashes) for key, value in settings.items()}
     return Identity(stage.name, stage.kind.version, settings, dict(input_ids), tuple(hashes.values()))
+
+
+def hashes_of_files(stage: Stage, config: Config) -> dict[str, str]:
+    """SHA-256 of each data file that a stage reads, as it is now."""
+    return {str(path): hash_data_file(path) for path in stage.files(config)}
 
 
 def keys_read(stage: Stage, graph: Sequence[Stage]) -> list[str]:

@@ -69,6 +69,7 @@ def check_review(stage: str, settings: ColdStartConfig) -> None:
 def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dict[str, Any]:
     settings = config.section(context.stage, ColdStartConfig)
     decisions = read_review(settings.review) if settings.review else {}
+    unsettled = disagreements(settings.review) if settings.review else []  # of the same moment
     left_out = tasks_left_out(config)
     if left_out:
         context.say(f"without {', '.join(left_out)}: model-written code cannot be isolated here, see `cogitate doctor`")
@@ -76,7 +77,6 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     too_long: dict[str, Any] = {}
     candidates = reviewed(config, context) if settings.items else ask_all(config, inputs, context, too_long)
     check_known(decisions, {candidate.id for candidate in candidates})
-    unsettled = disagreements(settings.review) if settings.review else []
     if unsettled:
         context.say(f"taken as undecided, since annotators disagree: {first_and_number(unsettled, len(unsettled))}")
     grader = context.backend.grader()

@@ -34,7 +34,8 @@ export function showFigures() {
       ["skipped", String(mine.skipped)], ["verdict contested", String(mine.contested)], ["active minutes", String(mine.minutes)], ["pace", pace],
     ];
     const agreed = [
-      ["items of several people", String(found.items)], ["decided alike", String(found.same)], ["open disagreements", String(mine.disagreed)],
+      ["items of several people", String(found.items)], ["decided alike", String(found.same)],
+      ...(state.session.role === "adjudicator" ? [["open disagreements", String(mine.disagreed)]] : []),
       ["Krippendorff's alpha", found.alpha === null ? "not defined" : String(found.alpha)],
       ...found.pairs.map((pair) => [`Cohen's kappa, ${pair.annotators.join(" and ")}`, pair.kappa === null ? "not defined" : String(pair.kappa)]),
       ["edits alike", found.similarity_of_edits === null ? "no item was edited by two" : String(found.similarity_of_edits)],

@@ -14,7 +14,7 @@ export function showItem(view, work, panel, isEdit) {
   const parts = [question(view)];
   if (panel) parts.push(panel);
   if (view.mine.decision) parts.push(decided(view));
-  if (view.decisions) parts.push(colleagues(view));
+  if (view.decisions) parts.push(colleagues(view, work));
   if (isEdit) parts.push(...rewriting(view));
   else if (work === "pairs") parts.push(pair(view));
   else parts.push(...reading(view.read, "model"), ...rewriting(view));
@@ -72,9 +72,10 @@ function decided(view) {
   return made;
 }
 
-function colleagues(view) {
+function colleagues(view, work) {
+  const side = (choice) => (["a", "b"].includes(choice) ? (choice === view.left_is ? "left" : "right") : choice);
   return card("What annotators decided", ...view.decisions.map((one, place) => element("div", {},
-    element("p", {}, key(String(place + 1)), ` ${one.by}: `, badge("", inWords(one.choice || one.do)),
+    element("p", {}, work === "review" ? key(String(place + 1)) : null, ` ${one.by}: `, badge("", inWords(side(one.choice) || one.do)),
       one.contested ? ` contested: ${one.contested}` : ""),
     one.read ? changes(one.read) : null)));
 }

@@ -16,7 +16,7 @@ function openPanel(panel, field) {
 
 export function openEdit() {
   const view = state.view;
-  if (!view) return;
+  if (!view || state.busy) return;
   const mine = view.mine.decision && view.mine.decision.text;
   const area = element("textarea", { class: "text", "aria-label": "The text, as it is to be learnt", spellcheck: "true" });
   area.value = state.draft ?? mine ?? view.text ?? view.completion ?? "";
@@ -24,6 +24,7 @@ export function openEdit() {
   const shown = element("div", { class: "panel" });
   let timer = 0;
   const check = async () => {
+    if (state.panel !== panel) return; // it was saved or left meanwhile
     const text = area.value;
     state.draft = text;
     if (!text.trim()) return;
@@ -53,14 +54,14 @@ export function openContest(action, message) {
 }
 
 export function openNote() {
-  if (!state.view) return;
+  if (!state.view || state.busy) return;
   const area = element("textarea", { "aria-label": "Your note" });
   area.value = state.view.mine.note;
   openPanel(panelOf("Note", area, "Save the note", () => page.decide({ do: "note", note: area.value })), area);
 }
 
 export function openTags() {
-  if (!state.view) return;
+  if (!state.view || state.busy) return;
   const field = element("input", { type: "text", "aria-label": "Tags, with commas between them" });
   field.value = state.view.mine.tags.join(", ");
   const tags = () => field.value.split(",").map((tag) => tag.trim()).filter(Boolean);
@@ -84,8 +85,11 @@ function panelOf(title, field, button, onSave, ...more) {
 }
 
 export function closePanel() {
-  state.panel = state.draft = null;
+  const contests = state.draft !== null && !state.panel.querySelector("textarea.text");
+  state.panel = null;
   trouble("");
+  if (contests) return openEdit(); // back to the edit that the reason was for
+  state.draft = null;
   page.show();
   $("main").focus();
 }

@@ -101,6 +101,7 @@ function find() {
 }
 
 function move(step) {
+  if (state.panel) return; // what is written there would be lost
   const to = state.at + step;
   if (to >= 0 && to <= state.ids.length) return guarded(() => open(to));
 }
@@ -176,6 +177,7 @@ function actions() {
 
 function showActions() {
   const view = state.view;
+  const focused = [...$("actions").children].indexOf(document.activeElement);
   const buttons = actions().map(([name, title, work, look]) => {
     const needsItem = !["Undo", "Redo", "Back"].includes(title);
     const off = (needsItem && !view) || (title === "Accept" && view && view.text === null) || (title === "Undo here" && view && !view.mine.can_undo);
@@ -186,6 +188,7 @@ function showActions() {
   });
   const gap = element("span", { class: "gap" });
   $("actions").replaceChildren(...buttons.slice(0, ACTIONS[state.session.work].length), gap, ...buttons.slice(ACTIONS[state.session.work].length));
+  if (focused >= 0) $("actions").children[focused].focus(); // whoever tabs to a button stays there
 }
 
 function showProgress(progress) {
@@ -218,9 +221,11 @@ function onKey(event) {
     return;
   }
   if (event.ctrlKey || event.metaKey || event.altKey || !state.session) return;
+  if (event.repeat && !["ArrowLeft", "ArrowRight", "j", "k"].includes(event.key)) return; // a key that is held decides once
   if (event.key === "Escape" && state.panel) return closePanel();
+  if (state.panel && actions().some(([name]) => name === event.key)) return; // no letter throws away what is written
   if (event.key === "Enter" || event.key === " ") return; // of the button that has the focus
-  if (state.view && state.view.decisions && /^[1-9]$/.test(event.key)) {
+  if (state.session.work === "review" && state.view && state.view.decisions && /^[1-9]$/.test(event.key)) {
     event.preventDefault();
     return adopt(Number(event.key) - 1);
   }
@@ -267,6 +272,7 @@ async function start() {
 page.show = show;
 page.decide = decide;
 addEventListener("keydown", onKey);
+addEventListener("beforeunload", (event) => { if (state.panel || state.busy) event.preventDefault(); });
 for (const button of document.querySelectorAll("[data-do]")) button.addEventListener("click", NAMED[button.dataset.do]);
 $("filters").addEventListener("submit", (event) => {
   event.preventDefault();

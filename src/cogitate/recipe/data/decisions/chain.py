@@ -33,6 +33,11 @@ def hash_of(event: Event) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()).hexdigest()
 
 
+def hash_of_text(text: str) -> str:
+    """What an accept records of the text that it was about."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def read_chain(path: Path) -> list[Event]:
     """All events, in order, with their chain checked.
 
