@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,7 +26,7 @@ from cogitate.search.scoring import SolutionScorer, read_settings
 from cogitate.tasks.files.stepwise import load_stepwise
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.steps import StepReader
-from cogitate.types import Artifact
+from cogitate.types import Artifact, Problem
 from tests.train.rl_loop import raise_at
 
 GRAPH = (Stage("sft", FINE_TUNE), Stage("steps", PROCESS_REWARD_MODEL, needs=("sft",)))
@@ -84,7 +85,7 @@ def test_a_killed_attempt_goes_on_to_the_same_model(tmp_path: Path) -> None:
 
 
 def test_an_attempt_that_goes_on_with_other_chunks_loses_and_doubles_nothing(tmp_path: Path) -> None:
-    settings = {"rollouts": 1, "epochs": 3, "checkpoint_every": 1}
+    settings: dict[str, Any] = {"rollouts": 1, "epochs": 3, "checkpoint_every": 1}
     whole = run_stage(tmp_path / "whole", chunk=4, **settings)
     for killed_at, chunk in ((0, 4), (6, 2)):  # while further labels are sought, and after checkpoints of learning
         with pytest.raises(KeyboardInterrupt):
@@ -121,17 +122,22 @@ def test_a_users_file_is_learnt_from(tmp_path: Path) -> None:
     assert "choice" not in summary
 
 
+def asked_with(prompt: str, problem: Problem) -> str:
+    return prompt.format(problem.question)
+
+
 def test_thinking_that_the_prompt_has_opened_is_not_opened_again(tmp_path: Path) -> None:
     row = {"prompt": "1 + 1?", "completions": [" <think> 1 + 1 = 2.", " </think> 2"], "labels": [True, True]}
     (tmp_path / "mine.jsonl").write_text(json.dumps(row))
     settings = ProcessRewardModelConfig(labels="file", steps_file=str(tmp_path / "mine.jsonl"), step_separator="")
     tokenizer, context = Tokenizer.load(SHIPPED / "base"), cast(StageContext, None)
     for prompt, expected in (("{} <think>", " 1 + 1 = 2. </think> 2"), ("{}", " <think> 1 + 1 = 2. </think> 2")):
-        asking = Asking("turn", lambda problem, prompt=prompt: prompt.format(problem.question), "r1", "r1")
+        asking = Asking("turn", partial(asked_with, prompt), "r1", "think_answer")
         ((solution,), _, _) = from_file(settings, asking, StepReader(tokenizer), context, SHIPPED / "base")
         assert tokenizer.decode(solution.completion_ids) == expected
 
 
+@pytest.mark.slow
 def test_the_model_can_learn_by_heart_which_results_are_changed(tmp_path: Path) -> None:
     """16 sums with their results, and the same with others."""
     rows = [
@@ -144,7 +150,13 @@ def test_the_model_can_learn_by_heart_which_results_are_changed(tmp_path: Path) 
     ]  # fmt: skip
     file = tmp_path / "mine.jsonl"
     file.write_text("\n".join(map(json.dumps, rows)))
-    learning = {"epochs": 30, "batch": 32, "learning_rate": 2e-3, "final_learning_rate": 1e-3, "held_out_share": 0.12}
+    learning: dict[str, Any] = {
+        "epochs": 30,
+        "batch": 32,
+        "learning_rate": 2e-3,
+        "final_learning_rate": 1e-3,
+        "held_out_share": 0.12,
+    }
     summary = run_stage(tmp_path, labels="file", steps_file=str(file), step_separator="", **learning)
     assert summary["model"]["held_out"] == 4
     log = [json.loads(row) for row in (tmp_path / "out" / "metrics.jsonl").read_text().splitlines()]

@@ -56,7 +56,8 @@ def test_sets_are_written_in_sorted_order() -> None:
     assert literal((letters,)) == "({'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'},)"
     assert literal({"k": [frozenset({2, 1}), set(), (), (1, 2)]}) == "{'k': [frozenset({1, 2}), set(), (), (1, 2)]}"
     assert plain({"k": letters}) == {"k": list("abcdefgh")}
-    for value in (1, -2.5, "x'y", None, True, [], (1,), {1: (2, [3])}, [set()], b"a"):
+    values: list[Any] = [1, -2.5, "x'y", None, True, [], (1,), {1: (2, [3])}, [set()], b"a"]
+    for value in values:
         assert literal(value) == repr(value)
 
 
