@@ -118,7 +118,7 @@ def test_it_is_asked_as_often_as_the_settings_say(server: Server) -> None:
 
 def test_requests_keep_their_distance(server: Server) -> None:
     began = time.monotonic()
-    endpoint(server, per_minute=600).ask_all([ASK] * 4)
+    endpoint(server, per_minute=600).ask_all([Question(ASKED, PARAMS, seed) for seed in range(4)])
     assert time.monotonic() - began >= 0.3  # three distances of a tenth of a second
 
 
@@ -140,6 +140,17 @@ def test_an_answer_is_kept_by_the_content_of_its_question(server: Server, tmp_pa
     with endpoint(server, cache=str(tmp_path)) as later:
         assert later.ask(ASK).text == "9"
     assert len(server.requests) == 4
+
+
+def test_equal_questions_of_one_call_are_asked_once(server: Server, tmp_path: Path) -> None:
+    server.replies = [says(str(number)) for number in range(9)]
+    questions = [ASK, Question(ASKED, PARAMS, 1), ASK, ASK]
+    with endpoint(server, cache=str(tmp_path), parallel=4) as first:
+        replies = first.ask_all(questions)
+    assert replies[0] == replies[2] == replies[3] != replies[1]
+    assert (len(server.requests), first.usage.replies) == (2, 2)
+    with endpoint(server, cache=str(tmp_path)) as later:
+        assert later.ask_each(questions) == replies
 
 
 def test_a_kill_in_the_middle_of_a_line_costs_one_question(server: Server, tmp_path: Path) -> None:

@@ -106,7 +106,7 @@ def measure(
     good, held_out = [reference, *rewritten[::2]], rewritten[1::2]
     faulty = mutants_of(reference, mutants, seed)
     proposals, unread = gather([public], replies, settings, seed)
-    bench = Bench(open_local_sandbox(Isolation()), entry, case_limits(1.0, len(proposals) + 3))
+    bench = Bench(open_local_sandbox(Isolation()), entry, case_limits(1.0, len(proposals) + 3), exact=True)
     suite = make_suite(bench, [public], proposals, good, faulty[::2], most=settings.most, as_json=False)
     fates.update([*suite.fates, *unread])
     sums["proposed"] += len(proposals) + len(unread)

@@ -92,8 +92,8 @@ class Asker(Protocol):
         """What asking has cost so far."""
 
     def ask_each(self, questions: Sequence[Question], on_wait: Callable[[], None]) -> list[Reply | EndpointError]:
-        """An answer to each question, or why there is none, in the order of the questions. `on_wait` is called while one waits
-        and may raise to end everything."""
+        """An answer to each question, or why there is none, in the order of the questions; equal ones are asked once.
+        `on_wait` is called while one waits and may raise to end everything."""
 
     def close(self) -> None:
         """End what was started."""
@@ -192,7 +192,7 @@ class Endpoint:
         return reply
 
     def ask_all(self, questions: Sequence[Question], on_wait: Callable[[], None] = lambda: None) -> list[Reply]:
-        """Answers in the order of the questions; several are asked at the same time. The first fault ends all."""
+        """Answers in the order of the questions; several are asked at a time, equal ones once. The first fault ends all."""
         return self._all(self.ask, questions, on_wait)
 
     def ask_each(
@@ -220,18 +220,18 @@ class Endpoint:
 
     def _all(self, ask: Callable[[Question], A], questions: Sequence[Question], on_wait: Callable[[], None]) -> list[A]:
         with ThreadPoolExecutor(self.settings.parallel) as pool:
-            futures: list[Future[A]] = [pool.submit(ask, question) for question in questions]
+            futures: dict[Question, Future[A]] = {each: pool.submit(ask, each) for each in dict.fromkeys(questions)}
             try:
-                waiting: set[Future[A]] = set(futures)
+                waiting: set[Future[A]] = set(futures.values())
                 while waiting:
                     on_wait()
                     done, waiting = wait(waiting, timeout=0.2, return_when=FIRST_EXCEPTION)
                     for future in done:
                         future.result()
             finally:
-                for future in futures:
+                for future in futures.values():
                     future.cancel()
-            return [future.result() for future in futures]
+            return [futures[question].result() for question in questions]
 
     def _ask_server(self, question: Question) -> Reply:
         body = {

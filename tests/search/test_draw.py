@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cogitate.search.draw import Draw
 from cogitate.search.work import Workers
 from tests.search.toy import PROBLEM, TOKENIZER, ToyPolicy, question, workers
@@ -20,6 +22,19 @@ def test_a_step_ends_with_its_sentence_and_the_answer_is_the_last_step() -> None
     assert drawn(work, step_tokens=20) == [" a.", " a."]
     assert drawn(work, given=" a. a.", step_tokens=20) == [" a.", " a."]
     assert drawn(work, given=" a. a. a.", step_tokens=4) == [" </think> <answer> 3 </answer>"] * 2  # no limit cuts an answer
+
+
+def test_an_answer_that_pauses_at_the_limit_of_a_step_is_not_cut() -> None:
+    text = " a </think> <answer> 3. Or 4 </answer>"
+
+    class Answering(ToyPolicy):
+        def rest(self, given_ids: Sequence[int], seed: int) -> list[int]:
+            return [*TOKENIZER.encode(text), TOKENIZER.end_id][len(given_ids) :]
+
+    work = workers(Answering())
+    ids = TOKENIZER.encode(text)
+    (pause,) = [place for place, token in enumerate(ids, 1) if token in work.sampler.reader.pause_ids]
+    assert drawn(work, step_tokens=pause) == [text] * 2
 
 
 def test_steps_one_after_the_other_are_the_whole_completion() -> None:

@@ -35,7 +35,11 @@ def test_a_rest_without_text_belongs_to_the_step_before_it(tokenizer: Tokenizer)
 
 
 def test_numbers_of_a_list_end_no_step(tokenizer: Tokenizer) -> None:
-    assert steps(tokenizer, "Plan: 1. add, 2. halve. Done") == ["Plan: 1. add, 2. halve.", " Done"]
+    assert steps(tokenizer, "Plan: 1. add\n2. halve. Done") == ["Plan: 1. add\n", "2. halve.", " Done"]
+
+
+def test_results_are_no_numbers_of_a_list(tokenizer: Tokenizer) -> None:
+    assert steps(tokenizer, "Total: 42. Then 7, 14. Done") == ["Total: 42.", " Then 7, 14.", " Done"]
 
 
 def test_lines_and_paragraphs(tokenizer: Tokenizer) -> None:

@@ -11,7 +11,7 @@ import pytest
 from cogitate.config import RLConfig
 from cogitate.engine.generator import Engine
 from cogitate.model.files.hf import load_model
-from cogitate.train.partial_rollouts import Part, Waiting, advance, goes_round, of_this_version, partial_metrics
+from cogitate.train.partial_rollouts import Part, Waiting, advance, goes_round, of_last_segment, partial_metrics
 from cogitate.types import Problem, Rollout, Verdict
 from tests.train.rl_loop import Loop, equal_weights, raise_at
 
@@ -75,7 +75,8 @@ def rollout(versions: tuple[tuple[int, int], ...], finish_reason: str = "stop") 
 
 def test_older_tokens_can_be_left_out_and_are_counted() -> None:
     old = rollout(((3, 2), (4, 3)))
-    assert of_this_version(old, 4).loss_mask == (0, 0, 1, 1, 1)
+    assert of_last_segment(old).loss_mask == (0, 0, 1, 1, 1)
+    assert of_last_segment(rollout(((3, 2),))).loss_mask == (1, 1)  # it ended before others of its group did
     circles = rollout(((4, 3),), "length")
     assert partial_metrics([old, circles], IN_PARTS, 4) == {"off_policy_share": 2 / 8, "repeating_share": 0.5}
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from cogitate.train.collecting import LoopState, RLRun, next_problems
 from cogitate.train.pools import Pool
 from cogitate.train.rollouts import Sampled, by_rules
 from cogitate.types import Problem
-from tests.train.rl_loop import CONFIG, Loop, accuracy, equal_weights, raise_at
+from tests.train.rl_loop import CONFIG, Loop, accuracy, digits_wanted, equal_weights, raise_at
 
 
 def asked_kindly(count: int = 3) -> list[Problem]:
@@ -64,3 +67,19 @@ def test_both_pools_go_on_where_a_killed_run_left_them(loop: Callable[..., Loop]
     assert row["reward"] == pytest.approx((row["accuracy.digits"] + 3 * row["reward.helpfulness"]) / 4)
     equal_weights(whole, resumed)
     assert resumed.rows() == whole.rows()
+
+
+def test_shares_hold_over_steps_where_few_prompts_are_wanted_at_a_time() -> None:
+    config = CONFIG.model_copy(update={"prompts_per_step": 24})
+    general = Pool(asked_kindly(), from_step=0, prompts_per_step=8)
+    run = cast(
+        RLRun,
+        SimpleNamespace(
+            config=config, problems=digits_wanted("7"), general=general, general_share=general.share, seed=1, name="rl"
+        ),
+    )  # fmt: skip
+    state = LoopState.from_json(0, {"cursor": 3})  # of a checkpoint that knows nothing of what is owed
+    kinds = [problem.kind for _ in range(24) for problem, _ in next_problems(run, state, 1)]
+    assert (kinds.count("general"), state.general_cursor, state.owed) == (8, 8, 0)
+    kinds = [problem.kind for count in (5, 7, 0, 12, 24) for problem, _ in next_problems(run, state, count)]
+    assert (kinds.count("general"), state.owed) == (16, 0)

@@ -61,20 +61,20 @@ class AnsweringModel:
         self, questions: Sequence[Question], on_wait: Callable[[], None] = lambda: None
     ) -> list[Reply | EndpointError]:
         """As endpoint.Asker's. A question that does not fit the model's context has an error in place of an answer."""
-        keys = [key_of(self._place, "", question) for question in questions]
-        found: dict[int, Reply | EndpointError] = {}
+        keys = {question: key_of(self._place, "", question) for question in questions}
+        found: dict[Question, Reply | EndpointError] = {}
         if self._answers is not None:
-            found = {n: Reply(**self._answers[key]) for n, key in enumerate(keys) if key in self._answers}
+            found = {question: Reply(**self._answers[key]) for question, key in keys.items() if key in self._answers}
         self.usage.from_cache += len(found)
-        left = [number for number in range(len(questions)) if number not in found]
+        left = [question for question in keys if question not in found]
         for start in range(0, len(left), ROUND):
-            numbers = left[start : start + ROUND]
-            for number, reply in zip(numbers, self._ask([questions[n] for n in numbers], on_wait), strict=True):
-                found[number] = reply
+            asked = left[start : start + ROUND]
+            for question, reply in zip(asked, self._ask(asked, on_wait), strict=True):
+                found[question] = reply
                 if self._answers is not None and isinstance(reply, Reply):
-                    self._answers.keep(keys[number], asdict(reply))
+                    self._answers.keep(keys[question], asdict(reply))
         self._count(found.values(), len(left))
-        return [found[number] for number in range(len(questions))]
+        return [found[question] for question in questions]
 
     def close(self) -> None:
         if self._process is not None:

@@ -60,6 +60,14 @@ def rate(values: Rows) -> Estimate:
     return _wilson(float(means.mean()), _variance_of_mean(means), len(means), samples, len(means) - 1)
 
 
+def share_of_completions(values: Rows) -> Estimate:
+    """Mean over completions, not problems, of values in [0, 1], with a clustered Wilson interval; a ratio, as `mean_number`."""
+    rows = [row for row in values if len(row) > 0]
+    _problem_means(rows)
+    value, variance = _ratio(rows)
+    return _wilson(value, variance, len(rows), sum(map(len, rows)), len(rows) - 1)
+
+
 def pass_at_k(samples: int, right: int, k: int) -> float:
     """Chance that at least one of k completions is right, unbiased: 1 - C(n-c, k) / C(n, k) (arXiv:2107.03374, section 2.1).
 
@@ -175,14 +183,10 @@ def mean_number(values: Rows) -> Estimate:
     rows = [row for row in values if len(row) > 0]
     if not rows:
         raise ValueError("no values: no problem has a completion that counts")
-    counts = np.array([len(row) for row in rows], dtype=np.float64)
-    sums = np.array([math.fsum(row) for row in rows], dtype=np.float64)
-    value, problems = float(sums.sum() / counts.sum()), len(rows)
-    if problems == 1:
+    value, variance = _ratio(rows)
+    if len(rows) == 1:
         return Estimate(value, None, None)
-    residuals = sums - value * counts
-    variance = problems / (problems - 1) * float((residuals**2).sum()) / float(counts.sum()) ** 2
-    half = student_t(problems - 1) * math.sqrt(variance)
+    half = student_t(len(rows) - 1) * math.sqrt(variance)
     return Estimate(value, value - half, value + half)
 
 
@@ -216,6 +220,16 @@ def _problem_means(values: Rows) -> Array:
     if means.min() < 0 or means.max() > 1:
         raise ValueError(f"a rate takes values from 0 to 1, got means from {means.min()} to {means.max()}")
     return means
+
+
+def _ratio(rows: Rows) -> tuple[float, float]:
+    """The mean over all completions, and its variance clustered by problem; 0.0 of one problem."""
+    counts = np.array([len(row) for row in rows], dtype=np.float64)
+    sums = np.array([math.fsum(row) for row in rows], dtype=np.float64)
+    value, problems = float(sums.sum() / counts.sum()), len(rows)
+    residuals = sums - value * counts
+    scale = problems / (problems - 1) if problems > 1 else 0.0
+    return value, scale * float((residuals**2).sum()) / float(counts.sum()) ** 2
 
 
 def _variance_of_mean(values: Array) -> float:

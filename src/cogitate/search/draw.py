@@ -38,12 +38,14 @@ class Drawn(NamedTuple):
         logprob: of all of them together.
         finished: an end token, or the limit of the whole completion; else a step has ended.
         cut: finished by the limit.
+        logprobs: of each token.
     """
 
     token_ids: tuple[int, ...]
     logprob: float
     finished: bool
     cut: bool = False
+    logprobs: tuple[float, ...] = ()
 
 
 class Sampler:
@@ -96,16 +98,18 @@ class Sampler:
         ids = (*before.token_ids, *completion.token_ids)
         stopped = completion.finish_reason == "stop"
         cut = not stopped and len(ids) >= draw.max_new_tokens
-        return Drawn(ids, before.logprob + sum(completion.logprobs), stopped or cut, cut)
+        logprobs = (*before.logprobs, *completion.logprobs)
+        return Drawn(ids, before.logprob + sum(completion.logprobs), stopped or cut, cut, logprobs)
 
     def _goes_on(self, draw: Draw, drawn: Drawn, completion: Completion) -> bool:
-        """Whether the step has not ended: at a token that only might have ended it, or where the limit of a step cuts an
-        answer, which is one step."""
+        """Whether the step has not ended: at a token that only might have ended it, or where a pause or the limit of a step
+        cuts an answer, which is one step."""
         if drawn.finished or not draw.step_tokens:
             return False
-        if completion.finish_reason == "pause":
-            return len(drawn.token_ids) < draw.step_tokens and not self.reader.ends_step(drawn.token_ids)
-        return self.reader.closes((*draw.given_ids, *drawn.token_ids))
+        if self.reader.closes((*draw.given_ids, *drawn.token_ids)):
+            return True
+        paused = completion.finish_reason == "pause"
+        return paused and len(drawn.token_ids) < draw.step_tokens and not self.reader.ends_step(drawn.token_ids)
 
 
 class Judge:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from cogitate.errors import ConfigError
@@ -17,7 +16,7 @@ from cogitate.evals.metrics import Estimate, mean_number, rate
 from cogitate.search.beam import step_beam
 from cogitate.search.choose import Solution, best
 from cogitate.search.mcts import TreeSearch, TreeSettings
-from cogitate.search.pool import Limits, answer_alone, choose, greedy, reading_of, samples
+from cogitate.search.pool import Limits, answer_alone, choose, greedy, reading_of, samples, with_scores
 from cogitate.search.tree import Node
 from cogitate.search.verify import self_verification
 from cogitate.search.work import Cost, Question, Search, Searched, Workers, run_searches, tokens_to_read
@@ -117,7 +116,9 @@ class Evaluator:
     most: int
     prompt_ids: Callable[[str], tuple[int, ...]]
     _pool: list[Searched] = field(default_factory=list)
-    _seconds: float = 0.0
+    _drawing: float = 0.0  # seconds of the pool
+    _scoring: float = 0.0
+    _reading_alone: float = 0.0
     _alone: list[list[float]] = field(default_factory=list)
 
     def check(self, method: str) -> None:
@@ -131,7 +132,8 @@ class Evaluator:
         check."""
         self.check(method)
         if method in OF_POOL:
-            found, seconds = [self.chosen(number, n, method) for number in range(len(self.asked))], self.share(n)
+            found = [self.chosen(number, n, method) for number in range(len(self.asked))]
+            seconds = self.seconds_of(n, scored=method in WITH_SCORER)
         elif method in BESIDE:
             found, seconds = self.beside(method, n)
         else:
@@ -154,10 +156,13 @@ class Evaluator:
         return TreeSearch(question, settings.limits, tree, scorer if settings.value == "model" else None).run()
 
     def pool(self) -> list[Searched]:
-        """The completions of each problem."""
+        """The completions of each problem, with their scores where a scorer is there."""
         if not self._pool:
-            draw = partial(samples, limits=self.settings.limits, n=self.most, scorer=self.workers.scorer)
-            self._pool, self._seconds = self.timed([draw(question) for _, question in self.asked])
+            limits, scorer = self.settings.limits, self.workers.scorer
+            self._pool, self._drawing = self.timed([samples(question, limits, self.most) for _, question in self.asked])
+            if scorer is not None:
+                pairs = zip(self._pool, self.asked, strict=True)
+                _, self._scoring = self.timed([with_scores(each.tree, question, scorer) for each, (_, question) in pairs])
         return self._pool
 
     def mean_tokens(self) -> float:
@@ -165,10 +170,11 @@ class Evaluator:
         tokens = [len(node.completion_ids) for each in self.pool() for node in each.tree.solutions]
         return sum(tokens) / len(tokens)
 
-    def share(self, n: int) -> float:
-        """The seconds of n of the pool's completions."""
+    def seconds_of(self, n: int, *, scored: bool = False, alone: bool = False) -> float:
+        """The seconds of n of the pool's completions: of drawing them, and of what is read to choose among them."""
         self.pool()
-        return self._seconds * n / self.most
+        reading = (self._scoring if scored else 0.0) + (self._reading_alone if alone else 0.0)
+        return (self._drawing + reading) * n / self.most
 
     def timed(self, searches: Sequence[Search]) -> tuple[list[Searched], float]:
         started = time.perf_counter()
@@ -186,7 +192,9 @@ class Evaluator:
             searches, seconds = self.timed([greedy(question, self.settings.limits) for _, question in self.asked])
             return [Found(as_number(each.right(each.chosen)), each.cost, each.chosen, each) for each in searches], seconds
         if method in ("last_step", "answer_only"):
-            return [self.by_one_step(number, n, method) for number in range(len(self.asked))], self.share(n)
+            alone = method == "answer_only"
+            by_step = [self.by_one_step(number, n, method) for number in range(len(self.asked))]
+            return by_step, self.seconds_of(n, scored=not alone, alone=alone)
         found = []
         for pool in self.pool():
             nodes = pool.tree.solutions[:n]
@@ -196,7 +204,7 @@ class Evaluator:
                 found.append(Found(float(any(rights)) if rights else None, Cost(tokens)))
             else:
                 found.append(Found(sum(rights) / len(rights) if rights else None, Cost(round(tokens / n))))
-        return found, self.share(1 if method == "pass@1" else n)
+        return found, self.seconds_of(1 if method == "pass@1" else n)
 
     def by_one_step(self, number: int, n: int, method: str) -> Found:
         """Best-of-n by the score of the last step, read after all others, or as if it were all."""
@@ -218,8 +226,10 @@ class Evaluator:
                 [answer_alone(node, question) for node in pool.tree.solutions]
                 for pool, (_, question) in zip(self.pool(), self.asked, strict=True)
             ]
+            started = time.perf_counter()
             scores = iter(scorer.step_scores([one for group in readings for one in group]))
             self._alone = [[next(scores)[0] for _ in group] for group in readings]
+            self._reading_alone = time.perf_counter() - started
         return self._alone
 
 

@@ -39,11 +39,12 @@ class TreeSettings:
 
 
 class TreeSearch:
-    """One search. `scorer` None: a step is worth the share of all answers found so far that agree with its rollout's."""
+    """One search. `scorer` None: a step is worth the share of all answers found so far that agree with its rollout's. An answer
+    counts by the reach of its node, so that a text which is drawn again and again has as many votes as in a pool."""
 
     def __init__(self, question: Question, limits: Limits, settings: TreeSettings, scorer: SolutionScorer | None):
         self.question, self.limits, self.settings, self.scorer = question, limits, settings, scorer
-        self.tree, self.spent, self.votes = Tree(), 0.0, Counter[str]()
+        self.tree, self.spent, self.votes = Tree(), 0.0, dict[str, float]()
 
     def run(self) -> Search:
         idle = 0
@@ -60,7 +61,7 @@ class TreeSearch:
             leaf = self.most_visited()
             yield from self.roll_out([leaf])
         finished = self.tree.solutions
-        solutions = [Solution(node.answer, 1.0 if node.score is None else node.score) for node in finished]
+        solutions = [Solution(node.answer, node.reach * (1.0 if node.score is None else node.score)) for node in finished]
         return self.tree, finished[weighted(solutions)]
 
     def select(self) -> Node:
@@ -74,22 +75,24 @@ class TreeSearch:
         return node.value + self.settings.c_puct * node.prior * math.sqrt(visits) / (1 + node.visits)
 
     def expand(self, leaf: Node) -> Steps[list[Node]]:
-        """The different continuations of a leaf, with their priors: the mean probability of their tokens, made to sum to 1."""
+        """The different continuations of a leaf, with their shares of the draws and their priors: the mean probability of their
+        tokens, made to sum to 1."""
         (group,) = yield from draw([self.draw_from(leaf, range(self.settings.width), self.limits.step_tokens)])
         self.spent += sum(len(each.token_ids) for each in group)
         children: dict[tuple[int, ...], Node] = {}
         weights: dict[tuple[int, ...], float] = {}
+        draws = Counter(each.token_ids for each in group)
         for branch, each in enumerate(group):
             if each.token_ids not in children:
                 children[each.token_ids] = self.tree.add(leaf, branch, each)
             likely = math.exp(each.logprob / len(each.token_ids))
             weights[each.token_ids] = weights.get(each.token_ids, 0.0) + likely
         for ids, child in children.items():
-            child.prior = weights[ids] / sum(weights.values())
+            child.prior, child.share = weights[ids] / sum(weights.values()), draws[ids] / len(group)
         found = list(children.values())
         finished = [child for child in found if child.finished]
         yield from find_answers(finished)
-        self.votes.update(child.answer for child in finished if child.answer is not None)
+        self.vote(finished)
         return found
 
     def values(self, nodes: Sequence[Node]) -> Steps[list[float]]:
@@ -99,7 +102,8 @@ class TreeSearch:
             return [node.score or 0.0 for node in nodes]
         rolled = yield from self.roll_out([node for node in nodes if not node.finished])
         answers = [rolled.get(node.number, node.answer) for node in nodes]
-        return [self.votes[answer] / self.votes.total() if answer is not None else 0.0 for answer in answers]
+        everything = sum(self.votes.values())
+        return [self.votes[answer] / everything if answer is not None else 0.0 for answer in answers]
 
     def roll_out(self, nodes: Sequence[Node]) -> Steps[dict[int, str | None]]:
         """A solution from each node; the answers by the node's number."""
@@ -109,8 +113,13 @@ class TreeSearch:
         ends = [self.tree.add(node, ROLLOUT, group[0], rollout=True) for node, group in zip(nodes, groups, strict=True)]
         self.spent += sum(len(end.token_ids) for end in ends)
         yield from find_answers(ends)
-        self.votes.update(end.answer for end in ends if end.answer is not None)
+        self.vote(ends)
         return {node.number: end.answer for node, end in zip(nodes, ends, strict=True)}
+
+    def vote(self, finished: Sequence[Node]) -> None:
+        for node in finished:
+            if node.answer is not None:
+                self.votes[node.answer] = self.votes.get(node.answer, 0.0) + node.reach
 
     def draw_from(self, node: Node, branches: Sequence[int], step_tokens: int) -> Draw:
         return Draw(

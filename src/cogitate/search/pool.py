@@ -26,11 +26,15 @@ class Limits:
     step_tokens: int
 
 
-def samples(question: Question, limits: Limits, n: int, *, scorer: SolutionScorer | None) -> Search:
-    """n completions; nothing is chosen. Step nodes hold the scores of their steps, and a finished one that of its solution."""
+def samples(question: Question, limits: Limits, n: int) -> Search:
+    """n completions; nothing is chosen."""
     tree = yield from drawn_solutions(question, limits, n)
-    if scorer is not None:
-        yield from score(tree.solutions, question, scorer)
+    return tree, None
+
+
+def with_scores(tree: Tree, question: Question, scorer: SolutionScorer) -> Search:
+    """The same completions, whose step nodes then hold the scores of their steps, and a finished one that of its solution."""
+    yield from score(tree.solutions, question, scorer)
     return tree, None
 
 

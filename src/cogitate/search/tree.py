@@ -22,6 +22,7 @@ class Node:
         logprob: of its tokens, under the policy that drew it.
         finished: it ends a solution.
         prior: how likely the policy finds it among its siblings.
+        share: of the draws that went on from its parent, those that came to it: equal ones are one node.
         step_score: 0..1, what a model says of this step; None: it was not asked.
         score: 0..1, the same of all steps up to here together, or how far the policy trusts the solution.
         visits, total: of tree search; the mean of what came back is `value`.
@@ -36,6 +37,7 @@ class Node:
     logprob: float
     finished: bool
     prior: float = 1.0
+    share: float = 1.0
     step_score: float | None = None
     score: float | None = None
     visits: int = 0
@@ -47,6 +49,11 @@ class Node:
     @property
     def value(self) -> float:
         return self.total / self.visits if self.visits else 0.0
+
+    @property
+    def reach(self) -> float:
+        """The share of draws from the beginning on that come here: what it counts in a vote."""
+        return math.prod(node.share for node in self.path)
 
     @property
     def path(self) -> list[Node]:
@@ -115,6 +122,7 @@ class Tree:
             "visits": node.visits or None,
             "value": round(node.value, 6) if node.visits else None,
             "prior": round(node.prior, 6) if node.visits else None,
+            "share": round(node.share, 6) if node.visits else None,
             "answer": node.answer,
             "finished": node.finished or None,
             "rollout": node.rollout or None,

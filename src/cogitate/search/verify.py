@@ -14,6 +14,7 @@ from cogitate.search.tree import Node
 from cogitate.search.work import Question, Search, draw
 from cogitate.tokenizer.tags import OF_R1
 from cogitate.tokenizer.thinking import split_thinking
+from cogitate.train.rollouts import opens_thinking
 
 BETWEEN, ASKED = "\n\nA proposed solution:\n", "\n\nIs its answer right? Answer yes or no."
 _YES = re.compile(r"\b(?:yes|right|correct)\b|是的|正确|对", re.IGNORECASE)
@@ -60,9 +61,11 @@ def self_verification(
             f"self-verification: a question with a proposed solution has {longest} tokens and an answer {answer_tokens}, "
             f"which do not fit the context of {max_context}; lower evaluate.max_new_tokens, or leave this method out"
         )
-    groups = yield from draw(draws)
-    for node, group in zip(nodes, groups, strict=True):
-        said = [says_right(question.reader.tokenizer.tags.exchange(question.reader.text(each.token_ids))) for each in group]
+    groups = yield from draw(draws, own_prompts=True)
+    tokenizer = question.reader.tokenizer
+    for node, asked, group in zip(nodes, draws, groups, strict=True):
+        opened = opens_thinking(asked.prompt_ids, tokenizer)
+        said = [says_right(tokenizer.tags.exchange(tokenizer.decode(each.token_ids)), opened=opened) for each in group]
         node.score = sum(said) / len(said)
     return tree, chosen(nodes)
 
@@ -78,9 +81,13 @@ def plain(completion: str) -> str:
     return " ".join(completion.split())
 
 
-def says_right(completion: str) -> float:
-    """1 for yes, 0 for no ("not right" is no), one half where it says neither."""
-    region = split_thinking(completion).answer_region
+def says_right(completion: str, *, opened: bool = False) -> float:
+    """1 for yes, 0 for no ("not right" is no), one half where it says neither.
+
+    Args:
+        opened: the prompt has opened the thinking; what is cut before its end says neither.
+    """
+    region = split_thinking(completion, prefilled=opened).answer_region
     if _NO.search(region):
         return 0.0
     return 1.0 if _YES.search(region) else 0.5

@@ -36,9 +36,14 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Draws:
-    """Continuations to be drawn."""
+    """Continuations to be drawn.
+
+    Attributes:
+        own_prompts: no other method reads their prompts, so reading them is a cost of this one.
+    """
 
     draws: Sequence[Draw]
+    own_prompts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +65,8 @@ T = TypeVar("T")
 Steps = Generator[Work, Any, T]
 
 
-def draw(draws: Sequence[Draw]) -> Steps[list[list[Drawn]]]:
-    found: list[list[Drawn]] = yield Draws(draws)
+def draw(draws: Sequence[Draw], *, own_prompts: bool = False) -> Steps[list[list[Drawn]]]:
+    found: list[list[Drawn]] = yield Draws(draws, own_prompts)
     return found
 
 
@@ -84,7 +89,8 @@ class Cost:
 
     Attributes:
         policy_tokens: that the policy sampled.
-        scorer_tokens: that a model read to judge them, prompts included, times its parameters over the policy's.
+        scorer_tokens: that a model read to judge them, prompts included, times its parameters over the policy's; this model is
+            the policy itself where it verifies.
     """
 
     policy_tokens: int = 0
@@ -169,8 +175,11 @@ def drawn_together(
 ) -> dict[int, list[list[Drawn]]]:
     drawn = iter(workers.sampler.draw([one for _, each in wanted for one in each.draws]))
     results = {number: [next(drawn) for _ in each.draws] for number, each in wanted}
-    for number, groups in results.items():
-        tallies[number].cost.policy_tokens += sum(len(one.token_ids) for group in groups for one in group)
+    for number, each in wanted:
+        cost = tallies[number].cost
+        cost.policy_tokens += sum(len(one.token_ids) for group in results[number] for one in group)
+        if each.own_prompts:
+            cost.scorer_tokens += sum(map(len, dict.fromkeys(one.prompt_ids for one in each.draws)))
     return results
 
 

@@ -1,9 +1,9 @@
 """Where the steps of a completion end: in its own form, token by token, so that reading and sampling agree.
 
-A step ends with a token that ends a sentence, a line or a paragraph, once it has any text. The number of a list ("1.") ends
-none. After the thinking there are no more ends: what closes it and the answer are the last step. Whether a token ends a step
-depends on what stands before it alone; in the form `sentences` a decimal number is therefore cut at its point. Texts full of
-decimals are read by lines.
+A step ends with a token that ends a sentence, a line or a paragraph, once it has any text. The number of a list ends none: one
+of at most two digits at the beginning of a step or a line, or "1." after a colon. After the thinking there are no more ends:
+what closes it and the answer are the last step. Whether a token ends a step depends on what stands before it alone; in the form
+`sentences` a decimal number is therefore cut at its point. Texts full of decimals are read by lines.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ENDS: dict[StepForm, re.Pattern[str]] = {
     "lines": re.compile(r"\n\s*$"),
     "paragraphs": re.compile(r"\n[^\S\n]*\n\s*$"),
 }
-_LIST_NUMBER = re.compile(r"(?:^|[:：,，、\n])\s*\d{1,2}\.\s*$")
+_LIST_NUMBER = re.compile(r"(?:(?:^|\n)\s*\d{1,2}|[:：]\s*1)\.\s*$")
 LONGEST = 200  # characters before a token that are looked at
 
 

@@ -15,7 +15,7 @@ from cogitate.rewards.parts.shaping import length_rewards
 from cogitate.runtime import MetricsLog, derive_seed
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.groups import FirstGroups, LearnFrom, group_relative, is_alive, needs_greedy
-from cogitate.train.partial_rollouts import Part, Waiting, advance, of_this_version
+from cogitate.train.partial_rollouts import Part, Waiting, advance, of_last_segment
 from cogitate.train.pools import Drawn, Pool, draw, draw_by_need, easiest, key_of
 from cogitate.train.rollouts import (
     Judging,
@@ -94,6 +94,7 @@ class LoopState:
     step: int = 0
     cursor: int = 0  # problems drawn so far
     general_cursor: int = 0  # the same of the second pool
+    owed: int = 0  # what rounding has kept from the second pool so far, in parts of a prompt: prompts_per_step are one
     tokens: int = 0  # generated so far
     dead_steps: int = 0  # steps in a row without any learning signal
     stopped_early: str | None = None
@@ -159,7 +160,7 @@ def whole_groups(run: RLRun, state: LoopState, phases: Phases) -> tuple[list[Rol
     phases.add("score", started)
     rollouts = [tuple(next(scored) for _ in keys) for keys in whole]
     if not config.learn_older_segments:
-        rollouts = [tuple(of_this_version(one, run.generator.version) for one in row) for row in rollouts]
+        rollouts = [tuple(map(of_last_segment, row)) for row in rollouts]
     return counted(run, state, [RolloutGroup(row[0].problem, row) for row in rollouts]), generated
 
 
@@ -233,8 +234,12 @@ def ask(
 
 
 def next_problems(run: RLRun, state: LoopState, count: int) -> list[Drawn]:
-    """The next `count` prompts of the pools, with what the seeds of their completions are derived from."""
-    general = round(run.general_share(state.step) * count / run.config.prompts_per_step)
+    """The next `count` prompts of the pools, with what the seeds of their completions are derived from. Where fewer are wanted
+    than a whole step has, the shares of the pools hold over steps."""
+    whole = run.config.prompts_per_step
+    wanted = run.general_share(state.step) * count + state.owed
+    general = min(count, round(wanted / whole))
+    state.owed = wanted - general * whole
     reasoning = count - general
     pool = easiest(run.problems, share_of_pool(run, state.step))
     if run.config.prioritised_sampling:

@@ -113,10 +113,12 @@ def goes_round(tokens: Sequence[int]) -> bool:
     return False
 
 
-def of_this_version(rollout: Rollout, version: int) -> Rollout:
-    """A rollout of which only those tokens count that were sampled under these weights."""
-    now = [int(each == version) for each, count in rollout.weight_versions for _ in range(count)]
-    return replace(rollout, loss_mask=tuple(a * b for a, b in zip(rollout.loss_mask, now, strict=True)))
+def of_last_segment(rollout: Rollout) -> Rollout:
+    """A rollout of which only those tokens count that the last weights that worked on it have sampled; these may be older than
+    the policy where other completions of its group took longer."""
+    last = rollout.weight_versions[-1][0]
+    kept = [int(each == last) for each, count in rollout.weight_versions for _ in range(count)]
+    return replace(rollout, loss_mask=tuple(a * b for a, b in zip(rollout.loss_mask, kept, strict=True)))
 
 
 def partial_metrics(rollouts: Sequence[Rollout], config: RLConfig, version: int) -> dict[str, float]:

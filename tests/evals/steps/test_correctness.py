@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from cogitate.evals.steps.correctness import first_wrong, has_true_steps, true_steps
-from cogitate.evals.steps.found_errors import first_error_report, ranking, step_report
+from cogitate.evals.steps.found_errors import as_right, best_threshold, first_error_report, ranking, step_report
 from cogitate.types import PLACE, Problem
 
 PROBLEM = Problem("1", "arithmetic", "math", "Compute 5 + 4 - 2.", "7")
@@ -43,6 +45,33 @@ def test_the_first_error_is_found_exactly_or_not_at_all() -> None:
     assert (report["wrong"]["value"], report["right"]["value"]) == (0.5, 1.0)
     assert report["f1"] == pytest.approx(2 / 3)
     assert first_error_report(found[:1], truth[:1], ["p"])["f1"] is None
+
+
+def test_every_solution_counts_alike_in_the_first_error() -> None:
+    truth, found = [[False]] * 4, [[False]] * 3 + [[True]]
+    report = first_error_report(found, truth, ["p", "p", "p", "q"])
+    assert (report["wrong"]["value"], report["wrong"]["of"]) == (0.75, 4)
+    low, high = report["wrong"]["ci95"]
+    assert 0 < low < 0.75 < high <= 1
+
+
+def test_the_threshold_is_that_of_the_best_first_error_f1() -> None:
+    scores = [[0.9, 0.7], [0.95, 0.6, 0.2], [0.97, 0.92], [0.99, 0.99]]
+    truth = [[True, False], [True, False, True], [True, True], [True, True]]
+    threshold = best_threshold(scores, truth)
+    assert threshold is not None
+    assert 0.7 <= threshold < 0.9
+    found = [as_right(each, threshold) for each in scores]
+    assert first_error_report(found, truth, list("pqrs"))["f1"] == 1
+    assert best_threshold(scores[:2], truth[:2]) is None
+    rng = random.Random(0)
+    many = [[rng.random() for _ in range(4)] for _ in range(40)]
+    labels = [[rng.random() < score + 0.3 for score in each] for each in many]
+    tried = {
+        at: first_error_report([as_right(each, at) for each in many], labels, ["p"] * 40)["f1"]
+        for at in (best_threshold(many, labels) or 0.0, *(score for each in many for score in each))
+    }  # fmt: skip
+    assert tried[best_threshold(many, labels) or 0.0] == pytest.approx(max(tried.values()))
 
 
 def test_ranking_needs_no_threshold() -> None:

@@ -1,6 +1,7 @@
 """Which cases are kept: real programs in a real sandbox."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -22,6 +23,7 @@ from cogitate.tasks.written_tests.suites import (
     Proposal,
     Suite,
     choose,
+    failures,
     make_suite,
 )
 
@@ -54,6 +56,32 @@ def test_a_program_is_observed_case_by_case_also_after_it_has_ended(bench: Bench
         "value",
     ]
     assert [seen.how for seen in bench.observe("not python", cases)] == ["error"] * 4
+
+
+def test_cases_that_a_program_was_not_run_on_are_not_held_against_it(bench: Bench) -> None:
+    ends = "import os\ndef largest(xs):\n    if xs[0] < 0: os._exit(3)\n    return max(xs)"
+    lists = [[-1], [-2], [-3], [-4], [5]]
+    cases, wanted = [(one,) for one in lists], [-1, -2, -3, -4, 5]
+    assert [seen.how for seen in bench.observe(ends, cases)] == ["ended"] * 3 + ["not run"] * 2
+    assert failures(bench, ends, cases, wanted) == [True] * 3 + [False] * 2
+    zero = "def largest(xs):\n    return max(xs) if xs[0] < 4 else 0"
+    assert suite_of(bench, [ends], *lists, faulty=[zero]).fates == (FAIL,) * 4 + (KEPT,)
+
+
+def test_a_program_that_remembers_earlier_cases_is_found(bench: Bench) -> None:
+    program = "seen = []\ndef largest(xs):\n    seen.append(xs)\n    return max(xs) + len(seen)"
+    assert suite_of(bench, [program], [3, 2], [1, 5]).fates == (UNSTABLE, UNSTABLE)
+
+
+def test_assertions_need_answers_that_are_equal(bench: Bench) -> None:
+    total, exact = "def largest(xs):\n    return sum(xs)", "import math\ndef largest(xs):\n    return math.fsum(xs)"
+    pair, listed = "def largest(xs):\n    return tuple(xs)", "def largest(xs):\n    return xs"
+    assertions = replace(bench, exact=True)
+    numbers = [Proposal(([0.1] * 10,), "model")]
+    assert make_suite(bench, PUBLIC, numbers, [total, exact], [WRONG], most=9).fates == (KEPT,)
+    assert make_suite(assertions, PUBLIC, numbers, [total, exact], [WRONG], most=9).fates == (DISAGREE,)
+    assert suite_of(bench, [listed, pair], [3, 2]).fates == (KEPT,)
+    assert suite_of(assertions, [listed, pair], [3, 2]).fates == (DISAGREE,)
 
 
 def test_a_case_is_kept_where_good_programs_agree_and_a_faulty_one_fails(bench: Bench) -> None:

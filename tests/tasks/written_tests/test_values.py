@@ -1,11 +1,15 @@
 """Cases as values: what a model writes is read and never run."""
 
+import os
 import random
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
-from cogitate.tasks.written_tests.values import changed, changed_cases, like, public_cases, read_proposals
+from cogitate.recipe.stages.unit_tests.write_tests import plain
+from cogitate.tasks.written_tests.values import changed, changed_cases, like, literal, public_cases, read_proposals
 
 
 def test_public_cases_are_the_values_of_tests_of_every_form() -> None:
@@ -45,6 +49,31 @@ def test_types_follow_the_example_at_any_depth() -> None:
     for value, example in ((True, 1), (1, True), ("1", 1), (1, "1"), (None, 1), ({}, [])):
         with pytest.raises(TypeError):
             like(value, example)
+
+
+def test_sets_are_written_in_sorted_order() -> None:
+    letters = set("hgfedcba")
+    assert literal((letters,)) == "({'a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'},)"
+    assert literal({"k": [frozenset({2, 1}), set(), (), (1, 2)]}) == "{'k': [frozenset({1, 2}), set(), (), (1, 2)]}"
+    assert plain({"k": letters}) == {"k": list("abcdefgh")}
+    values: list[Any] = [1, -2.5, "x'y", None, True, [], (1,), {1: (2, [3])}, [set()], b"a"]
+    for value in values:
+        assert literal(value) == repr(value)
+
+
+def test_what_is_made_of_sets_is_the_same_in_every_process() -> None:
+    code = (
+        "from cogitate.tasks.written_tests.values import changed_cases, like, literal\n"
+        "case = ({'one', 'two', 'three', 'four'}, frozenset({('a', 1), ('b', 2)}))\n"
+        "print(literal(changed_cases([case], 6, 1)), literal(like(['x', 1], {1, 'x'})))"
+    )
+    said = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={**os.environ, "PYTHONHASHSEED": seed}, capture_output=True, check=True
+        ).stdout
+        for seed in ("1", "2", "3")
+    }  # fmt: skip
+    assert len(said) == 1
 
 
 @pytest.mark.parametrize("value", [3, 2.5, "word", [1, 2, 3], (1, "a"), {1, 2}, {"k": 1}, True, "", []])

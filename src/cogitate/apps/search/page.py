@@ -163,8 +163,8 @@ def figures(node: Mapping[str, Any]) -> str:
     known = [
         (name, node.get(key), form)
         for name, key, form in (
-            ("value", "value", ".2f"), ("visits", "visits", "d"), ("prior", "prior", ".2f"), ("step", "step_score", ".2f"),
-            ("score", "score", ".2f"),
+            ("value", "value", ".2f"), ("visits", "visits", "d"), ("prior", "prior", ".2f"),
+            ("share of draws", "share", ".2f"), ("step", "step_score", ".2f"), ("score", "score", ".2f"),
         )
     ]  # fmt: skip
     told = [f"{name} {value:{form}}" for name, value, form in known if value is not None]

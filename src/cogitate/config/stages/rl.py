@@ -45,7 +45,7 @@ class RLConfig(MethodConfig):
     importance_cap: float = Field(2.0, gt=0)  # truncated importance sampling between sampler and learner
     # Most new tokens of a completion in a step; what is not done goes on in the next one (Kimi K1.5); 0: all in one step.
     partial_rollouts: int = in_identity_unless_default(0, ge=0)
-    learn_older_segments: bool = in_identity_unless_default(True)  # whether the loss counts tokens that older weights sampled
+    learn_older_segments: bool = in_identity_unless_default(True)  # whether the loss counts earlier segments of a completion
     dead_steps_limit: int = Field(20, ge=1)  # steps without any learning signal in a row before the stage stops
     checkpoint_every: int = not_in_identity(10, ge=1)
     transcripts_every: int = not_in_identity(5, ge=1)

@@ -7,14 +7,40 @@ from typing import Any
 
 import numpy as np
 
-from cogitate.evals.metrics import rate
+from cogitate.evals.metrics import rate, share_of_completions
 from cogitate.evals.steps.correctness import first_wrong
 
-RIGHT_ABOVE = 0.5  # a step is taken to be right from this score on
+RIGHT_ABOVE = 0.5  # a step is taken to be right above this score
 
 
-def as_right(scores: Sequence[float]) -> list[bool]:
-    return [score > RIGHT_ABOVE for score in scores]
+def as_right(scores: Sequence[float], threshold: float = RIGHT_ABOVE) -> list[bool]:
+    return [score > threshold for score in scores]
+
+
+def best_threshold(scores: Sequence[Sequence[float]], truth: Sequence[Sequence[bool]]) -> float | None:
+    """The threshold of the highest first-error F1, of equal ones the lowest: ProcessBench chooses one for each process model on
+    one of its subsets. None without both solutions that have a wrong step and solutions that have none.
+
+    The first error of a solution is found from its score on, up to the lowest score before it; a right solution is taken to be
+    right below its lowest score. So only these scores can be thresholds.
+    """
+    found_from, found_below, right_below = list[float](), list[float](), list[float]()
+    for mine, true in zip(scores, truth, strict=True):
+        wrong = first_wrong(true)
+        if wrong is None:
+            right_below.append(min(mine))
+        else:
+            found_from.append(mine[wrong])
+            found_below.append(max(mine[wrong], min(mine[:wrong], default=1.0)))
+    if not found_from or not right_below:
+        return None
+    tried = np.unique([0.0, *found_from, *found_below, *right_below])
+    found = np.searchsorted(np.sort(found_from), tried, "right") - np.searchsorted(np.sort(found_below), tried, "right")
+    wrong_share = found / len(found_from)
+    right_share = 1 - np.searchsorted(np.sort(right_below), tried, "right") / len(right_below)
+    sums = np.maximum(wrong_share + right_share, 1e-12)
+    best = int(np.argmax(2 * wrong_share * right_share / sums))
+    return float(tried[best : best + 2].mean())  # halfway to the next score, which would change what is found
 
 
 def step_report(found: Sequence[Sequence[bool]], truth: Sequence[Sequence[bool]], problems: Sequence[str]) -> dict[str, Any]:
@@ -67,7 +93,7 @@ def first_error_report(
     found: Sequence[Sequence[bool]], truth: Sequence[Sequence[bool]], problems: Sequence[str]
 ) -> dict[str, Any]:
     """ProcessBench's figures: of solutions with a wrong step the share whose first one is found exactly, of the others that in
-    which none is found, and the harmonic mean of the two.
+    which none is found, and the harmonic mean of the two. Every solution counts alike; intervals are clustered by problem.
 
     Returns:
         {"wrong", "right": shares with their intervals and `of`, None without such solutions, "f1": None without both}.
@@ -79,7 +105,7 @@ def first_error_report(
     shares: dict[str, Any] = {}
     for name, chosen in (("wrong", rows[False]), ("right", rows[True])):
         count = sum(map(len, chosen.values()))
-        shares[name] = {**rate(list(chosen.values())).as_json(), "of": count} if count else None
+        shares[name] = {**share_of_completions(list(chosen.values())).as_json(), "of": count} if count else None
     values = [each["value"] for each in shares.values() if each]
     both = len(values) == 2
     f1 = (2 * values[0] * values[1] / sum(values) if sum(values) else 0.0) if both else None

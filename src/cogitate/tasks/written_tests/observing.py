@@ -14,7 +14,7 @@ from cogitate.rewards.sandbox.sandbox import Sandbox
 from cogitate.tasks.written_tests.values import Args
 
 SLOW: tuple[Ending, ...] = ("cpu", "wall")
-RESTARTS = 3  # of a program that ends while it is called, before its remaining cases count as failed
+PROCESSES = 3  # of a program that ends while it is called, before its remaining cases are left
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,11 @@ class Seen:
     """What a program did with one case.
 
     Attributes:
-        how: it gave a value, raised or gave something that is no value, took too long, or ended in another way.
+        how: it gave a value, raised or gave something that is no value, took too long, or ended in another way; or the case
+            was not reached, since the program had ended too often before.
     """
 
-    how: Literal["value", "error", "slow", "ended"]
+    how: Literal["value", "error", "slow", "ended", "not run"]
     value: Any = None
 
 
@@ -36,18 +37,26 @@ class Bench:
     Attributes:
         entry_point: the function that is called; None: programs read their standard input, and what they print is the value.
         limits: of one program; the seconds are for one case.
+        exact: the tests are written as assertions, which compare by `==`.
     """
 
     sandbox: Sandbox
     entry_point: str | None
     limits: Limits
+    exact: bool = False
 
-    def observe(self, program: str, cases: Sequence[Args]) -> list[Seen]:
-        """What the program does with each case, in a fresh process (of calls, in one that goes on from case to case)."""
-        return self._calls(program, cases) if self.entry_point else [self._run(program, case) for case in cases]
+    def observe(self, program: str, cases: Sequence[Args], *, processes: int = PROCESSES) -> list[Seen]:
+        """What the program does with each case, in a fresh process (of calls, in one that goes on from case to case).
+
+        Args:
+            processes: of calls, how many are started before the remaining cases are not run; as many as cases run all.
+        """
+        return self._calls(program, cases, processes) if self.entry_point else [self._run(program, case) for case in cases]
 
     def same(self, expected: Any, got: Any) -> bool:
-        """Whether two answers are equal as the graders of programs compare them."""
+        """Whether two answers are equal as the tests will compare them."""
+        if self.exact:
+            return bool(expected == got)
         return same_value(expected, got, float_tolerance=VALUE_TOLERANCE) if self.entry_point else same_output(expected, got)
 
     def _run(self, program: str, case: Args) -> Seen:
@@ -61,16 +70,16 @@ class Bench:
         except UnicodeDecodeError:
             return Seen("error")
 
-    def _calls(self, program: str, cases: Sequence[Args]) -> list[Seen]:
+    def _calls(self, program: str, cases: Sequence[Args], processes: int) -> list[Seen]:
         seen: list[Seen] = []
-        for _ in range(RESTARTS):
+        for _ in range(processes):
             if len(seen) == len(cases):
                 break
             seen += self._some_calls(program, cases[len(seen) :])
-        return seen + [Seen("ended")] * (len(cases) - len(seen))
+        return seen + [Seen("not run")] * (len(cases) - len(seen))
 
     def _some_calls(self, program: str, cases: Sequence[Args]) -> list[Seen]:
-        """What one process does, up to the case with which it ends."""
+        """What one process does, up to the case with which it ends: one at least."""
         seen: list[Seen] = []
         with self.sandbox.open(program, tests=len(cases) + 1, limits=self.limits) as process:
             try:

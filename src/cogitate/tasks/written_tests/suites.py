@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cogitate.tasks.written_tests.observing import Bench, Seen
-from cogitate.tasks.written_tests.values import Args, is_writable
+from cogitate.tasks.written_tests.values import Args, is_writable, literal
 
 KIMI_PROGRAMS, AGREE, PASS_ALL = 10, 7, 9
 SEVEN_OF_TEN = "7 of 10 good programs agree, 9 of 10 pass all"
@@ -89,11 +89,11 @@ def make_suite(
     """
     assert good, "a suite needs a good program"
     fates = ["" for _ in proposals]
-    known = {repr(args) for args, _ in public}
+    known = {literal(args) for args, _ in public}
     for number, proposal in enumerate(proposals):
-        if repr(proposal.args) in known:
+        if literal(proposal.args) in known:
             fates[number] = DUPLICATE
-        known.add(repr(proposal.args))
+        known.add(literal(proposal.args))
     open_ = [number for number, fate in enumerate(fates) if not fate]
     expected, rule = agreed(bench, [proposals[number].args for number in open_], good[:KIMI_PROGRAMS])
     for number, (fate, value) in zip(open_, expected, strict=True):
@@ -121,8 +121,15 @@ def make_suite(
 
 
 def agreed(bench: Bench, cases: Sequence[Args], good: Sequence[str]) -> tuple[list[tuple[str, Any]], str]:
-    """("", what the good programs answer) of each case, or (why there is no such answer, None); and the rule."""
-    runs = [(bench.observe(program, cases), bench.observe(program, cases)) for program in good]
+    """("", what the good programs answer) of each case, or (why there is no such answer, None); and the rule.
+
+    Each program runs twice, the second time with the cases in reversed order: one that remembers earlier cases is found.
+    """
+    turned = cases[::-1]
+    runs = [
+        (bench.observe(program, cases, processes=len(cases)), bench.observe(program, turned, processes=len(cases))[::-1])
+        for program in good
+    ]
     kimi = len(good) == KIMI_PROGRAMS
     found = []
     for place in range(len(cases)):
@@ -164,9 +171,9 @@ def is_answer(bench: Bench, seen: Seen, expected: Any) -> bool:
 
 
 def failures(bench: Bench, program: str, cases: Sequence[Args], expected: Sequence[Any]) -> list[bool]:
-    """Whether a program fails each case."""
+    """Whether a program is seen to fail each case: of one that it was not run on nothing is known."""
     seen = bench.observe(program, cases)
-    return [not is_answer(bench, one, value) for one, value in zip(seen, expected, strict=True)]
+    return [one.how != "not run" and not is_answer(bench, one, value) for one, value in zip(seen, expected, strict=True)]
 
 
 def choose(by_case: dict[int, set[int]], survivors: set[int], most: int) -> list[int]:

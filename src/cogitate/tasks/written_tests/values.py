@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import json
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from cogitate.json_lines import refuse_constant
@@ -135,7 +135,7 @@ def like(value: Any, example: Any) -> Any:
     if isinstance(example, tuple | list | set | frozenset):
         if not isinstance(value, list):
             raise TypeError("a list is needed")
-        inner = list(example)
+        inner = in_order(example)
         items = [like(item, inner[min(place, len(inner) - 1)]) if inner else item for place, item in enumerate(value)]
         return type(example)(items)
     if isinstance(example, Mapping):
@@ -147,6 +147,25 @@ def like(value: Any, example: Any) -> Any:
     if not same or isinstance(value, bool) != isinstance(example, bool):
         raise TypeError(f"a {type(example).__name__} is needed")
     return value
+
+
+def in_order(items: Iterable[Any]) -> list[Any]:
+    """Items as a list; those of a set sorted, since its own order differs from process to process."""
+    return sorted(items, key=literal) if isinstance(items, set | frozenset) else list(items)
+
+
+def literal(value: Any) -> str:
+    """A value as Python writes it, its sets in sorted order: equal values of one form are equal texts in every process."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{literal(key)}: {literal(inner)}" for key, inner in value.items()) + "}"
+    if not value or not isinstance(value, list | tuple | set | frozenset):
+        return repr(value)
+    items = ", ".join(map(literal, in_order(value)))
+    if isinstance(value, list):
+        return f"[{items}]"
+    if isinstance(value, tuple):
+        return f"({items},)" if len(value) == 1 else f"({items})"
+    return f"{{{items}}}" if isinstance(value, set) else f"frozenset({{{items}}})"
 
 
 def is_writable(value: Any, *, as_json: bool) -> bool:
@@ -163,16 +182,16 @@ def is_writable(value: Any, *, as_json: bool) -> bool:
 def changed_cases(cases: Sequence[Args], count: int, seed: int) -> list[Args]:
     """At most `count` cases, each a given one with one to three small changes, that differ from these and from each other: no
     model has written them."""
-    rng = random.Random(derive_seed(seed, "changed cases", *map(repr, cases)))
-    known = set(map(repr, cases))
+    rng = random.Random(derive_seed(seed, "changed cases", *map(literal, cases)))
+    known = set(map(literal, cases))
     found: list[Args] = []
     for number in range(CHANGES_TRIED * count if cases else 0):
         args = list(cases[number % len(cases)])
         for _ in range(rng.choice((1, 1, 2, 3)) if args else 0):
             place = rng.randrange(len(args))
             args[place] = changed(args[place], rng)
-        if repr(tuple(args)) not in known:
-            known.add(repr(tuple(args)))
+        if literal(tuple(args)) not in known:
+            known.add(literal(tuple(args)))
             found.append(tuple(args))
         if len(found) == count:
             break
@@ -192,10 +211,10 @@ def changed(value: Any, rng: random.Random) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(changed_items(list(value), rng, lambda: changed(value[0], rng) if value else 0))
     if isinstance(value, set | frozenset):
-        ordered = sorted(value, key=repr)
+        ordered = in_order(value)
         return type(value)(changed_items(ordered, rng, lambda: changed(ordered[0], rng) if ordered else 0))
     if isinstance(value, dict) and value:
-        key = rng.choice(sorted(value, key=repr))
+        key = rng.choice(sorted(value, key=literal))
         return {**value, key: changed(value[key], rng)}
     return value
 
@@ -215,7 +234,7 @@ def changed_items(items: list[Any], rng: random.Random, new: Any) -> list[Any]:
     if way == 4 and rng.random() < 0.3:
         return []
     if way == 5:
-        return sorted(items, key=repr)
+        return sorted(items, key=literal)
     if isinstance(items[place], str) and len(items[place]) == 1:
         return [*items[:place], new(), *items[place + 1 :]]
     return [*items[:place], changed(items[place], rng), *items[place + 1 :]]

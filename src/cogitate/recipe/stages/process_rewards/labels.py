@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -34,6 +35,7 @@ class LabelledSolution:
         right: the verdict.
         answer: what it votes for; None where it has none.
         of_outcome: the one label is that of the whole completion.
+        lowest: of each step the lowest log-probability of a token, as the policy sampled it; () of a file.
     """
 
     problem_id: str
@@ -49,6 +51,7 @@ class LabelledSolution:
     right: bool
     answer: str | None
     of_outcome: bool = False
+    lowest: tuple[float, ...] = ()
 
     @property
     def text(self) -> Text:
@@ -119,6 +122,7 @@ class Labelling:
             for problem, prompt, group in zip(problems, prompts, drawn, strict=True)
             for each in group
         ]
+        logprobs = [each.logprobs for group in drawn for each in group]
         unlabelled, of = list[LabelledSolution](), list[Problem]()
         for place, ((problem, prompt, ids), verdict) in enumerate(zip(whole, self.judge.verdicts(whole), strict=True)):
             if verdict.value == "none":
@@ -126,11 +130,12 @@ class Labelling:
             right, ends = verdict.value == "right", self.sampler.reader.ends(ids)
             pieces = self._pieces(prompt, ids, ends)
             truth = tuple(true_steps(pieces, problem, right=right)) if has_true_steps(problem) else None
+            lowest = tuple(min(logprobs[place][start:end]) for start, end in itertools.pairwise((0, *ends)))
             of.append(problem)
             unlabelled.append(
                 LabelledSolution(
                     problem.id, place % settings.samples, problem.task, problem.question, prompt, ids, pieces, ends, (), truth,
-                    right, vote_of(verdict.extracted),
+                    right, vote_of(verdict.extracted), lowest=lowest,
                 )
             )  # fmt: skip
         labels = LABELS[settings.labels](self, of, unlabelled)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cogitate.evals.metrics import rate
-from cogitate.evals.steps.found_errors import as_right, first_error_report, ranking, step_report
+from cogitate.evals.steps.found_errors import RIGHT_ABOVE, as_right, best_threshold, first_error_report, ranking, step_report
 from cogitate.recipe.stages.process_rewards.labels import LabelledSolution
 from cogitate.search.choose import Solution, best, majority, weighted
 from cogitate.search.scoring import AGGREGATES
@@ -33,33 +33,49 @@ def label_report(solutions: Solutions) -> dict[str, Any]:
     return report
 
 
-def model_report(solutions: Solutions, scores: Sequence[Sequence[float]]) -> dict[str, Any]:
+def threshold_of(learnt: Solutions, scores: Sequence[Sequence[float]]) -> float | None:
+    """The threshold at which the model best finds the first errors among the labels it has learnt from; None without any."""
+    return best_threshold(scores, [[label > 0.5 for label in each.labels] for each in learnt])
+
+
+def model_report(solutions: Solutions, scores: Sequence[Sequence[float]], chosen: float | None) -> dict[str, Any]:
     """What the model says of held-out solutions.
 
     Args:
         scores: of each step of each solution.
+        chosen: a threshold for steps, found on other solutions.
     """
-    names = list(map(name_of, solutions))
     report: dict[str, Any] = {"held_out": len(solutions)}
     if not solutions[0].of_outcome:
         labels = [[label > 0.5 for label in each.labels] for each in solutions]
-        report["against_labels"] = against(scores, labels, names)
+        report["threshold"] = chosen
+        report["against_labels"] = against(solutions, scores, labels, chosen)
         known = [number for number, each in enumerate(solutions) if each.truth is not None]
         if known:
             truth = [solutions[number].truth or () for number in known]
             report["against_checker"] = against(
-                [scores[number] for number in known], truth, [names[number] for number in known]
+                [solutions[number] for number in known], [scores[number] for number in known], truth, chosen
             )
     return report
 
 
-def against(scores: Sequence[Sequence[float]], truth: Sequence[Sequence[bool]], names: Sequence[str]) -> dict[str, Any]:
-    """What scores say of steps, held against what is known of them."""
-    found = [as_right(each) for each in scores]
+def against(
+    solutions: Solutions, scores: Sequence[Sequence[float]], truth: Sequence[Sequence[bool]], chosen: float | None
+) -> dict[str, Any]:
+    """What scores say of steps, held against what is known of them: at the threshold 0.5, and at the chosen one. Beside their
+    ranking stands that of the policy, which trained nothing: by the least likely token of each step."""
+    names, lowest = list(map(name_of, solutions)), [each.lowest for each in solutions]
+
+    def at(threshold: float) -> dict[str, Any]:
+        found = [as_right(each, threshold) for each in scores]
+        return {**step_report(found, truth, names), "first_error": first_error_report(found, truth, names)}
+
     return {
-        **step_report(found, truth, names), "ranking": ranking(scores, truth),
-        "first_error": first_error_report(found, truth, names),
-    }  # fmt: skip
+        **at(RIGHT_ABOVE),
+        "ranking": ranking(scores, truth),
+        **({"policy_ranking": ranking(lowest, truth)} if all(lowest) else {}),
+        "at_threshold": None if chosen is None else at(chosen),
+    }
 
 
 def choice_report(solutions: Solutions, scores: Sequence[Sequence[float]]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cogitate.backend import Scorer
 from cogitate.config import Config, ProcessRewardModelConfig
 from cogitate.errors import DataError
 from cogitate.evals.evaluate import Asking
@@ -21,7 +22,7 @@ from cogitate.recipe.problems import data_files, training_problems
 from cogitate.recipe.stage import Inputs, Stage, StageContext
 from cogitate.recipe.stages.evaluate import askings
 from cogitate.recipe.stages.process_rewards.labels import LabelledSolution, Labelling
-from cogitate.recipe.stages.process_rewards.reports import choice_report, label_report, model_report, name_of
+from cogitate.recipe.stages.process_rewards.reports import choice_report, label_report, model_report, name_of, threshold_of
 from cogitate.runtime import derive_seed, write_json
 from cogitate.search.draw import Judge, Sampler
 from cogitate.search.scoring import save_settings
@@ -29,12 +30,13 @@ from cogitate.tasks.files.datasets import write_rows
 from cogitate.tasks.files.stepwise import load_stepwise
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.steps import StepReader
+from cogitate.tokenizer.thinking import THINK_OPEN
 from cogitate.train.conversations import too_long_line
 from cogitate.train.preference import PreferenceRun, train_preferences
-from cogitate.train.rollouts import encode_all
+from cogitate.train.rollouts import encode_all, opens_thinking
 from cogitate.types import Problem
 
-STEPS, MODEL = "steps.jsonl", "model"  # of the artifact, of the checkpoint
+STEPS = "steps.jsonl"
 
 
 def files(config: Config, stage: Stage) -> list[Path]:
@@ -65,20 +67,25 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     learnt, held_out = hold_out([name_of(each) for each in solutions], settings.held_out_share, seed=config.seed)
     items = [solutions[number].item for number in learnt]
     learner = context.backend.process_learner(policy.path, settings)
-    checkpoint = context.checkpoint / MODEL
+    checkpoint = learning_place(settings, context)
     checkpoint.mkdir(parents=True, exist_ok=True)
     loop = PreferenceRun(context.stage, config.seed, settings, context.metrics, checkpoint, context.begin, first_row)
     train_preferences(learner, items, [len(item.text.tokens) for item in items], loop)
     learner.save_weights(out)
     tokenizer.save(out)
     save_settings(out, settings)
-    kept = [solutions[number] for number in held_out]
-    texts = [each.text for each in kept]
-    scores = context.backend.scorer(out).step_scores(
-        [text.prompt_ids for text in texts], [text.completion_ids for text in texts], [each.ends for each in kept]
-    )
+    seen, kept = ([solutions[number] for number in numbers] for numbers in (learnt, held_out))
+    scorer = context.backend.scorer(out)
+    chosen = None if settings.labels == "outcome" else threshold_of(seen, scores_of(seen, scorer))
+    scores = scores_of(kept, scorer)
     choice = {} if settings.labels == "file" else {"choice": choice_report(kept, scores)}
-    return {**facts, "labels": label_report(solutions), "model": model_report(kept, scores), **choice}
+    return {**facts, "labels": label_report(solutions), "model": model_report(kept, scores, chosen), **choice}
+
+
+def scores_of(solutions: Sequence[LabelledSolution], scorer: Scorer) -> list[list[float]]:
+    """What the model says of each step."""
+    prompts, completions = [each.prompt_ids for each in solutions], [each.completion_ids for each in solutions]
+    return scorer.step_scores(prompts, completions, [each.ends for each in solutions])
 
 
 def from_policy(
@@ -102,17 +109,17 @@ def from_policy(
         lambda problem: encode_all([asking.prompt_of(problem)], reader.tokenizer)[0],
         derive_seed(config.seed, context.stage),
     )  # fmt: skip
-    size = max(1, settings.chunk // settings.samples)
+    size = problems_of_chunk(settings)
     chunks = [found.problems[start : start + size] for start in range(0, len(found.problems), size)]
     done = context.checkpoint / "labelled"
     done.mkdir(parents=True, exist_ok=True)
     solutions, unjudged, tokens = list[LabelledSolution](), 0, 0
-    learning = any((context.checkpoint / MODEL).glob("*"))  # then the rows of the log are all there
+    learning = any(learning_place(settings, context).glob("*"))  # then the rows of the log are all there
     if not learning:
         context.metrics.truncate(0)
         context.begin(len(chunks))
     for number, chunk in enumerate(chunks):
-        path, before = done / f"{number}.json", sampler.tokens
+        path, before = done / f"{size}-{number}.json", sampler.tokens
         if not path.is_file():
             context.stop_if_interrupted()
             labelled, without_verdict = labelling.solutions(chunk)
@@ -129,6 +136,16 @@ def from_policy(
             f"{context.stage}: no completion has a labelled step: with labels = checker problems must be of our generators"
         )
     return solutions, {"without_verdict": unjudged, "tokens_generated": tokens, **found.summary()}, len(chunks)
+
+
+def problems_of_chunk(settings: ProcessRewardModelConfig) -> int:
+    return max(1, settings.chunk // settings.samples)
+
+
+def learning_place(settings: ProcessRewardModelConfig, context: StageContext) -> Path:
+    """Where the learner's checkpoints are. The log has a row for each chunk before those of learning, so with chunks of another
+    size learning begins again."""
+    return context.checkpoint / f"model-{problems_of_chunk(settings)}"
 
 
 def chunk_row(labelled: Sequence[LabelledSolution]) -> dict[str, float]:
@@ -155,10 +172,12 @@ def from_file(
     for row in rows:
         problem = Problem(row.prompt, "file", "math", row.prompt)
         (prompt_ids,) = encode_all([asking.prompt_of(problem)], reader.tokenizer)
+        opened = opens_thinking(prompt_ids, reader.tokenizer)
         ids: tuple[int, ...] = ()
         ends: list[int] = []
         for number, step in enumerate(row.completions):
-            text = reader.tokenizer.tags.exchange(step if number == 0 else settings.step_separator + step)
+            said = settings.step_separator + step if number else without_opening(step) if opened else step
+            text = reader.tokenizer.tags.exchange(said)
             ids = (*ids, *reader.tokenizer.encode(text))
             ends.append(len(ids))
         if len(prompt_ids) + len(ids) > longest:
@@ -175,3 +194,9 @@ def from_file(
     if not solutions:
         raise DataError(f"{settings.steps_file}: every row is longer than the model's context of {longest} tokens")
     return solutions, {"rows": len(rows), "too_long": len(long)}, 0
+
+
+def without_opening(step: str) -> str:
+    """A first step without the `<think>` that it begins with: the prompt has it."""
+    before, tag, after = step.partition(THINK_OPEN)
+    return after if tag and not before.strip() else step

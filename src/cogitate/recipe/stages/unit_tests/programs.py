@@ -12,6 +12,7 @@ from cogitate.rewards.code.program_text import extract_program
 from cogitate.rewards.sandbox.sandbox import Sandbox
 from cogitate.tasks.written_tests.mutants import mutants_of
 from cogitate.tasks.written_tests.suites import KIMI_PROGRAMS, Suite
+from cogitate.tasks.written_tests.values import literal
 from cogitate.types import PLACE, Problem
 
 
@@ -41,7 +42,7 @@ def test_row(problem: Problem, suite: Suite) -> dict[str, Any]:
         further: list[Any] = [{"input": case.args[0], "output": case.expected} for case in suite.cases]
     elif is_assertions(tests):
         entry = fields["entry_point"]
-        further = [f"assert {entry}({', '.join(map(repr, case.args))}) == {case.expected!r}" for case in suite.cases]
+        further = [f"assert {entry}({', '.join(map(literal, case.args))}) == {literal(case.expected)}" for case in suite.cases]
     else:
         further = [{"args": list(case.args), "expected": case.expected} for case in suite.cases]
     own = [tests] if isinstance(tests, str) else list(tests)

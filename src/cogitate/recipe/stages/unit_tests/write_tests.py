@@ -34,6 +34,8 @@ from cogitate.tasks.written_tests.values import (
     ASK_STDIN,
     Args,
     changed_cases,
+    in_order,
+    literal,
     public_cases,
     read_proposals,
 )
@@ -166,7 +168,7 @@ def author_prompt(problem: Problem, count: int) -> str:
 def plain(value: Any) -> Any:
     """A value as JSON has it: tuples and sets as lists."""
     if isinstance(value, list | tuple | set | frozenset):
-        return [plain(item) for item in value]
+        return [plain(item) for item in in_order(value)]
     return {str(key): plain(inner) for key, inner in value.items()} if isinstance(value, Mapping) else value
 
 
@@ -186,17 +188,19 @@ def make_tests(
     good, faulty = programs_of(problem, candidates, mutants=settings.mutants, seed=seed)
     if not public or not good:
         why = NO_GOOD if public else NO_VALUES
-        ledger += [ledger_row(problem, repr(one.args), one.source, why) for one in proposals]
+        ledger += [ledger_row(problem, literal(one.args), one.source, why) for one in proposals]
         return {"row": None, "ledger": ledger, "counts": {"proposed": proposed}, "rule": why}
+    function = problem.fields["mode"] == "function"
+    as_json = not function or not is_assertions(problem.fields["tests"])
     bench = Bench(
         open_local_sandbox(isolation_of(config)),
-        problem.fields.get("entry_point") if problem.fields["mode"] == "function" else None,
+        problem.fields.get("entry_point") if function else None,
         case_limits(settings.slow_seconds, len(public) + len(proposals)),
+        exact=not as_json,
     )
-    as_json = problem.fields["mode"] == "stdin" or not is_assertions(problem.fields["tests"])
     suite = make_suite(bench, public, proposals, good, faulty, most=settings.most, as_json=as_json)
     ledger += [
-        ledger_row(problem, repr(one.args), one.source, fate)
+        ledger_row(problem, literal(one.args), one.source, fate)
         for one, fate in zip(proposals, suite.fates, strict=True)
         if fate != KEPT
     ]
