@@ -62,7 +62,7 @@ class ResponseFormat(Form):
 
 class ChatForm(Sampling):
     messages: Annotated[list[Turn], Field(max_length=LONGEST_CONVERSATION)]
-    add_generation_prompt: Literal[True] | None = None
+    add_generation_prompt: bool | None = None
     chat_template_kwargs: TemplateVariables | None = None
     continue_final_message: bool | None = None
     include_reasoning: bool | None = None
@@ -113,6 +113,8 @@ def plan_chat(form: ChatForm, model: ServedModel) -> Plan:
     turns = turns_of(form.messages, keep_thinking=bool(variables.keep_thinking))
     if form.continue_final_message and turns[-1].role != "assistant":
         raise RefusedError("the last message must be the assistant's", parameter="continue_final_message")
+    if form.add_generation_prompt not in (None, not form.continue_final_message):
+        raise RefusedError("must be the opposite of continue_final_message", parameter="add_generation_prompt")
     schema = None if form.response_format is None else form.response_format.schema_of_answer()
     if schema is not None and (form.ignore_eos or form.min_tokens or form.continue_final_message):
         raise RefusedError("not together with ignore_eos, min_tokens or continue_final_message", parameter="response_format")

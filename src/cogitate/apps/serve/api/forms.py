@@ -150,6 +150,9 @@ def one_line(errors: Sequence[Mapping[str, Any]]) -> tuple[str, str | None]:
     """pydantic's errors as one sentence, and the field that the first is about."""
     error = errors[0]
     place = [part for part in error["loc"] if isinstance(part, int) or (part.isidentifier() and part not in NO_FIELDS)]
+    last = error["loc"][-1] if error["loc"] else ""
+    if error["type"] == "extra_forbidden" and place[-1:] != [last]:  # its name can be any text
+        place.append(last if str(last).isidentifier() else repr(last))
     name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".") or None
     top = str(place[0]) if place else None
     if error["type"] == "extra_forbidden":

@@ -76,6 +76,8 @@ class ResponsesForm(Form):
         """The same as a request of /v1/chat/completions. Raises RefusedError where a schema is missing."""
         turns: list[Turn] = [SystemTurn(role="system", content=self.instructions)] if self.instructions else []
         items = [InputMessage(role="user", content=self.input)] if isinstance(self.input, str) else self.input
+        if len(turns) + len(items) > LONGEST_CONVERSATION:
+            raise RefusedError(f"{LONGEST_CONVERSATION} messages are allowed, instructions included", parameter="input")
         for item in items:
             if isinstance(item, InputReasoning):
                 continue
