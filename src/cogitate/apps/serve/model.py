@@ -110,7 +110,6 @@ class ServedModel:
         self.grammars = Grammars(self.tokenizer, directory, self.texts)
         self.defaults = read_json_object(directory / GENERATION_FILE) or {}
         self.created = int(time.time())
-        self.version = 0
         self._loop: EngineLoop | None = None
         self._numbers = itertools.count()
         self._in_flight = 0
@@ -129,6 +128,11 @@ class ServedModel:
         return self._loop
 
     @property
+    def version(self) -> int:
+        """How often its weights have been replaced."""
+        return self.engine.version
+
+    @property
     def max_context(self) -> int:
         return self.engine.max_context
 
@@ -136,8 +140,7 @@ class ServedModel:
         """Take over the weights of a directory of the same architecture; streams go on. Raises CogitateError."""
         if load_config(directory) != self.engine.config:
             raise ConfigError("the new directory holds a model of another shape: start the server anew")
-        self.version += 1
-        await self.loop.load_weights(directory, self.version)
+        await self.loop.load_weights(directory)
         self.directory = directory
 
     def prompt_ids(
@@ -201,7 +204,8 @@ class ServedModel:
         if prompt_tokens + max_tokens > self.max_context:
             return f"{prompt_tokens} tokens of the prompt and {max_tokens} new ones: the context has {self.max_context}"
         blocks = -(-prompt_tokens // 16) - (-max_tokens // 16)
-        return None if self.loop.fits(blocks) else "prompt and answer need more memory than this server gives to tokens"
+        fits = blocks <= self.loop.most_blocks
+        return None if fits else "prompt and answer need more memory than this server gives to tokens"
 
     def _one(self, plan: Plan, index: int) -> tuple[Choice, Callable[[Callable[[Step], None]], Draw]]:
         opened = opens_thinking(plan.prompt_ids, self.tokenizer)
