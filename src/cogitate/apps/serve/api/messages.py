@@ -24,6 +24,7 @@ from cogitate.apps.serve.api.respond import event_of
 from cogitate.apps.serve.drawing.choice import Delta
 from cogitate.apps.serve.drawing.drawing import Drawing
 from cogitate.apps.serve.drawing.shaping import Shape
+from cogitate.apps.serve.drawing.splitter import Piece
 from cogitate.apps.serve.model import Plan, ServedModel
 from cogitate.types import SamplingParams
 
@@ -159,11 +160,10 @@ class MessageAnswer:
 
     async def whole(self) -> dict[str, Any]:
         (delta,) = await self._drawing.whole()
-        content: list[dict[str, Any]] = []
-        if delta.thinking:
-            content.append({"type": "thinking", "thinking": delta.thinking, "signature": ""})
-        if delta.answer or not content:
-            content.append({"type": "text", "text": delta.answer})
+        content = [
+            {"type": "thinking", "thinking": text, "signature": ""} if channel == "thinking" else {"type": "text", "text": text}
+            for channel, text in delta.pieces or [("answer", "")]
+        ]
         return {**self._head, "content": content, **self._ending(delta), "usage": self._usage()}
 
     async def events(self) -> AsyncIterator[bytes]:
@@ -181,18 +181,18 @@ class MessageAnswer:
                 yield event("ping")
             for _, delta in news:
                 last = delta
-                for block, key, text in (("thinking", "thinking", delta.thinking), ("text", "text", delta.answer)):
-                    if not text:
-                        continue
+                pieces: list[Piece] = delta.pieces or ([("answer", "")] if delta.finish and not kind else [])
+                for channel, text in pieces:
+                    block = "thinking" if channel == "thinking" else "text"
                     if kind != block:
                         if kind:
                             yield event("content_block_stop", index=index)
                         kind, index = block, index + 1
-                        empty = {"type": block, key: "", **({"signature": ""} if block == "thinking" else {})}
+                        empty = {"type": block, block: "", **({"signature": ""} if block == "thinking" else {})}
                         yield event("content_block_start", index=index, content_block=empty)
-                    yield event("content_block_delta", index=index, delta={"type": f"{block}_delta", key: text})
-        if kind:
-            yield event("content_block_stop", index=index)
+                    if text:
+                        yield event("content_block_delta", index=index, delta={"type": f"{block}_delta", block: text})
+        yield event("content_block_stop", index=index)
         yield event("message_delta", delta=self._ending(last), usage=self._usage())
         yield event("message_stop")
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from cogitate.apps.serve.drawing.engine_loop import Step
 from cogitate.apps.serve.drawing.shaping import TokenLogprob
-from cogitate.apps.serve.drawing.splitter import Splitter
+from cogitate.apps.serve.drawing.splitter import Piece, Splitter, joined
 from cogitate.engine.thinking.budget import Thinking
 from cogitate.types import ThinkingBudget
 
@@ -20,21 +20,36 @@ class Delta:
     """What a step adds.
 
     Attributes:
-        thinking, answer: text.
+        pieces: text of thinking and of answer, in the order in which it was written.
         finish: why the completion is complete, once it is.
         stop: the stop text or the stop token that ended it.
     """
 
-    thinking: str = ""
-    answer: str = ""
+    pieces: list[Piece] = field(default_factory=list)
     token_ids: list[int] = field(default_factory=list)
     logprobs: list[TokenLogprob] = field(default_factory=list)
     finish: Finish | None = None
     stop: str | int | None = None
 
     @property
+    def thinking(self) -> str:
+        return "".join(text for channel, text in self.pieces if channel == "thinking")
+
+    @property
+    def answer(self) -> str:
+        return "".join(text for channel, text in self.pieces if channel == "answer")
+
+    @property
     def says_something(self) -> bool:
-        return bool(self.thinking or self.answer or self.finish or self.logprobs)
+        return bool(self.pieces or self.finish or self.logprobs)
+
+    def add(self, later: Delta) -> None:
+        """What a later step adds to it."""
+        self.pieces = joined([*self.pieces, *later.pieces])
+        self.token_ids += later.token_ids
+        self.logprobs += later.logprobs
+        if later.finish is not None:
+            self.finish, self.stop = later.finish, later.stop
 
 
 class Choice:
@@ -82,21 +97,16 @@ class Choice:
             if token in self._stop_ids:
                 delta.finish, delta.stop = "stop", token
                 break
-            self._add(delta, self._splitter.feed(self._texts[token]))
+            delta.pieces += self._splitter.feed(self._texts[token])
             if self._splitter.reached is not None:
                 delta.finish, delta.stop = "stop", self._splitter.reached
                 break
         if self.finish is None and delta.finish is None and step.ended in ("stop", "length"):
             delta.finish = "stop" if step.ended == "stop" else "length"
         if delta.finish is not None:
-            self._add(delta, self._splitter.finish())
+            delta.pieces += self._splitter.finish()
+            if self._splitter.reached is not None:  # also one that is complete only now: its text could have been a tag's
+                delta.finish, delta.stop = "stop", self._splitter.reached
             self.finish = delta.finish
+        delta.pieces = joined(delta.pieces)
         return delta
-
-    @staticmethod
-    def _add(delta: Delta, pieces: Sequence[tuple[str, str]]) -> None:
-        for channel, text in pieces:
-            if channel == "thinking":
-                delta.thinking += text
-            else:
-                delta.answer += text

@@ -112,12 +112,7 @@ class Drawing:
         wholes = [Delta() for _ in self.choices]
         async for news in self.updates():
             for index, delta in news:
-                whole = wholes[index]
-                whole.thinking += delta.thinking
-                whole.answer += delta.answer
-                whole.token_ids += delta.token_ids
-                whole.logprobs += delta.logprobs
-                whole.finish, whole.stop = delta.finish or whole.finish, delta.stop if delta.finish else whole.stop
+                wholes[index].add(delta)
         return wholes
 
     def end(self) -> None:
