@@ -215,7 +215,7 @@ def make_app(served: Served, *, on_failure: Callable[[], None] = lambda: None) -
     @app.post("/v1/messages/count_tokens")
     async def count_tokens(form: CountForm) -> dict[str, int]:
         model = served.model(form.model)
-        return {"input_tokens": len(await in_reader(lambda: form.prompt_ids(model)))}
+        return {"input_tokens": len((await in_reader(lambda: form.prompt(model))).all_ids)}
 
     @app.post("/tokenize")
     async def tokens_of_text(form: TokenizeForm) -> dict[str, Any]:

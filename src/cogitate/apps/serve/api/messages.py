@@ -25,7 +25,7 @@ from cogitate.apps.serve.drawing.choice import Delta
 from cogitate.apps.serve.drawing.drawing import Drawing
 from cogitate.apps.serve.drawing.shaping import Shape
 from cogitate.apps.serve.drawing.splitter import Piece
-from cogitate.apps.serve.model import Plan, ServedModel
+from cogitate.apps.serve.model import Plan, Prompt, ServedModel
 from cogitate.types import SamplingParams
 
 
@@ -99,9 +99,9 @@ class CountForm(Form):
         """A conversation that ends with the assistant's turn is gone on with."""
         return self.messages[-1].role == "assistant"
 
-    def prompt_ids(self, model: ServedModel) -> list[int]:
+    def prompt(self, model: ServedModel) -> Prompt:
         thinking = None if self.thinking is None or self.thinking.type == "adaptive" else self.thinking.type == "enabled"
-        return model.prompt_ids(turns_of(self.turns(), keep_thinking=False), thinking=thinking, goes_on=self.goes_on)
+        return model.prompt(turns_of(self.turns(), keep_thinking=False), thinking=thinking, goes_on=self.goes_on)
 
 
 class MessageForm(CountForm):
@@ -137,12 +137,12 @@ def text_of(content: Any) -> str:
 def plan_message(form: MessageForm, model: ServedModel) -> Plan:
     """How a request is drawn. Raises RefusedError, CheckpointError: it cannot be."""
     budget = form.budget(model)
-    prompt = form.prompt_ids(model)
+    prompt = form.prompt(model)
     limit = new_tokens(model, prompt, form.max_tokens, "max_tokens")
     temperature = float(first_given(form.temperature, model.defaults.get("temperature"), 1.0))
     top_p = float(first_given(form.top_p, model.defaults.get("top_p"), 1.0))
     return Plan(
-        tuple(prompt),
+        prompt,
         SamplingParams(temperature, top_p, limit),
         seed_of(None),
         shape=Shape(top_k=first_given(form.top_k, model.defaults.get("top_k"), 0)),

@@ -57,8 +57,11 @@ class Choice:
 
     Args:
         texts: the bytes of each token of the vocabulary.
-        tags: those of the model's thinking; None where it is not split.
+        tags: those of the model's thinking.
+        split: thinking and answer are told apart.
+        thinks: what looks like thinking is thinking; else nothing is, and nothing is counted.
         opened: the prompt has opened the thinking.
+        given_ids: tokens after the prompt with which the completion begins: what is read of it goes on from there.
         stop_ids: tokens that end it and are no part of its text.
 
     Attributes:
@@ -73,25 +76,35 @@ class Choice:
         tags: tuple[str, str],
         split: bool,
         opened: bool,
+        thinks: bool = True,
+        given_ids: Sequence[int] = (),
         stops: Sequence[str] = (),
         stop_ids: frozenset[int] = frozenset(),
     ):
         self._texts, self._stop_ids = texts, stop_ids
-        self._splitter = Splitter(tags=tags if split else None, opened=opened, stops=stops)
-        self._thinking = Thinking(ThinkingBudget(tags, (), ()), texts, prompt_ids)
+        self._splitter = Splitter(tags=tags if split and thinks else None, opened=opened, stops=stops)
+        self._thinking = Thinking(ThinkingBudget(tags, (), ()), texts, prompt_ids) if thinks else None
+        self._given = 0  # thinking tokens that are not drawn
+        if given_ids:
+            self._splitter.begin(b"".join(texts[token] for token in given_ids))
+            for token in given_ids:
+                if self._thinking is not None:
+                    self._thinking.take(token)
+            self._given = self.thinking_tokens
         self.tokens = 0
         self.finish: Finish | None = None
 
     @property
     def thinking_tokens(self) -> int:
-        return self._thinking.count
+        return 0 if self._thinking is None else max(0, self._thinking.count - self._given)
 
     def take(self, step: Step) -> Delta:
         """The next tokens; what comes after its end is ignored."""
         delta = Delta()
         for number, token in enumerate(step.token_ids if self.finish is None else ()):
             self.tokens += 1
-            self._thinking.take(token)
+            if self._thinking is not None:
+                self._thinking.take(token)
             delta.token_ids.append(token)
             delta.logprobs += step.logprobs[number : number + 1]
             if token in self._stop_ids:
