@@ -92,6 +92,7 @@ def test_a_named_origin_may_ask_and_no_other_gets_a_cors_header(without_key: str
     question = {"Access-Control-Request-Method": "POST"}
     status, headers, _ = ask(without_key, "/x", method="OPTIONS", headers={"Origin": "https://known.example", **question})
     assert (status, headers["access-control-allow-origin"]) == (204, "https://known.example")
+    assert headers["access-control-allow-headers"] == "authorization, *"  # clients' libraries send x-stainless-os and more
     status, headers, _ = ask(without_key, "/x", {}, headers={"Origin": "https://known.example"})
     assert (status, headers["access-control-allow-origin"]) == (200, "https://known.example")
     status, headers, _ = ask(without_key, "/x", method="OPTIONS", headers={"Origin": "https://other.example", **question})

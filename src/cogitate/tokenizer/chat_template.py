@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Template
+from jinja2 import Template, meta
 from jinja2.exceptions import TemplateError
 
 from cogitate.errors import CheckpointError
@@ -62,6 +62,10 @@ class ChatTemplate:
         if not isinstance(source, str):
             raise CheckpointError(f"{where}: must be a text")
         return cls(source, where, tokens)
+
+    def variables(self) -> set[str]:
+        """What it reads that is given to it from outside: the names it shares with all templates, and switches of its own."""
+        return meta.find_undeclared_variables(environment().parse(self.source))
 
     def prompt_ids(
         self, messages: Sequence[Message], tokenizer: Tokenizer, variables: Mapping[str, Any] | None = None

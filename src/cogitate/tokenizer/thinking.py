@@ -163,6 +163,16 @@ class ThinkingStream:
         self._tag: str | None = self._closes if prefilled else self._opens
         self._held = ""
 
+    @property
+    def channel(self) -> Channel:
+        """What the next text is, as far as one knows."""
+        return self._channel
+
+    @property
+    def held(self) -> str:
+        """The text at the end of what was fed that could be the beginning of a tag."""
+        return self._held
+
     def feed(self, piece: str) -> list[tuple[Channel, str]]:
         """Events for one piece of text, in order; never an empty text."""
         self._held += piece

@@ -21,7 +21,7 @@ KINDS = {
     408: "timeout_error", 413: "request_too_large", 415: "invalid_request_error", 421: "invalid_request_error",
     429: "rate_limit_error", 503: "overloaded_error",
 }  # fmt: skip
-CORS_METHODS, CORS_HEADERS = b"GET, POST", b"authorization, content-type, x-api-key, anthropic-version"
+CORS_METHODS, CORS_HEADERS = b"GET, POST", b"authorization, *"  # clients' libraries send headers of their own
 
 log = logging.getLogger("cogitate.web")
 

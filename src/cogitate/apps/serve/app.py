@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -32,7 +32,7 @@ from cogitate.apps.serve.pages import Pages
 from cogitate.errors import CheckpointError, CogitateError
 from cogitate.web.protect import error_body, key_name
 
-READING_SECONDS = 10.0  # a prompt may take to be made
+READING_SECONDS = 10.0  # a prompt may take to be made, and may wait before
 RETRY_SECONDS = 2
 
 ADMIN = "admin"  # the name of the key that may reload
@@ -64,35 +64,46 @@ class Served:
     weights: frozenset[Path] = frozenset()
     names: Names = BOTH_NAMES
     models: dict[str, ServedModel] | None = None
-    failure: CogitateError | None = None
+    failure: Exception | None = None
+
+    @property
+    def state(self) -> Literal["loading", "ok", "failed"]:
+        """failed: the models cannot be read, or the thread of an engine has ended."""
+        if self.models is None:
+            return "loading" if self.failure is None else "failed"
+        return "ok" if all(model.loop.alive for model in self.models.values()) else "failed"
 
     def model(self, name: str) -> ServedModel:
-        """Raises RefusedError: it is not there, or not yet."""
+        """Raises RefusedError: it is not there, not yet, or not any more."""
         if self.models is None:
             raise RefusedError("the models are still being read; ask again", status=503)
         if name not in self.models:
             known = ", ".join(self.models)
             raise RefusedError(f"{name!r} is not served; the models are: {known}", parameter="model", status=404,
                                code="model_not_found")  # fmt: skip
+        if not self.models[name].loop.alive:
+            raise RefusedError(f"the engine of {name!r} has ended: the server has to be started anew", status=503)
         return self.models[name]
 
 
 def make_app(served: Served, *, on_failure: Callable[[], None] = lambda: None) -> FastAPI:
     """
     Args:
-        on_failure: called when the models cannot be read; `served.failure` says why.
+        on_failure: called when the models cannot be read, whatever is the reason; `served.failure` holds it.
     """
     reader = ThreadPoolExecutor(1, thread_name_prefix="prompts")  # one: the bound on a template's memory is the process's
 
     async def load() -> None:
         try:
             models = await asyncio.to_thread(served.load)
-        except CogitateError as error:
+            for model in models.values():
+                model.start()
+        except Exception as error:  # /health must say it, and who waits for the server must hear of it
+            if not isinstance(error, CogitateError):
+                log.exception("the models cannot be read")
             served.failure = error
             on_failure()
             return
-        for model in models.values():
-            model.start()
         served.models = models
 
     @asynccontextmanager
@@ -109,10 +120,24 @@ def make_app(served: Served, *, on_failure: Callable[[], None] = lambda: None) -
 
     async def in_reader(work: Callable[[], T]) -> T:
         """Templates and tokenizers run beside the event loop, one at a time."""
+        loop, begun = asyncio.get_running_loop(), asyncio.Event()
+
+        def run() -> T:
+            loop.call_soon_threadsafe(begun.set)
+            return work()
+
+        future = loop.run_in_executor(reader, run)
         try:
-            return await asyncio.wait_for(asyncio.get_running_loop().run_in_executor(reader, work), READING_SECONDS)
+            async with asyncio.timeout(READING_SECONDS):
+                await begun.wait()
+            async with asyncio.timeout(READING_SECONDS):
+                return await future
         except TimeoutError:
+            if not begun.is_set():
+                raise RefusedError("other requests' prompts take too long to be made; ask again later", status=503) from None
             raise RefusedError(f"the prompt took more than {READING_SECONDS:g} seconds to be made") from None
+        finally:
+            future.cancel()
 
     def draw(model: ServedModel, plan: Plan) -> Drawing:
         try:
@@ -134,9 +159,8 @@ def make_app(served: Served, *, on_failure: Callable[[], None] = lambda: None) -
 
     @app.get("/health")
     async def health() -> Response:
-        """200 when the models can be asked, 503 while they are read."""
-        ready = served.models is not None
-        return JSONResponse({"status": "ok" if ready else "loading"}, 200 if ready else 503)
+        """200 when all models can be asked, 503 while they are read and after a failure."""
+        return JSONResponse({"status": served.state}, 200 if served.state == "ok" else 503)
 
     @app.get("/version")
     async def version() -> dict[str, str]:
@@ -191,7 +215,7 @@ def make_app(served: Served, *, on_failure: Callable[[], None] = lambda: None) -
     @app.post("/v1/messages/count_tokens")
     async def count_tokens(form: CountForm) -> dict[str, int]:
         model = served.model(form.model)
-        return {"input_tokens": len(await in_reader(lambda: form.prompt_ids(model)))}
+        return {"input_tokens": len((await in_reader(lambda: form.prompt(model))).all_ids)}
 
     @app.post("/tokenize")
     async def tokens_of_text(form: TokenizeForm) -> dict[str, Any]:

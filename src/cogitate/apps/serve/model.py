@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -21,15 +20,18 @@ from cogitate.backend import GenerationRequest
 from cogitate.engine.generator import Engine
 from cogitate.errors import ConfigError
 from cogitate.model.files.hf import load_config, load_model
+from cogitate.model.kv_cache import BLOCK, blocks_of
 from cogitate.recipe.asking import check_thinks
 from cogitate.runtime import derive_seed, pick_device
 from cogitate.tokenizer.bpe import GENERATION_FILE, Tokenizer, read_json_object
 from cogitate.tokenizer.conversation_form import ConversationForm
+from cogitate.tokenizer.tags import LONGEST_TAG
 from cogitate.tokenizer.thinking_budget import make_thinking_budget, token_bytes
 from cogitate.train.rollouts import opens_thinking
 from cogitate.types import Message, SamplingParams
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+SWITCHES = ("enable_thinking", "thinking")  # by which templates are told whether the model shall think: Qwen's, DeepSeek's
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +58,35 @@ class BusyError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Prompt:
+    """What completions are drawn after.
+
+    Attributes:
+        given_ids: the beginning of each completion, which the client has written.
+    """
+
+    ids: tuple[int, ...]
+    given_ids: tuple[int, ...] = ()
+
+    @property
+    def all_ids(self) -> tuple[int, ...]:
+        return self.ids + self.given_ids
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """How the completions of one request are drawn.
 
     Attributes:
         stop_ids: tokens that end a completion and are no part of its text, beside the model's own.
         split: thinking and answer are told apart.
+        thinks: what looks like thinking is thinking; not where a grammar follows all of the completion.
         budget: thinking tokens, at most; None: as many as it likes.
         top_logprobs: None: no log-probabilities.
         grammar: of the answer; makes one for each completion.
     """
 
-    prompt_ids: tuple[int, ...]
+    prompt: Prompt
     params: SamplingParams
     seed: int
     n: int = 1
@@ -75,6 +94,7 @@ class Plan:
     stops: tuple[str, ...] = ()
     stop_ids: frozenset[int] = frozenset()
     split: bool = True
+    thinks: bool = True
     budget: int | None = None
     top_logprobs: int | None = None
     grammar: Callable[[], Grammar] | None = None
@@ -86,6 +106,7 @@ class ServedModel:
         name: by which clients ask for it.
         directory: where its weights were read.
         thinks: there is a sign that it thinks: tags in its template, or among its tokens.
+        switches: those of SWITCHES that its template reads.
         defaults: temperature, top_p and top_k of its generation_config.json.
     """
 
@@ -107,10 +128,10 @@ class ServedModel:
         self.texts = token_bytes(self.tokenizer, self.vocabulary)
         self.tags = self.tokenizer.tags.thinking
         self.thinks = self._thinks()
+        self.switches = sorted(self.form.template.variables() & {*SWITCHES})
         self.grammars = Grammars(self.tokenizer, directory, self.texts)
         self.defaults = read_json_object(directory / GENERATION_FILE) or {}
         self.created = int(time.time())
-        self.version = 0
         self._loop: EngineLoop | None = None
         self._numbers = itertools.count()
         self._in_flight = 0
@@ -129,6 +150,11 @@ class ServedModel:
         return self._loop
 
     @property
+    def version(self) -> int:
+        """How often its weights have been replaced."""
+        return self.engine.version
+
+    @property
     def max_context(self) -> int:
         return self.engine.max_context
 
@@ -136,46 +162,39 @@ class ServedModel:
         """Take over the weights of a directory of the same architecture; streams go on. Raises CogitateError."""
         if load_config(directory) != self.engine.config:
             raise ConfigError("the new directory holds a model of another shape: start the server anew")
-        self.version += 1
-        await self.loop.load_weights(directory, self.version)
+        await self.loop.load_weights(directory)
         self.directory = directory
 
-    def prompt_ids(
-        self,
-        messages: Sequence[Message],
-        *,
-        thinking: bool | None = None,
-        variables: Mapping[str, Any] | None = None,
-        goes_on: bool = False,
-        opens: bool = False,
-    ) -> list[int]:
+    def prompt(
+        self, messages: Sequence[Message], *, thinking: bool | None = None, goes_on: bool = False, opens: bool = False
+    ) -> Prompt:
         """A conversation as the model reads it.
 
         Args:
             thinking: whether it shall think; None: as it likes.
             goes_on: the last message is the beginning of what it says.
-            opens: where it may think, the prompt opens the thinking, so that one knows where the answer begins.
+            opens: where it may think, the prompt opens the thinking, so that one knows where the answer begins. One that has
+                closed it stays as it is.
 
         Raises:
             CheckpointError: the template refuses these messages.
         """
-        given = dict(variables or {})
-        knows = "enable_thinking" in self.form.template.source
-        if thinking is not None and knows:
-            given["enable_thinking"] = thinking
+        variables = {} if thinking is None else dict.fromkeys(self.switches, thinking)
         *before, last = messages
-        ids = self.form.prompt_ids(before if goes_on else messages, given)
+        ids = self.form.prompt_ids(before if goes_on else messages, variables)
         if goes_on:
-            return ids + self.form.completion_ids(last.content, ids)[:-1]
-        if thinking is False and self.thinks and not knows:
+            white = last.content[len(last.content.rstrip()) :]
+            return Prompt(tuple(ids), (*self.form.completion_ids(last.content, ids)[:-1], *self._ids_of(white)))
+        if thinking is False and self.thinks and not self.switches:
             ids += self._closed_thinking(ids)
-        elif opens and self.thinks and thinking is not False and not opens_thinking(ids, self.tokenizer):
-            ids += self._ids_of(self.form.lead, self.tags[0], "\n")
-        return ids
+        elif opens and self.thinks and thinking is not False:
+            end = self.tokenizer.decode(ids[-LONGEST_TAG:]).rstrip()
+            ids += [] if end.endswith(self.tags) else self._ids_of(self.form.lead, self.tags[0], "\n")
+        return Prompt(tuple(ids))
 
-    def opened(self, prompt_ids: Sequence[int]) -> bool:
+    def opened(self, prompt: Prompt) -> bool:
         """Whether the prompt has opened the thinking."""
-        return opens_thinking(prompt_ids, self.tokenizer)
+        return opens_thinking(prompt.ids, self.tokenizer)
 
     def draw(self, plan: Plan) -> Drawing:
         """Submit a request's completions. Raises BusyError: too many wait."""
@@ -193,34 +212,42 @@ class ServedModel:
         return Drawing(
             self.loop,
             [self._one(plan, index) for index in range(plan.n)],
-            prompt_tokens=len(plan.prompt_ids), seconds=self.limits.seconds, on_end=ended, on_tokens=tokens,
+            prompt_tokens=len(plan.prompt.all_ids), seconds=self.limits.seconds, on_end=ended, on_tokens=tokens,
         )  # fmt: skip
 
-    def room_fault(self, prompt_tokens: int, max_tokens: int) -> str | None:
+    def memory_room(self, prompt: Prompt) -> int:
+        """How many tokens after a prompt fit the memory that this server gives to tokens."""
+        return BLOCK * (self.loop.most_blocks - blocks_of(len(prompt.ids)) - blocks_of(len(prompt.given_ids)))
+
+    def room_fault(self, prompt: Prompt, max_tokens: int) -> str | None:
         """Why so many tokens have no room; None where they have."""
-        if prompt_tokens + max_tokens > self.max_context:
-            return f"{prompt_tokens} tokens of the prompt and {max_tokens} new ones: the context has {self.max_context}"
-        blocks = -(-prompt_tokens // 16) - (-max_tokens // 16)
-        return None if self.loop.fits(blocks) else "prompt and answer need more memory than this server gives to tokens"
+        tokens = len(prompt.all_ids)
+        if tokens + max_tokens > self.max_context:
+            return f"{tokens} tokens of the prompt and {max_tokens} new ones: the context has {self.max_context}"
+        if max_tokens > self.memory_room(prompt):
+            return "prompt and answer need more memory than this server gives to tokens"
+        return None
 
     def _one(self, plan: Plan, index: int) -> tuple[Choice, Callable[[Callable[[Step], None]], Draw]]:
-        opened = opens_thinking(plan.prompt_ids, self.tokenizer)
+        prompt = plan.prompt
         choice = Choice(
-            self.texts, plan.prompt_ids, tags=self.tags, split=plan.split, opened=opened, stops=plan.stops,
-            stop_ids=plan.stop_ids,
+            self.texts, prompt.ids, tags=self.tags, split=plan.split, opened=self.opened(prompt), thinks=plan.thinks,
+            given_ids=prompt.given_ids, stops=plan.stops, stop_ids=plan.stop_ids,
         )  # fmt: skip
         budget = None
-        if plan.budget is not None and self.thinks:
+        if plan.budget is not None and self.thinks and plan.thinks:
             budget = make_thinking_budget(self.tokenizer, at_most=plan.budget)
         shaper = None
         grammar: Grammar | None = None if plan.grammar is None else plan.grammar()
         if plan.shape.changes_something or plan.top_logprobs is not None or grammar is not None:
             shaper = TokenShaper(
-                plan.shape, plan.prompt_ids, temperature=plan.params.temperature, top_logprobs=plan.top_logprobs,
+                plan.shape, prompt.all_ids, temperature=plan.params.temperature, top_logprobs=plan.top_logprobs,
                 grammar=grammar,
             )  # fmt: skip
         seed = plan.seed if index == 0 else derive_seed(plan.seed, "choice", index)
-        request = GenerationRequest(f"{next(self._numbers)}", plan.prompt_ids, plan.params, (seed,), thinking=budget)
+        request = GenerationRequest(
+            f"{next(self._numbers)}", prompt.ids, plan.params, (seed,), given_ids=prompt.given_ids, thinking=budget
+        )
         return choice, lambda deliver: Draw(request, deliver, shaper)
 
     def _thinks(self) -> bool:

@@ -18,13 +18,13 @@ from cogitate.apps.serve.api.forms import (
     new_tokens,
     seed_of,
 )
-from cogitate.apps.serve.api.messages_in import Turn, turns_of
+from cogitate.apps.serve.api.messages_in import AssistantTurn, Turn, turns_of
 from cogitate.apps.serve.api.respond import DONE, PING, event_of
 from cogitate.apps.serve.drawing.choice import Delta
 from cogitate.apps.serve.drawing.drawing import Drawing
 from cogitate.apps.serve.drawing.grammar import SchemaError
 from cogitate.apps.serve.drawing.shaping import Grammar, TokenLogprob
-from cogitate.apps.serve.model import Plan, ServedModel
+from cogitate.apps.serve.model import Plan, Prompt, ServedModel
 from cogitate.types import SamplingParams
 
 EFFORTS = {"minimal": 128, "low": 512, "medium": 2048, "high": None, "xhigh": None, "max": None}
@@ -35,9 +35,40 @@ BOTH_NAMES: Names = ("reasoning_content", "reasoning")
 
 
 class TemplateVariables(Form):
+    """enable_thinking, thinking: two names of one switch, whichever the template reads."""
+
     enable_thinking: bool | None = None
     thinking: bool | None = None
     keep_thinking: bool | None = None
+
+    @property
+    def said(self) -> set[bool]:
+        return {value for value in (self.enable_thinking, self.thinking) if value is not None}
+
+    def check(self, model: ServedModel, turns: list[Turn], thinking: bool | None, *, goes_on: bool = False) -> None:
+        """Raises RefusedError where one has no effect.
+
+        Args:
+            thinking: whether the model is told to think.
+        """
+        if thinking and self.said and not (model.thinks or model.switches):
+            raise RefusedError("has no effect: this model does not think", parameter="chat_template_kwargs")
+        if not self.keep_thinking or not any(isinstance(turn, AssistantTurn) and turn.thinking for turn in turns):
+            return
+        others: list[Turn] = [
+            turn.model_copy(update={"reasoning_content": f"{turn.thinking}.", "reasoning": None})
+            if isinstance(turn, AssistantTurn) and turn.thinking
+            else turn
+            for turn in turns
+        ]
+        one, other = (
+            model.prompt(turns_of(each, keep_thinking=True), thinking=thinking, goes_on=goes_on) for each in (turns, others)
+        )
+        if one == other:
+            raise RefusedError(
+                "keep_thinking has no effect: this model's template leaves earlier thinking out",
+                parameter="chat_template_kwargs",
+            )
 
 
 class JsonSchema(Form):
@@ -62,7 +93,7 @@ class ResponseFormat(Form):
 
 class ChatForm(Sampling):
     messages: Annotated[list[Turn], Field(max_length=LONGEST_CONVERSATION)]
-    add_generation_prompt: Literal[True] | None = None
+    add_generation_prompt: bool | None = None
     chat_template_kwargs: TemplateVariables | None = None
     continue_final_message: bool | None = None
     include_reasoning: bool | None = None
@@ -77,8 +108,7 @@ class ChatForm(Sampling):
     @property
     def enable_thinking(self) -> bool | None:
         """What the template is told; raises RefusedError where the request contradicts itself."""
-        variables = self.chat_template_kwargs or TemplateVariables()
-        said = {value for value in (variables.enable_thinking, variables.thinking) if value is not None}
+        said = (self.chat_template_kwargs or TemplateVariables()).said
         if self.reasoning_effort is not None:
             said.add(self.reasoning_effort != "none")
         if len(said) > 1:
@@ -113,30 +143,33 @@ def plan_chat(form: ChatForm, model: ServedModel) -> Plan:
     turns = turns_of(form.messages, keep_thinking=bool(variables.keep_thinking))
     if form.continue_final_message and turns[-1].role != "assistant":
         raise RefusedError("the last message must be the assistant's", parameter="continue_final_message")
+    if form.add_generation_prompt not in (None, not form.continue_final_message):
+        raise RefusedError("must be the opposite of continue_final_message", parameter="add_generation_prompt")
     schema = None if form.response_format is None else form.response_format.schema_of_answer()
     if schema is not None and (form.ignore_eos or form.min_tokens or form.continue_final_message):
         raise RefusedError("not together with ignore_eos, min_tokens or continue_final_message", parameter="response_format")
-    prompt = model.prompt_ids(
-        turns, thinking=form.enable_thinking, goes_on=bool(form.continue_final_message), opens=schema is not None
-    )
+    thinking, goes_on = form.enable_thinking, bool(form.continue_final_message)
+    variables.check(model, form.messages, thinking, goes_on=goes_on)
+    prompt = model.prompt(turns, thinking=thinking, goes_on=goes_on, opens=schema is not None)
     temperature, top_p = form.drawn_at(model)
     asked = first_given(form.max_completion_tokens, form.max_tokens)
     limit = new_tokens(model, prompt, asked, "max_completion_tokens")
     return Plan(
-        tuple(prompt),
+        prompt,
         SamplingParams(temperature, top_p, limit),
         seed_of(form.seed),
         n=form.n or 1,
         shape=form.shape(model),
         stops=form.stops,
         stop_ids=form.stop_ids(model),
+        thinks=schema is None or model.opened(prompt),
         budget=form.budget(model),
         top_logprobs=(form.top_logprobs or 0) if form.logprobs else None,
         grammar=None if schema is None else grammar_of(schema, model, prompt),
     )
 
 
-def grammar_of(schema: dict[str, Any], model: ServedModel, prompt: list[int]) -> Callable[[], Grammar]:
+def grammar_of(schema: dict[str, Any], model: ServedModel, prompt: Prompt) -> Callable[[], Grammar]:
     """Raises RefusedError: the schema cannot be followed."""
     try:
         return model.grammars.of_schema(schema, thinks=model.opened(prompt))

@@ -14,7 +14,7 @@ from cogitate.apps.serve.api.forms import RefusedError, Sampling, new_tokens, se
 from cogitate.apps.serve.api.respond import DONE, PING, event_of
 from cogitate.apps.serve.drawing.choice import Delta
 from cogitate.apps.serve.drawing.drawing import Drawing
-from cogitate.apps.serve.model import Plan, ServedModel
+from cogitate.apps.serve.model import Plan, Prompt, ServedModel
 from cogitate.types import SamplingParams
 
 DEFAULT_TOKENS = 16  # as OpenAI's API
@@ -31,12 +31,12 @@ class CompletionForm(Sampling):
 def plan_completion(form: CompletionForm, model: ServedModel) -> Plan:
     """How a request is drawn. Raises RefusedError: it cannot be."""
     _ = form.usage_at_end  # refused before anything is drawn
-    prompt = prompt_of(form.prompt, model)
+    prompt = Prompt(tuple(prompt_of(form.prompt, model)))
     temperature, top_p = form.drawn_at(model)
-    room = max(1, min(DEFAULT_TOKENS, model.max_context - len(prompt)))
-    limit = new_tokens(model, prompt, form.max_tokens or room, "prompt" if form.max_tokens is None else "max_tokens")
+    parameter = "prompt" if form.max_tokens is None else "max_tokens"
+    limit = new_tokens(model, prompt, form.max_tokens, parameter, default=DEFAULT_TOKENS)
     return Plan(
-        tuple(prompt),
+        prompt,
         SamplingParams(temperature, top_p, limit),
         seed_of(form.seed),
         n=form.n or 1,

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from cogitate.apps.serve.drawing.shaping import Shape
-from cogitate.apps.serve.model import ServedModel
+from cogitate.apps.serve.model import Prompt, ServedModel
 
 MOST_CHOICES, MOST_STOPS, LONGEST_STOP, MOST_BIASES = 16, 16, 256, 1024
 LONGEST_CONVERSATION = 4096  # messages
@@ -128,20 +128,21 @@ def token_of(token: int | str, model: ServedModel, parameter: str) -> int:
     return number
 
 
-def new_tokens(model: ServedModel, prompt: Sequence[int], asked: int | None, parameter: str) -> int:
-    """How many tokens a completion may have; where the request does not say, all that the context leaves.
+def new_tokens(model: ServedModel, prompt: Prompt, asked: int | None, parameter: str, default: int | None = None) -> int:
+    """How many tokens a completion may have; where the request does not say, as many as the context and the memory for tokens
+    leave, `default` at most.
 
     Raises:
         RefusedError: there is no room.
     """
-    room = model.max_context - len(prompt)
+    room = model.max_context - len(prompt.all_ids)
     if room < 1:
         raise RefusedError(
-            f"the prompt has {len(prompt)} tokens; the context of this model has {model.max_context}",
+            f"the prompt has {len(prompt.all_ids)} tokens; the context of this model has {model.max_context}",
             parameter="messages" if parameter != "prompt" else parameter, code="context_length_exceeded",
         )  # fmt: skip
-    wanted = room if asked is None else asked
-    if fault := model.room_fault(len(prompt), wanted):
+    wanted = min(room, max(1, model.memory_room(prompt)), default or room) if asked is None else asked
+    if fault := model.room_fault(prompt, wanted):
         raise RefusedError(fault, parameter=parameter, code="context_length_exceeded")
     return wanted
 
@@ -150,6 +151,9 @@ def one_line(errors: Sequence[Mapping[str, Any]]) -> tuple[str, str | None]:
     """pydantic's errors as one sentence, and the field that the first is about."""
     error = errors[0]
     place = [part for part in error["loc"] if isinstance(part, int) or (part.isidentifier() and part not in NO_FIELDS)]
+    last = error["loc"][-1] if error["loc"] else ""
+    if error["type"] == "extra_forbidden" and place[-1:] != [last]:  # its name can be any text
+        place.append(last if str(last).isidentifier() else repr(last))
     name = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".") or None
     top = str(place[0]) if place else None
     if error["type"] == "extra_forbidden":

@@ -24,7 +24,8 @@ from cogitate.apps.serve.api.respond import event_of
 from cogitate.apps.serve.drawing.choice import Delta
 from cogitate.apps.serve.drawing.drawing import Drawing
 from cogitate.apps.serve.drawing.shaping import Shape
-from cogitate.apps.serve.model import Plan, ServedModel
+from cogitate.apps.serve.drawing.splitter import Piece
+from cogitate.apps.serve.model import Plan, Prompt, ServedModel
 from cogitate.types import SamplingParams
 
 
@@ -98,9 +99,9 @@ class CountForm(Form):
         """A conversation that ends with the assistant's turn is gone on with."""
         return self.messages[-1].role == "assistant"
 
-    def prompt_ids(self, model: ServedModel) -> list[int]:
+    def prompt(self, model: ServedModel) -> Prompt:
         thinking = None if self.thinking is None or self.thinking.type == "adaptive" else self.thinking.type == "enabled"
-        return model.prompt_ids(turns_of(self.turns(), keep_thinking=False), thinking=thinking, goes_on=self.goes_on)
+        return model.prompt(turns_of(self.turns(), keep_thinking=False), thinking=thinking, goes_on=self.goes_on)
 
 
 class MessageForm(CountForm):
@@ -136,12 +137,12 @@ def text_of(content: Any) -> str:
 def plan_message(form: MessageForm, model: ServedModel) -> Plan:
     """How a request is drawn. Raises RefusedError, CheckpointError: it cannot be."""
     budget = form.budget(model)
-    prompt = form.prompt_ids(model)
+    prompt = form.prompt(model)
     limit = new_tokens(model, prompt, form.max_tokens, "max_tokens")
     temperature = float(first_given(form.temperature, model.defaults.get("temperature"), 1.0))
     top_p = float(first_given(form.top_p, model.defaults.get("top_p"), 1.0))
     return Plan(
-        tuple(prompt),
+        prompt,
         SamplingParams(temperature, top_p, limit),
         seed_of(None),
         shape=Shape(top_k=first_given(form.top_k, model.defaults.get("top_k"), 0)),
@@ -159,11 +160,10 @@ class MessageAnswer:
 
     async def whole(self) -> dict[str, Any]:
         (delta,) = await self._drawing.whole()
-        content: list[dict[str, Any]] = []
-        if delta.thinking:
-            content.append({"type": "thinking", "thinking": delta.thinking, "signature": ""})
-        if delta.answer or not content:
-            content.append({"type": "text", "text": delta.answer})
+        content = [
+            {"type": "thinking", "thinking": text, "signature": ""} if channel == "thinking" else {"type": "text", "text": text}
+            for channel, text in delta.pieces or [("answer", "")]
+        ]
         return {**self._head, "content": content, **self._ending(delta), "usage": self._usage()}
 
     async def events(self) -> AsyncIterator[bytes]:
@@ -181,18 +181,18 @@ class MessageAnswer:
                 yield event("ping")
             for _, delta in news:
                 last = delta
-                for block, key, text in (("thinking", "thinking", delta.thinking), ("text", "text", delta.answer)):
-                    if not text:
-                        continue
+                pieces: list[Piece] = delta.pieces or ([("answer", "")] if delta.finish and not kind else [])
+                for channel, text in pieces:
+                    block = "thinking" if channel == "thinking" else "text"
                     if kind != block:
                         if kind:
                             yield event("content_block_stop", index=index)
                         kind, index = block, index + 1
-                        empty = {"type": block, key: "", **({"signature": ""} if block == "thinking" else {})}
+                        empty = {"type": block, block: "", **({"signature": ""} if block == "thinking" else {})}
                         yield event("content_block_start", index=index, content_block=empty)
-                    yield event("content_block_delta", index=index, delta={"type": f"{block}_delta", key: text})
-        if kind:
-            yield event("content_block_stop", index=index)
+                    if text:
+                        yield event("content_block_delta", index=index, delta={"type": f"{block}_delta", block: text})
+        yield event("content_block_stop", index=index)
         yield event("message_delta", delta=self._ending(last), usage=self._usage())
         yield event("message_stop")
 

@@ -66,14 +66,14 @@ def turns_of(turns: list[Turn], *, keep_thinking: bool) -> list[Message]:
     messages = []
     for number, turn in enumerate(turns):
         text = text_of(turn.content)
-        try:
-            text.encode()
-        except UnicodeEncodeError:
-            raise RefusedError(f"messages[{number}].content: not Unicode", parameter="messages") from None
+        thinking = turn.thinking if keep_thinking and isinstance(turn, AssistantTurn) else ""
+        for name, said in (("content", text), ("reasoning", thinking)):
+            try:
+                said.encode()
+            except UnicodeEncodeError:
+                raise RefusedError(f"messages[{number}].{name}: not Unicode", parameter="messages") from None
         if isinstance(turn, AssistantTurn):
-            if keep_thinking and turn.thinking:
-                text = join_thinking(turn.thinking, text)
-            messages.append(Message("assistant", text))
+            messages.append(Message("assistant", join_thinking(thinking, text) if thinking else text))
         else:
             messages.append(Message("user" if turn.role == "user" else "system", text))
     return messages

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from cogitate.apps.serve.drawing.drawing import Drawing, DrawingFailedError
 from cogitate.web.protect import error_body
+
+SENDING_SECONDS = 30.0  # a client may take to read, beyond what its request may take
 
 PING = b": ping\n\n"
 DONE = b"data: [DONE]\n\n"
@@ -24,9 +27,16 @@ STREAM_HEADERS = [
 
 Events = AsyncIterator[bytes]
 
+log = logging.getLogger("cogitate.serve")
+
+
+class _NotReadError(Exception):
+    """The client does not read what it is sent."""
+
 
 class DrawnResponse(Response):
-    """Runs until it is sent or its client is gone; then the drawing ends, within a step of the engine.
+    """Runs until it is sent or its client is gone; then the drawing ends, within a step of the engine. A client that does not
+    read is cut off.
 
     Args:
         whole: makes the whole answer; or
@@ -45,16 +55,26 @@ class DrawnResponse(Response):
         self.status_code = 200
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        work = asyncio.ensure_future(self._stream(send) if self._events is not None else self._answer(send))
+        async def bounded(message: Message) -> None:
+            try:
+                async with asyncio.timeout(self._drawing.seconds_left + SENDING_SECONDS):
+                    await send(message)
+            except TimeoutError:
+                raise _NotReadError from None
+
+        work = asyncio.ensure_future(self._stream(bounded) if self._events is not None else self._answer(bounded))
         gone = asyncio.ensure_future(until_gone(receive))
         try:
             await asyncio.wait({work, gone}, return_when=asyncio.FIRST_COMPLETED)
             if work.done():
-                work.result()
+                try:
+                    work.result()
+                except _NotReadError:
+                    log.warning("a client does not read what it is sent: its response is cut")
         finally:
             for task in (work, gone):
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError, OSError):
+                with contextlib.suppress(asyncio.CancelledError, OSError, _NotReadError):
                     await task
             self._drawing.end()
 

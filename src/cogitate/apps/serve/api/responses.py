@@ -15,6 +15,7 @@ from cogitate.apps.serve.api.messages_in import AssistantTurn, SystemTurn, Turn,
 from cogitate.apps.serve.api.respond import PING, event_of
 from cogitate.apps.serve.drawing.choice import Delta
 from cogitate.apps.serve.drawing.drawing import Drawing
+from cogitate.apps.serve.drawing.splitter import Piece
 from cogitate.apps.serve.model import Plan, ServedModel
 
 
@@ -76,6 +77,8 @@ class ResponsesForm(Form):
         """The same as a request of /v1/chat/completions. Raises RefusedError where a schema is missing."""
         turns: list[Turn] = [SystemTurn(role="system", content=self.instructions)] if self.instructions else []
         items = [InputMessage(role="user", content=self.input)] if isinstance(self.input, str) else self.input
+        if len(turns) + len(items) > LONGEST_CONVERSATION:
+            raise RefusedError(f"{LONGEST_CONVERSATION} messages are allowed, instructions included", parameter="input")
         for item in items:
             if isinstance(item, InputReasoning):
                 continue
@@ -105,8 +108,12 @@ def plan_response(form: ResponsesForm, model: ServedModel) -> Plan:
     return plan_chat(form.as_chat(), model)
 
 
+KINDS = {"thinking": "reasoning", "answer": "message"}  # of items, by the channel of their text
+NOTHING: list[Piece] = [("answer", "")]  # a completion without text is an empty message
+
+
 class ResponseAnswer:
-    """What is said of a drawing: an item of thinking, where there is one, and an item of text."""
+    """What is said of a drawing: an item for each piece of thinking or text, in their order."""
 
     def __init__(self, form: ResponsesForm, drawing: Drawing):
         self._form, self._drawing = form, drawing
@@ -115,9 +122,11 @@ class ResponseAnswer:
 
     async def whole(self) -> dict[str, Any]:
         (delta,) = await self._drawing.whole()
-        output = [self._item("reasoning", delta.thinking, "completed")] if delta.thinking else []
-        if delta.answer or not output:
-            output.append(self._item("message", delta.answer, self._status(delta)))
+        pieces = delta.pieces or NOTHING
+        output = [
+            self._item(KINDS[channel], index, text, self._status(delta) if index == len(pieces) - 1 else "completed")
+            for index, (channel, text) in enumerate(pieces)
+        ]
         return self._response(self._status(delta), output)
 
     async def events(self) -> AsyncIterator[bytes]:
@@ -130,9 +139,8 @@ class ResponseAnswer:
                 yield PING
             for _, delta in news:
                 last = delta
-                for next_kind, piece in (("reasoning", delta.thinking), ("message", delta.answer)):
-                    if not piece:
-                        continue
+                for channel, piece in delta.pieces or (NOTHING if delta.finish and not kind else []):
+                    next_kind = KINDS[channel]
                     if next_kind != kind:
                         for event in self._end(kind, text, output, "completed"):
                             yield event
@@ -140,6 +148,8 @@ class ResponseAnswer:
                         for event in self._begin(kind, len(output)):
                             yield event
                     text += piece
+                    if not piece:
+                        continue
                     name = f"response.{'reasoning_text' if kind == 'reasoning' else 'output_text'}.delta"
                     yield self._event(name, **self._place(kind, len(output)), delta=piece, **self._no_logprobs(kind))
         status = self._status(last)
@@ -148,7 +158,7 @@ class ResponseAnswer:
         yield self._event(f"response.{status}", response=self._response(status, output))
 
     def _begin(self, kind: str, index: int) -> list[bytes]:
-        item = {**self._item(kind, "", "in_progress"), "content": []}
+        item = {**self._item(kind, index, "", "in_progress"), "content": []}
         return [
             self._event("response.output_item.added", output_index=index, item=item),
             self._event("response.content_part.added", **self._place(kind, index), part=self._part(kind, "")),
@@ -159,7 +169,7 @@ class ResponseAnswer:
         if not kind:
             return []
         index, name = len(output), "reasoning_text" if kind == "reasoning" else "output_text"
-        output.append(self._item(kind, text, status))
+        output.append(self._item(kind, index, text, status))
         return [
             self._event(f"response.{name}.done", **self._place(kind, index), text=text, **self._no_logprobs(kind)),
             self._event("response.content_part.done", **self._place(kind, index), part=self._part(kind, text)),
@@ -171,10 +181,10 @@ class ResponseAnswer:
         return event_of({"type": name, "sequence_number": self._number, **content}, name)
 
     def _place(self, kind: str, index: int) -> dict[str, Any]:
-        return {"item_id": self._item_id(kind), "output_index": index, "content_index": 0}
+        return {"item_id": self._item_id(kind, index), "output_index": index, "content_index": 0}
 
-    def _item_id(self, kind: str) -> str:
-        return f"{'rs' if kind == 'reasoning' else 'msg'}_{self._id[5:]}"
+    def _item_id(self, kind: str, index: int) -> str:
+        return f"{'rs' if kind == 'reasoning' else 'msg'}_{self._id[5:]}_{index}"
 
     @staticmethod
     def _no_logprobs(kind: str) -> dict[str, Any]:
@@ -186,8 +196,8 @@ class ResponseAnswer:
             return {"type": "reasoning_text", "text": text}
         return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
-    def _item(self, kind: str, text: str, status: str) -> dict[str, Any]:
-        item = {"id": self._item_id(kind), "type": kind, "status": status, "content": [self._part(kind, text)]}
+    def _item(self, kind: str, index: int, text: str, status: str) -> dict[str, Any]:
+        item = {"id": self._item_id(kind, index), "type": kind, "status": status, "content": [self._part(kind, text)]}
         return {**item, "summary": []} if kind == "reasoning" else {**item, "role": "assistant"}
 
     @staticmethod

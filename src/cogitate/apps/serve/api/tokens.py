@@ -40,7 +40,11 @@ def tokenize(form: TokenizeForm, model: ServedModel) -> dict[str, Any]:
     else:
         variables = form.chat_template_kwargs or TemplateVariables()
         turns = turns_of(form.messages, keep_thinking=bool(variables.keep_thinking))
-        ids = model.prompt_ids(turns, thinking=variables.enable_thinking)
+        if len(variables.said) > 1:
+            raise RefusedError("enable_thinking and thinking contradict each other", parameter="chat_template_kwargs")
+        thinking = next(iter(variables.said), None)
+        variables.check(model, form.messages, thinking)
+        ids = [*model.prompt(turns, thinking=thinking).ids]
     return {"tokens": ids, "count": len(ids), "max_model_len": model.max_context}
 
 

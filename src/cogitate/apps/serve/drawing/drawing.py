@@ -76,23 +76,28 @@ class Drawing:
     def thinking_tokens(self) -> int:
         return sum(choice.thinking_tokens for choice in self.choices)
 
+    @property
+    def seconds_left(self) -> float:
+        """Until what is not complete is given up."""
+        return max(0.0, self.times.came + self._seconds - time.monotonic())
+
     async def updates(self, *, pause: float = 15.0) -> AsyncIterator[list[tuple[int, Delta]]]:
         """(index, what is new) of the choices that have news, until all are complete; [] after each pause without any.
 
         Raises:
             DrawingFailedError: the engine failed, or it took too long.
         """
-        deadline = self.times.came + self._seconds
         try:
-            while any(choice.finish is None for choice in self.choices) or self._news:
+            while (unfinished := any(choice.finish is None for choice in self.choices)) or self._news:
+                if unfinished and not self.seconds_left:
+                    raise DrawingFailedError(f"not complete after {self._seconds:g} seconds", 504)
                 if not self._news:
-                    left = deadline - time.monotonic()
                     try:
-                        await asyncio.wait_for(self._event.wait(), min(pause, max(0.0, left)))
+                        async with asyncio.timeout(min(pause, self.seconds_left)):  # wait_for may swallow a cancellation
+                            await self._event.wait()
                     except TimeoutError:
-                        if time.monotonic() >= deadline:
-                            raise DrawingFailedError(f"not complete after {self._seconds:g} seconds", 504) from None
-                        yield []
+                        if self.seconds_left:
+                            yield []
                         continue
                 self._event.clear()
                 if self._failed:
@@ -107,12 +112,7 @@ class Drawing:
         wholes = [Delta() for _ in self.choices]
         async for news in self.updates():
             for index, delta in news:
-                whole = wholes[index]
-                whole.thinking += delta.thinking
-                whole.answer += delta.answer
-                whole.token_ids += delta.token_ids
-                whole.logprobs += delta.logprobs
-                whole.finish, whole.stop = delta.finish or whole.finish, delta.stop if delta.finish else whole.stop
+                wholes[index].add(delta)
         return wholes
 
     def end(self) -> None:

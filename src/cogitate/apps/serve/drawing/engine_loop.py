@@ -12,15 +12,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from safetensors import SafetensorError
+
 from cogitate.apps.serve.drawing.shaping import TokenLogprob, TokenShaper
 from cogitate.backend import GenerationRequest
 from cogitate.engine.generator import Engine
-from cogitate.errors import CogitateError
+from cogitate.errors import CheckpointError, CogitateError
 from cogitate.model.kv_cache import blocks_of
 
 log = logging.getLogger("cogitate.serve")
 
 Ended = Literal["stop", "length", "failed"]
+
+FAULTS = (RuntimeError, MemoryError, OSError, SafetensorError)
+"""What calls of the engine raise where memory or a file fails: no reason to end its thread."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +61,9 @@ class Draw:
 
     @property
     def blocks(self) -> int:
-        """Of the cache that it may come to hold: its prompt's, its own."""
-        return blocks_of(len(self.request.context_ids)) + blocks_of(self.request.params.max_new_tokens)
+        """Of the cache that it may come to hold: its prompt's, those of what is given, its own."""
+        request = self.request
+        return sum(map(blocks_of, (len(request.prompt_ids), len(request.given_ids), request.params.max_new_tokens)))
 
 
 @dataclass(slots=True)
@@ -95,12 +101,13 @@ class EngineLoop:
 
     Attributes:
         load: as of the last step.
+        most_blocks: of the cache that all running completions together may come to hold.
     """
 
     def __init__(self, engine: Engine, *, rows: int, cache_bytes: int):
         self.engine, self.rows = engine, rows
         self.load = Load()
-        self._blocks = max(1, cache_bytes // engine.cache.bytes_per_block)
+        self.most_blocks = max(1, cache_bytes // engine.cache.bytes_per_block)
         self._inbox, self._changed = _Inbox(), threading.Condition()
         self._waiting: deque[Draw] = deque()
         self._running: dict[str, Draw] = {}
@@ -109,9 +116,10 @@ class EngineLoop:
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
         self._thread.start()
 
-    def fits(self, blocks: int) -> bool:
-        """Whether a completion could ever be drawn."""
-        return blocks <= self._blocks
+    @property
+    def alive(self) -> bool:
+        """Whether completions can be drawn."""
+        return self._thread.is_alive()
 
     def submit(self, draw: Draw) -> None:
         self._tell(lambda inbox: inbox.draws.append(draw))
@@ -120,11 +128,15 @@ class EngineLoop:
         """Stop completions before the next step; nothing more is delivered of them."""
         self._tell(lambda inbox: inbox.cancelled.extend(request_ids))
 
-    async def load_weights(self, path: Path, version: int) -> None:
-        """Replace the weights between two steps; what runs goes on with the new ones. Raises CheckpointError, and the old
-        weights stay."""
+    async def load_weights(self, path: Path) -> None:
+        """Replace the weights between two steps by the engine's next version; what runs goes on with the new ones. Raises
+        CheckpointError: they cannot be read, and the version stays."""
         done: asyncio.Future[None] = self._loop.create_future()
-        self._tell(lambda inbox: inbox.calls.append((lambda: self.engine.load_weights(path, version), done)))
+
+        def load() -> None:
+            self.engine.load_weights(path, self.engine.version + 1)
+
+        self._tell(lambda inbox: inbox.calls.append((load, done)))
         await done
 
     def close(self) -> None:
@@ -138,6 +150,14 @@ class EngineLoop:
             self._changed.notify()
 
     def _run(self) -> None:
+        try:
+            self._work()
+        except BaseException:  # a fault of ours: who waits is told, and `alive` says it to all others
+            log.exception("the engine's thread has ended")
+            self._post([(draw, Step([], [], "failed")) for draw in (*self._running.values(), *self._waiting)])
+            raise
+
+    def _work(self) -> None:
         while True:
             with self._changed:
                 while self._inbox.empty and not self._running and not self._waiting:
@@ -150,13 +170,14 @@ class EngineLoop:
             for call, done in inbox.calls:
                 self._call(call, done)
             refused = self._admit()
+            running = [*self._running.values()]
             try:
                 steps = [*refused, *self._step()]
             except Exception:  # a fault of ours must reach those who wait, and not end the thread
                 log.exception("the engine failed")
-                steps = [*refused, *((draw, Step([], [], "failed")) for draw in self._running.values())]
+                steps = [*refused, *((draw, Step([], [], "failed")) for draw in running)]
                 self._drop(set(self._running))
-            self.load = Load(len(self._running), len(self._waiting), self._held / self._blocks)
+            self.load = Load(len(self._running), len(self._waiting), self._held / self.most_blocks)
             if steps:
                 self._post(steps)
 
@@ -174,6 +195,9 @@ class EngineLoop:
             call()
         except CogitateError as error:
             failure = error
+        except FAULTS as error:
+            log.exception("the engine failed")
+            failure = CheckpointError(f"the engine failed: {error}")
 
         def tell() -> None:
             if failure is not None and not done.done():
@@ -188,18 +212,21 @@ class EngineLoop:
             return
         self._waiting = deque(draw for draw in self._waiting if draw.request.id not in ids)
         stopped = [request_id for request_id in self._running if request_id in ids]
-        self.engine.abort(stopped)
         for request_id in stopped:
             self._held -= self._running.pop(request_id).blocks
+        try:
+            self.engine.abort(stopped)
+        except FAULTS:
+            log.exception("the engine could not stop completions: they come to their end beside others, unread")
 
     def _admit(self) -> list[tuple[Draw, Step]]:
         """Start what has a row and memory, in order; what the engine refuses has failed."""
         refused = []
-        while self._waiting and len(self._running) < self.rows and self._held + self._waiting[0].blocks <= self._blocks:
+        while self._waiting and len(self._running) < self.rows and self._held + self._waiting[0].blocks <= self.most_blocks:
             draw = self._waiting.popleft()
             try:
                 self.engine.submit(draw.request, draw.shaper)
-            except CogitateError as error:
+            except (CogitateError, *FAULTS) as error:
                 log.error("the engine refused a request: %s", error)
                 refused.append((draw, Step([], [], "failed")))
                 continue
@@ -213,7 +240,9 @@ class EngineLoop:
             return []
         steps: list[tuple[Draw, Step]] = []
         for completion in self.engine.poll():
-            draw = self._running.pop(completion.request_id)
+            draw = self._running.pop(completion.request_id, None)
+            if draw is None:  # it could not be stopped
+                continue
             self._held -= draw.blocks
             ended: Ended = "stop" if completion.finish_reason == "stop" else "length"
             steps.append((draw, self._step_of(draw, list(completion.token_ids[draw.taken :]), ended)))

@@ -33,11 +33,25 @@ class Splitter:
         self._stops = StopTexts(stops)
         self._begun = {"thinking": False, "answer": tags is None}  # by channel: text that is no white space has come
         self._white = ""  # at the end of the thinking so far
+        self._skipped = 0  # characters at the beginning of what the stream holds back that are no part of a piece
 
     @property
     def reached(self) -> str | None:
         """The stop text that has ended the answer."""
         return self._stops.reached
+
+    def begin(self, data: bytes) -> None:
+        """What the completion begins with and its reader has: it is split, but no part of a piece and of no stop text. A piece
+        that goes on with an answer keeps its white space, so that both can be joined."""
+        if self._stream is None:
+            return
+        last = ""
+        for channel, text in self._stream.feed(data.decode(errors="replace")):
+            self._begun[channel] |= bool(text.strip())
+            last = channel
+        self._skipped = len(self._stream.held)
+        if last == self._stream.channel == "answer" and not self._skipped:
+            self._begun["answer"] = True
 
     def feed(self, data: bytes) -> list[Piece]:
         return self._split(self._decoder.decode(data))
@@ -45,16 +59,34 @@ class Splitter:
     def finish(self) -> list[Piece]:
         """What is still held back when no token follows."""
         pieces = self._split(self._decoder.decode(b"", final=True))
-        pieces += self._trimmed([] if self._stream is None else self._stream.finish())
-        return _joined([*pieces, ("answer", self._stops.finish())])
+        pieces += self._trimmed([] if self._stream is None else self._unskipped(self._stream.finish()))
+        return joined([*pieces, ("answer", self._stops.finish())])
 
     def _split(self, text: str) -> list[Piece]:
-        events: list[Piece] = [("answer", text)] if self._stream is None else self._stream.feed(text)
-        return _joined(self._trimmed(events))
+        if self._stream is None:
+            return joined(self._trimmed([("answer", text)]))
+        events: list[Piece] = []
+        while self._skipped and text:  # one character at a time completes one tag at most
+            events += self._unskipped(self._stream.feed(text[0]))
+            self._skipped = min(self._skipped, len(self._stream.held))
+            text = text[1:]
+        return joined(self._trimmed([*events, *self._stream.feed(text)]))
+
+    def _unskipped(self, events: Sequence[Piece]) -> list[Piece]:
+        """Without what was held back of the beginning."""
+        left: list[Piece] = []
+        for channel, text in events:
+            if self._skipped:
+                self._begun[channel] = True
+            left.append((channel, text[self._skipped :]))
+            self._skipped -= min(self._skipped, len(text))
+        return left
 
     def _trimmed(self, events: Sequence[Piece]) -> list[Piece]:
         pieces: list[Piece] = []
         for channel, text in events:
+            if self.reached is not None:
+                break
             if not self._begun[channel]:
                 text = text.lstrip()
                 self._begun[channel] = bool(text)
@@ -68,12 +100,12 @@ class Splitter:
         return pieces
 
 
-def _joined(pieces: Sequence[Piece]) -> list[Piece]:
+def joined(pieces: Sequence[Piece]) -> list[Piece]:
     """Without empty pieces; neighbours of one channel as one."""
-    joined: list[Piece] = []
+    made: list[Piece] = []
     for channel, text in pieces:
-        if joined and text and joined[-1][0] == channel:
-            joined[-1] = channel, joined[-1][1] + text
+        if made and text and made[-1][0] == channel:
+            made[-1] = channel, made[-1][1] + text
         elif text:
-            joined.append((channel, text))
-    return joined
+            made.append((channel, text))
+    return made
