@@ -7,7 +7,7 @@ import pytest
 from cogitate.apps.studio.grading import Regrading
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def grading() -> Iterator[Regrading]:
     grading = Regrading(needs_thinking=True)
     yield grading
