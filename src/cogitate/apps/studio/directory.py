@@ -25,10 +25,10 @@ from typing import Any, Literal
 
 from cogitate import __version__
 from cogitate.apps.studio.sources import ITEMS, Item, Work, read_source
-from cogitate.errors import ConfigError, DataError, RunInUseError
+from cogitate.errors import ConfigError, DataError
 from cogitate.json_lines import RowFaults, read_objects
 from cogitate.recipe.data.decisions.chain import EVENTS, Chain
-from cogitate.recipe.run_directory.lock import LOCK, read_pid, try_lock
+from cogitate.recipe.run_directory.lock import LOCK, holding
 from cogitate.runtime import atomic_write, write_json
 from cogitate.tasks.files.datasets import write_rows
 
@@ -166,14 +166,8 @@ def add_annotators(place: Path, names: Mapping[str, Role]) -> list[Annotator]:
 def held(place: Path) -> Iterator[None]:
     """Hold the studio exclusively: two servers would break the chain. Raises RunInUseError."""
     descriptor = os.open(place / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        if not try_lock(descriptor):
-            raise RunInUseError(f"{place}: in use by process {read_pid(place)}; stop it first")
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    with holding(descriptor, place, "stop it first"):
         yield
-    finally:
-        os.close(descriptor)
 
 
 def write_review(place: Path, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -34,9 +34,23 @@ def hold_run(out: Path) -> Iterator[None]:
         if is_disk_full(error):
             raise
         raise ConfigError(f"--out {out}: cannot be used as a directory: {error.strerror}") from error
+    with holding(descriptor, out, "wait for it or stop it"):
+        yield
+
+
+@contextmanager
+def holding(descriptor: int, place: Path, remedy: str) -> Iterator[None]:
+    """Hold the open lock file of a directory, with this process's pid in it, and close it at the end.
+
+    Args:
+        remedy: what to do where another process holds it.
+
+    Raises:
+        RunInUseError: one does; the message names its pid.
+    """
     try:
         if not try_lock(descriptor):
-            raise RunInUseError(f"{out}: in use by process {read_pid(out)}; wait for it or stop it")
+            raise RunInUseError(f"{place}: in use by process {read_pid(place)}; {remedy}")
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
         yield
