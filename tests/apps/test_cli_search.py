@@ -102,6 +102,8 @@ def test_a_scorer_of_other_tokens_is_refused(cogitate: Command, scorer: Path, di
         (("search", "base", "--scorer", "base"), "no process_model.json"),
         (("search", "base", "--tasks", "code"), "cannot be compared with each other"),
         (("search", "base", "evaluate.thinking_budget=8"), "a thinking budget has no effect in a search"),
+        (("search", "base", "--method", "majority", "--width", "9"), "--width is read by step_beam and mcts alone"),
+        (("scale", "base", "--methods", "majority,mcts", "--verifications", "2"), "is read by self_verification alone"),
         (("scale", "base", "--methods", "magic"), "--methods magic: there are majority"),
         (("scale", "base", "--budgets", "half"), "--budgets half: write numbers"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -36,9 +37,13 @@ CPuct = Annotated[float, typer.Option(min=0, help="How much mcts counts the poli
 Value = Annotated[Literal["model", "rollouts"], typer.Option(help="What mcts values steps by.")]
 Verifications = Annotated[int, typer.Option(min=1, help="Times that self_verification asks about each solution.")]
 
+# Options that some methods alone read.
+READERS = {"width": ("step_beam", "mcts"), "c_puct": ("mcts",), "value": ("mcts",), "verifications": ("self_verification",)}
+
 
 @app.command()
 def search(
+    context: typer.Context,
     model: Model,
     settings: OwnSettings = None,
     method: Annotated[Method, typer.Option(help="How an answer is chosen.")] = "majority",
@@ -64,6 +69,7 @@ def search(
     from cogitate.apps.search.command import search as run
     from cogitate.apps.search.prepare import Searching
 
+    refuse_unread(context, [method])
     options = Searching(
         model, tasks, problems, prompt, scorer, score, steps, settings or [], width, c_puct, value, verifications, step_tokens
     )
@@ -72,6 +78,7 @@ def search(
 
 @app.command()
 def scale(
+    context: typer.Context,
     model: Model,
     settings: OwnSettings = None,
     methods: Annotated[str, typer.Option(metavar="METHOD,...", help="Beside majority vote.")] = "majority",
@@ -100,11 +107,21 @@ def scale(
     from cogitate.apps.search.scale import Scaling
     from cogitate.apps.search.scale import scale as run
 
+    named = [name.strip() for name in methods.split(",") if name.strip()]
+    refuse_unread(context, named)
     options = Searching(
         model, tasks, problems, prompt, scorer, score, steps, settings or [], width, c_puct, value, verifications, step_tokens
     )
-    named = [name.strip() for name in methods.split(",") if name.strip()]
     run(options, Scaling(named, n, seeds, shares_of(budgets), waits), out=out, page=page)
+
+
+def refuse_unread(context: typer.Context, methods: Sequence[str]) -> None:
+    """Refuse an option that none of these methods reads: it would change nothing."""
+    for name, readers in READERS.items():
+        given = context.get_parameter_source(name)
+        if given is not None and given.name == "COMMANDLINE" and not set(readers) & set(methods):
+            option = name.replace("_", "-")
+            raise ConfigError(f"--{option} is read by {' and '.join(readers)} alone; leave it out, or take one of them")
 
 
 def shares_of(text: str) -> list[float]:
