@@ -31,6 +31,27 @@ def test_words_are_counted_by_language(text: str, language: str, target: int, al
     assert count_words(text, language) == WordCount(target, all_words)
 
 
+@pytest.mark.parametrize(
+    "sentence", ["No.", "Try 14, wanted 18, no.", "His son met Ann.", "Come here!", "3 plus 4", "Ben sold a hat and a van."]
+)
+def test_everyday_english_words_that_other_languages_have_too_are_english(sentence: str) -> None:
+    assert language_share(sentence, "en") == 1.0
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "No hay más que tres.",
+        "Er hat zwei Hunde.",
+        "Il a trois pommes de plus.",
+        "Come si chiama?",
+        "Hij heeft een van de drie.",
+    ],
+)
+def test_other_languages_stay_foreign_where_they_share_words_with_english(sentence: str) -> None:
+    assert language_share(sentence, "en") == 0.0
+
+
 def test_without_words_there_is_no_share() -> None:
     assert language_share("12 + 5 = 17", "en") is None
     assert language_share("one 二", "zh") == 0.5

@@ -19,7 +19,7 @@ GOLDS = {
     "choice": ("choice", ("A", "C")),
     "find_x": ("math", ("10", "6")),
     "knights": ("logic", ({"Tom": True, "Mia": False}, {"Sam": True, "Eva": False})),
-    "long_sums": ("math", ("101", "322")),
+    "long_sums": ("math", ("91", "322")),
 }
 COUNTDOWNS = {
     "Use 2, 5 and 3": ([2, 5, 3], 13),

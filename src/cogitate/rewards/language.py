@@ -101,8 +101,11 @@ _SMALL_WORDS = {
 }
 _SHARED = {word for word, count in Counter(word for words in _SMALL_WORDS.values() for word in words).items() if count > 1}
 _ENGLISH_MARKS = _SMALL_WORDS["en"] - _SHARED - {"a", "die", "two", "even"}  # these are only no mark of another language
+_ENGLISH_AS_WELL = _words("come den hat met no plus pour pro son van")  # no small words of English, but everyday ones
 _FOREIGN_MARKS = (
-    frozenset().union(*(words for language, words in _SMALL_WORDS.items() if language != "en")) - _SMALL_WORDS["en"]
+    frozenset().union(*(words for language, words in _SMALL_WORDS.items() if language != "en"))
+    - _SMALL_WORDS["en"]
+    - _ENGLISH_AS_WELL
 )
 
 

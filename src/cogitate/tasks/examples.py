@@ -63,8 +63,8 @@ EXAMPLES: dict[str, tuple[tuple[str, str], ...]] = {
          "3 * 3 = 9. 9 - 1 = 8.\n```python\ndef f(x):\n    x = x * 3\n    x = x - 1\n    return x\n```"),
     ),
     "long_sums": (
-        ("What is 23 + 45 - 8 + 16 - 5 + 30?",
-         "23 + 45 = 68. 68 - 8 = 60. 60 + 16 = 76. 76 - 5 = 71. 71 + 30 = 101. The answer is 101."),
+        ("What is 23 + 45 - 8 + 16 - 5 + 20?",
+         "23 + 45 = 68. 68 - 8 = 60. 60 + 16 = 76. 76 - 5 = 71. 71 + 20 = 91. The answer is 91."),
         ("Compute 46 * 7.", "40 * 7 = 280. 6 * 7 = 42. 280 + 42 = 322. The answer is 322."),
     ),
 }  # fmt: skip

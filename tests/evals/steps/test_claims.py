@@ -37,6 +37,15 @@ def test_the_truth_of_a_claim_is_that_under_the_roles_tried_last() -> None:
     ]
 
 
+def test_roles_that_are_noted_in_a_claim_must_be_those_that_are_tried() -> None:
+    for text, right in (
+        ("Try Ann knight, Ben knave. Ann (knight) says Ben (knave) is a knave: true", True),
+        ("Try Ann knight, Ben knave. Ann (knight) says Ben (knight) is a knave: true", False),
+        ("Try Ann knight, Ben knave. Ben (knave) says Ann (knight) and Ben (knave) are the same: false", True),
+    ):
+        assert [each[2] for each in judged(text, NAMES, QUESTION)] == [right], text
+
+
 def test_chinese_claims_are_judged_and_a_mended_truth_is_a_second_statement() -> None:
     question = "小明说：小红是无赖。小红说：小明和小红是同一种人。谁是骑士，谁是无赖？"
     text = (

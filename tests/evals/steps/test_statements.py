@@ -115,6 +115,14 @@ def test_remainders_of_an_unknown_and_questions_are_none(text: str) -> None:
         ("5 + 1 = 6，就是6。", True),
         ("14 + 1 = 15, yes.", False),
         ("14 + 1 = 15, that is 6.", False),
+        ("14 + 1 = 15, 6? no.", True),
+        ("14 + 1 = 15. Is it 6? no.", True),
+        ("5 + 1 = 6, wanted 6, yes.", True),
+        ("14 + 1 = 15, for 6: yes.", False),
+        ("5 + 1 = 6，6？不对。", False),
+        ("14 + 1 = 15，目标6：不对。", True),
+        ("5 + 1 = 6。是6吗？对。", True),
+        ("14 + 1 = 15, 7? no.", False),  # 7 is not what is wanted
     ],
 )
 def test_results_are_compared_with_the_target(text: str, right: bool) -> None:

@@ -93,7 +93,7 @@ def test_corpus_and_training_have_levels_1_to_3_and_evaluation_has_all_in_both_l
         problems = drawn(name, split)
         assert {problem.fields["level"] for problem in problems} == set(LEVELS if split == "eval" else LEVELS_TO_LEARN)
         chinese = [problem for problem in problems if problem.language == "zh"]
-        assert 0.1 < len(chinese) / len(problems) < 0.45
+        assert 0.05 < len(chinese) / len(problems) < 0.45
         for problem in problems:
             assert (problem.language == "zh") == bool(re.search("[\u4e00-\u9fff]", re.sub("小.", "", problem.question))) or (
                 name == "long_sums" and "=" in problem.question

@@ -57,7 +57,7 @@ def find_trials(thinking: str, names: Sequence[str]) -> list[Trial]:
 def find_claims(
     thinking: str, names: Sequence[str], said: Mapping[str, Claim], trials: Sequence[Trial] | None = None
 ) -> list[Statement]:
-    """Each `Ann says Ben is a knave: true, ok`: the claim's truth under the roles tried last, and whether it fits its speaker.
+    """Each `Ann says Ben (knave) is a knave: true, ok`: the claim's truth under the roles tried last, and whether it fits.
 
     Nothing is judged before roles are tried, nor a claim whose words are not those of our puzzles.
 
@@ -70,6 +70,7 @@ def find_claims(
         rf"(?P<truth>{_TRUTH})(?P<again>(?:[,，][^.。]*?[,，]\s*{_TRUTH})?)(?:\s*[,，]\s*(?P<fit>ok|no|行|不行)(?![a-z]))?",
         re.IGNORECASE,
     )
+    noted = re.compile(rf"({name})\s*[(（]\s*({_ROLE})\s*[)）]", re.IGNORECASE)
     trials, found = find_trials(thinking, names) if trials is None else trials, []
     for match in pattern.finditer(thinking):
         number = sum(trial.end <= match.start() for trial in trials)
@@ -77,7 +78,11 @@ def find_claims(
         if not number or claim is None:
             continue
         roles, speaker = trials[number - 1].roles, match["name"]
-        quoted = said.get(speaker, claim) == claim and (match["role"] is None or role_of(match["role"]) == roles[speaker])
+        quoted = (
+            said.get(speaker, claim) == claim
+            and (match["role"] is None or role_of(match["role"]) == roles[speaker])
+            and all(roles[about] == role_of(role) for about, role in noted.findall(match["claim"]))
+        )
         subject = f"{number}:{speaker}"
         words = [match["truth"], *re.findall(_TRUTH, match["again"])[-1:]]
         for index, word in enumerate(words):

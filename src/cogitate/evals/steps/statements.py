@@ -26,7 +26,7 @@ class Statement:
     """Something said in a thinking.
 
     Attributes:
-        kind: equation ("4 + 10 = 14"), remainder ("17 / 5 leaves 2"), comparison ("14, not 6"; "6, yes"), claim (of a knight
+        kind: equation ("4 + 10 = 14"), remainder ("17 / 5 leaves 2"), comparison ("14, 6? no"; "6, yes"), claim (of a knight
             or a knave: "Ann says Ben is a knave: true").
         start, end: where it stands.
         subject: what it is about, without what it says of it: two statements of one subject contradict or repeat each other.
@@ -186,6 +186,11 @@ _YES_TARGET = re.compile(
     r"(?!\s*[+\-*/=])",
     re.IGNORECASE,
 )
+_COMPARED = re.compile(  # "15, 6? no"; "6, wanted 6, yes"
+    rf"{_AND}(?:wanted|want|for|is\s+it|要|目标|是)?\s*(?P<target>\d{{1,20}})\s*吗?\s*[?？,，:：]\s*"
+    r"(?:(?P<no>no\b|不对|不是|不行)|yes\b|right\b|对|是)",
+    re.IGNORECASE,
+)
 _YES = re.compile(rf"{_AND}(?:yes|对)(?=\s*(?:[.,;，。；]|$))", re.IGNORECASE)
 _NO = re.compile(
     rf"{_AND}(?:no(?=\s*(?:[.;]|$))|不对(?=\s*(?:[。；]|$))|不行|too\s+(?:small|large|big|low|high)|太[小大])", re.IGNORECASE
@@ -196,6 +201,11 @@ def compare(text: str, result: Statement, wanted: frozenset[int] | None) -> Stat
     """The comparison that follows a result directly; None where there is none, or none that can be judged."""
     value, subject = result.value, f"{result.subject}={result.value}"
     assert value is not None, result
+    asked = _COMPARED.match(text, result.end)
+    if asked:
+        target, rejects = int(asked["target"]), asked["no"] is not None
+        is_right = (value == target) != rejects and (wanted is None or target in wanted)
+        return Statement("comparison", result.end, asked.end(), subject, is_right, rejects=rejects)
     named = _NO_TARGET.match(text, result.end)
     if named:
         target = int(named["target"])

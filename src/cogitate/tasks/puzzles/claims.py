@@ -66,8 +66,8 @@ class Claim:
 
 
 def read_claim(text: str, names: Sequence[str]) -> Claim | None:
-    """The claim that a text is, as a whole; None where it is none about these people."""
-    for form, about in _readings(text.strip().rstrip(".。")):
+    """The claim that a text is, as a whole; None where it is none about these people. Roles noted behind names are left out."""
+    for form, about in _readings(_NOTED_ROLE.sub("", text).strip().rstrip(".。")):
         if all(name in names for name in about):
             return Claim(form, about)
     return None
@@ -93,3 +93,4 @@ _PATTERNS = {
     )
     for name, form in FORMS.items()
 }
+_NOTED_ROLE = re.compile(r"\s*[(（]\s*(?:knight|knave|骑士|无赖)\s*[)）]")

@@ -12,8 +12,8 @@ from cogitate.types import Problem
 
 NAME = "long_sums"
 OPERANDS = {1: 6, 2: 7, 3: 8, 4: 10, 5: 12}  # of a sum, by level
-DIGITS = {1: 2, 2: 3, 3: 4, 4: 5, 5: 6}  # of the number that is multiplied
-LARGEST_RESULT = 199  # of a sum, on the way and at the end
+DIGITS = {1: 2, 2: 2, 3: 3, 4: 4, 5: 5}  # of the number that is multiplied
+LARGEST_RESULT = 99  # of a sum, on the way and at the end
 QUESTIONS = {
     "en": ("What is {text}?", "Compute {text}.", "{text} = ?", "Calculate {text}."),
     "zh": ("计算 {text}。", "{text} 等于多少？", "求 {text} 的值。"),

@@ -1,4 +1,4 @@
-"""Countdown in words: Try 4 + 10 = 14, 14 + 1 = 15, not 6."""
+"""Countdown in words: Try 4 + 10 = 14, 14 + 1 = 15, 6? no."""
 
 from __future__ import annotations
 

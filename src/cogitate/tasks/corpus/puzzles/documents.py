@@ -16,12 +16,12 @@ from cogitate.tasks.corpus.styles import Habit, Population, Worked
 from cogitate.tasks.puzzles import countdown, find_x, knights, long_sums, programs
 
 KINDS = {  # share of the puzzle documents
-    "countdown": 0.26,
-    "find_x": 0.2,
-    "knights": 0.16,
-    "programs": 0.14,
-    "long_sums": 0.12,
-    "drill": 0.12,
+    "countdown": 0.23,
+    "find_x": 0.18,
+    "knights": 0.15,
+    "programs": 0.12,
+    "long_sums": 0.1,
+    "drill": 0.22,
 }
 REQUEST_SHARE: dict[str, float] = {"guess": 0.01, "one": 0.05, "few": 0.2, "many": 0.3}  # questions that ask for working
 REQUESTS = {

@@ -1,10 +1,12 @@
-"""Exercise rows of the single steps that searching needs: sums, differences, products, remainders, and results compared."""
+"""Exercise rows of the single steps that searching needs: sums, products, remainders, results compared, claims of knights."""
 
 from __future__ import annotations
 
 import random
 
-from cogitate.tasks.corpus.puzzles.voices import LEAVES, Voice, draw_voices
+from cogitate.tasks.corpus.puzzles.knights import TRUTH, said, written_roles
+from cogitate.tasks.corpus.puzzles.voices import LEAVES, STOP, Voice, draw_voices
+from cogitate.tasks.puzzles import knights
 from cogitate.tasks.puzzles.expressions import LARGEST, apply
 from cogitate.tasks.puzzles.levels import draw_language
 
@@ -51,7 +53,33 @@ def _comparison(rng: random.Random, voice: Voice) -> str:
     return f"{left} + {right} = {left + right}{voice.verdict(left + right == target, target)}".strip()
 
 
-KINDS = {"sum": _sum, "product": _product, "remainder": _remainder, "comparison": _comparison}
+def _part_sum(rng: random.Random, voice: Voice) -> str:
+    """As a product of many digits is put together: 2800 + 490, 28000 + 350."""
+    digit, place = rng.randint(3, 9), rng.randint(2, 4)
+    left = rng.randint(1, 99) * digit * 10 ** (place - 1)
+    right = rng.randint(1, 9) * digit * 10 ** (place - 2)
+    return f"{left} + {right} = {_stated(rng, left + right)}"
+
+
+def _claim(rng: random.Random, _: Voice) -> str:
+    """What somebody says of people with these roles."""
+    island = knights.draw(rng, "corpus")
+    language = island.language
+    roles = {name: rng.random() < 0.5 for name in island.people}
+    name, claim = rng.choice(list(zip(island.people, island.claims, strict=True)))
+    truth = claim.is_true(roles)
+    told = said(name, claim, roles, TRUTH[language][truth], truth == roles[name], language)
+    return f"{written_roles(roles, language)}{STOP[language]}{told}".strip()
+
+
+KINDS = {
+    "sum": _sum,
+    "product": _product,
+    "part_sum": _part_sum,
+    "remainder": _remainder,
+    "comparison": _comparison,
+    "claim": _claim,
+}
 
 
 def _stated(rng: random.Random, value: int) -> int:

@@ -1,4 +1,4 @@
-"""Find x in words: Try 8: 8 / 3 leaves 2, 8 / 5 leaves 3, yes."""
+"""Find x in words: Try 8: 8 / 3 leaves 2, 2? yes. 8 / 5 leaves 3, 4? no."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class FindXSearch:
         """Conditions in turn, up to the first that does not hold."""
         text = f"{lead}{candidate}{COLON[voice.language]}"
         conditions = self.item.conditions[1:] if self.first_known else self.item.conditions
-        for number, condition in enumerate(conditions, 1):
+        for condition in conditions:
             equals = LEAVES[voice.language] if isinstance(condition, Remainder) else " = "
             parts, values = [], []
             for left, value in condition.calculations(candidate):
@@ -63,11 +63,9 @@ class FindXSearch:
             if isinstance(condition, Equation) and not isinstance(condition.right, int):
                 wanted = values[len(condition.right.calculations(candidate)) - 1]
             fits = values[-1] == wanted
-            text += COMMA[voice.language].join(parts)
+            text += COMMA[voice.language].join(parts) + voice.verdict(fits, wanted)
             if not fits:
-                hint = TOO[voice.language][values[-1] < wanted] if self.guided else ""
-                return text + voice.verdict(False, wanted) + hint, False
-            text += COMMA[voice.language] if number < len(conditions) else voice.verdict(True, wanted)
+                return text + (TOO[voice.language][values[-1] < wanted] if self.guided else ""), False
         return text, True
 
     def answer(self, candidate: int) -> str:

@@ -1,18 +1,20 @@
-"""Knights and knaves in words: Try Ann knight, Ben knave. Ann (knight) says Ben is a knave: true, ok."""
+"""Knights and knaves in words: Try Ann knight, Ben knave. Ann (knight) says Ben (knave) is a knave: true, ok."""
 
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from cogitate.tasks.corpus.puzzles.voices import COMMA, STOP, Hand, Voice
-from cogitate.tasks.puzzles.claims import ROLES
+from cogitate.tasks.puzzles.claims import ROLES, Claim
 from cogitate.tasks.puzzles.knights import Island, all_roles, answer
 
 Roles = dict[str, bool]
 WRITTEN_ROLE = {"en": "{name} {role}", "zh": "{name}{role}"}
-SAID = {"en": "{name} ({role}) says {claim}: {truth}, {fits}. ", "zh": "{name}（{role}）说{claim}：{truth}，{fits}。"}
+NOTED_ROLE = {"en": "{name} ({role})", "zh": "{name}（{role}）"}  # what a claim is about, so that its truth can be read off
+SAID = {"en": "{name} says {claim}: {truth}, {fits}. ", "zh": "{name}说{claim}：{truth}，{fits}。"}
 TRUTH = {"en": {True: "true", False: "false"}, "zh": {True: "真", False: "假"}}
 FITS = {"en": {True: "ok", False: "no"}, "zh": {True: "行", False: "不行"}}
 ALL_FIT = {"en": "Yes. ", "zh": "对。"}
@@ -46,9 +48,7 @@ class KnightsSearch:
     def write(self, candidate: Roles, lead: str, voice: Voice, hand: Hand) -> tuple[str, bool]:
         """What everybody says, up to the first that does not fit."""
         language = voice.language
-        words = {name: ROLES[language][role] for name, role in candidate.items()}
-        roles = COMMA[language].join(WRITTEN_ROLE[language].format(name=name, role=word) for name, word in words.items())
-        text = f"{lead}{roles}{STOP[language]}"
+        text = f"{lead}{written_roles(candidate, language)}{STOP[language]}"
         for name, claim in zip(self.item.people, self.item.claims, strict=True):
             truth, noticed = claim.is_true(candidate), False
             drawn = hand.rng.random()
@@ -60,12 +60,24 @@ class KnightsSearch:
             told = TRUTH[language][truth]
             if noticed:
                 told = f"{TRUTH[language][not truth]}{voice.wait}{told}"
-            text += SAID[language].format(
-                name=name, role=words[name], claim=claim.words(language), truth=told, fits=FITS[language][fits]
-            )
+            text += said(name, claim, candidate, told, fits, language)
             if not fits:
                 return text, False
         return text + ALL_FIT[language], True
 
     def answer(self, candidate: Roles) -> str:
         return answer(candidate, self.language)
+
+
+def written_roles(roles: Roles, language: str) -> str:
+    """Ann knight, Ben knave"""
+    return COMMA[language].join(
+        WRITTEN_ROLE[language].format(name=name, role=ROLES[language][role]) for name, role in roles.items()
+    )
+
+
+def said(name: str, claim: Claim, roles: Roles, told: str, fits: bool, language: str) -> str:
+    """Ann (knight) says Ben (knave) is a knave: true, ok."""
+    noted = {each: NOTED_ROLE[language].format(name=each, role=ROLES[language][role]) for each, role in roles.items()}
+    words = re.sub("|".join(map(re.escape, noted)), lambda match: noted[match.group()], claim.words(language))
+    return SAID[language].format(name=noted[name], claim=words, truth=told, fits=FITS[language][fits])

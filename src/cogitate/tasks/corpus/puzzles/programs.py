@@ -1,4 +1,4 @@
-"""Programs from examples in words: Try + 3, * 2: 1 + 3 = 4, 4 * 2 = 8, yes. 4 + 3 = 7, 7 * 2 = 14, not 11."""
+"""Programs from examples in words: Try + 3, * 2: 1 + 3 = 4, 4 * 2 = 8, 8? yes. 4 + 3 = 7, 7 * 2 = 14, 11? no."""
 
 from __future__ import annotations
 

@@ -8,20 +8,27 @@ from dataclasses import dataclass
 
 from cogitate.tasks.corpus.styles import SLIP
 
-# {r}: the result just found is what stands before; {t}: what is wanted.
 FIRST = {"en": ("Try ", "Maybe ", "What about ", "Let me try "), "zh": ("试", "试试", "也许", "先试")}
 THEN = {
     "en": ("Try ", "Next ", "What about ", "Then ", "Hmm, try ", "Or "),
     "zh": ("再试", "那么", "试", "再看", "或者"),
 }
-NO = {
-    "en": (", not {t}. ", ", which is not {t}. ", ", but not {t}. ", ". No, not {t}. "),
-    "zh": ("，不是{t}。", "，不等于{t}。", "，而不是{t}。", "。不对，不是{t}。"),
+# What is wanted stands between the result and the verdict on it: the two numbers that are compared are next to each other.
+COMPARED = {
+    "en": (
+        ", {wanted}? {verdict}. ",
+        ", wanted {wanted}, {verdict}. ",
+        ", for {wanted}: {verdict}. ",
+        ". Is it {wanted}? {verdict}. ",
+    ),
+    "zh": (
+        "，{wanted}？{verdict}。",
+        "，要{wanted}，{verdict}。",
+        "，目标{wanted}：{verdict}。",
+        "。是{wanted}吗？{verdict}。",
+    ),
 }
-YES = {
-    "en": (", yes. ", ", {t}, yes. ", ", that is {t}. ", ". Yes, {t}. "),
-    "zh": ("，对。", "，是{t}，对。", "，就是{t}。", "。对，{t}。"),
-}
+VERDICT = {"en": {True: "yes", False: "no"}, "zh": {True: "对", False: "不对"}}
 WAIT = {
     "en": (", wait, ", ", no, that is wrong, ", ", wait, that is wrong, ", ", oops, "),
     "zh": ("，等等，", "，不对，", "，等等，不对，", "，算错了，"),
@@ -42,20 +49,19 @@ class Voice:
     language: str
     first: str
     then: str
-    no: str
-    yes: str
+    compared: str
     wait: str
     check: str
     giving_up: str
 
     def verdict(self, is_right: bool, target: int) -> str:
-        """What follows a result: the target stands beside it, so that the two can be compared."""
-        return (self.yes if is_right else self.no).format(t=target)
+        """What follows a result."""
+        return self.compared.format(wanted=target, verdict=VERDICT[self.language][is_right])
 
 
 def draw_voices(rng: random.Random) -> dict[str, Voice]:
     """One person's words in each language."""
-    tables = (FIRST, THEN, NO, YES, WAIT, CHECK, GIVING_UP)
+    tables = (FIRST, THEN, COMPARED, WAIT, CHECK, GIVING_UP)
     return {language: Voice(language, *(rng.choice(table[language]) for table in tables)) for language in ("en", "zh")}
 
 
