@@ -144,44 +144,46 @@ LONG_EXAMPLES: dict[tuple[str, str], tuple[str, str]] = {
     ),
     ("countdown", "en"): (
         "Use 7, 2 and 5, each once, to make 19. Work carefully and check your answer.",
-        "Try 7 + 2 = 9, 9 * 5 = 45, not 19. Try 7 - 5 = 2, 2 * 2 = 4, not 19. Try 7 * 2 = 14, 14 + 5 = 19, yes. "
+        "Try 7 + 2 = 9, 9 * 5 = 45, 19? no. Try 7 - 5 = 2, 2 * 2 = 4, 19? no. Try 7 * 2 = 14, 14 + 5 = 19, 19? yes. "
         "Let me check: 19 - 5 = 14. Right. The answer is 7 * 2 + 5.",
     ),
     ("countdown", "zh"): (
         "用3、8和2，每个数用一次，得到13。请仔细算，再检查。",
-        "先试8 - 3 = 5，5 * 2 = 10，不是13。再试8 + 3 = 11，11 + 2 = 13，对。检查一下：13 - 2 = 11。没错。答案是8 + 3 + 2。",
+        "先试8 - 3 = 5，5 * 2 = 10，13？不对。再试8 + 3 = 11，11 + 2 = 13，13？对。检查一下：13 - 2 = 11。没错。"
+        "答案是8 + 3 + 2。",
     ),
     ("find_x", "en"): (
         "Find x from 1 to 10: x divided by 2 leaves 0, and x divided by 5 leaves 3. Work carefully and check your answer.",
-        "Try 2: 2 / 5 leaves 2, not 3. Try 4: 4 / 5 leaves 4, not 3. Try 6: 6 / 5 leaves 1, not 3. Try 8: 8 / 5 leaves 3, yes. "
-        "Let me check: 8 / 2 leaves 0. Right. The answer is 8.",
+        "Try 2: 2 / 5 leaves 2, 3? no. Try 4: 4 / 5 leaves 4, 3? no. Try 6: 6 / 5 leaves 1, 3? no. "
+        "Try 8: 8 / 5 leaves 3, 3? yes. Let me check: 8 / 2 leaves 0. Right. The answer is 8.",
     ),
     ("find_x", "zh"): (
         "x是1到10的整数，5 * x + 2 = 37。x是多少？请仔细算，再检查。",
-        "试5：5 * 5 = 25，25 + 2 = 27，不是37。太小了。再试7：5 * 7 = 35，35 + 2 = 37，对。"
+        "试5：5 * 5 = 25，25 + 2 = 27，37？不对。太小了。再试7：5 * 7 = 35，35 + 2 = 37，37？对。"
         "检查一下：37 - 2 = 35。没错。答案是7。",
     ),
     ("knights", "en"): (
         "Knights say what is true, knaves say what is false. Ben says: Lily is a knave. Lily says: Ben and Lily are the same. "
         "Who is a knight and who is a knave? Work carefully and check your answer.",
-        "Try Ben knight, Lily knight. Ben (knight) says Lily is a knave: false, no. Try Ben knight, Lily knave. Ben (knight) "
-        "says Lily is a knave: true, ok. Lily (knave) says Ben and Lily are the same: false, ok. Let me check: Lily is wrong, "
-        "and a knave is always wrong. Right. The answer is Ben is a knight, Lily is a knave.",
+        "Try Ben knight, Lily knight. Ben (knight) says Lily (knight) is a knave: false, no. Try Ben knight, Lily knave. "
+        "Ben (knight) says Lily (knave) is a knave: true, ok. Lily (knave) says Ben (knight) and Lily (knave) are the same: "
+        "false, ok. Let me check: Lily is wrong, and a knave is always wrong. Right. The answer is Ben is a knight, Lily is a "
+        "knave.",
     ),
     ("knights", "zh"): (
         "骑士说真话，无赖说假话。小明说：小红是无赖。小红说：小明和小红是同一种人。谁是骑士，谁是无赖？请仔细算，再检查。",
-        "试小明骑士，小红骑士。小明（骑士）说小红是无赖：假，不行。再试小明骑士，小红无赖。小明（骑士）说小红是无赖：真，行。"
-        "小红（无赖）说小明和小红是同一种人：假，行。检查一下：都符合。没错。答案是小明是骑士，小红是无赖。",
+        "试小明骑士，小红骑士。小明（骑士）说小红（骑士）是无赖：假，不行。再试小明骑士，小红无赖。"
+        "小明（骑士）说小红（无赖）是无赖：真，行。小红（无赖）说小明（骑士）和小红（无赖）是同一种人：假，行。检查一下：都符合。没错。答案是小明是骑士，小红是无赖。",
     ),
     ("programs", "en"): (
         "f uses 2 of these steps, each once, in some order: + 4, * 3, - 2. f(2) = 10 and f(6) = 22. Write the Python function "
         "f(x). Work carefully and check your answer.",
-        "Try + 4, * 3: 2 + 4 = 6, 6 * 3 = 18, not 10. Try * 3, + 4: 2 * 3 = 6, 6 + 4 = 10, yes. Let me check: 6 * 3 = 18, "
+        "Try + 4, * 3: 2 + 4 = 6, 6 * 3 = 18, 10? no. Try * 3, + 4: 2 * 3 = 6, 6 + 4 = 10, 10? yes. Let me check: 6 * 3 = 18, "
         "18 + 4 = 22. Right.\n```python\ndef f(x):\n    x = x * 3\n    x = x + 4\n    return x\n```",
     ),
     ("programs", "zh"): (
         "f按某种顺序用了这些步骤中的2个，每个一次：+ 1, * 2, - 3。f(5) = 12，f(8) = 18。写出Python函数f(x)。请仔细算，再检查。",
-        "试* 2, + 1：5 * 2 = 10，10 + 1 = 11，不是12。再试+ 1, * 2：5 + 1 = 6，6 * 2 = 12，对。"
+        "试* 2, + 1：5 * 2 = 10，10 + 1 = 11，12？不对。再试+ 1, * 2：5 + 1 = 6，6 * 2 = 12，12？对。"
         "检查一下：8 + 1 = 9，9 * 2 = 18。没错。\n"
         "```python\ndef f(x):\n    x = x + 1\n    x = x * 2\n    return x\n```",
     ),
