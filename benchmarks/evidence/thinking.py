@@ -123,6 +123,8 @@ def others(thoughts: Sequence[Thought], tokenizer: Tokenizer) -> Iterator[tuple[
 
     def next_one(thought: Thought) -> str:
         same = of_task[thought.problem.task]
+        if len(same) < 2:
+            raise DataError(f"{thought.problem.task}: no other problem whose thinking could be given; measure more problems")
         return tokenizer.decode(same[(same.index(thought) + 1) % len(same)].ids)
 
     yield "another's", 1.0, next_one
