@@ -49,7 +49,7 @@ def _remainder(rng: random.Random, voice: Voice) -> str:
 def _comparison(rng: random.Random, voice: Voice) -> str:
     """A sum and whether it is what is wanted."""
     left, right = rng.randint(1, 60), rng.randint(1, 40)
-    target = left + right if rng.random() < 0.3 else max(0, left + right + rng.choice((-20, -10, -3, -1, 1, 2, 10)))
+    target = left + right if rng.random() < 0.5 else max(0, left + right + rng.choice((-20, -10, -3, -1, 1, 2, 10)))
     return f"{left} + {right} = {left + right}{voice.verdict(left + right == target, target)}".strip()
 
 
