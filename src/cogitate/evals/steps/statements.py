@@ -188,7 +188,7 @@ _YES_TARGET = re.compile(
 )
 _COMPARED = re.compile(  # "15, 6? no"; "6, wanted 6, yes"
     rf"{_AND}(?:wanted|want|for|is\s+it|要|目标|是)?\s*(?P<target>\d{{1,20}})\s*吗?\s*[?？,，:：]\s*"
-    r"(?:(?P<no>no\b|不对|不是|不行)|yes\b|right\b|对|是)",
+    r"(?:(?P<no>no\b|not\b|wrong\b|不对|不是|还?不行)|yes\b|right\b|that\s+fits\b|对|是|行|正好)",
     re.IGNORECASE,
 )
 _YES = re.compile(rf"{_AND}(?:yes|对)(?=\s*(?:[.,;，。；]|$))", re.IGNORECASE)

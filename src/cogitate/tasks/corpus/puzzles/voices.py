@@ -13,22 +13,13 @@ THEN = {
     "en": ("Try ", "Next ", "What about ", "Then ", "Hmm, try ", "Or "),
     "zh": ("再试", "那么", "试", "再看", "或者"),
 }
-# What is wanted stands between the result and the verdict on it: the two numbers that are compared are next to each other.
-COMPARED = {
-    "en": (
-        ", {wanted}? {verdict}. ",
-        ", wanted {wanted}, {verdict}. ",
-        ", for {wanted}: {verdict}. ",
-        ". Is it {wanted}? {verdict}. ",
-    ),
-    "zh": (
-        "，{wanted}？{verdict}。",
-        "，要{wanted}，{verdict}。",
-        "，目标{wanted}：{verdict}。",
-        "。是{wanted}吗？{verdict}。",
-    ),
+# What is wanted stands between the result and the verdict on it, always in the same place: to compare two numbers by their
+# digits is the hardest of the single steps for a small model.
+COMPARED = {"en": ", {wanted}? {verdict}. ", "zh": "，{wanted}？{verdict}。"}
+VERDICTS = {
+    "en": (("no", "yes"), ("not yet", "yes"), ("no", "that fits"), ("wrong", "right")),
+    "zh": (("不对", "对"), ("不是", "是"), ("还不行", "行"), ("不对", "正好")),
 }
-VERDICT = {"en": {True: "yes", False: "no"}, "zh": {True: "对", False: "不对"}}
 WAIT = {
     "en": (", wait, ", ", no, that is wrong, ", ", wait, that is wrong, ", ", oops, "),
     "zh": ("，等等，", "，不对，", "，等等，不对，", "，算错了，"),
@@ -49,20 +40,24 @@ class Voice:
     language: str
     first: str
     then: str
-    compared: str
+    verdicts: tuple[str, str]
     wait: str
     check: str
     giving_up: str
 
     def verdict(self, is_right: bool, target: int) -> str:
         """What follows a result."""
-        return self.compared.format(wanted=target, verdict=VERDICT[self.language][is_right])
+        return COMPARED[self.language].format(wanted=target, verdict=self.verdicts[is_right])
 
 
 def draw_voices(rng: random.Random) -> dict[str, Voice]:
     """One person's words in each language."""
-    tables = (FIRST, THEN, COMPARED, WAIT, CHECK, GIVING_UP)
-    return {language: Voice(language, *(rng.choice(table[language]) for table in tables)) for language in ("en", "zh")}
+    return {language: _draw_voice(rng, language) for language in ("en", "zh")}
+
+
+def _draw_voice(rng: random.Random, language: str) -> Voice:
+    first, then, wait, check, giving_up = (rng.choice(table[language]) for table in (FIRST, THEN, WAIT, CHECK, GIVING_UP))
+    return Voice(language, first, then, rng.choice(VERDICTS[language]), wait, check, giving_up)
 
 
 @dataclass(frozen=True, slots=True)
