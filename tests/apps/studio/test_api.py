@@ -52,7 +52,7 @@ def one(tmp_path: Path, grading: Regrading) -> Iterator[Served]:
 
 @pytest.fixture
 def two(tmp_path: Path, grading: Regrading) -> Iterator[Served]:
-    people: dict[str, Role] = {"eva": "annotator", "li": "annotator"}
+    people: dict[str, Role] = {"eva": "annotator", "li": "annotator", "mo": "adjudicator"}
     yield from serve(made(tmp_path, [candidate(number) for number in range(40)], people, overlap=1.0), grading)
 
 
@@ -157,7 +157,8 @@ def test_two_people_decide_on_the_same_items_at_once_and_nothing_is_lost(two: Se
     )
     assert two.ask("/api/session")[1]["progress"]["decided"] == 20
     assert two.ask("/api/session", by="li")[1]["progress"]["decided"] == 10
-    found = two.ask("/api/agreement")[1]
+    assert two.ask("/api/agreement") == (200, None)  # it would say what li decided
+    found = two.ask("/api/agreement", by="mo")[1]
     assert (found["items"], found["same"]) == (10, 10)
 
 

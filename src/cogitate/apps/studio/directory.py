@@ -100,7 +100,8 @@ def begin(source: Path, items: Sequence[Item], place: Path, work: Work, overlap:
         (place / GUIDELINES).write_text(DEFAULT_GUIDELINES[work], encoding="utf-8")
     (place / EVENTS).unlink(missing_ok=True)  # of a creation that was killed: studio.json, which comes last, was not there
     chain = Chain(place / EVENTS)
-    chain.append(do="begin", work=work, items=digest, tool=__version__)
+    text, version = guidelines(place)
+    chain.append(do="begin", work=work, items=digest, tool=__version__, guidelines=version, text=text)
     chain.close()
     write_json(place / SETTINGS, asdict(Settings(work, str(source.resolve()), digest, overlap, __version__)))
 
@@ -125,7 +126,7 @@ def read_own_items(place: Path, settings: Settings) -> list[Item]:
 
 
 def guidelines(place: Path) -> tuple[str, str]:
-    """(the text, its version); a person edits the file, and decisions from then on record the new version."""
+    """(the text, its version), as the file is now; a studio reads it when it starts."""
     path = place / GUIDELINES
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     return text, hashlib.sha256(text.encode()).hexdigest()[:12]
