@@ -176,7 +176,7 @@ def add_reading(app: FastAPI, studio: Studio) -> None:
         own = studio.progress(by)
         if studio.annotators[by].role != "adjudicator" and own["decided"] < own["items"]:
             return None
-        return agreement(studio.decisions())
+        return agreement(studio.decisions(), {name: text_of(item) for name, item in studio.items.items()})
 
     @app.post("/api/check")
     def check(request: Request, text: Text) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from cogitate.apps.studio import directory
 from cogitate.apps.studio.directory import Annotator, Role
 from cogitate.apps.studio.sources import Item, Work
 from cogitate.errors import ConfigError
+from cogitate.recipe.data.decisions.chain import EVENTS, read_chain
 
 Say = Callable[[str], None]
 WAIT_TO_STOP = 5.0  # seconds for what has begun
@@ -23,12 +24,14 @@ class Wanted:
         work: what is decided; of a new studio `review`.
         annotators, adjudicators: names to be added; a new studio has its owner's.
         overlap: share of the items that two annotators decide; of a new studio 0.
+        add: where more items come from, for a studio that is there.
     """
 
     work: Work | None = None
     annotators: tuple[str, ...] = ()
     adjudicators: tuple[str, ...] = ()
     overlap: float | None = None
+    add: Path | None = None
 
 
 def open_place(path: Path, wanted: Wanted, say: Say) -> Path:
@@ -81,8 +84,14 @@ def serve(
 
     place = open_place(path, wanted, say)
     with directory.held(place):
+        events = read_chain(place / EVENTS)
+        directory.settle_items(place, events)
+        if wanted.add is not None:
+            new, known = directory.add_items(place, wanted.add, directory.read_settings(place).work)
+            say(f"{place}: {new} items of {wanted.add} are new; {known} were there")
+            events = read_chain(place / EVENTS)
         everybody = people(place, wanted, owner)
-        items = directory.read_own_items(place, directory.read_settings(place))
+        items = directory.read_own_items(place, events)
         grading = Regrading(custom=custom, needs_thinking=of_cold_start(items), unsafe_local=unsafe_local)
         studio = Studio(place, everybody, grading)
         rules = Rules(host=host, keys={one.name: one.key for one in everybody}, key_required=True, open_paths=("/", "/static/"))
@@ -113,7 +122,6 @@ def write(path: Path, form: str, out: Path, *, contested: bool, say: Say) -> Non
         DataError: nothing is decided yet.
     """
     from cogitate.apps.studio.export import FORMS, counted, export
-    from cogitate.recipe.data.decisions.chain import EVENTS, read_chain
     from cogitate.recipe.data.decisions.standing import Standing
 
     place = directory.place_of(path)
@@ -123,7 +131,8 @@ def write(path: Path, form: str, out: Path, *, contested: bool, say: Say) -> Non
     if known is None:
         raise ConfigError(f"--export {form}: known are {', '.join(FORMS)}")
     settings = directory.read_settings(place)
-    items: Mapping[str, Item] = {item["id"]: item for item in directory.read_own_items(place, settings)}
-    standing = Standing(read_chain(place / EVENTS))
+    events = read_chain(place / EVENTS)
+    items: Mapping[str, Item] = {item["id"]: item for item in directory.read_own_items(place, events)}
+    standing = Standing(events)
     found = export(known, out, settings.work, items, standing, contested=contested)
     say(f"{out}: {len(found.rows)} rows; left out: {counted(found.left_out)}")

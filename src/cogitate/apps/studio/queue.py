@@ -62,10 +62,11 @@ def index(items: Sequence[Item]) -> dict[str, Entry]:
 
 
 def entry(item: Item, place: int) -> Entry:
+    texts = [item["a"], item["b"]] if "a" in item else [text_of(item)]
     text = "\n".join(str(item[key]) for key in ("question", "text", "a", "b") if item.get(key))
     return Entry(
         item["id"], place, str(item.get("source") or ""), str(item.get("verdict") or ""), tuple(item.get("faults") or ()),
-        str(item.get("language") or ""), sum(length_in_words(text) for text in ((item["a"], item["b"]) if "a" in item else (text_of(item),))),
+        str(item.get("language") or ""), sum(map(length_in_words, texts)),
         f"{item.get('task')}\x1f{item['problem_id']}" if item.get("problem_id") else item["question"],
         text.lower(),
     )  # fmt: skip
@@ -77,9 +78,13 @@ def share(*parts: str) -> float:
 
 
 def assign(names: Sequence[str], item: str, overlap: float, deciders: Collection[str] = ()) -> tuple[str, ...]:
-    """Who decides an item: those who have decided it, then by rendezvous hashing, which moves items to new annotators alone."""
+    """Who decides an item: those who have decided it, then by rendezvous hashing, which moves items to new annotators alone.
+
+    What somebody decided who is no annotator any more counts: nobody is asked in their place.
+    """
     ranked = sorted(names, key=lambda name: (name not in deciders, share("of", name, item)))
-    return tuple(ranked[: ON_AN_OVERLAP if share("overlap", item) < overlap else 1])
+    count = ON_AN_OVERLAP if share("overlap", item) < overlap else 1
+    return tuple(ranked[: max(0, count - len(set(deciders) - set(names)))])
 
 
 @dataclass(frozen=True, slots=True)

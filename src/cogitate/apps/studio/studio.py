@@ -49,11 +49,11 @@ class Studio:
     def __init__(self, place: Path, annotators: Sequence[Annotator], grading: Regrading):
         self.place, self.grading = place, grading
         self.settings: Settings = read_settings(place)
-        self.items: dict[str, Item] = {item["id"]: item for item in read_own_items(place, self.settings)}
-        self.entries: dict[str, Entry] = index(list(self.items.values()))
         self.chain = Chain(place / EVENTS)
         if not self.chain.events or self.chain.events[0].get("items") != self.settings.items:
             raise DataError(f"{place / EVENTS}: not the log of these items; put it back as the studio wrote it")
+        self.items: dict[str, Item] = {item["id"]: item for item in read_own_items(place, self.chain.events)}
+        self.entries: dict[str, Entry] = index(list(self.items.values()))
         self.standing = Standing(self.chain.events)
         self.annotators = {one.name: one for one in annotators}
         names = [one.name for one in annotators if one.role == "annotator"]
@@ -147,7 +147,8 @@ class Studio:
                 settled = self.standing.outcome(item).state != "disagreed" and self.standing.final(item) is None
                 return "there is nothing to adjudicate: annotators do not disagree on it" if settled else ""
             own = item in self.mine[by] or self.standing.decision(item, by) is not None
-            return "" if own else f"this item is in the queue of {' and '.join(self.assigned[item])}"
+            those = self.assigned[item] or tuple(self.standing.decisions(item))
+            return "" if own else f"this item is in the queue of {' and '.join(those)}"
 
     def _remark(self, do: str, action: Mapping[str, Any]) -> dict[str, Any]:
         if do == "note":

@@ -29,8 +29,8 @@ export function showFigures() {
   return guarded(async () => {
     const found = await get("/api/agreement");
     const mine = state.progress;
-    const pace = mine.seconds_an_item === null ? "not known yet" : `${mine.seconds_an_item} s an item, about ${mine.minutes_left} min left`;
-    const rows = [
+    const pace = mine.seconds_an_item === null ? "not known yet" : `${mine.seconds_an_item} s an item, about ${Math.ceil(mine.minutes_left)} min left`;
+    const rows = state.session.role === "adjudicator" ? [] : [
       ["decided", `${mine.decided} of ${mine.items}`], ...Object.entries(mine.by_decision).map(([name, count]) => [inWords(name), String(count)]),
       ["skipped", String(mine.skipped)], ["verdict contested", String(mine.contested)], ["active minutes", String(mine.minutes)], ["pace", pace],
     ];
@@ -45,11 +45,11 @@ function agreed(found) {
     ["items of several people", String(found.items)], ["decided alike", String(found.same)],
     ...(state.session.role === "adjudicator" ? [["open disagreements", String(state.progress.disagreed)]] : []),
     ["Krippendorff's alpha", figure(found.alpha)],
-    ...(state.session.work === "review" ? [["the same of kept or rejected", figure(found.alpha_kept)]] : []),
+    ...(state.session.work === "review" ? [["alpha of kept against rejected", figure(found.alpha_kept)]] : []),
     ...found.pairs.map((pair) => [`Cohen's kappa, ${pair.annotators.join(" and ")}`, figure(pair.kappa)]),
     ...(state.session.work === "review" ? [
-      ["edited by two", String(found.edits)], ["with the same text", String(found.same_edits)],
-      ["words in common", figure(found.similarity_of_edits, "no item was edited by two")],
+      ["pairs of edits", String(found.edits)], ["with the same text", String(found.same_edits)],
+      ["changed words in common", figure(found.similarity_of_edits, "no item was edited by two")],
     ] : []),
   ]);
 }

@@ -240,7 +240,7 @@ function showProgress(progress) {
     $("bar").hidden = true;
     return;
   }
-  $("count").textContent = `${progress.decided} of ${progress.items}${progress.minutes_left === null ? "" : `, about ${progress.minutes_left} min left`}`;
+  $("count").textContent = `${progress.decided} of ${progress.items}${progress.minutes_left === null ? "" : `, about ${Math.ceil(progress.minutes_left)} min left`}`;
 }
 
 function toggleFilters() {
