@@ -54,8 +54,16 @@ def test_what_was_kept_is_read_as_conversations_with_its_decision(reviewed: Path
 def test_a_review_is_read_by_the_stage_and_argilla_gets_everybodys_responses(reviewed: Path, tmp_path: Path) -> None:
     commands.write(reviewed, "review", tmp_path / "review.jsonl", contested=False, say=print)
     assert set(read_review(tmp_path / "review.jsonl")) == {f"direct-000{number}" for number in (1, 2, 3, 5)}
-    commands.write(reviewed, "argilla", tmp_path / "records.json", contested=False, say=print)
-    records = {record["id"]: record for record in json.loads((tmp_path / "records.json").read_text())}
+    said: list[str] = []
+    commands.write(reviewed, "argilla", tmp_path / "people", contested=False, say=said.append)
+    records = {record["id"]: record for record in json.loads((tmp_path / "people" / "records.json").read_text())}
+    users = {line.split()[0]: line.split()[-1] for line in said[1:]}
+    assert {response["user_id"] for response in records["direct-0004"]["responses"]["decision"]} == set(users.values())
+    assert set(users) == {"eva", "li"}
+    assert records["direct-0001"]["metadata"]["outcome"] == "accept"
+    assert "outcome" not in records["direct-0004"]["metadata"]
+    with pytest.raises(ConfigError, match="must be new or empty"):
+        commands.write(reviewed, "argilla", tmp_path / "people", contested=False, say=print)
     assert set(records["direct-0004"]) == {"id", "fields", "metadata", "suggestions", "responses", "vectors"}
     values = [response["value"] for response in records["direct-0004"]["responses"]["decision"]]
     assert values == ["accept", "reject"]

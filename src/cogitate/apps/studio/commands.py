@@ -121,7 +121,7 @@ def write(path: Path, form: str, out: Path, *, contested: bool, say: Say) -> Non
         ConfigError: there is no studio, or no such form of its work.
         DataError: nothing is decided yet.
     """
-    from cogitate.apps.studio.export import FORMS, counted, export
+    from cogitate.apps.studio.export import FORMS, counted, export, user_of
     from cogitate.recipe.data.decisions.standing import Standing
 
     place = directory.place_of(path)
@@ -134,5 +134,9 @@ def write(path: Path, form: str, out: Path, *, contested: bool, say: Say) -> Non
     events = read_chain(place / EVENTS)
     items: Mapping[str, Item] = {item["id"]: item for item in directory.read_own_items(place, events)}
     standing = Standing(events)
-    found = export(known, out, settings.work, items, standing, contested=contested)
+    text = directory.guidelines(place)[0]
+    found = export(known, out, settings.work, items, standing, contested=contested, guidelines=text)
     say(f"{out}: {len(found.rows)} rows; left out: {counted(found.left_out)}")
+    if known == "argilla":
+        for by in sorted({by for item in standing.items() for by in standing.decisions(item)}):
+            say(f"  {by} must be Argilla's user {user_of(by)}")
