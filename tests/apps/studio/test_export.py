@@ -98,6 +98,27 @@ def test_a_column_of_an_export_has_one_type() -> None:
     assert plain == [{"prompt": "One?", "completion": "1"}]
 
 
+def test_earlier_turns_go_with_a_conversation_and_those_that_are_only_read_stay_so(tmp_path: Path, grading: Regrading) -> None:
+    earlier = [
+        {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "What?", "weight": 0}, {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": "Hello."}, {"role": "user", "content": "Who are you?"},
+    ]  # fmt: skip
+    source = write(tmp_path / "chats.jsonl", [{"messages": [*earlier, {"role": "assistant", "content": "A program."}]}])
+    place = commands.open_place(source, Wanted(), print)
+    commands.people(place, Wanted(), "eva")
+    studio = opened(place, Regrading(needs_thinking=False))
+    (item,) = studio.items
+    studio.act("eva", {"do": "edit", "item": item, "text": "I am a program."})
+    studio.close()
+    for form in ("conversations", "prompt_completion"):
+        commands.write(place, form, tmp_path / f"{form}.jsonl", contested=False, say=print)
+        (found,) = load_conversations(tmp_path / f"{form}.jsonl")
+        assert [turn.content for turn in found.messages[:-1]] == [turn["content"] for turn in earlier]
+        assert [turn.learn for turn in found.messages] == [True, True, False, True, True, True, True]
+        assert found.messages[-1].content == "I am a program."
+
+
 def test_safety_labels_are_read_by_reward_models(tmp_path: Path, grading: Regrading) -> None:
     given = [{"prompt": "Hi", "completion": text, "label": True} for text in ("Hello.", "Go away.")]
     place = commands.open_place(write(tmp_path / "labels.jsonl", given), Wanted(work="safety"), print)

@@ -280,7 +280,11 @@ FIND: dict[Form, Callable[[Mapping[str, Item], Standing, bool], Exported]] = {
 
 
 def prompt_of(item: Item) -> list[Row]:
-    turns = [{"role": turn["role"], "content": turn["content"]} for turn in item.get("turns") or ()]
+    """The turns up to the question; those of the assistant's that are only read stay so."""
+    turns = [
+        {"role": turn["role"], "content": turn["content"], **({} if turn.get("learn", True) else {"weight": 0})}
+        for turn in item.get("turns") or ()
+    ]
     return [*turns, {"role": "user", "content": item["question"]}]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cogitate.apps.studio.grading import language_of
 from cogitate.apps.studio.queue import Entry, shown_as
 from cogitate.apps.studio.reading import read, word_diff
 from cogitate.apps.studio.sources import Item, text_of
@@ -76,7 +77,7 @@ def read_edit(item: Item, event: Event) -> list[tuple[int, str]] | None:
 
 
 def language(item: Item) -> str:
-    return str(item.get("language") or "en")
+    return language_of(item) or "en"
 
 
 def own(studio: Studio, by: str, name: str, event: Event | None) -> dict[str, Any]:
