@@ -170,9 +170,7 @@ def measure_memory(server: Server, decisions: int) -> None:
     for number in range(decisions):
         server.ask("/api/act", {"do": "reject", "item": f"direct-{number:06d}", "active_seconds": 3})
     decided = server.memory()
-    print(
-        f"memory of the server: {before:.0f} MiB; with {decisions} items opened {read:.0f}, with as many decisions {decided:.0f}"
-    )
+    print(f"memory of the server: {before:.0f} MiB; {decisions} items opened {read:.0f}, as many decided {decided:.0f}")
 
 
 def spread(seconds: Sequence[float]) -> str:
