@@ -35,7 +35,7 @@ def studio(
     export: Annotated[
         str, typer.Option(metavar="FORM", help="Write: review, conversations, prompt_completion, preferences, labels, argilla.")
     ] = "",
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where --export writes.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="PATH", help="Where --export writes: a file; for argilla a directory.")] = None,
     contested: Annotated[bool, typer.Option("--contested", help="Export also what contests the grader's verdict.")] = False,
 ) -> None:
     """Review cold-start data, compare answers or label them, in a browser."""
@@ -43,7 +43,7 @@ def studio(
 
     if export:
         if out is None or add is not None:
-            raise ConfigError("--export needs --out FILE, and adds nothing: leave out --add")
+            raise ConfigError("--export needs --out PATH, and adds nothing: leave out --add")
         commands.write(path, export, out, contested=contested, say=typer.echo)
         return
     if out is not None or contested:
