@@ -35,7 +35,7 @@ def studio(
     export: Annotated[
         str, typer.Option(metavar="FORM", help="Write: review, conversations, prompt_completion, preferences, labels, argilla.")
     ] = "",
-    out: Annotated[Path | None, typer.Option(metavar="PATH", help="Where --export writes: a file; for argilla a directory.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="PATH", help="Where --export writes; for argilla a directory.")] = None,
     contested: Annotated[bool, typer.Option("--contested", help="Export also what contests the grader's verdict.")] = False,
 ) -> None:
     """Review cold-start data, compare answers or label them, in a browser."""
