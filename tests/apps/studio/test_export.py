@@ -119,6 +119,20 @@ def test_earlier_turns_go_with_a_conversation_and_those_that_are_only_read_stay_
         assert found.messages[-1].content == "I am a program."
 
 
+def test_a_system_prompt_that_is_answered_at_once_stays_one(tmp_path: Path) -> None:
+    rows = [{"messages": [{"role": "system", "content": "Greet."}, {"role": "assistant", "content": "Hello."}]},
+            {"messages": [{"role": "assistant", "content": "Hello."}]}]  # fmt: skip
+    place = commands.open_place(write(tmp_path / "chats.jsonl", rows), Wanted(), print)
+    commands.people(place, Wanted(), "eva")
+    studio = opened(place, Regrading(needs_thinking=False))
+    for item in studio.items:
+        studio.act("eva", {"do": "accept", "item": item})
+    studio.close()
+    commands.write(place, "conversations", tmp_path / "out.jsonl", contested=False, say=print)
+    found = [[turn.role for turn in one.messages] for one in load_conversations(tmp_path / "out.jsonl")]
+    assert found == [["system", "assistant"], ["assistant"]]
+
+
 def test_safety_labels_are_read_by_reward_models(tmp_path: Path, grading: Regrading) -> None:
     given = [{"prompt": "Hi", "completion": text, "label": True} for text in ("Hello.", "Go away.")]
     place = commands.open_place(write(tmp_path / "labels.jsonl", given), Wanted(work="safety"), print)

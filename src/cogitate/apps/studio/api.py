@@ -15,7 +15,7 @@ from cogitate.apps.studio import view
 from cogitate.apps.studio.agreement import agreement
 from cogitate.apps.studio.queue import Filter, Order, State
 from cogitate.apps.studio.reading import read, word_diff
-from cogitate.apps.studio.sources import text_of
+from cogitate.apps.studio.sources import LONGEST_ID, text_of
 from cogitate.apps.studio.studio import MOST_TEXT, OF_WORK, Refused, Studio
 from cogitate.web.protect import Application, error_body, key_name, protect
 from cogitate.web.rules import Rules
@@ -40,7 +40,7 @@ class Action(Body):
     """A decision, a skip or a remark; see `Studio.act`."""
 
     do: Literal["accept", "edit", "reject", "prefer", "label", "skip", "note", "tags"]
-    item: str = Field(max_length=500)
+    item: str = Field(max_length=LONGEST_ID)
     text: str | None = Field(None, max_length=MOST_TEXT)
     contested: str | None = Field(None, max_length=MOST_TEXT)
     choice: Literal["left", "right", "tie", "both_bad", "safe", "unsafe"] | None = None
@@ -56,14 +56,14 @@ class Action(Body):
 class Again(Body):
     """An undo or a redo: of the last action, or of the last one on an item."""
 
-    item: str | None = Field(None, max_length=500)
+    item: str | None = Field(None, max_length=LONGEST_ID)
     request: str | None = Field(None, max_length=40)
 
 
 class Text(Body):
     """A text to be looked at while it is edited."""
 
-    item: str = Field(max_length=500)
+    item: str = Field(max_length=LONGEST_ID)
     text: str = Field(max_length=MOST_TEXT)
 
 

@@ -127,9 +127,7 @@ def conversations(items: Mapping[str, Item], standing: Standing, contested: bool
 
 def prompt_completion(items: Mapping[str, Item], standing: Standing, contested: bool) -> Exported:
     def texts(item: Item, text: str) -> Row:
-        if item.get("turns"):
-            return {"prompt": prompt_of(item), "completion": [assistant(text)]}
-        return {"prompt": item["question"], "completion": text}
+        return {"prompt": plain_prompt(item), "completion": said(item, text)}
 
     return kept(items, standing, contested, texts)
 
@@ -285,16 +283,22 @@ def prompt_of(item: Item) -> list[Row]:
         {"role": turn["role"], "content": turn["content"], **({} if turn.get("learn", True) else {"weight": 0})}
         for turn in item.get("turns") or ()
     ]
-    return [*turns, {"role": "user", "content": item["question"]}]
+    role = item.get("asked_by", "user")
+    return [*turns, {"role": role, "content": item["question"]}] if role else turns
 
 
 def plain_prompt(item: Item) -> str | list[Row]:
-    """A text, or messages where there is more than one turn."""
-    return prompt_of(item) if item.get("turns") else item["question"]
+    """A text, or messages where that does not say it all."""
+    return item["question"] if is_plain(item) else prompt_of(item)
 
 
 def said(item: Item, text: str) -> str | list[Row]:
-    return [assistant(text)] if item.get("turns") else text
+    return text if is_plain(item) else [assistant(text)]
+
+
+def is_plain(item: Item) -> bool:
+    """Whether one text of the user's is all that was asked."""
+    return not item.get("turns") and "asked_by" not in item
 
 
 def assistant(text: str) -> Row:

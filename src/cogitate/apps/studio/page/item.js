@@ -40,7 +40,7 @@ function earlier(turns) {
   if (!turns.length) return [];
   const open = turns.reduce((sum, turn) => sum + turn.content.length, 0) <= SHORT;
   return [element("details", { class: "turns", open }, element("summary", {}, `Before the question (${turns.length})`),
-    ...turns.map((turn) => element("div", { class: "turn" }, element("h3", {}, turn.role), said(turn.content))))];
+    ...turns.map((turn) => element("div", { class: "turn" }, element("p", { class: "role" }, turn.role), said(turn.content))))];
 }
 
 export function reading(read, writer) {
