@@ -115,7 +115,9 @@ def served(path: Path) -> Iterator[Server]:
 
 
 def measure_server(server: Server, repetitions: int) -> None:
-    scripts = [f"/static/{name}.js" for name in ("dialogs", "item", "panels", "server", "state", "studio", "text")]
+    scripts = [
+        f"/static/{name}.js" for name in ("dialogs", "item", "keys", "list", "panels", "server", "state", "studio", "text")
+    ]
     page = ["/", "/static/studio.css", *scripts]
     for title, paths in (
         ("the page and its scripts", page),

@@ -11,6 +11,7 @@ from cogitate.apps.studio.commands import Wanted
 from cogitate.apps.studio.directory import Role
 from cogitate.apps.studio.export import in_one_form
 from cogitate.apps.studio.grading import Regrading
+from cogitate.apps.studio.view import item_view
 from cogitate.errors import ConfigError, DataError
 from cogitate.recipe.data.review import read_review
 from cogitate.tasks.files.datasets import load_conversations, load_labelled, load_preferences
@@ -84,6 +85,24 @@ def test_preferences_are_of_what_was_seen_on_either_side(tmp_path: Path, grading
     commands.write(place, "preferences", tmp_path / "out.jsonl", contested=False, say=print)
     pairs = load_preferences(tmp_path / "out.jsonl")
     assert [pair.chosen[-1].content for pair in pairs] == [f"{left[0]} 0", f"{'bad' if left[1] == 'good' else 'good'} 1"]
+
+
+def test_a_row_that_names_its_grader_has_a_verdict_before_its_first_edit(tmp_path: Path, grading: Regrading) -> None:
+    rows = [
+        {"prompt": "What is 2 + 2?", "completion": "It is 5.", "kind": "math", "gold": "4"},
+        {"prompt": "Hi", "completion": "Hello."},
+    ]
+    place = commands.open_place(write(tmp_path / "chats.jsonl", rows), Wanted(), print)
+    commands.people(place, Wanted(), "eva")
+    studio = opened(place, Regrading(needs_thinking=False))
+    sum_, greeting = studio.items
+    assert item_view(studio, "eva", sum_)["ungraded"]
+    assert not item_view(studio, "eva", greeting)["ungraded"]
+    event = studio.act("eva", {"do": "edit", "item": sum_, "text": "It is 4."})
+    assert (event["verdict_before"]["verdict"], event["verdict_after"]["verdict"]) == ("wrong", "right")
+    assert studio.act("eva", {"do": "accept", "item": greeting})["verdict_before"]["verdict"] is None
+    studio.close()
+    studio.grading.close()
 
 
 def test_a_column_of_an_export_has_one_type() -> None:

@@ -20,7 +20,7 @@ from cogitate.apps.studio.studio import MOST_TEXT, OF_WORK, Refused, Studio
 from cogitate.web.protect import Application, error_body, key_name, protect
 from cogitate.web.rules import Rules
 
-SCRIPTS = ("dialogs.js", "item.js", "panels.js", "server.js", "state.js", "studio.js", "text.js")
+SCRIPTS = ("dialogs.js", "item.js", "keys.js", "list.js", "panels.js", "server.js", "state.js", "studio.js", "text.js")
 PAGE = {
     "/": ("index.html", "text/html"),
     "/static/studio.css": ("studio.css", "text/css"),

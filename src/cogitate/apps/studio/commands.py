@@ -100,13 +100,21 @@ def serve(
         say(f"{place}: {len(studio.items)} items, {len(studio.decisions())} with decisions. One link for each person:")
         for one in everybody:
             say(f"  {one.name} ({one.role}): {address_of(bound)}/#key={one.key}")
-        say("Stop it with Ctrl-C; what was saved is in events.jsonl, and cold_start.review takes the directory.")
+        say(f"Stop it with Ctrl-C; what was saved is in events.jsonl, and {next_step(items, studio.settings.work)}.")
         try:
             serve_app(app, bound, stop_seconds=WAIT_TO_STOP)
         finally:
             studio.close()
             grading.close()
             bound.close()
+
+
+def next_step(items: list[Item], work: Work) -> str:
+    """What takes the decisions."""
+    if work == "review" and of_cold_start(items):
+        return "cold_start.review takes the directory"
+    form = {"review": "conversations", "pairs": "preferences", "safety": "labels"}[work]
+    return f"--export {form} --out FILE writes it for training"
 
 
 def of_cold_start(items: list[Item]) -> bool:

@@ -111,6 +111,11 @@ def language_of(item: Mapping[str, Any]) -> str | None:
     return next((code for code in KNOWN_BY_SCRIPT if (language_share(item["question"], code) or 0) > 0.5), None)
 
 
+def is_ungraded(item: Mapping[str, Any]) -> bool:
+    """Whether a rule can judge it and has not yet."""
+    return item.get("verdict") is None and item.get("kind") is not None and has_rules(str(item["kind"]))
+
+
 def of_language(text: str, language: str | None) -> tuple[float | None, tuple[str, ...]]:
     """(share of the words in this language, faults of readability)."""
     if language is None:  # nothing can be a mixture

@@ -11,10 +11,10 @@ from typing import Any
 from cogitate.apps.studio import directory
 from cogitate.apps.studio.directory import Annotator, Settings, guidelines, read_own_items, read_settings
 from cogitate.apps.studio.export import review_rows
-from cogitate.apps.studio.grading import Check, Regrading, why_contested
+from cogitate.apps.studio.grading import Check, Regrading, is_ungraded, why_contested
 from cogitate.apps.studio.queue import Entry, Filter, assign, index, own, progress, select, select_to_adjudicate, share
 from cogitate.apps.studio.reading import delta
-from cogitate.apps.studio.sources import Item
+from cogitate.apps.studio.sources import Item, text_of
 from cogitate.errors import CogitateError, DataError
 from cogitate.recipe.data.decisions.chain import EVENTS, Chain, Event, hash_of_text
 from cogitate.recipe.data.decisions.standing import REMARKS, Standing
@@ -167,7 +167,7 @@ class Studio:
         if do == "reject":
             if contested:
                 raise Refused("a rejected item needs no verdict, so there is none to contest")
-            return {"verdict_before": verdict_of(item)}
+            return {"verdict_before": self.verdict_of(item)}
         return self._kept(do, item, str(action.get("text") or ""), contested)
 
     def _choice(self, by: str, do: str, item: Item, choice: str) -> dict[str, Any]:
@@ -201,7 +201,7 @@ class Studio:
         return {
             **({"text": text, "delta": delta(before, text)} if do == "edit" else {"accepted": hash_of_text(text)}),
             **({"contested": contested} if contested else {}),
-            "verdict_before": verdict_of(item),
+            "verdict_before": self.verdict_of(item),
             "verdict_after": check.facts(),
         }
 
@@ -214,6 +214,13 @@ class Studio:
 
     def check(self, name: str, text: str) -> Check:
         return self.grading.check(self.item(name), text)
+
+    def verdict_of(self, item: Item) -> dict[str, Any]:
+        """The verdict on what the model wrote: the source's, or where it has none and a rule can judge, that of now."""
+        if is_ungraded(item):
+            check = self.check(item["id"], text_of(item))
+            return {"verdict": check.verdict, "reason": check.reason, "extracted": check.extracted}
+        return {"verdict": item.get("verdict"), "reason": item.get("reason"), "extracted": item.get("extracted")}
 
     def select(self, by: str, wanted: Filter) -> list[Entry]:
         entries = self.entries.values()
@@ -265,8 +272,3 @@ class Studio:
                 self._timer = None
             self.write_review()
             self.chain.close()
-
-
-def verdict_of(item: Item) -> dict[str, Any]:
-    """The verdict on what the model wrote, as the source has it."""
-    return {"verdict": item.get("verdict"), "reason": item.get("reason"), "extracted": item.get("extracted")}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cogitate.apps.studio.grading import language_of
+from cogitate.apps.studio.grading import is_ungraded, language_of
 from cogitate.apps.studio.queue import Entry, shown_as
 from cogitate.apps.studio.reading import read, word_diff
 from cogitate.apps.studio.sources import Item, text_of
@@ -58,6 +58,7 @@ def item_view(studio: Studio, by: str, name: str) -> dict[str, Any]:
     completion, text = item.get("completion") or "", item.get("text")
     view |= {
         "text": text,
+        "ungraded": is_ungraded(item),
         "read": read(text_of(item), language=language(item), faults=item.get("faults") or (), extracted=item.get("extracted")),
         "faults": item.get("faults") or [],
         "diff": word_diff(completion, text) if text is not None and completion and completion != text else None,

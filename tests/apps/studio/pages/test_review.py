@@ -68,7 +68,7 @@ def test_fifty_items_by_keyboard_with_a_kill_and_an_undo_and_r1_dev1_trained_fro
             page.press("k")
             page.says(f"Item {place + 1} of {of}")
         assert page.text("#question") == first_item
-        page.press("U")
+        page.press("Shift+U")
         page.says("taken back")
         assert page.errors == []
     studio = tmp_path / "run" / "cold_start-studio"

@@ -27,6 +27,7 @@ function question(view) {
   const verdict = view.verdict ? badge(view.verdict, view.verdict === "none" ? "no verdict" : view.verdict) : null;
   return element("section", { class: "card" },
     ...earlier(view.turns), element("h2", {}, "Question"), element("div", { class: "said question", id: "question" }, view.question),
+    view.ungraded ? element("div", { id: "graded" }, view.graded ? checked(view.graded) : "") : null,
     facts(verdict, (view.faults || []).map((fault) => badge("none", fault)), view.reason),
     facts(view.source && `collector ${view.source}`, view.model && `written by ${view.model}`, view.prompt && `prompt ${view.prompt}`,
       view.task, view.language, view.tokens && `${view.tokens} tokens`, view.finish_reason === "length" && "cut off at the limit"),

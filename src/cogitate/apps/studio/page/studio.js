@@ -1,13 +1,13 @@
 // The studio's page: which item is shown, what keys do, what is saved. No key acts while a text field has the focus.
 
 import { showFigures, showGuidelines, showHelp, showHistory } from "/static/dialogs.js";
-import { inWords, showItem } from "/static/item.js";
+import { checked, inWords, showItem } from "/static/item.js";
+import { inField, nameOf } from "/static/keys.js";
+import { showList, showOthers } from "/static/list.js";
 import { closePanel, dropDraft, openContest, openEdit, openNote, openTags, page } from "/static/panels.js";
 import { Watch, get, giveKey, post, save, takeKey } from "/static/server.js";
 import { $, current, guarded, say, state, trouble, unsaved, writing } from "/static/state.js";
-import { card, element, key, said } from "/static/text.js";
-
-const SHOWN = 40; // lines of the queue
+import { card, element, key } from "/static/text.js";
 
 const ACTIONS = {
   review: [
@@ -145,9 +145,16 @@ async function open(place, given = null) {
   Object.assign(state, { at: Math.min(at, state.ids.length), view, panel: null, draft: null, watch });
   if (view) show();
   else showEnd();
+  if (view && view.ungraded) grade(view).catch(() => {});
   say(`${state.saved}${view ? `Item ${at + 1} of ${state.count}.` : "Nothing is left in this queue."}`);
   state.saved = "";
-  showList(given && given.rows);
+  showList(given && given.rows, (to) => writing() || guarded(() => open(to)));
+}
+
+// A row that nobody has graded is graded when it is seen; decisions do not wait for that.
+async function grade(view) {
+  view.graded = await post("/api/check", { item: view.id, text: view.text ?? view.completion });
+  if (state.view === view && $("graded")) $("graded").replaceChildren(checked(view.graded));
 }
 
 function show() {
@@ -168,33 +175,6 @@ function showEnd() {
     disagreed ? element("p", {}, `People disagree on ${disagreed} items.`) : null));
   $("others").hidden = true;
   showActions();
-}
-
-// Beside the item, and never waited for: decisions go on while it loads.
-async function showList(given) {
-  const first = Math.max(0, Math.min(state.at - 5, state.ids.length - SHOWN));
-  const names = state.ids.slice(first, first + SHOWN);
-  $("place").textContent = state.count ? `${Math.min(state.at + 1, state.count)} of ${state.count}` : "empty";
-  const view = state.view;
-  const rows = given || (names.length ? await post("/api/rows", { items: names }).catch(() => []) : []);
-  if (view !== state.view) return;
-  $("list").querySelector("ol").replaceChildren(...rows.map((row, place) => line(row, () => writing() || guarded(() => open(first + place)))));
-}
-
-function line(row, onClick) {
-  const facts = [row.decision && inWords(row.decision), row.source, row.verdict, row.faults && (row.faults === 1 ? "1 fault" : `${row.faults} faults`), `${row.words} words`];
-  const button = element("button", { type: "button", "aria-current": row.id === current() ? "true" : false },
-    element("span", {}, row.question), element("span", { class: "quiet" }, facts.filter(Boolean).join(" · ")));
-  button.addEventListener("click", onClick);
-  return element("li", {}, button);
-}
-
-function showOthers(others) {
-  $("others").hidden = !others.length;
-  $("others").querySelector("ol").replaceChildren(...others.map((other) => {
-    const facts = [other.decision && inWords(other.decision), other.source, other.verdict, ...other.faults].filter(Boolean).join(" · ");
-    return element("li", {}, element("details", { class: "card" }, element("summary", {}, facts || "another"), said(other.text)));
-  }));
 }
 
 function toggle(id) {
@@ -248,19 +228,6 @@ function toggleFilters() {
   form.hidden = !form.hidden;
   document.querySelector("[data-do=filters]").setAttribute("aria-expanded", String(!form.hidden));
   if (!form.hidden) form.elements.search.focus();
-}
-
-function inField(target) {
-  return target instanceof HTMLElement && target.matches("input, textarea, select, [contenteditable]");
-}
-
-// The key's name, whatever Caps Lock and the layout are: a Cyrillic or Greek letter is the one that stands at its place.
-function nameOf({ key: name, code, shiftKey }) {
-  const at = /^(?:Key([A-Z])|(?:Digit|Numpad)([1-9]))$/.exec(code);
-  if (name.length !== 1 || !at) return name;
-  if (at[2]) return shiftKey && /[^1-9]/.test(name) ? name : at[2];
-  const letter = /^[a-z]$/i.test(name) ? name : at[1];
-  return shiftKey ? letter.toUpperCase() : letter.toLowerCase();
 }
 
 function onKey(event) {
