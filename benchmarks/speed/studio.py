@@ -92,7 +92,7 @@ class Server:
 
     def processor_seconds(self) -> float:
         times = self._process.cpu_times()
-        return times.user + times.system
+        return float(times.user + times.system)
 
     def memory(self) -> float:
         """MiB that are resident, without the workers of the graders."""

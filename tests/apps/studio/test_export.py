@@ -87,7 +87,7 @@ def test_preferences_are_of_what_was_seen_on_either_side(tmp_path: Path, grading
     assert [pair.chosen[-1].content for pair in pairs] == [f"{left[0]} 0", f"{'bad' if left[1] == 'good' else 'good'} 1"]
 
 
-def test_a_row_that_names_its_grader_has_a_verdict_before_its_first_edit(tmp_path: Path, grading: Regrading) -> None:
+def test_a_row_that_names_its_grader_has_a_verdict_before_its_first_edit(tmp_path: Path) -> None:
     rows = [
         {"prompt": "What is 2 + 2?", "completion": "It is 5.", "kind": "math", "gold": "4"},
         {"prompt": "Hi", "completion": "Hello."},
@@ -117,8 +117,8 @@ def test_a_column_of_an_export_has_one_type() -> None:
     assert plain == [{"prompt": "One?", "completion": "1"}]
 
 
-def test_earlier_turns_go_with_a_conversation_and_those_that_are_only_read_stay_so(tmp_path: Path, grading: Regrading) -> None:
-    earlier = [
+def test_earlier_turns_go_with_a_conversation_and_those_that_are_only_read_stay_so(tmp_path: Path) -> None:
+    earlier: list[dict[str, Any]] = [
         {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"},
         {"role": "assistant", "content": "What?", "weight": 0}, {"role": "user", "content": "Hello"},
         {"role": "assistant", "content": "Hello."}, {"role": "user", "content": "Who are you?"},

@@ -67,15 +67,11 @@ class Studio:
         self._lock = threading.RLock()
         self._timer: threading.Timer | None = None
         self.guidelines, self.version = guidelines(place)
-        self._versions = {event["guidelines"]: event for event in self.chain.events if event["do"] in WITH_GUIDELINES}
-        if self.version not in self._versions or list(self._versions)[-1] != self.version:
-            self._note_guidelines()
+        versions = [event["guidelines"] for event in self.chain.events if event["do"] in WITH_GUIDELINES]
+        if versions[-1] != self.version:  # the log has the text of each version that decisions name
+            self.chain.append(do="guidelines", guidelines=self.version, text=self.guidelines)
+        self._versions = {*versions, self.version}
         self.write_review()
-
-    def _note_guidelines(self) -> None:
-        """The log holds the text of each version that decisions name."""
-        self.chain.append(do="guidelines", guidelines=self.version, text=self.guidelines)
-        self._versions[self.version] = self.chain.events[-1]
 
     def guidelines_of(self, version: str | None) -> str:
         """The version that a decision was made under: that which the annotator's page shows, else the present one."""
@@ -242,10 +238,15 @@ class Studio:
         """Which of a pair an annotator sees on the left: by a hash, so that neither place is liked more."""
         return "a" if share("left", by, item) < 0.5 else "b"
 
-    def on_item(self, item: str) -> tuple[dict[str, Event], Event | None]:
-        """(what each annotator decided, the adjudication)."""
+    def decisions_on(self, item: str) -> dict[str, Event]:
         with self._lock:
-            return self.standing.decisions(item), self.standing.final(item)
+            return self.standing.decisions(item)
+
+    def own_decision(self, by: str, item: str) -> Event | None:
+        """An annotator's decision; for an adjudicator the adjudication that stands."""
+        with self._lock:
+            adjudicates = self.annotators[by].role == "adjudicator"
+            return self.standing.final(item) if adjudicates else self.standing.decision(item, by)
 
     def decisions(self) -> dict[str, dict[str, Event]]:
         """By item and annotator, what stands; adjudications left out."""

@@ -35,20 +35,19 @@ def item_view(studio: Studio, by: str, name: str) -> dict[str, Any]:
     """What an annotator sees of an item. What others decided is shown to adjudicators alone: decisions are independent."""
     item = studio.item(name)
     adjudicates = studio.annotators[by].role == "adjudicator"
-    decisions, final = studio.on_item(name)
     view: dict[str, Any] = {
         "id": name,
         "question": item["question"],
         "turns": item.get("turns") or [],
         "gold": None if item.get("gold") is None else str(item["gold"]),
         **({} if studio.settings.work == "pairs" else {key: item.get(key) for key in FACTS}),
-        "mine": own(studio, by, name, final if adjudicates else studio.standing.decision(name, by)),
+        "mine": own(studio, by, name),
         "closed": studio.why_not_to_decide(by, name),
     }
     if adjudicates:
         view["decisions"] = [
             decision(event) | {"choice": event.get("choice"), "read": read_edit(item, event), **remarks(studio, who, name)}
-            for who, event in decisions.items()
+            for who, event in studio.decisions_on(name).items()
         ]
     if studio.settings.work == "pairs":
         first = studio.shown_first(by, name)
@@ -81,9 +80,9 @@ def language(item: Item) -> str:
     return language_of(item) or "en"
 
 
-def own(studio: Studio, by: str, name: str, event: Event | None) -> dict[str, Any]:
-    """What stands of an annotator's own actions on an item; `event` is the decision."""
-    standing = studio.standing
+def own(studio: Studio, by: str, name: str) -> dict[str, Any]:
+    """What stands of an annotator's own actions on an item."""
+    standing, event = studio.standing, studio.own_decision(by, name)
     return {
         "decision": None if event is None else decision(event),
         "side": None if event is None else shown_as(event),
@@ -122,7 +121,7 @@ def others(studio: Studio, by: str, item: Item) -> list[dict[str, Any]]:
 def row(studio: Studio, by: str, entry: Entry) -> dict[str, Any]:
     """One line of a list."""
     question = " ".join(studio.items[entry.id]["question"].split())
-    mine = studio.standing.decision(entry.id, by)
+    mine = studio.own_decision(by, entry.id)
     return {
         "id": entry.id,
         "question": question if len(question) <= SNIPPET else f"{question[:SNIPPET]}...",
