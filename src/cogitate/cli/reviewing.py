@@ -42,8 +42,10 @@ def studio(
     from cogitate.apps.studio import commands
 
     if export:
-        if out is None or add is not None:
-            raise ConfigError("--export needs --out PATH, and adds nothing: leave out --add")
+        if out is None:
+            raise ConfigError("--export needs --out PATH")
+        if add is not None:
+            raise ConfigError("--export adds nothing: add the items first, by --add alone")
         commands.write(path, export, out, contested=contested, say=typer.echo)
         return
     if out is not None or contested:

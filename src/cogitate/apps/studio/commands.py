@@ -88,7 +88,7 @@ def serve(
         directory.settle_items(place, events)
         if wanted.add is not None:
             new, known = directory.add_items(place, wanted.add, directory.read_settings(place).work)
-            say(f"{place}: {new} items of {wanted.add} are new; {known} were there")
+            say(f"{place}: {wanted.add} has new items: {new}; there already: {known}")
             events = read_chain(place / EVENTS)
         everybody = people(place, wanted, owner)
         items = directory.read_own_items(place, events)
