@@ -70,6 +70,13 @@ def test_a_kill_while_items_are_added_leaves_all_of_them_or_none(place: Path, tm
     assert ((place / "items.jsonl").read_bytes(), (place / "items.next.jsonl").exists()) == (before, False)
 
 
+def test_a_log_that_is_empty_is_refused(place: Path) -> None:
+    (place / "events.jsonl").write_bytes(b"")
+    directory.settle_items(place, [])
+    with pytest.raises(DataError, match="not the file that decisions were made on"):
+        directory.read_own_items(place, read_chain(place / "events.jsonl"))
+
+
 def test_a_decision_names_the_guidelines_that_its_page_showed_and_the_log_has_their_text(
     place: Path, grading: Regrading
 ) -> None:

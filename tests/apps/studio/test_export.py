@@ -11,7 +11,7 @@ from cogitate.apps.studio.commands import Wanted
 from cogitate.apps.studio.directory import Role
 from cogitate.apps.studio.export import in_one_form
 from cogitate.apps.studio.grading import Regrading
-from cogitate.apps.studio.view import item_view
+from cogitate.apps.studio.view import history, item_view
 from cogitate.errors import ConfigError, DataError
 from cogitate.recipe.data.review import read_review
 from cogitate.tasks.files.datasets import load_conversations, load_labelled, load_preferences
@@ -80,6 +80,9 @@ def test_preferences_are_of_what_was_seen_on_either_side(tmp_path: Path, grading
     for item, choice in zip(items, ("left", "right", "tie", "both_bad"), strict=True):
         studio.act("eva", {"do": "prefer", "item": item["id"], "choice": choice})
     assert {studio.shown_first("eva", f"i{number}") for number in range(20)} == {"a", "b"}
+    for item in items:  # the page does not learn which of the two the file prefers
+        shown = item_view(studio, "eva", item["id"])["mine"]["decision"], history(studio, "eva", item["id"])
+        assert not {"choice", "shown_first"} & {key for one in [shown[0], *shown[1]] for key in one}
     left = ["good" if studio.shown_first("eva", item["id"]) == "a" else "bad" for item in items]
     studio.close()
     commands.write(place, "preferences", tmp_path / "out.jsonl", contested=False, say=print)

@@ -116,8 +116,8 @@ def read_settings(place: Path) -> Settings:
 
 
 def digest_of_items(events: Sequence[Event]) -> str:
-    """SHA-256 of the items as they are now, by the log."""
-    return str(next(event["items"] for event in reversed(events) if event["do"] in ("begin", "add")))
+    """SHA-256 of the items as they are now, by the log; "" where it is no studio's."""
+    return str(next((event.get("items") for event in reversed(events) if event.get("do") in ("begin", "add")), ""))
 
 
 def read_own_items(place: Path, events: Sequence[Event]) -> list[Item]:
