@@ -42,7 +42,7 @@ test-release: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m release
 
 # With other people's clients, which are installed for it.
-test-clients: $(VENV)/.installed-clients .venv-api-clients/.installed
+test-clients: $(VENV)/.installed-clients .venv-api-clients/.installed .venv-argilla/.installed
 	$(BIN)/python -m pytest -m clients
 
 # In a browser: Chromium must be there, as `chromium` or as COGITATE_CHROMIUM says.
@@ -82,7 +82,7 @@ same-bytes: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.same_bytes $(or $(COMMIT),HEAD) $(OPTIONS)
 
 clean:
-	rm -rf $(VENV) .venv-api-clients build dist site src/*.egg-info
+	rm -rf $(VENV) .venv-api-clients .venv-argilla build dist site src/*.egg-info
 
 # torch goes first and by exact version: a range would let pip choose a CUDA build of several GB. What comes is said.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -105,6 +105,12 @@ $(VENV)/.installed-clients: $(VENV)/.installed-test
 .venv-api-clients/.installed: tests/apps/serve/clients/requirements.txt
 	test -x .venv-api-clients/bin/python || $(PYTHON) -m venv .venv-api-clients
 	.venv-api-clients/bin/pip install --quiet --disable-pip-version-check --requirement $<
+	touch $@
+
+# So has Argilla, which reads what the studio exports.
+.venv-argilla/.installed: tests/apps/studio/clients/requirements.txt
+	test -x .venv-argilla/bin/python || $(PYTHON) -m venv .venv-argilla
+	.venv-argilla/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
 
 $(VENV)/.installed-pages: $(VENV)/.installed-test

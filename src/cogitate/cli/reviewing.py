@@ -26,12 +26,16 @@ def studio(
     overlap: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="Share of the items that two annotators decide; of a new studio 0.")
     ] = None,
+    add: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="More items for a studio that is there: the file again, longer, or another."),
+    ] = None,
     custom: Annotated[str | None, typer.Option(metavar="FILE.py:FUNCTION", help="Judge of rows of kind custom.")] = None,
     unsafe_local: Annotated[bool, typer.Option("--unsafe-local", help="Run model-written code without isolation.")] = False,
     export: Annotated[
         str, typer.Option(metavar="FORM", help="Write: review, conversations, prompt_completion, preferences, labels, argilla.")
     ] = "",
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where --export writes.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="PATH", help="Where --export writes; for argilla a directory.")] = None,
     contested: Annotated[bool, typer.Option("--contested", help="Export also what contests the grader's verdict.")] = False,
 ) -> None:
     """Review cold-start data, compare answers or label them, in a browser."""
@@ -39,12 +43,14 @@ def studio(
 
     if export:
         if out is None:
-            raise ConfigError("--export needs --out FILE")
+            raise ConfigError("--export needs --out PATH")
+        if add is not None:
+            raise ConfigError("--export adds nothing: add the items first, by --add alone")
         commands.write(path, export, out, contested=contested, say=typer.echo)
         return
     if out is not None or contested:
         raise ConfigError("--out and --contested are for --export; leave them out")
-    wanted = commands.Wanted(work, names(annotators), names(adjudicators), overlap)
+    wanted = commands.Wanted(work, names(annotators), names(adjudicators), overlap, add)
     commands.serve(path, wanted, host=host, port=port, owner=owner(), custom=custom, unsafe_local=unsafe_local, say=typer.echo)
 
 

@@ -52,7 +52,7 @@ def one(tmp_path: Path, grading: Regrading) -> Iterator[Served]:
 
 @pytest.fixture
 def two(tmp_path: Path, grading: Regrading) -> Iterator[Served]:
-    people: dict[str, Role] = {"eva": "annotator", "li": "annotator"}
+    people: dict[str, Role] = {"eva": "annotator", "li": "annotator", "mo": "adjudicator"}
     yield from serve(made(tmp_path, [candidate(number) for number in range(40)], people, overlap=1.0), grading)
 
 
@@ -114,6 +114,10 @@ def test_a_decision_is_on_the_disk_when_it_is_answered(one: Served) -> None:
         ("/api/act", {"do": "accept", "item": RIGHT, "final": True}, 422, "final: Extra inputs"),
         ("/api/act", {"do": "accept", "item": "nothing"}, 404, "there is no item 'nothing'"),
         ("/api/act", b"{", 422, "JSON decode error"),
+        ("/api/act", {"do": "note", "item": RIGHT, "note": "\ud800"}, 422, "note: "),  # half of a character
+        ("/api/act", {"do": "skip", "item": RIGHT, "guidelines": "none"}, 422, "no guidelines here had the version 'none'"),
+        ("/api/open?least=-1", None, 422, "least: "),
+        ("/api/open?tag=x", None, 422, "tag: Extra inputs"),
         ("/api/check", {"item": RIGHT, "text": "x" * 200_001}, 422, "text: "),
         ("/api/queue?state=mine", None, 422, "state: "),
         ("/api/nothing", None, 404, "there is no such address"),
@@ -157,7 +161,8 @@ def test_two_people_decide_on_the_same_items_at_once_and_nothing_is_lost(two: Se
     )
     assert two.ask("/api/session")[1]["progress"]["decided"] == 20
     assert two.ask("/api/session", by="li")[1]["progress"]["decided"] == 10
-    found = two.ask("/api/agreement")[1]
+    assert two.ask("/api/agreement") == (200, None)  # it would say what li decided
+    found = two.ask("/api/agreement", by="mo")[1]
     assert (found["items"], found["same"]) == (10, 10)
 
 
@@ -167,3 +172,23 @@ def test_nobody_sees_what_others_decided(two: Served) -> None:
     assert "decisions" not in view
     assert view["mine"]["decision"] is None
     assert two.ask(f"/api/history?id={RIGHT}")[1] == []
+
+
+def test_a_name_of_a_request_is_its_annotators_own(two: Served) -> None:
+    """Whoever guesses the name of another's request neither reads what it saved nor has it taken for saved."""
+    body = {"do": "reject", "item": RIGHT, "request": "r1"}
+    first = two.ask("/api/act", body)[1]["saved"]
+    second = two.ask("/api/act", {**body, "do": "skip"}, "li")[1]["saved"]
+    assert (first["do"], second["do"], second["n"]) == ("reject", "skip", first["n"] + 1)
+    assert two.ask("/api/undo", {"request": "r2"})[1]["saved"]["of"] == first["n"]
+    assert two.ask("/api/undo", {"request": "r2"}, "li")[1]["saved"]["of"] == second["n"]
+
+
+def test_a_page_opens_with_one_answer_that_does_not_grow_with_the_queue(tmp_path: Path, grading: Regrading) -> None:
+    for one in serve(made(tmp_path, [candidate(number) for number in range(300)]), grading):
+        found = one.ask("/api/open")[1]
+        assert (found["count"], len(found["items"]), len(found["rows"])) == (300, 200, 40)
+        assert found["item"] == one.ask(f"/api/item?id={found['items'][0]}")[1]
+        assert found["session"] == one.ask("/api/session")[1]
+        assert one.ask("/api/queue")[1]["items"][:200] == found["items"]
+        assert one.ask("/api/open?search=nothing")[1]["item"] is None

@@ -11,6 +11,7 @@ from cogitate.apps.studio.commands import Wanted
 from cogitate.apps.studio.directory import Role
 from cogitate.apps.studio.export import in_one_form
 from cogitate.apps.studio.grading import Regrading
+from cogitate.apps.studio.view import history, item_view
 from cogitate.errors import ConfigError, DataError
 from cogitate.recipe.data.review import read_review
 from cogitate.tasks.files.datasets import load_conversations, load_labelled, load_preferences
@@ -54,8 +55,16 @@ def test_what_was_kept_is_read_as_conversations_with_its_decision(reviewed: Path
 def test_a_review_is_read_by_the_stage_and_argilla_gets_everybodys_responses(reviewed: Path, tmp_path: Path) -> None:
     commands.write(reviewed, "review", tmp_path / "review.jsonl", contested=False, say=print)
     assert set(read_review(tmp_path / "review.jsonl")) == {f"direct-000{number}" for number in (1, 2, 3, 5)}
-    commands.write(reviewed, "argilla", tmp_path / "records.json", contested=False, say=print)
-    records = {record["id"]: record for record in json.loads((tmp_path / "records.json").read_text())}
+    said: list[str] = []
+    commands.write(reviewed, "argilla", tmp_path / "people", contested=False, say=said.append)
+    records = {record["id"]: record for record in json.loads((tmp_path / "people" / "records.json").read_text())}
+    users = {line.split()[0]: line.split()[-1] for line in said[1:]}
+    assert {response["user_id"] for response in records["direct-0004"]["responses"]["decision"]} == set(users.values())
+    assert set(users) == {"eva", "li"}
+    assert records["direct-0001"]["metadata"]["outcome"] == "accept"
+    assert "outcome" not in records["direct-0004"]["metadata"]
+    with pytest.raises(ConfigError, match="must be new or empty"):
+        commands.write(reviewed, "argilla", tmp_path / "people", contested=False, say=print)
     assert set(records["direct-0004"]) == {"id", "fields", "metadata", "suggestions", "responses", "vectors"}
     values = [response["value"] for response in records["direct-0004"]["responses"]["decision"]]
     assert values == ["accept", "reject"]
@@ -71,11 +80,32 @@ def test_preferences_are_of_what_was_seen_on_either_side(tmp_path: Path, grading
     for item, choice in zip(items, ("left", "right", "tie", "both_bad"), strict=True):
         studio.act("eva", {"do": "prefer", "item": item["id"], "choice": choice})
     assert {studio.shown_first("eva", f"i{number}") for number in range(20)} == {"a", "b"}
+    for item in items:  # the page does not learn which of the two the file prefers
+        shown = item_view(studio, "eva", item["id"])["mine"]["decision"], history(studio, "eva", item["id"])
+        assert not {"choice", "shown_first"} & {key for one in [shown[0], *shown[1]] for key in one}
     left = ["good" if studio.shown_first("eva", item["id"]) == "a" else "bad" for item in items]
     studio.close()
     commands.write(place, "preferences", tmp_path / "out.jsonl", contested=False, say=print)
     pairs = load_preferences(tmp_path / "out.jsonl")
     assert [pair.chosen[-1].content for pair in pairs] == [f"{left[0]} 0", f"{'bad' if left[1] == 'good' else 'good'} 1"]
+
+
+def test_a_row_that_names_its_grader_has_a_verdict_before_its_first_edit(tmp_path: Path) -> None:
+    rows = [
+        {"prompt": "What is 2 + 2?", "completion": "It is 5.", "kind": "math", "gold": "4"},
+        {"prompt": "Hi", "completion": "Hello."},
+    ]
+    place = commands.open_place(write(tmp_path / "chats.jsonl", rows), Wanted(), print)
+    commands.people(place, Wanted(), "eva")
+    studio = opened(place, Regrading(needs_thinking=False))
+    sum_, greeting = studio.items
+    assert item_view(studio, "eva", sum_)["ungraded"]
+    assert not item_view(studio, "eva", greeting)["ungraded"]
+    event = studio.act("eva", {"do": "edit", "item": sum_, "text": "It is 4."})
+    assert (event["verdict_before"]["verdict"], event["verdict_after"]["verdict"]) == ("wrong", "right")
+    assert studio.act("eva", {"do": "accept", "item": greeting})["verdict_before"]["verdict"] is None
+    studio.close()
+    studio.grading.close()
 
 
 def test_a_column_of_an_export_has_one_type() -> None:
@@ -88,6 +118,41 @@ def test_a_column_of_an_export_has_one_type() -> None:
     plain: list[dict[str, Any]] = [{"prompt": "One?", "completion": "1"}]
     in_one_form(plain)
     assert plain == [{"prompt": "One?", "completion": "1"}]
+
+
+def test_earlier_turns_go_with_a_conversation_and_those_that_are_only_read_stay_so(tmp_path: Path) -> None:
+    earlier: list[dict[str, Any]] = [
+        {"role": "system", "content": "Be brief."}, {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "What?", "weight": 0}, {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": "Hello."}, {"role": "user", "content": "Who are you?"},
+    ]  # fmt: skip
+    source = write(tmp_path / "chats.jsonl", [{"messages": [*earlier, {"role": "assistant", "content": "A program."}]}])
+    place = commands.open_place(source, Wanted(), print)
+    commands.people(place, Wanted(), "eva")
+    studio = opened(place, Regrading(needs_thinking=False))
+    (item,) = studio.items
+    studio.act("eva", {"do": "edit", "item": item, "text": "I am a program."})
+    studio.close()
+    for form in ("conversations", "prompt_completion"):
+        commands.write(place, form, tmp_path / f"{form}.jsonl", contested=False, say=print)
+        (found,) = load_conversations(tmp_path / f"{form}.jsonl")
+        assert [turn.content for turn in found.messages[:-1]] == [turn["content"] for turn in earlier]
+        assert [turn.learn for turn in found.messages] == [True, True, False, True, True, True, True]
+        assert found.messages[-1].content == "I am a program."
+
+
+def test_a_system_prompt_that_is_answered_at_once_stays_one(tmp_path: Path) -> None:
+    rows = [{"messages": [{"role": "system", "content": "Greet."}, {"role": "assistant", "content": "Hello."}]},
+            {"messages": [{"role": "assistant", "content": "Hello."}]}]  # fmt: skip
+    place = commands.open_place(write(tmp_path / "chats.jsonl", rows), Wanted(), print)
+    commands.people(place, Wanted(), "eva")
+    studio = opened(place, Regrading(needs_thinking=False))
+    for item in studio.items:
+        studio.act("eva", {"do": "accept", "item": item})
+    studio.close()
+    commands.write(place, "conversations", tmp_path / "out.jsonl", contested=False, say=print)
+    found = [[turn.role for turn in one.messages] for one in load_conversations(tmp_path / "out.jsonl")]
+    assert found == [["system", "assistant"], ["assistant"]]
 
 
 def test_safety_labels_are_read_by_reward_models(tmp_path: Path, grading: Regrading) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cogitate.apps.studio.queue import Filter, assign, index, progress, select
+from cogitate.apps.studio.queue import Filter, assign, index, own, progress, select
 from cogitate.recipe.data.decisions.standing import Standing
 from tests.apps.studio.items import candidate
 
@@ -61,8 +61,7 @@ def test_filters_and_orders(wanted: Filter, found: list[int]) -> None:
     ]  # fmt: skip
     for number, event in enumerate(events, start=1):
         standing.apply({"n": number, "by": "eva", **event})
-    mine = {row["id"]: ("eva",) for row in rows}
-    chosen = select(index(rows).values(), wanted, standing, "eva", mine, adjudicates=False)
+    chosen = select(index(rows).values(), wanted, {row["id"] for row in rows}, own(standing, "eva"), "eva")
     assert [int(entry.id[-4:]) for entry in chosen] == found
 
 
@@ -72,7 +71,7 @@ def test_pace_is_the_median_of_active_seconds() -> None:
     for number, seconds in enumerate((4.0, 6.0, 5000.0), start=1):
         event = {"n": number, "do": "accept", "by": "eva", "item": f"direct-{number:04d}", "active_seconds": seconds}
         standing.apply(event)
-    found = progress(index(rows).values(), standing, "eva", {row["id"]: ("eva",) for row in rows})
+    found = progress({row["id"] for row in rows}, own(standing, "eva"))
     assert (found["items"], found["decided"], found["by_decision"]) == (10, 3, {"accept": 3})
     assert (found["seconds_an_item"], found["minutes_left"]) == (6.0, 0.7)
     assert found["minutes"] == 10.2  # a time of more than ten minutes counts as ten

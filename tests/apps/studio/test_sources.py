@@ -68,6 +68,7 @@ def test_labelled_completions_are_read_without_their_label(tmp_path: Path) -> No
     ("rows", "why"),
     [
         ([], "no row in it"),
+        ([candidate(1, id="x" * 501)], "has over 500 characters"),
         ([candidate(1), candidate(1)], "two items have the id 'direct-0001'"),
         ([candidate(1), {"id": "x"}], "line 2: no item: the key 'completion' is missing"),
         ([{**candidate(1), "kind": "dance"}], "kind 'dance' is unknown"),

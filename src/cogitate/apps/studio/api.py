@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,21 +13,21 @@ from pydantic import BaseModel, ConfigDict, Field
 from cogitate import __version__
 from cogitate.apps.studio import view
 from cogitate.apps.studio.agreement import agreement
-from cogitate.apps.studio.directory import guidelines
 from cogitate.apps.studio.queue import Filter, Order, State
 from cogitate.apps.studio.reading import read, word_diff
-from cogitate.apps.studio.sources import text_of
+from cogitate.apps.studio.sources import LONGEST_ID, text_of
 from cogitate.apps.studio.studio import MOST_TEXT, OF_WORK, Refused, Studio
 from cogitate.web.protect import Application, error_body, key_name, protect
 from cogitate.web.rules import Rules
 
-SCRIPTS = ("dialogs.js", "item.js", "panels.js", "server.js", "state.js", "studio.js", "text.js")
+SCRIPTS = ("dialogs.js", "item.js", "keys.js", "list.js", "panels.js", "server.js", "state.js", "studio.js", "text.js")
 PAGE = {
     "/": ("index.html", "text/html"),
     "/static/studio.css": ("studio.css", "text/css"),
     **{f"/static/{name}": (name, "text/javascript") for name in SCRIPTS},
 }
 MOST_ROWS = 200
+FIRST_ITEMS, FIRST_ROWS = 200, 40  # of a queue, with which a page opens
 
 
 class Body(BaseModel):
@@ -40,7 +40,7 @@ class Action(Body):
     """A decision, a skip or a remark; see `Studio.act`."""
 
     do: Literal["accept", "edit", "reject", "prefer", "label", "skip", "note", "tags"]
-    item: str = Field(max_length=500)
+    item: str = Field(max_length=LONGEST_ID)
     text: str | None = Field(None, max_length=MOST_TEXT)
     contested: str | None = Field(None, max_length=MOST_TEXT)
     choice: Literal["left", "right", "tie", "both_bad", "safe", "unsafe"] | None = None
@@ -50,20 +50,38 @@ class Action(Body):
     opened_at: str | None = Field(None, max_length=40)
     session: str | None = Field(None, max_length=40)
     request: str | None = Field(None, max_length=40)
+    guidelines: str | None = Field(None, max_length=40)
 
 
 class Again(Body):
     """An undo or a redo: of the last action, or of the last one on an item."""
 
-    item: str | None = Field(None, max_length=500)
+    item: str | None = Field(None, max_length=LONGEST_ID)
     request: str | None = Field(None, max_length=40)
 
 
 class Text(Body):
     """A text to be looked at while it is edited."""
 
-    item: str = Field(max_length=500)
+    item: str = Field(max_length=LONGEST_ID)
     text: str = Field(max_length=MOST_TEXT)
+
+
+class Asked(Body):
+    """A filter, as in a query."""
+
+    state: State = "open"
+    order: Order = "file"
+    search: str = Field("", max_length=500)
+    source: str = ""
+    verdict: str = ""
+    fault: str = ""
+    language: str = ""
+    least: int = Field(0, ge=0)
+    most: int = Field(0, ge=0)
+
+    def wanted(self) -> Filter:
+        return Filter(**self.model_dump())
 
 
 class Names(Body):
@@ -85,7 +103,7 @@ def make_app(studio: Studio, rules: Rules) -> Application:
 def add_errors(app: FastAPI) -> None:
     @app.exception_handler(Refused)
     async def refused(request: Request, error: Refused) -> Response:
-        return JSONResponse(error_body(error.status, str(error)), error.status)
+        return JSONResponse(error_body(error.status, str(error), code=error.code), error.status)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:
@@ -110,31 +128,34 @@ def add_page(app: FastAPI) -> None:
 
 
 def add_reading(app: FastAPI, studio: Studio) -> None:
+    facets = view.facets(studio)
+
     @app.get("/api/session")
     def session(request: Request) -> dict[str, Any]:
         by = who(request)
-        text, version = guidelines(studio.place)
         return {
-            "name": by, "role": studio.annotators[by].role, "work": studio.settings.work,
-            "decisions": OF_WORK[studio.settings.work], "items": len(studio.items), "facets": view.facets(studio),
-            "guidelines": {"text": text, "version": version}, "progress": studio.progress(by), "tool": __version__,
+            "name": by, "role": studio.annotators[by].role, "work": studio.settings.work, "studio": studio.settings.items[:12],
+            "decisions": OF_WORK[studio.settings.work], "items": len(studio.items), "facets": facets,
+            "guidelines": {"text": studio.guidelines, "version": studio.version}, "progress": studio.progress(by),
+            "tool": __version__,
         }  # fmt: skip
 
+    @app.get("/api/open")
+    def first_page(request: Request, asked: Annotated[Asked, Query()]) -> Response:
+        """All that a page shows first, in one answer: it costs little, however many items there are."""
+        by = who(request)
+        found = studio.select(by, asked.wanted())
+        return JSONResponse(
+            {
+                "session": session(request), "count": len(found), "items": [entry.id for entry in found[:FIRST_ITEMS]],
+                "item": view.item_view(studio, by, found[0].id) if found else None,
+                "rows": [view.row(studio, by, entry) for entry in found[:FIRST_ROWS]],
+            }
+        )  # fmt: skip
+
     @app.get("/api/queue")
-    def queue(
-        request: Request,
-        state: State = "open",
-        order: Order = "file",
-        search: str = "",
-        source: str = "",
-        verdict: str = "",
-        fault: str = "",
-        language: str = "",
-        least: int = 0,
-        most: int = 0,
-    ) -> dict[str, Any]:
-        wanted = Filter(state, search, source, verdict, fault, language, least, most, order)
-        return {"items": [entry.id for entry in studio.select(who(request), wanted)]}
+    def queue(request: Request, asked: Annotated[Asked, Query()]) -> Response:
+        return JSONResponse({"items": [entry.id for entry in studio.select(who(request), asked.wanted())]})
 
     @app.post("/api/rows")
     def rows(request: Request, names: Names) -> list[dict[str, Any]]:
@@ -149,8 +170,13 @@ def add_reading(app: FastAPI, studio: Studio) -> None:
         return view.history(studio, who(request), id)
 
     @app.get("/api/agreement")
-    def figures(request: Request) -> dict[str, Any]:
-        return agreement(studio.decisions())
+    def figures(request: Request) -> dict[str, Any] | None:
+        """None for annotators who have items to decide: they would learn what others have decided."""
+        by = who(request)
+        own = studio.progress(by)
+        if studio.annotators[by].role != "adjudicator" and own["decided"] < own["items"]:
+            return None
+        return agreement(studio.decisions(), {name: text_of(item) for name, item in studio.items.items()})
 
     @app.post("/api/check")
     def check(request: Request, text: Text) -> dict[str, Any]:
@@ -162,7 +188,7 @@ def add_reading(app: FastAPI, studio: Studio) -> None:
 def add_writing(app: FastAPI, studio: Studio) -> None:
     def saved(by: str, event: Any) -> dict[str, Any]:
         shown = {key: event[key] for key in ("n", "do", "item", "hash", "at", "of") if key in event}
-        return {"saved": shown, "progress": studio.progress(by)}
+        return {"saved": shown, "progress": studio.progress(by), "guidelines": studio.version}
 
     @app.post("/api/act")
     def act(request: Request, action: Action) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from cogitate.apps.studio import directory
 from cogitate.apps.studio.directory import Annotator, Role
 from cogitate.apps.studio.sources import Item, Work
 from cogitate.errors import ConfigError
+from cogitate.recipe.data.decisions.chain import EVENTS, read_chain
 
 Say = Callable[[str], None]
 WAIT_TO_STOP = 5.0  # seconds for what has begun
@@ -23,12 +24,14 @@ class Wanted:
         work: what is decided; of a new studio `review`.
         annotators, adjudicators: names to be added; a new studio has its owner's.
         overlap: share of the items that two annotators decide; of a new studio 0.
+        add: where more items come from, for a studio that is there.
     """
 
     work: Work | None = None
     annotators: tuple[str, ...] = ()
     adjudicators: tuple[str, ...] = ()
     overlap: float | None = None
+    add: Path | None = None
 
 
 def open_place(path: Path, wanted: Wanted, say: Say) -> Path:
@@ -81,8 +84,14 @@ def serve(
 
     place = open_place(path, wanted, say)
     with directory.held(place):
+        events = read_chain(place / EVENTS)
+        directory.settle_items(place, events)
+        if wanted.add is not None:
+            new, known = directory.add_items(place, wanted.add, directory.read_settings(place).work)
+            say(f"{place}: {wanted.add} has new items: {new}; there already: {known}")
+            events = read_chain(place / EVENTS)
         everybody = people(place, wanted, owner)
-        items = directory.read_own_items(place, directory.read_settings(place))
+        items = directory.read_own_items(place, events)
         grading = Regrading(custom=custom, needs_thinking=of_cold_start(items), unsafe_local=unsafe_local)
         studio = Studio(place, everybody, grading)
         rules = Rules(host=host, keys={one.name: one.key for one in everybody}, key_required=True, open_paths=("/", "/static/"))
@@ -91,13 +100,21 @@ def serve(
         say(f"{place}: {len(studio.items)} items, {len(studio.decisions())} with decisions. One link for each person:")
         for one in everybody:
             say(f"  {one.name} ({one.role}): {address_of(bound)}/#key={one.key}")
-        say("Stop it with Ctrl-C; what was saved is in events.jsonl, and cold_start.review takes the directory.")
+        say(f"Stop it with Ctrl-C; what was saved is in events.jsonl, and {next_step(items, studio.settings.work)}.")
         try:
             serve_app(app, bound, stop_seconds=WAIT_TO_STOP)
         finally:
             studio.close()
             grading.close()
             bound.close()
+
+
+def next_step(items: list[Item], work: Work) -> str:
+    """What takes the decisions."""
+    if work == "review" and of_cold_start(items):
+        return "cold_start.review takes the directory"
+    form = {"review": "conversations", "pairs": "preferences", "safety": "labels"}[work]
+    return f"--export {form} --out FILE writes it for training"
 
 
 def of_cold_start(items: list[Item]) -> bool:
@@ -112,8 +129,7 @@ def write(path: Path, form: str, out: Path, *, contested: bool, say: Say) -> Non
         ConfigError: there is no studio, or no such form of its work.
         DataError: nothing is decided yet.
     """
-    from cogitate.apps.studio.export import FORMS, counted, export
-    from cogitate.recipe.data.decisions.chain import EVENTS, read_chain
+    from cogitate.apps.studio.export import FORMS, counted, export, user_of
     from cogitate.recipe.data.decisions.standing import Standing
 
     place = directory.place_of(path)
@@ -123,7 +139,12 @@ def write(path: Path, form: str, out: Path, *, contested: bool, say: Say) -> Non
     if known is None:
         raise ConfigError(f"--export {form}: known are {', '.join(FORMS)}")
     settings = directory.read_settings(place)
-    items: Mapping[str, Item] = {item["id"]: item for item in directory.read_own_items(place, settings)}
-    standing = Standing(read_chain(place / EVENTS))
-    found = export(known, out, settings.work, items, standing, contested=contested)
+    events = read_chain(place / EVENTS)
+    items: Mapping[str, Item] = {item["id"]: item for item in directory.read_own_items(place, events)}
+    standing = Standing(events)
+    text = directory.guidelines(place)[0]
+    found = export(known, out, settings.work, items, standing, contested=contested, guidelines=text)
     say(f"{out}: {len(found.rows)} rows; left out: {counted(found.left_out)}")
+    if known == "argilla":
+        for by in sorted({by for item in standing.items() for by in standing.decisions(item)}):
+            say(f"  {by} must be Argilla's user {user_of(by)}")

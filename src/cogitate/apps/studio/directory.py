@@ -2,8 +2,8 @@
 
 | file | what it is |
 |---|---|
-| `studio.json` | the work, where the items came from with their hashes, the share of overlap; written once |
-| `items.jsonl` | the items |
+| `studio.json` | the work, where the first items came from with their hash, the share of overlap; written once |
+| `items.jsonl` | the items; the log has the hash of the file as it is now |
 | `events.jsonl` | the log: append-only, chained by hashes, all that was ever decided |
 | `review.jsonl` | what stands of it, written again after decisions and at the end |
 | `annotators.json` | names, roles and keys; only its owner may read it |
@@ -27,12 +27,13 @@ from cogitate import __version__
 from cogitate.apps.studio.sources import ITEMS, Item, Work, read_source
 from cogitate.errors import ConfigError, DataError
 from cogitate.json_lines import RowFaults, read_objects
-from cogitate.recipe.data.decisions.chain import EVENTS, Chain
+from cogitate.recipe.data.decisions.chain import EVENTS, Chain, Event
 from cogitate.recipe.run_directory.lock import LOCK, holding
-from cogitate.runtime import atomic_write, write_json
+from cogitate.runtime import atomic_write, fsync_directory, write_json
 from cogitate.tasks.files.datasets import write_rows
 
 SETTINGS, ANNOTATORS, GUIDELINES, REVIEW_FILE = "studio.json", "annotators.json", "guidelines.md", "review.jsonl"
+NEXT_ITEMS = "items.next.jsonl"  # with those that are being added
 NAME = re.compile(r"[\w.-]{1,40}")
 Role = Literal["annotator", "adjudicator"]
 DEFAULT_GUIDELINES = {
@@ -58,7 +59,7 @@ class Settings:
 
     Attributes:
         source: where the items came from.
-        items: SHA-256 of items.jsonl; the log's first event has it, too.
+        items: SHA-256 of items.jsonl when it was written first; the log's first event has it, too.
         overlap: share of the items that two annotators decide.
         created_with: the version of this program.
     """
@@ -95,12 +96,13 @@ def create(source: Path, place: Path, work: Work, overlap: float) -> None:
 def begin(source: Path, items: Sequence[Item], place: Path, work: Work, overlap: float) -> None:
     """Write a new studio, whose place the caller holds; studio.json comes last."""
     write_rows(place / ITEMS, items)
-    digest = hashlib.sha256((place / ITEMS).read_bytes()).hexdigest()
+    digest = sha256(place / ITEMS) or ""
     if not (place / GUIDELINES).exists():
         (place / GUIDELINES).write_text(DEFAULT_GUIDELINES[work], encoding="utf-8")
     (place / EVENTS).unlink(missing_ok=True)  # of a creation that was killed: studio.json, which comes last, was not there
     chain = Chain(place / EVENTS)
-    chain.append(do="begin", work=work, items=digest, tool=__version__)
+    text, version = guidelines(place)
+    chain.append(do="begin", work=work, items=digest, tool=__version__, guidelines=version, text=text)
     chain.close()
     write_json(place / SETTINGS, asdict(Settings(work, str(source.resolve()), digest, overlap, __version__)))
 
@@ -113,19 +115,63 @@ def read_settings(place: Path) -> Settings:
         raise DataError(f"{place / SETTINGS}: damaged: {error}") from error
 
 
-def read_own_items(place: Path, settings: Settings) -> list[Item]:
-    """Raises DataError where items.jsonl is not what decisions were made on."""
-    path = place / ITEMS
+def digest_of_items(events: Sequence[Event]) -> str:
+    """SHA-256 of the items as they are now, by the log; "" where it is no studio's."""
+    return str(next((event.get("items") for event in reversed(events) if event.get("do") in ("begin", "add")), ""))
+
+
+def read_own_items(place: Path, events: Sequence[Event]) -> list[Item]:
+    """Raises DataError where items.jsonl is not what the log says."""
+    digest = digest_of_items(events)
+    path = next((path for path in (place / ITEMS, place / NEXT_ITEMS) if sha256(path) == digest), None)
+    if path is None:
+        raise DataError(f"{place / ITEMS}: not the file that decisions were made on; put it back as the studio wrote it")
     faults = RowFaults(path)
-    if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != settings.items:
-        raise DataError(f"{path}: not the file that decisions were made on; put it back as the studio wrote it")
     items = [row for _, row in read_objects(path, faults)]
     faults.check()
     return items
 
 
+def sha256(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def add_items(place: Path, source: Path, work: Work) -> tuple[int, int]:
+    """Items of a source that are not there yet, behind those that are; the caller holds the place. (new, known already).
+
+    The log says first that they come: a kill before that leaves the studio as it was, a kill after it with the new items.
+
+    Raises:
+        DataError: an item has the id of one that is there, and is another one.
+    """
+    chain = Chain(place / EVENTS)
+    known = {item["id"]: item for item in read_own_items(place, chain.events)}
+    new = []
+    for item in read_source(source, work):
+        before = known.get(item["id"])
+        if before is None:
+            new.append(item)
+        elif before != json.loads(json.dumps(item)):
+            raise DataError(f"{source}: item {item['id']!r} is in {place} already with another content; give it another id")
+    if new:
+        write_rows(place / NEXT_ITEMS, [*known.values(), *new])
+        chain.append(do="add", items=sha256(place / NEXT_ITEMS), count=len(new), source=str(source.resolve()))
+    chain.close()
+    settle_items(place, chain.events)
+    return len(new), len(known)
+
+
+def settle_items(place: Path, events: Sequence[Event]) -> None:
+    """Finish an adding of items that was killed, or forget one that the log does not have; the caller holds the place."""
+    following = place / NEXT_ITEMS
+    if sha256(following) == digest_of_items(events):
+        following.replace(place / ITEMS)
+        fsync_directory(place)
+    following.unlink(missing_ok=True)
+
+
 def guidelines(place: Path) -> tuple[str, str]:
-    """(the text, its version); a person edits the file, and decisions from then on record the new version."""
+    """(the text, its version), as the file is now; a studio reads it when it starts."""
     path = place / GUIDELINES
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
     return text, hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -7,13 +7,13 @@
 | `prompt_completion` | the same as `prompt` and `completion` |
 | `preferences` | `prompt`, `chosen`, `rejected`; ties and pairs of two bad answers have none and are counted |
 | `labels` | `prompt`, `completion`, `label`: true is safe |
-| `argilla` | one record for each item with all responses, as Argilla's `Dataset.records.from_json` reads them |
+| `argilla` | a directory that Argilla's `Dataset.from_disk` reads: one record for each item, with all responses |
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -31,6 +31,14 @@ OF_WORK: dict[Work, tuple[Form, ...]] = {
     "pairs": ("preferences", "argilla"),
     "safety": ("labels", "argilla"),
 }
+LABELS: dict[Work, tuple[str, ...]] = {
+    "review": ("accept", "edit", "reject"), "pairs": ("a", "b", "tie", "both_bad"), "safety": ("safe", "unsafe"),
+}  # fmt: skip
+FIELDS: dict[Work, tuple[str, ...]] = {
+    "review": ("earlier_turns", "question", "completion", "text"), "pairs": ("earlier_turns", "question", "a", "b"),
+    "safety": ("earlier_turns", "question", "completion", "text"),
+}  # fmt: skip
+TEXT = {"type": "text", "use_markdown": False}
 USERS = uuid.UUID("5c1f3f0e-6a0c-5d0a-9f57-0d7f0f5b7a11")  # of annotators' names, since Argilla wants ids for its users
 
 Row = dict[str, Any]
@@ -44,12 +52,22 @@ class Exported(NamedTuple):
 
 
 def export(
-    form: Form, path: Path, work: Work, items: Mapping[str, Item], standing: Standing, *, contested: bool = False
+    form: Form,
+    path: Path,
+    work: Work,
+    items: Mapping[str, Item],
+    standing: Standing,
+    *,
+    contested: bool = False,
+    guidelines: str = "",
 ) -> Exported:
-    """Write one form to a file. `contested`: with texts that were kept against the grader's verdict.
+    """Write one form to a file, or to a directory for Argilla.
+
+    Args:
+        contested: with texts that were kept against the grader's verdict.
 
     Raises:
-        ConfigError: the form does not fit the work.
+        ConfigError: the form does not fit the work, or the directory has something in it.
         DataError: nothing is decided yet that it could hold.
     """
     if form not in OF_WORK[work]:
@@ -59,7 +77,7 @@ def export(
         raise DataError(f"export {form}: nothing to write: {counted(found.left_out)}")
     in_one_form(found.rows)
     if form == "argilla":
-        write_json(path, found.rows)
+        write_argilla(path, found.rows, work, guidelines)
     else:
         write_rows(path, found.rows)
     return found
@@ -109,9 +127,7 @@ def conversations(items: Mapping[str, Item], standing: Standing, contested: bool
 
 def prompt_completion(items: Mapping[str, Item], standing: Standing, contested: bool) -> Exported:
     def texts(item: Item, text: str) -> Row:
-        if item.get("turns"):
-            return {"prompt": prompt_of(item), "completion": [assistant(text)]}
-        return {"prompt": item["question"], "completion": text}
+        return {"prompt": plain_prompt(item), "completion": said(item, text)}
 
     return kept(items, standing, contested, texts)
 
@@ -173,32 +189,82 @@ def labels(items: Mapping[str, Item], standing: Standing, contested: bool) -> Ex
 
 
 def argilla(items: Mapping[str, Item], standing: Standing, contested: bool) -> Exported:
-    """Records with the model's text as field, the verdict as metadata and everybody's decision as response."""
+    """Records with the model's text as field, the verdict and the outcome as metadata, everybody's decision as response."""
     rows: list[Row] = []
     for name, item in items.items():
         decisions = standing.decisions(name)
         if not decisions:
             continue
         fields = {key: str(item[key]) for key in ("question", "completion", "text", "a", "b") if item.get(key) is not None}
+        if item.get("turns"):
+            fields["earlier_turns"] = "\n\n".join(f"{turn['role']}: {turn['content']}" for turn in item["turns"])
         known = ("source", "model", "task", "problem_id", "language", "verdict")
+        outcome = standing.outcome(name).event
         metadata = {key: item[key] for key in known if item.get(key) is not None}
-        responses: dict[str, list[Row]] = {"decision": [], "edited_text": []}
-        for by, event in decisions.items():
-            user = str(uuid.uuid5(USERS, by))
-            responses["decision"].append({"value": event.get("choice") or event["do"], "user_id": user})
-            if event["do"] == "edit":
-                responses["edited_text"].append({"value": event["text"], "user_id": user})
         rows.append(
             {
                 "id": name,
                 "fields": fields,
-                "metadata": metadata,
+                "metadata": metadata | ({"outcome": outcome.get("choice") or outcome["do"]} if outcome else {}),
                 "suggestions": {},
-                "responses": {question: given for question, given in responses.items() if given},
+                "responses": responses(name, decisions, standing),
                 "vectors": {},
             }
         )
     return Exported(rows, {"undecided": len(items) - len(rows)})
+
+
+def responses(item: str, decisions: Mapping[str, Event], standing: Standing) -> dict[str, list[Row]]:
+    """By question, what each annotator answered."""
+    found: dict[str, list[Row]] = {}
+    for by, event in decisions.items():
+        note = standing.last(item, by, "note")
+        said = {
+            "decision": event.get("choice") or event["do"],
+            "edited_text": event["text"] if event["do"] == "edit" else "",
+            "contested": event.get("contested", ""),
+            "note": note["note"] if note else "",
+        }
+        for question, value in said.items():
+            if value:
+                answer = {"value": value, "user_id": user_of(by), "status": "submitted"}
+                found.setdefault(question, []).append(answer)
+    return found
+
+
+def user_of(annotator: str) -> str:
+    """The id that Argilla's user of this name must have: it refuses responses of users whom it does not know."""
+    return str(uuid.uuid5(USERS, annotator))
+
+
+def write_argilla(path: Path, rows: Sequence[Row], work: Work, guidelines: str) -> None:
+    """What Argilla's `Dataset.to_disk` would write."""
+    if path.is_file() or (path.is_dir() and any(path.iterdir())):
+        raise ConfigError(f"--out {path}: the form argilla is a directory, which must be new or empty")
+    terms = {"settings": {"type": "terms", "values": None, "visible_for_annotators": True}, "visible_for_annotators": True}
+    labels = [{"text": name, "value": name} for name in LABELS[work]]
+    questions = [asked("decision", {"type": "label_selection", "options": labels}, required=True)]
+    further = ("edited_text", "contested", "note") if work == "review" else ("note",)
+    settings = {
+        "guidelines": guidelines or None,
+        "fields": [asked(name, TEXT, required=name == "question") for name in FIELDS[work]],
+        "questions": [*questions, *(asked(name, TEXT, required=False) for name in further)],
+        "metadata": [{"name": name, "title": name, **terms} for name in ("source", "language", "verdict", "outcome")],
+        "vectors": [],
+        "allow_extra_metadata": True,
+        "distribution": {"strategy": "overlap", "min_submitted": 1},
+        "mapping": None,
+    }
+    (path / ".argilla").mkdir(parents=True, exist_ok=True)
+    write_json(path / ".argilla" / "settings.json", settings)
+    shared = {key: settings[key] for key in ("guidelines", "allow_extra_metadata", "distribution")}
+    write_json(path / ".argilla" / "dataset.json", {"name": path.resolve().name, **shared})
+    write_json(path / "records.json", rows)
+
+
+def asked(name: str, settings: Mapping[str, Any], *, required: bool) -> Row:
+    """A field or a question of Argilla's."""
+    return {"name": name, "title": name.replace("_", " "), "required": required, "type": settings["type"], "settings": settings}
 
 
 FIND: dict[Form, Callable[[Mapping[str, Item], Standing, bool], Exported]] = {
@@ -212,17 +278,27 @@ FIND: dict[Form, Callable[[Mapping[str, Item], Standing, bool], Exported]] = {
 
 
 def prompt_of(item: Item) -> list[Row]:
-    turns = [{"role": turn["role"], "content": turn["content"]} for turn in item.get("turns") or ()]
-    return [*turns, {"role": "user", "content": item["question"]}]
+    """The turns up to the question; those of the assistant's that are only read stay so."""
+    turns = [
+        {"role": turn["role"], "content": turn["content"], **({} if turn.get("learn", True) else {"weight": 0})}
+        for turn in item.get("turns") or ()
+    ]
+    role = item.get("asked_by", "user")
+    return [*turns, {"role": role, "content": item["question"]}] if role else turns
 
 
 def plain_prompt(item: Item) -> str | list[Row]:
-    """A text, or messages where there is more than one turn."""
-    return prompt_of(item) if item.get("turns") else item["question"]
+    """A text, or messages where that does not say it all."""
+    return item["question"] if is_plain(item) else prompt_of(item)
 
 
 def said(item: Item, text: str) -> str | list[Row]:
-    return [assistant(text)] if item.get("turns") else text
+    return text if is_plain(item) else [assistant(text)]
+
+
+def is_plain(item: Item) -> bool:
+    """Whether one text of the user's is all that was asked."""
+    return not item.get("turns") and "asked_by" not in item
 
 
 def assistant(text: str) -> Row:

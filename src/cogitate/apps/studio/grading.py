@@ -17,6 +17,8 @@ from cogitate.rewards.workers.pool import GraderPool
 from cogitate.tokenizer.thinking import split_thinking
 from cogitate.types import Problem, Verdict, VerdictValue
 
+MIXED = "mixed language"
+KNOWN_BY_SCRIPT = ("en", "zh", "ja", "ko")
 UNGRADED = "no rule judges it: its row names no kind with a rule"
 
 
@@ -62,7 +64,7 @@ class Regrading:
         """All that can be said of a text as the answer to an item's question."""
         parts = split_thinking(text)
         form = grade_format(text, "think_text") if self._needs_thinking or parts.thinking is not None else None
-        language = str(item.get("language") or "en")
+        language = language_of(item)
         verdict = self._verdict(item, text, "r1" if parts.thinking is not None else "free")
         share, faults = of_language(parts.thinking or text, language)
         return Check(
@@ -102,8 +104,22 @@ class Regrading:
                 self._pool = None
 
 
-def of_language(text: str, language: str) -> tuple[float | None, tuple[str, ...]]:
+def language_of(item: Mapping[str, Any]) -> str | None:
+    """The item's language; where its row names none, that of its question, if it is one that needs no package to be known."""
+    if item.get("language"):
+        return str(item["language"])
+    return next((code for code in KNOWN_BY_SCRIPT if (language_share(item["question"], code) or 0) > 0.5), None)
+
+
+def is_ungraded(item: Mapping[str, Any]) -> bool:
+    """Whether a rule can judge it and has not yet."""
+    return item.get("verdict") is None and item.get("kind") is not None and has_rules(str(item["kind"]))
+
+
+def of_language(text: str, language: str | None) -> tuple[float | None, tuple[str, ...]]:
     """(share of the words in this language, faults of readability)."""
+    if language is None:  # nothing can be a mixture
+        return None, tuple(fault for fault in readability_faults(text, "en") if fault != MIXED)
     try:
         return language_share(text, language), readability_faults(text, language)
     except ConfigError as error:  # a language that needs a package which is not there

@@ -11,11 +11,11 @@ from typing import Any, Literal
 
 from cogitate.apps.studio.sources import Item, text_of
 from cogitate.evals.text_metrics import length_in_words
-from cogitate.recipe.data.decisions.standing import DECISIONS, Standing
+from cogitate.recipe.data.decisions.chain import Event
+from cogitate.recipe.data.decisions.standing import REMARKS, Standing
 
 ON_AN_OVERLAP = 2  # annotators of an item that more than one decides
 State = Literal["open", "undecided", "decided", "skipped", "contested", "disagreed", "noted", "all"]
-Assigned = Mapping[str, tuple[str, ...]]  # who decides each item
 Order = Literal["file", "problem", "longest", "shortest", "shuffled"]
 MANY_SECONDS = 600.0  # a longer time on one item was no work on it
 
@@ -28,7 +28,7 @@ class Filter:
         state: of the annotator's own work; "open": undecided, the skipped ones last. "disagreed": of all annotators.
         search: words that must all stand in the question or the text.
         source, verdict, fault, language: equal to the item's.
-        least, most: words of the text; most = 0: no limit.
+        least, most: words of the text, of a pair of both; most = 0: no limit.
     """
 
     state: State = "open"
@@ -62,10 +62,11 @@ def index(items: Sequence[Item]) -> dict[str, Entry]:
 
 
 def entry(item: Item, place: int) -> Entry:
+    texts = [item["a"], item["b"]] if "a" in item else [text_of(item)]
     text = "\n".join(str(item[key]) for key in ("question", "text", "a", "b") if item.get(key))
     return Entry(
         item["id"], place, str(item.get("source") or ""), str(item.get("verdict") or ""), tuple(item.get("faults") or ()),
-        str(item.get("language") or ""), length_in_words(text_of(item)) if "a" not in item else length_in_words(item["a"]),
+        str(item.get("language") or ""), sum(map(length_in_words, texts)),
         f"{item.get('task')}\x1f{item['problem_id']}" if item.get("problem_id") else item["question"],
         text.lower(),
     )  # fmt: skip
@@ -77,63 +78,109 @@ def share(*parts: str) -> float:
 
 
 def assign(names: Sequence[str], item: str, overlap: float, deciders: Collection[str] = ()) -> tuple[str, ...]:
-    """Who decides an item: those who have decided it, then by rendezvous hashing, which moves items to new annotators alone."""
+    """Who decides an item: those who have decided it, then by rendezvous hashing, which moves items to new annotators alone.
+
+    What somebody decided who is no annotator any more counts: nobody is asked in their place.
+    """
     ranked = sorted(names, key=lambda name: (name not in deciders, share("of", name, item)))
-    return tuple(ranked[: ON_AN_OVERLAP if share("overlap", item) < overlap else 1])
+    count = ON_AN_OVERLAP if share("overlap", item) < overlap else 1
+    return tuple(ranked[: max(0, count - len(set(deciders) - set(names)))])
 
 
-def select(
-    entries: Iterable[Entry],
-    wanted: Filter,
-    standing: Standing,
-    by: str,
-    mine: Assigned,
-    *,
-    adjudicates: bool,
-) -> list[Entry]:
-    """The items that a filter asks for, in its order."""
-    words = wanted.search.lower().split()
-    found = [
-        one
-        for one in entries
-        if (not wanted.source or one.source == wanted.source)
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What stands of an annotator's own actions, by item; adjudications left out.
+
+    Attributes:
+        skipped: the number of the event by which an item was put off, since its last decision.
+        noted: items with a note or tags.
+    """
+
+    decided: Mapping[str, Event]
+    skipped: Mapping[str, int]
+    noted: Collection[str]
+
+
+def own(standing: Standing, by: str) -> Own:
+    """In one pass over the annotator's actions, however many items there are."""
+    decided: dict[str, Event] = {}
+    skipped: dict[str, int] = {}
+    noted: set[str] = set()
+    for event in standing.own_events(by):
+        item = event["item"]
+        if event["do"] in REMARKS:
+            noted.add(item)
+        elif event["do"] == "skip":
+            skipped[item] = event["n"]
+        elif not event.get("final"):
+            decided.pop(item, None)  # to the end: the pace is of those decided last
+            decided[item] = event
+            skipped.pop(item, None)
+    return Own(decided, skipped, noted)
+
+
+def select(entries: Iterable[Entry], wanted: Filter, mine: Collection[str], done: Own, by: str) -> list[Entry]:
+    """The items that a filter asks for, in its order.
+
+    Args:
+        mine: the items that an annotator is asked for.
+        done: what the annotator did on them.
+    """
+    found = [one for one in entries if fits(one, wanted) and in_state(one.id, wanted.state, mine, done)]
+    in_order = ordered(found, wanted.order, by)
+    return skipped_last(in_order, done) if wanted.state == "open" else in_order
+
+
+def select_to_adjudicate(entries: Iterable[Entry], wanted: Filter, standing: Standing, done: Own, by: str) -> list[Entry]:
+    """The same for an adjudicator, who is asked for what annotators disagree on, and whose decisions are the final ones."""
+    if wanted.state in ("decided", "contested"):
+        finals = {item: final for item in standing.items() if (final := standing.final(item)) is not None}
+        asked = {item for item, final in finals.items() if wanted.state == "decided" or final.get("contested")}
+    elif wanted.state in ("all", "noted"):
+        asked = {one.id for one in entries if in_state(one.id, wanted.state, (), done)}
+    else:
+        asked = {item for item in standing.items() if standing.outcome(item).state == "disagreed"}
+        asked &= done.skipped.keys() if wanted.state == "skipped" else asked
+    in_order = ordered([one for one in entries if one.id in asked and fits(one, wanted)], wanted.order, by)
+    return skipped_last(in_order, done) if wanted.state == "open" else in_order
+
+
+def skipped_last(entries: list[Entry], done: Own) -> list[Entry]:
+    return sorted(entries, key=lambda one: done.skipped.get(one.id, 0)) if done.skipped else entries
+
+
+def fits(one: Entry, wanted: Filter) -> bool:
+    return (
+        (not wanted.source or one.source == wanted.source)
         and (not wanted.verdict or one.verdict == wanted.verdict)
         and (not wanted.fault or wanted.fault in one.faults)
         and (not wanted.language or one.language == wanted.language)
         and one.words >= wanted.least
         and (not wanted.most or one.words <= wanted.most)
-        and all(word in one.text for word in words)
-        and in_state(one.id, wanted.state, standing, by, mine, adjudicates=adjudicates)
-    ]
-    in_order = ordered(found, wanted.order, by)
-    if wanted.state == "open" and not adjudicates:
-        in_order.sort(key=lambda one: skipped_at(standing, one.id, by))
-    return in_order
+        and all(word in one.text for word in wanted.search.lower().split())
+    )
 
 
-def in_state(item: str, state: State, standing: Standing, by: str, mine: Assigned, *, adjudicates: bool) -> bool:
+def in_state(item: str, state: State, mine: Collection[str], done: Own) -> bool:
     if state == "all":
         return True
-    if state == "disagreed" and not adjudicates:
+    if state == "disagreed":
         return False  # it would say what others have decided
-    if adjudicates and state in ("disagreed", "open", "undecided"):
-        return standing.outcome(item).state == "disagreed"
-    decided = standing.final(item) if adjudicates else standing.decision(item, by)
     if state == "decided":
-        return decided is not None
+        return item in done.decided
     if state == "contested":
-        return decided is not None and bool(decided.get("contested"))
+        return item in done.decided and bool(done.decided[item].get("contested"))
     if state == "noted":
-        return any(standing.last(item, by, kind) for kind in ("note", "tags"))
-    if by not in mine[item] or decided is not None:
-        return False
-    return state != "skipped" or skipped_at(standing, item, by) > 0
+        return item in done.noted
+    return item in mine and item not in done.decided and (state != "skipped" or item in done.skipped)
 
 
-def skipped_at(standing: Standing, item: str, by: str) -> int:
-    """The number of the event by which an annotator put it off; 0 where that is not so."""
-    last = standing.last(item, by, *DECISIONS, "skip")
-    return int(last["n"]) if last is not None and last["do"] == "skip" else 0
+def shown_as(event: Event) -> str:
+    """What an annotator did, in the page's words: of a pair the side that they saw."""
+    choice = event.get("choice") or event["do"]
+    if choice not in ("a", "b"):
+        return str(choice)
+    return "left" if choice == event.get("shown_first") else "right"
 
 
 def ordered(entries: list[Entry], order: Order, by: str) -> list[Entry]:
@@ -148,21 +195,19 @@ def ordered(entries: list[Entry], order: Order, by: str) -> list[Entry]:
     return entries
 
 
-def progress(entries: Iterable[Entry], standing: Standing, by: str, mine: Assigned) -> dict[str, Any]:
+def progress(mine: Collection[str], done: Own) -> dict[str, Any]:
     """How far an annotator is, how fast, and how long the rest takes at this pace."""
-    own = [one.id for one in entries if by in mine[one.id]]
-    decided = [event for event in (standing.decision(item, by) for item in own) if event is not None]
+    decided = [event for item, event in done.decided.items() if item in mine]
     kinds: dict[str, int] = {}
     for event in decided:
-        name = event.get("choice") or event["do"]
-        kinds[name] = kinds.get(name, 0) + 1
+        kinds[shown_as(event)] = kinds.get(shown_as(event), 0) + 1
     seconds = [min(float(event.get("active_seconds") or 0), MANY_SECONDS) for event in decided]
     pace = median(seconds[-50:]) if seconds else None
-    left = len(own) - len(decided)
+    left = len(mine) - len(decided)
     return {
-        "items": len(own),
+        "items": len(mine),
         "decided": len(decided),
-        "skipped": sum(skipped_at(standing, item, by) > 0 for item in own),
+        "skipped": sum(item in mine for item in done.skipped),
         "contested": sum(bool(event.get("contested")) for event in decided),
         "by_decision": kinds,
         "seconds_an_item": None if pace is None else round(pace, 1),

@@ -123,6 +123,11 @@ SPANS: dict[str, Callable[[str, str], Iterator[Span]]] = {
 }
 
 
+def words(text: str) -> list[str]:
+    """Words and signs, without the white space between them."""
+    return [token for token in _TOKEN.findall(text) if not token.isspace()]
+
+
 def word_diff(before: str, after: str) -> list[tuple[int, str]]:
     """[(-1 deleted, 0 equal, 1 inserted, text)], by whole words; white space between two changes belongs to both."""
     codes: dict[str, str] = {}

@@ -1,7 +1,8 @@
 """What the studio shows, read from an artifact or a file: candidates of cold-start data, conversations, pairs, completions.
 
 An item is one JSON object a line of the studio's own items.jsonl. All have `id` and `question`; `turns` are a system prompt and
-earlier turns. `kind`, `gold` and `fields` are what the grader needs, where they are known.
+earlier turns, `asked_by` is the question's role where it is not the user ("" where nothing was asked). `kind`, `gold` and
+`fields` are what the grader needs, where they are known.
 
 | work | further keys |
 |---|---|
@@ -30,6 +31,7 @@ Work = Literal["review", "pairs", "safety"]
 WORKS: tuple[Work, ...] = get_args(Work)
 ITEMS = "items.jsonl"
 Item = dict[str, Any]
+LONGEST_ID = 500  # characters
 
 SHOWN_FACTS = (
     "source", "model", "prompt", "task", "problem_id", "language", "completion", "contract", "finish_reason", "tokens",
@@ -65,6 +67,8 @@ def read_source(path: Path, work: Work) -> list[Item]:
         if item["id"] in names:
             raise DataError(f"{file}: two items have the id {item['id']!r}; ids must differ")
         names.add(item["id"])
+        if len(item["id"]) > LONGEST_ID:
+            raise DataError(f"{file}: the id {item['id'][:40]!r}... has over {LONGEST_ID} characters; shorten it")
     return items
 
 
@@ -166,7 +170,9 @@ def row(prompt: Iterable[Message], place: str, **facts: Any) -> Item:
     question = turns[-1].content if turns else ""
     content = json.dumps([place.rpartition(", ")[2], question, facts], sort_keys=True, ensure_ascii=False, default=str)
     name = f"row-{hashlib.sha256(content.encode('utf-8', 'surrogatepass')).hexdigest()[:12]}"
-    return {"id": name, "question": question, "turns": [asdict(turn) for turn in turns[:-1]], **facts}
+    role = turns[-1].role if turns else ""
+    asked = {} if role == "user" else {"asked_by": role}
+    return {"id": name, "question": question, "turns": [asdict(turn) for turn in turns[:-1]], **asked, **facts}
 
 
 def said(turns: Iterable[Message]) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from cogitate.apps.studio.queue import Entry
+from cogitate.apps.studio.grading import is_ungraded, language_of
+from cogitate.apps.studio.queue import Entry, shown_as
 from cogitate.apps.studio.reading import read, word_diff
 from cogitate.apps.studio.sources import Item, text_of
 from cogitate.apps.studio.studio import Studio
@@ -26,7 +27,8 @@ FACTS = (
 )
 MOST_OTHERS = 20  # candidates of the same problem
 SNIPPET = 140  # characters of a question in a list
-OF_A_DECISION = ("do", "n", "at", "by", "text", "contested", "choice", "final", "verdict_after")
+OF_A_DECISION = ("do", "n", "at", "by", "text", "contested", "final", "verdict_after")
+OF_A_HISTORY = (*OF_A_DECISION, "of", "active_seconds", "note", "tags", "guidelines")
 
 
 def item_view(studio: Studio, by: str, name: str) -> dict[str, Any]:
@@ -39,12 +41,14 @@ def item_view(studio: Studio, by: str, name: str) -> dict[str, Any]:
         "turns": item.get("turns") or [],
         "gold": None if item.get("gold") is None else str(item["gold"]),
         **({} if studio.settings.work == "pairs" else {key: item.get(key) for key in FACTS}),
-        "mine": own(studio, by, name, adjudicates=adjudicates),
-        "assigned": by in studio.mine[name],
+        "mine": own(studio, by, name),
+        "closed": studio.why_not_to_decide(by, name),
     }
     if adjudicates:
-        found = studio.standing.decisions(name)
-        view["decisions"] = [decision(event) | {"by": who, "read": read_edit(item, event)} for who, event in found.items()]
+        view["decisions"] = [
+            decision(event) | {"choice": event.get("choice"), "read": read_edit(item, event), **remarks(studio, who, name)}
+            for who, event in studio.decisions_on(name).items()
+        ]
     if studio.settings.work == "pairs":
         first = studio.shown_first(by, name)
         left, right = (item["a"], item["b"]) if first == "a" else (item["b"], item["a"])
@@ -53,6 +57,7 @@ def item_view(studio: Studio, by: str, name: str) -> dict[str, Any]:
     completion, text = item.get("completion") or "", item.get("text")
     view |= {
         "text": text,
+        "ungraded": is_ungraded(item),
         "read": read(text_of(item), language=language(item), faults=item.get("faults") or (), extracted=item.get("extracted")),
         "faults": item.get("faults") or [],
         "diff": word_diff(completion, text) if text is not None and completion and completion != text else None,
@@ -72,34 +77,29 @@ def read_edit(item: Item, event: Event) -> list[tuple[int, str]] | None:
 
 
 def language(item: Item) -> str:
-    return str(item.get("language") or "en")
+    return language_of(item) or "en"
 
 
-def own(studio: Studio, by: str, name: str, *, adjudicates: bool) -> dict[str, Any]:
+def own(studio: Studio, by: str, name: str) -> dict[str, Any]:
     """What stands of an annotator's own actions on an item."""
-    standing = studio.standing
-    event = standing.final(name) if adjudicates else standing.decision(name, by)
-    note, tags = standing.last(name, by, "note"), standing.last(name, by, "tags")
+    standing, event = studio.standing, studio.own_decision(by, name)
     return {
         "decision": None if event is None else decision(event),
-        "side": None if event is None else side(event),
-        "note": note["note"] if note else "",
-        "tags": tags["tags"] if tags else [],
+        "side": None if event is None else shown_as(event),
+        **remarks(studio, by, name),
         "can_undo": standing.next_undo(by, name) is not None,
         "can_redo": standing.next_redo(by, name) is not None,
     }
 
 
+def remarks(studio: Studio, by: str, name: str) -> dict[str, Any]:
+    note, tags = studio.standing.last(name, by, "note"), studio.standing.last(name, by, "tags")
+    return {"note": note["note"] if note else "", "tags": tags["tags"] if tags else []}
+
+
 def decision(event: Event) -> dict[str, Any]:
+    """Without its choice, which would tell whose answer stands where."""
     return {key: event[key] for key in OF_A_DECISION if key in event}
-
-
-def side(event: Event) -> str | None:
-    """Which side an annotator chose, as it was shown."""
-    choice = event.get("choice")
-    if choice not in ("a", "b"):
-        return choice
-    return "left" if choice == event.get("shown_first") else "right"
 
 
 def others(studio: Studio, by: str, item: Item) -> list[dict[str, Any]]:
@@ -112,7 +112,7 @@ def others(studio: Studio, by: str, item: Item) -> list[dict[str, Any]]:
         found.append(
             {
                 "id": name, "source": other.get("source"), "verdict": other.get("verdict"), "faults": other.get("faults") or [],
-                "decision": mine["do"] if mine else None, "text": text_of(other), "words": studio.entries[name].words,
+                "decision": shown_as(mine) if mine else None, "text": text_of(other), "words": studio.entries[name].words,
             }
         )  # fmt: skip
     return found
@@ -121,7 +121,7 @@ def others(studio: Studio, by: str, item: Item) -> list[dict[str, Any]]:
 def row(studio: Studio, by: str, entry: Entry) -> dict[str, Any]:
     """One line of a list."""
     question = " ".join(studio.items[entry.id]["question"].split())
-    mine = studio.standing.decision(entry.id, by)
+    mine = studio.own_decision(by, entry.id)
     return {
         "id": entry.id,
         "question": question if len(question) <= SNIPPET else f"{question[:SNIPPET]}...",
@@ -129,7 +129,7 @@ def row(studio: Studio, by: str, entry: Entry) -> dict[str, Any]:
         "verdict": entry.verdict,
         "faults": len(entry.faults),
         "words": entry.words,
-        "decision": None if mine is None else mine.get("choice") or mine["do"],
+        "decision": None if mine is None else shown_as(mine),
     }
 
 
@@ -138,7 +138,7 @@ def history(studio: Studio, by: str, name: str) -> list[dict[str, Any]]:
     studio.item(name)
     everybody = studio.annotators[by].role == "adjudicator"
     return [
-        {key: value for key, value in event.items() if key != "before"}
+        {key: event[key] for key in OF_A_HISTORY if key in event} | {"side": shown_as(event)}
         for event in studio.chain.events
         if event.get("item") == name and (everybody or event["by"] == by)
     ]

@@ -22,13 +22,21 @@ class ColdStartConfig(Section):
     max_new_tokens: int = Field(192, ge=1)
     review: str = ""  # of people: {"id": ..., "decision": "accept" | "edit" | "reject", "text": ...} a line; or a studio
     use_contested: bool = in_identity_unless_default(False)  # learn also what people accept against the verdict
-    items: str = ""  # the items.jsonl of an earlier run, as reviewed: its candidates are taken in place of asking again
+    items: str = (
+        ""  # the items.jsonl of an earlier run, or its studio, as reviewed: its candidates are taken in place of asking again
+    )
 
     @field_validator("review")
     @classmethod
     def _log_of_a_studio(cls, value: str) -> str:
         """A studio's directory is named by the log in it, of which the decisions are read."""
         return str(Path(value) / "events.jsonl") if value and Path(value).is_dir() else value
+
+    @field_validator("items")
+    @classmethod
+    def _items_of_a_directory(cls, value: str) -> str:
+        """A studio or an artifact is named by the items in it."""
+        return str(Path(value) / "items.jsonl") if value and Path(value).is_dir() else value
 
     @model_validator(mode="after")
     def _contested_by_a_review(self) -> ColdStartConfig:

@@ -50,6 +50,7 @@ def test_pairs_are_compared_with_digits_and_no_side_is_liked_more(tmp_path: Path
     items = write(tmp_path / "pairs.jsonl", pairs)
     with studio_process(items, "--annotators", "eva", "--work", "pairs") as process, chromium() as browser:
         page = Page(browser, process.links["eva"])
+        assert faults(page) == []
         page.picture("pairs")
         sides = []
         for number in range(20):
@@ -64,7 +65,10 @@ def test_pairs_are_compared_with_digits_and_no_side_is_liked_more(tmp_path: Path
 
 
 def test_an_adjudicator_takes_over_a_decision_by_its_digit(tmp_path: Path) -> None:
-    items = write(tmp_path / "items.jsonl", [candidate(1), candidate(3)])
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]
+    said = {"role": "assistant", "content": candidate(1)["text"]}
+    chat = {"messages": [*turns, {"role": "user", "content": candidate(1)["question"]}, said], "kind": "math", "gold": "5"}
+    items = write(tmp_path / "items.jsonl", [{**chat, "id": "direct-0001"}, {**chat, "id": "direct-0003"}])
     people = ("--annotators", "eva,li", "--adjudicators", "mo", "--overlap", "1")
     with studio_process(items, *people) as process, chromium() as browser:
         for name, key in (("eva", "a"), ("li", "r")):
@@ -73,6 +77,9 @@ def test_an_adjudicator_takes_over_a_decision_by_its_digit(tmp_path: Path) -> No
             page.says("Item 2 of")
         page = Page(browser, process.links["mo"])
         assert page.text("#place") == "1 of 1"
+        assert "Before the question (2)" in page.text("#item")
+        page.page.locator("#graded .badge.right").first.wait_for()  # of a row that names its grader
+        assert faults(page) == []
         page.picture("adjudication")
         page.press("2")
         page.says("Nothing is left")

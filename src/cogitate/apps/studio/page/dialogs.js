@@ -3,12 +3,13 @@
 import { inWords } from "/static/item.js";
 import { get } from "/static/server.js";
 import { $, current, guarded, state } from "/static/state.js";
-import { badge, element, key, said, table } from "/static/text.js";
+import { badge, element, facts, key, said, table } from "/static/text.js";
 
 function dialog(title, ...content) {
   $("dialog-title").textContent = title;
   $("dialog-text").replaceChildren(...content);
-  $("dialog").showModal();
+  if (!$("dialog").open) $("dialog").showModal();
+  $("dialog").scrollTop = 0;
 }
 
 export function showGuidelines() {
@@ -28,29 +29,42 @@ export function showFigures() {
   return guarded(async () => {
     const found = await get("/api/agreement");
     const mine = state.progress;
-    const pace = mine.seconds_an_item === null ? "not known yet" : `${mine.seconds_an_item} s an item, about ${mine.minutes_left} minutes left`;
-    const rows = [
+    const pace = mine.seconds_an_item === null ? "not known yet" : `${mine.seconds_an_item} s an item, about ${Math.ceil(mine.minutes_left)} min left`;
+    const rows = state.session.role === "adjudicator" ? [] : [
       ["decided", `${mine.decided} of ${mine.items}`], ...Object.entries(mine.by_decision).map(([name, count]) => [inWords(name), String(count)]),
       ["skipped", String(mine.skipped)], ["verdict contested", String(mine.contested)], ["active minutes", String(mine.minutes)], ["pace", pace],
     ];
-    const agreed = [
-      ["items of several people", String(found.items)], ["decided alike", String(found.same)],
-      ...(state.session.role === "adjudicator" ? [["open disagreements", String(mine.disagreed)]] : []),
-      ["Krippendorff's alpha", found.alpha === null ? "not defined" : String(found.alpha)],
-      ...found.pairs.map((pair) => [`Cohen's kappa, ${pair.annotators.join(" and ")}`, pair.kappa === null ? "not defined" : String(pair.kappa)]),
-      ["edits alike", found.similarity_of_edits === null ? "no item was edited by two" : String(found.similarity_of_edits)],
-    ];
-    dialog("Progress and agreement", table(rows), element("h2", {}, "Agreement"), table(agreed));
+    dialog("Progress and agreement", table(rows), element("h2", {}, "Agreement"), found ? agreed(found)
+      : element("p", {}, "It is shown when all your items are decided: it would say what others decided."));
   });
+}
+
+function agreed(found) {
+  const figure = (value, otherwise = "not defined") => (value === null ? otherwise : String(value));
+  return table([
+    ["items of several people", String(found.items)], ["decided alike", String(found.same)],
+    ...(state.session.role === "adjudicator" ? [["open disagreements", String(state.progress.disagreed)]] : []),
+    ["Krippendorff's alpha", figure(found.alpha)],
+    ...(state.session.work === "review" ? [["alpha of kept against rejected", figure(found.alpha_kept)]] : []),
+    ...found.pairs.map((pair) => [`Cohen's kappa, ${pair.annotators.join(" and ")}`, figure(pair.kappa)]),
+    ...(state.session.work === "review" ? [
+      ["pairs of edits", String(found.edits)], ["with the same text", String(found.same_edits)],
+      ["changed words in common", figure(found.similarity_of_edits, "no item was edited by two")],
+    ] : []),
+  ]);
 }
 
 export function showHistory() {
   if (!current()) return;
   return guarded(async () => {
     const events = await get("/api/history", { id: current() });
-    const lines = events.map((event) => [`${event.n}`, element("span", {},
-      `${event.by}: ${event.do}${event.of ? ` number ${event.of}` : ""} `, new Date(event.at).toLocaleString(),
-      event.verdict_after && event.verdict_after.verdict ? badge(event.verdict_after.verdict, event.verdict_after.verdict) : "")]);
+    const lines = events.map((event) => {
+      const what = event.of ? `${event.do} of number ${event.of}` : event.final ? `${inWords(event.do)}, as adjudicator` : inWords(event.side || event.do);
+      const verdict = event.verdict_after && event.verdict_after.verdict;
+      return [`${event.n}`, element("div", {}, `${event.by}: ${what}`, facts(new Date(event.at).toLocaleString(), verdict && badge(verdict, verdict),
+        event.active_seconds !== undefined && `${event.active_seconds} s`, event.contested && `contested: ${event.contested}`,
+        event.note, event.tags && event.tags.join(", ")))];
+    });
     dialog("History of this item", events.length ? table(lines) : element("p", {}, "Nothing was done yet."));
   });
 }

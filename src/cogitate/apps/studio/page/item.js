@@ -1,11 +1,12 @@
 // One item, from the view that the server gives.
 
-import { badge, card, changes, element, key, marked, said } from "/static/text.js";
+import { badge, card, changes, element, facts, key, marked, said } from "/static/text.js";
 
 const WORDS = {
   accept: "accepted", edit: "edited", reject: "rejected", left: "left is better", right: "right is better", tie: "as good as each other",
-  both_bad: "both bad", safe: "safe", unsafe: "unsafe",
+  both_bad: "both bad", safe: "safe", unsafe: "unsafe", skip: "skipped", note: "note", tags: "tags", undo: "taken back", redo: "done again",
 };
+const SHORT = 1500; // characters of earlier turns that are shown at once
 
 export const inWords = (decision) => WORDS[decision] || decision;
 
@@ -23,19 +24,24 @@ export function showItem(view, work, panel, isEdit) {
 }
 
 function question(view) {
-  const turns = view.turns.map((turn) => element("div", {}, element("h2", {}, turn.role), said(turn.content)));
-  const facts = [
-    view.source && `collector ${view.source}`, view.model && `written by ${view.model}`, view.prompt && `prompt ${view.prompt}`,
-    view.task, view.language, view.tokens && `${view.tokens} tokens`, view.finish_reason === "length" && "cut off at the limit",
-  ].filter(Boolean).map((text) => element("span", {}, text));
   const verdict = view.verdict ? badge(view.verdict, view.verdict === "none" ? "no verdict" : view.verdict) : null;
-  const faults = (view.faults || []).map((fault) => badge("none", fault));
   return element("section", { class: "card" },
-    element("h2", {}, "Question"), ...turns, element("div", { class: "said question", id: "question" }, view.question),
-    element("div", { class: "facts" }, verdict, ...faults, view.reason ? element("span", {}, view.reason) : null),
-    element("div", { class: "facts" }, ...facts),
-    view.rule ? element("div", { class: "facts" }, element("span", {}, `without a decision it is dropped: ${view.rule}`)) : null,
+    ...earlier(view.turns), element("h2", {}, "Question"), element("div", { class: "said question", id: "question" }, view.question),
+    view.ungraded ? element("div", { id: "graded" }, view.graded ? checked(view.graded) : "") : null,
+    facts(verdict, (view.faults || []).map((fault) => badge("none", fault)), view.reason),
+    facts(view.source && `collector ${view.source}`, view.model && `written by ${view.model}`, view.prompt && `prompt ${view.prompt}`,
+      view.task, view.language, view.tokens && `${view.tokens} tokens`, view.finish_reason === "length" && "cut off at the limit"),
+    facts(view.rule && `without a decision it is dropped: ${view.rule}`),
+    view.closed ? facts(`You can only read it: ${view.closed}.`) : null,
     view.gold !== null ? element("details", {}, element("summary", {}, "Reference answer"), said(view.gold)) : null);
+}
+
+// What was said before the question.
+function earlier(turns) {
+  if (!turns.length) return [];
+  const open = turns.reduce((sum, turn) => sum + turn.content.length, 0) <= SHORT;
+  return [element("details", { class: "turns", open }, element("summary", {}, `Before the question (${turns.length})`),
+    ...turns.map((turn) => element("div", { class: "turn" }, element("p", { class: "role" }, turn.role), said(turn.content))))];
 }
 
 export function reading(read, writer) {
@@ -58,8 +64,9 @@ function rewriting(view) {
 }
 
 function pair(view) {
-  const side = (name, title) => element("section", { "aria-label": title }, ...reading(view[name], "model"));
-  return element("div", { class: "pair" }, side("left", "Left answer"), side("right", "Right answer"));
+  const side = (name, title, digit) => element("section", { "aria-label": `${title} answer` },
+    element("h2", {}, key(digit), ` ${title}`), ...reading(view[name], "model"));
+  return element("div", { class: "pair" }, side("left", "Left", "1"), side("right", "Right", "2"));
 }
 
 function decided(view) {
@@ -74,26 +81,24 @@ function decided(view) {
 
 function colleagues(view, work) {
   const side = (choice) => (["a", "b"].includes(choice) ? (choice === view.left_is ? "left" : "right") : choice);
-  return card("What annotators decided", ...view.decisions.map((one, place) => element("div", {},
-    element("p", {}, work === "review" ? key(String(place + 1)) : null, ` ${one.by}: `, badge("", inWords(side(one.choice) || one.do)),
-      one.contested ? ` contested: ${one.contested}` : ""),
+  return card("What annotators decided", ...view.decisions.map((one, place) => element("div", { class: "colleague" },
+    element("p", {}, work === "review" ? key(String(place + 1)) : null, ` ${one.by}: `, badge("", inWords(side(one.choice) || one.do))),
+    facts(one.contested && `contested: ${one.contested}`, one.note && `note: ${one.note}`, one.tags.length && one.tags.join(", ")),
     one.read ? changes(one.read) : null)));
 }
 
 function remarks(mine) {
-  return card("Your note", mine.note ? said(mine.note) : null,
-    mine.tags.length ? element("p", { class: "facts" }, ...mine.tags.map((tag) => badge("", tag))) : null);
+  return card("Your note", mine.note ? said(mine.note) : null, facts(mine.tags.map((tag) => badge("", tag))));
 }
 
 // What the graders say of a text that is being edited.
 export function checked(check) {
-  const verdict = check.verdict === null ? element("span", {}, check.reason)
-    : badge(check.verdict, check.verdict === "none" ? "no verdict" : check.verdict);
-  const share = check.language === null ? "" : `${Math.round(check.language * 100)} % of the words in the language of the question`;
-  return element("div", { class: "panel" },
-    element("div", { class: "facts" }, verdict, check.verdict === null ? null : element("span", {}, check.reason),
-      check.form ? badge("wrong", check.form) : badge("right", "form holds"), ...check.faults.map((fault) => badge("none", fault)),
-      share ? element("span", {}, share) : null),
-    check.diff.some(([op]) => op)
-      ? element("details", { open: true }, element("summary", {}, "Your changes"), changes(check.diff)) : null);
+  const verdict = check.verdict === null ? check.reason : badge(check.verdict, check.verdict === "none" ? "no verdict" : check.verdict);
+  return facts(verdict, check.verdict === null ? null : check.reason, check.form ? badge("wrong", check.form) : badge("right", "form holds"),
+    check.faults.map((fault) => badge("none", fault)),
+    check.language === null ? null : `${Math.round(check.language * 100)} % of the words in the language of the question`);
+}
+
+export function changed(check) {
+  return check.diff.some(([op]) => op) ? element("details", { open: true }, element("summary", {}, "Your changes"), changes(check.diff)) : "";
 }

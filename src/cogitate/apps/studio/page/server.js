@@ -5,9 +5,9 @@ const STORE = "cogitate-studio-key";
 const AGAIN_AFTER = 1000; // milliseconds
 
 export class Refusal extends Error {
-  constructor(status, message) {
+  constructor(status, message, code = null) {
     super(message);
-    this.status = status;
+    Object.assign(this, { status, code });
   }
 }
 
@@ -30,11 +30,11 @@ async function ask(path, options = {}) {
   if (options.body) headers["Content-Type"] = "application/json";
   const response = await fetch(path, { ...options, headers });
   if (response.ok) return response.json();
-  let message = `the server answered ${response.status}`;
+  let [message, code] = [`the server answered ${response.status}`, null];
   try {
-    message = (await response.json()).error.message;
+    ({ message, code } = (await response.json()).error);
   } catch { /* an answer of something else than the studio */ }
-  throw new Refusal(response.status, message);
+  throw new Refusal(response.status, message, code);
 }
 
 export function get(path, values = {}) {
@@ -62,7 +62,8 @@ export async function save(path, body, onTrouble) {
         onTrouble("");
         throw error;
       }
-      onTrouble("Not saved yet: the studio does not answer. It is tried again every second; leave this page open.");
+      const why = error instanceof Refusal ? error.message : "the studio does not answer";
+      onTrouble(`Not saved yet: ${why}. It is tried again every second; leave this page open.`);
       await new Promise((resolve) => setTimeout(resolve, AGAIN_AFTER));
     }
   }
@@ -70,6 +71,7 @@ export async function save(path, body, onTrouble) {
 
 // Seconds on an item while the page is seen and somebody does something at least once a minute.
 const IDLE_AFTER = 60_000;
+const LONGEST_TICK = 2000; // a longer one was slept through, or the page was hidden
 let touchedAt = Date.now();
 for (const name of ["keydown", "pointermove", "pointerdown", "wheel", "touchstart"]) {
   addEventListener(name, () => { touchedAt = Date.now(); }, { passive: true });
@@ -86,7 +88,8 @@ export class Watch {
 
   tick() {
     const now = Date.now();
-    if (document.visibilityState === "visible" && now - touchedAt < IDLE_AFTER) this.seconds += (now - this.last) / 1000;
+    const took = now - this.last;
+    if (document.visibilityState === "visible" && took <= LONGEST_TICK && now - touchedAt < IDLE_AFTER) this.seconds += took / 1000;
     this.last = now;
   }
 

@@ -1,13 +1,13 @@
 // The studio's page: which item is shown, what keys do, what is saved. No key acts while a text field has the focus.
 
 import { showFigures, showGuidelines, showHelp, showHistory } from "/static/dialogs.js";
-import { inWords, showItem } from "/static/item.js";
-import { closePanel, openContest, openEdit, openNote, openTags, page } from "/static/panels.js";
-import { Refusal, Watch, get, giveKey, post, save, takeKey } from "/static/server.js";
-import { $, current, guarded, say, state, trouble, unsaved } from "/static/state.js";
-import { card, element, key, said } from "/static/text.js";
-
-const SHOWN = 40; // lines of the queue
+import { checked, inWords, showItem } from "/static/item.js";
+import { inField, nameOf } from "/static/keys.js";
+import { showList, showOthers } from "/static/list.js";
+import { closePanel, dropDraft, openContest, openEdit, openNote, openTags, page } from "/static/panels.js";
+import { Watch, get, giveKey, post, save, takeKey } from "/static/server.js";
+import { $, current, guarded, say, state, trouble, unsaved, writing } from "/static/state.js";
+import { card, element, key } from "/static/text.js";
 
 const ACTIONS = {
   review: [
@@ -46,11 +46,14 @@ function decide(action) {
   return guarded(async () => {
     trouble("");
     try {
-      const answer = await save("/api/act", { ...action, item: state.view.id, ...state.watch.facts() }, unsaved);
-      saved(answer);
-      await (["note", "tags"].includes(action.do) ? open(state.at) : open(state.at + 1));
+      const guidelines = state.session.guidelines.version;
+      const answer = await save("/api/act", { ...action, item: state.view.id, guidelines, ...state.watch.facts() }, unsaved);
+      const isRemark = ["note", "tags"].includes(action.do);
+      if (!isRemark) dropDraft();
+      await saved(answer);
+      await (isRemark ? open(state.at) : open(state.at + 1));
     } catch (error) {
-      if (error instanceof Refusal && error.status === 409 && error.message.includes("contest")) openContest(action, error.message);
+      if (error.code === "contest") openContest(action, error.message);
       else throw error;
     }
   });
@@ -60,18 +63,26 @@ function again(path, body = {}) {
   return guarded(async () => {
     trouble("");
     const answer = await save(path, body, unsaved);
-    saved(answer);
+    await saved(answer);
+    await loadRest();
     const place = state.ids.indexOf(answer.saved.item);
-    if (place < 0) state.ids.splice(state.at, 0, answer.saved.item);
+    if (place < 0) {
+      state.ids.splice(state.at, 0, answer.saved.item);
+      state.count += 1;
+    }
     await open(place < 0 ? state.at : place);
   });
 }
 
-function saved(answer) {
+async function saved(answer) {
   const { n, do: what } = answer.saved;
   state.saved = `Saved as number ${n}: ${inWords(what)}. `;
   say(state.saved);
   showProgress(answer.progress);
+  if (answer.guidelines !== state.session.guidelines.version) { // the studio was started again with others
+    state.session = await get("/api/session");
+    state.saved += "The guidelines have changed: press g. ";
+  }
 }
 
 function adopt(place) {
@@ -86,36 +97,64 @@ function adopt(place) {
 
 // Going from item to item.
 
-async function queue() {
-  return (await get("/api/queue", Object.fromEntries(new FormData($("filters"))))).items;
+const filter = () => Object.fromEntries(new FormData($("filters")));
+
+// The queue's first items, the item itself and the list, in one answer; the rest of a long queue follows behind it.
+async function openQueue() {
+  const found = await get("/api/open", filter());
+  const first = !state.session;
+  Object.assign(state, { session: found.session, ids: found.items, count: found.count });
+  if (first) showSession();
+  showProgress(found.session.progress);
+  await open(0, found);
+  loadRest().catch(() => {}); // it is asked for again where it is needed
 }
 
-async function loadQueue() {
-  state.ids = await queue();
-  await open(0);
+async function loadRest() {
+  const ids = state.ids;
+  if (ids.length >= state.count) return;
+  const { items } = await get("/api/queue", filter());
+  if (state.ids !== ids) return; // another queue was opened meanwhile
+  const known = new Set(ids);
+  ids.push(...items.filter((id) => !known.has(id)));
+  state.count = ids.length;
 }
 
 function find() {
+  if (writing()) return;
   if (state.busy) return void setTimeout(find, 50);
-  return guarded(loadQueue);
+  const set = [...new FormData($("filters"))].filter(([name, value]) => value && !["open", "file"].includes(value)).length;
+  document.querySelector("[data-do=filters] span").textContent = set ? ` (${set})` : "";
+  return guarded(openQueue);
 }
 
 function move(step) {
-  if (state.panel) return; // what is written there would be lost
+  if (writing()) return;
   const to = state.at + step;
-  if (to >= 0 && to <= state.ids.length) return guarded(() => open(to));
+  if (to >= 0 && to <= state.count) return guarded(() => open(to));
 }
 
-async function open(place) {
-  const at = Math.max(0, Math.min(place, state.ids.length));
-  const view = at < state.ids.length ? await get("/api/item", { id: state.ids[at] }) : null;
-  if (state.watch) state.watch.stop();
-  Object.assign(state, { at, view, panel: null, draft: null, watch: view && new Watch() });
+// `given`: the item and the lines of the list, where the server sent them already.
+async function open(place, given = null) {
+  const at = Math.max(0, Math.min(place, state.count));
+  if (at >= state.ids.length) await loadRest();
+  const view = given ? given.item : at < state.ids.length ? await get("/api/item", { id: state.ids[at] }) : null;
+  const same = state.watch && view && state.view && state.view.id === view.id;
+  if (state.watch && !same) state.watch.stop();
+  const watch = same ? state.watch : view && new Watch();
+  Object.assign(state, { at: Math.min(at, state.ids.length), view, panel: null, draft: null, watch });
   if (view) show();
   else showEnd();
-  say(`${state.saved}${view ? `Item ${at + 1} of ${state.ids.length}.` : "Nothing is left in this queue."}`);
+  if (view && view.ungraded) grade(view).catch(() => {});
+  say(`${state.saved}${view ? `Item ${at + 1} of ${state.count}.` : "Nothing is left in this queue."}`);
   state.saved = "";
-  showList();
+  showList(given && given.rows, (to) => writing() || guarded(() => open(to)));
+}
+
+// A row that nobody has graded is graded when it is seen; decisions do not wait for that.
+async function grade(view) {
+  view.graded = await post("/api/check", { item: view.id, text: view.text ?? view.completion });
+  if (state.view === view && $("graded")) $("graded").replaceChildren(checked(view.graded));
 }
 
 function show() {
@@ -138,33 +177,6 @@ function showEnd() {
   showActions();
 }
 
-// Beside the item, and never waited for: decisions go on while it loads.
-async function showList() {
-  const first = Math.max(0, Math.min(state.at - 5, state.ids.length - SHOWN));
-  const names = state.ids.slice(first, first + SHOWN);
-  $("place").textContent = state.ids.length ? `${Math.min(state.at + 1, state.ids.length)} of ${state.ids.length}` : "empty";
-  const at = state.at;
-  const rows = names.length ? await post("/api/rows", { items: names }).catch(() => []) : [];
-  if (at !== state.at) return;
-  $("list").querySelector("ol").replaceChildren(...rows.map((row, place) => line(row, () => guarded(() => open(first + place)))));
-}
-
-function line(row, onClick) {
-  const facts = [row.decision && inWords(row.decision), row.source, row.verdict, row.faults && (row.faults === 1 ? "1 fault" : `${row.faults} faults`), `${row.words} words`];
-  const button = element("button", { type: "button", "aria-current": row.id === current() ? "true" : false },
-    element("span", {}, row.question), element("span", { class: "quiet" }, facts.filter(Boolean).join(" · ")));
-  button.addEventListener("click", onClick);
-  return element("li", {}, button);
-}
-
-function showOthers(others) {
-  $("others").hidden = !others.length;
-  $("others").querySelector("ol").replaceChildren(...others.map((other) => {
-    const facts = [other.decision && inWords(other.decision), other.source, other.verdict, ...other.faults].filter(Boolean).join(" · ");
-    return element("li", {}, element("details", { class: "card" }, element("summary", {}, facts || "another"), said(other.text)));
-  }));
-}
-
 function toggle(id) {
   if ($(id)) $(id).open = !$(id).open;
 }
@@ -175,12 +187,20 @@ function actions() {
   return [...(ACTIONS[state.session.work] || []), ...COMMON];
 }
 
+function isOff(title, view) {
+  if (state.panel) return true; // what is being written is saved or cancelled first
+  if (!view) return !["Undo", "Redo", "Back"].includes(title);
+  if (title === "Accept" && view.text === null) return true;
+  if (title === "Undo here") return !view.mine.can_undo;
+  return Boolean(view.closed) && (title === "Skip" || ACTIONS[state.session.work].some(([, name]) => name === title));
+}
+
 function showActions() {
   const view = state.view;
+  document.body.classList.toggle("writing", Boolean(state.panel));
   const focused = [...$("actions").children].indexOf(document.activeElement);
   const buttons = actions().map(([name, title, work, look]) => {
-    const needsItem = !["Undo", "Redo", "Back"].includes(title);
-    const off = (needsItem && !view) || (title === "Accept" && view && view.text === null) || (title === "Undo here" && view && !view.mine.can_undo);
+    const off = isOff(title, view);
     const button = element("button", { type: "button", class: look, disabled: Boolean(off), "aria-keyshortcuts": name === "U" ? "Shift+U" : name.toUpperCase() },
       key(name), ` ${title}`);
     button.addEventListener("click", work);
@@ -188,7 +208,7 @@ function showActions() {
   });
   const gap = element("span", { class: "gap" });
   $("actions").replaceChildren(...buttons.slice(0, ACTIONS[state.session.work].length), gap, ...buttons.slice(ACTIONS[state.session.work].length));
-  if (focused >= 0) $("actions").children[focused].focus(); // whoever tabs to a button stays there
+  if (focused >= 0 && !state.panel) $("actions").children[focused].focus(); // whoever tabs to a button stays there
 }
 
 function showProgress(progress) {
@@ -200,7 +220,7 @@ function showProgress(progress) {
     $("bar").hidden = true;
     return;
   }
-  $("count").textContent = `${progress.decided} of ${progress.items}${progress.minutes_left === null ? "" : `, about ${progress.minutes_left} min left`}`;
+  $("count").textContent = `${progress.decided} of ${progress.items}${progress.minutes_left === null ? "" : `, about ${Math.ceil(progress.minutes_left)} min left`}`;
 }
 
 function toggleFilters() {
@@ -210,10 +230,6 @@ function toggleFilters() {
   if (!form.hidden) form.elements.search.focus();
 }
 
-function inField(target) {
-  return target instanceof HTMLElement && target.matches("input, textarea, select, [contenteditable]");
-}
-
 function onKey(event) {
   if (event.isComposing || $("dialog").open) return;
   if (inField(event.target)) {
@@ -221,15 +237,16 @@ function onKey(event) {
     return;
   }
   if (event.ctrlKey || event.metaKey || event.altKey || !state.session) return;
-  if (event.repeat && !["ArrowLeft", "ArrowRight", "j", "k"].includes(event.key)) return; // a key that is held decides once
-  if (event.key === "Escape" && state.panel) return closePanel();
-  if (state.panel && actions().some(([name]) => name === event.key)) return; // no letter throws away what is written
-  if (event.key === "Enter" || event.key === " ") return; // of the button that has the focus
-  if (state.session.work === "review" && state.view && state.view.decisions && /^[1-9]$/.test(event.key)) {
-    event.preventDefault();
-    return adopt(Number(event.key) - 1);
-  }
-  const found = [...actions(), ...HIDDEN].find(([name]) => name === event.key);
+  const name = nameOf(event);
+  if (event.repeat && !["ArrowLeft", "ArrowRight", "j", "k"].includes(name)) return; // a key that is held decides once
+  if (name === "Escape" && state.panel) return closePanel();
+  if (name === "Enter" || name === " ") return; // of the button that has the focus
+  const isDecision = actions().some(([key]) => key === name);
+  const isAdopted = state.session.work === "review" && state.view && state.view.decisions && /^[1-9]$/.test(name);
+  if (state.panel && (isDecision || isAdopted)) return; // no letter throws away what is written
+  const action = actions().find(([key]) => key === name);
+  if (action && isOff(action[1], state.view)) return;
+  const found = isAdopted ? [name, "", () => adopt(Number(name) - 1)] : action || HIDDEN.find(([key]) => key === name);
   if (found) {
     event.preventDefault();
     found[2]();
@@ -245,33 +262,32 @@ function askForKey() {
     giveKey(field.value.trim());
     start();
   });
+  document.body.classList.add("closed");
   $("item").replaceChildren(card("A key is needed", form));
   field.focus();
+}
+
+function showSession() {
+  const { name, role, facets } = state.session;
+  $("who").textContent = role === "adjudicator" ? `${name}, adjudicator` : name;
+  for (const [facet, values] of Object.entries(facets)) {
+    const select = $("filters").elements[facet];
+    select.replaceChildren(element("option", { value: "" }, "any"), ...values.map((value) => element("option", { value }, value)));
+  }
 }
 
 async function start() {
   state.busy = false;
   trouble("");
   if (!takeKey()) return askForKey();
-  await guarded(async () => {
-    const waiting = queue(); // beside the next answer, which says what is wrong if anything is
-    waiting.catch(() => {});
-    state.session = await get("/api/session");
-    const { name, role, facets } = state.session;
-    $("who").textContent = role === "adjudicator" ? `${name}, adjudicator` : name;
-    for (const [facet, values] of Object.entries(facets)) {
-      const select = $("filters").elements[facet];
-      select.replaceChildren(element("option", { value: "" }, "any"), ...values.map((value) => element("option", { value }, value)));
-    }
-    showProgress(state.session.progress);
-    state.ids = await waiting;
-    await open(0);
-  }, askForKey);
+  document.body.classList.remove("closed");
+  await guarded(openQueue, askForKey);
 }
 
 page.show = show;
 page.decide = decide;
 addEventListener("keydown", onKey);
+addEventListener("hashchange", () => { if (location.hash.startsWith("#key=")) location.reload(); }); // another person's link
 addEventListener("beforeunload", (event) => { if (state.panel || state.busy) event.preventDefault(); });
 for (const button of document.querySelectorAll("[data-do]")) button.addEventListener("click", NAMED[button.dataset.do]);
 $("filters").addEventListener("submit", (event) => {
@@ -280,4 +296,5 @@ $("filters").addEventListener("submit", (event) => {
   find();
 });
 $("filters").addEventListener("change", find);
+$("filters").addEventListener("reset", () => setTimeout(find)); // when the fields are empty
 start();

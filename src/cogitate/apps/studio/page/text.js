@@ -32,6 +32,12 @@ export function badge(verdict, text) {
   return element("span", { class: `badge ${verdict || ""}` }, text);
 }
 
+// A line of facts; null where there is none, so that no empty line stands.
+export function facts(...children) {
+  const known = children.flat().filter(Boolean).map((child) => (typeof child === "string" ? element("span", {}, child) : child));
+  return known.length ? element("div", { class: "facts" }, ...known) : null;
+}
+
 export function key(name) {
   return element("kbd", {}, name);
 }

@@ -22,7 +22,8 @@ from typing import Literal
 from cogitate.recipe.data.decisions.chain import Event
 
 DECISIONS = ("accept", "edit", "reject", "prefer", "label")
-ON_ITEMS = (*DECISIONS, "skip", "note", "tags")
+REMARKS = ("note", "tags")
+ON_ITEMS = (*DECISIONS, "skip", *REMARKS)
 OutcomeState = Literal["undecided", "decided", "disagreed"]
 
 
