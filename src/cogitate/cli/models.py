@@ -92,8 +92,8 @@ def evaluate(
         from cogitate.apps.benchmark.command import Options, run
 
         run([model, *more], benchmarks, Options(
-            data, out or Path("runs/benchmarks"), limit=limit, partial=partial_data, samples=samples, prompt=prompt, shots=shots,
-            contract=contract, shard=read_shard(shard), training=training_data or (), settings=settings,
+            data, out or Path("runs/benchmarks"), limit=limit, partial=partial_data, samples=samples, prompt=prompt,
+            shots=shots, contract=contract, shard=read_shard(shard), training=training_data or (), settings=settings,
         ))  # fmt: skip
         return
     from cogitate.apps.evaluate import evaluate as measure

@@ -7,7 +7,6 @@ completions are drawn, and which reader of `readers/table.py` understands a row.
 from __future__ import annotations
 
 import difflib
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
@@ -106,7 +105,6 @@ def find_benchmark(name: str) -> Benchmark:
     return read_benchmark(TABLE / f"{name}.toml")
 
 
-@lru_cache(maxsize=64)
 def read_benchmark(path: Path) -> Benchmark:
     """One file of the table.
 

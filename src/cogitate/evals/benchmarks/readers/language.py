@@ -12,7 +12,11 @@ from cogitate.evals.benchmarks.readers.maths import Own, first_of, identity
 
 
 def drop(row: PublishedRow) -> Iterator[Own]:
-    """One question with `passage` and `answers_spans`, as on the hub; or the original: a passage with `qa_pairs`."""
+    """One question with `passage` and `answers_spans`, as on the hub; or the original: a passage with `qa_pairs`.
+
+    On the hub the answers of all annotators stand in one list: each is a reference of its own, but for the type `spans`, whose
+    texts are one answer together.
+    """
     passage = first_of(row, "passage")
     if "qa_pairs" in row.row:
         for pair in first_of(row, "qa_pairs"):
