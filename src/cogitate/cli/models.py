@@ -242,12 +242,18 @@ def export(
     ] = False,
     gguf: Annotated[Quantisation | None, typer.Option(help="One GGUF file of this type, for llama.cpp and Ollama.")] = None,
     adapter: Annotated[bool, typer.Option("--adapter", help="What LoRA learnt alone, in PEFT's format.")] = False,
+    results: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Of `cogitate eval --benchmarks`: its figures go into the model card.")
+    ] = None,
 ) -> None:
-    """Write a model for other programs: transformers, vLLM, llama.cpp."""
+    """Write a model for other programs: transformers, vLLM, llama.cpp; with a model card."""
     from cogitate.apps.export import export as write
 
     refuse_to_overwrite(out)
-    typer.echo(write(model, out, dtype=dtype, released_layout=released_layout, gguf=gguf, adapter=adapter, say=typer.echo))
+    said = write(
+        model, out, dtype=dtype, released_layout=released_layout, gguf=gguf, adapter=adapter, results=results, say=typer.echo
+    )
+    typer.echo(said)
 
 
 def refuse_to_overwrite(out: Path) -> None:

@@ -42,8 +42,8 @@ def test_a_win_counts_one_and_a_judge_that_contradicts_itself_has_no_opinion(
     (tmp_path / "alpaca/alpaca_eval.json").write_text(json.dumps(rows))
     out = tmp_path / "out"
     arguments = [
-        "cogitate", "eval", str(memorised), "--benchmarks", "alpaca", "--data", str(tmp_path), "--partial-data", "--out", str(out),
-        f"judge.base_url={judge.url}", "judge.model=judge", "judge.judgements=2", "evaluate.temperature=0",
+        "cogitate", "eval", str(memorised), "--benchmarks", "alpaca", "--data", str(tmp_path), "--partial-data", "--out",
+        str(out), f"judge.base_url={judge.url}", "judge.model=judge", "judge.judgements=2", "evaluate.temperature=0",
         "evaluate.max_new_tokens=20",
     ]  # fmt: skip
     monkeypatch.setattr(sys, "argv", arguments)
