@@ -24,7 +24,8 @@ def humaneval(row: PublishedRow) -> Iterator[Own]:
     head = str(first_of(row, "prompt"))
     question = f"Complete this function:\n```python\n{head.strip()}\n```"
     own = {key: first_of(row, key) for key in ("test", "entry_point")}
-    yield own | {"id": identity(row, "task_id", "id"), "question": question, "kind": "code", "weaker_tests": True}
+    own |= {"id": identity(row, "task_id", "id"), "question": question, "prompt": head, "kind": "code"}
+    yield own | {"weaker_tests": True}
 
 
 def mbpp(row: PublishedRow) -> Iterator[Own]:
