@@ -18,7 +18,8 @@ from cogitate.tokenizer.prompts import bare_prompt
 from cogitate.types import Problem
 
 PREFIX = "beside_"  # of the names of task files: lm-eval has tasks of the plain names
-NEEDS_NLTK = "length_constraints:number_sentences"  # lm-eval counts sentences by a model that it fetches
+# lm-eval counts sentences and words of these by a model that it fetches.
+NEEDS_NLTK = {"length_constraints:number_sentences", "change_case:capital_word_frequency"}
 NUMBERS = """filter_list:
   - name: flexible-extract
     filter:
@@ -90,7 +91,7 @@ COMPARISONS = {
 def rows_of(comparison: Comparison, data: Path, count: int) -> list[tuple[Problem, str]]:
     """(problem, prompt) of the first `count` at equal distances."""
     problems = load_benchmark(find_benchmark(comparison.name), data, partial=True).problems
-    usable = [one for one in problems if NEEDS_NLTK not in one.fields.get("instruction_id_list", ())]
+    usable = [one for one in problems if not NEEDS_NLTK & set(one.fields.get("instruction_id_list", ()))]
     step = max(1, len(usable) // count)
     return [(problem, prompt_of(comparison.name, problem)) for problem in usable[::step][:count]]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from huggingface_hub import ModelCard
+from huggingface_hub import ModelCard, ModelCardData
 
 from cogitate import cli
 from cogitate.apps.benchmark.result import Result
@@ -24,7 +24,13 @@ from cogitate.tokenizer.bpe import Tokenizer
 
 def figures_of(card: str) -> dict[str, float]:
     """data set -> value, as the hub's own client reads the metadata."""
-    return {one.dataset_name: one.metric_value for one in ModelCard(card).data.eval_results or ()}
+    return {one.dataset_name: one.metric_value for one in data_of(card).eval_results or ()}
+
+
+def data_of(card: str) -> ModelCardData:
+    data = ModelCard(card).data
+    assert isinstance(data, ModelCardData)
+    return data
 
 
 @pytest.fixture
@@ -97,4 +103,4 @@ def test_a_model_of_nobody_says_so(run: Path, tmp_path: Path) -> None:
     assert "Not known: the directory was not made by a run of this package." in card
     assert "None: nothing was measured, or its results were not at hand." in card
     assert figures_of(card) == {}
-    assert (ModelCard(card).data.license, ModelCard(card).data.library_name) == ("unknown", "transformers")
+    assert (data_of(card).license, data_of(card).library_name) == ("unknown", "transformers")

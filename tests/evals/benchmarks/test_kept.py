@@ -24,7 +24,7 @@ def engine(make_micro_model: Callable[..., Transformer], micro_tokenizer: Tokeni
 
 def draw(kept: KeptGenerator, seeds: tuple[int, ...], temperature: float = 1.0) -> dict[int, Completion]:
     kept.submit(GenerationRequest("0", (5, 6, 7), SamplingParams(temperature, 1.0, 6), seeds))
-    found = {}
+    found: dict[int, Completion] = {}
     while kept.pending():
         found |= {one.seed: one for one in kept.poll()}
     return found

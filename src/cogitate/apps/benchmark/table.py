@@ -47,7 +47,7 @@ def missing(result: Result) -> float:
     """The share of completions without a verdict, or without an opinion of the judge."""
     judge, every = result.further.get("judge"), result.metrics["all"]
     if judge is not None:
-        return float(judge["no_opinion"]) / (every["problems"] * every["samples"])
+        return float(judge["no_opinion"] / (every["problems"] * every["samples"]))
     return float(every["no_verdict_share"]["value"])
 
 
