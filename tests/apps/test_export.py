@@ -98,7 +98,7 @@ def test_files_have_the_permissions_of_the_users_umask(source: Path, umask: int,
     finally:
         os.umask(before)
     files = [tmp_path / "m.gguf", *(tmp_path / "adapter").iterdir(), *(tmp_path / "trained").rglob("*.*")]
-    assert len(files) == 7
+    assert len(files) == 8
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o666 & ~umask}
 
 
@@ -114,7 +114,7 @@ def test_the_adapter_of_a_stage_names_the_model_it_was_trained_from(tmp_path: Pa
         out = tmp_path / f"adapter-{len(inputs)}"
         assert cogitate("export", run / "r1_zero", "--adapter", "--out", out) == (0, f"adapter: {out}, of {base}\n", "")
         assert sorted(file.name for file in out.iterdir()) == [
-            "adapter_config.json", "adapter_model.safetensors", "chat_template.jinja",
+            "README.md", "adapter_config.json", "adapter_model.safetensors", "chat_template.jinja",
             "tokenizer.json", "tokenizer_config.json",
         ]  # fmt: skip
         assert json.loads((out / "adapter_config.json").read_text())["base_model_name_or_path"] == base

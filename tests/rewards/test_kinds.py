@@ -15,6 +15,7 @@ PROBLEMS: dict[str, dict[str, Any]] = {
     "math": {"gold": "4"},
     "choice": {"gold": "B"},
     "exact": {"gold": "Paris"},
+    "drop": {"answers": [["Paris"]]},
     "logic": {"gold": {"Ann": True}},
     "countdown": {"numbers": [1, 2], "target": 3},
     "code": {"mode": "function", "tests": "assert f(1) == 1"},

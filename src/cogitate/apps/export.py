@@ -1,4 +1,4 @@
-"""`cogitate export`: a model as a Hugging Face directory, as one GGUF file, or the adapter of a stage alone."""
+"""`cogitate export`: a model as a Hugging Face directory, as one GGUF file, or a stage's adapter alone; with a model card."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from cogitate.apps.model_card.card import CARD, write_card
+from cogitate.apps.model_card.facts import gather_facts
 from cogitate.errors import ArtifactError, CheckpointError, ConfigError
 from cogitate.model.files.adapter import ADAPTER, BESIDE_PEFT, SETTINGS
 from cogitate.model.files.export import TEXT_FILES, Dtype, export_model
@@ -30,9 +32,13 @@ def export(
     released_layout: bool,
     gguf: Quantisation | None,
     adapter: bool,
+    results: Path | None,
     say: Callable[[str], None],
 ) -> str:
-    """Write what is asked for to `out`; returns a line that says what it is.
+    """Write what is asked for to `out`, and its model card; returns a line that says what it is.
+
+    Args:
+        results: a directory of `cogitate eval --benchmarks`, for the card.
 
     Raises:
         ConfigError: options that exclude each other.
@@ -43,13 +49,17 @@ def export(
     if len(chosen) > 1 or (chosen and layout):
         raise ConfigError(f"{chosen[0]} and {[*chosen[1:], *layout][0]} exclude each other: give one of them")
     source = find_model(model)
+    if results is not None:
+        gather_facts(source, results)  # refused before anything is written
     if gguf is not None:
         if out.is_dir():
             raise ConfigError(f"--out {out}: a directory; --gguf writes one file: name it")
         export_as_gguf(source, out, gguf, say=say)
+        card_beside(source, out, results, say=say)
         return f"model: {out} ({gguf})"
     if adapter:
         base = export_adapter(source, out)
+        write_card(source, out, results=results)
         if (out / BESIDE_PEFT).is_file():
             say(
                 f"{out / BESIDE_PEFT}: routers' biases and the MTP block's adapter, which PEFT has no place for; "
@@ -57,7 +67,16 @@ def export(
             )
         return f"adapter: {out}" + (f", of {base}" if base else "")
     export_model(source, out, dtype=dtype or "bfloat16", released_layout=released_layout)
+    write_card(source, out, results=results)
     return f"model: {out}"
+
+
+def card_beside(source: Path, file: Path, results: Path | None, *, say: Callable[[str], None]) -> None:
+    """The card in the folder of a single file; one that is there stays, since the folder may hold other things."""
+    if (file.parent / CARD).exists():
+        say(f"{file.parent / CARD}: is there already and stays; the model has no card of its own")
+        return
+    write_card(source, file.parent, results=results)
 
 
 def export_adapter(source: Path, out: Path) -> str | None:

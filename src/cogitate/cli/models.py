@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -20,39 +21,103 @@ def evaluate(
     model: Model,
     settings: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SECTION.KEY=VALUE", help="Settings, e.g. evaluate.temperature=1 runtime.dtype=bfloat16"),
+        typer.Argument(
+            metavar="[MODEL...] [SECTION.KEY=VALUE...]",
+            help="With --benchmarks more models; settings, e.g. evaluate.temperature=1",
+        ),
     ] = None,
     tasks: Annotated[
         str | None,
         typer.Option(metavar="TASK,...", help="Built-in tasks and paths of .jsonl files; those of the recipe tiny by default."),
+    ] = None,
+    benchmarks: Annotated[
+        str | None, typer.Option(metavar="NAME,...", help="Published benchmarks in place of tasks, e.g. gsm8k,math500.")
     ] = None,
     against: Annotated[
         str | None,
         typer.Option(metavar="MODEL", help="A second model on the same problems; differences are paired by problem."),
     ] = None,
     samples: Annotated[
-        int | None, typer.Option(min=1, help="Completions of each problem; 4 where not given, 1 at evaluate.temperature=0.")
+        int | None,
+        typer.Option(min=1, help="Completions of each problem; 4, or the benchmark's k, where not given; 1 at temperature 0."),
     ] = None,
-    problems: Annotated[int, typer.Option(min=1, help="How many problems in all.")] = 250,
-    prompt: Annotated[EvaluationPrompt, typer.Option(help="How problems are asked.")] = "r1_zero",
+    problems: Annotated[int | None, typer.Option(min=1, help="How many problems in all; 250 where not given.")] = None,
+    prompt: Annotated[
+        EvaluationPrompt | None,
+        typer.Option(help="How problems are asked; r1_zero, or of benchmarks chat where the model has a template."),
+    ] = None,
     system: SystemMessage = "",
     template_file: TemplateFile = None,
     contract: Annotated[
         Contract | None,
         typer.Option(help="Where the answer is looked for; r1, in tags or box, after r1_zero and chat, else free: anywhere."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write every metric there, as JSON.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Write every metric there, as JSON; of benchmarks a directory, runs/benchmarks."),
+    ] = None,
     completions: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write every graded completion there, one a line.")
     ] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the benchmarks' files lie; the hub where not given.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Problems of each benchmark; all where not given.")] = None,
+    shots: Annotated[int | None, typer.Option(min=1, help="Solved examples in a benchmark's prompt.")] = None,
+    shard: Annotated[
+        str | None, typer.Option(metavar="I/N", help="Draw one of N parts of a benchmark's problems, and leave the rest.")
+    ] = None,
+    partial_data: Annotated[
+        bool, typer.Option("--partial-data", help="Accept benchmark files with fewer rows than published.")
+    ] = False,
+    training_data: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RUN|RECIPE|FILE", help="Count the benchmarks' problems that stand in this training data."),
+    ] = None,
 ) -> None:
-    """Measure a model on tasks or on problems of your own."""
+    """Measure a model on tasks, on problems of your own, or models on published benchmarks."""
+    more, settings = split_models(settings or [])
+    of_benchmarks = {
+        "--data": data, "--limit": limit, "--shots": shots, "--shard": shard, "--partial-data": partial_data or None,
+        "--training-data": training_data, "a second MODEL": more[0] if more else None,
+    }  # fmt: skip
+    of_tasks = {
+        "--tasks": tasks, "--against": against, "--problems": problems, "--system": system or None,
+        "--template-file": template_file, "--completions": completions,
+    }  # fmt: skip
+    given, where = (of_benchmarks, "without") if benchmarks is None else (of_tasks, "with")
+    if useless := [name for name, value in given.items() if value is not None]:
+        raise ConfigError(f"{useless[0]} has no effect {where} --benchmarks; leave it out")
+    if benchmarks is not None:
+        from cogitate.apps.benchmark.command import Options, run
+
+        run([model, *more], benchmarks, Options(
+            data, out or Path("runs/benchmarks"), limit=limit, partial=partial_data, samples=samples, prompt=prompt,
+            shots=shots, contract=contract, shard=read_shard(shard), training=training_data or (), settings=settings,
+        ))  # fmt: skip
+        return
     from cogitate.apps.evaluate import evaluate as measure
 
     measure(
-        model, tasks, against=against, samples=samples, problems=problems, prompt=prompt, system=system,
-        template_file=template_file, contract=contract, settings=settings or [], out=out, completions=completions,
+        model, tasks, against=against, samples=samples, problems=problems or 250, prompt=prompt or "r1_zero", system=system,
+        template_file=template_file, contract=contract, settings=settings, out=out, completions=completions,
     )  # fmt: skip
+
+
+def split_models(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """(models, settings): a setting begins with SECTION.KEY= or KEY=."""
+    settings = [one for one in arguments if re.match(r"[a-z_]+(?:\.[\w.]+)?=", one)]
+    return [one for one in arguments if one not in settings], settings
+
+
+def read_shard(text: str | None) -> tuple[int, int] | None:
+    """`2/4`: the second of four parts. Raises ConfigError."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+)/(\d+)", text)
+    if found is None or not 1 <= int(found[1]) <= int(found[2]):
+        raise ConfigError(f"--shard {text}: is written I/N, with I from 1 to N")
+    return int(found[1]), int(found[2])
 
 
 @app.command()
@@ -177,12 +242,18 @@ def export(
     ] = False,
     gguf: Annotated[Quantisation | None, typer.Option(help="One GGUF file of this type, for llama.cpp and Ollama.")] = None,
     adapter: Annotated[bool, typer.Option("--adapter", help="What LoRA learnt alone, in PEFT's format.")] = False,
+    results: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Of `cogitate eval --benchmarks`: its figures go into the model card.")
+    ] = None,
 ) -> None:
-    """Write a model for other programs: transformers, vLLM, llama.cpp."""
+    """Write a model for other programs: transformers, vLLM, llama.cpp; with a model card."""
     from cogitate.apps.export import export as write
 
     refuse_to_overwrite(out)
-    typer.echo(write(model, out, dtype=dtype, released_layout=released_layout, gguf=gguf, adapter=adapter, say=typer.echo))
+    said = write(
+        model, out, dtype=dtype, released_layout=released_layout, gguf=gguf, adapter=adapter, results=results, say=typer.echo
+    )
+    typer.echo(said)
 
 
 def refuse_to_overwrite(out: Path) -> None:

@@ -70,6 +70,10 @@ def is_filled_list(value: Any) -> bool:
     return isinstance(value, list | tuple) and bool(value)
 
 
+def is_lists_of_texts(value: Any) -> bool:
+    return is_filled_list(value) and all(is_filled_list(inner) and all(map(is_text, inner)) for inner in value)
+
+
 def is_roles(value: Any) -> bool:
     return isinstance(value, Mapping) and bool(value) and all(map(is_yes_or_no, value.values()))
 

@@ -22,6 +22,7 @@ from cogitate.rewards.fields import (
     is_filled_list,
     is_integer,
     is_integers,
+    is_lists_of_texts,
     is_object,
     is_objects,
     is_roles,
@@ -32,6 +33,7 @@ from cogitate.rewards.format import FORMAT_CONTRACTS, grade_format
 from cogitate.rewards.graders.choice import grade_choice
 from cogitate.rewards.graders.countdown import grade_countdown
 from cogitate.rewards.graders.custom import CustomReward, grade_custom
+from cogitate.rewards.graders.drop import grade_drop
 from cogitate.rewards.graders.exact import grade_exact
 from cogitate.rewards.graders.gym.library import EVALUATE_ANSWERS, make_config
 from cogitate.rewards.graders.ifeval import grade_ifeval
@@ -147,7 +149,11 @@ def _choice(prediction: str, fields: Fields, context: GradingContext) -> Verdict
 
 
 def _exact(prediction: str, fields: Fields, context: GradingContext) -> Verdict:
-    return grade_exact(prediction, str(fields["gold"]), contract=context.contract)
+    return grade_exact(prediction, str(fields["gold"]), contract=context.contract, literal=bool(fields.get("literal")))
+
+
+def _drop(prediction: str, fields: Fields, context: GradingContext) -> Verdict:
+    return grade_drop(prediction, fields["answers"], contract=context.contract)
 
 
 def _logic(prediction: str, fields: Fields, context: GradingContext) -> Verdict:
@@ -240,7 +246,8 @@ KINDS: Mapping[str, Kind] = {
     for kind in (
         Kind("math", _math, {"gold": GOLD}, answer="value", can_vote=True, second_opinion=_audit_math),
         Kind("choice", _choice, {"gold": GOLD}, answer="value", can_vote=True),
-        Kind("exact", _exact, {"gold": GOLD}, answer="value", can_vote=True),
+        Kind("exact", _exact, {"gold": GOLD, "literal": FLAG}, answer="value", can_vote=True),
+        Kind("drop", _drop, {"answers": Field(is_lists_of_texts, "a list of answers, each a list of texts")}, answer="value"),
         Kind("logic", _logic, {"gold": Field(is_roles, "an object name -> true for a knight")}),
         Kind(
             "countdown",

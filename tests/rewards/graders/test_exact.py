@@ -54,3 +54,13 @@ def test_marks_that_carry_none_are_not(one: str, other: str) -> None:
 def test_an_empty_reference_gives_no_verdict() -> None:
     assert grade_exact("anything", "  ", contract="bare").value == "none"
     assert grade_exact("", "", contract="bare").value == "none"
+
+
+@pytest.mark.parametrize(
+    ("prediction", "verdict"),
+    [("\\boxed{] ) >}", "right"), ("] )>", "right"), ("] > )", "wrong"), ("\\boxed{]} or \\boxed{)}", "wrong"), ("", "wrong")],
+)
+def test_an_answer_of_marks_is_compared_literally_where_that_is_asked_for(prediction: str, verdict: str) -> None:
+    assert grade_exact(prediction, "] ) >", contract="bare", literal=True).value == verdict
+    assert grade_exact(prediction, "] ) >", contract="bare").value == "none"  # nothing of it is left when folded
+    assert grade_exact(prediction, " ", contract="bare", literal=True).value == "none"

@@ -21,8 +21,14 @@ _PUNCTUATION = re.compile(r"(?!(?<=\w)[+#]|(?<=\+)\+)[^\w\s\x00]|_")  # C++ and 
 _SENTENCE_END = re.compile(r"(?<=[.!?。！？])\s+|(?<=[。！？])")
 
 
-def grade_exact(prediction: str, gold: str, *, contract: Contract = "r1") -> Verdict:
-    """Right where the answer, folded, equals the reference, folded."""
+def grade_exact(prediction: str, gold: str, *, contract: Contract = "r1", literal: bool = False) -> Verdict:
+    """Right where the answer, folded, equals the reference, folded.
+
+    Args:
+        literal: compare every mark, white space aside, for answers that are marks: brackets, say.
+    """
+    if literal:
+        return grade_literal(prediction, gold, contract)
     wanted = foldings(gold)
     if not any(wanted):
         return no_verdict("the reference answer is empty")
@@ -34,6 +40,20 @@ def grade_exact(prediction: str, gold: str, *, contract: Contract = "r1") -> Ver
     found = next((text for text in text_candidates(answer) if foldings(text) & wanted), None)
     extracted = answer.text if found is None else found
     return judged(found is not None, f"the answer is {clip(extracted)!r}, the reference {clip(gold)!r}", extracted)
+
+
+def grade_literal(prediction: str, gold: str, contract: Contract) -> Verdict:
+    """Right where the answer is the reference, white space aside."""
+    wanted = "".join(gold.split())
+    if not wanted:
+        return no_verdict("the reference answer is empty")
+    answer = find_answer(prediction, contract)
+    if answer.problem:
+        return wrong(answer.problem)
+    if any("".join(other.split()) != "".join(answer.text.split()) for other in answer.alternatives):
+        return wrong("several different answers are given", answer.text)
+    reason = f"the answer is {clip(answer.text)!r}, the reference {clip(gold)!r}"
+    return judged("".join(answer.text.split()) == wanted, reason, answer.text)
 
 
 def text_candidates(answer: Answer) -> list[str]:

@@ -174,6 +174,11 @@ def is_generated(problem: Problem) -> bool:
 
 
 def ngrams(text: str, count: int) -> set[tuple[str, ...]]:
-    """Runs of `count` words (Chinese: characters), case and marks aside."""
-    words = _PIECE.findall(canonical(text))
+    """Runs of `count` words, as `words_of` finds them."""
+    words = words_of(text)
     return {tuple(words[start : start + count]) for start in range(len(words) - count + 1)}
+
+
+def words_of(text: str) -> list[str]:
+    """Its words (Chinese: characters) in order, case and marks aside."""
+    return _PIECE.findall(canonical(text))

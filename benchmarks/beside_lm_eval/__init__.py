@@ -1,0 +1,1 @@
+"""Our benchmarks beside lm-eval (EleutherAI) on the same rows, prompts and settings: which rows differ, and why."""

@@ -1,0 +1,1 @@
+"""`cogitate eval --benchmarks`: models on published benchmarks, by name, with what a reader must know beside each figure."""

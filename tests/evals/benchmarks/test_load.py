@@ -1,0 +1,211 @@
+"""Every benchmark in its published layout, with rows that the test writes; and files that are missing, short or damaged."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+
+from cogitate.errors import ConfigError, DataError
+from cogitate.evals.benchmarks.definition import benchmark_names, find_benchmark, find_benchmarks
+from cogitate.evals.benchmarks.load import Loaded, load_benchmark, spread
+from cogitate.evals.benchmarks.published import read_published
+from cogitate.evals.benchmarks.readers.code import read_tests
+from cogitate.evals.benchmarks.readers.table import READERS
+from cogitate.rewards.kinds import check_fields, has_rules
+from tests.evals.benchmarks.published_rows import packed_tests, write_all, write_lines
+
+ASKED_FOR = (
+    "aime24,aime25,math500,gpqa,mmlu_pro,drop,livecodebench,humaneval,mbpp,ifeval,gsm8k,svamp,mawps,cmath,mgsm,ceval,mmlu_stem,"
+    "arc,aqua,bbh,countdown,knights,arena_hard,alpaca"
+)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("benchmarks")
+    write_all(root)
+    return root
+
+
+def load(name: str, directory: Path, limit: int | None = None) -> Loaded:
+    return load_benchmark(find_benchmark(name), directory, partial=True, limit=limit)
+
+
+def test_the_table_has_every_name_a_reader_for_each_and_the_paper_s_k() -> None:
+    assert set(benchmark_names()) == set(ASKED_FOR.split(","))
+    found = find_benchmarks(ASKED_FOR)
+    assert all(one.reader in READERS and one.licence and one.source and one.about for one in found)
+    of_paper = {one.name: one.k for one in found if one.k_source == "paper"}
+    assert of_paper == {"aime24": 64, "gpqa": 64, "math500": 16, "livecodebench": 8}
+    assert {row.benchmark for row in read_published()} <= set(benchmark_names())
+
+
+@pytest.mark.parametrize("name", ASKED_FOR.split(","))
+def test_published_rows_become_problems_that_their_grader_accepts(name: str, directory: Path) -> None:
+    loaded = load(name, directory)
+    assert loaded.problems
+    for problem in loaded.problems:
+        if has_rules(problem.kind):
+            check_fields(problem.kind, {"gold": problem.gold, "language": problem.language, **problem.fields})
+    assert sum(file.rows for file in loaded.files) == loaded.rows
+    assert all(len(file.sha256) == 64 and not file.name.startswith("/") for file in loaded.files)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "gold", "category", "asked"),
+    [
+        ("gsm8k", "math", "7", "gsm8k", "Ada has 3 pens"),
+        ("math500", "math", "\\frac{1}{2}", "Algebra", "Half of 1?"),
+        ("aime24", "math", "025", "aime24", "Find x."),
+        ("svamp", "math", "10", "Multiplication", "A train has 5 cars. How many are 2 trains?"),
+        ("mawps", "math", "4", "addsub", "2 and 2 are?"),
+        ("cmath", "math", "2", "grade 1", "一加一"),
+        ("mgsm", "math", "5", "de", "Wie viel"),
+        ("mmlu_pro", "choice", "I. option 8", "law", "\nI. option 8"),
+        ("ceval", "choice", "B. 乙", "other", "\nB. 乙"),
+        ("mmlu_stem", "choice", "D. d", "abstract_algebra", "\nD. d"),
+        ("arc", "choice", "A. ice", "arc", "\nC. gold"),
+        ("aqua", "choice", "B. 5", "aqua", "\nB. 5"),
+        ("bbh", "exact", "True", "boolean_expressions", "What of boolean"),
+        ("knights", "logic", {"Ann": True, "Bob": False}, "2 people", "Who is what?"),
+    ],
+)
+def test_what_is_asked_and_what_is_right(
+    name: str, kind: str, gold: object, category: str, asked: str, directory: Path
+) -> None:
+    problem = load(name, directory).problems[0]
+    assert (problem.kind, problem.gold, problem.task) == (kind, gold, category)
+    assert asked in problem.question
+
+
+def test_the_right_answer_of_gpqa_has_a_letter_that_only_the_question_decides(directory: Path) -> None:
+    (problem,) = load("gpqa", directory).problems
+    letter = problem.gold[0]
+    assert problem.gold[2:] == " the muon"
+    assert f"\n{letter}. the muon" in problem.question
+    assert load("gpqa", directory).problems == [problem]
+
+
+def test_programs_have_their_tests_and_rows_outside_the_split_are_left_out(directory: Path) -> None:
+    (humaneval,) = load("humaneval", directory).problems
+    assert (humaneval.fields["entry_point"], humaneval.fields["mode"]) == ("double", "function")
+    (mbpp,) = load("mbpp", directory).problems
+    assert (mbpp.id, mbpp.fields["tests"][1]) == ("mbpp-11", {"args": [5], "expected": 6})
+    assert "assert inc(5) == 6" in mbpp.question
+    by_id = {problem.id: problem for problem in load("livecodebench", directory).problems}
+    assert set(by_id) == {"abc_a", "3000", "abc_2", "abc_3", "abc_4", "abc_5"}  # the days of the paper
+    assert by_id["abc_a"].fields["tests"] == [{"input": "3\n", "output": "6\n"}] * 2
+    method = by_id["3000"].fields
+    assert (method["entry_point"], method["prelude"]) == ("addAll", "leetcode")
+    assert method["tests"] == [{"args": [[1, 2], 3], "expected": 6}] * 2
+
+
+def test_a_pickle_that_holds_anything_but_a_text_runs_nothing(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, ...]:
+            return (Path.touch, (tmp_path / "was_here",))
+
+    import base64
+    import zlib
+
+    with pytest.raises(DataError, match="its tests cannot be read: it names"):
+        read_tests(base64.b64encode(zlib.compress(pickle.dumps(Evil()))).decode())
+    assert not (tmp_path / "was_here").exists()
+    assert read_tests(packed_tests([{"input": "1"}])) == [{"input": "1"}]
+
+
+def test_drop_has_each_reference_once_and_several_spans_are_one_answer(directory: Path) -> None:
+    one, other = load("drop", directory).problems
+    assert (one.fields["answers"], other.fields["answers"]) == ([["24"]], [["Ann", "Bob"]])
+    assert one.question.startswith("The Bears scored 3 and 21.\n\n")
+
+
+def test_the_original_file_of_drop_has_passages_with_questions_and_validated_answers(tmp_path: Path) -> None:
+    none = {"number": "", "date": {"day": "", "month": "", "year": ""}, "spans": []}
+    pairs = [
+        {"query_id": "a", "question": "How many?", "answer": {**none, "number": "3"},
+         "validated_answers": [{**none, "number": "4"}, {**none, "number": "3"}]},
+        {"query_id": "b", "question": "When?", "answer": {**none, "date": {"day": "", "month": "May", "year": "1901"}}},
+    ]  # fmt: skip
+    (tmp_path / "drop_dataset_dev.json").write_text(json.dumps({"nfl_1": {"passage": "P.", "qa_pairs": pairs}}))
+    assert [problem.fields["answers"] for problem in load("drop", tmp_path).problems] == [[["3"], ["4"]], [["May 1901"]]]
+
+
+def test_rows_that_cannot_be_graded_are_counted_with_their_reason(directory: Path) -> None:
+    loaded = load("aime24", directory)
+    assert (len(loaded.problems), loaded.faults.count) == (1, 1)
+    assert "is no whole number from 0 to 999" in loaded.as_json()["ungradable"]["first"]
+
+
+def test_a_limit_is_spread_over_the_files_and_says_how_many_there_are(directory: Path) -> None:
+    loaded = load("bbh", directory, limit=2)
+    assert ([problem.task for problem in loaded.problems], loaded.available) == (["boolean_expressions", "dyck_languages"], 4)
+    assert spread(loaded.problems, 5) == loaded.problems
+
+
+def test_solved_examples_come_from_the_published_training_split(directory: Path) -> None:
+    benchmark = find_benchmark("gsm8k")
+    examples = load_benchmark(benchmark, directory, partial=True, shots=8).examples
+    assert examples[1] == ("gsm8k", "What is 1 + 1?", "1 + 1 = 2\nThe answer is 2.")
+    with pytest.raises(ConfigError, match=r"9 solved examples in .*, but 12 are asked for"):
+        load_benchmark(benchmark, directory, partial=True, shots=12)
+    with pytest.raises(ConfigError, match="aime24: no solved examples are published beside it"):
+        load_benchmark(find_benchmark("aime24"), directory, partial=True, shots=2)
+
+
+def test_each_fault_of_the_data_is_one_line(directory: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"aime24: the rows are not in .*: looked for data/train-\*\.parquet or"):
+        load_benchmark(find_benchmark("aime24"), tmp_path)
+    with pytest.raises(DataError, match="2 rows, but GSM8K has 1319: truncated, or a part; --partial-data"):
+        load_benchmark(find_benchmark("gsm8k"), directory)
+    write_lines(tmp_path / "aime25.jsonl", [{"problem": f"{n}?", "answer": "1"} for n in range(31)])
+    with pytest.raises(DataError, match="31 rows, but AIME 2025 has 30: changed, or another split"):
+        load("aime25", tmp_path)
+    (tmp_path / "aime25.jsonl").write_text('{"problem": "1?", "answer": "1"}\n{"problem": "2?", "ans')
+    with pytest.raises(DataError, match=r"aime25\.jsonl, line 2: not JSON"):
+        load("aime25", tmp_path)
+    broken = tmp_path / "gsm8k/main/test-00000-of-00001.parquet"
+    broken.parent.mkdir(parents=True)
+    broken.write_bytes((directory / "openai/gsm8k/main/test-00000-of-00001.parquet").read_bytes()[:-40])
+    with pytest.raises(DataError, match="truncated or damaged"):
+        load("gsm8k", tmp_path)
+
+
+def test_unknown_names_are_one_line_with_the_nearest_known() -> None:
+    with pytest.raises(ConfigError, match="benchmark 'gsm9k' is unknown; did you mean gsm8k"):
+        find_benchmarks("math500,gsm9k")
+    with pytest.raises(ConfigError, match="math500 stands there twice"):
+        find_benchmarks("math500,math500")
+
+
+def test_a_benchmark_of_one_s_own_is_one_file(tmp_path: Path) -> None:
+    table = tmp_path / "mine.toml"
+    text = 'title = "Mine"\nabout = "."\nsource = "."\nlicence = "MIT"\nreader = "{}"\n[[layouts]]\nfiles = ["mine.jsonl"]\n'
+    table.write_text(text.format("mawps"))
+    write_lines(tmp_path / "mine.jsonl", [{"input": "2 and 3 are?", "target": 5}])
+    assert load_benchmark(find_benchmark(str(table)), tmp_path).problems[0].gold == "5"
+    other = tmp_path / "other.toml"
+    other.write_text(text.format("maps"))
+    with pytest.raises(ConfigError, match="other: there is no reader 'maps'"):
+        load_benchmark(find_benchmark(str(other)), tmp_path)
+    other.write_text(text.format("mawps") + 'licenses = "x"\n')
+    with pytest.raises(ConfigError, match=r"other\.toml: unknown key .*licenses"):
+        find_benchmark(str(other))
+
+
+SHARED = {
+    "gsm8k": 675, "math500": 250, "svamp": 492, "mawps": 1059, "cmath": 281, "mgsm": 966, "humaneval": 79, "mbpp": 255,
+    "mmlu_stem": 1523, "arc": 615, "aqua": 114, "bbh": 1530, "countdown": 259, "knights": 152, "ifeval": 255, "arena_hard": 254,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHARED)
+def test_real_rows_can_all_be_graded(name: str) -> None:
+    if "COGITATE_DATA" not in os.environ:
+        pytest.skip("COGITATE_DATA is not set: the public data sets are not here")
+    loaded = load(name, Path(os.environ["COGITATE_DATA"]))
+    assert (len(loaded.problems), loaded.faults.count) == (SHARED[name], 0)
