@@ -30,7 +30,9 @@ class RayBackend(OneProcess):
         self._session = Session(config.cluster, directory, say)
         try:
             check_resources(config.cluster, ray.cluster_resources(), ray.available_resources())
-            self._pool = GeneratorPool(config, logs=self._session.logs, directory=directory, say=say)
+            self._pool = GeneratorPool(
+                config, logs=self._session.logs, directory=directory, say=say, check_alive=self._session.check_alive
+            )
         except BaseException:
             self._session.close()
             raise

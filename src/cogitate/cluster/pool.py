@@ -79,11 +79,15 @@ class GeneratorPool:
         logs: of processes of this machine.
         directory: the run's, for `deaths.jsonl`.
         say: takes a line that a person should read.
+        check_alive: called while one waits; raises where Ray itself has died.
     """
 
-    def __init__(self, config: Config, *, logs: Path, directory: Path, say: Callable[[str], None]):
+    def __init__(
+        self, config: Config, *, logs: Path, directory: Path, say: Callable[[str], None], check_alive: Callable[[], None]
+    ):
         self.settings, self._config, self._logs, self._directory, self._say = config.cluster, config, logs, directory, say
         self._deaths, self._owners, self._here = Deaths(), WeakSet[Owner](), facts_here()
+        self._check_alive = check_alive
         self._actor_class = ray.remote(GeneratorWorker)
         self.members = [Member(number, None) for number in range(self.settings.generators)]
         self._said, self._closed = set[str](), False
@@ -112,6 +116,7 @@ class GeneratorPool:
         self._call(member, getattr(member.actor, method).remote(*arguments))
         member.owner = None
         while not ray.wait([member.call], timeout=1.0)[0]:
+            self._check_alive()
             self._check_silence(member)
         return self._result(member)
 
@@ -128,6 +133,7 @@ class GeneratorPool:
         ready, _ = ray.wait(list(busy), num_returns=len(busy), timeout=0)
         if not ready:
             ready, _ = ray.wait(list(busy), num_returns=1, timeout=seconds)
+        self._check_alive()
         for call in ready:
             member, owner = busy[call], owners[call]
             result = self._result(member)

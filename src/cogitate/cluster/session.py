@@ -27,11 +27,12 @@ import psutil
 import ray
 
 from cogitate.config import ClusterConfig
-from cogitate.errors import ConfigError
+from cogitate.errors import ClusterError, ConfigError
 from cogitate.runtime import python_path, write_json
 
 RAY, MESSAGES = "ray", "ray_messages.log"  # its sessions with their logs; what it would write to our standard output
 STARTED = "started.json"  # what a start has left behind where it was killed
+VITAL = ("gcs_server", "raylet")  # without them Ray does nothing, and would wait long before it said so
 SECONDS_TO_END = 10.0  # for processes of an earlier start, before they are killed
 SECONDS_TO_REACH = 5.0  # for an address to accept a connection
 
@@ -69,6 +70,22 @@ class Session:
             self.close()
             raise
         self.logs = Path(ray._private.worker._global_node.get_logs_dir_path())
+
+    def check_alive(self) -> None:
+        """Refuse to go on with a Ray of our own that has died; the others of its processes can be missed.
+
+        Raises:
+            ClusterError: says which process, how it ended, and where its log is.
+        """
+        processes = ray._private.worker._global_node.all_processes
+        for name in VITAL if self._temporary else ():
+            for each in processes.get(name, ()):
+                if (status := each.process.poll()) is not None:
+                    ending = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+                    raise ClusterError(
+                        f"{name} of our Ray (process {each.process.pid}) has died: {ending}; see {self.logs}; "
+                        "the same command goes on from the last checkpoint"
+                    )
 
     def close(self) -> None:
         """Disconnect; our own Ray ends, and its logs stay."""
