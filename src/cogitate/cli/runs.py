@@ -52,8 +52,10 @@ def run(
     out = out or Path("runs") / Path(recipe).stem
     if dry_run:
         from cogitate.apps.overview import plan_text
+        from cogitate.apps.plan.processes import process_lines
 
-        typer.echo(plan_text(read, out, plan(config, out, only=only, until=until, retrain=retrain or [])))
+        planned = plan(config, out, only=only, until=until, retrain=retrain or [])
+        typer.echo(plan_text(read, out, planned, process_lines(config, [item.stage.name for item in planned if item.runs])))
         return
     from cogitate.apps.plan.computer.guard import out_of_memory_explained, refuse_too_large
     from cogitate.apps.progress import make_progress

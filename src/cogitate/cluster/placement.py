@@ -10,8 +10,9 @@ from cogitate.errors import ConfigError
 
 
 def resources_of(settings: ClusterConfig) -> dict[str, Any]:
-    """What Ray reserves for a generator."""
-    return {"num_cpus": settings.generator_cpus, "num_gpus": settings.generator_gpus, "max_restarts": 0}
+    """What Ray reserves for a generator, and where: over all nodes in turn. The driver restarts it, not Ray."""
+    reserved = {"num_cpus": settings.generator_cpus, "num_gpus": settings.generator_gpus}
+    return {**reserved, "max_restarts": 0, "scheduling_strategy": "SPREAD"}
 
 
 def config_of_worker(config: Config) -> Config:
