@@ -38,7 +38,7 @@ class EndpointError(CogitateError, OSError):
 
 
 class ClusterError(CogitateError, RuntimeError):
-    """A process of a cluster has failed, or too many have died: names it, and where its log is."""
+    """A process of a cluster has failed, or too many have died: names it, and why."""
 
 
 class Interrupted(CogitateError):  # noqa: N818 - an interruption is not an error

@@ -47,7 +47,7 @@ def test_a_killed_driver_or_ray_leaves_no_process_and_the_same_command_ends_with
         assert driver.returncode == -signal.SIGKILL
     else:
         assert driver.returncode == 2, errors
-        assert f"error: {killed} of our Ray (process {victims[0].pid}) has died: killed by SIGKILL; see " in errors
+        assert f"error: {killed} of our Ray (process {victims[0].pid}) has died: killed by SIGKILL; " in errors
     assert run(out, *on_ray(2)).returncode == 0
     assert made(out) == made(laptop)
 
@@ -74,7 +74,8 @@ def test_killed_and_stopped_generators_are_replaced_and_their_deaths_are_told(la
     assert made(out) == made(laptop)
     rows = [json.loads(line) for line in (out / "cluster" / "deaths.jsonl").read_text().splitlines()]
     causes = {row["pid"]: row["cause"] for row in rows}
-    assert causes[generators[0].pid] in ("killed by SIGKILL", "worker process has died")
+    killed = causes[generators[0].pid]
+    assert killed == "killed by SIGKILL" or "worker process has died" in killed  # Ray's words, where the kernel tells no more
     assert causes[generators[1].pid] == "has not answered for 20 s, and was ended"
     for row in rows:
         assert f"(process {row['pid']} on {row['host']}) has died: {row['cause']}" in errors

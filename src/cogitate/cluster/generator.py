@@ -7,6 +7,7 @@ often: what a process that died had under way is drawn again elsewhere, with the
 from __future__ import annotations
 
 import itertools
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
@@ -26,6 +27,7 @@ from cogitate.model.files.hf import load_config
 from cogitate.types import Completion
 
 SECONDS_OF_A_POLL = 0.5  # after which `poll` returns, so that an interruption is noticed
+SPARE = 1.25  # of the object store, beside the weights
 WEIGHTS = (".safetensors", ".safetensors.index.json")
 Place = tuple[int, int]  # of a completion: number of its request, index of its seed
 
@@ -213,11 +215,13 @@ class ClusterGenerator:
 
     def _send(self, files: dict[str, Any]) -> None:
         """Put the weights where processes fetch them from."""
-        try:
-            self._sent = list(files), [ray.put(content) for content in files.values()]
-        except ray.exceptions.ObjectStoreFullError:
-            size = sum(len(content) for content in files.values()) >> 20
-            raise ConfigError(f"weights of {size} MiB do not fit into Ray's object store: raise cluster.object_store") from None
+        settings, size = self._pool.settings, math.ceil(sum(len(content) for content in files.values()) / 2**20)
+        if size > settings.object_store and not settings.address:
+            raise ConfigError(
+                f"{self._model}: weights of {size} MiB do not fit into Ray's object store of {settings.object_store} MiB: "
+                f"set cluster.object_store={math.ceil(SPARE * size)}"
+            )
+        self._sent = list(files), [ray.put(content) for content in files.values()]
 
     def _read_again(self) -> dict[str, Any]:
         """The weights that processes sample from, for one that is new."""

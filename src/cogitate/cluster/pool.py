@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 from weakref import WeakSet
@@ -64,14 +64,6 @@ class Member:
         return f"generator {self.number}{place}"
 
 
-@dataclass(slots=True)
-class Deaths:
-    """Of generators."""
-
-    in_a_row: int = 0  # without a completion in between
-    lines: list[str] = field(default_factory=list)
-
-
 class GeneratorPool:
     """Starts the members at once and hands each turn to its owner.
 
@@ -86,7 +78,7 @@ class GeneratorPool:
         self, config: Config, *, logs: Path, directory: Path, say: Callable[[str], None], check_alive: Callable[[], None]
     ):
         self.settings, self._config, self._logs, self._directory, self._say = config.cluster, config, logs, directory, say
-        self._deaths, self._owners, self._here = Deaths(), WeakSet[Owner](), facts_here()
+        self._in_a_row, self._owners, self._here = 0, WeakSet[Owner](), facts_here()
         self._check_alive = check_alive
         self._actor_class = ray.remote(GeneratorWorker)
         self.members = [Member(number, None) for number in range(self.settings.generators)]
@@ -141,7 +133,7 @@ class GeneratorPool:
                 self._started(member, result)
             elif isinstance(result, Turn) and owner is not None:
                 if result.completions:
-                    self._deaths = Deaths()
+                    self._in_a_row = 0
                 owner.take(member, result)
         for call, member in busy.items():
             if call not in ready:
@@ -195,20 +187,21 @@ class GeneratorPool:
             if isinstance(cause, StaleWeightsError):
                 raise ClusterError(f"{member}: {cause}") from None
             raise ClusterError(f"{member} has failed: {type(cause).__name__}: {cause}") from error
+        except ray.exceptions.RayError as error:
+            raise ClusterError(f"{member}: Ray has failed: {first_sentence(str(error))}") from error
 
     def _replace(self, member: Member, words: str) -> None:
-        """Report a death and start another process in its place."""
+        """Report a death and start another process in its place; one that is out of reach must not hold its resources."""
+        ray.kill(member.actor)
         lost = sum(owner.lost(member) for owner in list(self._owners))
         found = member.watched.death(self._logs) if member.watched else Death("", None, ())
         line = death_line(member, found, words, lost)
         self._say(line)
         self._record(member, found, words, lost)
-        self._deaths.in_a_row += 1
-        self._deaths.lines.append(line)
-        if self._deaths.in_a_row > self.settings.deaths_limit:
+        self._in_a_row += 1
+        if self._in_a_row > self.settings.deaths_limit:
             raise ClusterError(
-                f"{self._deaths.in_a_row} generators in a row have died without a completion in between, the last: {line}; "
-                f"see {self._directory / DEATHS}"
+                f"{self._in_a_row} generators in a row have died without a completion in between, the last: {line}"
             )
         self._start(member)
 
@@ -265,4 +258,6 @@ def first_sentence(words: str) -> str:
     cause = next(
         (line for line in lines if line.startswith("The actor") and "because" in line), lines[0] if lines else "no reason"
     )
+    if "creation task" in cause:  # then the last line is the exception
+        return f"{cause} {lines[-1]}"
     return cause.partition(" Some common causes")[0]

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import secrets
 import shutil
@@ -32,6 +33,7 @@ from cogitate.runtime import python_path, write_json
 
 RAY, MESSAGES = "ray", "ray_messages.log"  # its sessions with their logs; what it would write to our standard output
 STARTED = "started.json"  # what a start has left behind where it was killed
+TOO_SLOW = "timed out during startup"  # of what Ray says then
 VITAL = ("gcs_server", "raylet")  # without them Ray does nothing, and would wait long before it said so
 SECONDS_TO_END = 10.0  # for processes of an earlier start, before they are killed
 SECONDS_TO_REACH = 5.0  # for an address to accept a connection
@@ -57,8 +59,9 @@ class Session:
             ConfigError: the address cannot be reached, the token is refused, or Ray does not start.
         """
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # Ray makes its own for everybody to write to
-        self.settings, self._directory = settings, directory
-        self._temporary = None if settings.address else self._make_temporary(directory, say)
+        self.settings, self._directory, self._say = settings, directory, say
+        end_earlier_start(directory, say)
+        self._temporary = None if settings.address else self._make_temporary()
         try:
             keep_messages(directory / MESSAGES)
             with handlers_of_signals_kept():
@@ -69,13 +72,13 @@ class Session:
         except BaseException:
             self.close()
             raise
-        self.logs = Path(ray._private.worker._global_node.get_logs_dir_path())
+        self.logs = Path(ray._private.worker._global_node.get_logs_dir_path()).resolve()
 
     def check_alive(self) -> None:
         """Refuse to go on with a Ray of our own that has died; the others of its processes can be missed.
 
         Raises:
-            ClusterError: says which process, how it ended, and where its log is.
+            ClusterError: says which process, and how it ended.
         """
         processes = ray._private.worker._global_node.all_processes
         for name in VITAL if self._temporary else ():
@@ -83,7 +86,7 @@ class Session:
                 if (status := each.process.poll()) is not None:
                     ending = f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
                     raise ClusterError(
-                        f"{name} of our Ray (process {each.process.pid}) has died: {ending}; see {self.logs}; "
+                        f"{name} of our Ray (process {each.process.pid}) has died: {ending}; "
                         "the same command goes on from the last checkpoint"
                     )
 
@@ -95,9 +98,9 @@ class Session:
             shutil.rmtree(self._temporary, ignore_errors=True)
             (self._directory / STARTED).unlink(missing_ok=True)
 
-    def _make_temporary(self, directory: Path, say: Callable[[str], None]) -> Path:
-        """The private directory with the token and the link to `directory`, which earlier starts are cleared from."""
-        end_earlier_start(directory, say)
+    def _make_temporary(self) -> Path:
+        """The private directory with the token, and with the link to that of Ray, which is made anew."""
+        directory = self._directory
         shutil.rmtree(directory / RAY, ignore_errors=True)
         (directory / RAY).mkdir()
         temporary = Path(tempfile.mkdtemp(prefix="cogitate-"))
@@ -109,19 +112,28 @@ class Session:
         return temporary
 
     def _start(self, temporary: Path) -> None:
-        settings = self.settings
-        cpus = max(os.cpu_count() or 1, settings.generators * settings.generator_cpus)
-        with environment(RAY_AUTH_TOKEN_PATH=str(temporary / "token"), PYTHONPATH=python_path(), **{ON_LOOPBACK: "0"}):
+        """Start our own Ray, again where it was too slow for itself: it waits 30 seconds for its own processes."""
+        settings, until = self.settings, time.monotonic() + self.settings.start_limit
+        of_ours = {"RAY_AUTH_TOKEN_PATH": str(temporary / "token"), "PYTHONPATH": python_path(), ON_LOOPBACK: "0"}
+        with environment(**of_ours, RAY_worker_register_timeout_seconds=str(math.ceil(settings.start_limit))):
             read_environment()
-            ray.init(
-                address="local",
-                num_cpus=cpus,
-                include_dashboard=False,
-                object_store_memory=settings.object_store << 20,
-                log_to_driver=False,
-                logging_level="CRITICAL",
-                _temp_dir=str(temporary / RAY),
-            )
+            while True:
+                try:
+                    ray.init(
+                        address="local",
+                        num_cpus=max(os.cpu_count() or 1, settings.generators * settings.generator_cpus),
+                        include_dashboard=False,
+                        object_store_memory=settings.object_store << 20,
+                        log_to_driver=False,
+                        logging_level="CRITICAL",
+                        _temp_dir=str(temporary / RAY),
+                    )
+                    return
+                except Exception as error:  # what Ray raises has no class of its own
+                    ray.shutdown()
+                    if TOO_SLOW not in str(error) or time.monotonic() > until:
+                        raise ConfigError(f"Ray does not start: {first_line(error)}") from error
+                    self._say("Ray was too slow to start; it is started again")
 
     def _join(self) -> None:
         settings = self.settings
@@ -140,8 +152,11 @@ class Session:
             try:
                 ray.init(address=settings.address, log_to_driver=False, logging_level="CRITICAL")
             except (ray.exceptions.RayError, RuntimeError, ConnectionError, ValueError) as error:
-                first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-                raise ConfigError(f"cluster.address={settings.address}: Ray refuses: {first}") from error
+                raise ConfigError(f"cluster.address={settings.address}: Ray refuses: {first_line(error)}") from error
+
+
+def first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 
 def keep_messages(path: Path) -> None:
