@@ -14,7 +14,7 @@ ifneq ($(wildcard $(VENV)),)
   endif
 endif
 
-.PHONY: run install test test-slow test-release test-clients test-pages test-llama-cpp test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
+.PHONY: run install test test-slow test-release test-clients test-pages test-llama-cpp test-cluster test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
 
 run: $(VENV)/.installed
 	$(BIN)/cogitate run tiny --out runs/tiny
@@ -53,7 +53,11 @@ test-pages: $(VENV)/.installed-pages
 test-llama-cpp: $(VENV)/.installed-llama-cpp
 	$(BIN)/python -m pytest -m llama_cpp
 
-test-all: test test-slow test-clients test-pages test-llama-cpp test-release
+# On clusters of Ray, which the tests start.
+test-cluster: $(VENV)/.installed-cluster
+	$(BIN)/python -m pytest -m cluster
+
+test-all: test test-slow test-clients test-pages test-llama-cpp test-cluster test-release
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -115,6 +119,10 @@ $(VENV)/.installed-clients: $(VENV)/.installed-test
 
 $(VENV)/.installed-pages: $(VENV)/.installed-test
 	$(PIP) --editable '.[pages]'
+	touch $@
+
+$(VENV)/.installed-cluster: $(VENV)/.installed-test
+	$(PIP) --editable '.[cluster]'
 	touch $@
 
 # For vectors of 8 floats, which any machine of the last years has: some virtual machines announce instructions they have not.

@@ -37,6 +37,10 @@ class EndpointError(CogitateError, OSError):
     """A model of somebody else's, behind a URL, that cannot be asked: names the URL and what it answered."""
 
 
+class ClusterError(CogitateError, RuntimeError):
+    """A process of a cluster has failed, or too many have died: names it, and why."""
+
+
 class Interrupted(CogitateError):  # noqa: N818 - an interruption is not an error
     """SIGINT or SIGTERM arrived and the stage has written its checkpoint; `exit_code` is 130 or 143."""
 

@@ -26,13 +26,19 @@ SOURCE = {
 }
 
 
-def plan_text(recipe: Recipe, out: Path, planned: Sequence[Planned]) -> str:
+def plan_text(recipe: Recipe, out: Path, planned: Sequence[Planned], processes: Sequence[list[str]] = ()) -> str:
     """The resolved settings, one `section.key = value` a line with its origin; the user's code that would run; the stages in
-    order and where each comes from; and what the rows of the users' data sets became."""
+    order and where each comes from; and what the rows of the users' data sets became.
+
+    Args:
+        processes: of a cluster, a row for each kind; none without one.
+    """
     config = recipe.config
     lines = ["# settings, and where each comes from", *settings_lines(recipe)]
     if code := user_files(config):
         lines += ["", "# Python code of yours that the run would execute", *table([[function, key] for key, function in code])]
+    if processes:
+        lines += ["", "# processes of the cluster", *table(processes)]
     lines += ["", f"# stages of the graph {config.graph}, in order"]
     rows = []
     for item in planned:

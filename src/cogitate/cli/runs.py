@@ -12,7 +12,7 @@ from cogitate.cli.app import app
 from cogitate.cli.options import Recipe, RunDirectory, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from cogitate.backend import Backend
     from cogitate.config import Config
@@ -42,16 +42,20 @@ def run(
     ] = False,
 ) -> None:
     """Run a recipe, or go on with it."""
+    from cogitate.apps.backends import check_backend
     from cogitate.recipe.runner import plan, run_recipe
     from cogitate.recipe.settings import read_recipe
 
     read = read_recipe(recipe, settings or [])
     config = read.config
+    check_backend(config)
     out = out or Path("runs") / Path(recipe).stem
     if dry_run:
         from cogitate.apps.overview import plan_text
+        from cogitate.apps.plan.processes import process_lines
 
-        typer.echo(plan_text(read, out, plan(config, out, only=only, until=until, retrain=retrain or [])))
+        planned = plan(config, out, only=only, until=until, retrain=retrain or [])
+        typer.echo(plan_text(read, out, planned, process_lines(config, [item.stage.name for item in planned if item.runs])))
         return
     from cogitate.apps.plan.computer.guard import out_of_memory_explained, refuse_too_large
     from cogitate.apps.progress import make_progress
@@ -67,7 +71,7 @@ def run(
         results = run_recipe(
             config,
             out,
-            make_backend=partial(compose_backend, answers=out / ANSWERS) if trust_rewards else compose_backend,
+            make_backend=partial(compose_backend, answers=out / ANSWERS if trust_rewards else None, out=out, say=progress.say),
             progress=progress,
             only=only,
             until=until,
@@ -192,8 +196,11 @@ def clean(
     typer.echo(clean_text(directory, delete_leftovers(directory, dry_run=dry_run), dry_run=dry_run))
 
 
-def compose_backend(config: Config, answers: Path | None = None) -> Backend:
-    """The laptop's generators, graders and learners."""
+def compose_backend(
+    config: Config, answers: Path | None = None, *, out: Path | None = None, say: Callable[[str], None] = print
+) -> Backend:
+    """The generators, graders and learners of a run in `out`; without one, those of this machine alone."""
+    from cogitate.apps.backends import make_backend
     from cogitate.recipe.local_backend import LocalBackend
 
-    return LocalBackend(config, answers)
+    return LocalBackend(config, answers) if out is None else make_backend(config, out, say=say, answers=answers)

@@ -1,1 +1,1 @@
-"""The protocols of `backend.py` over Ray, vLLM and FSDP2; the only place that imports them."""
+"""The protocols of `backend.py` over Ray: generators are processes of a cluster. The only place that imports Ray."""

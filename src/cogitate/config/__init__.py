@@ -1,5 +1,6 @@
 """Settings: sections of typed, validated keys. `recipe/settings.py` reads a recipe's from a TOML file and overrides."""
 
+from cogitate.config.cluster import ClusterConfig
 from cogitate.config.config import Config, StageRow, config_with
 from cogitate.config.parts import RewardPartConfig
 from cogitate.config.prompts import PromptConfig, WorkedExample
@@ -30,6 +31,7 @@ from cogitate.config.stages.supervised import FineTuneConfig, PretrainConfig, St
 __all__ = [
     "PROPOSED",
     "AllScenarioConfig",
+    "ClusterConfig",
     "ColdStartConfig",
     "Config",
     "DPOConfig",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field, create_model
+from pydantic import Field, ValidationInfo, create_model, field_validator
 
+from cogitate.config.cluster import ClusterConfig
 from cogitate.config.section import Section, in_identity_unless_default, not_in_identity
 from cogitate.config.shared import EvaluateConfig, JudgeConfig, RewardsConfig, RuntimeConfig, TasksConfig, TokenizerConfig
 
@@ -35,8 +36,17 @@ class Config(Section):
     judge: JudgeConfig = JudgeConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     runtime: RuntimeConfig = RuntimeConfig()
+    cluster: ClusterConfig = ClusterConfig()
     tracking: Literal["", "wandb", "trackio"] = not_in_identity("")  # where metrics go as well: apps/tracking.py
     inputs: dict[str, str] = Field(default_factory=dict)  # inputs.STAGE=PATH: take a stage's output from there
+
+    @field_validator("cluster")
+    @classmethod
+    def _a_cluster_is_worked_on(cls, cluster: ClusterConfig, info: ValidationInfo) -> ClusterConfig:
+        runtime = info.data.get("runtime")
+        if isinstance(runtime, RuntimeConfig) and runtime.backend != "ray" and cluster != ClusterConfig():
+            raise ValueError('has no effect with runtime.backend = "local": set runtime.backend=ray, or leave it out')
+        return cluster
 
     def section(self, name: str, kind: type[S]) -> S:
         """A stage's section, which is of this class."""

@@ -154,6 +154,7 @@ class EvaluateConfig(Section):
 
 
 class RuntimeConfig(Section):
+    backend: Literal["local", "ray"] = not_in_identity("local")  # ray: generators are processes of a cluster, see [cluster]
     device: str = "auto"  # auto (cuda where there is one, else cpu), cpu, cuda or cuda:N
     # bfloat16: weights of 16 bits, float32 masters in the optimiser. Recipes may say auto: what the machine is faster in.
     dtype: Literal["float32", "bfloat16"] = "float32"

@@ -7,11 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cogitate.apps.backends import check_backend, make_backend
 from cogitate.config import Config
 from cogitate.front_door.given import Given, Problems, Reward
 from cogitate.front_door.overrides import to_overrides
 from cogitate.front_door.run_handle import Run
-from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.progress import NullProgress, Progress
 from cogitate.recipe.run_directory.failed_start import ANSWERS, undone_where_nothing_was_made
 from cogitate.recipe.runner import run_recipe
@@ -67,14 +67,16 @@ def run(
     out = Path(out) if out is not None else Path("runs") / Path(recipe).stem
     given = Given(out, problems=problems, evaluation=evaluation, reward=reward, identity=identity)
     config = load_recipe(str(recipe), to_overrides(given.settings, settings or {}, sections))
+    check_backend(config)
     keep_freed_memory()
     with undone_where_nothing_was_made(out), stop_at_checkpoint_on_ctrl_c():
         given.write(out)
+        shown = watcher(progress, out, config, retrain)
         run_recipe(
             config,
             out,
-            make_backend=partial(LocalBackend, answers=out / ANSWERS) if trust_rewards else LocalBackend,
-            progress=watcher(progress, out, config, retrain),
+            make_backend=partial(make_backend, out=out, say=shown.say, answers=out / ANSWERS if trust_rewards else None),
+            progress=shown,
             only=only,
             until=until,
             retrain=retrain,

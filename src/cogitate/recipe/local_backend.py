@@ -19,6 +19,7 @@ from cogitate.config import (
 from cogitate.endpoint import Asker, Endpoint
 from cogitate.engine.answering import AnsweringModel
 from cogitate.engine.generator import Engine
+from cogitate.errors import ConfigError
 from cogitate.model.files.hf import load_model
 from cogitate.model.files.value_model import load_value_model
 from cogitate.model.lora import add_lora
@@ -39,8 +40,8 @@ from cogitate.train.learners.supervised import SupervisedLearner
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
-class LocalBackend:
-    """Implements backend.Backend. The grader pool is started once and shared.
+class OneProcess:
+    """What every backend has in the driver's process: learners, scorers, askers, and the grader pool, started once and shared.
 
     Args:
         answers: the file for the answers of the user's own rewards, which may then use the network and files; None confines
@@ -60,17 +61,6 @@ class LocalBackend:
     @property
     def device_name(self) -> str:
         return name_of_device(self.device)
-
-    def generator(self, model: Path) -> Engine:
-        runtime, tokenizer = self.config.runtime, Tokenizer.load(model)
-        return Engine(
-            self._read(model),
-            end_id=tokenizer.end_ids,
-            max_batch=runtime.max_batch,
-            speculative=runtime.speculative,
-            tokenizer=tokenizer,
-            prefix_bytes=runtime.prefix_cache << 20,
-        )
 
     def grader(self) -> GraderPool:
         if self._grader is None:
@@ -160,3 +150,27 @@ class LocalBackend:
         model = ValueModel(self._read(directory))
         model.trunk.gradient_checkpointing = self.config.runtime.gradient_checkpointing
         return model
+
+
+class LocalBackend(OneProcess):
+    """Implements backend.Backend: all of it is in this process.
+
+    Raises:
+        ConfigError: the settings ask for a cluster.
+    """
+
+    def __init__(self, config: Config, answers: Path | None = None):
+        if config.runtime.backend != "local":
+            raise ConfigError(f"runtime.backend={config.runtime.backend} is for `cogitate run`: leave it out here")
+        super().__init__(config, answers)
+
+    def generator(self, model: Path) -> Engine:
+        runtime, tokenizer = self.config.runtime, Tokenizer.load(model)
+        return Engine(
+            self._read(model),
+            end_id=tokenizer.end_ids,
+            max_batch=runtime.max_batch,
+            speculative=runtime.speculative,
+            tokenizer=tokenizer,
+            prefix_bytes=runtime.prefix_cache << 20,
+        )

@@ -1,0 +1,48 @@
+"""The cluster's side of the seam: generators are processes of Ray, everything else is the laptop's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import ray
+
+from cogitate.cluster.generator import ClusterGenerator
+from cogitate.cluster.placement import check_devices, check_resources
+from cogitate.cluster.pool import GeneratorPool
+from cogitate.cluster.session import Session
+from cogitate.config import Config
+from cogitate.recipe.local_backend import OneProcess
+
+
+class RayBackend(OneProcess):
+    """Implements backend.Backend. The processes start at once, beside what the driver does first.
+
+    Args:
+        directory: for logs and the record of deaths.
+        answers: as of OneProcess.
+        say: takes a line that a person should read.
+    """
+
+    def __init__(self, config: Config, directory: Path, answers: Path | None = None, say: Callable[[str], None] = print):
+        super().__init__(config, answers)
+        check_devices(config.cluster, self.device.type)
+        self._session = Session(config.cluster, directory, say)
+        try:
+            check_resources(config.cluster, ray.cluster_resources(), ray.available_resources())
+            self._pool = GeneratorPool(
+                config, logs=self._session.logs, directory=directory, say=say, check_alive=self._session.check_alive
+            )
+        except BaseException:
+            self._session.close()
+            raise
+
+    def generator(self, model: Path) -> ClusterGenerator:
+        return ClusterGenerator(self._pool, model, max_batch=self.config.runtime.max_batch)
+
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            self._pool.close()
+            self._session.close()

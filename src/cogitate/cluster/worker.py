@@ -1,0 +1,149 @@
+"""What a generator's process does: our engine, asked in short turns. It knows nothing of Ray.
+
+A turn brings new units of work and returns what has finished meanwhile. Between turns the engine stands still, so that a
+process has one thread of control and the driver decides what it works on.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from cogitate import __version__
+from cogitate.backend import GenerationRequest
+from cogitate.cluster.weights import Bytes, StaleWeightsError, Stamp, digest_of, write_model
+from cogitate.config import Config
+from cogitate.engine.generator import Engine
+from cogitate.kernels import native_library
+from cogitate.kernels.isa import isa
+from cogitate.recipe.local_backend import LocalBackend
+from cogitate.runtime import resident_bytes
+from cogitate.types import Completion
+
+SHORTEST_TURN, LONGEST_TURN = 0.05, 2.0  # seconds: what has finished by then is returned, and something, or nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """About the process and its machine."""
+
+    pid: int
+    host: str
+    boot_id: str  # of the machine's kernel: equal ones are one machine
+    processor: str
+    kernels: str  # the class of instructions that the engine's kernels are compiled for here; "" without kernels
+    versions: tuple[tuple[str, str], ...]  # of what decides bits
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a turn returns.
+
+    Attributes:
+        stamp: of the weights that sampled.
+        resident: bytes of the process in memory; None where the system does not say.
+    """
+
+    stamp: Stamp
+    completions: tuple[Completion, ...]
+    resident: int | None
+
+
+def facts_here() -> Facts:
+    boot_id = Path("/proc/sys/kernel/random/boot_id")
+    return Facts(
+        pid=os.getpid(),
+        host=platform.node(),
+        boot_id=boot_id.read_text().strip() if boot_id.is_file() else platform.node(),
+        processor=processor_name(),
+        kernels=isa() if native_library() is not None else "",
+        versions=(("cogitate", __version__), ("torch", torch.__version__), ("python", platform.python_version())),
+    )
+
+
+def processor_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.processor())
+
+
+class GeneratorWorker:
+    """Engines of a process, each with a name: one for each generator of the driver.
+
+    Args:
+        config: with the device and threads of this process.
+    """
+
+    def __init__(self, config: Config):
+        self._config = config
+        self._backend: LocalBackend | None = None
+        self._engines: dict[str, Engine] = {}
+        self._stamps: dict[str, Stamp] = {}
+
+    def facts(self) -> Facts:
+        return facts_here()
+
+    def take_turn(
+        self, name: str, stamp: Stamp, units: Sequence[GenerationRequest], files: Sequence[str] = (), *contents: Bytes
+    ) -> Turn:
+        """Work on `units` and what is under way, until something has finished or the turn is over.
+
+        Args:
+            stamp: of the weights to sample from.
+            files: names of the files of the model directory, whose `contents` follow, where the weights are new here.
+
+        Raises:
+            StaleWeightsError: other weights are here, or came, than the stamp says.
+        """
+        if files:
+            self._load(name, stamp, dict(zip(files, contents, strict=True)))
+        if self._stamps.get(name) != stamp:
+            raise StaleWeightsError(f"asked to sample from weights of {stamp}, but has {self._stamps.get(name, 'none')}")
+        engine = self._engines[name]
+        for unit in units:
+            engine.submit(unit)
+        began, finished = time.monotonic(), list[Completion]()
+        while engine.pending():
+            finished += engine.poll()
+            if time.monotonic() - began > (SHORTEST_TURN if finished else LONGEST_TURN):
+                break
+        return Turn(stamp, tuple(finished), resident_bytes())
+
+    def partial(self, name: str, unit: str, start: int) -> dict[int, list[int]]:
+        return self._engines[name].partial(unit, start=start)
+
+    def abort(self, name: str, units: Sequence[str]) -> list[Completion]:
+        return self._engines[name].abort(units)
+
+    def free_weights(self, name: str) -> None:
+        """Let go of the weights until the next turn, which brings others."""
+        if name in self._engines:
+            self._stamps.pop(name, None)
+            self._engines[name].free_weights()
+
+    def drop(self, name: str) -> None:
+        """Forget an engine."""
+        self._engines.pop(name, None)
+        self._stamps.pop(name, None)
+
+    def _load(self, name: str, stamp: Stamp, files: dict[str, Bytes]) -> None:
+        if (digest := digest_of(files)) != stamp.digest:
+            raise StaleWeightsError(f"was sent other weights than those of {stamp}: {digest[:12]}")
+        with TemporaryDirectory(prefix="cogitate-weights-") as directory:
+            write_model(files, Path(directory))
+            if name in self._engines:
+                self._engines[name].load_weights(Path(directory), stamp.version)
+            else:
+                self._backend = self._backend or LocalBackend(self._config)
+                self._engines[name] = self._backend.generator(Path(directory))
+                self._engines[name].version = stamp.version
+        self._stamps[name] = stamp

@@ -1,0 +1,40 @@
+"""Settings of a cluster of Ray, which `runtime.backend = "ray"` works on. None of them can change a result."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+from pydantic import field_validator, model_validator
+
+from cogitate.config.section import Section, not_in_identity
+
+
+class ClusterConfig(Section):
+    """Where generators run and how many there are."""
+
+    address: str = not_in_identity("")  # HOST:PORT of a Ray that runs already; empty: one on this machine, for this run alone
+    token_file: str = not_in_identity("")  # with the token of that Ray; empty: where Ray itself looks for it
+    engine: Literal["own"] = not_in_identity("own")
+    generators: int = not_in_identity(1, ge=1)
+    generator_cpus: int = not_in_identity(1, ge=1)  # of each generator, which computes with as many threads
+    generator_gpus: float = not_in_identity(0.0, ge=0)  # of each generator; below 1: several share one
+    object_store: int = not_in_identity(512, ge=80)  # MiB of shared memory of our own Ray: weights cross in it
+    start_limit: float = not_in_identity(300.0, gt=0)  # seconds until Ray, and each generator, has started
+    answer_limit: float = not_in_identity(600.0, gt=0)  # seconds without an answer after which a generator is replaced
+    deaths_limit: int = not_in_identity(5, ge=1)  # generators that die without a completion in between; one more ends the run
+
+    @field_validator("address")
+    @classmethod
+    def _address_is_one(cls, address: str) -> str:
+        if address and not re.fullmatch(r"[^\s:/]+:\d{1,5}", address):
+            raise ValueError("must be HOST:PORT of a running Ray, e.g. 10.0.0.1:6379")
+        return address
+
+    @model_validator(mode="after")
+    def _each_says_something(self) -> ClusterConfig:
+        if self.token_file and not self.address:
+            raise ValueError("token_file is for a Ray at an address: one of our own makes a token itself")
+        if self.address and self.object_store != type(self).model_fields["object_store"].default:
+            raise ValueError("object_store is of our own Ray: that at an address has the one it was started with")
+        return self

@@ -1,0 +1,129 @@
+"""Two network namespaces with a pair of virtual interfaces between them, as two hosts: a Ray that runs already, on both."""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.cluster.clustered import SECONDS, command, made, on_ray, until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3 * SECONDS)]
+ADDRESSES = ("10.213.7.1", "10.213.7.2")
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """Attributes:
+    names: of the namespaces; Ray's head is in the first.
+    token: the file with the token.
+    """
+
+    names: tuple[str, str]
+    token: Path
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        return (f"cluster.address={ADDRESSES[0]}:6379", f"cluster.token_file={self.token}")
+
+    def on(self, host: int, arguments: list[str]) -> list[str]:
+        return ["ip", "netns", "exec", self.names[host], *arguments]
+
+    def processes(self, host: int) -> list[int]:
+        found = subprocess.run(["ip", "netns", "pids", self.names[host]], capture_output=True, text=True, check=True)
+        return [int(pid) for pid in found.stdout.split()]
+
+    def kill(self, host: int) -> None:
+        for pid in self.processes(host):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def start_node(hosts: Hosts, host: int, cpus: int, *further: str) -> None:
+    arguments = [
+        sys.executable, "-m", "ray.scripts.scripts", "start", "--node-ip-address", ADDRESSES[host], "--num-cpus", str(cpus),
+        "--object-store-memory", str(100 << 20), "--disable-usage-stats", *further,
+    ]  # fmt: skip
+    environment = {**os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN_PATH": str(hosts.token)}
+    with tempfile.TemporaryFile("w+") as said:  # no pipe: what Ray leaves in the background would hold it open
+        done = subprocess.run(
+            hosts.on(host, arguments), env=environment, stdout=said, stderr=said, check=False, timeout=SECONDS
+        )
+        said.seek(0)
+        assert done.returncode == 0, said.read()
+
+
+@pytest.fixture(scope="module")
+def hosts() -> Iterator[Hosts]:
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        pytest.skip("network namespaces need root and the program ip")
+    folder = Path(tempfile.mkdtemp(prefix="cogitate-"))
+    found = Hosts((f"cogitate-{os.getpid()}-a", f"cogitate-{os.getpid()}-b"), folder / "token")
+    found.token.write_text(secrets.token_hex(32))
+    ends = [f"cg{os.getpid()}{letter}" for letter in "ab"]
+    try:
+        for name in found.names:
+            subprocess.run(["ip", "netns", "add", name], check=True)
+        subprocess.run(["ip", "link", "add", ends[0], "type", "veth", "peer", "name", ends[1]], check=True)
+        for host, (name, end) in enumerate(zip(found.names, ends, strict=True)):
+            subprocess.run(["ip", "link", "set", end, "netns", name], check=True)
+            for arguments in (
+                ["addr", "add", f"{ADDRESSES[host]}/24", "dev", end],
+                ["link", "set", end, "up"],
+                ["link", "set", "lo", "up"],
+            ):
+                subprocess.run(["ip", "-n", name, *arguments], check=True)
+        start_node(found, 0, 2, "--head", "--port", "6379", "--include-dashboard", "false", "--temp-dir", str(folder / "ray"))
+        start_node(found, 1, 1, "--address", f"{ADDRESSES[0]}:6379")
+        yield found
+    finally:
+        for host, name in enumerate(found.names):
+            with suppress(subprocess.CalledProcessError):
+                found.kill(host)
+            subprocess.run(["ip", "netns", "del", name], check=False)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def refused(hosts: Hosts, out: Path, *settings: str) -> str:
+    """What a command on the first host says that does not start."""
+    done = subprocess.run(hosts.on(0, command(out, *settings)), capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert done.returncode == 2, done.stderr
+    assert not out.exists()
+    return done.stderr.strip().splitlines()[-1]
+
+
+def test_a_cluster_that_is_too_small_is_refused_at_once(hosts: Hosts, tmp_path: Path) -> None:
+    said = refused(hosts, tmp_path / "run", *on_ray(4, *hosts.settings))
+    assert said == ("error: 4 generators with 1 CPU each need 4, and the cluster has 3: lower cluster.generators or add nodes")
+
+
+def test_a_connection_without_the_token_is_refused(hosts: Hosts, tmp_path: Path) -> None:
+    other = tmp_path / "token"
+    other.write_text(secrets.token_hex(32))
+    said = refused(hosts, tmp_path / "run", *on_ray(1, hosts.settings[0], f"cluster.token_file={other}"))
+    assert said.startswith(f"error: cluster.address={ADDRESSES[0]}:6379: Ray refuses: ")
+
+
+def test_a_host_that_is_lost_costs_no_bit(hosts: Hosts, tmp_path: Path) -> None:
+    laptop, out = tmp_path / "laptop", tmp_path / "run"
+    assert subprocess.run(command(laptop), capture_output=True, timeout=SECONDS, check=False).returncode == 0
+    arguments = hosts.on(0, command(out, *on_ray(2, *hosts.settings)))
+    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as driver:
+        until(lambda: (out / "unfinished/r1_zero/out/metrics.jsonl").is_file() or driver.poll() is not None, "a step")
+        generators = [pid for pid in hosts.processes(1) if "GeneratorWork" in psutil.Process(pid).name()]
+        hosts.kill(1)
+        _, errors = driver.communicate(timeout=SECONDS)
+    assert driver.returncode == 0, errors
+    assert made(out) == made(laptop)
+    (death,) = [json.loads(line) for line in (out / "cluster" / "deaths.jsonl").read_text().splitlines()]
+    assert [death["pid"]] == generators
