@@ -108,7 +108,7 @@ def test_mistakes_in_messages_are_named(client: Client) -> None:
     assert said(max_tokens=None) == "max_tokens: input should be a valid integer"
     assert said(thinking={"type": "enabled"}) == "thinking: enabled needs budget_tokens"
     assert said(thinking={"type": "enabled", "budget_tokens": 20}) == "thinking: budget_tokens must be less than max_tokens"
-    assert said(tools=[]) == "tools: this server does not support it"
+    assert said(mcp_servers=[]) == "mcp_servers: this server does not support it"
     assert said(temperature=1.5) == "temperature: input should be less than or equal to 1"
 
 
