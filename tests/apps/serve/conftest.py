@@ -1,5 +1,6 @@
 """A server around a model of random weights, on a real socket of this machine."""
 
+import dataclasses
 import json
 import threading
 import time
@@ -141,7 +142,7 @@ def client(thinking_model: Path) -> Iterator[Client]:
 
 @pytest.fixture(scope="package")
 def long_client(long_model: Path) -> Iterator[Client]:
-    work, running = start({"micro": long_model})
+    work, running = start({"micro": long_model}, dataclasses.replace(LIMITS, streams=64))
     with running as url:
         wait_until(lambda: work.models is not None)
         yield Client(url, work)

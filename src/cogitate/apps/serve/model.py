@@ -46,6 +46,7 @@ class Limits:
         queue: completions that wait, at most; beyond them requests are refused.
         cache_bytes: memory of the tokens that running completions may come to hold.
         prefix_bytes: memory of the tokens kept for later requests.
+        prefill_tokens: of prompts that are read between two steps of the running completions; 0: prompts are read whole.
         seconds: a request may take, its time in the queue included.
     """
 
@@ -53,6 +54,7 @@ class Limits:
     queue: int = 256
     cache_bytes: int = 2 << 30
     prefix_bytes: int = 256 << 20
+    prefill_tokens: int = 256
     seconds: float = 600.0
 
 
@@ -128,7 +130,7 @@ class ServedModel:
         decoder = load_model(directory, dtype=DTYPES[dtype], device=pick_device("auto"))
         self.engine = Engine(
             decoder, end_id=self.tokenizer.end_ids, max_batch=limits.streams, tokenizer=self.tokenizer,
-            prefix_bytes=limits.prefix_bytes,
+            prefix_bytes=limits.prefix_bytes, prefill_tokens=limits.prefill_tokens,
         )  # fmt: skip
         self.vocabulary = self.engine.config.vocab_size
         self.texts = token_bytes(self.tokenizer, self.vocabulary)

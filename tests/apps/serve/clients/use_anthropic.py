@@ -42,7 +42,7 @@ print(
             "blocks": [block.type for block in whole.content],
             "same": [block.model_dump() for block in whole.content] == [block.model_dump() for block in streamed.content],
             "events": sorted({event for event in events if event.startswith(("message_", "content_block_"))}),
-            "counted": counted.input_tokens == whole.usage.input_tokens,
+            "counted": counted.input_tokens == whole.usage.input_tokens + whole.usage.cache_read_input_tokens,
             "back": [block.type for block in back.content],
             "refused": refused,
             "called": [called.stop_reason, use.name, use.input in ({"digit": 1}, {"digit": 2})],

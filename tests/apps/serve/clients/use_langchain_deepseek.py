@@ -3,7 +3,6 @@
 import json
 import sys
 
-from langchain_core.tools import tool
 from langchain_deepseek import ChatDeepSeek
 
 model = ChatDeepSeek(
@@ -17,7 +16,6 @@ for chunk in model.stream("Say a number."):
     answer += chunk.content
 
 
-@tool
 def now() -> str:
     """What time it is."""
     return "12:00"

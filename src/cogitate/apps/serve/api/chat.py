@@ -283,6 +283,7 @@ def usage_of(drawing: Drawing) -> dict[str, Any]:
         "prompt_tokens": drawing.prompt_tokens,
         "completion_tokens": drawing.completion_tokens,
         "total_tokens": drawing.prompt_tokens + drawing.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": drawing.cached_tokens},
         "completion_tokens_details": {"reasoning_tokens": drawing.thinking_tokens},
     }
 

@@ -213,7 +213,12 @@ class MessageAnswer:
         return {"stop_reason": reasons.get(delta.finish or "", "end_turn"), "stop_sequence": None}
 
     def _usage(self) -> dict[str, Any]:
-        return {"input_tokens": self._drawing.prompt_tokens, "output_tokens": self._drawing.completion_tokens}
+        """In Anthropic's form `input_tokens` are those that were not there from earlier requests."""
+        drawing = self._drawing
+        return {
+            "input_tokens": drawing.prompt_tokens - drawing.cached_tokens, "cache_read_input_tokens": drawing.cached_tokens,
+            "cache_creation_input_tokens": 0, "output_tokens": drawing.completion_tokens,
+        }  # fmt: skip
 
 
 def event(name: str, **content: Any) -> bytes:

@@ -140,7 +140,7 @@ class ResponseAnswer:
         form, drawing = self._form, self._drawing
         ended = status != "in_progress"
         usage = {
-            "input_tokens": drawing.prompt_tokens, "input_tokens_details": {"cached_tokens": 0},
+            "input_tokens": drawing.prompt_tokens, "input_tokens_details": {"cached_tokens": drawing.cached_tokens},
             "output_tokens": drawing.completion_tokens, "total_tokens": drawing.prompt_tokens + drawing.completion_tokens,
             "output_tokens_details": {"reasoning_tokens": drawing.thinking_tokens},
         }  # fmt: skip
