@@ -152,6 +152,10 @@ def make_app(served: Served, *, on_failure: Callable[[], None] = lambda: None) -
     async def page() -> Response:
         return pages.response("index.html") or Response(status_code=404)
 
+    @app.get("/docs", include_in_schema=False)
+    async def description() -> Response:
+        return pages.response("api.html") or Response(status_code=404)
+
     @app.get("/page/{name:path}", include_in_schema=False)
     async def page_file(name: str) -> Response:
         if (response := pages.response(name)) is None:

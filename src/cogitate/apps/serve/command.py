@@ -16,7 +16,7 @@ from cogitate.web.protect import protect
 from cogitate.web.rules import Rules
 from cogitate.web.serving import address_of, listen, serve_app
 
-OPEN_PATHS = ("/", "/health", "/page/")  # need no key
+OPEN_PATHS = ("/", "/docs", "/health", "/page/")  # need no key
 
 Dtype = Literal["float32", "bfloat16"]
 ThinkingNames = Literal["both", "reasoning_content", "reasoning"]
