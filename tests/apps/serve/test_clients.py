@@ -14,9 +14,9 @@ ROOT = Path(__file__).parents[3]
 PYTHON = os.environ.get("COGITATE_API_CLIENTS", str(ROOT / ".venv-api-clients" / "bin" / "python"))
 
 
-def use(name: str, client: Client) -> Any:
+def use(name: str, client: Client, python: str = PYTHON) -> Any:
     program = Path(__file__).parent / "clients" / f"use_{name}.py"
-    done = subprocess.run([PYTHON, str(program), client.url], capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run([python, str(program), client.url], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 

@@ -184,6 +184,16 @@ def test_the_thinking_before_a_call_is_part_of_the_prompt(model: ServedModel) ->
             "tools: tools[0].function.parameters: must be the schema of an object",
         ),
         ({"tools": [ADD], "response_format": {"type": "json_object"}}, "response_format: not together with tools"),
+        (
+            {
+                "messages": [
+                    {"role": "user", "content": "1"},
+                    {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "{}"}}]},
+                ],
+                "continue_final_message": True,
+            },
+            "continue_final_message: the last message must be the assistant's, without calls",
+        ),
         ({"tools": [ADD], "tool_choice": "required", "ignore_eos": True}, "tool_choice: not together with ignore_eos"),
         (
             {"messages": [{"role": "tool", "tool_call_id": "c", "content": "2"}]},
@@ -233,3 +243,10 @@ def test_without_thinking_a_required_call_is_all_of_the_completion(long_client: 
     }
     answer = long_client.chat(max_tokens=90, **settings)["choices"][0]["message"]
     assert (answer["content"], answer["reasoning"], len(calls_of(answer))) == (None, None, 1)
+
+
+def test_tokenize_counts_the_tools(long_client: Client) -> None:
+    asked = {"model": "micro", "messages": [{"role": "user", "content": "Say a number."}], "tools": [ADD]}
+    status, counted = long_client.post("/tokenize", asked)
+    assert (status, counted["count"]) == (200, long_client.chat(tools=[ADD], max_tokens=1)["usage"]["prompt_tokens"])
+    assert long_client.post("/tokenize", {"model": "micro", "prompt": "1", "tools": [ADD]})[0] == 400

@@ -26,7 +26,7 @@ from cogitate.apps.serve.drawing.drawing import Drawing
 from cogitate.apps.serve.drawing.grammar import SchemaError
 from cogitate.apps.serve.drawing.shaping import Grammar, TokenLogprob
 from cogitate.apps.serve.model import Plan, Prompt, ServedModel
-from cogitate.tokenizer.tools.turns import ToolCall
+from cogitate.tokenizer.tools.turns import CallingTurn, ToolCall
 from cogitate.types import SamplingParams
 
 EFFORTS = {"minimal": 128, "low": 512, "medium": 2048, "high": None, "xhigh": None, "max": None}
@@ -146,8 +146,8 @@ def plan_chat(form: ChatForm, model: ServedModel) -> Plan:
     _ = form.usage_at_end  # refused before anything is drawn
     variables = form.chat_template_kwargs or TemplateVariables()
     turns = turns_of(form.messages, keep_thinking=bool(variables.keep_thinking))
-    if form.continue_final_message and turns[-1].role != "assistant":
-        raise RefusedError("the last message must be the assistant's", parameter="continue_final_message")
+    if form.continue_final_message and (turns[-1].role != "assistant" or isinstance(turns[-1], CallingTurn)):
+        raise RefusedError("the last message must be the assistant's, without calls", parameter="continue_final_message")
     if form.add_generation_prompt not in (None, not form.continue_final_message):
         raise RefusedError("must be the opposite of continue_final_message", parameter="add_generation_prompt")
     schema = None if form.response_format is None else form.response_format.schema_of_answer()
