@@ -4,7 +4,7 @@ import pytest
 
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.chat_template import ChatTemplate
-from cogitate.tokenizer.tools.call_forms import DEEPSEEK_R1, DEEPSEEK_V31, HERMES, LLAMA3, CallForm
+from cogitate.tokenizer.tools.call_forms import DEEPSEEK_R1, DEEPSEEK_V31, HERMES, LLAMA3
 from cogitate.tokenizer.tools.conversation import Calling
 from cogitate.tokenizer.tools.turns import CallingTurn, Function, ResultTurn, ToolCall, Turn
 from cogitate.types import Message
@@ -24,11 +24,13 @@ QWEN = """{% if tools %}system: {% for tool in tools %}{{ tool | tojson }}{% end
 {"name": "{{ call.function.name }}", "arguments": {{ call.function.arguments | tojson }}}
 </tool_call>{% endfor %}{% endif %}
 {% endfor %}"""
-R1 = """{% for message in messages %}{% if message['tool_calls'] %}<｜tool▁calls▁begin｜>\
+R1 = """{% for message in messages %}{% if message['role'] == 'assistant' and message['tool_calls'] %}<｜tool▁calls▁begin｜>\
 {% for tool in message['tool_calls'] %}{{ '<｜tool▁call▁begin｜>' + tool['type'] + '<｜tool▁sep｜>' + \
 tool['function']['name'] + '\\n' + '```json' + '\\n' + tool['function']['arguments'] + '\\n' + '```' + \
-'<｜tool▁call▁end｜>' }}{% endfor %}<｜tool▁calls▁end｜>{% else %}{{ message['content'] }}{% endif %}{% endfor %}"""
-V31 = """{% for message in messages %}{% if message['tool_calls'] %}<｜tool▁calls▁begin｜>\
+'<｜tool▁call▁end｜>' }}{% endfor %}<｜tool▁calls▁end｜>{% endif %}{% if message['content'] is not none %}\
+{{ '|' + message['role'] + '|' + message['content'].split('</think>')[-1] }}{% endif %}{% endfor %}"""
+V31 = """{% for message in messages %}{% if message['tool_calls'] %}</think>{{ message['content'] or '' }}\
+<｜tool▁calls▁begin｜>\
 {% for tool in message['tool_calls'] %}{{ '<｜tool▁call▁begin｜>' + tool['function']['name'] + '<｜tool▁sep｜>' + \
 tool['function']['arguments'] + '<｜tool▁call▁end｜>' }}{% endfor %}<｜tool▁calls▁end｜>\
 {% else %}{{ message['content'] }}{% endif %}{% endfor %}"""
@@ -45,18 +47,16 @@ def template(source: str) -> ChatTemplate:
 @pytest.mark.parametrize(
     ("source", "known"),
     [
-        (QWEN, (HERMES, True, True, False)),
-        (R1, (DEEPSEEK_R1, False, True, True)),
-        (V31, (DEEPSEEK_V31, False, True, True)),
-        (LLAMA, (LLAMA3, True, True, False)),
-        (PLAIN, (HERMES, False, False, False)),
-        ("{{ raise_exception('no') }}", (HERMES, False, False, False)),
+        (QWEN, Calling(HERMES, lists=True, writes=True)),
+        (R1, Calling(DEEPSEEK_R1, False, True, True, False, False)),
+        (V31, Calling(DEEPSEEK_V31, False, True, True, True, False)),
+        (LLAMA, Calling(LLAMA3, True, True, False, False, False)),
+        (PLAIN, Calling(HERMES)),
+        ("{{ raise_exception('no') }}", Calling(HERMES)),
     ],
 )
-def test_what_a_template_knows_of_calls_is_seen_in_what_it_writes(
-    source: str, known: tuple[CallForm, bool, bool, bool]
-) -> None:
-    assert Calling.of(template(source)) == Calling(*known)
+def test_what_a_template_knows_of_calls_is_seen_in_what_it_writes(source: str, known: Calling) -> None:
+    assert Calling.of(template(source)) == known
 
 
 def test_a_template_that_knows_calls_is_given_the_turns_as_they_are() -> None:
@@ -97,3 +97,13 @@ def test_a_control_token_in_a_function_or_a_result_stays_text(micro_tokenizer: T
     ids = template(QWEN).prompt_ids(turns, micro_tokenizer, tools=[function])
     assert micro_tokenizer.control_ids[token] not in ids
     assert micro_tokenizer.decode(ids).count(token) == 4
+
+
+def test_a_template_that_would_misplace_text_or_thinking_is_not_given_it_there() -> None:
+    turn = CallingTurn("<think>\nquietly\n</think>\n\nI add.", (ToolCall("add", "{}", "1"),))
+    bare = CallingTurn("", turn.calls)
+    assert Calling.of(template(QWEN)).turns([turn], []) == [turn]
+    assert Calling.of(template(R1)).turns([turn], []) == [Message("assistant", "I add."), bare]
+    assert Calling.of(template(V31)).turns([turn], []) == [CallingTurn("I add.", turn.calls)]
+    silent = CallingTurn("<think>\nquietly\n</think>\n\n", turn.calls)
+    assert Calling.of(template(R1)).turns([silent], []) == [bare]
