@@ -45,7 +45,7 @@ test-release: $(VENV)/.installed-test
 test-clients: $(VENV)/.installed-clients .venv-api-clients/.installed
 	$(BIN)/python -m pytest -m clients
 
-test-more-clients: $(VENV)/.installed-test .venv-more-clients/.installed
+test-more-clients: $(VENV)/.installed-test .venv-more-clients/.installed .venv-instructor/.installed
 	$(BIN)/python -m pytest -m more_clients
 
 # In a browser: Chromium must be there, as `chromium` or as COGITATE_CHROMIUM says.
@@ -85,7 +85,7 @@ same-bytes: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.same_bytes $(or $(COMMIT),HEAD) $(OPTIONS)
 
 clean:
-	rm -rf $(VENV) .venv-api-clients .venv-more-clients build dist site src/*.egg-info
+	rm -rf $(VENV) .venv-api-clients .venv-more-clients .venv-instructor build dist site src/*.egg-info
 
 # torch goes first and by exact version: a range would let pip choose a CUDA build of several GB. What comes is said.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -107,7 +107,8 @@ $(VENV)/.installed-clients: $(VENV)/.installed-test
 # Clients of the API have environments of their own: what they need must not decide what we need.
 .venv-api-clients/.installed: tests/apps/serve/clients/requirements.txt
 .venv-more-clients/.installed: tests/apps/serve/clients/requirements-more.txt
-.venv-api-clients/.installed .venv-more-clients/.installed:
+.venv-instructor/.installed: tests/apps/serve/clients/requirements-instructor.txt
+.venv-api-clients/.installed .venv-more-clients/.installed .venv-instructor/.installed:
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@

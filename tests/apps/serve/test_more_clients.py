@@ -1,4 +1,4 @@
-"""Further clients of other people, in a second environment: `make test-more-clients` makes it."""
+"""Further clients of other people, in two environments: `make test-more-clients` makes them."""
 
 import os
 from pathlib import Path
@@ -11,6 +11,7 @@ from tests.apps.serve.conftest import Client
 
 ROOT = Path(__file__).parents[3]
 PYTHON = os.environ.get("COGITATE_MORE_CLIENTS", str(ROOT / ".venv-more-clients" / "bin" / "python"))
+INSTRUCTOR = os.environ.get("COGITATE_INSTRUCTOR", str(ROOT / ".venv-instructor" / "bin" / "python"))
 
 
 @pytest.mark.more_clients
@@ -25,4 +26,4 @@ PYTHON = os.environ.get("COGITATE_MORE_CLIENTS", str(ROOT / ".venv-more-clients"
     ],
 )
 def test_another_client(name: str, expected: Any, long_client: Client) -> None:
-    assert test_clients.use(name, long_client, PYTHON) == expected
+    assert test_clients.use(name, long_client, INSTRUCTOR if name == "instructor" else PYTHON) == expected
