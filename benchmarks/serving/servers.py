@@ -71,7 +71,8 @@ class Running:
     def seconds(self) -> float:
         """Of processor time so far."""
         times = [each.cpu_times() for each in self._tree()]
-        return float(sum(each.user + each.system for each in times))
+        total: float = sum(each.user + each.system for each in times)
+        return total
 
     def main_thread_seconds(self) -> float:
         """The part of the first process' main thread. In our server: HTTP, JSON and streams; all other threads compute."""

@@ -4,13 +4,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from cogitate.apps.serve.api.chat import ChatAnswer, ChatForm, plan_chat
 from cogitate.apps.serve.api.messages import MessageAnswer, MessageForm, plan_message
 from cogitate.apps.serve.api.responses import ResponseAnswer, plan_response
 from cogitate.apps.serve.api.responses_in import ResponsesForm
 from cogitate.apps.serve.model import ServedModel
+from cogitate.tokenizer.tools.call_forms import DEEPSEEK_V31, HERMES, LLAMA3
+from cogitate.tokenizer.tools.conversation import Calling
+from cogitate.tokenizer.tools.turns import Function
 from tests.apps.serve.conftest import Client
 from tests.apps.serve.scripted import chat, model_of, read, refusal, script, steps_of, tokens_of
 
@@ -243,6 +248,51 @@ def test_without_thinking_a_required_call_is_all_of_the_completion(long_client: 
     }
     answer = long_client.chat(max_tokens=90, **settings)["choices"][0]["message"]
     assert (answer["content"], answer["reasoning"], len(calls_of(answer))) == (None, None, 1)
+
+
+STRICT = {"type": "function", "function": {**ADD["function"], "strict": True}}  # type: ignore[dict-item]
+
+
+@pytest.mark.parametrize("control", [False, True])
+def test_strict_leaves_text_free_and_rules_calls(model: ServedModel, control: bool) -> None:
+    """What the grammar allows after text, tags and names, whether the tag is a token or text."""
+    form, token = DEEPSEEK_V31 if control else HERMES, model.tokenizer.encode("a")[0]
+    tags = {form.begins: token, form.opens: token + 1} if control else {}
+    function = Function("add", "", SCHEMA)
+    make = model.grammars.of_calls(form, [function], control_ids=tags, thinks=False, free=True)
+    grammar, drawn = make(), list[int]()
+
+    def allows(*more: int) -> bool:
+        for each in more:
+            logits = torch.zeros(model.vocabulary)
+            grammar.restrict(np.array(drawn), logits)
+            assert not grammar.failure, grammar.failure
+            if logits[each] < 0:
+                return False
+            drawn.append(each)
+        return True
+
+    def text(said: str) -> list[int]:
+        return model.tokenizer.encode(said)
+
+    opens = [token, token + 1] if control else text("<tool_call>")
+    assert allows(*text("Well, {x} \n"), *opens, *text(form.before.removeprefix(form.opens).replace("NAME", "add")))
+    assert not allows(*text('{"digit": 3'))
+    assert allows(*text("2}"), *text(form.after), *([] if control else text(" and more")))
+
+
+def test_strict_is_refused_where_the_form_of_calls_cannot_be_followed(
+    model: ServedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(model, "calling", Calling(LLAMA3))
+    assert refusal(model, tools=[STRICT]).startswith("tools: strict cannot be followed in this model's form")
+    assert plan_chat(chat(tools=[STRICT], tool_choice="required"), model).grammar is not None
+
+
+def test_a_strict_function_leaves_the_answer_free(long_client: Client) -> None:
+    answer = long_client.chat(max_tokens=60, tools=[STRICT], thinking_token_budget=4)["choices"][0]
+    assert answer["message"]["content"]
+    assert len(answer["message"]["reasoning"]) > 0
 
 
 def test_tokenize_counts_the_tools(long_client: Client) -> None:

@@ -105,5 +105,5 @@ def turns_of_message(turn: MessageTurn, place: str) -> list[Turn]:
 
 
 def openai_tool(tool: AnthropicTool) -> ToolForm:
-    function = FunctionForm(name=tool.name, description=tool.description, parameters=tool.input_schema)
+    function = FunctionForm(name=tool.name, description=tool.description, parameters=tool.input_schema, strict=tool.strict)
     return ToolForm(type="function", function=function)

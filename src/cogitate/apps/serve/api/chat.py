@@ -154,13 +154,14 @@ def plan_chat(form: ChatForm, model: ServedModel) -> Plan:
     calls = calls_of(form.tools, form.tool_choice, parallel=form.parallel_tool_calls)
     if schema is not None and calls.functions:
         raise RefusedError("not together with tools that may be called", parameter="response_format")
-    if calls.required and (form.ignore_eos or form.min_tokens or form.continue_final_message):
-        raise RefusedError("not together with ignore_eos, min_tokens or continue_final_message", parameter="tool_choice")
+    if calls.ruled and (form.ignore_eos or form.min_tokens or form.continue_final_message):
+        parameter = "tool_choice" if calls.required else "tools"
+        raise RefusedError("not together with ignore_eos, min_tokens or continue_final_message", parameter=parameter)
     if schema is not None and (form.ignore_eos or form.min_tokens or form.continue_final_message):
         raise RefusedError("not together with ignore_eos, min_tokens or continue_final_message", parameter="response_format")
     thinking, goes_on = form.enable_thinking, bool(form.continue_final_message)
     variables.check(model, form.messages, thinking, goes_on=goes_on)
-    ruled = schema is not None or bool(calls.required)
+    ruled = schema is not None or calls.ruled
     prompt = model.prompt(turns, thinking=thinking, goes_on=goes_on, opens=ruled, functions=calls.functions)
     temperature, top_p = form.drawn_at(model)
     asked = first_given(form.max_completion_tokens, form.max_tokens)

@@ -99,11 +99,9 @@ class CountForm(Form):
         """Raises RefusedError, CheckpointError: the conversation cannot be given to the model."""
         thinking = None if self.thinking is None or self.thinking.type == "adaptive" else self.thinking.type == "enabled"
         turns = turns_of(self.turns(), keep_thinking=False)
-        if self.goes_on and (calls.required or not isinstance(turns[-1], Message)):
+        if self.goes_on and (calls.ruled or not isinstance(turns[-1], Message)):
             raise RefusedError("the last one must be the user's where tools are called", parameter="messages")
-        return model.prompt(
-            turns, thinking=thinking, goes_on=self.goes_on, opens=bool(calls.required), functions=calls.functions
-        )
+        return model.prompt(turns, thinking=thinking, goes_on=self.goes_on, opens=calls.ruled, functions=calls.functions)
 
 
 class MessageForm(CountForm):
@@ -154,7 +152,7 @@ def plan_message(form: MessageForm, model: ServedModel) -> Plan:
         seed_of(None),
         shape=Shape(top_k=first_given(form.top_k, model.defaults.get("top_k"), 0)),
         stops=tuple(form.stop_sequences or ()),
-        thinks=not calls.required or model.opened(prompt),
+        thinks=not calls.ruled or model.opened(prompt),
         budget=budget,
         grammar=calls.grammar(model, prompt),
         calls=calls.most,

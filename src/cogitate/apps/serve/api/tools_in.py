@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -15,13 +15,14 @@ from cogitate.apps.serve.model import Prompt, ServedModel
 from cogitate.tokenizer.tools.turns import Function, depth_of
 
 MOST_TOOLS = 128
+ANY_ARGUMENTS = {"type": "object", "additionalProperties": True}
 NO_ARGUMENTS = {"type": "object", "properties": {}}
 
 Name = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_.-]{1,64}$")]
 
 
 class FunctionForm(Form):
-    """`strict` is followed in any case where a call is required; where it is free, arguments are JSON and no more."""
+    """`strict`: calls follow the schema. Where a call is required they do in any case."""
 
     name: Name
     description: str | None = None
@@ -54,12 +55,19 @@ class Calls:
     Attributes:
         functions: that the prompt names.
         required: of these functions one has to be called; none: it is free.
+        strict: names of those whose schemas are followed also where it is free.
         one: no more than one.
     """
 
     functions: tuple[Function, ...] = ()
     required: tuple[Function, ...] = ()
+    strict: frozenset[str] = frozenset()
     one: bool = False
+
+    @property
+    def ruled(self) -> bool:
+        """Whether the answer follows a grammar."""
+        return bool(self.required or self.strict)
 
     @property
     def most(self) -> int | None:
@@ -67,13 +75,17 @@ class Calls:
         return (1 if self.one else 0) if self.functions else None
 
     def grammar(self, model: ServedModel, prompt: Prompt) -> Callable[[], Grammar] | None:
-        """Of what has to be called. Raises RefusedError: a schema cannot be followed."""
-        if not self.required:
+        """Of its calls. Raises RefusedError: a schema cannot be followed."""
+        if not self.ruled:
             return None
+        functions = self.required or [
+            function if function.name in self.strict else replace(function, parameters=ANY_ARGUMENTS)
+            for function in self.functions
+        ]
         try:
             return model.grammars.of_calls(
-                model.calling.form, self.required, control_ids=model.tokenizer.control_ids, one=self.one,
-                thinks=model.opened(prompt),
+                model.calling.form, functions, control_ids=model.tokenizer.control_ids, one=self.one,
+                thinks=model.opened(prompt), free=not self.required,
             )  # fmt: skip
         except SchemaError as error:
             raise RefusedError(str(error), parameter="tools") from error
@@ -98,7 +110,11 @@ def calls_of(tools: list[ToolForm] | None, choice: ToolChoice | None, *, paralle
         if not named:
             raise RefusedError(f"{choice.function.name!r} is none of the tools: {', '.join(names)}", parameter="tool_choice")
         return Calls(functions, named, one=True)
-    return Calls(functions, functions if choice == "required" else (), one=parallel is False)
+    if choice == "required":
+        return Calls(functions, functions, one=parallel is False)
+    return Calls(
+        functions, strict=frozenset(tool.function.name for tool in tools if tool.function.strict), one=parallel is False
+    )
 
 
 def function_of(form: FunctionForm, place: str) -> Function:

@@ -54,13 +54,21 @@ class Grammars:
         return self._follow(grammar, thinks=thinks)
 
     def of_calls(
-        self, form: CallForm, functions: Sequence[Function], *, control_ids: Mapping[str, int], one: bool, thinks: bool
+        self,
+        form: CallForm,
+        functions: Sequence[Function],
+        *,
+        control_ids: Mapping[str, int],
+        thinks: bool,
+        free: bool = False,
+        one: bool = False,
     ) -> Callable[[], AnswerGrammar]:
-        """The same for an answer that calls some of these functions, at least one time. Where a schema says nothing of further
-        arguments, none are written.
+        """The same for an answer that calls some of these functions. Where a schema says nothing of further arguments, none are
+        written.
 
         Args:
             control_ids: texts that are single tokens of the model's.
+            free: text may stand before, between and after calls, and nothing else; else the answer is calls, at least one.
             one: no more than one call.
         """
 
@@ -69,13 +77,21 @@ class Grammars:
             parts = re.split(f"({'|'.join(map(re.escape, tags))})", text) if tags else [text]
             return " ".join(f"<[{control_ids[part]}]>" if part in tags else json.dumps(part) for part in parts if part)
 
+        if free and not form.opens:
+            raise SchemaError("strict cannot be followed in this model's form of calls unless a call is required")
         only_named = {"additionalProperties": False, "x-guidance": WRITING}
-        further = "" if one else f"({written(form.between)} call)*"
-        lines = [f"start: {written(form.begins)} call {further} {written(form.ends)}"]
+        further = "" if one else f"({written(form.between)} {written(form.opens)} call)*"
+        opens = form.begins + form.opens
+        if not free:
+            lines = [f"start: {written(opens)} call {further} {written(form.ends)}"]
+        else:
+            lazy = "[lazy]" if not any(tag in opens for tag in control_ids) else ""
+            lines = ["%llguidance {}", f"start: (opening call {further} {written(form.ends)})* TEXT", "TEXT: /(.|\\n)*/"]
+            lines.append(f"opening{lazy}: TEXT {written(opens)}")
         lines.append("call: " + " | ".join(f"call{number}" for number in range(len(functions))))
         for number, function in enumerate(functions):
-            before, after = written(form.before.replace(NAME, function.name)), written(form.after)
-            lines.append(f"call{number}: {before} arguments{number} {after}")
+            before, after = form.before.removeprefix(form.opens).replace(NAME, function.name), written(form.after)
+            lines.append(f"call{number}: {written(before)} arguments{number} {after}")
             lines.append(f"arguments{number}: %json {text_of_schema({**only_named, **function.parameters})}")
         if sum(map(len, lines)) > LARGEST_SCHEMA:
             raise SchemaError(f"the schemas have more than {LARGEST_SCHEMA} characters together")
