@@ -76,7 +76,9 @@ class Running:
 
     def main_thread_seconds(self) -> float:
         """The part of the first process' main thread. In our server: HTTP, JSON and streams; all other threads compute."""
-        return next(thread.user_time + thread.system_time for thread in self.process.threads() if thread.id == self.process.pid)
+        main = next(thread for thread in self.process.threads() if thread.id == self.process.pid)
+        seconds: float = main.user_time + main.system_time
+        return seconds
 
     def _tree(self) -> list[psutil.Process]:
         return [self.process, *self.process.children(recursive=True)]
