@@ -14,7 +14,7 @@ ifneq ($(wildcard $(VENV)),)
   endif
 endif
 
-.PHONY: run install test test-slow test-release test-clients test-pages test-llama-cpp test-cluster test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
+.PHONY: run install test test-slow test-release test-clients test-more-clients test-pages test-llama-cpp test-cluster test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
 
 run: $(VENV)/.installed
 	$(BIN)/cogitate run tiny --out runs/tiny
@@ -45,6 +45,9 @@ test-release: $(VENV)/.installed-test
 test-clients: $(VENV)/.installed-clients .venv-api-clients/.installed .venv-argilla/.installed
 	$(BIN)/python -m pytest -m clients
 
+test-more-clients: $(VENV)/.installed-test .venv-more-clients/.installed .venv-instructor/.installed
+	$(BIN)/python -m pytest -m more_clients
+
 # In a browser: Chromium must be there, as `chromium` or as COGITATE_CHROMIUM says.
 test-pages: $(VENV)/.installed-pages
 	$(BIN)/python -m pytest -m pages
@@ -57,7 +60,7 @@ test-llama-cpp: $(VENV)/.installed-llama-cpp
 test-cluster: $(VENV)/.installed-cluster
 	$(BIN)/python -m pytest -m cluster
 
-test-all: test test-slow test-clients test-pages test-llama-cpp test-cluster test-release
+test-all: test test-slow test-clients test-more-clients test-pages test-llama-cpp test-cluster test-release
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
@@ -86,7 +89,7 @@ same-bytes: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.same_bytes $(or $(COMMIT),HEAD) $(OPTIONS)
 
 clean:
-	rm -rf $(VENV) .venv-api-clients .venv-argilla build dist site src/*.egg-info
+	rm -rf $(VENV) .venv-api-clients .venv-more-clients .venv-instructor .venv-argilla build dist site src/*.egg-info
 
 # torch goes first and by exact version: a range would let pip choose a CUDA build of several GB. What comes is said.
 $(VENV)/.installed: pyproject.toml constraints.txt
@@ -105,10 +108,13 @@ $(VENV)/.installed-clients: $(VENV)/.installed-test
 	$(PIP) --editable '.[clients]'
 	touch $@
 
-# Clients of the API have an environment of their own: what they need must not decide what we need.
+# Clients of the API have environments of their own: what they need must not decide what we need.
 .venv-api-clients/.installed: tests/apps/serve/clients/requirements.txt
-	test -x .venv-api-clients/bin/python || $(PYTHON) -m venv .venv-api-clients
-	.venv-api-clients/bin/pip install --quiet --disable-pip-version-check --requirement $<
+.venv-more-clients/.installed: tests/apps/serve/clients/requirements-more.txt
+.venv-instructor/.installed: tests/apps/serve/clients/requirements-instructor.txt
+.venv-api-clients/.installed .venv-more-clients/.installed .venv-instructor/.installed:
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --requirement $<
 	touch $@
 
 # So has Argilla, which reads what the studio exports.

@@ -172,6 +172,9 @@ def serve(
     queue: Annotated[int, typer.Option(min=0, help="Completions that wait, at most; beyond it requests get 429.")] = 256,
     cache_gb: Annotated[float, typer.Option(min=0.01, help="Memory for the tokens of running completions, of each model.")] = 2,
     prefix_gb: Annotated[float, typer.Option(min=0.0, help="Memory for prompts that later requests begin with.")] = 0.25,
+    prefill_tokens: Annotated[
+        int, typer.Option(min=0, help="Tokens of prompts read between two steps; 0: prompts are read whole.")
+    ] = 256,
     request_seconds: Annotated[float, typer.Option(min=1.0, help="A request may take, its time in the queue included.")] = 600,
     stop_seconds: Annotated[float, typer.Option(min=1.0, help="Given to running requests when the server is stopped.")] = 30,
     server_name: Annotated[
@@ -185,6 +188,7 @@ def serve(
     run(
         models, host=host, port=port, api_key=api_key, admin_key=admin_key, reload_from=reload_from or [],
         names=thinking_names, dtype=dtype, streams=streams, queue=queue, cache_gb=cache_gb, prefix_gb=prefix_gb,
+        prefill_tokens=prefill_tokens,
         request_seconds=request_seconds, stop_seconds=stop_seconds, server_names=server_name or [], origins=origin or [],
     )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from collections.abc import Sequence as SequenceOf
 from pathlib import Path
 
@@ -14,13 +14,13 @@ from torch import Tensor
 from cogitate.backend import GenerationRequest
 from cogitate.engine.decode import share_units
 from cogitate.engine.decode_plain import make_decoder
-from cogitate.engine.prefill import Prefill
+from cogitate.engine.prefill import Prefill, check_reading
 from cogitate.engine.prefix_tree import PrefixTree
 from cogitate.engine.running import Running, Sequence, Shaper
 from cogitate.engine.scheduler import Group, Scheduler, request_fault
 from cogitate.engine.speculation import Speculation
 from cogitate.engine.thinking.guided import Guide
-from cogitate.errors import ConfigError, DataError
+from cogitate.errors import DataError
 from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
 from cogitate.runtime import give_back_memory
@@ -62,6 +62,7 @@ class Engine:
         speculative: bool = False,
         tokenizer: Tokenizer | None = None,
         prefix_bytes: int = 0,
+        prefill_tokens: int = 0,
     ):
         """
         Args:
@@ -75,11 +76,11 @@ class Engine:
             prefix_bytes: memory for what has been read and sampled, at most, beyond what is in use: requests that begin like
                 earlier or running ones read only what is new (prefix_tree.py). Completions are the same as without: with the
                 kernels to the bit. 0: nothing is kept. Not together with `speculative` (ConfigError).
+            prefill_tokens: of prompts that one `poll` reads, at most: what is longer is read in pieces, and running completions
+                do not wait for all of it. With the kernels completions are the same to the bit. 0: prompts are read whole. Not
+                together with `speculative` (ConfigError).
         """
-        if prefix_bytes < 0:
-            raise DataError(f"prefix_bytes = {prefix_bytes}: must not be negative")
-        if prefix_bytes and speculative:
-            raise ConfigError("prefixes are not kept for the MTP block: set runtime.speculative = false or keep no prefixes")
+        check_reading(prefix_bytes, prefill_tokens, speculative=speculative)
         limit = model.config.max_position_embeddings
         if max_context is not None and not 2 <= max_context <= limit:
             raise DataError(f"max_context = {max_context}: must be from 2 to the model's max_position_embeddings, {limit}")
@@ -103,16 +104,19 @@ class Engine:
         self._scheduler = Scheduler(max_batch, prompt_rows)
         self._running = Running(rows)
         self._guide = Guide(tokenizer, self._ends, self._running, self.cache, self.speculation)
-        self._drawn = 0
+        self._drawn, self._prefill_tokens = 0, prefill_tokens or None
         self._units: np.ndarray | None = None  # of the running rows, until these change
         self._pending_of: Counter[str] = Counter()
         self._shapers: dict[str, Shaper] = {}
 
-    def submit(self, request: GenerationRequest, shaper: Shaper | None = None) -> None:
+    def submit(
+        self, request: GenerationRequest, shaper: Shaper | None = None, *, on_read: Callable[[int], None] | None = None
+    ) -> None:
         """Queue a request.
 
         Args:
             shaper: of the request's one completion; not together with `speculative`, whose drafts it would not see.
+            on_read: called with the tokens of `context_ids` that had not to be computed, when (and whenever) they are read.
 
         Raises:
             DataError: prompt and completion do not fit the context, or the request cannot be fulfilled for another reason.
@@ -128,7 +132,7 @@ class Engine:
         self._pending_of[request.id] = len(request.seeds)
         if shaper is not None:
             self._shapers[request.id] = shaper
-        self._scheduler.submit(request)
+        self._scheduler.submit(request, on_read)
 
     @property
     def tokens_sampled(self) -> int:
@@ -220,12 +224,16 @@ class Engine:
         self.prefill.forget()
 
     def _admit(self) -> list[tuple[tuple[int, int], Completion]]:
-        """Fill free rows, prefilling prompts as needed, until there is no free row or nothing to start."""
+        """Fill free rows, prefilling prompts as needed, until there is no free row or nothing to start, or enough is read."""
         finished: list[tuple[tuple[int, int], Completion]] = []
+        self.prefill.left = self._prefill_tokens
         while True:
-            if groups := self._scheduler.to_prefill(PREFILL_TOKENS):
+            if self.prefill.left != 0 and (groups := self._scheduler.to_prefill(PREFILL_TOKENS)):
                 self.prefill.keep_running(self._running, groups)
-                self.prefill.run(groups)
+                whole = self.prefill.run(groups)
+                self._scheduler.postpone(groups[whole:])
+                for group in groups[:whole]:
+                    group.on_read(group.shared)
             started = self._scheduler.start()
             if not started:
                 return finished

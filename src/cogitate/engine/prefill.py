@@ -2,12 +2,16 @@
 
 With a prefix tree only what is not there is read. Requests that are read together and begin alike wait for each other where a
 block or all of one is saved by it.
+
+What is long may be read in pieces, between the steps of running completions. With the kernels the result is the same to the bit
+wherever it is cut.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import torch
 from torch import Tensor
@@ -18,6 +22,7 @@ from cogitate.engine.prefix_tree import PrefixTree, Tokens, common_prefix
 from cogitate.engine.running import Running
 from cogitate.engine.scheduler import Group
 from cogitate.engine.speculation import Speculation
+from cogitate.errors import ConfigError, DataError
 from cogitate.model.kv_cache import BLOCK, KVCache, blocks_of
 
 
@@ -46,6 +51,7 @@ class Prefill:
 
     Attributes:
         read, shared: tokens that were computed, and those that were there.
+        left: how many may still be computed; None: as many as there are.
     """
 
     def __init__(
@@ -53,20 +59,23 @@ class Prefill:
     ):
         self.decoder, self.cache, self.speculation, self.prefixes = decoder, cache, speculation, prefixes
         self.read = self.shared = 0
+        self.left: int | None = None
 
-    def run(self, groups: Sequence[Group]) -> None:
-        """Read prompts and what is given, so that the first tokens of their completions can be sampled."""
+    def run(self, groups: Sequence[Group]) -> int:
+        """Read prompts and what is given, so that the first tokens of their completions can be sampled; how many of the first
+        groups are whole. All are, unless nothing is `left`."""
         requests = [group.request for group in groups]
         self._read_parts(
             [Part(group, (), tuple(one.prompt_ids), not one.given_ids) for group, one in zip(groups, requests, strict=True)]
         )
-        going_on = [group for group in groups if group.request.given_ids]
+        going_on = [group for group in groups if group.request.given_ids and self._held(group) >= len(group.request.prompt_ids)]
         for group in going_on:
             assert group.prompt_row is not None
             self.cache.fork(group.prompt_row, [])  # what follows begins a block
         self._read_parts(
             [Part(group, (tuple(group.request.prompt_ids),), tuple(group.request.given_ids), True) for group in going_on]
         )
+        return sum(1 for _ in takewhile(lambda group: self._held(group) == len(group.request.context_ids), groups))
 
     def keep_running(self, running: Running, groups: Sequence[Group]) -> None:
         """Let requests go on from completions that are running."""
@@ -91,16 +100,26 @@ class Prefill:
         if self.prefixes is not None:
             self.prefixes.clear()
 
+    def _held(self, group: Group) -> int:
+        """Tokens in its row."""
+        assert group.prompt_row is not None
+        return int(self.cache.lengths[group.prompt_row])
+
+    def _held_of(self, part: Part) -> int:
+        """Tokens of a part and behind it that are in its row."""
+        return max(0, self._held(part.group) - sum(map(len, part.path)))
+
     def _read_parts(self, parts: Sequence[Part]) -> None:
-        while parts:
+        parts = [part for part in parts if self._held_of(part) < len(part.tokens)]
+        while parts and self.left != 0:
             now, later = ([*parts], []) if self.prefixes is None else apart(parts, self.prefixes)
-            self._read_now([(part, self._take_known(part)) for part in now])
+            self._read_now(now)
             parts = later
 
     def _take_known(self, part: Part) -> int:
         """Let a part's row begin with what is there of it; how many tokens that is."""
-        if self.prefixes is None:
-            return 0
+        if self.prefixes is None or self._held_of(part):
+            return self._held_of(part)
         match = self.prefixes.match(part.path, part.tokens)
         if match.tokens == len(part.tokens) and part.is_last:
             end = None if match.copied else match.nodes[-1].ends.get(len(match.nodes[-1].tokens))
@@ -111,11 +130,19 @@ class Prefill:
         if match.copied is not None:
             self.cache.append_copied(part.row, match.copied.block, match.lanes)
         self.shared += match.tokens
+        part.group.shared += match.tokens
         return match.tokens
 
-    def _read_now(self, parts: Sequence[tuple[Part, int]]) -> None:
-        """Read what is missing of parts, in one batch."""
-        missing = [(part, part.tokens[known:]) for part, known in parts if known < len(part.tokens)]
+    def _read_now(self, parts: Sequence[Part]) -> None:
+        """Read what is missing of parts, in one batch, as far as something is `left`."""
+        missing: list[tuple[Part, Tokens]] = []
+        for part in parts:
+            if self.left == 0:
+                break
+            rest = part.tokens[self._take_known(part) :][: self.left]
+            self.left = None if self.left is None else self.left - len(rest)
+            if rest:
+                missing.append((part, rest))
         if missing:
             rows, tokens = [part.row for part, _ in missing], [rest for _, rest in missing]
             mtp_cache = None if self.speculation is None else self.speculation.cache
@@ -126,8 +153,9 @@ class Prefill:
                 part.group.logits_V = logits_PV[index]
                 part.group.hidden_D = None if hidden_PD is None else hidden_PD[index]
                 self.read += len(rest)
-        for part, _ in parts:
-            self._keep(part)
+        for part in parts:
+            if self._held_of(part) == len(part.tokens):
+                self._keep(part)
 
     def _keep(self, part: Part) -> None:
         """Keep a part's blocks for others."""
@@ -136,6 +164,17 @@ class Prefill:
         count = blocks_of(len(part.tokens))
         logits_V: Tensor | None = part.group.logits_V if part.is_last else None
         self.prefixes.insert(part.path, part.tokens, self.cache.blocks_of_row(part.row)[-count:], logits_V)
+
+
+def check_reading(prefix_bytes: int, prefill_tokens: int, *, speculative: bool) -> None:
+    """Raises DataError for negative ones, ConfigError for what the MTP block does not go with."""
+    for name, value in (("prefix_bytes", prefix_bytes), ("prefill_tokens", prefill_tokens)):
+        if value < 0:
+            raise DataError(f"{name} = {value}: must not be negative")
+    if prefix_bytes and speculative:
+        raise ConfigError("prefixes are not kept for the MTP block: set runtime.speculative = false or keep no prefixes")
+    if prefill_tokens and speculative:
+        raise ConfigError("the MTP block reads whole prompts: set speculative = false or prefill_tokens = 0")
 
 
 def apart(parts: Sequence[Part], prefixes: PrefixTree) -> tuple[list[Part], list[Part]]:

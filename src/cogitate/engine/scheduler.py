@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -20,6 +21,8 @@ class Group:
         prompt_row: the cache row that holds the prompt; None until it is prefilled.
         logits_V: of the token after the prompt.
         hidden_D: the hidden state at the end of the prompt, where completions are drafted.
+        shared: tokens of what it goes on from that had not to be computed.
+        on_read: called with these once all is read.
     """
 
     request: GenerationRequest
@@ -28,6 +31,8 @@ class Group:
     prompt_row: int | None = None
     logits_V: Tensor | None = None
     hidden_D: Tensor | None = None
+    shared: int = 0
+    on_read: Callable[[int], None] = lambda shared: None
 
     @property
     def unstarted(self) -> int:
@@ -52,7 +57,7 @@ class Scheduler:
     """Bookkeeping alone; it never touches a model.
 
     Attributes:
-        waiting: groups whose prompt has to be prefilled.
+        waiting: groups whose prompt has to be prefilled; the first may have a row that holds a part of it.
         ready: groups whose prompt is prefilled and that have completions to start.
         unstarted: completions of both.
     """
@@ -65,8 +70,9 @@ class Scheduler:
         self._free_prompt_rows = list(range(rows + prompt_rows - 1, rows - 1, -1))
         self._submitted = 0
 
-    def submit(self, request: GenerationRequest) -> None:
-        self.waiting.append(Group(request, self._submitted))
+    def submit(self, request: GenerationRequest, on_read: Callable[[int], None] | None = None) -> None:
+        group = Group(request, self._submitted)
+        self.waiting.append(group if on_read is None else replace(group, on_read=on_read))
         self._submitted += 1
         self.unstarted += len(request.seeds)
 
@@ -78,15 +84,21 @@ class Scheduler:
             return []
         chosen: list[Group] = []
         longest = 0
-        while self.waiting and self._free_prompt_rows:
+        while self.waiting and (self.waiting[0].prompt_row is not None or self._free_prompt_rows):
             longest = max(longest, len(self.waiting[0].request.context_ids))
             if chosen and longest * (len(chosen) + 1) > token_budget:
                 break
             group = self.waiting.popleft()
-            group.prompt_row = self._free_prompt_rows.pop()
+            group.prompt_row = self._free_prompt_rows.pop() if group.prompt_row is None else group.prompt_row
             chosen.append(group)
         self.ready.extend(chosen)
         return chosen
+
+    def postpone(self, groups: list[Group]) -> None:
+        """These, the last that were to be prefilled, are not whole: they keep their rows and come first next time."""
+        for group in reversed(groups):
+            assert self.ready.pop() is group
+            self.waiting.appendleft(group)
 
     def start(self) -> list[Started]:
         """Give free rows to the completions that are next, group by group."""
@@ -104,15 +116,16 @@ class Scheduler:
 
     def release_prompt(self, group: Group) -> int | None:
         """The group no longer needs its prompt's row (returned), which may be given to another."""
-        row, group.prompt_row, group.logits_V, group.hidden_D = group.prompt_row, None, None, None
+        row, group.prompt_row, group.logits_V, group.hidden_D, group.shared = group.prompt_row, None, None, None, 0
         if row is not None:
             self._free_prompt_rows.append(row)
         return row
 
     def requeue(self) -> list[Group]:
-        """Groups that are not fully started have to be prefilled again, before all others: the weights have changed."""
-        groups = list(self.ready)
-        self.waiting.extendleft(reversed(groups))
+        """Groups that are not fully started have to be prefilled again, before all others: the weights have changed. Those
+        that have a row."""
+        groups = [*self.ready, *(group for group in self.waiting if group.prompt_row is not None)]
+        self.waiting.extendleft(reversed(self.ready))
         self.ready.clear()
         return groups
 

@@ -8,7 +8,7 @@ the tags of thinking in what the assistant said are what they were when it said 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from jinja2.exceptions import TemplateError
 from cogitate.errors import CheckpointError
 from cogitate.tokenizer.bpe import CONFIG_FILE, Tokenizer, read_settings, token_text
 from cogitate.tokenizer.template_sandbox import environment, limited_memory
-from cogitate.types import Message
+from cogitate.tokenizer.tools.turns import CallingTurn, Function, ResultTurn, Turn, object_of
 
 FILE = "chat_template.jinja"
 NAMED_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
@@ -68,26 +68,43 @@ class ChatTemplate:
         return meta.find_undeclared_variables(environment().parse(self.source))
 
     def prompt_ids(
-        self, messages: Sequence[Message], tokenizer: Tokenizer, variables: Mapping[str, Any] | None = None
+        self,
+        messages: Sequence[Turn],
+        tokenizer: Tokenizer,
+        variables: Mapping[str, Any] | None = None,
+        *,
+        tools: Sequence[Function] = (),
+        arguments_as_text: bool = False,
     ) -> list[int]:
         """The conversation so far and the beginning of the assistant's next turn, as token ids.
 
         Args:
             variables: of the template's own, such as enable_thinking.
+            tools: the functions that the assistant may call.
+            arguments_as_text: those of calls are JSON text to the template, and not objects.
 
         Raises:
             CheckpointError: the template fails, or refuses these messages.
         """
-        tags = tokenizer.tags
-        messages = [Message(turn.role, tags.exchange(turn.content)) if turn.role == "assistant" else turn for turn in messages]
+        conversation = [as_dict(turn, as_text=arguments_as_text) for turn in messages]
+        given = [function.as_given() for function in tools]
+        for turn in conversation:
+            if turn["role"] == "assistant" and turn["content"]:
+                turn["content"] = tokenizer.tags.exchange(turn["content"])
         control = sorted(tokenizer.control_ids, key=len, reverse=True)
-        shields = shields_for("".join(message.content for message in messages), control)
-        own = {token: shield for token, shield in shields.items() if token not in tags.thinking}
+        parts = [[turn["content"] or "", turn.get("tool_calls"), turn.get("name")] for turn in conversation]
+        shields = shields_for("".join(texts_in([parts, given])), control)
+        own = {token: shield for token, shield in shields.items() if token not in tokenizer.tags.thinking}
         shielded = [
-            Message(message.role, replace_all(message.content, own if message.role == "assistant" else shields))
-            for message in messages
+            {
+                key: value
+                if key == "role"
+                else replaced(value, own if key == "content" and turn["role"] == "assistant" else shields)
+                for key, value in turn.items()
+            }
+            for turn in conversation
         ]
-        text = self.prompt_text(shielded, variables=variables)
+        text = self._render(shielded, replaced(given, shields), variables=variables)
         shielded_to_text = {shield: token for token, shield in shields.items()}
         ids: list[int] = []
         for piece in re.split(f"({'|'.join(map(re.escape, control))})", text) if control else [text]:
@@ -99,18 +116,31 @@ class ChatTemplate:
 
     def prompt_text(
         self,
-        messages: Sequence[Message],
+        messages: Sequence[Turn],
+        *,
+        add_generation_prompt: bool = True,
+        variables: Mapping[str, Any] | None = None,
+        tools: Sequence[Function] = (),
+        arguments_as_text: bool = False,
+    ) -> str:
+        """The same as text; without the beginning of the assistant's next turn if one asks so. Raises as `prompt_ids`."""
+        conversation = [as_dict(turn, as_text=arguments_as_text) for turn in messages]
+        given = [function.as_given() for function in tools]
+        return self._render(conversation, given, add_generation_prompt=add_generation_prompt, variables=variables)
+
+    def _render(
+        self,
+        conversation: list[dict[str, Any]],
+        tools: list[dict[str, Any]],
         *,
         add_generation_prompt: bool = True,
         variables: Mapping[str, Any] | None = None,
     ) -> str:
-        """The same as text; without the beginning of the assistant's next turn if one asks so. Raises as `prompt_ids`."""
-        conversation = [{"role": message.role, "content": message.content} for message in messages]
         try:
             with limited_memory():
                 return self._template.render(
                     messages=conversation,
-                    tools=None,
+                    tools=tools or None,
                     documents=None,
                     add_generation_prompt=add_generation_prompt,
                     **{**self._tokens, **(variables or {})},
@@ -123,6 +153,45 @@ class ChatTemplate:
             return environment().from_string(source)
         except TemplateError as error:
             raise CheckpointError(f"{self.where}: not a jinja template: {error}") from error
+
+
+def as_dict(turn: Turn, *, as_text: bool) -> dict[str, Any]:
+    """A turn as templates read it; a content that is not there is None."""
+    if isinstance(turn, CallingTurn):
+        calls = [
+            {
+                "type": "function",
+                "id": call.id,
+                "function": {"name": call.name, "arguments": call.arguments if as_text else object_of(call.arguments)},
+            }
+            for call in turn.calls
+        ]
+        return {"role": turn.role, "content": turn.content or None, "tool_calls": calls}
+    if isinstance(turn, ResultTurn):
+        return {"role": turn.role, "content": turn.content, "tool_call_id": turn.call_id, "name": turn.name}
+    return {"role": turn.role, "content": turn.content}
+
+
+def texts_in(value: Any) -> Iterator[str]:
+    """All texts of nested lists and dictionaries, keys included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield key
+            yield from texts_in(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from texts_in(inner)
+
+
+def replaced(value: Any, replacements: Mapping[str, str]) -> Any:
+    """The same with replacements in all texts, keys included."""
+    if isinstance(value, str):
+        return replace_all(value, replacements)
+    if isinstance(value, Mapping):
+        return {replace_all(key, replacements): replaced(inner, replacements) for key, inner in value.items()}
+    return [replaced(inner, replacements) for inner in value] if isinstance(value, list) else value
 
 
 def shields_for(text: str, control: Sequence[str]) -> dict[str, str]:

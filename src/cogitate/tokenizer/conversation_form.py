@@ -22,6 +22,7 @@ from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.chat_template import FILE, ChatTemplate
 from cogitate.tokenizer.tags import LONGEST_TAG
 from cogitate.tokenizer.thinking import THINK_CLOSE, THINK_OPEN, begins_inside_thinking
+from cogitate.tokenizer.tools.turns import Function, Turn
 from cogitate.types import Message
 
 _R1_TEMPLATE = r"""{{- BEGIN -}}
@@ -78,13 +79,21 @@ class ConversationForm:
         end_id = next((token_id for token_id in ends if token_id in tokenizer.end_ids), tokenizer.end_id)
         return cls(template, tokenizer, lead, end_id)
 
-    def prompt_ids(self, messages: Sequence[Message], variables: Mapping[str, Any] | None = None) -> list[int]:
+    def prompt_ids(
+        self,
+        messages: Sequence[Turn],
+        variables: Mapping[str, Any] | None = None,
+        *,
+        tools: Sequence[Function] = (),
+        arguments_as_text: bool = False,
+    ) -> list[int]:
         """What the model is given to go on from. Raises CheckpointError where the template refuses these messages.
 
         Args:
             variables: of the template's own.
+            tools, arguments_as_text: as in ChatTemplate.prompt_ids.
         """
-        return self.template.prompt_ids(messages, self.tokenizer, variables)
+        return self.template.prompt_ids(messages, self.tokenizer, variables, tools=tools, arguments_as_text=arguments_as_text)
 
     def completion_ids(self, content: str, prompt_ids: Sequence[int]) -> list[int]:
         """What the model should say after the prompt, end token included; tags of thinking are what they are to the model.

@@ -1,5 +1,6 @@
 """A server around a model of random weights, on a real socket of this machine."""
 
+import dataclasses
 import json
 import threading
 import time
@@ -11,6 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import torch
 
 from cogitate.apps.serve.app import Served, make_app
 from cogitate.apps.serve.command import OPEN_PATHS
@@ -21,6 +23,7 @@ from cogitate.model.transformer import Transformer
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.web.protect import protect
 from cogitate.web.rules import Rules
+from tests.conftest import micro_config
 from tests.web.served import ask, served
 
 # Its prompt opens the thinking, as the templates of reasoning models do.
@@ -111,6 +114,18 @@ def thinking_model(
     return directory
 
 
+@pytest.fixture(scope="session")
+def long_model(micro_tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a long context."""
+    directory = tmp_path_factory.mktemp("long") / "long"
+    torch.manual_seed(0)
+    config = micro_config(micro_tokenizer.vocab_size).model_copy(update={"max_position_embeddings": 20_000})
+    save_model(Transformer(config), directory)
+    micro_tokenizer.save(directory)
+    (directory / "chat_template.jinja").write_text(TEMPLATE)
+    return directory
+
+
 def start(directories: Mapping[str, Path], limits: Limits = LIMITS, rules: Rules | None = None) -> Any:
     metrics = Metrics()
     work = Served(lambda: {name: ServedModel(name, path, limits, metrics) for name, path in directories.items()}, metrics)
@@ -120,6 +135,14 @@ def start(directories: Mapping[str, Path], limits: Limits = LIMITS, rules: Rules
 @pytest.fixture(scope="package")
 def client(thinking_model: Path) -> Iterator[Client]:
     work, running = start({"micro": thinking_model})
+    with running as url:
+        wait_until(lambda: work.models is not None)
+        yield Client(url, work)
+
+
+@pytest.fixture(scope="package")
+def long_client(long_model: Path) -> Iterator[Client]:
+    work, running = start({"micro": long_model}, dataclasses.replace(LIMITS, streams=64))
     with running as url:
         wait_until(lambda: work.models is not None)
         yield Client(url, work)

@@ -30,7 +30,7 @@ def own(thinking_model: Path) -> Iterator[Client]:
         yield Client(url, work)
 
 
-def fails(*_: Any) -> None:
+def fails(*_: Any, **__: Any) -> None:
     raise RuntimeError("out of memory: /secret")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cogitate.apps.serve.api.forms import RefusedError
-from cogitate.apps.serve.api.responses import ResponsesForm
+from cogitate.apps.serve.api.responses_in import ResponsesForm
 from tests.apps.serve.conftest import Client
 
 

@@ -12,8 +12,9 @@ from tests.web.served import ask
 OWN = [path for path in pages.HERE.iterdir() if path.is_file()]
 
 
-def test_the_page_and_its_files_are_served(client: Client) -> None:
-    status, headers, text = ask(client.url, "/")
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_the_pages_and_their_files_are_served(client: Client, path: str) -> None:
+    status, headers, text = ask(client.url, path)
     assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert "script-src 'self'" in headers["content-security-policy"]
     for name in re.findall(r'(?:src|href)="(/[^"]+)"', text):

@@ -3,7 +3,8 @@
 import random
 from pathlib import Path
 
-from cogitate.apps.serve.api.responses import ResponseAnswer, ResponsesForm, plan_response
+from cogitate.apps.serve.api.responses import ResponseAnswer, plan_response
+from cogitate.apps.serve.api.responses_in import ResponsesForm
 from cogitate.apps.serve.drawing.choice import Choice
 from cogitate.apps.serve.drawing.engine_loop import Step
 from tests.apps.serve.scripted import model_of, read, script, steps_of, tokens_of

@@ -12,28 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from cogitate.model.files.hf import save_model
-from cogitate.model.transformer import Transformer
-from cogitate.tokenizer.bpe import Tokenizer
-from tests.apps.serve.conftest import TEMPLATE, wait_until
-from tests.conftest import micro_config
+from tests.apps.serve.conftest import wait_until
 from tests.web.served import ask
 
 BODY: dict[str, Any] = {"model": "long", "messages": [{"role": "user", "content": "Say a number."}], "ignore_eos": True}
-
-
-@pytest.fixture(scope="module")
-def long_model(micro_tokenizer: Tokenizer, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One that can talk for a while."""
-    directory = tmp_path_factory.mktemp("long") / "long"
-    torch.manual_seed(0)
-    config = micro_config(micro_tokenizer.vocab_size).model_copy(update={"max_position_embeddings": 20_000})
-    save_model(Transformer(config), directory)
-    micro_tokenizer.save(directory)
-    (directory / "chat_template.jinja").write_text(TEMPLATE)
-    return directory
 
 
 @contextmanager

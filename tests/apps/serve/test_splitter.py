@@ -2,7 +2,7 @@
 
 import random
 
-from cogitate.apps.serve.drawing.splitter import Piece, Splitter
+from cogitate.apps.serve.drawing.splitter import Splitter, Text
 from cogitate.apps.serve.drawing.stop_texts import StopTexts
 from cogitate.tokenizer.thinking import split_thinking
 
@@ -23,7 +23,7 @@ def cut(data: bytes, random_: random.Random) -> list[bytes]:
     return [data[first:last] for first, last in zip([0, *places], [*places, len(data)], strict=True)]
 
 
-def joined(pieces: list[Piece]) -> dict[str, str]:
+def joined(pieces: list[Text]) -> dict[str, str]:
     said = {"thinking": "", "answer": ""}
     for channel, text in pieces:
         assert text

@@ -23,7 +23,8 @@ from cogitate.apps.serve.api.completions import CompletionAnswer, CompletionForm
 from cogitate.apps.serve.api.forms import Form, RefusedError, one_line
 from cogitate.apps.serve.api.messages import CountForm, MessageAnswer, MessageForm, plan_message
 from cogitate.apps.serve.api.respond import DrawnResponse
-from cogitate.apps.serve.api.responses import ResponseAnswer, ResponsesForm, plan_response
+from cogitate.apps.serve.api.responses import ResponseAnswer, plan_response
+from cogitate.apps.serve.api.responses_in import ResponsesForm
 from cogitate.apps.serve.api.tokens import DetokenizeForm, TokenizeForm, detokenize, tokenize
 from cogitate.apps.serve.drawing.drawing import Drawing
 from cogitate.apps.serve.metrics import Metrics
@@ -151,6 +152,10 @@ def make_app(served: Served, *, on_failure: Callable[[], None] = lambda: None) -
     async def page() -> Response:
         return pages.response("index.html") or Response(status_code=404)
 
+    @app.get("/docs", include_in_schema=False)
+    async def description() -> Response:
+        return pages.response("api.html") or Response(status_code=404)
+
     @app.get("/page/{name:path}", include_in_schema=False)
     async def page_file(name: str) -> Response:
         if (response := pages.response(name)) is None:
@@ -215,7 +220,7 @@ def make_app(served: Served, *, on_failure: Callable[[], None] = lambda: None) -
     @app.post("/v1/messages/count_tokens")
     async def count_tokens(form: CountForm) -> dict[str, int]:
         model = served.model(form.model)
-        return {"input_tokens": len((await in_reader(lambda: form.prompt(model))).all_ids)}
+        return {"input_tokens": len((await in_reader(lambda: form.prompt(model, form.calls()))).all_ids)}
 
     @app.post("/tokenize")
     async def tokens_of_text(form: TokenizeForm) -> dict[str, Any]:

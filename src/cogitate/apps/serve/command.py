@@ -16,7 +16,7 @@ from cogitate.web.protect import protect
 from cogitate.web.rules import Rules
 from cogitate.web.serving import address_of, listen, serve_app
 
-OPEN_PATHS = ("/", "/health", "/page/")  # need no key
+OPEN_PATHS = ("/", "/docs", "/health", "/page/")  # need no key
 
 Dtype = Literal["float32", "bfloat16"]
 ThinkingNames = Literal["both", "reasoning_content", "reasoning"]
@@ -36,6 +36,7 @@ def serve(
     queue: int = 256,
     cache_gb: float = 2.0,
     prefix_gb: float = 0.25,
+    prefill_tokens: int = 256,
     request_seconds: float = 600.0,
     stop_seconds: float = 30.0,
     server_names: Sequence[str] = (),
@@ -65,7 +66,7 @@ def serve(
         if error.name is not None and error.name.startswith("cogitate"):
             raise
         raise ConfigError(f"{error.name} is not installed: pip install 'cogitate[serve]'") from error
-    limits = Limits(streams, queue, int(cache_gb * 2**30), int(prefix_gb * 2**30), request_seconds)
+    limits = Limits(streams, queue, int(cache_gb * 2**30), int(prefix_gb * 2**30), prefill_tokens, request_seconds)
     metrics = Metrics()
 
     def load() -> dict[str, ServedModel]:

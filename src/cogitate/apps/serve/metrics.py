@@ -64,7 +64,8 @@ class Metrics:
         times = drawing.times
         self._prompt.labels(model).inc(drawing.prompt_tokens)
         for choice in drawing.choices:
-            self._success.labels(model, choice.finish or "abort").inc()
+            finish = "stop" if choice.finish == "tool_calls" else choice.finish or "abort"  # as vLLM counts
+            self._success.labels(model, finish).inc()
         self._thinking.labels(model).inc(drawing.thinking_tokens)
         self._prompt_size.labels(model).observe(drawing.prompt_tokens)
         self._size.labels(model).observe(drawing.completion_tokens)

@@ -27,6 +27,9 @@ from cogitate.tokenizer.bpe import GENERATION_FILE, Tokenizer, read_json_object
 from cogitate.tokenizer.conversation_form import ConversationForm
 from cogitate.tokenizer.tags import LONGEST_TAG
 from cogitate.tokenizer.thinking_budget import make_thinking_budget, token_bytes
+from cogitate.tokenizer.tools.call_stream import call_reader
+from cogitate.tokenizer.tools.conversation import Calling
+from cogitate.tokenizer.tools.turns import Function, Turn
 from cogitate.train.rollouts import opens_thinking
 from cogitate.types import Message, SamplingParams
 
@@ -43,6 +46,7 @@ class Limits:
         queue: completions that wait, at most; beyond them requests are refused.
         cache_bytes: memory of the tokens that running completions may come to hold.
         prefix_bytes: memory of the tokens kept for later requests.
+        prefill_tokens: of prompts that are read between two steps of the running completions; 0: prompts are read whole.
         seconds: a request may take, its time in the queue included.
     """
 
@@ -50,6 +54,7 @@ class Limits:
     queue: int = 256
     cache_bytes: int = 2 << 30
     prefix_bytes: int = 256 << 20
+    prefill_tokens: int = 256
     seconds: float = 600.0
 
 
@@ -84,6 +89,7 @@ class Plan:
         budget: thinking tokens, at most; None: as many as it likes.
         top_logprobs: None: no log-probabilities.
         grammar: of the answer; makes one for each completion.
+        calls: how many calls are read in an answer, at most; None: none, what looks like one is text.
     """
 
     prompt: Prompt
@@ -98,6 +104,7 @@ class Plan:
     budget: int | None = None
     top_logprobs: int | None = None
     grammar: Callable[[], Grammar] | None = None
+    calls: int | None = None
 
 
 class ServedModel:
@@ -107,6 +114,7 @@ class ServedModel:
         directory: where its weights were read.
         thinks: there is a sign that it thinks: tags in its template, or among its tokens.
         switches: those of SWITCHES that its template reads.
+        calling: how it is told of functions and how it calls them.
         defaults: temperature, top_p and top_k of its generation_config.json.
     """
 
@@ -122,13 +130,14 @@ class ServedModel:
         decoder = load_model(directory, dtype=DTYPES[dtype], device=pick_device("auto"))
         self.engine = Engine(
             decoder, end_id=self.tokenizer.end_ids, max_batch=limits.streams, tokenizer=self.tokenizer,
-            prefix_bytes=limits.prefix_bytes,
+            prefix_bytes=limits.prefix_bytes, prefill_tokens=limits.prefill_tokens,
         )  # fmt: skip
         self.vocabulary = self.engine.config.vocab_size
         self.texts = token_bytes(self.tokenizer, self.vocabulary)
         self.tags = self.tokenizer.tags.thinking
         self.thinks = self._thinks()
         self.switches = sorted(self.form.template.variables() & {*SWITCHES})
+        self.calling = Calling.of(self.form.template)
         self.grammars = Grammars(self.tokenizer, directory, self.texts)
         self.defaults = read_json_object(directory / GENERATION_FILE) or {}
         self.created = int(time.time())
@@ -166,7 +175,13 @@ class ServedModel:
         self.directory = directory
 
     def prompt(
-        self, messages: Sequence[Message], *, thinking: bool | None = None, goes_on: bool = False, opens: bool = False
+        self,
+        messages: Sequence[Turn],
+        *,
+        thinking: bool | None = None,
+        goes_on: bool = False,
+        opens: bool = False,
+        functions: Sequence[Function] = (),
     ) -> Prompt:
         """A conversation as the model reads it.
 
@@ -175,13 +190,17 @@ class ServedModel:
             goes_on: the last message is the beginning of what it says.
             opens: where it may think, the prompt opens the thinking, so that one knows where the answer begins. One that has
                 closed it stays as it is.
+            functions: that it may call.
 
         Raises:
             CheckpointError: the template refuses these messages.
         """
         variables = {} if thinking is None else dict.fromkeys(self.switches, thinking)
         *before, last = messages
-        ids = self.form.prompt_ids(before if goes_on else messages, variables)
+        ids = self.form.prompt_ids(
+            self.calling.turns(before if goes_on else messages, functions), variables,
+            tools=functions if self.calling.lists else (), arguments_as_text=self.calling.as_text,
+        )  # fmt: skip
         if goes_on:
             white = last.content[len(last.content.rstrip()) :]
             return Prompt(tuple(ids), (*self.form.completion_ids(last.content, ids)[:-1], *self._ids_of(white)))
@@ -233,6 +252,7 @@ class ServedModel:
         choice = Choice(
             self.texts, prompt.ids, tags=self.tags, split=plan.split, opened=self.opened(prompt), thinks=plan.thinks,
             given_ids=prompt.given_ids, stops=plan.stops, stop_ids=plan.stop_ids,
+            calls=None if plan.calls is None else call_reader(self.calling.form), most_calls=plan.calls or 0,
         )  # fmt: skip
         budget = None
         if plan.budget is not None and self.thinks and plan.thinks:

@@ -22,8 +22,17 @@ back = client.messages.create(
         "messages": [*asked["messages"], {"role": "assistant", "content": whole.content}, {"role": "user", "content": "2"}],
     }
 )
+add: Any = {"name": "add", "input_schema": {"type": "object", "properties": {"digit": {"enum": [1, 2]}}, "required": ["digit"]}}
+must: Any = {"tools": [add], "tool_choice": {"type": "any", "disable_parallel_tool_use": True}, "max_tokens": 300}
+called = client.messages.create(**{**asked, **must})
+with client.messages.stream(**{**asked, **must}) as stream:
+    called_streamed = stream.get_final_message()
+use = called.content[-1]
+result = {"type": "tool_result", "tool_use_id": use.id, "content": "3"}
+told: Any = [*asked["messages"], {"role": "assistant", "content": called.content}, {"role": "user", "content": [result]}]
+after = client.messages.create(**{**asked, "tools": [add], "messages": told})
 try:
-    client.messages.create(**asked, tools=[{"name": "f", "input_schema": {"type": "object"}}])
+    client.messages.create(**{**asked, "extra_body": {"mcp_servers": []}})
     refused = ""
 except BadRequestError as error:
     refused = str(error.body["error"]["message"])
@@ -33,9 +42,13 @@ print(
             "blocks": [block.type for block in whole.content],
             "same": [block.model_dump() for block in whole.content] == [block.model_dump() for block in streamed.content],
             "events": sorted({event for event in events if event.startswith(("message_", "content_block_"))}),
-            "counted": counted.input_tokens == whole.usage.input_tokens,
+            "counted": counted.input_tokens == whole.usage.input_tokens + whole.usage.cache_read_input_tokens,
             "back": [block.type for block in back.content],
             "refused": refused,
+            "called": [called.stop_reason, use.name, use.input in ({"digit": 1}, {"digit": 2})],
+            "called_same": [[block.type, getattr(block, "input", "")] for block in called.content]
+            == [[block.type, getattr(block, "input", "")] for block in called_streamed.content],
+            "after": after.stop_reason in ("end_turn", "max_tokens"),
         }
     )
 )

@@ -14,11 +14,20 @@ thinking = answer = ""
 for chunk in model.stream("Say a number."):
     thinking += chunk.additional_kwargs.get("reasoning_content", "")
     answer += chunk.content
+
+
+def now() -> str:
+    """What time it is."""
+    return "12:00"
+
+
+called = model.bind_tools([now], tool_choice="now", max_tokens=300).invoke("Say a number.")
 print(
     json.dumps(
         {
             "thinks": bool(whole.additional_kwargs["reasoning_content"]),
             "same": [whole.additional_kwargs["reasoning_content"], whole.content] == [thinking, answer],
+            "called": [call["name"] for call in called.tool_calls],
             "reasoning_tokens": whole.usage_metadata["output_token_details"]["reasoning"],
         }
     )

@@ -43,6 +43,22 @@ for model, extra in (("micro", {"mirostat": 2}), ("other", {})):
 text = client.completions.create(model="micro", prompt="Say a number.", max_tokens=4, logprobs=1).choices[0]
 response = client.responses.create(model="micro", input="Say a number.", max_output_tokens=20, reasoning={"effort": "none"})
 events = [event.type for event in client.responses.create(model="micro", input="1", max_output_tokens=9, stream=True)]
+function = {"name": "add", "parameters": schema, "strict": True}
+tools = [{"type": "function", "function": function}]
+must = {"tool_choice": "required", "parallel_tool_calls": False}
+asked = {"model": "micro", "messages": QUESTION, "max_tokens": 300, "seed": 1, "extra_body": BUDGET, "tools": tools}
+called = client.chat.completions.create(**asked, **must).choices[0]
+(call,) = called.message.tool_calls
+with client.chat.completions.stream(**asked, **must) as stream:
+    for _ in stream:
+        pass
+    (streamed,) = stream.get_final_completion().choices[0].message.tool_calls
+told = [*QUESTION, called.message.model_dump(exclude_none=True), {"role": "tool", "tool_call_id": call.id, "content": "3"}]
+after = client.chat.completions.create(**{**asked, "messages": told}).choices[0]
+new_tool = {"type": "function", **function}
+new = client.responses.create(
+    model="micro", input="1", max_output_tokens=300, tools=[new_tool], **must, reasoning={"effort": "none"}
+)
 assert text.logprobs is not None
 assert usage is not None
 print(
@@ -61,6 +77,10 @@ print(
             "response": bool(response.output_text),
             "events": [events[0], events[-1]],
             "logprobs": len(text.logprobs.tokens),
+            "called": [called.finish_reason, call.function.name, sorted(json.loads(call.function.arguments))],
+            "called_same": call.function.arguments == streamed.function.arguments,
+            "after": after.finish_reason in ("stop", "length"),
+            "new": [(item.type, item.name) for item in new.output],
         }
     )
 )  # fmt: skip

@@ -20,11 +20,13 @@ from cogitate.apps.serve.api.forms import (
 )
 from cogitate.apps.serve.api.messages_in import AssistantTurn, Turn, turns_of
 from cogitate.apps.serve.api.respond import DONE, PING, event_of
+from cogitate.apps.serve.api.tools_in import ToolChoice, Tools, calls_of
 from cogitate.apps.serve.drawing.choice import Delta
 from cogitate.apps.serve.drawing.drawing import Drawing
 from cogitate.apps.serve.drawing.grammar import SchemaError
 from cogitate.apps.serve.drawing.shaping import Grammar, TokenLogprob
 from cogitate.apps.serve.model import Plan, Prompt, ServedModel
+from cogitate.tokenizer.tools.turns import CallingTurn, ToolCall
 from cogitate.types import SamplingParams
 
 EFFORTS = {"minimal": 128, "low": 512, "medium": 2048, "high": None, "xhigh": None, "max": None}
@@ -100,9 +102,12 @@ class ChatForm(Sampling):
     logprobs: bool | None = None
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
+    parallel_tool_calls: bool | None = None
     reasoning_effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
     response_format: ResponseFormat | None = None
     thinking_token_budget: Annotated[int, Field(ge=-1)] | None = None
+    tool_choice: ToolChoice | None = None
+    tools: Tools | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
 
     @property
@@ -141,16 +146,23 @@ def plan_chat(form: ChatForm, model: ServedModel) -> Plan:
     _ = form.usage_at_end  # refused before anything is drawn
     variables = form.chat_template_kwargs or TemplateVariables()
     turns = turns_of(form.messages, keep_thinking=bool(variables.keep_thinking))
-    if form.continue_final_message and turns[-1].role != "assistant":
-        raise RefusedError("the last message must be the assistant's", parameter="continue_final_message")
+    if form.continue_final_message and (turns[-1].role != "assistant" or isinstance(turns[-1], CallingTurn)):
+        raise RefusedError("the last message must be the assistant's, without calls", parameter="continue_final_message")
     if form.add_generation_prompt not in (None, not form.continue_final_message):
         raise RefusedError("must be the opposite of continue_final_message", parameter="add_generation_prompt")
     schema = None if form.response_format is None else form.response_format.schema_of_answer()
+    calls = calls_of(form.tools, form.tool_choice, parallel=form.parallel_tool_calls)
+    if schema is not None and calls.functions:
+        raise RefusedError("not together with tools that may be called", parameter="response_format")
+    if calls.ruled and (form.ignore_eos or form.min_tokens or form.continue_final_message):
+        parameter = "tool_choice" if calls.required else "tools"
+        raise RefusedError("not together with ignore_eos, min_tokens or continue_final_message", parameter=parameter)
     if schema is not None and (form.ignore_eos or form.min_tokens or form.continue_final_message):
         raise RefusedError("not together with ignore_eos, min_tokens or continue_final_message", parameter="response_format")
     thinking, goes_on = form.enable_thinking, bool(form.continue_final_message)
     variables.check(model, form.messages, thinking, goes_on=goes_on)
-    prompt = model.prompt(turns, thinking=thinking, goes_on=goes_on, opens=schema is not None)
+    ruled = schema is not None or calls.ruled
+    prompt = model.prompt(turns, thinking=thinking, goes_on=goes_on, opens=ruled, functions=calls.functions)
     temperature, top_p = form.drawn_at(model)
     asked = first_given(form.max_completion_tokens, form.max_tokens)
     limit = new_tokens(model, prompt, asked, "max_completion_tokens")
@@ -162,10 +174,11 @@ def plan_chat(form: ChatForm, model: ServedModel) -> Plan:
         shape=form.shape(model),
         stops=form.stops,
         stop_ids=form.stop_ids(model),
-        thinks=schema is None or model.opened(prompt),
+        thinks=not ruled or model.opened(prompt),
         budget=form.budget(model),
         top_logprobs=(form.top_logprobs or 0) if form.logprobs else None,
-        grammar=None if schema is None else grammar_of(schema, model, prompt),
+        grammar=calls.grammar(model, prompt) if schema is None else grammar_of(schema, model, prompt),
+        calls=calls.most,
     )
 
 
@@ -203,6 +216,7 @@ class ChatAnswer:
         role = {"role": "assistant", "content": ""}
         for index in range(len(self._drawing.choices)):
             yield self._chunk(index, role, None)
+        numbers = [0] * len(self._drawing.choices)  # of the next call of each
         async for news in self._drawing.updates():
             if not news:
                 yield PING
@@ -210,6 +224,10 @@ class ChatAnswer:
                 said: dict[str, Any] = dict.fromkeys(self._names, delta.thinking) if delta.thinking else {}
                 if delta.answer:
                     said["content"] = delta.answer
+                if delta.calls:
+                    first = numbers[index]
+                    said["tool_calls"] = [{"index": first + at} | given_call(call) for at, call in enumerate(delta.calls)]
+                    numbers[index] += len(delta.calls)
                 if said or delta.finish or (self._logprobs and delta.logprobs):
                     yield self._chunk(index, said, delta)
         if self._usage_at_end:
@@ -217,8 +235,11 @@ class ChatAnswer:
         yield DONE
 
     def _choice(self, index: int, delta: Delta) -> dict[str, Any]:
-        message: dict[str, Any] = {"role": "assistant", "content": delta.answer, "refusal": None}
+        content = delta.answer or (None if delta.calls else "")
+        message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None}
         message |= dict.fromkeys(self._names, delta.thinking or None)
+        if delta.calls:
+            message["tool_calls"] = [given_call(call) for call in delta.calls]
         return {
             "index": index, "message": message, "logprobs": self._logprobs_of(delta), "finish_reason": delta.finish,
             "stop_reason": delta.stop,
@@ -243,6 +264,10 @@ class ChatAnswer:
         return {"content": [logprob_of(note, self._model) for note in delta.logprobs], "refusal": None}
 
 
+def given_call(call: ToolCall) -> dict[str, Any]:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+
+
 def logprob_of(note: TokenLogprob, model: ServedModel) -> dict[str, Any]:
     """A token of thinking or answer in OpenAI's form."""
 
@@ -259,6 +284,7 @@ def usage_of(drawing: Drawing) -> dict[str, Any]:
         "prompt_tokens": drawing.prompt_tokens,
         "completion_tokens": drawing.completion_tokens,
         "total_tokens": drawing.prompt_tokens + drawing.completion_tokens,
+        "prompt_tokens_details": {"cached_tokens": drawing.cached_tokens},
         "completion_tokens_details": {"reasoning_tokens": drawing.thinking_tokens},
     }
 

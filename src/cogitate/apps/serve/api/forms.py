@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -162,6 +162,3 @@ def one_line(errors: Sequence[Mapping[str, Any]]) -> tuple[str, str | None]:
         return "the body is no JSON", None
     message = str(error["msg"])
     return f"{name}: {message[:1].lower()}{message[1:]}" if name else message, top
-
-
-FinishReason = Literal["stop", "length", "tool_calls"]

@@ -5,102 +5,20 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import Field
-
-from cogitate.apps.serve.api.chat import ChatForm, JsonSchema, ResponseFormat, plan_chat
-from cogitate.apps.serve.api.forms import LONGEST_CONVERSATION, Form, RefusedError
-from cogitate.apps.serve.api.messages_in import AssistantTurn, SystemTurn, Turn, UserTurn
+from cogitate.apps.serve.api.chat import plan_chat
 from cogitate.apps.serve.api.respond import PING, event_of
-from cogitate.apps.serve.drawing.choice import Delta
+from cogitate.apps.serve.api.responses_in import ResponseChoice, ResponsesForm
+from cogitate.apps.serve.drawing.choice import Delta, Piece
 from cogitate.apps.serve.drawing.drawing import Drawing
-from cogitate.apps.serve.drawing.splitter import Piece
+from cogitate.apps.serve.drawing.splitter import Text
 from cogitate.apps.serve.model import Plan, ServedModel
+from cogitate.tokenizer.tools.turns import ToolCall
 
-
-class InputPart(Form):
-    type: Literal["input_text", "output_text"]
-    text: str
-    annotations: Annotated[list[Any], Field(max_length=0)] | None = None
-    logprobs: Annotated[list[Any], Field(max_length=0)] | None = None
-
-
-class InputMessage(Form):
-    type: Literal["message"] | None = None
-    role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[InputPart]
-    id: str | None = None
-    status: Literal["completed", "incomplete", "in_progress"] | None = None
-    phase: None = None
-
-
-class InputReasoning(Form):
-    """Earlier thinking that a client sends back: it is left out of the prompt, as in the other forms."""
-
-    type: Literal["reasoning"]
-    id: str | None = None
-    summary: list[Any] | None = None
-    content: list[Any] | None = None
-    encrypted_content: str | None = None
-    status: Literal["completed", "incomplete", "in_progress"] | None = None
-
-
-class Reasoning(Form):
-    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
-
-
-class TextFormat(JsonSchema):
-    type: Literal["text", "json_object", "json_schema"]
-    schema_: Annotated[dict[str, Any] | None, Field(alias="schema")] = None  # type: ignore[assignment]  # only of json_schema
-
-
-class Text(Form):
-    format: TextFormat | None = None
-
-
-class ResponsesForm(Form):
-    model: str
-    input: str | Annotated[list[InputMessage | InputReasoning], Field(max_length=LONGEST_CONVERSATION)]
-    instructions: str | None = None
-    max_output_tokens: Annotated[int, Field(ge=1)] | None = None
-    metadata: dict[str, str] | None = None  # for the client's own books: sent back
-    reasoning: Reasoning | None = None
-    store: Literal[False] | None = None
-    stream: bool | None = None
-    temperature: Annotated[float, Field(ge=0, le=2)] | None = None
-    text: Text | None = None
-    top_p: Annotated[float, Field(gt=0, le=1)] | None = None
-    user: str | None = None
-
-    def as_chat(self) -> ChatForm:
-        """The same as a request of /v1/chat/completions. Raises RefusedError where a schema is missing."""
-        turns: list[Turn] = [SystemTurn(role="system", content=self.instructions)] if self.instructions else []
-        items = [InputMessage(role="user", content=self.input)] if isinstance(self.input, str) else self.input
-        if len(turns) + len(items) > LONGEST_CONVERSATION:
-            raise RefusedError(f"{LONGEST_CONVERSATION} messages are allowed, instructions included", parameter="input")
-        for item in items:
-            if isinstance(item, InputReasoning):
-                continue
-            text = item.content if isinstance(item.content, str) else "".join(part.text for part in item.content)
-            if item.role == "user":
-                turns.append(UserTurn(role="user", content=text))
-            elif item.role == "assistant":
-                turns.append(AssistantTurn(role="assistant", content=text))
-            else:
-                turns.append(SystemTurn(role="system", content=text))
-        form = None if self.text is None else self.text.format
-        wanted = None
-        if form is not None:
-            if form.type == "json_schema" and form.schema_ is None:
-                raise RefusedError("format json_schema needs a schema", parameter="text")
-            schema = None if form.schema_ is None else JsonSchema.model_validate({"schema": form.schema_})
-            wanted = ResponseFormat(type=form.type, json_schema=schema)
-        return ChatForm(
-            model=self.model, messages=turns, max_completion_tokens=self.max_output_tokens, temperature=self.temperature,
-            top_p=self.top_p, reasoning_effort=None if self.reasoning is None else self.reasoning.effort,
-            response_format=wanted,
-        )  # fmt: skip
+Kind = Literal["reasoning", "message", "function_call"]
+NAMES: dict[Kind, str] = {"reasoning": "reasoning_text", "message": "output_text", "function_call": "function_call_arguments"}
+NOTHING: list[Piece] = [("answer", "")]  # a completion without text is an empty message
 
 
 def plan_response(form: ResponsesForm, model: ServedModel) -> Plan:
@@ -108,12 +26,14 @@ def plan_response(form: ResponsesForm, model: ServedModel) -> Plan:
     return plan_chat(form.as_chat(), model)
 
 
-KINDS = {"thinking": "reasoning", "answer": "message"}  # of items, by the channel of their text
-NOTHING: list[Piece] = [("answer", "")]  # a completion without text is an empty message
+def kind_of(piece: Piece) -> Kind:
+    if isinstance(piece, ToolCall):
+        return "function_call"
+    return "reasoning" if piece[0] == "thinking" else "message"
 
 
 class ResponseAnswer:
-    """What is said of a drawing: an item for each piece of thinking or text, in their order."""
+    """What is said of a drawing: an item for each piece of thinking or text and for each call, in their order."""
 
     def __init__(self, form: ResponsesForm, drawing: Drawing):
         self._form, self._drawing = form, drawing
@@ -124,8 +44,8 @@ class ResponseAnswer:
         (delta,) = await self._drawing.whole()
         pieces = delta.pieces or NOTHING
         output = [
-            self._item(KINDS[channel], index, text, self._status(delta) if index == len(pieces) - 1 else "completed")
-            for index, (channel, text) in enumerate(pieces)
+            self._item(piece, index, self._status(delta) if index == len(pieces) - 1 else "completed")
+            for index, piece in enumerate(pieces)
         ]
         return self._response(self._status(delta), output)
 
@@ -133,72 +53,84 @@ class ResponseAnswer:
         for name in ("response.created", "response.in_progress"):
             yield self._event(name, response=self._response("in_progress", []))
         output: list[dict[str, Any]] = []
-        kind, text, last = "", "", Delta()
+        open_piece: Piece | None = None  # the item that goes on
+        last = Delta()
         async for news in self._drawing.updates():
             if not news:
                 yield PING
             for _, delta in news:
                 last = delta
-                for channel, piece in delta.pieces or (NOTHING if delta.finish and not kind else []):
-                    next_kind = KINDS[channel]
-                    if next_kind != kind:
-                        for event in self._end(kind, text, output, "completed"):
+                for piece in delta.pieces or (NOTHING if delta.finish and open_piece is None else []):
+                    if open_piece is None or isinstance(piece, ToolCall) or kind_of(piece) != kind_of(open_piece):
+                        for event in self._end(open_piece, output, "completed"):
                             yield event
-                        kind, text = next_kind, ""
-                        for event in self._begin(kind, len(output)):
+                        for event in self._begin(piece, len(output)):
                             yield event
-                    text += piece
-                    if not piece:
-                        continue
-                    name = f"response.{'reasoning_text' if kind == 'reasoning' else 'output_text'}.delta"
-                    yield self._event(name, **self._place(kind, len(output)), delta=piece, **self._no_logprobs(kind))
+                        open_piece = piece
+                    elif not isinstance(open_piece, ToolCall):
+                        open_piece = open_piece[0], open_piece[1] + piece[1]
+                    if said := text_in(piece):
+                        name = f"response.{NAMES[kind_of(piece)]}.delta"
+                        yield self._event(name, **self._place(piece, len(output)), delta=said, **self._no_logprobs(piece))
         status = self._status(last)
-        for event in self._end(kind, text, output, status):
+        for event in self._end(open_piece, output, status):
             yield event
         yield self._event(f"response.{status}", response=self._response(status, output))
 
-    def _begin(self, kind: str, index: int) -> list[bytes]:
-        item = {**self._item(kind, index, "", "in_progress"), "content": []}
+    def _begin(self, piece: Piece, index: int) -> list[bytes]:
+        if isinstance(piece, ToolCall):
+            item = {**self._item(piece, index, "in_progress"), "arguments": ""}
+            return [self._event("response.output_item.added", output_index=index, item=item)]
+        item = {**self._item(piece, index, "in_progress"), "content": []}
         return [
             self._event("response.output_item.added", output_index=index, item=item),
-            self._event("response.content_part.added", **self._place(kind, index), part=self._part(kind, "")),
+            self._event("response.content_part.added", **self._place(piece, index), part=self._part((piece[0], ""))),
         ]
 
-    def _end(self, kind: str, text: str, output: list[dict[str, Any]], status: str) -> list[bytes]:
+    def _end(self, piece: Piece | None, output: list[dict[str, Any]], status: str) -> list[bytes]:
         """The events that complete an item, which is added to the output."""
-        if not kind:
+        if piece is None:
             return []
-        index, name = len(output), "reasoning_text" if kind == "reasoning" else "output_text"
-        output.append(self._item(kind, index, text, status))
-        return [
-            self._event(f"response.{name}.done", **self._place(kind, index), text=text, **self._no_logprobs(kind)),
-            self._event("response.content_part.done", **self._place(kind, index), part=self._part(kind, text)),
-            self._event("response.output_item.done", output_index=index, item=output[-1]),
-        ]
+        index, done = len(output), f"response.{NAMES[kind_of(piece)]}.done"
+        output.append(self._item(piece, index, status))
+        if isinstance(piece, ToolCall):
+            events = [self._event(done, **self._place(piece, index), name=piece.name, arguments=piece.arguments)]
+        else:
+            events = [
+                self._event(done, **self._place(piece, index), text=piece[1], **self._no_logprobs(piece)),
+                self._event("response.content_part.done", **self._place(piece, index), part=self._part(piece)),
+            ]
+        return [*events, self._event("response.output_item.done", output_index=index, item=output[-1])]
 
-    def _event(self, name: str, **content: Any) -> bytes:
+    def _event(self, kind: str, /, **content: Any) -> bytes:
         self._number += 1
-        return event_of({"type": name, "sequence_number": self._number, **content}, name)
+        return event_of({"type": kind, "sequence_number": self._number, **content}, kind)
 
-    def _place(self, kind: str, index: int) -> dict[str, Any]:
-        return {"item_id": self._item_id(kind, index), "output_index": index, "content_index": 0}
+    def _place(self, piece: Piece, index: int) -> dict[str, Any]:
+        part = {} if isinstance(piece, ToolCall) else {"content_index": 0}
+        return {"item_id": self._item_id(piece, index), "output_index": index, **part}
 
-    def _item_id(self, kind: str, index: int) -> str:
-        return f"{'rs' if kind == 'reasoning' else 'msg'}_{self._id[5:]}_{index}"
-
-    @staticmethod
-    def _no_logprobs(kind: str) -> dict[str, Any]:
-        return {"logprobs": []} if kind == "message" else {}
+    def _item_id(self, piece: Piece, index: int) -> str:
+        prefix = {"reasoning": "rs", "message": "msg", "function_call": "fc"}[kind_of(piece)]
+        return f"{prefix}_{self._id[5:]}_{index}"
 
     @staticmethod
-    def _part(kind: str, text: str) -> dict[str, Any]:
-        if kind == "reasoning":
+    def _no_logprobs(piece: Piece) -> dict[str, Any]:
+        return {"logprobs": []} if kind_of(piece) == "message" else {}
+
+    @staticmethod
+    def _part(piece: Text) -> dict[str, Any]:
+        channel, text = piece
+        if channel == "thinking":
             return {"type": "reasoning_text", "text": text}
         return {"type": "output_text", "text": text, "annotations": [], "logprobs": []}
 
-    def _item(self, kind: str, index: int, text: str, status: str) -> dict[str, Any]:
-        item = {"id": self._item_id(kind, index), "type": kind, "status": status, "content": [self._part(kind, text)]}
-        return {**item, "summary": []} if kind == "reasoning" else {**item, "role": "assistant"}
+    def _item(self, piece: Piece, index: int, status: str) -> dict[str, Any]:
+        item = {"id": self._item_id(piece, index), "type": kind_of(piece), "status": status}
+        if isinstance(piece, ToolCall):
+            return {**item, "call_id": piece.id, "name": piece.name, "arguments": piece.arguments}
+        own: dict[str, Any] = {"summary": []} if kind_of(piece) == "reasoning" else {"role": "assistant"}
+        return {**item, "content": [self._part(piece)], **own}
 
     @staticmethod
     def _status(delta: Delta) -> str:
@@ -208,16 +140,25 @@ class ResponseAnswer:
         form, drawing = self._form, self._drawing
         ended = status != "in_progress"
         usage = {
-            "input_tokens": drawing.prompt_tokens, "input_tokens_details": {"cached_tokens": 0},
+            "input_tokens": drawing.prompt_tokens, "input_tokens_details": {"cached_tokens": drawing.cached_tokens},
             "output_tokens": drawing.completion_tokens, "total_tokens": drawing.prompt_tokens + drawing.completion_tokens,
             "output_tokens_details": {"reasoning_tokens": drawing.thinking_tokens},
         }  # fmt: skip
+        tools = [
+            tool.model_dump() | {"parameters": tool.parameters or {}, "strict": bool(tool.strict)} for tool in form.tools or ()
+        ]
+        choice = form.tool_choice.model_dump() if isinstance(form.tool_choice, ResponseChoice) else form.tool_choice or "auto"
         return {
             "id": self._id, "object": "response", "created_at": self._created, "status": status, "model": form.model,
             "output": output, "usage": usage if ended else None, "error": None,
             "incomplete_details": {"reason": "max_output_tokens"} if status == "incomplete" else None,
             "instructions": form.instructions, "max_output_tokens": form.max_output_tokens, "metadata": form.metadata or {},
-            "parallel_tool_calls": False, "previous_response_id": None, "temperature": form.temperature, "top_p": form.top_p,
-            "tool_choice": "none", "tools": [], "truncation": "disabled", "store": False,
+            "parallel_tool_calls": form.parallel_tool_calls is not False, "previous_response_id": None,
+            "temperature": form.temperature, "top_p": form.top_p, "tool_choice": choice, "tools": tools,
+            "truncation": "disabled", "store": False,
             "reasoning": {"effort": None if form.reasoning is None else form.reasoning.effort, "summary": None},
         }  # fmt: skip
+
+
+def text_in(piece: Piece) -> str:
+    return piece.arguments if isinstance(piece, ToolCall) else piece[1]

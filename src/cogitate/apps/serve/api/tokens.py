@@ -10,6 +10,7 @@ from cogitate.apps.serve.api.chat import TemplateVariables
 from cogitate.apps.serve.api.completions import prompt_of
 from cogitate.apps.serve.api.forms import LONGEST_CONVERSATION, Form, RefusedError, token_of
 from cogitate.apps.serve.api.messages_in import Turn, turns_of
+from cogitate.apps.serve.api.tools_in import Tools, calls_of
 from cogitate.apps.serve.model import ServedModel
 
 MOST_TOKENS = 1 << 20
@@ -22,6 +23,7 @@ class TokenizeForm(Form):
     prompt: str | None = None
     messages: Annotated[list[Turn], Field(max_length=LONGEST_CONVERSATION)] | None = None
     chat_template_kwargs: TemplateVariables | None = None
+    tools: Tools | None = None
 
 
 class DetokenizeForm(Form):
@@ -36,6 +38,8 @@ def tokenize(form: TokenizeForm, model: ServedModel) -> dict[str, Any]:
     if form.messages is None:
         if form.chat_template_kwargs is not None:
             raise RefusedError("has no effect without messages", parameter="chat_template_kwargs")
+        if form.tools is not None:
+            raise RefusedError("has no effect without messages", parameter="tools")
         ids = prompt_of(form.prompt or "", model)
     else:
         variables = form.chat_template_kwargs or TemplateVariables()
@@ -44,7 +48,8 @@ def tokenize(form: TokenizeForm, model: ServedModel) -> dict[str, Any]:
             raise RefusedError("enable_thinking and thinking contradict each other", parameter="chat_template_kwargs")
         thinking = next(iter(variables.said), None)
         variables.check(model, form.messages, thinking)
-        ids = [*model.prompt(turns, thinking=thinking).ids]
+        functions = calls_of(form.tools, None, parallel=None).functions
+        ids = [*model.prompt(turns, thinking=thinking, functions=functions).ids]
     return {"tokens": ids, "count": len(ids), "max_model_len": model.max_context}
 
 

@@ -77,6 +77,11 @@ class Drawing:
         return sum(choice.thinking_tokens for choice in self.choices)
 
     @property
+    def cached_tokens(self) -> int:
+        """Of the prompt, those that were there from earlier requests and had not to be computed."""
+        return self._draws[0].shared
+
+    @property
     def seconds_left(self) -> float:
         """Until what is not complete is given up."""
         return max(0.0, self.times.came + self._seconds - time.monotonic())

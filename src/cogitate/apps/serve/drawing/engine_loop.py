@@ -51,6 +51,7 @@ class Draw:
         deliver: called with each step in the event loop's thread.
         taken: tokens that have been delivered.
         started: when it left the queue, by the monotonic clock.
+        shared: tokens of its prompt that were there from earlier requests, known with its first step.
     """
 
     request: GenerationRequest
@@ -58,12 +59,16 @@ class Draw:
     shaper: TokenShaper | None = None
     taken: int = 0
     started: float | None = None
+    shared: int = 0
 
     @property
     def blocks(self) -> int:
         """Of the cache that it may come to hold: its prompt's, those of what is given, its own."""
         request = self.request
         return sum(map(blocks_of, (len(request.prompt_ids), len(request.given_ids), request.params.max_new_tokens)))
+
+    def note_shared(self, tokens: int) -> None:
+        self.shared = tokens
 
 
 @dataclass(slots=True)
@@ -225,7 +230,7 @@ class EngineLoop:
         while self._waiting and len(self._running) < self.rows and self._held + self._waiting[0].blocks <= self.most_blocks:
             draw = self._waiting.popleft()
             try:
-                self.engine.submit(draw.request, draw.shaper)
+                self.engine.submit(draw.request, draw.shaper, on_read=draw.note_shared)
             except (CogitateError, *FAULTS) as error:
                 log.error("the engine refused a request: %s", error)
                 refused.append((draw, Step([], [], "failed")))

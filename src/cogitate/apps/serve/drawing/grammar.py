@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from torch import Tensor
 
 from cogitate.engine.thinking.budget import TagFinder
 from cogitate.tokenizer.bpe import FILE, Tokenizer
+from cogitate.tokenizer.tools.call_forms import NAME, CallForm
+from cogitate.tokenizer.tools.turns import Function, depth_of
 
 LARGEST_SCHEMA, DEEPEST_SCHEMA = 64 << 10, 32  # characters, levels
 # One way to put white space, so that a model cannot write it for ever.
@@ -43,15 +46,58 @@ class Grammars:
         Raises:
             SchemaError: it is too large, or no JSON schema that llguidance knows.
         """
-        text = json.dumps(schema)
-        if len(text) > LARGEST_SCHEMA:
-            raise SchemaError(f"the schema has {len(text)} characters; {LARGEST_SCHEMA} are allowed")
-        if depth_of(schema) > DEEPEST_SCHEMA:
-            raise SchemaError(f"the schema has more than {DEEPEST_SCHEMA} levels")
+        text = text_of_schema(schema)
         try:
             grammar = LLMatcher.grammar_from_json_schema(text, overrides=WRITING)  # type: ignore[arg-type]  # some of its keys
         except ValueError as error:
             raise SchemaError(first_line(error)) from error
+        return self._follow(grammar, thinks=thinks)
+
+    def of_calls(
+        self,
+        form: CallForm,
+        functions: Sequence[Function],
+        *,
+        control_ids: Mapping[str, int],
+        thinks: bool,
+        free: bool = False,
+        one: bool = False,
+    ) -> Callable[[], AnswerGrammar]:
+        """The same for an answer that calls some of these functions. Where a schema says nothing of further arguments, none are
+        written.
+
+        Args:
+            control_ids: texts that are single tokens of the model's.
+            free: text may stand before, between and after calls, and nothing else; else the answer is calls, at least one.
+            one: no more than one call.
+        """
+
+        def written(text: str) -> str:
+            tags = [tag for tag in control_ids if tag in text]
+            parts = re.split(f"({'|'.join(map(re.escape, tags))})", text) if tags else [text]
+            return " ".join(f"<[{control_ids[part]}]>" if part in tags else json.dumps(part) for part in parts if part)
+
+        if free and not form.opens:
+            raise SchemaError("strict cannot be followed in this model's form of calls unless a call is required")
+        only_named = {"additionalProperties": False, "x-guidance": WRITING}
+        further = "" if one else f"({written(form.between)} {written(form.opens)} call)*"
+        opens = form.begins + form.opens
+        if not free:
+            lines = [f"start: {written(opens)} call {further} {written(form.ends)}"]
+        else:
+            lazy = "[lazy]" if not any(tag in opens for tag in control_ids) else ""
+            lines = ["%llguidance {}", f"start: (opening call {further} {written(form.ends)})* TEXT", "TEXT: /(.|\\n)*/"]
+            lines.append(f"opening{lazy}: TEXT {written(opens)}")
+        lines.append("call: " + " | ".join(f"call{number}" for number in range(len(functions))))
+        for number, function in enumerate(functions):
+            before, after = form.before.removeprefix(form.opens).replace(NAME, function.name), written(form.after)
+            lines.append(f"call{number}: {written(before)} arguments{number} {after}")
+            lines.append(f"arguments{number}: %json {text_of_schema({**only_named, **function.parameters})}")
+        if sum(map(len, lines)) > LARGEST_SCHEMA:
+            raise SchemaError(f"the schemas have more than {LARGEST_SCHEMA} characters together")
+        return self._follow(LLMatcher.grammar_from_lark("\n".join(lines)), thinks=thinks)
+
+    def _follow(self, grammar: str, *, thinks: bool) -> Callable[[], AnswerGrammar]:
         matcher = LLMatcher(self._tokenizer(), grammar, log_level=0)
         if matcher.is_error():
             raise SchemaError(first_line(matcher.get_error()))
@@ -99,18 +145,14 @@ class AnswerGrammar:
         logits_V[torch.from_numpy(allowed == 0)] = -torch.inf
 
 
-def depth_of(value: Any) -> int:
-    """Levels of objects and lists, counted without recursion."""
-    depth, level = 0, [value]
-    while level and depth <= DEEPEST_SCHEMA:
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        depth += 1
-    return depth
+def text_of_schema(schema: Mapping[str, Any]) -> str:
+    """As JSON. Raises SchemaError: it is too large."""
+    text = json.dumps(schema)
+    if len(text) > LARGEST_SCHEMA:
+        raise SchemaError(f"the schema has {len(text)} characters; {LARGEST_SCHEMA} are allowed")
+    if depth_of(schema, DEEPEST_SCHEMA) > DEEPEST_SCHEMA:
+        raise SchemaError(f"the schema has more than {DEEPEST_SCHEMA} levels")
+    return text
 
 
 def first_line(error: object) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from cogitate.apps.serve.drawing.stop_texts import StopTexts
 from cogitate.tokenizer.thinking import Channel, ThinkingStream
 
-Piece = tuple[Channel, str]
+Text = tuple[Channel, str]
 
 
 class Splitter:
@@ -53,28 +53,28 @@ class Splitter:
         if last == self._stream.channel == "answer" and not self._skipped:
             self._begun["answer"] = True
 
-    def feed(self, data: bytes) -> list[Piece]:
+    def feed(self, data: bytes) -> list[Text]:
         return self._split(self._decoder.decode(data))
 
-    def finish(self) -> list[Piece]:
+    def finish(self) -> list[Text]:
         """What is still held back when no token follows."""
         pieces = self._split(self._decoder.decode(b"", final=True))
         pieces += self._trimmed([] if self._stream is None else self._unskipped(self._stream.finish()))
         return joined([*pieces, ("answer", self._stops.finish())])
 
-    def _split(self, text: str) -> list[Piece]:
+    def _split(self, text: str) -> list[Text]:
         if self._stream is None:
             return joined(self._trimmed([("answer", text)]))
-        events: list[Piece] = []
+        events: list[Text] = []
         while self._skipped and text:  # one character at a time completes one tag at most
             events += self._unskipped(self._stream.feed(text[0]))
             self._skipped = min(self._skipped, len(self._stream.held))
             text = text[1:]
         return joined(self._trimmed([*events, *self._stream.feed(text)]))
 
-    def _unskipped(self, events: Sequence[Piece]) -> list[Piece]:
+    def _unskipped(self, events: Sequence[Text]) -> list[Text]:
         """Without what was held back of the beginning."""
-        left: list[Piece] = []
+        left: list[Text] = []
         for channel, text in events:
             if self._skipped:
                 self._begun[channel] = True
@@ -82,8 +82,8 @@ class Splitter:
             self._skipped -= min(self._skipped, len(text))
         return left
 
-    def _trimmed(self, events: Sequence[Piece]) -> list[Piece]:
-        pieces: list[Piece] = []
+    def _trimmed(self, events: Sequence[Text]) -> list[Text]:
+        pieces: list[Text] = []
         for channel, text in events:
             if self.reached is not None:
                 break
@@ -100,9 +100,9 @@ class Splitter:
         return pieces
 
 
-def joined(pieces: Sequence[Piece]) -> list[Piece]:
+def joined(pieces: Sequence[Text]) -> list[Text]:
     """Without empty pieces; neighbours of one channel as one."""
-    made: list[Piece] = []
+    made: list[Text] = []
     for channel, text in pieces:
         if made and text and made[-1][0] == channel:
             made[-1] = channel, made[-1][1] + text

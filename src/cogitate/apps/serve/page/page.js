@@ -193,6 +193,11 @@ at("key").addEventListener("submit", (event) => {
   at("api_key").value = "";
   loadModels();
 });
+// The conversation follows what is written, unless somebody has scrolled up to read.
+let follows = true;
+at("turns").addEventListener("scroll", () => { follows = at("turns").scrollHeight - at("turns").scrollTop - at("turns").clientHeight < 60; });
+new MutationObserver(() => { if (follows) at("turns").scrollTop = at("turns").scrollHeight; })
+  .observe(at("turns"), { subtree: true, childList: true, characterData: true });
 if (window.matchMedia("(max-width: 46rem)").matches) at("earlier").open = false;
 showChats();
 loadModels();
