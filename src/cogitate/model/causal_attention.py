@@ -39,6 +39,22 @@ def attend_masked(q_BTHK: Tensor, k_BSJK: Tensor, v_BSJV: Tensor, mask: Tensor |
     return out_BHTV.transpose(1, 2)
 
 
+def attend_by_head(q_BTHK: Tensor, held_JBSK: Tensor, mask: Tensor, scale: float) -> Tensor:
+    """The same of a few queries over keys and values that stand head by head, without copying these for each query head.
+
+    Args:
+        held_JBSK: the keys of all key heads, then their values, contiguous.
+    """
+    heads = len(held_JBSK) // 2
+    keys, values = held_JBSK.flatten(0, 1).split(heads * held_JBSK.shape[1])
+    q_JBGTK = q_BTHK.unflatten(2, (heads, -1)).permute(2, 0, 3, 1, 4)
+    scores = torch.bmm(q_JBGTK.reshape(len(keys), -1, q_BTHK.shape[-1]), keys.mT) * scale
+    scores = scores.view(*q_JBGTK.shape[:-1], -1) + mask
+    weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(values.dtype)
+    out = torch.bmm(weights.view(len(keys), -1, weights.shape[-1]), values)
+    return out.view(q_JBGTK.shape).permute(1, 3, 0, 2, 4).flatten(2, 3)
+
+
 class _CausalAttention(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, ranges_BT5: Tensor, scale: float) -> Tensor:
