@@ -29,9 +29,11 @@ run: $(VENV)/.installed
 install: $(VENV)/.installed
 	@echo "source $(BIN)/activate     # from then on plain \`cogitate\` works"
 
-# Two at a time: many tests wait for processes that they kill or time. A file's tests share what they made.
+# Two at a time: many tests wait for processes that they kill or time. A file's tests share what they made. Those of devices
+# change torch for their process.
 test: $(VENV)/.installed-test lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m device
 
 # Half an hour: the complete recipe, a real model, kills at random moments, hostile programs in every sandbox.
 test-slow: $(VENV)/.installed-test

@@ -146,7 +146,8 @@ class KVCache:
         """
         assert self._by_token
         entries = self.layers[layer - self._first_layer].unflatten(2, (parts, -1)).permute(2, 0, 1, 3)
-        return entries.index_select(1, table_BN.flatten()).view(parts, len(table_BN), -1, entries.shape[-1])
+        blocks: Tensor = entries.index_select(1, table_BN.flatten())
+        return blocks.view(parts, len(table_BN), -1, entries.shape[-1])
 
     def table_of(self, rows: np.ndarray) -> np.ndarray:
         """The blocks of these rows, int32 (rows, most of a row); what a row lacks is filled with blocks of anybody."""

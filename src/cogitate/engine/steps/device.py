@@ -107,10 +107,13 @@ class DeviceSteps:
         tokens, running = logits_NTV.shape[1], self.running
         first = len(running) - len(logits_NTV)
         positions_NT = inputs["position"][:, None] + torch.arange(tokens, device=logits_NTV.device)
-        settings = (inputs.numbers("temperature"), inputs.numbers("top_p"), inputs["seed"])
-        each = (values[:, None].expand(-1, tokens).flatten() for values in settings)
+        temperatures_X, top_p_X, seeds_X = (
+            values[:, None].expand(-1, tokens).flatten()
+            for values in (inputs.numbers("temperature"), inputs.numbers("top_p"), inputs["seed"])
+        )
         demands = Demands.of(running.temperatures[first:], running.top_p[first:])
-        return sample_without_waiting(logits_NTV.flatten(0, 1), *each, positions_NT.flatten(), demands)
+        logits_XV, positions_X = logits_NTV.flatten(0, 1), positions_NT.flatten()
+        return sample_without_waiting(logits_XV, temperatures_X, top_p_X, seeds_X, positions_X, demands)
 
     def _columns(self, which: slice) -> dict[str, np.ndarray]:
         running = self.running

@@ -13,7 +13,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Generic, Protocol, TypeVar
 
-import torch
 from torch import Tensor
 
 from cogitate.algorithms.averages import BatchTotals
@@ -122,13 +121,13 @@ class ReferencedPolicy(ABC, Generic[Batch, Settings]):
         """Logprobs (S, L) of the counted tokens at the sampling temperature, 0 elsewhere, and their entropies (N,)."""
         hidden_RTD = hidden_of(model, rows)
         logprobs_N, entropy_N = model.logprobs(rows.sources_of(hidden_RTD), rows.targets_N, temperature=self.config.temperature)
-        return torch.zeros_like(rows.mask_SL).masked_scatter(rows.mask_SL.bool(), logprobs_N.float()), entropy_N
+        return rows.spread(logprobs_N.float()), entropy_N
 
     def totals(self, batches: Sequence[Batch]) -> BatchTotals:
         """What the losses of micro-batches are divided by."""
         return BatchTotals(
-            sequences=sum(int(batch.rows.mask_SL.any(1).sum()) for batch in batches),
-            tokens=sum(int(batch.rows.mask_SL.sum()) for batch in batches),
+            sequences=sum(batch.rows.sequences for batch in batches),
+            tokens=sum(len(batch.rows.targets_N) for batch in batches),
             max_new_tokens=self.config.max_new_tokens,
         )
 

@@ -15,7 +15,7 @@ import functools
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -36,10 +36,44 @@ NO_KERNEL = frozenset(
 )
 
 
+class _Module:
+    """What torch asks of the module of a device, such as torch.cuda."""
+
+    def is_initialized(self) -> bool:
+        return True
+
+    def is_available(self) -> bool:
+        return True
+
+    def current_device(self) -> int:
+        return 0
+
+    def device_count(self) -> int:
+        return 1
+
+    def _is_in_bad_fork(self) -> bool:
+        return False
+
+    def manual_seed_all(self, seed: int) -> None:
+        pass
+
+    def get_amp_supported_dtype(self) -> list[torch.dtype]:
+        return [torch.bfloat16]
+
+    def get_rng_state(self, device: Any = None) -> Tensor:
+        return torch.zeros(8, dtype=torch.uint8)
+
+    def set_rng_state(self, state: Tensor, device: Any = None) -> None:
+        pass
+
+    def device(self, index: Any) -> Any:
+        return nullcontext()
+
+
 @functools.cache
 def register() -> None:
-    """Make torch know the device's name; once in a process."""
-    _setup_privateuseone_for_python_backend(KIND)
+    """Make torch know the device's name: once in a process, before its first backward pass."""
+    _setup_privateuseone_for_python_backend(KIND, backend_module=_Module())
 
 
 @dataclass
@@ -91,15 +125,16 @@ class StandInTensor(Tensor):
         return torch._C.TensorBase.data.__get__(self)  # type: ignore[attr-defined, no-any-return]
 
     @data.setter
-    def data(self, value: StandInTensor) -> None:
+    def data(self, value: Tensor) -> None:
+        assert isinstance(value, StandInTensor), "CUDA does not take numbers of the CPU either"
         torch._C.TensorBase.data.__set__(self, value)  # type: ignore[attr-defined]
         self.inner = value.inner
 
-    def __repr__(self, *, tensor_contents: Any = None) -> str:
+    def __repr__(self) -> str:  # type: ignore[override]
         return f"StandInTensor({self.inner})"
 
     @classmethod
-    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+    def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
         kwargs = kwargs or {}
         if torch.is_inference_mode_enabled() and facts_of(func).is_made_of_others:
             return func.decompose(*args, **kwargs)
@@ -115,7 +150,7 @@ def stand_in() -> Iterator[Counts]:
     register()
     _counts.append(Counts())
     try:
-        with _Creation(), _Dispatch():
+        with _Creation(), _Dispatch():  # type: ignore[no-untyped-call]
             yield _counts[-1]
     finally:
         _counts.pop()

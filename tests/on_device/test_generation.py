@@ -1,18 +1,14 @@
 """Generation on a device: the CPU's tokens, in steps of one copy and one wait, with kernels that need no host between them."""
 
-from collections.abc import Callable
-
 import pytest
-import torch
 
 from cogitate.backend import GenerationRequest
 from cogitate.engine.generator import Engine
-from cogitate.engine.sampling import Demands, sample_in_torch, sample_without_waiting
 from cogitate.engine.steps.device import DeviceSteps
 from cogitate.model.config import ModelConfig
 from cogitate.types import Completion
 from tests.engine.test_generator import DEEPSEEK, END, LLAMA, QWEN3, WINDOWED, make_model, prompts_of, request, run
-from tests.stand_in_device import KIND, Counts, counted, stand_in
+from tests.on_device.stand_in_device import KIND, Counts, counted, stand_in
 
 SMALL_DEEPSEEK = DEEPSEEK.model_copy(update={"num_hidden_layers": 2})
 FAMILIES = {"deepseek_v3": SMALL_DEEPSEEK, "llama": LLAMA, "qwen3": QWEN3, "qwen2 with a window": WINDOWED}
@@ -84,21 +80,3 @@ def test_prefixes_are_kept_and_new_weights_are_used_on_a_device() -> None:
         again = run(engine, request("b", prompts_of([40])[0], max_new_tokens=6))
         assert engine.prompt_tokens_shared == 40
     assert first[0].token_ids == again[0].token_ids
-
-
-def test_sampling_without_waiting_gives_the_tokens_of_sampling_that_waits() -> None:
-    generator = torch.Generator().manual_seed(0)
-    rows, vocabulary = 40, 150
-    seeds_B = torch.arange(rows)
-    numbers: Callable[..., torch.Tensor] = lambda *size: torch.rand(*size, generator=generator)  # noqa: E731
-    logits_BV = 4 * numbers(rows, vocabulary)
-    for temperatures_B in (torch.ones(rows), torch.where(numbers(rows) < 0.3, 0.0, 0.3 + numbers(rows))):
-        for top_p_B in (torch.ones(rows), torch.where(numbers(rows) < 0.5, 1.0, numbers(rows).clamp_min(0.05))):
-            settings = (temperatures_B, top_p_B, seeds_B, seeds_B % 7)
-            demands = Demands.of(temperatures_B.numpy(), top_p_B.numpy())
-            waiting, without = (
-                sample_in_torch(logits_BV.clone(), *settings),
-                sample_without_waiting(logits_BV, *settings, demands),
-            )
-            assert torch.equal(waiting[0], without[0])
-            assert torch.equal(waiting[1], without[1])
