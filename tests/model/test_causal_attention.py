@@ -149,17 +149,32 @@ def test_without_native_code_the_masks_are_used() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, env={"COGITATE_NATIVE": "0", "PATH": ""})
 
 
+VISIBLE = {
+    "packed texts": seen(PACKED, 100),
+    "branches": seen(BRANCHES, 150, shared=True, prompts=OF_BRANCHES),
+    "windows": seen(PACKED, 100, shared=True, window=13),
+    "one text with a window": seen(None, 100, window=20),
+}
+
+
+@pytest.mark.parametrize("name", VISIBLE)
+def test_the_function_of_block_masks_is_the_mask(name: str) -> None:
+    visible = VISIBLE[name](torch.float32)
+    assert visible.mask is not None
+    rows, tokens = len(visible.mask), visible.tokens
+    sees = visible.block_mask.mask_mod
+    row, query, key = torch.meshgrid(torch.arange(rows), torch.arange(tokens), torch.arange(tokens), indexing="ij")
+    assert torch.equal(sees(row, torch.tensor(0), query, key), (visible.mask == 0).expand(rows, 1, -1, -1)[:, 0])
+
+
+@pytest.mark.slow  # torch's compiler is imported
 @pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
 @pytest.mark.parametrize("name", ["packed texts", "branches", "windows"])
-def test_flex_attention_sees_what_the_mask_lets_it_see(name: str) -> None:
+def test_flex_attention_is_that_of_the_mask(name: str) -> None:
     """Its backward pass has no form for a CPU."""
     from torch.nn.attention.flex_attention import flex_attention
 
-    visible = {
-        "packed texts": seen(PACKED, 100),
-        "branches": seen(BRANCHES, 150, shared=True, prompts=OF_BRANCHES),
-        "windows": seen(PACKED, 100, shared=True, window=13),
-    }[name](torch.float32)
+    visible = VISIBLE[name](torch.float32)
     documents_BT = visible.documents_BT
     assert documents_BT is not None
     q, k, v, _ = inputs(*documents_BT.shape, 4, 2, (32, 32), torch.float32)

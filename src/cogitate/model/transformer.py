@@ -94,7 +94,12 @@ class Transformer(nn.Module):
         x_BTD = self.embed_tokens(tokens_BT)
         recompute = self.gradient_checkpointing and torch.is_grad_enabled() and cache is None
         for number, layer in enumerate(self.layers):
-            if recompute and x_BTD.requires_grad and number % LAYERS_BETWEEN_TRIMS == LAYERS_BETWEEN_TRIMS // 2:
+            if (
+                recompute
+                and x_BTD.requires_grad
+                and x_BTD.is_cpu
+                and number % LAYERS_BETWEEN_TRIMS == LAYERS_BETWEEN_TRIMS // 2
+            ):
                 x_BTD.register_hook(_give_back_memory)
             x_BTD = checkpoint(layer, x_BTD, context, use_reentrant=False) if recompute else layer(x_BTD, context)
         if cache is not None:

@@ -134,8 +134,9 @@ def hidden_of(model: Transformer, rows: SharedRows | PromptRows) -> Tensor:
 def hidden_at(hidden_RTD: Tensor, places_N: Tensor) -> Tensor:
     """The hidden states (N, D) at flat places of the rows.
 
-    All completions of a row have their first token predicted from one place, whose gradient is a sum: index_select adds in
-    order, where `hidden[places]` adds in whatever order threads come, and rounds differently from run to run.
+    All completions of a row have their first token predicted from one place, whose gradient is a sum: on a CPU index_select
+    adds in order, where `hidden[places]` adds in whatever order threads come, and rounds differently from run to run. With
+    CUDA it needs torch's deterministic algorithms for that.
     """
     return hidden_RTD.flatten(0, 1).index_select(0, places_N)
 
