@@ -14,7 +14,7 @@ ifneq ($(wildcard $(VENV)),)
   endif
 endif
 
-.PHONY: run install test test-slow test-release test-clients test-pages test-llama-cpp test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
+.PHONY: run install test test-slow test-release test-clients test-pages test-llama-cpp test-gpu test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
 
 run: $(VENV)/.installed
 	$(BIN)/cogitate run tiny --out runs/tiny
@@ -33,11 +33,12 @@ install: $(VENV)/.installed
 # change torch for their process.
 test: $(VENV)/.installed-test lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
-	$(BIN)/python -m pytest -m device
+	$(BIN)/python -m pytest -m 'device and not slow'
 
 # Half an hour: the complete recipe, a real model, kills at random moments, hostile programs in every sandbox.
 test-slow: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m 'slow and not device'
+	$(BIN)/python -m pytest -m 'slow and device'
 
 # Two hours: base is pretrained again, kills at every change on disk, a thousand damaged files of each kind.
 test-release: $(VENV)/.installed-test
@@ -56,6 +57,10 @@ test-llama-cpp: $(VENV)/.installed-llama-cpp
 	$(BIN)/python -m pytest -m llama_cpp
 
 test-all: test test-slow test-clients test-pages test-llama-cpp test-release
+
+# On a machine with CUDA: five minutes at most, and a table of times.
+test-gpu: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.gpu
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
