@@ -242,6 +242,8 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any], counts: Counts) -> Any:
     out = func(*(_map(_inner, one) for one in args), **{key: _map(_inner, one) for key, one in inner_kwargs.items()})
     if not stays:
         return out
+    if name == "_conj":  # a mark on the inner tensor, which the outer one lacks and operations on it would not see
+        return StandInTensor(out.resolve_conj())
     if any(out is tensor for tensor in on_cpu):
         out = out.clone()
     is_view = facts_of(func).is_view

@@ -95,15 +95,16 @@ def test_a_step_has_the_metrics_of_the_cpu_and_waits_seldom(kind: str, dtype: st
     counts.reset()
     second = update(there), update(here)
     assert counts.synchronisations.total() <= MOST_WAITS, counts.synchronisations
-    for metrics, expected in (first, second):
-        assert metrics == pytest.approx(expected, rel=2e-3 if dtype == "float32" else 5e-2, abs=1e-3)
+    exact = dtype == "float32"
+    assert first[0] == pytest.approx(first[1], rel=1e-5 if exact else 5e-2, abs=1e-6 if exact else 1e-3)
+    assert second[0] == pytest.approx(second[1], rel=2e-3 if exact else 5e-2, abs=1e-3)  # Adam makes rounding large
 
 
 @pytest.mark.parametrize("switches", [{"recompute": True}, {"adapters": True}], ids=["layers again", "adapters"])
 def test_layers_computed_again_and_adapters_mix_no_devices(switches: dict[str, bool], counts: Counts) -> None:
     make, update = KINDS["grpo"]
     there, here = make(maker(torch.float32, KIND, **switches)), make(maker(torch.float32, "cpu", **switches))
-    assert update(there) == pytest.approx(update(here), rel=2e-3, abs=1e-4)
+    assert update(there) == pytest.approx(update(here), rel=1e-5, abs=1e-6)
 
 
 @pytest.mark.parametrize(("kind", "dtype"), [("supervised", "bfloat16"), ("ppo", "float32")])
