@@ -14,7 +14,7 @@ ifneq ($(wildcard $(VENV)),)
   endif
 endif
 
-.PHONY: run install test test-slow test-release test-clients test-more-clients test-pages test-llama-cpp test-cluster test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
+.PHONY: run install test test-slow test-release test-clients test-more-clients test-pages test-llama-cpp test-cluster test-gpu test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
 
 run: $(VENV)/.installed
 	$(BIN)/cogitate run tiny --out runs/tiny
@@ -29,13 +29,16 @@ run: $(VENV)/.installed
 install: $(VENV)/.installed
 	@echo "source $(BIN)/activate     # from then on plain \`cogitate\` works"
 
-# Two at a time: many tests wait for processes that they kill or time. A file's tests share what they made.
+# Two at a time: many tests wait for processes that they kill or time. A file's tests share what they made. Those of devices
+# change torch for their process.
 test: $(VENV)/.installed-test lint
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m 'device and not slow'
 
 # Half an hour: the complete recipe, a real model, kills at random moments, hostile programs in every sandbox.
 test-slow: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m 'slow and not device'
+	$(BIN)/python -m pytest -m 'slow and device'
 
 # Two hours: base is pretrained again, kills at every change on disk, a thousand damaged files of each kind.
 test-release: $(VENV)/.installed-test
@@ -61,6 +64,10 @@ test-cluster: $(VENV)/.installed-cluster
 	$(BIN)/python -m pytest -m cluster
 
 test-all: test test-slow test-clients test-more-clients test-pages test-llama-cpp test-cluster test-release
+
+# On a machine with CUDA: five minutes at most, and a table of times.
+test-gpu: $(VENV)/.installed-test
+	$(BIN)/python -m benchmarks.gpu
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

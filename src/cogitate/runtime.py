@@ -107,11 +107,17 @@ def give_back_memory() -> bool:
     What learning has freed are holes that generation's blocks do not fit, and the reverse: both together would be the size of
     the process, and it would grow for as long as it runs. A small process keeps them, since every page has to be zeroed again.
 
+    What torch keeps of freed memory of a GPU is given back as well.
+
     Returns:
         whether it was given back; never where malloc is not glibc's.
     """
     import ctypes
 
+    import torch
+
+    if torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
     trim, resident = getattr(ctypes.CDLL(None), "malloc_trim", None), resident_bytes()
     if trim is None or resident is None or resident < LARGE_BYTES:
         return False

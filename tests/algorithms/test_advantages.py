@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from cogitate.algorithms.advantages import (
     dead_groups,
     gae,
+    gae_by_doubling,
+    gae_by_token,
     group_advantages,
     reinforce_plus_plus_baseline,
     remax,
@@ -231,3 +233,15 @@ def test_whitened_advantages_have_mean_zero_and_deviation_one_inside_the_mask() 
     # 1 3 5 7: mean 4, sample variance 20/3
     expected = torch.tensor([[-3.0, -1.0, 0.0], [1.0, 3.0, 0.0]]) / math.sqrt(20 / 3)
     torch.testing.assert_close(whitened, expected)
+
+
+@pytest.mark.parametrize(("tokens", "gamma", "lam"), [(1, 1.0, 0.95), (13, 1.0, 0.95), (64, 0.9, 1.0), (37, 1.0, 0.0)])
+def test_gae_by_doubling_is_that_token_by_token(tokens: int, gamma: float, lam: float) -> None:
+    generator = torch.Generator().manual_seed(1)
+    rewards, values, chance = (torch.randn(5, tokens, generator=generator, dtype=torch.float64) for _ in range(3))
+    mask = chance > -0.5
+    mask[0] = True
+    mask[1] = False
+    values = torch.where(mask, values, 0.0)
+    one, other = (form(rewards, values, mask, gamma, lam) for form in (gae_by_token, gae_by_doubling))
+    assert torch.allclose(one, other, atol=1e-12)

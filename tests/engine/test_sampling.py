@@ -3,7 +3,15 @@
 import pytest
 import torch
 
-from cogitate.engine.sampling import inverse_cdf, nucleus, sample, uniforms
+from cogitate.engine.sampling import (
+    Demands,
+    inverse_cdf,
+    nucleus,
+    sample,
+    sample_in_torch,
+    sample_without_waiting,
+    uniforms,
+)
 
 
 def draw(
@@ -113,3 +121,17 @@ def test_extreme_logits_give_finite_logprobs() -> None:
     tokens, logprobs = draw(logits, 100, temperature=1e-4)
     assert set(tokens.tolist()) == {0, 2}
     torch.testing.assert_close(logprobs, torch.full((100,), 0.5).log())
+
+
+def test_sampling_without_waiting_gives_the_tokens_of_sampling_that_waits() -> None:
+    generator = torch.Generator().manual_seed(0)
+    chance_B, other_B, third_B = (torch.rand(40, generator=generator) for _ in range(3))
+    logits_BV = 4 * torch.rand(40, 150, generator=generator)
+    seeds_B = torch.arange(40)
+    for temperatures_B in (torch.ones(40), torch.where(chance_B < 0.3, 0.0, 0.3 + other_B)):
+        for top_p_B in (torch.ones(40), torch.where(third_B < 0.5, 1.0, other_B.clamp_min(0.05))):
+            settings = (temperatures_B, top_p_B, seeds_B, seeds_B % 7)
+            waiting = sample_in_torch(logits_BV.clone(), *settings)
+            without = sample_without_waiting(logits_BV, *settings, Demands.of(temperatures_B.numpy(), top_p_B.numpy()))
+            assert torch.equal(waiting[0], without[0])
+            assert torch.equal(waiting[1], without[1])

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from cogitate.model.causal_attention import _is_native, attend, attend_masked
+from cogitate.model.causal_attention import _is_native, attend, attend_by_head, attend_in_blocks, attend_masked
 from cogitate.model.visibility import Visibility, document_positions
 
 PACKED = [[0] * 40 + [1] * 33 + [2] * 20 + [-1] * 7, [0] * 3 + [1] * 97]  # two rows of 100 tokens, one with padding
@@ -147,3 +147,43 @@ def test_without_native_code_the_masks_are_used() -> None:
         "assert not _is_native(torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 1, 2))\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, env={"COGITATE_NATIVE": "0", "PATH": ""})
+
+
+VISIBLE = {
+    "packed texts": seen(PACKED, 100),
+    "branches": seen(BRANCHES, 150, shared=True, prompts=OF_BRANCHES),
+    "windows": seen(PACKED, 100, shared=True, window=13),
+    "one text with a window": seen(None, 100, window=20),
+}
+
+
+@pytest.mark.parametrize("name", VISIBLE)
+def test_the_function_of_block_masks_is_the_mask(name: str) -> None:
+    visible = VISIBLE[name](torch.float32)
+    assert visible.mask is not None
+    rows, tokens = len(visible.mask), visible.tokens
+    sees = visible.block_mask.mask_mod
+    row, query, key = torch.meshgrid(torch.arange(rows), torch.arange(tokens), torch.arange(tokens), indexing="ij")
+    assert torch.equal(sees(row, torch.tensor(0), query, key), (visible.mask == 0).expand(rows, 1, -1, -1)[:, 0])
+
+
+@pytest.mark.slow  # torch's compiler is imported
+@pytest.mark.filterwarnings("ignore:flex_attention called without torch.compile")
+@pytest.mark.parametrize("name", ["packed texts", "branches", "windows"])
+def test_flex_attention_is_that_of_the_mask(name: str) -> None:
+    """Its backward pass has no form for a CPU."""
+    from torch.nn.attention.flex_attention import flex_attention
+
+    visible = VISIBLE[name](torch.float32)
+    documents_BT = visible.documents_BT
+    assert documents_BT is not None
+    q, k, v, _ = inputs(*documents_BT.shape, 4, 2, (32, 32), torch.float32)
+    made = attend_in_blocks(q, k, v, visible, 0.2, flex_attention)
+    assert torch.allclose(made, attend_masked(q, k, v, visible.mask, 0.2), atol=1e-5)
+
+
+def test_attention_head_by_head_is_that_of_the_mask() -> None:
+    q, k, v, _ = inputs(3, 50, 6, 2, (32, 32), torch.float32)
+    q, mask = q[:, :2], torch.zeros(3, 1, 2, 50).masked_fill(torch.rand(3, 1, 2, 50) < 0.3, float("-inf"))
+    held = torch.cat((k, v), dim=2).permute(2, 0, 1, 3).contiguous()
+    assert torch.allclose(attend_by_head(q, held, mask, 0.2), attend_masked(q, k, v, mask, 0.2), atol=1e-5)

@@ -1,9 +1,10 @@
 """Routing by hand, and the balance of experts."""
 
+import pytest
 import torch
 
 from cogitate.model.config import TINY, ModelConfig
-from cogitate.model.moe import MixtureOfExperts, Router, limit_groups
+from cogitate.model.moe import MixtureOfExperts, RoutedExperts, Router, limit_groups
 from cogitate.model.transformer import Transformer
 
 
@@ -135,3 +136,22 @@ def test_gradient_checkpointing_gives_the_same_bits() -> None:
         model.logprobs(model(tokens).flatten(0, 1), tokens.flatten())[0].sum().backward()
         results.append([parameter.grad for parameter in model.parameters() if parameter.grad is not None])
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+def test_experts_as_one_grouped_product_are_those_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The form for devices, forward and backward, with an expert that nobody chose."""
+    config = TINY.model_copy(update={"hidden_size": 32, "moe_intermediate_size": 16, "n_routed_experts": 6})
+    outcomes = []
+    for grouped in (False, True):
+        monkeypatch.setattr(RoutedExperts, "_can_be_grouped", lambda self, x_ND, grouped=grouped: grouped)
+        torch.manual_seed(0)
+        experts = RoutedExperts(config)
+        x_ND, weights_NK = torch.randn(20, 32, requires_grad=True), torch.rand(20, 2, requires_grad=True)
+        for parameter in experts.parameters():
+            parameter.data.normal_()
+        experts_NK = torch.stack((torch.randint(0, 2, (20,)), torch.randint(3, 6, (20,))), dim=1)
+        out_ND = experts(x_ND, weights_NK, experts_NK, torch.bincount(experts_NK.flatten(), minlength=6))
+        inputs = (x_ND, weights_NK, *experts.parameters())
+        outcomes.append([out_ND.detach(), *torch.autograd.grad(out_ND.square().mean(), inputs)])
+    for looped, as_one in zip(*outcomes, strict=True):
+        assert torch.allclose(looped, as_one, atol=1e-5), (looped - as_one).abs().max()

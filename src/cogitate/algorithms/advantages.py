@@ -170,6 +170,14 @@ def gae(
     """
     mask = mask_BT.bool()
     rewards, values = rewards_BT.double(), torch.where(mask, values_BT.detach(), 0.0).double()
+    advantages_of = gae_by_token if mask.is_cpu else gae_by_doubling
+    advantages_BT = advantages_of(rewards, values, mask, gamma, lam)
+    returns_BT = torch.where(mask, advantages_BT + values, 0.0)
+    return advantages_BT.to(values_BT.dtype), returns_BT.to(values_BT.dtype)
+
+
+def gae_by_token(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float) -> Tensor:
+    """The advantages of `gae`, token by token from the end; values are 0 outside the mask."""
     next_value_B, next_advantage_B = torch.zeros_like(values[:, 0]), torch.zeros_like(values[:, 0])
     advantages_BT = torch.zeros_like(values)
     for t in reversed(range(values.shape[1])):
@@ -178,8 +186,27 @@ def gae(
         next_value_B = torch.where(mask[:, t], values[:, t], next_value_B)
         next_advantage_B = torch.where(mask[:, t], advantage_B, next_advantage_B)
         advantages_BT[:, t] = torch.where(mask[:, t], advantage_B, 0.0)
-    returns_BT = torch.where(mask, advantages_BT + values, 0.0)
-    return advantages_BT.to(values_BT.dtype), returns_BT.to(values_BT.dtype)
+    return advantages_BT
+
+
+def gae_by_doubling(rewards: Tensor, values: Tensor, mask: Tensor, gamma: float, lam: float) -> Tensor:
+    """The same in log2(T) steps of a few kernels, for devices: after step n each token has its sum over the next 2^n.
+
+    A_t = f_t A_{t+1} + d_t for all tokens, where f is gamma lambda and d is delta inside the mask, 1 and 0 outside.
+    """
+    tokens = mask.shape[1]
+    places_BT = torch.where(mask, torch.arange(tokens, device=mask.device), tokens)
+    from_here_BT = places_BT.flip(1).cummin(1).values.flip(1)  # the first place inside the mask
+    next_BT = torch.nn.functional.pad(from_here_BT[:, 1:], (0, 1), value=tokens)
+    next_values_BT = torch.nn.functional.pad(values, (0, 1)).gather(1, next_BT)
+    sums_BT = torch.where(mask, rewards + gamma * next_values_BT - values, 0.0)
+    factors_BT = torch.ones_like(sums_BT).masked_fill(mask, gamma * lam)
+    reach = 1
+    while reach < tokens:
+        sums_BT = sums_BT + factors_BT * torch.nn.functional.pad(sums_BT[:, reach:], (0, reach))
+        factors_BT = factors_BT * torch.nn.functional.pad(factors_BT[:, reach:], (0, reach))
+        reach *= 2
+    return torch.where(mask, sums_BT, 0.0)
 
 
 def whiten(advantages_BT: Tensor, mask_BT: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from cogitate.algorithms.averages import Average, BatchTotals
 from cogitate.algorithms.kl import KLEstimate, k3_kl
+from cogitate.algorithms.numbers import as_floats
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +52,18 @@ class RatioStatistics:
 
     def metrics(self) -> dict[str, float]:
         """Means over tokens, named as they are logged."""
-        tokens = max(1.0, float(self.tokens))
-        low, high = float(self.clipped_low) / tokens, float(self.clipped_high) / tokens
+        counted, *sums = as_floats([getattr(self, field.name) for field in fields(self)])
+        tokens = max(1.0, counted)
+        low, high, ratio, largest, old_kl, kl = sums
+        low, high = low / tokens, high / tokens
         return {
             "clip_share": low + high,
             "clip_share_low": low,
             "clip_share_high": high,
-            "ratio_mean": float(self.ratio_sum) / tokens,
-            "ratio_max": float(self.ratio_max),
-            "old_kl": float(self.old_kl_sum) / tokens,
-            "kl": float(self.kl_sum) / tokens,
+            "ratio_mean": ratio / tokens,
+            "ratio_max": largest,
+            "old_kl": old_kl / tokens,
+            "kl": kl / tokens,
         }
 
 

@@ -13,7 +13,8 @@ from cogitate.cli.options import Contract, Dtype, EvaluationPrompt, Model, Quant
 from cogitate.errors import ConfigError
 
 ThinkingNames = Literal["both", "reasoning_content", "reasoning"]
-ServingDtype = Literal["float32", "bfloat16"]
+WeightType = Annotated[Literal["float32", "bfloat16"], typer.Option(help="Type of the weights.")]
+Device = Annotated[str, typer.Option(help="auto (cuda where there is one, else cpu), cpu, cuda or cuda:N.")]
 
 
 @app.command("eval")
@@ -140,13 +141,15 @@ def chat(
         int | None, typer.Option(min=0, metavar="N", help="Think N tokens at most, then close the thinking and answer.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Equal seeds give equal answers; drawn where not given.")] = None,
+    dtype: WeightType = "float32",
+    device: Device = "auto",
 ) -> None:
     """Talk to a model: Ctrl-C stops an answer, Ctrl-D ends."""
     from cogitate.apps.chat.chat import chat as talk
 
     talk(
         model, prompt=prompt, template=template, system=system, template_file=template_file, temperature=temperature,
-        top_p=top_p, max_new_tokens=max_new_tokens, seed=seed, thinking_budget=thinking_budget,
+        top_p=top_p, max_new_tokens=max_new_tokens, seed=seed, thinking_budget=thinking_budget, device=device, dtype=dtype,
     )  # fmt: skip
 
 
@@ -167,7 +170,8 @@ def serve(
         list[Path] | None, typer.Option(metavar="DIR", help="Weights may be reloaded from there, too.")
     ] = None,
     thinking_names: Annotated[ThinkingNames, typer.Option(help="The names under which thinking is sent.")] = "both",
-    dtype: Annotated[ServingDtype, typer.Option(help="Type of the weights.")] = "float32",
+    dtype: WeightType = "float32",
+    device: Device = "auto",
     streams: Annotated[int, typer.Option(min=1, help="Completions decoded at the same time.")] = 64,
     queue: Annotated[int, typer.Option(min=0, help="Completions that wait, at most; beyond it requests get 429.")] = 256,
     cache_gb: Annotated[float, typer.Option(min=0.01, help="Memory for the tokens of running completions, of each model.")] = 2,
@@ -187,8 +191,8 @@ def serve(
 
     run(
         models, host=host, port=port, api_key=api_key, admin_key=admin_key, reload_from=reload_from or [],
-        names=thinking_names, dtype=dtype, streams=streams, queue=queue, cache_gb=cache_gb, prefix_gb=prefix_gb,
-        prefill_tokens=prefill_tokens,
+        names=thinking_names, dtype=dtype, device=device, streams=streams, queue=queue, cache_gb=cache_gb,
+        prefix_gb=prefix_gb, prefill_tokens=prefill_tokens,
         request_seconds=request_seconds, stop_seconds=stop_seconds, server_names=server_name or [], origins=origin or [],
     )  # fmt: skip
 

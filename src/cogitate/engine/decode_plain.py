@@ -40,7 +40,7 @@ class PlainDecoder:
         return self.verify(tokens_N[:, None], cache, rows, units)[0][:, 0]
 
     def verify(self, tokens_NT: np.ndarray, cache: KVCache, rows: np.ndarray, units: np.ndarray) -> tuple[Tensor, Tensor]:
-        self._check()
+        self.check()
         hidden_NTD = self.model(self._on_device(tokens_NT), cache=cache, rows_B=torch.from_numpy(rows))
         return self.model.logits(hidden_NTD), hidden_NTD
 
@@ -66,7 +66,7 @@ class PlainDecoder:
         mtp_cache: KVCache | None = None,
         before_PD: Tensor | None = None,
     ) -> tuple[Tensor, Tensor | None]:
-        self._check()
+        self.check()
         if len(rows) > 1 and cache.lengths[list(rows)].any():  # right-padded, what one row has room for another has not
             each = [
                 self.prefill([prompt], cache, [row], mtp_cache, None if before_PD is None else before_PD[index : index + 1])
@@ -88,7 +88,7 @@ class PlainDecoder:
             mtp_cache.truncate(rows, (held + lengths - 1).tolist())
         return self.model.logits(ends_PD), None if mtp_cache is None else ends_PD
 
-    def _check(self) -> None:
+    def check(self) -> None:
         assert not self.model.embed_tokens.weight.is_meta, "the weights have been freed: load some"
 
     def _on_device(self, tokens: np.ndarray) -> Tensor:

@@ -19,6 +19,7 @@ from cogitate.engine.prefix_tree import PrefixTree
 from cogitate.engine.running import Running, Sequence, Shaper
 from cogitate.engine.scheduler import Group, Scheduler, request_fault
 from cogitate.engine.speculation import Speculation
+from cogitate.engine.steps.device import make_steps
 from cogitate.engine.thinking.guided import Guide
 from cogitate.errors import DataError
 from cogitate.model.kv_cache import KVCache
@@ -103,6 +104,7 @@ class Engine:
         self.prefill = Prefill(self.decoder, self.cache, self.speculation, self.prefixes)
         self._scheduler = Scheduler(max_batch, prompt_rows)
         self._running = Running(rows)
+        self._steps = make_steps(self.decoder, self.cache, self._running, self.speculation)
         self._guide = Guide(tokenizer, self._ends, self._running, self.cache, self.speculation)
         self._drawn, self._prefill_tokens = 0, prefill_tokens or None
         self._units: np.ndarray | None = None  # of the running rows, until these change
@@ -168,10 +170,9 @@ class Engine:
             if self._units is None:
                 self._units = share_units(self.cache, running.rows)
             if self.speculation is None:
-                logits_NV = self.decoder.logits(running.last_tokens, self.cache, running.rows, self._units)
-                finished += self._take_tokens(0, logits_NV)
+                finished += self._take_tokens(0, self._steps.logits(self._units))
             else:
-                finished += self._take_drafted(self.speculation, self._units)
+                finished += self._take_drafted(self._units)
         return [completion for _, completion in sorted(finished, key=lambda pair: pair[0])]
 
     def partial(self, request_id: str, *, start: int = 0) -> dict[int, list[int]]:
@@ -261,7 +262,7 @@ class Engine:
         running.shape(first, logits_NV)
         guided = [index for index in running.guided if index >= first]
         kept = {index: logits_NV[index - first].clone() for index in guided}
-        tokens_N1, logprobs_N1 = running.sample(slice(first, None), logits_NV[:, None])
+        tokens_N1, logprobs_N1 = self._steps.sample(slice(first, None), logits_NV[:, None])
         tokens_N, logprobs_N = tokens_N1[:, 0], logprobs_N1[:, 0]
         for index, logits_V in kept.items():
             hidden_D = None if speculation is None else speculation.hidden_before(int(running.rows[index]))
@@ -271,15 +272,13 @@ class Engine:
         self._drawn += len(tokens_N)
         return self._remove_ended()
 
-    def _take_drafted(self, speculation: Speculation, units: np.ndarray) -> list[tuple[tuple[int, int], Completion]]:
+    def _take_drafted(self, units: np.ndarray) -> list[tuple[tuple[int, int], Completion]]:
         """Sample a token for each running completion, and one more where the first was drafted; the completions that these
         end."""
         running = self._running
-        drafts_N = speculation.draft(self.decoder, running, units)
-        read_N2 = np.stack((running.last_tokens, drafts_N), axis=1)
-        logits_N2V, hidden_N2D = self.decoder.verify(read_N2, self.cache, running.rows, units)
+        logits_N2V, hidden_N2D = self._steps.drafted_logits(units)
         kept = {index: (logits_N2V[index].clone(), hidden_N2D[index].clone()) for index in running.guided}
-        tokens_N2, logprobs_N2 = running.sample(slice(None), logits_N2V)
+        tokens_N2, logprobs_N2, drafts_N = self._steps.sample_drafted(logits_N2V)
         settled = {
             index: self._guide.settle(index, index, tokens_N2[:, 0], logprobs_N2[:, 0], logits_2V[0], hidden_2D[0])
             for index, (logits_2V, hidden_2D) in kept.items()
@@ -287,7 +286,7 @@ class Engine:
         right_N = tokens_N2[:, 0] == drafts_N
         right_N[[index for index, each in settled.items() if each.taken_back > 1]] = False
         self.cache.lengths.numpy()[running.rows[~right_N]] -= 1
-        speculation.note(running.rows, right_N, hidden_N2D)
+        self._steps.note(right_N, hidden_N2D)
         for index, each in settled.items():
             self._guide.take_back(index, each)
         running.record(slice(None), tokens_N2[:, 0], logprobs_N2[:, 0])

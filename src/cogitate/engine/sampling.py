@@ -10,7 +10,9 @@ The log-probability is log softmax(logits / temperature) over the whole vocabula
 from __future__ import annotations
 
 import ctypes
+from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -55,6 +57,25 @@ def sample(
     return sample_in_torch(logits_BV, temperatures_B, top_p_B, seeds_B, positions_B)
 
 
+@dataclass(frozen=True, slots=True)
+class Demands:
+    """What the settings of some rows ask for, as the host knows it.
+
+    Attributes:
+        greedy, tempered, truncated: any row is greedy, has a temperature other than 1, has a top_p below 1.
+    """
+
+    greedy: bool
+    tempered: bool
+    truncated: bool
+
+    @classmethod
+    def of(cls, temperatures_B: np.ndarray, top_p_B: np.ndarray) -> Demands:
+        greedy_B = temperatures_B < GREEDY_BELOW
+        tempered = bool(((temperatures_B != 1.0) & ~greedy_B).any())
+        return cls(bool(greedy_B.any()), tempered, bool(((top_p_B < 1.0) & ~greedy_B).any()))
+
+
 def sample_natively(
     logits_BV: Tensor, temperatures_B: Tensor, top_p_B: Tensor, seeds_B: Tensor, positions_B: Tensor
 ) -> tuple[Tensor, Tensor]:
@@ -90,6 +111,29 @@ def sample_in_torch(
         tokens_B = _redraw_outside_nucleus(tokens_B, truncated, probabilities_BV, top_p_B, seeds_B, positions_B)
     if any_greedy:
         tokens_B = torch.where(greedy_B, most_likely_B, tokens_B)
+    return tokens_B, scaled_BV.gather(1, tokens_B[:, None]).squeeze(1) - totals_B.log().float()
+
+
+def sample_without_waiting(
+    logits_BV: Tensor, temperatures_B: Tensor, top_p_B: Tensor, seeds_B: Tensor, positions_B: Tensor, demands: Demands
+) -> tuple[Tensor, Tensor]:
+    """`sample_in_torch` as a fixed sequence of kernels: the same tokens without a number that the host waits for.
+
+    Where a nucleus is asked for, all rows are sorted.
+    """
+    logits_BV = logits_BV.float()
+    greedy_B = temperatures_B < GREEDY_BELOW
+    if demands.tempered:
+        logits_BV = logits_BV / torch.where(greedy_B, 1.0, temperatures_B)[:, None]
+    scaled_BV = logits_BV - logits_BV.amax(dim=-1, keepdim=True)
+    probabilities_BV = scaled_BV.exp()
+    tokens_B, totals_B = inverse_cdf(probabilities_BV, uniforms(seeds_B, positions_B))
+    if demands.truncated:
+        outside_B = _outside_nucleus(tokens_B, probabilities_BV, top_p_B) & (top_p_B < 1.0)
+        again_B, _ = inverse_cdf(nucleus(probabilities_BV, top_p_B), uniforms(seeds_B, positions_B, stream=1))
+        tokens_B = torch.where(outside_B, again_B, tokens_B)
+    if demands.greedy:
+        tokens_B = torch.where(greedy_B, logits_BV.argmax(dim=-1), tokens_B)
     return tokens_B, scaled_BV.gather(1, tokens_B[:, None]).squeeze(1) - totals_B.log().float()
 
 
@@ -131,17 +175,21 @@ def _redraw_outside_nucleus(
     A token x of the nucleus N then has probability p(x) + (1 - p(N)) p(x) / p(N) = p(x) / p(N): exactly the truncated
     distribution, while only the share 1 - p(N) of the rows has to be sorted.
     """
-    weights, drawn = weights_BV[rows], tokens_B[rows][:, None]
-    weight = weights.gather(1, drawn)
-    ids = torch.arange(weights.shape[1], device=weights.device)
-    before = weights * ((weights > weight) | ((weights == weight) & (ids < drawn)))
-    outside = before.double().sum(dim=-1) >= top_p_B[rows].double() * weights.double().sum(dim=-1)
-    rows = rows[outside]
+    rows = rows[_outside_nucleus(tokens_B[rows], weights_BV[rows], top_p_B[rows])]
     if rows.numel():
         kept = nucleus(weights_BV[rows], top_p_B[rows])
         again, _ = inverse_cdf(kept, uniforms(seeds_B[rows], positions_B[rows], stream=1))
         tokens_B = tokens_B.index_copy(0, rows, again)
     return tokens_B
+
+
+def _outside_nucleus(tokens_B: Tensor, weights_BV: Tensor, top_p_B: Tensor) -> Tensor:
+    """Whether the tokens before each one in the order of the nucleus reach top_p without it, bool (B,)."""
+    drawn_B1 = tokens_B[:, None]
+    weight_B1 = weights_BV.gather(1, drawn_B1)
+    ids = torch.arange(weights_BV.shape[1], device=weights_BV.device)
+    before_BV = weights_BV * ((weights_BV > weight_B1) | ((weights_BV == weight_B1) & (ids < drawn_B1)))
+    return before_BV.double().sum(dim=-1) >= top_p_B.double() * weights_BV.double().sum(dim=-1)
 
 
 def _first_above(cumulative_BN: Tensor, targets_B1: Tensor) -> Tensor:

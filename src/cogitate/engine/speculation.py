@@ -66,13 +66,31 @@ class Speculation:
 
     def draft(self, decoder: Decoder | PlainDecoder, running: Running, units: np.ndarray) -> np.ndarray:
         """A guess at the next token of each running completion, int64 (N,)."""
-        rows, last_N = running.rows, running.last_tokens
-        counts_N = self._counts_R[rows]
-        tokens_N2 = np.stack((np.where(counts_N == 2, self._drafts_R[rows], last_N), last_N), axis=1)
-        logits_NV = decoder.draft(self._hidden_R2D[torch.from_numpy(rows)], tokens_N2, counts_N, self.cache, rows, units)
+        rows = running.rows
+        counts_N, tokens_N2 = self.to_read(rows, running.last_tokens)
+        hidden_N2D = self.hidden_of(torch.from_numpy(rows))
+        logits_NV = decoder.draft(hidden_N2D, tokens_N2, counts_N, self.cache, rows, units)
         drafts_N: np.ndarray = running.sample(slice(None), logits_NV[:, None])[0][:, 0]
-        self._drafts_R[rows] = drafts_N
+        self.note_drafts(rows, drafts_N)
         return drafts_N
+
+    def to_read(self, rows: np.ndarray, last_N: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How many tokens the MTP block has to read before it drafts, int64 (N,), and these, int64 (N, 2): where it is one, the
+        second is rubbish.
+
+        Args:
+            last_N: the last token of each row.
+        """
+        counts_N = self._counts_R[rows]
+        return counts_N, np.stack((np.where(counts_N == 2, self._drafts_R[rows], last_N), last_N), axis=1)
+
+    def hidden_of(self, rows_N: Tensor) -> Tensor:
+        """The hidden states that go with `to_read`, float32 (N, 2, D)."""
+        return self._hidden_R2D[rows_N]
+
+    def note_drafts(self, rows: np.ndarray, drafts_N: np.ndarray) -> None:
+        """What has been drafted for rows."""
+        self._drafts_R[rows] = drafts_N
 
     def hidden_before(self, row: int) -> Tensor:
         """The hidden state that the first token after a prompt is sampled from."""
@@ -88,9 +106,13 @@ class Speculation:
         self._hidden_R2D[row, 0] = hidden_D.float()
         self._counts_R[row] = 1
 
-    def note(self, rows: np.ndarray, right_N: np.ndarray, hidden_N2D: Tensor) -> None:
-        """Which drafts were right, and the hidden states of the tokens before them and of themselves."""
-        self._hidden_R2D[torch.from_numpy(rows)] = hidden_N2D.float()
+    def note(self, rows: np.ndarray, right_N: np.ndarray, hidden_N2D: Tensor, rows_N: Tensor) -> None:
+        """Which drafts were right, and the hidden states of the tokens before them and of themselves.
+
+        Args:
+            rows_N: the rows once more, as an index of hidden states.
+        """
+        self._hidden_R2D[rows_N] = hidden_N2D.float()
         self._counts_R[rows] = 1 + right_N
         self.drafted += len(right_N)
         self.right += int(right_N.sum())

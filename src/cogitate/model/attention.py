@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from cogitate.model.causal_attention import attend, attend_masked
+from cogitate.model.causal_attention import attend, attend_by_head, attend_masked
 from cogitate.model.config import ModelConfig
 from cogitate.model.kv_cache import KVCache, Places
 from cogitate.model.layers import RMSNorm
@@ -23,11 +23,13 @@ class CacheView:
     Attributes:
         new: places of the new tokens.
         held: places of all tokens of the rows, the new ones included; None: no row held any, so new tokens see only each other.
+        table_BN: instead of `held`, the blocks of the rows, which are read whole: decoding on a device.
     """
 
     cache: KVCache
     new: Places
     held: Places | None
+    table_BN: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -72,11 +74,20 @@ class GroupedQueryAttention(nn.Module):
         q, k = rotate_halves(q, rotation), rotate_halves(k, rotation)
         if context.view is None:
             out_BTHK = attend(q, k, v, context.seen[self.window], self.scale)
+        elif context.view.table_BN is not None:
+            out_BTHK = self._through_blocks(q, k, v, context.view, context.masks[self.window])
         else:
             k, v = self._through_cache(k, v, context.view)
             out_BTHK = attend_masked(q, k, v, context.masks[self.window], self.scale)
         out_BTD: Tensor = self.o_proj(out_BTHK.flatten(2))
         return out_BTD
+
+    def _through_blocks(self, q_BTHK: Tensor, k: Tensor, v: Tensor, view: CacheView, mask: Tensor | None) -> Tensor:
+        """Store the new keys and values; attend to all in the rows' blocks, (B, T, H, K)."""
+        assert view.table_BN is not None
+        assert mask is not None
+        view.cache.write(self.layer, view.new, torch.cat((k, v), dim=2).flatten(2))
+        return attend_by_head(q_BTHK, view.cache.read_blocks(self.layer, view.table_BN, 2 * self.kv_heads), mask, self.scale)
 
     def _through_cache(self, k_BTJK: Tensor, v_BTJK: Tensor, view: CacheView) -> tuple[Tensor, Tensor]:
         """Store the new keys and values; return all that the rows hold."""

@@ -1,4 +1,5 @@
-"""Attention of whole texts, as training needs it: by kernels/causal_attention.cpp where it can be, by PyTorch elsewhere.
+"""Attention of whole texts, as training needs it: by kernels/causal_attention.cpp on a CPU, by flex attention with CUDA, by
+PyTorch's own elsewhere; and of a few new tokens, as decoding does.
 
 On a CPU PyTorch meets every query with every key of a row, and its backward pass in bfloat16 is slow: packed rows of SmolLM2
 take five times as long.
@@ -7,6 +8,9 @@ take five times as long.
 from __future__ import annotations
 
 import ctypes
+import functools
+import importlib.util
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -17,11 +21,15 @@ from torch import Tensor
 from cogitate.kernels import function, runs_natively
 from cogitate.model.visibility import Visibility
 
+log = logging.getLogger(__name__)
+
 
 def attend(q_BTHK: Tensor, k_BTJK: Tensor, v_BTJV: Tensor, seen: Visibility, scale: float) -> Tensor:
     """softmax(scale q k^T) v over the keys that each query sees, (B, T, H, V); H is a multiple of J."""
     if _is_native(q_BTHK, v_BTJV):
         return _causal_attention(q_BTHK, k_BTJK, v_BTJV, seen.ranges, scale)
+    if q_BTHK.is_cuda and not seen.causal and (flex := compiled_flex_attention()) is not None:
+        return attend_in_blocks(q_BTHK, k_BTJK, v_BTJV, seen, scale, flex)
     return attend_masked(q_BTHK, k_BTJK, v_BTJV, seen.mask, scale)
 
 
@@ -37,6 +45,43 @@ def attend_masked(q_BTHK: Tensor, k_BSJK: Tensor, v_BSJV: Tensor, mask: Tensor |
         enable_gqa=q_BTHK.shape[2] != k_BSJK.shape[2],
     )
     return out_BHTV.transpose(1, 2)
+
+
+def attend_in_blocks(
+    q_BTHK: Tensor, k_BTJK: Tensor, v_BTJV: Tensor, seen: Visibility, scale: float, flex: Callable[..., Tensor]
+) -> Tensor:
+    """`attend` by flex attention, which passes over blocks that nobody sees and makes no (T, T) numbers."""
+    heads_first = (x.transpose(1, 2) for x in (q_BTHK, k_BTJK, v_BTJV))
+    enable_gqa = q_BTHK.shape[2] != k_BTJK.shape[2]
+    return flex(*heads_first, block_mask=seen.block_mask, scale=scale, enable_gqa=enable_gqa).transpose(1, 2)
+
+
+@functools.cache
+def compiled_flex_attention() -> Callable[..., Tensor] | None:
+    """Flex attention as one kernel; None (said once) where torch cannot compile for CUDA: by itself it makes all numbers."""
+    from torch.nn.attention.flex_attention import flex_attention
+
+    if importlib.util.find_spec("triton") is None:
+        log.warning("no Triton: packed rows are attended to with dense masks, which takes more memory and time")
+        return None
+    compiled: Callable[..., Tensor] = torch.compile(flex_attention, dynamic=True)
+    return compiled
+
+
+def attend_by_head(q_BTHK: Tensor, held_JBSK: Tensor, mask: Tensor, scale: float) -> Tensor:
+    """The same of a few queries over keys and values that stand head by head, without copying these for each query head.
+
+    Args:
+        held_JBSK: the keys of all key heads, then their values, contiguous.
+    """
+    heads = len(held_JBSK) // 2
+    keys, values = held_JBSK.flatten(0, 1).split(heads * held_JBSK.shape[1])
+    q_JBGTK = q_BTHK.unflatten(2, (heads, -1)).permute(2, 0, 3, 1, 4)
+    scores = torch.bmm(q_JBGTK.reshape(len(keys), -1, q_BTHK.shape[-1]), keys.mT) * scale
+    scores = scores.view(*q_JBGTK.shape[:-1], -1) + mask
+    weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(values.dtype)
+    out = torch.bmm(weights.view(len(keys), -1, weights.shape[-1]), values)
+    return out.view(q_JBGTK.shape).permute(1, 3, 0, 2, 4).flatten(2, 3)
 
 
 class _CausalAttention(torch.autograd.Function):

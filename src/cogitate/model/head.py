@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from cogitate.device import memory_of_device
 from cogitate.kernels import function, runs_natively
 from cogitate.model.linear import weight_gradient
 
@@ -21,6 +22,7 @@ KEPT_SCRATCH_BYTES = 1 << 24  # scratch memory that stays after a backward pass,
 # Up to so many float32 logits (256 MB) are kept for the backward pass; others lie in scratch memory, and are computed again
 # where somebody has overwritten them.
 KEPT_LOGITS = 1 << 26
+KEPT_SHARE = 32  # or this part of a GPU's memory
 
 
 class _Memory(threading.local):
@@ -63,12 +65,11 @@ class _TokenLogprobs(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         tokens, targets_N = hidden_ND.shape[0], targets_N.contiguous()
         results_3N = torch.empty(3, tokens, dtype=torch.float32, device=hidden_ND.device)
-        fits = weight_VD.dtype == torch.float32 and tokens * weight_VD.shape[0] <= KEPT_LOGITS
-        keep = fits and any(ctx.needs_input_grad)
+        keep = any(ctx.needs_input_grad) and _can_be_kept(tokens, weight_VD)
         kept: list[Tensor] = []
         for start in range(0, tokens, chunk):
             rows = slice(start, start + chunk)
-            logits_CV = _logits(hidden_ND[rows], weight_VD, in_scratch=not keep)
+            logits_CV = _logits(hidden_ND[rows], weight_VD, in_scratch=hidden_ND.is_cpu and not keep)
             _logprobs(logits_CV, targets_N[rows], temperature, results_3N[:, rows])
             if keep:
                 kept.append(logits_CV)
@@ -84,11 +85,11 @@ class _TokenLogprobs(torch.autograd.Function):
         tokens, chunk, grad_N = hidden_ND.shape[0], ctx.chunk, grads[0].contiguous()
         hidden_grad = torch.empty_like(hidden_ND) if ctx.needs_input_grad[0] else None
         weight_grad: Tensor | None = None  # of several chunks: a sum in float32, whatever the model's type
-        if not kept and tokens <= chunk and ctx.writer == _memory.writer:  # they still lie there
+        if not kept and hidden_ND.is_cpu and tokens <= chunk and ctx.writer == _memory.writer:  # they still lie there
             kept = [_in_scratch(hidden_ND, weight_VD)]
         for number, start in enumerate(range(0, tokens, chunk)):
             rows = slice(start, start + chunk)
-            logits_CV = kept[number] if kept else _logits(hidden_ND[rows], weight_VD, in_scratch=True)
+            logits_CV = kept[number] if kept else _logits(hidden_ND[rows], weight_VD, in_scratch=hidden_ND.is_cpu)
             logits_grad = _logits_gradient(logits_CV, targets_N[rows], ctx.temperature, logsumexp_N[rows], grad_N[rows])
             if hidden_grad is not None:
                 torch.mm(logits_grad, weight_VD, out=hidden_grad[rows])
@@ -109,6 +110,15 @@ class _TokenLogprobs(torch.autograd.Function):
 
 
 _token_logprobs: Callable[[Tensor, Tensor, Tensor, float, int], tuple[Tensor, Tensor]] = _TokenLogprobs.apply
+
+
+def _can_be_kept(tokens: int, weight_VD: Tensor) -> bool:
+    """Whether all logits can be kept for the backward pass. A GPU's memory is one for all threads, and its logits are never in
+    scratch memory: torch keeps what is freed there."""
+    numbers = tokens * weight_VD.shape[0]
+    if weight_VD.is_cpu:
+        return weight_VD.dtype == torch.float32 and numbers <= KEPT_LOGITS
+    return numbers * weight_VD.itemsize <= max(4 * KEPT_LOGITS, (memory_of_device(weight_VD.device) or 0) // KEPT_SHARE)
 
 
 def _logits(hidden_CD: Tensor, weight_VD: Tensor, *, in_scratch: bool) -> Tensor:

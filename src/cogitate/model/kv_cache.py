@@ -56,7 +56,8 @@ class KVCache:
     Attributes:
         lengths: int64 (rows,) on the CPU, tokens held by each row. After prefilling right-padded prompts `truncate` sets it
             to their true lengths.
-        layers: for each layer (blocks, width, BLOCK): each number of an entry for the 16 tokens of a block, side by side.
+        layers: for each layer (blocks, width, BLOCK) on a CPU: each number of an entry for the 16 tokens of a block, side by
+            side. Elsewhere (blocks, BLOCK, width): an entry is read at once.
         table: int32 (rows, blocks): the blocks of each row in order, those of its shared prompt first. The first token
             after a shared prompt begins a block of its own.
         shared: int32 (rows,), tokens of each row's shared prompt.
@@ -74,11 +75,13 @@ class KVCache:
     ):
         self.max_tokens = max_tokens
         self.lengths = torch.zeros(rows, dtype=torch.long)
-        shape = (0, cache_width(config), BLOCK)
+        self._by_token = torch.device(device).type != "cpu"
+        width = cache_width(config)
+        shape = (0, BLOCK, width) if self._by_token else (0, width, BLOCK)
         self._first_layer = config.num_hidden_layers if mtp else 0
         layers = config.num_nextn_predict_layers if mtp else config.num_hidden_layers
         self.layers = [torch.empty(shape, dtype=dtype, device=device) for _ in range(layers)]
-        self.bytes_per_block = shape[1] * BLOCK * dtype.itemsize * len(self.layers)
+        self.bytes_per_block = width * BLOCK * dtype.itemsize * len(self.layers)
         self.table = np.zeros((rows, blocks_of(max_tokens) + 1), dtype=np.int32)
         self.shared = np.zeros(rows, dtype=np.int32)
         self._lengths = self.lengths.numpy()
@@ -121,11 +124,34 @@ class KVCache:
 
     def write(self, layer: int, places: Places, entries_BTW: Tensor) -> None:
         entries = self.layers[layer - self._first_layer]
-        entries[places.blocks_BT, :, places.lanes_BT] = entries_BTW.to(entries.dtype)
+        if self._by_token:
+            entries[places.blocks_BT, places.lanes_BT] = entries_BTW.to(entries.dtype)
+        else:
+            entries[places.blocks_BT, :, places.lanes_BT] = entries_BTW.to(entries.dtype)
 
     def read(self, layer: int, places: Places) -> Tensor:
         """(B, T, width)"""
-        return self.layers[layer - self._first_layer][places.blocks_BT, :, places.lanes_BT]
+        entries = self.layers[layer - self._first_layer]
+        if self._by_token:
+            return entries[places.blocks_BT, places.lanes_BT]
+        return entries[places.blocks_BT, :, places.lanes_BT]
+
+    def read_blocks(self, layer: int, table_BN: Tensor, parts: int = 1) -> Tensor:
+        """Whole blocks, N of each row, with what stands in unused places: (parts, B, N * BLOCK, width / parts), contiguous. Not
+        on a CPU.
+
+        Args:
+            table_BN: int64.
+            parts: entries are cut into so many equal parts, such as heads.
+        """
+        assert self._by_token
+        entries = self.layers[layer - self._first_layer].unflatten(2, (parts, -1)).permute(2, 0, 1, 3)
+        blocks: Tensor = entries.index_select(1, table_BN.flatten())
+        return blocks.view(parts, len(table_BN), -1, entries.shape[-1])
+
+    def table_of(self, rows: np.ndarray) -> np.ndarray:
+        """The blocks of these rows, int32 (rows, most of a row); what a row lacks is filled with blocks of anybody."""
+        return self.table[rows, : self._held[rows].max()]
 
     def fork(self, source: int, targets: Sequence[int]) -> None:
         """Give other, empty rows what a row holds: a prompt that several completions share is prefilled and kept once.

@@ -58,7 +58,10 @@ class MultiHeadLatentAttention(nn.Module):
             return self._output(out_BTHK)
         mask = context.masks[None]
         view.cache.write(self.layer, view.new, entries_BTW)
-        if view.held is None:
+        if view.table_BN is not None:
+            assert mask is not None
+            out_BTHK = self.attend_absorbed(q_BTHK, view.cache.read_blocks(self.layer, view.table_BN)[0], mask)
+        elif view.held is None:
             out_BTHK = self.attend_naive(q_BTHK, entries_BTW, mask)
         else:
             held_BSW = view.cache.read(self.layer, view.held).to(q_BTHK.dtype)

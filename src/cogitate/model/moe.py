@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from cogitate.model.config import ModelConfig
 from cogitate.model.layers import MLP, swiglu_backward, swiglu_values
 
+Load = list[int] | Tensor
 SCORES: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
     "softmax": lambda logits_NE: torch.softmax(logits_NE, dim=-1),
@@ -100,15 +101,24 @@ class RoutedExperts(nn.Module):
 
     def forward(self, x_ND: Tensor, weights_NK: Tensor, experts_NK: Tensor, load_E: Tensor) -> Tensor:
         order_M = experts_NK.flatten().argsort(stable=True)
-        return _sorted_experts(x_ND, weights_NK.to(x_ND.dtype), self.gate_up_proj, self.down_proj, order_M, load_E.tolist())
+        load = load_E.cumsum(0).to(torch.int32) if self._can_be_grouped(x_ND) else load_E.tolist()
+        return _sorted_experts(x_ND, weights_NK.to(x_ND.dtype), self.gate_up_proj, self.down_proj, order_M, load)
+
+    def _can_be_grouped(self, x_ND: Tensor) -> bool:
+        """Whether all experts are one product, whose sizes the host need not know: its rows begin at multiples of 16 bytes."""
+        sizes = (*self.gate_up_proj.shape[1:], self.down_proj.shape[2])
+        return not x_ND.is_cpu and all(size * x_ND.itemsize % 16 == 0 for size in sizes)
 
 
 class _SortedExperts(torch.autograd.Function):
-    """sum_k weight_k * expert_k(x) with all M = N * K (token, expert) pairs in the order of their experts."""
+    """sum_k weight_k * expert_k(x) with all M = N * K (token, expert) pairs in the order of their experts.
+
+    `load`: how many pairs each expert has; or, int32 (E,), where the pairs of each end.
+    """
 
     @staticmethod
     def forward(
-        ctx: Any, x_ND: Tensor, weights_NK: Tensor, gate_up_EID: Tensor, down_EDI: Tensor, order_M: Tensor, load: list[int]
+        ctx: Any, x_ND: Tensor, weights_NK: Tensor, gate_up_EID: Tensor, down_EDI: Tensor, order_M: Tensor, load: Load
     ) -> Tensor:
         chosen = weights_NK.shape[1]
         place_NK = torch.empty_like(order_M)
@@ -139,11 +149,13 @@ class _SortedExperts(torch.autograd.Function):
         return x_grad_ND, weights_grad_NK, gate_up_grad, down_grad, None, None
 
 
-_sorted_experts: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, list[int]], Tensor] = _SortedExperts.apply
+_sorted_experts: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Load], Tensor] = _SortedExperts.apply
 
 
-def _expert_matmuls(x_MA: Tensor, matrices_EAB: Tensor, load: list[int]) -> Tensor:
+def _expert_matmuls(x_MA: Tensor, matrices_EAB: Tensor, load: Load) -> Tensor:
     """Rows of expert e times matrix e: (M, B)."""
+    if isinstance(load, Tensor):
+        return torch._grouped_mm(x_MA, matrices_EAB, offs=load)
     result_MB = x_MA.new_empty(x_MA.shape[0], matrices_EAB.shape[2])
     start = 0
     for matrix_AB, count in zip(matrices_EAB, load, strict=True):
@@ -153,8 +165,10 @@ def _expert_matmuls(x_MA: Tensor, matrices_EAB: Tensor, load: list[int]) -> Tens
     return result_MB
 
 
-def _expert_outer_products(a_MA: Tensor, b_MB: Tensor, load: list[int]) -> Tensor:
+def _expert_outer_products(a_MA: Tensor, b_MB: Tensor, load: Load) -> Tensor:
     """Sum over the rows of expert e of the outer products a b^T: (E, A, B)."""
+    if isinstance(load, Tensor):
+        return torch._grouped_mm(a_MA.t(), b_MB, offs=load)
     result_EAB = a_MA.new_empty(len(load), a_MA.shape[1], b_MB.shape[1])
     start = 0
     for result_AB, count in zip(result_EAB, load, strict=True):
@@ -166,6 +180,14 @@ def _expert_outer_products(a_MA: Tensor, b_MB: Tensor, load: list[int]) -> Tenso
 def _sum_rows(rows_MD: Tensor, place_NK: Tensor) -> Tensor:
     """(N, D): the sum of the K rows that belong to each token."""
     return F.embedding_bag(place_NK, rows_MD, mode="sum")
+
+
+def load_of(experts_NK: Tensor, experts: int) -> Tensor:
+    """How many tokens each of E experts got, int64 (E,)."""
+    chosen_M = experts_NK.flatten()
+    if chosen_M.is_cpu:
+        return torch.bincount(chosen_M, minlength=experts)
+    return chosen_M.new_zeros(experts).scatter_add_(0, chosen_M, torch.ones_like(chosen_M))  # bincount waits for the largest
 
 
 class MixtureOfExperts(nn.Module):
@@ -181,7 +203,7 @@ class MixtureOfExperts(nn.Module):
     def forward(self, x_BTD: Tensor) -> Tensor:
         x_ND = x_BTD.flatten(0, -2)
         weights_NK, experts_NK = self.gate(x_ND)
-        load_E = torch.bincount(experts_NK.flatten(), minlength=self.gate.load.shape[0])
+        load_E = load_of(experts_NK, self.gate.load.shape[0])
         if self.training:
             self.gate.load += load_E
         out_ND: Tensor = self.experts(x_ND, weights_NK, experts_NK, load_E)

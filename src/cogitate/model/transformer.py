@@ -44,6 +44,7 @@ class Transformer(nn.Module):
 
     Attributes:
         gradient_checkpointing: keep only the input of each layer for the backward pass and compute the rest of it again.
+        windows: the window sizes of the layers; None among them: some have no window.
     """
 
     def __init__(self, config: ModelConfig):
@@ -56,7 +57,7 @@ class Transformer(nn.Module):
         self.mtp = MultiTokenPrediction(config) if config.num_nextn_predict_layers else None
         self.gradient_checkpointing = False
         self._rotary = RotaryTable(config)
-        self._windows = {config.window_of_layer(layer) for layer in range(config.num_hidden_layers)}
+        self.windows = {config.window_of_layer(layer) for layer in range(config.num_hidden_layers)}
         if not self.embed_tokens.weight.is_meta:
             self._initialise()
 
@@ -93,13 +94,36 @@ class Transformer(nn.Module):
         x_BTD = self.embed_tokens(tokens_BT)
         recompute = self.gradient_checkpointing and torch.is_grad_enabled() and cache is None
         for number, layer in enumerate(self.layers):
-            if recompute and x_BTD.requires_grad and number % LAYERS_BETWEEN_TRIMS == LAYERS_BETWEEN_TRIMS // 2:
+            if (
+                recompute
+                and x_BTD.requires_grad
+                and x_BTD.is_cpu
+                and number % LAYERS_BETWEEN_TRIMS == LAYERS_BETWEEN_TRIMS // 2
+            ):
                 x_BTD.register_hook(_give_back_memory)
             x_BTD = checkpoint(layer, x_BTD, context, use_reentrant=False) if recompute else layer(x_BTD, context)
         if cache is not None:
             cache.lengths[rows] += tokens_BT.shape[1]
         hidden_BTD: Tensor = self.norm(x_BTD)
         return hidden_BTD
+
+    def read(self, tokens_BT: Tensor, context: TokenContext) -> Tensor:
+        """`forward` of tokens of which everything is said: hidden states after the final norm, (B, T, D)."""
+        x_BTD = self.embed_tokens(tokens_BT)
+        for layer in self.layers:
+            x_BTD = layer(x_BTD, context)
+        hidden_BTD: Tensor = self.norm(x_BTD)
+        return hidden_BTD
+
+    def read_ahead(self, hidden_BTD: Tensor, next_tokens_BT: Tensor, context: TokenContext) -> Tensor:
+        """The same of the MTP block, (B, T, D)."""
+        assert self.mtp is not None
+        ahead_BTD: Tensor = self.mtp(hidden_BTD, self.embed_tokens(next_tokens_BT), context)
+        return ahead_BTD
+
+    def rotation_at(self, positions_BT: Tensor) -> Tensor:
+        """RoPE of positions, as TokenContext has it."""
+        return self._rotary.at(positions_BT)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(..., V), not normalised."""
@@ -183,7 +207,7 @@ class Transformer(nn.Module):
         dtype = self.embed_tokens.weight.dtype
         seen = {
             window: Visibility(tokens, device, dtype, documents_BT, shared_prefix, window, positions_BT, prompts_BT)
-            for window in self._windows | {None}
+            for window in self.windows | {None}
         }
         return TokenContext(rotation, seen, {}, None)
 
@@ -197,7 +221,7 @@ class Transformer(nn.Module):
         rotation = self._rotary.at(steps_BT if positions_BT is None else positions_BT)
         keys = longest + tokens
         masks: dict[int | None, Tensor | None] = {}
-        for window in self._windows | {None}:
+        for window in self.windows | {None}:
             if longest == 0 and (window is None or window >= tokens):
                 masks[window] = None
                 continue

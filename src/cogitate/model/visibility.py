@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from torch.nn.attention.flex_attention import BlockMask
+
 
 @dataclass(frozen=True)
 class Visibility:
-    """What the T queries of each row see, in the two forms that attention reads; each is made when it is first asked for.
+    """What the T queries of each row see, in the three forms that attention reads; each is made when it is first asked for.
 
     Attributes:
         tokens: T.
@@ -83,6 +87,23 @@ class Visibility:
             own_BT = torch.maximum(own_BT, steps_T - self.window + 1)
         bounds = (prefix_from_BT, prefix_to_BT, prompt_from_BT, prompt_to_BT, own_BT)
         return torch.stack(bounds, dim=-1).to(torch.int32).contiguous()
+
+    @cached_property
+    def block_mask(self) -> BlockMask:
+        """For flex attention: which blocks of keys each block of queries meets at all, and `ranges` as a function."""
+        from torch.nn.attention.flex_attention import create_block_mask  # which imports torch's compiler
+
+        rows = None if len(self.ranges) == 1 else len(self.ranges)
+        prefix_from, prefix_to, prompt_from, prompt_to, own_from = self.ranges.unbind(-1)
+
+        def sees(row: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
+            at = (row, query) if rows is not None else (0, query)
+            of_prefix = (key >= prefix_from[at]) & (key < prefix_to[at])
+            of_prompt = (key >= prompt_from[at]) & (key < prompt_to[at])
+            return of_prefix | of_prompt | ((key >= own_from[at]) & (key <= query))
+
+        made: BlockMask = create_block_mask(sees, rows, None, self.tokens, self.tokens, device=str(self.device))
+        return made
 
 
 def document_bounds(documents_BT: Tensor, chosen_BT: Tensor) -> tuple[Tensor, Tensor]:

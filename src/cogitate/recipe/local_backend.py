@@ -16,6 +16,7 @@ from cogitate.config import (
     RLConfig,
     SupervisedConfig,
 )
+from cogitate.device import prefer_deterministic
 from cogitate.endpoint import Asker, Endpoint
 from cogitate.engine.answering import AnsweringModel
 from cogitate.engine.generator import Engine
@@ -51,6 +52,7 @@ class OneProcess:
     def __init__(self, config: Config, answers: Path | None = None):
         self.config, self._answer_file = config, answers
         self.device = pick_device(config.runtime.device)
+        prefer_deterministic(self.device)
         self.dtype = DTYPES[config.runtime.dtype]
         if config.runtime.threads:
             torch.set_num_threads(config.runtime.threads)

@@ -56,7 +56,7 @@ def save_checkpoint(directory: Path, step: int, tensors: dict[str, Tensor], stat
     shutil.rmtree(building, ignore_errors=True)
     building.mkdir(parents=True)
     with atomic_write(building / TENSORS) as temporary:
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary)
+        save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, temporary)
     write_json(building / STATE, {"step": step, **state})
     if final.exists():  # the same step written again after a resume from an older checkpoint
         shutil.rmtree(final)

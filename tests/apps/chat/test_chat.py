@@ -370,3 +370,9 @@ def test_ctrl_c_on_a_single_answer_ends_with_130_and_keeps_what_was_said(endless
     said = (tmp_path / "out").read_text()
     assert set(said.rstrip("\n")) == {"!"}
     assert len(said) < 29_000
+
+
+def test_a_device_that_is_not_there_is_refused_in_one_line(memorised: Path, chat: Callable[..., tuple[int, str, str]]) -> None:
+    code, _, err = chat(memorised, "--device", "cuda:77", "--prompt", QUESTION)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "device 'cuda:77' is not there" in err

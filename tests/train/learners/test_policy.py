@@ -17,7 +17,7 @@ from cogitate.model.transformer import Transformer
 from cogitate.train.checkpoint import latest_checkpoint
 from cogitate.train.learners import policy as learner_module
 from cogitate.train.learners.grpo import GRPOLearner
-from cogitate.train.learners.policy import fit_pass
+from cogitate.train.learners.policy import fit_pass, size_of_pass
 from cogitate.train.rows.packing import split_evenly
 from cogitate.types import Problem, Rollout, Verdict
 
@@ -295,3 +295,7 @@ def test_layers_computed_again_give_the_same_weights_to_the_bit(make_micro_model
         learner.update(*rollouts)
     for name, tensor in plain.model.state_dict().items():
         assert torch.equal(again.model.state_dict()[name], tensor)
+
+
+def test_the_pass_of_a_gpu_is_that_of_the_cpu_doubled_as_long_as_it_takes_an_eighth_of_the_memory() -> None:
+    assert [size_of_pass(None if gb is None else gb << 30) for gb in (None, 6, 8, 24, 32, 80, 141)] == [1, 1, 2, 4, 8, 16, 16]

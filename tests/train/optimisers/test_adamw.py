@@ -11,7 +11,18 @@ from torch import Tensor, nn
 
 from cogitate.kernels import native_library
 from cogitate.train.checkpoint import restore_training_tensors, training_tensors
-from cogitate.train.optimisers.adamw import MOMENTS, adamw_step, is_adamw, make_adamw, master_of, set_master
+from cogitate.train.optimisers.adamw import (
+    MOMENTS,
+    Moved,
+    adamw_step,
+    is_adamw,
+    make_adamw,
+    master_of,
+    move,
+    move_together,
+    parts_of,
+    set_master,
+)
 from cogitate.train.optimisers.master_weights import MasterWeights, clip_gradients, optimiser_for
 
 SHAPES = ((300, 60), (7, 5), (13,))
@@ -226,3 +237,31 @@ def test_a_step_of_rate_0_leaves_every_master_as_it_is() -> None:
     adamw_step(torch.optim.AdamW([weight], lr=0.0), {weight: (torch.randn(1003), remainder)}, 1.0)
     assert torch.equal(master_of(weight.detach(), remainder), master)
     assert torch.equal(weight, before)
+
+
+def test_parameters_that_are_moved_as_one_have_the_bits_of_those_moved_one_by_one() -> None:
+    def moved() -> list[Moved]:
+        generator = torch.Generator().manual_seed(3)
+
+        def numbers(shape: tuple[int, ...]) -> Tensor:
+            return torch.randn(shape, generator=generator)
+
+        made = []
+        for shape in SHAPES:
+            weight, remainder = numbers(shape).bfloat16(), torch.empty(shape, dtype=torch.int16)
+            set_master(weight, remainder, numbers(shape))
+            moments = {MOMENTS[0]: numbers(shape).bfloat16(), MOMENTS[1]: numbers(shape).square().bfloat16()}
+            gradient = numbers(shape).bfloat16() if len(shape) > 1 else numbers(shape)
+            made.append(Moved(weight, remainder, gradient, {"step": torch.tensor(3.0), **moments}))
+        return made
+
+    group = {"betas": (0.9, 0.95), "lr": 1e-2, "weight_decay": 0.1, "eps": 1e-8}
+    one_by_one, together = moved(), moved()
+    for each in one_by_one:
+        move(each.weight, each.remainder, each.gradient, 0.7, each.state, group)
+    for part in parts_of(together, SHAPES[0][0] * SHAPES[0][1] + 40):
+        move_together(part, 0.7, group)
+    for one, other in zip(one_by_one, together, strict=True):
+        assert torch.equal(one.weight, other.weight)
+        assert torch.equal(one.remainder, other.remainder)
+        assert all(torch.equal(one.state[key], other.state[key]) for key in MOMENTS)

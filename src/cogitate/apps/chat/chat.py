@@ -15,7 +15,7 @@ from typing import Literal
 
 from cogitate.apps.chat.commands import command_of, help_text
 from cogitate.apps.chat.output import Output, PlainOutput, TerminalOutput, is_styled
-from cogitate.apps.chat.speaker import Speaker, Template
+from cogitate.apps.chat.speaker import Speaker, Template, WeightType
 from cogitate.backend import GenerationRequest
 from cogitate.errors import CogitateError, ConfigError, DataError, Interrupted
 from cogitate.recipe.asking import check_thinks
@@ -73,6 +73,8 @@ def chat(
     max_new_tokens: int | None,
     seed: int | None,
     thinking_budget: int | None = None,
+    device: str = "auto",
+    dtype: WeightType = "float32",
 ) -> None:
     """Answer one prompt and return, or talk until the user ends it.
 
@@ -85,6 +87,7 @@ def chat(
         max_new_tokens: None: what the context leaves, at most LONGEST_REPLY.
         seed: None draws one.
         thinking_budget: thinking tokens of each reply, at most; None: as many as it likes.
+        device, dtype: what computes, as `pick_device` takes it, and the type of the weights.
 
     Raises:
         CogitateError: the model or the prompt cannot be used.
@@ -93,7 +96,7 @@ def chat(
     seed = secrets.randbits(32) if seed is None else seed
     settings = Settings(temperature, top_p, max_new_tokens, seed, thinking_budget)
     try:
-        talk(model, prompt, template, settings, system=system, template_file=template_file)
+        talk(model, prompt, template, settings, system=system, template_file=template_file, device=device, dtype=dtype)
     except KeyboardInterrupt:
         raise Interrupted("stopped", 128 + signal.SIGINT) from None
 
@@ -106,10 +109,12 @@ def talk(
     *,
     system: str = "",
     template_file: Path | None = None,
+    device: str = "auto",
+    dtype: WeightType = "float32",
 ) -> None:
     """`chat`, but for Ctrl-C."""
     directory = find_model(model)
-    speaker = Speaker.load(directory, template, system=system, template_file=template_file)
+    speaker = Speaker.load(directory, template, system=system, template_file=template_file, device=device, dtype=dtype)
     if settings.thinking_budget is not None:
         if template == "bare":
             raise ConfigError("--thinking-budget has no effect with --template bare: nothing is thought after it; leave it out")

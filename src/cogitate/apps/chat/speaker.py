@@ -22,6 +22,8 @@ from cogitate.tokenizer.prompts import NEXT_QUESTION, R1_ZERO_TEMPLATE, bare_pro
 from cogitate.types import Message
 
 Template = Literal["r1_zero", "bare", "chat"]
+WeightType = Literal["float32", "bfloat16"]
+DTYPES: dict[WeightType, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
 @dataclass(slots=True)
@@ -44,9 +46,19 @@ class Speaker:
 
     @classmethod
     def load(
-        cls, directory: Path, template: Template | None, *, system: str = "", template_file: Path | None = None
+        cls,
+        directory: Path,
+        template: Template | None,
+        *,
+        system: str = "",
+        template_file: Path | None = None,
+        device: str = "auto",
+        dtype: WeightType = "float32",
     ) -> Speaker:
         """
+        Args:
+            device, dtype: what computes, as `pick_device` takes it, and the type of the weights.
+
         Raises:
             CheckpointError: a file of the directory cannot be used, or its chat template leaves out the system message.
             ConfigError: a system message or a template has no effect here, or the file is no template.
@@ -64,7 +76,7 @@ class Speaker:
         elif template == "bare":
             text, stop = bare_prompt(QUESTION), NEXT_QUESTION
         elif chat_template is not None and template != "r1_zero":
-            return cls.of_chat_template(directory, tokenizer, chat_template, system)
+            return cls.of_chat_template(directory, tokenizer, chat_template, system, device=device, dtype=dtype)
         else:
             text = tokenizer.tags.exchange(text)
         if system:
@@ -73,24 +85,26 @@ class Speaker:
         def prompt_of(messages: Sequence[Message]) -> list[int]:
             return tokenizer.encode_prompt(text.replace(QUESTION, messages[-1].content))
 
-        engine, size = load_engine(directory, tokenizer)
+        engine, size = load_engine(directory, tokenizer, device, dtype)
         return cls(engine, tokenizer, False, prompt_of, f"{size}, asked by {name}; each question stands alone", stop)
 
     @classmethod
-    def of_chat_template(cls, directory: Path, tokenizer: Tokenizer, template: ChatTemplate, system: str) -> Speaker:
+    def of_chat_template(
+        cls, directory: Path, tokenizer: Tokenizer, template: ChatTemplate, system: str, *, device: str, dtype: WeightType
+    ) -> Speaker:
         before = [Message("system", system)] if system else []
         check_shown(template, before, tokenizer.tags.exchange)
 
         def prompt_of(messages: Sequence[Message]) -> list[int]:
             return template.prompt_ids([*before, *messages], tokenizer)
 
-        engine, size = load_engine(directory, tokenizer)
+        engine, size = load_engine(directory, tokenizer, device, dtype)
         return cls(engine, tokenizer, True, prompt_of, f"{size}, asked through its own chat template")
 
 
-def load_engine(directory: Path, tokenizer: Tokenizer) -> tuple[Engine, str]:
+def load_engine(directory: Path, tokenizer: Tokenizer, device: str, dtype: WeightType) -> tuple[Engine, str]:
     """The engine of one conversation, and the model's family and size in words."""
-    decoder = load_model(directory, dtype=torch.float32, device=pick_device("auto"))
+    decoder = load_model(directory, dtype=DTYPES[dtype], device=pick_device(device))
     size = human(sum(weight.numel() for weight in decoder.parameters()))
     engine = Engine(decoder, end_id=tokenizer.end_ids, max_batch=1, tokenizer=tokenizer)
     return engine, f"{decoder.config.model_type}, {size} parameters"

@@ -32,6 +32,7 @@ def serve(
     reload_from: Sequence[Path] = (),
     names: ThinkingNames = "both",
     dtype: Dtype = "float32",
+    device: str = "auto",
     streams: int = 64,
     queue: int = 256,
     cache_gb: float = 2.0,
@@ -46,6 +47,7 @@ def serve(
 
     Args:
         models: [NAME=]MODEL, as `find_model` takes them; the name is the directory's where none is given.
+        device: as `pick_device` takes it.
         reload_from: directories from which /admin/reload may take weights, beside each model's own.
 
     Raises:
@@ -70,7 +72,10 @@ def serve(
     metrics = Metrics()
 
     def load() -> dict[str, ServedModel]:
-        read = {name: ServedModel(name, directory, limits, metrics, dtype=dtype) for name, directory in directories.items()}
+        read = {
+            name: ServedModel(name, directory, limits, metrics, dtype=dtype, device=device)
+            for name, directory in directories.items()
+        }
         say(f"ready: {', '.join(read)}")
         return read
 

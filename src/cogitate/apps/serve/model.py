@@ -118,7 +118,16 @@ class ServedModel:
         defaults: temperature, top_p and top_k of its generation_config.json.
     """
 
-    def __init__(self, name: str, directory: Path, limits: Limits, metrics: Metrics, *, dtype: str = "float32"):
+    def __init__(
+        self,
+        name: str,
+        directory: Path,
+        limits: Limits,
+        metrics: Metrics,
+        *,
+        dtype: str = "float32",
+        device: str = "auto",
+    ):
         """Reads the model, which takes its time; `start` begins to serve it.
 
         Raises:
@@ -127,7 +136,7 @@ class ServedModel:
         self.name, self.directory, self.limits, self.metrics = name, directory, limits, metrics
         self.tokenizer = Tokenizer.load(directory)
         self.form = ConversationForm.load(directory, self.tokenizer)
-        decoder = load_model(directory, dtype=DTYPES[dtype], device=pick_device("auto"))
+        decoder = load_model(directory, dtype=DTYPES[dtype], device=pick_device(device))
         self.engine = Engine(
             decoder, end_id=self.tokenizer.end_ids, max_batch=limits.streams, tokenizer=self.tokenizer,
             prefix_bytes=limits.prefix_bytes, prefill_tokens=limits.prefill_tokens,

@@ -15,6 +15,7 @@ from cogitate.algorithms.averages import AVERAGES
 from cogitate.algorithms.covariance_loss import covariances, drawn_covariances, highest_covariances
 from cogitate.algorithms.kl import KL_ESTIMATORS
 from cogitate.algorithms.loss_parts import PolicyLoss, RatioStatistics, per_token
+from cogitate.algorithms.numbers import added, as_floats
 from cogitate.algorithms.policy_loss import LOSSES
 from cogitate.algorithms.sampler_gap import IMPORTANCE_WEIGHTS, logprob_gap
 from cogitate.config import RLConfig
@@ -87,8 +88,7 @@ class GRPOLearner(ReferencedPolicy[GRPOBatch, RLConfig]):
 
     def optimiser_step(self, batches: Sequence[GRPOBatch]) -> dict[str, float]:
         config, totals = self.config, self.totals(batches)
-        loss = entropy = gap = 0.0
-        gap_max = masked = 0.0
+        measured: list[Tensor] = []  # five numbers of each micro-batch
         statistics: RatioStatistics | None = None
         self.optimiser.zero_grad(set_to_none=True)
         for batch in batches:
@@ -107,14 +107,14 @@ class GRPOLearner(ReferencedPolicy[GRPOBatch, RLConfig]):
                 **({} if batch.chosen_SL is None else {"chosen_BT": batch.chosen_SL}),
             )
             part.loss.backward()
-            loss += float(part.loss.detach())
-            entropy += float(entropy_N.sum()) / totals.tokens
-            masked += float(((weights_SL == 0) & mask_SL.bool()).sum()) / totals.tokens
-            gap_sum, gap_here = logprob_gap(old, sampler_SL, mask_SL)
-            gap += float(gap_sum) / totals.tokens
-            gap_max = max(gap_max, float(gap_here))
+            masked_here = ((weights_SL == 0) & mask_SL.bool()).sum()
+            measured += (part.loss.detach(), entropy_N.sum(), masked_here, *logprob_gap(old, sampler_SL, mask_SL))
             statistics = part.statistics if statistics is None else statistics + part.statistics
         norm = clip_gradients(self.model, self.optimiser, config.gradient_clip)
+        numbers = as_floats(measured)
+        losses, entropies, maskeds, gaps, gap_maxima = (numbers[first::5] for first in range(5))
+        loss = added(losses)
+        entropy, masked, gap = (added(each / totals.tokens for each in sums) for sums in (entropies, maskeds, gaps))
         if not (abs(loss) < float("inf") and norm < float("inf")):
             raise TrainingDivergedError(f"the loss is {loss} and its gradient norm {norm}")
         rate = self.move()
@@ -124,7 +124,7 @@ class GRPOLearner(ReferencedPolicy[GRPOBatch, RLConfig]):
             **statistics.metrics(),
             "entropy": entropy,
             "logprob_gap": gap,
-            "logprob_gap_max": gap_max,
+            "logprob_gap_max": max(gap_maxima),
             "gradient_norm": norm,
             "learning_rate": rate,
             **({"importance_masked_share": masked} if config.importance_correction.endswith("mask") else {}),

@@ -13,11 +13,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Generic, Protocol, TypeVar
 
-import torch
 from torch import Tensor
 
 from cogitate.algorithms.averages import BatchTotals
 from cogitate.config import RLConfig
+from cogitate.device import memory_of_device
 from cogitate.model.files.adapter import save_trained
 from cogitate.model.transformer import Transformer
 from cogitate.train.checkpoint import load_checkpoint, restore_training_tensors, save_checkpoint, training_tensors
@@ -31,6 +31,7 @@ from cogitate.types import Rollout
 MICRO_BATCH_TOKENS = 4096  # padded tokens of one forward and backward pass, at most
 ACTIVATION_BYTES = 1 << 29  # that a pass keeps for its backward pass, about
 ROW_TOKENS = 2048  # a row holds a prompt and completions of it up to about this length
+ACTIVATION_SHARE, MOST_TIMES = 8, 16  # of a GPU's memory; of a CPU's pass
 LEAST_TOKENS = 256  # of a pass of a model, however large it is
 REFERENCE = "reference."
 
@@ -122,13 +123,13 @@ class ReferencedPolicy(ABC, Generic[Batch, Settings]):
         """Logprobs (S, L) of the counted tokens at the sampling temperature, 0 elsewhere, and their entropies (N,)."""
         hidden_RTD = hidden_of(model, rows)
         logprobs_N, entropy_N = model.logprobs(rows.sources_of(hidden_RTD), rows.targets_N, temperature=self.config.temperature)
-        return torch.zeros_like(rows.mask_SL).masked_scatter(rows.mask_SL.bool(), logprobs_N.float()), entropy_N
+        return rows.spread(logprobs_N.float()), entropy_N
 
     def totals(self, batches: Sequence[Batch]) -> BatchTotals:
         """What the losses of micro-batches are divided by."""
         return BatchTotals(
-            sequences=sum(int(batch.rows.mask_SL.any(1).sum()) for batch in batches),
-            tokens=sum(int(batch.rows.mask_SL.sum()) for batch in batches),
+            sequences=sum(batch.rows.sequences for batch in batches),
+            tokens=sum(len(batch.rows.targets_N) for batch in batches),
             max_new_tokens=self.config.max_new_tokens,
         )
 
@@ -175,14 +176,25 @@ class ReferencedPolicy(ABC, Generic[Batch, Settings]):
 def fit_pass(*models: Transformer) -> int:
     """Set large models to compute their layers again in the backward pass; returns the tokens of a pass of these models.
 
-    They are MICRO_BATCH_TOKENS, fewer only of the very largest. A model is large where such a pass would keep more than
-    ACTIVATION_BYTES. With 135 M parameters computing again (gradient checkpointing) takes less time than several small
-    passes, whose products have few rows and whose gradients have to be added up.
+    They are MICRO_BATCH_TOKENS, more where a GPU's memory has room (`size_of_pass`), fewer only of the very largest. A model is
+    large where such a pass would keep more than ACTIVATION_BYTES. With 135 M parameters computing again (gradient
+    checkpointing) takes less time than several small passes, whose products have few rows and whose gradients have to be
+    added up.
     """
+    times = size_of_pass(memory_of_device(models[0].head_weight.device))
+    tokens, activation_bytes = times * MICRO_BATCH_TOKENS, times * ACTIVATION_BYTES
     for model in models:
-        if MICRO_BATCH_TOKENS * kept_bytes(model) > ACTIVATION_BYTES:
+        if tokens * kept_bytes(model) > activation_bytes:
             model.gradient_checkpointing = True
-    return min(MICRO_BATCH_TOKENS, max(LEAST_TOKENS, ACTIVATION_BYTES // max(map(kept_bytes, models))))
+    return min(tokens, max(LEAST_TOKENS, activation_bytes // max(map(kept_bytes, models))))
+
+
+def size_of_pass(memory: int | None) -> int:
+    """How many times the pass of a CPU suits a GPU of so much memory, a power of two: activations take an eighth of it."""
+    times = 1
+    while memory is not None and 2 * times * ACTIVATION_BYTES * ACTIVATION_SHARE <= memory and times < MOST_TIMES:
+        times *= 2
+    return times
 
 
 def kept_bytes(model: Transformer) -> int:

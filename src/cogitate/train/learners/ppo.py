@@ -13,6 +13,7 @@ from cogitate.algorithms.advantages import gae, token_rewards
 from cogitate.algorithms.averages import AVERAGES
 from cogitate.algorithms.kl import k1_kl
 from cogitate.algorithms.loss_parts import RatioStatistics
+from cogitate.algorithms.numbers import added, as_floats
 from cogitate.algorithms.policy_loss import grpo_loss
 from cogitate.algorithms.sampler_gap import IMPORTANCE_WEIGHTS, logprob_gap
 from cogitate.algorithms.value_loss import value_loss
@@ -85,13 +86,13 @@ class PPOLearner(ReferencedPolicy[PPOBatch, PPOConfig]):
         """The critic's value (S, L) before each counted token is taken, 0 elsewhere."""
         hidden_RTD = hidden_of(self.critic.trunk, rows)
         values_N = self.critic.values(rows.sources_of(hidden_RTD))
-        return torch.zeros_like(rows.mask_SL).masked_scatter(rows.mask_SL.bool(), values_N)
+        return rows.spread(values_N)
 
     def optimiser_step(self, batches: Sequence[PPOBatch]) -> dict[str, float]:
         """One step of the policy and one of the critic."""
         config, totals = self.config, self.totals(batches)
-        sums = dict.fromkeys(("loss", "value_loss", "value_clip_share", "entropy", "kl", "logprob_gap"), 0.0)
-        gap_max, statistics = 0.0, list[RatioStatistics]()
+        measured: list[Tensor] = []  # seven numbers of each micro-batch
+        statistics = list[RatioStatistics]()
         self.optimiser.zero_grad(set_to_none=True)
         self.critic_optimiser.zero_grad(set_to_none=True)
         for batch in batches:
@@ -112,17 +113,16 @@ class PPOLearner(ReferencedPolicy[PPOBatch, PPOConfig]):
             policy.loss.backward()
             critic.backward()
             statistics.append(policy.statistics)
-            gap_sum, gap_here = logprob_gap(batch.old_logprobs_SL, sampler_SL, mask_SL)
-            gap_max = max(gap_max, float(gap_here))
-            sums["loss"] += float(policy.loss.detach())
-            sums["value_loss"] += float(critic.detach())
-            sums["value_clip_share"] += float(clipped) / totals.tokens
-            sums["entropy"] += float(entropy_N.sum()) / totals.tokens
-            sums["kl"] += float((batch.kl_SL * mask_SL).sum()) / totals.tokens
-            sums["logprob_gap"] += float(gap_sum) / totals.tokens
+            kl, gaps = (batch.kl_SL * mask_SL).sum(), logprob_gap(batch.old_logprobs_SL, sampler_SL, mask_SL)
+            measured += (policy.loss.detach(), critic.detach(), clipped, entropy_N.sum(), kl, *gaps)
+        numbers = as_floats(measured)
+        *of_sums, gap_maxima = (numbers[first::7] for first in range(7))
+        sums = {name: added(each) for name, each in zip(("loss", "value_loss"), of_sums[:2], strict=True)}
+        shares = zip(("value_clip_share", "entropy", "kl", "logprob_gap"), of_sums[2:], strict=True)
+        sums |= {name: added(each / totals.tokens for each in values) for name, values in shares}
         norms = self._move_both(sums)
         ratios = sum(statistics[1:], statistics[0]).metrics()
-        return {**ratios, **sums, "logprob_gap_max": gap_max, **norms}
+        return {**ratios, **sums, "logprob_gap_max": max(gap_maxima), **norms}
 
     def _move_both(self, losses: dict[str, float]) -> dict[str, float]:
         """Let both optimisers take their step; returns gradient norms and the rate."""
@@ -147,13 +147,13 @@ class PPOLearner(ReferencedPolicy[PPOBatch, PPOConfig]):
 
 def explained(batches: Sequence[PPOBatch]) -> dict[str, float]:
     """How well the critic foresaw the returns: 1 - var(return - value) / var(return); 0 where returns are equal."""
-    masks = [batch.rows.mask_SL.bool() for batch in batches]
-    returns_N = torch.cat([batch.returns_SL[mask] for batch, mask in zip(batches, masks, strict=True)])
-    values_N = torch.cat([batch.old_values_SL[mask] for batch, mask in zip(batches, masks, strict=True)])
-    spread = float(returns_N.var(correction=0))
-    unexplained = float((returns_N - values_N).var(correction=0))
+    returns_N = torch.cat([batch.rows.counted(batch.returns_SL) for batch in batches])
+    values_N = torch.cat([batch.rows.counted(batch.old_values_SL) for batch in batches])
+    spread, unexplained, value, earned = as_floats(
+        [returns_N.var(correction=0), (returns_N - values_N).var(correction=0), values_N.mean(), returns_N.mean()]
+    )
     return {
-        "value": float(values_N.mean()),
-        "return": float(returns_N.mean()),
+        "value": value,
+        "return": earned,
         "explained_variance": 1.0 - unexplained / spread if spread > 1e-12 else 0.0,
     }

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from cogitate.algorithms.numbers import added, as_floats
 from cogitate.algorithms.preference_loss import (
     PreferenceLoss,
     bradley_terry_loss,
@@ -52,23 +53,26 @@ class PreferenceLearner(ABC, Generic[ModelType, Item]):
         """The texts of an item; they have one prompt."""
 
     @abstractmethod
-    def loss(self, items: Sequence[Item], total: int) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, items: Sequence[Item], total: int) -> tuple[Tensor, dict[str, Tensor]]:
         """These items' share of the loss of a batch of `total`, and the sums over them of what is logged."""
 
     def update(self, items: Sequence[Item], learning_rate: float) -> dict[str, float]:
         sizes = row_sizes([self.texts_of(item) for item in items])
-        loss, sums = 0.0, dict[str, float]()
+        measured: dict[str, list[Tensor]] = {"loss": []}
         self.optimiser.zero_grad(set_to_none=True)
         for places in length_batches(sizes, max(self.config.micro_tokens, *sizes)).batches:
             part, logged = self.loss([items[place] for place in places], len(items))
             part.backward()
-            loss += float(part.detach())
+            measured["loss"].append(part.detach())
             for name, value in logged.items():
-                sums[name] = sums.get(name, 0.0) + value
+                measured.setdefault(name, []).append(value)
         norm = clip_gradients(self.model, self.optimiser, self.config.gradient_clip)
+        numbers = iter(as_floats([value for values in measured.values() for value in values]))
+        loss, *sums = (added(next(numbers) for _ in values) for values in measured.values())
         set_learning_rate(self.optimiser, learning_rate)
         self.optimiser.step()
-        return {"loss": loss, **{name: value / len(items) for name, value in sums.items()}, "gradient_norm": norm}
+        means = {name: value / len(items) for name, value in zip([*measured][1:], sums, strict=True)}
+        return {"loss": loss, **means, "gradient_norm": norm}
 
     def save(self, path: Path, step: int, state: Mapping[str, Any]) -> None:
         save_training(path, step, self.model, self.optimiser, state)
@@ -83,7 +87,7 @@ class HelpfulnessLearner(PreferenceLearner[ValueModel, TextPair]):
     def texts_of(self, item: TextPair) -> Sequence[Text]:
         return item
 
-    def loss(self, items: Sequence[TextPair], total: int) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, items: Sequence[TextPair], total: int) -> tuple[Tensor, dict[str, Tensor]]:
         chosen_B, rejected_B = text_rewards(self.model, items).view(-1, 2).unbind(1)
         return bradley_terry_loss(chosen_B, rejected_B, total_pairs=total), pair_sums(chosen_B, rejected_B)
 
@@ -97,12 +101,12 @@ class SafetyLearner(PreferenceLearner[ValueModel, LabelledText]):
     def texts_of(self, item: LabelledText) -> Sequence[Text]:
         return (item.text,)
 
-    def loss(self, items: Sequence[LabelledText], total: int) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, items: Sequence[LabelledText], total: int) -> tuple[Tensor, dict[str, Tensor]]:
         scores_B = text_rewards(self.model, [self.texts_of(item) for item in items])
         safe_B = torch.tensor([item.safe for item in items], device=scores_B.device)
         loss = safety_loss(scores_B, safe_B, total_items=total)
         with torch.no_grad():
-            return loss, {"accuracy": float(((scores_B > 0) == safe_B).sum()), "reward": float(scores_B.sum())}
+            return loss, {"accuracy": ((scores_B > 0) == safe_B).sum(), "reward": scores_B.sum()}
 
     def save_weights(self, path: Path) -> None:
         save_value_model(self.model, path)
@@ -114,7 +118,7 @@ class ProcessLearner(PreferenceLearner[ValueModel, LabelledSteps]):
     def texts_of(self, item: LabelledSteps) -> Sequence[Text]:
         return (item.text,)
 
-    def loss(self, items: Sequence[LabelledSteps], total: int) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, items: Sequence[LabelledSteps], total: int) -> tuple[Tensor, dict[str, Tensor]]:
         shared, hidden_RTD = read_rows(self.model.trunk, [self.texts_of(item) for item in items])
         device = hidden_RTD.device
         places = [span.start + end - 1 for span, item in zip(shared.spans, items, strict=True) for end in item.ends]
@@ -124,7 +128,7 @@ class ProcessLearner(PreferenceLearner[ValueModel, LabelledSteps]):
         loss = step_loss(scores_N, labels_N, weights_N, total_items=total)
         with torch.no_grad():
             agreeing_N = ((scores_N > 0) == (labels_N > 0.5)).float()
-            return loss, {"accuracy": float((agreeing_N * weights_N).sum()), "label": float((labels_N * weights_N).sum())}
+            return loss, {"accuracy": (agreeing_N * weights_N).sum(), "label": (labels_N * weights_N).sum()}
 
     def save_weights(self, path: Path) -> None:
         save_value_model(self.model, path)
@@ -142,7 +146,7 @@ class DPOLearner(PreferenceLearner[Transformer, TextPair]):
     def texts_of(self, item: TextPair) -> Sequence[Text]:
         return item
 
-    def loss(self, items: Sequence[TextPair], total: int) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, items: Sequence[TextPair], total: int) -> tuple[Tensor, dict[str, Tensor]]:
         chosen_B, rejected_B = completion_logprobs(self.model, items, per_token=self.per_token).view(-1, 2).unbind(1)
         with torch.no_grad():
             reference_B = completion_logprobs(self.reference, items, per_token=self.per_token)
@@ -183,13 +187,13 @@ def completion_logprobs(model: Transformer, rows: Sequence[Sequence[Text]], *, p
     """log pi(completion | prompt), float32 (S,), row by row: the sum over its tokens, or their mean."""
     shared, hidden_RTD = read_rows(model, rows)
     device, texts = hidden_RTD.device, [text for row in rows for text in row]
-    lengths_S = torch.tensor([len(text.completion_ids) for text in texts], device=device)
+    lengths_S = torch.tensor([len(text.completion_ids) for text in texts])
     sources_N = torch.from_numpy(np.concatenate([span.sources for span in shared.spans])).to(device)
     targets_N = torch.tensor([token for text in texts for token in text.completion_ids], device=device)
     logprobs_N = model.logprobs(hidden_at(hidden_RTD, sources_N), targets_N)[0]
-    text_N = torch.repeat_interleave(torch.arange(len(texts), device=device), lengths_S)
+    text_N = torch.repeat_interleave(torch.arange(len(texts)), lengths_S).to(device)
     sums_S = logprobs_N.new_zeros(len(texts)).index_add(0, text_N, logprobs_N)
-    return sums_S / lengths_S if per_token else sums_S
+    return sums_S / lengths_S.to(device) if per_token else sums_S
 
 
 def read_rows(model: Transformer, rows: Sequence[Sequence[Text]]) -> tuple[SharedRows, Tensor]:
@@ -199,11 +203,11 @@ def read_rows(model: Transformer, rows: Sequence[Sequence[Text]]) -> tuple[Share
 
 
 @torch.no_grad()
-def pair_sums(chosen_B: Tensor, rejected_B: Tensor) -> dict[str, float]:
+def pair_sums(chosen_B: Tensor, rejected_B: Tensor) -> dict[str, Tensor]:
     """Sums over pairs of what is logged of them."""
     return {
-        "accuracy": float((chosen_B > rejected_B).sum()),
-        "margin": float((chosen_B - rejected_B).sum()),
-        "chosen_reward": float(chosen_B.sum()),
-        "rejected_reward": float(rejected_B.sum()),
+        "accuracy": (chosen_B > rejected_B).sum(),
+        "margin": (chosen_B - rejected_B).sum(),
+        "chosen_reward": chosen_B.sum(),
+        "rejected_reward": rejected_B.sum(),
     }

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cogitate.algorithms.lm_loss import lm_loss, next_token_targets
+from cogitate.algorithms.numbers import added, as_floats
 from cogitate.config import SupervisedConfig
 from cogitate.model.files.adapter import save_trained
 from cogitate.model.transformer import Transformer
@@ -18,6 +19,7 @@ from cogitate.train.optimisers.adamw import make_adamw
 from cogitate.train.optimisers.master_weights import clip_gradients, optimiser_for
 from cogitate.train.optimisers.muon import MuonAdamW
 from cogitate.train.optimisers.schedule import set_learning_rate
+from cogitate.train.rows.shared_prompts import hidden_at
 from cogitate.types import PackedRows
 
 OPTIMISERS = {"adamw": make_adamw, "muon": MuonAdamW}
@@ -45,14 +47,16 @@ class SupervisedLearner:
         """One optimiser step over all rows, in micro-batches whose losses add up to the batch's."""
         tokens_BT, documents_BT, mask_BT = tensors_of(rows)
         total = int(next_token_targets(tokens_BT, mask_BT, documents_BT)[1].sum())
-        sums = {"loss": 0.0, "mtp_loss": 0.0}
+        measured: dict[str, list[Tensor]] = {"loss": [], "mtp_loss": []}
         self.optimiser.zero_grad(set_to_none=True)
         for part in torch.arange(len(tokens_BT)).split(self.config.micro_rows):
             losses = lm_and_mtp_loss(self.model, tokens_BT[part], documents_BT[part], mask_BT[part], total, self.mtp_weight)
             (losses["loss"] + self.mtp_weight * losses["mtp_loss"]).backward()
             for name, value in losses.items():
-                sums[name] += float(value.detach())
+                measured[name].append(value.detach())
         norm = clip_gradients(self.model, self.optimiser, self.config.gradient_clip)
+        numbers = iter(as_floats([value for values in measured.values() for value in values]))
+        sums = {name: added(next(numbers) for _ in values) for name, values in measured.items()}
         set_learning_rate(self.optimiser, learning_rate)
         self.optimiser.step()
         self.model.balance_experts(self.config.router_bias_step)
@@ -92,19 +96,25 @@ def tensors_of(rows: PackedRows) -> tuple[Tensor, Tensor, Tensor]:
 def lm_and_mtp_loss(
     model: Transformer, tokens_BT: Tensor, documents_BT: Tensor, mask_BT: Tensor, total: int, mtp_weight: float
 ) -> dict[str, Tensor]:
-    """This micro-batch's share of the mean next-token loss and of the mean MTP loss (DeepSeek-V3, section 2.2)."""
+    """This micro-batch's share of the mean next-token loss and of the mean MTP loss (DeepSeek-V3, section 2.2).
+
+    Args:
+        tokens_BT, documents_BT, mask_BT: on the CPU, where the counted places are found.
+    """
     device = next(model.parameters()).device
-    tokens_BT, documents_BT, mask_BT = tokens_BT.to(device), documents_BT.to(device), mask_BT.to(device)
-    hidden_BTD = model(tokens_BT, documents_BT=documents_BT)
+    tokens_there, documents_there = tokens_BT.to(device), documents_BT.to(device)
+    hidden_BTD = model(tokens_there, documents_BT=documents_there)
     losses = {"loss": _negative_mean(model, hidden_BTD, *next_token_targets(tokens_BT, mask_BT, documents_BT), total)}
     losses["mtp_loss"] = torch.zeros(())
     if mtp_weight > 0:
-        ahead_BTD = model.mtp_hidden(hidden_BTD, tokens_BT, documents_BT=documents_BT)
+        ahead_BTD = model.mtp_hidden(hidden_BTD, tokens_there, documents_BT=documents_there)
         targets = next_token_targets(tokens_BT, mask_BT, documents_BT, ahead=2)
         losses["mtp_loss"] = _negative_mean(model, ahead_BTD, *targets, total)
     return losses
 
 
 def _negative_mean(model: Transformer, hidden_BTD: Tensor, targets_BT: Tensor, mask_BT: Tensor, total: int) -> Tensor:
-    logprobs_N, _ = model.logprobs(hidden_BTD[mask_BT], targets_BT[mask_BT])
+    device = hidden_BTD.device
+    places_N, targets_N = mask_BT.flatten().nonzero().squeeze(1).to(device), targets_BT[mask_BT].to(device)
+    logprobs_N, _ = model.logprobs(hidden_at(hidden_BTD, places_N), targets_N)
     return lm_loss(logprobs_N, total_tokens=total)

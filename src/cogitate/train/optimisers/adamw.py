@@ -10,16 +10,19 @@ to turn gradients into float32, to clip them, to move the masters and to round t
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from cogitate.algorithms.numbers import added, as_floats
 from cogitate.kernels import function, runs_natively
 
 MOMENTS = "exp_avg", "exp_avg_sq"
 BETAS = (0.9, 0.95)  # DeepSeek-V3, section 4.2
+NUMBERS_TOGETHER = 1 << 26  # of the parameters that are moved as one, at most: 256 MB for each float32 of a number
 
 
 def make_adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
@@ -62,6 +65,7 @@ def adamw_step(optimiser: torch.optim.Optimizer, moved: Mapping[nn.Parameter, tu
         scale: what gradients are multiplied by first.
     """
     for group in optimiser.param_groups:
+        together = defaultdict[float, list[Moved]](list)  # those on a device, by their steps
         for weight in group["params"]:
             if weight in moved:
                 gradient, remainder = moved[weight]
@@ -72,8 +76,49 @@ def adamw_step(optimiser: torch.optim.Optimizer, moved: Mapping[nn.Parameter, tu
                 for key in MOMENTS:
                     state[key] = state[key].to(torch.bfloat16)  # a checkpoint of another program may hold float32 ones
                 state["step"] += 1
+                if not weight.is_cpu:
+                    together[float(state["step"])].append(Moved(weight, remainder, gradient, state))
+                    continue
                 native = runs_natively(weight) and weight.is_contiguous()
                 (move_natively if native else move)(weight, remainder, gradient, scale, state, group)
+        for moved_together in together.values():
+            for part in parts_of(moved_together, NUMBERS_TOGETHER):
+                move_together(part, scale, group)
+
+
+class Moved(NamedTuple):
+    """What `move` reads and changes of one parameter."""
+
+    weight: Tensor
+    remainder: Tensor
+    gradient: Tensor
+    state: Mapping[str, Tensor]
+
+
+def parts_of(moved: Sequence[Moved], numbers: int) -> Iterator[list[Moved]]:
+    """Runs of parameters that have at most so many numbers; one at least."""
+    part: list[Moved] = []
+    size = 0
+    for each in moved:
+        if part and size + each.weight.numel() > numbers:
+            yield part
+            part, size = [], 0
+        part.append(each)
+        size += each.weight.numel()
+    yield part
+
+
+def move_together(moved: Sequence[Moved], scale: float, group: Mapping[str, Any]) -> None:
+    """`move` of several masters of equal steps as one: as many launches as for one."""
+    each = [[one.weight, one.remainder, one.gradient, *(one.state[key] for key in MOMENTS)] for one in moved]
+    weight, remainder, gradient, *moments = (torch.cat([part.flatten() for part in parts]) for parts in zip(*each, strict=True))
+    state = {"step": moved[0].state["step"], **dict(zip(MOMENTS, moments, strict=True))}
+    move(weight, remainder, gradient, scale, state, group)
+    sizes = [one.weight.numel() for one in moved]
+    changed = ((0, weight), (1, remainder), *enumerate(moments, start=3))
+    for place, flat in changed:
+        old = [parts[place] for parts in each]
+        torch._foreach_copy_(old, [new.view_as(one) for new, one in zip(flat.split(sizes), old, strict=True)])
 
 
 def move_natively(
@@ -104,9 +149,14 @@ def move(
 
 
 def norm_of(gradients: Iterable[Tensor]) -> float:
-    """The norm of all of them together."""
-    total = 0.0
+    """The norm of all of them together. Of those on a device the host waits once for all."""
+    gradients = list(gradients)
+    there = [gradient for gradient in gradients if not gradient.is_cpu]
+    norms = torch._foreach_norm(there, 2, dtype=torch.float32) if there else ()
+    total = added(norm**2 for norm in as_floats(norms))
     for gradient in gradients:
+        if not gradient.is_cpu:
+            continue
         if runs_natively(gradient):
             run = function("squared_norm", gradient.dtype, returns=ctypes.c_double, takes="pi")
             total += run(gradient.contiguous().data_ptr(), gradient.numel())

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import NamedTuple, Protocol
 
@@ -87,6 +87,8 @@ class PromptRows:
         mask_SL: loss mask, 1 for completion tokens the loss counts; 0 in padding.
         sources_N: flat index into (R, T) of the hidden state that predicts each counted token, in the order of mask_SL.
         targets_N: the tokens predicted.
+        counted_N: flat index into (S, L) of each counted token, in the same order.
+        sequences: how many rollouts have any.
         sampler_logprobs_SL: from the rollouts, 0 in padding.
     """
 
@@ -97,13 +99,22 @@ class PromptRows:
     mask_SL: Tensor
     sources_N: Tensor
     targets_N: Tensor
+    counted_N: Tensor
     sampler_logprobs_SL: Tensor
+    sequences: int
 
     def to(self, device: torch.device) -> PromptRows:
-        tensors = (self.tokens_RT, self.documents_RT, self.mask_SL, self.sources_N, self.targets_N, self.sampler_logprobs_SL)
-        tokens, documents, mask, sources, targets, logprobs = (tensor.to(device) for tensor in tensors)
-        prompts = None if self.prompts_RT is None else self.prompts_RT.to(device)
-        return PromptRows(tokens, documents, prompts, self.indices, mask, sources, targets, logprobs)
+        moved = {name: value.to(device) for name in self.__slots__ if isinstance(value := getattr(self, name), Tensor)}
+        return replace(self, **moved)
+
+    def spread(self, values_N: Tensor) -> Tensor:
+        """Values of the counted tokens as (S, L), 0 elsewhere."""
+        flat = torch.zeros_like(self.mask_SL).flatten().index_copy(0, self.counted_N, values_N)
+        return flat.view_as(self.mask_SL)
+
+    def counted(self, values_SL: Tensor) -> Tensor:
+        """The inverse: those of the counted tokens, (N,)."""
+        return values_SL.flatten().index_select(0, self.counted_N)
 
     def sources_of(self, hidden_RTD: Tensor) -> Tensor:
         """The hidden states (N, D) that predict the counted tokens."""
@@ -123,8 +134,9 @@ def hidden_of(model: Transformer, rows: SharedRows | PromptRows) -> Tensor:
 def hidden_at(hidden_RTD: Tensor, places_N: Tensor) -> Tensor:
     """The hidden states (N, D) at flat places of the rows.
 
-    All completions of a row have their first token predicted from one place, whose gradient is a sum: index_select adds in
-    order, where `hidden[places]` adds in whatever order threads come, and rounds differently from run to run.
+    All completions of a row have their first token predicted from one place, whose gradient is a sum: on a CPU index_select
+    adds in order, where `hidden[places]` adds in whatever order threads come, and rounds differently from run to run. With
+    CUDA it needs torch's deterministic algorithms for that.
     """
     return hidden_RTD.flatten(0, 1).index_select(0, places_N)
 
@@ -270,5 +282,7 @@ def fill(rows: Sequence[Sequence[Rollout]], indices: Sequence[int]) -> PromptRow
         torch.from_numpy(mask_SL),
         torch.from_numpy(np.concatenate(sources)),
         torch.from_numpy(np.concatenate(targets)),
+        torch.from_numpy(np.flatnonzero(mask_SL)),
         torch.from_numpy(logprobs_SL),
+        int(mask_SL.any(1).sum()),
     )

@@ -1,0 +1,19 @@
+"""`make test-gpu`: what only a GPU can show, checked and timed in at most five minutes. Without CUDA: one line, exit code 2."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+
+
+def main() -> int:
+    if not torch.cuda.is_available():
+        print(f"torch {torch.__version__} finds no CUDA device: nothing was tested", file=sys.stderr)
+        return 2
+    return int(pytest.main(["-m", "gpu", "tests/on_gpu"]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,26 @@
+"""What is asked of a GPU beside its work: deterministic algorithms, and how much memory it has."""
+
+from __future__ import annotations
+
+import os
+import warnings
+
+import torch
+import torch.utils.deterministic
+
+
+def prefer_deterministic(device: torch.device) -> None:
+    """With CUDA, have torch choose deterministic algorithms where it has them (docs/gpu.md says where it has none)."""
+    if device.type != "cuda":
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # every allocation would be a launch
+    warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation")
+
+
+def memory_of_device(device: torch.device) -> int | None:
+    """All memory of a GPU, in bytes; None of other devices."""
+    if device.type != "cuda":
+        return None
+    return int(torch.cuda.mem_get_info(device)[1])

@@ -1,0 +1,82 @@
+"""Generation on a device: the CPU's tokens, in steps of one copy and one wait, with kernels that need no host between them."""
+
+import pytest
+
+from cogitate.backend import GenerationRequest
+from cogitate.engine.generator import Engine
+from cogitate.engine.steps.device import DeviceSteps
+from cogitate.model.config import ModelConfig
+from cogitate.types import Completion
+from tests.engine.test_generator import DEEPSEEK, END, LLAMA, QWEN3, WINDOWED, make_model, prompts_of, request, run
+from tests.on_device.stand_in_device import KIND, Counts, counted, stand_in
+
+SMALL_DEEPSEEK = DEEPSEEK.model_copy(update={"num_hidden_layers": 2})
+FAMILIES = {"deepseek_v3": SMALL_DEEPSEEK, "llama": LLAMA, "qwen3": QWEN3, "qwen2 with a window": WINDOWED}
+SETTINGS = ({"temperature": 1.0}, {"temperature": 0.7, "top_p": 0.8}, {"temperature": 0.0})
+
+
+def requests() -> list[GenerationRequest]:
+    """Prompts within, at the end of and over a block, each with other settings."""
+    return [
+        request(str(number), prompt, seeds=(1, 2), max_new_tokens=14, **SETTINGS[number])
+        for number, prompt in enumerate(prompts_of([5, 16, 35]))
+    ]
+
+
+def engine_of(config: ModelConfig, device: str, *, speculative: bool = False) -> Engine:
+    return Engine(make_model(config), end_id=END, max_batch=5, device=device, speculative=speculative)
+
+
+def difference(some: list[Completion], others: list[Completion]) -> float:
+    """The largest one of log-probabilities."""
+    pairs = [pair for a, b in zip(some, others, strict=True) for pair in zip(a.logprobs, b.logprobs, strict=True)]
+    return max(abs(a - b) for a, b in pairs)
+
+
+@pytest.mark.parametrize("config", FAMILIES.values(), ids=FAMILIES.keys())
+def test_a_device_samples_the_tokens_of_the_cpu(config: ModelConfig) -> None:
+    here = run(engine_of(config, "cpu"), *requests())
+    with stand_in():
+        there = run(engine_of(config, KIND), *requests())
+    assert [each.token_ids for each in there] == [each.token_ids for each in here]
+    assert difference(there, here) < 1e-5
+
+
+def test_drafts_on_a_device_leave_the_tokens_as_they_are_and_are_right_as_often() -> None:
+    host = engine_of(SMALL_DEEPSEEK, "cpu", speculative=True)
+    here = run(host, *requests())
+    with stand_in():
+        engine = engine_of(SMALL_DEEPSEEK, KIND, speculative=True)
+        there = run(engine, *requests())
+    assert [each.token_ids for each in there] == [each.token_ids for each in here]
+    assert host.speculation is not None
+    assert engine.speculation is not None
+    assert (engine.speculation.drafted, engine.speculation.right) == (host.speculation.drafted, host.speculation.right)
+
+
+def test_a_step_copies_once_waits_once_and_what_is_between_could_be_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    for speculative, captured in ((False, ("read_last", "draw")), (True, ("read_drafted", "draw"))):
+        inside = Counts()
+        for name in captured:
+            monkeypatch.setattr(DeviceSteps, name, counted(getattr(DeviceSteps, name), inside))
+        with stand_in() as counts:
+            engine = engine_of(SMALL_DEEPSEEK, KIND, speculative=speculative)
+            for each in requests():
+                engine.submit(each)
+            engine.poll()
+            counts.reset()
+            inside.reset()
+            engine.poll()
+        assert (counts.copies.total(), counts.synchronisations.total()) == (1, 1), (counts.copies, counts.synchronisations)
+        assert (inside.copies.total(), inside.synchronisations.total()) == (0, 0), (inside.copies, inside.synchronisations)
+        assert inside.launches.total() > 30 * counts.launches.total(), "nearly all kernels are in the captured part"
+        monkeypatch.undo()
+
+
+def test_prefixes_are_kept_and_new_weights_are_used_on_a_device() -> None:
+    with stand_in():
+        engine = Engine(make_model(LLAMA), end_id=END, max_batch=2, device=KIND, prefix_bytes=1 << 20)
+        first = run(engine, request("a", prompts_of([40])[0], max_new_tokens=6))
+        again = run(engine, request("b", prompts_of([40])[0], max_new_tokens=6))
+        assert engine.prompt_tokens_shared == 40
+    assert first[0].token_ids == again[0].token_ids

@@ -1,0 +1,34 @@
+"""Tests with a CUDA device, by `make test-gpu`, and a table of what they measured."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+FIGURES: list[tuple[str, str]] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "on_gpu" in item.path.parts:
+            item.add_marker("gpu")
+
+
+@pytest.fixture(autouse=True)
+def _cuda() -> None:
+    if not torch.cuda.is_available():
+        pytest.fail("torch finds no CUDA device")
+
+
+@pytest.fixture
+def figure() -> Callable[[str, str], None]:
+    """Notes a figure for the table: what, how much."""
+    return lambda what, value: FIGURES.append((what, value))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if FIGURES:
+        width = max(len(what) for what, _ in FIGURES)
+        terminalreporter.write_line(f"\n{torch.cuda.get_device_name()}, torch {torch.__version__}")
+        for what, value in FIGURES:
+            terminalreporter.write_line(f"{what:<{width}}  {value}")
