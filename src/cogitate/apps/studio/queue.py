@@ -6,6 +6,7 @@ import hashlib
 import random
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from statistics import median
 from typing import Any, Literal
 
@@ -42,9 +43,9 @@ class Filter:
     order: Order = "file"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Entry:
-    """What filters look at, of one item."""
+    """What filters look at, of one item. What costs time is found out when it is asked for: a studio opens without it."""
 
     id: str
     place: int
@@ -52,9 +53,18 @@ class Entry:
     verdict: str
     faults: tuple[str, ...]
     language: str
-    words: int
     problem: str
-    text: str = field(repr=False)  # question and text in lower case
+    question: str = field(repr=False)
+    texts: tuple[str, ...] = field(repr=False)  # of a pair both
+
+    @cached_property
+    def words(self) -> int:
+        return sum(map(length_in_words, self.texts))
+
+    def has(self, words: Sequence[str]) -> bool:
+        """Whether each of these, in lower case, stands in the question or the text."""
+        text = "\n".join((self.question, *self.texts)).lower()
+        return all(word in text for word in words)
 
 
 def index(items: Sequence[Item]) -> dict[str, Entry]:
@@ -62,13 +72,11 @@ def index(items: Sequence[Item]) -> dict[str, Entry]:
 
 
 def entry(item: Item, place: int) -> Entry:
-    texts = [item["a"], item["b"]] if "a" in item else [text_of(item)]
-    text = "\n".join(str(item[key]) for key in ("question", "text", "a", "b") if item.get(key))
     return Entry(
         item["id"], place, str(item.get("source") or ""), str(item.get("verdict") or ""), tuple(item.get("faults") or ()),
-        str(item.get("language") or ""), sum(map(length_in_words, texts)),
+        str(item.get("language") or ""),
         f"{item.get('task')}\x1f{item['problem_id']}" if item.get("problem_id") else item["question"],
-        text.lower(),
+        item["question"], (item["a"], item["b"]) if "a" in item else (text_of(item),),
     )  # fmt: skip
 
 
@@ -155,9 +163,9 @@ def fits(one: Entry, wanted: Filter) -> bool:
         and (not wanted.verdict or one.verdict == wanted.verdict)
         and (not wanted.fault or wanted.fault in one.faults)
         and (not wanted.language or one.language == wanted.language)
-        and one.words >= wanted.least
+        and (not wanted.least or one.words >= wanted.least)
         and (not wanted.most or one.words <= wanted.most)
-        and all(word in one.text for word in wanted.search.lower().split())
+        and (not wanted.search or one.has(wanted.search.lower().split()))
     )
 
 
