@@ -15,7 +15,7 @@ def prefer_deterministic(device: torch.device) -> None:
         return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # every allocation would be a launch
+    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010  # torch makes a property of a module
     warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation")
 
 

@@ -177,7 +177,7 @@ def test_flex_attention_is_that_of_the_mask(name: str) -> None:
     visible = VISIBLE[name](torch.float32)
     documents_BT = visible.documents_BT
     assert documents_BT is not None
-    q, k, v, _ = inputs(*documents_BT.shape, 4, 2, (32, 32), torch.float32)
+    q, k, v, _ = inputs(len(documents_BT), visible.tokens, 4, 2, (32, 32), torch.float32)
     made = attend_in_blocks(q, k, v, visible, 0.2, flex_attention)
     assert torch.allclose(made, attend_masked(q, k, v, visible.mask, 0.2), atol=1e-5)
 

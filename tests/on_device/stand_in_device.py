@@ -100,13 +100,13 @@ class MixedDevicesError(RuntimeError):
 
 
 class StandInTensor(Tensor):
-    """A tensor of the device; `inner` has its numbers."""
+    """A tensor of the device; `numbers` holds them."""
 
-    inner: Tensor
+    numbers: Tensor
 
     @staticmethod
     def __new__(cls, inner: Tensor) -> StandInTensor:
-        made: StandInTensor = torch.Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+        made: StandInTensor = torch.Tensor._make_wrapper_subclass(
             cls,
             inner.shape,
             strides=inner.stride(),
@@ -114,7 +114,7 @@ class StandInTensor(Tensor):
             dtype=inner.dtype,
             device=torch.device(KIND, 0),
         )
-        made.inner = inner
+        made.numbers = inner
         return made
 
     def tolist(self) -> Any:
@@ -122,16 +122,17 @@ class StandInTensor(Tensor):
 
     @property
     def data(self) -> Tensor:
-        return torch._C.TensorBase.data.__get__(self)  # type: ignore[attr-defined, no-any-return]
+        made: Tensor = torch._C.TensorBase.data.__get__(self)  # type: ignore[attr-defined]
+        return made
 
     @data.setter
     def data(self, value: Tensor) -> None:
         assert isinstance(value, StandInTensor), "CUDA does not take numbers of the CPU either"
         torch._C.TensorBase.data.__set__(self, value)  # type: ignore[attr-defined]
-        self.inner = value.inner
+        self.numbers = value.numbers
 
     def __repr__(self) -> str:  # type: ignore[override]
-        return f"StandInTensor({self.inner})"
+        return f"StandInTensor({self.numbers})"
 
     @classmethod
     def __torch_dispatch__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:  # type: ignore[override]
@@ -279,7 +280,7 @@ def _refuse_mixed(name: str, args: Any, on_cpu: list[Tensor]) -> None:
 
 
 def _inner(leaf: Any) -> Any:
-    return leaf.inner if isinstance(leaf, StandInTensor) else leaf
+    return leaf.numbers if isinstance(leaf, StandInTensor) else leaf
 
 
 def _site() -> str:

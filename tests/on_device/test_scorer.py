@@ -34,7 +34,7 @@ def test_a_scorer_gives_the_numbers_of_the_cpu(what: str) -> None:
     here = ASKED[what](scorer_on("cpu"))
     with stand_in():
         there = ASKED[what](scorer_on(KIND))
-    assert torch.allclose(*(torch.tensor(flattened(made)) for made in (here, there)), atol=1e-5)
+    assert flattened(there) == pytest.approx(flattened(here), abs=1e-5)
 
 
 def flattened(made: Scores) -> list[float]:

@@ -91,7 +91,7 @@ def test_flex_attention_is_that_of_the_mask_forward_and_backward() -> None:
     q, k, v = (torch.randn(*documents.shape, heads, 32, device=CUDA, requires_grad=True) for heads in (4, 2, 2))
     outcomes = [attend_in_blocks(q, k, v, seen, 0.2, flex), attend_masked(q, k, v, seen.mask, 0.2)]
     gradients = [torch.autograd.grad(out.square().sum(), (q, k, v)) for out in outcomes]
-    assert torch.allclose(*outcomes, atol=1e-4)
+    assert torch.allclose(outcomes[0], outcomes[1], atol=1e-4)
     assert all(torch.allclose(a, b, atol=1e-3) for a, b in zip(*gradients, strict=True))
 
 

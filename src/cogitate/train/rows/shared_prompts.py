@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from statistics import fmean
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -104,8 +104,9 @@ class PromptRows:
     sequences: int
 
     def to(self, device: torch.device) -> PromptRows:
-        moved = {name: value.to(device) for name in self.__slots__ if isinstance(value := getattr(self, name), Tensor)}
-        return replace(self, **moved)
+        of_all: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        tensors = {name: value.to(device) for name, value in of_all.items() if isinstance(value, Tensor)}
+        return PromptRows(**(of_all | tensors))
 
     def spread(self, values_N: Tensor) -> Tensor:
         """Values of the counted tokens as (S, L), 0 elsewhere."""
