@@ -1,8 +1,10 @@
 """Answers as a whole and as a stream are built of the same pieces."""
 
+import json
 import random
 from pathlib import Path
 
+from cogitate.apps.serve.api.respond import event_of
 from cogitate.apps.serve.api.responses import ResponseAnswer, plan_response
 from cogitate.apps.serve.api.responses_in import ResponsesForm
 from cogitate.apps.serve.drawing.choice import Choice
@@ -39,3 +41,11 @@ def test_a_stop_text_that_is_complete_only_at_the_end_is_said() -> None:
     choice = Choice(texts, (), tags=("<think>", "</think>"), split=True, opened=False, stops=("<",))
     delta = choice.take(Step([0], [], "length"))
     assert (delta.answer, delta.finish, delta.stop) == ("a", "stop", "<")
+
+
+def test_an_event_is_one_line_for_clients_that_split_text() -> None:
+    said = "a\x85b\u2028c\u2029d\x1ce\x0bf\ng 中文"
+    event = event_of({"text": said})
+    assert event.decode().splitlines() == [event.decode().rstrip("\n"), ""]
+    assert json.loads(event.decode().removeprefix("data: ")) == {"text": said}
+    assert "中文" in event.decode()

@@ -2,7 +2,7 @@ import random
 
 import pytest
 
-from cogitate.tokenizer.tools.call_forms import DEEPSEEK_R1, DEEPSEEK_V31, FORMS, HERMES, LLAMA3, CallForm
+from cogitate.tokenizer.tools.call_forms import DEEPSEEK_R1, DEEPSEEK_V31, FORMS, HERMES, LLAMA3, CallForm, texts_with_tags
 from cogitate.tokenizer.tools.call_stream import Said, call_reader, calls_in
 from cogitate.tokenizer.tools.turns import ToolCall
 
@@ -86,3 +86,12 @@ def test_what_is_read_does_not_depend_on_how_the_text_is_cut() -> None:
         assert read(pieces, form) == whole == read([*text], form), (text, pieces)
         found += any(isinstance(each, ToolCall) for each in whole)
     assert found > 50
+
+
+def test_tokens_that_stand_around_calls_are_read_as_their_tags() -> None:
+    names = [DEEPSEEK_V31.begins, DEEPSEEK_V31.opens, "<｜tool▁sep｜>", DEEPSEEK_V31.closes, DEEPSEEK_V31.ends, "<｜User｜>"]
+    control = {name: number for number, name in enumerate(names)}
+    texts = texts_with_tags([b""] * 6 + [b"now", b"{}"], DEEPSEEK_V31, control)
+    said = b"".join(texts[token] for token in (0, 1, 6, 2, 7, 3, 4, 5)).decode()
+    assert calls_in(said, DEEPSEEK_V31) == [ToolCall("now", "{}")]
+    assert texts[5] == b""

@@ -27,6 +27,7 @@ from cogitate.tokenizer.bpe import GENERATION_FILE, Tokenizer, read_json_object
 from cogitate.tokenizer.conversation_form import ConversationForm
 from cogitate.tokenizer.tags import LONGEST_TAG
 from cogitate.tokenizer.thinking_budget import make_thinking_budget, token_bytes
+from cogitate.tokenizer.tools.call_forms import texts_with_tags
 from cogitate.tokenizer.tools.call_stream import call_reader
 from cogitate.tokenizer.tools.conversation import Calling
 from cogitate.tokenizer.tools.turns import Function, Turn
@@ -147,6 +148,7 @@ class ServedModel:
         self.thinks = self._thinks()
         self.switches = sorted(self.form.template.variables() & {*SWITCHES})
         self.calling = Calling.of(self.form.template)
+        self.call_texts = texts_with_tags(self.texts, self.calling.form, self.tokenizer.control_ids)
         self.grammars = Grammars(self.tokenizer, directory, self.texts)
         self.defaults = read_json_object(directory / GENERATION_FILE) or {}
         self.created = int(time.time())
@@ -258,8 +260,9 @@ class ServedModel:
 
     def _one(self, plan: Plan, index: int) -> tuple[Choice, Callable[[Callable[[Step], None]], Draw]]:
         prompt = plan.prompt
+        texts = self.texts if plan.calls is None else self.call_texts
         choice = Choice(
-            self.texts, prompt.ids, tags=self.tags, split=plan.split, opened=self.opened(prompt), thinks=plan.thinks,
+            texts, prompt.ids, tags=self.tags, split=plan.split, opened=self.opened(prompt), thinks=plan.thinks,
             given_ids=prompt.given_ids, stops=plan.stops, stop_ids=plan.stop_ids,
             calls=None if plan.calls is None else call_reader(self.calling.form), most_calls=plan.calls or 0,
         )  # fmt: skip

@@ -6,7 +6,7 @@ A form is known by what a model's chat template writes for a call (`conversation
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from cogitate.tokenizer.tools.turns import ToolCall, object_of
@@ -80,3 +80,12 @@ LLAMA3 = CallForm(
 )  # fmt: skip
 
 FORMS = (HERMES, DEEPSEEK_R1, DEEPSEEK_V31, LLAMA3)
+
+
+def texts_with_tags(texts: Sequence[bytes], form: CallForm, control_ids: Mapping[str, int]) -> list[bytes]:
+    """The bytes of each token, of those too that models write around calls and that are no text elsewhere."""
+    made, sample = list(texts), form.text_of([ToolCall("", ""), ToolCall("", "")])
+    for text, token in control_ids.items():
+        if text in sample:
+            made[token] = text.encode()
+    return made

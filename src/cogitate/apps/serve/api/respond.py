@@ -25,6 +25,8 @@ STREAM_HEADERS = [
     (b"x-accel-buffering", b"no"),
 ]
 
+LINE_BREAKS = [(character.encode(), f"\\u{ord(character):04x}".encode()) for character in "\x85\u2028\u2029"]
+
 Events = AsyncIterator[bytes]
 
 log = logging.getLogger("cogitate.serve")
@@ -109,9 +111,12 @@ async def until_gone(receive: Receive) -> None:
 
 
 def event_of(content: dict[str, Any], name: str | None = None) -> bytes:
-    """A server-sent event."""
+    """A server-sent event. It holds no character at which a client that splits text into lines would cut it."""
     head = b"" if name is None else f"event: {name}\n".encode()
-    return head + b"data: " + to_json(content) + b"\n\n"
+    data = to_json(content)
+    for cut, written in LINE_BREAKS:
+        data = data.replace(cut, written)
+    return head + b"data: " + data + b"\n\n"
 
 
 def to_json(content: Any) -> bytes:
