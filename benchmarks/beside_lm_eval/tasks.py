@@ -52,6 +52,12 @@ metric_list:
     aggregation: mean
     higher_is_better: true
 """
+CHECKS = """from lm_eval.tasks.ifeval.utils import process_results as all_four
+
+
+def process_results(doc, results):
+    return {"prompt_level_strict_acc": all_four(doc, results)["prompt_level_strict_acc"]}
+"""
 NO_METRIC = """metric_list:
   - metric: bypass
 """
@@ -106,7 +112,7 @@ def prompt_of(name: str, problem: Problem) -> str:
 def write_tasks(rows: Mapping[str, list[tuple[Problem, str]]], folder: Path) -> list[str]:
     """A task file and its rows for each benchmark; returns the names for lm-eval."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "checks.py").write_text("from lm_eval.tasks.ifeval.utils import process_results  # noqa: F401\n")
+    (folder / "checks.py").write_text(CHECKS)
     names = []
     for name, chosen in rows.items():
         comparison, file = COMPARISONS[name], folder / f"{name}.jsonl"

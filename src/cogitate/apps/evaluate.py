@@ -15,11 +15,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cogitate.apps.score_table import WIDE, difference_table, puzzle_tables, rich_table
-from cogitate.backend import GenerationRequest, Generator
+from cogitate.backend import Generator
 from cogitate.config import Config, PromptConfig, ZeroRLConfig
 from cogitate.errors import ConfigError, DataError, Interrupted
 from cogitate.evals.completions import completion_rows, write_rows
 from cogitate.evals.evaluate import Asking, Measured, measure_model, missing_verdicts, table
+from cogitate.evals.forwarding import ForwardingGenerator
 from cogitate.evals.paired import paired_by_task, right_by_problem
 from cogitate.evals.prompts import BARE_QUESTION, FEW_SHOT, R1_ZERO
 from cogitate.recipe.asking import (
@@ -241,39 +242,17 @@ def measure(directory: Path, config: Config, asking: Asking) -> Evaluated:
     return Evaluated(asking, groups, result)
 
 
-class CountedGenerator:
+class CountedGenerator(ForwardingGenerator):
     """A generator that tells how many completions it has finished."""
 
     def __init__(self, generator: Generator, count: Callable[[int], None]):
-        self._generator, self._count = generator, count
-        self.max_context = generator.max_context
-
-    def submit(self, request: GenerationRequest) -> None:
-        self._generator.submit(request)
+        super().__init__(generator)
+        self._count = count
 
     def poll(self) -> list[Completion]:
-        finished = self._generator.poll()
+        finished = super().poll()
         self._count(len(finished))
         return finished
-
-    def pending(self) -> int:
-        return self._generator.pending()
-
-    def abort(self, request_ids: Sequence[str]) -> list[Completion]:
-        return self._generator.abort(request_ids)
-
-    @property
-    def version(self) -> int:
-        return self._generator.version
-
-    def partial(self, request_id: str, *, start: int = 0) -> dict[int, list[int]]:
-        return self._generator.partial(request_id, start=start)
-
-    def free_weights(self) -> None:
-        self._generator.free_weights()
-
-    def load_weights(self, path: Path, version: int) -> None:
-        self._generator.load_weights(path, version)
 
 
 class counting:  # noqa: N801 - used as a context manager

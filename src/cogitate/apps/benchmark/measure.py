@@ -11,7 +11,7 @@ from cogitate.answers import Answers
 from cogitate.apps.benchmark.asking import PromptName, asking_of, shots_of
 from cogitate.apps.benchmark.pairwise import compare_with_baseline
 from cogitate.apps.benchmark.result import RESULT, Result, read_result, right_of
-from cogitate.apps.evaluate import counting
+from cogitate.apps.evaluate import CountedGenerator, counting
 from cogitate.backend import Generator
 from cogitate.config import Config
 from cogitate.errors import DataError
@@ -120,9 +120,7 @@ def draw_and_grade(
     config, own = measuring.config, kept_file(measuring.into, measuring.shard)
     evaluate = config.evaluate
     with Answers(own) as answers, counting(len(problems) * evaluate.samples) as count:
-        kept = KeptGenerator(
-            generator, answers, scope=config.runtime.dtype, others=read_others(measuring.into, own), count=count
-        )
+        kept = KeptGenerator(generator, answers, scope=config.runtime.dtype, others=read_others(measuring.into, own))
         return measure_model(
             problems,
             asking,
@@ -130,7 +128,7 @@ def draw_and_grade(
             params=SamplingParams(evaluate.temperature, evaluate.top_p, evaluate.max_new_tokens),
             seed=config.seed,
             tokenizer=tokenizer,
-            generator=kept,
+            generator=CountedGenerator(kept, count),
             grader=backend.grader(),
             thinking=thinking_budgets(evaluate, tokenizer, asking.tags),
         )

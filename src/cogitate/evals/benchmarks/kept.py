@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 from cogitate.answers import Answer, Answers
 from cogitate.backend import GenerationRequest, Generator
 from cogitate.errors import ArtifactError
+from cogitate.evals.forwarding import ForwardingGenerator
 from cogitate.json_lines import RowFaults, read_objects
 from cogitate.types import Completion
 
@@ -46,13 +47,12 @@ def read_others(directory: Path, own: Path) -> dict[str, Answer]:
     return found
 
 
-class KeptGenerator:
+class KeptGenerator(ForwardingGenerator):
     """Another generator, whose completions are kept.
 
     Args:
         scope: what else decides a completion beside the request, e.g. the type of the weights.
         others: what other processes have kept.
-        count: called with how many completions have come, kept ones included.
     """
 
     def __init__(
@@ -62,12 +62,11 @@ class KeptGenerator:
         *,
         scope: str,
         others: Mapping[str, Answer],
-        count: Callable[[int], None] = lambda finished: None,
     ):
-        self._generator, self._answers, self._scope, self._others, self._count = generator, answers, scope, others, count
+        super().__init__(generator)
+        self._answers, self._scope, self._others = answers, scope, others
         self._ready: list[Completion] = []
         self._requests: dict[str, GenerationRequest] = {}
-        self.max_context = generator.max_context
         self.drawn = 0
 
     def submit(self, request: GenerationRequest) -> None:
@@ -84,31 +83,17 @@ class KeptGenerator:
 
     def poll(self) -> list[Completion]:
         if self._ready:
-            finished, self._ready = self._ready, []
-        else:
-            finished = self._generator.poll()
-            self.drawn += len(finished)
-            for completion in finished:
-                request = self._requests[completion.request_id]
-                self._answers.keep(key_of(request, completion.seed, self._scope), record_of(completion))
-        self._count(len(finished))
+            ready, self._ready = self._ready, []
+            return ready
+        finished = self._generator.poll()
+        self.drawn += len(finished)
+        for completion in finished:
+            request = self._requests[completion.request_id]
+            self._answers.keep(key_of(request, completion.seed, self._scope), record_of(completion))
         return finished
 
     def pending(self) -> int:
         return len(self._ready) + self._generator.pending()
-
-    def abort(self, request_ids: Sequence[str]) -> list[Completion]:
-        return self._generator.abort(request_ids)
-
-    @property
-    def version(self) -> int:
-        return self._generator.version
-
-    def partial(self, request_id: str, *, start: int = 0) -> dict[int, list[int]]:
-        return self._generator.partial(request_id, start=start)
-
-    def free_weights(self) -> None:
-        self._generator.free_weights()
 
     def load_weights(self, path: Path, version: int) -> None:
         raise AssertionError("kept completions are those of one model")
