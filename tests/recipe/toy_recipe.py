@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -40,7 +41,9 @@ class NoBackend:
     def close(self) -> None: ...
 
 
-def no_backend(config: Config, answers: Path | None = None) -> Backend:
+def no_backend(
+    config: Config, answers: Path | None = None, *, out: Path | None = None, say: Callable[[str], None] = print
+) -> Backend:
     return cast(Backend, NoBackend())  # of a backend only `close` is called and `device_name` read
 
 
