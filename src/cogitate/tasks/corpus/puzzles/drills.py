@@ -11,6 +11,7 @@ from cogitate.tasks.puzzles.expressions import LARGEST, apply
 from cogitate.tasks.puzzles.levels import draw_language
 
 WRONG_ROWS = 0.005
+EQUAL, NEAR_MISS = 0.5, 0.15  # shares of compared results that are what is wanted, and that nearly are
 ROWS = (5, 9)
 
 
@@ -47,10 +48,13 @@ def _remainder(rng: random.Random, voice: Voice) -> str:
 
 
 def _comparison(rng: random.Random, voice: Voice) -> str:
-    """A sum and whether it is what is wanted."""
+    """A sum and whether it is what is wanted. Most other targets are far away: near misses alone teach nothing for long."""
     left, right = rng.randint(1, 60), rng.randint(1, 40)
-    target = left + right if rng.random() < 0.5 else max(0, left + right + rng.choice((-20, -10, -3, -1, 1, 2, 10)))
-    return f"{left} + {right} = {left + right}{voice.verdict(left + right == target, target)}".strip()
+    result, drawn = left + right, rng.random()
+    target = result if drawn < EQUAL else rng.randint(1, 100)
+    if drawn >= 1 - NEAR_MISS:
+        target = max(0, result + rng.choice((-20, -10, -3, -1, 1, 2, 10)))
+    return f"{left} + {right} = {result}{voice.verdict(result == target, target)}".strip()
 
 
 def _part_sum(rng: random.Random, voice: Voice) -> str:
