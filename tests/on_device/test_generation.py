@@ -104,8 +104,7 @@ def test_a_step_that_failed_leaves_nothing_to_the_completions_that_begin_after_i
         fresh = run(engine, request("alone", prompt, seeds=(9,), max_new_tokens=6))
         engine.submit(request("fails", prompt, seeds=(1,), max_new_tokens=6), FailsOnce())
         with pytest.raises(ValueError, match="a step that fails"):
-            for _ in range(3):
-                engine.poll()
+            run(engine)
         engine.abort(["fails"])
         after = run(engine, request("after", prompt, seeds=(9,), max_new_tokens=6))
     assert after[0].token_ids == fresh[0].token_ids

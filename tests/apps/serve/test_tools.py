@@ -208,6 +208,34 @@ def test_the_thinking_before_a_call_is_part_of_the_prompt(model: ServedModel) ->
             {"messages": [{"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "[]"}}]}]},
             "messages: messages[0].tool_calls[0].function.arguments: no JSON object",
         ),
+        (
+            {
+                "messages": [
+                    {"role": "assistant", "tool_calls": [{"id": "\ud800", "function": {"name": "f", "arguments": "{}"}}]}
+                ]
+            },
+            "messages: messages[0].tool_calls[0].id: not Unicode",
+        ),
+        (
+            {
+                "messages": [
+                    {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "{}"}}] * 2}
+                ]
+            },
+            "messages: messages[0].tool_calls[1].id: an earlier call has this id",
+        ),
+        (
+            {"tools": [{"type": "function", "function": {"name": "f", "description": "\ud800"}}]},
+            "tools: tools[0].function.description: not Unicode",
+        ),
+        (
+            {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"title": "\ud800"}}}]},
+            "tools: tools[0].function.parameters: not Unicode",
+        ),
+        (
+            {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"default": float("nan")}}}]},
+            "tools: tools[0].function.parameters: holds NaN or Infinity",
+        ),
     ],
 )
 def test_tools_that_do_not_fit_are_refused_in_one_line(model: ServedModel, settings: dict[str, Any], said: str) -> None:
