@@ -75,6 +75,10 @@ class Calls:
         """As `Plan.calls`."""
         return (1 if self.one else 0) if self.functions else None
 
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(function.name for function in self.functions)
+
     def grammar(self, model: ServedModel, prompt: Prompt) -> Callable[[], Grammar] | None:
         """Of its calls. Raises RefusedError: a schema cannot be followed."""
         if not self.ruled:
@@ -92,19 +96,29 @@ class Calls:
             raise RefusedError(str(error), parameter="tools") from error
 
 
-def calls_of(tools: list[ToolForm] | None, choice: ToolChoice | None, *, parallel: bool | None) -> Calls:
-    """Raises RefusedError: tools and choice do not fit each other, or a function cannot be described to a model."""
+def calls_of(
+    tools: list[ToolForm] | None, choice: ToolChoice | None, *, parallel: bool | None, name: str = "parallel_tool_calls"
+) -> Calls:
+    """
+    Args:
+        name: of the field that `parallel` is read from.
+
+    Raises:
+        RefusedError: tools and choice do not fit each other, or a function cannot be described to a model.
+    """
     if not tools:
         if choice not in (None, "none", "auto"):
             raise RefusedError("there are no tools to choose from", parameter="tool_choice")
-        if parallel is not None and tools is None:
-            raise RefusedError("has no effect without tools", parameter="parallel_tool_calls")
+        if parallel is not None:
+            raise RefusedError("has no effect without tools", parameter=name)
         return Calls()
     functions = tuple(function_of(tool.function, f"tools[{number}].function") for number, tool in enumerate(tools))
     names = [function.name for function in functions]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise RefusedError(f"two functions are called {twice!r}", parameter="tools")
     if choice == "none":
+        if parallel is not None:
+            raise RefusedError("has no effect where no tool may be called", parameter=name)
         return Calls()
     if isinstance(choice, NamedChoice):
         named = tuple(function for function in functions if function.name == choice.function.name)
