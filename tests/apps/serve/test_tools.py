@@ -9,18 +9,16 @@ import pytest
 import torch
 
 from cogitate.apps.serve.api.chat import ChatAnswer, ChatForm, plan_chat
-from cogitate.apps.serve.api.forms import RefusedError
 from cogitate.apps.serve.api.messages import MessageAnswer, MessageForm, plan_message
 from cogitate.apps.serve.api.responses import ResponseAnswer, plan_response
 from cogitate.apps.serve.api.responses_in import ResponsesForm
 from cogitate.apps.serve.api.tokens import TokenizeForm, tokenize
 from cogitate.apps.serve.drawing.grammar import with_named_arguments
 from cogitate.apps.serve.model import ServedModel
-from cogitate.tokenizer.tools.call_forms import DEEPSEEK_V31, HERMES, LLAMA3
-from cogitate.tokenizer.tools.conversation import Calling
+from cogitate.tokenizer.tools.call_forms import DEEPSEEK_V31, HERMES
 from cogitate.tokenizer.tools.turns import Function
 from tests.apps.serve.conftest import TEMPLATE, Client
-from tests.apps.serve.scripted import chat, model_of, read, refusal, script, steps_of, tokens_of
+from tests.apps.serve.scripted import chat, model_of, read, script, steps_of, tokens_of
 
 SCHEMA = {
     "type": "object", "properties": {"digit": {"enum": [1, 2]}}, "required": ["digit"], "additionalProperties": False,
@@ -177,88 +175,6 @@ def test_the_thinking_before_a_call_is_part_of_the_prompt(model: ServedModel) ->
     assert "loudly" not in text
 
 
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"tool_choice": "required"}, "tool_choice: there are no tools to choose from"),
-        ({"parallel_tool_calls": True}, "parallel_tool_calls: has no effect without tools"),
-        ({"tools": [ADD, ADD]}, "tools: two functions are called 'add'"),
-        (
-            {"tools": [ADD], "tool_choice": {"type": "function", "function": {"name": "sub"}}},
-            "tool_choice: 'sub' is none of the tools: add",
-        ),
-        (
-            {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "array"}}}]},
-            "tools: tools[0].function.parameters: must be the schema of an object",
-        ),
-        ({"tools": [ADD], "response_format": {"type": "json_object"}}, "response_format: not together with tools"),
-        (
-            {
-                "messages": [
-                    {"role": "user", "content": "1"},
-                    {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "{}"}}]},
-                ],
-                "continue_final_message": True,
-            },
-            "continue_final_message: the last message must be the assistant's, without calls",
-        ),
-        ({"tools": [ADD], "tool_choice": "required", "ignore_eos": True}, "tool_choice: not together with ignore_eos"),
-        (
-            {"messages": [{"role": "tool", "tool_call_id": "c", "content": "2"}]},
-            "messages: messages[0].tool_call_id: no earlier message",
-        ),
-        (
-            {"messages": [{"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "[]"}}]}]},
-            "messages: messages[0].tool_calls[0].function.arguments: no JSON object",
-        ),
-        (
-            {
-                "messages": [
-                    {"role": "assistant", "tool_calls": [{"id": "\ud800", "function": {"name": "f", "arguments": "{}"}}]}
-                ]
-            },
-            "messages: messages[0].tool_calls[0].id: not Unicode",
-        ),
-        (
-            {
-                "messages": [
-                    {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "{}"}}] * 2}
-                ]
-            },
-            "messages: messages[0].tool_calls[1].id: an earlier call has this id",
-        ),
-        (
-            {"tools": [{"type": "function", "function": {"name": "f", "description": "\ud800"}}]},
-            "tools: tools[0].function.description: not Unicode",
-        ),
-        (
-            {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"title": "\ud800"}}}]},
-            "tools: tools[0].function.parameters: not Unicode",
-        ),
-        (
-            {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"default": float("nan")}}}]},
-            "tools: tools[0].function.parameters: holds NaN or Infinity",
-        ),
-    ],
-)
-def test_tools_that_do_not_fit_are_refused_in_one_line(model: ServedModel, settings: dict[str, Any], said: str) -> None:
-    assert refusal(model, **settings).startswith(said)
-
-
-def test_tools_of_a_wrong_form_are_refused_by_their_place(long_client: Client) -> None:
-    def tool(**function: Any) -> list[dict[str, Any]]:
-        return [{"type": "function", "function": {"name": "f"} | function}]
-
-    assert (
-        long_client.refused(tools=tool(name="a b"))
-        == "400 tools[0].function.name: string should match pattern '^[a-zA-Z0-9_.-]{1,64}$'"
-    )
-    assert long_client.refused(tools=tool(parameters="x")).startswith("400 tools[0].function.parameters: input should be")
-    assert long_client.refused(tools=[{"type": "retrieval"}]).startswith("400 tools[0].type: input should be 'function'")
-    wrong = {"type": "object", "properties": {"a": {"type": "nothing"}}}
-    assert "tools" in long_client.refused(tools=tool(parameters=wrong), tool_choice="required")
-
-
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "add"}}])
 def test_a_model_that_must_call_calls_by_the_schema_after_its_thinking(long_client: Client, choice: Any) -> None:
     settings = {"tools": [ADD], "tool_choice": choice, "parallel_tool_calls": False, "thinking_token_budget": 4}
@@ -315,14 +231,6 @@ def test_strict_leaves_text_free_and_rules_calls(model: ServedModel, control: bo
         assert not allows(*text(f"Well, {form.opens}"))
 
 
-def test_strict_is_refused_where_the_form_of_calls_cannot_be_followed(
-    model: ServedModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(model, "calling", Calling(LLAMA3))
-    assert refusal(model, tools=[STRICT]).startswith("tools: strict cannot be followed in this model's form")
-    assert plan_chat(chat(tools=[STRICT], tool_choice="required"), model).grammar is not None
-
-
 def test_a_strict_function_leaves_the_answer_free(long_client: Client) -> None:
     answer = long_client.chat(max_tokens=60, tools=[STRICT], thinking_token_budget=4)["choices"][0]
     assert answer["message"]["content"]
@@ -341,18 +249,6 @@ def test_a_call_of_a_function_that_is_not_offered_is_text(model: ServedModel) ->
     whole, streamed = read_chat(says(model, f"</think>\n\n{text}"), chat(tools=[ADD]))
     assert whole["message"]["content"] == streamed["message"]["content"] == text
     assert (whole["finish_reason"], calls_of(whole["message"])) == ("stop", [])
-
-
-@pytest.mark.parametrize("tools", [None, [], [ADD]])
-def test_parallel_calls_are_refused_by_name_where_nothing_can_be_called(model: ServedModel, tools: Any) -> None:
-    none = {"tool_choice": "none"} if tools else {}
-    assert refusal(model, tools=tools, parallel_tool_calls=False, **none).startswith("parallel_tool_calls: has no effect")
-    given = None if tools is None else [{"name": "add", "input_schema": SCHEMA}] * len(tools)
-    choice = {"type": "none" if tools else "auto", "disable_parallel_tool_use": True}
-    form = MessageForm.model_validate(anthropic("1", tools=given, tool_choice=choice))
-    with pytest.raises(RefusedError, match="has no effect") as caught:
-        plan_message(form, model)
-    assert caught.value.parameter == "tool_choice.disable_parallel_tool_use"
 
 
 def anthropic(content: Any, *before: dict[str, Any], **settings: Any) -> dict[str, Any]:
