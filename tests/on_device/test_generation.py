@@ -1,6 +1,8 @@
 """Generation on a device: the CPU's tokens, in steps of one copy and one wait, with kernels that need no host between them."""
 
+import numpy as np
 import pytest
+from torch import Tensor
 
 from cogitate.backend import GenerationRequest
 from cogitate.engine.generator import Engine
@@ -81,3 +83,28 @@ def test_prefixes_are_kept_and_new_weights_are_used_on_a_device() -> None:
         again = run(engine, request("b", prompts_of([40])[0], max_new_tokens=6))
         assert engine.prompt_tokens_shared == 40
     assert first[0].token_ids == again[0].token_ids
+
+
+class FailsOnce:
+    """A shaper whose second step fails."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def shape(self, token_ids: np.ndarray, logits_V: Tensor) -> None:
+        self.steps += 1
+        if self.steps == 2:
+            raise ValueError("a step that fails")
+
+
+def test_a_step_that_failed_leaves_nothing_to_the_completions_that_begin_after_it() -> None:
+    prompt = prompts_of([5])[0]
+    with stand_in():
+        engine = engine_of(LLAMA, KIND)
+        fresh = run(engine, request("alone", prompt, seeds=(9,), max_new_tokens=6))
+        engine.submit(request("fails", prompt, seeds=(1,), max_new_tokens=6), FailsOnce())
+        with pytest.raises(ValueError, match="a step that fails"):
+            run(engine)
+        engine.abort(["fails"])
+        after = run(engine, request("after", prompt, seeds=(9,), max_new_tokens=6))
+    assert after[0].token_ids == fresh[0].token_ids

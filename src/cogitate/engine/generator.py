@@ -227,6 +227,7 @@ class Engine:
     def _admit(self) -> list[tuple[tuple[int, int], Completion]]:
         """Fill free rows, prefilling prompts as needed, until there is no free row or nothing to start, or enough is read."""
         finished: list[tuple[tuple[int, int], Completion]] = []
+        self._steps.forget()
         self.prefill.left = self._prefill_tokens
         while True:
             if self.prefill.left != 0 and (groups := self._scheduler.to_prefill(PREFILL_TOKENS)):

@@ -12,12 +12,13 @@ from cogitate.apps.serve.api.chat import ChatAnswer, ChatForm, plan_chat
 from cogitate.apps.serve.api.messages import MessageAnswer, MessageForm, plan_message
 from cogitate.apps.serve.api.responses import ResponseAnswer, plan_response
 from cogitate.apps.serve.api.responses_in import ResponsesForm
+from cogitate.apps.serve.api.tokens import TokenizeForm, tokenize
+from cogitate.apps.serve.drawing.grammar import with_named_arguments
 from cogitate.apps.serve.model import ServedModel
-from cogitate.tokenizer.tools.call_forms import DEEPSEEK_V31, HERMES, LLAMA3
-from cogitate.tokenizer.tools.conversation import Calling
+from cogitate.tokenizer.tools.call_forms import DEEPSEEK_V31, HERMES
 from cogitate.tokenizer.tools.turns import Function
-from tests.apps.serve.conftest import Client
-from tests.apps.serve.scripted import chat, model_of, read, refusal, script, steps_of, tokens_of
+from tests.apps.serve.conftest import TEMPLATE, Client
+from tests.apps.serve.scripted import chat, model_of, read, script, steps_of, tokens_of
 
 SCHEMA = {
     "type": "object", "properties": {"digit": {"enum": [1, 2]}}, "required": ["digit"], "additionalProperties": False,
@@ -174,60 +175,6 @@ def test_the_thinking_before_a_call_is_part_of_the_prompt(model: ServedModel) ->
     assert "loudly" not in text
 
 
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"tool_choice": "required"}, "tool_choice: there are no tools to choose from"),
-        ({"parallel_tool_calls": True}, "parallel_tool_calls: has no effect without tools"),
-        ({"tools": [ADD, ADD]}, "tools: two functions are called 'add'"),
-        (
-            {"tools": [ADD], "tool_choice": {"type": "function", "function": {"name": "sub"}}},
-            "tool_choice: 'sub' is none of the tools: add",
-        ),
-        (
-            {"tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "array"}}}]},
-            "tools: tools[0].function.parameters: must be the schema of an object",
-        ),
-        ({"tools": [ADD], "response_format": {"type": "json_object"}}, "response_format: not together with tools"),
-        (
-            {
-                "messages": [
-                    {"role": "user", "content": "1"},
-                    {"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "{}"}}]},
-                ],
-                "continue_final_message": True,
-            },
-            "continue_final_message: the last message must be the assistant's, without calls",
-        ),
-        ({"tools": [ADD], "tool_choice": "required", "ignore_eos": True}, "tool_choice: not together with ignore_eos"),
-        (
-            {"messages": [{"role": "tool", "tool_call_id": "c", "content": "2"}]},
-            "messages: messages[0].tool_call_id: no earlier message",
-        ),
-        (
-            {"messages": [{"role": "assistant", "tool_calls": [{"id": "c", "function": {"name": "f", "arguments": "[]"}}]}]},
-            "messages: messages[0].tool_calls[0].function.arguments: no JSON object",
-        ),
-    ],
-)
-def test_tools_that_do_not_fit_are_refused_in_one_line(model: ServedModel, settings: dict[str, Any], said: str) -> None:
-    assert refusal(model, **settings).startswith(said)
-
-
-def test_tools_of_a_wrong_form_are_refused_by_their_place(long_client: Client) -> None:
-    def tool(**function: Any) -> list[dict[str, Any]]:
-        return [{"type": "function", "function": {"name": "f"} | function}]
-
-    assert (
-        long_client.refused(tools=tool(name="a b"))
-        == "400 tools[0].function.name: string should match pattern '^[a-zA-Z0-9_.-]{1,64}$'"
-    )
-    assert long_client.refused(tools=tool(parameters="x")).startswith("400 tools[0].function.parameters: input should be")
-    assert long_client.refused(tools=[{"type": "retrieval"}]).startswith("400 tools[0].type: input should be 'function'")
-    wrong = {"type": "object", "properties": {"a": {"type": "nothing"}}}
-    assert "tools" in long_client.refused(tools=tool(parameters=wrong), tool_choice="required")
-
-
 @pytest.mark.parametrize("choice", ["required", {"type": "function", "function": {"name": "add"}}])
 def test_a_model_that_must_call_calls_by_the_schema_after_its_thinking(long_client: Client, choice: Any) -> None:
     settings = {"tools": [ADD], "tool_choice": choice, "parallel_tool_calls": False, "thinking_token_budget": 4}
@@ -256,7 +203,7 @@ STRICT = {"type": "function", "function": {**ADD["function"], "strict": True}}  
 @pytest.mark.parametrize("control", [False, True])
 def test_strict_leaves_text_free_and_rules_calls(model: ServedModel, control: bool) -> None:
     """What the grammar allows after text, tags and names, whether the tag is a token or text."""
-    form, token = DEEPSEEK_V31 if control else HERMES, model.tokenizer.encode("a")[0]
+    form, token = DEEPSEEK_V31 if control else HERMES, model.tokenizer.encode("Y")[0]
     tags = {form.begins: token, form.opens: token + 1} if control else {}
     function = Function("add", "", SCHEMA)
     make = model.grammars.of_calls(form, [function], control_ids=tags, thinks=False, free=True)
@@ -279,14 +226,9 @@ def test_strict_leaves_text_free_and_rules_calls(model: ServedModel, control: bo
     assert allows(*text("Well, {x} \n"), *opens, *text(form.before.removeprefix(form.opens).replace("NAME", "add")))
     assert not allows(*text('{"digit": 3'))
     assert allows(*text("2}"), *text(form.after), *([] if control else text(" and more")))
-
-
-def test_strict_is_refused_where_the_form_of_calls_cannot_be_followed(
-    model: ServedModel, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(model, "calling", Calling(LLAMA3))
-    assert refusal(model, tools=[STRICT]).startswith("tools: strict cannot be followed in this model's form")
-    assert plan_chat(chat(tools=[STRICT], tool_choice="required"), model).grammar is not None
+    if control:  # which is read as text, too
+        grammar, drawn = make(), []
+        assert not allows(*text(f"Well, {form.opens}"))
 
 
 def test_a_strict_function_leaves_the_answer_free(long_client: Client) -> None:
@@ -300,3 +242,58 @@ def test_tokenize_counts_the_tools(long_client: Client) -> None:
     status, counted = long_client.post("/tokenize", asked)
     assert (status, counted["count"]) == (200, long_client.chat(tools=[ADD], max_tokens=1)["usage"]["prompt_tokens"])
     assert long_client.post("/tokenize", {"model": "micro", "prompt": "1", "tools": [ADD]})[0] == 400
+
+
+def test_a_call_of_a_function_that_is_not_offered_is_text(model: ServedModel) -> None:
+    text = '<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>'
+    whole, streamed = read_chat(says(model, f"</think>\n\n{text}"), chat(tools=[ADD]))
+    assert whole["message"]["content"] == streamed["message"]["content"] == text
+    assert (whole["finish_reason"], calls_of(whole["message"])) == ("stop", [])
+
+
+def anthropic(content: Any, *before: dict[str, Any], **settings: Any) -> dict[str, Any]:
+    return {"model": "micro", "max_tokens": 50, "messages": [*before, {"role": "user", "content": content}]} | settings
+
+
+def test_the_model_reads_that_a_result_is_an_error(model: ServedModel) -> None:
+    use = {"role": "assistant", "content": [{"type": "tool_use", "id": "c1", "name": "add", "input": {}}]}
+    asked = {"role": "user", "content": "1"}
+    result = {"type": "tool_result", "tool_use_id": "c1", "content": "no such file", "is_error": True}
+    form = MessageForm.model_validate(anthropic([result], asked, use))
+    assert "<tool_response>\nError: no such file" in model.tokenizer.decode(plan_message(form, model).prompt.ids)
+
+
+def test_thinking_of_responses_belongs_to_the_assistants_next_turn_once(model: ServedModel) -> None:
+    def turns(*items: str) -> list[tuple[str, str | None]]:
+        each: dict[str, dict[str, Any]] = {
+            "reasoning": {"type": "reasoning", "content": [{"type": "reasoning_text", "text": "quietly"}]},
+            "message": {"role": "assistant", "content": "I call."},
+            "call": {"type": "function_call", "call_id": "c", "name": "f", "arguments": "{}"},
+            "output": {"type": "function_call_output", "call_id": "c", "output": "2"},
+        }
+        form = ResponsesForm.model_validate({"model": "micro", "input": [each[item] for item in items]})
+        return [(turn.role, getattr(turn, "reasoning", None)) for turn in form.as_chat().messages]
+
+    assert turns("reasoning", "message", "call", "output") == [("assistant", "quietly"), ("tool", None)]
+    assert turns("reasoning", "call", "output", "call") == [("assistant", "quietly"), ("tool", None), ("assistant", None)]
+
+
+def test_tokenize_opens_the_thinking_where_calls_follow_a_grammar(long_model: Path, tmp_path: Path) -> None:
+    model = model_of(long_model, tmp_path / "micro", TEMPLATE.partition("{% if enable_thinking")[0] + "{% endif %}")
+    model.thinks, messages = True, [{"role": "user", "content": "1"}]
+    counted = tokenize(TokenizeForm.model_validate({"model": "micro", "messages": messages, "tools": [STRICT]}), model)
+    assert counted["tokens"] == [*plan_chat(chat(messages=messages, tools=[STRICT]), model).prompt.ids]
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_further_arguments_are_forbidden_only_where_the_schema_names_its_own(model: ServedModel, named: bool) -> None:
+    schema = (
+        SCHEMA if named else {"$ref": "#/$defs/a", "$defs": {"a": {"type": "object", "properties": {"digit": {"const": 1}}}}}
+    )
+    assert ("additionalProperties" in with_named_arguments({**schema, "type": "object"})) == named
+    function = Function("add", "", {"type": "object", **schema})
+    grammar = model.grammars.of_calls(HERMES, [function], control_ids={}, thinks=False)()
+    logits, tokens = torch.zeros(model.vocabulary), model.tokenizer.encode(f'{HERMES.before.replace("NAME", "add")}{{"digit": ')
+    grammar.restrict(np.array(tokens), logits)
+    assert not grammar.failure
+    assert logits[model.tokenizer.encode("1")[0]] == 0

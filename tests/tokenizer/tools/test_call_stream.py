@@ -1,9 +1,10 @@
+import json
 import random
 
 import pytest
 
 from cogitate.tokenizer.tools.call_forms import DEEPSEEK_R1, DEEPSEEK_V31, FORMS, HERMES, LLAMA3, CallForm, texts_with_tags
-from cogitate.tokenizer.tools.call_stream import Said, call_reader, calls_in
+from cogitate.tokenizer.tools.call_stream import Said, TaggedCalls, call_reader, calls_in
 from cogitate.tokenizer.tools.turns import ToolCall
 
 ADD = ToolCall("add", '{"a": 1, "b": "}</tool"}')
@@ -64,6 +65,42 @@ def test_deepseek_writes_the_word_function_and_a_fence_or_neither() -> None:
     ]
 
 
+def test_a_tag_in_a_string_of_a_call_does_not_end_it() -> None:
+    for tag in (HERMES.closes, HERMES.opens):
+        call = ToolCall("add", json.dumps({"a": f'x "\\ {tag} y'}))
+        assert read([HERMES.text_of([call, NOW])], HERMES) == [call, NOW]
+
+
+def test_a_tag_that_is_mentioned_or_begins_no_call_is_text_and_the_call_behind_it_is_read() -> None:
+    for mentioned in ("I write <tool_call> first:", '<tool_call>{"name": "add\n', '<tool_call>{"name": 1}</tool_call>'):
+        assert read([f"{mentioned}\n{HERMES.text_of([NOW])}"], HERMES) == [mentioned.rstrip(), NOW]
+    assert read([f'<tool_call> "{HERMES.text_of([NOW])[:-13]}'], HERMES) == ['<tool_call> "', NOW]
+
+
+def test_what_calls_a_function_that_is_not_offered_is_text() -> None:
+    for form, text in ((LLAMA3, '{"name": "Bob"}'), (HERMES, '<tool_call>{"name": "Bob"}</tool_call>')):
+        reader = call_reader(form, {"now"})
+        assert "".join(str(each) for each in [*reader.feed(text), *reader.finish()]) == text
+        reader = call_reader(form, {"now"})
+        assert [*reader.feed(form.text_of([NOW])), *reader.finish()] == [NOW]
+
+
+def test_arguments_that_are_not_unicode_are_no_call() -> None:
+    text = '<tool_call>{"name": "now", "arguments": {"a": "\\ud800"}}</tool_call>'
+    assert read([text], HERMES) == [text]
+
+
+@pytest.mark.parametrize(("form", "begin"), [(HERMES, "<tool_call>"), (HERMES, "\n"), (LLAMA3, "{"), (LLAMA3, " ")])
+def test_held_text_is_looked_at_once(form: CallForm, begin: str) -> None:
+    """What is left to look at, and what is kept to compare, does not grow with what is held back."""
+    reader = call_reader(form)
+    said = reader.feed(begin)
+    for _ in range(1000):
+        assert reader.feed(" ") == []
+    assert len(reader._ahead if isinstance(reader, TaggedCalls) else reader._start) < 2  # type: ignore[attr-defined]
+    assert "".join(map(str, [*said, *reader.finish()])) == begin + " " * 1000
+
+
 def test_bare_calls_are_the_whole_answer_or_text() -> None:
     call = LLAMA3.text_of([NOW])
     assert read([f"<|python_tag|>{call}"], LLAMA3) == [NOW]
@@ -75,7 +112,20 @@ def test_bare_calls_are_the_whole_answer_or_text() -> None:
 def test_what_is_read_does_not_depend_on_how_the_text_is_cut() -> None:
     random.seed(0)
     tags = [tag for form in FORMS for tag in (form.opens, form.closes, form.begins, form.ends)]
-    parts = ["\n", " text", "<tool", ">", "now", "{}", "; ", '{"name": "now", "arguments": {}}', *tags]
+    parts = [
+        "\n",
+        " text",
+        "<tool",
+        ">",
+        "now",
+        "{}",
+        "; ",
+        '"',
+        "\\",
+        "</tool_call>",
+        '{"name": "now", "arguments": {}}',
+        *tags,
+    ]
     found = 0
     for _ in range(3000):
         form = random.choice(FORMS)

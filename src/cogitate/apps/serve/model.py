@@ -91,6 +91,7 @@ class Plan:
         top_logprobs: None: no log-probabilities.
         grammar: of the answer; makes one for each completion.
         calls: how many calls are read in an answer, at most; None: none, what looks like one is text.
+        functions: names of those that may be called: what calls another is text.
     """
 
     prompt: Prompt
@@ -106,6 +107,7 @@ class Plan:
     top_logprobs: int | None = None
     grammar: Callable[[], Grammar] | None = None
     calls: int | None = None
+    functions: frozenset[str] = frozenset()
 
 
 class ServedModel:
@@ -264,7 +266,7 @@ class ServedModel:
         choice = Choice(
             texts, prompt.ids, tags=self.tags, split=plan.split, opened=self.opened(prompt), thinks=plan.thinks,
             given_ids=prompt.given_ids, stops=plan.stops, stop_ids=plan.stop_ids,
-            calls=None if plan.calls is None else call_reader(self.calling.form), most_calls=plan.calls or 0,
+            calls=None if plan.calls is None else call_reader(self.calling.form, plan.functions), most_calls=plan.calls or 0,
         )  # fmt: skip
         budget = None
         if plan.budget is not None and self.thinks and plan.thinks:

@@ -41,6 +41,9 @@ class DeviceSteps:
         assert self._speculation is not None
         return self._speculation
 
+    def forget(self) -> None:
+        self._inputs = None
+
     def logits(self, units: np.ndarray) -> Tensor:
         running, columns = self.running, self._columns(slice(None))
         columns |= {"last": running.last_tokens, **self._append(self.cache, "", 1)}

@@ -22,6 +22,9 @@ class Steps(Protocol):
     that samples from them, the logits may be changed, and the running completions may not.
     """
 
+    def forget(self) -> None:
+        """What is left of a step that failed before it was sampled from; called before completions begin."""
+
     def logits(self, units: np.ndarray) -> Tensor:
         """Read each completion's last token; the logits of the next one, (N, V).
 
@@ -54,6 +57,9 @@ class HostSteps:
     def speculation(self) -> Speculation:
         assert self._speculation is not None
         return self._speculation
+
+    def forget(self) -> None:
+        pass  # nothing is kept between logits and sampling
 
     def logits(self, units: np.ndarray) -> Tensor:
         return self.decoder.logits(self.running.last_tokens, self.cache, self.running.rows, units)

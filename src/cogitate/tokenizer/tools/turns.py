@@ -66,10 +66,11 @@ Turn = Message | CallingTurn | ResultTurn
 
 
 def object_of(text: str) -> dict[str, Any] | None:
-    """The JSON object that a text is; None where it is none, holds a number that JSON does not know, or is too deep."""
+    """The JSON object that a text is; None where it is none, holds a number that JSON does not know or a text that is not
+    Unicode, or is too deep."""
     try:
         value = json.loads(text)
-        json.dumps(value, allow_nan=False)
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) and depth_of(value, DEEPEST) <= DEEPEST else None

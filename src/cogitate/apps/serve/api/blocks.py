@@ -48,7 +48,7 @@ class ToolUseBlock(Form):
 
 
 class ToolResultBlock(Form):
-    """`is_error`: the model reads it in the content."""
+    """`is_error`: the model reads "Error: " before the content."""
 
     type: Literal["tool_result"]
     tool_use_id: str
@@ -99,7 +99,12 @@ def turns_of_message(turn: MessageTurn, place: str) -> list[Turn]:
     if uses:
         raise RefusedError(f"{place}: a tool_use stands in a message of the assistant's", parameter="messages")
     turns: list[Turn] = [
-        ToolTurn(role="tool", content=text_of(result.content or ""), tool_call_id=result.tool_use_id) for result in results
+        ToolTurn(
+            role="tool",
+            content=("Error: " if result.is_error else "") + text_of(result.content or ""),
+            tool_call_id=result.tool_use_id,
+        )
+        for result in results
     ]
     return [*turns, UserTurn(role="user", content=text)] if text or not turns else turns
 

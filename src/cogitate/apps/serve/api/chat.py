@@ -179,6 +179,7 @@ def plan_chat(form: ChatForm, model: ServedModel) -> Plan:
         top_logprobs=(form.top_logprobs or 0) if form.logprobs else None,
         grammar=calls.grammar(model, prompt) if schema is None else grammar_of(schema, model, prompt),
         calls=calls.most,
+        functions=calls.names,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from cogitate.apps.serve.api.chat import fingerprint_of, logprob_of, usage_of
-from cogitate.apps.serve.api.forms import RefusedError, Sampling, new_tokens, seed_of, token_of
+from cogitate.apps.serve.api.forms import RefusedError, Sampling, check_unicode, new_tokens, seed_of, token_of
 from cogitate.apps.serve.api.respond import DONE, PING, event_of
 from cogitate.apps.serve.drawing.choice import Delta
 from cogitate.apps.serve.drawing.drawing import Drawing
@@ -52,10 +52,7 @@ def prompt_of(prompt: str | list[int], model: ServedModel) -> list[int]:
     """Token ids. Raises RefusedError: the text is not Unicode or empty, or a token is none of the model's."""
     if isinstance(prompt, list):
         return [token_of(token, model, "prompt") for token in prompt]
-    try:
-        prompt.encode()
-    except UnicodeEncodeError:
-        raise RefusedError("not Unicode", parameter="prompt") from None
+    check_unicode(prompt, "prompt")
     ids = model.tokenizer.encode_prompt(prompt)
     if not ids:
         raise RefusedError("empty: give at least one character", parameter="prompt")

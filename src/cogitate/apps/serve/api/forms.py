@@ -110,6 +110,14 @@ class Sampling(Form):
         )
 
 
+def check_unicode(text: str, place: str) -> None:
+    """Raises RefusedError: a text of a request, at this place in it, holds half a character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise RefusedError(f"{place}: not Unicode", parameter=place.partition("[")[0]) from None
+
+
 def first_given(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 

@@ -88,7 +88,7 @@ class CountForm(Form):
                 choice = NamedChoice(type="function", function=NamedFunction(name=name))
             if self.tool_choice.disable_parallel_tool_use is not None:
                 parallel = not self.tool_choice.disable_parallel_tool_use
-        return calls_of(given, choice, parallel=parallel)
+        return calls_of(given, choice, parallel=parallel, name="tool_choice.disable_parallel_tool_use")
 
     @property
     def goes_on(self) -> bool:
@@ -156,6 +156,7 @@ def plan_message(form: MessageForm, model: ServedModel) -> Plan:
         budget=budget,
         grammar=calls.grammar(model, prompt),
         calls=calls.most,
+        functions=calls.names,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from cogitate.apps.serve.api.forms import Form, RefusedError
+from cogitate.apps.serve.api.forms import Form, RefusedError, check_unicode
 from cogitate.tokenizer.thinking import join_thinking
 from cogitate.tokenizer.tools import turns as tools
 from cogitate.types import Message
@@ -86,7 +86,8 @@ def turns_of(turns: list[Turn], *, keep_thinking: bool) -> list[tools.Turn]:
         keep_thinking: earlier thinking is part of the prompt. That of a turn with calls is in any case.
 
     Raises:
-        RefusedError: there is no turn, a text is not Unicode, or calls and results do not fit each other.
+        RefusedError: there is no turn, a text is not Unicode, calls and results do not fit each other, or an id is given
+            twice.
     """
     if not turns:
         raise RefusedError("messages: give at least one", parameter="messages")
@@ -96,21 +97,22 @@ def turns_of(turns: list[Turn], *, keep_thinking: bool) -> list[tools.Turn]:
         text = text_of(turn.content)
         calls = calls_of(turn, number) if isinstance(turn, AssistantTurn) else ()
         thinking = turn.thinking if isinstance(turn, AssistantTurn) and (keep_thinking or calls) else ""
-        for name, said in (("content", text), ("reasoning", thinking)):
-            try:
-                said.encode()
-            except UnicodeEncodeError:
-                raise RefusedError(f"messages[{number}].{name}: not Unicode", parameter="messages") from None
+        at = f"messages[{number}]"
+        check_unicode(text, f"{at}.content")
+        check_unicode(thinking, f"{at}.reasoning")
         if isinstance(turn, AssistantTurn):
             text = join_thinking(thinking, text) if thinking else text
-            called |= {call.id: call.name for call in calls}
+            for place, call in enumerate(calls):
+                if call.id in called:
+                    raise RefusedError(f"{at}.tool_calls[{place}].id: an earlier call has this id", parameter="messages")
+                called[call.id] = call.name
             messages.append(tools.CallingTurn(text, calls) if calls else Message("assistant", text))
         elif isinstance(turn, ToolTurn):
             if turn.tool_call_id not in called:
                 raise RefusedError(
-                    f"messages[{number}].tool_call_id: no earlier message of the assistant's has a call of this id",
-                    parameter="messages",
+                    f"{at}.tool_call_id: no earlier message of the assistant's has a call of this id", parameter="messages"
                 )
+            check_unicode(turn.name or "", f"{at}.name")
             messages.append(tools.ResultTurn(text, turn.tool_call_id, turn.name or called[turn.tool_call_id]))
         else:
             messages.append(Message("user" if turn.role == "user" else "system", text))
@@ -130,10 +132,7 @@ def calls_of(turn: AssistantTurn, number: int) -> tuple[tools.ToolCall, ...]:
         value = tools.object_of(arguments)
         if value is None:
             raise RefusedError(f"{at}.function.arguments: no JSON object", parameter="messages")
-        written = json.dumps(value, ensure_ascii=False)
-        try:
-            f"{name}{written}".encode()
-        except UnicodeEncodeError:
-            raise RefusedError(f"{at}: not Unicode", parameter="messages") from None
-        calls.append(tools.ToolCall(name, written, call.id))
+        check_unicode(name, f"{at}.function.name")
+        check_unicode(call.id, f"{at}.id")
+        calls.append(tools.ToolCall(name, json.dumps(value, ensure_ascii=False), call.id))
     return tuple(calls)

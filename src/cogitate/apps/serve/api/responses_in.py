@@ -102,7 +102,7 @@ class ResponsesForm(Form):
         items = [InputMessage(role="user", content=self.input)] if isinstance(self.input, str) else self.input
         if len(turns) + len(items) > LONGEST_CONVERSATION:
             raise RefusedError(f"{LONGEST_CONVERSATION} messages are allowed, instructions included", parameter="input")
-        thinking = ""  # before a call
+        thinking = ""  # of the assistant's next turn
         for item in items:
             if isinstance(item, InputReasoning):
                 thinking = "".join(str(part.get("text", "")) for part in item.content or () if isinstance(part, dict))
@@ -110,17 +110,19 @@ class ResponsesForm(Form):
             if isinstance(item, InputCall):
                 call = GivenCall(id=item.call_id, function=GivenFunction(name=item.name, arguments=item.arguments))
                 add_call(turns, call, thinking)
+                thinking = ""
                 continue
             if isinstance(item, InputResult):
                 turns.append(ToolTurn(role="tool", content=text_of(item.output), tool_call_id=item.call_id))
                 continue
-            thinking, text = "", text_of(item.content)
+            text = text_of(item.content)
             if item.role == "user":
                 turns.append(UserTurn(role="user", content=text))
             elif item.role == "assistant":
-                turns.append(AssistantTurn(role="assistant", content=text))
+                turns.append(AssistantTurn(role="assistant", content=text, reasoning=thinking or None))
             else:
                 turns.append(SystemTurn(role="system", content=text))
+            thinking = ""
         form = None if self.text is None else self.text.format
         wanted = None
         if form is not None:

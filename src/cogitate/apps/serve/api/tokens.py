@@ -48,8 +48,8 @@ def tokenize(form: TokenizeForm, model: ServedModel) -> dict[str, Any]:
             raise RefusedError("enable_thinking and thinking contradict each other", parameter="chat_template_kwargs")
         thinking = next(iter(variables.said), None)
         variables.check(model, form.messages, thinking)
-        functions = calls_of(form.tools, None, parallel=None).functions
-        ids = [*model.prompt(turns, thinking=thinking, functions=functions).ids]
+        calls = calls_of(form.tools, None, parallel=None)
+        ids = [*model.prompt(turns, thinking=thinking, opens=calls.ruled, functions=calls.functions).ids]
     return {"tokens": ids, "count": len(ids), "max_model_len": model.max_context}
 
 

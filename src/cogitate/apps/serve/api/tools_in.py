@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from cogitate.apps.serve.api.forms import Form, RefusedError
+from cogitate.apps.serve.api.forms import Form, RefusedError, check_unicode
 from cogitate.apps.serve.drawing.grammar import DEEPEST_SCHEMA, LARGEST_SCHEMA, SchemaError
 from cogitate.apps.serve.drawing.shaping import Grammar
 from cogitate.apps.serve.model import Prompt, ServedModel
@@ -74,6 +75,10 @@ class Calls:
         """As `Plan.calls`."""
         return (1 if self.one else 0) if self.functions else None
 
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(function.name for function in self.functions)
+
     def grammar(self, model: ServedModel, prompt: Prompt) -> Callable[[], Grammar] | None:
         """Of its calls. Raises RefusedError: a schema cannot be followed."""
         if not self.ruled:
@@ -91,19 +96,29 @@ class Calls:
             raise RefusedError(str(error), parameter="tools") from error
 
 
-def calls_of(tools: list[ToolForm] | None, choice: ToolChoice | None, *, parallel: bool | None) -> Calls:
-    """Raises RefusedError: tools and choice do not fit each other, or a function cannot be described to a model."""
+def calls_of(
+    tools: list[ToolForm] | None, choice: ToolChoice | None, *, parallel: bool | None, name: str = "parallel_tool_calls"
+) -> Calls:
+    """
+    Args:
+        name: of the field that `parallel` is read from.
+
+    Raises:
+        RefusedError: tools and choice do not fit each other, or a function cannot be described to a model.
+    """
     if not tools:
         if choice not in (None, "none", "auto"):
             raise RefusedError("there are no tools to choose from", parameter="tool_choice")
-        if parallel is not None and tools is None:
-            raise RefusedError("has no effect without tools", parameter="parallel_tool_calls")
+        if parallel is not None:
+            raise RefusedError("has no effect without tools", parameter=name)
         return Calls()
-    functions = tuple(function_of(tool.function, f"tools[{number}].function.parameters") for number, tool in enumerate(tools))
+    functions = tuple(function_of(tool.function, f"tools[{number}].function") for number, tool in enumerate(tools))
     names = [function.name for function in functions]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise RefusedError(f"two functions are called {twice!r}", parameter="tools")
     if choice == "none":
+        if parallel is not None:
+            raise RefusedError("has no effect where no tool may be called", parameter=name)
         return Calls()
     if isinstance(choice, NamedChoice):
         named = tuple(function for function in functions if function.name == choice.function.name)
@@ -117,10 +132,16 @@ def calls_of(tools: list[ToolForm] | None, choice: ToolChoice | None, *, paralle
     )
 
 
-def function_of(form: FunctionForm, place: str) -> Function:
-    schema = form.parameters or NO_ARGUMENTS
+def function_of(form: FunctionForm, at: str) -> Function:
+    """Raises RefusedError: it cannot be described to a model."""
+    schema, place = form.parameters or NO_ARGUMENTS, f"{at}.parameters"
+    check_unicode(form.description or "", f"{at}.description")
     if depth_of(schema, DEEPEST_SCHEMA) > DEEPEST_SCHEMA:
         raise RefusedError(f"{place}: more than {DEEPEST_SCHEMA} levels", parameter="tools")
+    try:
+        check_unicode(json.dumps(schema, ensure_ascii=False, allow_nan=False), place)
+    except ValueError:
+        raise RefusedError(f"{place}: holds NaN or Infinity, which JSON does not know", parameter="tools") from None
     if len(str(schema)) > LARGEST_SCHEMA:
         raise RefusedError(f"{place}: more than {LARGEST_SCHEMA} characters", parameter="tools")
     if schema.get("type", "object") != "object":

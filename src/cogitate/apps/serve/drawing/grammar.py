@@ -63,8 +63,8 @@ class Grammars:
         free: bool = False,
         one: bool = False,
     ) -> Callable[[], AnswerGrammar]:
-        """The same for an answer that calls some of these functions. Where a schema says nothing of further arguments, none are
-        written.
+        """The same for an answer that calls some of these functions. Where a schema names its arguments itself and says nothing
+        of further ones, none are written.
 
         Args:
             control_ids: texts that are single tokens of the model's.
@@ -79,20 +79,22 @@ class Grammars:
 
         if free and not form.opens:
             raise SchemaError("strict cannot be followed in this model's form of calls unless a call is required")
-        only_named = {"additionalProperties": False, "x-guidance": WRITING}
         further = "" if one else f"({written(form.between)} {written(form.opens)} call)*"
         opens = form.begins + form.opens
         if not free:
             lines = [f"start: {written(opens)} call {further} {written(form.ends)}"]
         else:
             lazy = "[lazy]" if not any(tag in opens for tag in control_ids) else ""
-            lines = ["%llguidance {}", f"start: (opening call {further} {written(form.ends)})* TEXT", "TEXT: /(.|\\n)*/"]
+            lines = ["%llguidance {}", f"start: (opening call {further} {written(form.ends)})* TEXT"]
+            # Tags that are tokens are read as text, too: they may not be spelled in other tokens.
+            tags = [tag for tag in (form.begins, form.opens) if tag in control_ids]
+            lines.append(" & ".join(["TEXT: /(.|\\n)*/", *(f"~/(.|\\n)*{re.escape(tag)}(.|\\n)*/" for tag in tags)]))
             lines.append(f"opening{lazy}: TEXT {written(opens)}")
         lines.append("call: " + " | ".join(f"call{number}" for number in range(len(functions))))
         for number, function in enumerate(functions):
             before, after = form.before.removeprefix(form.opens).replace(NAME, function.name), written(form.after)
             lines.append(f"call{number}: {written(before)} arguments{number} {after}")
-            lines.append(f"arguments{number}: %json {text_of_schema({**only_named, **function.parameters})}")
+            lines.append(f"arguments{number}: %json {text_of_schema(with_named_arguments(function.parameters))}")
         if sum(map(len, lines)) > LARGEST_SCHEMA:
             raise SchemaError(f"the schemas have more than {LARGEST_SCHEMA} characters together")
         return self._follow(LLMatcher.grammar_from_lark("\n".join(lines)), thinks=thinks)
@@ -143,6 +145,12 @@ class AnswerGrammar:
             self.failure = first_line(self._matcher.get_error())
             return
         logits_V[torch.from_numpy(allowed == 0)] = -torch.inf
+
+
+def with_named_arguments(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """The schema of a call's arguments, without further ones where it names all itself."""
+    named = "properties" in schema and not schema.keys() & {"$ref", "allOf", "anyOf", "oneOf"}
+    return {**({"additionalProperties": False} if named else {}), "x-guidance": WRITING, **schema}
 
 
 def text_of_schema(schema: Mapping[str, Any]) -> str:
