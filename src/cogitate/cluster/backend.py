@@ -44,5 +44,7 @@ class RayBackend(OneProcess):
         try:
             super().close()
         finally:
-            self._pool.close()
-            self._session.close()
+            try:
+                self._pool.close()
+            finally:
+                self._session.close()
