@@ -198,10 +198,15 @@ class GeneratorPool:
         for (name, theirs), (_, ours) in zip(facts.versions, self._here.versions, strict=True):
             if theirs != ours:
                 raise ConfigError(f"{member}: has {name} {theirs}, and this process has {ours}: install the same on all nodes")
+        if not facts.kernels:
+            raise ConfigError(
+                f"{member}: has no compiled kernels, so its results would depend on which completions are decoded together: "
+                "install a C compiler there"
+            )
         if (facts.kernels, facts.processor) != (self._here.kernels, self._here.processor):
             self._say_once(
-                f"{facts.host} computes otherwise than this machine ({facts.processor}, kernels: {facts.kernels or 'none'}; "
-                f"here {self._here.processor}, {self._here.kernels or 'none'}): the last bits of its completions may differ"
+                f"{facts.host} computes otherwise than this machine ({facts.processor}, kernels: {facts.kernels}; "
+                f"here {self._here.processor}, {self._here.kernels}): the last bits of its completions may differ"
             )
 
     def _result(self, member: Member) -> Any:

@@ -28,12 +28,11 @@ def process_lines(config: Config, stages: Collection[str]) -> list[list[str]]:
     if config.runtime.backend != "ray":
         return []
     driver, generator = memory_by_process(config, stages)
-    gpus = f", {settings.generator_gpus:g} GPU" if settings.generator_gpus else ""
     where = f"a node of {settings.address}" if settings.address else "this machine"
     rows = [
         ["driver", "this machine", f"learners, {config.rewards.workers} grading processes beside it", text_of(driver)],
         [
-            f"{settings.generators} generators", where, f"{settings.generator_cpus} CPU{gpus} each",
+            f"{settings.generators} generators", where, f"{settings.generator_cpus} CPU each",
             f"{text_of(generator)}{' each' if generator else ''}",
         ],
     ]  # fmt: skip
