@@ -1,6 +1,14 @@
 """The processes of a run on a cluster."""
 
-from cogitate.apps.plan.processes import memory_by_process, process_lines
+from dataclasses import replace
+
+import pytest
+
+from cogitate.apps.plan.computer.machine import this_cpu, this_machine
+from cogitate.apps.plan.factors import read_factors
+from cogitate.apps.plan.processes import memory_by_process, process_lines, refuse_too_many
+from cogitate.costs.hardware import GIB, Cluster
+from cogitate.errors import ConfigError
 from cogitate.recipe.settings import load_recipe
 
 ON_RAY = "runtime.backend=ray"
@@ -28,3 +36,13 @@ def test_what_trains_is_the_drivers_and_what_is_not_made_needs_nothing() -> None
     assert driver[1] == "r1_zero"
     assert memory_by_process(config, ["evaluate.base"])[0] is None
     assert memory_by_process(config, []) == (None, None)
+
+
+def test_processes_that_do_not_fit_this_computer_together_are_refused() -> None:
+    machine = replace(this_machine(None, read_factors()), cluster=Cluster(replace(this_cpu(), memory=4.0 * GIB), 1))
+    refuse_too_many(load_recipe("tiny", [ON_RAY, "cluster.generators=2"]), only="r1_zero", machine=machine)
+    many = [ON_RAY, "cluster.generators=40"]
+    with pytest.raises(ConfigError, match=r"40 generators do not fit this computer: .* and there are 4\.0 GiB: lower"):
+        refuse_too_many(load_recipe("tiny", many), only="r1_zero", machine=machine)
+    elsewhere = load_recipe("tiny", [*many, "cluster.address=head:6379"])
+    refuse_too_many(elsewhere, only="r1_zero", machine=machine)
