@@ -15,8 +15,9 @@ import psutil
 
 STEPS_OF_ALL = 6
 STEPS = (
-    f"r1_zero.steps={STEPS_OF_ALL}", "r1_zero.prompts_per_step=4", "r1_zero.group_size=3", "r1_zero.max_new_tokens=48", "rewards.workers=1",
-    "r1_zero.warmup_steps=0", "r1_zero.checkpoint_every=1", "r1_zero.transcripts_every=2", "runtime.device=cpu",
+    f"r1_zero.steps={STEPS_OF_ALL}", "r1_zero.prompts_per_step=4", "r1_zero.group_size=3", "r1_zero.max_new_tokens=48",
+    "rewards.workers=1", "r1_zero.warmup_steps=0", "r1_zero.checkpoint_every=1", "r1_zero.transcripts_every=2",
+    "runtime.device=cpu",
 )  # fmt: skip
 SECONDS = 1200.0  # for what takes seconds where nothing else works
 
@@ -52,11 +53,16 @@ def driver_of(arguments: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
 def stop_after_a_step(driver: subprocess.Popen[str], out: Path) -> None:
     """Have a driver stand still where it has a checkpoint and steps to do."""
     work = out / "unfinished" / "r1_zero"
-    until(lambda: list(work.glob("checkpoint/*")) or driver.poll() is not None, "a checkpoint")
+    metrics = work / "out" / "metrics.jsonl"
+
+    def has_a_step() -> bool:
+        return any(work.glob("checkpoint/*")) and metrics.is_file() and metrics.stat().st_size > 0
+
+    until(lambda: has_a_step() or driver.poll() is not None, "a checkpoint")
     driver.send_signal(signal.SIGSTOP)
     until(lambda: driver.poll() is not None or psutil.Process(driver.pid).status() == psutil.STATUS_STOPPED, "its stop")
     assert driver.poll() is None, driver.communicate()[1]
-    done = len((work / "out" / "metrics.jsonl").read_text().splitlines())
+    done = len(metrics.read_text().splitlines())
     assert 0 < done < STEPS_OF_ALL - 1, f"it was stopped after {done} of {STEPS_OF_ALL} steps"
 
 
