@@ -97,15 +97,16 @@ def test_killed_and_stopped_generators_are_replaced_and_their_deaths_are_told(la
 
 def test_too_many_deaths_end_the_run_with_one_line(tmp_path: Path) -> None:
     out, killed = tmp_path / "run", set[psutil.Process]()
-
-    def kill_each(driver: psutil.Process) -> None:
-        with suppress(psutil.NoSuchProcess):
-            for generator in called(driver.children(recursive=True), "GeneratorWork"):
-                generator.kill()
-                killed.add(generator)
-
     with driver_of(command(out, *on_ray(1, "cluster.deaths_limit=1"))) as driver:
-        until(lambda: kill_each(psutil.Process(driver.pid)) or driver.poll() is not None, "the end")
+
+        def ended_after_all_were_killed() -> bool:
+            with suppress(psutil.NoSuchProcess):
+                for generator in called(psutil.Process(driver.pid).children(recursive=True), "GeneratorWork"):
+                    generator.kill()
+                    killed.add(generator)
+            return driver.poll() is not None
+
+        until(ended_after_all_were_killed, "the end")
         _, errors = driver.communicate(timeout=SECONDS)
     assert driver.returncode == 2, errors
     assert len(killed) >= 2
