@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
+
+STEPS_OF_ALL = 6
 STEPS = (
-    "r1_zero.steps=4", "r1_zero.prompts_per_step=4", "r1_zero.group_size=3", "r1_zero.max_new_tokens=48", "rewards.workers=1",
-    "r1_zero.warmup_steps=0", "r1_zero.checkpoint_every=1", "r1_zero.transcripts_every=2", "runtime.device=cpu",
+    f"r1_zero.steps={STEPS_OF_ALL}", "r1_zero.prompts_per_step=4", "r1_zero.group_size=3", "r1_zero.max_new_tokens=48",
+    "rewards.workers=1", "r1_zero.warmup_steps=0", "r1_zero.checkpoint_every=1", "r1_zero.transcripts_every=2",
+    "runtime.device=cpu",
 )  # fmt: skip
 SECONDS = 1200.0  # for what takes seconds where nothing else works
 
@@ -32,6 +38,42 @@ def run(out: Path, *settings: str) -> subprocess.CompletedProcess[str]:
 def made(out: Path) -> dict[str, bytes]:
     """What must be equal: the weights, and the answers that were sampled."""
     return {name: (out / "r1_zero" / name).read_bytes() for name in ("model.safetensors", "transcripts.jsonl")}
+
+
+@contextmanager
+def driver_of(arguments: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+    """A command that is running; it is gone afterwards, and with it its Ray."""
+    with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as driver:
+        try:
+            yield driver
+        finally:
+            driver.kill()
+
+
+def stop_after_a_step(driver: subprocess.Popen[str], out: Path) -> None:
+    """Have a driver stand still where it has a checkpoint and steps to do."""
+    work = out / "unfinished" / "r1_zero"
+    metrics = work / "out" / "metrics.jsonl"
+
+    def has_a_step() -> bool:
+        return any(work.glob("checkpoint/*")) and metrics.is_file() and metrics.stat().st_size > 0
+
+    until(lambda: has_a_step() or driver.poll() is not None, "a checkpoint")
+    driver.send_signal(signal.SIGSTOP)
+    until(lambda: driver.poll() is not None or psutil.Process(driver.pid).status() == psutil.STATUS_STOPPED, "its stop")
+    assert driver.poll() is None, driver.communicate()[1]
+    done = len(metrics.read_text().splitlines())
+    assert 0 < done < STEPS_OF_ALL - 1, f"it was stopped after {done} of {STEPS_OF_ALL} steps"
+
+
+def called(processes: Iterable[psutil.Process], word: str) -> list[psutil.Process]:
+    """Those that live and have a word in their name."""
+    found = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            if word in process.name():
+                found.append(process)
+    return found
 
 
 def until(condition: Callable[[], object], what: str) -> None:

@@ -1,16 +1,15 @@
 """R1-Zero on a cluster: the laptop's bits, whatever number of generators there is and whatever is killed."""
 
 import json
-import os
 import signal
-import subprocess
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
-from tests.cluster.clustered import SECONDS, command, made, on_ray, run, until
+from tests.cluster.clustered import SECONDS, called, command, driver_of, made, on_ray, run, stop_after_a_step, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(3 * SECONDS)]
 
@@ -31,29 +30,31 @@ def test_any_number_of_generators_gives_the_weights_of_the_laptop(generators: in
     assert (tmp_path / "run" / "cluster").stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("killed", ["driver", "gcs_server"])
+@pytest.mark.parametrize("killed", ["driver", "raylet", "gcs_server"])
 def test_a_killed_driver_or_ray_leaves_no_process_and_the_same_command_ends_with_the_same_weights(
     killed: str, laptop: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "run"
-    with subprocess.Popen(command(out, *on_ray(2)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as driver:
-        until(lambda: list(out.glob("unfinished/r1_zero/checkpoint/*")) or driver.poll() is not None, "a checkpoint")
+    with driver_of(command(out, *on_ray(2))) as driver:
+        stop_after_a_step(driver, out)
         its_own = psutil.Process(driver.pid).children(recursive=True)
         listening = {connection.laddr.ip for each in its_own for connection in listens(each)}
-        victims = [each for each in its_own if killed in each.name()] or [psutil.Process(driver.pid)]
-        victims[0].kill()
+        victim = psutil.Process(driver.pid) if killed == "driver" else called(its_own, killed)[0]
+        victim.kill()
+        driver.send_signal(signal.SIGCONT)
         _, errors = driver.communicate(timeout=SECONDS)
     assert listening
     assert listening <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     until(lambda: not any(map(is_alive, its_own)), "the end of all processes")
-    assert not (out / "r1_zero").exists(), "the kill came too late"
+    assert not (out / "r1_zero").exists()
     if killed == "driver":
         assert driver.returncode == -signal.SIGKILL
     else:
         assert driver.returncode == 2, errors
-        assert f"error: {killed} of our Ray (process {victims[0].pid}) has died: killed by SIGKILL; " in errors
-    assert run(out, *on_ray(2)).returncode == 0
-    assert made(out) == made(laptop)
+        assert f"error: {killed} of our Ray (process {victim.pid}) has died: killed by SIGKILL; " in errors
+    if killed != "gcs_server":  # which leaves what the raylet leaves
+        assert run(out, *on_ray(2)).returncode == 0
+        assert made(out) == made(laptop)
 
 
 def listens(process: psutil.Process) -> list[Any]:
@@ -75,12 +76,13 @@ def is_alive(process: psutil.Process) -> bool:
 def test_killed_and_stopped_generators_are_replaced_and_their_deaths_are_told(laptop: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     settings = on_ray(2, "cluster.answer_limit=20")  # seconds that a stopped one is waited for
-    with subprocess.Popen(command(out, *settings), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as driver:
-        until(lambda: (out / "unfinished/r1_zero/out/metrics.jsonl").is_file() or driver.poll() is not None, "a step")
-        generators = [each for each in psutil.Process(driver.pid).children(recursive=True) if "GeneratorWork" in each.name()]
+    with driver_of(command(out, *settings)) as driver:
+        stop_after_a_step(driver, out)
+        generators = called(psutil.Process(driver.pid).children(recursive=True), "GeneratorWork")
         assert len(generators) == 2
-        os.kill(generators[0].pid, signal.SIGKILL)
-        os.kill(generators[1].pid, signal.SIGSTOP)
+        generators[0].kill()
+        generators[1].suspend()
+        driver.send_signal(signal.SIGCONT)
         _, errors = driver.communicate(timeout=SECONDS)
     assert driver.returncode == 0, errors
     assert made(out) == made(laptop)
@@ -89,15 +91,40 @@ def test_killed_and_stopped_generators_are_replaced_and_their_deaths_are_told(la
     killed = causes[generators[0].pid]
     assert killed == "killed by SIGKILL" or "worker process has died" in killed  # Ray's words, where the kernel tells no more
     assert causes[generators[1].pid] == "has not answered for 20 s, and was ended"
-    for row in rows:
+    for row in (row for row in rows if row["pid"] is not None):
         assert f"(process {row['pid']} on {row['host']}) has died: {row['cause']}" in errors
+
+
+def test_too_many_deaths_end_the_run_with_one_line(tmp_path: Path) -> None:
+    out, killed = tmp_path / "run", set[psutil.Process]()
+    with driver_of(command(out, *on_ray(1, "cluster.deaths_limit=1"))) as driver:
+
+        def ended_after_all_were_killed() -> bool:
+            with suppress(psutil.NoSuchProcess):
+                for generator in called(psutil.Process(driver.pid).children(recursive=True), "GeneratorWork"):
+                    generator.kill()
+                    killed.add(generator)
+            return driver.poll() is not None
+
+        until(ended_after_all_were_killed, "the end")
+        _, errors = driver.communicate(timeout=SECONDS)
+    assert driver.returncode == 2, errors
+    assert len(killed) >= 2
+    assert "error: 2 times in a row generators have died without a completion in between, the last: " in errors
+
+
+def test_an_address_without_a_ray_is_refused_with_one_line(tmp_path: Path) -> None:
+    done = run(tmp_path / "run", *on_ray(1, "cluster.address=127.0.0.1:1"))
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1].startswith("error: cluster.address=127.0.0.1:1: cannot be reached (")
 
 
 def test_a_signal_lets_the_stage_write_its_checkpoint(laptop: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    with subprocess.Popen(command(out, *on_ray(1)), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as driver:
-        until(lambda: (out / "unfinished/r1_zero/out/metrics.jsonl").is_file() or driver.poll() is not None, "a step")
+    with driver_of(command(out, *on_ray(1))) as driver:
+        stop_after_a_step(driver, out)
         driver.send_signal(signal.SIGTERM)
+        driver.send_signal(signal.SIGCONT)
         _, errors = driver.communicate(timeout=SECONDS)
     assert driver.returncode == 128 + signal.SIGTERM, errors
     assert "of r1_zero; the same command goes on from there" in errors

@@ -58,12 +58,14 @@ def run(
         typer.echo(plan_text(read, out, planned, process_lines(config, [item.stage.name for item in planned if item.runs])))
         return
     from cogitate.apps.plan.computer.guard import out_of_memory_explained, refuse_too_large
+    from cogitate.apps.plan.processes import refuse_too_many
     from cogitate.apps.progress import make_progress
     from cogitate.recipe.run_directory.failed_start import ANSWERS
     from cogitate.runtime import keep_freed_memory, stop_at_checkpoint_on_signals
 
     if not force:
         refuse_too_large(config, only=only, until=until)
+        refuse_too_many(config, only=only, until=until)
     keep_freed_memory()
     stop_at_checkpoint_on_signals()
     progress = make_progress(out, config, retrain=retrain or [])

@@ -26,12 +26,21 @@ class RayBackend(OneProcess):
 
     def __init__(self, config: Config, directory: Path, answers: Path | None = None, say: Callable[[str], None] = print):
         super().__init__(config, answers)
-        check_devices(config.cluster, self.device.type)
+        check_devices(self.device.type)
         self._session = Session(config.cluster, directory, say)
         try:
-            check_resources(config.cluster, ray.cluster_resources(), ray.available_resources())
+            total, free = (
+                list(each.values())
+                for each in (ray._private.state.total_resources_per_node(), ray._private.state.available_resources_per_node())
+            )
+            check_resources(config.cluster, total, free)
             self._pool = GeneratorPool(
-                config, logs=self._session.logs, directory=directory, say=say, check_alive=self._session.check_alive
+                config,
+                logs=self._session.logs,
+                directory=directory,
+                say=say,
+                check_alive=self._session.check_alive,
+                scratch=self._session.scratch,
             )
         except BaseException:
             self._session.close()
@@ -44,5 +53,7 @@ class RayBackend(OneProcess):
         try:
             super().close()
         finally:
-            self._pool.close()
-            self._session.close()
+            try:
+                self._pool.close()
+            finally:
+                self._session.close()

@@ -6,6 +6,7 @@ often: what a process that died had under way is drawn again elsewhere, with the
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 from collections import deque
@@ -14,8 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from weakref import finalize
-
-import ray
 
 from cogitate.backend import GenerationRequest
 from cogitate.cluster.pool import GeneratorPool, Member
@@ -221,7 +220,7 @@ class ClusterGenerator:
                 f"{self._model}: weights of {size} MiB do not fit into Ray's object store of {settings.object_store} MiB: "
                 f"set cluster.object_store={math.ceil(SPARE * size)}"
             )
-        self._sent = list(files), [ray.put(content) for content in files.values()]
+        self._sent = list(files), [self._pool.put(content) for content in files.values()]
 
     def _read_again(self) -> dict[str, Any]:
         """The weights that processes sample from, for one that is new."""
@@ -233,5 +232,6 @@ class ClusterGenerator:
 
 def forget(pool: GeneratorPool, name: str) -> None:
     """Have all processes drop an engine."""
-    for member in pool.members:
-        pool.tell(member, "drop", name)
+    with contextlib.suppress(ClusterError):  # of a Ray that has died: whoever waits for a completion hears of it
+        for member in pool.members:
+            pool.tell(member, "drop", name)

@@ -2,52 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cogitate.config import ClusterConfig, Config
 from cogitate.errors import ConfigError
+from cogitate.kernels import native_library
 
 
 def resources_of(settings: ClusterConfig) -> dict[str, Any]:
     """What Ray reserves for a generator, and where: over all nodes in turn. The driver restarts it, not Ray."""
-    reserved = {"num_cpus": settings.generator_cpus, "num_gpus": settings.generator_gpus}
-    return {**reserved, "max_restarts": 0, "scheduling_strategy": "SPREAD"}
+    return {"num_cpus": settings.generator_cpus, "max_restarts": 0, "scheduling_strategy": "SPREAD"}
 
 
 def config_of_worker(config: Config) -> Config:
-    """The settings that a generator's process computes by: its own device and threads, and no cluster."""
-    device = "cuda" if config.cluster.generator_gpus else "cpu"
-    runtime = config.runtime.model_copy(update={"device": device, "threads": config.cluster.generator_cpus, "backend": "local"})
+    """The settings that a generator's process computes by: its own threads, and no cluster."""
+    runtime = config.runtime.model_copy(update={"device": "cpu", "threads": config.cluster.generator_cpus, "backend": "local"})
     return config.model_copy(update={"runtime": runtime, "cluster": ClusterConfig()})
 
 
-def check_devices(settings: ClusterConfig, device: str) -> None:
-    """Refuse generators on another kind of device than the learner's, since bits would differ.
+def check_devices(device: str) -> None:
+    """Refuse what has no bits of its own for each completion: without the compiled kernels, log-probabilities depend on which
+    completions are decoded together, which is a matter of time on a cluster.
 
     Args:
         device: the kind of the learner's, cpu or cuda.
     """
-    if device == "cuda" and not settings.generator_gpus:
+    if device != "cpu":
         raise ConfigError(
-            "the learner computes on a GPU and generators would not: set cluster.generator_gpus or runtime.device=cpu"
+            f"runtime.backend=ray computes on processors alone, and the device is {device}: there, results would depend on "
+            "which completions are decoded together; set runtime.device=cpu or runtime.backend=local"
         )
-    if device == "cpu" and settings.generator_gpus:
-        raise ConfigError("cluster.generator_gpus has no effect with runtime.device=cpu: leave one of them out")
+    if native_library() is None:
+        raise ConfigError(
+            "runtime.backend=ray needs the compiled kernels, which are not there: results would depend on which completions "
+            "are decoded together; install a C compiler, or set runtime.backend=local"
+        )
 
 
-def check_resources(settings: ClusterConfig, total: Mapping[str, float], free: Mapping[str, float]) -> None:
+def check_resources(settings: ClusterConfig, total: Sequence[Mapping[str, float]], free: Sequence[Mapping[str, float]]) -> None:
     """Refuse a cluster that cannot hold the generators, instead of waiting for it to grow.
 
     Args:
-        total, free: Ray's resources, by name.
+        total, free: Ray's resources of each node that lives, by name.
     """
-    for name, each in (("CPU", settings.generator_cpus), ("GPU", settings.generator_gpus)):
-        wanted, there = settings.generators * each, total.get(name, 0.0)
-        needs = f"{settings.generators} generators with {each:g} {name} each need {wanted:g}"
-        if wanted > there:
-            raise ConfigError(f"{needs}, and the cluster has {there:g}: lower cluster.generators or add nodes")
-        if wanted > free.get(name, 0.0):
-            raise ConfigError(
-                f"{needs}, and {free.get(name, 0.0):g} of {there:g} are free: others work there; wait or ask for less"
-            )
+    each = settings.generator_cpus
+    wanted, there, unused = settings.generators * each, cpus(total), cpus(free)
+    needs = f"{settings.generators} generators with {each} CPU each need {wanted}"
+    if wanted > there:
+        raise ConfigError(f"{needs}, and the cluster has {there:g}: lower cluster.generators or add nodes")
+    if settings.generators > (fits := room(total, each)):
+        raise ConfigError(
+            f"{needs}, and each has all of them on one node, where {fits} fit: "
+            "lower cluster.generators or cluster.generator_cpus"
+        )
+    if wanted > unused:
+        raise ConfigError(f"{needs}, and {unused:g} of {there:g} are free: others work there; wait or ask for less")
+    if settings.generators > (fits := room(free, each)):
+        raise ConfigError(
+            f"{needs}, and where others work, {fits} such generators fit on the nodes' free CPUs: wait or ask for less"
+        )
+
+
+def cpus(nodes: Sequence[Mapping[str, float]]) -> float:
+    return sum(node.get("CPU", 0.0) for node in nodes)
+
+
+def room(nodes: Sequence[Mapping[str, float]], each: int) -> int:
+    """How many processes with so many CPUs fit: one has all of its CPUs on one node."""
+    return sum(int(node.get("CPU", 0.0) // each) for node in nodes)

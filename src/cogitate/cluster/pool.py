@@ -24,6 +24,14 @@ from cogitate.errors import ClusterError, CogitateError, ConfigError
 
 DEATHS = "deaths.jsonl"
 SHARE_TO_WARN = 0.25  # of a limit: from then on the one that is waited for is named
+# What Ray raises where a process, its node, or what it has returned is gone; killed for memory is no RayActorError.
+GONE = (
+    ray.exceptions.RayActorError,
+    ray.exceptions.OutOfMemoryError,
+    ray.exceptions.NodeDiedError,
+    ray.exceptions.WorkerCrashedError,
+    ray.exceptions.ObjectLostError,
+)
 
 
 class Owner(Protocol):
@@ -54,6 +62,7 @@ class Member:
     since: float = 0.0
     named: bool = False  # whether it was said that it is waited for
     silent: str = ""  # why it was ended by us
+    after: int = 0  # losses of the pool that it was started after
 
     @property
     def idle(self) -> bool:
@@ -71,15 +80,24 @@ class GeneratorPool:
         logs: of processes of this machine.
         directory: the run's, for `deaths.jsonl`.
         say: takes a line that a person should read.
-        check_alive: called while one waits; raises where Ray itself has died.
+        scratch: a directory for files on their way; None: each process's own temporary one.
+        check_alive: called while one waits, and before Ray is asked anything, since a call to a Ray that has died may end this
+            process without a word; raises where Ray itself has died.
     """
 
     def __init__(
-        self, config: Config, *, logs: Path, directory: Path, say: Callable[[str], None], check_alive: Callable[[], None]
+        self,
+        config: Config,
+        *,
+        logs: Path,
+        directory: Path,
+        say: Callable[[str], None],
+        check_alive: Callable[[], None],
+        scratch: Path | None = None,
     ):
         self.settings, self._config, self._logs, self._directory, self._say = config.cluster, config, logs, directory, say
-        self._in_a_row, self._owners, self._here = 0, WeakSet[Owner](), facts_here()
-        self._check_alive = check_alive
+        self._losses, self._in_a_row, self._owners, self._here = 0, 0, WeakSet[Owner](), facts_here()
+        self._check_alive, self._scratch = check_alive, scratch
         self._actor_class = ray.remote(GeneratorWorker)
         self.members = [Member(number, None) for number in range(self.settings.generators)]
         self._said, self._closed = set[str](), False
@@ -93,18 +111,26 @@ class GeneratorPool:
     def begin(self, member: Member, owner: Owner, *arguments: Any) -> None:
         """Let an idle member take a turn."""
         assert member.idle, member
+        self._check_alive()
         member.owner = owner
         self._call(member, member.actor.take_turn.remote(*arguments))
 
     def tell(self, member: Member, method: str, *arguments: Any) -> None:
         """Have a member do something after its turn; nobody waits for it."""
         if not self._closed:
+            self._check_alive()
             getattr(member.actor, method).remote(*arguments)
+
+    def put(self, content: Any) -> Any:
+        """Place something where all members can fetch it from."""
+        self._check_alive()
+        return ray.put(content)
 
     def ask(self, member: Member, method: str, *arguments: Any) -> Any:
         """The answer of a member, after its turn; None where it has died meanwhile."""
         while not member.idle:
             self.wait(1.0)
+        self._check_alive()
         self._call(member, getattr(member.actor, method).remote(*arguments))
         member.owner = None
         while not ray.wait([member.call], timeout=1.0)[0]:
@@ -122,6 +148,7 @@ class GeneratorPool:
         if not busy:
             return
         owners = {call: member.owner for call, member in busy.items()}
+        self._check_alive()
         ready, _ = ray.wait(list(busy), num_returns=len(busy), timeout=0)
         if not ready:
             ready, _ = ray.wait(list(busy), num_returns=1, timeout=seconds)
@@ -141,18 +168,23 @@ class GeneratorPool:
 
     def close(self) -> None:
         """End all members."""
-        self._closed = True
+        self._closed, alive = True, True
+        try:
+            self._check_alive()
+        except ClusterError:  # its processes have ended with it, or end with this one
+            alive = False
         for member in self.members:
-            ray.kill(member.actor)
+            if alive:
+                ray.kill(member.actor)
             if member.watched:
                 member.watched.close()
 
     def _start(self, member: Member) -> None:
         """Begin to start the process of a member."""
         settings = self.settings
-        member.actor = self._actor_class.options(**resources_of(settings)).remote(config_of_worker(self._config))
+        member.actor = self._actor_class.options(**resources_of(settings)).remote(config_of_worker(self._config), self._scratch)
         member.facts = member.watched = member.owner = None
-        member.silent = ""
+        member.silent, member.after = "", self._losses
         self._call(member, member.actor.facts.remote())
 
     def _call(self, member: Member, call: Any) -> None:
@@ -161,15 +193,20 @@ class GeneratorPool:
     def _started(self, member: Member, facts: Facts) -> None:
         """Refuse a process with other code, and say where bits may differ."""
         member.facts = facts
-        if facts.boot_id == self._here.boot_id:
+        if facts.machine == self._here.machine:
             member.watched = Watched(facts.pid)
         for (name, theirs), (_, ours) in zip(facts.versions, self._here.versions, strict=True):
             if theirs != ours:
                 raise ConfigError(f"{member}: has {name} {theirs}, and this process has {ours}: install the same on all nodes")
+        if not facts.kernels:
+            raise ConfigError(
+                f"{member}: has no compiled kernels, so its results would depend on which completions are decoded together: "
+                "install a C compiler there"
+            )
         if (facts.kernels, facts.processor) != (self._here.kernels, self._here.processor):
             self._say_once(
-                f"{facts.host} computes otherwise than this machine ({facts.processor}, kernels: {facts.kernels or 'none'}; "
-                f"here {self._here.processor}, {self._here.kernels or 'none'}): the last bits of its completions may differ"
+                f"{facts.host} computes otherwise than this machine ({facts.processor}, kernels: {facts.kernels}; "
+                f"here {self._here.processor}, {self._here.kernels}): the last bits of its completions may differ"
             )
 
     def _result(self, member: Member) -> Any:
@@ -177,7 +214,7 @@ class GeneratorPool:
         call, member.call, member.owner = member.call, None, None
         try:
             return ray.get(call)
-        except ray.exceptions.RayActorError as error:
+        except GONE as error:
             self._replace(member, str(error))
             return None
         except ray.exceptions.RayTaskError as error:
@@ -191,17 +228,23 @@ class GeneratorPool:
             raise ClusterError(f"{member}: Ray has failed: {first_sentence(str(error))}") from error
 
     def _replace(self, member: Member, words: str) -> None:
-        """Report a death and start another process in its place; one that is out of reach must not hold its resources."""
+        """Report a death and start another process in its place; one that is out of reach must not hold its resources.
+
+        Processes that die together, with their node, are one loss: it has those that were started before it was noticed.
+        """
+        self._check_alive()
         ray.kill(member.actor)
         lost = sum(owner.lost(member) for owner in list(self._owners))
         found = member.watched.death(self._logs) if member.watched else Death("", None, ())
         line = death_line(member, found, words, lost)
         self._say(line)
         self._record(member, found, words, lost)
-        self._in_a_row += 1
+        if member.after == self._losses:
+            self._losses += 1
+            self._in_a_row += 1
         if self._in_a_row > self.settings.deaths_limit:
             raise ClusterError(
-                f"{self._in_a_row} generators in a row have died without a completion in between, the last: {line}"
+                f"{self._in_a_row} times in a row generators have died without a completion in between, the last: {line}"
             )
         self._start(member)
 
@@ -232,6 +275,7 @@ class GeneratorPool:
             self._say(f"{member} {what} for {waited:.0f} s; it is replaced after {limit:g} s")
         if waited > limit:
             member.silent = f"{what} for {limit:g} s, and was ended"
+            self._check_alive()
             ray.kill(member.actor)
             member.since = time.monotonic()
 

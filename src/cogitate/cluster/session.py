@@ -10,33 +10,28 @@ directory, which also holds the token.
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import os
-import secrets
 import shutil
 import signal
-import socket
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 import ray
 
+from cogitate.cluster.address import check_address
+from cogitate.cluster.earlier_start import TOKEN, end_earlier_start, make_temporary
 from cogitate.config import ClusterConfig
 from cogitate.errors import ClusterError, ConfigError
-from cogitate.runtime import python_path, write_json
+from cogitate.runtime import python_path
 
 RAY, MESSAGES = "ray", "ray_messages.log"  # its sessions with their logs; what it would write to our standard output
 STARTED = "started.json"  # what a start has left behind where it was killed
 TOO_SLOW = "timed out during startup"  # of what Ray says then
 VITAL = ("gcs_server", "raylet")  # without them Ray does nothing, and would wait long before it said so
-SECONDS_TO_END = 10.0  # for processes of an earlier start, before they are killed
-SECONDS_TO_REACH = 5.0  # for an address to accept a connection
 
 OUR_ENVIRONMENT = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "token"}
 ON_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"  # 0: as on those systems by default, Ray binds loopback alone
@@ -47,6 +42,7 @@ class Session:
 
     Attributes:
         logs: where processes on this machine write their logs.
+        scratch: a directory that goes with our own Ray; None with one at an address.
     """
 
     def __init__(self, settings: ClusterConfig, directory: Path, say: Callable[[str], None]):
@@ -56,12 +52,19 @@ class Session:
             say: takes a line that a person should read.
 
         Raises:
-            ConfigError: the address cannot be reached, the token is refused, or Ray does not start.
+            ConfigError: the address cannot be reached, the token is refused, Ray does not start, or this process is connected
+                to another one, which would be cut off.
         """
+        if ray.is_initialized():
+            raise ConfigError(
+                "this process is connected to a Ray already: call ray.shutdown() first, or run in another process"
+            )
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)  # Ray makes its own for everybody to write to
         self.settings, self._directory, self._say = settings, directory, say
-        end_earlier_start(directory, say)
+        end_earlier_start(directory / STARTED, say)
+        self._print = ray._private.worker.print_to_stdstream
         self._temporary = None if settings.address else self._make_temporary()
+        self.scratch = self._temporary
         try:
             keep_messages(directory / MESSAGES)
             with handlers_of_signals_kept():
@@ -94,6 +97,7 @@ class Session:
         """Disconnect; our own Ray ends, and its logs stay."""
         with handlers_of_signals_kept():
             ray.shutdown()
+        ray._private.worker.print_to_stdstream = self._print
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
             (self._directory / STARTED).unlink(missing_ok=True)
@@ -103,25 +107,21 @@ class Session:
         directory = self._directory
         shutil.rmtree(directory / RAY, ignore_errors=True)
         (directory / RAY).mkdir()
-        temporary = Path(tempfile.mkdtemp(prefix="cogitate-"))
-        write_json(directory / STARTED, {"pid": os.getpid(), "temporary": str(temporary)})
+        temporary = make_temporary(directory / STARTED)
         (temporary / RAY).symlink_to((directory / RAY).resolve(), target_is_directory=True)
-        token = temporary / "token"
-        token.touch(mode=0o600)
-        token.write_text(secrets.token_hex(32))
         return temporary
 
     def _start(self, temporary: Path) -> None:
         """Start our own Ray, again where it was too slow for itself: it waits 30 seconds for its own processes."""
         settings, until = self.settings, time.monotonic() + self.settings.start_limit
-        of_ours = {"RAY_AUTH_TOKEN_PATH": str(temporary / "token"), "PYTHONPATH": python_path(), ON_LOOPBACK: "0"}
+        of_ours = {**with_token(temporary / TOKEN), "PYTHONPATH": python_path(), ON_LOOPBACK: "0"}
         with environment(**of_ours, RAY_worker_register_timeout_seconds=str(math.ceil(settings.start_limit))):
             read_environment()
             while True:
                 try:
                     ray.init(
                         address="local",
-                        num_cpus=max(os.cpu_count() or 1, settings.generators * settings.generator_cpus),
+                        num_cpus=settings.generators * settings.generator_cpus,
                         include_dashboard=False,
                         object_store_memory=settings.object_store << 20,
                         log_to_driver=False,
@@ -137,17 +137,8 @@ class Session:
 
     def _join(self) -> None:
         settings = self.settings
-        host, _, port = settings.address.rpartition(":")
-        try:
-            socket.create_connection((host, int(port)), timeout=SECONDS_TO_REACH).close()
-        except (OSError, OverflowError) as error:
-            raise ConfigError(
-                f"cluster.address={settings.address}: cannot be reached ({error}): is Ray running there?"
-            ) from None
-        token = {"RAY_AUTH_TOKEN_PATH": settings.token_file} if settings.token_file else {}
-        if settings.token_file and not Path(settings.token_file).is_file():
-            raise ConfigError(f"cluster.token_file={settings.token_file}: no such file")
-        with environment(**token, **{ON_LOOPBACK: "1"}):
+        with environment(**(with_token(Path(settings.token_file)) if settings.token_file else {}), **{ON_LOOPBACK: "1"}):
+            check_address(settings)
             read_environment()
             try:
                 ray.init(address=settings.address, log_to_driver=False, logging_level="CRITICAL")
@@ -169,49 +160,6 @@ def keep_messages(path: Path) -> None:
     ray._private.worker.print_to_stdstream = write
 
 
-def end_earlier_start(directory: Path, say: Callable[[str], None]) -> None:
-    """End what a start that was killed has left: processes of its Ray, which should be gone by themselves, and its files."""
-    record = directory / STARTED
-    if not record.is_file():
-        return
-    with contextlib.suppress(ValueError, KeyError):  # half a record is none: the kill came while it was written
-        temporary = Path(json.loads(record.read_text(encoding="utf-8"))["temporary"])
-        left = wait_for_end(temporary)
-        for process in left:
-            with contextlib.suppress(psutil.Error):
-                process.send_signal(signal.SIGKILL)
-        if left:
-            pids = ", ".join(str(process.pid) for process in left)
-            say(f"ended processes that an earlier start's Ray has left: {pids}")
-        if temporary.name.startswith("cogitate-"):
-            shutil.rmtree(temporary, ignore_errors=True)
-    record.unlink()
-
-
-def wait_for_end(temporary: Path) -> list[psutil.Process]:
-    """Processes of the Ray that works in a temporary directory and have not ended in time."""
-    until = time.monotonic() + SECONDS_TO_END
-    while left := processes_of(temporary):
-        if time.monotonic() > until:
-            break
-        time.sleep(0.1)
-    return left
-
-
-def processes_of(temporary: Path) -> list[psutil.Process]:
-    """Living processes whose command line, or environment, names the directory of a Ray."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE and names(process, str(temporary)):
-                found.append(process)
-    return found
-
-
-def names(process: psutil.Process, path: str) -> bool:
-    return any(path in word for word in process.cmdline()) or any(path in value for value in process.environ().values())
-
-
 def read_environment() -> None:
     """Have Ray read its environment anew: it was imported under another one, or an earlier run of this process had another."""
     ray._private.ray_constants.ENABLE_RAY_CLUSTER = os.environ[ON_LOOPBACK] == "1"
@@ -220,19 +168,27 @@ def read_environment() -> None:
 
 
 @contextmanager
-def environment(**values: str) -> Iterator[None]:
-    """Variables that hold meanwhile: what Ray starts inherits them."""
-    values = {**OUR_ENVIRONMENT, **values}
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
+def environment(**values: str | None) -> Iterator[None]:
+    """Variables that hold meanwhile, None for none: what Ray starts inherits them."""
+    before = {name: os.environ.get(name) for name in (*OUR_ENVIRONMENT, *values)}
+    set_environment({**OUR_ENVIRONMENT, **values})
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        set_environment(before)
+
+
+def set_environment(values: Mapping[str, str | None]) -> None:
+    for name, value in values.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
+def with_token(path: Path) -> dict[str, str | None]:
+    """Variables for the token in a file: one in the environment would come first."""
+    return {"RAY_AUTH_TOKEN": None, "RAY_AUTH_TOKEN_PATH": str(path)}
 
 
 @contextmanager

@@ -36,7 +36,7 @@ class Facts:
 
     pid: int
     host: str
-    boot_id: str  # of the machine's kernel: equal ones are one machine
+    machine: str  # its kernel and its numbers of processes: containers of one machine differ, since they see others
     processor: str
     kernels: str  # the class of instructions that the engine's kernels are compiled for here; "" without kernels
     versions: tuple[tuple[str, str], ...]  # of what decides bits
@@ -57,15 +57,22 @@ class Turn:
 
 
 def facts_here() -> Facts:
-    boot_id = Path("/proc/sys/kernel/random/boot_id")
     return Facts(
         pid=os.getpid(),
         host=platform.node(),
-        boot_id=boot_id.read_text().strip() if boot_id.is_file() else platform.node(),
+        machine=machine_here(),
         processor=processor_name(),
         kernels=isa() if native_library() is not None else "",
         versions=(("cogitate", __version__), ("torch", torch.__version__), ("python", platform.python_version())),
     )
+
+
+def machine_here() -> str:
+    """Equal where a process can look at another by its number."""
+    try:
+        return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return platform.node()
 
 
 def processor_name() -> str:
@@ -81,10 +88,11 @@ class GeneratorWorker:
 
     Args:
         config: with the device and threads of this process.
+        scratch: where weights are on their way; None: the system's place. Whoever names one clears it.
     """
 
-    def __init__(self, config: Config):
-        self._config = config
+    def __init__(self, config: Config, scratch: Path | None = None):
+        self._config, self._scratch = config, scratch
         self._backend: LocalBackend | None = None
         self._engines: dict[str, Engine] = {}
         self._stamps: dict[str, Stamp] = {}
@@ -138,7 +146,7 @@ class GeneratorWorker:
     def _load(self, name: str, stamp: Stamp, files: dict[str, Bytes]) -> None:
         if (digest := digest_of(files)) != stamp.digest:
             raise StaleWeightsError(f"was sent other weights than those of {stamp}: {digest[:12]}")
-        with TemporaryDirectory(prefix="cogitate-weights-") as directory:
+        with TemporaryDirectory(prefix="cogitate-weights-", dir=self._scratch) as directory:
             write_model(files, Path(directory))
             if name in self._engines:
                 self._engines[name].load_weights(Path(directory), stamp.version)

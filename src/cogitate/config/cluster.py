@@ -18,11 +18,10 @@ class ClusterConfig(Section):
     engine: Literal["own"] = not_in_identity("own")
     generators: int = not_in_identity(1, ge=1)
     generator_cpus: int = not_in_identity(1, ge=1)  # of each generator, which computes with as many threads
-    generator_gpus: float = not_in_identity(0.0, ge=0)  # of each generator; below 1: several share one
     object_store: int = not_in_identity(512, ge=80)  # MiB of shared memory of our own Ray: weights cross in it
     start_limit: float = not_in_identity(300.0, gt=0)  # seconds until Ray, and each generator, has started
     answer_limit: float = not_in_identity(600.0, gt=0)  # seconds without an answer after which a generator is replaced
-    deaths_limit: int = not_in_identity(5, ge=1)  # generators that die without a completion in between; one more ends the run
+    deaths_limit: int = not_in_identity(5, ge=1)  # losses of generators without a completion in between; one more ends the run
 
     @field_validator("address")
     @classmethod

@@ -1,6 +1,14 @@
 """The processes of a run on a cluster."""
 
-from cogitate.apps.plan.processes import memory_by_process, process_lines
+from dataclasses import replace
+
+import pytest
+
+from cogitate.apps.plan.computer.machine import this_cpu, this_machine
+from cogitate.apps.plan.factors import read_factors
+from cogitate.apps.plan.processes import memory_by_process, process_lines, refuse_too_many
+from cogitate.costs.hardware import GIB, Cluster
+from cogitate.errors import ConfigError
 from cogitate.recipe.settings import load_recipe
 
 ON_RAY = "runtime.backend=ray"
@@ -16,10 +24,8 @@ def test_each_kind_of_process_has_its_resources_and_its_memory() -> None:
     assert own[1][1:3] == ["this machine", "1 CPU each"]
     assert own[1][3].endswith(" GiB in r1_zero each")
     assert own[2][3] == "99 MiB of shared memory at most"
-    settings = [ON_RAY, "cluster.address=head:6379", "cluster.generator_gpus=0.5"]
-    elsewhere = process_lines(load_recipe("tiny", settings), ["r1_zero"])
+    elsewhere = process_lines(load_recipe("tiny", [ON_RAY, "cluster.address=head:6379"]), ["r1_zero"])
     assert [row[1] for row in elsewhere] == ["this machine", "a node of head:6379"]
-    assert elsewhere[1][2] == "1 CPU, 0.5 GPU each"
 
 
 def test_what_trains_is_the_drivers_and_what_is_not_made_needs_nothing() -> None:
@@ -30,3 +36,13 @@ def test_what_trains_is_the_drivers_and_what_is_not_made_needs_nothing() -> None
     assert driver[1] == "r1_zero"
     assert memory_by_process(config, ["evaluate.base"])[0] is None
     assert memory_by_process(config, []) == (None, None)
+
+
+def test_processes_that_do_not_fit_this_computer_together_are_refused() -> None:
+    machine = replace(this_machine(None, read_factors()), cluster=Cluster(replace(this_cpu(), memory=4.0 * GIB), 1))
+    refuse_too_many(load_recipe("tiny", [ON_RAY, "cluster.generators=2"]), only="r1_zero", machine=machine)
+    many = [ON_RAY, "cluster.generators=40"]
+    with pytest.raises(ConfigError, match=r"40 generators do not fit this computer: .* and there are 4\.0 GiB: lower"):
+        refuse_too_many(load_recipe("tiny", many), only="r1_zero", machine=machine)
+    elsewhere = load_recipe("tiny", [*many, "cluster.address=head:6379"])
+    refuse_too_many(elsewhere, only="r1_zero", machine=machine)

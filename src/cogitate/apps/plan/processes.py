@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 
-from cogitate.apps.plan.computer.machine import this_machine
+from cogitate.apps.plan.computer.machine import Machine, this_machine
 from cogitate.apps.plan.factors import read_factors
 from cogitate.apps.plan.stage_cost import memories_of
 from cogitate.apps.plan.workloads import works_of
 from cogitate.config import Config
+from cogitate.costs.factors import Z_OF_INTERVAL
 from cogitate.costs.layout import Layout
 from cogitate.errors import ConfigError
-from cogitate.recipe.recipe import graph_of
+from cogitate.recipe.recipe import graph_of, select
 
 GIB = 2**30
 OF_THE_DRIVER = ("states of training", "models that score")  # terms of generation that are not in a generator's process
@@ -28,12 +30,11 @@ def process_lines(config: Config, stages: Collection[str]) -> list[list[str]]:
     if config.runtime.backend != "ray":
         return []
     driver, generator = memory_by_process(config, stages)
-    gpus = f", {settings.generator_gpus:g} GPU" if settings.generator_gpus else ""
     where = f"a node of {settings.address}" if settings.address else "this machine"
     rows = [
         ["driver", "this machine", f"learners, {config.rewards.workers} grading processes beside it", text_of(driver)],
         [
-            f"{settings.generators} generators", where, f"{settings.generator_cpus} CPU{gpus} each",
+            f"{settings.generators} generators", where, f"{settings.generator_cpus} CPU each",
             f"{text_of(generator)}{' each' if generator else ''}",
         ],
     ]  # fmt: skip
@@ -42,9 +43,39 @@ def process_lines(config: Config, stages: Collection[str]) -> list[list[str]]:
     return rows
 
 
-def memory_by_process(config: Config, stages: Collection[str]) -> tuple[tuple[float, str] | None, tuple[float, str] | None]:
+def refuse_too_many(
+    config: Config, *, only: str | None = None, until: str | None = None, machine: Machine | None = None
+) -> None:
+    """Refuse a cluster on this machine alone whose processes need more memory together than there is, even at the lower end of
+    what is known of it.
+
+    Raises:
+        ConfigError: says what needs how much.
+    """
+    settings = config.cluster
+    if config.runtime.backend != "ray" or settings.address:
+        return
+    machine = machine or this_machine(None, read_factors(), config.runtime.dtype)
+    wanted = [stage.name for stage in select(graph_of(config), only=only, until=until, given=config.inputs)]
+    driver, generator = memory_by_process(config, wanted, machine)
+    if generator is None:
+        return
+    low = math.exp(-Z_OF_INTERVAL * machine.factors.residuals.get("memory", 0.0))
+    planned = (driver[0] if driver else 0.0) + settings.generators * generator[0]
+    needed, there = low * planned + (settings.object_store << 20), machine.cluster.gpu.memory
+    if needed > there:
+        raise ConfigError(
+            f"{settings.generators} generators do not fit this computer: the driver needs {text_of(driver)}, each generator "
+            f"{text_of(generator)}, Ray {settings.object_store} MiB of shared memory, and there are {there / GIB:.1f} GiB: "
+            "lower cluster.generators; --force goes on all the same"
+        )
+
+
+def memory_by_process(
+    config: Config, stages: Collection[str], machine: Machine | None = None
+) -> tuple[tuple[float, str] | None, tuple[float, str] | None]:
     """The most bytes of the driver and of a generator, each with the stage; None where nothing can be said."""
-    machine = this_machine(None, read_factors(), config.runtime.dtype)
+    machine = machine or this_machine(None, read_factors(), config.runtime.dtype)
     try:
         works = works_of(graph_of(config), config)
     except ConfigError:  # a model that is fetched later, or of a family whose costs are not known
