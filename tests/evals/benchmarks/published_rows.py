@@ -109,7 +109,11 @@ def write_all(root: Path) -> None:
         root / "data/HumanEval.jsonl.gz",
         [{"task_id": "HumanEval/0", "prompt": 'def double(x):\n    """Twice x."""\n', "entry_point": "double",
           "canonical_solution": "    return 2 * x\n",
-          "test": "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(-1) == -2\n"}],
+          "test": "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(-1) == -2\n"},
+         {"task_id": "HumanEval/50", "entry_point": "decode", "canonical_solution": "    return [n - 5 for n in x]\n",
+          "prompt": "from typing import List\n\n\ndef encode(x: List[int]):\n    return [n + 5 for n in x]\n\n\n"
+                    'def decode(x: List[int]):\n    """Undo encode."""\n',
+          "test": "def check(candidate):\n    assert candidate(encode([1, 2])) == [1, 2]\n"}],
     )  # fmt: skip
     write_lines(
         root / "mbpp.jsonl",

@@ -15,6 +15,7 @@ from cogitate.evals.benchmarks.load import Loaded, load_benchmark, spread
 from cogitate.evals.benchmarks.published import read_published
 from cogitate.evals.benchmarks.readers.code import read_tests
 from cogitate.evals.benchmarks.readers.table import READERS
+from cogitate.rewards.code.grader import grade_code
 from cogitate.rewards.kinds import check_fields, has_rules
 from tests.evals.benchmarks.published_rows import packed_tests, write_all, write_lines
 
@@ -91,7 +92,7 @@ def test_the_right_answer_of_gpqa_has_a_letter_that_only_the_question_decides(di
 
 
 def test_programs_have_their_tests_and_rows_outside_the_split_are_left_out(directory: Path) -> None:
-    (humaneval,) = load("humaneval", directory).problems
+    humaneval, _ = load("humaneval", directory).problems
     assert (humaneval.fields["entry_point"], humaneval.fields["mode"]) == ("double", "function")
     (mbpp,) = load("mbpp", directory).problems
     assert (mbpp.id, mbpp.fields["tests"][1]) == ("mbpp-11", {"args": [5], "expected": 6})
@@ -102,6 +103,15 @@ def test_programs_have_their_tests_and_rows_outside_the_split_are_left_out(direc
     method = by_id["3000"].fields
     assert (method["entry_point"], method["prelude"]) == ("addAll", "leetcode")
     assert method["tests"] == [{"args": [[1, 2], 3], "expected": 6}] * 2
+
+
+def test_a_program_of_humaneval_finds_what_its_prompt_has_before_the_function(directory: Path) -> None:
+    plain, decode = load("humaneval", directory).problems
+    assert "prelude" not in plain.fields
+    given = {key: decode.fields[key] for key in ("tests", "mode", "entry_point", "prelude")}
+    whole = "def decode(x: List[int]):\n    return [n - 5 for n in x]"
+    assert grade_code(f"```python\n{whole}\n```", **given, weaker_tests=True).value == "right"
+    assert grade_code(f"```python\n{whole.replace('5', '4')}\n```", **given, weaker_tests=True).value == "wrong"
 
 
 def test_a_pickle_that_holds_anything_but_a_text_runs_nothing(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import binascii
 import io
 import json
 import pickle
+import re
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -20,12 +21,20 @@ STDIN = "Write a whole Python program that reads standard input and prints to st
 
 
 def humaneval(row: PublishedRow) -> Iterator[Own]:
-    """`prompt`: a function's head and its docstring; `test` with check(candidate); `entry_point`."""
+    """`prompt`: a function's head and its docstring; `test` with check(candidate); `entry_point`.
+
+    What the prompt has before that function (imports, helpers that its docstring or the tests use) runs before the program, so
+    that an answer with the whole function need not repeat it.
+    """
     head = str(first_of(row, "prompt"))
     question = f"Complete this function:\n```python\n{head.strip()}\n```"
     own = {key: first_of(row, key) for key in ("test", "entry_point")}
+    start = re.search(rf"^def {re.escape(str(own['entry_point']))}\b", head, re.MULTILINE)
+    if start is None:
+        raise DataError(f"its prompt has no function {own['entry_point']!r}, which is its entry_point")
+    before = head[: start.start()].strip()
     own |= {"id": identity(row, "task_id", "id"), "question": question, "prompt": head, "kind": "code"}
-    yield own | {"weaker_tests": True}
+    yield own | {"weaker_tests": True} | ({"prelude": f"{before}\n"} if before else {})
 
 
 def mbpp(row: PublishedRow) -> Iterator[Own]:
