@@ -138,12 +138,15 @@ def write_all(root: Path) -> None:
     for number in (2, 3, 4, 5):
         path = root / f"livecodebench/code_generation_lite/test{number}.jsonl"
         write_lines(path, [{**rows[0], "question_id": f"abc_{number}"}])
+    spans = {"number": "", "date": {"day": "", "month": "", "year": ""}}
     write_parquet(
-        root / "ucinlp/drop/data/validation-00000-of-00001.parquet",
+        root / "EleutherAI/drop/data/validation-00000-of-00001.parquet",
         [{"section_id": "s", "query_id": "q1", "passage": "The Bears scored 3 and 21.", "question": "How many in all?",
-          "answers_spans": {"spans": ["24", "24"], "types": ["number", "number"]}},
+          "answer": {**spans, "number": "24", "spans": []},
+          "validated_answers": {"number": ["24"], "date": [spans["date"]], "spans": [[]]}},
          {"section_id": "s", "query_id": "q2", "passage": "Ann and Bob won.", "question": "Who won?",
-          "answers_spans": {"spans": ["Ann", "Bob"], "types": ["spans", "spans"]}}],
+          "answer": {**spans, "spans": ["Ann", "Bob"]},
+          "validated_answers": {"number": ["", ""], "date": [spans["date"]] * 2, "spans": [["Ann", "Bob"], ["Ann"]]}}],
     )  # fmt: skip
     write_lines(
         root / "google/IFEval/ifeval_input_data.jsonl",

@@ -17,7 +17,7 @@ from cogitate.evals.benchmarks.readers.code import read_tests
 from cogitate.evals.benchmarks.readers.table import READERS
 from cogitate.rewards.code.grader import grade_code
 from cogitate.rewards.kinds import check_fields, has_rules
-from tests.evals.benchmarks.published_rows import packed_tests, write_all, write_lines
+from tests.evals.benchmarks.published_rows import packed_tests, write_all, write_lines, write_parquet
 
 ASKED_FOR = (
     "aime24,aime25,math500,gpqa,mmlu_pro,drop,livecodebench,humaneval,mbpp,ifeval,gsm8k,svamp,mawps,cmath,mgsm,ceval,mmlu_stem,"
@@ -130,8 +130,15 @@ def test_a_pickle_that_holds_anything_but_a_text_runs_nothing(tmp_path: Path) ->
 
 def test_drop_has_each_reference_once_and_several_spans_are_one_answer(directory: Path) -> None:
     one, other = load("drop", directory).problems
-    assert (one.fields["answers"], other.fields["answers"]) == ([["24"]], [["Ann", "Bob"]])
+    assert (one.fields["answers"], other.fields["answers"]) == ([["24"]], [["Ann", "Bob"], ["Ann"]])
     assert one.question.startswith("The Bears scored 3 and 21.\n\n")
+
+
+def test_a_layout_of_drop_that_hides_which_spans_are_one_answer_is_refused(tmp_path: Path) -> None:
+    row = {"passage": "Ann and Bob won.", "question": "Who?", "answers_spans": {"spans": ["Ann", "Bob"], "types": ["span"] * 2}}
+    write_parquet(tmp_path / "drop/validation-0.parquet", [row])
+    with pytest.raises(DataError, match=r"no problem that can be graded.*get EleutherAI/drop"):
+        load("drop", tmp_path)
 
 
 def test_the_original_file_of_drop_has_passages_with_questions_and_validated_answers(tmp_path: Path) -> None:
@@ -143,6 +150,12 @@ def test_the_original_file_of_drop_has_passages_with_questions_and_validated_ans
     ]  # fmt: skip
     (tmp_path / "drop_dataset_dev.json").write_text(json.dumps({"nfl_1": {"passage": "P.", "qa_pairs": pairs}}))
     assert [problem.fields["answers"] for problem in load("drop", tmp_path).problems] == [[["3"], ["4"]], [["May 1901"]]]
+
+
+@pytest.mark.parametrize("written", ["336^\\circ", "$336^\\circ$", "336^{\\circ}", "$336$", "336°", "336"])
+def test_an_answer_of_aime_may_have_dollars_and_degrees(written: str, tmp_path: Path) -> None:
+    write_lines(tmp_path / "aime25.jsonl", [{"problem": "Find the angle.", "answer": written}])
+    assert load("aime25", tmp_path).problems[0].gold == "336"
 
 
 def test_rows_that_cannot_be_graded_are_counted_with_their_reason(directory: Path) -> None:
@@ -205,6 +218,12 @@ def test_a_benchmark_of_one_s_own_is_one_file(tmp_path: Path) -> None:
     other.write_text(text.format("mawps") + 'licenses = "x"\n')
     with pytest.raises(ConfigError, match=r"other\.toml: unknown key .*licenses"):
         find_benchmark(str(other))
+
+
+def test_a_benchmark_of_one_s_own_cannot_have_the_name_of_one_of_the_package(tmp_path: Path) -> None:
+    (tmp_path / "gsm8k.toml").write_text("")
+    with pytest.raises(ConfigError, match=r"gsm8k\.toml: gsm8k is a benchmark of this package"):
+        find_benchmark(str(tmp_path / "gsm8k.toml"))
 
 
 SHARED = {
