@@ -109,8 +109,10 @@ def read_benchmark(path: Path) -> Benchmark:
     """One file of the table.
 
     Raises:
-        ConfigError: it cannot be read, or a key is missing, unknown or of another type.
+        ConfigError: it cannot be read, a key is missing, unknown or of another type, or its name is one of the table's.
     """
+    if path.stem in benchmark_names() and path.resolve().parent != TABLE.resolve():
+        raise ConfigError(f"{path}: {path.stem} is a benchmark of this package, whose results it would replace; rename the file")
     try:
         return Benchmark(name=path.stem, **read_toml(path))
     except ValidationError as error:
