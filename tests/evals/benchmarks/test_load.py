@@ -11,13 +11,14 @@ import pytest
 
 from cogitate.errors import ConfigError, DataError
 from cogitate.evals.benchmarks.definition import benchmark_names, find_benchmark, find_benchmarks
-from cogitate.evals.benchmarks.load import Loaded, load_benchmark, spread
+from cogitate.evals.benchmarks.load import Loaded, load_benchmark, spread, subject_of
 from cogitate.evals.benchmarks.published import read_published
+from cogitate.evals.benchmarks.readers import code
 from cogitate.evals.benchmarks.readers.code import read_tests
 from cogitate.evals.benchmarks.readers.table import READERS
 from cogitate.rewards.code.grader import grade_code
 from cogitate.rewards.kinds import check_fields, has_rules
-from tests.evals.benchmarks.published_rows import packed_tests, write_all, write_lines, write_parquet
+from tests.evals.benchmarks.published_rows import packed_tests, write_all, write_csv, write_lines, write_parquet
 
 ASKED_FOR = (
     "aime24,aime25,math500,gpqa,mmlu_pro,drop,livecodebench,humaneval,mbpp,ifeval,gsm8k,svamp,mawps,cmath,mgsm,ceval,mmlu_stem,"
@@ -196,6 +197,80 @@ def test_each_fault_of_the_data_is_one_line(directory: Path, tmp_path: Path) -> 
     broken.write_bytes((directory / "openai/gsm8k/main/test-00000-of-00001.parquet").read_bytes()[:-40])
     with pytest.raises(DataError, match="truncated or damaged"):
         load("gsm8k", tmp_path)
+
+
+@pytest.mark.parametrize("at", [12, 40])
+def test_a_damaged_gz_is_one_line(at: int, directory: Path, tmp_path: Path) -> None:
+    content = bytearray((directory / "data/HumanEval.jsonl.gz").read_bytes())
+    content[at : at + 8] = b"\xff" * 8
+    (tmp_path / "HumanEval.jsonl.gz").write_bytes(content)
+    with pytest.raises(DataError, match=r"HumanEval\.jsonl\.gz: truncated or damaged|HumanEval\.jsonl\.gz, line"):
+        load("humaneval", tmp_path)
+
+
+def test_a_damaged_parquet_file_is_one_line(directory: Path, tmp_path: Path) -> None:
+    content = bytearray((directory / "openai/gsm8k/main/test-00000-of-00001.parquet").read_bytes())
+    content[len(content) // 4 : -12] = b"\xff" * (len(content) - 12 - len(content) // 4)
+    (tmp_path / "gsm8k/main").mkdir(parents=True)
+    (tmp_path / "gsm8k/main/test-0.parquet").write_bytes(content)
+    with pytest.raises(DataError, match=r"test-0\.parquet: truncated or damaged"):
+        load("gsm8k", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "row"),
+    [
+        ("mbpp", "mbpp.jsonl", {"task_id": "x", "text": "?", "test_list": []}),  # ValueError
+        ("bbh", "bbh/t.json", {"input": 3, "target": None}),
+        ("arena_hard", "arena-hard-v0.1/question.jsonl", {"question_id": 1, "turns": 7}),  # TypeError
+        ("arc", "arc_challenge/test.jsonl", {"question": "?", "choices": {"label": ["A"]}, "answerKey": "A"}),  # KeyError
+        ("ifeval", "input_data.jsonl", {"prompt": "?", "instruction_id_list": ["x"], "kwargs": ["x"]}),  # AttributeError
+        ("drop", "drop_dataset_dev.json", {"passage": ".", "qa_pairs": [{"question": "?"}]}),  # KeyError
+    ],
+)
+def test_a_row_of_other_types_is_one_line_with_file_and_row(
+    name: str, file: str, row: dict[str, object], tmp_path: Path
+) -> None:
+    write_lines(tmp_path / file, [row])
+    with pytest.raises(DataError, match=rf"has no problem that can be graded; the first: .*{Path(file).name}, row 1: "):
+        load(name, tmp_path)
+
+
+def test_tests_of_livecodebench_are_not_unpacked_for_other_days_and_bounded(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = sorted((directory / "livecodebench/code_generation_lite").glob("*.jsonl"))
+    row = json.loads(files[0].read_text().splitlines()[0])
+    others = [
+        {**row, "question_id": "old", "contest_date": "2024-01-01T00:00:00", "private_test_cases": "damaged"},
+        {**row, "question_id": "damaged", "private_test_cases": "damaged"},
+        {**row, "question_id": "list", "private_test_cases": packed_tests([7])},  # type: ignore[list-item]
+        {**row, "question_id": "large", "private_test_cases": packed_tests([{"input": "1" * 9000}])},
+    ]
+    for number, file in enumerate(files):
+        write_lines(tmp_path / "livecodebench" / file.name, others if number == 0 else [row])
+    monkeypatch.setattr(code, "MOST_BYTES", 5000)
+    loaded = load("livecodebench", tmp_path)
+    assert (loaded.rows, loaded.faults.count, len(loaded.problems)) == (8, 3, 1)  # the others are one question
+    assert "its tests cannot be read" in loaded.faults.first[0][1]
+    assert "truncated, or more than" in loaded.faults.first[2][1]
+
+
+def test_a_layout_that_is_not_the_benchmark_s_own_says_how_it_differs(tmp_path: Path) -> None:
+    write_lines(tmp_path / "zh/mgsm_7lang.jsonl", [{"id": 1, "en": "1 + 1?", "answer": 2}])
+    data = load("mgsm", tmp_path).as_json()
+    assert (data["layout"], data["differs"]) == ("zh/mgsm_7lang.jsonl", "English and six of the ten other languages")
+
+
+def test_solved_examples_of_c_eval_are_those_of_a_subject(directory: Path, tmp_path: Path) -> None:
+    cells = {"A": "a", "B": "b", "C": "c", "D": "d", "answer": "B"}
+    for kind, subjects in (("val", ["accountant"]), ("dev", ["accountant", "physician"])):
+        for subject in subjects:
+            write_csv(tmp_path / f"{kind}/{subject}_{kind}.csv", [{"id": "0", "question": f"{subject}?", **cells}])
+    loaded = load_benchmark(find_benchmark("ceval"), tmp_path, partial=True, shots=1)
+    assert [subject for subject, _, _ in loaded.examples] == ["accountant", "physician"]
+    assert [file.name for file in loaded.example_files] == ["dev/accountant_dev.csv", "dev/physician_dev.csv"]
+    assert subject_of(loaded.problems[0]) == "accountant"
 
 
 def test_unknown_names_are_one_line_with_the_nearest_known() -> None:

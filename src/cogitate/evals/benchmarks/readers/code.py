@@ -17,6 +17,7 @@ from cogitate.evals.benchmarks.files import PublishedRow
 from cogitate.evals.benchmarks.readers.maths import Own, first_of, identity
 
 MBPP_TEST = range(11, 511)  # task ids of the test split; 1 to 10 are for prompts (arXiv:2108.07732, section 2.1)
+MOST_BYTES = 1 << 29  # of the tests of one problem, unpacked: some have inputs of many megabytes
 STDIN = "Write a whole Python program that reads standard input and prints to standard output."
 
 
@@ -84,8 +85,15 @@ def arguments(text: str) -> list[Any]:
     return [json.loads(line) for line in text.split("\n") if line.strip()]
 
 
+# Beside the errors of its decoders what a damaged pickle raises: pickle names no single class for it.
+UNREADABLE = (
+    ValueError, TypeError, EOFError, LookupError, AttributeError, OverflowError, RecursionError, binascii.Error, zlib.error,
+    pickle.UnpicklingError,
+)  # fmt: skip
+
+
 def read_tests(packed: str) -> list[dict[str, Any]]:
-    """A JSON list of tests; the private ones are packed: base64 of zlib of a pickle that holds the JSON text.
+    """A JSON list of tests, each an object; the private ones are packed: base64 of zlib of a pickle that holds the JSON text.
 
     Raises:
         DataError: it is neither, or the pickle holds anything but a text.
@@ -93,9 +101,14 @@ def read_tests(packed: str) -> list[dict[str, Any]]:
     try:
         if packed.lstrip().startswith("["):
             return list(json.loads(packed))
-        text = TextUnpickler(io.BytesIO(zlib.decompress(base64.b64decode(packed, validate=True)))).load()
-        return list(json.loads(text))
-    except (ValueError, TypeError, EOFError, binascii.Error, zlib.error, pickle.UnpicklingError) as error:
+        unpacking = zlib.decompressobj()
+        content = unpacking.decompress(base64.b64decode(packed, validate=True), MOST_BYTES)
+        if not unpacking.eof:
+            raise DataError(f"its tests are truncated, or more than {MOST_BYTES >> 20} MiB")
+        return list(json.loads(TextUnpickler(io.BytesIO(content)).load()))
+    except DataError:
+        raise
+    except UNREADABLE as error:
         raise DataError(f"its tests cannot be read: {error}") from error
 
 
