@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from cogitate import cli
-from cogitate.apps.benchmark.command import plain_name
 from cogitate.evals.benchmarks.definition import benchmark_names
 from tests.apps.memorised_model import QUESTION
 
@@ -168,15 +167,6 @@ def test_a_data_file_that_changed_is_refused_where_a_result_was_made_of_it(
     (data / "mawps/test.jsonl").write_text(json.dumps({"input": QUESTION, "target": 3.0, "type": "addsub"}))
     code, _, err = evaluate(*asked, "--out", tmp_path / "out", *GREEDY)
     assert (code, "mawps/test.jsonl: changed since" in err) == (2, True)
-
-
-def test_names_of_models_are_parts_of_paths() -> None:
-    assert [plain_name(name) for name in ("runs/tiny/r1", "base", "../..", "pypi:x y")] == [
-        "tiny-r1",
-        "base",
-        "model",
-        "pypi-x_y",
-    ]
 
 
 @pytest.mark.slow

@@ -95,12 +95,11 @@ def contamination(
 def overlapping(problems: Sequence[Problem], training: TrainingText, added: Sequence[str] = ()) -> dict[str, str]:
     """The problems that overlap, by id, and the place of the first training text that each does with."""
     ours = {gram for text in added for gram in grams_of(words_of(text), NGRAM)}
-    questions = {problem.id: words_of(problem.question) for problem in problems}
-    holders = Counter(gram for words in questions.values() for gram in set(grams_of(words, NGRAM)))
+    questions = [words_of(problem.question) for problem in problems]
+    holders = Counter(gram for words in questions for gram in set(grams_of(words, NGRAM)))
     wanted: dict[int, dict[Gram, list[str]]] = defaultdict(lambda: defaultdict(list))
     whole: dict[str, list[str]] = defaultdict(list)
-    for problem in problems:
-        words = questions[problem.id]
+    for problem, words in zip(problems, questions, strict=True):
         if len(words) < SHORTEST:
             whole[canonical(problem.question)].append(problem.id)
             continue

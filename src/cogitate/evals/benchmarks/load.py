@@ -17,13 +17,8 @@ from cogitate.types import Problem
 
 CATEGORY, SUBJECT, WORKED = "category", "subject", "worked"  # keys of Problem.fields
 DATES = "contest_date", "date"  # keys of published rows
-OF_WRONG_TYPES = (
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    RecursionError,
-)  # of readers, where a row is not as published
+# What readers raise of a row that is not as published.
+OF_WRONG_TYPES = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)

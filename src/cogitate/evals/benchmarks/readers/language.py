@@ -24,8 +24,8 @@ def drop(row: PublishedRow) -> Iterator[Own]:
         return
     if "answers_spans" in row.row:
         raise DataError(
-            "answers_spans has the spans of all annotators in one list, which hides what is one answer; get EleutherAI/drop, or "
-            "the original drop_dataset_dev.json"
+            "answers_spans has the spans of all annotators in one list, which hides what is one answer; get EleutherAI/drop, "
+            "or the original drop_dataset_dev.json"
         )
     answers = [answer_spans(answer) for answer in (first_of(row, "answer"), *validated(row.row.get("validated_answers") or []))]
     yield drop_question(identity(row, "query_id"), passage, first_of(row, "question"), answers)
