@@ -34,10 +34,12 @@ class TrainingText:
     Attributes:
         files: data files, of which every text of every row is read.
         generated: tasks of the training that are made by programs, which have no file and are not compared.
+        missing: files that the training names and that are not there.
     """
 
     files: tuple[Path, ...]
     generated: tuple[str, ...] = ()
+    missing: tuple[Path, ...] = ()
 
     def texts(self) -> Iterator[tuple[str, str]]:
         """(place, text) of every row of every file; the texts of a row are one, apart from each other."""
@@ -84,7 +86,7 @@ def contamination(
     return {
         "rule": f"{NGRAM} words in a row; of shorter questions the whole",
         "files": [path.name for path in training.files],
-        "not_compared": list(training.generated),
+        "not_compared": [*training.generated, *(f"{path.name} (missing)" for path in training.missing)],
         "problems": len(problems),
         "overlapping": len(found),
         "first": "" if first is None else f"{first[0]} in {first[1]}",
