@@ -79,8 +79,8 @@ def run(models: Sequence[str], names: str, options: Options) -> None:
         Interrupted: Ctrl-C; the same command goes on.
     """
     benchmarks = find_benchmarks(names)
+    options = keep_judgements(options, check_settings(options, benchmarks))
     config = check_settings(options, benchmarks)
-    options = keep_judgements(options, config)
     directories = find_models(models)
     for benchmark in benchmarks:
         for directory in directories.values():
@@ -98,6 +98,8 @@ def run(models: Sequence[str], names: str, options: Options) -> None:
         if benchmark.needs_judge:
             baseline_answers(loaded[benchmark.name])
     training = read_training_text(options.training) if options.training else None
+    for path in training.missing if training is not None else ():
+        console.print(f"training data: {path}: not there, not compared with the benchmarks", markup=False)
     try:
         for name, directory in directories.items():
             measure_model_on(name, directory, benchmarks, loaded, config, options, training, console)
