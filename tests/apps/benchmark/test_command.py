@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from cogitate import cli
-from cogitate.apps.benchmark.command import plain_name
-from cogitate.evals.benchmarks.definition import benchmark_names
+from cogitate.apps.benchmark.asking import PromptName, instruction_of
+from cogitate.apps.benchmark.result import COMPARED, Result, differences_in_settings
+from cogitate.evals.benchmarks.definition import benchmark_names, find_benchmark
+from cogitate.tokenizer.prompts import R1_INSTRUCTION
 from tests.apps.memorised_model import QUESTION
 
 GREEDY = ("evaluate.temperature=1e-9", "evaluate.max_new_tokens=40")
@@ -133,6 +136,49 @@ def test_overlap_with_training_data_stands_beside_the_figure(
     assert (code, found["overlapping"], found["value_without"]["value"]) == (0, 1, 0.0)
 
 
+def test_a_model_of_two_spellings_has_one_result_and_is_measured_once(
+    memorised: Path, data: Path, evaluate: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, copy = tmp_path / "out", tmp_path / "copy"
+    shutil.copytree(memorised, copy)
+    asked = ("--benchmarks", "gsm8k", "--data", data, "--partial-data", "--samples", 1, "--prompt", "r1_zero", "--out", out)
+    assert evaluate(memorised, *asked, *GREEDY)[0] == 0
+    (kept,) = out.glob("*/gsm8k/completions_kept.jsonl")
+    before = kept.read_bytes()
+    assert evaluate(copy, *asked, *GREEDY)[0] == 0
+    result = result_of(out, "gsm8k")
+    assert (result["model"], kept.read_bytes()) == (str(copy), before)
+    code, _, err = evaluate(memorised, copy, *asked, *GREEDY)
+    assert (code, "the same model as" in err) == (2, True)
+
+
+def test_an_instruction_is_said_of_prompts_that_have_it_and_of_no_others() -> None:
+    countdown, gsm8k = find_benchmark("countdown"), find_benchmark("gsm8k")
+    beside = {prompt: instruction_of(countdown, prompt) for prompt in get_args(PromptName)}
+    assert beside["r1_zero"] == countdown.instruction
+    assert beside["chat"] == f"{countdown.instruction}\n\n{R1_INSTRUCTION}"
+    assert beside["few_shot"] == beside["bare"] == instruction_of(gsm8k, "r1_zero") == ""
+
+
+def test_a_result_without_some_rows_is_marked_as_not_whole(memorised: Path, data: Path, evaluate: Run, tmp_path: Path) -> None:
+    rows = [{"problem": QUESTION if n == 0 else f"What is {n}?", "answer": "none" if n == 3 else "3"} for n in range(30)]
+    (data / "aime24.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    out = tmp_path / "out"
+    asked = (memorised, "--benchmarks", "aime24", "--data", data, "--samples", 1, "--prompt", "r1_zero", "--out", out)
+    code, shown, _ = evaluate(*asked, *GREEDY[:1], "evaluate.max_new_tokens=2")
+    assert (code, "AIME 2024*" in shown) == (0, True)
+    assert "1 rows cannot be graded" in (out / "benchmarks.html").read_text()
+
+
+def test_results_that_differ_in_any_setting_are_not_compared() -> None:
+    settings = dict.fromkeys(COMPARED, 1)
+    one = Result("b", "m", "1", settings, {}, {}, {}, {}, {}, {})
+    for name in ("judge", "thinking_budget", "min_thinking", "waits", "closing_phrase", "dtype", "instruction", "example_files",
+                 "baseline_file"):  # fmt: skip
+        other = dataclasses.replace(one, settings={**settings, name: 2})
+        assert len(differences_in_settings(one, other)) == 1, name
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -168,15 +214,6 @@ def test_a_data_file_that_changed_is_refused_where_a_result_was_made_of_it(
     (data / "mawps/test.jsonl").write_text(json.dumps({"input": QUESTION, "target": 3.0, "type": "addsub"}))
     code, _, err = evaluate(*asked, "--out", tmp_path / "out", *GREEDY)
     assert (code, "mawps/test.jsonl: changed since" in err) == (2, True)
-
-
-def test_names_of_models_are_parts_of_paths() -> None:
-    assert [plain_name(name) for name in ("runs/tiny/r1", "base", "../..", "pypi:x y")] == [
-        "tiny-r1",
-        "base",
-        "model",
-        "pypi-x_y",
-    ]
 
 
 @pytest.mark.slow

@@ -56,7 +56,33 @@ def test_a_win_counts_one_and_a_judge_that_contradicts_itself_has_no_opinion(
     said = result["further"]["judge"]
     assert (said["no_opinion"], said["mean_characters"], said["mean_characters_of_baseline"]) == (1, 7.0, 6.5)
     assert said["readings"]["no opinion: the judge contradicts itself"] == 1
-    assert "win rate" in (out / "benchmarks.html").read_text()
+    page = (out / "benchmarks.html").read_text()
+    assert "win rate" in page
+    assert "the older baseline, text-davinci-003" in page
+    assert (result["settings"]["judge"], result["settings"]["judging"]["judgements"]) == ("judge", 2)
+    asked = len(judge.requests)
+    with pytest.raises(SystemExit):
+        cli.main()
+    assert len(judge.requests) == asked > 0  # the judge's answers are kept
+    assert json.loads(next(out.glob("*/alpaca/result.json")).read_text())["metrics"] == result["metrics"]
+
+
+def test_a_baseline_that_is_missing_is_said_before_anything_is_drawn(
+    memorised: Path, judge: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "instruction").mkdir()
+    row = {"question_id": "u1", "turns": [{"content": "I am Ada."}]}
+    (tmp_path / "instruction/arena_hard_v01.jsonl").write_text(json.dumps(row) + "\n")
+    out = tmp_path / "out"
+    arguments = [
+        "cogitate", "eval", str(memorised), "--benchmarks", "arena_hard", "--data", str(tmp_path), "--partial-data", "--out",
+        str(out), f"judge.base_url={judge.url}", "judge.model=judge",
+    ]  # fmt: skip
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert (end.value.code, "baseline.jsonl: no such file" in capsys.readouterr().err) == (2, True)
+    assert not list(out.glob("**/*.jsonl"))
 
 
 def test_the_baseline_s_answers_are_read_in_the_forms_in_which_they_are_published(tmp_path: Path) -> None:
@@ -68,6 +94,9 @@ def test_the_baseline_s_answers_are_read_in_the_forms_in_which_they_are_publishe
     ]
     path.write_text("".join(json.dumps(row) + "\n" for row in forms))
     assert read_baseline(path) == {"a": "one", "b": "two", "c": "three"}
+    path.write_text('{"id": "a", "messages": []}\n')
+    with pytest.raises(DataError, match=r"baseline\.jsonl, line 1: needs id and output"):
+        read_baseline(path)
     path.write_text('{"id": "a"}\n')
     with pytest.raises(DataError, match=r"baseline\.jsonl, line 1: needs id and output"):
         read_baseline(path)

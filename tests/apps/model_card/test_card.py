@@ -53,12 +53,12 @@ def run(tmp_path: Path, make_micro_model: Callable[..., Transformer], micro_toke
     return directory
 
 
-def result(model: Path, *, limit: int | None) -> Result:
+def result(model: Path, *, limit: int | None, benchmark: str = "gsm8k", **data_of: object) -> Result:
     right = {("gsm8k", str(n), "q"): [float(n % 2)] for n in range(4)}
     every = {"pass@1": rate(list(right.values())).as_json(), "problems": 4, "samples": 1}
-    data = {"files": [], "rows": 1319, "published_rows": 1319}
+    data = {"files": [], "rows": 1319, "published_rows": 1319, **data_of}
     settings = {"prompt": "chat", "limit": limit}
-    return Result("gsm8k", "m", load_given("M", model).id, settings, data, {"all": every}, {}, {}, right, {})
+    return Result(benchmark, "m", load_given("M", model).id, settings, data, {"all": every}, {}, {}, right, {})
 
 
 def test_the_card_of_a_stage_names_recipe_data_figures_and_what_is_missing(run: Path, tmp_path: Path) -> None:
@@ -84,6 +84,33 @@ def test_a_whole_benchmark_is_in_the_metadata_and_a_part_only_in_the_table(run: 
         assert "Overlap with training data: not looked for in GSM8K." in card
     with pytest.raises(ConfigError, match=r"no result of .*base"):
         gather_facts(run / "base", results)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ({"differs": "seven languages"}, "not the benchmark's own rows: seven languages"),
+        ({"ungradable": {"rows": 2, "first": "x"}}, "2 rows cannot be graded"),
+        ({"rows": 1300}, "a part of the benchmark"),
+    ],
+)
+def test_a_figure_that_is_not_the_benchmark_s_own_says_why_and_is_not_in_the_metadata(
+    data: dict[str, object], said: str, run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "results/m/gsm8k").mkdir(parents=True)
+    result(run / "r1_zero", limit=None, **data).write(tmp_path / "results/m/gsm8k")
+    card = text_of(gather_facts(run / "r1_zero", tmp_path / "results"))
+    assert figures_of(card) == {"Logic": 25.0}
+    assert f"| GSM8K, {said} | 4 |" in card
+
+
+def test_a_benchmark_of_one_s_own_is_on_the_card(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "results/m/mine").mkdir(parents=True)
+    own = result(run / "r1_zero", limit=None, benchmark="mine", title="My questions", metric="pass@1")
+    own.write(tmp_path / "results/m/mine")
+    card = text_of(gather_facts(run / "r1_zero", tmp_path / "results"))
+    assert "| My questions | 4 | 1 | chat | pass@1 | 50.0 |" in card
+    assert figures_of(card) == {"My questions": 50.0, "Logic": 25.0}
 
 
 def test_export_writes_the_card_beside_each_form_and_keeps_one_that_is_there(

@@ -109,7 +109,11 @@ def write_all(root: Path) -> None:
         root / "data/HumanEval.jsonl.gz",
         [{"task_id": "HumanEval/0", "prompt": 'def double(x):\n    """Twice x."""\n', "entry_point": "double",
           "canonical_solution": "    return 2 * x\n",
-          "test": "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(-1) == -2\n"}],
+          "test": "def check(candidate):\n    assert candidate(2) == 4\n    assert candidate(-1) == -2\n"},
+         {"task_id": "HumanEval/50", "entry_point": "decode", "canonical_solution": "    return [n - 5 for n in x]\n",
+          "prompt": "from typing import List\n\n\ndef encode(x: List[int]):\n    return [n + 5 for n in x]\n\n\n"
+                    'def decode(x: List[int]):\n    """Undo encode."""\n',
+          "test": "def check(candidate):\n    assert candidate(encode([1, 2])) == [1, 2]\n"}],
     )  # fmt: skip
     write_lines(
         root / "mbpp.jsonl",
@@ -134,12 +138,15 @@ def write_all(root: Path) -> None:
     for number in (2, 3, 4, 5):
         path = root / f"livecodebench/code_generation_lite/test{number}.jsonl"
         write_lines(path, [{**rows[0], "question_id": f"abc_{number}"}])
+    spans = {"number": "", "date": {"day": "", "month": "", "year": ""}}
     write_parquet(
-        root / "ucinlp/drop/data/validation-00000-of-00001.parquet",
+        root / "EleutherAI/drop/data/validation-00000-of-00001.parquet",
         [{"section_id": "s", "query_id": "q1", "passage": "The Bears scored 3 and 21.", "question": "How many in all?",
-          "answers_spans": {"spans": ["24", "24"], "types": ["number", "number"]}},
+          "answer": {**spans, "number": "24", "spans": []},
+          "validated_answers": {"number": ["24"], "date": [spans["date"]], "spans": [[]]}},
          {"section_id": "s", "query_id": "q2", "passage": "Ann and Bob won.", "question": "Who won?",
-          "answers_spans": {"spans": ["Ann", "Bob"], "types": ["spans", "spans"]}}],
+          "answer": {**spans, "spans": ["Ann", "Bob"]},
+          "validated_answers": {"number": ["", ""], "date": [spans["date"]] * 2, "spans": [["Ann", "Bob"], ["Ann"]]}}],
     )  # fmt: skip
     write_lines(
         root / "google/IFEval/ifeval_input_data.jsonl",

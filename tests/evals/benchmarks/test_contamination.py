@@ -33,6 +33,16 @@ def test_a_shorter_question_overlaps_as_a_whole_and_a_very_short_one_only_by_its
     assert set(overlapping([short, tiny], training(tmp_path, " 1  + 2? ", "What is one plus two"))) == {"tiny"}
 
 
+def test_words_that_several_problems_share_or_that_we_add_show_nothing(tmp_path: Path) -> None:
+    form, ours = " ".join(WORDS[:15]), " ".join(f"ours{number}" for number in range(14))
+    one, two = problem("1", f"{form} one {' '.join(WORDS[20:40])} {ours}"), problem("2", f"{form} two")
+    assert overlapping([one, two], training(tmp_path, form, ours), (ours,)) == {}
+    assert set(overlapping([one, two], training(tmp_path, " ".join(WORDS[20:34])), (ours,))) == {"1"}
+    same = [problem("3", form), problem("4", form)]  # with no words of their own they overlap as a whole
+    assert set(overlapping(same, training(tmp_path, f"before {form} after"))) == {"3", "4"}
+    assert overlapping(same, training(tmp_path, " ".join(WORDS[:14]))) == {}
+
+
 def test_the_figure_without_overlapping_problems_stands_beside_the_count(tmp_path: Path) -> None:
     one, two = problem("1", " ".join(WORDS[:13])), problem("2", " ".join(WORDS[20:35]))
     values = {("t", each.id, each.question): [value] for each, value in ((one, 1.0), (two, 0.0))}

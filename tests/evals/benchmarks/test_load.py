@@ -11,12 +11,14 @@ import pytest
 
 from cogitate.errors import ConfigError, DataError
 from cogitate.evals.benchmarks.definition import benchmark_names, find_benchmark, find_benchmarks
-from cogitate.evals.benchmarks.load import Loaded, load_benchmark, spread
+from cogitate.evals.benchmarks.load import Loaded, load_benchmark, spread, subject_of
 from cogitate.evals.benchmarks.published import read_published
+from cogitate.evals.benchmarks.readers import code
 from cogitate.evals.benchmarks.readers.code import read_tests
 from cogitate.evals.benchmarks.readers.table import READERS
+from cogitate.rewards.code.grader import grade_code
 from cogitate.rewards.kinds import check_fields, has_rules
-from tests.evals.benchmarks.published_rows import packed_tests, write_all, write_lines
+from tests.evals.benchmarks.published_rows import packed_tests, write_all, write_csv, write_lines, write_parquet
 
 ASKED_FOR = (
     "aime24,aime25,math500,gpqa,mmlu_pro,drop,livecodebench,humaneval,mbpp,ifeval,gsm8k,svamp,mawps,cmath,mgsm,ceval,mmlu_stem,"
@@ -91,7 +93,7 @@ def test_the_right_answer_of_gpqa_has_a_letter_that_only_the_question_decides(di
 
 
 def test_programs_have_their_tests_and_rows_outside_the_split_are_left_out(directory: Path) -> None:
-    (humaneval,) = load("humaneval", directory).problems
+    humaneval, _ = load("humaneval", directory).problems
     assert (humaneval.fields["entry_point"], humaneval.fields["mode"]) == ("double", "function")
     (mbpp,) = load("mbpp", directory).problems
     assert (mbpp.id, mbpp.fields["tests"][1]) == ("mbpp-11", {"args": [5], "expected": 6})
@@ -102,6 +104,15 @@ def test_programs_have_their_tests_and_rows_outside_the_split_are_left_out(direc
     method = by_id["3000"].fields
     assert (method["entry_point"], method["prelude"]) == ("addAll", "leetcode")
     assert method["tests"] == [{"args": [[1, 2], 3], "expected": 6}] * 2
+
+
+def test_a_program_of_humaneval_finds_what_its_prompt_has_before_the_function(directory: Path) -> None:
+    plain, decode = load("humaneval", directory).problems
+    assert "prelude" not in plain.fields
+    given = {key: decode.fields[key] for key in ("tests", "mode", "entry_point", "prelude")}
+    whole = "def decode(x: List[int]):\n    return [n - 5 for n in x]"
+    assert grade_code(f"```python\n{whole}\n```", **given, weaker_tests=True).value == "right"
+    assert grade_code(f"```python\n{whole.replace('5', '4')}\n```", **given, weaker_tests=True).value == "wrong"
 
 
 def test_a_pickle_that_holds_anything_but_a_text_runs_nothing(tmp_path: Path) -> None:
@@ -120,8 +131,15 @@ def test_a_pickle_that_holds_anything_but_a_text_runs_nothing(tmp_path: Path) ->
 
 def test_drop_has_each_reference_once_and_several_spans_are_one_answer(directory: Path) -> None:
     one, other = load("drop", directory).problems
-    assert (one.fields["answers"], other.fields["answers"]) == ([["24"]], [["Ann", "Bob"]])
+    assert (one.fields["answers"], other.fields["answers"]) == ([["24"]], [["Ann", "Bob"], ["Ann"]])
     assert one.question.startswith("The Bears scored 3 and 21.\n\n")
+
+
+def test_a_layout_of_drop_that_hides_which_spans_are_one_answer_is_refused(tmp_path: Path) -> None:
+    row = {"passage": "Ann and Bob won.", "question": "Who?", "answers_spans": {"spans": ["Ann", "Bob"], "types": ["span"] * 2}}
+    write_parquet(tmp_path / "drop/validation-0.parquet", [row])
+    with pytest.raises(DataError, match=r"no problem that can be graded.*get EleutherAI/drop"):
+        load("drop", tmp_path)
 
 
 def test_the_original_file_of_drop_has_passages_with_questions_and_validated_answers(tmp_path: Path) -> None:
@@ -133,6 +151,12 @@ def test_the_original_file_of_drop_has_passages_with_questions_and_validated_ans
     ]  # fmt: skip
     (tmp_path / "drop_dataset_dev.json").write_text(json.dumps({"nfl_1": {"passage": "P.", "qa_pairs": pairs}}))
     assert [problem.fields["answers"] for problem in load("drop", tmp_path).problems] == [[["3"], ["4"]], [["May 1901"]]]
+
+
+@pytest.mark.parametrize("written", ["336^\\circ", "$336^\\circ$", "336^{\\circ}", "$336$", "336°", "336"])
+def test_an_answer_of_aime_may_have_dollars_and_degrees(written: str, tmp_path: Path) -> None:
+    write_lines(tmp_path / "aime25.jsonl", [{"problem": "Find the angle.", "answer": written}])
+    assert load("aime25", tmp_path).problems[0].gold == "336"
 
 
 def test_rows_that_cannot_be_graded_are_counted_with_their_reason(directory: Path) -> None:
@@ -175,6 +199,80 @@ def test_each_fault_of_the_data_is_one_line(directory: Path, tmp_path: Path) -> 
         load("gsm8k", tmp_path)
 
 
+@pytest.mark.parametrize("at", [12, 40])
+def test_a_damaged_gz_is_one_line(at: int, directory: Path, tmp_path: Path) -> None:
+    content = bytearray((directory / "data/HumanEval.jsonl.gz").read_bytes())
+    content[at : at + 8] = b"\xff" * 8
+    (tmp_path / "HumanEval.jsonl.gz").write_bytes(content)
+    with pytest.raises(DataError, match=r"HumanEval\.jsonl\.gz: truncated or damaged|HumanEval\.jsonl\.gz, line"):
+        load("humaneval", tmp_path)
+
+
+def test_a_damaged_parquet_file_is_one_line(directory: Path, tmp_path: Path) -> None:
+    content = bytearray((directory / "openai/gsm8k/main/test-00000-of-00001.parquet").read_bytes())
+    content[len(content) // 4 : -12] = b"\xff" * (len(content) - 12 - len(content) // 4)
+    (tmp_path / "gsm8k/main").mkdir(parents=True)
+    (tmp_path / "gsm8k/main/test-0.parquet").write_bytes(content)
+    with pytest.raises(DataError, match=r"test-0\.parquet: truncated or damaged"):
+        load("gsm8k", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "row"),
+    [
+        ("mbpp", "mbpp.jsonl", {"task_id": "x", "text": "?", "test_list": []}),  # ValueError
+        ("bbh", "bbh/t.json", {"input": 3, "target": None}),
+        ("arena_hard", "arena-hard-v0.1/question.jsonl", {"question_id": 1, "turns": 7}),  # TypeError
+        ("arc", "arc_challenge/test.jsonl", {"question": "?", "choices": {"label": ["A"]}, "answerKey": "A"}),  # KeyError
+        ("ifeval", "input_data.jsonl", {"prompt": "?", "instruction_id_list": ["x"], "kwargs": ["x"]}),  # AttributeError
+        ("drop", "drop_dataset_dev.json", {"passage": ".", "qa_pairs": [{"question": "?"}]}),  # KeyError
+    ],
+)
+def test_a_row_of_other_types_is_one_line_with_file_and_row(
+    name: str, file: str, row: dict[str, object], tmp_path: Path
+) -> None:
+    write_lines(tmp_path / file, [row])
+    with pytest.raises(DataError, match=rf"has no problem that can be graded; the first: .*{Path(file).name}, row 1: "):
+        load(name, tmp_path)
+
+
+def test_tests_of_livecodebench_are_not_unpacked_for_other_days_and_bounded(
+    directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = sorted((directory / "livecodebench/code_generation_lite").glob("*.jsonl"))
+    row = json.loads(files[0].read_text().splitlines()[0])
+    others = [
+        {**row, "question_id": "old", "contest_date": "2024-01-01T00:00:00", "private_test_cases": "damaged"},
+        {**row, "question_id": "damaged", "private_test_cases": "damaged"},
+        {**row, "question_id": "list", "private_test_cases": packed_tests([7])},  # type: ignore[list-item]
+        {**row, "question_id": "large", "private_test_cases": packed_tests([{"input": "1" * 9000}])},
+    ]
+    for number, file in enumerate(files):
+        write_lines(tmp_path / "livecodebench" / file.name, others if number == 0 else [row])
+    monkeypatch.setattr(code, "MOST_BYTES", 5000)
+    loaded = load("livecodebench", tmp_path)
+    assert (loaded.rows, loaded.faults.count, len(loaded.problems)) == (8, 3, 1)  # the others are one question
+    assert "its tests cannot be read" in loaded.faults.first[0][1]
+    assert "truncated, or more than" in loaded.faults.first[2][1]
+
+
+def test_a_layout_that_is_not_the_benchmark_s_own_says_how_it_differs(tmp_path: Path) -> None:
+    write_lines(tmp_path / "zh/mgsm_7lang.jsonl", [{"id": 1, "en": "1 + 1?", "answer": 2}])
+    data = load("mgsm", tmp_path).as_json()
+    assert (data["layout"], data["differs"]) == ("zh/mgsm_7lang.jsonl", "English and six of the ten other languages")
+
+
+def test_solved_examples_of_c_eval_are_those_of_a_subject(directory: Path, tmp_path: Path) -> None:
+    cells = {"A": "a", "B": "b", "C": "c", "D": "d", "answer": "B"}
+    for kind, subjects in (("val", ["accountant"]), ("dev", ["accountant", "physician"])):
+        for subject in subjects:
+            write_csv(tmp_path / f"{kind}/{subject}_{kind}.csv", [{"id": "0", "question": f"{subject}?", **cells}])
+    loaded = load_benchmark(find_benchmark("ceval"), tmp_path, partial=True, shots=1)
+    assert [subject for subject, _, _ in loaded.examples] == ["accountant", "physician"]
+    assert [file.name for file in loaded.example_files] == ["dev/accountant_dev.csv", "dev/physician_dev.csv"]
+    assert subject_of(loaded.problems[0]) == "accountant"
+
+
 def test_unknown_names_are_one_line_with_the_nearest_known() -> None:
     with pytest.raises(ConfigError, match="benchmark 'gsm9k' is unknown; did you mean gsm8k"):
         find_benchmarks("math500,gsm9k")
@@ -195,6 +293,12 @@ def test_a_benchmark_of_one_s_own_is_one_file(tmp_path: Path) -> None:
     other.write_text(text.format("mawps") + 'licenses = "x"\n')
     with pytest.raises(ConfigError, match=r"other\.toml: unknown key .*licenses"):
         find_benchmark(str(other))
+
+
+def test_a_benchmark_of_one_s_own_cannot_have_the_name_of_one_of_the_package(tmp_path: Path) -> None:
+    (tmp_path / "gsm8k.toml").write_text("")
+    with pytest.raises(ConfigError, match=r"gsm8k\.toml: gsm8k is a benchmark of this package"):
+        find_benchmark(str(tmp_path / "gsm8k.toml"))
 
 
 SHARED = {

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from itertools import permutations
+
 import pytest
 
 from cogitate.rewards.graders.drop import best_matching, exact_and_f1, grade_drop, normalised
@@ -37,6 +40,18 @@ def test_the_best_matching_is_found_also_of_many_spans() -> None:
     wide = [[float(row == column) for column in range(9)] for row in range(3)]
     assert best_matching(wide) == 3.0
     assert best_matching([list(column) for column in zip(*wide, strict=True)]) == 3.0
+
+
+def test_the_best_matching_of_small_tables_is_that_of_a_search_and_of_large_ones_is_not_greedy() -> None:
+    numbers = random.Random(5)
+    for _ in range(40):
+        rows, columns = numbers.randint(1, 4), numbers.randint(4, 6)
+        table = [[numbers.choice((0.0, 0.25, 0.5, 0.67, 1.0)) for _ in range(columns)] for _ in range(rows)]
+        searched = max(sum(table[row][at] for row, at in enumerate(order)) for order in permutations(range(columns), rows))
+        assert best_matching(table) == pytest.approx(searched)
+    large = [[float(row == column) * 0.5 for column in range(8)] for row in range(8)]
+    large[0][0], large[0][1], large[1][0], large[1][1] = 0.9, 0.8, 0.8, 0.0
+    assert best_matching(large) == pytest.approx(1.6 + 6 * 0.5)  # the largest entry first gives 0.9 + 3.0
 
 
 def test_a_completion_is_judged_by_the_best_reference_and_partly_right_has_a_score() -> None:

@@ -28,6 +28,7 @@ CASES = [
     ("detectable_content:postscript", {"postscript_marker": "P.P.S"}, "Bye.\nP.P.S Hello", "Bye.\nP.S. Hello"),
     ("detectable_content:number_placeholders", {"num_placeholders": 2}, "[name] at [address]", "[name]"),
     ("detectable_format:number_bullet_lists", {"num_bullets": 2}, "x\n* a\n- b", "* a\n* b\n* c"),
+    ("detectable_format:number_bullet_lists", {"num_bullets": 3}, "* a\n---\n* b", "* a\n**\n* b"),
     ("detectable_format:title", {}, "<<A day>>\nText", "<< >>\nText"),
     ("detectable_format:constrained_response", {}, "My answer is no.", "No."),
     ("detectable_format:number_highlighted_sections", {"num_highlights": 2}, "*a* and **b c**", "*a* and **"),

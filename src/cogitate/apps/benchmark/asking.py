@@ -18,6 +18,7 @@ from typing import Literal
 from cogitate.config.prompts import QUESTION
 from cogitate.errors import ConfigError
 from cogitate.evals.benchmarks.definition import Benchmark
+from cogitate.evals.benchmarks.load import subject_of
 from cogitate.evals.evaluate import Asking
 from cogitate.evals.prompts import BARE_QUESTION, FEW_SHOT, R1_ZERO
 from cogitate.recipe.asking import chat_prompts, plain_prompts
@@ -28,7 +29,7 @@ from cogitate.train.rollouts import Prompt
 from cogitate.types import Problem
 
 PromptName = Literal["chat", "r1_zero", "few_shot", "bare"]
-Example = tuple[str, str, str]  # category, question, worked answer
+Example = tuple[str, str, str]  # subject or category, question, worked answer
 
 
 def usual_prompt(directory: Path) -> PromptName:
@@ -64,7 +65,7 @@ def asking_of(
     """How a model is asked.
 
     Args:
-        examples: what may be shown; of these `shots` are, of the problem's own category where there are as many.
+        examples: what may be shown; of these `shots` are, of the problem's own subject or category where there are as many.
         contract: where the answer is looked for; None: the prompt's own.
 
     Raises:
@@ -82,7 +83,7 @@ def asking_of(
             return lambda problem: few_shot_prompt(problem.question, shown)
         return lambda problem: bare_prompt(problem.question)
 
-    asked = by_category(prompts, examples, shots)
+    asked = by_subject(prompts, examples, shots)
     base = {"few_shot": FEW_SHOT, "bare": BARE_QUESTION, "r1_zero": R1_ZERO}.get(prompt)
     if base is None:
         asking = Asking("chat", asked, "r1", "think_text", tags=tokenizer.tags)
@@ -92,22 +93,29 @@ def asking_of(
     return asking if contract is None else replace(asking, contract=contract)
 
 
-def by_category(
+def by_subject(
     prompts: Callable[[Sequence[tuple[str, str]]], Callable[[Problem], Prompt]], examples: Sequence[Example], shots: int
 ) -> Callable[[Problem], Prompt]:
-    """One way of asking for each category that has enough examples of its own, and one for all others."""
+    """One way of asking for each subject or category that has enough examples of its own, and one for all others."""
     if not shots:
         return prompts(())
     made: dict[str, Callable[[Problem], Prompt]] = {}
 
     def asked(problem: Problem) -> Prompt:
-        if problem.task not in made:
-            own = [(question, worked) for category, question, worked in examples if category == problem.task]
+        subject = subject_of(problem)
+        if subject not in made:
+            own = [(question, worked) for of, question, worked in examples if of == subject]
             usual = [(question, worked) for _, question, worked in examples]
-            made[problem.task] = prompts((own if len(own) >= shots else usual)[:shots])
-        return made[problem.task](problem)
+            made[subject] = prompts((own if len(own) >= shots else usual)[:shots])
+        return made[subject](problem)
 
     return asked
+
+
+def instruction_of(benchmark: Benchmark, prompt: PromptName) -> str:
+    """What stands beside the question in such a prompt; "": nothing does."""
+    text = {"chat": chat_text(benchmark), "r1_zero": with_instruction(benchmark)}.get(prompt, "")
+    return text.removeprefix(QUESTION).strip()
 
 
 def with_instruction(benchmark: Benchmark) -> str:

@@ -5,18 +5,18 @@ A stopped command goes on where it was: completions are kept as they come, in a 
 
 from __future__ import annotations
 
-import re
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
-from cogitate.apps.benchmark.asking import PromptName, usual_prompt
+from cogitate.apps.benchmark.asking import PromptName, shots_of, usual_prompt
 from cogitate.apps.benchmark.measure import Measuring, measure
 from cogitate.apps.benchmark.page import write_page
+from cogitate.apps.benchmark.pairwise import baseline_answers
 from cogitate.apps.benchmark.result import RESULT, Result, read_result
 from cogitate.apps.benchmark.table import result_table
 from cogitate.apps.benchmark.training import read_training_text
@@ -37,6 +37,7 @@ WITHOUT_EFFECT = (
     "rewards.accuracy=", "rewards.format=", "rewards.language", "rewards.parts", "rewards.custom", "evaluate.problems=",
     "evaluate.samples=", "evaluate.further", "evaluate.general", "evaluate.consensus",
 )  # fmt: skip
+JUDGEMENTS = "judge_answers"  # the directory among the results
 PAPER_TOKENS = 32_768  # the longest completion of the R1 paper (README of DeepSeek-R1, section 4)
 SHARE_OF_CONTEXT = 3, 4  # the most of a shorter context that a completion takes: the rest is the prompt's
 
@@ -78,8 +79,12 @@ def run(models: Sequence[str], names: str, options: Options) -> None:
         Interrupted: Ctrl-C; the same command goes on.
     """
     benchmarks = find_benchmarks(names)
+    options = keep_judgements(options, check_settings(options, benchmarks))
     config = check_settings(options, benchmarks)
     directories = find_models(models)
+    for benchmark in benchmarks:
+        for directory in directories.values():
+            shots_of(benchmark, options.prompt or usual_prompt(directory), options.shots)
     console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
     loaded = {
         benchmark.name: load_benchmark(
@@ -90,7 +95,11 @@ def run(models: Sequence[str], names: str, options: Options) -> None:
     for benchmark in benchmarks:
         for line in describe(benchmark, loaded[benchmark.name], options):
             console.print(line, markup=False)
+        if benchmark.needs_judge:
+            baseline_answers(loaded[benchmark.name])
     training = read_training_text(options.training) if options.training else None
+    for path in training.missing if training is not None else ():
+        console.print(f"training data: {path}: not there, not compared with the benchmarks", markup=False)
     try:
         for name, directory in directories.items():
             measure_model_on(name, directory, benchmarks, loaded, config, options, training, console)
@@ -115,8 +124,8 @@ def measure_model_on(
     console: Console,
 ) -> None:
     """One model on every benchmark; its weights are read once."""
-    model_id = load_given("MODEL", directory).id
-    folder = options.out / f"{plain_name(name)}-{model_id}"
+    model_id = content_of(directory)
+    folder = options.out / model_id
     backend = LocalBackend(config)
     try:
         generator = backend.generator(directory)
@@ -157,6 +166,13 @@ def check_settings(options: Options, benchmarks: Sequence[Benchmark]) -> Config:
     return config
 
 
+def keep_judgements(options: Options, config: Config) -> Options:
+    """With the judge's answers kept among the results where the settings name no other place."""
+    if not config.judge.model or config.judge.cache:
+        return options
+    return replace(options, settings=[*options.settings, f"judge.cache={options.out / JUDGEMENTS}"])
+
+
 def samples_of(benchmark: Benchmark, options: Options) -> int:
     """k: what is asked for, else the benchmark's own; 1 at temperature 0."""
     if options.samples is not None:
@@ -174,15 +190,20 @@ def config_for(benchmark: Benchmark, options: Options, max_context: int) -> Conf
 
 
 def find_models(names: Sequence[str]) -> dict[str, Path]:
-    """Raises ConfigError where a model stands there twice, and what find_model raises."""
+    """Raises ConfigError where a model stands there twice, be it by two paths, and what find_model raises."""
     found: dict[str, Path] = {}
     for name in names:
         directory = find_model(name)
-        same = next((other for other, path in found.items() if path.resolve() == directory.resolve()), None)
+        same = next((other for other, path in found.items() if content_of(path) == content_of(directory)), None)
         if same is not None:
             raise ConfigError(f"{name}: the same model as {same}; name it once")
         found[name] = directory
     return found
+
+
+def content_of(directory: Path) -> str:
+    """The hash that names a model's results, whatever its path is."""
+    return load_given("MODEL", directory).id
 
 
 def shots_to_load(benchmark: Benchmark, options: Options) -> int:
@@ -199,6 +220,8 @@ def describe(benchmark: Benchmark, loaded: Loaded, options: Options) -> list[str
     lines = [f"{benchmark.title}: {len(loaded.problems)}{of} problems, k = {k}; licence of the rows: {benchmark.licence}"]
     if options.limit is not None and of:
         lines.append(f"  --limit {options.limit}: a slice, at equal distances; its figure is not the benchmark's")
+    if loaded.differs:
+        lines.append(f"  {loaded.layout}: {loaded.differs}; its figure is not the benchmark's")
     if loaded.is_partial:
         lines.append(f"  --partial-data: {loaded.rows} of the {loaded.published} published rows are there")
     if loaded.faults.count:
@@ -208,12 +231,6 @@ def describe(benchmark: Benchmark, loaded: Loaded, options: Options) -> list[str
         of_paper = f"the paper draws {benchmark.k}" if benchmark.k_source == "paper" else f"usual are {benchmark.k}"
         lines.append(f"  k = {k} where {of_paper}: wider intervals, and no cons@{benchmark.k}")
     return lines
-
-
-def plain_name(name: str) -> str:
-    """A model's name as a part of a path."""
-    parts = [part for part in re.split(r"[/\\:]+", name) if part not in ("", ".", "..")]
-    return re.sub(r"[^\w.-]", "_", "-".join(parts[-2:])) or "model"
 
 
 def read_results(out: Path, benchmarks: Sequence[Benchmark]) -> list[Result]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.answers import Answers
-from cogitate.apps.benchmark.asking import PromptName, asking_of, shots_of
-from cogitate.apps.benchmark.pairwise import compare_with_baseline
+from cogitate.apps.benchmark.asking import PromptName, asking_of, instruction_of, shots_of
+from cogitate.apps.benchmark.pairwise import compare_with_baseline, judge_settings
 from cogitate.apps.benchmark.result import RESULT, Result, read_result, right_of
 from cogitate.apps.evaluate import CountedGenerator, counting
 from cogitate.backend import Generator
@@ -20,12 +20,14 @@ from cogitate.evals.benchmarks.definition import Benchmark
 from cogitate.evals.benchmarks.instructions import instruction_metrics
 from cogitate.evals.benchmarks.kept import KeptGenerator, kept_file, read_others
 from cogitate.evals.benchmarks.load import Loaded
+from cogitate.evals.benchmarks.readers.code import STDIN
 from cogitate.evals.completions import completion_rows, write_rows
 from cogitate.evals.evaluate import Asking, Measured, consensus_table, measure_model, missing_verdicts, table
 from cogitate.recipe.asking import Fitting, check_thinks, fitting, thinking_budgets
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.rewards.kinds import has_rules
 from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.tokenizer.prompts import R1_INSTRUCTION
 from cogitate.train.rollouts import encode_all
 from cogitate.types import Problem, SamplingParams
 
@@ -62,9 +64,13 @@ class Measuring:
         return {
             "prompt": asking.name, "shots": shots, "contract": asking.contract, "k": evaluate.samples,
             "temperature": evaluate.temperature, "top_p": evaluate.top_p, "max_new_tokens": evaluate.max_new_tokens,
-            "thinking_budget": evaluate.thinking_budget, "seed": self.config.seed, "dtype": self.config.runtime.dtype,
-            "limit": self.limit, "files": [file.sha256 for file in self.loaded.files],
-            "judge": self.config.judge.model if self.benchmark.needs_judge else "",
+            "thinking_budget": evaluate.thinking_budget, "closing_phrase": evaluate.closing_phrase,
+            "min_thinking": evaluate.min_thinking, "waits": evaluate.waits,
+            "seed": self.config.seed, "dtype": self.config.runtime.dtype, "limit": self.limit,
+            "instruction": instruction_of(self.benchmark, self.prompt),
+            "files": [file.sha256 for file in self.loaded.files],
+            "example_files": [file.sha256 for file in self.loaded.example_files] if shots else [],
+            **(judge_settings(self.config.judge, self.loaded) if self.benchmark.needs_judge else {}),
         }  # fmt: skip
 
 
@@ -169,14 +175,17 @@ def summarise(
         right, further["judge"] = compared.values, compared.as_json()
         metrics = compared.add_to(metrics)
     if training is not None:
-        further["contamination"] = contamination(measuring.loaded.problems, training, right)
+        further["contamination"] = contamination(
+            measuring.loaded.problems, training, right, added=(settings["instruction"], R1_INSTRUCTION, STDIN)
+        )
     voting = measuring.config.evaluate.samples > 1 and all(has_rules(group[0].problem.kind) for group in groups)
     prompts = encode_all([asking.prompt_of(group[0].problem) for group in groups], tokenizer.with_tags(asking.tags))
     tokens = {
         "prompt": sum(len(prompt) * len(group) for prompt, group in zip(prompts, groups, strict=True)),
         "completion": sum(each.tokens for group in groups for each in group),
     }
+    data = {"title": benchmark.title, "metric": benchmark.metric, **measuring.loaded.as_json()}
     return Result(
-        benchmark.name, measuring.name, measuring.model_id, settings, measuring.loaded.as_json(), metrics,
+        benchmark.name, measuring.name, measuring.model_id, settings, data, metrics,
         consensus_table(groups) if voting else {}, tokens, right, further,
     )  # fmt: skip

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cogitate.apps import report
 from cogitate.apps.benchmark.result import Result, differences_in_settings
-from cogitate.apps.benchmark.table import METRICS, consensus, interval, is_partial, missing, percent, percent_of
+from cogitate.apps.benchmark.table import METRICS, consensus, interval, missing, percent, percent_of
 from cogitate.apps.report.tables import table
 from cogitate.evals.benchmarks.definition import Benchmark
 from cogitate.evals.benchmarks.published import read_published
@@ -81,8 +81,7 @@ def figure_cell(result: Result | None, benchmark: Benchmark) -> str:
     beneath = [f"{every['problems']} problems, k = {every['samples']}"]
     if consensus(result) != "-":
         beneath.append(f"cons@{every['samples']} {consensus(result)}")
-    if result.settings["limit"] is not None or is_partial(result):
-        beneath.append("a part of the benchmark")
+    beneath += result.shortfalls()
     if missing(result):
         beneath.append(f"{percent_of(missing(result))} % without a verdict")
     overlap = result.further.get("contamination")
@@ -200,11 +199,10 @@ def data(results: Sequence[Result], benchmarks: Sequence[Benchmark]) -> str:
         own = [one for one in results if one.benchmark == benchmark.name]
         if not own:
             continue
-        asked = f" Asked beside the question: “{benchmark.instruction}”" if benchmark.instruction else ""
         shown += (
             f"<h3>{escape(benchmark.title)}</h3><p>{escape(benchmark.about)} Licence of the rows: {escape(benchmark.licence)}."
         )
-        shown += f" Source: {escape(benchmark.source)}.{escape(asked)}</p><ul>"
+        shown += f" Source: {escape(benchmark.source)}.</p><ul>"
         shown += "".join(f"<li>{escape(line)}</li>" for one in own for line in lines_of(one)) + "</ul>"
     return shown
 
@@ -217,6 +215,10 @@ def lines_of(result: Result) -> list[str]:
         f"{settings['contract']}, temperature {settings['temperature']}, top-p {settings['top_p']}, at most "
         f"{settings['max_new_tokens']:,} tokens, seed {settings['seed']}, {settings['dtype']}"
     ]
+    if settings.get("instruction"):
+        lines.append(f"asked beside the question: “{' '.join(settings['instruction'].split())}”")
+    if differs := rows.get("differs"):
+        lines.append(f"read from {rows['layout']}: {differs}")
     lines += [f"{file['file']}: {file['rows']} rows, SHA-256 {file['sha256'][:16]}…" for file in rows["files"][:4]]
     if len(rows["files"]) > 4:
         lines.append(f"and {len(rows['files']) - 4} more files")
@@ -227,6 +229,8 @@ def lines_of(result: Result) -> list[str]:
     if overlap := result.further.get("contamination"):
         without = overlap["value_without"]
         figure = "" if without is None else f"; without them {percent_of(without['value'])}"
+        if overlap["not_compared"]:
+            lines.append(f"training data not compared: {', '.join(overlap['not_compared'])}")
         lines.append(
             f"{overlap['overlapping']} of {overlap['problems']} problems overlap with training data ({overlap['rule']}){figure}"
         )

@@ -7,13 +7,14 @@ benchmarks have GPT-4 as the judge and are not comparable with those of another 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cogitate.config import Config
+from cogitate.config import Config, JudgeConfig
 from cogitate.errors import DataError
 from cogitate.evals.benchmarks.load import Loaded
 from cogitate.evals.evaluate import Asking, Measured
@@ -21,6 +22,7 @@ from cogitate.evals.metrics import rate
 from cogitate.evals.paired import Key
 from cogitate.json_lines import parse_object, read_lines
 from cogitate.recipe.local_backend import LocalBackend
+from cogitate.recipe.run_directory.store import load_given
 from cogitate.rewards.answer import answer_text
 from cogitate.rewards.judge.judge import Judge, Pair
 from cogitate.rewards.judge.settings import JUDGE
@@ -71,7 +73,7 @@ def compare_with_baseline(
         DataError: a problem has no answer of the baseline.
         EndpointError, ConfigError: the judge cannot be asked.
     """
-    baseline = baseline_answers(loaded)
+    baseline, _ = baseline_answers(loaded)
     pairs, keys = [], []
     for group in groups:
         problem = group[0].problem
@@ -94,15 +96,26 @@ def mean(values: Sequence[int]) -> float:
     return sum(values) / len(values)
 
 
-def baseline_answers(loaded: Loaded) -> dict[str, str]:
-    """The baseline's answer to each problem: its own field, else a file `baseline.jsonl` beside the requests.
+def judge_settings(judge: JudgeConfig, loaded: Loaded) -> dict[str, Any]:
+    """What decides a judge's opinions: the model (of a directory, its content), how it is asked, and the baseline's file."""
+    names = ("judgements", "temperature", "max_new_tokens", "verdict_at_once", "rubric")
+    return {
+        "judge": judge.model if judge.base_url else load_given("judge.model", Path(judge.model)).id,
+        "judging": {name: getattr(judge, name) for name in names},
+        "baseline_file": baseline_answers(loaded)[1],
+    }
+
+
+def baseline_answers(loaded: Loaded) -> tuple[dict[str, str], str]:
+    """The baseline's answer to each problem, and the SHA-256 of the file that has them: the problem's own field (then ""), else
+    a file `baseline.jsonl` beside the requests.
 
     Raises:
         DataError: neither has it.
     """
     own = {problem.id: str(problem.fields[BASELINE]) for problem in loaded.problems if BASELINE in problem.fields}
     if len(own) == len(loaded.problems):
-        return own
+        return own, ""
     path = loaded.files[0].path.with_name("baseline.jsonl")
     if not path.is_file():
         raise DataError(f'{path}: no such file; write the baseline\'s answers there, one {{"id", "output"}} a line')
@@ -110,7 +123,7 @@ def baseline_answers(loaded: Loaded) -> dict[str, str]:
     missing = next((problem.id for problem in loaded.problems if problem.id not in found), None)
     if missing is not None:
         raise DataError(f"{path}: has no answer to the request {missing!r}")
-    return found
+    return found, hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def read_baseline(path: Path) -> dict[str, str]:
@@ -118,16 +131,28 @@ def read_baseline(path: Path) -> dict[str, str]:
     `choices` with turns. Raises DataError."""
     found = {}
     for number, line, _ in read_lines(path):
-        row = parse_object(line)
+        try:
+            row = parse_object(line)
+        except DataError as error:
+            raise DataError(f"{path}, line {number}: {error}") from error
         name = next((row[key] for key in ("id", "uid", "question_id") if key in row), None)
-        output = row.get("output")
+        output = answer_in(row)
+        if name is None or output is None:
+            raise DataError(f"{path}, line {number}: needs id and output, got {json.dumps(row)[:60]}")
+        found[str(name)] = output
+    return found
+
+
+def answer_in(row: Mapping[str, Any]) -> str | None:
+    """The text of an answer; None where it has none of the forms."""
+    output = row.get("output")
+    try:
         if output is None and "messages" in row:
             output = row["messages"][-1]["content"]
         if output is None and "choices" in row:
             output = row["choices"][0]["turns"][0]["content"]
-        if isinstance(output, dict):
-            output = output.get("answer")
-        if name is None or not isinstance(output, str):
-            raise DataError(f"{path}, line {number}: needs id and output, got {json.dumps(row)[:60]}")
-        found[str(name)] = output
-    return found
+    except (TypeError, LookupError):
+        return None
+    if isinstance(output, dict):
+        output = output.get("answer")
+    return output if isinstance(output, str) else None

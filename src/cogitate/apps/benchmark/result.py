@@ -16,7 +16,12 @@ from cogitate.evals.paired import Key
 from cogitate.runtime import write_json
 
 RESULT, SCHEMA = "result.json", 1
-COMPARED = ("prompt", "shots", "contract", "k", "temperature", "top_p", "max_new_tokens", "seed", "limit", "files")
+COMPARED = (
+    "prompt", "shots", "contract", "instruction", "k", "temperature", "top_p", "max_new_tokens", "thinking_budget",
+    "closing_phrase", "min_thinking", "waits", "dtype", "seed", "limit", "files", "example_files", "judge", "judging",
+    "baseline_file",
+)  # fmt: skip
+FILES = ("files", "example_files", "baseline_file")  # checksums, whose values say nothing to a reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +31,7 @@ class Result:
     Attributes:
         benchmark: the definition's name. model: as the user wrote it. model_id: a hash of its content.
         settings: how it was asked; results that differ in one of COMPARED are not compared.
-        data: as Loaded.as_json.
+        data: as Loaded.as_json, with the benchmark's title and metric.
         metrics: by category and "all", as the table of an evaluation.
         consensus: cons@k by category and "all"; {} for one completion a problem, or answers that cannot vote.
         tokens: {"prompt", "completion"}: read and generated in all.
@@ -49,6 +54,18 @@ class Result:
         """The benchmark's own metric; None where nothing could be judged."""
         found = self.metrics.get(category, {}).get(benchmark.metric)
         return None if found is None else Estimate(found["value"], *found["ci95"])
+
+    def shortfalls(self) -> list[str]:
+        """Why the figure is not the benchmark's own: what was left out, or is of another layout. [] of a whole benchmark."""
+        published, left_out = self.data.get("published_rows"), self.further.get("too_long", {}).get("left_out", 0)
+        found = {
+            "a part of the benchmark": self.settings["limit"] is not None
+            or (published is not None and self.data["rows"] < published),
+            f"not the benchmark's own rows: {self.data.get('differs')}": bool(self.data.get("differs")),
+            f"{self.data.get('ungradable', {}).get('rows')} rows cannot be graded": self.data.get("ungradable", {}).get("rows"),
+            f"{left_out} prompts are too long": left_out,
+        }
+        return [reason for reason, holds in found.items() if holds]
 
     def write(self, directory: Path) -> None:
         right = [[*key, list(values)] for key, values in self.right.items()]
@@ -74,7 +91,7 @@ def read_result(path: Path) -> Result:
 def differences_in_settings(one: Result, other: Result) -> list[str]:
     """The settings in which two results of one benchmark differ, as words."""
     return [
-        name if name == "files" else f"{name} {one.settings.get(name)} and {other.settings.get(name)}"
+        name if name in FILES else f"{name} {one.settings.get(name)} and {other.settings.get(name)}"
         for name in COMPARED
         if one.settings.get(name) != other.settings.get(name)
     ]

@@ -27,20 +27,15 @@ def result_table(results: Sequence[Result], benchmarks: Sequence[Benchmark]) -> 
     for result in results:
         benchmark = by_name[result.benchmark]
         value, every = result.value(benchmark), result.metrics["all"]
-        mark = "*" if result.settings["limit"] is not None or is_partial(result) else ""
+        mark = "*" if result.shortfalls() else ""
         shown.add_row(
             f"{benchmark.title}{mark}", result.model, str(every["problems"]), str(every["samples"]), METRICS[benchmark.metric],
             percent(value), interval(value), consensus(result), f"{every['completion_tokens']['value']:.0f}",
             percent_of(every["truncated_share"]["value"]), percent_of(missing(result)),
         )  # fmt: skip
     if any("*" in str(cell) for cell in shown.columns[0].cells):
-        shown.caption = "* a part of the benchmark"
+        shown.caption = "* not the whole benchmark, or not its own rows: the page says what"
     return shown
-
-
-def is_partial(result: Result) -> bool:
-    published = result.data.get("published_rows")
-    return published is not None and result.data["rows"] < published
 
 
 def missing(result: Result) -> float:

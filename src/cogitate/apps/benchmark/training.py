@@ -12,8 +12,10 @@ from cogitate.evals.benchmarks.contamination import TrainingText
 from cogitate.recipe.models import read_config
 from cogitate.recipe.recipe import graph_of
 from cogitate.recipe.settings import load_recipe
-from cogitate.tasks.mixture import names_in, paths_in
+from cogitate.tasks.files.datasets import data_file
+from cogitate.tasks.mixture import is_path, names_in, paths_in
 
+MIXTURES = ("train", "general")  # keys of tasks
 ROWS = (".jsonl", ".parquet")
 DATA = "data.parquet"  # of an artifact
 TRAINED_ON = ("tasks", "inputs", "preferences", "teacher")  # sections of a run's settings that may name files
@@ -23,20 +25,19 @@ def read_training_text(names: Sequence[str]) -> TrainingText:
     """The files of everything that is named: a run directory, a recipe (a name or a TOML file), a .jsonl or .parquet file.
 
     Raises:
-        DataError: a name is none of these, or nothing that is named has a data file.
+        DataError: a name is none of these, a file that is named here is missing, or nothing that is named has a data file.
         ConfigError: a recipe cannot be read.
     """
     files: list[Path] = []
+    missing: list[Path] = []
     generated: list[str] = []
     for name in names:
         path = Path(name)
         if path.is_dir():
             settings = read_config(path)
-            files += [
-                *sorted(path.glob(f"*/{DATA}")),
-                *files_of_settings(settings),
-                *([path / DATA] if (path / DATA).is_file() else []),
-            ]
+            named = list(files_of_settings(settings))
+            files += [*sorted(path.glob(f"*/{DATA}")), *filter(Path.is_file, named), *filter(Path.is_file, [path / DATA])]
+            missing += [file for file in named if not file.is_file()]
             generated += generated_in(str(settings.get("tasks", {}).get("train", "")))
         elif path.suffix in ROWS:
             files.append(path)
@@ -44,23 +45,28 @@ def read_training_text(names: Sequence[str]) -> TrainingText:
             config = load_recipe(name)
             files += files_of_recipe(config)
             generated += generated_in(config.tasks.train)
-    missing = next((path for path in files if not path.is_file()), None)
-    if missing is not None:
-        raise DataError(f"{missing}: no such file to compare with the benchmarks")
+    absent = next((path for path in files if not path.is_file()), None)
+    if absent is not None:
+        raise DataError(f"{absent}: no such file to compare with the benchmarks")
     if not files:
+        if missing:
+            raise DataError(f"--training-data {', '.join(names)}: its data files are not there, e.g. {missing[0]}")
         raise DataError(
             f"--training-data {', '.join(names)}: no data file in it: nothing to compare (tasks that programs make: "
             f"{', '.join(generated) or 'none'})"
         )
-    return TrainingText(tuple(dict.fromkeys(files)), tuple(dict.fromkeys(generated)))
+    return TrainingText(tuple(dict.fromkeys(files)), tuple(dict.fromkeys(generated)), tuple(dict.fromkeys(missing)))
 
 
 def files_of_settings(settings: dict[str, Any]) -> Iterator[Path]:
-    """The data files that a run's settings name and that are still there."""
+    """The data files that a run's settings name, there or not; relative ones from here: a run does not record where it was
+    started."""
     for section in TRAINED_ON:
         for key, value in (settings.get(section) or {}).items():
             if isinstance(value, str) and key != "eval":
-                yield from (path for path in map(Path, value.split(",")) if path.suffix in ROWS and path.is_file())
+                names = [name.strip() for name in value.split(",")]
+                of_mixture = section == "tasks" and key in MIXTURES
+                yield from (data_file(name) for name in names if name.endswith(ROWS) or (of_mixture and is_path(name)))
 
 
 def files_of_recipe(config: Config) -> list[Path]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from cogitate import __version__
 from cogitate.apps.benchmark.result import Result
-from cogitate.apps.benchmark.table import METRICS, interval, is_partial, percent
+from cogitate.apps.benchmark.table import METRICS, interval, percent
 from cogitate.apps.model_card.facts import ModelFacts, StageFacts, gather_facts
 from cogitate.apps.report.words import measure_words, task_title
 from cogitate.evals.benchmarks.definition import Benchmark, benchmark_names, find_benchmark
@@ -73,8 +73,13 @@ def benchmark_metadata(facts: ModelFacts) -> Iterator[tuple[str, str, str, float
     """(name, type, metric, value) of whole benchmarks: a part of one is not its figure."""
     for benchmark, result in known(facts):
         value = result.value(benchmark)
-        if value is not None and result.settings["limit"] is None and not is_partial(result):
-            yield benchmark.title, benchmark.layouts[0].hub or benchmark.name, METRICS[benchmark.metric], value.value
+        if value is not None and not result.shortfalls():
+            yield (
+                benchmark.title,
+                next((one.hub for one in benchmark.layouts), "") or benchmark.name,
+                METRICS[benchmark.metric],
+                value.value,
+            )
 
 
 def evaluation_metadata(facts: ModelFacts) -> Iterator[tuple[str, str, str, float]]:
@@ -84,10 +89,15 @@ def evaluation_metadata(facts: ModelFacts) -> Iterator[tuple[str, str, str, floa
 
 
 def known(facts: ModelFacts) -> Iterator[tuple[Benchmark, Result]]:
-    """The results of benchmarks that ship with the package."""
+    """The results, each with its benchmark."""
     for name, result in facts.results.items():
-        if name in benchmark_names():
-            yield find_benchmark(name), result
+        yield find_benchmark(name) if name in benchmark_names() else own_benchmark(result), result
+
+
+def own_benchmark(result: Result) -> Benchmark:
+    """What a result says of a benchmark of the user's own, whose file is not at hand."""
+    title, metric = result.data.get("title", result.benchmark), result.data.get("metric", "pass@1")
+    return Benchmark(name=result.benchmark, title=title, metric=metric, about="", source="", licence="", reader="", layouts=())
 
 
 def opening(facts: ModelFacts) -> Iterator[str]:
@@ -146,7 +156,7 @@ def figures(facts: ModelFacts) -> Iterator[str]:
         )
     for benchmark, result in known(facts):
         every, value = result.metrics["all"], result.value(benchmark)
-        part = ", a part of the benchmark" if result.settings["limit"] is not None or is_partial(result) else ""
+        part = "".join(f", {reason}" for reason in result.shortfalls())
         cells = (
             f"{benchmark.title}{part}", every["problems"], every["samples"], result.settings["prompt"],
             METRICS[benchmark.metric], percent(value), interval(value),

@@ -3,12 +3,14 @@
 
 A problem overlaps where any 13 words of its question follow each other in one training text. A question of 5 to 12 words
 overlaps where all of it does; a shorter one, which any text may hold by chance, only where a training text is that question.
+Words that several of the benchmark's own problems share (a passage, a form of asking) or that are our instruction show nothing;
+a question that has no others overlaps where all of it does.
 Case, marks, widths of characters and white space are folded; a Chinese character is a word. Solutions are not looked for.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,10 +34,12 @@ class TrainingText:
     Attributes:
         files: data files, of which every text of every row is read.
         generated: tasks of the training that are made by programs, which have no file and are not compared.
+        missing: files that the training names and that are not there.
     """
 
     files: tuple[Path, ...]
     generated: tuple[str, ...] = ()
+    missing: tuple[Path, ...] = ()
 
     def texts(self) -> Iterator[tuple[str, str]]:
         """(place, text) of every row of every file; the texts of a row are one, apart from each other."""
@@ -56,16 +60,23 @@ def texts_in(value: Any) -> Iterator[str]:
             yield from texts_in(inner)
 
 
-def contamination(problems: Sequence[Problem], training: TrainingText, values: Mapping[Key, Sequence[float]]) -> dict[str, Any]:
+def contamination(
+    problems: Sequence[Problem],
+    training: TrainingText,
+    values: Mapping[Key, Sequence[float]],
+    *,
+    added: Sequence[str] = (),
+) -> dict[str, Any]:
     """How many problems overlap, the first of them, and the figure without them.
 
     Args:
         values: the metric of each completion by problem.
+        added: texts of ours in questions and prompts, which show nothing of the benchmark.
 
     Returns:
         {"rule", "files", "not_compared", "problems", "overlapping", "first", "value_without": {"value", "ci95"} or None}.
     """
-    found = overlapping(problems, training)
+    found = overlapping(problems, training, added)
     clean = [
         row
         for problem in problems
@@ -75,7 +86,7 @@ def contamination(problems: Sequence[Problem], training: TrainingText, values: M
     return {
         "rule": f"{NGRAM} words in a row; of shorter questions the whole",
         "files": [path.name for path in training.files],
-        "not_compared": list(training.generated),
+        "not_compared": [*training.generated, *(f"{path.name} (missing)" for path in training.missing)],
         "problems": len(problems),
         "overlapping": len(found),
         "first": "" if first is None else f"{first[0]} in {first[1]}",
@@ -83,25 +94,31 @@ def contamination(problems: Sequence[Problem], training: TrainingText, values: M
     }
 
 
-def overlapping(problems: Sequence[Problem], training: TrainingText) -> dict[str, str]:
+def overlapping(problems: Sequence[Problem], training: TrainingText, added: Sequence[str] = ()) -> dict[str, str]:
     """The problems that overlap, by id, and the place of the first training text that each does with."""
+    ours = {gram for text in added for gram in grams_of(words_of(text), NGRAM)}
+    questions = [words_of(problem.question) for problem in problems]
+    holders = Counter(gram for words in questions for gram in set(grams_of(words, NGRAM)))
     wanted: dict[int, dict[Gram, list[str]]] = defaultdict(lambda: defaultdict(list))
     whole: dict[str, list[str]] = defaultdict(list)
-    for problem in problems:
-        words = words_of(problem.question)
+    for problem, words in zip(problems, questions, strict=True):
         if len(words) < SHORTEST:
             whole[canonical(problem.question)].append(problem.id)
             continue
-        size = min(NGRAM, len(words))
-        for start in range(len(words) - size + 1):
-            wanted[size][tuple(words[start : start + size])].append(problem.id)
+        telling = [gram for gram in grams_of(words, NGRAM) if holders[gram] == 1 and gram not in ours]
+        for gram in telling or [tuple(words)]:
+            wanted[len(gram)][gram].append(problem.id)
     found: dict[str, str] = {}
     for place, text in training.texts():
         for name in whole.get(canonical(text), ()) if whole else ():
             found.setdefault(name, place)
         words = words_of(text)
         for size, grams in wanted.items():
-            for start in range(len(words) - size + 1):
-                for name in grams.get(tuple(words[start : start + size]), ()):
+            for gram in grams_of(words, size):
+                for name in grams.get(gram, ()):
                     found.setdefault(name, place)
     return found
+
+
+def grams_of(words: Sequence[str], size: int) -> Iterator[Gram]:
+    return (tuple(words[start : start + size]) for start in range(len(words) - size + 1))

@@ -26,11 +26,13 @@ class Layout(Section):
         hub: OWNER/NAME of the data set on the Hugging Face hub; "": it is not fetched from there.
         files: paths in that repository, or in the directory of the data; `*` stands for any part of a name.
         rows: how many rows all files have together; 0: this is not known, and not checked.
+        differs: how the rows are others than the benchmark's own, so that a figure on them is not its figure; "": they are not.
     """
 
     hub: str = ""
     files: tuple[str, ...]
     rows: int = Field(0, ge=0)
+    differs: str = ""
 
 
 class Benchmark(Section):
@@ -109,8 +111,12 @@ def read_benchmark(path: Path) -> Benchmark:
     """One file of the table.
 
     Raises:
-        ConfigError: it cannot be read, or a key is missing, unknown or of another type.
+        ConfigError: it cannot be read, a key is missing, unknown or of another type, or its name is one of the table's.
     """
+    if path.stem in benchmark_names() and path.resolve().parent != TABLE.resolve():
+        raise ConfigError(
+            f"{path}: {path.stem} is a benchmark of this package, whose results it would replace; rename the file"
+        )
     try:
         return Benchmark(name=path.stem, **read_toml(path))
     except ValidationError as error:

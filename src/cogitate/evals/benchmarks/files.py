@@ -9,13 +9,13 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
-import io
 import json
 import sys
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -119,8 +119,10 @@ def hub_failures() -> tuple[type[Exception], ...]:
     return (OSError, ValueError, *(library.HTTPError for library in libraries if library is not None))
 
 
-def read_file(path: Path, name: str) -> tuple[DataFile, list[PublishedRow]]:
-    """Every row of a file.
+def read_file(
+    path: Path, name: str, wanted: Callable[[Mapping[str, Any]], bool] = lambda _: True
+) -> tuple[DataFile, list[PublishedRow]]:
+    """A file, all of whose rows are counted, and those that are wanted.
 
     Raises:
         DataError: it cannot be read, is truncated, or is of no form that is known; names the file and the line.
@@ -129,34 +131,52 @@ def read_file(path: Path, name: str) -> tuple[DataFile, list[PublishedRow]]:
     if form is None:
         raise DataError(f"{path}: its form is not known; known are {', '.join(FORMS)}")
     try:
-        content = path.read_bytes()
+        with path.open("rb") as handle:
+            digest = hashlib.file_digest(handle, "sha256").hexdigest()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    count, rows = 0, []
     try:
-        rows = [PublishedRow(row, path, number) for number, row in enumerate(FORMS[form](path, content))]
-    except (UnicodeDecodeError, gzip.BadGzipFile, EOFError, csv.Error, pa.ArrowException) as error:
+        for number, row in enumerate(FORMS[form](path)):
+            count += 1
+            if wanted(row):
+                rows.append(PublishedRow(row, path, number))
+    except DAMAGED as error:
         raise DataError(f"{path}: truncated or damaged: {' '.join(str(error).split())}") from error
-    return DataFile(path, name, hashlib.sha256(content).hexdigest(), len(rows)), rows
+    return DataFile(path, name, digest, count), rows
 
 
-def _json_lines(path: Path, content: bytes) -> Iterator[dict[str, Any]]:
-    for number, line in enumerate(content.removeprefix(b"\xef\xbb\xbf").split(b"\n"), 1):
-        if line.strip():
-            try:
-                yield parse_object(line)
-            except DataError as error:
-                raise DataError(f"{path}, line {number}: {error}") from error
+# OSError: Arrow and gzip raise it, too, where the content is at fault.
+DAMAGED = (OSError, EOFError, UnicodeDecodeError, zlib.error, csv.Error, pa.ArrowException)
 
 
-def _json(path: Path, content: bytes) -> Iterator[dict[str, Any]]:
+def _json_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Line by line: some files hold gigabytes."""
+    with opened(path) as handle:
+        for number, line in enumerate(handle, 1):
+            line = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+            if line.strip():
+                try:
+                    yield parse_object(line)
+                except DataError as error:
+                    raise DataError(f"{path}, line {number}: {error}") from error
+
+
+def opened(path: Path) -> IO[bytes]:
+    return gzip.open(path) if path.suffix == ".gz" else path.open("rb")
+
+
+def _json(path: Path) -> Iterator[dict[str, Any]]:
     """A list of objects, an object with the list `examples`, an object of objects by name (which becomes `key`), or, as some
     files of this ending are, JSON Lines."""
+    with opened(path) as handle:
+        content = handle.read()
     try:
         whole = json.loads(content.decode("utf-8-sig"))
     except ValueError as error:
         if content.lstrip().startswith(b"["):
             raise DataError(f"{path}: truncated or damaged: {error}") from error
-        yield from _json_lines(path, content)
+        yield from _json_lines(path)
         return
     if isinstance(whole, dict) and isinstance(whole.get("examples"), list):
         whole = whole["examples"]
@@ -168,30 +188,32 @@ def _json(path: Path, content: bytes) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def _parquet(path: Path, content: bytes) -> Iterator[dict[str, Any]]:
-    yield from pq.read_table(io.BytesIO(content)).to_pylist()
+def _parquet(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open("rb") as handle:
+        yield from pq.read_table(handle).to_pylist()
 
 
-def _csv(path: Path, content: bytes) -> Iterator[dict[str, Any]]:
-    reader = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
-    for row in reader:
-        if None in row or None in row.values():
-            raise DataError(f"{path}, line {reader.line_num}: as many cells as the head has are needed; truncated?")
-        yield row
+def _csv(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open(encoding="utf-8-sig", newline="") as handle:
+        reader = csv.DictReader(handle, strict=True)
+        for row in reader:
+            if None in row or None in row.values():
+                raise DataError(f"{path}, line {reader.line_num}: as many cells as the head has are needed; truncated?")
+            yield row
 
 
-def _tsv(path: Path, content: bytes) -> Iterator[dict[str, Any]]:
+def _tsv(path: Path) -> Iterator[dict[str, Any]]:
     """Lines of cells without a head; the cells are "0", "1" ..."""
-    for line in content.decode("utf-8-sig").split("\n"):
+    for line in path.read_text(encoding="utf-8-sig").split("\n"):
         if line.strip():
             yield {str(column): cell for column, cell in enumerate(line.rstrip("\r").split("\t"))}
 
 
-FORMS: Mapping[str, Callable[[Path, bytes], Iterator[dict[str, Any]]]] = {
+FORMS: Mapping[str, Callable[[Path], Iterator[dict[str, Any]]]] = {
     ".jsonl": _json_lines,
-    ".jsonl.gz": lambda path, content: _json_lines(path, gzip.decompress(content)),
+    ".jsonl.gz": _json_lines,
     ".json": _json,
-    ".json.gz": lambda path, content: _json(path, gzip.decompress(content)),
+    ".json.gz": _json,
     ".parquet": _parquet,
     ".csv": _csv,
     ".tsv": _tsv,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -10,12 +10,15 @@ from typing import Any
 from cogitate.errors import ConfigError, DataError
 from cogitate.evals.benchmarks.definition import Benchmark, Layout
 from cogitate.evals.benchmarks.files import DataFile, PublishedRow, find_layout, read_file
-from cogitate.evals.benchmarks.readers.table import READERS
+from cogitate.evals.benchmarks.readers.table import READERS, Reader
 from cogitate.json_lines import RowFaults
 from cogitate.tasks.files.jsonl import problems_of_rows
 from cogitate.types import Problem
 
-CATEGORY, WORKED, DATE = "category", "worked", "date"  # keys of Problem.fields
+CATEGORY, SUBJECT, WORKED = "category", "subject", "worked"  # keys of Problem.fields
+DATES = "contest_date", "date"  # keys of published rows
+# What readers raise of a row that is not as published.
+OF_WRONG_TYPES = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,9 @@ class Loaded:
         rows: that were read.
         available: problems before the limit.
         faults: rows that cannot be graded, and why the first few cannot.
-        examples: (category, question, worked answer) of what a few-shot prompt may show.
+        layout: hub and files of the layout that was read. differs: as Layout.differs.
+        examples: (subject or category, question, worked answer) of what a few-shot prompt may show.
+        example_files: that these were read from.
     """
 
     problems: list[Problem]
@@ -37,7 +42,10 @@ class Loaded:
     rows: int
     available: int
     faults: RowFaults
+    layout: str
+    differs: str = ""
     examples: list[tuple[str, str, str]] = field(default_factory=list)
+    example_files: list[DataFile] = field(default_factory=list)
 
     @property
     def is_partial(self) -> bool:
@@ -48,6 +56,9 @@ class Loaded:
         """For results: no path of this machine."""
         return {
             "files": [file.as_json() for file in self.files],
+            "example_files": [file.as_json() for file in self.example_files],
+            "layout": self.layout,
+            "differs": self.differs,
             "rows": self.rows,
             "published_rows": self.published or None,
             "problems": len(self.problems),
@@ -75,22 +86,29 @@ def load_benchmark(
         if reader not in READERS:
             raise ConfigError(f"{benchmark.name}: there is no reader {reader!r}; known are {', '.join(READERS)}")
     layout, places = find_layout(benchmark, benchmark.layouts, directory)
-    files, rows = read_all(places)
-    check_count(benchmark, layout, files, len(rows), partial=partial)
+    files, rows = read_all(places, lambda row: in_time(benchmark, row))
+    check_count(benchmark, layout, files, sum(file.rows for file in files), partial=partial)
     faults = RowFaults(benchmark.name)
-    problems = [problem for problem in to_problems(benchmark, benchmark.reader, rows, faults) if in_time(benchmark, problem)]
+    problems = to_problems(benchmark, benchmark.reader, rows, faults)
     if not problems:
         reason = f"; the first: {faults.first[0][0]}: {faults.first[0][1]}" if faults.first else ""
         raise DataError(f"{benchmark.name}: {files[0].path} has no problem that can be graded{reason}")
     kept = problems if limit is None else spread(problems, limit)
-    examples = load_examples(benchmark, directory, shots) if shots else []
-    return Loaded(kept, files, layout.rows, len(rows), len(problems), faults, examples)
+    examples, example_files = load_examples(benchmark, directory, shots) if shots else ([], [])
+    name = " ".join(filter(None, (layout.hub, *layout.files)))
+    return Loaded(
+        kept, files, layout.rows, sum(file.rows for file in files), len(problems), faults, name, layout.differs, examples,
+        example_files,
+    )  # fmt: skip
 
 
-def read_all(places: list[tuple[Path, str]]) -> tuple[list[DataFile], list[PublishedRow]]:
+def read_all(
+    places: list[tuple[Path, str]], wanted: Callable[[Mapping[str, Any]], bool] = lambda _: True
+) -> tuple[list[DataFile], list[PublishedRow]]:
+    """Every file, and of their rows those that are wanted."""
     files, rows = [], []
     for path, name in places:
-        file, of_file = read_file(path, name)
+        file, of_file = read_file(path, name, wanted)
         files.append(file)
         rows += of_file
     return files, rows
@@ -114,8 +132,18 @@ def to_problems(benchmark: Benchmark, reader: str, rows: list[PublishedRow], fau
     written: list[tuple[str, Mapping[str, Any]]] = []
     for row in rows:
         with faults.at(row.place):
-            written += [(row.place, own) for own in read(row)]
+            written += [(row.place, own) for own in read_row(read, row)]
     return [in_category(benchmark, problem) for problem in problems_of_rows(written, benchmark.name, faults)]
+
+
+def read_row(read: Reader, row: PublishedRow) -> list[Mapping[str, Any]]:
+    """The rows of ours that a published row is. Raises DataError where it is none, also where a value has another type."""
+    try:
+        return list(read(row))
+    except DataError:
+        raise
+    except OF_WRONG_TYPES as error:
+        raise DataError(f"not as {read.__name__} rows are published: {type(error).__name__}: {str(error)[:100]}") from error
 
 
 def in_category(benchmark: Benchmark, problem: Problem) -> Problem:
@@ -124,11 +152,13 @@ def in_category(benchmark: Benchmark, problem: Problem) -> Problem:
     return replace(problem, task=str(category)) if benchmark.category and category else replace(problem, task=benchmark.name)
 
 
-def in_time(benchmark: Benchmark, problem: Problem) -> bool:
-    if benchmark.between is None:
+def in_time(benchmark: Benchmark, row: Mapping[str, Any]) -> bool:
+    """Whether a row is of the days that are asked; one without a date stays, for its reader to say what is wrong."""
+    date = next((str(row[key]) for key in DATES if row.get(key)), None)
+    if benchmark.between is None or date is None:
         return True
     first, last = benchmark.between
-    return first <= str(problem.fields.get(DATE, ""))[:10] <= last
+    return first <= date[:10] <= last
 
 
 def spread(problems: list[Problem], limit: int) -> list[Problem]:
@@ -138,16 +168,25 @@ def spread(problems: list[Problem], limit: int) -> list[Problem]:
     return [problems[number * len(problems) // limit] for number in range(limit)]
 
 
-def load_examples(benchmark: Benchmark, directory: Path | None, shots: int) -> list[tuple[str, str, str]]:
-    """Solved examples: (category, question, worked answer). Raises as `load_benchmark`."""
+def load_examples(
+    benchmark: Benchmark, directory: Path | None, shots: int
+) -> tuple[list[tuple[str, str, str]], list[DataFile]]:
+    """Solved examples (subject or category, question, worked answer), and their files. Raises as `load_benchmark`."""
     if not benchmark.examples:
         raise ConfigError(f"{benchmark.name}: no solved examples are published beside it; leave out --shots")
     _, places = find_layout(benchmark, benchmark.examples, directory, what="the solved examples")
-    _, rows = read_all(places)
+    files, rows = read_all(places)
     faults = RowFaults(f"{benchmark.name}, solved examples")
     problems = to_problems(benchmark, benchmark.examples_reader or benchmark.reader, rows, faults)
     faults.check()
-    found = [(problem.task, problem.question, str(problem.fields[WORKED])) for problem in problems if WORKED in problem.fields]
+    found = [
+        (subject_of(problem), problem.question, str(problem.fields[WORKED])) for problem in problems if WORKED in problem.fields
+    ]
     if len(found) < shots:
         raise ConfigError(f"{benchmark.name}: {len(found)} solved examples in {places[0][0]}, but {shots} are asked for")
-    return found
+    return found, files
+
+
+def subject_of(problem: Problem) -> str:
+    """What solved examples are chosen by: its subject where rows have one finer than their category, else the category."""
+    return str(problem.fields.get(SUBJECT) or problem.task)

@@ -7,6 +7,7 @@ import binascii
 import io
 import json
 import pickle
+import re
 import zlib
 from collections.abc import Iterator
 from typing import Any
@@ -16,16 +17,25 @@ from cogitate.evals.benchmarks.files import PublishedRow
 from cogitate.evals.benchmarks.readers.maths import Own, first_of, identity
 
 MBPP_TEST = range(11, 511)  # task ids of the test split; 1 to 10 are for prompts (arXiv:2108.07732, section 2.1)
+MOST_BYTES = 1 << 29  # of the tests of one problem, unpacked: some have inputs of many megabytes
 STDIN = "Write a whole Python program that reads standard input and prints to standard output."
 
 
 def humaneval(row: PublishedRow) -> Iterator[Own]:
-    """`prompt`: a function's head and its docstring; `test` with check(candidate); `entry_point`."""
+    """`prompt`: a function's head and its docstring; `test` with check(candidate); `entry_point`.
+
+    What the prompt has before that function (imports, helpers that its docstring or the tests use) runs before the program, so
+    that an answer with the whole function need not repeat it.
+    """
     head = str(first_of(row, "prompt"))
     question = f"Complete this function:\n```python\n{head.strip()}\n```"
     own = {key: first_of(row, key) for key in ("test", "entry_point")}
+    start = re.search(rf"^def {re.escape(str(own['entry_point']))}\b", head, re.MULTILINE)
+    if start is None:
+        raise DataError(f"its prompt has no function {own['entry_point']!r}, which is its entry_point")
+    before = head[: start.start()].strip()
     own |= {"id": identity(row, "task_id", "id"), "question": question, "prompt": head, "kind": "code"}
-    yield own | {"weaker_tests": True}
+    yield own | {"weaker_tests": True} | ({"prelude": f"{before}\n"} if before else {})
 
 
 def mbpp(row: PublishedRow) -> Iterator[Own]:
@@ -75,8 +85,15 @@ def arguments(text: str) -> list[Any]:
     return [json.loads(line) for line in text.split("\n") if line.strip()]
 
 
+# Beside the errors of its decoders what a damaged pickle raises: pickle names no single class for it.
+UNREADABLE = (
+    ValueError, TypeError, EOFError, LookupError, AttributeError, OverflowError, RecursionError, binascii.Error, zlib.error,
+    pickle.UnpicklingError,
+)  # fmt: skip
+
+
 def read_tests(packed: str) -> list[dict[str, Any]]:
-    """A JSON list of tests; the private ones are packed: base64 of zlib of a pickle that holds the JSON text.
+    """A JSON list of tests, each an object; the private ones are packed: base64 of zlib of a pickle that holds the JSON text.
 
     Raises:
         DataError: it is neither, or the pickle holds anything but a text.
@@ -84,9 +101,14 @@ def read_tests(packed: str) -> list[dict[str, Any]]:
     try:
         if packed.lstrip().startswith("["):
             return list(json.loads(packed))
-        text = TextUnpickler(io.BytesIO(zlib.decompress(base64.b64decode(packed, validate=True)))).load()
-        return list(json.loads(text))
-    except (ValueError, TypeError, EOFError, binascii.Error, zlib.error, pickle.UnpicklingError) as error:
+        unpacking = zlib.decompressobj()
+        content = unpacking.decompress(base64.b64decode(packed, validate=True), MOST_BYTES)
+        if not unpacking.eof:
+            raise DataError(f"its tests are truncated, or more than {MOST_BYTES >> 20} MiB")
+        return list(json.loads(TextUnpickler(io.BytesIO(content)).load()))
+    except DataError:
+        raise
+    except UNREADABLE as error:
         raise DataError(f"its tests cannot be read: {error}") from error
 
 

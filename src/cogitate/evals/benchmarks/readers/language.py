@@ -12,10 +12,9 @@ from cogitate.evals.benchmarks.readers.maths import Own, first_of, identity
 
 
 def drop(row: PublishedRow) -> Iterator[Own]:
-    """One question with `passage` and `answers_spans`, as on the hub; or the original: a passage with `qa_pairs`.
+    """One question with `passage`, `answer` and `validated_answers`; or the original: a passage with `qa_pairs`.
 
-    On the hub the answers of all annotators stand in one list: each is a reference of its own, but for the type `spans`, whose
-    texts are one answer together.
+    Each annotator's answer is a reference of its own, which may have several spans.
     """
     passage = first_of(row, "passage")
     if "qa_pairs" in row.row:
@@ -23,11 +22,21 @@ def drop(row: PublishedRow) -> Iterator[Own]:
             answers = [answer_spans(answer) for answer in (pair["answer"], *(pair.get("validated_answers") or []))]
             yield drop_question(str(pair["query_id"]), passage, pair["question"], answers)
         return
-    answers = [[str(span)] for span in dict.fromkeys(first_of(row, "answers_spans")["spans"])]
-    types = set(row.row["answers_spans"].get("types") or [])
-    if types <= {"spans"} and len(answers) > 1:
-        answers = [[span for answer in answers for span in answer]]  # all of them together are the answer
+    if "answers_spans" in row.row:
+        raise DataError(
+            "answers_spans has the spans of all annotators in one list, which hides what is one answer; get EleutherAI/drop, "
+            "or the original drop_dataset_dev.json"
+        )
+    answers = [answer_spans(answer) for answer in (first_of(row, "answer"), *validated(row.row.get("validated_answers") or []))]
     yield drop_question(identity(row, "query_id"), passage, first_of(row, "question"), answers)
+
+
+def validated(answers: Any) -> list[Mapping[str, Any]]:
+    """A list of answers; or, as data frames have it, one object with a list for each part of an answer."""
+    if not isinstance(answers, Mapping):
+        return list(answers)
+    parts = {part: answers[part] for part in ("number", "date", "spans")}
+    return [dict(zip(parts, values, strict=True)) for values in zip(*parts.values(), strict=True)]
 
 
 def drop_question(name: str, passage: Any, question: Any, answers: list[list[str]]) -> Own:

@@ -12,6 +12,7 @@ from cogitate.tasks.files.answers import answer_text
 
 Own = dict[str, Any]  # a row as tasks.files.rows reads it
 CALCULATOR = re.compile(r"<<[^<>]*>>")
+DEGREES = re.compile(r"\s*(?:\^\s*(?:\\circ|\{\s*\\circ\s*\})|°)$")
 LANGUAGES = {"en", "zh", "ja", "fr", "de", "es", "ru", "bn", "sw", "te", "th"}
 
 
@@ -53,10 +54,11 @@ def math(row: PublishedRow) -> Iterator[Own]:
 
 
 def aime(row: PublishedRow) -> Iterator[Own]:
-    """Whole numbers from 0 to 999; the keys are written small or with a capital."""
-    question, answer = first_of(row, "problem", "Problem", "question"), str(first_of(row, "answer", "Answer")).strip()
-    if not re.fullmatch(r"\d{1,3}", answer.removeprefix("$").removesuffix("^\\circ$").removesuffix("$")):
-        raise DataError(f"answer {answer!r} is no whole number from 0 to 999")
+    """Whole numbers from 0 to 999, some in dollars or with a sign of degrees; the keys are written small or with a capital."""
+    question, given = first_of(row, "problem", "Problem", "question"), str(first_of(row, "answer", "Answer")).strip()
+    answer = DEGREES.sub("", given.strip("$").strip())
+    if not re.fullmatch(r"\d{1,3}", answer):
+        raise DataError(f"answer {given!r} is no whole number from 0 to 999")
     yield {"id": identity(row, "ID", "id", "problem_idx"), "question": question, "answer": answer, "kind": "math"}
 
 
