@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from huggingface_hub import ModelCard, ModelCardData
@@ -95,7 +96,7 @@ def test_a_whole_benchmark_is_in_the_metadata_and_a_part_only_in_the_table(run: 
     ],
 )
 def test_a_figure_that_is_not_the_benchmark_s_own_says_why_and_is_not_in_the_metadata(
-    data: dict[str, object], said: str, run: Path, tmp_path: Path
+    data: dict[str, Any], said: str, run: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "results/m/gsm8k").mkdir(parents=True)
     result(run / "r1_zero", limit=None, **data).write(tmp_path / "results/m/gsm8k")
