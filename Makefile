@@ -14,7 +14,7 @@ ifneq ($(wildcard $(VENV)),)
   endif
 endif
 
-.PHONY: run install test test-slow test-release test-clients test-more-clients test-pages test-llama-cpp test-cluster test-gpu test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
+.PHONY: run install test test-slow test-release test-clients test-more-clients test-pages test-llama-cpp test-cluster test-more-cluster test-gpu test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
 
 run: $(VENV)/.installed
 	$(BIN)/cogitate run tiny --out runs/tiny
@@ -38,7 +38,7 @@ test: $(VENV)/.installed-test lint
 # Half an hour: the complete recipe, a real model, kills at random moments, hostile programs in every sandbox.
 test-slow: $(VENV)/.installed-test
 	$(BIN)/python -m pytest -m 'slow and device' tests/on_device
-	$(BIN)/python -m pytest -m 'slow and not device'
+	$(BIN)/python -m pytest -m 'slow and not device and not cluster'
 
 # Two hours: base is pretrained again, kills at every change on disk, a thousand damaged files of each kind.
 test-release: $(VENV)/.installed-test
@@ -59,11 +59,14 @@ test-pages: $(VENV)/.installed-pages
 test-llama-cpp: $(VENV)/.installed-llama-cpp
 	$(BIN)/python -m pytest -m llama_cpp
 
-# On clusters of Ray, which the tests start.
+# On clusters of Ray, which the tests start: five minutes.
 test-cluster: $(VENV)/.installed-cluster
-	$(BIN)/python -m pytest -m cluster
+	$(BIN)/python -m pytest -m 'cluster and not slow'
 
-test-all: test test-slow test-clients test-more-clients test-pages test-llama-cpp test-cluster test-release
+test-more-cluster: $(VENV)/.installed-cluster
+	$(BIN)/python -m pytest -m 'cluster and slow'
+
+test-all: test test-slow test-clients test-more-clients test-pages test-llama-cpp test-cluster test-more-cluster test-release
 
 # On a machine with CUDA: five minutes at most, and a table of times.
 test-gpu: $(VENV)/.installed-test

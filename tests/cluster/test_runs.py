@@ -30,7 +30,7 @@ def test_any_number_of_generators_gives_the_weights_of_the_laptop(generators: in
     assert (tmp_path / "run" / "cluster").stat().st_mode & 0o077 == 0
 
 
-@pytest.mark.parametrize("killed", ["driver", "raylet", "gcs_server"])
+@pytest.mark.parametrize("killed", ["driver", "raylet", pytest.param("gcs_server", marks=pytest.mark.slow)])
 def test_a_killed_driver_or_ray_leaves_no_process_and_the_same_command_ends_with_the_same_weights(
     killed: str, laptop: Path, tmp_path: Path
 ) -> None:
@@ -119,6 +119,7 @@ def test_an_address_without_a_ray_is_refused_with_one_line(tmp_path: Path) -> No
     assert done.stderr.strip().splitlines()[-1].startswith("error: cluster.address=127.0.0.1:1: cannot be reached (")
 
 
+@pytest.mark.slow
 def test_a_signal_lets_the_stage_write_its_checkpoint(laptop: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     with driver_of(command(out, *on_ray(1))) as driver:
