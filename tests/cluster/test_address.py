@@ -20,6 +20,7 @@ def test_a_token_file_that_is_not_there_is_one_line() -> None:
         check_address(ClusterConfig(address="127.0.0.1:1", token_file="/nowhere"))
 
 
+@pytest.mark.cluster  # the process that asks imports Ray
 def test_an_address_that_accepts_connections_and_says_nothing_is_left_after_the_limit() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings = ClusterConfig(address=f"127.0.0.1:{silent.getsockname()[1]}", start_limit=0.5)
