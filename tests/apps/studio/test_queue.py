@@ -57,11 +57,13 @@ def test_filters_and_orders(wanted: Filter, found: list[int]) -> None:
     events: list[dict[str, Any]] = [
         {"do": "skip", "item": "direct-0001"}, {"do": "reject", "item": "direct-0006"},
         {"do": "accept", "item": "direct-0007", "contested": "x"}, {"do": "note", "item": "direct-0000", "note": "hm"},
-        {"do": "reject", "item": "direct-0003", "by": "li"},
+        {"do": "reject", "item": "direct-0003", "by": "li"}, {"do": "skip", "item": "direct-0006"},
     ]  # fmt: skip
     for number, event in enumerate(events, start=1):
         standing.apply({"n": number, "by": "eva", **event})
-    chosen = select(index(rows).values(), wanted, {row["id"] for row in rows}, own(standing, "eva"), "eva")
+    done = own(standing, "eva")
+    assert set(done.skipped) == {"direct-0001"}  # not what is decided
+    chosen = select(index(rows).values(), wanted, {row["id"] for row in rows}, done, "eva")
     assert [int(entry.id[-4:]) for entry in chosen] == found
 
 

@@ -118,9 +118,9 @@ def own(standing: Standing, by: str) -> Own:
         item = event["item"]
         if event["do"] in REMARKS:
             noted.add(item)
-        elif event["do"] == "skip":
+        elif event["do"] == "skip" and item not in decided:
             skipped[item] = event["n"]
-        elif not event.get("final"):
+        elif event["do"] != "skip" and not event.get("final"):
             decided.pop(item, None)  # to the end: the pace is of those decided last
             decided[item] = event
             skipped.pop(item, None)
@@ -183,12 +183,16 @@ def in_state(item: str, state: State, mine: Collection[str], done: Own) -> bool:
     return item in mine and item not in done.decided and (state != "skipped" or item in done.skipped)
 
 
-def shown_as(event: Event) -> str:
-    """What an annotator did, in the page's words: of a pair the side that they saw."""
+def shown_as(event: Event, left: str | None = None) -> str:
+    """What somebody did, in the page's words.
+
+    Args:
+        left: which of a pair the reader sees on the left; None: who decided reads it.
+    """
     choice = event.get("choice") or event["do"]
     if choice not in ("a", "b"):
         return str(choice)
-    return "left" if choice == event.get("shown_first") else "right"
+    return "left" if choice == (left or event.get("shown_first")) else "right"
 
 
 def ordered(entries: list[Entry], order: Order, by: str) -> list[Entry]:

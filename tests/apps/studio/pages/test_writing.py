@@ -70,6 +70,30 @@ def test_what_is_written_is_lost_by_no_key_click_or_reload(tmp_path: Path) -> No
     assert [event["do"] for event in written(tmp_path)] == ["edit"]
 
 
+def test_a_skipped_item_comes_again_at_the_end_with_what_was_written_of_it(tmp_path: Path) -> None:
+    items = write(tmp_path / "items.jsonl", [candidate(number) for number in (1, 3, 4)])
+    with studio_process(items, "--annotators", "eva") as process, chromium() as browser:
+        page = Page(browser, process.links["eva"])
+        first = page.text("#question")
+        begin_an_edit(page)
+        page.press("Escape", "Escape", "s")
+        page.says("Saved as number 2: skipped. Item 1 of 3")
+        for place in (2, 3):
+            page.press("r")
+            page.says(f"Item {place} of 3")
+        assert page.text("#question") == first
+        page.press("e")
+        assert TYPED in area(page).input_value()
+        page.press("Escape", "Escape", "j")
+        page.says("This is the end of the queue")
+        assert "1 item is open" in page.text("#item")
+        page.press("k")
+        page.says("Item 3 of 3")
+        page.press("r")
+        page.says("Nothing is left")
+        assert page.errors == []
+
+
 def test_an_edit_against_the_verdict_comes_back_when_its_reason_is_cancelled(tmp_path: Path) -> None:
     items = write(tmp_path / "items.jsonl", [candidate(2), candidate(3)])
     with studio_process(items, "--annotators", "eva") as process, chromium() as browser:

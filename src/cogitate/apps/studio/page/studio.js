@@ -48,15 +48,23 @@ function decide(action) {
     try {
       const guidelines = state.session.guidelines.version;
       const answer = await save("/api/act", { ...action, item: state.view.id, guidelines, ...state.watch.facts() }, unsaved);
-      const isRemark = ["note", "tags"].includes(action.do);
-      if (!isRemark) dropDraft();
+      const [isRemark, isSkip] = [["note", "tags"].includes(action.do), action.do === "skip"];
+      if (!isRemark && !isSkip) dropDraft();
       await saved(answer);
-      await (isRemark ? open(state.at) : open(state.at + 1));
+      if (isSkip && !state.view.mine.decision) await putOff();
+      else await open(isRemark ? state.at : state.at + 1);
     } catch (error) {
       if (error.code === "contest") openContest(action, error.message);
       else throw error;
     }
   });
+}
+
+// A skipped item comes again when all others have been seen.
+async function putOff() {
+  await loadRest();
+  state.ids.push(...state.ids.splice(state.at, 1));
+  await open(state.at);
 }
 
 function again(path, body = {}) {
@@ -146,7 +154,7 @@ async function open(place, given = null) {
   if (view) show();
   else showEnd();
   if (view && view.ungraded) grade(view).catch(() => {});
-  say(`${state.saved}${view ? `Item ${at + 1} of ${state.count}.` : "Nothing is left in this queue."}`);
+  say(`${state.saved}${view ? `Item ${at + 1} of ${state.count}.` : left() ? "This is the end of the queue." : "Nothing is left in this queue."}`);
   state.saved = "";
   showList(given && given.rows, (to) => writing() || guarded(() => open(to)));
 }
@@ -168,11 +176,12 @@ function show() {
   }
 }
 
+// How many items are still to be decided, in whichever queue; of an adjudicator's those that people disagree on.
+const left = () => state.progress.items - state.progress.decided + state.progress.disagreed;
+
 function showEnd() {
-  const { disagreed } = state.progress;
-  $("item").replaceChildren(card("Nothing is left here",
-    element("p", {}, "No item of this queue is open. Press / to look for others, or u to undo."),
-    disagreed ? element("p", {}, `People disagree on ${disagreed} items.`) : null));
+  $("item").replaceChildren(card(left() ? "The end of this queue" : "Nothing is left here",
+    element("p", {}, `${left() || "No"} item${left() === 1 ? " is" : "s are"} open. Press / to look for others, or u to undo.`)));
   $("others").hidden = true;
   showActions();
 }
