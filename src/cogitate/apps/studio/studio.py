@@ -17,7 +17,7 @@ from cogitate.apps.studio.reading import delta
 from cogitate.apps.studio.sources import Item, text_of
 from cogitate.errors import CogitateError, DataError
 from cogitate.recipe.data.decisions.chain import EVENTS, Chain, Event, hash_of_text
-from cogitate.recipe.data.decisions.standing import REMARKS, Standing
+from cogitate.recipe.data.decisions.standing import DECISIONS, REMARKS, Standing
 
 OF_WORK = {"review": ("accept", "edit", "reject"), "pairs": ("prefer",), "safety": ("label",)}
 CHOICES = {"prefer": ("left", "right", "tie", "both_bad"), "label": ("safe", "unsafe")}
@@ -92,11 +92,13 @@ class Studio:
             Refused: it cannot be, and why.
         """
         do, item = str(action["do"]), self.item(str(action["item"]))
+        if (before := self._saved(by, action.get("request"))) is not None:
+            return before  # as it was judged then
         content = self._remark(do, action) if do in REMARKS else self._decision(by, do, item, action)
         known = {key: action[key] for key in OF_THE_CLIENT if action.get(key) is not None}
         version = self.guidelines_of(action.get("guidelines"))
         with self._lock:
-            if (before := self._requests.get((by, known.get("request", "")))) is not None:
+            if (before := self._saved(by, known.get("request"))) is not None:
                 return before
             final = do not in REMARKS and self._may_decide(by, item["id"]) and do != "skip"
             extra = {"final": True} if final else {}
@@ -111,13 +113,20 @@ class Studio:
 
     def _again(self, do: str, by: str, item: str | None, request: str | None) -> Event:
         with self._lock:
-            if request and (before := self._requests.get((by, request))) is not None:
+            if (before := self._saved(by, request)) is not None:
                 return before
             find = self.standing.next_undo if do == "undo" else self.standing.next_redo
             event = find(by, item)
             if event is None:
                 raise Refused(f"there is nothing to {do}{'' if item is None else ' on this item'}", 409)
+            if do == "redo" and event["do"] in DECISIONS:  # it may have become somebody else's, or been settled
+                self._may_decide(by, event["item"])
             return self._append(by=by, do=do, item=event["item"], of=event["n"], **({"request": request} if request else {}))
+
+    def _saved(self, by: str, request: str | None) -> Event | None:
+        """What a request that is sent again has saved already."""
+        with self._lock:
+            return self._requests.get((by, request)) if request else None
 
     def _append(self, **content: Any) -> Event:
         event = self.chain.append(**content)
@@ -243,10 +252,15 @@ class Studio:
             return self.standing.decisions(item)
 
     def own_decision(self, by: str, item: str) -> Event | None:
-        """An annotator's decision; for an adjudicator the adjudication that stands."""
+        """What stands of a person's own decisions; of an adjudicator's the last adjudication."""
         with self._lock:
             adjudicates = self.annotators[by].role == "adjudicator"
-            return self.standing.final(item) if adjudicates else self.standing.decision(item, by)
+            return self.standing.final(item, by) if adjudicates else self.standing.decision(item, by)
+
+    def final(self, item: str) -> Event | None:
+        """The adjudication that stands, whoever made it."""
+        with self._lock:
+            return self.standing.final(item)
 
     def decisions(self) -> dict[str, dict[str, Event]]:
         """By item and annotator, what stands; adjudications left out."""

@@ -45,9 +45,12 @@ def item_view(studio: Studio, by: str, name: str) -> dict[str, Any]:
         "closed": studio.why_not_to_decide(by, name),
     }
     if adjudicates:
+        final = studio.final(name)
+        of_others = [final] if final is not None and final["by"] != by else []
         view["decisions"] = [
-            decision(event) | {"choice": event.get("choice"), "read": read_edit(item, event), **remarks(studio, who, name)}
-            for who, event in studio.decisions_on(name).items()
+            decision(event)
+            | {"choice": event.get("choice"), "read": read_edit(item, event), **remarks(studio, event["by"], name)}
+            for event in [*studio.decisions_on(name).values(), *of_others]
         ]
     if studio.settings.work == "pairs":
         first = studio.shown_first(by, name)
@@ -121,7 +124,7 @@ def others(studio: Studio, by: str, item: Item) -> list[dict[str, Any]]:
 def row(studio: Studio, by: str, entry: Entry) -> dict[str, Any]:
     """One line of a list."""
     question = " ".join(studio.items[entry.id]["question"].split())
-    mine = studio.own_decision(by, entry.id)
+    stands = studio.final(entry.id) if studio.annotators[by].role == "adjudicator" else studio.own_decision(by, entry.id)
     return {
         "id": entry.id,
         "question": question if len(question) <= SNIPPET else f"{question[:SNIPPET]}...",
@@ -129,16 +132,16 @@ def row(studio: Studio, by: str, entry: Entry) -> dict[str, Any]:
         "verdict": entry.verdict,
         "faults": len(entry.faults),
         "words": entry.words,
-        "decision": None if mine is None else shown_as(mine),
+        "decision": None if stands is None else shown_as(stands, studio.shown_first(by, entry.id)),
     }
 
 
 def history(studio: Studio, by: str, name: str) -> list[dict[str, Any]]:
     """Every event on an item, those undone included: an annotator's own, for adjudicators everybody's."""
     studio.item(name)
-    everybody = studio.annotators[by].role == "adjudicator"
+    everybody, left = studio.annotators[by].role == "adjudicator", studio.shown_first(by, name)
     return [
-        {key: event[key] for key in OF_A_HISTORY if key in event} | {"side": shown_as(event)}
+        {key: event[key] for key in OF_A_HISTORY if key in event} | {"side": shown_as(event, left)}
         for event in studio.chain.events
         if event.get("item") == name and (everybody or event["by"] == by)
     ]

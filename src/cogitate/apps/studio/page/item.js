@@ -82,7 +82,7 @@ function decided(view) {
 function colleagues(view, work) {
   const side = (choice) => (["a", "b"].includes(choice) ? (choice === view.left_is ? "left" : "right") : choice);
   return card("What annotators decided", ...view.decisions.map((one, place) => element("div", { class: "colleague" },
-    element("p", {}, work === "review" ? key(String(place + 1)) : null, ` ${one.by}: `, badge("", inWords(side(one.choice) || one.do))),
+    element("p", {}, work === "review" ? key(String(place + 1)) : null, ` ${one.by}${one.final ? ", as adjudicator" : ""}: `, badge("", inWords(side(one.choice) || one.do))),
     facts(one.contested && `contested: ${one.contested}`, one.note && `note: ${one.note}`, one.tags.length && one.tags.join(", ")),
     one.read ? changes(one.read) : null)));
 }

@@ -100,9 +100,10 @@ class Standing:
         found = {by: self.decision(item, by) for by in self._of_item.get(item, ())}
         return dict(sorted(((by, event) for by, event in found.items() if event), key=lambda pair: pair[1]["n"]))
 
-    def final(self, item: str) -> Event | None:
-        """The adjudication that stands."""
-        finals = [event for events in self._of_item.get(item, {}).values() for event in events if event.get("final")]
+    def final(self, item: str, by: str | None = None) -> Event | None:
+        """The adjudication that stands: of all adjudicators', or of one's own."""
+        of = [events for name, events in self._of_item.get(item, {}).items() if by in (None, name)]
+        finals = [event for events in of for event in events if event.get("final")]
         return max(finals, key=lambda event: int(event["n"]), default=None)
 
     def outcome(self, item: str) -> Outcome:
