@@ -46,6 +46,14 @@ def test_a_failed_atomic_write_leaves_the_old_file(tmp_path: Path) -> None:
     assert [file.name for file in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_file_of_its_owners_is_at_no_moment_readable_by_others(tmp_path: Path) -> None:
+    path = tmp_path / "keys"
+    with atomic_write(path, mode=0o600) as temporary:
+        assert temporary.stat().st_mode & 0o777 == 0o600
+        temporary.chmod(0o644)  # as a library might
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_metrics_truncate_drops_later_steps_and_a_line_cut_within_a_character(tmp_path: Path) -> None:
     log = MetricsLog(tmp_path / "metrics.jsonl")
     for step in range(4):

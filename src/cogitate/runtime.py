@@ -190,15 +190,18 @@ def derive_seed(*parts: int | str) -> int:
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path, mode: int = 0o666) -> Iterator[Path]:
     """Write to a temporary name beside `path`, then fsync and rename: readers see the old file or the new one, never half.
 
     A kill in between leaves a `.tmp` file that the next write of the same path replaces. The file has the permissions that the
     user's umask gives a new one, whatever the library that wrote it chose (safetensors: the owner alone reads).
+
+    Args:
+        mode: the permissions before the umask; 0o600: nobody else can read it at any moment.
     """
     temporary = path.with_name(f"{path.name}.tmp")
     temporary.unlink(missing_ok=True)
-    temporary.touch()
+    temporary.touch(mode)
     permissions = stat.S_IMODE(temporary.stat().st_mode)
     yield temporary
     with temporary.open("rb+") as handle:

@@ -36,6 +36,13 @@ def test_what_is_unreadable_is_marked_where_it_stands(thinking: str, fault: str,
         assert text.strip().startswith(wanted)
 
 
+def test_a_paragraph_is_marked_without_the_lines_around_it_however_many_there_are() -> None:
+    paragraph = ("word " * 201).strip()
+    thinking = "\n".join(["short", *[" "] * 40_000, paragraph, *[""] * 40_000, "x"])
+    found = marks(read(f"<think> {thinking} </think>\nyes", language="en", faults=["overlong paragraph"]))
+    assert found == [(paragraph, "overlong paragraph")]
+
+
 def test_pieces_are_the_text_again_also_where_marks_overlap() -> None:
     found = pieces("abcdef", [(1, 4, "x"), (2, 6, "y"), (4, 5, "z")])
     assert found == [("a", ""), ("bcd", "x"), ("e", "z"), ("f", "")]

@@ -21,7 +21,7 @@ Span = tuple[int, int, str]  # first character, first behind, what is wrong ther
 Pieces = list[tuple[str, str]]
 
 _WORD = re.compile(r"\w+(?:['’-]\w+)*|[^\w\s]")
-_PARAGRAPH = re.compile(r"(?:(?!\n\s*\n).)+", re.DOTALL)
+_BETWEEN_PARAGRAPHS = re.compile(r"\n\s*\n")  # as text_metrics cuts them
 _SENTENCE = re.compile(r"[^.!?。！？\n]+[.!?。！？]*")
 _FENCE = re.compile(r"(?:```|~~~).*?(?:```|~~~|\Z)", re.DOTALL)
 _TOKEN = re.compile(r"\w+|\s+|[^\w\s]")
@@ -75,9 +75,11 @@ def mixed(thinking: str, language: str) -> Iterator[Span]:
 
 
 def overlong(thinking: str, language: str) -> Iterator[Span]:
-    for match in _PARAGRAPH.finditer(thinking):
-        if length_in_words(match.group()) > PARAGRAPH_WORDS:
-            yield match.start(), match.end(), "overlong paragraph"
+    start = 0
+    for end, behind in [*(match.span() for match in _BETWEEN_PARAGRAPHS.finditer(thinking)), (len(thinking), 0)]:
+        if length_in_words(thinking[start:end]) > PARAGRAPH_WORDS:
+            yield start, end, "overlong paragraph"
+        start = behind
 
 
 def code_blocks(thinking: str, language: str) -> Iterator[Span]:
