@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,12 +12,14 @@ import typer
 from cogitate.cli.app import app
 from cogitate.errors import ConfigError
 
+PORT, HOST = 8701, "127.0.0.1"
+
 
 @app.command()
 def studio(
     path: Annotated[Path, typer.Argument(metavar="DIR", help="An artifact (cold_start), a file of rows, or a studio.")],
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0 takes a free one.")] = 8701,
-    host: Annotated[str, typer.Option(help="The address to listen on; others than this machine need it.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Of the page; 0 takes a free one.")] = PORT,
+    host: Annotated[str, typer.Option(help="The address to listen on; others than this machine need it.")] = HOST,
     work: Annotated[
         Literal["review", "pairs", "safety"] | None,
         typer.Option(help="What is decided: texts to learn, preferences of pairs, safety labels; of a new studio review."),
@@ -37,6 +40,12 @@ def studio(
     ] = "",
     out: Annotated[Path | None, typer.Option(metavar="PATH", help="Where --export writes; for argilla a directory.")] = None,
     contested: Annotated[bool, typer.Option("--contested", help="Export also what contests the grader's verdict.")] = False,
+    server_name: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A further name by which the page is reached, as by a proxy.")
+    ] = None,
+    origin: Annotated[
+        list[str] | None, typer.Option(metavar="URL", help="A further origin of the page, as a proxy's: https://NAME.")
+    ] = None,
 ) -> None:
     """Review cold-start data, compare answers or label them, in a browser."""
     from cogitate.apps.studio import commands
@@ -44,14 +53,22 @@ def studio(
     if export:
         if out is None:
             raise ConfigError("--export needs --out PATH")
-        if add is not None:
-            raise ConfigError("--export adds nothing: add the items first, by --add alone")
+        for name, given in {
+            "--port": port != PORT, "--host": host != HOST, "--work": work, "--annotators": annotators,
+            "--adjudicators": adjudicators, "--overlap": overlap is not None, "--add": add, "--custom": custom,
+            "--unsafe-local": unsafe_local, "--server-name": server_name, "--origin": origin,
+        }.items():  # fmt: skip
+            if given:
+                raise ConfigError(f"{name} is for serving and changes nothing of an export; leave it out")
         commands.write(path, export, out, contested=contested, say=typer.echo)
         return
     if out is not None or contested:
         raise ConfigError("--out and --contested are for --export; leave them out")
     wanted = commands.Wanted(work, names(annotators), names(adjudicators), overlap, add)
-    commands.serve(path, wanted, host=host, port=port, owner=owner(), custom=custom, unsafe_local=unsafe_local, say=typer.echo)
+    commands.serve(
+        path, wanted, host=host, port=port, owner=owner(), custom=custom, unsafe_local=unsafe_local, say=typer.echo,
+        server_names=server_name or [], origins=origin or [],
+    )  # fmt: skip
 
 
 def say(line: str) -> None:
@@ -64,8 +81,8 @@ def names(value: str) -> tuple[str, ...]:
 
 
 def owner() -> str:
-    """Who starts the studio."""
+    """Who starts the studio, as an annotator's name: `eva@corp.example` is eva-corp.example."""
     try:
-        return getpass.getuser()
+        return re.sub(r"[^\w.-]", "-", getpass.getuser())[:40] or "me"
     except (OSError, KeyError):  # a user without a name, as in some containers
         return "me"

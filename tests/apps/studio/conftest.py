@@ -9,6 +9,6 @@ from cogitate.apps.studio.grading import Regrading
 
 @pytest.fixture(scope="module")
 def grading() -> Iterator[Regrading]:
-    grading = Regrading(needs_thinking=True)
+    grading = Regrading()
     yield grading
     grading.close()

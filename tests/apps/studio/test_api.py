@@ -138,6 +138,18 @@ def test_a_text_is_graded_while_it_is_edited(one: Served) -> None:
     assert one.ask("/api/check", {"item": RIGHT, "text": "The answer is 5."})[1]["form"] == "there is no <think>"
 
 
+def test_graders_that_cannot_start_are_said_and_not_asked_for_again(tmp_path: Path) -> None:
+    function = tmp_path / "judge.py"
+    function.write_text("def judge(completion, problem):\n    return 1.0\n")
+    grading = Regrading(custom=f"{function}:judge")
+    grading.close()
+    function.unlink()
+    for one in serve(made(tmp_path, [candidate(1, kind="custom")]), grading):
+        status, answer = one.ask("/api/act", {"do": "accept", "item": RIGHT})
+        assert status == 422  # the page sends again what is answered with 5xx
+        assert "write it as file.py:function, the file must exist" in answer["error"]["message"]
+
+
 def test_two_people_decide_on_the_same_items_at_once_and_nothing_is_lost(two: Served) -> None:
     failures: list[Any] = []
 

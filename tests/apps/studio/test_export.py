@@ -97,7 +97,7 @@ def test_a_row_that_names_its_grader_has_a_verdict_before_its_first_edit(tmp_pat
     ]
     place = commands.open_place(write(tmp_path / "chats.jsonl", rows), Wanted(), print)
     commands.people(place, Wanted(), "eva")
-    studio = opened(place, Regrading(needs_thinking=False))
+    studio = opened(place, Regrading())
     sum_, greeting = studio.items
     assert item_view(studio, "eva", sum_)["ungraded"]
     assert not item_view(studio, "eva", greeting)["ungraded"]
@@ -126,19 +126,21 @@ def test_earlier_turns_go_with_a_conversation_and_those_that_are_only_read_stay_
         {"role": "assistant", "content": "What?", "weight": 0}, {"role": "user", "content": "Hello"},
         {"role": "assistant", "content": "Hello."}, {"role": "user", "content": "Who are you?"},
     ]  # fmt: skip
-    source = write(tmp_path / "chats.jsonl", [{"messages": [*earlier, {"role": "assistant", "content": "A program."}]}])
+    last = {"role": "assistant", "content": "A program."}
+    source = write(tmp_path / "chats.jsonl", [{"messages": [*earlier, last]}, {"messages": [*earlier, {**last, "weight": 0}]}])
     place = commands.open_place(source, Wanted(), print)
     commands.people(place, Wanted(), "eva")
-    studio = opened(place, Regrading(needs_thinking=False))
-    (item,) = studio.items
-    studio.act("eva", {"do": "edit", "item": item, "text": "I am a program."})
+    studio = opened(place, Regrading())
+    for item in studio.items:
+        studio.act("eva", {"do": "edit", "item": item, "text": "I am a program."})
     studio.close()
     for form in ("conversations", "prompt_completion"):
         commands.write(place, form, tmp_path / f"{form}.jsonl", contested=False, say=print)
-        (found,) = load_conversations(tmp_path / f"{form}.jsonl")
-        assert [turn.content for turn in found.messages[:-1]] == [turn["content"] for turn in earlier]
-        assert [turn.learn for turn in found.messages] == [True, True, False, True, True, True, True]
-        assert found.messages[-1].content == "I am a program."
+        learnt, read = load_conversations(tmp_path / f"{form}.jsonl")
+        for found, learn in ((learnt, True), (read, False)):
+            assert [turn.content for turn in found.messages[:-1]] == [turn["content"] for turn in earlier]
+            assert [turn.learn for turn in found.messages] == [True, True, False, True, True, True, learn]
+            assert found.messages[-1].content == "I am a program."
 
 
 def test_a_system_prompt_that_is_answered_at_once_stays_one(tmp_path: Path) -> None:
@@ -146,7 +148,7 @@ def test_a_system_prompt_that_is_answered_at_once_stays_one(tmp_path: Path) -> N
             {"messages": [{"role": "assistant", "content": "Hello."}]}]  # fmt: skip
     place = commands.open_place(write(tmp_path / "chats.jsonl", rows), Wanted(), print)
     commands.people(place, Wanted(), "eva")
-    studio = opened(place, Regrading(needs_thinking=False))
+    studio = opened(place, Regrading())
     for item in studio.items:
         studio.act("eva", {"do": "accept", "item": item})
     studio.close()
@@ -169,11 +171,11 @@ def test_safety_labels_are_read_by_reward_models(tmp_path: Path, grading: Regrad
 
 def test_what_cannot_be_exported_or_opened_is_said(reviewed: Path, tmp_path: Path, grading: Regrading) -> None:
     with pytest.raises(ConfigError, match="--export dance: known are review, conversations"):
-        commands.write(reviewed, "dance", tmp_path / "x", contested=False, say=print)
+        commands.write(reviewed, "dance", tmp_path / "x.jsonl", contested=False, say=print)
     with pytest.raises(ConfigError, match="a studio for review has review, conversations"):
-        commands.write(reviewed, "labels", tmp_path / "x", contested=False, say=print)
+        commands.write(reviewed, "labels", tmp_path / "x.jsonl", contested=False, say=print)
     with pytest.raises(ConfigError, match="no studio is there yet"):
-        commands.write(write(tmp_path / "new.jsonl", PAIRS), "labels", tmp_path / "x", contested=False, say=print)
+        commands.write(write(tmp_path / "new.jsonl", PAIRS), "labels", tmp_path / "x.jsonl", contested=False, say=print)
     with pytest.raises(ConfigError, match="there is no such file or directory"):
         commands.open_place(tmp_path / "gone", Wanted(), print)
     with pytest.raises(ConfigError, match=r"--work pairs: .* is a studio for review"):
@@ -185,4 +187,4 @@ def test_what_cannot_be_exported_or_opened_is_said(reviewed: Path, tmp_path: Pat
     (tmp_path / "other").mkdir()
     empty = made(tmp_path / "other", [candidate(1)])
     with pytest.raises(DataError, match="nothing to write: 1 undecided"):
-        commands.write(empty, "conversations", tmp_path / "x", contested=False, say=print)
+        commands.write(empty, "conversations", tmp_path / "x.jsonl", contested=False, say=print)

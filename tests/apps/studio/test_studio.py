@@ -13,6 +13,7 @@ from cogitate.apps.studio import directory
 from cogitate.apps.studio.grading import Regrading
 from cogitate.apps.studio.queue import Filter
 from cogitate.apps.studio.studio import Refused, Studio
+from cogitate.apps.studio.view import history, item_view, row
 from cogitate.errors import DataError, RunInUseError
 from cogitate.recipe.data.review import disagreements, read_review
 from tests.apps.studio.items import candidate, made, opened
@@ -138,6 +139,49 @@ def test_a_request_that_is_sent_twice_is_saved_once_also_after_a_restart(studio:
     assert again.act("eva", {"do": "accept", "item": RIGHT, "request": "r-1"})["n"] == first["n"]
     assert len(again.chain.events) == 2
     again.close()
+
+
+def test_a_request_that_was_saved_is_not_judged_again(tmp_path: Path, grading: Regrading) -> None:
+    people: dict[str, directory.Role] = {"eva": "annotator", "li": "annotator", "mo": "adjudicator"}
+    studio = opened(made(tmp_path, [candidate(1)], people, overlap=1.0), grading)
+    act(studio, "accept", RIGHT)
+    act(studio, "reject", RIGHT, by="li")
+    first = act(studio, "accept", RIGHT, by="mo", request="r-1")
+    studio.undo("mo")
+    studio.undo("li")  # so that there is nothing to adjudicate any more
+    assert act(studio, "accept", RIGHT, by="mo", request="r-1") == first
+    with pytest.raises(Refused, match="there is nothing to adjudicate"):
+        studio.redo("mo")
+    act(studio, "reject", RIGHT, by="li")
+    assert studio.redo("mo")["of"] == first["n"]
+    studio.close()
+
+
+def test_an_adjudicator_sees_every_choice_on_their_own_sides_and_others_adjudications_as_theirs(
+    tmp_path: Path, grading: Regrading
+) -> None:
+    people: dict[str, directory.Role] = {
+        "eva": "annotator", "li": "annotator", **{f"mo{number}": "adjudicator" for number in range(6)},
+    }  # fmt: skip
+    studio = opened(
+        made(tmp_path, [{"prompt": "A poem.", "chosen": "a", "rejected": "b"}], people, work="pairs", overlap=1.0), grading
+    )
+    (item,) = studio.items
+    left = {by: studio.shown_first(by, item) for by in people}
+    for by, wanted in (("eva", "a"), ("li", "b"), ("mo0", "a")):
+        act(studio, "prefer", item, by=by, choice="left" if left[by] == wanted else "right")
+    assert set(left.values()) == {"a", "b"}
+    for by in ("mo0", "mo1", "mo2", "mo3", "mo4", "mo5"):
+        sides = ["left" if left[by] == choice else "right" for choice in ("a", "b", "a")]
+        assert [event["side"] for event in history(studio, by, item)] == sides
+        view = item_view(studio, by, item)
+        assert row(studio, by, studio.entries[item])["decision"] == sides[2]
+        if by == "mo0":
+            assert (view["mine"]["side"], [one["by"] for one in view["decisions"]]) == (sides[2], ["eva", "li"])
+        else:
+            assert view["mine"]["decision"] is None
+            assert [(one["by"], one["choice"]) for one in view["decisions"]] == [("eva", "a"), ("li", "b"), ("mo0", "a")]
+    studio.close()
 
 
 def test_nobody_decides_on_an_item_of_another_queue(tmp_path: Path, grading: Regrading) -> None:

@@ -17,6 +17,7 @@ from cogitate.apps.studio.queue import Filter, Order, State
 from cogitate.apps.studio.reading import read, word_diff
 from cogitate.apps.studio.sources import LONGEST_ID, text_of
 from cogitate.apps.studio.studio import MOST_TEXT, OF_WORK, Refused, Studio
+from cogitate.errors import CogitateError
 from cogitate.web.protect import Application, error_body, key_name, protect
 from cogitate.web.rules import Rules
 
@@ -104,6 +105,11 @@ def add_errors(app: FastAPI) -> None:
     @app.exception_handler(Refused)
     async def refused(request: Request, error: Refused) -> Response:
         return JSONResponse(error_body(error.status, str(error), code=error.code), error.status)
+
+    @app.exception_handler(CogitateError)
+    async def fault(request: Request, error: CogitateError) -> Response:
+        """What somebody can mend, as graders that cannot start. No 5xx: to send it again would change nothing."""
+        return JSONResponse(error_body(422, str(error)), 422)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> Response:

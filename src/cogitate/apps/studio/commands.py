@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from cogitate.apps.studio import directory
 from cogitate.apps.studio.directory import Annotator, Role
-from cogitate.apps.studio.sources import Item, Work
+from cogitate.apps.studio.sources import Item, Work, is_candidate
 from cogitate.errors import ConfigError
 from cogitate.recipe.data.decisions.chain import EVENTS, read_chain
 
 Say = Callable[[str], None]
 WAIT_TO_STOP = 5.0  # seconds for what has begun
+SUFFIXES = (".jsonl", ".parquet")  # of exports
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,7 @@ def open_place(path: Path, wanted: Wanted, say: Say) -> Path:
     place = directory.place_of(path)
     if not directory.is_studio(place):
         work = wanted.work or "review"
-        directory.create(path, place, work, wanted.overlap or 0.0)
+        directory.create(path, place, work, wanted.overlap or 0.0, say)
         say(f"{place}: a new studio for {work} of {path}")
     settings = directory.read_settings(place)
     if wanted.work not in (None, settings.work):
@@ -66,12 +68,25 @@ def people(place: Path, wanted: Wanted, owner: str) -> list[Annotator]:
 
 
 def serve(
-    path: Path, wanted: Wanted, *, host: str, port: int, owner: str, custom: str | None, unsafe_local: bool, say: Say
+    path: Path,
+    wanted: Wanted,
+    *,
+    host: str,
+    port: int,
+    owner: str,
+    custom: str | None,
+    unsafe_local: bool,
+    say: Say,
+    server_names: Sequence[str] = (),
+    origins: Sequence[str] = (),
 ) -> None:
     """Serve the studio until it is stopped; what was saved is on the disk at any moment.
 
+    Args:
+        server_names, origins: further names and origins that the page is reached by: those of a proxy.
+
     Raises:
-        ConfigError, DataError: see open_place and Studio.
+        ConfigError, DataError: see open_place, Regrading and Studio.
     """
     try:
         from cogitate.apps.studio.api import make_app
@@ -86,50 +101,54 @@ def serve(
     with directory.held(place):
         events = read_chain(place / EVENTS)
         directory.settle_items(place, events)
+        work = directory.read_settings(place).work
         if wanted.add is not None:
-            new, known = directory.add_items(place, wanted.add, directory.read_settings(place).work)
+            new, known = directory.add_items(place, wanted.add, work, say)
             say(f"{place}: {wanted.add} has new items: {new}; there already: {known}")
             events = read_chain(place / EVENTS)
-        everybody = people(place, wanted, owner)
         items = directory.read_own_items(place, events)
-        grading = Regrading(custom=custom, needs_thinking=of_cold_start(items), unsafe_local=unsafe_local)
-        studio = Studio(place, everybody, grading)
-        rules = Rules(host=host, keys={one.name: one.key for one in everybody}, key_required=True, open_paths=("/", "/static/"))
-        bound = listen(host, port)
-        app = make_app(studio, rules)
-        say(f"{place}: {len(studio.items)} items, {len(studio.decisions())} with decisions. One link for each person:")
-        for one in everybody:
-            say(f"  {one.name} ({one.role}): {address_of(bound)}/#key={one.key}")
-        say(f"Stop it with Ctrl-C; what was saved is in events.jsonl, and {next_step(items, studio.settings.work)}.")
-        try:
+        check_graders(place, items, work, custom, say)
+        everybody = people(place, wanted, owner)
+        keys = {one.name: one.key for one in everybody}
+        rules = Rules(host, frozenset(server_names), frozenset(origins), keys, key_required=True, open_paths=("/", "/static/"))
+        with (
+            closing(Regrading(custom=custom, unsafe_local=unsafe_local)) as grading,
+            closing(Studio(place, everybody, grading)) as studio,
+            closing(listen(host, port)) as bound,
+        ):
+            app = make_app(studio, rules)
+            say(f"{place}: {len(studio.items)} items, {len(studio.decisions())} with decisions. One link for each person:")
+            for one in everybody:
+                say(f"  {one.name} ({one.role}): {address_of(bound)}/#key={one.key}")
+            say(f"Stop it with Ctrl-C; what was saved is in events.jsonl, and {next_step(items, work)}.")
             serve_app(app, bound, stop_seconds=WAIT_TO_STOP)
-        finally:
-            studio.close()
-            grading.close()
-            bound.close()
+
+
+def check_graders(place: Path, items: Sequence[Item], work: Work, custom: str | None, say: Say) -> None:
+    """Say which candidates no rule can judge. Raises ConfigError for a function that would judge nothing."""
+    if custom is not None and all(item.get("kind") != "custom" for item in items):
+        raise ConfigError(f"--custom {custom}: no item of {place} is of kind custom, so it would judge nothing; leave it out")
+    lost = sum(is_candidate(item) and item.get("kind") is None for item in items)
+    if lost and work == "review":
+        say(f"{place}: {lost} candidates name no kind, and their run's config.json was not there: edits of them are not graded")
 
 
 def next_step(items: list[Item], work: Work) -> str:
     """What takes the decisions."""
-    if work == "review" and of_cold_start(items):
+    if work == "review" and all(map(is_candidate, items)):
         return "cold_start.review takes the directory"
     form = {"review": "conversations", "pairs": "preferences", "safety": "labels"}[work]
     return f"--export {form} --out FILE writes it for training"
-
-
-def of_cold_start(items: list[Item]) -> bool:
-    """Whether the texts are to be thinking and a summary, as the rows of a cold_start are."""
-    return all("rule" in item for item in items)
 
 
 def write(path: Path, form: str, out: Path, *, contested: bool, say: Say) -> None:
     """Export what was decided.
 
     Raises:
-        ConfigError: there is no studio, or no such form of its work.
+        ConfigError: there is no studio, no such form of its work, or `out` or `contested` does not fit.
         DataError: nothing is decided yet.
     """
-    from cogitate.apps.studio.export import FORMS, counted, export, user_of
+    from cogitate.apps.studio.export import FORMS, TEXTS, counted, export, user_of
     from cogitate.recipe.data.decisions.standing import Standing
 
     place = directory.place_of(path)
@@ -139,6 +158,9 @@ def write(path: Path, form: str, out: Path, *, contested: bool, say: Say) -> Non
     if known is None:
         raise ConfigError(f"--export {form}: known are {', '.join(FORMS)}")
     settings = directory.read_settings(place)
+    check_out(known, out, (place, Path(settings.source)))
+    if contested and known not in TEXTS:
+        raise ConfigError(f"--contested changes nothing in the form {known}; leave it out, or export {' or '.join(TEXTS)}")
     events = read_chain(place / EVENTS)
     items: Mapping[str, Item] = {item["id"]: item for item in directory.read_own_items(place, events)}
     standing = Standing(events)
@@ -148,3 +170,17 @@ def write(path: Path, form: str, out: Path, *, contested: bool, say: Say) -> Non
     if known == "argilla":
         for by in sorted({by for item in standing.items() for by in standing.decisions(item)}):
             say(f"  {by} must be Argilla's user {user_of(by)}")
+
+
+def check_out(form: str, out: Path, kept: Sequence[Path]) -> None:
+    """Raises ConfigError where a form cannot be written, or would be written over the studio or what it was made from."""
+    whole = out.resolve()
+    for path in kept:
+        if path.resolve() in (whole, *whole.parents):
+            raise ConfigError(f"--out {out}: belongs to {path}, which an export leaves as it is; name another place")
+    if form == "argilla":
+        return
+    if out.suffix not in SUFFIXES:
+        raise ConfigError(f"--out {out}: the name must end in {' or '.join(SUFFIXES)}, which says how it is written")
+    if out.is_dir() or not out.parent.is_dir():
+        raise ConfigError(f"--out {out}: {'a directory; name a file' if out.is_dir() else f'{out.parent} is no directory'}")

@@ -17,7 +17,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,7 +27,7 @@ from cogitate import __version__
 from cogitate.apps.studio.sources import ITEMS, Item, Work, read_source
 from cogitate.errors import ConfigError, DataError
 from cogitate.json_lines import RowFaults, read_objects
-from cogitate.recipe.data.decisions.chain import EVENTS, Chain, Event
+from cogitate.recipe.data.decisions.chain import EVENTS, Chain, Event, read_chain
 from cogitate.recipe.run_directory.lock import LOCK, holding
 from cogitate.runtime import atomic_write, fsync_directory, write_json
 from cogitate.tasks.files.datasets import write_rows
@@ -76,17 +76,27 @@ def is_studio(path: Path) -> bool:
 
 
 def place_of(path: Path) -> Path:
-    """The studio's directory for what a person names: itself, or the one beside an artifact or file."""
+    """The studio's directory for what a person names: itself, or the one beside an artifact or file.
+
+    Raises:
+        ConfigError: nothing is there, or the studio beside it is that of a source with another name.
+    """
     if is_studio(path):
         return path
     if not path.exists():
         raise ConfigError(f"{path}: there is no such file or directory; give an artifact, a file of rows, or a studio")
-    return path.parent / f"{path.name.removesuffix(path.suffix) if path.is_file() else path.resolve().name}-studio"
+    whole = path if path.name not in ("", "..") else path.resolve()  # ".": the directory's own name is not in it
+    place = whole.parent / f"{path.name.removesuffix(path.suffix) if path.is_file() else path.resolve().name}-studio"
+    if is_studio(place):
+        source = Path(read_settings(place).source)
+        if source.name != path.resolve().name:  # the name alone: the directory may have been moved
+            raise ConfigError(f"{path}: {place} is the studio of {source}; rename one of the two sources, or name that studio")
+    return place
 
 
-def create(source: Path, place: Path, work: Work, overlap: float) -> None:
+def create(source: Path, place: Path, work: Work, overlap: float, say: Callable[[str], None] = print) -> None:
     """Read the items of a source and begin a studio for them. Raises what read_source does."""
-    items = read_source(source, work)
+    items = read_source(source, work, say)
     place.mkdir(parents=True, exist_ok=True)
     with held(place):
         if not is_studio(place):  # nobody has made it meanwhile
@@ -94,7 +104,12 @@ def create(source: Path, place: Path, work: Work, overlap: float) -> None:
 
 
 def begin(source: Path, items: Sequence[Item], place: Path, work: Work, overlap: float) -> None:
-    """Write a new studio, whose place the caller holds; studio.json comes last."""
+    """Write a new studio, whose place the caller holds; studio.json comes last.
+
+    Raises:
+        DataError: there is a log that is more than the beginning of one.
+    """
+    refuse_log(place / EVENTS)
     write_rows(place / ITEMS, items)
     digest = sha256(place / ITEMS) or ""
     if not (place / GUIDELINES).exists():
@@ -105,6 +120,13 @@ def begin(source: Path, items: Sequence[Item], place: Path, work: Work, overlap:
     chain.append(do="begin", work=work, items=digest, tool=__version__, guidelines=version, text=text)
     chain.close()
     write_json(place / SETTINGS, asdict(Settings(work, str(source.resolve()), digest, overlap, __version__)))
+
+
+def refuse_log(path: Path) -> None:
+    """Raises DataError for a log that would be lost; a creation that was killed leaves its first event or less."""
+    events = read_chain(path) if path.is_file() else []
+    if [event.get("do") for event in events] not in ([], ["begin"]):
+        raise DataError(f"{path}: decisions are there and {SETTINGS} is not; put it back, or move the directory away")
 
 
 def read_settings(place: Path) -> Settings:
@@ -136,7 +158,7 @@ def sha256(path: Path) -> str | None:
     return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
 
 
-def add_items(place: Path, source: Path, work: Work) -> tuple[int, int]:
+def add_items(place: Path, source: Path, work: Work, say: Callable[[str], None] = print) -> tuple[int, int]:
     """Items of a source that are not there yet, behind those that are; the caller holds the place. (new, known already).
 
     The log says first that they come: a kill before that leaves the studio as it was, a kill after it with the new items.
@@ -147,7 +169,7 @@ def add_items(place: Path, source: Path, work: Work) -> tuple[int, int]:
     chain = Chain(place / EVENTS)
     known = {item["id"]: item for item in read_own_items(place, chain.events)}
     new = []
-    for item in read_source(source, work):
+    for item in read_source(source, work, say):
         before = known.get(item["id"])
         if before is None:
             new.append(item)
@@ -201,10 +223,8 @@ def add_annotators(place: Path, names: Mapping[str, Role]) -> list[Annotator]:
         if name in known and known[name].role != role:
             raise ConfigError(f"annotator {name!r} is {known[name].role} already; give another name")
         known.setdefault(name, Annotator(name, role, secrets.token_urlsafe(24)))
-    with atomic_write(place / ANNOTATORS) as temporary:
-        temporary.chmod(0o600)
+    with atomic_write(place / ANNOTATORS, mode=0o600) as temporary:
         temporary.write_text(json.dumps([asdict(one) for one in known.values()], indent=2) + "\n", encoding="utf-8")
-    (place / ANNOTATORS).chmod(0o600)
     return list(known.values())
 
 

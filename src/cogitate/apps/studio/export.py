@@ -31,6 +31,7 @@ OF_WORK: dict[Work, tuple[Form, ...]] = {
     "pairs": ("preferences", "argilla"),
     "safety": ("labels", "argilla"),
 }
+TEXTS: tuple[Form, ...] = ("conversations", "prompt_completion")  # of which contested ones may be a part
 LABELS: dict[Work, tuple[str, ...]] = {
     "review": ("accept", "edit", "reject"), "pairs": ("a", "b", "tie", "both_bad"), "safety": ("safe", "unsafe"),
 }  # fmt: skip
@@ -122,7 +123,7 @@ def reviews(items: Mapping[str, Item], standing: Standing, contested: bool) -> E
 
 
 def conversations(items: Mapping[str, Item], standing: Standing, contested: bool) -> Exported:
-    return kept(items, standing, contested, lambda item, text: {"messages": [*prompt_of(item), assistant(text)]})
+    return kept(items, standing, contested, lambda item, text: {"messages": [*prompt_of(item), answer(item, text)]})
 
 
 def prompt_completion(items: Mapping[str, Item], standing: Standing, contested: bool) -> Exported:
@@ -293,7 +294,7 @@ def plain_prompt(item: Item) -> str | list[Row]:
 
 
 def said(item: Item, text: str) -> str | list[Row]:
-    return text if is_plain(item) else [assistant(text)]
+    return text if is_plain(item) else [answer(item, text)]
 
 
 def is_plain(item: Item) -> bool:
@@ -301,5 +302,6 @@ def is_plain(item: Item) -> bool:
     return not item.get("turns") and "asked_by" not in item
 
 
-def assistant(text: str) -> Row:
-    return {"role": "assistant", "content": text}
+def answer(item: Item, text: str) -> Row:
+    """The assistant's last turn; one that was only read stays so."""
+    return {"role": "assistant", "content": text, **({} if item.get("learn", True) else {"weight": 0})}

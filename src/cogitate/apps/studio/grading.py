@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from cogitate.apps.studio.sources import is_candidate
 from cogitate.errors import ConfigError
 from cogitate.evals.text_metrics import readability_faults
 from cogitate.rewards.format import grade_format
@@ -49,21 +50,24 @@ class Regrading:
 
     Args:
         custom: "file.py:function" for problems of kind custom.
-        needs_thinking: whether a text without thinking is at fault.
+
+    Raises:
+        ConfigError: the function cannot be loaded (from the constructor), or nothing isolates what a model wrote.
     """
 
-    def __init__(self, *, custom: str | None = None, needs_thinking: bool, unsafe_local: bool = False):
+    def __init__(self, *, custom: str | None = None, unsafe_local: bool = False):
         self._settings: dict[str, Any] = {"custom": custom, "unsafe_local": unsafe_local}
-        self._needs_thinking = needs_thinking
         self._pool: GraderPool | None = None
         self._lock = threading.Lock()
         self._names = itertools.count()
         self._ready: dict[str, Verdict] = {}
+        if custom is not None:  # a fault of the user's function is found before somebody works
+            self._started()
 
     def check(self, item: Mapping[str, Any], text: str) -> Check:
         """All that can be said of a text as the answer to an item's question."""
         parts = split_thinking(text)
-        form = grade_format(text, "think_text") if self._needs_thinking or parts.thinking is not None else None
+        form = grade_format(text, "think_text") if is_candidate(item) or parts.thinking is not None else None
         language = language_of(item)
         verdict = self._verdict(item, text, "r1" if parts.thinking is not None else "free")
         share, faults = of_language(parts.thinking or text, language)
@@ -86,16 +90,19 @@ class Regrading:
             gold=item.get("gold"), language=str(item.get("language") or "en"), fields=fields,
         )  # fmt: skip
         name = str(next(self._names))
-        with self._lock:
-            if self._pool is None:
-                self._pool = GraderPool(2, **self._settings)
-            pool = self._pool
+        pool = self._started()
         pool.submit(name, problem, text, contract)
         while True:
             with self._lock:
                 if name in self._ready:
                     return self._ready.pop(name)
                 self._ready.update(pool.poll(0.02))  # also what other threads wait for
+
+    def _started(self) -> GraderPool:
+        with self._lock:
+            if self._pool is None:
+                self._pool = GraderPool(2, **self._settings)
+            return self._pool
 
     def close(self) -> None:
         with self._lock:
