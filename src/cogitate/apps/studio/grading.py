@@ -52,7 +52,7 @@ class Regrading:
         custom: "file.py:function" for problems of kind custom.
 
     Raises:
-        ConfigError: the function cannot be loaded (from the constructor), or nothing isolates what a model wrote.
+        ConfigError: the function cannot be loaded (from the constructor).
     """
 
     def __init__(self, *, custom: str | None = None, unsafe_local: bool = False):

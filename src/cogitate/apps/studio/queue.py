@@ -100,7 +100,7 @@ class Own:
     """What stands of an annotator's own actions, by item; adjudications left out.
 
     Attributes:
-        skipped: the number of the event by which an item was put off, since its last decision.
+        skipped: of what is not decided, the number of the event by which an item was put off last.
         noted: items with a note or tags.
     """
 

@@ -218,7 +218,7 @@ def graded_by(found: Mapping[str, Any]) -> dict[str, Any]:
 def of_conversation(found: Mapping[str, Any], place: str) -> Item:
     """The last turn of the assistant's is read; a row's `id`, `source`, `language`, `kind`, `gold` ... are used."""
     conversation = read_conversation(found)
-    facts = {key: value for key, value in shown_facts(conversation.facts).items() if key not in ("text", "completion")}
+    facts = shown_facts({key: value for key, value in conversation.facts.items() if key not in ("text", "completion")})
     last = conversation.messages[-1]
     known = {**facts, "text": last.content, "completion": last.content, "verdict": facts.get("verdict")}
     known |= graded_by(conversation.facts)
