@@ -10,6 +10,9 @@ from cogitate.apps.studio.directory import Role
 from cogitate.apps.studio.grading import Regrading
 from cogitate.apps.studio.sources import Work
 from cogitate.apps.studio.studio import Studio
+from cogitate.recipe.problems import training_problems
+from cogitate.recipe.settings import load_recipe
+from cogitate.types import Problem
 
 HOSTILE = '<img src=x onerror="document.title=1"><script>alert(1)</script> & </div>'
 
@@ -37,6 +40,16 @@ def candidate(number: int, **more: Any) -> dict[str, Any]:
 def write(path: Path, rows: Iterable[dict[str, Any]]) -> Path:
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     return path
+
+
+def run_beside(folder: Path) -> tuple[Problem, dict[str, Any]]:
+    """Write a run's settings. One of its training problems, and a candidate that answers it and names no kind."""
+    config = load_recipe("tiny", ["tasks.train=arithmetic", "tasks.eval=arithmetic", "tasks.train_problems=5"])
+    (folder / "config.json").write_text(json.dumps(config.model_dump(mode="json")))
+    problem = training_problems(config)[0]
+    row = candidate(1, task=problem.task, problem_id=problem.id, question=problem.question)
+    del row["kind"]
+    return problem, row
 
 
 def made(

@@ -14,9 +14,7 @@ from cogitate.apps.studio.grading import Regrading
 from cogitate.cli import app
 from cogitate.cli.reviewing import owner
 from cogitate.errors import ConfigError, DataError
-from cogitate.recipe.problems import training_problems
-from cogitate.recipe.settings import load_recipe
-from tests.apps.studio.items import candidate, made, opened, write
+from tests.apps.studio.items import candidate, made, opened, run_beside, write
 
 CHAT = {"prompt": "Hi", "completion": "Hello."}
 
@@ -35,11 +33,7 @@ def decided(tmp_path: Path, grading: Regrading) -> Path:
 def test_a_name_from_inside_a_run_finds_its_settings_and_keeps_the_artifact_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    config = load_recipe("tiny", ["tasks.train=arithmetic", "tasks.eval=arithmetic", "tasks.train_problems=5"])
-    (tmp_path / "config.json").write_text(json.dumps(config.model_dump(mode="json")))
-    problem = training_problems(config)[0]
-    row = candidate(1, task=problem.task, problem_id=problem.id, question=problem.question)
-    del row["kind"]
+    problem, row = run_beside(tmp_path)
     (tmp_path / "cold_start").mkdir()
     write(tmp_path / "cold_start" / "items.jsonl", [row])
     monkeypatch.chdir(tmp_path / "cold_start")

@@ -1,6 +1,5 @@
 """What becomes an item: candidates with their problems, conversations, pairs, labelled completions."""
 
-import json
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -12,20 +11,14 @@ import pytest
 from cogitate.apps.studio import directory
 from cogitate.apps.studio.sources import read_source
 from cogitate.errors import DataError
-from cogitate.recipe.problems import training_problems
-from cogitate.recipe.settings import load_recipe
-from tests.apps.studio.items import candidate, write
+from tests.apps.studio.items import candidate, run_beside, write
 
 SYSTEM = {"role": "system", "content": "Be brief."}
 TURNS = [{"role": "user", "content": "What is 1 + 4?"}, {"role": "assistant", "content": "<think> 5 </think>\nIt is 5."}]
 
 
 def test_candidates_of_an_artifact_get_their_problems_from_the_settings_of_the_run(tmp_path: Path) -> None:
-    config = load_recipe("tiny", ["tasks.train=arithmetic", "tasks.eval=arithmetic", "tasks.train_problems=5"])
-    (tmp_path / "config.json").write_text(json.dumps(config.model_dump(mode="json")))
-    problem = training_problems(config)[0]
-    row = candidate(1, task=problem.task, problem_id=problem.id, question=problem.question)
-    del row["kind"]
+    problem, row = run_beside(tmp_path)
     (tmp_path / "cold_start").mkdir()
     path = write(tmp_path / "cold_start" / "items.jsonl", [row])
     for source in (tmp_path / "cold_start", path):
@@ -38,12 +31,10 @@ def test_candidates_of_an_artifact_get_their_problems_from_the_settings_of_the_r
 
 
 def test_a_candidate_without_a_task_beside_the_settings_of_a_run_is_named(tmp_path: Path) -> None:
-    config = load_recipe("tiny", ["tasks.train=arithmetic", "tasks.eval=arithmetic", "tasks.train_problems=5"])
-    (tmp_path / "config.json").write_text(json.dumps(config.model_dump(mode="json")))
+    _, row = run_beside(tmp_path)
     (tmp_path / "cold_start").mkdir()
-    row = candidate(1)
     del row["task"]
-    with pytest.raises(DataError, match="line 1: problem 'sums:0' of None is no training problem"):
+    with pytest.raises(DataError, match=r"line 1: problem .* of None is no training problem"):
         read_source(write(tmp_path / "cold_start" / "items.jsonl", [row]), "review")
 
 
