@@ -130,14 +130,15 @@ def test_a_connection_without_the_token_is_refused(hosts: Hosts, tmp_path: Path)
 def test_a_host_that_is_lost_costs_no_bit(hosts: Hosts, tmp_path: Path) -> None:
     laptop, out = tmp_path / "laptop", tmp_path / "run"
     assert subprocess.run(command(laptop), capture_output=True, timeout=SECONDS, check=False).returncode == 0
-    arguments = hosts.on(0, command(out, *on_ray(2, *hosts.settings)))
+    arguments = hosts.on(0, command(out, *on_ray(2, *hosts.settings, "cluster.graders=1")))
     with driver_of(arguments) as driver:
         stop_after_a_step(driver, out)
-        generators = [each.pid for each in called(hosts.living(1), "GeneratorWork")]
+        there = {word: [each.pid for each in called(hosts.living(1), word)] for word in ("GeneratorWork", "GradingWork")}
         hosts.kill(1)
         driver.send_signal(signal.SIGCONT)
         _, errors = driver.communicate(timeout=SECONDS)
     assert driver.returncode == 0, errors
     assert made(out) == made(laptop)
-    (death,) = [json.loads(line) for line in (out / "cluster" / "deaths.jsonl").read_text().splitlines()]
-    assert [death["pid"]] == generators
+    deaths = [json.loads(line) for line in (out / "cluster" / "deaths.jsonl").read_text().splitlines()]
+    assert [death["pid"] for death in deaths if "generator" in death] == there["GeneratorWork"]
+    assert [death["pid"] for death in deaths if "grader" in death] == there["GradingWork"]

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import ray
 
+from cogitate.backend import Grader
 from cogitate.cluster.generator import ClusterGenerator
+from cogitate.cluster.grading.grader import ClusterGrader
 from cogitate.cluster.placement import check_devices, check_resources
 from cogitate.cluster.pool import GeneratorPool
 from cogitate.cluster.session import Session
 from cogitate.config import Config
+from cogitate.errors import ConfigError
 from cogitate.recipe.local_backend import OneProcess
 
 
@@ -27,8 +30,12 @@ class RayBackend(OneProcess):
     def __init__(self, config: Config, directory: Path, answers: Path | None = None, say: Callable[[str], None] = print):
         super().__init__(config, answers)
         check_devices(self.device.type)
-        self._session = Session(config.cluster, directory, say)
+        self._session, self._graders = Session(config.cluster, directory, say), list[ClusterGrader]()
+        self._directory, self._say = directory, say
         try:
+            further = self._further_nodes()
+            if config.cluster.graders and not further:
+                raise ConfigError("cluster.graders: the cluster has no node but this machine's: leave it out, or add nodes")
             total, free = (
                 list(each.values())
                 for each in (ray._private.state.total_resources_per_node(), ray._private.state.available_resources_per_node())
@@ -49,8 +56,29 @@ class RayBackend(OneProcess):
     def generator(self, model: Path) -> ClusterGenerator:
         return ClusterGenerator(self._pool, model, max_batch=self.config.runtime.max_batch)
 
+    def grader(self) -> Grader:
+        local, settings = super().grader(), self.config.cluster
+        if not settings.graders:
+            return local
+        if not self._graders:
+            self._graders.append(
+                ClusterGrader(
+                    self.config, local, self._further_nodes(), logs=self._session.logs, directory=self._directory,
+                    say=self._say, check_alive=self._session.check_alive,
+                )
+            )  # fmt: skip
+        return self._graders[0]
+
+    def _further_nodes(self) -> list[tuple[str, str]]:
+        """(id, address) of each node that lives, without the driver's."""
+        here = ray.get_runtime_context().get_node_id()
+        nodes = [node for node in ray.nodes() if node["Alive"] and node["NodeID"] != here]
+        return sorted((node["NodeID"], node["NodeManagerAddress"]) for node in nodes)
+
     def close(self) -> None:
         try:
+            while self._graders:
+                self._graders.pop().close()
             super().close()
         finally:
             try:

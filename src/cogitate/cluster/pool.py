@@ -5,7 +5,6 @@ Engines of all generators of the driver live in the same processes, since a proc
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,14 +14,13 @@ from weakref import WeakSet
 
 import ray
 
-from cogitate.cluster.deaths import Death, Watched
+from cogitate.cluster.deaths import Death, Watched, record_death
 from cogitate.cluster.placement import config_of_worker, resources_of
 from cogitate.cluster.weights import StaleWeightsError
 from cogitate.cluster.worker import Facts, GeneratorWorker, Turn, facts_here
 from cogitate.config import Config
 from cogitate.errors import ClusterError, CogitateError, ConfigError
 
-DEATHS = "deaths.jsonl"
 SHARE_TO_WARN = 0.25  # of a limit: from then on the one that is waited for is named
 # What Ray raises where a process, its node, or what it has returned is gone; killed for memory is no RayActorError.
 GONE = (
@@ -238,7 +236,10 @@ class GeneratorPool:
         found = member.watched.death(self._logs) if member.watched else Death("", None, ())
         line = death_line(member, found, words, lost)
         self._say(line)
-        self._record(member, found, words, lost)
+        place = (member.facts.pid, member.facts.host) if member.facts else (None, None)
+        who = {"generator": member.number, **dict(zip(("pid", "host"), place, strict=True))}
+        cause = member.silent or found.ending or first_sentence(words)
+        record_death(self._directory, who, cause, found, {"drawn_again": lost})
         if member.after == self._losses:
             self._losses += 1
             self._in_a_row += 1
@@ -247,20 +248,6 @@ class GeneratorPool:
                 f"{self._in_a_row} times in a row generators have died without a completion in between, the last: {line}"
             )
         self._start(member)
-
-    def _record(self, member: Member, found: Death, words: str, lost: int) -> None:
-        row = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "generator": member.number,
-            "pid": member.facts.pid if member.facts else None,
-            "host": member.facts.host if member.facts else None,
-            "cause": member.silent or found.ending or first_sentence(words),
-            "resident": found.resident,
-            "last_lines": list(found.last_lines),
-            "drawn_again": lost,
-        }
-        with (self._directory / DEATHS).open("a", encoding="utf-8") as handle:
-            handle.write(json.dumps(row, ensure_ascii=False) + "\n")
 
     def _check_silence(self, member: Member) -> None:
         """Name a member that is waited for long; end one that is waited for too long."""

@@ -38,6 +38,8 @@ def process_lines(config: Config, stages: Collection[str]) -> list[list[str]]:
             f"{text_of(generator)}{' each' if generator else ''}",
         ],
     ]  # fmt: skip
+    if settings.graders:
+        rows.append(["graders", f"each further node of {settings.address}", f"{settings.graders} grading processes", ""])
     if not settings.address:
         rows.append(["Ray", where, "for this run, on loopback", f"{settings.object_store} MiB of shared memory at most"])
     return rows
