@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import itertools
 import math
+import threading
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -90,6 +92,33 @@ class ClusterGenerator:
             self._hand_out()
         done, self._done = sorted(self._done, key=lambda pair: pair[0]), []
         return [completion for _, completion in done]
+
+    @contextlib.contextmanager
+    def beside(self) -> Iterator[list[float]]:
+        """A thread polls, since processes work in short turns."""
+        times: list[float] = []
+        errors: list[BaseException] = []
+        left = threading.Event()
+
+        def work() -> None:
+            try:
+                while any(self._open.values()) and not left.is_set():
+                    self._hand_out()
+                    self._pool.wait(SECONDS_OF_A_POLL)
+                    self._hand_out()
+                    times.extend([time.perf_counter()] * (len(self._done) - len(times)))
+            except BaseException as error:  # noqa: BLE001 - raised where the caller waits for the thread
+                errors.append(error)
+
+        thread = threading.Thread(target=work, name="generator", daemon=True)
+        thread.start()
+        try:
+            yield times
+        finally:
+            left.set()
+            thread.join()
+        if errors:
+            raise errors[0]
 
     def partial(self, request_id: str, *, start: int = 0) -> dict[int, list[int]]:
         found: dict[int, list[int]] = {}
