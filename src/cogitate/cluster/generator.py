@@ -74,6 +74,8 @@ class ClusterGenerator:
         fault = request_fault(request, self._vocabulary, self.max_context)
         if fault is None and request.id in self._number_of:
             fault = "a request of this id is still pending: give each request its own id"
+        if fault is None and request.thinking is not None and self._pool.settings.engine == "vllm":
+            fault = "vLLM sets no tokens of a thinking budget: set cluster.engine=own"
         if fault is not None:
             raise DataError(f"request {request.id}: {fault}")
         number = next(self._numbers)

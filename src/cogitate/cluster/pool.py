@@ -16,6 +16,7 @@ import ray
 
 from cogitate.cluster.deaths import Death, Watched, record_death
 from cogitate.cluster.placement import config_of_worker, resources_of
+from cogitate.cluster.vllm.engine import EngineDiedError
 from cogitate.cluster.weights import StaleWeightsError
 from cogitate.cluster.worker import Facts, GeneratorWorker, Turn, facts_here
 from cogitate.config import Config
@@ -180,7 +181,9 @@ class GeneratorPool:
     def _start(self, member: Member) -> None:
         """Begin to start the process of a member."""
         settings = self.settings
-        member.actor = self._actor_class.options(**resources_of(settings)).remote(config_of_worker(self._config), self._scratch)
+        member.actor = self._actor_class.options(**resources_of(settings)).remote(
+            config_of_worker(self._config), self._scratch, settings if settings.engine == "vllm" else None
+        )
         member.facts = member.watched = member.owner = None
         member.silent, member.after = "", self._losses
         self._call(member, member.actor.facts.remote())
@@ -196,6 +199,8 @@ class GeneratorPool:
         for (name, theirs), (_, ours) in zip(facts.versions, self._here.versions, strict=True):
             if theirs != ours:
                 raise ConfigError(f"{member}: has {name} {theirs}, and this process has {ours}: install the same on all nodes")
+        if self.settings.engine == "vllm":
+            return
         if not facts.kernels:
             raise ConfigError(
                 f"{member}: has no compiled kernels, so its results would depend on which completions are decoded together: "
@@ -219,6 +224,10 @@ class GeneratorPool:
             cause = error.cause
             if isinstance(cause, CogitateError):
                 raise cause from None
+            if isinstance(cause, EngineDiedError):
+                member.silent = str(cause)
+                self._replace(member, member.silent)
+                return None
             if isinstance(cause, StaleWeightsError):
                 raise ClusterError(f"{member}: {cause}") from None
             raise ClusterError(f"{member} has failed: {type(cause).__name__}: {cause}") from error

@@ -15,7 +15,9 @@ class ClusterConfig(Section):
 
     address: str = not_in_identity("")  # HOST:PORT of a Ray that runs already; empty: one on this machine, for this run alone
     token_file: str = not_in_identity("")  # with the token of that Ray; empty: where Ray itself looks for it
-    engine: Literal["own"] = not_in_identity("own")
+    engine: Literal["own", "vllm"] = not_in_identity("own")
+    vllm_python: str = not_in_identity("")  # the Python of an environment with vLLM, on every node
+    kv_cache: int = not_in_identity(1, ge=1)  # GiB of each vLLM for keys and values
     generators: int = not_in_identity(1, ge=1)
     generator_cpus: int = not_in_identity(1, ge=1)  # of each generator, which computes with as many threads
     graders: int = not_in_identity(0, ge=0)  # grading processes on each further node; 0: the driver's machine alone grades
@@ -35,6 +37,10 @@ class ClusterConfig(Section):
     def _each_says_something(self) -> ClusterConfig:
         if self.token_file and not self.address:
             raise ValueError("token_file is for a Ray at an address: one of our own makes a token itself")
+        if self.engine == "vllm" and not self.vllm_python:
+            raise ValueError("engine vllm needs vllm_python, the Python of an environment that has vLLM")
+        if self.engine == "own" and (self.vllm_python or self.kv_cache != type(self).model_fields["kv_cache"].default):
+            raise ValueError("vllm_python and kv_cache are of engine vllm: set that, or leave them out")
         if self.graders and not self.address:
             raise ValueError("graders are of further nodes: our own Ray has this machine alone; set address, or leave it out")
         if self.address and self.object_store != type(self).model_fields["object_store"].default:
