@@ -22,12 +22,15 @@ def config_of_worker(config: Config) -> Config:
 
 
 def check_engine(config: Config) -> None:
-    """Refuse what vLLM's log-probabilities cannot be learnt from.
+    """Refuse what vLLM's log-probabilities cannot be learnt from, and what is of our engine alone.
 
     Raises:
         ConfigError: a policy learns from completions that are drawn from a nucleus, whose log-probabilities vLLM gives, where
-            the learner computes those of all tokens.
+            the learner computes those of all tokens; or a setting of our engine has no effect.
     """
+    for name in ("speculative", "prefix_cache"):
+        if getattr(config.runtime, name):
+            raise ConfigError(f"runtime.{name} is of our engine: leave it out, or set cluster.engine=own")
     for name in type(config).model_fields:
         section = getattr(config, name)
         if isinstance(section, RLConfig) and section.top_p < 1:

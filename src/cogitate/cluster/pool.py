@@ -19,7 +19,7 @@ from cogitate.cluster.placement import config_of_worker, resources_of
 from cogitate.cluster.vllm.engine import EngineDiedError
 from cogitate.cluster.weights import StaleWeightsError
 from cogitate.cluster.worker import Facts, GeneratorWorker, Turn, facts_here
-from cogitate.config import Config
+from cogitate.config import ClusterConfig, Config
 from cogitate.errors import ClusterError, CogitateError, ConfigError
 
 SHARE_TO_WARN = 0.25  # of a limit: from then on the one that is waited for is named
@@ -62,6 +62,10 @@ class Member:
     named: bool = False  # whether it was said that it is waited for
     silent: str = ""  # why it was ended by us
     after: int = 0  # losses of the pool that it was started after
+
+    @property
+    def started(self) -> bool:
+        return self.facts is not None
 
     @property
     def idle(self) -> bool:
@@ -259,26 +263,43 @@ class GeneratorPool:
         self._start(member)
 
     def _check_silence(self, member: Member) -> None:
-        """Name a member that is waited for long; end one that is waited for too long."""
-        starts = member.facts is None
-        limit = self.settings.start_limit if starts else self.settings.answer_limit
-        waited = time.monotonic() - member.since
-        if member.watched:
-            member.watched.look()
-        what = "has not started" if starts else "has not answered"
-        if waited > SHARE_TO_WARN * limit and not member.named:
-            member.named = True
-            self._say(f"{member} {what} for {waited:.0f} s; it is replaced after {limit:g} s")
-        if waited > limit:
-            member.silent = f"{what} for {limit:g} s, and was ended"
-            self._check_alive()
-            ray.kill(member.actor)
-            member.since = time.monotonic()
+        check_silence(member, self.settings, say=self._say, check_alive=self._check_alive)
 
     def _say_once(self, line: str) -> None:
         if line not in self._said:
             self._said.add(line)
             self._say(line)
+
+
+class Called(Protocol):
+    """A process that has been asked something; attributes as of Member."""
+
+    actor: Any
+    watched: Watched | None
+    since: float
+    named: bool
+    silent: str
+
+    @property
+    def started(self) -> bool: ...
+
+
+def check_silence(
+    called: Called, settings: ClusterConfig, *, say: Callable[[str], None], check_alive: Callable[[], None]
+) -> None:
+    """Name a process that is waited for long; end one that is waited for too long."""
+    limit = settings.answer_limit if called.started else settings.start_limit
+    waited, what = time.monotonic() - called.since, "has not answered" if called.started else "has not started"
+    if called.watched:
+        called.watched.look()
+    if waited > SHARE_TO_WARN * limit and not called.named:
+        called.named = True
+        say(f"{called} {what} for {waited:.0f} s; it is replaced after {limit:g} s")
+    if waited > limit:
+        called.silent = f"{what} for {limit:g} s, and was ended"
+        check_alive()
+        ray.kill(called.actor)
+        called.since = time.monotonic()
 
 
 def death_line(member: Member, found: Death, words: str, lost: int) -> str:

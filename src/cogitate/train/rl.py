@@ -124,7 +124,7 @@ def update_policy(
         run.generator.free_weights()
     phase = time.perf_counter()
     try:
-        with elsewhere.beside() if elsewhere is not None else nullcontext([]) as times:
+        with elsewhere.beside() if elsewhere is not None else nullcontext(list[float]()) as times:
             metrics = run.learner.update([r for r, _ in learnable], [a for _, a in learnable], state.tokens)
             learned = time.perf_counter()
     except TrainingDivergedError as error:

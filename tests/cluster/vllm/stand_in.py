@@ -4,17 +4,18 @@ import json
 import os
 import signal
 import sys
+from typing import Any
 
-versions, loaded, waiting = {"says": 0}, [], {}
+version = 0
+waiting: dict[str, list[Any]] = {}
 stale = "--stale" in sys.argv  # new weights do not arrive, whatever is said
 for line in sys.stdin:
     order = json.loads(line)
     answer: dict[str, object] = {}
     if order["do"] == "start":
-        versions["says"] = order["version"]
-        loaded = sorted(os.listdir(order["model"]))
+        version = order["version"]
     elif order["do"] == "load":
-        versions["says"] = versions["says"] if stale else order["version"]
+        version = version if stale else order["version"]
         answer = {"version": order["version"]}
     elif order["do"] == "submit":
         waiting |= {each[0]: each for each in order["requests"]}
@@ -25,7 +26,7 @@ for line in sys.stdin:
                 os.kill(os.getpid(), signal.SIGKILL)
             ids = [seed % 10] * tokens
             reason, by = ("stop", stops[0]) if stops else ("length", None)
-            done.append([name, ids, [-0.5] * tokens, reason, by, [[versions["says"], tokens]]])
+            done.append([name, ids, [-0.5] * tokens, reason, by, [[version, tokens]]])
         waiting, answer = {}, {"done": done}
     elif order["do"] == "partial":
         answer = {"tokens": {name: [waiting[name][5] % 10] for name in order["ids"]}}

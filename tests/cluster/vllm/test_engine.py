@@ -84,11 +84,13 @@ def test_shapes_of_latent_attention_that_the_kernel_lacks_do_without_it() -> Non
     assert not disabled()
 
 
-def test_a_nucleus_that_a_policy_would_learn_from_is_refused() -> None:
+def test_a_nucleus_that_a_policy_would_learn_from_and_settings_of_our_engine_are_refused() -> None:
     kind = config_with((("r1_zero", RLConfig),))
     check_engine(kind())
     with pytest.raises(ConfigError, match=r"r1_zero\.top_p=0\.9: vLLM's log-probabilities would be those of the nucleus"):
         check_engine(kind.model_validate({"r1_zero": {"top_p": 0.9}}))
+    with pytest.raises(ConfigError, match=r"runtime\.prefix_cache is of our engine"):
+        check_engine(kind.model_validate({"runtime": {"prefix_cache": 64}}))
 
 
 @pytest.mark.parametrize(

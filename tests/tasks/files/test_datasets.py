@@ -92,7 +92,7 @@ def test_rows_of_parquet_are_read_as_they_are_asked_for(tmp_path: Path, monkeypa
     rows = [{"number": number} for number in range(5)]
     write_rows(tmp_path / "rows.parquet", rows)
     monkeypatch.setattr(datasets, "ROWS_AT_ONCE", 2)
-    monkeypatch.setattr(datasets.pq, "read_table", lambda *arguments: pytest.fail("all rows were read at once"))
+    monkeypatch.setattr(pq, "read_table", lambda *arguments: pytest.fail("all rows were read at once"))
     found = read_rows(tmp_path / "rows.parquet")
     assert next(found) == (f"{tmp_path / 'rows.parquet'}, row 1", rows[0])
     assert [row for _, row in found] == rows[1:]

@@ -22,7 +22,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from cogitate.backend import Grader
 from cogitate.cluster.deaths import Death, Watched, record_death
 from cogitate.cluster.grading.worker import GraderFacts, GradingWorker, Submission
-from cogitate.cluster.pool import GONE, SHARE_TO_WARN, first_sentence
+from cogitate.cluster.pool import GONE, check_silence, first_sentence
 from cogitate.cluster.worker import facts_here
 from cogitate.config import Config
 from cogitate.errors import ClusterError, CogitateError, ConfigError
@@ -56,6 +56,10 @@ class Node:
     deaths: int = 0
     waiting: deque[Submission] = field(default_factory=deque)
     under_way: dict[int, Submission] = field(default_factory=dict)
+
+    @property
+    def started(self) -> bool:
+        return self.facts is not None
 
     def __str__(self) -> str:
         where = f"process {self.facts.process.pid} on {self.facts.process.host}" if self.facts else f"on {self.address}"
@@ -177,7 +181,7 @@ class ClusterGrader:
             if node.call is None and node in self._nodes:
                 self._hand_out(node)
         for call in waited_for:
-            self._check_silence(busy[call])
+            check_silence(busy[call], self._settings, say=self._say, check_alive=self._check_alive)
         return found
 
     def _started(self, node: Node, facts: GraderFacts) -> None:
@@ -228,19 +232,3 @@ class ClusterGrader:
             self._start(node)
         for each in again:
             self.submit(each.request_id, each.problem, each.completion, each.contract, each.ending)
-
-    def _check_silence(self, node: Node) -> None:
-        """Name a process that is waited for long; end one that is waited for too long."""
-        starts = node.facts is None
-        limit = self._settings.start_limit if starts else self._settings.answer_limit
-        waited, what = time.monotonic() - node.since, "has not started" if starts else "has not answered"
-        if node.watched:
-            node.watched.look()
-        if waited > SHARE_TO_WARN * limit and not node.named:
-            node.named = True
-            self._say(f"{node} {what} for {waited:.0f} s; it is replaced after {limit:g} s")
-        if waited > limit:
-            node.silent = f"{what} for {limit:g} s, and was ended"
-            self._check_alive()
-            ray.kill(node.actor)
-            node.since = time.monotonic()

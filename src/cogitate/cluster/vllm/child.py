@@ -23,8 +23,11 @@ import os
 import signal
 import sys
 import time
+from typing import Any
 
 PR_SET_PDEATHSIG = 1  # of prctl(2)
+Answer = dict[str, Any]
+Completion = list[Any]
 
 
 def main() -> None:
@@ -48,11 +51,12 @@ def main() -> None:
 class Served:
     """The engine, and what it has sampled so far of each request."""
 
-    def start(self, model, version, dtype, max_context, max_batch, eos):  # type: ignore[no-untyped-def]
+    def start(self, model: str, version: int, dtype: str, max_context: int, max_batch: int, eos: list[int]) -> Answer:
         from vllm import EngineArgs, SamplingParams, __version__
         from vllm.v1.engine.llm_engine import LLMEngine
 
-        self._params, self._stops, self._outputs = SamplingParams, list(eos), {}
+        self._params, self._stops = SamplingParams, list(eos)
+        self._outputs: dict[str, Any] = {}
         self._engine = LLMEngine.from_engine_args(
             EngineArgs(
                 model=model, dtype=dtype, max_model_len=max_context, max_num_seqs=max_batch, enforce_eager=True,
@@ -63,14 +67,14 @@ class Served:
         self._engine.set_weight_version(str(version))
         return {"vllm": __version__}
 
-    def load(self, model, version):  # type: ignore[no-untyped-def]
+    def load(self, model: str, version: int) -> Answer:
         self._engine.collective_rpc("reload_weights", kwargs={"weights_path": model})
         if not self._engine.reset_prefix_cache():
             raise RuntimeError("the prefix cache still holds keys and values of the old weights")
         self._engine.set_weight_version(str(version))
         return {"version": int(self._engine.get_weight_version())}
 
-    def submit(self, requests):  # type: ignore[no-untyped-def]
+    def submit(self, requests: list[list[Any]]) -> Answer:
         for name, prompt_ids, temperature, top_p, max_new_tokens, seed, stop_ids in requests:
             params = self._params(
                 temperature=temperature, top_p=top_p, max_tokens=max_new_tokens, seed=seed, logprobs=0, ignore_eos=True,
@@ -79,22 +83,22 @@ class Served:
             self._engine.add_request(name, {"prompt_token_ids": prompt_ids}, params)
         return {}
 
-    def step(self, seconds):  # type: ignore[no-untyped-def]
-        until, done = time.monotonic() + seconds, []
+    def step(self, seconds: float) -> Answer:
+        until, done = time.monotonic() + seconds, list[Completion]()
         while self._engine.has_unfinished_requests() and not done and time.monotonic() < until:
             done += self._taken(self._engine.step())
         return {"done": done}
 
-    def partial(self, ids):  # type: ignore[no-untyped-def]
+    def partial(self, ids: list[str]) -> Answer:
         return {"tokens": {name: list(self._outputs[name].token_ids) for name in ids if name in self._outputs}}
 
-    def abort(self, ids):  # type: ignore[no-untyped-def]
+    def abort(self, ids: list[str]) -> Answer:
         found = [completion(name, self._outputs.pop(name)) for name in ids if name in self._outputs]
         self._engine.abort_request(ids)
         self._taken(self._engine.step())
-        return {"done": found, "version": int(self._engine.get_weight_version())}
+        return {"done": found}
 
-    def _taken(self, outputs):  # type: ignore[no-untyped-def]
+    def _taken(self, outputs: list[Any]) -> list[Completion]:
         done = []
         for output in outputs:
             self._outputs[output.request_id] = output.outputs[0]
@@ -103,8 +107,8 @@ class Served:
         return done
 
 
-def completion(name, output):  # type: ignore[no-untyped-def]
-    logprobs = [each[token].logprob for token, each in zip(output.token_ids, output.logprobs)]  # noqa: B905 - older Pythons
+def completion(name: str, output: Any) -> Completion:
+    logprobs = [each[token].logprob for token, each in zip(output.token_ids, output.logprobs, strict=True)]
     versions = [[int(span.version), span.end - span.start] for span in output.weight_versions or []]
     return [name, list(output.token_ids), logprobs, output.finish_reason, output.stop_reason, versions]
 
