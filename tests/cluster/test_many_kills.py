@@ -17,7 +17,7 @@ from tests.cluster.clustered import SECONDS, called, command, driver_of, made, o
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(10 * SECONDS)]
 RUNS, KILLS = 10, 5
-LONGEST_MOMENT = 2.0  # seconds after a step was logged: within them a step samples, grades, learns and is saved
+LONGEST_MOMENT = 0.8  # seconds after a step was logged: about as long as a step takes
 WORDS = {"generator": "GeneratorWork", "raylet": "raylet", "gcs_server": "gcs_server"}  # in names of processes
 GRADER = "cogitate.rewards.workers.worker"  # in command lines
 
@@ -40,8 +40,8 @@ class Killed:
 @pytest.mark.parametrize("seed", range(RUNS))
 def test_a_run_with_five_kills_ends_as_promised(seed: int, laptop: Path, tmp_path: Path) -> None:
     out, kills = tmp_path / "run", iter(kills_of(seed))
-    ends_soon, left = False, KILLS
-    while left or not ends_soon:
+    ended, left = False, KILLS
+    while left or not ended:
         killed = Killed()
         with driver_of(command(out, *on_ray(2))) as driver:
             for kind, moment in kills:
@@ -53,7 +53,7 @@ def test_a_run_with_five_kills_ends_as_promised(seed: int, laptop: Path, tmp_pat
                     break
             _, errors = driver.communicate(timeout=SECONDS)
         check_end(driver.returncode, killed, errors, out)
-        ends_soon = driver.returncode == 0
+        ended = driver.returncode == 0
     assert made(out) == made(laptop)
 
 
@@ -79,20 +79,29 @@ def wait_for_step(driver: subprocess.Popen[str], out: Path, steps: int) -> None:
 
 
 def kill(driver: subprocess.Popen[str], kind: str, killed: Killed) -> None:
-    """Kill one process of that kind, where there is one."""
-    with suppress(psutil.NoSuchProcess):
-        process = psutil.Process(driver.pid)
-        if kind == "driver":
-            found = [process]
-        elif kind == "grader":
-            found = [each for each in process.children(recursive=True) if GRADER in command_line(each)]
-        else:
-            found = called(process.children(recursive=True), WORDS[kind])
-        for victim in found[:1]:
+    """Kill one process of that kind as soon as there is one; none where the command has ended."""
+    found: list[psutil.Process] = []
+    until(lambda: found.extend(processes(driver, kind)) or found or driver.poll() is not None, f"a process: {kind}")
+    for victim in found[:1]:
+        with suppress(psutil.NoSuchProcess):
             victim.send_signal(signal.SIGKILL)
             killed.kinds.append(kind)
             if kind == "generator":
                 killed.generators.append(victim.pid)
+
+
+def processes(driver: subprocess.Popen[str], kind: str) -> list[psutil.Process]:
+    """Those of a kind that live."""
+    try:
+        process = psutil.Process(driver.pid)
+        children = process.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+    if kind == "driver":
+        return [process]
+    if kind == "grader":
+        return [each for each in children if GRADER in command_line(each)]
+    return called(children, WORDS[kind])
 
 
 def command_line(process: psutil.Process) -> str:
@@ -111,6 +120,9 @@ def check_end(status: int, killed: Killed, errors: str, out: Path) -> None:
         assert status == 1 or (status == 2 and f"error: {last} of our Ray" in errors), errors
     else:
         assert status == 0, errors
-        rows = (out / "cluster" / "deaths.jsonl").read_text().splitlines() if killed.generators else []
-        causes = {row["pid"]: row["cause"] for row in map(json.loads, rows)}
-        assert all(causes.get(pid) for pid in killed.generators), (killed, causes, errors)
+        log = (out / "cluster" / "deaths.jsonl").read_text().splitlines() if killed.generators else []
+        rows = [json.loads(line) for line in log]
+        assert all(row["cause"] for row in rows)
+        starting = [row for row in rows if row["pid"] is None]  # killed before the driver knew its number
+        missing = set(killed.generators) - {row["pid"] for row in rows}
+        assert len(missing) <= len(starting), (killed, rows, errors)
