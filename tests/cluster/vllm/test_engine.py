@@ -9,7 +9,7 @@ import pytest
 from cogitate.backend import GenerationRequest
 from cogitate.cluster.placement import check_engine
 from cogitate.cluster.vllm.engine import EngineDiedError, VLLMEngine
-from cogitate.cluster.vllm.environment import check_environment, variables_for
+from cogitate.cluster.vllm.environment import check_environment, reload_fault, variables_for
 from cogitate.cluster.weights import StaleWeightsError
 from cogitate.config import ClusterConfig, RLConfig, RuntimeConfig
 from cogitate.config.config import config_with
@@ -82,6 +82,12 @@ def test_shapes_of_latent_attention_that_the_kernel_lacks_do_without_it() -> Non
     assert disabled(kv_lora_rank=64, qk_rope_head_dim=8)
     assert not disabled(kv_lora_rank=512, qk_rope_head_dim=64)
     assert not disabled()
+
+
+def test_experts_that_cannot_be_sent_again_are_named() -> None:
+    assert "moe_intermediate_size = 112: vLLM on processors pads" in reload_fault({"moe_intermediate_size": 112})
+    assert reload_fault({"moe_intermediate_size": 128}) == ""
+    assert reload_fault({}) == ""
 
 
 def test_a_nucleus_that_a_policy_would_learn_from_and_settings_of_our_engine_are_refused() -> None:

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from cogitate.config import ClusterConfig, RuntimeConfig
 from cogitate.model.files.hf import load_model, save_model
 from cogitate.recipe.run_directory.store import SHIPPED
 from cogitate.types import Completion, SamplingParams
-from tests.cluster.clustered import SECONDS, on_ray, run
+from tests.cluster.clustered import SECONDS, STEPS, on_ray
 
 PYTHON = os.environ.get("COGITATE_VLLM_PYTHON", "")
 pytestmark = [
@@ -65,14 +67,19 @@ def test_log_probabilities_are_those_of_the_weights_that_were_sent(tmp_path: Pat
     assert largest_gap(first, completions) > 1e-2
 
 
-def test_r1_zero_of_the_tiny_world_learns_from_what_vllm_samples(tmp_path: Path) -> None:
-    out = tmp_path / "run"
+def test_a_student_learns_from_what_vllm_samples(tmp_path: Path) -> None:
+    out, stage = tmp_path / "run", "student_rl_llama"
     of_vllm = ("cluster.engine=vllm", f"cluster.vllm_python={PYTHON}", f"cluster.start_limit={SECONDS}")
-    done = run(out, *on_ray(1, *of_vllm, f"cluster.answer_limit={SECONDS}"))
+    settings = [setting.replace("r1_zero", stage) for setting in STEPS]
+    arguments = [sys.executable, "-m", "cogitate", "run", "tiny", "--only", stage, "--out", str(out), *settings]
+    done = subprocess.run(
+        [*arguments, *on_ray(1, *of_vllm, f"cluster.answer_limit={SECONDS}")],
+        capture_output=True, text=True, timeout=SECONDS, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "vLLM 0.32.0 generates: completions depend in their last bits" in done.stdout + done.stderr
-    assert "completions by vLLM 0.32.0" in (out / "r1_zero" / "manifest.json").read_text()
-    rows = [json.loads(line) for line in (out / "r1_zero" / "metrics.jsonl").read_text().splitlines()]
+    assert "completions by vLLM 0.32.0" in (out / stage / "manifest.json").read_text()
+    rows = [json.loads(line) for line in (out / stage / "metrics.jsonl").read_text().splitlines()]
     gaps = [row["logprob_gap"] for row in rows if "logprob_gap" in row]
-    assert gaps
+    assert len(gaps) > 1, "weights must have been sent again"
     assert max(gaps) < 0.02

