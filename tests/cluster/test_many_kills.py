@@ -80,9 +80,8 @@ def wait_for_step(driver: subprocess.Popen[str], out: Path, steps: int) -> None:
 
 def kill(driver: subprocess.Popen[str], kind: str, killed: Killed) -> None:
     """Kill one process of that kind as soon as there is one; none where the command has ended."""
-    found: list[psutil.Process] = []
-    until(lambda: found.extend(processes(driver, kind)) or found or driver.poll() is not None, f"a process: {kind}")
-    for victim in found[:1]:
+    until(lambda: processes(driver, kind) or driver.poll() is not None, f"a process: {kind}")
+    for victim in processes(driver, kind)[:1]:
         with suppress(psutil.NoSuchProcess):
             victim.send_signal(signal.SIGKILL)
             killed.kinds.append(kind)
