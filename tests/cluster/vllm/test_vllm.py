@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -55,6 +56,8 @@ def test_log_probabilities_are_those_of_the_weights_that_were_sent(tmp_path: Pat
     first, second = SHIPPED / "student_base_llama", tmp_path
     engine = VLLMEngine(first, 0, RuntimeConfig(), ClusterConfig(engine="vllm", vllm_python=PYTHON))
     assert largest_gap(first, drawn(engine)) < 1e-4
+    connections = psutil.Process(engine._process.pid).net_connections("inet")
+    assert {each.laddr.ip for each in connections} <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
     changed = load_model(first)
     with torch.no_grad():
         for parameter in changed.parameters():

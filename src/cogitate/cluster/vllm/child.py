@@ -1,8 +1,8 @@
 """vLLM's engine as a process that is asked by lines of JSON. It runs in vLLM's own Python environment, where Cogitate is not.
 
 Each line of standard input is an order, {"do": ..., ...}; each is answered by one line on what was standard output when the
-process started: {...}, or {"error": text}. vLLM itself then writes to standard error. Nothing is pickled, and nothing listens:
-the engine is in this process.
+process started: {...}, or {"error": text}. vLLM itself then writes to standard error. Nothing is pickled, and no other
+process takes part: the engine is in this one.
 
     start    model, version, dtype, max_context, max_batch, eos -> {"vllm": version}
     load     model, version: other weights of the same shape -> {"version": of the weights that sample from now on}

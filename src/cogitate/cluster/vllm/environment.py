@@ -63,7 +63,7 @@ def reload_fault(model: dict[str, Any]) -> str:
 
 
 def variables(**further: str) -> dict[str, str]:
-    """The environment of vLLM's process: its own packages, no network, no process beside it."""
+    """The environment of vLLM's process: its own packages, no network but loopback, no process beside it."""
     ours = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")}
     return {
         **ours,
@@ -72,7 +72,8 @@ def variables(**further: str) -> dict[str, str]:
         "DO_NOT_TRACK": "1",
         "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # the engine is in the process that is asked: no channel of its own
         "TORCHDYNAMO_DISABLE": "1",  # small functions of vLLM would be compiled, whatever enforce_eager says
-        "VLLM_HOST_IP": "127.0.0.1",  # of the group of one process that torch makes
+        "VLLM_HOST_IP": "127.0.0.1",
+        "GLOO_SOCKET_IFNAME": "lo",  # of the group of one process that vLLM makes in any case
         "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # several generators would be bound to the same cores
         **further,
     }
