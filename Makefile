@@ -63,6 +63,8 @@ test-llama-cpp: $(VENV)/.installed-llama-cpp
 test-cluster: $(VENV)/.installed-cluster
 	$(BIN)/python -m pytest -m 'cluster and not slow'
 
+# An hour: ten runs with five kills each, a link that is cut. COGITATE_VLLM_PYTHON names a Python that has vLLM
+# (docs/cluster.md), without which its tests are skipped.
 test-more-cluster: $(VENV)/.installed-cluster
 	$(BIN)/python -m pytest -m 'cluster and slow'
 

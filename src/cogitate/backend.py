@@ -7,9 +7,10 @@ our own engine, worker processes and learners in this process. Another one may k
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from cogitate.config import DPOConfig, EndpointConfig, PPOConfig, PreferenceTrainingConfig, RLConfig, SupervisedConfig
 from cogitate.endpoint import Asker
@@ -92,6 +93,15 @@ class Generator(Protocol):
 
     def load_weights(self, path: Path, version: int) -> None:
         """Replace the weights by a model directory's; later tokens carry this version."""
+
+
+@runtime_checkable
+class WorksBeside(Protocol):
+    """A generator in other processes."""
+
+    def beside(self) -> AbstractContextManager[list[float]]:
+        """Within it, what is pending goes on while the caller does something else, and asks nothing of the generator. Gives
+        when each completion was there, by time.perf_counter()."""
 
 
 class Scorer(Protocol):

@@ -30,6 +30,19 @@ def test_any_number_of_generators_gives_the_weights_of_the_laptop(generators: in
     assert (tmp_path / "run" / "cluster").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("in_parts", [(), ("r1_zero.partial_rollouts=20", "r1_zero.staleness_limit=2")])
+def test_sampling_while_the_policy_learns_gives_the_weights_of_the_laptop(in_parts: tuple[str, ...], tmp_path: Path) -> None:
+    here, there, settings = tmp_path / "here", tmp_path / "there", ("r1_zero.overlap=true", *in_parts)
+    assert run(here, *settings).returncode == 0
+    done = run(there, *on_ray(2, *settings))
+    assert done.returncode == 0, done.stderr
+    assert made(there) == made(here)
+    rows = [json.loads(line) for line in (there / "r1_zero" / "metrics.jsonl").read_text().splitlines()]
+    assert any("seconds.generators_wait" in row for row in rows)
+    assert max(row["staleness_max"] for row in rows) >= 1
+
+
 @pytest.mark.parametrize("killed", ["driver", "raylet", pytest.param("gcs_server", marks=pytest.mark.slow)])
 def test_a_killed_driver_or_ray_leaves_no_process_and_the_same_command_ends_with_the_same_weights(
     killed: str, laptop: Path, tmp_path: Path

@@ -11,7 +11,7 @@ import pytest
 from cogitate.config import RLConfig
 from cogitate.engine.generator import Engine
 from cogitate.model.files.hf import load_model
-from cogitate.train.partial_rollouts import Part, Waiting, advance, goes_round, of_last_segment, partial_metrics
+from cogitate.train.partial_rollouts import Part, Waiting, advance, goes_round, of_last_segment, partial_metrics, within_limit
 from cogitate.types import Problem, Rollout, Verdict
 from tests.train.rl_loop import Loop, equal_weights, raise_at
 
@@ -78,7 +78,11 @@ def test_older_tokens_can_be_left_out_and_are_counted() -> None:
     assert of_last_segment(old).loss_mask == (0, 0, 1, 1, 1)
     assert of_last_segment(rollout(((3, 2),))).loss_mask == (1, 1)  # it ended before others of its group did
     circles = rollout(((4, 3),), "length")
-    assert partial_metrics([old, circles], IN_PARTS, 4) == {"off_policy_share": 2 / 8, "repeating_share": 0.5}
+    assert partial_metrics([old, circles], IN_PARTS, 4) == {
+        "off_policy_share": 2 / 8, "staleness": 2 / 8, "staleness_max": 1, "repeating_share": 0.5,
+    }  # fmt: skip
+    assert within_limit(old, 5, 1).loss_mask == (0, 0, 1, 1, 1)
+    assert within_limit(old, 5, 2).loss_mask == (1, 1, 1, 1, 1)
 
 
 @pytest.mark.parametrize("older", [True, False])
@@ -106,6 +110,10 @@ def test_a_run_in_parts_that_is_killed_goes_on_to_the_same_bits(loop: Callable[.
         ({"partial_rollouts": 8, "dynamic_sampling": True}, "set dynamic_sampling to false"),
         ({"partial_rollouts": 8, "method": "remax"}, "greedy completion of the same weights"),
         ({"learn_older_segments": False}, "has no effect without partial_rollouts"),
+        ({"staleness_limit": 1}, "has no effect without partial_rollouts"),
+        ({"partial_rollouts": 8, "learn_older_segments": False, "staleness_limit": 1}, "leave one of the two out"),
+        ({"overlap": True, "dynamic_sampling": True}, "depends on the rewards of the step before"),
+        ({"overlap": True, "method": "remax"}, "greedy completion of the same weights"),
     ],
 )
 def test_settings_that_cannot_go_together_are_refused(settings: dict[str, object], message: str) -> None:

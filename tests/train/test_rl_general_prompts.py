@@ -79,7 +79,7 @@ def test_shares_hold_over_steps_where_few_prompts_are_wanted_at_a_time() -> None
         ),
     )  # fmt: skip
     state = LoopState.from_json(0, {"cursor": 3})  # of a checkpoint that knows nothing of what is owed
-    kinds = [problem.kind for _ in range(24) for problem, _ in next_problems(run, state, 1)]
+    kinds = [problem.kind for _ in range(24) for problem, _ in next_problems(run, state, 1, state.step)]
     assert (kinds.count("general"), state.general_cursor, state.owed) == (8, 8, 0)
-    kinds = [problem.kind for count in (5, 7, 0, 12, 24) for problem, _ in next_problems(run, state, count)]
+    kinds = [problem.kind for count in (5, 7, 0, 12, 24) for problem, _ in next_problems(run, state, count, state.step)]
     assert (kinds.count("general"), state.owed) == (16, 0)

@@ -17,6 +17,10 @@ def check_backend(config: Config) -> None:
         from cogitate.cluster.library import check_library
 
         check_library()
+        if config.cluster.engine == "vllm":
+            from cogitate.cluster.vllm.environment import check_environment
+
+            check_environment(config.cluster.vllm_python)
 
 
 def make_backend(config: Config, out: Path, *, say: Callable[[str], None], answers: Path | None = None) -> Backend:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import signal
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+DEATHS = "deaths.jsonl"
 LAST_LINES = 5
 SECONDS_TO_BE_REAPED = 2.0  # by its parent, after which the kernel tells how it has ended
 # linux/pidfd.h, from Linux 6.15 on: the exit status of a process that one has had a descriptor of.
@@ -91,3 +94,22 @@ def last_lines(logs: Path, pid: int) -> tuple[str, ...]:
         with contextlib.suppress(OSError):
             found = [line.rstrip() for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
     return tuple(line for line in found if not line.startswith(":"))[-LAST_LINES:]
+
+
+def record_death(directory: Path, who: Mapping[str, Any], cause: str, found: Death, lost: Mapping[str, int]) -> None:
+    """Append a row to the run's record of deaths.
+
+    Args:
+        who: kind of process and which of them, `pid` and `host` where they are known.
+        lost: how many completions have to be done again, by what is done with them.
+    """
+    row = {
+        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        **who,
+        "cause": cause,
+        "resident": found.resident,
+        "last_lines": list(found.last_lines),
+        **lost,
+    }
+    with (directory / DEATHS).open("a", encoding="utf-8") as handle:
+        handle.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import math
+import threading
+import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from weakref import finalize
 
 from cogitate.backend import GenerationRequest
 from cogitate.cluster.pool import GeneratorPool, Member
+from cogitate.cluster.vllm.environment import reload_fault
 from cogitate.cluster.weights import Stamp, digest_of, read_model
 from cogitate.cluster.worker import Turn
 from cogitate.engine.scheduler import request_fault
@@ -72,6 +76,8 @@ class ClusterGenerator:
         fault = request_fault(request, self._vocabulary, self.max_context)
         if fault is None and request.id in self._number_of:
             fault = "a request of this id is still pending: give each request its own id"
+        if fault is None and request.thinking is not None and self._pool.settings.engine == "vllm":
+            fault = "vLLM sets no tokens of a thinking budget: set cluster.engine=own"
         if fault is not None:
             raise DataError(f"request {request.id}: {fault}")
         number = next(self._numbers)
@@ -90,6 +96,33 @@ class ClusterGenerator:
             self._hand_out()
         done, self._done = sorted(self._done, key=lambda pair: pair[0]), []
         return [completion for _, completion in done]
+
+    @contextlib.contextmanager
+    def beside(self) -> Iterator[list[float]]:
+        """A thread polls, since processes work in short turns."""
+        times: list[float] = []
+        errors: list[BaseException] = []
+        left = threading.Event()
+
+        def work() -> None:
+            try:
+                while any(self._open.values()) and not left.is_set():
+                    self._hand_out()
+                    self._pool.wait(SECONDS_OF_A_POLL)
+                    self._hand_out()
+                    times.extend([time.perf_counter()] * (len(self._done) - len(times)))
+            except BaseException as error:  # noqa: BLE001 - raised where the caller waits for the thread
+                errors.append(error)
+
+        thread = threading.Thread(target=work, name="generator", daemon=True)
+        thread.start()
+        try:
+            yield times
+        finally:
+            left.set()
+            thread.join()
+        if errors:
+            raise errors[0]
 
     def partial(self, request_id: str, *, start: int = 0) -> dict[int, list[int]]:
         found: dict[int, list[int]] = {}
@@ -127,6 +160,10 @@ class ClusterGenerator:
 
     def load_weights(self, path: Path, version: int) -> None:
         assert not self.pending(), "completions are pending: weights change between steps here"
+        if self._pool.settings.engine == "vllm":
+            described = json.loads((path / "config.json").read_text(encoding="utf-8"))
+            if fault := reload_fault(described):
+                raise ConfigError(f"{self._model}: {fault}")
         self._model, self._freed, self._sent = path, False, None
         files = {**self._companions, **read_model(path)}
         self._stamp = Stamp(version, digest_of(files))

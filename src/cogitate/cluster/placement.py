@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from cogitate.config import ClusterConfig, Config
+from cogitate.config import ClusterConfig, Config, RLConfig
 from cogitate.errors import ConfigError
 from cogitate.kernels import native_library
 
@@ -19,6 +19,25 @@ def config_of_worker(config: Config) -> Config:
     """The settings that a generator's process computes by: its own threads, and no cluster."""
     runtime = config.runtime.model_copy(update={"device": "cpu", "threads": config.cluster.generator_cpus, "backend": "local"})
     return config.model_copy(update={"runtime": runtime, "cluster": ClusterConfig()})
+
+
+def check_engine(config: Config) -> None:
+    """Refuse what vLLM's log-probabilities cannot be learnt from, and what is of our engine alone.
+
+    Raises:
+        ConfigError: a policy learns from completions that are drawn from a nucleus, whose log-probabilities vLLM gives, where
+            the learner computes those of all tokens; or a setting of our engine has no effect.
+    """
+    for name in ("speculative", "prefix_cache"):
+        if getattr(config.runtime, name):
+            raise ConfigError(f"runtime.{name} is of our engine: leave it out, or set cluster.engine=own")
+    for name in type(config).model_fields:
+        section = getattr(config, name)
+        if isinstance(section, RLConfig) and section.top_p < 1:
+            raise ConfigError(
+                f"{name}.top_p={section.top_p:g}: vLLM's log-probabilities would be those of the nucleus alone; "
+                "set it to 1, or cluster.engine=own"
+            )
 
 
 def check_devices(device: str) -> None:

@@ -5,7 +5,6 @@ Engines of all generators of the driver live in the same processes, since a proc
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,14 +14,14 @@ from weakref import WeakSet
 
 import ray
 
-from cogitate.cluster.deaths import Death, Watched
+from cogitate.cluster.deaths import Death, Watched, record_death
 from cogitate.cluster.placement import config_of_worker, resources_of
+from cogitate.cluster.vllm.engine import EngineDiedError
 from cogitate.cluster.weights import StaleWeightsError
 from cogitate.cluster.worker import Facts, GeneratorWorker, Turn, facts_here
-from cogitate.config import Config
+from cogitate.config import ClusterConfig, Config
 from cogitate.errors import ClusterError, CogitateError, ConfigError
 
-DEATHS = "deaths.jsonl"
 SHARE_TO_WARN = 0.25  # of a limit: from then on the one that is waited for is named
 # What Ray raises where a process, its node, or what it has returned is gone; killed for memory is no RayActorError.
 GONE = (
@@ -63,6 +62,10 @@ class Member:
     named: bool = False  # whether it was said that it is waited for
     silent: str = ""  # why it was ended by us
     after: int = 0  # losses of the pool that it was started after
+
+    @property
+    def started(self) -> bool:
+        return self.facts is not None
 
     @property
     def idle(self) -> bool:
@@ -182,7 +185,9 @@ class GeneratorPool:
     def _start(self, member: Member) -> None:
         """Begin to start the process of a member."""
         settings = self.settings
-        member.actor = self._actor_class.options(**resources_of(settings)).remote(config_of_worker(self._config), self._scratch)
+        member.actor = self._actor_class.options(**resources_of(settings)).remote(
+            config_of_worker(self._config), self._scratch, settings if settings.engine == "vllm" else None
+        )
         member.facts = member.watched = member.owner = None
         member.silent, member.after = "", self._losses
         self._call(member, member.actor.facts.remote())
@@ -198,6 +203,8 @@ class GeneratorPool:
         for (name, theirs), (_, ours) in zip(facts.versions, self._here.versions, strict=True):
             if theirs != ours:
                 raise ConfigError(f"{member}: has {name} {theirs}, and this process has {ours}: install the same on all nodes")
+        if self.settings.engine == "vllm":
+            return
         if not facts.kernels:
             raise ConfigError(
                 f"{member}: has no compiled kernels, so its results would depend on which completions are decoded together: "
@@ -221,6 +228,10 @@ class GeneratorPool:
             cause = error.cause
             if isinstance(cause, CogitateError):
                 raise cause from None
+            if isinstance(cause, EngineDiedError):
+                member.silent = str(cause)
+                self._replace(member, member.silent)
+                return None
             if isinstance(cause, StaleWeightsError):
                 raise ClusterError(f"{member}: {cause}") from None
             raise ClusterError(f"{member} has failed: {type(cause).__name__}: {cause}") from error
@@ -238,7 +249,10 @@ class GeneratorPool:
         found = member.watched.death(self._logs) if member.watched else Death("", None, ())
         line = death_line(member, found, words, lost)
         self._say(line)
-        self._record(member, found, words, lost)
+        place = (member.facts.pid, member.facts.host) if member.facts else (None, None)
+        who = {"generator": member.number, **dict(zip(("pid", "host"), place, strict=True))}
+        cause = member.silent or found.ending or first_sentence(words)
+        record_death(self._directory, who, cause, found, {"drawn_again": lost})
         if member.after == self._losses:
             self._losses += 1
             self._in_a_row += 1
@@ -248,41 +262,44 @@ class GeneratorPool:
             )
         self._start(member)
 
-    def _record(self, member: Member, found: Death, words: str, lost: int) -> None:
-        row = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-            "generator": member.number,
-            "pid": member.facts.pid if member.facts else None,
-            "host": member.facts.host if member.facts else None,
-            "cause": member.silent or found.ending or first_sentence(words),
-            "resident": found.resident,
-            "last_lines": list(found.last_lines),
-            "drawn_again": lost,
-        }
-        with (self._directory / DEATHS).open("a", encoding="utf-8") as handle:
-            handle.write(json.dumps(row, ensure_ascii=False) + "\n")
-
     def _check_silence(self, member: Member) -> None:
-        """Name a member that is waited for long; end one that is waited for too long."""
-        starts = member.facts is None
-        limit = self.settings.start_limit if starts else self.settings.answer_limit
-        waited = time.monotonic() - member.since
-        if member.watched:
-            member.watched.look()
-        what = "has not started" if starts else "has not answered"
-        if waited > SHARE_TO_WARN * limit and not member.named:
-            member.named = True
-            self._say(f"{member} {what} for {waited:.0f} s; it is replaced after {limit:g} s")
-        if waited > limit:
-            member.silent = f"{what} for {limit:g} s, and was ended"
-            self._check_alive()
-            ray.kill(member.actor)
-            member.since = time.monotonic()
+        check_silence(member, self.settings, say=self._say, check_alive=self._check_alive)
 
     def _say_once(self, line: str) -> None:
         if line not in self._said:
             self._said.add(line)
             self._say(line)
+
+
+class Called(Protocol):
+    """A process that has been asked something; attributes as of Member."""
+
+    actor: Any
+    watched: Watched | None
+    since: float
+    named: bool
+    silent: str
+
+    @property
+    def started(self) -> bool: ...
+
+
+def check_silence(
+    called: Called, settings: ClusterConfig, *, say: Callable[[str], None], check_alive: Callable[[], None]
+) -> None:
+    """Name a process that is waited for long; end one that is waited for too long."""
+    limit = settings.answer_limit if called.started else settings.start_limit
+    waited, what = time.monotonic() - called.since, "has not answered" if called.started else "has not started"
+    if called.watched:
+        called.watched.look()
+    if waited > SHARE_TO_WARN * limit and not called.named:
+        called.named = True
+        say(f"{called} {what} for {waited:.0f} s; it is replaced after {limit:g} s")
+    if waited > limit:
+        called.silent = f"{what} for {limit:g} s, and was ended"
+        check_alive()
+        ray.kill(called.actor)
+        called.since = time.monotonic()
 
 
 def death_line(member: Member, found: Death, words: str, lost: int) -> str:

@@ -1,4 +1,4 @@
-"""What a generator's process does: our engine, asked in short turns. It knows nothing of Ray.
+"""What a generator's process does: our engine, or vLLM, asked in short turns. It knows nothing of Ray.
 
 A turn brings new units of work and returns what has finished meanwhile. Between turns the engine stands still, so that a
 process has one thread of control and the driver decides what it works on.
@@ -18,11 +18,14 @@ import torch
 
 from cogitate import __version__
 from cogitate.backend import GenerationRequest
+from cogitate.cluster.vllm.engine import VLLMEngine
+from cogitate.cluster.vllm.environment import check_environment
 from cogitate.cluster.weights import Bytes, StaleWeightsError, Stamp, digest_of, write_model
-from cogitate.config import Config
+from cogitate.config import ClusterConfig, Config
 from cogitate.engine.generator import Engine
 from cogitate.kernels import native_library
 from cogitate.kernels.isa import isa
+from cogitate.model.files.checkpoint_files import MTP
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.runtime import resident_bytes
 from cogitate.types import Completion
@@ -89,15 +92,19 @@ class GeneratorWorker:
     Args:
         config: with the device and threads of this process.
         scratch: where weights are on their way; None: the system's place. Whoever names one clears it.
+        vllm: the settings of the cluster where vLLM generates; None: our engine does.
     """
 
-    def __init__(self, config: Config, scratch: Path | None = None):
-        self._config, self._scratch = config, scratch
+    def __init__(self, config: Config, scratch: Path | None = None, vllm: ClusterConfig | None = None):
+        self._config, self._scratch, self._vllm = config, scratch, vllm
         self._backend: LocalBackend | None = None
-        self._engines: dict[str, Engine] = {}
+        self._engines: dict[str, Engine | VLLMEngine] = {}
         self._stamps: dict[str, Stamp] = {}
 
     def facts(self) -> Facts:
+        """Raises ConfigError where vLLM should generate and is not there."""
+        if self._vllm is not None:
+            check_environment(self._vllm.vllm_python)
         return facts_here()
 
     def take_turn(
@@ -147,9 +154,12 @@ class GeneratorWorker:
         if (digest := digest_of(files)) != stamp.digest:
             raise StaleWeightsError(f"was sent other weights than those of {stamp}: {digest[:12]}")
         with TemporaryDirectory(prefix="cogitate-weights-", dir=self._scratch) as directory:
-            write_model(files, Path(directory))
+            unread = (MTP,) if self._vllm is not None else ()  # vLLM would take it for weights of the model
+            write_model({name: content for name, content in files.items() if name not in unread}, Path(directory))
             if name in self._engines:
                 self._engines[name].load_weights(Path(directory), stamp.version)
+            elif self._vllm is not None:
+                self._engines[name] = VLLMEngine(Path(directory), stamp.version, self._config.runtime, self._vllm)
             else:
                 self._backend = self._backend or LocalBackend(self._config)
                 self._engines[name] = self._backend.generator(Path(directory))

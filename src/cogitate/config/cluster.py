@@ -15,9 +15,12 @@ class ClusterConfig(Section):
 
     address: str = not_in_identity("")  # HOST:PORT of a Ray that runs already; empty: one on this machine, for this run alone
     token_file: str = not_in_identity("")  # with the token of that Ray; empty: where Ray itself looks for it
-    engine: Literal["own"] = not_in_identity("own")
+    engine: Literal["own", "vllm"] = not_in_identity("own")
+    vllm_python: str = not_in_identity("")  # the Python of an environment with vLLM, on every node
+    kv_cache: int = not_in_identity(1, ge=1)  # GiB of each vLLM for keys and values
     generators: int = not_in_identity(1, ge=1)
     generator_cpus: int = not_in_identity(1, ge=1)  # of each generator, which computes with as many threads
+    graders: int = not_in_identity(0, ge=0)  # grading processes on each further node; 0: the driver's machine alone grades
     object_store: int = not_in_identity(512, ge=80)  # MiB of shared memory of our own Ray: weights cross in it
     start_limit: float = not_in_identity(300.0, gt=0)  # seconds until Ray, and each generator, has started
     answer_limit: float = not_in_identity(600.0, gt=0)  # seconds without an answer after which a generator is replaced
@@ -34,6 +37,12 @@ class ClusterConfig(Section):
     def _each_says_something(self) -> ClusterConfig:
         if self.token_file and not self.address:
             raise ValueError("token_file is for a Ray at an address: one of our own makes a token itself")
+        if self.engine == "vllm" and not self.vllm_python:
+            raise ValueError("engine vllm needs vllm_python, the Python of an environment that has vLLM")
+        if self.engine == "own" and (self.vllm_python or self.kv_cache != type(self).model_fields["kv_cache"].default):
+            raise ValueError("vllm_python and kv_cache are of engine vllm: set that, or leave them out")
+        if self.graders and not self.address:
+            raise ValueError("graders are of further nodes: our own Ray has this machine alone; set address, or leave it out")
         if self.address and self.object_store != type(self).model_fields["object_store"].default:
             raise ValueError("object_store is of our own Ray: that at an address has the one it was started with")
         return self

@@ -46,6 +46,9 @@ class Config(Section):
         runtime = info.data.get("runtime")
         if isinstance(runtime, RuntimeConfig) and runtime.backend != "ray" and cluster != ClusterConfig():
             raise ValueError('has no effect with runtime.backend = "local": set runtime.backend=ray, or leave it out')
+        rewards = info.data.get("rewards")
+        if cluster.graders and isinstance(rewards, RewardsConfig) and any(part.file for part in rewards.parts.values()):
+            raise ValueError("graders are on nodes that lack the files of your own rewards.parts: leave one of the two out")
         return cluster
 
     def section(self, name: str, kind: type[S]) -> S:

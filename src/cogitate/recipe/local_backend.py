@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from cogitate.answers import Answers
+from cogitate.backend import Grader
 from cogitate.config import (
     Config,
     DPOConfig,
@@ -64,7 +65,7 @@ class OneProcess:
     def device_name(self) -> str:
         return name_of_device(self.device)
 
-    def grader(self) -> GraderPool:
+    def grader(self) -> Grader:
         if self._grader is None:
             rewards = self.config.rewards
             if self._answer_file is not None:

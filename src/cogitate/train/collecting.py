@@ -15,7 +15,7 @@ from cogitate.rewards.parts.shaping import length_rewards
 from cogitate.runtime import MetricsLog, derive_seed
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.groups import FirstGroups, LearnFrom, group_relative, is_alive, needs_greedy
-from cogitate.train.partial_rollouts import Part, Waiting, advance, of_last_segment
+from cogitate.train.partial_rollouts import Part, Waiting, advance, of_last_segment, within_limit
 from cogitate.train.pools import Drawn, Pool, draw, draw_by_need, easiest, key_of
 from cogitate.train.rollouts import (
     Judging,
@@ -100,7 +100,7 @@ class LoopState:
     stopped_early: str | None = None
     updates: int = 0  # of the policy: the version of the weights that sample
     first: FirstGroups = field(default_factory=FirstGroups)
-    waiting: list[Waiting] = field(default_factory=list)  # with partial rollouts, groups that are under way
+    waiting: list[Waiting] = field(default_factory=list)  # with partial rollouts or overlap, groups that are under way
     # With prioritised sampling (right completions, all) of each problem that was asked, by pools.key_of.
     success: dict[str, list[int]] = field(default_factory=dict)
 
@@ -120,7 +120,7 @@ def collect_groups(run: RLRun, state: LoopState, phases: Phases) -> tuple[list[R
     """One batch of groups, and how many tokens were generated. With dynamic sampling (DAPO, section 3.2) further prompts are
     drawn in place of dead groups, in at most `dynamic_sampling_batches` batches; what is still missing then is filled up with
     dead ones."""
-    if run.config.partial_rollouts:
+    if run.config.partial_rollouts or run.config.overlap:
         return whole_groups(run, state, phases)
     groups = rollout(run, state, phases)
     if run.config.dynamic_sampling:
@@ -133,14 +133,10 @@ def collect_groups(run: RLRun, state: LoopState, phases: Phases) -> tuple[list[R
 
 
 def whole_groups(run: RLRun, state: LoopState, phases: Phases) -> tuple[list[RolloutGroup], int]:
-    """With partial rollouts: the groups whose last completion ends now, at least one, and how many tokens all have sampled."""
+    """With partial rollouts, or overlap: the groups whose last completion has ended, at least one, and how many tokens were
+    sampled for that now."""
     config, every = run.config, run.every_problem
-    places = {id(problem): place for place, problem in enumerate(every)}  # as objects: equal problems of two pools are two
-    for problem, drawn in next_problems(run, state, config.prompts_per_step - len(state.waiting)):
-        parts = [Part(derive_seed(*drawn, i)) for i in range(config.group_size)]
-        state.waiting.append(Waiting(places[id(problem)], parts))
-    asked = [(every[group.problem], run.prompt_of(every[group.problem])) for group in state.waiting]
-    prompts = encode_prompts(asked, config.max_new_tokens, run.tokenizer, run.generator)
+    prompts = fill_up(run, state, state.step)
     started, generated = time.perf_counter(), 0
     while not any(group.whole for group in state.waiting):
         generated += advance(state.waiting, prompts, config, run.generator)
@@ -161,7 +157,20 @@ def whole_groups(run: RLRun, state: LoopState, phases: Phases) -> tuple[list[Rol
     rollouts = [tuple(next(scored) for _ in keys) for keys in whole]
     if not config.learn_older_segments:
         rollouts = [tuple(map(of_last_segment, row)) for row in rollouts]
+    if config.staleness_limit:
+        rollouts = [tuple(within_limit(each, state.updates, config.staleness_limit) for each in row) for row in rollouts]
     return counted(run, state, [RolloutGroup(row[0].problem, row) for row in rollouts]), generated
+
+
+def fill_up(run: RLRun, state: LoopState, step: int) -> list[tuple[int, ...]]:
+    """Draw new prompts, as that step does, in place of the groups that are done; the token ids of all that wait."""
+    config, every = run.config, run.every_problem
+    places = {id(problem): place for place, problem in enumerate(every)}  # as objects: equal problems of two pools are two
+    for problem, drawn in next_problems(run, state, config.prompts_per_step - len(state.waiting), step):
+        parts = [Part(derive_seed(*drawn, i)) for i in range(config.group_size)]
+        state.waiting.append(Waiting(places[id(problem)], parts))
+    asked = [(every[group.problem], run.prompt_of(every[group.problem])) for group in state.waiting]
+    return encode_prompts(asked, config.max_new_tokens, run.tokenizer, run.generator)
 
 
 def rollout(run: RLRun, state: LoopState, phases: Phases) -> list[RolloutGroup]:
@@ -169,7 +178,7 @@ def rollout(run: RLRun, state: LoopState, phases: Phases) -> list[RolloutGroup]:
     config = run.config
     asked = [
         (problem, run.prompt_of(problem), tuple(derive_seed(*draw, i) for i in range(config.group_size)))
-        for problem, draw in next_problems(run, state, config.prompts_per_step)
+        for problem, draw in next_problems(run, state, config.prompts_per_step, state.step)
     ]
     groups, greedy = ask(run, asked, phases), list[list[Sampled]]()
     if needs_greedy(config):
@@ -233,15 +242,15 @@ def ask(
     )
 
 
-def next_problems(run: RLRun, state: LoopState, count: int) -> list[Drawn]:
+def next_problems(run: RLRun, state: LoopState, count: int, step: int) -> list[Drawn]:
     """The next `count` prompts of the pools, with what the seeds of their completions are derived from. Where fewer are wanted
     than a whole step has, the shares of the pools hold over steps."""
     whole = run.config.prompts_per_step
-    wanted = run.general_share(state.step) * count + state.owed
+    wanted = run.general_share(step) * count + state.owed
     general = min(count, round(wanted / whole))
     state.owed = wanted - general * whole
     reasoning = count - general
-    pool = easiest(run.problems, share_of_pool(run, state.step))
+    pool = easiest(run.problems, share_of_pool(run, step))
     if run.config.prioritised_sampling:
         drawn = draw_by_need(pool, state.success, state.cursor, reasoning, seed=run.seed, name=run.name)
     else:

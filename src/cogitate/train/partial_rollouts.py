@@ -5,11 +5,16 @@ log-probabilities and the versions of the weights that sampled them, and goes on
 weights. A group is learnt from in the step that its last completion ends in; new prompts take the place of whole groups, so
 that `prompts_per_step` groups are under way at any time.
 
+With `overlap` the next step's tokens are sampled while the policy learns: one step off with whole completions, asynchronously
+with bounded staleness in parts. The new weights go to the generator when both have ended, so that which weights sample a token
+is a matter of the settings, never of time.
+
 Whatever waits is read again before it goes on, whether the run was killed meanwhile or not: a resumed run has the same bytes.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -36,8 +41,8 @@ class Part:
     versions: list[list[int]] = field(default_factory=list)
     ending: str = ""
 
-    def add(self, piece: Completion, max_new_tokens: int) -> None:
-        """Take what was sampled now, and end where it is to end."""
+    def add(self, piece: Completion, max_new_tokens: int, *, in_parts: bool = True) -> None:
+        """Take what was sampled now, and end where it is to end: where it goes on in parts, also where it goes round."""
         self.token_ids += piece.token_ids
         self.logprobs += piece.logprobs
         for version, count in piece.weight_versions:
@@ -47,7 +52,7 @@ class Part:
                 self.versions.append([version, count])
         if piece.finish_reason == "stop":
             self.ending = "stop"
-        elif len(self.token_ids) >= max_new_tokens or goes_round(self.token_ids):
+        elif len(self.token_ids) >= max_new_tokens or (in_parts and goes_round(self.token_ids)):
             self.ending = "length"
 
     def completion(self) -> Completion:
@@ -78,30 +83,47 @@ class Waiting:
         return all(part.ending for part in self.parts)
 
 
-def advance(waiting: Sequence[Waiting], prompts: Sequence[tuple[int, ...]], config: RLConfig, generator: Generator) -> int:
-    """Let each completion that is not done sample its next tokens; returns how many all of them have sampled.
+class Round:
+    """The next tokens of each completion that is not done, which are being sampled: at most `partial_rollouts` of each, or
+    all where that is 0.
 
     Args:
         prompts: the token ids of each group's prompt.
+
+    Attributes:
+        times: when each completion was there, by time.perf_counter().
     """
-    asked: dict[str, list[Part]] = {}
-    for number, (group, prompt_ids) in enumerate(zip(waiting, prompts, strict=True)):
-        fresh = [part for part in group.parts if not part.token_ids]
-        going_on = [part for part in group.parts if part.token_ids and not part.ending]
-        for parts in ([fresh] if fresh else []) + [[part] for part in going_on]:
-            room = min(config.partial_rollouts, config.max_new_tokens - len(parts[0].token_ids))
-            params = SamplingParams(config.temperature, config.top_p, room)
-            name = f"{number}/{parts[0].seed}"
-            seeds, given = tuple(part.seed for part in parts), tuple(parts[0].token_ids)
-            generator.submit(GenerationRequest(name, prompt_ids, params, seeds, given_ids=given))
-            asked[name] = parts
-    sampled = 0
-    while generator.pending():
-        for piece in generator.poll():
-            part = next(part for part in asked[piece.request_id] if part.seed == piece.seed)
-            part.add(piece, config.max_new_tokens)
-            sampled += len(piece.token_ids)
-    return sampled
+
+    def __init__(self, waiting: Sequence[Waiting], prompts: Sequence[tuple[int, ...]], config: RLConfig, generator: Generator):
+        self._config, self._generator = config, generator
+        self._asked: dict[str, list[Part]] = {}
+        self.times: list[float] = []
+        for number, (group, prompt_ids) in enumerate(zip(waiting, prompts, strict=True)):
+            fresh = [part for part in group.parts if not part.token_ids]
+            going_on = [part for part in group.parts if part.token_ids and not part.ending]
+            for parts in ([fresh] if fresh else []) + [[part] for part in going_on]:
+                room = config.max_new_tokens - len(parts[0].token_ids)
+                params = SamplingParams(config.temperature, config.top_p, min(config.partial_rollouts or room, room))
+                name = f"{number}/{parts[0].seed}"
+                seeds, given = tuple(part.seed for part in parts), tuple(parts[0].token_ids)
+                generator.submit(GenerationRequest(name, prompt_ids, params, seeds, given_ids=given))
+                self._asked[name] = parts
+
+    def finish(self) -> int:
+        """Wait for all; how many tokens they have sampled."""
+        sampled = 0
+        while self._generator.pending():
+            for piece in self._generator.poll():
+                part = next(part for part in self._asked[piece.request_id] if part.seed == piece.seed)
+                part.add(piece, self._config.max_new_tokens, in_parts=self._config.partial_rollouts > 0)
+                sampled += len(piece.token_ids)
+                self.times.append(time.perf_counter())
+        return sampled
+
+
+def advance(waiting: Sequence[Waiting], prompts: Sequence[tuple[int, ...]], config: RLConfig, generator: Generator) -> int:
+    """Let each completion that is not done sample its next tokens; returns how many all of them have sampled."""
+    return Round(waiting, prompts, config, generator).finish()
 
 
 def goes_round(tokens: Sequence[int]) -> bool:
@@ -121,12 +143,20 @@ def of_last_segment(rollout: Rollout) -> Rollout:
     return replace(rollout, loss_mask=tuple(a * b for a, b in zip(rollout.loss_mask, kept, strict=True)))
 
 
+def within_limit(rollout: Rollout, version: int, limit: int) -> Rollout:
+    """A rollout of which only those tokens count whose weights are at most `limit` updates older than the policy's version."""
+    kept = [int(version - each <= limit) for each, count in rollout.weight_versions for _ in range(count)]
+    return replace(rollout, loss_mask=tuple(a * b for a, b in zip(rollout.loss_mask, kept, strict=True)))
+
+
 def partial_metrics(rollouts: Sequence[Rollout], config: RLConfig, version: int) -> dict[str, float]:
-    """Of a step's rollouts: the share of tokens sampled under weights older than `version`, and of completions that were ended
-    because they went round in circles."""
+    """Of a step's rollouts: the share of tokens sampled under weights older than `version`, how many updates older tokens are
+    on average and at most, and the share of completions that were ended because they went round in circles."""
     counts = [(each, count) for rollout in rollouts for each, count in rollout.weight_versions]
     circles = [one.finish_reason == "length" and len(one.completion_ids) < config.max_new_tokens for one in rollouts]
     return {
         "off_policy_share": sum(count for each, count in counts if each != version) / sum(count for _, count in counts),
+        "staleness": sum((version - each) * count for each, count in counts) / sum(count for _, count in counts),
+        "staleness_max": float(max(version - each for each, _ in counts)),
         "repeating_share": sum(circles) / len(rollouts),
     }

@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from cogitate.backend import WorksBeside
 from cogitate.config import RLConfig
 from cogitate.errors import DataError, TrainingDivergedError
 from cogitate.runtime import MetricsLog, derive_seed, give_back_memory, interruption_requested, raise_interrupted
 from cogitate.train.checkpoint import restore
-from cogitate.train.collecting import LoopState, RLRun, ask, collect_groups, spent, with_rewards
+from cogitate.train.collecting import LoopState, RLRun, ask, collect_groups, fill_up, spent, with_rewards
 from cogitate.train.divergence import diverged
 from cogitate.train.groups import (
     FIRST_STEPS,
@@ -22,8 +24,8 @@ from cogitate.train.groups import (
     live_first,
     needs_greedy,
 )
-from cogitate.train.partial_rollouts import partial_metrics
-from cogitate.train.rl_metrics import mean, rollout_metrics, timings
+from cogitate.train.partial_rollouts import Round, partial_metrics
+from cogitate.train.rl_metrics import mean, rollout_metrics, timings, waiting_times
 from cogitate.train.rollouts import Phases, encode_prompts
 from cogitate.types import Problem, Rollout, RolloutGroup
 
@@ -83,12 +85,15 @@ def step(run: RLRun, state: LoopState) -> None:
     row["dead_groups"] = mean(not is_alive(group) for group in drawn)
     if needs_greedy(run.config):
         row["greedy_reward"] = mean(g.greedy.reward for g in groups if g.greedy and g.greedy.reward is not None)
-    if run.config.partial_rollouts:
+    if run.config.partial_rollouts or run.config.overlap:
         row |= {"waiting_groups": len(state.waiting), **partial_metrics(rollouts, run.config, run.generator.version)}
     row |= run.measure(rollouts)
     if learnable:
         state.dead_steps = 0
-        row |= update_policy(run, state, learnable, phases)
+        metrics, ahead = update_policy(run, state, learnable, phases)
+        row |= metrics
+        state.tokens += ahead
+        generated += ahead
     else:
         count_dead_step(run, state, groups)
     trained = sum(len(r.prompt_ids) + len(r.completion_ids) for r, _ in learnable)
@@ -106,21 +111,42 @@ def warning_of(run: RLRun, state: LoopState) -> str | None:
     return state.first.warning(run.name, run.config)
 
 
-def update_policy(run: RLRun, state: LoopState, learnable: Sequence[tuple[Rollout, float]], phases: Phases) -> dict[str, float]:
-    """Learn from rollouts and their advantages, and hand the new policy to the generator."""
+def update_policy(
+    run: RLRun, state: LoopState, learnable: Sequence[tuple[Rollout, float]], phases: Phases
+) -> tuple[dict[str, float], int]:
+    """Learn from rollouts and their advantages, and hand the new policy to the generator. With `overlap` the next step's
+    completions are sampled meanwhile, or before where the generator is in this process; returns how many tokens they have."""
+    started = time.perf_counter()
+    following, sampled = begin_next(run, state), 0
+    elsewhere = run.generator if following is not None and isinstance(run.generator, WorksBeside) else None
+    if elsewhere is None:
+        sampled = following.finish() if following is not None else 0
+        run.generator.free_weights()
     phase = time.perf_counter()
-    run.generator.free_weights()
     try:
-        metrics = run.learner.update([r for r, _ in learnable], [a for _, a in learnable], state.tokens)
+        with elsewhere.beside() if elsewhere is not None else nullcontext(list[float]()) as times:
+            metrics = run.learner.update([r for r, _ in learnable], [a for _, a in learnable], state.tokens)
+            learned = time.perf_counter()
     except TrainingDivergedError as error:
         raise diverged(f"step {state.step} of {run.name}: {error}", run.checkpoint) from error
     phases.add("train", phase)
+    if following is not None:
+        sampled += following.finish()
+        phases.add("generate", started)
+        metrics |= waiting_times([*times, *following.times[len(times) :]], learned)
     phase = time.perf_counter()
     give_back_memory()
     state.updates += 1
     sync_weights(run, state.updates)
     phases.add("sync", phase)
-    return metrics
+    return metrics, sampled
+
+
+def begin_next(run: RLRun, state: LoopState) -> Round | None:
+    """With `overlap`, begin to sample what the next step learns from, where there is one."""
+    if not run.config.overlap or state.step + 1 >= run.config.steps or spent(run.config, state.tokens):
+        return None
+    return Round(state.waiting, fill_up(run, state, state.step + 1), run.config, run.generator)
 
 
 def count_dead_step(run: RLRun, state: LoopState, groups: Sequence[RolloutGroup]) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from cogitate.rewards.kinds import has_rules
 from cogitate.train.rollouts import Phases
 from cogitate.types import Rollout
+
+TAIL_FROM = 0.9  # of completions: what comes after them is the tail
 
 
 def rollout_metrics(rollouts: Sequence[Rollout]) -> dict[str, Any]:
@@ -32,6 +35,27 @@ def rollout_metrics(rollouts: Sequence[Rollout]) -> dict[str, Any]:
     if missing:
         row["no_verdict_reason"] = f"{missing[0].problem.place}: {missing[0].verdict.reason}"
     return row
+
+
+def waiting_times(times: Sequence[float], learned: float) -> dict[str, float]:
+    """Who waited for whom in a step whose successor's completions were sampled meanwhile; {} where nothing was sampled.
+
+    Args:
+        times: when each completion was there.
+        learned: when the policy had learnt, on the same clock.
+
+    Returns:
+        seconds: of the learner, of the generators, and between the completion that is the last of the first nine tenths and
+        the last one.
+    """
+    if not times:
+        return {}
+    ordered = sorted(times)
+    return {
+        "seconds.learner_waits": max(0.0, ordered[-1] - learned),
+        "seconds.generators_wait": max(0.0, learned - ordered[-1]),
+        "seconds.straggler_tail": ordered[-1] - ordered[max(0, math.ceil(TAIL_FROM * len(ordered)) - 1)],
+    }
 
 
 def mean(values: Iterable[float]) -> float:

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from cogitate.backend import Generator
 from cogitate.config import Config, StageRow
 from cogitate.errors import ConfigError, DataError
+from cogitate.evals.forwarding import ForwardingGenerator
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.progress import NullProgress
 from cogitate.recipe.recipe import R1, get_graph, graph_of
@@ -19,7 +21,7 @@ from cogitate.runtime import MetricsLog
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import R1_INSTRUCTION, instructed, r1_prompt, r1_zero_prompt
 from cogitate.train.rollouts import Prompt
-from cogitate.types import Artifact, Message, Problem
+from cogitate.types import Artifact, Completion, Message, Problem
 
 QUESTION = Problem("1", "sums", "math", "How many is 1+1?", gold="2")
 WRITING = Problem("2", "general", "general", "Write a line about a cat.")
@@ -193,6 +195,57 @@ def test_further_problems_get_columns_beside_the_table_and_only_for_the_models_n
     wrong = config.model_copy(update={"evaluate": config.evaluate.model_copy(update={"further_models": "r1_one"})})
     with pytest.raises(ConfigError, match=r"evaluate\.further_models: no model here is called r1_one; models are base"):
         find(get_graph("r1"), "evaluate.base").check(wrong, get_graph("r1"))
+
+
+def test_what_was_drawn_before_a_kill_is_not_drawn_again(digit_model: Path, tmp_path: Path) -> None:
+    config = make_config(
+        {
+            "graph": "r1",
+            "tasks": {"train": "arithmetic", "eval": "arithmetic"},
+            "evaluate": {"problems": 6, "samples": 2, "max_new_tokens": 3},
+            "runtime": {"max_batch": 2},
+            "rewards": {"workers": 1},
+        }
+    )
+
+    class Drawing(ForwardingGenerator):
+        """Counts completions, and fails where the next one would be too many."""
+
+        def poll(self) -> list[Completion]:
+            found = super().poll()
+            drawn.extend(completion.seed for completion in found)
+            if len(drawn) > most:
+                raise KeyboardInterrupt
+            return found
+
+    class Backend(LocalBackend):
+        def generator(self, model: Path) -> Generator:  # type: ignore[override]
+            return Drawing(super().generator(model))
+
+    def evaluate(name: str) -> dict[str, bytes]:
+        out, checkpoint, backend = tmp_path / name, tmp_path / f"{name}-checkpoint", Backend(config)
+        for folder in (out, checkpoint):
+            folder.mkdir(exist_ok=True)
+        metrics = MetricsLog(out / "metrics.jsonl")
+        try:
+            run(
+                config, {"r1": Artifact("r1", "", digit_model)}, out,
+                StageContext("evaluate.r1", R1, backend, metrics, checkpoint, NullProgress()),
+            )  # fmt: skip
+        finally:
+            backend.close()
+        return {path.name: path.read_bytes() for path in sorted(out.iterdir())}
+
+    drawn, most = list[int](), 1000
+    whole = evaluate("whole")
+    every = sorted(drawn)
+    drawn, most = [], 5
+    with pytest.raises(KeyboardInterrupt):
+        evaluate("killed")
+    assert 0 < len(drawn) < len(every)
+    most = 1000
+    assert evaluate("killed") == whole
+    assert len(drawn) <= len(every) + 2  # the batch under way at the kill
 
 
 def test_problems_that_are_too_long_at_any_prompt_are_left_out_at_all_of_them_and_counted(

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from cogitate.errors import DataError
+from cogitate.tasks.files import datasets
 from cogitate.tasks.files.datasets import load_conversations, load_labelled, load_preferences, read_rows, write_rows
 from cogitate.types import Conversation, LabelledCompletion, Message, PreferencePair
 
@@ -87,10 +88,20 @@ def test_labels_must_be_true_or_false_and_pairs_whole(tmp_path: Path) -> None:
         load_preferences(path)
 
 
+def test_rows_of_parquet_are_read_as_they_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"number": number} for number in range(5)]
+    write_rows(tmp_path / "rows.parquet", rows)
+    monkeypatch.setattr(datasets, "ROWS_AT_ONCE", 2)
+    monkeypatch.setattr(pq, "read_table", lambda *arguments: pytest.fail("all rows were read at once"))
+    found = read_rows(tmp_path / "rows.parquet")
+    assert next(found) == (f"{tmp_path / 'rows.parquet'}, row 1", rows[0])
+    assert [row for _, row in found] == rows[1:]
+
+
 def test_a_file_that_is_no_parquet_or_has_no_row_is_refused(tmp_path: Path) -> None:
     (tmp_path / "rows.parquet").write_text("no parquet")
     with pytest.raises(DataError, match="cannot be read as Parquet"):
-        read_rows(tmp_path / "rows.parquet")
+        list(read_rows(tmp_path / "rows.parquet"))
     (tmp_path / "rows.jsonl").write_text("\n")
     with pytest.raises(DataError, match="no row in it"):
         load_conversations(tmp_path / "rows.jsonl")

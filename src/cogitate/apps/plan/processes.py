@@ -31,13 +31,15 @@ def process_lines(config: Config, stages: Collection[str]) -> list[list[str]]:
         return []
     driver, generator = memory_by_process(config, stages)
     where = f"a node of {settings.address}" if settings.address else "this machine"
+    of_generator = f"{text_of(generator)}{' each' if generator else ''}"
+    if settings.engine == "vllm":
+        of_generator = f"weights, {settings.kv_cache} GiB for keys and values, and vLLM itself, each"
     rows = [
         ["driver", "this machine", f"learners, {config.rewards.workers} grading processes beside it", text_of(driver)],
-        [
-            f"{settings.generators} generators", where, f"{settings.generator_cpus} CPU each",
-            f"{text_of(generator)}{' each' if generator else ''}",
-        ],
+        [f"{settings.generators} generators", where, f"{settings.generator_cpus} CPU each", of_generator],
     ]  # fmt: skip
+    if settings.graders:
+        rows.append(["graders", f"each further node of {settings.address}", f"{settings.graders} grading processes", ""])
     if not settings.address:
         rows.append(["Ray", where, "for this run, on loopback", f"{settings.object_store} MiB of shared memory at most"])
     return rows

@@ -46,6 +46,10 @@ class RLConfig(MethodConfig):
     # Most new tokens of a completion in a step; what is not done goes on in the next one (Kimi K1.5); 0: all in one step.
     partial_rollouts: int = in_identity_unless_default(0, ge=0)
     learn_older_segments: bool = in_identity_unless_default(True)  # whether the loss counts earlier segments of a completion
+    # The next completions are sampled while the policy learns from the last ones, so by weights that are one update older.
+    overlap: bool = in_identity_unless_default(False)
+    # With partial rollouts: tokens of weights more updates older than the policy are left out of the loss; 0: none are.
+    staleness_limit: int = in_identity_unless_default(0, ge=0)
     dead_steps_limit: int = Field(20, ge=1)  # steps without any learning signal in a row before the stage stops
     checkpoint_every: int = not_in_identity(10, ge=1)
     transcripts_every: int = not_in_identity(5, ge=1)
@@ -72,6 +76,24 @@ class RLConfig(MethodConfig):
     def _segments_are_there(cls, value: bool, info: ValidationInfo) -> bool:
         if not value and not info.data.get("partial_rollouts", 1):
             raise ValueError("has no effect without partial_rollouts; set that")
+        return value
+
+    @field_validator("overlap")
+    @classmethod
+    def _next_step_is_known(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("dynamic_sampling"):
+            raise ValueError("what dynamic sampling draws depends on the rewards of the step before: leave one of the two out")
+        if value and info.data.get("method") == "remax":
+            raise ValueError("remax compares with a greedy completion of the same weights: take another method, or set false")
+        return value
+
+    @field_validator("staleness_limit")
+    @classmethod
+    def _tokens_have_several_ages(cls, value: int, info: ValidationInfo) -> int:
+        if value and not info.data.get("partial_rollouts", 1):
+            raise ValueError("has no effect without partial_rollouts: all tokens of a step are equally old; set that, or 0")
+        if value and not info.data.get("learn_older_segments", True):
+            raise ValueError("learn_older_segments=false leaves out more: leave one of the two out")
         return value
 
     @field_validator("token_budget")

@@ -14,8 +14,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from cogitate.answers import Answers
 from cogitate.config import Config, DemonstrationsConfig, PreferenceDataConfig
 from cogitate.errors import ConfigError, DataError
+from cogitate.evals.benchmarks.kept import KeptGenerator, kept_file
 from cogitate.recipe.asking import Fitting, fitting, turn_prompts
 from cogitate.recipe.data.annotators import Judged, Labeller, ModelAnnotator, SimulatedAnnotator, check_used_by_judge
 from cogitate.recipe.data.judging import judge_of, judge_summary
@@ -142,11 +144,13 @@ def asker(
             for place, problem in enumerate(problems)
             if id(problem) in kept
         ]
-        for group in sample_and_grade(
-            asked, params=params, contract="free", tokenizer=tokenizer, generator=generator, grader=grader,
-            phases=Phases(), meanwhile=context.stop_if_interrupted,
-        ):  # fmt: skip
-            yield [candidate(s.problem, s.text, tokenizer, s.completion.finish_reason == "length") for s in group]
+        with Answers(kept_file(context.checkpoint, None)) as answers:  # not drawn again after a kill
+            kept_ones = KeptGenerator(generator, answers, scope=config.runtime.dtype, others={})
+            for group in sample_and_grade(
+                asked, params=params, contract="free", tokenizer=tokenizer, generator=kept_ones, grader=grader,
+                phases=Phases(), meanwhile=context.stop_if_interrupted,
+            ):  # fmt: skip
+                yield [candidate(s.problem, s.text, tokenizer, s.completion.finish_reason == "length") for s in group]
 
     return ask, found
 

@@ -16,8 +16,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from cogitate.answers import Answers
+from cogitate.backend import Generator
 from cogitate.config import Config, EvaluateConfig, PretrainConfig, PromptConfig, RLConfig, ZeroRLConfig
 from cogitate.errors import ConfigError
+from cogitate.evals.benchmarks.kept import KeptGenerator, kept_file
 from cogitate.evals.completions import write_completions
 from cogitate.evals.evaluate import Asking, Measured, consensus_table, measure_model, missing_verdicts, table
 from cogitate.evals.general import Scored, add_general, with_true_scores
@@ -64,13 +67,21 @@ def check(config: Config, stage: Stage, graph: Sequence[Stage]) -> None:
 
 
 def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dict[str, Any]:
+    """Completions that were drawn are not drawn again after a kill."""
+    model = next(iter(inputs.values()))
+    with Answers(kept_file(context.checkpoint, None)) as answers:
+        generator = KeptGenerator(context.backend.generator(model.path), answers, scope=config.runtime.dtype, others={})
+        return measure(config, inputs, out, context, generator)
+
+
+def measure(config: Config, inputs: Inputs, out: Path, context: StageContext, generator: Generator) -> dict[str, Any]:
     model_name, model = next(iter(inputs.items()))
     settings, backend = config.evaluate, context.backend
     problems = evaluation_problems(config)
     shared: dict[str, Any] = {
         "params": SamplingParams(settings.temperature, settings.top_p, settings.max_new_tokens),
         "tokenizer": Tokenizer.load(model.path),
-        "generator": backend.generator(model.path),
+        "generator": generator,
         "grader": backend.grader(),
         "meanwhile": context.stop_if_interrupted,
     }
@@ -93,6 +104,7 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
             context.say(each.line())
     problems, more, prompts_without_rules = (each.problems for each in found.values())
     context.begin(len(prompts))
+    context.metrics.truncate(0)  # of a killed attempt
     groups_of: dict[str, list[list[Measured]]] = {}
     for index, asking in enumerate(prompts):
         groups = measure_model(problems, asking, samples=settings.samples, seed=seed, thinking=within(asking.tags), **shared)

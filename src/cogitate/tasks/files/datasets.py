@@ -15,8 +15,9 @@ are kept with a conversation and ignored elsewhere.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +40,8 @@ from cogitate.tasks.files.messages import (
 )
 from cogitate.tasks.files.pairs import read_labelled, read_preference
 from cogitate.types import Conversation, LabelledCompletion, PreferencePair
+
+ROWS_AT_ONCE = 1024  # of a Parquet file
 
 Record = TypeVar("Record", Conversation, PreferencePair, LabelledCompletion)
 
@@ -78,11 +81,12 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
             pq.write_table(table, temporary)
 
 
-def read_rows(path: str | Path, faults: RowFaults | None = None) -> list[tuple[str, dict[str, Any]]]:
-    """(place, row) of every row of a .parquet or .jsonl file or of an artifact directory; `place` is for messages.
+def read_rows(path: str | Path, faults: RowFaults | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place, row) of every row of a .parquet or .jsonl file or of an artifact directory; `place` is for messages. They are
+    read as they are asked for: a file may be larger than the memory.
 
     Args:
-        faults: gets the lines that are no JSON object; without it they are an error.
+        faults: gets the lines that are no JSON object; without it they are an error, after the last row.
 
     Raises:
         DataError: it cannot be read.
@@ -90,15 +94,17 @@ def read_rows(path: str | Path, faults: RowFaults | None = None) -> list[tuple[s
     path = data_file(path)
     if path.suffix == ".parquet":
         try:
-            table = pq.read_table(path)
+            with pq.ParquetFile(path) as file:
+                batches = (batch.to_pylist() for batch in file.iter_batches(batch_size=ROWS_AT_ONCE))
+                for number, row in enumerate(chain.from_iterable(batches), 1):
+                    yield f"{path}, row {number}", row
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"{path}: cannot be read as Parquet: {error}") from error
-        return [(f"{path}, row {number}", row) for number, row in enumerate(table.to_pylist(), 1)]
+        return
     found = RowFaults(path) if faults is None else faults
-    rows = list(read_objects(path, found))
+    yield from read_objects(path, found)
     if faults is None:
         found.check()
-    return rows
 
 
 def data_file(path: str | Path) -> Path:

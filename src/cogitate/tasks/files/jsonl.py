@@ -36,7 +36,7 @@ def load_problems(path: str | Path, *, task_name: str | None = None) -> list[Pro
     faults = RowFaults(path)
     rows = read_rows(path, faults)
     if path.suffix == ".parquet":
-        rows = [(place, without_nulls(row)) for place, row in rows]
+        rows = ((place, without_nulls(row)) for place, row in rows)
     problems = problems_of_rows(rows, task, faults)
     faults.check()
     if not problems:

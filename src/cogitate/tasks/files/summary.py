@@ -28,7 +28,7 @@ def problems_summary(path: Path, used: Sequence[Problem], *, contract: str, rest
         rest: why the file's other problems are not among them.
     """
     title, *lines = rows_summary(
-        str(data_file(path)), len(read_rows(path)), len(load_problems(path)), used, contract=contract, rest=rest
+        str(data_file(path)), sum(1 for _ in read_rows(path)), len(load_problems(path)), used, contract=contract, rest=rest
     )
     return [title.replace(str(data_file(path)), str(path), 1), *lines]
 
@@ -95,7 +95,7 @@ def pairs_summary(path: Path) -> list[str]:
 
 def labels_summary(path: Path) -> list[str]:
     """Of a file of completions labelled safe or unsafe, or of pairs taken for them."""
-    labels, rows = load_labels(path), len(read_rows(path))
+    labels, rows = load_labels(path), sum(1 for _ in read_rows(path))
     places = {label.place for label in labels}
     return [
         f"{path}: {rows} rows, {len(labels)} labelled completions; skipped: {skips({'ties': rows - len(places)})}",
