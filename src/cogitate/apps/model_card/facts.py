@@ -137,7 +137,7 @@ def stages_to(run: Path, manifest: Mapping[str, Any]) -> list[StageFacts]:
 
 
 def read_evaluation(artifact: Path, model: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(table, {"prompt", "contract"}) of a run's evaluation; empty where it was not made, or of other weights than those of this
+    """(table, {"prompt", "contract"}) of a run's evaluation; empty where it was not made, or of other weights than this
     manifest."""
     if not (artifact / EVALUATION).is_file() or not (artifact / MANIFEST).is_file():
         return {}, {}
