@@ -199,7 +199,7 @@ def test_a_few_shot_prompt_shows_worked_examples() -> None:
         (("base.steps=3",), "base.steps=3: changes nothing in an evaluation"),
         (("rewards.format=3",), "rewards.format=3: changes nothing in an evaluation"),
         (("evaluate.samples=8",), "evaluate.samples=8: changes nothing in an evaluation"),
-        (("evaluate.problems=8",), "and --samples and --problems"),
+        (("evaluate.problems=8",), "(how many: --problems and --samples"),
         (("evaluate.consensus_problems=9",), "evaluate.consensus_problems=9: changes nothing in an evaluation"),
         (("evaluate.further=logic",), "evaluate.further=logic: changes nothing in an evaluation"),
         (("evaluate.general_problems=9",), "evaluate.general_problems=9: changes nothing in an evaluation"),

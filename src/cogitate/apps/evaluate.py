@@ -210,7 +210,8 @@ def settings_for(tasks: str | None, *, samples: int | None, problems: int, setti
     for setting in settings:
         if not setting.startswith(SETTABLE) or setting.startswith(WITHOUT_EFFECT):
             raise ConfigError(
-                f"{setting}: changes nothing in an evaluation; of use are {', '.join(SETTABLE)}, and --samples and --problems"
+                f"{setting}: changes nothing in an evaluation; of use are {', '.join(SETTABLE)} (how many: --problems and "
+                "--samples, or --n of a search)"
             )
     asked = [f"evaluate.samples={samples or 1}", f"evaluate.problems={problems}"]
     if tasks is not None:

@@ -226,6 +226,7 @@ def test_missing_verdicts_and_opinions_are_shortfalls(further: dict[str, Any], s
         (("--benchmarks", "gpqa"), "gpqa: the rows are not in"),
         (("--benchmarks", "arena_hard"), "arena_hard needs a judge"),
         (("--benchmarks", "gsm8k", "judge.model=x"), "judge.model: none of these benchmarks"),
+        (("--benchmarks", "gsm8k", "runtime.lora_rank=4"), "runtime.lora_rank=4: changes nothing with --benchmarks"),
         (("--benchmarks", "gsm8k", "tasks.eval=logic"), "tasks.eval=logic: changes nothing with --benchmarks"),
         (("--benchmarks", "gsm8k", "--partial-data", "--prompt", "few_shot"), "the solved examples are not in"),
         (("--benchmarks", "aime24", "--prompt", "few_shot", "--partial-data"), "--prompt few_shot needs solved examples"),

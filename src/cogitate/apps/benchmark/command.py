@@ -36,7 +36,8 @@ from cogitate.rewards.judge.settings import check_judge
 SETTABLE = ("seed=", "evaluate.", "rewards.", "runtime.", "judge.", "tasks.too_long=")
 WITHOUT_EFFECT = (
     "rewards.accuracy=", "rewards.format=", "rewards.language", "rewards.parts", "rewards.custom", "evaluate.problems=",
-    "evaluate.samples=", "evaluate.further", "evaluate.general", "evaluate.consensus",
+    "evaluate.samples=", "evaluate.further", "evaluate.general", "evaluate.consensus", "runtime.lora",
+    "runtime.gradient_checkpointing=",
 )  # fmt: skip
 JUDGEMENTS = "judge_answers"  # the directory among the results
 PAPER_TOKENS = 32_768  # the longest completion of the R1 paper (README of DeepSeek-R1, section 4)
