@@ -127,17 +127,17 @@ def test_two_models_are_compared_and_other_settings_are_not(
     assert "not compared: prompt" in (out / "benchmarks.html").read_text()
 
 
-def test_every_model_and_benchmark_is_looked_at_before_anything_is_drawn(
-    memorised: Path, endless: Path, data: Path, evaluate: Run, tmp_path: Path
+def test_every_benchmark_is_looked_at_before_anything_is_drawn(
+    memorised: Path, data: Path, evaluate: Run, tmp_path: Path
 ) -> None:
     """The second benchmark's prompt is too long for the context."""
     (data / "mawps/test.jsonl").write_text(json.dumps({"input": "many words " * 400, "target": 2.0, "type": "addsub"}))
     out = tmp_path / "out"
     code, _, err = evaluate(
-        memorised, endless, "--benchmarks", "gsm8k,mawps", "--data", data, "--partial-data", "--samples", 1, "--prompt",
-        "r1_zero", "--out", out, *GREEDY,
+        memorised, "--benchmarks", "gsm8k,mawps", "--data", data, "--partial-data", "--samples", 1, "--prompt", "r1_zero",
+        "--out", out, *GREEDY,
     )  # fmt: skip
-    assert (code, "1 prompts and max_new_tokens = 40 do not fit" in err) == (2, True)
+    assert (code, "mawps/test.jsonl, row 1: a prompt of" in err) == (2, True)
     assert not out.exists()
 
 
