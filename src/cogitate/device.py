@@ -8,15 +8,23 @@ import warnings
 import torch
 import torch.utils.deterministic
 
+# The texts of torch's warnings, of operations without a deterministic form and of attention.
+WITHOUT_DETERMINISM = (".*does not have a deterministic implementation", ".*defaults to a non-deterministic algorithm")
+
 
 def prefer_deterministic(device: torch.device) -> None:
-    """With CUDA, have torch choose deterministic algorithms where it has them (docs/gpu.md says where it has none)."""
+    """With CUDA, have torch choose deterministic algorithms where it has them (docs/gpu.md says where it has none).
+
+    `warn_only`, since cumsum of floating-point numbers has none and would raise. With it torch leaves the backward pass of
+    fused attention as it is.
+    """
     if device.type != "cuda":
         return
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
     torch.use_deterministic_algorithms(True, warn_only=True)
     setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010  # torch makes a property of a module
-    warnings.filterwarnings("ignore", message=".*does not have a deterministic implementation")
+    for message in WITHOUT_DETERMINISM:
+        warnings.filterwarnings("ignore", message=message)
 
 
 def memory_of_device(device: torch.device) -> int | None:

@@ -21,6 +21,10 @@ class CheckpointError(CogitateError, ValueError):
     """A checkpoint or model directory that cannot be read: names the file and the key."""
 
 
+class NotFiniteError(CogitateError, ArithmeticError):
+    """A model's logits are NaN or infinite; the message names the completion."""
+
+
 class RunInUseError(CogitateError, RuntimeError):
     """Another live process holds the run directory; the message names its pid."""
 

@@ -42,6 +42,15 @@ def test_an_answer_with_a_given_beginning_is_one_line() -> None:
     assert "\n" not in reply.text
 
 
+def test_a_model_that_cannot_be_read_is_said_in_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with AnsweringModel(tmp_path, "judge") as model, pytest.raises(EndpointError, match="ended with exit code 2"):
+        model.ask_each([ask("Hello")])
+    said = capfd.readouterr().err
+    assert said.startswith(f"error: {tmp_path}")
+    assert len(said.splitlines()) == 1
+
+
 def test_one_may_stop_waiting(tmp_path: Path) -> None:
     def stop() -> None:
         raise Interrupted("stopped", 130)

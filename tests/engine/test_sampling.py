@@ -1,7 +1,10 @@
 """Sampling against exact distributions. Chi-square bounds are the 1e-6 quantiles of fixed draws: no test here is random."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
+from torch import Tensor
 
 from cogitate.engine.sampling import (
     Demands,
@@ -12,6 +15,7 @@ from cogitate.engine.sampling import (
     sample_without_waiting,
     uniforms,
 )
+from cogitate.errors import NotFiniteError
 
 
 def draw(
@@ -121,6 +125,29 @@ def test_extreme_logits_give_finite_logprobs() -> None:
     tokens, logprobs = draw(logits, 100, temperature=1e-4)
     assert set(tokens.tolist()) == {0, 2}
     torch.testing.assert_close(logprobs, torch.full((100,), 0.5).log())
+
+
+@pytest.mark.parametrize("draw_rows", [sample, sample_in_torch])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_row_of_logits_that_are_not_finite_is_refused_with_its_seed(
+    value: float, temperature: float, draw_rows: Callable[..., tuple[Tensor, Tensor]]
+) -> None:
+    for columns in (slice(None), slice(70, 71), slice(129, 130)):
+        logits = torch.zeros(3, 130)
+        logits[1, columns] = value
+        settings = torch.full((3,), temperature), torch.ones(3), torch.tensor([5, 6, 7]), torch.tensor([0, 3, 9])
+        with pytest.raises(NotFiniteError, match="the completion of seed 6, token 3"):
+            draw_rows(logits, *settings)
+
+
+@pytest.mark.parametrize("draw_rows", [sample, sample_in_torch])
+def test_a_row_that_allows_no_token_does_not_fail_others(draw_rows: Callable[..., tuple[Tensor, Tensor]]) -> None:
+    logits = torch.zeros(2, 130)
+    logits[1] = -torch.inf
+    settings = torch.ones(2), torch.ones(2), torch.tensor([5, 6]), torch.tensor([0, 3])
+    alone = draw_rows(logits[:1].clone(), *(part[:1] for part in settings))
+    assert draw_rows(logits, *settings)[0][0] == alone[0][0]
 
 
 def test_sampling_without_waiting_gives_the_tokens_of_sampling_that_waits() -> None:

@@ -1,5 +1,8 @@
 """Routing by hand, and the balance of experts."""
 
+from types import SimpleNamespace
+from typing import cast
+
 import pytest
 import torch
 
@@ -136,6 +139,22 @@ def test_gradient_checkpointing_gives_the_same_bits() -> None:
         model.logprobs(model(tokens).flatten(0, 1), tokens.flatten())[0].sum().backward()
         results.append([parameter.grad for parameter in model.parameters() if parameter.grad is not None])
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+
+def test_experts_are_one_product_only_where_torch_has_a_kernel_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    experts = RoutedExperts(TINY)
+
+    def on(dtype: torch.dtype, capability: tuple[int, int] | None = None) -> bool:
+        """On a GPU of this compute capability; None: on another device."""
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+        x = SimpleNamespace(is_cpu=False, is_cuda=capability is not None, dtype=dtype, itemsize=dtype.itemsize, device="")
+        return experts._can_be_grouped(cast(torch.Tensor, x))
+
+    assert [on(torch.bfloat16, (major, 0)) for major in (8, 9, 10, 12)] == [False, True, True, False]
+    assert [on(torch.float32, (9, 0)), on(torch.float16, (9, 0)), on(torch.bfloat16), on(torch.float32)] == [
+        False, False, True, False,
+    ]  # fmt: skip
+    assert not experts._can_be_grouped(torch.zeros(2, TINY.hidden_size, dtype=torch.bfloat16))
 
 
 def test_experts_as_one_grouped_product_are_those_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:

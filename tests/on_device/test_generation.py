@@ -1,13 +1,17 @@
 """Generation on a device: the CPU's tokens, in steps of one copy and one wait, with kernels that need no host between them."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import torch
 from torch import Tensor
 
 from cogitate.backend import GenerationRequest
 from cogitate.engine.generator import Engine
 from cogitate.engine.steps.device import DeviceSteps
 from cogitate.model.config import ModelConfig
+from cogitate.model.files.hf import save_model
 from cogitate.types import Completion
 from tests.engine.test_generator import DEEPSEEK, END, LLAMA, QWEN3, WINDOWED, make_model, prompts_of, request, run
 from tests.on_device.stand_in_device import KIND, Counts, counted, stand_in
@@ -25,8 +29,8 @@ def requests(tokens: int = 8) -> list[GenerationRequest]:
     ]
 
 
-def engine_of(config: ModelConfig, device: str, *, speculative: bool = False) -> Engine:
-    return Engine(make_model(config), end_id=END, max_batch=5, device=device, speculative=speculative)
+def engine_of(config: ModelConfig, device: str, *, speculative: bool = False, dtype: torch.dtype = torch.float32) -> Engine:
+    return Engine(make_model(config), end_id=END, max_batch=5, device=device, dtype=dtype, speculative=speculative)
 
 
 def difference(some: list[Completion], others: list[Completion]) -> float:
@@ -63,7 +67,7 @@ def test_a_step_copies_once_waits_once_and_what_is_between_could_be_captured(mon
         for name in captured:
             monkeypatch.setattr(DeviceSteps, name, counted(getattr(DeviceSteps, name), inside))
         with stand_in() as counts:
-            engine = engine_of(SMALL_DEEPSEEK, KIND, speculative=speculative)
+            engine = engine_of(SMALL_DEEPSEEK, KIND, speculative=speculative, dtype=torch.bfloat16)
             for each in requests():
                 engine.submit(each)
             engine.poll()
@@ -76,13 +80,19 @@ def test_a_step_copies_once_waits_once_and_what_is_between_could_be_captured(mon
         monkeypatch.undo()
 
 
-def test_prefixes_are_kept_and_new_weights_are_used_on_a_device() -> None:
+def test_prefixes_are_kept_and_new_weights_are_used_on_a_device(tmp_path: Path) -> None:
+    other = make_model(LLAMA, seed=1)
+    save_model(other, tmp_path)
+    expected = run(Engine(other, end_id=END, max_batch=2), request("c", prompts_of([40])[0], max_new_tokens=6))
     with stand_in():
         engine = Engine(make_model(LLAMA), end_id=END, max_batch=2, device=KIND, prefix_bytes=1 << 20)
         first = run(engine, request("a", prompts_of([40])[0], max_new_tokens=6))
         again = run(engine, request("b", prompts_of([40])[0], max_new_tokens=6))
         assert engine.prompt_tokens_shared == 40
-    assert first[0].token_ids == again[0].token_ids
+        engine.load_weights(tmp_path, 1)
+        updated = run(engine, request("c", prompts_of([40])[0], max_new_tokens=6))
+        assert engine.prompt_tokens_shared == 40, "what the old weights have read is forgotten"
+    assert first[0].token_ids == again[0].token_ids != updated[0].token_ids == expected[0].token_ids
 
 
 class FailsOnce:

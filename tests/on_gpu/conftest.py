@@ -1,9 +1,12 @@
 """Tests with a CUDA device, by `make test-gpu`, and a table of what they measured."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+
+from cogitate.device import prefer_deterministic
+from tests.deterministic_mode import mode_restored
 
 FIGURES: list[tuple[str, str]] = []
 
@@ -15,9 +18,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _cuda() -> None:
+def _cuda() -> Iterator[None]:
+    """As in a run: with torch's deterministic mode, which does not outlive the test."""
     if not torch.cuda.is_available():
         pytest.fail("torch finds no CUDA device")
+    with mode_restored():
+        prefer_deterministic(torch.device("cuda"))
+        yield
 
 
 @pytest.fixture

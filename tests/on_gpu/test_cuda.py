@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from cogitate.algorithms.advantages import gae_by_doubling, gae_by_token
-from cogitate.device import prefer_deterministic
 from cogitate.engine.generator import Engine
 from cogitate.engine.steps.device import DeviceSteps
 from cogitate.model.causal_attention import attend_in_blocks, attend_masked, compiled_flex_attention
 from cogitate.model.config import ModelConfig
+from cogitate.model.moe import GROUPED_ON
 from cogitate.model.transformer import Transformer
 from cogitate.model.visibility import Visibility
 from cogitate.train.optimisers.adamw import MOMENTS, Moved, move, move_together, set_master
@@ -52,7 +52,12 @@ def test_nothing_waits_between_the_copy_and_the_result(speculative: bool, monkey
 
         return run
 
-    engine = Engine(make_model(FAMILIES["deepseek_v3"]), end_id=END, max_batch=5, device="cuda", speculative=speculative)
+    if torch.cuda.get_device_capability()[0] not in GROUPED_ON:
+        pytest.skip("torch has no grouped product for this GPU: each layer with experts waits once")
+    engine = Engine(
+        make_model(FAMILIES["deepseek_v3"]), end_id=END, max_batch=5, device="cuda", dtype=torch.bfloat16,
+        speculative=speculative,
+    )  # fmt: skip
     for each in requests():
         engine.submit(each)
     engine.poll()
@@ -79,6 +84,7 @@ def test_a_step_can_be_captured_as_a_graph(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(DeviceSteps, "read_last", captured)
     run(Engine(make_model(FAMILIES["llama"]), end_id=END, max_batch=2, device="cuda"), request("a", prompts_of([20])[0]))
+    assert seen, "no step was captured"
     assert all(torch.equal(expected, made) for expected, made in seen)
 
 
@@ -105,7 +111,6 @@ def test_a_step_of_training_has_the_metrics_of_the_cpu(kind: str, dtype: torch.d
 
 @pytest.mark.parametrize("kind", ["supervised", "ppo"])
 def test_whether_a_resumed_run_has_the_same_bytes_is_measured(kind: str, tmp_path: Path, figure: Figure) -> None:
-    prefer_deterministic(CUDA)
     make, update = KINDS[kind]
     straight, stopped, resumed = (make(maker(torch.bfloat16, "cuda")) for _ in range(3))
     for learner, steps in ((straight, 3), (stopped, 2)):

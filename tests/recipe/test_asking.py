@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from cogitate.backend import Generator
 from cogitate.config import EvaluateConfig, RLConfig, ZeroRLConfig
 from cogitate.errors import CheckpointError, ConfigError, DataError
 from cogitate.recipe.asking import (
@@ -28,7 +27,6 @@ from cogitate.tokenizer.prompts import R1_ZERO_INSTRUCTION, r1_zero_prompt, turn
 from cogitate.tokenizer.tags import R1_TAGS, Tags
 from cogitate.train.rollouts import Prompt, opens_thinking
 from cogitate.types import Message, Problem
-from tests.recipe.scripted_backend import ScriptedGenerator
 
 QUESTION = Problem("1", "sums", "math", "How many is 1+1?", gold="2")
 EXAMPLES = [
@@ -244,16 +242,12 @@ def mine(lines: Sequence[int]) -> list[Problem]:
 
 
 def test_prompts_longer_than_the_context_are_counted_in_one_message_or_left_out_and_counted(micro_tokenizer: Tokenizer) -> None:
-    scripted = ScriptedGenerator(lambda prompt, seed: "", micro_tokenizer)
-    scripted.max_context = 70
-    generator = cast(Generator, scripted)  # only its context is asked for
-
     def found(problems: Sequence[Problem], too_long: str) -> Fitting:
         ways = [
             (lambda problem: problem.question, micro_tokenizer),
             (lambda problem: f"Q: {problem.question}", micro_tokenizer),
         ]
-        return fitting(problems, ways, generator, max_new_tokens=20, too_long=too_long)
+        return fitting(problems, ways, 70, max_new_tokens=20, too_long=too_long)
 
     problems = mine([1, *[60] * 7, 2])
     assert found(mine([1, 2]), "refuse") == Fitting(mine([1, 2]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -44,7 +45,10 @@ from cogitate.types import Completion, SamplingParams
 Prompt = Literal["r1_zero", "few_shot", "bare", "chat"]
 Contract = Literal["r1", "bare", "free"]
 FROM_TEXT: dict[Prompt, Asking] = {"few_shot": FEW_SHOT, "bare": BARE_QUESTION}
-OF_TRAINING = ("rewards.accuracy=", "rewards.format=", "rewards.language=", "rewards.parts")
+WITHOUT_EFFECT = (
+    "rewards.accuracy=", "rewards.format=", "rewards.language", "rewards.parts", "evaluate.samples=", "evaluate.problems=",
+    "evaluate.general_problems=", "evaluate.further", "evaluate.consensus", "runtime.lora", "runtime.gradient_checkpointing=",
+)  # fmt: skip
 SETTABLE = ("seed", "evaluate.", "rewards.", "runtime.", "tasks.eval_seed", "tasks.gym.", "tasks.too_long")
 SAMPLES = 4  # completions of each problem, where they can differ
 
@@ -83,9 +87,7 @@ def evaluate(
     models = {name: find_model(name) for name in (model, against) if name is not None}
     if against is not None and len({directory.resolve() for directory in models.values()}) < 2:
         raise ConfigError(f"--against {against}: the same model as {model}; name another one")
-    for file in (out, completions):
-        if file is not None and not file.parent.is_dir():
-            raise DataError(f"{file}: there is no directory {file.parent}")
+    check_writable(out, completions)
     config = settings_for(tasks, samples=samples, problems=problems, settings=settings)
     if config.evaluate.budgets_thinking and prompt in FROM_TEXT:
         raise ConfigError(f"a thinking budget has no effect with --prompt {prompt}: nothing is thought after it; leave it out")
@@ -104,6 +106,24 @@ def evaluate(
             raise Interrupted("stopped", 128 + signal.SIGINT) from None
         show(measured[name], f"{name}: prompt {prompt}, contract {asking.contract}; shares in percent", console)
     write(measured, console, out=out, completions=completions)
+
+
+def check_writable(out: Path | None, completions: Path | None) -> None:
+    """Refuse files that could not be written after all is measured. Raises DataError."""
+    for option, file in (("--out", out), ("--completions", completions)):
+        if file is None:
+            continue
+        if not file.parent.is_dir():
+            raise DataError(f"{file}: there is no directory {file.parent}")
+        if file.is_dir():
+            raise DataError(f"{option} {file}: a directory; name a file")
+        try:
+            with tempfile.TemporaryFile(dir=file.parent):
+                pass
+        except OSError as error:
+            raise DataError(f"{option} {file}: {file.parent} cannot be written to: {error.strerror}") from error
+    if out is not None and completions is not None and out.resolve() == completions.resolve():
+        raise DataError(f"--out {out}, --completions {completions}: the same file; name two")
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +208,11 @@ def settings_for(tasks: str | None, *, samples: int | None, problems: int, setti
         ConfigError: a setting is unknown or changes nothing here.
     """
     for setting in settings:
-        if not setting.startswith(SETTABLE) or setting.startswith(OF_TRAINING):
-            raise ConfigError(f"{setting}: changes nothing in an evaluation; of use are {', '.join(SETTABLE)}")
+        if not setting.startswith(SETTABLE) or setting.startswith(WITHOUT_EFFECT):
+            raise ConfigError(
+                f"{setting}: changes nothing in an evaluation; of use are {', '.join(SETTABLE)} (how many: --problems and "
+                "--samples, or --n of a search)"
+            )
     asked = [f"evaluate.samples={samples or 1}", f"evaluate.problems={problems}"]
     if tasks is not None:
         asked += [f"tasks.train={tasks}", f"tasks.eval={tasks}", "tasks.skip_code_without_sandbox=false"]
@@ -209,7 +232,9 @@ def measure(directory: Path, config: Config, asking: Asking) -> Evaluated:
     try:
         tokenizer, generator = Tokenizer.load(directory), backend.generator(directory)
         ways = [(asking.prompt_of, tokenizer.with_tags(asking.tags))]
-        found = fitting(problems, ways, generator, max_new_tokens=settings.max_new_tokens, too_long=config.tasks.too_long)
+        found = fitting(
+            problems, ways, generator.max_context, max_new_tokens=settings.max_new_tokens, too_long=config.tasks.too_long
+        )
         if settings.budgets_thinking:
             check_thinks(directory, tokenizer.with_tags(asking.tags), asking.prompt_of(found.problems[0]))
         with counting(len(found.problems) * settings.samples) as count:

@@ -55,7 +55,7 @@ def export(
         if out.is_dir():
             raise ConfigError(f"--out {out}: a directory; --gguf writes one file: name it")
         export_as_gguf(source, out, gguf, say=say)
-        card_beside(source, out, results, say=say)
+        card_beside(source, out, results, gguf, say=say)
         return f"model: {out} ({gguf})"
     if adapter:
         base = export_adapter(source, out)
@@ -66,17 +66,20 @@ def export(
                 "base and adapter alone are not the whole of what was trained"
             )
         return f"adapter: {out}" + (f", of {base}" if base else "")
-    export_model(source, out, dtype=dtype or "bfloat16", released_layout=released_layout)
-    write_card(source, out, results=results)
+    dtype = dtype or "bfloat16"
+    export_model(source, out, dtype=dtype, released_layout=released_layout)
+    write_card(source, out, results=results, form=dtype)
     return f"model: {out}"
 
 
-def card_beside(source: Path, file: Path, results: Path | None, *, say: Callable[[str], None]) -> None:
+def card_beside(
+    source: Path, file: Path, results: Path | None, quantisation: Quantisation, *, say: Callable[[str], None]
+) -> None:
     """The card in the folder of a single file; one that is there stays, since the folder may hold other things."""
     if (file.parent / CARD).exists():
         say(f"{file.parent / CARD}: is there already and stays; the model has no card of its own")
         return
-    write_card(source, file.parent, results=results)
+    write_card(source, file.parent, results=results, form=quantisation)
 
 
 def export_adapter(source: Path, out: Path) -> str | None:

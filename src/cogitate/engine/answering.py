@@ -20,7 +20,7 @@ from typing import Any
 
 from cogitate.answers import Answers
 from cogitate.endpoint import CACHE_FILE, Question, Reply, Usage, key_of
-from cogitate.errors import CheckpointError, EndpointError
+from cogitate.errors import CheckpointError, CogitateError, EndpointError
 from cogitate.runtime import die_with_parent, python_path
 from cogitate.types import Message, SamplingParams
 
@@ -156,14 +156,19 @@ def line_of(value: Any) -> bytes:
 
 
 def main() -> None:
-    """The process's end: one line of settings, then lines of questions until standard input closes."""
+    """The process's end: one line of settings, then lines of questions until standard input closes. A model that cannot be used
+    is one line on standard error and exit code 2."""
     die_with_parent(int(sys.argv[1]))
     requests, replies = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints is no reply
-    answer = load(json.loads(requests.readline()))
-    for line in requests:
-        replies.write(line_of(answer([question_of(row) for row in json.loads(line)])))
-        replies.flush()
+    try:
+        answer = load(json.loads(requests.readline()))
+        for line in requests:
+            replies.write(line_of(answer([question_of(row) for row in json.loads(line)])))
+            replies.flush()
+    except CogitateError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 def question_of(row: dict[str, Any]) -> Question:

@@ -10,12 +10,14 @@ The log-probability is log softmax(logits / temperature) over the whole vocabula
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from cogitate.errors import NotFiniteError
 from cogitate.kernels import SUFFIXES, function, native_library
 
 GREEDY_BELOW = 1e-5
@@ -51,6 +53,9 @@ def sample(
 
     Returns:
         int64 (B,) tokens, and float32 (B,) log-probabilities at the sampling temperature over the full vocabulary.
+
+    Raises:
+        NotFiniteError: logits are NaN or infinite.
     """
     if logits_BV.device.type == "cpu" and logits_BV.dtype in SUFFIXES and native_library() is not None:
         return sample_natively(logits_BV, temperatures_B, top_p_B, seeds_B, positions_B)
@@ -87,6 +92,7 @@ def sample_natively(
     at = [ctypes.c_void_p(part.data_ptr()) for part in (*inputs, tokens_B, logprobs_B)]
     kernel = function("sample", logits_BV.dtype)
     kernel(at[0], ctypes.c_int32(rows), ctypes.c_int32(vocabulary), *at[1:])
+    check_finite(logprobs_B, lambda: logits_BV.amax(dim=-1), seeds_B, positions_B)
     return tokens_B, logprobs_B
 
 
@@ -111,7 +117,28 @@ def sample_in_torch(
         tokens_B = _redraw_outside_nucleus(tokens_B, truncated, probabilities_BV, top_p_B, seeds_B, positions_B)
     if any_greedy:
         tokens_B = torch.where(greedy_B, most_likely_B, tokens_B)
-    return tokens_B, scaled_BV.gather(1, tokens_B[:, None]).squeeze(1) - totals_B.log().float()
+    logprobs_B = scaled_BV.gather(1, tokens_B[:, None]).squeeze(1) - totals_B.log().float()
+    check_finite(logprobs_B, lambda: largest_B1.squeeze(1), seeds_B, positions_B)
+    return tokens_B, logprobs_B
+
+
+def check_finite(logprobs_B: Tensor, largest_B: Callable[[], Tensor], seeds_B: Tensor, positions_B: Tensor) -> None:
+    """Refuse rows whose largest logit is NaN or infinite. Rows of nothing but -inf, which a shaper that allows no token leaves,
+    are its own affair: other completions do not fail with them.
+
+    Raises:
+        NotFiniteError: names the completion by its seed, and the token.
+    """
+    strange_B = ~torch.isfinite(logprobs_B)
+    if not bool(strange_B.any()):
+        return
+    rows = (strange_B & (largest_B() != -torch.inf)).nonzero().flatten().tolist()
+    if rows:
+        row = rows[0]
+        raise NotFiniteError(
+            f"the completion of seed {int(seeds_B[row])}, token {int(positions_B[row])}: the model's logits are NaN or "
+            "infinite: its weights are damaged, or their type is too narrow for them"
+        )
 
 
 def sample_without_waiting(

@@ -18,6 +18,7 @@ from cogitate.model.config import ModelConfig
 from cogitate.model.layers import MLP, swiglu_backward, swiglu_values
 
 Load = list[int] | Tensor
+GROUPED_ON = (9, 10)  # major compute capability of GPUs with torch's kernel for grouped products (GroupedBlas.cpp)
 SCORES: dict[str, Callable[[Tensor], Tensor]] = {
     "sigmoid": torch.sigmoid,
     "softmax": lambda logits_NE: torch.softmax(logits_NE, dim=-1),
@@ -105,9 +106,14 @@ class RoutedExperts(nn.Module):
         return _sorted_experts(x_ND, weights_NK.to(x_ND.dtype), self.gate_up_proj, self.down_proj, order_M, load)
 
     def _can_be_grouped(self, x_ND: Tensor) -> bool:
-        """Whether all experts are one product, whose sizes the host need not know: its rows begin at multiples of 16 bytes."""
-        sizes = (*self.gate_up_proj.shape[1:], self.down_proj.shape[2])
-        return not x_ND.is_cpu and all(size * x_ND.itemsize % 16 == 0 for size in sizes)
+        """Whether all experts are one product, whose sizes the host need not know: in bfloat16, with rows that begin at
+        multiples of 16 bytes, and of CUDA's GPUs on those that torch has the kernel for. Elsewhere torch loops and copies the
+        sizes to the host for each product; our loop copies them once for all products."""
+        if x_ND.is_cpu or x_ND.dtype != torch.bfloat16:
+            return False
+        if x_ND.is_cuda and torch.cuda.get_device_capability(x_ND.device)[0] not in GROUPED_ON:
+            return False
+        return all(size * x_ND.itemsize % 16 == 0 for size in (*self.gate_up_proj.shape[1:], self.down_proj.shape[2]))
 
 
 class _SortedExperts(torch.autograd.Function):

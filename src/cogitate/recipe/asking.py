@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cogitate.backend import Generator
 from cogitate.config import EvaluateConfig, PromptConfig, ZeroRLConfig
 from cogitate.config.prompts import QUESTION, template_fault
 from cogitate.errors import CheckpointError, ConfigError, DataError
@@ -214,7 +213,7 @@ def opened(ask: PromptOf, tokenizer: Tokenizer) -> PromptOf:
 def fitting(
     problems: Sequence[Problem],
     asked: Sequence[tuple[PromptOf, Tokenizer]],
-    generator: Generator,
+    max_context: int,
     *,
     max_new_tokens: int,
     too_long: str,
@@ -222,6 +221,7 @@ def fitting(
     """The problems of which every prompt fits the model's context together with its completion.
 
     Args:
+        max_context: of the model: prompt plus completion tokens.
         asked: each way in which the problems are put, with its tokenizer: all are put to the same problems.
         too_long: of the settings `tasks`: what is done with the others.
 
@@ -232,12 +232,12 @@ def fitting(
     for prompt_of, tokenizer in asked:
         ids = encode_all([prompt_of(problem) for problem in problems], tokenizer)
         longest = [max(known, len(each)) for known, each in zip(longest, ids, strict=True)]
-    room = generator.max_context - max_new_tokens
+    room = max_context - max_new_tokens
     long = [(problem, tokens) for problem, tokens in zip(problems, longest, strict=True) if tokens > room]
     if not long:
         return Fitting(list(problems))
     if too_long == "refuse" or len(long) == len(problems):
-        raise DataError(too_long_message(long, max_new_tokens, generator.max_context))
+        raise DataError(too_long_message(long, max_new_tokens, max_context))
     kept = [problem for problem, tokens in zip(problems, longest, strict=True) if tokens <= room]
     return Fitting(kept, len(long), f"{long[0][0].place}: {long[0][1]} tokens")
 

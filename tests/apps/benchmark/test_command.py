@@ -15,7 +15,8 @@ import pytest
 
 from cogitate import cli
 from cogitate.apps.benchmark.asking import PromptName, instruction_of
-from cogitate.apps.benchmark.result import COMPARED, Result, differences_in_settings
+from cogitate.apps.benchmark.result import COMPARED, VERDICTS, Result, differences_in_settings
+from cogitate.apps.benchmark.table import name_of_model
 from cogitate.evals.benchmarks.definition import benchmark_names, find_benchmark
 from cogitate.tokenizer.prompts import R1_INSTRUCTION
 from tests.apps.memorised_model import QUESTION
@@ -70,6 +71,9 @@ def test_figures_settings_data_and_cost_of_known_completions(
     gsm8k, aime = result_of(out, "gsm8k"), result_of(out, "aime24")
     assert gsm8k["metrics"]["all"]["pass@1"]["value"] == 0.5
     assert (gsm8k["settings"]["k"], gsm8k["settings"]["prompt"], gsm8k["settings"]["contract"]) == (2, "r1_zero", "r1")
+    assert {name: gsm8k["settings"][name] for name in VERDICTS} == {
+        "seconds_limit": 5.0, "allowed_packages": "", "unsafe_local": False, "remote_sandbox": "",
+    }  # fmt: skip
     assert gsm8k["data"]["published_rows"] == 1319
     assert gsm8k["data"]["files"][0]["file"] == "gsm8k/test.jsonl"
     assert gsm8k["consensus"]["all"]["cons@2"]["value"] == 0.5
@@ -123,6 +127,20 @@ def test_two_models_are_compared_and_other_settings_are_not(
     assert "not compared: prompt" in (out / "benchmarks.html").read_text()
 
 
+def test_every_benchmark_is_looked_at_before_anything_is_drawn(
+    memorised: Path, data: Path, evaluate: Run, tmp_path: Path
+) -> None:
+    """The second benchmark's prompt is too long for the context."""
+    (data / "mawps/test.jsonl").write_text(json.dumps({"input": "many words " * 400, "target": 2.0, "type": "addsub"}))
+    out = tmp_path / "out"
+    code, _, err = evaluate(
+        memorised, "--benchmarks", "gsm8k,mawps", "--data", data, "--partial-data", "--samples", 1, "--prompt", "r1_zero",
+        "--out", out, *GREEDY,
+    )  # fmt: skip
+    assert (code, "mawps/test.jsonl, row 1: a prompt of" in err) == (2, True)
+    assert not out.exists()
+
+
 def test_overlap_with_training_data_stands_beside_the_figure(
     memorised: Path, data: Path, evaluate: Run, tmp_path: Path
 ) -> None:
@@ -174,9 +192,27 @@ def test_results_that_differ_in_any_setting_are_not_compared() -> None:
     settings = dict.fromkeys(COMPARED, 1)
     one = Result("b", "m", "1", settings, {}, {}, {}, {}, {}, {})
     for name in ("judge", "thinking_budget", "min_thinking", "waits", "closing_phrase", "dtype", "instruction", "example_files",
-                 "baseline_file"):  # fmt: skip
+                 "baseline_file", "seconds_limit", "allowed_packages", "unsafe_local", "remote_sandbox"):  # fmt: skip
         other = dataclasses.replace(one, settings={**settings, name: 2})
         assert len(differences_in_settings(one, other)) == 1, name
+
+
+def test_models_of_one_name_are_told_apart_by_their_content() -> None:
+    one = Result("b", "runs/mine", "1", {}, {}, {}, {}, {}, {}, {})
+    results = [one, dataclasses.replace(one, model_id="2"), dataclasses.replace(one, model="other", model_id="3")]
+    assert [name_of_model(one, results) for one in results] == ["runs/mine (1)", "runs/mine (2)", "other"]
+
+
+@pytest.mark.parametrize(
+    ("further", "said"),
+    [
+        ({"no_verdict": {"share": 0.004, "first": "x"}}, ["0.4 % of the completions have no verdict"]),
+        ({"judge": {"no_opinion": 2}}, ["the judge has no opinion on 2 completions"]),
+        ({"judge": {"no_opinion": 0}}, []),
+    ],
+)
+def test_missing_verdicts_and_opinions_are_shortfalls(further: dict[str, Any], said: list[str]) -> None:
+    assert Result("b", "m", "1", {"limit": None}, {"rows": 1}, {}, {}, {}, {}, further).shortfalls() == said
 
 
 @pytest.mark.parametrize(
@@ -190,6 +226,7 @@ def test_results_that_differ_in_any_setting_are_not_compared() -> None:
         (("--benchmarks", "gpqa"), "gpqa: the rows are not in"),
         (("--benchmarks", "arena_hard"), "arena_hard needs a judge"),
         (("--benchmarks", "gsm8k", "judge.model=x"), "judge.model: none of these benchmarks"),
+        (("--benchmarks", "gsm8k", "runtime.lora_rank=4"), "runtime.lora_rank=4: changes nothing with --benchmarks"),
         (("--benchmarks", "gsm8k", "tasks.eval=logic"), "tasks.eval=logic: changes nothing with --benchmarks"),
         (("--benchmarks", "gsm8k", "--partial-data", "--prompt", "few_shot"), "the solved examples are not in"),
         (("--benchmarks", "aime24", "--prompt", "few_shot", "--partial-data"), "--prompt few_shot needs solved examples"),

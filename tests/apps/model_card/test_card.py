@@ -13,6 +13,7 @@ from huggingface_hub import ModelCard, ModelCardData
 
 from cogitate import cli
 from cogitate.apps.benchmark.result import Result
+from cogitate.apps.export import card_beside
 from cogitate.apps.model_card.card import text_of
 from cogitate.apps.model_card.facts import gather_facts
 from cogitate.errors import ConfigError
@@ -38,20 +39,26 @@ def data_of(card: str) -> ModelCardData:
 def run(tmp_path: Path, make_micro_model: Callable[..., Transformer], micro_tokenizer: Tokenizer) -> Path:
     """A run of two stages, the second one measured."""
     directory = tmp_path / "run"
-    for stage, inputs, settings in (
-        ("base", {}, {"seed": 3}),
-        ("r1_zero", {"base": "0" * 12}, {"seed": 3, "tasks.train": "logic,file 0123456789ab"}),
-    ):
+    ids: dict[str, str] = {}
+    for stage, settings in (("base", {}), ("r1_zero", {"seed": 3, "tasks.train": "logic,file 0123456789ab"})):
         save_model(make_micro_model(len(stage)), directory / stage)
         micro_tokenizer.save(directory / stage)
-        seal(directory / stage, Identity(stage, 1, settings, inputs, ()), seconds=1.0, summary={})
+        identity = Identity(stage, 1, settings, dict(ids), ())
+        seal(directory / stage, identity, seconds=1.0, summary={})
+        ids[stage] = identity.id
     evaluation = directory / "evaluate.r1_zero"
     evaluation.mkdir()
     row = {"pass@1": {"value": 0.25, "ci95": [0.1, 0.5]}, "problems": 20, "samples": 4}
     (evaluation / "evaluation.json").write_text(json.dumps({"logic": row, "all": row}))
     summary = {"prompt": "r1_zero", "contract": "r1"}
-    seal(evaluation, Identity("evaluate.r1_zero", 1, {}, {"r1_zero": "1" * 12}, ()), seconds=1.0, summary=summary)
+    seal(evaluation, Identity("evaluate.r1_zero", 1, {}, {"r1_zero": ids["r1_zero"]}, ()), seconds=1.0, summary=summary)
     return directory
+
+
+def change_id(artifact: Path) -> None:
+    """As if the stage had been made again with other settings."""
+    path = artifact / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "id": "f" * 12}))
 
 
 def result(model: Path, *, limit: int | None, benchmark: str = "gsm8k", **data_of: object) -> Result:
@@ -65,12 +72,41 @@ def result(model: Path, *, limit: int | None, benchmark: str = "gsm8k", **data_o
 def test_the_card_of_a_stage_names_recipe_data_figures_and_what_is_missing(run: Path, tmp_path: Path) -> None:
     card = text_of(gather_facts(run / "r1_zero", None))
     assert figures_of(card) == {"Logic": 25.0}
+    assert "| Base (`base`) | text alone | - |" in card
     assert "| R1-Zero (`r1_zero`) | `base` | 3 |" in card
     assert "- `r1_zero`: tasks.train = logic,file 0123456789ab" in card
     assert "| Logic | 20 | Right answers | 25.0 | 10.0-50.0 |" in card or "| 25.0 | 10.0-50.0 |" in card
     assert "(prompt r1_zero, contract r1)" in card
     assert "Benchmarks: AIME 2024, AIME 2025" in card
     assert str(tmp_path) not in card
+
+
+def test_figures_and_stages_of_other_weights_are_not_on_the_card(run: Path) -> None:
+    change_id(run / "base")
+    card = text_of(gather_facts(run / "r1_zero", None))
+    assert "| Base (`base`) | not known: the stage was made again since | - |" in card
+    assert figures_of(card) == {"Logic": 25.0}
+    change_id(run / "r1_zero")
+    assert figures_of(text_of(gather_facts(run / "r1_zero", None))) == {}
+
+
+def test_a_seed_that_a_stage_has_of_its_own_is_shown(run: Path) -> None:
+    manifest = run / "r1_zero/manifest.json"
+    manifest.write_text(manifest.read_text().replace('"seed": 3', '"r1_zero.seed": 5'))
+    assert "| R1-Zero (`r1_zero`) | `base` | 5 |" in text_of(gather_facts(run / "r1_zero", None))
+
+
+@pytest.mark.parametrize(("form", "measured", "listed"), [("q4_0", False, False), ("bfloat16", False, True), ("", True, True)])
+def test_figures_beside_another_form_are_said_to_be_the_source_s(form: str, measured: bool, listed: bool, run: Path) -> None:
+    card = text_of(gather_facts(run / "r1_zero", None), form)
+    assert (f"Measured on the source, stored in float32, not on this file ({form})" in card) is not measured
+    assert bool(figures_of(card)) is listed
+    assert "| 25.0 | 10.0-50.0 |" in card
+
+
+def test_the_card_beside_a_quantised_file_says_so(run: Path, tmp_path: Path) -> None:
+    card_beside(run / "r1_zero", tmp_path / "m.gguf", None, "q8_0", say=print)
+    assert "not on this file (q8_0)" in (tmp_path / "README.md").read_text()
 
 
 def test_a_whole_benchmark_is_in_the_metadata_and_a_part_only_in_the_table(run: Path, tmp_path: Path) -> None:

@@ -46,6 +46,17 @@ def test_the_table_has_every_name_a_reader_for_each_and_the_paper_s_k() -> None:
     assert {row.benchmark for row in read_published()} <= set(benchmark_names())
 
 
+def test_two_files_of_one_name_are_refused(tmp_path: Path) -> None:
+    files = [tmp_path / folder / "mine.toml" for folder in ("one", "other")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text(
+            'title = "T"\nabout = "A"\nsource = "S"\nlicence = "L"\nreader = "mawps"\n[[layouts]]\nfiles = ["x.jsonl"]\n'
+        )
+    with pytest.raises(ConfigError, match=r"one/mine.toml and .*other/mine.toml have the same name, mine"):
+        find_benchmarks(",".join(map(str, files)))
+
+
 @pytest.mark.parametrize("name", ASKED_FOR.split(","))
 def test_published_rows_become_problems_that_their_grader_accepts(name: str, directory: Path) -> None:
     loaded = load(name, directory)

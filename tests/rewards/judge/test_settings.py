@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from cogitate.config import JudgeConfig
-from cogitate.errors import ConfigError
+from cogitate.errors import CheckpointError, ConfigError
 from cogitate.rewards.judge.settings import check_judge, judge_files
+from cogitate.tokenizer.bpe import Tokenizer
 
 URL = "http://localhost:8000/v1"
 
@@ -28,14 +29,23 @@ def test_half_a_judge_is_refused(settings: dict[str, Any], message: str) -> None
         check_judge(JudgeConfig(**settings))
 
 
-def test_no_judge_and_a_whole_one_are_accepted(tmp_path: Path) -> None:
+def test_a_judge_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(CheckpointError, match=r"tokenizer\.json"):
+        check_judge(JudgeConfig(model=str(tmp_path)))
+
+
+def test_no_judge_and_a_whole_one_are_accepted(tmp_path: Path, micro_tokenizer: Tokenizer) -> None:
     check_judge(JudgeConfig())
     check_judge(JudgeConfig(base_url=URL, model="big", per_minute=30))
     (tmp_path / "config.json").write_text("{}")
     (tmp_path / "notes.txt").write_text("")
+    micro_tokenizer.save(tmp_path)
     own = JudgeConfig(model=str(tmp_path))
     check_judge(own)
-    assert [file.name for file in judge_files(own)] == ["config.json"]
+    names = {file.name for file in judge_files(own)}
+    assert {"config.json", "tokenizer.json"} <= names
+    assert "notes.txt" not in names
     with pytest.raises(ConfigError, match=r"judge.seconds_limit: changes nothing without judge.base_url"):
         check_judge(own.model_copy(update={"seconds_limit": 3.0}))
 

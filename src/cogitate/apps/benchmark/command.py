@@ -14,7 +14,7 @@ from pathlib import Path
 from rich.console import Console
 
 from cogitate.apps.benchmark.asking import PromptName, shots_of, usual_prompt
-from cogitate.apps.benchmark.measure import Measuring, measure
+from cogitate.apps.benchmark.measure import Measuring, Prepared, measure, prepare
 from cogitate.apps.benchmark.page import write_page
 from cogitate.apps.benchmark.pairwise import baseline_answers
 from cogitate.apps.benchmark.result import RESULT, Result, read_result
@@ -26,6 +26,7 @@ from cogitate.errors import ConfigError, Interrupted
 from cogitate.evals.benchmarks.contamination import TrainingText
 from cogitate.evals.benchmarks.definition import Benchmark, find_benchmarks
 from cogitate.evals.benchmarks.load import Loaded, load_benchmark
+from cogitate.model.files.hf import load_config
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.models import find_model
 from cogitate.recipe.run_directory.store import load_given
@@ -35,7 +36,8 @@ from cogitate.rewards.judge.settings import check_judge
 SETTABLE = ("seed=", "evaluate.", "rewards.", "runtime.", "judge.", "tasks.too_long=")
 WITHOUT_EFFECT = (
     "rewards.accuracy=", "rewards.format=", "rewards.language", "rewards.parts", "rewards.custom", "evaluate.problems=",
-    "evaluate.samples=", "evaluate.further", "evaluate.general", "evaluate.consensus",
+    "evaluate.samples=", "evaluate.further", "evaluate.general", "evaluate.consensus", "runtime.lora",
+    "runtime.gradient_checkpointing=",
 )  # fmt: skip
 JUDGEMENTS = "judge_answers"  # the directory among the results
 PAPER_TOKENS = 32_768  # the longest completion of the R1 paper (README of DeepSeek-R1, section 4)
@@ -75,7 +77,8 @@ def run(models: Sequence[str], names: str, options: Options) -> None:
     """Measure all, print the table, write the page.
 
     Raises:
-        CogitateError: a benchmark, its data, a model or a setting cannot be used; all are looked at before anything is drawn.
+        CogitateError: a benchmark, its data, a model or a setting cannot be used; all but the weights are looked at before
+            anything is drawn.
         Interrupted: Ctrl-C; the same command goes on.
     """
     benchmarks = find_benchmarks(names)
@@ -100,9 +103,12 @@ def run(models: Sequence[str], names: str, options: Options) -> None:
     training = read_training_text(options.training) if options.training else None
     for path in training.missing if training is not None else ():
         console.print(f"training data: {path}: not there, not compared with the benchmarks", markup=False)
+    prepared = {
+        name: prepare_model(name, directory, benchmarks, loaded, options, console) for name, directory in directories.items()
+    }
     try:
         for name, directory in directories.items():
-            measure_model_on(name, directory, benchmarks, loaded, config, options, training, console)
+            measure_model_on_all(directory, prepared[name], config, training)
     except KeyboardInterrupt:
         raise Interrupted("stopped; the same command goes on from what is kept", 128 + signal.SIGINT) from None
     if options.shard is not None:
@@ -113,34 +119,36 @@ def run(models: Sequence[str], names: str, options: Options) -> None:
     console.print(f"page: {write_page(results, benchmarks, options.out)}", markup=False)
 
 
-def measure_model_on(
+def prepare_model(
     name: str,
     directory: Path,
     benchmarks: Sequence[Benchmark],
     loaded: dict[str, Loaded],
-    config: Config,
     options: Options,
-    training: TrainingText | None,
     console: Console,
-) -> None:
+) -> list[Prepared]:
+    """One model on every benchmark, looked at before anything is drawn. Raises as `prepare`."""
+    model_id, max_context = content_of(directory), load_config(directory).max_position_embeddings
+    found = []
+    for benchmark in benchmarks:
+        measuring = Measuring(
+            name, model_id, directory, benchmark, loaded[benchmark.name], options.out / model_id / benchmark.name,
+            prompt=options.prompt or usual_prompt(directory), shots=options.shots, contract=options.contract,
+            limit=options.limit, shard=options.shard, config=config_for(benchmark, options, max_context),
+        )  # fmt: skip
+        found.append(prepare(measuring, max_context, lambda line: console.print(line, markup=False)))
+    return [each for each in found if each is not None]
+
+
+def measure_model_on_all(directory: Path, prepared: Sequence[Prepared], config: Config, training: TrainingText | None) -> None:
     """One model on every benchmark; its weights are read once."""
-    model_id = content_of(directory)
-    folder = options.out / model_id
     backend = LocalBackend(config)
     try:
         generator = backend.generator(directory)
-        for benchmark in benchmarks:
-            into = folder / benchmark.name
-            into.mkdir(parents=True, exist_ok=True)
-            measuring = Measuring(
-                name, model_id, directory, benchmark, loaded[benchmark.name], into,
-                prompt=options.prompt or usual_prompt(directory), shots=options.shots, contract=options.contract,
-                limit=options.limit, shard=options.shard,
-                config=config_for(benchmark, options, generator.max_context),
-            )  # fmt: skip
-            result = measure(measuring, backend, generator, training, lambda line: console.print(line, markup=False))
+        for each in prepared:
+            result = measure(each, backend, generator, training)
             if result is not None:
-                result.write(into)
+                result.write(each.measuring.into)
     finally:
         backend.close()
 

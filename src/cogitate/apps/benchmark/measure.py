@@ -10,7 +10,7 @@ from typing import Any
 from cogitate.answers import Answers
 from cogitate.apps.benchmark.asking import PromptName, asking_of, instruction_of, shots_of
 from cogitate.apps.benchmark.pairwise import compare_with_baseline, judge_settings
-from cogitate.apps.benchmark.result import RESULT, Result, read_result, right_of
+from cogitate.apps.benchmark.result import RESULT, VERDICTS, Result, read_result, right_of
 from cogitate.apps.evaluate import CountedGenerator, counting
 from cogitate.backend import Generator
 from cogitate.config import Config
@@ -29,7 +29,7 @@ from cogitate.rewards.kinds import has_rules
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import R1_INSTRUCTION
 from cogitate.train.rollouts import encode_all
-from cogitate.types import Problem, SamplingParams
+from cogitate.types import SamplingParams
 
 COMPLETIONS = "completions.jsonl"
 
@@ -70,22 +70,34 @@ class Measuring:
             "instruction": instruction_of(self.benchmark, self.prompt),
             "files": [file.sha256 for file in self.loaded.files],
             "example_files": [file.sha256 for file in self.loaded.example_files] if shots else [],
+            **{name: getattr(self.config.rewards, name) for name in VERDICTS},
             **(judge_settings(self.config.judge, self.loaded) if self.benchmark.needs_judge else {}),
         }  # fmt: skip
 
 
-def measure(
-    measuring: Measuring,
-    backend: LocalBackend,
-    generator: Generator,
-    training: TrainingText | None,
-    say: Callable[[str], None],
-) -> Result | None:
-    """The result; None of a shard, which keeps its completions alone.
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A measurement that has been looked at, and can be made.
+
+    Attributes:
+        settings: as Measuring.settings.
+        fit: the problems that are asked.
+    """
+
+    measuring: Measuring
+    asking: Asking
+    tokenizer: Tokenizer
+    settings: Mapping[str, Any]
+    fit: Fitting
+
+
+def prepare(measuring: Measuring, max_context: int, say: Callable[[str], None]) -> Prepared | None:
+    """Look at everything that is known before a completion is drawn; None of a shard without problems.
 
     Raises:
-        DataError: prompts do not fit, nothing could be judged, or the data are others than those of the result that is there.
-        ConfigError: the prompt cannot be shown as asked.
+        DataError: prompts do not fit, or the data are others than those of the result that is there.
+        ConfigError: the prompt cannot be shown as asked, or a thinking budget would change nothing.
+        CheckpointError: the model's tokenizer or chat template cannot be used.
     """
     benchmark, config = measuring.benchmark, measuring.config
     shots = shots_of(benchmark, measuring.prompt, measuring.shots)
@@ -102,29 +114,30 @@ def measure(
     if not problems:
         return None
     ways = [(asking.prompt_of, tokenizer.with_tags(asking.tags))]
-    fit = fitting(problems, ways, generator, max_new_tokens=config.evaluate.max_new_tokens, too_long=config.tasks.too_long)
+    fit = fitting(problems, ways, max_context, max_new_tokens=config.evaluate.max_new_tokens, too_long=config.tasks.too_long)
     if fit.left_out:
         say(f"{benchmark.title}: {fit.line()}")
     if config.evaluate.budgets_thinking:
         check_thinks(measuring.directory, tokenizer.with_tags(asking.tags), asking.prompt_of(fit.problems[0]))
-    groups = draw_and_grade(measuring, backend, generator, asking, tokenizer, fit.problems)
+    return Prepared(measuring, asking, tokenizer, settings, fit)
+
+
+def measure(prepared: Prepared, backend: LocalBackend, generator: Generator, training: TrainingText | None) -> Result | None:
+    """The result; None of a shard, which keeps its completions alone. Raises DataError where nothing could be judged."""
+    measuring = prepared.measuring
+    measuring.into.mkdir(parents=True, exist_ok=True)
+    groups = draw_and_grade(prepared, backend, generator)
     if measuring.shard is not None:
         return None
-    write_rows(measuring.into / COMPLETIONS, completion_rows({asking.name: groups}))
-    return summarise(measuring, backend, asking, tokenizer, groups, settings, fit, training)
+    write_rows(measuring.into / COMPLETIONS, completion_rows({prepared.asking.name: groups}))
+    return summarise(prepared, backend, groups, training)
 
 
-def draw_and_grade(
-    measuring: Measuring,
-    backend: LocalBackend,
-    generator: Generator,
-    asking: Asking,
-    tokenizer: Tokenizer,
-    problems: Sequence[Problem],
-) -> list[list[Measured]]:
+def draw_and_grade(prepared: Prepared, backend: LocalBackend, generator: Generator) -> list[list[Measured]]:
     """k completions of each problem, kept ones not drawn again."""
+    measuring, asking, tokenizer = prepared.measuring, prepared.asking, prepared.tokenizer
     config, own = measuring.config, kept_file(measuring.into, measuring.shard)
-    evaluate = config.evaluate
+    evaluate, problems = config.evaluate, prepared.fit.problems
     with Answers(own) as answers, counting(len(problems) * evaluate.samples) as count:
         kept = KeptGenerator(generator, answers, scope=config.runtime.dtype, others=read_others(measuring.into, own))
         return measure_model(
@@ -155,19 +168,13 @@ def check_earlier(measuring: Measuring, settings: Mapping[str, Any], say: Callab
 
 
 def summarise(
-    measuring: Measuring,
-    backend: LocalBackend,
-    asking: Asking,
-    tokenizer: Tokenizer,
-    groups: Sequence[Sequence[Measured]],
-    settings: Mapping[str, Any],
-    fit: Fitting,
-    training: TrainingText | None,
+    prepared: Prepared, backend: LocalBackend, groups: Sequence[Sequence[Measured]], training: TrainingText | None
 ) -> Result:
     """All figures of the completions."""
-    benchmark = measuring.benchmark
+    measuring, asking, tokenizer = prepared.measuring, prepared.asking, prepared.tokenizer
+    benchmark, settings = measuring.benchmark, prepared.settings
     metrics, right = table(groups), right_of(groups, benchmark.metric)
-    further: dict[str, Any] = {**missing_verdicts(groups), **fit.summary()}
+    further: dict[str, Any] = {**missing_verdicts(groups), **prepared.fit.summary()}
     if benchmark.reader == "ifeval":
         further["instructions"] = instruction_metrics(groups, asking.contract)
     if benchmark.needs_judge:

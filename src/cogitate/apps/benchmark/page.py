@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cogitate.apps import report
 from cogitate.apps.benchmark.result import Result, differences_in_settings
-from cogitate.apps.benchmark.table import METRICS, consensus, interval, missing, percent, percent_of
+from cogitate.apps.benchmark.table import METRICS, consensus, interval, name_of_model, percent, percent_of
 from cogitate.apps.report.tables import table
 from cogitate.evals.benchmarks.definition import Benchmark
 from cogitate.evals.benchmarks.published import read_published
@@ -54,7 +54,7 @@ def html_of(results: Sequence[Result], benchmarks: Sequence[Benchmark]) -> str:
 
 def models_of(results: Sequence[Result]) -> dict[str, str]:
     """model_id -> name, in the order of their names."""
-    return {one.model_id: one.model for one in sorted(results, key=lambda one: one.model)}
+    return {one.model_id: name_of_model(one, results) for one in sorted(results, key=lambda one: one.model)}
 
 
 def found(results: Sequence[Result], benchmark: Benchmark, model_id: str) -> Result | None:
@@ -82,8 +82,6 @@ def figure_cell(result: Result | None, benchmark: Benchmark) -> str:
     if consensus(result) != "-":
         beneath.append(f"cons@{every['samples']} {consensus(result)}")
     beneath += result.shortfalls()
-    if missing(result):
-        beneath.append(f"{percent_of(missing(result))} % without a verdict")
     overlap = result.further.get("contamination")
     if overlap and overlap["overlapping"]:
         beneath.append(f"{overlap['overlapping']} problems overlap with training data")
@@ -179,7 +177,13 @@ def cost(results: Sequence[Result], benchmarks: Sequence[Benchmark]) -> str:
     rows = ""
     for one in results:
         mean, cut = one.metrics["all"]["completion_tokens"]["value"], one.metrics["all"]["truncated_share"]["value"]
-        cells = (one.model, f"{one.tokens['prompt']:,}", f"{one.tokens['completion']:,}", f"{mean:,.0f}", percent_of(cut))
+        cells = (
+            name_of_model(one, results),
+            f"{one.tokens['prompt']:,}",
+            f"{one.tokens['completion']:,}",
+            f"{mean:,.0f}",
+            percent_of(cut),
+        )
         rows += (
             f'<tr><th scope="row">{escape(titles[one.benchmark])}</th>'
             + "".join(f"<td>{escape(cell)}</td>" for cell in cells)

@@ -16,10 +16,11 @@ from cogitate.evals.paired import Key
 from cogitate.runtime import write_json
 
 RESULT, SCHEMA = "result.json", 1
+VERDICTS = ("seconds_limit", "allowed_packages", "unsafe_local", "remote_sandbox")  # of the settings `rewards`
 COMPARED = (
     "prompt", "shots", "contract", "instruction", "k", "temperature", "top_p", "max_new_tokens", "thinking_budget",
     "closing_phrase", "min_thinking", "waits", "dtype", "seed", "limit", "files", "example_files", "judge", "judging",
-    "baseline_file",
+    "baseline_file", *VERDICTS,
 )  # fmt: skip
 FILES = ("files", "example_files", "baseline_file")  # checksums, whose values say nothing to a reader
 
@@ -58,12 +59,16 @@ class Result:
     def shortfalls(self) -> list[str]:
         """Why the figure is not the benchmark's own: what was left out, or is of another layout. [] of a whole benchmark."""
         published, left_out = self.data.get("published_rows"), self.further.get("too_long", {}).get("left_out", 0)
+        missing = self.further.get("no_verdict", {}).get("share", 0)
+        no_opinion = self.further.get("judge", {}).get("no_opinion", 0)
         found = {
             "a part of the benchmark": self.settings["limit"] is not None
             or (published is not None and self.data["rows"] < published),
             f"not the benchmark's own rows: {self.data.get('differs')}": bool(self.data.get("differs")),
             f"{self.data.get('ungradable', {}).get('rows')} rows cannot be graded": self.data.get("ungradable", {}).get("rows"),
             f"{left_out} prompts are too long": left_out,
+            f"{100 * missing:.2g} % of the completions have no verdict": missing,
+            f"the judge has no opinion on {no_opinion} completions": no_opinion,
         }
         return [reason for reason, holds in found.items() if holds]
 

@@ -29,13 +29,20 @@ def result_table(results: Sequence[Result], benchmarks: Sequence[Benchmark]) -> 
         value, every = result.value(benchmark), result.metrics["all"]
         mark = "*" if result.shortfalls() else ""
         shown.add_row(
-            f"{benchmark.title}{mark}", result.model, str(every["problems"]), str(every["samples"]), METRICS[benchmark.metric],
-            percent(value), interval(value), consensus(result), f"{every['completion_tokens']['value']:.0f}",
-            percent_of(every["truncated_share"]["value"]), percent_of(missing(result)),
+            f"{benchmark.title}{mark}", name_of_model(result, results), str(every["problems"]), str(every["samples"]),
+            METRICS[benchmark.metric], percent(value), interval(value), consensus(result),
+            f"{every['completion_tokens']['value']:.0f}", percent_of(every["truncated_share"]["value"]),
+            percent_of(missing(result)),
         )  # fmt: skip
     if any("*" in str(cell) for cell in shown.columns[0].cells):
-        shown.caption = "* not the whole benchmark, or not its own rows: the page says what"
+        shown.caption = "* not the whole benchmark, not its own rows, or without some verdicts: the page says what"
     return shown
+
+
+def name_of_model(result: Result, results: Sequence[Result]) -> str:
+    """As the user wrote it; with its id where another model has the same name, as one that was trained again has."""
+    same = {one.model_id for one in results if one.model == result.model}
+    return f"{result.model} ({result.model_id})" if len(same) > 1 else result.model
 
 
 def missing(result: Result) -> float:

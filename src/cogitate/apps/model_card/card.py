@@ -18,6 +18,7 @@ from cogitate.evals.metrics import Estimate
 from cogitate.runtime import atomic_write
 
 CARD = "README.md"
+QUANTISED = ("q8_0", "q4_0")
 SHOWN = ("pass@1", "helpfulness", "safety")  # of a run's own evaluation
 UNMEASURED = (
     "How it behaves in long conversations, in languages that the tables do not name, and with tools.",
@@ -26,30 +27,35 @@ UNMEASURED = (
 )
 
 
-def write_card(source: Path, out: Path, *, results: Path | None = None) -> Path:
-    """Write README.md into the directory `out` of an exported model. Raises as `gather_facts`."""
+def write_card(source: Path, out: Path, *, results: Path | None = None, form: str = "") -> Path:
+    """Write README.md into the directory `out` of an exported model. `form` as in `text_of`. Raises as `gather_facts`."""
     facts = gather_facts(source, results)
     card = out / CARD
     with atomic_write(card) as temporary:
-        temporary.write_text(text_of(facts), encoding="utf-8")
+        temporary.write_text(text_of(facts, form), encoding="utf-8")
     return card
 
 
-def text_of(facts: ModelFacts) -> str:
-    """The whole card."""
+def text_of(facts: ModelFacts, form: str = "") -> str:
+    """The whole card.
+
+    Args:
+        form: the type of the numbers in the exported file, where it may differ from the source's: then the figures are said to
+            be the source's. Those of a quantised file have no place in the hub's metadata.
+    """
     sections = {
         "How it was made": recipe(facts),
         "Data and licences": data(facts),
-        "Figures": figures(facts),
+        "Figures": figures(facts, form),
         "What was not measured": (f"- {line}" for line in unmeasured(facts)),
     }
-    lines = ["---", *metadata(facts), "---", "", f"# {facts.name}", "", *opening(facts), ""]
+    lines = ["---", *metadata(facts, quantised=form in QUANTISED), "---", "", f"# {facts.name}", "", *opening(facts), ""]
     for heading, content in sections.items():
         lines += [f"## {heading}", "", *content, ""]
     return "\n".join(lines)
 
 
-def metadata(facts: ModelFacts) -> Iterator[str]:
+def metadata(facts: ModelFacts, *, quantised: bool) -> Iterator[str]:
     """The hub's YAML: each value is JSON, which is YAML too."""
     yield "library_name: transformers"
     yield "pipeline_tag: text-generation"
@@ -59,7 +65,7 @@ def metadata(facts: ModelFacts) -> Iterator[str]:
     if sets := [layout.hub for benchmark in measured for layout in benchmark.layouts[:1] if layout.hub]:
         yield f"# measured on: {', '.join(sets)}"
     rows = [*benchmark_metadata(facts), *evaluation_metadata(facts)]
-    if rows:
+    if rows and not quantised:
         yield "model-index:"
         yield f"- name: {json.dumps(facts.name)}"
         yield "  results:"
@@ -114,11 +120,17 @@ def recipe(facts: ModelFacts) -> Iterator[str]:
     yield "| stage | from | seed |"
     yield "|---|---|---|"
     for stage in facts.stages:
-        start = ", ".join(f"`{name}`" for name in stage.inputs) or "text alone"
-        yield f"| {stage.title} (`{stage.name}`) | {start} | {stage.seed} |"
+        seed = "-" if stage.seed is None else stage.seed
+        yield f"| {stage.title} (`{stage.name}`) | {start_of(stage)} | {seed} |"
     if facts.made_with:
         yield ""
         yield "Made with " + ", ".join(f"{name} {value}" for name, value in facts.made_with.items()) + "."
+
+
+def start_of(stage: StageFacts) -> str:
+    if stage.inputs is None:
+        return "not known: the stage was made again since"
+    return ", ".join(f"`{name}`" for name in stage.inputs) or "text alone"
 
 
 def data(facts: ModelFacts) -> Iterator[str]:
@@ -142,12 +154,16 @@ def data_of(stage: StageFacts) -> Iterator[str]:
         yield f"`{stage.name}`: a data set of {stage.rows:,} rows, made by the run itself"
 
 
-def figures(facts: ModelFacts) -> Iterator[str]:
-    """Benchmarks, then the run's own evaluation, each with its 95 % interval."""
+def figures(facts: ModelFacts, form: str) -> Iterator[str]:
+    """Benchmarks, then the run's own evaluation, each with its 95 % interval. `form` as in `text_of`."""
     if not facts.results and not facts.evaluation:
         yield "None: nothing was measured, or its results were not at hand."
         return
     yield "In percent, with 95 % intervals over problems."
+    stored = facts.config.get("dtype") or facts.config.get("torch_dtype") or "a type that it does not state"
+    if form and form != stored:
+        yield ""
+        yield f"**Measured on the source, stored in {stored}, not on this file ({form}).**"
     if facts.results:
         yield from (
             "",

@@ -24,16 +24,18 @@ class StageFacts:
     """One stage that led to a model.
 
     Attributes:
+        inputs: the stages and models that it started from; None: not known, since its artifact is not there any more.
+        seed: None where the manifest has none.
         data: what its settings name as data: tasks, and files by the hash of their content.
         rows: of the data set that it made; None where it made none.
     """
 
     name: str
     title: str
-    inputs: tuple[str, ...]
-    seed: int
-    data: Mapping[str, str]
-    rows: int | None
+    inputs: tuple[str, ...] | None
+    seed: int | None = None
+    data: Mapping[str, str] = field(default_factory=dict)
+    rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class ModelFacts:
         stages: from the first one on, this model's own last; empty outside of a run.
         made_with: versions, commit and processor.
         config: the model's config.json.
-        evaluation: the table of the run's own evaluation; {} where there is none.
+        evaluation: the table of the run's own evaluation of these weights; {} where there is none.
         asked: prompt and contract of that evaluation.
         results: of benchmarks, by name.
     """
@@ -76,7 +78,7 @@ def gather_facts(source: Path, results: Path | None) -> ModelFacts:
         return ModelFacts(source.name, model_id, config=config, results=measured)
     manifest = load_manifest(source)
     run = source.parent
-    evaluation, asked = read_evaluation(run / f"evaluate.{manifest['stage']}")
+    evaluation, asked = read_evaluation(run / f"evaluate.{manifest['stage']}", manifest)
     return ModelFacts(
         source.name,
         model_id,
@@ -102,24 +104,30 @@ def results_of(directory: Path, model_id: str, source: Path) -> dict[str, Result
 
 
 def stages_to(run: Path, manifest: Mapping[str, Any]) -> list[StageFacts]:
-    """The stages that led to an artifact, each once and after its inputs; inputs of no stage are named alone."""
+    """The stages that led to an artifact, each once and after its inputs; inputs of no stage are named alone. A stage that was
+    made again since is not the one that led here: nothing is known of that one."""
     found: dict[str, StageFacts] = {}
 
     def add(own: Mapping[str, Any]) -> None:
-        for name in own["inputs"]:
+        for name, recorded in own["inputs"].items():
             path = run / name
             if name not in found and (path / MANIFEST).is_file():
-                add(load_manifest(path))
+                there = load_manifest(path)
+                if there["id"] == recorded:
+                    add(there)
+                else:
+                    found[name] = StageFacts(name, stage_title(name), None)
         settings = own["settings"]
         data = {key: str(settings[key]) for key in DATA_KEYS if settings.get(key)}
         makes_data = (run / str(own["stage"]) / DATA).is_file()
         rows = own.get("summary", {}).get("rows") if makes_data else None
         name = str(own["stage"])
+        seed = settings.get("seed", settings.get(f"{name}.seed"))
         found[name] = StageFacts(
             name,
             stage_title(name),
             tuple(own["inputs"]),
-            int(settings.get("seed", 0)),
+            None if seed is None else int(seed),
             data,
             rows if isinstance(rows, int) else None,
         )
@@ -128,10 +136,14 @@ def stages_to(run: Path, manifest: Mapping[str, Any]) -> list[StageFacts]:
     return list(found.values())
 
 
-def read_evaluation(artifact: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """(table, {"prompt", "contract", "samples"}) of a run's evaluation; empty where it was not made."""
+def read_evaluation(artifact: Path, model: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """(table, {"prompt", "contract"}) of a run's evaluation; empty where it was not made, or of other weights than this
+    manifest."""
     if not (artifact / EVALUATION).is_file() or not (artifact / MANIFEST).is_file():
         return {}, {}
-    summary = load_manifest(artifact).get("summary", {})
+    measured = load_manifest(artifact)
+    if measured["inputs"].get(model["stage"]) != model["id"]:
+        return {}, {}
+    summary = measured.get("summary", {})
     table = json.loads((artifact / EVALUATION).read_text(encoding="utf-8"))
     return table, {key: summary[key] for key in ("prompt", "contract") if key in summary}

@@ -143,8 +143,8 @@ def prepare(options: Searching, *, samples: int, votes: bool = True) -> Prepared
         reader = StepReader(tokenizer, form_of(options, scorer))
         generator = backend.generator(directory)
         found = fitting(
-            problems, [(asking.prompt_of, tokenizer)], generator, max_new_tokens=config.evaluate.max_new_tokens,
-            too_long=config.tasks.too_long,
+            problems, [(asking.prompt_of, tokenizer)], generator.max_context,
+            max_new_tokens=config.evaluate.max_new_tokens, too_long=config.tasks.too_long,
         )  # fmt: skip
         workers = Workers(
             Sampler(generator, reader, top_p=config.evaluate.top_p), Judge(backend.grader(), reader, asking.contract), scorer,

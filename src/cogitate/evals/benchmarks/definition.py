@@ -85,7 +85,8 @@ def find_benchmarks(names: str) -> list[Benchmark]:
     """The benchmarks of `a,b,c`, each once.
 
     Raises:
-        ConfigError: a name is unknown (the nearest one is named), stands there twice, or a file cannot be used.
+        ConfigError: a name is unknown (the nearest one is named), stands there twice, two files have one name, or a file cannot
+            be used.
     """
     listed = [name.strip() for name in names.split(",") if name.strip()]
     if not listed:
@@ -93,7 +94,12 @@ def find_benchmarks(names: str) -> list[Benchmark]:
     for name in listed:
         if listed.count(name) > 1:
             raise ConfigError(f"--benchmarks {names}: {name} stands there twice")
-    return [find_benchmark(name) for name in listed]
+    found = [find_benchmark(name) for name in listed]
+    for benchmark in found:
+        same = [name for name, one in zip(listed, found, strict=True) if one.name == benchmark.name]
+        if len(same) > 1:
+            raise ConfigError(f"--benchmarks {names}: {' and '.join(same)} have the same name, {benchmark.name}; rename a file")
+    return found
 
 
 def find_benchmark(name: str) -> Benchmark:

@@ -93,8 +93,8 @@ class ModelWriter:
 
     def fitting(self, problems: Sequence[Problem], too_long: str) -> Fitting:
         return fitting(
-            problems, [(self.prompt_of, self.tokenizer)], self.generator, max_new_tokens=self.params.max_new_tokens,
-            too_long=too_long,
+            problems, [(self.prompt_of, self.tokenizer)], self.generator.max_context,
+            max_new_tokens=self.params.max_new_tokens, too_long=too_long,
         )  # fmt: skip
 
     def write(self, asked: Sequence[tuple[Problem, tuple[int, ...]]]) -> list[Candidate]:

@@ -132,8 +132,9 @@ def asker(
     prompt_of = turn_prompts(model, tokenizer)
     params = SamplingParams(settings.temperature, max_new_tokens=settings.max_new_tokens)
     found = fitting(
-        problems, [(prompt_of, tokenizer)], generator, max_new_tokens=settings.max_new_tokens, too_long=config.tasks.too_long
-    )
+        problems, [(prompt_of, tokenizer)], generator.max_context, max_new_tokens=settings.max_new_tokens,
+        too_long=config.tasks.too_long,
+    )  # fmt: skip
     if found.left_out:
         context.say(found.line())
     kept = {id(problem) for problem in found.problems}

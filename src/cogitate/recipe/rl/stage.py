@@ -97,8 +97,8 @@ def run_rl(
     learner = method.learner() if method.learner else backend.policy_learner(start, settings)
     generator, general = backend.generator(start), method.general
     fits = partial(
-        fitting, asked=[(method.prompt_of, tokenizer)], generator=generator, max_new_tokens=settings.max_new_tokens,
-        too_long=config.tasks.too_long,
+        fitting, asked=[(method.prompt_of, tokenizer)], max_context=generator.max_context,
+        max_new_tokens=settings.max_new_tokens, too_long=config.tasks.too_long,
     )  # fmt: skip
     found = [fits(problems), *([fits(general.problems)] if general else [])]
     for each in found:

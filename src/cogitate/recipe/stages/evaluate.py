@@ -91,8 +91,9 @@ def measure(config: Config, inputs: Inputs, out: Path, context: StageContext, ge
     plain = general_asking(config, context.graph, model_name, model.path, shared["tokenizer"])
     of_further = model_name in further_models(config, context.graph)
     fits = partial(
-        fitting, generator=shared["generator"], max_new_tokens=settings.max_new_tokens, too_long=config.tasks.too_long
-    )
+        fitting, max_context=shared["generator"].max_context, max_new_tokens=settings.max_new_tokens,
+        too_long=config.tasks.too_long,
+    )  # fmt: skip
     ways = [(asking.prompt_of, shared["tokenizer"].with_tags(asking.tags)) for asking in prompts]
     found = {
         "too_long": fits(problems, ways),

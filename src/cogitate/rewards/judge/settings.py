@@ -7,13 +7,19 @@ from pathlib import Path
 from cogitate.config import JudgeConfig
 from cogitate.endpoint import check_endpoint, check_unset
 from cogitate.errors import ConfigError
+from cogitate.tokenizer.bpe import Tokenizer
 
 JUDGE = "judge"  # the section
 OF_A_MODEL = (".json", ".safetensors", ".jinja")
 
 
 def check_judge(settings: JudgeConfig) -> None:
-    """Refuse settings of a judge that is not there, and half an endpoint. Raises ConfigError."""
+    """Refuse settings of a judge that is not there, and half an endpoint.
+
+    Raises:
+        ConfigError: the settings contradict each other, or name no model directory.
+        CheckpointError: the directory has no tokenizer that can be read.
+    """
     if settings.base_url:
         check_endpoint(settings, JUDGE)
         if settings.verdict_at_once:
@@ -24,6 +30,7 @@ def check_judge(settings: JudgeConfig) -> None:
             raise ConfigError(
                 f"{JUDGE}.model = {settings.model!r}: no model directory; give one, or the server's URL as {JUDGE}.base_url"
             )
+        Tokenizer.load(Path(settings.model))
     elif settings != JudgeConfig():
         key = next(key for key, value in settings if value != getattr(JudgeConfig(), key))
         raise ConfigError(f"{JUDGE}.{key}: changes nothing without {JUDGE}.model, which names the judge; leave it out")

@@ -97,8 +97,8 @@ def from_policy(
     generator, backend = context.backend.generator(policy), context.backend
     problems = training_problems(config)[: settings.problems]
     found = fitting(
-        problems, [(asking.prompt_of, reader.tokenizer)], generator, max_new_tokens=settings.max_new_tokens,
-        too_long=config.tasks.too_long,
+        problems, [(asking.prompt_of, reader.tokenizer)], generator.max_context,
+        max_new_tokens=settings.max_new_tokens, too_long=config.tasks.too_long,
     )  # fmt: skip
     if found.left_out:
         context.say(found.line())
