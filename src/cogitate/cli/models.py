@@ -179,6 +179,9 @@ def serve(
     prefill_tokens: Annotated[
         int, typer.Option(min=0, help="Tokens of prompts read between two steps; 0: prompts are read whole.")
     ] = 256,
+    ngram_drafts: Annotated[
+        int, typer.Option(min=0, max=15, help="Tokens drafted by looking the last ones up in the text; 0: none.")
+    ] = 0,
     request_seconds: Annotated[float, typer.Option(min=1.0, help="A request may take, its time in the queue included.")] = 600,
     stop_seconds: Annotated[float, typer.Option(min=1.0, help="Given to running requests when the server is stopped.")] = 30,
     server_name: Annotated[
@@ -192,7 +195,7 @@ def serve(
     run(
         models, host=host, port=port, api_key=api_key, admin_key=admin_key, reload_from=reload_from or [],
         names=thinking_names, dtype=dtype, device=device, streams=streams, queue=queue, cache_gb=cache_gb,
-        prefix_gb=prefix_gb, prefill_tokens=prefill_tokens,
+        prefix_gb=prefix_gb, prefill_tokens=prefill_tokens, ngram_drafts=ngram_drafts,
         request_seconds=request_seconds, stop_seconds=stop_seconds, server_names=server_name or [], origins=origin or [],
     )  # fmt: skip
 

@@ -36,9 +36,10 @@ class Decoder:
     Args:
         max_batch: rows of `logits`, `verify` and `draft`, at most.
         mtp: `prefill` for the MTP block, too, and `verify` and `draft` are wanted.
+        drafts: tokens of `read_on` beyond one for each row, at most.
     """
 
-    def __init__(self, model: Transformer, max_batch: int, *, mtp: bool = False):
+    def __init__(self, model: Transformer, max_batch: int, *, mtp: bool = False, drafts: int = 0):
         assert self.supports(model), "generate with decode_plain.PlainDecoder instead"
         self.config, self.dtype = model.config, model.embed_tokens.weight.dtype
         self.max_batch, self.mtp = max_batch, mtp
@@ -51,7 +52,7 @@ class Decoder:
         self.read(model)
         workspace_bytes = function("workspace_bytes", self.dtype, returns=ctypes.c_int64)
         threads = max(torch.get_num_threads(), os.cpu_count() or 1)
-        most = max_batch * DRAFTED if mtp else max_batch
+        most = (max_batch * DRAFTED if mtp else max_batch) + drafts
         stacks = [self._weights.main, *([self._weights.mtp] if self._weights.mtp else [])]
         tokens = Int(max(most, PREFILL_TOKENS))
         size = max(workspace_bytes(ctypes.byref(stack.model), tokens, Int(threads)) for stack in stacks)
@@ -126,6 +127,23 @@ class Decoder:
             made=hidden_XD,
         )
         return logits_XV.view(-1, DRAFTED, logits_XV.shape[1]), hidden_XD.view(-1, DRAFTED, hidden_XD.shape[1])
+
+    def read_on(
+        self, tokens_X: np.ndarray, counts_N: np.ndarray, cache: KVCache, rows: np.ndarray, units: np.ndarray
+    ) -> Tensor:
+        """Append several tokens to each row, row by row; after each of them the logits of the next one, float32 (X, V).
+
+        Args:
+            tokens_X: int64.
+            counts_N: int64, how many are each row's, at least one.
+            rows, units: as in `logits`.
+        """
+        logits_XV = self._logits[: len(tokens_X)]
+        ends = append_to(cache, rows, counts_N)
+        bounds = np.concatenate(([0], np.cumsum(counts_N)))[units].astype(np.int32)
+        rows_X, select = np.repeat(rows, counts_N), self._all[: len(tokens_X)]
+        self._forward(self._weights.main, tokens_X, cache, rows_X, ends, bounds, select, logits_XV)
+        return logits_XV
 
     def draft(
         self,

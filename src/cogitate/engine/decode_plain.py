@@ -16,9 +16,9 @@ from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
 
 
-def make_decoder(model: Transformer, max_batch: int, *, mtp: bool = False) -> Decoder | PlainDecoder:
+def make_decoder(model: Transformer, max_batch: int, *, mtp: bool = False, drafts: int = 0) -> Decoder | PlainDecoder:
     """The fastest there is for this model and machine."""
-    return Decoder(model, max_batch, mtp=mtp) if Decoder.supports(model) else PlainDecoder(model)
+    return Decoder(model, max_batch, mtp=mtp, drafts=drafts) if Decoder.supports(model) else PlainDecoder(model)
 
 
 class PlainDecoder:
@@ -43,6 +43,20 @@ class PlainDecoder:
         self.check()
         hidden_NTD = self.model(self._on_device(tokens_NT), cache=cache, rows_B=torch.from_numpy(rows))
         return self.model.logits(hidden_NTD), hidden_NTD
+
+    def read_on(
+        self, tokens_X: np.ndarray, counts_N: np.ndarray, cache: KVCache, rows: np.ndarray, units: np.ndarray
+    ) -> Tensor:
+        """Rows that read equally many tokens are read together: what one row has room for another may not."""
+        self.check()
+        first_N = np.cumsum(counts_N) - counts_N
+        logits_XV = torch.empty(len(tokens_X), self.model.config.vocab_size, device=self.device)
+        for count in np.unique(counts_N).tolist():
+            some = np.flatnonzero(counts_N == count)
+            places = first_N[some][:, None] + np.arange(count)
+            hidden = self.model(self._on_device(tokens_X[places]), cache=cache, rows_B=torch.from_numpy(rows[some]))
+            logits_XV[torch.from_numpy(places).to(self.device)] = self.model.logits(hidden).float()
+        return logits_XV
 
     def draft(
         self,

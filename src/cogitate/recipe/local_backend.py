@@ -173,6 +173,7 @@ class LocalBackend(OneProcess):
             end_id=tokenizer.end_ids,
             max_batch=runtime.max_batch,
             speculative=runtime.speculative,
+            ngram_drafts=runtime.ngram_drafts,
             tokenizer=tokenizer,
             prefix_bytes=runtime.prefix_cache << 20,
         )

@@ -38,6 +38,7 @@ def serve(
     cache_gb: float = 2.0,
     prefix_gb: float = 0.25,
     prefill_tokens: int = 256,
+    ngram_drafts: int = 0,
     request_seconds: float = 600.0,
     stop_seconds: float = 30.0,
     server_names: Sequence[str] = (),
@@ -68,7 +69,7 @@ def serve(
         if error.name is not None and error.name.startswith("cogitate"):
             raise
         raise ConfigError(f"{error.name} is not installed: pip install 'cogitate[serve]'") from error
-    limits = Limits(streams, queue, int(cache_gb * 2**30), int(prefix_gb * 2**30), prefill_tokens, request_seconds)
+    limits = Limits(streams, queue, int(cache_gb * 2**30), int(prefix_gb * 2**30), prefill_tokens, request_seconds, ngram_drafts)
     metrics = Metrics()
 
     def load() -> dict[str, ServedModel]:

@@ -49,6 +49,7 @@ class Limits:
         prefix_bytes: memory of the tokens kept for later requests.
         prefill_tokens: of prompts that are read between two steps of the running completions; 0: prompts are read whole.
         seconds: a request may take, its time in the queue included.
+        ngram_drafts: tokens that are drafted for a completion in a step, at most; 0: none.
     """
 
     streams: int = 64
@@ -57,6 +58,7 @@ class Limits:
     prefix_bytes: int = 256 << 20
     prefill_tokens: int = 256
     seconds: float = 600.0
+    ngram_drafts: int = 0
 
 
 class BusyError(Exception):
@@ -143,6 +145,7 @@ class ServedModel:
         self.engine = Engine(
             decoder, end_id=self.tokenizer.end_ids, max_batch=limits.streams, tokenizer=self.tokenizer,
             prefix_bytes=limits.prefix_bytes, prefill_tokens=limits.prefill_tokens,
+            ngram_drafts=limits.ngram_drafts,
         )  # fmt: skip
         self.vocabulary = self.engine.config.vocab_size
         self.texts = token_bytes(self.tokenizer, self.vocabulary)
