@@ -172,6 +172,8 @@ def serve(
     thinking_names: Annotated[ThinkingNames, typer.Option(help="The names under which thinking is sent.")] = "both",
     dtype: WeightType = "float32",
     device: Device = "auto",
+    weight_bits: Annotated[int, typer.Option(help="Of the weights that are generated from: 8 or 4; 0: as --dtype says.")] = 0,
+    cache_bits: Annotated[int, typer.Option(help="Of keys and values: 8; 0: as --dtype says.")] = 0,
     streams: Annotated[int, typer.Option(min=1, help="Completions decoded at the same time.")] = 64,
     queue: Annotated[int, typer.Option(min=0, help="Completions that wait, at most; beyond it requests get 429.")] = 256,
     cache_gb: Annotated[float, typer.Option(min=0.01, help="Memory for the tokens of running completions, of each model.")] = 2,
@@ -194,7 +196,8 @@ def serve(
 
     run(
         models, host=host, port=port, api_key=api_key, admin_key=admin_key, reload_from=reload_from or [],
-        names=thinking_names, dtype=dtype, device=device, streams=streams, queue=queue, cache_gb=cache_gb,
+        names=thinking_names, dtype=dtype, device=device, weight_bits=weight_bits,
+        cache_bits=cache_bits, streams=streams, queue=queue, cache_gb=cache_gb,
         prefix_gb=prefix_gb, prefill_tokens=prefill_tokens, ngram_drafts=ngram_drafts,
         request_seconds=request_seconds, stop_seconds=stop_seconds, server_names=server_name or [], origins=origin or [],
     )  # fmt: skip

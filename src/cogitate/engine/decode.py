@@ -37,15 +37,30 @@ class Decoder:
         max_batch: rows of `logits`, `verify` and `draft`, at most.
         mtp: `prefill` for the MTP block, too, and `verify` and `draft` are wanted.
         drafts: tokens of `read_on` beyond one for each row, at most.
+        bits: of the weights of matrices: 8 or 4 (bits/groups.py); 0: they are the model's.
+        cache_bits: of the caches: 8, or 0 for numbers of `dtype`.
+        dtype: what is computed in; the model's where `bits` is 0.
     """
 
-    def __init__(self, model: Transformer, max_batch: int, *, mtp: bool = False, drafts: int = 0):
+    def __init__(
+        self,
+        model: Transformer,
+        max_batch: int,
+        *,
+        mtp: bool = False,
+        drafts: int = 0,
+        bits: int = 0,
+        cache_bits: int = 0,
+        dtype: torch.dtype | None = None,
+    ):
         assert self.supports(model), "generate with decode_plain.PlainDecoder instead"
-        self.config, self.dtype = model.config, model.embed_tokens.weight.dtype
+        self.config, source_dtype = model.config, model.embed_tokens.weight.dtype
+        self.dtype, self.bits, self.cache_bits = dtype or source_dtype, bits, cache_bits
+        assert bits or self.dtype == source_dtype, f"{source_dtype} weights are not rounded to {self.dtype}"
         self.max_batch, self.mtp = max_batch, mtp
         rotation = RotaryTable(model.config).first(model.config.max_position_embeddings, torch.device("cpu"))
         self._held: DecodeWeights | None = None
-        self._shell = unfilled_model(model.config, dtype=self.dtype, device="meta")  # that weights are loaded by
+        self._shell = unfilled_model(model.config, dtype=source_dtype, device="meta")  # that weights are loaded by
         self._rotation = torch.view_as_real(rotation).contiguous()
         self._step = Step(rotation=self._rotation.data_ptr())
         self._kernel = function("forward_hidden", self.dtype)
@@ -73,7 +88,14 @@ class Decoder:
 
     def read(self, model: Transformer) -> None:
         """Take over a model's weights, as they are now."""
-        self._held = DecodeWeights(model, mtp=self.mtp, in_place=model is self._shell)
+        self._held = DecodeWeights(
+            model,
+            dtype=self.dtype,
+            bits=self.bits,
+            cache_bits=self.cache_bits,
+            mtp=self.mtp,
+            in_place=model is self._shell and not self.bits,
+        )
 
     def free(self) -> None:
         """Let go of the weights until the next `load`."""
@@ -255,6 +277,7 @@ class Decoder:
     ) -> None:
         assert tokens.dtype == rows.dtype == lengths.dtype == np.int64
         assert units.dtype == select.dtype == np.int32
+        assert cache.bits == self.cache_bits
         step, hidden = self._step, stack.hidden
         step.tokens, step.units, step.selected = len(tokens), len(units) - 1, len(select)
         step.unit_token, step.row, step.length = units.ctypes.data, rows.ctypes.data, lengths.ctypes.data

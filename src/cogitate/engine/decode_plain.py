@@ -10,15 +10,34 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from cogitate.engine.bits.groups import STORED, check_bits
 from cogitate.engine.decode import Decoder
 from cogitate.model.files.hf import allocated, load_weights_into
 from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
 
 
-def make_decoder(model: Transformer, max_batch: int, *, mtp: bool = False, drafts: int = 0) -> Decoder | PlainDecoder:
-    """The fastest there is for this model and machine."""
-    return Decoder(model, max_batch, mtp=mtp, drafts=drafts) if Decoder.supports(model) else PlainDecoder(model)
+def make_decoder(
+    model: Transformer,
+    max_batch: int,
+    *,
+    mtp: bool = False,
+    drafts: int = 0,
+    bits: int = 0,
+    cache_bits: int = 0,
+    dtype: torch.dtype | None = None,
+) -> Decoder | PlainDecoder:
+    """The fastest there is for this model and machine.
+
+    Raises:
+        ConfigError: weights or a cache of fewer bits are asked for where there are no kernels.
+    """
+    native = Decoder.supports(model)
+    check_bits("weight_bits", bits, STORED, native=native)
+    check_bits("cache_bits", cache_bits, (8,), native=native)
+    if not native:
+        return PlainDecoder(model)
+    return Decoder(model, max_batch, mtp=mtp, drafts=drafts, bits=bits, cache_bits=cache_bits, dtype=dtype)
 
 
 class PlainDecoder:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from cogitate.backend import GenerationRequest
 from cogitate.engine.decode import share_units
@@ -67,6 +66,8 @@ class Engine:
         prefix_bytes: int = 0,
         prefill_tokens: int = 0,
         ngram_drafts: int = 0,
+        weight_bits: int = 0,
+        cache_bits: int = 0,
     ):
         """
         Args:
@@ -83,8 +84,11 @@ class Engine:
             prefill_tokens: of prompts that one `poll` reads, at most: what is longer is read in pieces, and running completions
                 do not wait for all of it. With the kernels completions are the same to the bit. 0: prompts are read whole. Not
                 together with `speculative` (ConfigError).
-            ngram_drafts: tokens that are drafted for a completion in a step, at most, by looking its last ones up in its own text
-                and its siblings' (drafts/lookup.py). 0: none. Not together with `speculative` (ConfigError).
+            ngram_drafts: tokens that are drafted for a completion in a step, at most, by looking its last ones up in its own
+                text and its siblings' (drafts/lookup.py). 0: none. Not together with `speculative` (ConfigError).
+            weight_bits: of the weights of matrices (bits/groups.py): 8 or 4, rounded from those of `model` and of what
+                `load_weights` reads in the type that the model has here; what is computed is in `dtype`. 0: as they are.
+            cache_bits: 8: keys and values are kept in 8 bits, each with a scale. 0: as they are computed.
         """
         check_reading(prefix_bytes, prefill_tokens, speculative=speculative)
         if ngram_drafts and speculative:
@@ -94,20 +98,23 @@ class Engine:
             raise DataError(f"max_context = {max_context}: must be from 2 to the model's max_position_embeddings, {limit}")
         if max_batch < 1:
             raise DataError(f"max_batch = {max_batch}: must be at least 1")
-        model = model.to(device=device, dtype=dtype).eval()
+        model = model.to(device=device, dtype=None if weight_bits else dtype).eval()
         self.config = model.config
         end_ids = [end_id] if isinstance(end_id, int) else end_id
         self._ends = np.zeros(model.config.vocab_size, dtype=bool)  # by token; an end_id that is none ends nothing
         self._ends[[token for token in end_ids if 0 <= token < len(self._ends)]] = True
         self.max_context = max_context or limit
-        self.device, self.dtype = model.embed_tokens.weight.device, model.embed_tokens.weight.dtype
+        self.device, self.dtype = model.embed_tokens.weight.device, dtype or model.embed_tokens.weight.dtype
         self.version = 0
         prompt_rows = min(max_batch, PROMPT_ROWS)
         rows = max_batch + prompt_rows
-        self.cache = KVCache(model.config, rows, self.max_context, dtype=self.dtype, device=self.device)
-        self.speculation = Speculation(model, rows, self.max_context) if speculative else None
+        self.cache = KVCache(model.config, rows, self.max_context, dtype=self.dtype, device=self.device, bits=cache_bits)
+        self.speculation = Speculation(model, rows, self.max_context, self.dtype, cache_bits) if speculative else None
         self.lookup = Lookup(ngram_drafts) if ngram_drafts else None
-        self.decoder = make_decoder(model, max_batch, mtp=speculative, drafts=DRAFTED_AT_ONCE if ngram_drafts else 0)
+        self.decoder = make_decoder(
+            model, max_batch, mtp=speculative, drafts=DRAFTED_AT_ONCE if ngram_drafts else 0,
+            bits=weight_bits, cache_bits=cache_bits, dtype=self.dtype,
+        )  # fmt: skip
         self.prefixes = PrefixTree(self.cache, prefix_bytes) if prefix_bytes else None
         self.prefill = Prefill(self.decoder, self.cache, self.speculation, self.prefixes)
         self._scheduler = Scheduler(max_batch, prompt_rows)

@@ -132,8 +132,13 @@ class ServedModel:
         *,
         dtype: str = "float32",
         device: str = "auto",
+        weight_bits: int = 0,
+        cache_bits: int = 0,
     ):
         """Reads the model, which takes its time; `start` begins to serve it.
+
+        Args:
+            weight_bits, cache_bits: as the engine has them.
 
         Raises:
             CogitateError: a file of the directory cannot be used.
@@ -141,11 +146,12 @@ class ServedModel:
         self.name, self.directory, self.limits, self.metrics = name, directory, limits, metrics
         self.tokenizer = Tokenizer.load(directory)
         self.form = ConversationForm.load(directory, self.tokenizer)
-        decoder = load_model(directory, dtype=DTYPES[dtype], device=pick_device(device))
+        # Weights are rounded once, from what the files hold.
+        decoder = load_model(directory, dtype=DTYPES["float32" if weight_bits else dtype], device=pick_device(device))
         self.engine = Engine(
             decoder, end_id=self.tokenizer.end_ids, max_batch=limits.streams, tokenizer=self.tokenizer,
             prefix_bytes=limits.prefix_bytes, prefill_tokens=limits.prefill_tokens,
-            ngram_drafts=limits.ngram_drafts,
+            ngram_drafts=limits.ngram_drafts, dtype=DTYPES[dtype], weight_bits=weight_bits, cache_bits=cache_bits,
         )  # fmt: skip
         self.vocabulary = self.engine.config.vocab_size
         self.texts = token_bytes(self.tokenizer, self.vocabulary)

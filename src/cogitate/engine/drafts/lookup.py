@@ -1,8 +1,8 @@
 """Drafts by n-gram lookup: a completion's last tokens are looked for in its own text and in completions of the same prompt, and
 what followed them there is the draft (prompt lookup decoding, Saxena 2023; siblings hold the same steps in other words).
 
-The model reads all drafts of a step together with each completion's last token. Its own tokens are drawn as without drafts, from
-the same number for the same seed and position (sampling.py), and drafts are kept as long as they are these tokens. So
+The model reads all drafts of a step together with each completion's last token. Its own tokens are drawn as without drafts,
+from the same number for the same seed and position (sampling.py), and drafts are kept as long as they are these tokens. So
 completions are the same as without, whatever was drafted; only how many tokens a step gives depends on the drafts.
 """
 

@@ -113,7 +113,8 @@ class Taking:
         drafts = lookup.drafts(running)
         reading_N = np.array([1 + len(each) for each in drafts])
         if (reading_N == 1).all():
-            return self.take(0, self.steps.logits(units))
+            self.take(0, self.steps.logits(units))
+            return
         first_N = np.cumsum(reading_N) - reading_N
         parts = zip(running.last_tokens[:, None], drafts, strict=True)
         read_X = np.concatenate([part for pair in parts for part in pair], dtype=np.int64)
