@@ -5,11 +5,9 @@ import pytest
 import torch
 
 from cogitate.backend import GenerationRequest
-from cogitate.engine.decode import Decoder
 from cogitate.engine.drafts.lookup import Lookup, continuation
 from cogitate.engine.generator import Engine
 from cogitate.errors import ConfigError
-from cogitate.kernels import native_library
 from cogitate.model.config import TINY, ModelConfig
 from cogitate.types import SamplingParams
 from tests.engine.random_model import make_model
@@ -30,16 +28,6 @@ def lookup_of(engine: Engine) -> Lookup:
 
 def ints(*tokens: int) -> np.ndarray:
     return np.array(tokens, dtype=np.int32)
-
-
-@pytest.fixture(params=["kernels", "plain"])
-def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Which of the two forms decodes."""
-    if request.param == "plain":
-        monkeypatch.setattr(Decoder, "supports", staticmethod(lambda model: False))
-    elif native_library() is None:
-        pytest.skip("no compiler for the kernels")
-    return str(request.param)
 
 
 @pytest.mark.parametrize(("config", "max_batch"), [(SMALL, 1), (SMALL, 5), (LLAMA.model_copy(update={"vocab_size": 12}), 40)])
