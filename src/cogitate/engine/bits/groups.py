@@ -81,7 +81,8 @@ def round_model(model: Transformer, bits: int) -> Transformer:
     """Round the weights of a model in place to what generation with so many bits computes with; a tied head becomes one of its
     own, since the embedding stays as it is. The model itself."""
     if model.lm_head is None:
-        model.lm_head = nn.Linear(*reversed(model.embed_tokens.weight.shape), bias=False)
+        vocabulary, width = model.embed_tokens.weight.shape
+        model.lm_head = nn.Linear(width, vocabulary, bias=False)
         model.lm_head.weight = nn.Parameter(model.embed_tokens.weight.detach().clone())
         model.config = model.config.model_copy(update={"tie_word_embeddings": False})
     model.lm_head.weight.copy_(rounded(model.lm_head.weight, max(bits, HEAD_BITS)))
