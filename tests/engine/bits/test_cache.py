@@ -36,7 +36,8 @@ class RoundedCache(KVCache):
         """What a cache of 8 bits holds, int8 (blocks, bytes, 16), as this one holds it."""
         width = stored.shape[1] - 4 * self.parts  # then the scales, float32 (parts, 16)
         scales = stored[:, width:].contiguous().view(torch.float32).view(len(stored), self.parts, 1, 16)
-        return (stored[:, :width].unflatten(1, (self.parts, -1)) * scales).flatten(1, 2)
+        numbers: Tensor = (stored[:, :width].unflatten(1, (self.parts, -1)) * scales).flatten(1, 2)
+        return numbers
 
 
 @torch.no_grad()
