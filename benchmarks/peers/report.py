@@ -29,6 +29,14 @@ SPEED_RATIOS: dict[str, tuple[str, str, str, float | None]] = {
     "math_vs_math_verify": ("verdicts", "math", "math-verify", None),
     "programs_vs_fresh_python": ("verdicts", "code", "python", None),
 }
+# The same of our sides with weights of fewer bits, which are families of their own: a ratio names its type, and no other's.
+BITS_RATIOS: dict[str, tuple[str, str, str, str, float | None]] = {
+    **{f"decode{n}_w8_vs_vllm": ("generation", str(n), f"{OWN}_w8", "vllm", 2.3 if n == 32 else None) for n in (1, 8, 32, 64)},
+    "decode1_w8_vs_llamacpp_f16": ("generation", "1", f"{OWN}_w8", "llamacpp_f16", None),
+    "decode1_w4_vs_llamacpp_f16": ("generation", "1", f"{OWN}_w4", "llamacpp_f16", 1.8),
+    "decode1_w4_vs_llamacpp_q4": ("generation", "1", f"{OWN}_w4", "llamacpp_q4", 1.3),
+    **{f"decode{n}_w{b}_vs_bf16": ("generation", str(n), f"{OWN}_w{b}", OWN, None) for b in (8, 4) for n in (1, 8, 32, 64)},
+}
 # name -> (workload, case, number of ours, what is aimed at)
 OWN_NUMBERS: dict[str, tuple[str, str, str, float]] = {
     "decode64_of_gemm": ("generation", "64", "share_of_gemm", 0.5),
@@ -76,8 +84,9 @@ def ratios_of(workloads: Mapping[str, Figures]) -> tuple[dict[str, float], dict[
     """
     ratios: dict[str, float] = {}
     details: dict[str, dict[str, Any]] = {}
-    for name, (workload, case, family, aim) in SPEED_RATIOS.items():
-        pair = compared(workloads, workload, case, family)
+    of_types = {name: (workload, case, OWN, family, aim) for name, (workload, case, family, aim) in SPEED_RATIOS.items()}
+    for name, (workload, case, own_family, family, aim) in (of_types | BITS_RATIOS).items():
+        pair = compared(workloads, workload, case, family, own_family)
         if pair is not None:
             ours, theirs, sides = pair
             ratios[name] = short(ours[SPEED]["median"] / theirs[SPEED]["median"])
@@ -99,10 +108,12 @@ def ratios_of(workloads: Mapping[str, Figures]) -> tuple[dict[str, float], dict[
     return ratios, details
 
 
-def compared(workloads: Mapping[str, Figures], workload: str, case: str, family: str) -> tuple[Any, Any, list[str]] | None:
+def compared(
+    workloads: Mapping[str, Figures], workload: str, case: str, family: str, own_family: str = OWN
+) -> tuple[Any, Any, list[str]] | None:
     """The numbers of our fastest variant and of theirs, and their names; None where one was not measured."""
     sides = workloads.get(workload, {}).get(case, {})
-    own, other = best_side(sides, OWN), best_side(sides, family)
+    own, other = best_side(sides, own_family), best_side(sides, family)
     return None if own is None or other is None else (sides[own], sides[other], [own, other])
 
 
@@ -162,7 +173,7 @@ def draw_chart(result: Mapping[str, Any], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib.figure import Figure
 
-    names = [name for name in SPEED_RATIOS if name in result["ratios"]]
+    names = [name for name in (*SPEED_RATIOS, *BITS_RATIOS) if name in result["ratios"]]
     figure = Figure(figsize=(9, 0.4 * len(names) + 1.2), layout="constrained")
     axes = figure.add_subplot()
     places = range(len(names))

@@ -80,6 +80,10 @@ class Generator(Protocol):
     def pending(self) -> int:
         """Completions not yet returned."""
 
+    def tokens_per_step(self) -> float | None:
+        """By how many tokens a decoding step advanced a completion, on average since this was last asked; None where nothing is
+        drafted, or it is not known."""
+
     def partial(self, request_id: str, *, start: int = 0) -> dict[int, list[int]]:
         """The tokens, from index `start` on, of each running completion of a request, by its seed: for showing them early. What
         a thinking budget may still take back is not among them."""

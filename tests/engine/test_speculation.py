@@ -72,16 +72,6 @@ def run(engine: Engine, asked: list[GenerationRequest]) -> dict[tuple[str, int],
     return {(completion.request_id, completion.seed): completion for completion in completions}
 
 
-@pytest.fixture(params=["kernels", "plain"])
-def path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Which of the two forms decodes."""
-    if request.param == "plain":
-        monkeypatch.setattr(Decoder, "supports", staticmethod(lambda model: False))
-    elif native_library() is None:
-        pytest.skip("no compiler for the kernels")
-    return str(request.param)
-
-
 @pytest.mark.parametrize("max_batch", [1, 5, 40])
 def test_completions_are_those_without_drafts(path: str, max_batch: int) -> None:
     """By the kernels to the bit; in PyTorch log-probabilities differ by rounding."""

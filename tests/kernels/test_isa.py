@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[2]
 NUMERIC = (
     "tests/model/test_causal_attention.py", "tests/model/test_linear.py", "tests/model/test_elementwise.py",
     "tests/model/test_head.py", "tests/engine/test_generate_parity.py", "tests/train/optimisers/test_adamw.py",
+    "tests/engine/bits",
 )  # fmt: skip
 
 

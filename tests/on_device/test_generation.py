@@ -61,6 +61,16 @@ def test_drafts_on_a_device_leave_the_tokens_as_they_are_and_are_right_as_often(
     assert (engine.speculation.drafted, engine.speculation.right) == (host.speculation.drafted, host.speculation.right)
 
 
+def test_drafts_by_lookup_on_a_device_leave_the_tokens_as_they_are() -> None:
+    here = run(engine_of(LLAMA, "cpu"), *requests(18))
+    with stand_in():
+        engine = Engine(make_model(LLAMA), end_id=END, max_batch=5, device=KIND, ngram_drafts=4)
+        there = run(engine, *requests(18))
+    assert [each.token_ids for each in there] == [each.token_ids for each in here]
+    assert engine.lookup is not None
+    assert engine.lookup.drafted > engine.lookup.right
+
+
 def test_a_step_copies_once_waits_once_and_what_is_between_could_be_captured(monkeypatch: pytest.MonkeyPatch) -> None:
     for speculative, captured in ((False, ("read_last", "draw")), (True, ("read_drafted", "draw"))):
         inside = Counts()

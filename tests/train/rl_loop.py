@@ -53,6 +53,7 @@ class Loop:
     general: Pool | None = None
     on_row: Callable[[dict[str, Any]], None] | None = None
     prompt: str = "{question} Digit:"
+    generation: dict[str, Any] = field(default_factory=dict)  # what the engine is made with
     said: list[str] = field(default_factory=list)
     began: list[tuple[int, int]] = field(default_factory=list)
 
@@ -75,7 +76,7 @@ class Loop:
                 describe=lambda step, rollout: {"step": step, "text": rollout.text, "reward": rollout.reward},
                 tokenizer=tokenizer,
                 learner=self.learner,
-                generator=Engine(load_model(self.model), end_id=tokenizer.end_id, max_batch=16),
+                generator=Engine(load_model(self.model), end_id=tokenizer.end_id, max_batch=16, **self.generation),
                 grader=self.grader,
                 metrics=MetricsLog(self.folder / "metrics.jsonl", self.on_row),
                 checkpoint=self.folder / "checkpoint",

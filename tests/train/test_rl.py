@@ -13,11 +13,12 @@ import torch
 from cogitate.config import RLConfig
 from cogitate.config.methods import METHODS
 from cogitate.errors import DataError, TrainingDivergedError
+from cogitate.kernels import native_library
 from cogitate.model.files.hf import load_model
 from cogitate.rewards.parts.completion import SampledCompletion
 from cogitate.train.rollouts import Sampled, by_rules
 from cogitate.types import Problem
-from tests.train.rl_loop import Loop, accuracy, digits_wanted
+from tests.train.rl_loop import Loop, accuracy, digits_wanted, equal_weights
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -56,6 +57,33 @@ def test_sampler_and_learner_agree_at_every_step(loop: Callable[..., Loop]) -> N
     assert max(run.column("logprob_gap_max")) < 1e-3
     assert run.column("ratio_mean") == [1.0] * 4
     assert run.column("clip_share") == [0.0] * 4
+
+
+def test_drafts_leave_a_run_as_it_is_and_say_what_a_step_gave(loop: Callable[..., Loop]) -> None:
+    """With the kernels, which compute the same to the bit."""
+    if native_library() is None:
+        pytest.skip("no compiler for the kernels")
+    plain, drafted = (
+        loop(name, steps=2, generation={"ngram_drafts": drafts}) for name, drafts in (("plain", 0), ("drafted", 3))
+    )
+    for run in (plain, drafted):
+        run.train()
+    rows = drafted.rows()
+    assert all(row.pop("tokens_per_step") >= 1 for row in rows)
+    assert rows == plain.rows()
+    equal_weights(drafted, plain)
+
+
+def test_generation_in_8_bits_learns_and_its_mismatch_is_logged(loop: Callable[..., Loop]) -> None:
+    if native_library() is None:
+        pytest.skip("no compiler for the kernels")
+    run = loop(steps=14, generation={"weight_bits": 8})
+    run.train()
+    gaps = [row["logprob_gap"] for row in run.rows() if "loss" in row]
+    assert min(gaps) > 1e-5  # in float32 the two differ by less where weights are the same
+    assert max(gaps) < 0.1
+    rewards = run.column("reward")
+    assert sum(rewards[-3:]) > sum(rewards[:3]) + 0.5
 
 
 def test_every_step_is_logged_with_all_that_is_promised(loop: Callable[..., Loop]) -> None:

@@ -48,7 +48,10 @@ def generation(settings: Mapping[str, Any]) -> Round:
     """All tokens of a case from the request on; of decoding alone beside it, and what it is of the products alone."""
     dtype = DTYPES[settings["dtype"]]
     model = load_model(Path(settings["model"]), dtype=dtype)
-    engine = Engine(model, end_id=NEVER, max_batch=settings["most"], max_context=settings["context"])
+    engine = Engine(
+        model, end_id=NEVER, max_batch=settings["most"], max_context=settings["context"],
+        weight_bits=settings.get("weight_bits", 0),
+    )  # fmt: skip
     prompts = read_prompts(settings)
 
     def run(number: int, case: Mapping[str, Any]) -> dict[str, float]:

@@ -172,6 +172,8 @@ def serve(
     thinking_names: Annotated[ThinkingNames, typer.Option(help="The names under which thinking is sent.")] = "both",
     dtype: WeightType = "float32",
     device: Device = "auto",
+    weight_bits: Annotated[int, typer.Option(help="Of the weights that are generated from: 8 or 4; 0: as --dtype says.")] = 0,
+    cache_bits: Annotated[int, typer.Option(help="Of keys and values: 8; 0: as --dtype says.")] = 0,
     streams: Annotated[int, typer.Option(min=1, help="Completions decoded at the same time.")] = 64,
     queue: Annotated[int, typer.Option(min=0, help="Completions that wait, at most; beyond it requests get 429.")] = 256,
     cache_gb: Annotated[float, typer.Option(min=0.01, help="Memory for the tokens of running completions, of each model.")] = 2,
@@ -179,6 +181,9 @@ def serve(
     prefill_tokens: Annotated[
         int, typer.Option(min=0, help="Tokens of prompts read between two steps; 0: prompts are read whole.")
     ] = 256,
+    ngram_drafts: Annotated[
+        int, typer.Option(min=0, max=15, help="Tokens drafted by looking the last ones up in the text; 0: none.")
+    ] = 0,
     request_seconds: Annotated[float, typer.Option(min=1.0, help="A request may take, its time in the queue included.")] = 600,
     stop_seconds: Annotated[float, typer.Option(min=1.0, help="Given to running requests when the server is stopped.")] = 30,
     server_name: Annotated[
@@ -191,8 +196,9 @@ def serve(
 
     run(
         models, host=host, port=port, api_key=api_key, admin_key=admin_key, reload_from=reload_from or [],
-        names=thinking_names, dtype=dtype, device=device, streams=streams, queue=queue, cache_gb=cache_gb,
-        prefix_gb=prefix_gb, prefill_tokens=prefill_tokens,
+        names=thinking_names, dtype=dtype, device=device, weight_bits=weight_bits,
+        cache_bits=cache_bits, streams=streams, queue=queue, cache_gb=cache_gb,
+        prefix_gb=prefix_gb, prefill_tokens=prefill_tokens, ngram_drafts=ngram_drafts,
         request_seconds=request_seconds, stop_seconds=stop_seconds, server_names=server_name or [], origins=origin or [],
     )  # fmt: skip
 

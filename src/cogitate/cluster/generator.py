@@ -151,6 +151,9 @@ class ClusterGenerator:
                 self._close((number, index))
         return [stopped[place] for place in sorted(stopped)]
 
+    def tokens_per_step(self) -> float | None:
+        return None  # of the processes' engines it is not asked
+
     def free_weights(self) -> None:
         assert not self.pending(), "completions are pending: they need the weights"
         self._sent, self._freed = None, True

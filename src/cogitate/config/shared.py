@@ -165,6 +165,14 @@ class RuntimeConfig(Section):
     threads: int = Field(0, ge=0)  # 0: as many as there are cores
     max_batch: int = Field(256, ge=1)  # completions decoded at the same time
     speculative: bool = not_in_identity(False)  # drafts by the MTP block: the same completions in fewer steps
+    # Tokens drafted for a completion in a step, at most, by looking its last ones up in its text and its siblings': the same
+    # completions in fewer steps; 0: none.
+    ngram_drafts: int = not_in_identity(0, ge=0, le=15)
+    # Of the weights that are generated from: 8 or 4, in groups of 32 (engine/bits/groups.py); 0: as dtype says. Learning is not
+    # touched.
+    weight_bits: Literal[0, 8, 4] = in_identity_unless_default(0)
+    # Of keys and values of earlier tokens while completions are generated: 8, each with a scale; 0: as dtype says.
+    cache_bits: Literal[0, 8] = in_identity_unless_default(0)
     # MiB kept of what has been read, for prompts that begin alike: the same completions with less to read. Not with drafts.
     prefix_cache: int = not_in_identity(0, ge=0)
 
@@ -172,6 +180,17 @@ class RuntimeConfig(Section):
     def _prefixes_and_drafts_are_apart(self) -> RuntimeConfig:
         if self.prefix_cache and self.speculative:
             raise ValueError("prefix_cache has no effect with speculative=true: set one of them")
+        if self.ngram_drafts and self.speculative:
+            raise ValueError(
+                "ngram_drafts has no effect with speculative=true, whose drafts are the MTP block's: set one of them"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _fewer_bits_have_kernels(self) -> RuntimeConfig:
+        for key in ("weight_bits", "cache_bits"):
+            if getattr(self, key) and self.device.startswith("cuda"):
+                raise ValueError(f"{key} has kernels for the CPU alone: set device=cpu, or {key}=0")
         return self
 
     @field_validator("device")

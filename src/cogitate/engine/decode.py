@@ -36,22 +36,38 @@ class Decoder:
     Args:
         max_batch: rows of `logits`, `verify` and `draft`, at most.
         mtp: `prefill` for the MTP block, too, and `verify` and `draft` are wanted.
+        drafts: tokens of `read_on` beyond one for each row, at most.
+        bits: of the weights of matrices: 8 or 4 (bits/groups.py); 0: they are the model's.
+        cache_bits: of the caches: 8, or 0 for numbers of `dtype`.
+        dtype: what is computed in; the model's where `bits` is 0.
     """
 
-    def __init__(self, model: Transformer, max_batch: int, *, mtp: bool = False):
+    def __init__(
+        self,
+        model: Transformer,
+        max_batch: int,
+        *,
+        mtp: bool = False,
+        drafts: int = 0,
+        bits: int = 0,
+        cache_bits: int = 0,
+        dtype: torch.dtype | None = None,
+    ):
         assert self.supports(model), "generate with decode_plain.PlainDecoder instead"
-        self.config, self.dtype = model.config, model.embed_tokens.weight.dtype
+        self.config, source_dtype = model.config, model.embed_tokens.weight.dtype
+        self.dtype, self.bits, self.cache_bits = dtype or source_dtype, bits, cache_bits
+        assert bits or self.dtype == source_dtype, f"{source_dtype} weights are not rounded to {self.dtype}"
         self.max_batch, self.mtp = max_batch, mtp
         rotation = RotaryTable(model.config).first(model.config.max_position_embeddings, torch.device("cpu"))
         self._held: DecodeWeights | None = None
-        self._shell = unfilled_model(model.config, dtype=self.dtype, device="meta")  # that weights are loaded by
+        self._shell = unfilled_model(model.config, dtype=source_dtype, device="meta")  # that weights are loaded by
         self._rotation = torch.view_as_real(rotation).contiguous()
         self._step = Step(rotation=self._rotation.data_ptr())
         self._kernel = function("forward_hidden", self.dtype)
         self.read(model)
         workspace_bytes = function("workspace_bytes", self.dtype, returns=ctypes.c_int64)
         threads = max(torch.get_num_threads(), os.cpu_count() or 1)
-        most = max_batch * DRAFTED if mtp else max_batch
+        most = (max_batch * DRAFTED if mtp else max_batch) + drafts
         stacks = [self._weights.main, *([self._weights.mtp] if self._weights.mtp else [])]
         tokens = Int(max(most, PREFILL_TOKENS))
         size = max(workspace_bytes(ctypes.byref(stack.model), tokens, Int(threads)) for stack in stacks)
@@ -72,7 +88,14 @@ class Decoder:
 
     def read(self, model: Transformer) -> None:
         """Take over a model's weights, as they are now."""
-        self._held = DecodeWeights(model, mtp=self.mtp, in_place=model is self._shell)
+        self._held = DecodeWeights(
+            model,
+            dtype=self.dtype,
+            bits=self.bits,
+            cache_bits=self.cache_bits,
+            mtp=self.mtp,
+            in_place=model is self._shell and not self.bits,
+        )
 
     def free(self) -> None:
         """Let go of the weights until the next `load`."""
@@ -126,6 +149,23 @@ class Decoder:
             made=hidden_XD,
         )
         return logits_XV.view(-1, DRAFTED, logits_XV.shape[1]), hidden_XD.view(-1, DRAFTED, hidden_XD.shape[1])
+
+    def read_on(
+        self, tokens_X: np.ndarray, counts_N: np.ndarray, cache: KVCache, rows: np.ndarray, units: np.ndarray
+    ) -> Tensor:
+        """Append several tokens to each row, row by row; after each of them the logits of the next one, float32 (X, V).
+
+        Args:
+            tokens_X: int64.
+            counts_N: int64, how many are each row's, at least one.
+            rows, units: as in `logits`.
+        """
+        logits_XV = self._logits[: len(tokens_X)]
+        ends = append_to(cache, rows, counts_N)
+        bounds = np.concatenate(([0], np.cumsum(counts_N)))[units].astype(np.int32)
+        rows_X, select = np.repeat(rows, counts_N), self._all[: len(tokens_X)]
+        self._forward(self._weights.main, tokens_X, cache, rows_X, ends, bounds, select, logits_XV)
+        return logits_XV
 
     def draft(
         self,
@@ -237,6 +277,7 @@ class Decoder:
     ) -> None:
         assert tokens.dtype == rows.dtype == lengths.dtype == np.int64
         assert units.dtype == select.dtype == np.int32
+        assert cache.bits == self.cache_bits
         step, hidden = self._step, stack.hidden
         step.tokens, step.units, step.selected = len(tokens), len(units) - 1, len(select)
         step.unit_token, step.row, step.length = units.ctypes.data, rows.ctypes.data, lengths.ctypes.data

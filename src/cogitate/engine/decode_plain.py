@@ -10,15 +10,34 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from cogitate.engine.bits.groups import STORED, check_bits
 from cogitate.engine.decode import Decoder
 from cogitate.model.files.hf import allocated, load_weights_into
 from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
 
 
-def make_decoder(model: Transformer, max_batch: int, *, mtp: bool = False) -> Decoder | PlainDecoder:
-    """The fastest there is for this model and machine."""
-    return Decoder(model, max_batch, mtp=mtp) if Decoder.supports(model) else PlainDecoder(model)
+def make_decoder(
+    model: Transformer,
+    max_batch: int,
+    *,
+    mtp: bool = False,
+    drafts: int = 0,
+    bits: int = 0,
+    cache_bits: int = 0,
+    dtype: torch.dtype | None = None,
+) -> Decoder | PlainDecoder:
+    """The fastest there is for this model and machine.
+
+    Raises:
+        ConfigError: weights or a cache of fewer bits are asked for where there are no kernels.
+    """
+    native = Decoder.supports(model)
+    check_bits("weight_bits", bits, STORED, native=native)
+    check_bits("cache_bits", cache_bits, (8,), native=native)
+    if not native:
+        return PlainDecoder(model)
+    return Decoder(model, max_batch, mtp=mtp, drafts=drafts, bits=bits, cache_bits=cache_bits, dtype=dtype)
 
 
 class PlainDecoder:
@@ -43,6 +62,20 @@ class PlainDecoder:
         self.check()
         hidden_NTD = self.model(self._on_device(tokens_NT), cache=cache, rows_B=torch.from_numpy(rows))
         return self.model.logits(hidden_NTD), hidden_NTD
+
+    def read_on(
+        self, tokens_X: np.ndarray, counts_N: np.ndarray, cache: KVCache, rows: np.ndarray, units: np.ndarray
+    ) -> Tensor:
+        """Rows that read equally many tokens are read together: what one row has room for another may not."""
+        self.check()
+        first_N = np.cumsum(counts_N) - counts_N
+        logits_XV = torch.empty(len(tokens_X), self.model.config.vocab_size, device=self.device)
+        for count in np.unique(counts_N).tolist():
+            some = np.flatnonzero(counts_N == count)
+            places = first_N[some][:, None] + np.arange(count)
+            hidden = self.model(self._on_device(tokens_X[places]), cache=cache, rows_B=torch.from_numpy(rows[some]))
+            logits_XV[torch.from_numpy(places).to(self.device)] = self.model.logits(hidden).float()
+        return logits_XV
 
     def draft(
         self,

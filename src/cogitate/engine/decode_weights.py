@@ -9,10 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from cogitate.engine.bits.groups import HEAD_BITS, in_groups
 from cogitate.kernels import function, library
 from cogitate.model.attention import GroupedQueryAttention
 from cogitate.model.block import DecoderLayer
-from cogitate.model.kv_cache import cache_width
+from cogitate.model.kv_cache import entry_width
 from cogitate.model.layers import MLP, RMSNorm
 from cogitate.model.mla import MultiHeadLatentAttention
 from cogitate.model.moe import MixtureOfExperts
@@ -24,7 +25,7 @@ LANES = 16
 
 
 class Matrix(ctypes.Structure):
-    _fields_ = (("weights", Pointer), ("bias", Pointer), ("inputs", Int), ("outputs", Int))
+    _fields_ = (("weights", Pointer), ("bias", Pointer), ("inputs", Int), ("outputs", Int), ("bits", Int))
 
 
 class Step(ctypes.Structure):
@@ -37,7 +38,7 @@ class Step(ctypes.Structure):
 class Attention(ctypes.Structure):
     _fields_ = (
         ("cache", Pointer),
-        *((name, Int) for name in ("width", "heads", "kv_heads", "key_width", "value_width", "rope_width")),
+        *((name, Int) for name in ("width", "bits", "heads", "kv_heads", "key_width", "value_width", "rope_width")),
         *((name, Int) for name in ("interleaved", "window")),
         *((name, Float) for name in ("scale", "eps")),
         *((name, Int) for name in ("nope", "v_width")),
@@ -98,16 +99,29 @@ class DecodeWeights:
         mtp: the MTP block, with the model's embedding and head; None where it is not asked for.
     """
 
-    def __init__(self, source: Transformer, *, mtp: bool = False, in_place: bool = False):
+    def __init__(
+        self,
+        source: Transformer,
+        *,
+        dtype: torch.dtype,
+        bits: int = 0,
+        cache_bits: int = 0,
+        mtp: bool = False,
+        in_place: bool = False,
+    ):
         """
         Args:
+            dtype: of the embedding, and of matrices where `bits` is 0: the source's there.
+            bits: of the weights of matrices, but for routers: 8 or 4 (bits/groups.py).
+            cache_bits: of the cache that is read and written.
             in_place: matrices of the source's layers are laid out in their own memory where they fit it, so that hardly any
                 weight is there twice. The source is of no use afterwards.
         """
         self._kept: list[object] = []
-        self._bytes = 0
+        self._bytes, self._bits, self._cache_bits = 0, bits, cache_bits
         self._in_place = False
-        embedding, head = self._at(source.embed_tokens.weight.detach()), self._matrix(source.head_weight)
+        embedding = self._at(source.embed_tokens.weight.detach().to(dtype))
+        head = self._matrix(source.head_weight, bits=bits and max(bits, HEAD_BITS))
         self._in_place = in_place
         self.main = self._stack(list(source.layers), source.norm, source, embedding, head, Hidden())
         self.mtp = None
@@ -144,7 +158,7 @@ class DecodeWeights:
             post_norm=self._floats(layer.post_attention_layernorm.weight),
             eps=layer.input_layernorm.eps,
         )
-        width = cache_width(source.config)
+        width = entry_width(source.config, self._cache_bits)
         if isinstance(layer.self_attn, MultiHeadLatentAttention):
             self._latent_attention(made, layer.self_attn, width)
         else:
@@ -189,6 +203,7 @@ class DecodeWeights:
         made.o_proj = self._matrix(module.o_proj.weight, module.o_proj.bias)
         made.attention = Attention(
             width=width,
+            bits=self._cache_bits,
             heads=module.heads,
             kv_heads=module.kv_heads,
             key_width=module.width,
@@ -211,7 +226,7 @@ class DecodeWeights:
     def _experts(self, made: Layer, module: MixtureOfExperts) -> None:
         config, experts = module.gate.config, module.experts
         bias = module.gate.e_score_correction_bias
-        made.router = self._matrix(module.gate.weight.detach().float())
+        made.router = self._matrix(module.gate.weight.detach().float(), bits=0)
         made.routing = Routing(
             experts=config.n_routed_experts,
             chosen=config.num_experts_per_tok,
@@ -229,15 +244,21 @@ class DecodeWeights:
         self._kept.append(matrices)
         return ctypes.addressof(matrices)
 
-    def _matrix(self, weight_OI: Tensor, bias_O: Tensor | None = None) -> Matrix:
-        weight_OI = weight_OI.detach()
+    def _matrix(self, weight_OI: Tensor, bias_O: Tensor | None = None, *, bits: int | None = None) -> Matrix:
+        """
+        Args:
+            bits: other than those of most matrices.
+        """
+        weight_OI, bits = weight_OI.detach(), self._bits if bits is None else bits
+        bias = None if bias_O is None else self._floats(bias_O, room=LANES)
+        if bits:
+            panels = in_groups(weight_OI, bits, library().panel_width())
+            return Matrix(self._at(panels), bias, weight_OI.shape[1], len(weight_OI), bits)
         depth = library().bf16_depth() if weight_OI.dtype == torch.bfloat16 else 1
         panels = in_panels(weight_OI, library().panel_width(), depth)
         if self._in_place and panels.numel() == weight_OI.numel() and weight_OI.is_contiguous():
             panels = weight_OI.flatten().copy_(panels)
-        return Matrix(
-            self._at(panels), None if bias_O is None else self._floats(bias_O, room=LANES), weight_OI.shape[1], len(weight_OI)
-        )
+        return Matrix(self._at(panels), bias, weight_OI.shape[1], len(weight_OI))
 
     def _floats(self, values: Tensor, room: int = 0) -> int:
         return self._at(F.pad(values.detach().float().flatten(), (0, room)))

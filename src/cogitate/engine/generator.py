@@ -9,19 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from cogitate.backend import GenerationRequest
 from cogitate.engine.decode import share_units
 from cogitate.engine.decode_plain import make_decoder
+from cogitate.engine.drafts.lookup import DRAFTED_AT_ONCE, Lookup
 from cogitate.engine.prefill import Prefill, check_reading
 from cogitate.engine.prefix_tree import PrefixTree
 from cogitate.engine.running import Running, Sequence, Shaper
 from cogitate.engine.scheduler import Group, Scheduler, request_fault
 from cogitate.engine.speculation import Speculation
-from cogitate.engine.steps.device import make_steps
+from cogitate.engine.steps.taking import Taking
 from cogitate.engine.thinking.guided import Guide
-from cogitate.errors import DataError
+from cogitate.errors import ConfigError, DataError
 from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
 from cogitate.runtime import give_back_memory
@@ -48,6 +48,7 @@ class Engine:
     Attributes:
         cache: what it remembers; cache.blocks_in_use * cache.bytes_per_block is the memory of all tokens held.
         speculation: its counters say how many drafts were right; None without `speculative`.
+        lookup: the same of drafts by n-gram lookup; None without `ngram_drafts`.
         prefixes: what is kept for later requests and how much memory that takes; None without `prefix_bytes`.
     """
 
@@ -64,6 +65,9 @@ class Engine:
         tokenizer: Tokenizer | None = None,
         prefix_bytes: int = 0,
         prefill_tokens: int = 0,
+        ngram_drafts: int = 0,
+        weight_bits: int = 0,
+        cache_bits: int = 0,
     ):
         """
         Args:
@@ -80,33 +84,46 @@ class Engine:
             prefill_tokens: of prompts that one `poll` reads, at most: what is longer is read in pieces, and running completions
                 do not wait for all of it. With the kernels completions are the same to the bit. 0: prompts are read whole. Not
                 together with `speculative` (ConfigError).
+            ngram_drafts: tokens that are drafted for a completion in a step, at most, by looking its last ones up in its own
+                text and its siblings' (drafts/lookup.py). 0: none. Not together with `speculative` (ConfigError).
+            weight_bits: of the weights of matrices (bits/groups.py): 8 or 4, rounded from those of `model` and of what
+                `load_weights` reads in the type that the model has here; what is computed is in `dtype`. 0: as they are.
+            cache_bits: 8: keys and values are kept in 8 bits, each with a scale. 0: as they are computed.
         """
         check_reading(prefix_bytes, prefill_tokens, speculative=speculative)
+        if ngram_drafts and speculative:
+            raise ConfigError("drafts come by n-gram lookup or from the MTP block: set ngram_drafts = 0 or speculative = false")
         limit = model.config.max_position_embeddings
         if max_context is not None and not 2 <= max_context <= limit:
             raise DataError(f"max_context = {max_context}: must be from 2 to the model's max_position_embeddings, {limit}")
         if max_batch < 1:
             raise DataError(f"max_batch = {max_batch}: must be at least 1")
-        model = model.to(device=device, dtype=dtype).eval()
+        model = model.to(device=device, dtype=None if weight_bits else dtype).eval()
         self.config = model.config
         end_ids = [end_id] if isinstance(end_id, int) else end_id
         self._ends = np.zeros(model.config.vocab_size, dtype=bool)  # by token; an end_id that is none ends nothing
         self._ends[[token for token in end_ids if 0 <= token < len(self._ends)]] = True
         self.max_context = max_context or limit
-        self.device, self.dtype = model.embed_tokens.weight.device, model.embed_tokens.weight.dtype
+        self.device, self.dtype = model.embed_tokens.weight.device, dtype or model.embed_tokens.weight.dtype
         self.version = 0
         prompt_rows = min(max_batch, PROMPT_ROWS)
         rows = max_batch + prompt_rows
-        self.cache = KVCache(model.config, rows, self.max_context, dtype=self.dtype, device=self.device)
-        self.speculation = Speculation(model, rows, self.max_context) if speculative else None
-        self.decoder = make_decoder(model, max_batch, mtp=speculative)
+        self.cache = KVCache(model.config, rows, self.max_context, dtype=self.dtype, device=self.device, bits=cache_bits)
+        self.speculation = Speculation(model, rows, self.max_context, self.dtype, cache_bits) if speculative else None
+        self.lookup = Lookup(ngram_drafts) if ngram_drafts else None
+        self.decoder = make_decoder(
+            model, max_batch, mtp=speculative, drafts=DRAFTED_AT_ONCE if ngram_drafts else 0,
+            bits=weight_bits, cache_bits=cache_bits, dtype=self.dtype,
+        )  # fmt: skip
         self.prefixes = PrefixTree(self.cache, prefix_bytes) if prefix_bytes else None
         self.prefill = Prefill(self.decoder, self.cache, self.speculation, self.prefixes)
         self._scheduler = Scheduler(max_batch, prompt_rows)
         self._running = Running(rows)
-        self._steps = make_steps(self.decoder, self.cache, self._running, self.speculation)
         self._guide = Guide(tokenizer, self._ends, self._running, self.cache, self.speculation)
-        self._drawn, self._prefill_tokens = 0, prefill_tokens or None
+        self._taking = Taking(
+            self.decoder, self.cache, self._running, self._guide, self._ends, speculation=self.speculation, lookup=self.lookup
+        )
+        self._prefill_tokens = prefill_tokens or None
         self._units: np.ndarray | None = None  # of the running rows, until these change
         self._pending_of: Counter[str] = Counter()
         self._shapers: dict[str, Shaper] = {}
@@ -139,7 +156,7 @@ class Engine:
     @property
     def tokens_sampled(self) -> int:
         """Tokens that were sampled since the engine was made, those that were taken back included."""
-        return self._drawn - self._guide.unused
+        return self._taking.drawn - self._guide.unused
 
     @property
     def tokens_set(self) -> int:
@@ -156,6 +173,14 @@ class Engine:
         """Those that were not, because an earlier request or a running completion had them."""
         return self.prefill.shared
 
+    def tokens_per_step(self) -> float | None:
+        """By how many tokens a step advanced a completion, on average since this was last asked; None where nothing is drafted
+        or no step was taken."""
+        taking, drafts = self._taking, self.speculation is not None or self.lookup is not None
+        found = taking.taken / taking.advanced if drafts and taking.advanced else None
+        taking.taken = taking.advanced = 0
+        return found
+
     def pending(self) -> int:
         """Completions not yet returned."""
         return self._scheduler.unstarted + len(self._running)
@@ -169,10 +194,8 @@ class Engine:
         if len(running):
             if self._units is None:
                 self._units = share_units(self.cache, running.rows)
-            if self.speculation is None:
-                finished += self._take_tokens(0, self._steps.logits(self._units))
-            else:
-                finished += self._take_drafted(self._units)
+            self._taking.step(self._units)
+            finished += self._remove_ended()
         return [completion for _, completion in sorted(finished, key=lambda pair: pair[0])]
 
     def partial(self, request_id: str, *, start: int = 0) -> dict[int, list[int]]:
@@ -211,7 +234,7 @@ class Engine:
     def free_weights(self) -> None:
         """Let go of the weights until the next `load_weights`; until then nothing can be sampled."""
         assert not self.pending(), "completions are pending: they need the weights"
-        self.prefill.forget()
+        self._forget()
         self.decoder.free()
         give_back_memory()
 
@@ -222,12 +245,18 @@ class Engine:
         self._running.note_version(version)
         for group in self._scheduler.requeue():
             self._release_prompt(group)
+        self._forget()
+
+    def _forget(self) -> None:
+        """The weights are others: what was read and written is of no use."""
         self.prefill.forget()
+        if self.lookup is not None:
+            self.lookup.forget()
 
     def _admit(self) -> list[tuple[tuple[int, int], Completion]]:
         """Fill free rows, prefilling prompts as needed, until there is no free row or nothing to start, or enough is read."""
         finished: list[tuple[tuple[int, int], Completion]] = []
-        self._steps.forget()
+        self._taking.steps.forget()
         self.prefill.left = self._prefill_tokens
         while True:
             if self.prefill.left != 0 and (groups := self._scheduler.to_prefill(PREFILL_TOKENS)):
@@ -255,50 +284,8 @@ class Engine:
             first = len(self._running)
             self._running.add(sequences)
             self._units = None
-            finished += self._take_tokens(first, torch.cat(logits))
-
-    def _take_tokens(self, first: int, logits_NV: Tensor) -> list[tuple[tuple[int, int], Completion]]:
-        """Sample a token for each running completion from index `first` on; the completions that it ends."""
-        running, speculation = self._running, self.speculation
-        running.shape(first, logits_NV)
-        guided = [index for index in running.guided if index >= first]
-        kept = {index: logits_NV[index - first].clone() for index in guided}
-        tokens_N1, logprobs_N1 = self._steps.sample(slice(first, None), logits_NV[:, None])
-        tokens_N, logprobs_N = tokens_N1[:, 0], logprobs_N1[:, 0]
-        for index, logits_V in kept.items():
-            hidden_D = None if speculation is None else speculation.hidden_before(int(running.rows[index]))
-            settled = self._guide.settle(index, index - first, tokens_N, logprobs_N, logits_V, hidden_D)
-            self._guide.take_back(index, settled)
-        running.record(slice(first, None), tokens_N, logprobs_N)
-        self._drawn += len(tokens_N)
-        return self._remove_ended()
-
-    def _take_drafted(self, units: np.ndarray) -> list[tuple[tuple[int, int], Completion]]:
-        """Sample a token for each running completion, and one more where the first was drafted; the completions that these
-        end."""
-        running = self._running
-        logits_N2V, hidden_N2D = self._steps.drafted_logits(units)
-        kept = {index: (logits_N2V[index].clone(), hidden_N2D[index].clone()) for index in running.guided}
-        tokens_N2, logprobs_N2, drafts_N = self._steps.sample_drafted(logits_N2V)
-        settled = {
-            index: self._guide.settle(index, index, tokens_N2[:, 0], logprobs_N2[:, 0], logits_2V[0], hidden_2D[0])
-            for index, (logits_2V, hidden_2D) in kept.items()
-        }
-        right_N = tokens_N2[:, 0] == drafts_N
-        right_N[[index for index, each in settled.items() if each.taken_back > 1]] = False
-        self.cache.lengths.numpy()[running.rows[~right_N]] -= 1
-        self._steps.note(right_N, hidden_N2D)
-        for index, each in settled.items():
-            self._guide.take_back(index, each)
-        running.record(slice(None), tokens_N2[:, 0], logprobs_N2[:, 0])
-        going_on = np.flatnonzero(right_N & ~self._ended()[1])
-        for index in set(going_on.tolist()) & kept.keys():
-            logits_2V, hidden_2D = kept[index]
-            second = self._guide.settle(index, index, tokens_N2[:, 1], logprobs_N2[:, 1], logits_2V[1], hidden_2D[1])
-            self._guide.take_back(index, second)
-        running.record(going_on, tokens_N2[going_on, 1], logprobs_N2[going_on, 1])
-        self._drawn += len(right_N) + len(going_on)
-        return self._remove_ended()
+            self._taking.take(first, torch.cat(logits))
+            finished += self._remove_ended()
 
     def _sequence(self, group: Group, seed_index: int, row: int) -> Sequence:
         """A completion that is about to start."""
@@ -306,14 +293,8 @@ class Engine:
         shaper = self._shapers.get(group.request.id)
         return Sequence(group.request, (group.number, seed_index), row, [(self.version, 0)], thinking, shaper=shaper)
 
-    def _ended(self) -> tuple[np.ndarray, np.ndarray]:
-        """Which running completions have sampled an end token, and which have ended, by it, by a pause or by their limit."""
-        running = self._running
-        stopped = self._ends[running.last_tokens]
-        return stopped, stopped | running.paused() | (running.counts >= running.limits)
-
     def _remove_ended(self) -> list[tuple[tuple[int, int], Completion]]:
-        (stopped, ended), paused = self._ended(), self._running.paused()
+        (stopped, ended), paused = self._taking.ended(), self._running.paused()
         leaving = np.flatnonzero(ended)
         reasons: list[FinishReason] = [
             "stop" if stopped[index] else "pause" if paused[index] else "length" for index in leaving
@@ -328,6 +309,8 @@ class Engine:
         rows = self._running.rows[leaving].tolist()
         for index in leaving.tolist():
             self.prefill.keep(self._running, index)
+            if self.lookup is not None:
+                self.lookup.keep(self._running.sequences[index], self._running.sampled(index))
         completions = self._running.remove(leaving, reasons)
         self._units = None
         self._free(rows)

@@ -142,12 +142,25 @@ class Running:
         )
         return tokens_X.view(-1, count).cpu().numpy(), logprobs_X.view(-1, count).cpu().numpy()
 
-    def shape(self, first: int, logits_NV: Tensor) -> None:
-        """Let shapers change the logits of the completions from index `first` on."""
+    def sample_several(self, counts_N: np.ndarray, logits_XV: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        """The same for so many next positions of each completion, one after the other: (X,), X the sum of the counts."""
+        fields = (self.temperatures, self.top_p, self.seeds, self.counts + self.given)
+        settings: list[np.ndarray] = [np.repeat(values, counts_N) for values in fields]
+        settings[3] += np.arange(len(settings[3])) - np.repeat(np.cumsum(counts_N) - counts_N, counts_N)
+        tokens_X, logprobs_X = sample(logits_XV, *(torch.from_numpy(values).to(logits_XV.device) for values in settings))
+        return tokens_X.cpu().numpy(), logprobs_X.cpu().numpy()
+
+    def shape(self, first: int, logits_XV: Tensor, places_N: np.ndarray | None = None) -> None:
+        """Let shapers change the logits of the completions from index `first` on.
+
+        Args:
+            places_N: where each completion's logits are; None: in the order of completions.
+        """
         for index in self.shaped:
             shaper = self.sequences[index].shaper
             if index >= first and shaper is not None:
-                shaper.shape(self._token_ids[self.rows[index], : self.counts[index]], logits_NV[index - first])
+                place = index - first if places_N is None else int(places_N[index])
+                shaper.shape(self.sampled(index), logits_XV[place])
 
     def record(self, which: slice | np.ndarray, tokens: np.ndarray, logprobs: np.ndarray) -> None:
         """Append a token to each of some completions: a slice of them or different indices."""
@@ -165,6 +178,11 @@ class Running:
         thinking = self.sequences[index].thinking
         end = self.counts[index] - (0 if thinking is None else thinking.revocable)
         tokens: list[int] = self._token_ids[self.rows[index], start : max(end, start)].tolist()
+        return tokens
+
+    def sampled(self, index: int) -> np.ndarray:
+        """The tokens of a completion so far, int32; valid until others are recorded."""
+        tokens: np.ndarray = self._token_ids[self.rows[index], : self.counts[index]]
         return tokens
 
     def recorded(self, index: int, end: int | None = None) -> list[int]:

@@ -31,8 +31,11 @@ class Speculation:
         drafted, right: drafts since the engine was made, and those that were the sampled token.
     """
 
-    def __init__(self, model: Transformer, rows: int, max_context: int):
+    def __init__(self, model: Transformer, rows: int, max_context: int, dtype: torch.dtype, cache_bits: int = 0):
         """
+        Args:
+            dtype, cache_bits: of what is cached, as of the model's own cache.
+
         Raises:
             ConfigError: the model has no MTP block.
         """
@@ -41,11 +44,11 @@ class Speculation:
                 f"speculative decoding drafts by an MTP block, and this {model.config.model_type} model has none "
                 "(num_nextn_predict_layers = 0): set runtime.speculative = false"
             )
-        weight = model.embed_tokens.weight
-        self.cache = KVCache(model.config, rows, max_context, dtype=weight.dtype, device=weight.device, mtp=True)
+        device = model.embed_tokens.weight.device
+        self.cache = KVCache(model.config, rows, max_context, dtype=dtype, device=device, mtp=True, bits=cache_bits)
         self.drafted = self.right = 0
         # The one or two last positions of each row: hidden states, how many, and the draft that became the first's token.
-        self._hidden_R2D = torch.zeros(rows, 2, model.config.hidden_size, device=weight.device)
+        self._hidden_R2D = torch.zeros(rows, 2, model.config.hidden_size, device=device)
         self._counts_R = np.ones(rows, dtype=np.int64)
         self._drafts_R = np.zeros(rows, dtype=np.int64)
 

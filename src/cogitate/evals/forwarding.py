@@ -32,6 +32,9 @@ class ForwardingGenerator:
     def version(self) -> int:
         return self._generator.version
 
+    def tokens_per_step(self) -> float | None:
+        return self._generator.tokens_per_step()
+
     def partial(self, request_id: str, *, start: int = 0) -> dict[int, list[int]]:
         return self._generator.partial(request_id, start=start)
 

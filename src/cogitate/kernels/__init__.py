@@ -27,8 +27,8 @@ from cogitate.kernels.isa import OPTIONS, compiler_options, processor_flags
 
 log = logging.getLogger(__name__)
 SOURCES = (
-    "adamw.cpp", "causal_attention.cpp", "decode.cpp", "elementwise.cpp", "panels.cpp", "sampling.cpp",
-    "token_logprobs.cpp", "weight_gradient.cpp",
+    "adamw.cpp", "causal_attention.cpp", "decode.cpp", "elementwise.cpp", "groups.cpp", "panels.cpp",
+    "sampling.cpp", "token_logprobs.cpp", "weight_gradient.cpp",
 )  # fmt: skip
 HEADERS = tuple(
     f"common/{name}.h"
@@ -37,6 +37,7 @@ HEADERS = tuple(
         "attention",
         "blocks",
         "causal_blocks",
+        "groups",
         "layers",
         "pairs",
         "products",

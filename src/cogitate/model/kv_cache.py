@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cogitate.errors import ConfigError
 from cogitate.model.config import ModelConfig
 
 BLOCK = 16
@@ -26,6 +27,25 @@ def cache_width(config: ModelConfig) -> int:
     if config.is_mla:
         return config.kv_lora_rank + config.qk_rope_head_dim
     return 2 * config.num_key_value_heads * config.head_width
+
+
+def entry_width(config: ModelConfig, bits: int = 0) -> int:
+    """Elements of the cache for each token and layer: with 8 bits bytes, the float32 scales of keys and values among them.
+
+    Raises:
+        ConfigError: a latent cache, whose parts have no scale of their own.
+    """
+    if not bits:
+        return cache_width(config)
+    if config.is_mla:
+        raise ConfigError(
+            f"cache_bits = {bits}: the cache of a {config.model_type} model is latent, a fraction of keys and values already: "
+            "set runtime.cache_bits = 0"
+        )
+    return cache_width(config) + 2 * config.num_key_value_heads * SCALE_BYTES
+
+
+SCALE_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +72,7 @@ class KVCache:
 
     Args:
         mtp: of the MTP block, in place of the model's layers.
+        bits: 8: each key and value of a head is kept in 8 bits with a scale, for the kernels of decoding alone (attend.h).
 
     Attributes:
         lengths: int64 (rows,) on the CPU, tokens held by each row. After prefilling right-padded prompts `truncate` sets it
@@ -72,11 +93,13 @@ class KVCache:
         dtype: torch.dtype,
         device: torch.device | str,
         mtp: bool = False,
+        bits: int = 0,
     ):
         self.max_tokens = max_tokens
         self.lengths = torch.zeros(rows, dtype=torch.long)
         self._by_token = torch.device(device).type != "cpu"
-        width = cache_width(config)
+        self.bits = bits
+        dtype, width = torch.int8 if bits else dtype, entry_width(config, bits)
         shape = (0, BLOCK, width) if self._by_token else (0, width, BLOCK)
         self._first_layer = config.num_hidden_layers if mtp else 0
         layers = config.num_nextn_predict_layers if mtp else config.num_hidden_layers
@@ -123,6 +146,7 @@ class KVCache:
         return Places(torch.from_numpy(blocks_BT.astype(np.int64)).to(device), torch.from_numpy(slots_BT % BLOCK).to(device))
 
     def write(self, layer: int, places: Places, entries_BTW: Tensor) -> None:
+        assert not self.bits, "a cache of 8 bits is written by kernels"
         entries = self.layers[layer - self._first_layer]
         if self._by_token:
             entries[places.blocks_BT, places.lanes_BT] = entries_BTW.to(entries.dtype)
@@ -131,6 +155,7 @@ class KVCache:
 
     def read(self, layer: int, places: Places) -> Tensor:
         """(B, T, width)"""
+        assert not self.bits, "a cache of 8 bits is read by kernels"
         entries = self.layers[layer - self._first_layer]
         if self._by_token:
             return entries[places.blocks_BT, places.lanes_BT]

@@ -34,10 +34,11 @@ TEACHER, PREFERENCE_DATA = "teacher", "preferences"  # sections that no stage is
 EVALUATION = "evaluation.json"  # of kind evaluate: {"<task>": {"pass@1": {"value", "ci95"}, ...}, "all": {...}}
 
 TRAINING = ("runtime.dtype", "runtime.lora_rank", "runtime.lora_alpha")
-SAMPLING = ("runtime.dtype", "runtime.max_batch")
+GENERATION = ("runtime.max_batch", "runtime.weight_bits", "runtime.cache_bits")
+SAMPLING = ("runtime.dtype", *GENERATION)
 GENERAL_PROMPTS = ("tasks.general", "tasks.train_problems", "tasks.too_long")
 OPEN_STEPS = "{stage}.steps"  # of RL: its learning rate is constant after the warm-up
-READ_BY_RL = ("seed", "tasks", "rewards", "judge", "{stage}", *TRAINING, "runtime.max_batch")
+READ_BY_RL = ("seed", "tasks", "rewards", "judge", "{stage}", *TRAINING, *GENERATION)
 USED_BY_RL = ("tasks.train", "rewards.parts")
 READ_BY_PREFERENCES = ("seed", *GENERAL_PROMPTS, PREFERENCE_DATA, *SAMPLING)
 
@@ -211,7 +212,7 @@ PPO = Kind(
     "ppo",
     f"{STAGES}.instruct_gpt.ppo",
     PPOConfig,
-    reads=("seed", *GENERAL_PROMPTS, "{stage}", *TRAINING, "runtime.max_batch"),
+    reads=("seed", *GENERAL_PROMPTS, "{stage}", *TRAINING, *GENERATION),
     version=2,
     needs=(MODEL, JUDGES),
     open_steps=OPEN_STEPS,

@@ -169,11 +169,17 @@ class LocalBackend(OneProcess):
 
     def generator(self, model: Path) -> Engine:
         runtime, tokenizer = self.config.runtime, Tokenizer.load(model)
+        # Weights are rounded once, from what the files hold.
+        dtype = torch.float32 if runtime.weight_bits else self.dtype
         return Engine(
-            self._read(model),
+            load_model(model, dtype=dtype, device=self.device),
             end_id=tokenizer.end_ids,
             max_batch=runtime.max_batch,
+            dtype=self.dtype,
+            weight_bits=runtime.weight_bits,
+            cache_bits=runtime.cache_bits,
             speculative=runtime.speculative,
+            ngram_drafts=runtime.ngram_drafts,
             tokenizer=tokenizer,
             prefix_bytes=runtime.prefix_cache << 20,
         )

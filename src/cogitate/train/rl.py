@@ -87,6 +87,8 @@ def step(run: RLRun, state: LoopState) -> None:
         row["greedy_reward"] = mean(g.greedy.reward for g in groups if g.greedy and g.greedy.reward is not None)
     if run.config.partial_rollouts or run.config.overlap:
         row |= {"waiting_groups": len(state.waiting), **partial_metrics(rollouts, run.config, run.generator.version)}
+    if (tokens := run.generator.tokens_per_step()) is not None:
+        row["tokens_per_step"] = tokens
     row |= run.measure(rollouts)
     if learnable:
         state.dead_steps = 0

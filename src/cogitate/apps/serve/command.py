@@ -33,11 +33,14 @@ def serve(
     names: ThinkingNames = "both",
     dtype: Dtype = "float32",
     device: str = "auto",
+    weight_bits: int = 0,
+    cache_bits: int = 0,
     streams: int = 64,
     queue: int = 256,
     cache_gb: float = 2.0,
     prefix_gb: float = 0.25,
     prefill_tokens: int = 256,
+    ngram_drafts: int = 0,
     request_seconds: float = 600.0,
     stop_seconds: float = 30.0,
     server_names: Sequence[str] = (),
@@ -48,6 +51,7 @@ def serve(
     Args:
         models: [NAME=]MODEL, as `find_model` takes them; the name is the directory's where none is given.
         device: as `pick_device` takes it.
+        weight_bits, cache_bits: of what is generated from: 8 (weights also 4); 0: as `dtype` says.
         reload_from: directories from which /admin/reload may take weights, beside each model's own.
 
     Raises:
@@ -68,12 +72,16 @@ def serve(
         if error.name is not None and error.name.startswith("cogitate"):
             raise
         raise ConfigError(f"{error.name} is not installed: pip install 'cogitate[serve]'") from error
-    limits = Limits(streams, queue, int(cache_gb * 2**30), int(prefix_gb * 2**30), prefill_tokens, request_seconds)
+    limits = Limits(
+        streams, queue, int(cache_gb * 2**30), int(prefix_gb * 2**30), prefill_tokens, request_seconds, ngram_drafts
+    )
     metrics = Metrics()
 
     def load() -> dict[str, ServedModel]:
         read = {
-            name: ServedModel(name, directory, limits, metrics, dtype=dtype, device=device)
+            name: ServedModel(
+                name, directory, limits, metrics, dtype=dtype, device=device, weight_bits=weight_bits, cache_bits=cache_bits
+            )
             for name, directory in directories.items()
         }
         say(f"ready: {', '.join(read)}")

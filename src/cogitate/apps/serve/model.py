@@ -49,6 +49,7 @@ class Limits:
         prefix_bytes: memory of the tokens kept for later requests.
         prefill_tokens: of prompts that are read between two steps of the running completions; 0: prompts are read whole.
         seconds: a request may take, its time in the queue included.
+        ngram_drafts: tokens that are drafted for a completion in a step, at most; 0: none.
     """
 
     streams: int = 64
@@ -57,6 +58,7 @@ class Limits:
     prefix_bytes: int = 256 << 20
     prefill_tokens: int = 256
     seconds: float = 600.0
+    ngram_drafts: int = 0
 
 
 class BusyError(Exception):
@@ -130,8 +132,13 @@ class ServedModel:
         *,
         dtype: str = "float32",
         device: str = "auto",
+        weight_bits: int = 0,
+        cache_bits: int = 0,
     ):
         """Reads the model, which takes its time; `start` begins to serve it.
+
+        Args:
+            weight_bits, cache_bits: as the engine has them.
 
         Raises:
             CogitateError: a file of the directory cannot be used.
@@ -139,10 +146,12 @@ class ServedModel:
         self.name, self.directory, self.limits, self.metrics = name, directory, limits, metrics
         self.tokenizer = Tokenizer.load(directory)
         self.form = ConversationForm.load(directory, self.tokenizer)
-        decoder = load_model(directory, dtype=DTYPES[dtype], device=pick_device(device))
+        # Weights are rounded once, from what the files hold.
+        decoder = load_model(directory, dtype=DTYPES["float32" if weight_bits else dtype], device=pick_device(device))
         self.engine = Engine(
             decoder, end_id=self.tokenizer.end_ids, max_batch=limits.streams, tokenizer=self.tokenizer,
             prefix_bytes=limits.prefix_bytes, prefill_tokens=limits.prefill_tokens,
+            ngram_drafts=limits.ngram_drafts, dtype=DTYPES[dtype], weight_bits=weight_bits, cache_bits=cache_bits,
         )  # fmt: skip
         self.vocabulary = self.engine.config.vocab_size
         self.texts = token_bytes(self.tokenizer, self.vocabulary)

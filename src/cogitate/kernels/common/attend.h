@@ -28,7 +28,8 @@ struct Step {
 
 struct Attention {
     void* cache;  // [blocks][width][16]
-    int32_t width;
+    int32_t width;  // of an entry, in numbers of the cache's type
+    int32_t bits;   // 8: the cache has numbers of 8 bits and, behind all of a block, scales (below); 0: as activations
     int32_t heads, kv_heads;
     int32_t key_width, value_width;  // of one head's query and key, and value, as they are cached
     int32_t rope_width;
@@ -44,6 +45,12 @@ struct Attention {
     const float* q_norm;
     const float* k_norm;
 };
+}
+
+// In a cache of 8 bits a key or value of a head is scale * q. The scales of a block are [keys of heads, then values][16] floats.
+inline const float* scales_of(const int8_t* cache, const Attention& layer, int32_t block, int head) {
+    const int8_t* numbers = cache + size_t(block) * layer.width * LANES;
+    return reinterpret_cast<const float*>(numbers + size_t(2) * layer.kv_heads * layer.key_width * LANES) + head * LANES;
 }
 
 constexpr float MASKED = -1e30f;
@@ -180,10 +187,21 @@ inline void softmax(float* scores, int blocks, int prompt, int length, int windo
     for (int b = 0; b < blocks; b++) store(scores + b * LANES, load(scores + b * LANES) * factor);
 }
 
-// results[row][query][value_width] of `group` queries (scaled) for each row against one key/value head.
+// Multiplies what stands for each token of a row's blocks by its scale; where the cache has none, nothing is done.
 template <typename T>
-void attend(const T* keys, const T* values, const Attention& layer, const std::vector<Row>& rows, int group,
-            const float* queries, float* results) {
+inline void scale_tokens(const T*, const Attention&, const Row&, int, int, float*) {}
+
+inline void scale_tokens(const int8_t* cache, const Attention& layer, const Row& row, int blocks, int head, float* numbers) {
+    for (int b = 0; b < blocks; b++, numbers += LANES)
+        store(numbers, load(numbers) * load(scales_of(cache, layer, row.table[b], head)));
+}
+
+// results[row][query][value_width] of `group` queries (scaled) for each row against one key/value head.
+//
+// `cache`: where it begins, for the scales of `head`.
+template <typename T>
+void attend(const T* cache, int head, const T* keys, const T* values, const Attention& layer, const std::vector<Row>& rows,
+            int group, const float* queries, float* results) {
     size_t block_size = size_t(layer.width) * LANES;
     int count = int(rows.size()), most_blocks = 0;
     for (const Row& row : rows) most_blocks = std::max(most_blocks, row.blocks());
@@ -200,7 +218,12 @@ void attend(const T* keys, const T* values, const Attention& layer, const std::v
         score_queries(keys, block_size, row.table + shared, own_blocks(r), rows[std::min(r + 1, count - 1)].table + shared,
                       own_blocks(r + 1), queries + r * group * layer.key_width, group, layer.key_width,
                       row_scores + shared * LANES, stride);
-        for (int m = 0; m < group; m++) softmax(row_scores + m * stride, blocks, row.prompt, row.length, layer.window);
+        for (int m = 0; m < group; m++) {
+            float* own = row_scores + m * stride;
+            scale_tokens(cache, layer, row, blocks, head, own);
+            softmax(own, blocks, row.prompt, row.length, layer.window);
+            scale_tokens(cache, layer, row, blocks, layer.kv_heads + head, own);
+        }
         weigh_queries(values, layer.value_width, block_size, row.table, blocks, row_scores, stride, group,
                       results + r * group * layer.value_width);
     }

@@ -14,12 +14,30 @@ inline void rotate(float* x, int width, const float* rotation, bool interleaved)
     }
 }
 
+// The block of the new token, and its lane there.
+inline int32_t block_of(const Row& row) { return row.table[blocks_of(row.prompt) + (row.length - row.prompt - 1) / LANES]; }
+inline int lane_of(const Row& row) { return (row.length - row.prompt - 1) % LANES; }
+
 // Where the new token is kept: entry d goes to slot[d * 16].
 template <typename T>
 T* slot_of(const Attention& layer, const Row& row) {
-    int place = row.length - row.prompt - 1;
-    int32_t block = row.table[blocks_of(row.prompt) + place / LANES];
-    return static_cast<T*>(layer.cache) + size_t(block) * layer.width * LANES + place % LANES;
+    return static_cast<T*>(layer.cache) + size_t(block_of(row)) * layer.width * LANES + lane_of(row);
+}
+
+// Keep the numbers of a head's key or value; `head` counts keys first, then values.
+template <typename T>
+inline void keep_numbers(T* slot, const Attention& layer, const Row&, int head, const float* from) {
+    for (int i = 0; i < layer.key_width; i++) put(slot + (head * layer.key_width + i) * LANES, from[i]);
+}
+
+inline void keep_numbers(int8_t* slot, const Attention& layer, const Row& row, int head, const float* from) {
+    float most = 0;
+    for (int i = 0; i < layer.key_width; i++) most = std::max(most, std::fabs(from[i]));
+    float scale = most / 127.0f, inverse = most > 0 ? 127.0f / most : 0.0f;
+    for (int i = 0; i < layer.key_width; i++)
+        slot[(head * layer.key_width + i) * LANES] = int8_t(std::nearbyint(from[i] * inverse));
+    const float* scales = scales_of(static_cast<const int8_t*>(layer.cache), layer, block_of(row), head);
+    const_cast<float*>(scales)[lane_of(row)] = scale;
 }
 
 // out[m][columns] = sum over i of x[m][i] * matrix[i][columns], for M rows and V vectors of columns.
@@ -110,30 +128,30 @@ void mla_unit(const Step& step, const Attention& layer, int unit, const float* q
         multiply(scaled + h * head_width, heads * head_width, count, layer.nope, layer.key_up + size_t(h) * layer.nope * latent,
                  latent, queries + h * width, heads * width);
     const T* cache = static_cast<const T*>(layer.cache);
-    attend(cache, cache, layer, rows, heads, queries, results);
+    attend(cache, 0, cache, cache, layer, rows, heads, queries, results);
     for (int h = 0; h < heads; h++)
         multiply(results + h * latent, heads * latent, count, latent, layer.value_up + size_t(h) * latent * layer.v_width,
                  layer.v_width, out + first * out_stride + h * layer.v_width, out_stride);
 }
 
-// Normalise and rotate a token's keys, and keep them and its values.
-template <typename T>
+// Normalise and rotate a token's keys, and keep them and its values; C is what the cache holds.
+template <typename C>
 void gqa_keep(const Step& step, const Attention& layer, int token, const float* keys) {
-    int width = layer.key_width, kept = layer.kv_heads * width;
+    int width = layer.key_width;
     float* key = scratch<1>(width);
     Row row = row_of(step, token);
-    T* slot = slot_of<T>(layer, row);
+    C* slot = slot_of<C>(layer, row);
     for (int head = 0; head < layer.kv_heads; head++) {
         const float* from = keys + head * width;
         if (layer.k_norm) rms_norm_row(from, layer.k_norm, layer.eps, width, key);
         else memcpy(key, from, width * sizeof(float));
         rotate(key, width, step.rotation + size_t(row.length - 1) * width, layer.interleaved);
-        for (int i = 0; i < width; i++) put(slot + (head * width + i) * LANES, key[i]);
+        keep_numbers(slot, layer, row, head, key);
     }
-    for (int i = 0; i < kept; i++) put(slot + (kept + i) * LANES, keys[kept + i]);
+    for (int head = layer.kv_heads; head < 2 * layer.kv_heads; head++) keep_numbers(slot, layer, row, head, keys + head * width);
 }
 
-template <typename T>
+template <typename C, typename T>
 void gqa_unit(const Step& step, const Attention& layer, int unit, int kv_head, const float* projected, int64_t stride, T* out,
               int64_t out_stride) {
     std::vector<Row> rows = rows_of(step, unit);
@@ -152,10 +170,10 @@ void gqa_unit(const Step& step, const Attention& layer, int unit, int kv_head, c
             for (int i = 0; i < width; i++) to[i] *= layer.scale;
         }
     }
-    const T* cache = static_cast<const T*>(layer.cache);
-    const T* values = cache + size_t(layer.kv_heads) * width * LANES;
+    const C* cache = static_cast<const C*>(layer.cache);
+    const C* values = cache + size_t(layer.kv_heads) * width * LANES;
     size_t head_at = size_t(kv_head) * width * LANES;
-    attend(cache + head_at, values + head_at, layer, rows, group, queries, results);
+    attend(cache, kv_head, cache + head_at, values + head_at, layer, rows, group, queries, results);
     for (int r = 0; r < count; r++) {
         T* to = out + (first + r) * out_stride + kv_head * group * width;
         for (int i = 0; i < group * width; i++) put(to + i, results[size_t(r) * group * width + i]);
@@ -174,12 +192,18 @@ void mla(const Step& step, const Attention& layer, const float* query, int64_t q
         mla_unit<T>(step, layer, unit, query, query_stride, out, out_stride);
 }
 
-template <typename T>
-void gqa(const Step& step, const Attention& layer, const float* projected, int64_t stride, T* out, int64_t out_stride) {
+template <typename C, typename T>
+void gqa_by(const Step& step, const Attention& layer, const float* projected, int64_t stride, T* out, int64_t out_stride) {
     int keys_at = layer.heads * layer.key_width;
 #pragma omp for
-    for (int token = 0; token < step.tokens; token++) gqa_keep<T>(step, layer, token, projected + token * stride + keys_at);
+    for (int token = 0; token < step.tokens; token++) gqa_keep<C>(step, layer, token, projected + token * stride + keys_at);
 #pragma omp for schedule(dynamic, 1)
     for (int piece = 0; piece < step.units * layer.kv_heads; piece++)
-        gqa_unit<T>(step, layer, piece / layer.kv_heads, piece % layer.kv_heads, projected, stride, out, out_stride);
+        gqa_unit<C>(step, layer, piece / layer.kv_heads, piece % layer.kv_heads, projected, stride, out, out_stride);
+}
+
+template <typename T>
+void gqa(const Step& step, const Attention& layer, const float* projected, int64_t stride, T* out, int64_t out_stride) {
+    if (layer.bits) gqa_by<int8_t>(step, layer, projected, stride, out, out_stride);
+    else gqa_by<T>(step, layer, projected, stride, out, out_stride);
 }

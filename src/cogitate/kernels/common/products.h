@@ -3,12 +3,13 @@
 // Weights stand in panels of PANEL outputs, [panel][input][output], the last panel only as wide as it must be; bfloat16 ones in
 // pairs of inputs, [panel][input / 2][output][2] (decode_weights.py lays them out). A panel meets ROWS rows at a time, whose
 // sums stay in registers. Each sum runs over the inputs in the same order whatever the other rows are: results do not depend
-// on the batch. At 16 rows this is 1.2 to 1.5 times as fast as MKL's sgemm, which lays out the weights at every call; at
+// on the batch. Weights of fewer bits (groups.h) are widened to W panel by panel. At 16 rows this is 1.2 to 1.5 times as fast as MKL's sgemm, which lays out the weights at every call; at
 // 256 rows equal. Where the processor multiplies tiles of bfloat16 (AMX), tiles.h takes over.
 #pragma once
 
 #include <algorithm>
 
+#include "groups.h"
 #include "pairs.h"
 #include "tiles.h"
 #include "vectors.h"
@@ -25,6 +26,7 @@ struct Matrix {
     const void* weights;
     const float* bias;  // null: none
     int32_t inputs, outputs;
+    int32_t bits;  // 8 or 4: in groups; 0: numbers of their own type
 };
 }
 
@@ -107,6 +109,17 @@ int depth_of(int inputs) {
     return (inputs + step - 1) / step * step;
 }
 
+// A panel of a matrix in groups, widened in this thread's own memory.
+template <typename W>
+const W* widened(const Matrix& matrix, int panel, int depth) {
+    int64_t all = (matrix.outputs + LANES - 1) / LANES * LANES, groups = (matrix.inputs + GROUP - 1) / GROUP;
+    int width = int(std::min<int64_t>(PANEL, all - panel * PANEL));
+    W* memory = reinterpret_cast<W*>(scratch<6>(size_t(groups) * GROUP * width * sizeof(W) / sizeof(float)));
+    const uint8_t* from = static_cast<const uint8_t*>(matrix.weights) + panel * PANEL * groups * group_bytes(matrix.bits);
+    widen(matrix.bits, from, width, depth, memory);
+    return memory;
+}
+
 // out[n] = matrix x[n] + bias, or added to what is there. Within a parallel region the threads share the pieces of work, and
 // do not wait for each other at the end. With bfloat16 weights up to tiles::DEPTH - 1 inputs beyond a row are read.
 template <typename W, typename X>
@@ -114,11 +127,14 @@ void product(const Matrix& matrix, const Inputs<X>& inputs, int rows, float* out
     const W* weights = static_cast<const W*>(matrix.weights);
     int depth = depth_of<W>(matrix.inputs);
     int panels = (matrix.outputs + PANEL - 1) / PANEL, chunks = (rows + CHUNK - 1) / CHUNK;
+    int wide = -1;  // the panel that this thread has widened last
+    const W* wide_weights = nullptr;
 #pragma omp for schedule(dynamic, 1) nowait
     for (int piece = 0; piece < panels * chunks; piece++) {
         int panel = piece / chunks, first = piece % chunks * CHUNK, count = std::min(CHUNK, rows - first);
         int columns = std::min(PANEL, matrix.outputs - panel * PANEL);
-        const W* from = weights + size_t(panel) * depth * PANEL;
+        if (matrix.bits && panel != wide) wide_weights = widened<W>(matrix, panel, depth), wide = panel;
+        const W* from = matrix.bits ? wide_weights : weights + size_t(panel) * depth * PANEL;
         const float* bias = matrix.bias ? matrix.bias + panel * PANEL : nullptr;
         Target to{out + first * out_stride + panel * PANEL, out_stride, columns, add};
         const X* x[CHUNK];

@@ -38,6 +38,13 @@ inline Floats load(const bfloat16* from) {
     return result;
 }
 
+inline Floats load(const int8_t* from) {
+    typedef int8_t Numbers __attribute__((vector_size(16)));
+    Numbers numbers;
+    memcpy(&numbers, from, sizeof numbers);
+    return __builtin_convertvector(numbers, Floats);
+}
+
 inline void store(float* to, Floats values) { memcpy(to, &values, sizeof values); }
 
 // The upper halves, rounded to nearest, ties to even. NaN stays NaN as long as its upper bits are set, as they are in the ones

@@ -1,0 +1,1 @@
+"""Generation from fewer bits than weights are trained in."""
