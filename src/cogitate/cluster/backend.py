@@ -1,4 +1,4 @@
-"""The cluster's side of the seam: generators are processes of Ray, everything else is the laptop's."""
+"""The cluster's side of the seam: generators are processes of Ray, learners may be in several of ours, the rest is local."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from cogitate.cluster.generator import ClusterGenerator
 from cogitate.cluster.placement import check_devices, check_resources
 from cogitate.cluster.pool import GeneratorPool
 from cogitate.cluster.session import Session
+from cogitate.cluster.trainers.backend import WithTrainers
 from cogitate.config import Config
-from cogitate.recipe.local_backend import OneProcess
 
 
-class RayBackend(OneProcess):
+class RayBackend(WithTrainers):
     """Implements backend.Backend. The processes start at once, beside what the driver does first.
 
     Args:
@@ -25,7 +25,7 @@ class RayBackend(OneProcess):
     """
 
     def __init__(self, config: Config, directory: Path, answers: Path | None = None, say: Callable[[str], None] = print):
-        super().__init__(config, answers)
+        super().__init__(config, directory, answers, say)
         check_devices(self.device.type)
         self._session = Session(config.cluster, directory, say)
         try:

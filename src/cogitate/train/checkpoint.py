@@ -125,8 +125,8 @@ def files_of_ranks(path: Path) -> list[Path]:
 def training_tensors(model: nn.Module, optimiser: Optimiser) -> dict[str, Tensor]:
     """Weights, buffers, what the weights lack of their masters and the optimiser's moments, each in its type.
 
-    Their names are `model.NAME`, `remainder.NAME` and `optimiser.KEY.NAME`. What belongs to a sharded parameter is sharded as it
-    is, but for numbers.
+    Their names are `model.NAME`, `remainder.NAME` and `optimiser.KEY.NAME`. What belongs to a sharded parameter is
+    sharded as it is, but for numbers.
     """
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     parameters = dict(model.named_parameters())

@@ -15,7 +15,7 @@ are kept with a conversation and ignored elsewhere.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,6 +40,7 @@ from cogitate.tasks.files.messages import (
 from cogitate.tasks.files.pairs import read_labelled, read_preference
 from cogitate.types import Conversation, LabelledCompletion, PreferencePair
 
+ROWS_AT_ONCE = 256  # of a Parquet file in memory
 Record = TypeVar("Record", Conversation, PreferencePair, LabelledCompletion)
 
 
@@ -49,7 +50,12 @@ def load_conversations(path: str | Path) -> list[Conversation]:
     Raises:
         DataError: the file cannot be read or is empty, or a row is wrong: names file and row.
     """
-    return load(path, read_conversation)
+    return list(each_conversation(path))
+
+
+def each_conversation(path: str | Path) -> Iterator[Conversation]:
+    """The same, one by one: only a part of the file is in memory. What is wrong is raised when all have been read."""
+    return each(path, read_conversation)
 
 
 def load_preferences(path: str | Path) -> list[PreferencePair]:
@@ -87,18 +93,27 @@ def read_rows(path: str | Path, faults: RowFaults | None = None) -> list[tuple[s
     Raises:
         DataError: it cannot be read.
     """
+    return list(each_row(path, faults))
+
+
+def each_row(path: str | Path, faults: RowFaults | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The same, one by one."""
     path = data_file(path)
     if path.suffix == ".parquet":
+        number = 0
         try:
-            table = pq.read_table(path)
+            with pq.ParquetFile(path) as file:
+                for batch in file.iter_batches(ROWS_AT_ONCE):
+                    for row in batch.to_pylist():
+                        number += 1
+                        yield f"{path}, row {number}", row
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"{path}: cannot be read as Parquet: {error}") from error
-        return [(f"{path}, row {number}", row) for number, row in enumerate(table.to_pylist(), 1)]
+        return
     found = RowFaults(path) if faults is None else faults
-    rows = list(read_objects(path, found))
+    yield from read_objects(path, found)
     if faults is None:
         found.check()
-    return rows
 
 
 def data_file(path: str | Path) -> Path:
@@ -109,16 +124,22 @@ def data_file(path: str | Path) -> Path:
 
 def load(path: str | Path, read: Callable[[Mapping[str, Any]], Record]) -> list[Record]:
     """Every row as a record."""
-    records = []
-    faults = RowFaults(data_file(path))
-    for place, row in read_rows(path, faults):
+    return list(each(path, read))
+
+
+def each(path: str | Path, read: Callable[[Mapping[str, Any]], Record]) -> Iterator[Record]:
+    """Every row as a record, one by one."""
+    faults, any_row = RowFaults(data_file(path)), False
+    for place, row in each_row(path, faults):
+        record = None
         with faults.at(place):
-            record = read({key: value for key, value in row.items() if value is not None})
-            records.append(replace(record, place=place))
+            record = replace(read({key: value for key, value in row.items() if value is not None}), place=place)
+        if record is not None:
+            any_row = True
+            yield record
     faults.check()
-    if not records:
+    if not any_row:
         raise DataError(f"{path}: no row in it")
-    return records
 
 
 def read_conversation(row: Mapping[str, Any]) -> Conversation:

@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cogitate.errors import ConfigError
 from cogitate.train.optimisers.adamw import adamw_step, is_adamw, master_of, norm_of, set_master
-from cogitate.train.sharded.parts import local
+from cogitate.train.sharded.parts import is_sharded, local
 from cogitate.train.sharded.ranks import ALONE, Ranks
 
 
@@ -21,8 +22,8 @@ class MasterWeights:
     """An optimiser of a bfloat16 model that moves float32 masters, used like the optimiser itself.
 
     As soon as a backward pass has made a gradient it is taken from the model, and those of further micro-batches are added to
-    it in float32: sums lose nothing, and a second set of gradients never exists. A step uses them up. Of a sharded parameter all
-    of this is of this rank's part.
+    it in float32: sums lose nothing, and a second set of gradients never exists. A step uses them up. Of a
+    sharded parameter, all of this is of this rank's part.
 
     Attributes:
         remainders: name of a trained parameter -> what it lacks of its master (adamw.py), int16.
@@ -91,9 +92,18 @@ Optimiser = torch.optim.Optimizer | MasterWeights
 
 
 def optimiser_for(model: nn.Module, make: Callable[[nn.Module], torch.optim.Optimizer]) -> Optimiser:
-    """`make(model)`, which for a model of fewer bits than float32 moves masters."""
-    dtypes = {parameter.dtype for parameter in model.parameters() if parameter.requires_grad}
-    return make(model) if dtypes <= {torch.float32} else MasterWeights(model, make(model))
+    """`make(model)`, which for a model of fewer bits than float32 moves masters.
+
+    Raises:
+        ConfigError: masters of sharded weights can be moved by AdamW alone.
+    """
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimiser = make(model)
+    if {parameter.dtype for parameter in trained} <= {torch.float32}:
+        return optimiser
+    if not is_adamw(optimiser) and any(is_sharded(parameter) for parameter in trained):
+        raise ConfigError("several trainers move bfloat16 weights by AdamW alone: set optimiser=adamw or runtime.dtype=float32")
+    return MasterWeights(model, optimiser)
 
 
 def clip_gradients(model: nn.Module, optimiser: Optimiser, limit: float, ranks: Ranks = ALONE) -> float:

@@ -76,8 +76,8 @@ class MuonAdamW(torch.optim.Optimizer):
 
 
 def direction_of(parameter: Tensor, mean: Tensor) -> Tensor:
-    """`orthogonalise` of a parameter's mean gradient. Of a sharded one both are of this rank's part: a matrix, whose rows lie on
-    all ranks, is gathered, and each rank does the same work; of a stack a rank holds whole matrices."""
+    """`orthogonalise` of a parameter's mean gradient. Of a sharded one both are of this rank's part: a matrix, whose rows
+    lie on all ranks, is gathered, and each rank does the same work; of a stack a rank holds whole matrices."""
     if not is_sharded(parameter) or parameter.dim() > 2:
         return orthogonalise(mean)
     return orthogonalise(whole(part_like(parameter, mean)))[slice(*rows_of(parameter))]

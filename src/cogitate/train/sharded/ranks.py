@@ -1,4 +1,4 @@
-"""What a learner sees of the ranks that train with it. All of them call `update` with the same whole batch; each reads its share.
+"""What a learner sees of the ranks that train with it: all of them are given the same whole batch, and each reads its share.
 
 A learner asks for its share, and has numbers and tensors added up over all ranks. With one rank nothing is cut and nothing is
 added, so that a learner is written once. Losses are divided by what the whole batch counts: sums over ranks are then those of
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -86,7 +87,7 @@ def row_passes(rows: int, size: int, ranks: Ranks) -> list[tuple[Tensor, bool]]:
     if ranks.count == 1:
         return [(part, True) for part in torch.arange(rows).split(size)]
     bounds = [rows * rank // ranks.count for rank in range(ranks.count + 1)]
-    passes = max(-(-(stop - start) // size) for start, stop in zip(bounds, bounds[1:], strict=False))
+    passes = max(-(-(stop - start) // size) for start, stop in pairwise(bounds))
     mine = torch.arange(bounds[ranks.rank], bounds[ranks.rank + 1])
     real = [(part, True) for part in mine.split(size) if len(part)]
     return real + [(torch.zeros(1, dtype=torch.long), False)] * (passes - len(real))
