@@ -142,8 +142,9 @@ def training_tensors(model: nn.Module, optimiser: Optimiser) -> dict[str, Tensor
 
 def sharded_as(parameter: Tensor, tensor: Tensor) -> Tensor:
     """This process's part of a tensor of the same shape as one that says what part it is of."""
-    part = is_sharded(parameter) and not is_sharded(tensor) and tensor.dim() > 0
-    return part_like(parameter, tensor) if part else tensor
+    if is_sharded(parameter) and not is_sharded(tensor) and tensor.dim() > 0:
+        return part_like(parameter, tensor)
+    return tensor
 
 
 @torch.no_grad()

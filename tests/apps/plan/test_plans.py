@@ -198,3 +198,15 @@ def test_a_graph_of_kinds_that_are_not_planned_is_no_error(tmp_path: Path) -> No
     config = toy_config(tmp_path)
     works = works_of(graph_of(config), config)
     assert all(not work.works and work.notes for work in works)
+
+
+def test_the_papers_settings_are_planned_with_the_papers_model() -> None:
+    hardware = read_hardware()
+    config = load_recipe("r1_671b")
+    plan = plan_recipe(
+        "r1_671b", config, parse_cluster("512xH800", hardware), read_factors(), dated=hardware.dated, model="deepseek-v3"
+    )
+    zero = next(stage for stage in plan.stages if stage.name == "r1_zero")
+    assert zero.seconds is not None
+    low, high = 101_000 / 3, 101_000 * 3  # GPU hours; the paper does not say how long its completions were
+    assert low < 512 * zero.seconds.value / 3600 < high

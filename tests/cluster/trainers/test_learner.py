@@ -35,7 +35,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def config_of(**cluster: Any) -> Config:
-    return Config.model_validate({"runtime": {"threads": 1}, "cluster": {"trainers": 2, **cluster}})
+    return Config.model_validate({"runtime": {"backend": "ray", "threads": 1}, "cluster": {"trainers": 2, **cluster}})
 
 
 @pytest.fixture

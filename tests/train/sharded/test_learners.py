@@ -62,7 +62,11 @@ def preference(ranks: Ranks, kind: str, items: list[Any]) -> list[Step]:
     if kind == "dpo":
         learner = DPOLearner(make_model("llama"), make_model("llama", seed=1), DPOConfig(micro_tokens=40), ranks)
     else:
-        kinds = {"pairs": HelpfulnessLearner, "labels": SafetyLearner, "steps": ProcessLearner}
+        kinds: dict[str, type[PreferenceLearner[Any, Any]]] = {
+            "pairs": HelpfulnessLearner,
+            "labels": SafetyLearner,
+            "steps": ProcessLearner,
+        }
         learner = kinds[kind](value_model(), PREFERENCES, ranks)
     return update_twice(learner, (items, 1e-3), (items[:1], 1e-3))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -53,7 +53,8 @@ def serve(rank: int, count: int, meeting: str, end: Connection) -> None:
 
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     torch.set_num_threads(1)
-    dist.init_process_group("gloo", store=dist.FileStore(meeting, count), rank=rank, world_size=count)
+    store = dist.FileStore(meeting, count)  # type: ignore[attr-defined]
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=count)
     ranks = GroupRanks()
     while True:
         try:
@@ -65,12 +66,3 @@ def serve(rank: int, count: int, meeting: str, end: Connection) -> None:
         except Exception:  # noqa: BLE001 - of whatever kind: the test shows it
             end.send((False, f"rank {rank}:\n{traceback.format_exc()}"))
     dist.destroy_process_group()
-
-
-def numpy_of(tensors: dict[str, torch.Tensor]) -> dict[str, Any]:
-    """To be sent: tensors of other processes would be shared memory."""
-    return {name: tensor.detach().clone().numpy() for name, tensor in tensors.items()}
-
-
-def largest_difference(a: Sequence[Any], b: Sequence[Any]) -> float:
-    return max(float(abs(x - y).max()) for x, y in zip(a, b, strict=True))

@@ -52,7 +52,7 @@ def join(rank: int, count: int, meeting: Path, seconds_limit: float) -> Ranks:
     from cogitate.train.sharded.group import GroupRanks
 
     limit = timedelta(seconds=seconds_limit)
-    store = dist.FileStore(str(meeting), count)
+    store = dist.FileStore(str(meeting), count)  # type: ignore[attr-defined]
     dist.init_process_group("gloo", store=store, rank=rank, world_size=count, timeout=limit)
     return GroupRanks()
 

@@ -148,7 +148,7 @@ class Team:
                 for key, _ in selector.select(1.0):
                     rank, stream = key.data, self._processes[key.data].stdout
                     assert stream is not None
-                    frame = read_frame(stream)  # type: ignore[arg-type]
+                    frame = read_frame(stream)
                     if frame is None:
                         raise LostTrainerError(self._fall_of(self._first_fallen(rank)))
                     answers[rank] = frame
@@ -194,6 +194,6 @@ def last_lines_of(log: Path) -> tuple[str, ...]:
 
 def said_of_settings(settings: Section) -> dict[str, Any]:
     """Settings as a trainer reads them: of a class of our own where a stage of the user's has derived another one from it."""
-    ours = next(each for each in type(settings).__mro__ if each.__module__.startswith(SETTINGS))
+    ours = next(each for each in type(settings).__mro__ if issubclass(each, Section) and each.__module__.startswith(SETTINGS))
     values = settings.model_dump(mode="json", include=set(ours.model_fields))
     return {"class": f"{ours.__module__}:{ours.__qualname__}", "values": values}

@@ -89,7 +89,7 @@ def item_passes(sizes: Sequence[int], micro_tokens: int, ranks: Ranks) -> list[t
     smallest item."""
     mine, room = shares(sizes, ranks.count)[ranks.rank], max(micro_tokens, *sizes)
     batches = length_batches([sizes[index] for index in mine], room).batches
-    real = [([mine[place] for place in places], True) for places in batches]
+    real: list[tuple[Sequence[int], bool]] = [([mine[place] for place in places], True) for places in batches]
     idle = int(ranks.highest([len(real)])[0]) - len(real)
     return real + [([min(range(len(sizes)), key=sizes.__getitem__)], False)] * idle
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 import torch.distributed as dist
@@ -93,7 +94,7 @@ class GroupRanks:
             if self.rank == 0:
                 tensors[name] = full
         if self.rank == 0:
-            filled = copy.deepcopy(self._forms[model])
+            filled = cast(Model, copy.deepcopy(self._forms[model]))
             filled.load_state_dict(tensors, assign=True)
             write(filled, path)
         self.wait()

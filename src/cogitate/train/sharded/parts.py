@@ -6,7 +6,7 @@ A rank holds consecutive rows: of n rows and W ranks the rank r has those from r
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING, TypeGuard, cast
 
 import torch
 from torch import Tensor
@@ -22,12 +22,12 @@ def is_sharded(tensor: Tensor) -> TypeGuard[DTensor]:
 
 def local(tensor: Tensor) -> Tensor:
     """What this process holds of a tensor, in the same memory; the tensor itself where it is not sharded."""
-    return tensor.detach().to_local() if is_sharded(tensor) else tensor
+    return cast("DTensor", tensor.detach()).to_local() if is_sharded(tensor) else tensor
 
 
 def whole(tensor: Tensor) -> Tensor:
     """The whole of a sharded tensor; all ranks call it."""
-    return tensor.detach().full_tensor() if is_sharded(tensor) else tensor
+    return cast("DTensor", tensor.detach()).full_tensor() if is_sharded(tensor) else tensor
 
 
 def part_like(sharded: DTensor, part: Tensor) -> DTensor:
