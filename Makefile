@@ -59,7 +59,7 @@ test-pages: $(VENV)/.installed-pages
 test-llama-cpp: $(VENV)/.installed-llama-cpp
 	$(BIN)/python -m pytest -m llama_cpp
 
-# On clusters of Ray, which the tests start: five minutes.
+# On clusters of Ray and with several trainers, which the tests start: ten minutes.
 test-cluster: $(VENV)/.installed-cluster
 	$(BIN)/python -m pytest -m 'cluster and not slow'
 

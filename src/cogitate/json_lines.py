@@ -102,13 +102,13 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 def read_lines(path: Path) -> Iterator[tuple[int, bytes, bool]]:
     """(number from 1, line, whether no line end follows it) of each line that is not blank."""
     try:
-        content = path.read_bytes()
+        with path.open("rb") as handle:
+            for number, line in enumerate(handle, start=1):
+                text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+                if text.strip():
+                    yield number, text.removesuffix(b"\n"), not text.endswith(b"\n")
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
-    lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            yield number, line, number == len(lines)
 
 
 def parse_object(line: bytes, *, lone_surrogates: bool = False) -> dict[str, Any]:

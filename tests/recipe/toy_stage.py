@@ -51,9 +51,9 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     first_step = 0
     checkpoint = latest_checkpoint(context.checkpoint)
     if checkpoint is not None:
-        tensors, state = load_checkpoint(checkpoint)
-        generator.set_state(tensors.pop("generator"))
-        restore_training_tensors(model, optimiser, tensors, checkpoint)
+        stored, state = load_checkpoint(checkpoint)
+        generator.set_state(stored["generator"])
+        restore_training_tensors(model, optimiser, stored, checkpoint)
         first_step = state["step"]
     context.metrics.truncate(first_step)
     context.begin(settings.steps, first_step)

@@ -1,5 +1,9 @@
 """Conversations as packed rows: masks and packing by hand, and what a step reads."""
 
+import json
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,6 +14,7 @@ import numpy as np
 import pytest
 
 from cogitate.errors import CheckpointError, DataError
+from cogitate.runtime import python_path
 from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer
 from cogitate.tokenizer.conversation_form import ConversationForm
 from cogitate.train.conversations import ConversationRows, Example, examples_of, pack_conversations, texts_of
@@ -167,3 +172,38 @@ def test_a_steps_rows_depend_on_the_step_alone(form: ConversationForm) -> None:
             for name in ("tokens_BT", "loss_mask_BT", "documents_BT", "positions_BT")
         )
     assert again.batch_of(0).padding_share == pytest.approx(float(np.mean(again.batch_of(0).documents_BT < 0)))
+
+
+MILLION = """
+import sys
+from pathlib import Path
+from cogitate.tasks.files.datasets import each_conversation
+from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.tokenizer.conversation_form import ConversationForm
+from cogitate.train.conversations import pack_conversations
+
+model, data = map(Path, sys.argv[1:])
+form = ConversationForm.load(model, Tokenizer.load(model))
+rows = pack_conversations(
+    each_conversation(data), form, row_tokens=512, longest=512, rows_per_step=32, epochs=2, shuffled_by=(0, "sft")
+)
+last = rows.batch_of(rows.steps - 1)
+peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+print(rows.examples, int(peak.split()[1]) // 1024)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory from /proc")
+def test_a_million_conversations_of_a_file_take_less_than_a_gigabyte(form: ConversationForm, tmp_path: Path) -> None:
+    """The whole process with PyTorch, which takes 300 MiB itself."""
+    form.tokenizer.save(tmp_path)
+    with (tmp_path / "data.jsonl").open("w", encoding="utf-8") as handle:
+        for number in range(1_000_000):
+            handle.write(json.dumps({"prompt": f"one two? {number}", "completion": "two " * (1 + number % 40)}) + "\n")
+    words = [sys.executable, "-c", MILLION, str(tmp_path), str(tmp_path / "data.jsonl")]
+    environment = {**os.environ, "PYTHONPATH": python_path()}
+    done = subprocess.run(words, capture_output=True, text=True, check=True, env=environment)
+    examples, mebibytes = map(int, done.stdout.split())
+    assert examples == 1_000_000
+    assert mebibytes < 1000

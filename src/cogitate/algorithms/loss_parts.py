@@ -6,8 +6,8 @@ Values outside the mask are never read, NaN included.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -16,6 +16,9 @@ from torch import Tensor
 from cogitate.algorithms.averages import Average, BatchTotals
 from cogitate.algorithms.kl import KLEstimate, k3_kl
 from cogitate.algorithms.numbers import as_floats
+
+OverAll = Callable[[Sequence[float]], list[float]]
+SUMS = "tokens", "clipped_low", "clipped_high", "ratio_sum", "old_kl_sum", "kl_sum"  # of RatioStatistics
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +53,16 @@ class RatioStatistics:
             self.kl_sum + other.kl_sum,
         )
 
-    def metrics(self) -> dict[str, float]:
-        """Means over tokens, named as they are logged."""
-        counted, *sums = as_floats([getattr(self, field.name) for field in fields(self)])
+    def metrics(self, added: OverAll = list, highest: OverAll = list) -> dict[str, float]:
+        """Means over tokens, named as they are logged.
+
+        Args:
+            added, highest: the sum, and the largest, of each number over all who have a part of the batch.
+        """
+        *sums, largest = as_floats([*(getattr(self, name) for name in SUMS), self.ratio_max])
+        counted, low, high, ratio, old_kl, kl = added(sums)
+        (largest,) = highest([largest])
         tokens = max(1.0, counted)
-        low, high, ratio, largest, old_kl, kl = sums
         low, high = low / tokens, high / tokens
         return {
             "clip_share": low + high,

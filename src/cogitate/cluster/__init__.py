@@ -1,1 +1,2 @@
-"""The protocols of `backend.py` over Ray: generators are processes of a cluster. The only place that imports Ray."""
+"""The protocols of `backend.py` by several processes: generators over Ray, learners over torch.distributed. The only place that
+imports Ray."""

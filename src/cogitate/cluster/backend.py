@@ -1,4 +1,4 @@
-"""The cluster's side of the seam: generators are processes of Ray, everything else is the laptop's."""
+"""The cluster's side of the seam: generators are processes of Ray, learners may be in several of ours, the rest is local."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from cogitate.cluster.grading.grader import ClusterGrader
 from cogitate.cluster.placement import check_devices, check_engine, check_resources
 from cogitate.cluster.pool import GeneratorPool
 from cogitate.cluster.session import Session
+from cogitate.cluster.trainers.backend import WithTrainers
 from cogitate.cluster.vllm.environment import check_environment
 from cogitate.config import Config
 from cogitate.errors import ConfigError
-from cogitate.recipe.local_backend import OneProcess
 
 
-class RayBackend(OneProcess):
+class RayBackend(WithTrainers):
     """Implements backend.Backend. The processes start at once, beside what the driver does first.
 
     Args:
@@ -30,7 +30,7 @@ class RayBackend(OneProcess):
     """
 
     def __init__(self, config: Config, directory: Path, answers: Path | None = None, say: Callable[[str], None] = print):
-        super().__init__(config, answers)
+        super().__init__(config, directory, answers, say)
         self._vllm = ""
         if config.cluster.engine == "vllm":
             check_engine(config)
@@ -43,7 +43,6 @@ class RayBackend(OneProcess):
             check_devices(self.device.type)
         self._session = Session(config.cluster, directory, say)
         self._on_nodes: ClusterGrader | None = None
-        self._directory, self._say = directory, say
         try:
             further = self._further_nodes()
             if config.cluster.graders and not further:

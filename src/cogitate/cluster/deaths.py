@@ -52,6 +52,11 @@ class Watched:
             pages = int(Path(f"/proc/{self.pid}/statm").read_text().split()[1])
             self._resident = pages * os.sysconf("SC_PAGE_SIZE") or self._resident
 
+    @property
+    def resident(self) -> int | None:
+        """Its bytes in memory when it was last looked at."""
+        return self._resident
+
     def death(self, logs: Path) -> Death:
         """To be called once, after it has died."""
         status = self._exit_status()

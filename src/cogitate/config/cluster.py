@@ -11,7 +11,7 @@ from cogitate.config.section import Section, not_in_identity
 
 
 class ClusterConfig(Section):
-    """Where generators run and how many there are."""
+    """Where generators and trainers run and how many there are."""
 
     address: str = not_in_identity("")  # HOST:PORT of a Ray that runs already; empty: one on this machine, for this run alone
     token_file: str = not_in_identity("")  # with the token of that Ray; empty: where Ray itself looks for it
@@ -21,10 +21,15 @@ class ClusterConfig(Section):
     generators: int = not_in_identity(1, ge=1)
     generator_cpus: int = not_in_identity(1, ge=1)  # of each generator, which computes with as many threads
     graders: int = not_in_identity(0, ge=0)  # grading processes on each further node; 0: the driver's machine alone grades
+    # Processes that share the training of each model; 0: the driver trains. Sums are rounded in another order for each number.
+    trainers: int = not_in_identity(0, ge=0)
+    trainer_cpus: int = not_in_identity(1, ge=1)  # of each trainer, which computes with as many threads
     object_store: int = not_in_identity(512, ge=80)  # MiB of shared memory of our own Ray: weights cross in it
     start_limit: float = not_in_identity(300.0, gt=0)  # seconds until Ray, and each generator, has started
     answer_limit: float = not_in_identity(600.0, gt=0)  # seconds without an answer after which a generator is replaced
-    deaths_limit: int = not_in_identity(5, ge=1)  # losses of generators without a completion in between; one more ends the run
+    update_limit: float = not_in_identity(3600.0, gt=0)  # seconds without an answer after which trainers start again
+    # Losses of generators without a completion in between, or of trainers without an update; one more ends the run.
+    deaths_limit: int = not_in_identity(5, ge=1)
 
     @field_validator("address")
     @classmethod
@@ -45,4 +50,7 @@ class ClusterConfig(Section):
             raise ValueError("graders are of further nodes: our own Ray has this machine alone; set address, or leave it out")
         if self.address and self.object_store != type(self).model_fields["object_store"].default:
             raise ValueError("object_store is of our own Ray: that at an address has the one it was started with")
+        for key in ("trainer_cpus", "update_limit"):
+            if not self.trainers and getattr(self, key) != type(self).model_fields[key].default:
+                raise ValueError(f"{key} changes nothing without trainers: set trainers")
         return self

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import torch
 
+from cogitate import backend
 from cogitate.answers import Answers
-from cogitate.backend import Grader
+from cogitate.backend import Grader, LabelLearner, PairLearner, PolicyLearner, StepLearner
 from cogitate.config import (
     Config,
     DPOConfig,
@@ -38,6 +39,7 @@ from cogitate.train.learners.ppo import PPOLearner
 from cogitate.train.learners.preference import DPOLearner, HelpfulnessLearner, ProcessLearner, SafetyLearner
 from cogitate.train.learners.scorer import ModelScorer
 from cogitate.train.learners.supervised import SupervisedLearner
+from cogitate.train.sharded.ranks import ALONE, Ranks
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -48,10 +50,11 @@ class OneProcess:
     Args:
         answers: the file for the answers of the user's own rewards, which may then use the network and files; None confines
             them.
+        ranks: who trains models together with this process.
     """
 
-    def __init__(self, config: Config, answers: Path | None = None):
-        self.config, self._answer_file = config, answers
+    def __init__(self, config: Config, answers: Path | None = None, ranks: Ranks = ALONE):
+        self.config, self._answer_file, self._ranks = config, answers, ranks
         self.device = pick_device(config.runtime.device)
         prefer_deterministic(self.device)
         self.dtype = DTYPES[config.runtime.dtype]
@@ -105,27 +108,27 @@ class OneProcess:
     def scorer(self, model: Path) -> ModelScorer:
         return ModelScorer(load_value_model(model, dtype=self.dtype, device=self.device))
 
-    def policy_learner(self, model: Path, settings: RLConfig) -> GRPOLearner:
-        return GRPOLearner(self._trained(model), settings)
+    def policy_learner(self, model: Path, settings: RLConfig) -> PolicyLearner:
+        return GRPOLearner(self._trained(model), settings, self._ranks)
 
-    def ppo_learner(self, model: Path, reward_model: Path, settings: PPOConfig) -> PPOLearner:
+    def ppo_learner(self, model: Path, reward_model: Path, settings: PPOConfig) -> PolicyLearner:
         critic = load_value_model(reward_model, dtype=self.dtype, device=self.device)
-        return PPOLearner(self._trained(model), critic, settings)
+        return PPOLearner(self._trained(model), critic, settings, self._ranks)
 
-    def supervised_learner(self, model: Path, settings: SupervisedConfig, *, adapters: bool) -> SupervisedLearner:
-        return SupervisedLearner(self._trained(model, adapters=adapters), settings)
+    def supervised_learner(self, model: Path, settings: SupervisedConfig, *, adapters: bool) -> backend.SupervisedLearner:
+        return SupervisedLearner(self._trained(model, adapters=adapters), settings, self._ranks)
 
-    def helpfulness_learner(self, model: Path, settings: PreferenceTrainingConfig) -> HelpfulnessLearner:
-        return HelpfulnessLearner(self._with_value_head(model), settings)
+    def helpfulness_learner(self, model: Path, settings: PreferenceTrainingConfig) -> PairLearner:
+        return HelpfulnessLearner(self._with_value_head(model), settings, self._ranks)
 
-    def safety_learner(self, model: Path, settings: PreferenceTrainingConfig) -> SafetyLearner:
-        return SafetyLearner(self._with_value_head(model), settings)
+    def safety_learner(self, model: Path, settings: PreferenceTrainingConfig) -> LabelLearner:
+        return SafetyLearner(self._with_value_head(model), settings, self._ranks)
 
-    def process_learner(self, model: Path, settings: PreferenceTrainingConfig) -> ProcessLearner:
-        return ProcessLearner(self._with_value_head(model), settings)
+    def process_learner(self, model: Path, settings: PreferenceTrainingConfig) -> StepLearner:
+        return ProcessLearner(self._with_value_head(model), settings, self._ranks)
 
-    def dpo_learner(self, model: Path, settings: DPOConfig) -> DPOLearner:
-        return DPOLearner(self._trained(model), self._read(model), settings)
+    def dpo_learner(self, model: Path, settings: DPOConfig) -> PairLearner:
+        return DPOLearner(self._trained(model), self._read(model), settings, self._ranks)
 
     def close(self) -> None:
         if self._grader is not None:

@@ -1,4 +1,5 @@
-"""Conversations as packed rows for SFT: only what the assistant says is learnt (R1, supplement B.4.3: best-fit packing).
+"""Conversations as packed rows for SFT: only what the assistant says is learnt (R1, supplement B.4.3: best-fit packing). They
+are read one by one, and their tokens wait on disk: memory holds some dozens of bytes of each.
 
 Each turn of the assistant that is to be learnt is an example of its own. Its prompt is what the model would be asked with at
 that point of the conversation, so earlier turns stand without their thinking where the template leaves it out.
@@ -8,7 +9,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -16,7 +18,7 @@ from cogitate.errors import CheckpointError, DataError
 from cogitate.json_lines import RowFaults, first_and_number
 from cogitate.runtime import derive_seed
 from cogitate.tokenizer.conversation_form import ConversationForm
-from cogitate.train.rows.packing import pack_documents
+from cogitate.train.rows.stored import StoredDocuments
 from cogitate.types import Conversation, Message, PackedRows, Text
 
 
@@ -37,15 +39,17 @@ class ConversationRows:
     may have fewer.
 
     Attributes:
-        packed: every row once.
-        examples: how many are in the rows.
+        stored: all examples.
+        rows: which of them each row holds.
         too_long: how many were dropped because they do not fit a row.
         dropped: these in a line for a person; "" where there are none.
         shuffled_by: what the order of an epoch is drawn from, the number of the epoch apart.
     """
 
-    packed: PackedRows
-    examples: int
+    stored: StoredDocuments
+    rows: list[list[int]]
+    row_tokens: int
+    pad_id: int
     too_long: int
     rows_per_step: int
     epochs: int
@@ -53,9 +57,24 @@ class ConversationRows:
     dropped: str = ""
 
     @property
+    def examples(self) -> int:
+        """How many are in the rows."""
+        return len(self.stored)
+
+    @property
     def count(self) -> int:
         """Rows of an epoch."""
-        return len(self.packed.tokens_BT)
+        return len(self.rows)
+
+    @property
+    def padding_share(self) -> float:
+        """Padding tokens / all tokens of an epoch."""
+        return 1.0 - self.stored.tokens / (self.count * self.row_tokens)
+
+    @property
+    def packed(self) -> PackedRows:
+        """Every row once, in memory."""
+        return self.stored.fill_rows(self.rows, self.row_tokens, pad_id=self.pad_id)
 
     @property
     def steps(self) -> int:
@@ -68,15 +87,8 @@ class ConversationRows:
         places = range(first, min(first + self.rows_per_step, self.count * self.epochs))
         orders = {epoch: self._order(epoch) for epoch in {place // self.count for place in places}}
         chosen = [orders[place // self.count][place % self.count] for place in places]
-        packed = self.packed
-        documents_BT = packed.documents_BT[chosen]
-        return PackedRows(
-            tokens_BT=packed.tokens_BT[chosen],
-            loss_mask_BT=packed.loss_mask_BT[chosen],
-            documents_BT=documents_BT,
-            positions_BT=packed.positions_BT[chosen],
-            padding_share=float(np.mean(documents_BT < 0)),
-        )
+        packed = self.stored.fill_rows([self.rows[row] for row in chosen], self.row_tokens, pad_id=self.pad_id)
+        return replace(packed, padding_share=float(np.mean(packed.documents_BT < 0)))
 
     def _order(self, epoch: int) -> list[int]:
         order = list(range(self.count))
@@ -93,45 +105,42 @@ def pack_conversations(
     rows_per_step: int,
     epochs: int,
     shuffled_by: tuple[int | str, ...],
+    directory: Path | None = None,
 ) -> ConversationRows:
     """Every turn of the assistant that fits, in rows.
 
     Args:
         longest: tokens the model can read; an example longer than this or than a row is dropped and counted.
+        directory: where tokens wait, 4 bytes each; None: the system's place for temporary files.
 
     Raises:
         DataError: no example fits a row.
         CheckpointError: the model's chat template refuses conversations: names the first of them, and says how many there are.
     """
-    examples = all_examples(conversations, form)
-    limit = min(row_tokens, longest)
-    kept = [example for example in examples if len(example.token_ids) <= limit]
-    if not kept:
-        shortest = min((len(example.token_ids) for example in examples), default=0)
-        raise DataError(
-            f"of {len(examples)} conversations none fits {limit} tokens, the shortest has {shortest}: raise row_tokens "
-            f"(the model reads up to {longest} tokens) or give shorter conversations"
-        )
-    packed = pack_documents(
-        [example.token_ids for example in kept],
-        [example.loss_mask for example in kept],
-        row_tokens,
-        pad_id=form.tokenizer.pad_id,
-    )
-    long = [(example.place, len(example.token_ids)) for example in examples if len(example.token_ids) > limit]
-    dropped = too_long_line("turns", long, len(examples), limit)
-    return ConversationRows(packed, len(kept), len(long), rows_per_step, epochs, shuffled_by, dropped)
-
-
-def all_examples(conversations: Iterable[Conversation], form: ConversationForm) -> list[Example]:
-    """The examples of all conversations. Raises CheckpointError as pack_conversations."""
-    examples: list[Example] = []
+    stored, limit = StoredDocuments(directory), min(row_tokens, longest)
+    long = list[tuple[str, int]]()
     faults = RowFaults("conversations", CheckpointError)
     for conversation in conversations:
+        examples: list[Example] = []
         with faults.at(conversation.place):
-            examples += examples_of(conversation, form)
+            examples = examples_of(conversation, form)
+        for example in examples:
+            if len(example.token_ids) <= limit:
+                stored.add(example.token_ids, example.loss_mask.index(1))
+            else:
+                long.append((example.place, len(example.token_ids)))
     faults.check()
-    return examples
+    total = len(stored) + len(long)
+    if not len(stored):
+        shortest = min((tokens for _, tokens in long), default=0)
+        raise DataError(
+            f"of {total} conversations none fits {limit} tokens, the shortest has {shortest}: raise row_tokens "
+            f"(the model reads up to {longest} tokens) or give shorter conversations"
+        )
+    return ConversationRows(
+        stored, stored.best_fit_rows(row_tokens), row_tokens, form.tokenizer.pad_id, len(long), rows_per_step, epochs,
+        shuffled_by, too_long_line("turns", long, total, limit),
+    )  # fmt: skip
 
 
 def too_long_line(what: str, rows: Sequence[tuple[str, int]], total: int, limit: int) -> str:

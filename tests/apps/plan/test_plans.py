@@ -17,6 +17,7 @@ from cogitate.apps.plan.recipe_plan import RecipePlan, plan_recipe
 from cogitate.apps.plan.stage_cost import best_layout, memories_of
 from cogitate.apps.plan.workloads import works_of
 from cogitate.cli import app
+from cogitate.config import RLConfig
 from cogitate.costs.layout import Layout
 from cogitate.errors import ConfigError
 from cogitate.recipe.recipe import graph_of
@@ -198,3 +199,17 @@ def test_a_graph_of_kinds_that_are_not_planned_is_no_error(tmp_path: Path) -> No
     config = toy_config(tmp_path)
     works = works_of(graph_of(config), config)
     assert all(not work.works and work.notes for work in works)
+
+
+def test_the_papers_settings_are_planned_with_the_papers_model() -> None:
+    hardware = read_hardware()
+    config = load_recipe("r1_671b")
+    plan = plan_recipe(
+        "r1_671b", config, parse_cluster("512xH800", hardware), read_factors(), dated=hardware.dated, model="deepseek-v3"
+    )
+    zero = next(stage for stage in plan.stages if stage.name == "r1_zero")
+    assert zero.seconds is not None
+    settings = config.section("r1_zero", RLConfig)
+    assert (settings.steps * settings.minibatches, settings.prompts_per_step * settings.group_size) == (10_400, 8192)
+    assert 101_000 / 2 < 512 * zero.seconds.value / 3600 < 101_000 * 2  # as reported
+    assert zero.fits == "no"  # the paper's weights have 8 bits, and rest in the memory of hosts between the phases

@@ -6,7 +6,7 @@ import pytest
 
 from cogitate.apps.plan.computer.machine import this_cpu, this_machine
 from cogitate.apps.plan.factors import read_factors
-from cogitate.apps.plan.processes import memory_by_process, process_lines, refuse_too_many
+from cogitate.apps.plan.processes import memory_by_process, memory_of_trainer, process_lines, refuse_too_many
 from cogitate.costs.hardware import GIB, Cluster
 from cogitate.errors import ConfigError
 from cogitate.recipe.settings import load_recipe
@@ -46,3 +46,16 @@ def test_processes_that_do_not_fit_this_computer_together_are_refused() -> None:
         refuse_too_many(load_recipe("tiny", many), only="r1_zero", machine=machine)
     elsewhere = load_recipe("tiny", [*many, "cluster.address=head:6379"])
     refuse_too_many(elsewhere, only="r1_zero", machine=machine)
+
+
+def test_trainers_have_the_memory_of_training_in_place_of_the_driver_and_each_its_part_of_the_states() -> None:
+    together = load_recipe("tiny", [ON_RAY, "cluster.trainers=2", "cluster.trainer_cpus=3"])
+    rows = process_lines(together, ["r1_zero"])
+    assert [row[0] for row in rows] == ["driver", "1 generators", "2 trainers", "Ray"]
+    assert rows[0][2:] == [f"{together.rewards.workers} grading processes beside it", "memory unknown"]
+    assert rows[2][1:3] == ["this machine", "3 CPU each"]
+    one, two = (memory_of_trainer(load_recipe("tiny", [ON_RAY, f"cluster.trainers={n}"]), ["r1_zero"]) for n in (1, 2))
+    assert one is not None
+    assert two is not None
+    assert two[0] < one[0]
+    assert memory_of_trainer(load_recipe("tiny", [ON_RAY]), ["r1_zero"]) is None

@@ -29,17 +29,23 @@ def process_lines(config: Config, stages: Collection[str]) -> list[list[str]]:
     settings = config.cluster
     if config.runtime.backend != "ray":
         return []
-    driver, generator = memory_by_process(config, stages)
+    (driver, generator), trainer = memory_by_process(config, stages), memory_of_trainer(config, stages)
     where = f"a node of {settings.address}" if settings.address else "this machine"
     of_generator = f"{text_of(generator)}{' each' if generator else ''}"
     if settings.engine == "vllm":
         of_generator = f"weights, {settings.kv_cache} GiB for keys and values, and vLLM itself, each"
     rows = [
-        ["driver", "this machine", f"learners, {config.rewards.workers} grading processes beside it", text_of(driver)],
+        [
+            "driver", "this machine",
+            f"{'' if settings.trainers else 'learners, '}{config.rewards.workers} grading processes beside it", text_of(driver),
+        ],
         [f"{settings.generators} generators", where, f"{settings.generator_cpus} CPU each", of_generator],
     ]  # fmt: skip
     if settings.graders:
         rows.append(["graders", f"each further node of {settings.address}", f"{settings.graders} grading processes", ""])
+    if settings.trainers:
+        cpus = f"{settings.trainer_cpus} CPU each"
+        rows.append([f"{settings.trainers} trainers", "this machine", cpus, f"{text_of(trainer)}{' each' if trainer else ''}"])
     if not settings.address:
         rows.append(["Ray", where, "for this run, on loopback", f"{settings.object_store} MiB of shared memory at most"])
     return rows
@@ -63,12 +69,15 @@ def refuse_too_many(
     if generator is None:
         return
     low = math.exp(-Z_OF_INTERVAL * machine.factors.residuals.get("memory", 0.0))
+    trainer = memory_of_trainer(config, wanted, machine)
     planned = (driver[0] if driver else 0.0) + settings.generators * generator[0]
+    planned += settings.trainers * (trainer[0] if trainer else 0.0)
     needed, there = low * planned + (settings.object_store << 20), machine.cluster.gpu.memory
     if needed > there:
         raise ConfigError(
             f"{settings.generators} generators do not fit this computer: the driver needs {text_of(driver)}, each generator "
-            f"{text_of(generator)}, Ray {settings.object_store} MiB of shared memory, and there are {there / GIB:.1f} GiB: "
+            f"{text_of(generator)}, {f'each of {settings.trainers} trainers {text_of(trainer)}, ' if settings.trainers else ''}"
+            f"Ray {settings.object_store} MiB of shared memory, and there are {there / GIB:.1f} GiB: "
             "lower cluster.generators; --force goes on all the same"
         )
 
@@ -82,6 +91,7 @@ def memory_by_process(
         works = works_of(graph_of(config), config)
     except ConfigError:  # a model that is fetched later, or of a family whose costs are not known
         return None, None
+    elsewhere = ("training", "transfer") if config.cluster.trainers else ()
     driver: list[tuple[float, str]] = []
     generator: list[tuple[float, str]] = []
     for work in works:
@@ -92,9 +102,23 @@ def memory_by_process(
             if phase == "generation":
                 own = sum(value for term, value in memory.terms.items() if term not in OF_THE_DRIVER)
                 generator.append((own, work.stage.name))
-            else:
+            elif phase not in elsewhere:
                 driver.append((memory.total, work.stage.name))
     return max(driver, default=None), max(generator, default=None)
+
+
+def memory_of_trainer(config: Config, stages: Collection[str], machine: Machine | None = None) -> tuple[float, str] | None:
+    """The most bytes of a trainer, with the stage; None where there is none or nothing can be said."""
+    trainers = config.cluster.trainers
+    machine = machine or this_machine(None, read_factors(), config.runtime.dtype)
+    try:
+        works = works_of(graph_of(config), config) if trainers else []
+    except ConfigError:
+        return None
+    layout = Layout(trainers, sharding="full" if trainers > 1 else "none")
+    made = [work for work in works if work.stage.name in stages and work.works]
+    found = [(memories_of(work, layout, machine.cluster, machine.factors, config.runtime), work.stage.name) for work in made]
+    return max(((memory["training"].total, stage) for memory, stage in found if "training" in memory), default=None)
 
 
 def text_of(memory: tuple[float, str] | None) -> str:

@@ -7,24 +7,26 @@ dense student on the latter, without any RL (section 2.4).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from cogitate.config import Config, FineTuneConfig
 from cogitate.recipe.stage import Inputs, Stage, StageContext
-from cogitate.tasks.files.datasets import load_conversations
+from cogitate.tasks.files.datasets import each_conversation
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.conversation_form import ConversationForm, give_chat_template
 from cogitate.train.conversations import pack_conversations
 from cogitate.train.supervised import SupervisedRun, train_supervised
+from cogitate.types import Conversation
 
 
 def check(config: Config, stage: Stage, graph: Sequence[Stage]) -> None:
     """Refuse a data set that the user gives (`inputs.sft_data=PATH`) and that cannot be read before any time is spent."""
     data = stage.needs[1]
     if data in config.inputs:
-        load_conversations(config.inputs[data])
+        for _ in each_conversation(config.inputs[data]):
+            pass
 
 
 def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dict[str, Any]:
@@ -38,15 +40,23 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     settings = config.section(context.stage, FineTuneConfig)
     tokenizer = Tokenizer.load(start.path)
     learner = context.backend.supervised_learner(start.path, settings, adapters=True)
-    conversations = load_conversations(data.path)
+    conversations = 0
+
+    def counted() -> Iterator[Conversation]:
+        nonlocal conversations
+        for conversation in each_conversation(data.path):
+            conversations += 1
+            yield conversation
+
     rows = pack_conversations(
-        conversations,
+        counted(),
         ConversationForm.load(start.path, tokenizer),
         row_tokens=settings.row_tokens,
         longest=learner.max_context,
         rows_per_step=settings.rows,
         epochs=settings.epochs,
         shuffled_by=(config.seed, context.stage),
+        directory=out,
     )
     if rows.dropped:
         context.say(rows.dropped)
@@ -66,12 +76,12 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     learner.save_weights(out)
     tokenizer.save(out)
     return {
-        "conversations": len(conversations),
+        "conversations": conversations,
         "turns": rows.examples,
         "dropped_too_long": rows.too_long,
         "rows": rows.count,
         "epochs": settings.epochs,
         "steps": rows.steps,
-        "learnt_tokens": int(rows.packed.loss_mask_BT.sum()),
-        "padding_share": round(rows.packed.padding_share, 4),
+        "learnt_tokens": rows.stored.learnt_tokens,
+        "padding_share": round(rows.padding_share, 4),
     }

@@ -41,7 +41,7 @@ from cogitate.tasks.files.messages import (
 from cogitate.tasks.files.pairs import read_labelled, read_preference
 from cogitate.types import Conversation, LabelledCompletion, PreferencePair
 
-ROWS_AT_ONCE = 1024  # of a Parquet file
+ROWS_AT_ONCE = 256  # of a Parquet file in memory
 
 Record = TypeVar("Record", Conversation, PreferencePair, LabelledCompletion)
 
@@ -52,7 +52,12 @@ def load_conversations(path: str | Path) -> list[Conversation]:
     Raises:
         DataError: the file cannot be read or is empty, or a row is wrong: names file and row.
     """
-    return load(path, read_conversation)
+    return list(each_conversation(path))
+
+
+def each_conversation(path: str | Path) -> Iterator[Conversation]:
+    """The same, one by one: only a part of the file is in memory. What is wrong is raised when all have been read."""
+    return each(path, read_conversation)
 
 
 def load_preferences(path: str | Path) -> list[PreferencePair]:
@@ -93,11 +98,13 @@ def read_rows(path: str | Path, faults: RowFaults | None = None) -> Iterator[tup
     """
     path = data_file(path)
     if path.suffix == ".parquet":
+        number = 0
         try:
             with pq.ParquetFile(path) as file:
-                batches = (batch.to_pylist() for batch in file.iter_batches(batch_size=ROWS_AT_ONCE))
-                for number, row in enumerate(chain.from_iterable(batches), 1):
-                    yield f"{path}, row {number}", row
+                for batch in file.iter_batches(ROWS_AT_ONCE):
+                    for row in batch.to_pylist():
+                        number += 1
+                        yield f"{path}, row {number}", row
         except (OSError, pa.ArrowException) as error:
             raise DataError(f"{path}: cannot be read as Parquet: {error}") from error
         return
@@ -115,16 +122,22 @@ def data_file(path: str | Path) -> Path:
 
 def load(path: str | Path, read: Callable[[Mapping[str, Any]], Record]) -> list[Record]:
     """Every row as a record."""
-    records = []
-    faults = RowFaults(data_file(path))
+    return list(each(path, read))
+
+
+def each(path: str | Path, read: Callable[[Mapping[str, Any]], Record]) -> Iterator[Record]:
+    """Every row as a record, one by one."""
+    faults, any_row = RowFaults(data_file(path)), False
     for place, row in read_rows(path, faults):
+        record = None
         with faults.at(place):
-            record = read({key: value for key, value in row.items() if value is not None})
-            records.append(replace(record, place=place))
+            record = replace(read({key: value for key, value in row.items() if value is not None}), place=place)
+        if record is not None:
+            any_row = True
+            yield record
     faults.check()
-    if not records:
+    if not any_row:
         raise DataError(f"{path}: no row in it")
-    return records
 
 
 def read_conversation(row: Mapping[str, Any]) -> Conversation:

@@ -27,6 +27,7 @@ from cogitate.train.learners.policy import Prepared, ReferencedPolicy
 from cogitate.train.learners.whitening import whitened_together
 from cogitate.train.optimisers.master_weights import clip_gradients
 from cogitate.train.rows.shared_prompts import PromptRows
+from cogitate.train.sharded.ranks import ALONE, Ranks
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,8 @@ class GRPOLearner(ReferencedPolicy[GRPOBatch, RLConfig]):
     the current ones and are not computed twice (ratio 1, unchanged gradient).
     """
 
-    def __init__(self, model: Transformer, config: RLConfig):
-        super().__init__(model, config)
+    def __init__(self, model: Transformer, config: RLConfig, ranks: Ranks = ALONE):
+        super().__init__(model, config, ranks)
         self.policy_loss = policy_loss_of(config)
 
     @torch.no_grad()
@@ -78,10 +79,10 @@ class GRPOLearner(ReferencedPolicy[GRPOBatch, RLConfig]):
         batches = [batch for part in minibatches for batch in part]
         if self.config.whiten_tokens:
             pairs = [(per_token(b.advantages, b.rows.mask_SL).expand_as(b.rows.mask_SL), b.rows.mask_SL) for b in batches]
-            whitened = whitened_together([a for a, _ in pairs], [mask for _, mask in pairs])
+            whitened = whitened_together([a for a, _ in pairs], [mask for _, mask in pairs], self.ranks)
             batches = [replace(batch, advantages=a) for batch, a in zip(batches, whitened, strict=True)]
         if chooses_tokens(self.config):
-            chosen = choose_tokens(batches, self.config, draw=self.steps_done)
+            chosen = choose_tokens(batches, self.config, draw=self.steps_done, ranks=self.ranks)
             batches = [replace(batch, chosen_SL=c) for batch, c in zip(batches, chosen, strict=True)]
         rest = iter(batches)
         return Prepared([[next(rest) for _ in part] for part in minibatches], {})
@@ -110,21 +111,21 @@ class GRPOLearner(ReferencedPolicy[GRPOBatch, RLConfig]):
             masked_here = ((weights_SL == 0) & mask_SL.bool()).sum()
             measured += (part.loss.detach(), entropy_N.sum(), masked_here, *logprob_gap(old, sampler_SL, mask_SL))
             statistics = part.statistics if statistics is None else statistics + part.statistics
-        norm = clip_gradients(self.model, self.optimiser, config.gradient_clip)
+        norm = clip_gradients(self.model, self.optimiser, config.gradient_clip, self.ranks)
         numbers = as_floats(measured)
         losses, entropies, maskeds, gaps, gap_maxima = (numbers[first::5] for first in range(5))
-        loss = added(losses)
-        entropy, masked, gap = (added(each / totals.tokens for each in sums) for sums in (entropies, maskeds, gaps))
+        means = (added(each / totals.tokens for each in sums) for sums in (entropies, maskeds, gaps))
+        loss, entropy, masked, gap = self.ranks.added([added(losses), *means])
         if not (abs(loss) < float("inf") and norm < float("inf")):
             raise TrainingDivergedError(f"the loss is {loss} and its gradient norm {norm}")
         rate = self.move()
         assert statistics is not None
         return {
             "loss": loss,
-            **statistics.metrics(),
+            **statistics.metrics(self.ranks.added, self.ranks.highest),
             "entropy": entropy,
             "logprob_gap": gap,
-            "logprob_gap_max": max(gap_maxima),
+            "logprob_gap_max": self.ranks.highest([max(gap_maxima)])[0],
             "gradient_norm": norm,
             "learning_rate": rate,
             **({"importance_masked_share": masked} if config.importance_correction.endswith("mask") else {}),
@@ -136,10 +137,11 @@ def chooses_tokens(config: RLConfig) -> bool:
     return "covariance_share" in METHODS[config.method].reads
 
 
-def choose_tokens(batches: Sequence[GRPOBatch], config: RLConfig, *, draw: int) -> list[Tensor]:
+def choose_tokens(batches: Sequence[GRPOBatch], config: RLConfig, *, draw: int, ranks: Ranks = ALONE) -> list[Tensor]:
     """The tokens (S, L) of each micro-batch that the loss restricts, chosen from all tokens of the rollout batch together.
 
-    Covariances are those of the policy before the first update on the batch.
+    Covariances are those of the policy before the first update on the batch. What is drawn depends on the order of tokens,
+    which is another one for each number of ranks.
 
     Args:
         draw: what Clip-Cov's choice is drawn with; another one for each rollout batch.
@@ -149,7 +151,8 @@ def choose_tokens(batches: Sequence[GRPOBatch], config: RLConfig, *, draw: int) 
     logprobs_N = torch.cat([old[mask] for old, mask in zip(olds, masks, strict=True) if old is not None])
     of_tokens = [per_token(batch.advantages, batch.rows.mask_SL).expand_as(batch.rows.mask_SL) for batch in batches]
     advantages_N = torch.cat([advantages[mask] for advantages, mask in zip(of_tokens, masks, strict=True)])
-    covariances_N = covariances(logprobs_N, advantages_N)
+    (all_N, mine), (all_advantages_N, _) = ranks.gathered(logprobs_N), ranks.gathered(advantages_N)
+    covariances_N = covariances(all_N, all_advantages_N)
     if "covariance_low" in METHODS[config.method].reads:
         chosen_N = drawn_covariances(
             covariances_N, share=config.covariance_share, low=config.covariance_low, high=config.covariance_high,
@@ -157,7 +160,7 @@ def choose_tokens(batches: Sequence[GRPOBatch], config: RLConfig, *, draw: int) 
         )  # fmt: skip
     else:
         chosen_N = highest_covariances(covariances_N, share=config.covariance_share)
-    of_batches = chosen_N.split([int(mask.sum()) for mask in masks])
+    of_batches = chosen_N[mine].split([int(mask.sum()) for mask in masks])
     return [torch.zeros_like(mask).masked_scatter(mask, chosen) for mask, chosen in zip(masks, of_batches, strict=True)]
 
 

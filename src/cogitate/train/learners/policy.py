@@ -8,11 +8,12 @@ from __future__ import annotations
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Generic, Protocol, TypeVar
 
+import torch
 from torch import Tensor
 
 from cogitate.algorithms.averages import BatchTotals
@@ -20,12 +21,20 @@ from cogitate.config import RLConfig
 from cogitate.device import memory_of_device
 from cogitate.model.files.adapter import save_trained
 from cogitate.model.transformer import Transformer
-from cogitate.train.checkpoint import load_checkpoint, restore_training_tensors, save_checkpoint, training_tensors
+from cogitate.train.checkpoint import (
+    load_checkpoint,
+    load_weights,
+    restore_training_tensors,
+    save_checkpoint,
+    training_tensors,
+)
 from cogitate.train.optimisers.adamw import make_adamw
 from cogitate.train.optimisers.master_weights import optimiser_for
 from cogitate.train.optimisers.schedule import set_learning_rate, warmup_constant, warmup_over_tokens
 from cogitate.train.rows.packing import split_evenly
-from cogitate.train.rows.shared_prompts import PromptRows, hidden_of, prompt_rows
+from cogitate.train.rows.shared_prompts import PromptRows, fill, hidden_of, prompt_rows
+from cogitate.train.sharded.parts import Pieces
+from cogitate.train.sharded.ranks import ALONE, Ranks, shares
 from cogitate.types import Rollout
 
 MICRO_BATCH_TOKENS = 4096  # padded tokens of one forward and backward pass, at most
@@ -61,12 +70,13 @@ class Prepared(Generic[Batch]):
 
 
 class ReferencedPolicy(ABC, Generic[Batch, Settings]):
-    """A policy in training on one device, and the reference it is kept close to where `kl_beta` asks for it."""
+    """A policy in training, and the reference it is kept close to where `kl_beta` asks for it."""
 
-    def __init__(self, model: Transformer, config: Settings):
-        self.model = model
-        self.config = config
-        self.reference = copy.deepcopy(model).requires_grad_(False) if config.kl_beta > 0 else None
+    def __init__(self, model: Transformer, config: Settings, ranks: Ranks = ALONE):
+        self.config, self.ranks = config, ranks
+        reference = copy.deepcopy(model).requires_grad_(False) if config.kl_beta > 0 else None
+        self.reference = None if reference is None else ranks.shard(reference)
+        self.model = ranks.shard(model)
         self.optimiser = optimiser_for(model, lambda trained: make_adamw(trained, config.learning_rate, config.weight_decay))
         self.steps_done = 0
         self.tokens = 0
@@ -97,10 +107,17 @@ class ReferencedPolicy(ABC, Generic[Batch, Settings]):
     def micro_batches(self, rollouts: Sequence[Rollout], advantages: Sequence[float], *, single: bool) -> list[Batch]:
         """The rollouts of an optimiser step laid out in rows, as many at a time as fit a pass."""
         device, row_tokens = next(self.model.parameters()).device, min(ROW_TOKENS, self.pass_tokens)
-        return [
-            self.micro_batch(rows.to(device), [advantages[i] for i in rows.indices], single=single)
-            for rows in prompt_rows(rollouts, row_tokens=row_tokens, batch_tokens=self.pass_tokens)
+        mine = share_of(rollouts, self.ranks)
+        passes = prompt_rows([rollouts[i] for i in mine], row_tokens=row_tokens, batch_tokens=self.pass_tokens)
+        idle = int(self.ranks.highest([len(passes)])[0]) - len(passes)
+        batches = [
+            self.micro_batch(rows.to(device), [advantages[mine[i]] for i in rows.indices], single=single) for rows in passes
         ]
+        shortest = min(rollouts, key=lambda rollout: len(rollout.completion_ids))
+        for _ in range(idle):
+            batch = self.micro_batch(fill([[shortest]], [0]).to(device), [0.0], single=single)
+            batches.append(replace(batch, rows=uncounted(batch.rows)))  # type: ignore[type-var]
+        return batches
 
     @abstractmethod
     def micro_batch(self, rows: PromptRows, advantages: Sequence[float], *, single: bool) -> Batch:
@@ -127,11 +144,10 @@ class ReferencedPolicy(ABC, Generic[Batch, Settings]):
 
     def totals(self, batches: Sequence[Batch]) -> BatchTotals:
         """What the losses of micro-batches are divided by."""
-        return BatchTotals(
-            sequences=sum(batch.rows.sequences for batch in batches),
-            tokens=sum(len(batch.rows.targets_N) for batch in batches),
-            max_new_tokens=self.config.max_new_tokens,
-        )
+        sequences = sum(batch.rows.sequences for batch in batches)
+        tokens = sum(len(batch.rows.targets_N) for batch in batches)
+        sequences, tokens = map(int, self.ranks.added([sequences, tokens]))
+        return BatchTotals(sequences, tokens, self.config.max_new_tokens)
 
     def move(self) -> float:
         """Let the optimiser take its step, and the reference follow where it is time to; returns the learning rate."""
@@ -147,7 +163,7 @@ class ReferencedPolicy(ABC, Generic[Batch, Settings]):
         return rate
 
     def save(self, path: Path, step: int, state: Mapping[str, Any]) -> None:
-        save_checkpoint(path, step, self.tensors(), {**state, "optimiser_steps": self.steps_done})
+        save_checkpoint(path, step, self.tensors(), {**state, "optimiser_steps": self.steps_done}, self.ranks)
 
     def load(self, path: Path) -> dict[str, Any]:
         tensors, state = load_checkpoint(path)
@@ -162,15 +178,30 @@ class ReferencedPolicy(ABC, Generic[Batch, Settings]):
             tensors |= {f"{REFERENCE}{name}": tensor for name, tensor in self.reference.state_dict().items()}
         return tensors
 
-    def restore(self, tensors: dict[str, Tensor], path: Path) -> None:
+    def restore(self, tensors: Pieces, path: Path) -> None:
         """The inverse of `tensors`, in place, from those of the checkpoint `path`."""
         restore_training_tensors(self.model, self.optimiser, tensors, path)
         if self.reference is not None:
-            kept = {name.removeprefix(REFERENCE): t for name, t in tensors.items() if name.startswith(REFERENCE)}
-            self.reference.load_state_dict(kept)
+            load_weights(self.reference, tensors.below(REFERENCE))
 
     def save_weights(self, path: Path) -> None:
-        save_trained(self.model, path)
+        self.ranks.save(self.model, path, save_trained)
+
+
+def share_of(rollouts: Sequence[Rollout], ranks: Ranks) -> list[int]:
+    """Which rollouts this rank reads: those of a prompt stay together, and ranks get about as many tokens of completions."""
+    of_prompt: dict[tuple[int, ...], list[int]] = {}
+    for index, rollout in enumerate(rollouts):
+        of_prompt.setdefault(rollout.prompt_ids, []).append(index)
+    groups = [*of_prompt.values()]
+    sizes = [sum(len(rollouts[index].completion_ids) for index in group) for group in groups]
+    return sorted(index for group in shares(sizes, ranks.count)[ranks.rank] for index in groups[group])
+
+
+def uncounted(rows: PromptRows) -> PromptRows:
+    """The same rows, from which nothing is learnt."""
+    nothing = {name: getattr(rows, name)[:0] for name in ("sources_N", "targets_N", "counted_N")}
+    return replace(rows, mask_SL=torch.zeros_like(rows.mask_SL), sequences=0, **nothing)
 
 
 def fit_pass(*models: Transformer) -> int:

@@ -27,6 +27,8 @@ from cogitate.train.learners.whitening import whitened_together
 from cogitate.train.optimisers.adamw import make_adamw
 from cogitate.train.optimisers.master_weights import clip_gradients, optimiser_for
 from cogitate.train.rows.shared_prompts import PromptRows, hidden_of
+from cogitate.train.sharded.parts import Pieces
+from cogitate.train.sharded.ranks import ALONE, Ranks
 
 CRITIC = "critic."
 
@@ -49,14 +51,14 @@ class PPOBatch:
 
 
 class PPOLearner(ReferencedPolicy[PPOBatch, PPOConfig]):
-    """Policy and critic on one device. The KL to the SFT model (the policy at the start) is in the reward, not in the loss.
+    """Policy and critic. The KL to the SFT model (the policy at the start) is in the reward, not in the loss.
 
     `update` is given the reward of each rollout; what each of its tokens earned of it is found out with the critic.
     """
 
-    def __init__(self, model: Transformer, critic: ValueModel, config: PPOConfig):
-        super().__init__(model, config)
-        self.critic = critic.train()
+    def __init__(self, model: Transformer, critic: ValueModel, config: PPOConfig, ranks: Ranks = ALONE):
+        super().__init__(model, config, ranks)
+        self.critic = ranks.shard(critic).train()
         self.pass_tokens = fit_pass(model, critic.trunk)
         rate, decay = config.critic_learning_rate, config.weight_decay
         self.critic_optimiser = optimiser_for(critic, lambda trained: make_adamw(trained, rate, decay))
@@ -76,9 +78,10 @@ class PPOLearner(ReferencedPolicy[PPOBatch, PPOConfig]):
     def prepared(self, minibatches: Sequence[Sequence[PPOBatch]]) -> Prepared[PPOBatch]:
         """Advantages are whitened over the whole batch where scale_by_std asks for it."""
         batches = [batch for part in minibatches for batch in part]
-        before = explained(batches)
+        before = explained(batches, self.ranks)
         if self.config.scale_by_std:
-            whitened = iter(whitened_together([b.advantages_SL for b in batches], [b.rows.mask_SL for b in batches]))
+            advantages, masks = [b.advantages_SL for b in batches], [b.rows.mask_SL for b in batches]
+            whitened = iter(whitened_together(advantages, masks, self.ranks))
             minibatches = [[replace(batch, advantages_SL=next(whitened)) for batch in part] for part in minibatches]
         return Prepared(minibatches, before)
 
@@ -120,15 +123,16 @@ class PPOLearner(ReferencedPolicy[PPOBatch, PPOConfig]):
         sums = {name: added(each) for name, each in zip(("loss", "value_loss"), of_sums[:2], strict=True)}
         shares = zip(("value_clip_share", "entropy", "kl", "logprob_gap"), of_sums[2:], strict=True)
         sums |= {name: added(each / totals.tokens for each in values) for name, values in shares}
+        sums = dict(zip(sums, self.ranks.added([*sums.values()]), strict=True))
         norms = self._move_both(sums)
-        ratios = sum(statistics[1:], statistics[0]).metrics()
-        return {**ratios, **sums, "logprob_gap_max": max(gap_maxima), **norms}
+        ratios = sum(statistics[1:], statistics[0]).metrics(self.ranks.added, self.ranks.highest)
+        return {**ratios, **sums, "logprob_gap_max": self.ranks.highest([max(gap_maxima)])[0], **norms}
 
     def _move_both(self, losses: dict[str, float]) -> dict[str, float]:
         """Let both optimisers take their step; returns gradient norms and the rate."""
         clip, bound = self.config.gradient_clip, float("inf")
-        norm = clip_gradients(self.model, self.optimiser, clip)
-        critic_norm = clip_gradients(self.critic, self.critic_optimiser, clip)
+        norm = clip_gradients(self.model, self.optimiser, clip, self.ranks)
+        critic_norm = clip_gradients(self.critic, self.critic_optimiser, clip, self.ranks)
         for name, value in (*losses.items(), ("gradient norm", norm), ("critic's gradient norm", critic_norm)):
             if not abs(value) < bound:
                 raise TrainingDivergedError(f"the {name.replace('_', ' ')} is {value}")
@@ -139,16 +143,15 @@ class PPOLearner(ReferencedPolicy[PPOBatch, PPOConfig]):
         of_critic = training_tensors(self.critic, self.critic_optimiser)
         return super().tensors() | {f"{CRITIC}{name}": tensor for name, tensor in of_critic.items()}
 
-    def restore(self, tensors: dict[str, Tensor], path: Path) -> None:
-        of_critic = {name.removeprefix(CRITIC): tensor for name, tensor in tensors.items() if name.startswith(CRITIC)}
-        restore_training_tensors(self.critic, self.critic_optimiser, of_critic, path)
+    def restore(self, tensors: Pieces, path: Path) -> None:
+        restore_training_tensors(self.critic, self.critic_optimiser, tensors.below(CRITIC), path)
         super().restore(tensors, path)
 
 
-def explained(batches: Sequence[PPOBatch]) -> dict[str, float]:
+def explained(batches: Sequence[PPOBatch], ranks: Ranks = ALONE) -> dict[str, float]:
     """How well the critic foresaw the returns: 1 - var(return - value) / var(return); 0 where returns are equal."""
-    returns_N = torch.cat([batch.rows.counted(batch.returns_SL) for batch in batches])
-    values_N = torch.cat([batch.rows.counted(batch.old_values_SL) for batch in batches])
+    returns_N = ranks.gathered(torch.cat([batch.rows.counted(batch.returns_SL) for batch in batches]))[0]
+    values_N = ranks.gathered(torch.cat([batch.rows.counted(batch.old_values_SL) for batch in batches]))[0]
     spread, unexplained, value, earned = as_floats(
         [returns_N.var(correction=0), (returns_N - values_N).var(correction=0), values_N.mean(), returns_N.mean()]
     )

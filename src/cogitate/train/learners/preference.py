@@ -35,6 +35,7 @@ from cogitate.train.optimisers.master_weights import clip_gradients, optimiser_f
 from cogitate.train.optimisers.schedule import set_learning_rate
 from cogitate.train.rows.packing import length_batches
 from cogitate.train.rows.shared_prompts import SharedRows, hidden_at, hidden_of, lay_out, row_sizes
+from cogitate.train.sharded.ranks import ALONE, Ranks, shares
 from cogitate.types import LabelledSteps, LabelledText, Text, TextPair
 
 Item = TypeVar("Item")
@@ -44,8 +45,8 @@ ModelType = TypeVar("ModelType", bound=nn.Module)
 class PreferenceLearner(ABC, Generic[ModelType, Item]):
     """What all of them do: one optimiser step over items, in micro-batches whose losses add up to the batch's."""
 
-    def __init__(self, model: ModelType, config: PreferenceTrainingConfig):
-        self.model, self.config = model, config
+    def __init__(self, model: ModelType, config: PreferenceTrainingConfig, ranks: Ranks = ALONE):
+        self.model, self.config, self.ranks = ranks.shard(model), config, ranks
         self.optimiser = optimiser_for(model, lambda trained: make_adamw(trained, config.learning_rate, config.weight_decay))
 
     @abstractmethod
@@ -60,25 +61,37 @@ class PreferenceLearner(ABC, Generic[ModelType, Item]):
         sizes = row_sizes([self.texts_of(item) for item in items])
         measured: dict[str, list[Tensor]] = {"loss": []}
         self.optimiser.zero_grad(set_to_none=True)
-        for places in length_batches(sizes, max(self.config.micro_tokens, *sizes)).batches:
+        for places, real in item_passes(sizes, self.config.micro_tokens, self.ranks):
             part, logged = self.loss([items[place] for place in places], len(items))
+            if not real:
+                part, logged = part * 0, {name: value * 0 for name, value in logged.items()}
             part.backward()
             measured["loss"].append(part.detach())
             for name, value in logged.items():
                 measured.setdefault(name, []).append(value)
-        norm = clip_gradients(self.model, self.optimiser, self.config.gradient_clip)
+        norm = clip_gradients(self.model, self.optimiser, self.config.gradient_clip, self.ranks)
         numbers = iter(as_floats([value for values in measured.values() for value in values]))
-        loss, *sums = (added(next(numbers) for _ in values) for values in measured.values())
+        loss, *sums = self.ranks.added([added(next(numbers) for _ in values) for values in measured.values()])
         set_learning_rate(self.optimiser, learning_rate)
         self.optimiser.step()
         means = {name: value / len(items) for name, value in zip([*measured][1:], sums, strict=True)}
         return {"loss": loss, **means, "gradient_norm": norm}
 
     def save(self, path: Path, step: int, state: Mapping[str, Any]) -> None:
-        save_training(path, step, self.model, self.optimiser, state)
+        save_training(path, step, self.model, self.optimiser, state, self.ranks)
 
     def load(self, path: Path) -> dict[str, Any]:
         return load_training(path, self.model, self.optimiser)
+
+
+def item_passes(sizes: Sequence[int], micro_tokens: int, ranks: Ranks) -> list[tuple[Sequence[int], bool]]:
+    """This rank's micro-batches of items of these sizes, by their indices, and whether each is real; an idle one is the
+    smallest item."""
+    mine, room = shares(sizes, ranks.count)[ranks.rank], max(micro_tokens, *sizes)
+    batches = length_batches([sizes[index] for index in mine], room).batches
+    real: list[tuple[Sequence[int], bool]] = [([mine[place] for place in places], True) for places in batches]
+    idle = int(ranks.highest([len(real)])[0]) - len(real)
+    return real + [([min(range(len(sizes)), key=sizes.__getitem__)], False)] * idle
 
 
 class HelpfulnessLearner(PreferenceLearner[ValueModel, TextPair]):
@@ -92,7 +105,7 @@ class HelpfulnessLearner(PreferenceLearner[ValueModel, TextPair]):
         return bradley_terry_loss(chosen_B, rejected_B, total_pairs=total), pair_sums(chosen_B, rejected_B)
 
     def save_weights(self, path: Path) -> None:
-        save_value_model(self.model, path)
+        self.ranks.save(self.model, path, save_value_model)
 
 
 class SafetyLearner(PreferenceLearner[ValueModel, LabelledText]):
@@ -109,7 +122,7 @@ class SafetyLearner(PreferenceLearner[ValueModel, LabelledText]):
             return loss, {"accuracy": ((scores_B > 0) == safe_B).sum(), "reward": scores_B.sum()}
 
     def save_weights(self, path: Path) -> None:
-        save_value_model(self.model, path)
+        self.ranks.save(self.model, path, save_value_model)
 
 
 class ProcessLearner(PreferenceLearner[ValueModel, LabelledSteps]):
@@ -131,15 +144,15 @@ class ProcessLearner(PreferenceLearner[ValueModel, LabelledSteps]):
             return loss, {"accuracy": (agreeing_N * weights_N).sum(), "label": (labels_N * weights_N).sum()}
 
     def save_weights(self, path: Path) -> None:
-        save_value_model(self.model, path)
+        self.ranks.save(self.model, path, save_value_model)
 
 
 class DPOLearner(PreferenceLearner[Transformer, TextPair]):
     """A policy from pairs, against the reference it starts from (DPO, its conservative form, or IPO)."""
 
-    def __init__(self, model: Transformer, reference: Transformer, config: DPOConfig):
-        super().__init__(model, config)
-        self.reference = reference.requires_grad_(False).eval()
+    def __init__(self, model: Transformer, reference: Transformer, config: DPOConfig, ranks: Ranks = ALONE):
+        super().__init__(model, config, ranks)
+        self.reference = ranks.shard(reference.requires_grad_(False)).eval()
         self.per_token = config.loss == "ipo"
         self.pair_loss = pair_loss_of(config)
 
@@ -155,7 +168,7 @@ class DPOLearner(PreferenceLearner[Transformer, TextPair]):
         return result.loss, pair_sums(result.chosen_rewards_B, result.rejected_rewards_B)
 
     def save_weights(self, path: Path) -> None:
-        save_trained(self.model, path)
+        self.ranks.save(self.model, path, save_trained)
 
 
 class PairLoss(Protocol):

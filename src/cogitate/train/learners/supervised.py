@@ -20,20 +20,22 @@ from cogitate.train.optimisers.master_weights import clip_gradients, optimiser_f
 from cogitate.train.optimisers.muon import MuonAdamW
 from cogitate.train.optimisers.schedule import set_learning_rate
 from cogitate.train.rows.shared_prompts import hidden_at
+from cogitate.train.sharded.ranks import ALONE, Ranks, row_passes
 from cogitate.types import PackedRows
 
 OPTIMISERS = {"adamw": make_adamw, "muon": MuonAdamW}
 
 
 class SupervisedLearner:
-    """Next-token and, where the model has an MTP block, multi-token prediction (DeepSeek-V3, section 2.2) on one device.
+    """Next-token and, where the model has an MTP block, multi-token prediction (DeepSeek-V3, section 2.2).
 
     Attributes:
         model: trained in place.
+        ranks: who trains it together.
     """
 
-    def __init__(self, model: Transformer, config: SupervisedConfig):
-        self.model = model.train()
+    def __init__(self, model: Transformer, config: SupervisedConfig, ranks: Ranks = ALONE):
+        self.model, self.ranks = ranks.shard(model).train(), ranks
         self.config = config
         self.mtp_weight = config.mtp_weight if model.mtp is not None else 0.0
         make = OPTIMISERS[config.optimiser]
@@ -49,43 +51,48 @@ class SupervisedLearner:
         total = int(next_token_targets(tokens_BT, mask_BT, documents_BT)[1].sum())
         measured: dict[str, list[Tensor]] = {"loss": [], "mtp_loss": []}
         self.optimiser.zero_grad(set_to_none=True)
-        for part in torch.arange(len(tokens_BT)).split(self.config.micro_rows):
-            losses = lm_and_mtp_loss(self.model, tokens_BT[part], documents_BT[part], mask_BT[part], total, self.mtp_weight)
+        for part, real in row_passes(len(tokens_BT), self.config.micro_rows, self.ranks):
+            self.model.train(real)  # tokens of an idle pass must not count as the experts' load
+            documents, mask = documents_BT[part], mask_BT[part] & real
+            losses = lm_and_mtp_loss(self.model, tokens_BT[part], documents, mask, total, self.mtp_weight)
             (losses["loss"] + self.mtp_weight * losses["mtp_loss"]).backward()
             for name, value in losses.items():
                 measured[name].append(value.detach())
-        norm = clip_gradients(self.model, self.optimiser, self.config.gradient_clip)
+        self.model.train()
+        norm = clip_gradients(self.model, self.optimiser, self.config.gradient_clip, self.ranks)
         numbers = iter(as_floats([value for values in measured.values() for value in values]))
         sums = {name: added(next(numbers) for _ in values) for name, values in measured.items()}
+        sums = dict(zip(sums, self.ranks.added([*sums.values()]), strict=True))
         set_learning_rate(self.optimiser, learning_rate)
         self.optimiser.step()
+        self.ranks.add_up([router.load for router in self.model.routers()])
         self.model.balance_experts(self.config.router_bias_step)
         return {**sums, "gradient_norm": norm}
 
     def loss(self, rows: PackedRows) -> float:
-        return supervised_loss(self.model, rows, self.config.micro_rows)
+        return supervised_loss(self.model, rows, self.config.micro_rows, self.ranks)
 
     def save(self, path: Path, step: int, state: Mapping[str, Any]) -> None:
-        save_training(path, step, self.model, self.optimiser, state)
+        save_training(path, step, self.model, self.optimiser, state, self.ranks)
 
     def load(self, path: Path) -> dict[str, Any]:
         return load_training(path, self.model, self.optimiser)
 
     def save_weights(self, path: Path) -> None:
-        save_trained(self.model, path)
+        self.ranks.save(self.model, path, save_trained)
 
 
 @torch.no_grad()
-def supervised_loss(model: Transformer, rows: PackedRows, micro_rows: int) -> float:
+def supervised_loss(model: Transformer, rows: PackedRows, micro_rows: int, ranks: Ranks = ALONE) -> float:
     """Mean next-token loss in nats over all rows, without training: the model is as it was afterwards."""
     was_training = model.training
     model.eval()  # tokens that are only measured must not count as the experts' load
     tokens_BT, documents_BT, mask_BT = tensors_of(rows)
     total = int(next_token_targets(tokens_BT, mask_BT, documents_BT)[1].sum())
-    parts = torch.arange(len(tokens_BT)).split(micro_rows)
-    losses = [lm_and_mtp_loss(model, tokens_BT[r], documents_BT[r], mask_BT[r], total, 0.0)["loss"] for r in parts]
+    parts = row_passes(len(tokens_BT), micro_rows, ranks)
+    losses = [lm_and_mtp_loss(model, tokens_BT[r], documents_BT[r], mask_BT[r] & real, total, 0.0)["loss"] for r, real in parts]
     model.train(was_training)
-    return float(torch.stack(losses).sum())
+    return ranks.added([float(torch.stack(losses).sum())])[0]
 
 
 def tensors_of(rows: PackedRows) -> tuple[Tensor, Tensor, Tensor]:

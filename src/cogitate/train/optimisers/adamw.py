@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from cogitate.algorithms.numbers import added, as_floats
 from cogitate.kernels import function, runs_natively
+from cogitate.train.sharded.parts import local
 
 MOMENTS = "exp_avg", "exp_avg_sq"
 BETAS = (0.9, 0.95)  # DeepSeek-V3, section 4.2
@@ -61,7 +62,8 @@ def adamw_step(optimiser: torch.optim.Optimizer, moved: Mapping[nn.Parameter, tu
     """Move masters.
 
     Args:
-        moved: bfloat16 weight -> its gradient, float32 or bfloat16, and the remainder of its master.
+        moved: bfloat16 weight -> its gradient, float32 or bfloat16, and the remainder of its master; of this rank's part where
+            the weight is sharded.
         scale: what gradients are multiplied by first.
     """
     for group in optimiser.param_groups:
@@ -69,7 +71,7 @@ def adamw_step(optimiser: torch.optim.Optimizer, moved: Mapping[nn.Parameter, tu
         for weight in group["params"]:
             if weight in moved:
                 gradient, remainder = moved[weight]
-                state = optimiser.state[weight]
+                state, weight = optimiser.state[weight], local(weight)
                 if not state:
                     state["step"] = torch.zeros(())
                     state |= {key: torch.zeros_like(weight) for key in MOMENTS}

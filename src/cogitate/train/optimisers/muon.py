@@ -12,6 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cogitate.train.sharded.parts import is_sharded, local, part_like, rows_of, whole
+
 MOMENTUM = 0.95
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # quintic coefficients: steep at zero, singular values end in about 0.7..1.2
 ITERATIONS = 5
@@ -47,16 +49,16 @@ class MuonAdamW(torch.optim.Optimizer):
             for parameter in group["params"]:
                 if parameter.grad is None:
                     continue
-                parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                held = local(parameter).mul_(1 - group["lr"] * group["weight_decay"])
                 update = self._muon if group["muon"] else self._adamw
-                parameter.add_(update(parameter, parameter.grad), alpha=-group["lr"])
+                held.add_(update(parameter, local(parameter.grad)), alpha=-group["lr"])
 
     def _muon(self, parameter: Tensor, gradient: Tensor) -> Tensor:
         state = self.state[parameter]
         if not state:
-            state["momentum"] = torch.zeros_like(parameter)
+            state["momentum"] = torch.zeros_like(local(parameter))
         momentum: Tensor = state["momentum"].lerp_(gradient, 1 - MOMENTUM)
-        direction = orthogonalise(gradient.lerp(momentum, MOMENTUM))
+        direction = direction_of(parameter, gradient.lerp(momentum, MOMENTUM))
         scale: float = RMS_OF_ADAMW * max(parameter.shape[-2:]) ** 0.5
         return direction * scale
 
@@ -64,13 +66,21 @@ class MuonAdamW(torch.optim.Optimizer):
         state = self.state[parameter]
         if not state:
             state["step"] = torch.zeros(())
-            state["exp_avg"] = torch.zeros_like(parameter)
-            state["exp_avg_sq"] = torch.zeros_like(parameter)
+            state["exp_avg"] = torch.zeros_like(local(parameter))
+            state["exp_avg_sq"] = torch.zeros_like(local(parameter))
         state["step"] += 1
         steps = float(state["step"])
         mean: Tensor = state["exp_avg"].lerp_(gradient, 1 - BETAS[0]) / (1 - BETAS[0] ** steps)
         square: Tensor = state["exp_avg_sq"].lerp_(gradient.square(), 1 - BETAS[1]) / (1 - BETAS[1] ** steps)
         return mean / (square.sqrt() + EPS)
+
+
+def direction_of(parameter: Tensor, mean: Tensor) -> Tensor:
+    """`orthogonalise` of a parameter's mean gradient. Of a sharded one both are of this rank's part: a matrix, whose rows
+    lie on all ranks, is gathered, and each rank does the same work; of a stack a rank holds whole matrices."""
+    if not is_sharded(parameter) or parameter.dim() > 2:
+        return orthogonalise(mean)
+    return orthogonalise(whole(part_like(parameter, mean)))[slice(*rows_of(parameter))]
 
 
 def orthogonalise(matrices: Tensor) -> Tensor:

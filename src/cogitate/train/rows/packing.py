@@ -6,7 +6,7 @@ Both are deterministic: the same lengths give the same arrangement, ties go to t
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -96,6 +96,26 @@ def pack_documents(
     if loss_masks is not None:
         _check_masks(documents, loss_masks)
     rows = best_fit_rows([len(document) for document in documents], row_tokens)
+
+    def document_of(index: int) -> tuple[Sequence[int], Sequence[int] | bool]:
+        return documents[index], True if loss_masks is None else loss_masks[index]
+
+    return fill_rows(rows, document_of, row_tokens, pad_id=pad_id)
+
+
+def fill_rows(
+    rows: Sequence[Sequence[int]],
+    document_of: Callable[[int], tuple[Sequence[int] | NDArray[np.integer], Sequence[int] | NDArray[np.bool_] | bool]],
+    row_tokens: int,
+    *,
+    pad_id: int,
+) -> PackedRows:
+    """Rows of documents.
+
+    Args:
+        rows: the indices of the documents of each.
+        document_of: tokens and loss mask of one.
+    """
     shape = (len(rows), row_tokens)
     tokens_BT = np.full(shape, pad_id, np.int64)
     loss_mask_BT = np.zeros(shape, np.bool_)
@@ -105,9 +125,10 @@ def pack_documents(
     for row, indices in enumerate(rows):
         start = 0
         for number, index in enumerate(indices):
-            stop = start + len(documents[index])
-            tokens_BT[row, start:stop] = documents[index]
-            loss_mask_BT[row, start:stop] = True if loss_masks is None else loss_masks[index]
+            tokens, mask = document_of(index)
+            stop = start + len(tokens)
+            tokens_BT[row, start:stop] = tokens
+            loss_mask_BT[row, start:stop] = mask
             documents_BT[row, start:stop] = number
             positions_BT[row, start:stop] = np.arange(stop - start)
             start = stop
