@@ -44,7 +44,12 @@ def test_a_run_is_the_recipe_with_the_settings_of_all_then_of_the_variant_the_se
     settings = config.section("r1_zero", RLConfig)
     assert (config.seed, settings.method, settings.group_size, settings.clip_eps_high) == (1, "dapo", 4, 0.28)
     assert (settings.token_budget, settings.steps) == (500, 500)
-    assert (experiment.name, experiment.model, experiment.baseline) == ("mine", "r1_zero", "grpo")
+    assert (experiment.name, experiment.model("dapo"), experiment.stage, experiment.baseline) == (
+        "mine",
+        "r1_zero",
+        "r1_zero",
+        "grpo",
+    )
 
 
 def test_figures_by_level_and_of_steps_are_measures(tmp_path: Path) -> None:

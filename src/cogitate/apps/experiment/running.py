@@ -7,7 +7,7 @@ experiment.json, .html what the finished runs say, written anew after each of th
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from cogitate.apps.experiment.definition import Experiment
@@ -35,10 +35,14 @@ def run_experiment(
     make_backend: Callable[[Config], Backend],
     make_progress: Callable[[Path, Config], Progress],
     say: Callable[[str], None],
+    seeds: Collection[int] = (),
 ) -> Path:
     """Make what is missing, and write the page.
 
     A run that fails is shown on the page, and tried again by the next call.
+
+    Args:
+        seeds: whose runs are made now; of all where none is named.
 
     Returns:
         the path of experiment.html.
@@ -47,17 +51,20 @@ def run_experiment(
         ConfigError: settings that cannot be, or runs that would take more than the disk budget.
         RunInUseError, ArtifactError, Interrupted: as in `run_recipe`.
     """
+    check_seeds(experiment, seeds)
     if (out / CONFIG).is_file():
         raise ConfigError(f"--out {out}: is a run directory; an experiment needs one of its own")
     with hold_run(out):
         directories = {key: run_directory(out, *key) for key in experiment.runs}
         for key, config in experiment.runs.items():  # all settings are refused before any run takes time
-            refuse_outdated(plan(config, directories[key], until=experiment.model), directories[key])
+            refuse_outdated(plan(config, directories[key], until=experiment.until(key[0])), directories[key])
         errors: dict[tuple[str, int], str] = {}
         largest = 0
         for number, (key, config) in enumerate(experiment.runs.items(), 1):
+            if seeds and key[1] not in seeds:
+                continue
             run = directories[key]
-            planned = plan(config, run, until=experiment.model)
+            planned = plan(config, run, until=experiment.until(key[0]))
             if (run / RESULTS).is_file() and all(item.artifact is not None for item in planned):
                 continue
             before = bytes_used(out)
@@ -70,7 +77,9 @@ def run_experiment(
             if interruption_requested():
                 raise_interrupted(f"the start of {key[0]}, seed {key[1]}")
             try:
-                run_recipe(config, run, make_backend=make_backend, progress=make_progress(run, config), until=experiment.model)
+                run_recipe(
+                    config, run, make_backend=make_backend, progress=make_progress(run, config), until=experiment.until(key[0])
+                )
             except (Interrupted, RunInUseError):
                 raise
             except Exception as error:  # whatever a run dies of, the others can still be compared
@@ -81,6 +90,13 @@ def run_experiment(
             largest = max(largest, bytes_used(out) - before)
             finish(experiment, out, directories, errors)
         return finish(experiment, out, directories, errors)
+
+
+def check_seeds(experiment: Experiment, seeds: Collection[int]) -> None:
+    """Refuse a part that the experiment does not have."""
+    for seed in seeds:
+        if seed not in experiment.config.seeds:
+            raise ConfigError(f"--seed {seed}: the experiment has the seeds {', '.join(map(str, experiment.config.seeds))}")
 
 
 def run_directory(out: Path, variant: str, seed: int) -> Path:

@@ -7,6 +7,7 @@ that has been made (`--like RUN`).
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -212,6 +213,8 @@ class Reader:
         if settings.dynamic_sampling:
             notes, further = (*notes, "dynamic sampling draws half as many prompts again"), further + 0.1
         steps = self.measured.of(stage.name, "steps") or settings.steps
+        if settings.token_budget:
+            steps = min(steps, math.ceil(settings.token_budget / (drawn * settings.group_size * sampling.lengths.mean)))
         work = Work(
             shape,
             steps,
