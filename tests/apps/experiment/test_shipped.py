@@ -8,6 +8,8 @@ import pytest
 
 from cogitate.apps.experiment.definition import read_experiment
 from cogitate.apps.experiment.dry_run import dry_run
+from cogitate.apps.experiment.short import in_short
+from cogitate.config import BranchesConfig, DrawsConfig, ReasoningRLConfig, Section
 
 SHIPPED = sorted((Path(__file__).parents[3] / "experiments").glob("*.toml"))
 
@@ -20,3 +22,24 @@ def test_a_shipped_experiment_can_be_planned(path: Path, tmp_path: Path) -> None
     assert "will not be enough" not in text
     assert "which is not predicted" not in text
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "variant", "section", "kind", "key", "value"),
+    [
+        ("scaling", "m_3", "base", BranchesConfig, "lengths", (3, 6)),
+        ("overoptimisation", "middle", "draws", DrawsConfig, "samples", 8),
+        ("kimi_k15_ablations", "whole", "k15", ReasoningRLConfig, "partial_rollouts", 16),
+    ],
+)
+def test_the_short_form_has_every_variant_and_leaves_what_ships_alone(
+    name: str, variant: str, section: str, kind: type[Section], key: str, value: object
+) -> None:
+    experiment = read_experiment(next(path for path in SHIPPED if path.stem == name))
+    short = in_short(experiment)
+    assert short.runs.keys() == experiment.runs.keys()
+    assert short.name == f"{name}_short"
+    assert getattr(short.runs[variant, 0].section(section, kind), key) == value
+    ships = name != "scaling"  # its base is made here
+    config, whole = short.runs[variant, 0], experiment.runs[variant, 0]
+    assert (config.tokenizer == whole.tokenizer) == ships

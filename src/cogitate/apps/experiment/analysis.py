@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -17,11 +17,13 @@ class Analysis:
     Attributes:
         html: of the section, without its heading; "" where nothing can be said yet.
         content: the same numbers, JSON-ready.
+        lines: what it says in plain words, a sentence each.
     """
 
     title: str
     html: str
     content: Mapping[str, Any]
+    lines: Sequence[str] = ()
 
 
 class Analysing(Protocol):

@@ -23,7 +23,9 @@ from cogitate.recipe.stage import Stage
 NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")  # of a variant: a directory and a key of the file
 LOG = "log."  # what a metric of the stage's log begins with
 SUMMARY = "summary."  # and one of what a stage says of itself: summary.STAGE.KEY; the others are of the evaluation
-ANALYSES: dict[str, str] = {}  # of the key `analysis` -> its file, which offers `analyse(results) -> Analysis`
+ANALYSES = {  # of the key `analysis` -> its file, which offers `analyse(results) -> Analysis`
+    name: f"cogitate.apps.experiment.analyses.{name}" for name in ("scaling", "overoptimisation", "search")
+}
 FURTHER_LOGGED = (
     "tokens_generated", "tokens_trained", "seconds", "learning_rate", "off_policy_share", "repeating_share", "waiting_groups",
 )  # fmt: skip

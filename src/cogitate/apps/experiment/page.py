@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cogitate.apps import report
-from cogitate.apps.experiment.analysis import Analysis, analyse
+from cogitate.apps.experiment.analysis import Analysis
 from cogitate.apps.experiment.definition import LOG, SUMMARY
 from cogitate.apps.experiment.results import Results, collapsed
 from cogitate.apps.report.data import curves_of
@@ -25,9 +25,8 @@ STYLE = Path(report.__file__).with_name("report.css")
 SAFE = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
-def write_page(results: Results, out: Path) -> Path:
+def write_page(results: Results, out: Path, found: Analysis | None = None) -> Path:
     """experiment.json, then experiment.html, which is returned."""
-    found = analyse(results)
     analysed = {"analysis": {results.experiment.config.analysis: dict(found.content)}} if found else {}
     write_json(out / "experiment.json", {**results.as_json(), **analysed})
     page = out / "experiment.html"

@@ -2,7 +2,7 @@
 
 lock                   held while a process works here; contains its pid
 VARIANT/seed-N/        a run directory (recipe/runner.py), whose artifacts are linked where another run has made the same
-experiment.json, .html what the finished runs say, written anew after each of them
+experiment.json, .html what the finished runs say, written anew after each of them; experiment.md for the documentation
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from cogitate.apps.experiment.analysis import analyse
 from cogitate.apps.experiment.definition import Experiment
+from cogitate.apps.experiment.markdown import markdown_of
 from cogitate.apps.experiment.page import write_page
 from cogitate.apps.experiment.results import Outcome, results_of
 from cogitate.apps.experiment.sharing import bytes_used, finished_artifacts, share
@@ -22,10 +24,11 @@ from cogitate.recipe.run_directory.failed_start import CONFIG
 from cogitate.recipe.run_directory.lock import hold_run
 from cogitate.recipe.run_directory.standing import refuse_outdated
 from cogitate.recipe.runner import plan, run_recipe
-from cogitate.runtime import interruption_requested, is_disk_full, raise_interrupted
+from cogitate.runtime import atomic_write, interruption_requested, is_disk_full, raise_interrupted
 
 GIB = 2**30
 RESULTS = "results.json"  # the last file of a run
+MARKDOWN = "experiment.md"
 
 
 def run_experiment(
@@ -118,4 +121,8 @@ def finish(
 ) -> Path:
     """Write what the runs say by now."""
     outcomes = [Outcome.of(variant, seed, run, errors.get((variant, seed))) for (variant, seed), run in directories.items()]
-    return write_page(results_of(experiment, outcomes), out)
+    results = results_of(experiment, outcomes)
+    found = analyse(results)
+    with atomic_write(out / MARKDOWN) as temporary:
+        temporary.write_text(markdown_of(results, found), encoding="utf-8")
+    return write_page(results, out, found)
