@@ -43,7 +43,9 @@ class PowerLaw:
     beta: float
 
     def loss(self, parameters: float, tokens: float) -> float:
-        return self.floor + self.of_parameters * parameters**-self.alpha + self.of_tokens * tokens**-self.beta
+        return (
+            self.floor + self.of_parameters * math.pow(parameters, -self.alpha) + self.of_tokens * math.pow(tokens, -self.beta)
+        )
 
 
 def fit_power_law(points: Sequence[LossPoint]) -> PowerLaw:
@@ -90,6 +92,8 @@ def nonnegative_fit(columns: Array, losses: Array) -> tuple[float, Array]:
             coefficients = np.zeros(columns.shape[1])
             coefficients[list(chosen)] = found
             best = (error, coefficients)
+        if len(chosen) == columns.shape[1]:  # fewer columns cannot do better
+            break
     return best
 
 

@@ -30,6 +30,9 @@ than = "grpo"
 """
 
 
+LOG_OF_NOTHING = "measure: log.kl is of the log of a stage, and none is named: set stage or budget.stage"
+
+
 def write(folder: Path, old: str = "", new: str = "") -> Path:
     assert old in GOOD
     path = folder / "mine.toml"
@@ -98,7 +101,16 @@ def test_a_recipe_of_ones_own_is_found_from_the_experiments_file(tmp_path: Path)
         ),
         ("[variants.grpo]", '[[plots]]\nx = "log.kl"\ny = "pass@1"\n[variants.grpo]', "x = log.kl is not measured; add it to"),
         ('"log.entropy"', '"summary.bsae.loss"', "bsae is no stage that is made; did you mean base?"),
-        ('[budget]\nstage = "r1_zero"\ntokens = 500\n', "", "log.entropy is of the log of a stage, and none is named"),
+        (
+            '[budget]\nstage = "r1_zero"\ntokens = 500\n',
+            "",
+            "model: name the model that is measured, of all variants or models.grpo",
+        ),
+        (
+            GOOD[: GOOD.index("[settings]")],
+            'recipe = "tiny"\nseeds = [0]\nmodel = "r1_zero"\nmeasure = ["log.kl", "pass@1"]\n',
+            LOG_OF_NOTHING,
+        ),
     ],
 )
 def test_a_bad_file_is_one_line_that_names_the_file_and_the_key(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -122,13 +134,6 @@ def test_without_a_budget_a_variant_may_measure_a_model_of_its_own(tmp_path: Pat
     assert (experiment.until("short"), experiment.stage) == ("k15_merge", "")
     settings = experiment.runs["long", 0].section("k15", RLConfig)
     assert (settings.token_budget, settings.steps) == (0, 40)
-
-
-def test_a_model_must_be_named_where_there_is_no_budget(tmp_path: Path) -> None:
-    path = tmp_path / "models.toml"
-    path.write_text('recipe = "tiny"\nseeds = [0]\nmeasure = ["pass@1"]\n[variants.a]\n[variants.b]\n')
-    with pytest.raises(ConfigError, match=r"models.toml: model: name the model that is measured, of all variants or models\.a"):
-        read_experiment(path)
 
 
 def test_parts_and_dry_runs_are_of_experiments(tmp_path: Path) -> None:
