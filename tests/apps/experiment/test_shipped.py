@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,13 @@ from cogitate.apps.experiment.short import in_short
 from cogitate.config import BranchesConfig, DrawsConfig, ReasoningRLConfig, Section
 
 SHIPPED = sorted((Path(__file__).parents[3] / "experiments").glob("*.toml"))
+OF_OTHERS = "smollm2"  # in the name of an experiment whose model and data are not ours to ship
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: str(path.stem))
 def test_a_shipped_experiment_can_be_planned(path: Path, tmp_path: Path) -> None:
+    if OF_OTHERS in path.stem and not (os.environ.get("COGITATE_DATA") and Path("models/smollm2").is_dir()):
+        pytest.skip("needs the model and the data of the recipe smollm2")
     experiment = read_experiment(path)
     text = dry_run(experiment, tmp_path / "out", experiment.config.seeds[:1])
     assert f"{len(experiment.config.variants)} runs" in text

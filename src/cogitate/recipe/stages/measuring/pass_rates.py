@@ -12,14 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cogitate.config import Config, PassRatesConfig, PromptConfig, RLConfig
+from cogitate.config import Config, PassRatesConfig
 from cogitate.errors import DataError
-from cogitate.recipe.asking import ask_r1, with_tags_of
-from cogitate.recipe.data.candidates import Candidate, ModelWriter, askable, collect, count_chunks
+from cogitate.recipe.data.candidates import Candidate, askable, collect, count_chunks, writer_as_trained
 from cogitate.recipe.problems import data_files, training_problems
-from cogitate.recipe.stage import Inputs, Stage, StageContext, find
+from cogitate.recipe.stage import Inputs, Stage, StageContext
 from cogitate.runtime import derive_seed, write_json
-from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.pools import key_of
 from cogitate.train.rl_metrics import mean
 from cogitate.types import SamplingParams
@@ -43,13 +41,8 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     """
     ((name, model),) = inputs.items()
     settings = config.section(context.stage, PassRatesConfig)
-    asked = config.section(name, RLConfig) if find(context.graph, name).has(RLConfig) else PromptConfig(prompt="turn")
-    tokenizer = with_tags_of(asked, Tokenizer.load(model.path))
-    writer = ModelWriter(
-        "start", name, "r1", ask_r1(asked, model.path, tokenizer), "r1",
-        SamplingParams(settings.temperature, settings.top_p, settings.max_new_tokens), tokenizer,
-        context.backend.generator(model.path), context.backend.grader(), context.stop_if_interrupted,
-    )  # fmt: skip
+    params = SamplingParams(settings.temperature, settings.top_p, settings.max_new_tokens)
+    writer = writer_as_trained("start", name, model.path, params, config, context)
     found = askable(writer, training_problems(config), config.tasks.too_long, context)
     context.metrics.truncate(0)
     context.begin(count_chunks(found.problems, settings.samples))

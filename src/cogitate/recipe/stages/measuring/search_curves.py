@@ -18,7 +18,7 @@ from cogitate.errors import ConfigError, DataError
 from cogitate.evals.best_of_n import powers_of_two
 from cogitate.evals.evaluate import Asking
 from cogitate.recipe.asking import fitting
-from cogitate.recipe.problems import data_files
+from cogitate.recipe.problems import data_files, evaluation_problems
 from cogitate.recipe.stage import Inputs, Stage, StageContext
 from cogitate.recipe.stages.evaluate import askings
 from cogitate.rewards.kinds import kind_of
@@ -28,7 +28,6 @@ from cogitate.search.evaluate import METHODS, WITH_SCORER, Evaluator, MethodResu
 from cogitate.search.pool import Limits
 from cogitate.search.scoring import SolutionScorer, count_parameters
 from cogitate.search.work import Question, Workers
-from cogitate.tasks.mixture import gather_problems
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.steps import StepReader
 from cogitate.train.rollouts import encode_all
@@ -55,8 +54,8 @@ def check(config: Config, stage: Stage, graph: Sequence[Stage]) -> None:
 
 
 def problems_of(config: Config, settings: SearchCurvesConfig) -> list[Problem]:
-    """Raises DataError where equal answers of a kind cannot be told."""
-    problems = gather_problems(config.tasks.eval, settings.problems, split="eval", seed=config.tasks.eval_seed)
+    """Those of the evaluation, as many as the stage asks for. Raises DataError where equal answers of a kind cannot be told."""
+    problems = evaluation_problems(config, settings.problems)
     for problem in problems:
         if not kind_of(problem.kind).can_vote:
             raise DataError(
