@@ -139,7 +139,7 @@ def total(runs: Sequence[PlannedRun]) -> Estimate:
     return added([run.seconds for run in runs])
 
 
-def variant_rows(experiment: Experiment) -> list[tuple[str, ...]]:
+def variant_rows(experiment: Experiment) -> list[tuple[str, str, str]]:
     """What each variant sets, and what is measured of it."""
     rows = []
     for name, table_of in experiment.config.variants.items():

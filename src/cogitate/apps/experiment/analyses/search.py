@@ -29,7 +29,7 @@ Key = tuple[str, int]  # a method and its n
 
 def analyse(results: Results) -> Analysis:
     """From the runs that are finished."""
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for name in results.experiment.config.variants:
         runs = [each.run for each in results.of(name) if each.run is not None]
         curves = [curve for run in runs if (curve := curve_of(run))]

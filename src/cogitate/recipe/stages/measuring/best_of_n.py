@@ -40,7 +40,7 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     model = [[best_of_n(scores, scores, n) for scores, _ in scored] for n in counts]
     true = [[best_of_n(scores, values, n) for scores, values in scored] for n in counts]
     write_json(out / CURVE, {"schema": 1, "n": counts, "model": model, "true": true})
-    points = [
+    points: list[dict[str, Any]] = [
         {
             "n": n,
             "sqrt_kl": sqrt(best_of_n_kl(n)),
