@@ -9,6 +9,7 @@ from html import unescape
 from cogitate.apps.experiment.analysis import Analysis
 from cogitate.apps.experiment.page import cost, notices, opening, signed, words_of
 from cogitate.apps.experiment.results import Results
+from cogitate.apps.experiment.short import SUFFIX
 from cogitate.apps.report.words import Unit, write_number
 from cogitate.evals.metrics import Estimate
 
@@ -27,7 +28,8 @@ def markdown_of(results: Results, found: Analysis | None = None) -> str:
     if spent := cost(results):
         head, *rows = [[plain_text(cell) for cell in CELL.findall(row)] for row in ROW.findall(spent)]
         parts += ["## Cost", table(head, rows)]
-    parts += ["## Repeat it", f"```bash\ncogitate compare experiments/{name}.toml --out runs/{name}\n```"]
+    file, short = name.removesuffix(SUFFIX), " --short" if name.endswith(SUFFIX) else ""
+    parts += ["## Repeat it", f"```bash\ncogitate compare experiments/{file}.toml{short} --out runs/{name}\n```"]
     return "\n\n".join(joined_lists(parts)) + "\n"
 
 

@@ -206,8 +206,8 @@ def cost(results: Results) -> str:
     heads = "".join(f"<th>{title}</th>" for title in titles)
     rows = ""
     for name in results.experiment.config.variants:
-        runs = results.of(name)
-        if not runs:
+        runs = [each for each in results.of(name) if each.log(stage, "tokens_generated")]
+        if not runs:  # nothing yet, or a variant without this stage
             continue
         steps = mean([len(each.log(stage, "tokens_generated")) for each in runs])
         generated = mean([each.generated(stage) for each in runs])

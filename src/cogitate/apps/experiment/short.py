@@ -11,6 +11,7 @@ from cogitate.config import Config
 from cogitate.recipe.proof.shrink import shrink
 from cogitate.recipe.runner import plan
 
+SUFFIX = "_short"  # of its name
 NO_RUN = Path(os.devnull) / "no run"
 
 
@@ -27,7 +28,7 @@ def in_short(experiment: Experiment) -> Experiment:
         if seed == first
     }
     runs = {(variant, seed): shrink(config, keep=shipped[variant]) for (variant, seed), config in experiment.runs.items()}
-    return replace(experiment, name=f"{experiment.name}_short", runs=runs)
+    return replace(experiment, name=experiment.name + SUFFIX, runs=runs)
 
 
 def sections_of_shipped(config: Config, until: str | None) -> set[str]:
