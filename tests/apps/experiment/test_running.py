@@ -103,6 +103,7 @@ def test_killed_again_and_again_an_experiment_ends_with_the_bytes_of_an_undistur
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", ["methods_four_updates", "kimi_k15_ablations"])
 def test_ten_kills_of_a_shipped_experiment_in_short_change_no_byte(tmp_path: Path, name: str) -> None:
     """With partial rollouts unfinished groups are in flight at the kills. Three variants are enough for all branches."""
