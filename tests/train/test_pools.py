@@ -56,3 +56,10 @@ def test_prompts_that_are_seldom_solved_are_drawn_more_often() -> None:
     assert drawn[-1][0].id == "0"
     assert [seeds for _, seeds in drawn] == [(0, "rl", number) for number in range(5, 9)]
     assert drawn == draw_by_need(problems, success, 5, 4, seed=0, name="rl")
+
+
+def test_with_pass_rates_the_easiest_are_solved_most_often_and_those_without_a_rate_come_last() -> None:
+    pool = [Problem(f"{n}", "a", "math", f"What is {n} + 1?") for n in range(1, 5)]
+    rates = {"a/1": 0.0, "a/2": 0.75, "a/3": 1.0}
+    assert [problem.id for problem in easiest(pool, 3 / 4, rates)] == ["3", "2", "1"]
+    assert [problem.id for problem in easiest(pool, 1 / 4, {"a/4": 0.5, "a/3": 0.5})] == ["3"]  # then by the question

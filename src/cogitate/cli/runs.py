@@ -148,11 +148,25 @@ def compare(
             metavar="FILE.json | DIR", help="Of runs: write everything there, too. Of an experiment: its directory; runs/FILE."
         ),
     ] = None,
+    seed: Annotated[
+        list[int] | None, typer.Option(metavar="N", help="Of an experiment: make the runs of this seed alone; may be repeated.")
+    ] = None,
+    short: Annotated[
+        bool, typer.Option("--short", help="Of an experiment: the smallest budgets that go through all of it, to try it.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Of an experiment: check it, show its runs, time and disk; make nothing.")
+    ] = False,
 ) -> None:
     """Show runs side by side, or run an experiment: variants at several seeds."""
     if any(path.suffix == ".toml" for path in directories):
-        compare_variants(directories, out)
+        compare_variants(directories, out, seed or (), short=short, dry_run=dry_run)
         return
+    given = [name for name, value in (("--seed", seed), ("--short", short), ("--dry-run", dry_run)) if value]
+    if given:
+        from cogitate.errors import ConfigError
+
+        raise ConfigError(f"compare: {given[0]} is for an experiment's file, not for run directories")
     from cogitate.apps.compare import compare_runs, write_comparison
 
     comparison = compare_runs(directories)
@@ -161,7 +175,9 @@ def compare(
         write_comparison(comparison, out)
 
 
-def compare_variants(files: Sequence[Path], out: Path | None) -> None:
+def compare_variants(
+    files: Sequence[Path], out: Path | None, seeds: Sequence[int], *, short: bool = False, dry_run: bool = False
+) -> None:
     """Run an experiment, or go on with it."""
     from cogitate.apps.experiment.definition import read_experiment
     from cogitate.apps.experiment.running import run_experiment
@@ -174,14 +190,25 @@ def compare_variants(files: Sequence[Path], out: Path | None) -> None:
     if out is not None and out.suffix:
         raise ConfigError(f"--out {out}: an experiment has a directory of its own; name one without {out.suffix}")
     experiment = read_experiment(files[0])
+    if short:
+        from cogitate.apps.experiment.short import in_short
+
+        experiment = in_short(experiment)
+    directory = out or Path("runs") / experiment.name
+    if dry_run:
+        from cogitate.apps.experiment.dry_run import dry_run as plan_experiment
+
+        typer.echo(plan_experiment(experiment, directory, seeds))
+        return
     keep_freed_memory()
     stop_at_checkpoint_on_signals()
     page = run_experiment(
         experiment,
-        out or Path("runs") / experiment.name,
+        directory,
         make_backend=compose_backend,
         make_progress=make_progress,
         say=lambda line: typer.echo(line, err=True),
+        seeds=seeds,
     )
     typer.echo(f"experiment: {page}")
 

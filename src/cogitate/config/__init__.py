@@ -23,19 +23,28 @@ from cogitate.config.stages.data import (
     WriteTestsConfig,
 )
 from cogitate.config.stages.long2short import LengthPairsConfig, MergeConfig
+from cogitate.config.stages.measuring import DrawsConfig, PassRatesConfig, SearchCurvesConfig
 from cogitate.config.stages.preferences import DPOConfig, PreferenceTrainingConfig, ProcessRewardModelConfig, RewardModelsConfig
 from cogitate.config.stages.probe import PROPOSED, ProbeConfig
-from cogitate.config.stages.rl import AllScenarioConfig, PPOConfig, ReasoningRLConfig, RLConfig, ZeroRLConfig
-from cogitate.config.stages.supervised import FineTuneConfig, PretrainConfig, StudentBaseConfig, SupervisedConfig
+from cogitate.config.stages.rl import AllScenarioConfig, PPOConfig, ProcessRLConfig, ReasoningRLConfig, RLConfig, ZeroRLConfig
+from cogitate.config.stages.supervised import (
+    BranchesConfig,
+    FineTuneConfig,
+    PretrainConfig,
+    StudentBaseConfig,
+    SupervisedConfig,
+)
 
 __all__ = [
     "PROPOSED",
     "AllScenarioConfig",
+    "BranchesConfig",
     "ClusterConfig",
     "ColdStartConfig",
     "Config",
     "DPOConfig",
     "DemonstrationsConfig",
+    "DrawsConfig",
     "EndpointConfig",
     "EvaluateConfig",
     "FineTuneConfig",
@@ -43,10 +52,12 @@ __all__ = [
     "LengthPairsConfig",
     "MergeConfig",
     "PPOConfig",
+    "PassRatesConfig",
     "PreferenceDataConfig",
     "PreferenceTrainingConfig",
     "PretrainConfig",
     "ProbeConfig",
+    "ProcessRLConfig",
     "ProcessRewardModelConfig",
     "PromptConfig",
     "RLConfig",
@@ -56,6 +67,7 @@ __all__ = [
     "RewardPartConfig",
     "RewardsConfig",
     "RuntimeConfig",
+    "SearchCurvesConfig",
     "Section",
     "StageRow",
     "StudentBaseConfig",

@@ -7,21 +7,26 @@ from dataclasses import replace
 from cogitate.config import (
     PROPOSED,
     AllScenarioConfig,
+    BranchesConfig,
     ColdStartConfig,
     DemonstrationsConfig,
     DPOConfig,
+    DrawsConfig,
     FineTuneConfig,
     LengthPairsConfig,
     MergeConfig,
+    PassRatesConfig,
     PPOConfig,
     PreferenceDataConfig,
     PretrainConfig,
     ProbeConfig,
     ProcessRewardModelConfig,
+    ProcessRLConfig,
     PromptConfig,
     ReasoningRLConfig,
     RejectionConfig,
     RewardModelsConfig,
+    SearchCurvesConfig,
     StudentBaseConfig,
     TeacherConfig,
     WriteTestsConfig,
@@ -90,7 +95,7 @@ REASONING_RL = Kind(
     ReasoningRLConfig,
     reads=READ_BY_RL,
     version=2,
-    needs=(MODEL,),
+    needs=(MODEL, Need("pass rates", optional=True)),
     uses=USED_BY_RL,
     open_steps=OPEN_STEPS,
 )
@@ -113,7 +118,7 @@ FINE_TUNE = Kind(
     needs=(MODEL, Need("conversations")),
 )
 # Of models that think in R1's form: what they write can be learnt from as it is.
-IN_R1_FORM = (FINE_TUNE.name, REASONING_RL.name, ALL_SCENARIO_RL.name, "ppo", "dpo", "merge", GIVEN)
+IN_R1_FORM = (FINE_TUNE.name, REASONING_RL.name, ALL_SCENARIO_RL.name, "ppo", "dpo", "merge", "process_rl", GIVEN)
 COLD_START_DATA = Kind(
     "cold_start_data",
     f"{STAGES}.cold_start_data",
@@ -186,6 +191,65 @@ PROCESS_REWARD_MODEL = Kind(
     uses=("tasks.train",),
 )  # fmt: skip
 
+PROCESS_RL = Kind(
+    "process_rl",
+    f"{STAGES}.process_rewards.rl",
+    ProcessRLConfig,
+    reads=READ_BY_RL,
+    needs=(MODEL, Need("process reward model")),
+    may_be_shipped=False,
+    uses=USED_BY_RL,
+    open_steps=OPEN_STEPS,
+)
+
+# What RL and experiments build on.
+PASS_RATES = Kind(
+    "pass_rates",
+    f"{STAGES}.measuring.pass_rates",
+    PassRatesConfig,
+    reads=("seed", "tasks", "rewards", "{stage}", *prompt_of("{inputs}"), *SAMPLING),
+    needs=(Need("model", kinds=IN_R1_FORM),),
+    makes="pass rates",
+    may_be_shipped=False,
+    uses=("tasks.train",),
+)
+DRAWS = Kind(
+    "draws",
+    f"{STAGES}.measuring.draws",
+    DrawsConfig,
+    reads=("seed", "tasks.general", "tasks.eval_seed", "tasks.too_long", "{stage}", *prompt_of("{inputs}"), *SAMPLING),
+    needs=(MODEL,),
+    makes="draws",
+    may_be_shipped=False,
+)
+BEST_OF_N = Kind(
+    "best_of_n",
+    f"{STAGES}.measuring.best_of_n",
+    settings=None,
+    reads=("runtime.dtype",),
+    needs=(Need("draws"), JUDGES),
+    makes="metrics",
+    may_be_shipped=False,
+)
+SEARCH_CURVES = Kind(
+    "search_curves",
+    f"{STAGES}.measuring.search_curves",
+    SearchCurvesConfig,
+    reads=(
+        "seed", "tasks", "rewards", "{stage}", *SAMPLING, *prompt_of("{all}"), "{all}.open_thinking", "{all}.from_probe",
+    ),
+    needs=(MODEL, Need("process reward model", optional=True)),
+    makes="metrics",
+    may_be_shipped=False,
+)  # fmt: skip
+PRETRAIN_BRANCHES = Kind(
+    "pretrain_branches",
+    f"{STAGES}.scaling.branches",
+    BranchesConfig,
+    reads=("tokenizer", "{stage}", "tasks.eval", "tasks.eval_seed", "runtime.dtype"),
+    may_be_shipped=False,
+)
+
 # InstructGPT's (arXiv:2203.02155), and DPO.
 DEMONSTRATIONS = Kind(
     "demonstrations",
@@ -251,6 +315,6 @@ KINDS: dict[str, Kind] = {
     for kind in (
         PRETRAIN, PRETRAIN_STUDENT, PRUNE, PROBE, RL_ZERO, REASONING_RL, ALL_SCENARIO_RL, FINE_TUNE, COLD_START_DATA,
         REJECTION_SAMPLING, WRITE_TESTS, REWARD_MODELS, PROCESS_REWARD_MODEL, DEMONSTRATIONS, PREFERENCES, PPO, DPO, MERGE,
-        LENGTH_PAIRS,
+        LENGTH_PAIRS, PROCESS_RL, PASS_RATES, DRAWS, BEST_OF_N, SEARCH_CURVES, PRETRAIN_BRANCHES,
     )
 }  # fmt: skip

@@ -17,7 +17,16 @@ from cogitate.types import Artifact
 Inputs = Mapping[str, Artifact]  # by the names of the stages that made them, in the order of `needs`
 # What an artifact is.
 Product = Literal[
-    "model", "conversations", "preferences", "reward models", "process reward model", "metrics", "proposal", "problems"
+    "model",
+    "conversations",
+    "preferences",
+    "reward models",
+    "process reward model",
+    "metrics",
+    "proposal",
+    "problems",
+    "pass rates",
+    "draws",
 ]
 GIVEN = "given"  # the kind of a stage that a graph does not have: inputs.NAME=PATH is its artifact
 

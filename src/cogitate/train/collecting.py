@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -51,6 +51,8 @@ class RLRun:
         describe: a rollout of a step as a row of the transcripts.
         weights: directory the policy is handed to the generator through.
         transcripts: file that the probes' completions are appended to.
+        rates: how often the model that training starts from solves each problem, by pools.key_of: what is easy; None: no model
+            was asked.
         learn_from: which rollouts of a step the learner gets, each with the number its `update` takes: `group_relative` (GRPO's
             advantages) or `rollouts_with_reward` (the rewards themselves, for PPO, whose critic finds the advantages).
     """
@@ -77,6 +79,7 @@ class RLRun:
     say: Callable[[str], None]
     learn_from: LearnFrom = group_relative
     general: Pool | None = None
+    rates: Mapping[str, float] | None = None
 
     @property
     def every_problem(self) -> list[Problem]:
@@ -250,7 +253,7 @@ def next_problems(run: RLRun, state: LoopState, count: int, step: int) -> list[D
     general = min(count, round(wanted / whole))
     state.owed = wanted - general * whole
     reasoning = count - general
-    pool = easiest(run.problems, share_of_pool(run, step))
+    pool = easiest(run.problems, share_of_pool(run, step), run.rates)
     if run.config.prioritised_sampling:
         drawn = draw_by_need(pool, state.success, state.cursor, reasoning, seed=run.seed, name=run.name)
     else:

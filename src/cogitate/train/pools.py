@@ -45,19 +45,24 @@ def in_turn(items: Sequence[Item], count: int, key: Callable[[Item], str]) -> li
     return [item for turn in turns for item in turn if item is not None][:count]
 
 
-def easiest(problems: Sequence[Problem], share: float) -> Sequence[Problem]:
-    """The easiest `share` of each task's problems, at least one: fewer numbers in the question are easier, then shorter
-    numbers, then fewer words. No model is asked."""
+def easiest(problems: Sequence[Problem], share: float, rates: Mapping[str, float] | None = None) -> Sequence[Problem]:
+    """The easiest `share` of each task's problems, at least one.
+
+    Args:
+        rates: how often the model that training starts from solves each problem, by `key_of`; then the easiest are those that
+            it solves most often, and those without a rate come last. Without rates no model is asked: fewer numbers in the
+            question are easier, then shorter numbers, then fewer words.
+    """
     if share >= 1:
         return problems
     by_task: dict[str, list[Problem]] = {}
     for problem in problems:
         by_task.setdefault(problem.task, []).append(problem)
-    return [
-        problem
-        for group in by_task.values()
-        for problem in sorted(group, key=lambda one: difficulty(one.question))[: max(1, round(share * len(group)))]
-    ]
+
+    def hard(problem: Problem) -> tuple[float, tuple[int, int, int]]:
+        return (-rates.get(key_of(problem), -1.0) if rates is not None else 0.0, difficulty(problem.question))
+
+    return [problem for group in by_task.values() for problem in sorted(group, key=hard)[: max(1, round(share * len(group)))]]
 
 
 def difficulty(question: str) -> tuple[int, int, int]:

@@ -30,6 +30,9 @@ than = "grpo"
 """
 
 
+LOG_OF_NOTHING = "measure: log.kl is of the log of a stage, and none is named: set stage or budget.stage"
+
+
 def write(folder: Path, old: str = "", new: str = "") -> Path:
     assert old in GOOD
     path = folder / "mine.toml"
@@ -44,7 +47,12 @@ def test_a_run_is_the_recipe_with_the_settings_of_all_then_of_the_variant_the_se
     settings = config.section("r1_zero", RLConfig)
     assert (config.seed, settings.method, settings.group_size, settings.clip_eps_high) == (1, "dapo", 4, 0.28)
     assert (settings.token_budget, settings.steps) == (500, 500)
-    assert (experiment.name, experiment.model, experiment.baseline) == ("mine", "r1_zero", "grpo")
+    assert (experiment.name, experiment.model("dapo"), experiment.stage, experiment.baseline) == (
+        "mine",
+        "r1_zero",
+        "r1_zero",
+        "grpo",
+    )
 
 
 def test_figures_by_level_and_of_steps_are_measures(tmp_path: Path) -> None:
@@ -83,6 +91,26 @@ def test_a_recipe_of_ones_own_is_found_from_the_experiments_file(tmp_path: Path)
         ('r1_zero.method = "dapo"\n', '[variants."../x"]\n', "a variant's name is of small letters, digits and _"),
         ('[variants.dapo]\nr1_zero.method = "dapo"', "", "an experiment compares at least two"),
         ('"tiny"', '"tinny"', "tinny: no such recipe"),
+        ("seeds", 'stage = "r1_zero"\nseeds', "stage is set by budget.stage; leave it out"),
+        ("seeds", 'analysis = "scalling"\nseeds', "analysis = scalling: no such analysis; there are scaling"),
+        ("[variants.grpo]", '[models]\ngrpoo = "base"\n[variants.grpo]', "models = grpoo: no such variant; did you mean grpo?"),
+        (
+            "[variants.grpo]",
+            '[models]\ngrpo = "cold_start"\n[variants.grpo]',
+            "cold_start: no stage of the recipe measures",
+        ),
+        ("[variants.grpo]", '[[plots]]\nx = "log.kl"\ny = "pass@1"\n[variants.grpo]', "x = log.kl is not measured; add it to"),
+        ('"log.entropy"', '"summary.bsae.loss"', "bsae is no stage that is made; did you mean base?"),
+        (
+            '[budget]\nstage = "r1_zero"\ntokens = 500\n',
+            "",
+            "model: name the model that is measured, of all variants or models.grpo",
+        ),
+        (
+            GOOD[: GOOD.index("[settings]")],
+            'recipe = "tiny"\nseeds = [0]\nmodel = "r1_zero"\nmeasure = ["log.kl", "pass@1"]\n',
+            LOG_OF_NOTHING,
+        ),
     ],
 )
 def test_a_bad_file_is_one_line_that_names_the_file_and_the_key(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -93,6 +121,27 @@ def test_a_bad_file_is_one_line_that_names_the_file_and_the_key(tmp_path: Path, 
     assert said.startswith(f"{path}: ")
     assert "\n" not in said
     assert any(part in said for part in message.split("|")), said
+
+
+def test_without_a_budget_a_variant_may_measure_a_model_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "models.toml"
+    path.write_text(
+        'recipe = "kimi_k15"\nseeds = [0]\nmeasure = ["pass@1", "summary.k15.stopped"]\nmodel = "k15"\n'
+        '[variants.long]\n[variants.short]\n[models]\nshort = "k15_merge"\n'
+    )
+    experiment = read_experiment(path)
+    assert [experiment.model(name) for name in ("long", "short")] == ["k15", "k15_merge"]
+    assert (experiment.until("short"), experiment.stage) == ("k15_merge", "")
+    settings = experiment.runs["long", 0].section("k15", RLConfig)
+    assert (settings.token_budget, settings.steps) == (0, 40)
+
+
+def test_parts_and_dry_runs_are_of_experiments(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="--dry-run is for an experiment's file, not for run directories"):
+        compare([tmp_path / "one", tmp_path / "two"], dry_run=True)
+    with pytest.raises(ConfigError, match="--seed 7: the experiment has the seeds 0, 1"):
+        compare([write(tmp_path)], tmp_path / "out", [7], dry_run=True)
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_takes_one_experiment_and_a_directory_for_it(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from cogitate.apps.experiment.markdown import markdown_of
 from cogitate.apps.experiment.page import html_of, write_page
 from cogitate.apps.experiment.results import Results
 
@@ -20,3 +21,12 @@ def test_the_page_has_all_of_it_and_nothing_of_a_file_is_markup(results: Results
     content = json.loads((tmp_path / "experiment.json").read_text())
     assert content["variants"]["b"]["less_baseline"]["pass@1"]["ci95"][0] is not None
     assert content["cost"]["a/seed-0"]["r1_zero"] == 241.3
+
+
+def test_the_page_for_the_documentation_has_verdicts_intervals_and_the_command(results: Results) -> None:
+    text = markdown_of(results)
+    assert "- **b <b>wins</b>**: " in text
+    assert "| `a` | 2 of 2 |" in text
+    assert " to " in next(line for line in text.splitlines() if line.startswith("| `b`"))
+    assert "cogitate compare experiments/made_up.toml --out runs/made_up" in text
+    assert "2 variants of `<i>tiny</i>` at seeds 0, 1" in text

@@ -40,9 +40,9 @@ def test_a_run_that_generated_less_than_its_budget_is_named(results: Results) ->
     assert results.short_of_budget() == []
     runs = results.as_json()["runs"]
     assert {run["tokens_generated"] for run in runs} == {40 * 16_000}
-    more = results.experiment.config.model_copy(
-        update={"budget": results.experiment.config.budget.model_copy(update={"tokens": 700_000})}
-    )
+    budget = results.experiment.config.budget
+    assert budget is not None
+    more = results.experiment.config.model_copy(update={"budget": budget.model_copy(update={"tokens": 700_000})})
     short = results_of(Experiment("made_up", more, {}), results.outcomes).short_of_budget()
     assert len(short) == 4
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -98,3 +100,30 @@ def test_killed_again_and_again_an_experiment_ends_with_the_bytes_of_an_undistur
         assert code == 0, done.stderr
     assert files(tmp_path / "calm" / "run") == files(tmp_path / "killed" / "run")
     assert results(tmp_path / "calm" / "run") == results(tmp_path / "killed" / "run")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", ["methods_four_updates", "kimi_k15_ablations"])
+def test_ten_kills_of_a_shipped_experiment_in_short_change_no_byte(tmp_path: Path, name: str) -> None:
+    """With partial rollouts unfinished groups are in flight at the kills. Three variants are enough for all branches."""
+    text = (Path(__file__).parents[3] / "experiments" / f"{name}.toml").read_text()
+    head, *variants = re.split(r"(?=^\[variants\.)", text, flags=re.MULTILINE)
+    kept = [one for one in variants if re.match(r"\[variants\.(grpo|dapo|mirror_descent|whole|without_reset)\]", one)]
+    (tmp_path / "some.toml").write_text(head + "".join(one.partition("[[claims]]")[0] for one in kept))
+    draw = random.Random(name)
+    for folder in (tmp_path / "calm", tmp_path / "killed"):
+        command = ("compare", str(tmp_path / "some.toml"), "--short", "--seed", "0", "--out", str(folder / "run"))
+        for _ in range(10 if folder.name == "killed" else 0):
+            assert start(folder, *command, kill_at=draw.randrange(3, 20), entry=cogitate_itself).wait() < 0
+        code, done = finish(folder, *command, entry=cogitate_itself)
+        assert code == 0, done.stderr
+    calm, killed = (made_files(tmp_path / name / "run") for name in ("calm", "killed"))
+    assert calm.keys() == killed.keys()
+    assert [name for name, content in calm.items() if killed[name] != content] == []
+
+
+def made_files(out: Path) -> dict[str, bytes]:
+    """Weights, completions and what was measured."""
+    names = ("model.safetensors", "completions.jsonl", "transcripts.jsonl", "evaluation.json", "pass_rates.json")
+    return {str(path.relative_to(out)): path.read_bytes() for path in sorted(out.rglob("*")) if path.name in names}

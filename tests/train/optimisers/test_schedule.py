@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from cogitate.train.optimisers.schedule import warmup_constant, warmup_cosine
+from cogitate.train.optimisers.schedule import warmup_constant, warmup_cosine, warmup_stable_decay
 
 
 def test_warm_up_is_linear_and_its_last_step_has_the_peak() -> None:
@@ -36,3 +36,13 @@ def test_a_single_step_and_a_warm_up_as_long_as_the_run_are_defined() -> None:
 
 def test_the_constant_schedule_stays_at_its_peak() -> None:
     assert [warmup_constant(s, peak=4.0, warmup_steps=4) for s in range(6)] == pytest.approx([1.0, 2.0, 3.0, 4.0, 4.0, 4.0])
+
+
+def test_a_cooldown_falls_by_the_square_root_of_its_way_and_leaves_the_steps_before_it_alone() -> None:
+    def rates(steps: int, stable: int) -> list[float]:
+        return [
+            warmup_stable_decay(step, steps=steps, stable=stable, peak=4.0, final=0.0, warmup_steps=2) for step in range(steps)
+        ]
+
+    assert rates(8, 4) == pytest.approx([2.0, 4.0, 4.0, 4.0, 2.0, 4 - 4 * math.sqrt(0.5), 4 - 4 * math.sqrt(0.75), 0.0])
+    assert rates(12, 8)[:8] == [2.0, *[4.0] * 7]

@@ -8,11 +8,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from cogitate.apps import report
-from cogitate.apps.experiment.definition import LOG
-from cogitate.apps.experiment.results import Results
+from cogitate.apps.experiment.analysis import Analysis
+from cogitate.apps.experiment.definition import LOG, SUMMARY
+from cogitate.apps.experiment.results import Results, collapsed
 from cogitate.apps.report.data import curves_of
 from cogitate.apps.report.figures.charts import Series, line_chart
 from cogitate.apps.report.figures.plots import GROUPS
+from cogitate.apps.report.figures.scatter import Point, PointSeries, scatter_chart
 from cogitate.apps.report.tables import number, table
 from cogitate.apps.report.words import Unit, measure_words, plain, write_number, write_seconds
 from cogitate.config import flatten
@@ -23,22 +25,25 @@ STYLE = Path(report.__file__).with_name("report.css")
 SAFE = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
-def write_page(results: Results, out: Path) -> Path:
+def write_page(results: Results, out: Path, found: Analysis | None = None) -> Path:
     """experiment.json, then experiment.html, which is returned."""
-    write_json(out / "experiment.json", results.as_json())
+    analysed = {"analysis": {results.experiment.config.analysis: dict(found.content)}} if found else {}
+    write_json(out / "experiment.json", {**results.as_json(), **analysed})
     page = out / "experiment.html"
     with atomic_write(page) as temporary:
-        temporary.write_text(html_of(results), encoding="utf-8")
+        temporary.write_text(html_of(results, found), encoding="utf-8")
     return page
 
 
-def html_of(results: Results) -> str:
+def html_of(results: Results, found: Analysis | None = None) -> str:
     """The whole page."""
     config = results.experiment.config
     title = config.title or f"Experiment {results.experiment.name}"
     sections = [
         ("claims", "What is claimed", claims(results)),
+        *([("analysis", escape(found.title), found.html)] if found else []),
         ("table", "What was measured", measured(results)),
+        ("plots", "One over the other", plots(results)),
         ("curves", "How it got there", curves(results)),
         ("cost", "What it cost", cost(results)),
         ("settings", "What differs", settings(results)),
@@ -58,15 +63,19 @@ def html_of(results: Results) -> str:
 
 
 def opening(results: Results) -> str:
-    """What was done, in two sentences."""
+    """What was done, in a few sentences."""
     config = results.experiment.config
     finished = sum(each.finished for each in results.outcomes)
     seeds = f"{'seed' if len(config.seeds) == 1 else 'seeds'} {', '.join(map(str, config.seeds))}"
+    budget = (
+        f"Each may generate {config.budget.tokens:,} tokens in <code>{escape(config.budget.stage)}</code>, those of replaced "
+        "groups and greedy completions included, and stops in the step that reaches them."
+        if config.budget
+        else "There is no budget: stages are as long as the settings have them."
+    )
     return (
         f"<p>{len(config.variants)} variants of <code>{escape(config.recipe)}</code> at {seeds}; {finished} of "
-        f"{len(results.outcomes)} runs are finished. Each may generate {config.budget.tokens:,} tokens in "
-        f"<code>{escape(config.budget.stage)}</code>, those of replaced groups and greedy completions included, and stops in "
-        f"the step that reaches them. Disk budget: {config.disk_gib:g} GiB.</p>"
+        f"{len(results.outcomes)} runs are finished. {budget} Disk budget: {config.disk_gib:g} GiB.</p>"
     )
 
 
@@ -106,9 +115,29 @@ def measured(results: Results) -> str:
     intro = (
         f"Means over seeds with 95 % intervals that include their spread; beneath, the difference from {escape(baseline)}: of "
         "pass@1 paired by seed and problem, of the others by seed. Measures of the training log are means over the last "
-        f"quarter of the steps. All others are of the evaluation of <code>{escape(results.experiment.model)}</code>."
+        f"quarter of the steps. All others are of the evaluation of {models_text(results)}, or what a stage says of itself."
     )
     return f'<p class="soft">{intro}</p>{table(heads, rows)}'
+
+
+def models_text(results: Results) -> str:
+    """The models that are measured, with their variants where these have different ones."""
+    named = {variant: results.experiment.model(variant) for variant in results.experiment.config.variants}
+    if len(set(named.values())) == 1:
+        return f"<code>{escape(next(iter(named.values())))}</code>"
+    return ", ".join(f"<code>{escape(model)}</code> ({escape(variant)})" for variant, model in named.items())
+
+
+def plots(results: Results) -> str:
+    """One measure over another: a point for each variant, with both intervals."""
+    figures = ""
+    for plot in results.experiment.config.plots:
+        found = {name: (values[plot.x], values[plot.y]) for name, values in results.values.items()}
+        series = [PointSeries(name, [Point(x, y)]) for name, (x, y) in found.items() if x and y]
+        (x_title, x_unit), (y_title, y_unit) = words_of(plot.x), words_of(plot.y)
+        drawn = scatter_chart(series, x=x_title, y=y_title, x_unit=x_unit, y_unit=y_unit, title=f"{y_title} over {x_title}")
+        figures += f"<figure>{drawn}</figure>" if drawn else ""
+    return f'<div class="charts">{figures}</div>' if figures else ""
 
 
 def cell(results: Results, variant: str, measure: str) -> str:
@@ -132,6 +161,8 @@ def signed(difference: Estimate | None, unit: Unit) -> str:
 
 def words_of(measure: str) -> tuple[str, Unit]:
     """Title and unit."""
+    if measure.startswith(SUMMARY):
+        return plain(measure.removeprefix(SUMMARY)), "number"
     if not measure.startswith(LOG):
         title, unit, _ = measure_words(measure)
         return title, unit
@@ -158,7 +189,7 @@ def curves(results: Results) -> str:
 
 def series_of(results: Results, metric: str) -> list[Series]:
     """A line for each variant that logged the metric."""
-    stage = results.experiment.config.budget.stage
+    stage = results.experiment.stage
     found = [
         Series(name, curves_of([each.run for each in results.of(name) if each.run], stage, metric))
         for name in results.experiment.config.variants
@@ -167,21 +198,26 @@ def series_of(results: Results, metric: str) -> list[Series]:
 
 
 def cost(results: Results) -> str:
-    """Means over the finished runs of each variant."""
-    stage = results.experiment.config.budget.stage
-    heads = "<th>Variant</th><th>Steps</th><th>Tokens generated</th><th>Tokens trained</th><th>Time of the stage</th>"
+    """Means over the finished runs of each variant, and how many of these collapsed; "" where no RL stage is looked at."""
+    stage = results.experiment.stage
+    if not any(each.log(stage, "tokens_generated") for each in results.outcomes if each.finished):
+        return ""
+    titles = ("Variant", "Steps", "Tokens generated", "Tokens trained", "Time of the stage", "Collapsed")
+    heads = "".join(f"<th>{title}</th>" for title in titles)
     rows = ""
     for name in results.experiment.config.variants:
-        runs = results.of(name)
-        if not runs:
+        runs = [each for each in results.of(name) if each.log(stage, "tokens_generated")]
+        if not runs:  # nothing yet, or a variant without this stage
             continue
         steps = mean([len(each.log(stage, "tokens_generated")) for each in runs])
         generated = mean([each.generated(stage) for each in runs])
         trained = mean([sum(each.log(stage, "tokens_trained")) for each in runs])
         seconds = mean([float(each.run.results.get("seconds", {}).get(stage, 0.0)) for each in runs if each.run])
-        cells = (write_number(steps, "number"), f"{generated:,.0f}", f"{trained:,.0f}", write_seconds(seconds))
+        fallen = f"{sum(collapsed(each.log(stage, 'reward')) for each in runs)} of {len(runs)}"
+        cells = (write_number(steps, "number"), f"{generated:,.0f}", f"{trained:,.0f}", write_seconds(seconds), fallen)
         rows += f"<tr><th>{escape(name)}</th>{''.join(f'<td>{each}</td>' for each in cells)}</tr>"
-    return table(heads, rows) if rows else ""
+    intro = "A run collapsed where its reward in the last quarter of the steps is under half of that in its best quarter."
+    return f'<p class="soft">{intro}</p>{table(heads, rows)}' if rows else ""
 
 
 def mean(values: Sequence[float]) -> float:

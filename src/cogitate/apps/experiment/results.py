@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cogitate.apps.compare import right_by_problem
-from cogitate.apps.experiment.definition import LOG, ClaimConfig, Experiment
-from cogitate.apps.report.data import Run, curves_of, load_run, pooled_of, scores_of, to_estimate
+from cogitate.apps.experiment.definition import LOG, SUMMARY, ClaimConfig, Experiment, summary_place
+from cogitate.apps.report.data import Run, curves_of, load_run, pooled_of, scores_of, summary_of, to_estimate
 from cogitate.config import flatten
 from cogitate.errors import ArtifactError
 from cogitate.evals.metrics import Estimate, mean_number, paired_difference, pool_paired_difference
@@ -19,6 +20,7 @@ from cogitate.recipe.run_directory.failure import read_failure
 
 PASS = "pass@1"
 LAST_SHARE = 4  # a number of the log is its mean over the last quarter of the steps
+COLLAPSED = 0.5  # of the reward of the best quarter: a run whose last quarter has less has collapsed
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +129,16 @@ class Results:
         return [each for each in self.outcomes if each.variant == variant and each.finished]
 
     def short_of_budget(self) -> list[tuple[Outcome, float]]:
-        """Finished runs that ended before their budget, and what they generated."""
+        """Finished runs that ended before their budget, and what they generated; [] without a budget."""
         budget = self.experiment.config.budget
+        if budget is None:
+            return []
         spent = [(each, each.generated(budget.stage)) for each in self.outcomes if each.finished]
         return [(each, tokens) for each, tokens in spent if tokens < budget.tokens]
 
     def as_json(self) -> dict[str, Any]:
         """All of it as JSON. Seconds, which differ from run to run, stand under "cost" alone."""
-        config, stage = self.experiment.config, self.experiment.config.budget.stage
+        config, stage = self.experiment.config, self.experiment.stage
 
         def estimates(table: Mapping[str, Estimate | None]) -> dict[str, Any]:
             return {name: estimate.as_json() if estimate else None for name, estimate in table.items()}
@@ -144,8 +148,8 @@ class Results:
             "experiment": self.experiment.name,
             "recipe": config.recipe,
             "seeds": list(config.seeds),
-            "budget": config.budget.model_dump(),
-            "model": self.experiment.model,
+            "budget": config.budget.model_dump() if config.budget else None,
+            "models": {name: self.experiment.model(name) for name in config.variants},
             "baseline": self.experiment.baseline,
             "settings": flatten(config.settings),
             "variants": {
@@ -158,10 +162,11 @@ class Results:
             },
             "runs": [
                 {
+                    "collapsed": collapsed(each.log(stage, "reward")) if each.finished else None,
                     "variant": each.variant, "seed": each.seed, "finished": each.finished, "error": each.error or None,
                     "measures": {name: value_of(each, name, self.experiment) for name in config.measure if each.finished},
-                    "tokens_generated": each.generated(stage) if each.finished else None,
-                    "steps": len(each.log(stage, "tokens_generated")) if each.finished else None,
+                    "tokens_generated": each.generated(stage) if each.finished and stage else None,
+                    "steps": len(each.log(stage, "tokens_generated")) if each.finished and stage else None,
                 }
                 for each in self.outcomes
             ],
@@ -205,17 +210,40 @@ def value_of(outcome: Outcome, measure: str, experiment: Experiment) -> float | 
     """A measure of one run."""
     assert outcome.run is not None
     if measure.startswith(LOG):
-        values = outcome.log(experiment.config.budget.stage, measure.removeprefix(LOG))
+        values = outcome.log(experiment.stage, measure.removeprefix(LOG))
         last = values[-max(1, len(values) // LAST_SHARE) :]
         return sum(last) / len(last) if last else None
-    estimate = to_estimate(scores_of(outcome.run, experiment.model, "all").get(measure))
+    if measure.startswith(SUMMARY):
+        return number_of_summary(outcome.run, measure)
+    estimate = to_estimate(scores_of(outcome.run, experiment.model(outcome.variant), "all").get(measure))
     return estimate.value if estimate else None
 
 
+def collapsed(rewards: Sequence[float]) -> bool:
+    """Whether a run's reward has fallen under half of its best: means of the quarters of its steps are compared."""
+    if len(rewards) < LAST_SHARE:
+        return False
+    ends = [round(part * len(rewards) / LAST_SHARE) for part in range(LAST_SHARE + 1)]
+    quarters = [sum(rewards[a:b]) / (b - a) for a, b in itertools.pairwise(ends)]
+    return max(quarters) > 0 and quarters[-1] < COLLAPSED * max(quarters)
+
+
+def number_of_summary(run: Run, measure: str) -> float | None:
+    """A number that a stage says of itself; of an estimate its value."""
+    stage, keys = summary_place(measure)
+    found: Any = summary_of(run, stage)
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    if (estimate := to_estimate(found)) is not None:
+        return estimate.value
+    return float(found) if isinstance(found, int | float) else None
+
+
 def pooled(outcomes: Sequence[Outcome], measure: str, experiment: Experiment) -> Estimate | None:
-    """A measure over the seeds; the interval includes their spread, and of evaluations that of the problems."""
-    if not measure.startswith(LOG):
-        return pooled_of([each.run for each in outcomes if each.run], experiment.model, "all", measure)
+    """A measure of a variant over the seeds; the interval includes their spread, and of evaluations that of the problems."""
+    if outcomes and not measure.startswith((LOG, SUMMARY)):
+        model = experiment.model(outcomes[0].variant)
+        return pooled_of([each.run for each in outcomes if each.run], model, "all", measure)
     return over_seeds([value_of(each, measure, experiment) for each in outcomes])
 
 
@@ -241,7 +269,7 @@ def difference(
 
 def rights(outcome: Outcome, experiment: Experiment) -> dict[Key, list[float]]:
     assert outcome.run is not None
-    return right_by_problem(outcome.run, experiment.model)
+    return right_by_problem(outcome.run, experiment.model(outcome.variant))
 
 
 def over_seeds(values: Sequence[float | None]) -> Estimate | None:

@@ -2,15 +2,17 @@
 
 lock                   held while a process works here; contains its pid
 VARIANT/seed-N/        a run directory (recipe/runner.py), whose artifacts are linked where another run has made the same
-experiment.json, .html what the finished runs say, written anew after each of them
+experiment.json, .html what the finished runs say, written anew after each of them; experiment.md for the documentation
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
+from cogitate.apps.experiment.analysis import analyse
 from cogitate.apps.experiment.definition import Experiment
+from cogitate.apps.experiment.markdown import markdown_of
 from cogitate.apps.experiment.page import write_page
 from cogitate.apps.experiment.results import Outcome, results_of
 from cogitate.apps.experiment.sharing import bytes_used, finished_artifacts, share
@@ -22,10 +24,11 @@ from cogitate.recipe.run_directory.failed_start import CONFIG
 from cogitate.recipe.run_directory.lock import hold_run
 from cogitate.recipe.run_directory.standing import refuse_outdated
 from cogitate.recipe.runner import plan, run_recipe
-from cogitate.runtime import interruption_requested, is_disk_full, raise_interrupted
+from cogitate.runtime import atomic_write, interruption_requested, is_disk_full, raise_interrupted
 
 GIB = 2**30
 RESULTS = "results.json"  # the last file of a run
+MARKDOWN = "experiment.md"
 
 
 def run_experiment(
@@ -35,10 +38,14 @@ def run_experiment(
     make_backend: Callable[[Config], Backend],
     make_progress: Callable[[Path, Config], Progress],
     say: Callable[[str], None],
+    seeds: Collection[int] = (),
 ) -> Path:
     """Make what is missing, and write the page.
 
     A run that fails is shown on the page, and tried again by the next call.
+
+    Args:
+        seeds: whose runs are made now; of all where none is named.
 
     Returns:
         the path of experiment.html.
@@ -47,17 +54,20 @@ def run_experiment(
         ConfigError: settings that cannot be, or runs that would take more than the disk budget.
         RunInUseError, ArtifactError, Interrupted: as in `run_recipe`.
     """
+    check_seeds(experiment, seeds)
     if (out / CONFIG).is_file():
         raise ConfigError(f"--out {out}: is a run directory; an experiment needs one of its own")
     with hold_run(out):
         directories = {key: run_directory(out, *key) for key in experiment.runs}
         for key, config in experiment.runs.items():  # all settings are refused before any run takes time
-            refuse_outdated(plan(config, directories[key], until=experiment.model), directories[key])
+            refuse_outdated(plan(config, directories[key], until=experiment.until(key[0])), directories[key])
         errors: dict[tuple[str, int], str] = {}
         largest = 0
         for number, (key, config) in enumerate(experiment.runs.items(), 1):
+            if seeds and key[1] not in seeds:
+                continue
             run = directories[key]
-            planned = plan(config, run, until=experiment.model)
+            planned = plan(config, run, until=experiment.until(key[0]))
             if (run / RESULTS).is_file() and all(item.artifact is not None for item in planned):
                 continue
             before = bytes_used(out)
@@ -70,7 +80,9 @@ def run_experiment(
             if interruption_requested():
                 raise_interrupted(f"the start of {key[0]}, seed {key[1]}")
             try:
-                run_recipe(config, run, make_backend=make_backend, progress=make_progress(run, config), until=experiment.model)
+                run_recipe(
+                    config, run, make_backend=make_backend, progress=make_progress(run, config), until=experiment.until(key[0])
+                )
             except (Interrupted, RunInUseError):
                 raise
             except Exception as error:  # whatever a run dies of, the others can still be compared
@@ -81,6 +93,13 @@ def run_experiment(
             largest = max(largest, bytes_used(out) - before)
             finish(experiment, out, directories, errors)
         return finish(experiment, out, directories, errors)
+
+
+def check_seeds(experiment: Experiment, seeds: Collection[int]) -> None:
+    """Refuse a part that the experiment does not have."""
+    for seed in seeds:
+        if seed not in experiment.config.seeds:
+            raise ConfigError(f"--seed {seed}: the experiment has the seeds {', '.join(map(str, experiment.config.seeds))}")
 
 
 def run_directory(out: Path, variant: str, seed: int) -> Path:
@@ -102,4 +121,8 @@ def finish(
 ) -> Path:
     """Write what the runs say by now."""
     outcomes = [Outcome.of(variant, seed, run, errors.get((variant, seed))) for (variant, seed), run in directories.items()]
-    return write_page(results_of(experiment, outcomes), out)
+    results = results_of(experiment, outcomes)
+    found = analyse(results)
+    with atomic_write(out / MARKDOWN) as temporary:
+        temporary.write_text(markdown_of(results, found), encoding="utf-8")
+    return write_page(results, out, found)

@@ -7,6 +7,7 @@ that has been made (`--like RUN`).
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from cogitate.apps.plan.models import find_shape
 from cogitate.apps.plan.work import StageWork, Work
 from cogitate.config import (
     AllScenarioConfig,
+    BranchesConfig,
     ColdStartConfig,
     Config,
     DemonstrationsConfig,
@@ -42,7 +44,7 @@ KEPT_SHARE = 0.5  # of the rows that a data stage asks for: right, readable, not
 UNKNOWN_ROWS = 0.5  # deviation of the logarithm of what a data stage keeps
 COLLECTORS = 3.0  # of the cold start, that ask every problem
 BASE_PROMPTS = 3  # that a base model is measured with, see recipe/stages/evaluate.py
-UNTRAINED = ("pretrain", "pretrain_student", "prune")  # kinds whose models are measured so
+UNTRAINED = ("pretrain", "pretrain_student", "pretrain_branches", "prune")  # kinds whose models are measured so
 
 
 def works_of(
@@ -84,8 +86,7 @@ class Reader:
             return self.evaluation(stage)
         read = READERS.get(stage.kind.name)
         if read is None:
-            seconds = "" if stage.kind.name == "process_reward_model" else ": it takes seconds"
-            return StageWork(stage, None, (), (f"kind {stage.kind.name} is not planned{seconds}",))
+            return StageWork(stage, None, (), (f"kind {stage.kind.name} is not planned: it takes seconds",))
         return read(self, stage)
 
     def shape_of(self, name: str) -> Shape | None:
@@ -95,7 +96,7 @@ class Reader:
             return self.given_shape(name)
         if stage.kind.name == "pretrain":
             return find_shape(self.model)[0] if self.model else self.made_shape(self.config.model, "model")
-        if stage.kind.name == "pretrain_student":
+        if stage.kind.name in ("pretrain_student", "pretrain_branches"):
             return self.made_shape(self.config.section(name, StudentBaseConfig).model, f"{name}.model")
         parent = self.shape_of(stage.needs[0]) if stage.needs else None
         if stage.kind.name == "prune" and parent is not None:
@@ -164,8 +165,9 @@ class Reader:
         settings, shape = self.config.section(stage.name, PretrainConfig), self.shape_of(stage.name)
         assert shape is not None
         tokens = settings.rows * settings.row_tokens
+        steps = settings.trained_steps if isinstance(settings, BranchesConfig) else settings.steps
         work = Work(
-            shape, settings.steps, tokens, settings.micro_rows * settings.row_tokens, settings.row_tokens,
+            shape, steps, tokens, settings.micro_rows * settings.row_tokens, settings.row_tokens,
             muon=settings.optimiser == "muon", mtp=settings.mtp_weight > 0,
         )  # fmt: skip
         return StageWork(stage, shape, (work,))
@@ -212,6 +214,8 @@ class Reader:
         if settings.dynamic_sampling:
             notes, further = (*notes, "dynamic sampling draws half as many prompts again"), further + 0.1
         steps = self.measured.of(stage.name, "steps") or settings.steps
+        if settings.token_budget:
+            steps = min(steps, math.ceil(settings.token_budget / (drawn * settings.group_size * sampling.lengths.mean)))
         work = Work(
             shape,
             steps,
@@ -237,6 +241,13 @@ class Reader:
         settings, shape = self.config.section(stage.name, RejectionConfig), self.need(stage)
         prompts = settings.problems / (1 - settings.general_share)
         sampling, notes, further = self.sampling(stage.name, prompts, settings.samples, settings.max_new_tokens)
+        return StageWork(stage, shape, (Work(shape, 1, sampling=sampling),), notes, further)
+
+    def drawing(self, stage: Stage) -> StageWork:
+        """Completions from which nothing is learnt, or little beside what they cost."""
+        settings, shape = getattr(self.config, stage.name), self.need(stage)
+        prompts, samples = DRAWN[stage.kind.name](settings, self.config)
+        sampling, notes, further = self.sampling(stage.name, prompts, samples, settings.max_new_tokens)
         return StageWork(stage, shape, (Work(shape, 1, sampling=sampling),), notes, further)
 
     def demonstrations(self, stage: Stage) -> StageWork:
@@ -279,6 +290,17 @@ class Reader:
         return StageWork(stage, shape, (work,))
 
 
+# (prompts, completions of each) of kinds that draw; how many steps are labelled or searched is a guess.
+DRAWN: dict[str, Callable[[Any, Config], tuple[float, float]]] = {
+    "length_pairs": lambda settings, _: (settings.problems, settings.samples),
+    "pass_rates": lambda settings, config: (config.tasks.train_problems, settings.samples),
+    "draws": lambda settings, _: (settings.prompts, settings.samples),
+    "process_reward_model": lambda settings, _: (
+        settings.problems,
+        settings.samples * (1 + (2 * settings.rollouts if settings.labels in ("monte_carlo", "bisection") else 0)),
+    ),
+    "search_curves": lambda settings, _: (settings.problems, 2 * settings.n * (1 + len(settings.methods))),
+}
 READERS: dict[str, Callable[[Reader, Stage], StageWork]] = {
     "pretrain": Reader.pretraining,
     "pretrain_student": Reader.pretraining,
@@ -293,6 +315,9 @@ READERS: dict[str, Callable[[Reader, Stage], StageWork]] = {
     "preferences": Reader.preferences,
     "reward_models": Reader.judging,
     "dpo": Reader.direct_preferences,
+    **dict.fromkeys(DRAWN, Reader.drawing),
+    "process_rl": Reader.reinforcement,
+    "pretrain_branches": Reader.pretraining,
 }
 
 

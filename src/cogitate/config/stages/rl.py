@@ -168,6 +168,13 @@ class AllScenarioConfig(ReasoningRLConfig):
     safety_weight: float = Field(1.0, ge=0)
 
 
+class ProcessRLConfig(ReasoningRLConfig):
+    """RL in which a process reward model judges the steps of each completion beside the rules."""
+
+    process_weight: float = Field(1.0, gt=0)  # of the solution's score, 0..1, as the process model makes it of its steps
+    use_verdict: bool = True  # whether the accuracy counts beside it
+
+
 class PPOConfig(RLConfig):
     """PPO with a critic (InstructGPT, arXiv:2203.02155, section 3.5).
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
@@ -51,6 +52,32 @@ class StudentBaseConfig(PretrainConfig):
     model: dict[str, Any] = Field(default_factory=dict)  # a Hugging Face config.json
     # Of base, instead of pretraining; only of kind prune.
     every_nth_layer: int = in_identity_unless_default(0, ge=0)
+
+
+class BranchesConfig(StudentBaseConfig):
+    """One pretraining run at a constant rate, cooled down at several lengths (arXiv:2405.18392)."""
+
+    lengths: tuple[int, ...] = (250, 500, 1000, 2000)  # steps of each branch, its cool-down included
+    cooldown: float = Field(0.2, gt=0, le=1)  # share of a length over which the rate falls to final_learning_rate [0.2]
+    twin_problems: int = Field(100, ge=1)  # whose gold answers' log-probability is measured
+
+    @property
+    def forks(self) -> list[int]:
+        """The step at which each length's branch leaves the trunk."""
+        return [length - max(1, round(self.cooldown * length)) for length in self.lengths]
+
+    @property
+    def trained_steps(self) -> int:
+        """Of the trunk and all branches together."""
+        return self.forks[-1] + sum(self.lengths) - sum(self.forks)
+
+    @model_validator(mode="after")
+    def _lengths_rise_and_are_the_steps(self) -> BranchesConfig:
+        if not self.lengths or any(b <= a for a, b in itertools.pairwise((0, *self.lengths))):
+            raise ValueError(f"lengths = {list(self.lengths)}: give at least one number of steps, in rising order")
+        if self.steps != type(self).model_fields["steps"].default:
+            raise ValueError("steps has no effect here: lengths are the steps; leave it out")
+        return self
 
 
 class FineTuneConfig(SupervisedConfig):

@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from cogitate.backend import Generator, Grader
-from cogitate.recipe.asking import Fitting, fitting
-from cogitate.recipe.stage import StageContext
+from cogitate.config import Config, PromptConfig, RLConfig
+from cogitate.recipe.asking import Fitting, ask_r1, fitting, with_tags_of
+from cogitate.recipe.stage import StageContext, find
 from cogitate.runtime import derive_seed
 from cogitate.tasks.files.datasets import read_rows, write_rows
 from cogitate.tokenizer.bpe import Tokenizer
@@ -127,6 +128,22 @@ class ModelWriter:
             for group in groups
             for number, sampled in enumerate(group)
         ]
+
+
+def writer_as_trained(
+    source: str, name: str, directory: Path, params: SamplingParams, config: Config, context: StageContext
+) -> ModelWriter:
+    """A model after SFT or a later RL, asked as its own stage has trained it.
+
+    Args:
+        name: of the stage that made it; directory: where it is.
+    """
+    asked = config.section(name, RLConfig) if find(context.graph, name).has(RLConfig) else PromptConfig(prompt="turn")
+    tokenizer = with_tags_of(asked, Tokenizer.load(directory))
+    return ModelWriter(
+        source, name, "r1", ask_r1(asked, directory, tokenizer), "r1", params, tokenizer, context.backend.generator(directory),
+        context.backend.grader(), context.stop_if_interrupted,
+    )  # fmt: skip
 
 
 def grade_all(

@@ -7,12 +7,15 @@ from typing import Any
 
 from cogitate.config import (
     AllScenarioConfig,
+    BranchesConfig,
     ColdStartConfig,
     Config,
     DemonstrationsConfig,
+    DrawsConfig,
     EvaluateConfig,
     FineTuneConfig,
     LengthPairsConfig,
+    PassRatesConfig,
     PreferenceDataConfig,
     PreferenceTrainingConfig,
     PretrainConfig,
@@ -20,6 +23,7 @@ from cogitate.config import (
     ProcessRewardModelConfig,
     RejectionConfig,
     RLConfig,
+    SearchCurvesConfig,
     Section,
     ZeroRLConfig,
 )
@@ -42,12 +46,16 @@ LIMITS: dict[type[Section], dict[str, int]] = {
     ColdStartConfig: {"problems": 12, "samples": 2, "max_new_tokens": 128},
     RejectionConfig: {"problems": 24, "samples": 2, "max_new_tokens": 128},
     LengthPairsConfig: {"problems": 24, "samples": 4, "max_new_tokens": 128},
+    PassRatesConfig: {"samples": 2, "max_new_tokens": 48},
+    DrawsConfig: {"prompts": 3, "samples": 8, "max_new_tokens": 48},
+    SearchCurvesConfig: {"n": 2, "problems": 4, "max_new_tokens": 48},
     EvaluateConfig: {
         "problems": 10, "samples": 2, "general_problems": 4, "consensus_problems": 2, "consensus_samples": 3,
         "max_new_tokens": 48,
     },
 }  # fmt: skip
 CORPUS_DOCUMENTS, TRAIN_PROBLEMS = 400, 100
+LENGTHS = (3, 6)  # of branches, which have no steps
 STEPS_OF_POLICY = {"problems": 16, "samples": 2, "max_new_tokens": 48, "chunk": 8}  # a file of steps is read as it is
 
 
@@ -67,6 +75,8 @@ def shrink(config: Config, *, keep: Collection[str] = ()) -> Config:
             smaller: dict[str, Any] = {key: min(getattr(section, key), most) for key, most in limits.items()}
             if isinstance(section, ZeroRLConfig):  # a probe would propose larger budgets
                 smaller["from_probe"] = tuple(key for key in section.from_probe if key not in limits)
+            if isinstance(section, BranchesConfig):
+                smaller |= {"steps": section.steps, "lengths": LENGTHS}
             if isinstance(section, ProbeConfig):  # steps are not left to it
                 smaller |= {key: ProbeConfig.model_fields[key].default for key in ("minutes", "tokens_per_second")}
             if isinstance(section, ProcessRewardModelConfig) and section.labels != "file":

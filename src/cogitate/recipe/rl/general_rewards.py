@@ -28,7 +28,7 @@ from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.conversation_form import ConversationForm
 from cogitate.tokenizer.thinking import split_thinking
 from cogitate.train.rollouts import Reward, Sampled, Score
-from cogitate.types import Problem
+from cogitate.types import Message, Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,13 @@ class Judge:
 
     def scores(self, batch: Sequence[Sampled]) -> list[float | None]:
         """What the model says of each completion; None where there is nothing to read."""
-        read = [self.reading(sampled.text) for sampled in batch]
+        return self.scores_of([(sampled.problem.conversation, sampled.text) for sampled in batch])
+
+    def scores_of(self, batch: Sequence[tuple[Sequence[Message], str]]) -> list[float | None]:
+        """The same of (prompt, completion's text)."""
+        read = [self.reading(text) for _, text in batch]
         shown = [number for number, text in enumerate(read) if text]
-        pairs = [judged_ids(self.form, batch[number].problem.conversation, read[number]) for number in shown]
+        pairs = [judged_ids(self.form, batch[number][0], read[number]) for number in shown]
         scores = self.scorer.rewards([prompt for prompt, _ in pairs], [completion for _, completion in pairs]) if pairs else []
         said: list[float | None] = [None] * len(batch)
         for number, score in zip(shown, scores, strict=True):

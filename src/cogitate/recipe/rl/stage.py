@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -45,6 +45,7 @@ class Method:
         measure: further numbers of a step's rollouts, beside those of their thinking.
         problems: the pool prompts are drawn from, where it is not that of tasks.train.
         contract: where the grader looks for the answer.
+        rates: how often the model that training starts from solves each problem, where that was measured.
         learner, learn_from: who learns, and what of a step's groups it gets, where that is not GRPO.
     """
 
@@ -56,6 +57,7 @@ class Method:
     contract: str = "r1"
     learner: Callable[[], PolicyLearner] | None = None
     learn_from: LearnFrom = group_relative
+    rates: Mapping[str, float] | None = None
 
 
 def check_training_problems(config: Config, stage: Stage) -> None:
@@ -140,6 +142,7 @@ def run_rl(
             say=context.say,
             learn_from=method.learn_from,
             general=general,
+            rates=method.rates,
         )
     )
     learner.save_weights(out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -63,24 +64,14 @@ def pretrain(
         architecture: a Hugging Face config.json, its vocabulary size apart.
     """
     seed_everything(derive_seed(settings.seed, context.stage))
-    reading = reading_of(settings)
-    texts = islice(documents(derive_seed(settings.seed, "tokenizer"), reading), config.tokenizer.corpus_documents)
-    tokenizer = train_tokenizer(texts, config.tokenizer.vocab_size)
-    model = ModelConfig.from_dict({**architecture, "vocab_size": tokenizer.vocab_size})
-    learner = untrained(model, settings, context)
-    held_out_texts = islice(documents(derive_seed(settings.seed, "held_out"), reading), settings.held_out_documents)
-    held_out = pack(tokenizer, list(held_out_texts), settings.row_tokens)
-
-    def batch_of(step: int) -> PackedRows:
-        """Rows drawn anew for each step from the step's own seed: one epoch, no document file, nothing to restore."""
-        rng = random.Random(derive_seed(settings.seed, "base", step))
-        return draw_rows(rng, tokenizer, settings.rows, settings.row_tokens, reading)
+    corpus = corpus_of(config.tokenizer, settings)
+    learner = untrained(corpus.architecture(architecture), settings, context)
 
     def measure(step: int, learner: SupervisedLearner) -> dict[str, float] | None:
         last = step == settings.steps - 1
         if not last and (step + 1) % settings.held_out_every:
             return None
-        return {"held_out_loss": learner.loss(held_out)}
+        return {"held_out_loss": learner.loss(corpus.held_out)}
 
     train_supervised(
         learner,
@@ -88,7 +79,7 @@ def pretrain(
             name=context.stage,
             steps=settings.steps,
             config=settings,
-            batch_of=batch_of,
+            batch_of=corpus.batch_of,
             metrics=context.metrics,
             checkpoint=context.checkpoint,
             begin=context.begin,
@@ -97,8 +88,40 @@ def pretrain(
     )
     learner.save_weights(context.handover / "trained")
     save_model(load_model(context.handover / "trained"), out, dtype=torch.bfloat16)
-    tokenizer.save(out)
-    return {"held_out_loss": learner.loss(held_out)}
+    corpus.tokenizer.save(out)
+    return {"held_out_loss": learner.loss(corpus.held_out)}
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """What a base model reads.
+
+    Attributes:
+        held_out: rows that it never learns from.
+    """
+
+    settings: PretrainConfig
+    reading: Reading
+    tokenizer: Tokenizer
+    held_out: PackedRows
+
+    def architecture(self, keys: Mapping[str, Any]) -> ModelConfig:
+        """The model of a config.json without vocabulary size."""
+        return ModelConfig.from_dict({**keys, "vocab_size": self.tokenizer.vocab_size})
+
+    def batch_of(self, step: int) -> PackedRows:
+        """Rows drawn anew for each step from the step's own seed: one epoch, no document file, nothing to restore."""
+        settings, rng = self.settings, random.Random(derive_seed(self.settings.seed, "base", step))
+        return draw_rows(rng, self.tokenizer, settings.rows, settings.row_tokens, self.reading)
+
+
+def corpus_of(of_tokenizer: TokenizerConfig, settings: PretrainConfig) -> Corpus:
+    """Train the tokenizer and draw the held-out rows. Torch's random state is left alone."""
+    reading = reading_of(settings)
+    texts = islice(documents(derive_seed(settings.seed, "tokenizer"), reading), of_tokenizer.corpus_documents)
+    tokenizer = train_tokenizer(texts, of_tokenizer.vocab_size)
+    held_out_texts = islice(documents(derive_seed(settings.seed, "held_out"), reading), settings.held_out_documents)
+    return Corpus(settings, reading, tokenizer, pack(tokenizer, list(held_out_texts), settings.row_tokens))
 
 
 def untrained(model: ModelConfig, settings: PretrainConfig, context: StageContext) -> SupervisedLearner:

@@ -26,6 +26,15 @@ def warmup_constant(step: int, *, peak: float, warmup_steps: int) -> float:
     return peak * (step + 1) / warmup_steps if step < warmup_steps else peak
 
 
+def warmup_stable_decay(step: int, *, steps: int, stable: int, peak: float, final: float, warmup_steps: int) -> float:
+    """Linear from 0 to `peak` over the warm-up, constant for the steps below `stable`, then down to `final` at the last step
+    as 1 less the square root of the way that is done (arXiv:2405.18392, section 3.1). Before `stable` it does not depend on
+    `steps`."""
+    if step < stable:
+        return warmup_constant(step, peak=peak, warmup_steps=warmup_steps)
+    return final + (peak - final) * (1 - math.sqrt((step + 1 - stable) / (steps - stable)))
+
+
 def warmup_over_tokens(tokens: int, *, peak: float, warmup_tokens: int) -> float:
     """Linear in the generated tokens, this batch's included, then constant: what RL uses under a token budget."""
     return peak * tokens / warmup_tokens if tokens < warmup_tokens else peak

@@ -63,6 +63,22 @@ FACTS: dict[str, KindFacts] = {
         "A model of single steps: how likely each leads to a right answer.",
         ("labels", "problems", "samples", "rollouts", "epochs", "learning_rate"),
     ),
+    "process_rl": KindFacts(
+        "stages/process_reward_model.md",
+        "RL in which a process reward model judges the steps beside the rules.",
+        (*RL, "process_weight", "use_verdict"),
+    ),
+    "pass_rates": KindFacts("stages/long2short.md", "How often the model solves each training problem.", SAMPLING[1:]),
+    "draws": KindFacts(
+        "experiments.md", "Many completions of general prompts, with their true scores.", ("prompts", *SAMPLING[1:])
+    ),
+    "best_of_n": KindFacts("experiments.md", "What a reward model's choice among n completions is worth."),
+    "search_curves": KindFacts("experiments.md", "Accuracy over tokens of ways to search.", ("methods", "n", "problems")),
+    "pretrain_branches": KindFacts(
+        "experiments.md",
+        "One pretraining at a constant rate, cooled down at several lengths.",
+        ("lengths", "cooldown", *TRAINING, "optimiser"),
+    ),
     "demonstrations": KindFacts(
         "stages/ppo.md", "The base model's own answers that a judge found good.", ("problems", "samples", "threshold")
     ),
@@ -77,9 +93,11 @@ FACTS: dict[str, KindFacts] = {
 PAGES = {  # of stages that have one of their own beside their kind's
     "r1_dev3": "stages/r1_dev3.md", "r1_distill_llama": "stages/r1_distill.md", "r1_distill_qwen": "stages/r1_distill.md",
 }  # fmt: skip
-BY_METHOD = ("rl_zero", "reasoning_rl", "all_scenario_rl")
+BY_METHOD = ("rl_zero", "reasoning_rl", "all_scenario_rl", "process_rl")
 METHOD_OF_KIND = {
     "pretrain": "next-token loss with multi-token prediction", "pretrain_student": "next-token loss",
+    "pretrain_branches": "next-token loss", "pass_rates": "sampling and rules", "draws": "sampling and programs",
+    "best_of_n": "order statistics", "search_curves": "search and rules",
     "prune": "layers are copied", "probe": "sampling and rules", "fine_tune": "next-token loss on the assistant's turns",
     "cold_start_data": "sampling, rules, rewriting",
     "rejection_sampling": "sampling, rules, decontamination", "reward_models": "pairwise and pointwise logistic loss",

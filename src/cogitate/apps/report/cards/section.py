@@ -19,7 +19,10 @@ from cogitate.recipe.stage import Stage
 
 DOCS = Path(cogitate.__file__).resolve().parents[2] / "docs"  # of a checkout; an installed package has none
 # problems of tasks.train
-READ_TASKS = {"probe", "rl_zero", "reasoning_rl", "all_scenario_rl", "cold_start_data", "rejection_sampling", "length_pairs"}
+READ_TASKS = {
+    "probe", "rl_zero", "reasoning_rl", "all_scenario_rl", "cold_start_data", "rejection_sampling", "length_pairs",
+    "process_rl", "pass_rates",
+}  # fmt: skip
 READ_GENERAL = {"ppo", "demonstrations", "preferences", "reward_models"}  # prompts of tasks.general
 
 

@@ -12,17 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cogitate.config import Config, LengthPairsConfig, PromptConfig, RLConfig
+from cogitate.config import Config, LengthPairsConfig
 from cogitate.errors import DataError
-from cogitate.recipe.asking import ask_r1, with_tags_of
-from cogitate.recipe.data.candidates import Candidate, ModelWriter, askable, collect, count_chunks
+from cogitate.recipe.data.candidates import Candidate, askable, collect, count_chunks, writer_as_trained
 from cogitate.recipe.data.preferences import PAIRS
 from cogitate.recipe.data.rejection import fault_of
 from cogitate.recipe.problems import data_files, training_problems
-from cogitate.recipe.stage import Inputs, Stage, StageContext, find
+from cogitate.recipe.stage import Inputs, Stage, StageContext
 from cogitate.runtime import derive_seed
 from cogitate.tasks.files.datasets import write_rows
-from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.pools import in_turn
 from cogitate.train.rl_metrics import mean
 from cogitate.types import SamplingParams
@@ -44,13 +42,8 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     """
     ((name, model),) = inputs.items()
     settings = config.section(context.stage, LengthPairsConfig)
-    asked = config.section(name, RLConfig) if find(context.graph, name).has(RLConfig) else PromptConfig(prompt="turn")
-    tokenizer = with_tags_of(asked, Tokenizer.load(model.path))
-    writer = ModelWriter(
-        "reasoning", name, "r1", ask_r1(asked, model.path, tokenizer), "r1",
-        SamplingParams(settings.temperature, settings.top_p, settings.max_new_tokens), tokenizer,
-        context.backend.generator(model.path), context.backend.grader(), context.stop_if_interrupted,
-    )  # fmt: skip
+    params = SamplingParams(settings.temperature, settings.top_p, settings.max_new_tokens)
+    writer = writer_as_trained("reasoning", name, model.path, params, config, context)
     problems = in_turn(training_problems(config), settings.problems, lambda problem: problem.task)
     found = askable(writer, problems, config.tasks.too_long, context)
     context.metrics.truncate(0)

@@ -1,0 +1,1 @@
+"""Sections of experiments with questions of their own: scaling, over-optimisation, search."""

@@ -1,0 +1,1 @@
+"""Base models of one family at several sizes and lengths of training."""
