@@ -166,7 +166,7 @@ class Reader:
         tokens = settings.rows * settings.row_tokens
         work = Work(
             shape, settings.steps, tokens, settings.micro_rows * settings.row_tokens, settings.row_tokens,
-            muon=settings.optimiser == "muon", mtp=settings.mtp_weight > 0,
+            muon=settings.optimiser.startswith("muon"), mtp=settings.mtp_weight > 0,
         )  # fmt: skip
         return StageWork(stage, shape, (work,))
 
@@ -180,7 +180,7 @@ class Reader:
             notes, further = (f"{rows:.0f} conversations of {length:.0f} tokens are a guess",), UNKNOWN_ROWS
         work = Work(
             shape, steps, step_tokens, settings.micro_rows * settings.row_tokens, settings.row_tokens,
-            muon=settings.optimiser == "muon", mtp=settings.mtp_weight > 0,
+            muon=settings.optimiser.startswith("muon"), mtp=settings.mtp_weight > 0,
         )  # fmt: skip
         return StageWork(stage, shape, (work,), notes, further)
 
