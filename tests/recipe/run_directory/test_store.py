@@ -9,7 +9,17 @@ import pytest
 from cogitate.errors import ArtifactError, DataError
 from cogitate.recipe.recipe import GRAPHS
 from cogitate.recipe.run_directory import store
-from cogitate.recipe.run_directory.store import Identity, find_shipped, identify, load_finished, load_given, seal, verify
+from cogitate.recipe.run_directory.store import (
+    Identity,
+    copy_artifact,
+    find_shipped,
+    identify,
+    is_shipped_copy,
+    load_finished,
+    load_given,
+    seal,
+    verify,
+)
 from cogitate.recipe.settings import load_recipe
 from cogitate.recipe.stage import Stage
 from tests.recipe import toy_stage
@@ -191,9 +201,25 @@ def test_a_shipped_artifact_serves_only_the_settings_it_was_made_with(tmp_path: 
         find_shipped(identify(TOY, (TOY,), config, {}))
 
 
+def test_recipes_may_each_have_a_shipped_artifact_of_a_stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "SHIPPED", tmp_path / "shipped")
+    configs = [toy_config(tmp_path), toy_config(tmp_path, "base.steps=7", "base.rows=5")]
+    editions = [tmp_path / "shipped" / "toy", tmp_path / "shipped" / "other" / "toy"]
+    for config, edition in zip(configs, editions, strict=True):
+        edition.mkdir(parents=True)
+        (edition / "weights").write_bytes(b"12345")
+        seal(edition, identify(TOY, (TOY,), config, {}), seconds=1, summary={})
+    assert [find_shipped(identify(TOY, (TOY,), config, {})) for config in configs] == editions
+    copy_artifact(editions[1], tmp_path / "run" / "toy", tmp_path / "run" / "copying")
+    assert is_shipped_copy(tmp_path / "run" / "toy")
+    with pytest.raises(ArtifactError, match=r"made with base\.rows = 5, but asked for is base\.rows = 6"):  # the nearest one
+        find_shipped(identify(TOY, (TOY,), toy_config(tmp_path, "base.steps=7", "base.rows=6"), {}))
+
+
 @pytest.mark.skipif(not store.SHIPPED.is_dir(), reason="no artifact is shipped")
-def test_what_is_shipped_is_whole_and_what_the_tiny_recipe_asks_for() -> None:
-    config = load_recipe("tiny")
+@pytest.mark.parametrize("recipe", ["tiny", "puzzles"])
+def test_what_is_shipped_is_whole_and_what_the_recipes_ask_for(recipe: str) -> None:
+    config = load_recipe(recipe)
     graph = GRAPHS[config.graph]
     for stage in graph:
         path = find_shipped(identify(stage, graph, config, {})) if not stage.needs else None

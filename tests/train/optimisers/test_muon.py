@@ -96,6 +96,19 @@ def test_tables_and_vectors_are_updated_as_by_pytorchs_adamw() -> None:
     assert torch.allclose(model.norm, theirs.norm, atol=1e-6)
 
 
+def test_in_bfloat16_and_together_the_updates_are_those_of_float32_to_its_precision() -> None:
+    model, together = Named(), Named()
+    for of, bfloat16 in ((model, False), (together, True)):
+        of.tall = nn.Parameter(of.proj.detach().mT.clone())  # of proj's shape the other way round
+        optimiser = MuonAdamW(of, learning_rate=1.0, weight_decay=0.1, bfloat16=bfloat16)
+        for step in range(2):
+            of.set_gradients(step)
+            optimiser.step()
+    for (name, parameter), other in zip(model.named_parameters(), together.parameters(), strict=True):
+        assert torch.allclose(parameter, other, atol=0.1), name  # of entries of about 0.3
+        assert torch.equal(parameter, other) == (name in ("embed_tokens", "norm")), name
+
+
 def test_decay_is_decoupled_and_on_matrices_alone() -> None:
     model = Named()
     before = {name: p.detach().clone() for name, p in model.named_parameters()}

@@ -168,7 +168,7 @@ class Reader:
         steps = settings.trained_steps if isinstance(settings, BranchesConfig) else settings.steps
         work = Work(
             shape, steps, tokens, settings.micro_rows * settings.row_tokens, settings.row_tokens,
-            muon=settings.optimiser == "muon", mtp=settings.mtp_weight > 0,
+            muon=settings.optimiser.startswith("muon"), mtp=settings.mtp_weight > 0,
         )  # fmt: skip
         return StageWork(stage, shape, (work,))
 
@@ -182,7 +182,7 @@ class Reader:
             notes, further = (f"{rows:.0f} conversations of {length:.0f} tokens are a guess",), UNKNOWN_ROWS
         work = Work(
             shape, steps, step_tokens, settings.micro_rows * settings.row_tokens, settings.row_tokens,
-            muon=settings.optimiser == "muon", mtp=settings.mtp_weight > 0,
+            muon=settings.optimiser.startswith("muon"), mtp=settings.mtp_weight > 0,
         )  # fmt: skip
         return StageWork(stage, shape, (work,), notes, further)
 

@@ -197,28 +197,37 @@ def load_given(stage: str, path: Path) -> Artifact:
     return Artifact(stage, digest.hexdigest()[:12], path)
 
 
+def shipped_editions(stage: str) -> list[Path]:
+    """The directories shipped with the package for a stage: shipped/STAGE and shipped/RECIPE/STAGE."""
+    return [path for path in (SHIPPED / stage, *sorted(SHIPPED.glob(f"*/{stage}"))) if (path / MANIFEST).is_file()]
+
+
 def find_shipped(expected: Identity) -> Path | None:
     """The directory shipped with the package for a stage, or None where nothing is shipped for it.
 
     Raises:
-        ArtifactError: what is shipped is not what these settings ask for; the message names the key and both values.
+        ArtifactError: nothing that is shipped is what these settings ask for; the message names the first difference from what
+            is nearest.
     """
-    path = SHIPPED / expected.stage
-    if not path.is_dir():
+    editions = {path: verify(path, remedy="install the package again") for path in shipped_editions(expected.stage)}
+    if not editions:
         return None
-    manifest = verify(path, remedy="install the package again")
-    if manifest["id"] != expected.id:
-        raise ArtifactError(
-            f"the shipped {expected.stage} was made with {first_difference(manifest, expected)}; "
-            f"set it back, give inputs.{expected.stage}=PATH, or train it with --retrain {expected.stage}"
-        )
-    return path
+    for path, manifest in editions.items():
+        if manifest["id"] == expected.id:
+            return path
+    nearest = min(editions.values(), key=lambda manifest: len(differing_settings(manifest, expected)))
+    raise ArtifactError(
+        f"the shipped {expected.stage} was made with {first_difference(nearest, expected)}; "
+        f"set it back, give inputs.{expected.stage}=PATH, or train it with --retrain {expected.stage}"
+    )
 
 
 def is_shipped_copy(path: Path) -> bool:
     """Whether an artifact of a run is what the package ships, rather than made there."""
-    manifest, shipped = path / MANIFEST, SHIPPED / path.name / MANIFEST
-    return manifest.is_file() and shipped.is_file() and manifest.read_bytes() == shipped.read_bytes()
+    manifest = path / MANIFEST
+    if not manifest.is_file():
+        return False
+    return any((edition / MANIFEST).read_bytes() == manifest.read_bytes() for edition in shipped_editions(path.name))
 
 
 def copy_artifact(source: Path, target: Path, temporary: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from cogitate.train.rows.shared_prompts import hidden_at
 from cogitate.train.sharded.ranks import ALONE, Ranks, row_passes
 from cogitate.types import PackedRows
 
-OPTIMISERS = {"adamw": make_adamw, "muon": MuonAdamW}
+OPTIMISERS = {"adamw": make_adamw, "muon": MuonAdamW, "muon_bfloat16": partial(MuonAdamW, bfloat16=True)}
 
 
 class SupervisedLearner:

@@ -20,7 +20,7 @@ from cogitate.costs.hardware import GIB
 from cogitate.errors import CogitateError
 from cogitate.recipe.recipe import graph_of
 from cogitate.recipe.run_directory.planned import PLAN, Compared, PlannedStage, compared_stage, write_planned
-from cogitate.recipe.run_directory.store import MANIFEST, SHIPPED
+from cogitate.recipe.run_directory.store import MANIFEST, shipped_editions
 
 
 class BesidePlan:
@@ -85,7 +85,7 @@ def planned_stages(config: Config, retrain: Sequence[str] = ()) -> tuple[str, di
     shipped = {
         stage.name: "shipped"
         for stage in graph
-        if stage.kind.may_be_shipped and stage.name not in retrain and (SHIPPED / stage.name).is_dir()
+        if stage.kind.may_be_shipped and stage.name not in retrain and shipped_editions(stage.name)
     }
     costs = [cost_of(work, machine.cluster, machine.factors, config.runtime) for work in works_of(graph, config, there=shipped)]
     found = {
