@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cogitate.errors import ArtifactError, DataError
-from cogitate.recipe.recipe import GRAPHS
+from cogitate.recipe.recipe import GRAPHS, graph_of
 from cogitate.recipe.run_directory import store
 from cogitate.recipe.run_directory.store import (
     Identity,
@@ -220,7 +220,7 @@ def test_recipes_may_each_have_a_shipped_artifact_of_a_stage(tmp_path: Path, mon
 @pytest.mark.parametrize("recipe", ["tiny", "puzzles"])
 def test_what_is_shipped_is_whole_and_what_the_recipes_ask_for(recipe: str) -> None:
     config = load_recipe(recipe)
-    graph = GRAPHS[config.graph]
+    graph = graph_of(config)
     for stage in graph:
         path = find_shipped(identify(stage, graph, config, {})) if not stage.needs else None
         if path is not None:

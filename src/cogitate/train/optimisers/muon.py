@@ -3,8 +3,8 @@
 DeepSeek-V3 was trained by AdamW alone (section 4.2). Muon (K. Jordan 2024; scaled as in Moonlight, arXiv:2502.16982, section
 2.2) makes every singular value of an update equal, and needs about half the tokens: what a laptop has least of.
 
-Orthogonalisation is a quarter of a small model's training step in float32, matrix by matrix. In bfloat16, as Jordan has it, with
-all matrices of a shape in one product, it is a tenth.
+Orthogonalisation is a quarter of a small model's training step in float32, matrix by matrix. In bfloat16, as Jordan has it,
+with all matrices of a shape in one product, it is a tenth.
 """
 
 from __future__ import annotations
