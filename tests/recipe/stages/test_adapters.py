@@ -26,7 +26,9 @@ SETTINGS = ("r1_zero.learning_rate=1e-2", "r1_zero.warmup_steps=0", "tasks.train
 
 def learner(directory: Path, *settings: str) -> GRPOLearner:
     config = load_recipe("tiny", [*SETTINGS, *settings])
-    return LocalBackend(config).policy_learner(directory, config.section("r1_zero", ZeroRLConfig))
+    made = LocalBackend(config).policy_learner(directory, config.section("r1_zero", ZeroRLConfig))
+    assert isinstance(made, GRPOLearner)
+    return made
 
 
 def rollouts() -> tuple[list[Rollout], list[float]]:

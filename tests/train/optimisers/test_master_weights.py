@@ -20,7 +20,7 @@ from cogitate.train.optimisers.muon import MuonAdamW
 from cogitate.types import Problem, Rollout, Verdict
 
 MakeModel = Callable[..., Transformer]
-MAKERS = {"adamw": make_adamw, "muon": MuonAdamW}
+MAKERS: dict[str, Callable[[nn.Module, float, float], torch.optim.Optimizer]] = {"adamw": make_adamw, "muon": MuonAdamW}
 
 
 def sgd(trained: nn.Module) -> torch.optim.Optimizer:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from cogitate.algorithms.lm_loss import lm_loss, next_token_targets
 from cogitate.algorithms.numbers import added, as_floats
@@ -24,7 +24,11 @@ from cogitate.train.rows.shared_prompts import hidden_at
 from cogitate.train.sharded.ranks import ALONE, Ranks, row_passes
 from cogitate.types import PackedRows
 
-OPTIMISERS = {"adamw": make_adamw, "muon": MuonAdamW, "muon_bfloat16": partial(MuonAdamW, bfloat16=True)}
+OPTIMISERS: dict[str, Callable[[nn.Module, float, float], torch.optim.Optimizer]] = {
+    "adamw": make_adamw,
+    "muon": MuonAdamW,
+    "muon_bfloat16": partial(MuonAdamW, bfloat16=True),
+}
 
 
 class SupervisedLearner:

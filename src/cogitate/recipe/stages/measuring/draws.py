@@ -78,7 +78,7 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     asking = general_asking(config, context.graph, name, model.path, tokenizer)
     tokenizer = tokenizer.with_tags(asking.tags)
     found = fitting(
-        problems_of(config, settings.prompts, context.stage), [(asking.prompt_of, tokenizer)], generator,
+        problems_of(config, settings.prompts, context.stage), [(asking.prompt_of, tokenizer)], generator.max_context,
         max_new_tokens=settings.max_new_tokens, too_long=config.tasks.too_long,
     )  # fmt: skip
     if found.left_out:

@@ -118,8 +118,8 @@ def evaluator_of(
     reader = StepReader(tokenizer, (scorer.steps if scorer else None) or "sentences")
     generator, wait = backend.generator(policy.path), context.stop_if_interrupted
     found = fitting(
-        problems_of(config, settings), [(asking.prompt_of, tokenizer)], generator, max_new_tokens=settings.max_new_tokens,
-        too_long=config.tasks.too_long,
+        problems_of(config, settings), [(asking.prompt_of, tokenizer)], generator.max_context,
+        max_new_tokens=settings.max_new_tokens, too_long=config.tasks.too_long,
     )  # fmt: skip
     if found.left_out:
         context.say(found.line())
