@@ -30,17 +30,24 @@ inline bool fits_half(float value) {
     return (word & 0x7fffffff) < TOO_LARGE;
 }
 
-// Sums are made in double, which no compiler merges with the product before.
-inline int rounded_8(float scaled) {
-    int size = int(float(double(std::fabs(scaled)) + 0.5));
+// A sum that is merged with the product before it has another last bit.
+#ifdef __clang__
+#pragma clang fp contract(off)
+#define APART
+#else
+#define APART __attribute__((optimize("fp-contract=off")))
+#endif
+
+APART inline int rounded_8(float scaled) {
+    int size = int(std::fabs(scaled) + 0.5f);
     return scaled < 0 ? -size : size;
 }
 
-inline int rounded_4(float scaled) { return std::min(15, int(float(double(scaled) + 8.5))); }
+APART inline int rounded_4(float scaled) { return std::min(15, int(scaled + 8.5f)); }
 
 // One group: its scale, and its numbers by input; false where a number is not finite or too large.
 template <typename T>
-bool round_group(const T* weight, int count, int bits, uint16_t& scale, uint8_t (&numbers)[GROUP]) {
+APART bool round_group(const T* weight, int count, int bits, uint16_t& scale, uint8_t (&numbers)[GROUP]) {
     float values[GROUP] = {}, most = 0, signed_most = 0;
     bool finite = true;
     for (int i = 0; i < count; i++) {
