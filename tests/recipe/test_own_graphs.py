@@ -148,7 +148,7 @@ def test_stages_are_put_after_what_they_need(tmp_path: Path) -> None:
             "base pretrain, sft fine_tune base",
             "stage sft: needs names 1, but kind fine_tune reads: a model, then conversations",
         ),
-        ("a pretrain, b pretrain, dev reasoning_rl a b", "stage dev: needs names 2, but kind reasoning_rl reads: a model"),
+        ("a pretrain, b pretrain, dev reasoning_rl a b", "kind reasoning_rl reads there: pass rates (optional)"),
         (
             "a pretrain, b pretrain, zero rl_zero a b",
             "stage zero needs b, a stage of kind pretrain that makes a model; kind rl_zero reads there: a proposal (optional)",
