@@ -75,7 +75,8 @@ def test_shares_hold_over_steps_where_few_prompts_are_wanted_at_a_time() -> None
     run = cast(
         RLRun,
         SimpleNamespace(
-            config=config, problems=digits_wanted("7"), rates=None, general=general, general_share=general.share, seed=1, name="rl"
+            config=config, problems=digits_wanted("7"), rates=None, seed=1, name="rl",
+            general=general, general_share=general.share,
         ),
     )  # fmt: skip
     state = LoopState.from_json(0, {"cursor": 3})  # of a checkpoint that knows nothing of what is owed
