@@ -56,6 +56,14 @@ def level_of(key: Key) -> str:
     return key[1].split(":")[1]
 
 
+def of_family(task: str) -> Callable[[Key], bool]:
+    return lambda key: task in (key[0], "all")
+
+
+def of_levels(levels: Sequence[str]) -> Callable[[Key], bool]:
+    return lambda key: level_of(key) in levels
+
+
 def pool(seeds: Sequence[Seed]) -> dict[str, Any]:
     """Both models and their difference by family and by level, and the growth of each seed."""
     return {
@@ -63,8 +71,8 @@ def pool(seeds: Sequence[Seed]) -> dict[str, Any]:
         "settings": dict(seeds[0].evaluations[FIRST].settings),
         "steps": len(read_log(seeds[0].path / LAST / "metrics.jsonl")),
         "seconds": [seed.results["seconds"][LAST] for seed in seeds],
-        "by family": {task: compare(seeds, lambda key, task=task: task in (key[0], "all")) for task in tasks_of(seeds)},
-        "by level": {name: compare(seeds, lambda key, among=among: level_of(key) in among) for name, among in LEVELS.items()},
+        "by family": {task: compare(seeds, of_family(task)) for task in tasks_of(seeds)},
+        "by level": {name: compare(seeds, of_levels(levels)) for name, levels in LEVELS.items()},
         "growth": {str(seed.seed): growth(read_log(seed.path / LAST / "metrics.jsonl")) for seed in seeds},
     }
 
