@@ -66,7 +66,8 @@ def test_drafts_by_lookup_on_a_device_leave_the_tokens_as_they_are() -> None:
     with stand_in():
         engine = Engine(make_model(LLAMA), end_id=END, max_batch=5, device=KIND, ngram_drafts=4)
         there = run(engine, *requests(18))
-    assert [each.token_ids for each in there] == [each.token_ids for each in here]
+    by_seed = [{(each.request_id, each.seed): each.token_ids for each in completions} for completions in (there, here)]
+    assert by_seed[0] == by_seed[1]  # they end in another order
     assert engine.lookup is not None
     assert engine.lookup.drafted > engine.lookup.right
 
