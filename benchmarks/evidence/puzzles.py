@@ -100,8 +100,8 @@ def as_markdown(pooled: Mapping[str, Any]) -> str:
     """The page."""
     settings, minutes = pooled["settings"], ", ".join(f"{seconds / 60:.1f}" for seconds in pooled["seconds"])
     blocks = [
-        "# Where thinking pays: runs pooled",
-        f"`cogitate run puzzles` with {pooled['steps']} steps of R1-Zero at seeds {', '.join(map(str, pooled['seeds']))}; "
+        f"# Where thinking pays: {pooled['steps']} steps of R1-Zero",
+        f"`cogitate run puzzles` at seeds {', '.join(map(str, pooled['seeds']))}; "
         f"{settings['evaluate.problems']} unseen problems x {settings['evaluate.samples']} completions, temperature "
         f"{settings['evaluate.temperature']}, at most {settings['evaluate.max_new_tokens']} tokens. Base is scored at the "
         "best of three prompts, R1-Zero in its own form. pass@1 in percent, brackets: 95 % intervals over problems and seeds, "

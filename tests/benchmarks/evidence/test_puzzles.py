@@ -48,6 +48,8 @@ def test_the_page_says_what_was_run() -> None:
         "growth": {"0": {"tries": {"first": {"value": 1.0}, "last": {"value": 5.0}, "correlation": estimate}}},
         "thinking": [{"thinking": "cut", "share": 0.25, "right": estimate, "less_own": less}],
     })  # fmt: skip
-    assert "40 steps of R1-Zero at seeds 0; 20 unseen problems x 2 completions" in page
+    assert page.startswith(
+        "# Where thinking pays: 40 steps of R1-Zero\n\n`cogitate run puzzles` at seeds 0; 20 unseen problems x 2"
+    )
     assert "| 0 | tries | 1.000 | 5.000 | +0.50 [+0.25, +0.75] |" in page
     assert "| cut | 25% | 50.0 [25.0, 75.0] | -50.0 [-75.0, -25.0] |" in page
