@@ -152,6 +152,7 @@ def test_another_persons_link_in_the_same_tab_opens_their_queue(tmp_path: Path) 
         page.page.get_by_label("Your key").wait_for()
         page.page.get_by_label("Your key").fill("not a key")
         page.press("Enter")
+        page.page.wait_for_function("() => document.querySelector('[aria-label=\"Your key\"]')?.value === ''")  # asked again
         page.page.get_by_label("Your key").fill(process.links["eva"].partition("key=")[2])
         page.press("Enter")
         page.page.locator("#who", has_text="eva").wait_for()
