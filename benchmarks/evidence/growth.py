@@ -47,10 +47,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for run, rows in grown.items():
         print(run)
         for name, row in rows.items():
-            low, high = row["correlation"]["ci95"]
             print(f"  {name:<26} {row['first']['value']:8.3f} -> {row['last']['value']:8.3f}   "
-                  f"rank correlation with the step {row['correlation']['value']:+.2f} [{low:+.2f}, {high:+.2f}]")  # fmt: skip
+                  f"rank correlation with the step {shown(row['correlation'])}")  # fmt: skip
     return 0
+
+
+def shown(correlation: Mapping[str, Any] | None) -> str:
+    """`+0.98 [+0.88, +0.99]`"""
+    if correlation is None:
+        return "none: the same at every step"
+    low, high = correlation["ci95"]
+    return f"{correlation['value']:+.2f} [{low:+.2f}, {high:+.2f}]"
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
@@ -69,14 +76,21 @@ def read_log(path: Path) -> list[dict[str, Any]]:
 
 
 def growth(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Measure -> {"first", "last": means of the first and the last fifth of the steps, "correlation"}."""
+    """Measure -> {"first", "last": means of the first and the last fifth of the steps, "correlation"}.
+
+    The correlation of what is the same at every step is None.
+    """
     fifth = max(2, len(rows) // 5)
     found = {}
     for name in MEASURES:
-        steps, values = zip(*[(row["step"], row[name]) for row in rows if row.get(name) is not None], strict=True)
+        known = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
+        if len(known) < 2 * BLOCK:
+            raise DataError(f"{name} is logged at {len(known)} steps; it takes at least {2 * BLOCK}, of a run on puzzles")
+        steps, values = zip(*known, strict=True)
         ends = {place: mean_number([[value] for value in part]).as_json()
                 for place, part in (("first", values[:fifth]), ("last", values[-fifth:]))}  # fmt: skip
-        found[name] = {**ends, "correlation": correlation(steps, values).as_json()}
+        constant = len(set(values)) == 1
+        found[name] = {**ends, "correlation": None if constant else correlation(steps, values).as_json()}
     return found
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.evidence.growth import growth, read_log
+from benchmarks.evidence.growth import growth, read_log, shown
 from benchmarks.evidence.page import percent, table
 from benchmarks.evidence.pool import Key, Rows, Seed, load_seeds, paired, problems_of, tasks_of
 from cogitate.apps.report.data import read_json
@@ -141,10 +141,9 @@ def grown(by_seed: Mapping[str, Any]) -> str:
     rows = []
     for seed, measures in by_seed.items():
         for name, row in measures.items():
-            low, high = row["correlation"]["ci95"]
             rows.append([
                 seed, name.replace("_", " "), f"{row['first']['value']:.3f}", f"{row['last']['value']:.3f}",
-                f"{row['correlation']['value']:+.2f} [{low:+.2f}, {high:+.2f}]",
+                shown(row["correlation"]),
             ])  # fmt: skip
     return table(["seed", "measure", "first fifth", "last fifth", "rank correlation"], rows)
 

@@ -16,7 +16,8 @@ class SupervisedConfig(Section):
     rows: int = Field(32, ge=1)  # packed rows per optimiser step
     row_tokens: int = Field(256, ge=16)
     micro_rows: int = Field(16, ge=1)  # rows per forward and backward pass
-    optimiser: Literal["adamw", "muon", "muon_bfloat16"] = "adamw"  # muon: matrices by Muon, the rest by AdamW
+    # muon: matrices by it, the rest by AdamW; muon_bfloat16: faster where a processor multiplies in bfloat16, other last digits
+    optimiser: Literal["adamw", "muon", "muon_bfloat16"] = "adamw"
     learning_rate: float = Field(2e-3, gt=0)
     final_learning_rate: float = Field(2e-4, ge=0)
     warmup_steps: int = Field(50, ge=0)
