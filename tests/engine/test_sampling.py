@@ -93,6 +93,13 @@ def test_the_nucleus_is_the_smallest_set_that_reaches_top_p_and_prefers_lower_id
     assert nucleus(weights, torch.tensor([1e-6])).tolist() == [[0.0, 4.0, 0.0, 0.0, 0.0]]
 
 
+def test_the_most_likely_token_is_in_a_nucleus_that_rounds_to_nothing() -> None:
+    logits, settings = 4 * torch.rand(40, 150), (torch.ones(40), torch.full((40,), 1e-50), torch.arange(40), torch.arange(40))
+    assert not settings[1].any()
+    for tokens, _ in (sample(logits.clone(), *settings), sample_in_torch(logits.clone(), *settings)):
+        assert torch.equal(tokens, logits.argmax(dim=1))
+
+
 def test_the_inverse_of_the_cumulative_distribution_by_hand() -> None:
     weights = torch.tensor([[0.0, 1.0, 0.0, 3.0, 0.0]]).expand(6, -1)
     numbers = torch.tensor([0.0, 0.1, 0.2499, 0.25, 0.9, 1 - 2.0**-53], dtype=torch.float64)

@@ -47,6 +47,7 @@ int draw_from_nucleus(const float* weights, int vocabulary, int outside, double 
     std::vector<Ranked> before;
     for (int i = 0; i < vocabulary; i++)
         if (weights[i] > weights[outside] || (weights[i] == weights[outside] && i < outside)) before.push_back({weights[i], i});
+    if (before.empty()) return outside;  // a mass of 0 holds the most likely token all the same
     std::sort(before.begin(), before.end(), [](const Ranked& a, const Ranked& b) {
         return a.weight > b.weight || (a.weight == b.weight && a.token < b.token);
     });
