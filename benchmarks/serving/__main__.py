@@ -23,15 +23,22 @@ def main() -> None:
     parser.add_argument("model", type=Path, help="a directory in Hugging Face's format, e.g. of SmolLM2-135M")
     parser.add_argument("--vllm", type=Path, metavar="PYTHON", help="the Python of an environment that has vllm")
     parser.add_argument("--llama-server", type=Path, metavar="PROGRAM", help="llama.cpp's server")
-    parser.add_argument("--gguf", type=Path, metavar="FILE", help="the same model for llama.cpp, in float32")
+    parser.add_argument("--gguf", type=Path, metavar="FILE", help="the same model for llama.cpp, whose type is its own")
+    parser.add_argument(
+        "--dtype", choices=["float32", "bfloat16"], default="float32", help="of our server's weights and of vLLM's"
+    )
     parser.add_argument("--streams", default="1,8,32,64", help="how many at the same time, one after the other")
     parser.add_argument("--seconds", type=float, default=60.0, help="of each measurement, after as many requests to warm up")
     parser.add_argument("--tokens", type=int, default=128, help="of each completion")
     parser.add_argument("--out", type=Path, metavar="FILE", help="where the figures go, as JSON")
     options = parser.parse_args()
     counts = [int(count) for count in options.streams.split(",")]
-    figures: dict[str, Any] = {"machine": machine_facts(), "model": options.model.name, "servers": {}}
-    for server in (ours(options.model), vllm(options.model, options.vllm), llama_cpp(options.gguf, options.llama_server)):
+    figures: dict[str, Any] = {"machine": machine_facts(), "model": options.model.name, "dtype": options.dtype, "servers": {}}
+    for server in (
+        ours(options.model, options.dtype),
+        vllm(options.model, options.vllm, options.dtype),
+        llama_cpp(options.gguf, options.llama_server),
+    ):
         if server.missing:
             print(f"{server.name}: not measured; {server.missing}", flush=True)
             continue

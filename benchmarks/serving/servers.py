@@ -8,9 +8,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
@@ -27,32 +27,43 @@ class Server:
     Attributes:
         name: in tables.
         command: with PORT and STREAMS, which are replaced.
+        environment: beside what is there.
         missing: why it cannot be started here; "" where it can.
     """
 
     name: str
     command: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
     missing: str = ""
 
 
-def ours(model: Path) -> Server:
-    options = ("--port", "PORT", "--streams", "STREAMS", "--cache-gb", "6")
+def ours(model: Path, dtype: str = "float32") -> Server:
+    options = ("--port", "PORT", "--streams", "STREAMS", "--cache-gb", "6", "--dtype", dtype)
     return Server("cogitate", (sys.executable, "-m", "cogitate", "serve", f"bench={model}", *options))
 
 
-def vllm(model: Path, python: Path | None) -> Server:
-    program = None if python is None else python.parent / "vllm"
-    if program is None or not program.exists():
-        return Server("vllm", (), "name an environment that has it: --vllm PYTHON")
-    limits = ("--max-num-seqs", "STREAMS", "--max-model-len", "2048", "--dtype", "float32")
-    return Server("vllm", (str(program), "serve", str(model), "--served-model-name", "bench", "--port", "PORT", *limits))
+def vllm(model: Path, python: Path | None, dtype: str) -> Server:
+    if python is None or not python.exists():
+        return Server("vllm", (), missing="name an environment that has it: --vllm PYTHON")
+    environment = {
+        "VLLM_CPU_KVCACHE_SPACE": "6",  # GiB, as ours has
+        "VLLM_CPU_OMP_THREADS_BIND": ",".join(map(str, sorted(os.sched_getaffinity(0)))),
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+        "HF_HUB_OFFLINE": "1",
+    }
+    limits = ("--max-num-seqs", "STREAMS", "--max-model-len", "2048", "--dtype", dtype)
+    program = (str(python), "-m", "vllm.entrypoints.openai.api_server")
+    return Server(
+        "vllm", (*program, "--model", str(model), "--served-model-name", "bench", "--port", "PORT", *limits), environment
+    )
 
 
 def llama_cpp(gguf: Path | None, program: Path | None) -> Server:
     if program is None or not program.exists():
-        return Server("llama.cpp", (), "name its server: --llama-server PROGRAM")
+        return Server("llama.cpp", (), missing="name its server: --llama-server PROGRAM")
     if gguf is None or not gguf.exists():
-        return Server("llama.cpp", (), "name the model's file: --gguf FILE, which `cogitate export` writes")
+        return Server("llama.cpp", (), missing="name the model's file: --gguf FILE, which `cogitate export` writes")
     options = ("--alias", "bench", "--parallel", "STREAMS", "--ctx-size", "65536", "--threads", str(os.cpu_count() or 1))
     return Server("llama.cpp", (str(program), "-m", str(gguf), "--host", "127.0.0.1", "--port", "PORT", *options))
 
@@ -94,7 +105,12 @@ def started(server: Server, streams: int) -> Iterator[Running]:
     log = CHECKOUT / "runs" / f"serving-{server.name}.log"
     log.parent.mkdir(exist_ok=True)
     with log.open("wb") as output:
-        process = subprocess.Popen([names.get(part, part) for part in server.command], stdout=output, stderr=output)
+        process = subprocess.Popen(
+            [names.get(part, part) for part in server.command],
+            stdout=output,
+            stderr=output,
+            env={**os.environ, **server.environment},
+        )
         try:
             end = time.monotonic() + STARTING_SECONDS
             while asyncio.run(get(port, "/health")) != 200:
