@@ -205,7 +205,9 @@ void attend(const T* cache, int head, const T* keys, const T* values, const Atte
     size_t block_size = size_t(layer.width) * LANES;
     int count = int(rows.size()), most_blocks = 0;
     for (const Row& row : rows) most_blocks = std::max(most_blocks, row.blocks());
-    int shared = rows[0].table == rows[count - 1].table ? most_blocks : blocks_of(rows[0].prompt);
+    bool neighbours = rows[0].table == rows[count - 1].table;
+    bool alike = neighbours && rows[0].blocks() == most_blocks;  // all values that one of them needs
+    int shared = neighbours ? most_blocks : blocks_of(rows[0].prompt);
     size_t stride = size_t(most_blocks) * LANES;
     float* scores = scratch<0>(count * group * stride);
     auto own_blocks = [&](int r) { return r < count ? std::max(rows[r].blocks() - shared, 0) : 0; };
@@ -224,7 +226,10 @@ void attend(const T* cache, int head, const T* keys, const T* values, const Atte
             softmax(own, blocks, row.prompt, row.length, layer.window);
             scale_tokens(cache, layer, row, blocks, layer.kv_heads + head, own);
         }
-        weigh_queries(values, layer.value_width, block_size, row.table, blocks, row_scores, stride, group,
-                      results + r * group * layer.value_width);
+        if (!alike)
+            weigh_queries(values, layer.value_width, block_size, row.table, blocks, row_scores, stride, group,
+                          results + r * group * layer.value_width);
     }
+    if (alike)
+        weigh_queries(values, layer.value_width, block_size, rows[0].table, most_blocks, scores, stride, count * group, results);
 }

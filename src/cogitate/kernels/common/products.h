@@ -129,7 +129,8 @@ void product(const Matrix& matrix, const Inputs<X>& inputs, int rows, float* out
     int panels = (matrix.outputs + PANEL - 1) / PANEL, chunks = (rows + CHUNK - 1) / CHUNK;
     int wide = -1;  // the panel that this thread has widened last
     const W* wide_weights = nullptr;
-#pragma omp for schedule(dynamic, 1) nowait
+    int together = panels >= 8 ? chunks : 1;  // a panel is read from memory by one thread
+#pragma omp for schedule(dynamic, together) nowait
     for (int piece = 0; piece < panels * chunks; piece++) {
         int panel = piece / chunks, first = piece % chunks * CHUNK, count = std::min(CHUNK, rows - first);
         int columns = std::min(PANEL, matrix.outputs - panel * PANEL);

@@ -28,8 +28,10 @@ struct Target {
             store(to, add ? load(to) + total : total);
             return;
         }
+        float totals[LANES];
+        store(totals, total);
         for (int c = 0; c < count; c++) {
-            float result = total[c] + (bias ? bias[v * LANES + c] : 0.0f);
+            float result = totals[c] + (bias ? bias[v * LANES + c] : 0.0f);
             to[c] = add ? to[c] + result : result;
         }
     }
@@ -54,8 +56,8 @@ bool usable() {
 
 struct alignas(64) Configuration {
     uint8_t palette = 1, start_row = 0, reserved[14] = {};
-    uint16_t bytes[16] = {64, 64, 64, 64, 64};
-    uint8_t rows[16] = {16, 16, 16, 16, 16};
+    uint16_t bytes[16] = {64, 64, 64, 64, 64, 64, 64, 64};
+    uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 
 // sums[v] += 16 rows times V * 16 outputs; sums in tiles 0 .. V - 1, rows in 3, weights in 4.
@@ -83,11 +85,55 @@ inline void multiply(const bfloat16* weights, const bfloat16* x, int64_t stride,
     if (V > 2) _tile_stored(2, sums[2], 64);
 }
 
+// The same for 32 rows, whose sums are in tiles 0 .. 2 and 3 .. 5: weights, which do not fit into the nearest cache, come once.
+template <int V>
+inline void multiply_two(const bfloat16* weights, const bfloat16* x, int64_t stride, int depth, float (*sums)[LANES][LANES]) {
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    _tile_zero(4);
+    _tile_zero(5);
+    for (int i = 0; i < depth; i += DEPTH) {
+        const bfloat16 *panel = weights + size_t(i) * (V * LANES), *upper = x + i, *lower = upper + LANES * stride;
+        for (int line = 0; line < V * LANES; line++) __builtin_prefetch(panel + 2 * DEPTH * V * LANES + line * 2 * LANES, 0, 3);
+        _tile_loadd(7, panel, V * LANES * 4);
+        _tile_loadd(6, upper, stride * 2);
+        _tile_dpbf16ps(0, 6, 7);
+        _tile_loadd(6, lower, stride * 2);
+        _tile_dpbf16ps(3, 6, 7);
+        if (V > 1) {
+            _tile_loadd(7, panel + 2 * LANES, V * LANES * 4);
+            _tile_dpbf16ps(4, 6, 7);
+            _tile_loadd(6, upper, stride * 2);
+            _tile_dpbf16ps(1, 6, 7);
+        }
+        if (V > 2) {
+            _tile_loadd(7, panel + 4 * LANES, V * LANES * 4);
+            _tile_dpbf16ps(2, 6, 7);
+            _tile_loadd(6, lower, stride * 2);
+            _tile_dpbf16ps(5, 6, 7);
+        }
+    }
+    _tile_stored(0, sums[0], 64);
+    _tile_stored(3, sums[V], 64);
+    if (V > 1) _tile_stored(1, sums[1], 64);
+    if (V > 1) _tile_stored(4, sums[V + 1], 64);
+    if (V > 2) _tile_stored(2, sums[2], 64);
+    if (V > 2) _tile_stored(5, sums[V + 2], 64);
+}
+
 template <int V>
 void rows_of_panel(const bfloat16* weights, const float* bias, const bfloat16* const* x, int64_t stride, int rows, int depth,
                    Target to) {
-    alignas(64) float sums[V][LANES][LANES];
-    for (int first = 0; first < rows; first += LANES, to.out += LANES * to.stride) {
+    alignas(64) float sums[2 * V][LANES][LANES];
+    int first = 0;
+    for (; stride && rows - first >= 2 * LANES; first += 2 * LANES, to.out += 2 * LANES * to.stride) {
+        multiply_two<V>(weights, x[first], stride, depth, sums);
+        for (int m = 0; m < 2 * LANES; m++)
+            for (int v = 0; v < V; v++) to.put(m, v, load(sums[m / LANES * V + v][m % LANES]), bias);
+    }
+    for (; first < rows; first += LANES, to.out += LANES * to.stride) {
         int count = std::min(LANES, rows - first);
         const bfloat16* from = x[first];
         int64_t from_stride = stride;
