@@ -103,6 +103,16 @@ def test_prompts_that_are_too_long_are_refused_together_or_left_out_and_counted(
     assert (result["too_long"]["left_out"], result["tasks"]["all"]["problems"]) == (2, 1)
 
 
+def test_the_question_alone_is_asked_in_the_models_own_template(
+    memorised: Path, evaluate: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "greeting.jsonl").write_text(json.dumps({"question": "I am Ada.", "answer": "Hello!"}) + "\n")
+    kept = tmp_path / "completions.jsonl"
+    arguments = ("--tasks", tmp_path / "greeting.jsonl", "--problems", 1, "--samples", 1, "--completions", kept)
+    assert evaluate(memorised, *GREEDY, *arguments, "--prompt", "turn")[0] == 0
+    assert json.loads(kept.read_text())["completion"] == "<think>a name </think> Hello!"  # the template opens the thinking
+
+
 @pytest.mark.parametrize(
     ("prompt", "options", "text", "right"),
     [
@@ -223,6 +233,8 @@ def test_a_few_shot_prompt_shows_worked_examples() -> None:
         (("--problems", "2"), "2 problems cannot be shared out over 4 tasks"),
         (("--system", "Think."), "--system has no effect with --prompt r1_zero: only a chat template has a place for it"),
         (("--prompt", "bare", "--template-file", "x.txt"), "--template-file has no effect with --prompt bare"),
+        (("--prompt", "turn", "--template-file", "x.txt"), "--template-file has no effect with --prompt turn"),
+        (("--prompt", "turn", "--benchmarks", "gsm8k"), "--prompt turn has no effect with --benchmarks; leave it out"),
         (("--template-file", "nowhere.txt"), "nowhere.txt: cannot be read"),
     ],
 )

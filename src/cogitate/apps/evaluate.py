@@ -42,7 +42,7 @@ from cogitate.runtime import write_json
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.types import Completion, SamplingParams
 
-Prompt = Literal["r1_zero", "few_shot", "bare", "chat"]
+Prompt = Literal["r1_zero", "few_shot", "bare", "chat", "turn"]
 Contract = Literal["r1", "bare", "free"]
 FROM_TEXT: dict[Prompt, Asking] = {"few_shot": FEW_SHOT, "bare": BARE_QUESTION}
 WITHOUT_EFFECT = (
@@ -174,8 +174,8 @@ def write(evaluated: Mapping[str, Evaluated], console: Console, *, out: Path | N
 
 
 def asking_of(prompt: Prompt, directory: Path, *, system: str = "", template_file: Path | None = None) -> Asking:
-    """How questions are put: in R1-Zero's template, or through the model's own chat template and judged in the form of R1, both
-    in the model's own tags; or as a base model meets them in text.
+    """How questions are put: in R1-Zero's template, or through the model's own chat template, with the request for a box or as
+    they are, and judged in the form of R1, all in the model's own tags; or as a base model meets them in text.
 
     Args:
         system: a system message, with prompt chat.
@@ -187,15 +187,15 @@ def asking_of(prompt: Prompt, directory: Path, *, system: str = "", template_fil
     """
     if system and prompt != "chat":
         raise ConfigError(f"--system has no effect with --prompt {prompt}: only a chat template has a place for it")
-    if template_file is not None and prompt in FROM_TEXT:
+    if template_file is not None and prompt in (*FROM_TEXT, "turn"):
         raise ConfigError(f"--template-file has no effect with --prompt {prompt}: it goes with r1_zero and chat")
     if prompt in FROM_TEXT:
         return FROM_TEXT[prompt]
     tokenizer = Tokenizer.load(directory)
     template = read_template(template_file) if template_file else ""
-    if prompt == "chat":
-        asked = PromptConfig(prompt="chat", template=template, system_prompt=system)
-        return Asking(prompt_name(asked, "chat"), ask_r1(asked, directory, tokenizer), "r1", "think_text", tags=tokenizer.tags)
+    if prompt in ("chat", "turn"):
+        asked = PromptConfig(prompt=prompt, template=template, system_prompt=system)
+        return Asking(prompt_name(asked, prompt), ask_r1(asked, directory, tokenizer), "r1", "think_text", tags=tokenizer.tags)
     zero = ZeroRLConfig(template=template)
     name, ask = prompt_name(zero, R1_ZERO.name), ask_r1_zero(zero, directory, tokenizer)
     return Asking(name, ask, R1_ZERO.contract, R1_ZERO.format, tags=tokenizer.tags)

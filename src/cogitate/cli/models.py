@@ -51,7 +51,7 @@ def evaluate(
     template_file: TemplateFile = None,
     contract: Annotated[
         Contract | None,
-        typer.Option(help="Where the answer is looked for; r1, in tags or box, after r1_zero and chat, else free: anywhere."),
+        typer.Option(help="Where the answer is looked for; r1, in tags or box, after r1_zero, chat and turn, else free."),
     ] = None,
     out: Annotated[
         Path | None,
@@ -84,7 +84,7 @@ def evaluate(
     }  # fmt: skip
     of_tasks = {
         "--tasks": tasks, "--against": against, "--problems": problems, "--system": system or None,
-        "--template-file": template_file, "--completions": completions,
+        "--template-file": template_file, "--completions": completions, "--prompt turn": prompt if prompt == "turn" else None,
     }  # fmt: skip
     given, where = (of_benchmarks, "without") if benchmarks is None else (of_tasks, "with")
     if useless := [name for name, value in given.items() if value is not None]:
@@ -93,8 +93,8 @@ def evaluate(
         from cogitate.apps.benchmark.command import Options, run
 
         run([model, *more], benchmarks, Options(
-            data, out or Path("runs/benchmarks"), limit=limit, partial=partial_data, samples=samples, prompt=prompt,
-            shots=shots, contract=contract, shard=read_shard(shard), training=training_data or (), settings=settings,
+            data, out or Path("runs/benchmarks"), limit=limit, partial=partial_data, samples=samples,
+            prompt=None if prompt == "turn" else prompt, shots=shots, contract=contract, shard=read_shard(shard), training=training_data or (), settings=settings,
         ))  # fmt: skip
         return
     from cogitate.apps.evaluate import evaluate as measure

@@ -15,7 +15,7 @@ Model = Annotated[
     ),
 ]
 Template = Literal["r1_zero", "bare", "chat"]
-EvaluationPrompt = Literal["r1_zero", "few_shot", "bare", "chat"]
+EvaluationPrompt = Literal["r1_zero", "few_shot", "bare", "chat", "turn"]
 Dtype = Literal["bfloat16", "float16", "float32"]
 Contract = Literal["r1", "bare", "free"]
 SystemMessage = Annotated[str, typer.Option(metavar="TEXT", help="A system message, where a chat template is asked.")]
