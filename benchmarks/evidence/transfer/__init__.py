@@ -1,1 +1,1 @@
-"""What R1-Zero does better than base of problems that nobody has trained it on."""
+"""Base and R1-Zero on tasks of others, of which training has no row."""

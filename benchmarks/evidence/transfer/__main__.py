@@ -1,4 +1,4 @@
-"""`python -m benchmarks.evidence.transfer BASE R1_ZERO [R1_ZERO ...] --data DIR --out DIR`: tasks that nobody has trained.
+"""`python -m benchmarks.evidence.transfer BASE R1_ZERO [R1_ZERO ...] --data DIR --out DIR`: tasks of others, never trained.
 
 Countdown with other numbers, knights and knaves in other words, word problems of MAWPS, and ten generators of reasoning-gym
 (the extra `gym`): pass@1 of base under its best prompt and of R1-Zero in its own form, side by side and paired by problem.
@@ -86,7 +86,7 @@ def as_markdown(found: Mapping[str, Any]) -> str:
         for task, row in found["tasks"].items()
     ]  # fmt: skip
     blocks = [
-        "# Tasks that nobody has trained",
+        "# Tasks of others, never trained",
         f"pass@1. {introduction(found)} Left out are problems whose prompts leave no room for a completion.",
         table(["task", "problems", "left out", "base", "R1-Zero", "gain"], rows),
     ]
