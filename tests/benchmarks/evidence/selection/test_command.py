@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -11,6 +12,7 @@ from benchmarks.evidence.selection.__main__ import main, measure
 from benchmarks.evidence.selection.figures import BASE, SEARCHER, ZERO
 from benchmarks.evidence.selection.page import as_markdown
 from cogitate.apps.evaluate import settings_for
+from cogitate.backend import Generator
 from cogitate.recipe.problems import evaluation_problems
 from cogitate.tokenizer.bpe import Tokenizer
 from tests.recipe.scripted_backend import InlineGrader, ScriptedGenerator
@@ -35,13 +37,13 @@ def test_each_side_is_asked_in_its_own_way_and_measured(tmp_path: Path, micro_to
         question = prompt.rpartition("User: ")[2].removesuffix("\nAssistant:")
         return f" <think> Let me try. </think> <answer> {gold[question]} </answer>"
 
+    generators = [ScriptedGenerator(script, micro_tokenizer) for script in (base, r1_zero, r1_zero)]
     models = [
-        Model(name, tmp_path, config, 0, micro_tokenizer, ScriptedGenerator(script, micro_tokenizer), InlineGrader())
-        for name, script in (("base", base), ("zero", r1_zero), ("another", r1_zero))
+        Model(name, tmp_path, config, 0, micro_tokenizer, cast(Generator, generator), InlineGrader())
+        for name, generator in zip(("base", "zero", "another"), generators, strict=True)
     ]
     found = measure(models[0], models[1:], problems)
-    asked = [model.generator.asked for model in models if isinstance(model.generator, ScriptedGenerator)]
-    assert asked == [(3 + 2) * 2 * 8, 2 * 8, 2 * 8]
+    assert [generator.asked for generator in generators] == [(3 + 2) * 2 * 8, 2 * 8, 2 * 8]
     every = found["pass@k"]["all"]
     assert every["problems"] == 8
     assert every[BASE]["pass@2"]["value"] == 0
