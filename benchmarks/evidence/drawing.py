@@ -168,9 +168,8 @@ def carry_out(
     limit = f"evaluate.max_new_tokens={given.max_new_tokens}"
     try:
         config = settings_for(tasks, samples=given.samples, problems=problems, settings=[limit])
-        asked = evaluation_problems(config)
         with opened(given.base, given.r1_zero, config, given.kept) as (base, zeros):
-            found = measure(base, zeros, asked)
+            found = measure(base, zeros, evaluation_problems(config))
     except CogitateError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

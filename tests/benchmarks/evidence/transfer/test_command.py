@@ -52,6 +52,6 @@ def test_the_command_reads_the_files_and_draws_nothing_twice(
     assert list(found["tasks"]) == [*ROWS, "all"]
     assert set(found["base"]["pass@1 by prompt"]) == {"r1_zero_template", "few_shot", "bare_question"}
     assert as_markdown(found) == (tmp_path / "out" / "README.md").read_text()
-    assert "| kk_fresh | 1 |  | 0.0 |" in capsys.readouterr().out
+    assert "| kk_fresh | 1 |  | 0.0 [" in capsys.readouterr().out
     (kept,) = (tmp_path / "kept").glob("*/*.jsonl")
     assert len(kept.read_text().splitlines()) == 2 * 4 * (3 + 1)
