@@ -23,7 +23,6 @@ from cogitate.evals.metrics import pass_at_1
 from cogitate.recipe.asking import Fitting, fitting
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.models import find_model
-from cogitate.recipe.problems import evaluation_problems
 from cogitate.recipe.run_directory.store import load_given
 from cogitate.runtime import atomic_write, derive_seed, write_json
 from cogitate.tokenizer.bpe import Tokenizer
@@ -158,18 +157,27 @@ def add_arguments(parser: argparse.ArgumentParser, *, problems: int, per: str, s
 
 
 def carry_out(
-    given: argparse.Namespace, tasks: str, problems: int, measure: Measure, page: Callable[[Mapping[str, Any]], str], name: str
+    given: argparse.Namespace,
+    name: str,
+    tasks: str | None,
+    problems_of: Callable[[Config], Sequence[Problem]],
+    measure: Measure,
+    page: Callable[[Mapping[str, Any]], str],
 ) -> int:
-    """Measure the models on so many problems of these tasks; write NAME.json and README.md, which is shown.
+    """Measure the models and write NAME.json and README.md, which is shown.
+
+    Args:
+        given: what add_arguments names.
+        tasks: as tasks.eval, where `problems_of` uses it.
 
     Returns:
         The exit code: 0, or 2 where a model, the data or a number cannot be used.
     """
     limit = f"evaluate.max_new_tokens={given.max_new_tokens}"
     try:
-        config = settings_for(tasks, samples=given.samples, problems=problems, settings=[limit])
+        config = settings_for(tasks, samples=given.samples, problems=given.problems, settings=[limit])
         with opened(given.base, given.r1_zero, config, given.kept) as (base, zeros):
-            found = measure(base, zeros, evaluation_problems(config))
+            found = measure(base, zeros, problems_of(config))
     except CogitateError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

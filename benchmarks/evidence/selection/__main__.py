@@ -20,6 +20,7 @@ from benchmarks.evidence.thinking import PUZZLES
 from cogitate.apps.evaluate import asking_of
 from cogitate.errors import DataError
 from cogitate.evals.prompts import BASE_PROMPTS
+from cogitate.recipe.problems import evaluation_problems
 from cogitate.types import Problem
 
 SAMPLES_TO_CHOOSE = 4  # completions of each problem by which base's prompt is chosen
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.samples < 2:
         parser.error("--samples: at least 2, since one half of base's completions is compared with the other half")
-    return carry_out(given, PUZZLES, given.problems, measure, as_markdown, "selection")
+    return carry_out(given, "selection", PUZZLES, evaluation_problems, measure, as_markdown)
 
 
 def measure(base: Model, zeros: Sequence[Model], problems: Sequence[Problem]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """`python -m benchmarks.evidence.transfer BASE R1_ZERO [R1_ZERO ...] --data DIR --out DIR`: tasks of others, never trained.
 
-Countdown with other numbers, knights and knaves in other words, word problems of MAWPS, and ten generators of reasoning-gym
-(the extra `gym`): pass@1 of base under its best prompt and of R1-Zero in its own form, side by side and paired by problem.
+Three benchmarks (countdown, knights, mawps) and ten generators of reasoning-gym (the extra `gym`): pass@1 of base under its
+best prompt and of R1-Zero in its own form, side by side and paired by problem.
 Killed, the same command goes on where it stopped.
 """
 
@@ -11,6 +11,8 @@ import argparse
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +20,16 @@ from benchmarks.evidence.drawing import Model, Rows, add_arguments, carry_out, d
 from benchmarks.evidence.page import percent, table
 from benchmarks.evidence.pool import paired
 from cogitate.apps.evaluate import asking_of
+from cogitate.config import Config
+from cogitate.evals.benchmarks.definition import find_benchmark
+from cogitate.evals.benchmarks.load import load_benchmark
 from cogitate.evals.metrics import pool_seeds
 from cogitate.evals.prompts import BASE_PROMPTS
+from cogitate.recipe.problems import check_gradable
+from cogitate.tasks.generators.gym import PREFIX, gym_problems
 from cogitate.types import Problem
 
-FILES = ("logic/countdown_fresh.jsonl", "logic/countdown_test.jsonl", "logic/kk_fresh.jsonl", "math/mawps.jsonl")
+BENCHMARKS = ("countdown", "knights", "mawps")
 GENERATORS = (
     "countdown", "knights_knaves", "simple_equations", "chain_sum", "products", "basic_arithmetic", "gcd", "number_sequence",
     "leg_counting", "letter_counting",
@@ -33,11 +40,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The exit code; see carry_out."""
     parser = argparse.ArgumentParser("python -m benchmarks.evidence.transfer", description=(__doc__ or "").splitlines()[0])
     add_arguments(parser, problems=100, per="of each task", samples=4)
-    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help=f"has {', '.join(FILES)}")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help=f"of the benchmarks {', '.join(BENCHMARKS)}")
     parser.add_argument("--generators", default=",".join(GENERATORS), help="of reasoning-gym, by comma; '' for none")
     given = parser.parse_args(arguments)
-    tasks = [*(str(given.data / file) for file in FILES), *(f"gym:{name}" for name in given.generators.split(",") if name)]
-    return carry_out(given, ",".join(tasks), given.problems * len(tasks), measure, as_markdown, "transfer")
+    generators = [name for name in given.generators.split(",") if name]
+    problems_of = partial(problems_of_others, given.data, generators, given.problems)
+    return carry_out(given, "transfer", None, problems_of, measure, as_markdown)
+
+
+def problems_of_others(data: Path, generators: Sequence[str], count: int, config: Config) -> list[Problem]:
+    """`count` problems of each benchmark, spread over its categories, and of each generator.
+
+    Raises:
+        DataError: a file is missing, has a row that cannot be graded, or a generator has fewer.
+        ConfigError: reasoning-gym is not installed, or has no such generator.
+    """
+    found: list[Problem] = []
+    for name in BENCHMARKS:
+        loaded = load_benchmark(find_benchmark(name), data, limit=count, partial=True)
+        loaded.faults.check()
+        found += [replace(problem, task=name) for problem in loaded.problems]
+    for name in generators:
+        found += gym_problems(f"{PREFIX}{name}", {}, count, split="eval", seed=config.tasks.eval_seed)
+    check_gradable(found, config)
+    return found
 
 
 def measure(base: Model, zeros: Sequence[Model], problems: Sequence[Problem]) -> dict[str, Any]:

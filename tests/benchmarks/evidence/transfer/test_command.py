@@ -7,19 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.evidence.transfer.__main__ import FILES, as_markdown, by_task, main
+from benchmarks.evidence.transfer.__main__ import BENCHMARKS, as_markdown, by_task, main
 from cogitate.model.files.hf import save_model
 from cogitate.model.transformer import Transformer
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.types import Problem
 from tests.conftest import micro_config
 
-COUNTDOWN = {"nums": [3, 4], "target": 7, "gold_expr": "3 + 4"}
-ISLAND = {"quiz": "Ann says: I am a knight. Who is what?", "names": ["Ann"], "solution": [True]}
 ROWS = {
-    "countdown_fresh": COUNTDOWN, "countdown_test": {**COUNTDOWN, "target": 12}, "kk_fresh": ISLAND,
-    "mawps": {"question": "Joan has 2 pens and finds 3. How many has she?", "answer": 5.0},
-}  # fmt: skip
+    "logic/countdown_test.jsonl": {"id": "1", "nums": [3, 4, 5], "target": 12, "gold_expr": "3 + 4 + 5"},
+    "logic/kk_fresh.jsonl": {"id": "1", "quiz": "Ann says: I am a knight. Who is what?", "names": ["Ann"], "solution": [True]},
+    "math/mawps.jsonl": {"id": "1", "question": "Joan has 2 pens and finds 3. How many?", "answer": 5.0, "type": "addsub"},
+}
 
 
 def test_tasks_stand_side_by_side_and_what_does_not_fit_is_counted() -> None:
@@ -42,16 +41,16 @@ def model(tmp_path: Path, micro_tokenizer: Tokenizer) -> Path:
 def test_the_command_reads_the_files_and_draws_nothing_twice(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for file in FILES:
+    for file, row in ROWS.items():
         (tmp_path / file).parent.mkdir(exist_ok=True)
-        (tmp_path / file).write_text(json.dumps({"id": "1", **ROWS[Path(file).stem]}) + "\n")
+        (tmp_path / file).write_text(json.dumps(row) + "\n")
     numbers = ["--problems", "1", "--samples", "2", "--max-new-tokens", "4", "--generators", ""]
     places = ["--data", str(tmp_path), "--out", str(tmp_path / "out"), "--kept", str(tmp_path / "kept")]
     assert main([str(model), str(model), *numbers, *places]) == 0
     found = json.loads((tmp_path / "out" / "transfer.json").read_text())
-    assert list(found["tasks"]) == [*ROWS, "all"]
+    assert list(found["tasks"]) == [*BENCHMARKS, "all"]
     assert set(found["base"]["pass@1 by prompt"]) == {"r1_zero_template", "few_shot", "bare_question"}
     assert as_markdown(found) == (tmp_path / "out" / "README.md").read_text()
-    assert "| kk_fresh | 1 |  | 0.0 [" in capsys.readouterr().out
+    assert "| knights | 1 |  | 0.0 [" in capsys.readouterr().out
     (kept,) = (tmp_path / "kept").glob("*/*.jsonl")
-    assert len(kept.read_text().splitlines()) == 2 * 4 * (3 + 1)
+    assert len(kept.read_text().splitlines()) == 2 * 3 * (3 + 1)
