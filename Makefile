@@ -59,9 +59,9 @@ test-pages: $(VENV)/.installed-pages
 test-llama-cpp: $(VENV)/.installed-llama-cpp
 	$(BIN)/python -m pytest -m llama_cpp
 
-# On clusters of Ray and with several trainers, which the tests start: ten minutes.
+# On clusters of Ray and with several trainers, which the tests start: five minutes. Two at a time, since they wait for processes.
 test-cluster: $(VENV)/.installed-cluster
-	$(BIN)/python -m pytest -m 'cluster and not slow'
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'cluster and not slow'
 
 # An hour: ten runs with five kills each, a link that is cut. COGITATE_VLLM_PYTHON names a Python that has vLLM
 # (docs/cluster.md), without which its tests are skipped.

@@ -50,20 +50,25 @@ def driver_of(arguments: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
             driver.kill()
 
 
-def stop_after_a_step(driver: subprocess.Popen[str], out: Path) -> None:
-    """Have a driver stand still where it has a checkpoint and steps to do."""
-    work = out / "unfinished" / "r1_zero"
+def stop_after_a_step(driver: subprocess.Popen[str], out: Path, *, pid: int | None = None, done_before: int = 0) -> int:
+    """Have a driver stand still where it has a checkpoint and steps to do; returns how many it has done.
+
+    Args:
+        pid: of the driver, where `driver` is a script that has started it.
+        done_before: steps that an earlier start had done, beside which it must do one.
+    """
+    pid, work = driver.pid if pid is None else pid, out / "unfinished" / "r1_zero"
     metrics = work / "out" / "metrics.jsonl"
 
-    def has_a_step() -> bool:
-        return any(work.glob("checkpoint/*")) and metrics.is_file() and metrics.stat().st_size > 0
+    def done() -> int:
+        return len(metrics.read_text().splitlines()) if metrics.is_file() and any(work.glob("checkpoint/*")) else 0
 
-    until(lambda: has_a_step() or driver.poll() is not None, "a checkpoint")
-    driver.send_signal(signal.SIGSTOP)
-    until(lambda: driver.poll() is not None or psutil.Process(driver.pid).status() == psutil.STATUS_STOPPED, "its stop")
+    until(lambda: done() > done_before or driver.poll() is not None, "a checkpoint")
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: driver.poll() is not None or psutil.Process(pid).status() == psutil.STATUS_STOPPED, "its stop")
     assert driver.poll() is None, driver.communicate()[1]
-    done = len(metrics.read_text().splitlines())
-    assert 0 < done < STEPS_OF_ALL - 1, f"it was stopped after {done} of {STEPS_OF_ALL} steps"
+    assert done_before < done() < STEPS_OF_ALL - 1, f"it was stopped after {done()} of {STEPS_OF_ALL} steps"
+    return done()
 
 
 def called(processes: Iterable[psutil.Process], word: str) -> list[psutil.Process]:
@@ -74,6 +79,14 @@ def called(processes: Iterable[psutil.Process], word: str) -> list[psutil.Proces
             if word in process.name():
                 found.append(process)
     return found
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """A zombie is not: whoever became its parent may leave it."""
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def until(condition: Callable[[], object], what: str) -> None:

@@ -13,20 +13,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.cluster.clustered import SECONDS, called, command, driver_of, made, on_ray, run, until
+from tests.cluster.clustered import SECONDS, called, command, driver_of, made, on_ray, until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(10 * SECONDS)]
 RUNS, KILLS = 10, 5
 LONGEST_MOMENT = 0.8  # seconds after a step was logged: about as long as a step takes
 WORDS = {"generator": "GeneratorWork", "raylet": "raylet", "gcs_server": "gcs_server"}  # in names of processes
 GRADER = "cogitate.rewards.workers.worker"  # in command lines
-
-
-@pytest.fixture(scope="module")
-def laptop(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("laptop") / "run"
-    assert run(out).returncode == 0
-    return out
 
 
 @dataclass

@@ -21,6 +21,16 @@ def test_a_token_in_the_environment_does_not_come_before_a_file(monkeypatch: pyt
     assert os.environ["RAY_AUTH_TOKEN"] == "theirs"
 
 
+def test_an_address_without_a_ray_is_refused_before_anything_is_connected(tmp_path: Path) -> None:
+    import ray
+
+    from cogitate.cluster.session import Session
+
+    with pytest.raises(ConfigError, match=r"^cluster\.address=127\.0\.0\.1:1: cannot be reached \("):
+        Session(ClusterConfig(address="127.0.0.1:1"), tmp_path, print)
+    assert not ray.is_initialized()
+
+
 def test_a_process_with_a_ray_of_its_own_keeps_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     import ray
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
 import os
 import socket
@@ -32,12 +33,17 @@ def check_address(settings: ClusterConfig) -> None:
     """To be called in the environment that the connection will be made in.
 
     Raises:
-        ConfigError: nothing is at the address, what is there does not answer in start_limit, or refuses.
+        ConfigError: the address is public, nothing is there, what is there does not answer in start_limit, or refuses.
     """
-    if settings.token_file and not Path(settings.token_file).is_file():
-        raise ConfigError(f"cluster.token_file={settings.token_file}: no such file")
     host, _, port = settings.address.rpartition(":")
     where = f"cluster.address={settings.address}"
+    if not settings.trusted_network and (public := public_address_of(host)):
+        raise ConfigError(
+            f"{where}: {public} is a public address, and whoever has the token can run code there: give the private network's, "
+            "or set cluster.trusted_network=true where others do not reach Ray's ports"
+        )
+    if settings.token_file and not Path(settings.token_file).is_file():
+        raise ConfigError(f"cluster.token_file={settings.token_file}: no such file")
     try:
         socket.create_connection((host, int(port)), timeout=SECONDS_TO_REACH).close()
     except (OSError, OverflowError, UnicodeError) as error:  # the last one: no name of a host
@@ -55,3 +61,12 @@ def check_address(settings: ClusterConfig) -> None:
     if done.returncode:
         said = done.stdout.strip().splitlines()[-1:] if done.returncode == REFUSED else []
         raise ConfigError(f"{where}: Ray refuses: {said[0] if said else f'a probe ended with status {done.returncode}'}")
+
+
+def public_address_of(host: str) -> str:
+    """The IPv4 address of a host where it is one of the internet; "" where it is private, or there is no such host."""
+    try:
+        address = ipaddress.ip_address(socket.gethostbyname(host))
+    except (OSError, UnicodeError):
+        return ""
+    return str(address) if address.is_global else ""

@@ -33,7 +33,7 @@ class RayBackend(WithTrainers):
         super().__init__(config, directory, answers, say)
         self._vllm = ""
         if config.cluster.engine == "vllm":
-            check_engine(config)
+            check_engine(config, self.device.type)
             self._vllm = check_environment(config.cluster.vllm_python)
             say(
                 f"vLLM {self._vllm} generates: completions depend in their last bits on which are decoded together, so that no "

@@ -21,13 +21,21 @@ def config_of_worker(config: Config) -> Config:
     return config.model_copy(update={"runtime": runtime, "cluster": ClusterConfig()})
 
 
-def check_engine(config: Config) -> None:
-    """Refuse what vLLM's log-probabilities cannot be learnt from, and what is of our engine alone.
+def check_engine(config: Config, device: str) -> None:
+    """Refuse what vLLM's log-probabilities cannot be learnt from, and what has no effect beside it.
+
+    Args:
+        device: the kind of the driver's, cpu or cuda.
 
     Raises:
         ConfigError: a policy learns from completions that are drawn from a nucleus, whose log-probabilities vLLM gives, where
-            the learner computes those of all tokens; or a setting of our engine has no effect.
+            the learner computes those of all tokens; or a setting of our engine, or the device of trainers, has no effect.
     """
+    if config.cluster.trainers and device != "cpu":
+        raise ConfigError(
+            f"cluster.trainers compute on processors alone, and the device is {device}: set runtime.device=cpu, "
+            "or cluster.trainers=0"
+        )
     for name in ("speculative", "prefix_cache"):
         if getattr(config.runtime, name):
             raise ConfigError(f"runtime.{name} is of our engine: leave it out, or set cluster.engine=own")

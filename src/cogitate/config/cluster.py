@@ -15,6 +15,7 @@ class ClusterConfig(Section):
 
     address: str = not_in_identity("")  # HOST:PORT of a Ray that runs already; empty: one on this machine, for this run alone
     token_file: str = not_in_identity("")  # with the token of that Ray; empty: where Ray itself looks for it
+    trusted_network: bool = not_in_identity(False)  # go on where the address is a public one
     engine: Literal["own", "vllm"] = not_in_identity("own")
     vllm_python: str = not_in_identity("")  # the Python of an environment with vLLM, on every node
     kv_cache: int = not_in_identity(1, ge=1)  # GiB of each vLLM for keys and values
@@ -42,6 +43,8 @@ class ClusterConfig(Section):
     def _each_says_something(self) -> ClusterConfig:
         if self.token_file and not self.address:
             raise ValueError("token_file is for a Ray at an address: one of our own makes a token itself")
+        if self.trusted_network and not self.address:
+            raise ValueError("trusted_network is for a Ray at an address: one of our own listens on loopback alone")
         if self.engine == "vllm" and not self.vllm_python:
             raise ValueError("engine vllm needs vllm_python, the Python of an environment that has vLLM")
         if self.engine == "own" and (self.vllm_python or self.kv_cache != type(self).model_fields["kv_cache"].default):

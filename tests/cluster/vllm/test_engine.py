@@ -90,13 +90,17 @@ def test_experts_that_cannot_be_sent_again_are_named() -> None:
     assert reload_fault({}) == ""
 
 
-def test_a_nucleus_that_a_policy_would_learn_from_and_settings_of_our_engine_are_refused() -> None:
+def test_a_nucleus_that_a_policy_would_learn_from_and_settings_without_effect_are_refused() -> None:
     kind = config_with((("r1_zero", RLConfig),))
-    check_engine(kind())
+    check_engine(kind(), "cuda")
     with pytest.raises(ConfigError, match=r"r1_zero\.top_p=0\.9: vLLM's log-probabilities would be those of the nucleus"):
-        check_engine(kind.model_validate({"r1_zero": {"top_p": 0.9}}))
+        check_engine(kind.model_validate({"r1_zero": {"top_p": 0.9}}), "cpu")
     with pytest.raises(ConfigError, match=r"runtime\.prefix_cache is of our engine"):
-        check_engine(kind.model_validate({"runtime": {"prefix_cache": 64}}))
+        check_engine(kind.model_validate({"runtime": {"prefix_cache": 64}}), "cpu")
+    together = kind.model_validate({"runtime": {"backend": "ray"}, "cluster": {"trainers": 2}})
+    check_engine(together, "cpu")
+    with pytest.raises(ConfigError, match=r"trainers compute on processors alone, and the device is cuda: set runtime\.device"):
+        check_engine(together, "cuda")
 
 
 @pytest.mark.parametrize(

@@ -35,6 +35,7 @@ from cogitate.model.transformer import Transformer
 from cogitate.recipe.settings import PRESETS, load_recipe
 from cogitate.train.learners.supervised import SupervisedLearner
 
+OF_USERS = {"own", "smollm2", "r1_671b", "one_gpu", "eight_gpus"}  # recipes whose model or data are the user's
 SHAPES = [Shape.from_config(config.to_dict()) for config in (TINY, SMALL_LLAMA)]
 PEAK = {"float32": 1e11, "bfloat16": 5e11}
 
@@ -112,7 +113,7 @@ def test_a_recipe_that_cannot_fit_is_refused_with_the_term_and_what_helps(tmp_pa
     )
 
 
-@pytest.mark.parametrize("recipe", sorted({path.stem for path in PRESETS.glob("*.toml")} - {"own", "smollm2", "r1_671b"}))
+@pytest.mark.parametrize("recipe", sorted({path.stem for path in PRESETS.glob("*.toml")} - OF_USERS))
 def test_no_shipped_recipe_is_refused_on_eight_gib(recipe: str) -> None:
     machine = replace(this_machine(None, read_factors()), cluster=small_machine(8))
     refuse_too_large(load_recipe(recipe), machine=machine)
