@@ -39,6 +39,9 @@ class Precision:
 FLOAT32_ADAMW = Precision(weights=4, gradients=4, optimiser=8, frozen=4)
 BFLOAT16_ADAMW = Precision(weights=2, gradients=2, optimiser=12, frozen=2)  # masters in float32 beside the two moments
 BFLOAT16_MUON = Precision(weights=2, gradients=2, optimiser=8, frozen=2)  # masters and one momentum
+# Of our learners: 16 bits that a weight lacks of its master, and moments in bfloat16 (train/optimisers/adamw.py).
+OUR_BFLOAT16_ADAMW = Precision(weights=2, gradients=2, optimiser=6, frozen=2)
+OUR_BFLOAT16_MUON = Precision(weights=2, gradients=2, optimiser=4, frozen=2)
 FLOAT32_MUON = Precision(weights=4, gradients=4, optimiser=4, frozen=4)
 MEGATRON = Precision(weights=2, gradients=4, optimiser=12, frozen=2)  # gradients are summed in float32
 
@@ -170,6 +173,18 @@ def generation_memory(
     logits = 4.0 * shape.vocabulary * sequences / layout.tensor
     rest = {"cache": cache, "logits": logits, "process": factors["fixed_gib"] * GIB + engine_bytes}
     return Memory({"weights": weight_bytes * held, **rest})
+
+
+def scoring_memory(shape: Shape, tokens: float, layout: Layout, factors: Factors, *, weight_bytes: float = 2.0) -> Memory:
+    """The peak of a forward pass over so many tokens, of which nothing is kept."""
+    worked = KEPT_OF_LAYER * layer_work(shape, factors) * tokens / layout.tensor
+    return Memory(
+        {
+            "weights": weight_bytes * parameters_of_process(shape, layout),
+            "activations of a layer": weight_bytes / 2 * worked,
+            "process": factors["fixed_gib"] * GIB,
+        }
+    )
 
 
 def states_at_rest(training: Memory) -> float:

@@ -79,6 +79,11 @@ def test_the_users_table_goes_before_the_shipped_one(tmp_path: Path) -> None:
         ("node = 8", "nodes = 8", "unknown key nodes; did you mean node?"),
         ('"hopper"', '"hoper"', "generation = 'hoper': one of ampere"),
         ('dated = "2030-01-01"', "prices = 3", "unknown key prices"),
+        ("memory_gib = 94", "memory_gib = inf", "memory_gib = inf: give a number above 0"),
+        ("peak_tflops = 989", "peak_tflops = nan", "peak_tflops = nan: give a number above 0"),
+        ("node = 8", "node = 0.5", "node = 0.5: give a whole number"),
+        ("node = 8", 'node = 8\nfp8 = "yes"', "fp8 = 'yes': give true or false"),
+        ("[gpu.H100]", '[gpu."-"]', "a name has letters or digits"),
         ("[gpu.H100]", "[h100]", "has sections \\[gpu.NAME\\]; there is none"),
     ],
 )

@@ -8,7 +8,7 @@ import pytest
 
 from cogitate.apps.plan.measured import Measured, figures_of, read_measured
 from cogitate.apps.plan.work import StageWork
-from cogitate.apps.plan.workloads import works_of
+from cogitate.apps.plan.workloads.works import works_of
 from cogitate.config import Config
 from cogitate.errors import ConfigError, DataError
 from cogitate.recipe.recipe import graph_of

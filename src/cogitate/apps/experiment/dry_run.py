@@ -13,7 +13,7 @@ from cogitate.apps.plan.computer.machine import Machine, this_machine
 from cogitate.apps.plan.factors import read_factors
 from cogitate.apps.plan.recipe_plan import added, time_text
 from cogitate.apps.plan.stage_cost import cost_of
-from cogitate.apps.plan.workloads import works_of
+from cogitate.apps.plan.workloads.works import works_of
 from cogitate.config import Config, flatten
 from cogitate.costs.counts import count_parameters
 from cogitate.costs.factors import Estimate

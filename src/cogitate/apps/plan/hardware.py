@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ NUMBERS = ("memory_gib", "peak_tflops", "bandwidth_gb_s", "link_gb_s", "network_
 KEYS = (*NUMBERS, "generation", "fp8")
 SIZE = re.compile(r"(?<![a-z0-9])(\d+)\s*g(?:i?b)?(?![a-z0-9])")
 USUAL_DIFFERENCE, ALLOCATABLE = 0.12, 0.985  # what a process can allocate is a little less than what an accelerator is sold as
+MOST = 1_000_000  # accelerators of a cluster
 GENERATIONS = ("ampere", "ada", "hopper", "blackwell", "cdna", "cpu")
 
 
@@ -99,8 +101,15 @@ def gpu_of(name: str, row: Any, path: Path) -> Gpu:
             )
     for key in NUMBERS:
         value = row.get(key)
-        if not isinstance(value, int | float) or isinstance(value, bool) or value < 0 or (value == 0 and key != "usd_per_hour"):
+        is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
+        if not is_number or (value == 0 and key != "usd_per_hour"):
             raise ConfigError(f"{place}: {key} = {value!r}: give a number above 0")
+    if row["node"] != int(row["node"]):
+        raise ConfigError(f"{place}: node = {row['node']!r}: give a whole number")
+    if not isinstance(row.get("fp8", False), bool):
+        raise ConfigError(f"{place}: fp8 = {row['fp8']!r}: give true or false")
+    if not plain(name):
+        raise ConfigError(f"{place}: a name has letters or digits")
     if row.get("generation") not in GENERATIONS:
         raise ConfigError(f"{place}: generation = {row.get('generation')!r}: one of {', '.join(GENERATIONS)}")
     return Gpu(
@@ -126,5 +135,15 @@ def parse_cluster(text: str, hardware: Hardware, price: float | None = None) -> 
     match = re.fullmatch(r"\s*(?:(\d+)\s*[xX*]\s*)?(\S.*)", text)
     if match is None or (match[1] is not None and int(match[1]) < 1):
         raise ConfigError(f"--gpus {text}: write NUMBERxNAME, e.g. 64xH100")
+    count = int(match[1] or 1)
+    if count > MOST:
+        raise ConfigError(f"--gpus {text}: more than {MOST:,}; write NUMBERxNAME, e.g. 64xH100")
+    check_price(price)
     gpu = hardware.find(match[2])
-    return Cluster(gpu if price is None else replace(gpu, price=price), int(match[1] or 1))
+    return Cluster(gpu if price is None else replace(gpu, price=price), count)
+
+
+def check_price(price: float | None) -> None:
+    """Refuse what is no price. Raises ConfigError."""
+    if price is not None and not 0 <= price < math.inf:
+        raise ConfigError(f"--price {price}: give dollars an hour, 0 or more")

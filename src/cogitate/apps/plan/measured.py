@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +20,10 @@ LEAST_PROMPT_TOKENS = 10.0
 class Measured:
     """Stage -> figure -> number.
 
-    Figures: steps; completion_tokens, the mean of all completions; completions, of each step of RL, else of the whole stage;
-    prompt_tokens; updated_share, of a step's tokens those that are learnt from; text_tokens, of the texts that preferences are
-    learnt from.
+    Figures: steps, and `steps of NAME` where a stage trains several models; completion_tokens, the mean of all completions;
+    completions, of each step of RL, else of the whole stage; tokens_generated, where nothing else is known of them;
+    prompt_tokens; updated_share, of a step's tokens those that are learnt from; of preferences their pairs and labels, and
+    text_tokens, of a text with its prompt.
 
     Attributes:
         has_counts: a plan of this very run takes the numbers of completions, too; another plan takes its settings' numbers.
@@ -57,10 +59,14 @@ def read_measured(run: Path, *, option: str = "--like", has_counts: bool = False
 def figures_of(rows: Sequence[Row]) -> dict[str, float]:
     """Of metrics.jsonl: a stage of RL has tokens_generated and completion_tokens, one that collects has sampled."""
     figures = {"steps": float(len(rows))} if rows else {}
+    figures |= {
+        f"steps of {name}": float(count) for name, count in Counter(row["model"] for row in rows if "model" in row).items()
+    }
     told = [row for row in rows if is_number(row.get("completion_tokens")) and row["completion_tokens"] > 0]
     counts = [completions_of(row) for row in told]
     if not told:
-        return figures
+        tokens = sum(row["tokens_generated"] for row in rows if is_number(row.get("tokens_generated")))
+        return figures | ({"tokens_generated": float(tokens)} if tokens else {})
     known = [count for count in counts if count is not None]
     weights = known if len(known) == len(told) else [1.0] * len(told)
     tokens = sum(weight * row["completion_tokens"] for weight, row in zip(weights, told, strict=True))
@@ -93,28 +99,39 @@ def learnt_figures(rows: Sequence[Row]) -> dict[str, float]:
 
 
 def evaluation_figures(stage: Path) -> dict[str, float]:
-    """Of an evaluation's completions.jsonl and votes.jsonl."""
-    rows = [row for name in ("completions.jsonl", "votes.jsonl") for row in read_log(stage / name)]
+    """Of every completion that a stage keeps: an evaluation, a probe, many draws of a few prompts."""
+    rows = [row for name in ("completions.jsonl", "votes.jsonl", "draws.jsonl") for row in read_log(stage / name)]
     tokens = [float(row["tokens"]) for row in rows if is_number(row.get("tokens"))]
     return {"completions": float(len(tokens)), "completion_tokens": sum(tokens) / len(tokens)} if tokens else {}
 
 
 def preference_figures(stage: Path) -> dict[str, float]:
-    """Of what reward models learnt from: how many completions were drawn, and how long the texts are."""
-    counts_file, pairs_file = stage / "counts.json", stage / "preferences.parquet"
+    """Of preferences: how many completions were drawn, how many pairs and labels there are, and how long their texts."""
+    counts_file, pairs_file, labels_file = (stage / name for name in ("counts.json", "preferences.parquet", "safety.parquet"))
     figures: dict[str, float] = {}
     try:
         if counts_file.is_file():
             counts = json.loads(counts_file.read_text(encoding="utf-8"))
             labels = counts.get("labels", {})
-            drawn = counts["pairs"]["candidates"] + labels.get("prompts", 0) + labels.get("harmful_completions_asked_again", 0)
-            figures["completions"] = float(drawn)
-        tokenizer_file = next(stage.glob("*/tokenizer.json"), None)
-        if pairs_file.is_file() and tokenizer_file is not None:
-            figures |= text_lengths(pairs_file, tokenizer_file.parent)
+            drawn = counts["pairs"].get("candidates", 0)  # none where pairs are given
+            drawn += labels.get("prompts", 0) + labels.get("harmful_completions_asked_again", 0)
+            figures |= {"completions": float(drawn)} if drawn else {}
+        if labels_file.is_file():
+            figures["labels"] = float(rows_in(labels_file))
+        # Texts are counted by the tokenizer of any model of the stage or else of the run: they are nearly the same.
+        tokenizers = (*stage.glob("*/tokenizer.json"), *sorted(stage.parent.glob("*/tokenizer.json")))
+        if pairs_file.is_file():
+            figures["pairs"] = float(rows_in(pairs_file))
+            figures |= text_lengths(pairs_file, tokenizers[0].parent) if tokenizers else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{stage}: the record of its preferences is damaged: {error}") from error
     return figures
+
+
+def rows_in(table: Path) -> int:
+    from pyarrow.parquet import ParquetFile
+
+    return int(ParquetFile(table).metadata.num_rows)
 
 
 def text_lengths(pairs: Path, model: Path) -> dict[str, float]:

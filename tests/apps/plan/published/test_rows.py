@@ -80,6 +80,20 @@ def test_the_errors_have_the_form_that_was_promised(tmp_path: Path) -> None:
         ({**RL, "train_tp_cp_ep_pp": [64, 1, 1, 1]}, "cannot divide 32 GPUs"),
         ({**RL, "gpus": None}, "gpus = None: give a number above 0"),
         ({**RUN, "stage": "R1-Distill", "tokens": None}, "how many tokens it learnt from is not said; add tokens"),
+        ("[" * 100_000, "recursion"),
+        ({**STEP, "gpus": 0}, "gpus = 0: give a number above 0"),
+        ({**STEP, "step_seconds": float("inf")}, "step_seconds = inf: give a number above 0"),
+        ({**STEP, "step_seconds": 0}, "step_seconds = 0: give a number above 0"),
+        ({**STEP, "step_seconds": "9.0"}, "step_seconds = '9.0': give a number above 0"),
+        ({**STEP, "peak_memory_gb_per_gpu": 99.0}, "peak_memory_gib_per_gpu = 15.0: another field of memory says otherwise"),
+        ({**STEP, "cp": 3}, "8 GPUs cannot be divided by tensor 1 x pipeline 1 x context 3"),
+        ({**STEP, "model": "Mixtral-8x7B", "ep": 3}, "expert parallelism 3 does not divide the 8 experts"),
+        ({**STEP, "model": None}, "model 'None': unknown"),
+        ({**RL, "gpus": 0.5}, "gpus = 0.5: give a whole number"),
+        ({**RL, "gpu": "H101"}, "gpu: H101: unknown GPU; did you mean H100?"),
+        ({**RL, "generation_tp": 1.5}, "generation_tp = 1.5: give a whole number"),
+        ({**RUN, "gpus": 1.5}, "gpus = 1.5: give a whole number"),
+        ({**RUN, "gpu_hours": None, "hours": 5}, "gpus is missing"),
     ],
 )
 def test_a_row_that_cannot_be_planned_is_left_out_with_one_line(tmp_path: Path, row: Any, why: str) -> None:
@@ -113,7 +127,13 @@ def test_a_row_of_an_unnamed_kind_is_told_by_its_fields(tmp_path: Path) -> None:
         {"model": "Qwen3-8B", "gpu": "H100", "seq_len": 4096},
         {**STEP, "model": "meta-llama/Llama-3.1-70B-Instruct"}, {**STEP, "model": "mistralai/Mixtral-8x7B", "ep": 8},
         {**STEP, "model": "deepseek-ai/DeepSeek-V3.1-Base", "gpus": 256}, {**STEP, "model": "Qwen3-Coder-480B-A35B"},
-        {**STEP, "model": "Somebody-200B-A20B", "lora_rank": 0}, {**STEP, "model": "pythia-410m"},
+        {**STEP, "model": "Somebody-200B-A20B", "lora_rank": 0}, {**STEP, "model": "pythia-410m"}, {**STEP, "type": "pretrain"},
+        {**STEP, "gpu": "NVIDIA B200", "attention": "flash_attention_4"}, {**STEP, "model": "allenai/OLMo-3-7B-Instruct"},
+        {**STEP, "peak_memory_gb_per_gpu": 15.0 * 1.073741824}, {**STEP, "cp": 0}, {**STEP, "id": None},
+        {**STEP, "fits": False, "step_seconds": 0, "peak_memory_gib_per_gpu": 0},
+        {"what": "smallest hardware", "framework": "verl", "model": "Qwen2.5-32B", "gpu": "H20", "gpus": 8, "fits": True},
+        {**RL, "policy": "fully async"}, {**RL, "gpu": "GB300"},
+        {**RL, "model": "Llama-3.1-8B", "train_tp_cp_ep_pp": [1, 1, 8, 1]},
         {**RL, "what": "rl step"}, {**RL, "policy": "one-step-off-policy"}, {**RL, "policy": 3, "lora_rank": 32},
         {**RL, "max_new_tokens": None, "step_seconds": None, "fits": True},
         {**RL, "model": "Kimi-K2", "gpus": 256, "train_tp_cp_ep_pp": [8, 1, 16, 2]}, {**RL, "mean_new_tokens": 10**6},
@@ -142,7 +162,42 @@ def test_what_a_row_leaves_open_is_noted(tmp_path: Path) -> None:
     content = checked(tmp_path / "rows.jsonl", {"model": "Qwen3-8B", "gpu": "H100", "seq_len": 4096})
     assert content["rows"][0]["notes"] == [
         "activation not given: all kept", "gpus not given: one", "type not given: logits fused",
+        "micro_batches_per_gpu not given: one",
+        "nothing to compare with: none of step_seconds, peak_memory_gb_per_gpu, peak_memory_gib_per_gpu, fits",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("row", "note"),
+    [
+        ({**STEP, "type": "dpo"}, "type = 'dpo': logits taken as fused"),
+        ({**STEP, "attention": "sdpa"}, "attention = 'sdpa': as slow as flash_attention_2"),
+        ({**RL, "policy": "as in the paper"}, "policy = 'as in the paper': half of the GPUs generate beside the others"),
+        (RUN, "how the GPUs were divided, and what was lost beside the steps, is a guess"),
+    ],
+)
+def test_a_value_that_says_nothing_to_the_planner_is_noted(tmp_path: Path, row: dict[str, Any], note: str) -> None:
+    (found,) = checked(tmp_path / "rows.jsonl", row)["rows"]
+    assert any(each.startswith(note) for each in found["notes"])
+
+
+def test_lines_end_where_they_do_and_nowhere_else(tmp_path: Path) -> None:
+    line = json.dumps({**STEP, "source": "one \u2028 line"}, ensure_ascii=False)
+    content = checked(tmp_path / "rows.jsonl", "\ufeff" + line, line + "\r", "")
+    assert (len(content["rows"]), content["left_out"]) == (2, [])
+
+
+def test_a_model_that_would_not_be_divided_for_training_is_not_taken_to_gather_its_weights_for_each_pass(
+    tmp_path: Path,
+) -> None:
+    """Llama 2's 7 B on A100s: by operations alone at half the peak, 2 T tokens are 143 k hours."""
+    run = {**RUN, "model": "Llama-2-7b", "gpu": "A100", "tokens": 2e12, "gpu_hours": 184320}
+    assert 143_000 < checked(tmp_path / "rows.jsonl", run)["rows"][0]["whole_run"]["value"] < 230_000
+
+
+def test_an_rl_row_that_is_too_large_names_its_largest_term(tmp_path: Path) -> None:
+    row = {**RL, "model": "Qwen2.5-72B", "gpu": "H100", "gpus": 1, "fits": False}
+    assert "most of it optimiser states" in checked(tmp_path / "rows.jsonl", row)["rows"][0]["fits"]["why"]
 
 
 def test_more_processes_for_one_layer_leave_each_less(tmp_path: Path) -> None:
