@@ -77,7 +77,8 @@ def test_the_errors_have_the_form_that_was_promised(tmp_path: Path) -> None:
         ({**STEP, "what": "generation"}, "what = 'generation': a single phase is not compared"),
         ({**RL, "what": "log-prob pass"}, "a single phase is not compared"),
         ({**RL, "train_tp_cp_ep_pp": [8, 1, 0, 1]}, "give four whole numbers above 0"),
-        ({**RL, "train_tp_cp_ep_pp": [64, 1, 1, 1]}, "cannot divide 32 GPUs"),
+        ({**RL, "train_tp_cp_ep_pp": [64, 1, 1, 1]}, "tp64 x pp1 x cp1 are more than the 32 gpus"),
+        ({**STEP, "train_tp_cp_ep_pp": [3, 1, 1, 1]}, "8 GPUs cannot be divided by tensor 3"),
         ({**RL, "gpus": None}, "gpus = None: give a number above 0"),
         ({**RUN, "stage": "R1-Distill", "tokens": None}, "how many tokens it learnt from is not said; add tokens"),
         ("[" * 100_000, "recursion"),
@@ -173,6 +174,7 @@ def test_what_a_row_leaves_open_is_noted(tmp_path: Path) -> None:
         ({**STEP, "type": "dpo"}, "type = 'dpo': logits taken as fused"),
         ({**STEP, "attention": "sdpa"}, "attention = 'sdpa': as slow as flash_attention_2"),
         ({**RL, "policy": "as in the paper"}, "policy = 'as in the paper': half of the GPUs generate beside the others"),
+        ({**RL, "mean_new_tokens": 10**6}, "mean_new_tokens = 1000000 is above max_new_tokens: taken as that"),
         (RUN, "how the GPUs were divided, and what was lost beside the steps, is a guess"),
     ],
 )
@@ -193,6 +195,26 @@ def test_a_model_that_would_not_be_divided_for_training_is_not_taken_to_gather_i
     """Llama 2's 7 B on A100s: by operations alone at half the peak, 2 T tokens are 143 k hours."""
     run = {**RUN, "model": "Llama-2-7b", "gpu": "A100", "tokens": 2e12, "gpu_hours": 184320}
     assert 143_000 < checked(tmp_path / "rows.jsonl", run)["rows"][0]["whole_run"]["value"] < 230_000
+
+
+def test_a_time_that_a_row_does_not_give_follows_from_its_throughput(tmp_path: Path) -> None:
+    """Two micro-batches of 16,384 tokens on each of 8 GPUs; 512 completions of 1,000 tokens with prompts of 105 on 32."""
+    step = {**STEP, "step_seconds": None, "tokens_per_second_all_gpus": 2 * 16384 * 8 / 5.0}
+    rl = {**RL, "step_seconds": None, "sequences_per_step": 512, "mean_new_tokens": 1000, "tokens_per_second_per_gpu": 200.0}
+    rows = checked(tmp_path / "rows.jsonl", step, rl, {**step, "lora_rank": None})["rows"]
+    published = [row["step_time"]["published"] for row in rows]
+    assert published == [pytest.approx(5.0), pytest.approx(512 * 1105 / 32 / 200), None]  # that of full RL counts other seconds
+    assert rows[0]["notes"] == ["step_seconds not given: by tokens_per_second_all_gpus"]
+    assert "step_seconds not given: by tokens_per_second_per_gpu" in rows[1]["notes"]
+
+
+def test_degrees_in_one_list_and_in_fields_are_the_same(tmp_path: Path) -> None:
+    fields, together = {"tp": 2, "pp": 2}, {"train_tp_cp_ep_pp": [2, 1, 1, 2]}
+    memories = [
+        row["memory"]["value"]
+        for row in checked(tmp_path / "rows.jsonl", *({**STEP, **each} for each in (fields, together)))["rows"]
+    ]
+    assert memories[0] == memories[1]
 
 
 def test_an_rl_row_that_is_too_large_names_its_largest_term(tmp_path: Path) -> None:

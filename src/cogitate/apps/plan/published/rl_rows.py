@@ -7,12 +7,14 @@ from functools import partial
 from typing import Any
 
 from cogitate.apps.plan.hardware import Hardware
+from cogitate.apps.plan.published.divided import layout_of_row
 from cogitate.apps.plan.published.row import (
     MEMORY_OF_UNKNOWN_MODEL,
     PUBLISHED_AS,
     UNKNOWN_MODEL,
     Guesses,
     Row,
+    by_throughput,
     fits_of,
     given,
     gpu_of_row,
@@ -25,7 +27,7 @@ from cogitate.costs.counts import count_parameters
 from cogitate.costs.factors import Factors
 from cogitate.costs.generation import Sampling, smallest_tensor
 from cogitate.costs.hardware import Cluster
-from cogitate.costs.layout import Layout, usual_layout
+from cogitate.costs.layout import usual_layout
 from cogitate.costs.lengths import UNKNOWN_LENGTH, Lengths, usual_mean
 from cogitate.costs.memory import MEGATRON, Memory, Training, training_memory
 from cogitate.costs.rl_step import RLStep, rl_seconds
@@ -47,6 +49,9 @@ def rl_row(row: Mapping[str, Any], name: str, hardware: Hardware) -> Row:
         guesses.add(note, UNKNOWN_MODEL)
     step = rl_step_of(row, shape, cluster, guesses)
     published, fits = given(row, PUBLISHED_AS), fits_of(row)
+    if row.get("sequences_per_step") is not None and row.get("mean_new_tokens") is not None:
+        tokens = step.sampling.sequences * (step.sampling.prompt_tokens + step.sampling.lengths.mean) / cluster.count
+        guesses.notes.extend(by_throughput(row, published, "tokens_per_second_per_gpu", tokens))
     memory = partial(rl_memory, shape, step, cluster, offloaded=bool(row.get("host_memory_gb")))
     return Row(
         name,
@@ -80,27 +85,16 @@ def rl_step_of(row: Mapping[str, Any], shape: Shape, cluster: Cluster, guesses: 
     if row.get("sequences_per_step") is None:
         guesses.add(f"completions of a step not given: {USUAL_SEQUENCES:.0f}", 0.6)
     sequences = number(row, "sequences_per_step", USUAL_SEQUENCES)
-    lengths = Lengths(min(number(row, "mean_new_tokens", usual_mean(limit)), limit), limit)
+    mean = number(row, "mean_new_tokens", usual_mean(limit))
+    if mean > limit:
+        guesses.add(f"mean_new_tokens = {mean:.0f} is above max_new_tokens: taken as that")
+    lengths = Lengths(min(mean, limit), limit)
     policy = str(row.get("policy") or "on-policy")
     colocated = any(word in policy.lower().replace("_", "-") for word in COLOCATED)
     if not colocated and not any(word in policy.lower() for word in APART):
         guesses.add(f"policy = {policy!r}: half of the GPUs generate beside the others, which train")
     tensor = whole(row, "generation_tp", smallest_tensor(shape, cluster.gpu))
-    degrees = row.get("train_tp_cp_ep_pp")
-    if degrees is not None:
-        is_whole = isinstance(degrees, list) and all(type(each) is int and each > 0 for each in degrees)
-        if not is_whole or len(degrees) != 4:
-            raise DataError(f"train_tp_cp_ep_pp = {degrees!r}: give four whole numbers above 0")
-        tp, cp, ep, pp = degrees
-        if tp * cp * pp > cluster.count or (shape.experts and shape.experts % ep):
-            raise DataError(
-                f"train_tp_cp_ep_pp = {degrees}: cannot divide {cluster.count} GPUs and {shape.experts or 'no'} experts"
-            )
-        layout = Layout(
-            cluster.count, tensor=tp, context=cp, experts=ep if shape.experts else 1, pipeline=pp, sharding="optimiser"
-        )
-    else:
-        layout = usual_layout(shape, count_parameters(shape).total, cluster.count)
+    layout = layout_of_row(row, "", shape, cluster.count) or usual_layout(shape, count_parameters(shape).total, cluster.count)
     scorings = 1 if row.get("old_logprob_seconds") and not row.get("ref_logprob_seconds") else 2
     prompts = number(row, "prompts_per_step", max(1.0, sequences / 16))
     sampling = Sampling(

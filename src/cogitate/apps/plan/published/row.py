@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -123,15 +122,6 @@ def fits_of(row: Mapping[str, Any]) -> bool | None:
     return value
 
 
-def degree(row: Mapping[str, Any], name: str, keys: tuple[str, ...], mark: str) -> int:
-    """A degree of parallelism: a field of its own, or written in the id as cp2."""
-    for key in keys:
-        if row.get(key):
-            return whole(row, key)
-    found = re.search(rf"(?:^|[-_]){mark}(\d+)(?=[-_.]|$)", name)
-    return max(1, int(found[1])) if found else 1
-
-
 def given(row: Mapping[str, Any], fields: Mapping[str, tuple[str, float]]) -> dict[str, float]:
     """What was published: figure -> number in its unit. What failed has none, or zeros.
 
@@ -147,6 +137,13 @@ def given(row: Mapping[str, Any], fields: Mapping[str, tuple[str, float]]) -> di
             raise DataError(f"{key} = {row[key]!r}: another field of {figure} says otherwise; leave one of them out")
         found[figure] = value
     return found
+
+
+def by_throughput(row: Mapping[str, Any], published: dict[str, float], key: str, tokens: float) -> Iterator[str]:
+    """Add, in place, the time of a step that follows from a throughput where a row gives no other; a note on it."""
+    if "step_time" not in published and row.get(key) is not None:
+        published["step_time"] = tokens / number(row, key)
+        yield f"step_seconds not given: by {key}"
 
 
 def nothing_published(published: Mapping[str, float], fits: bool | None) -> Iterator[str]:

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cogitate.apps.plan.hardware import Hardware
+from cogitate.apps.plan.published.divided import layout_of_row
 from cogitate.apps.plan.published.row import (
     MEMORY_OF_UNKNOWN_MODEL,
     PUBLISHED_AS,
     UNKNOWN_MODEL,
     Row,
-    degree,
+    by_throughput,
     fits_of,
     given,
     gpu_of_row,
@@ -21,7 +22,7 @@ from cogitate.apps.plan.published.row import (
     whole,
 )
 from cogitate.costs.hardware import Cluster
-from cogitate.costs.layout import Layout, check_layout
+from cogitate.costs.layout import Layout
 from cogitate.costs.memory import FLOAT32_ADAMW, FLOAT32_MUON, Training, training_memory
 from cogitate.costs.training import KERNELS, best_kernel, can_run, training_seconds
 from cogitate.errors import DataError
@@ -38,15 +39,7 @@ def training_row(row: Mapping[str, Any], name: str, hardware: Hardware) -> Row:
     """A training step of an FSDP2 trainer: micro-batches are packed rows of seq_len tokens."""
     (shape, note), gpu = shape_of_row(row), gpu_of_row(row, hardware)
     cluster = Cluster(gpu, whole(row, "gpus", 1))
-    context, experts = degree(row, name, ("context_parallel", "cp"), "cp"), degree(row, name, ("expert_parallel", "ep"), "ep")
-    tensor, pipeline = degree(row, name, ("tensor_parallel", "tp"), "tp"), degree(row, name, ("pipeline_parallel", "pp"), "pp")
-    if tensor * pipeline * context > cluster.count:
-        raise DataError(f"tp{tensor} x pp{pipeline} x cp{context} are more than the {cluster.count} gpus")
-    layout = Layout(
-        cluster.count, tensor=tensor, pipeline=pipeline, context=context, experts=experts if shape.experts else 1,
-        sharding="full" if pipeline == 1 else "optimiser",
-    )  # fmt: skip
-    check_layout(layout, shape)
+    layout = layout_of_row(row, name, shape, cluster.count) or Layout(cluster.count)
     activations = ACTIVATIONS.get(str(row.get("activation") or "none").lower())
     if activations is None:
         raise DataError(f"activation = {row.get('activation')!r}: one of {', '.join(ACTIVATIONS)}")
@@ -63,6 +56,9 @@ def training_row(row: Mapping[str, Any], name: str, hardware: Hardware) -> Row:
     kernel = str(row.get("attention") or best_kernel(gpu.generation))
     runs = can_run(kernel, gpu.generation)
     published, fits = given(row, PUBLISHED_AS), fits_of(row)
+    tokens = work.tokens * work.micro_batches * layout.data
+    counts_all = row.get("type") == "rl" and not work.lora_rank  # then the throughput is of other seconds than those of a step
+    derived = () if counts_all else by_throughput(row, published, "tokens_per_second_all_gpus", tokens)
     return Row(
         name,
         "training step",
@@ -77,7 +73,10 @@ def training_row(row: Mapping[str, Any], name: str, hardware: Hardware) -> Row:
         further_memory=MEMORY_OF_UNKNOWN_MODEL if note else 0.0,
         cannot="" if runs else f"{kernel} has no kernels for {gpu.name} ({gpu.generation})",
         notes=tuple(
-            filter(None, (note, "taken as compiled" if compiled else "", *left_open(row), *nothing_published(published, fits)))
+            filter(
+                None,
+                (note, "taken as compiled" if compiled else "", *left_open(row), *derived, *nothing_published(published, fits)),
+            )
         ),
         memory=lambda factors: training_memory(shape, work, layout, factors),
     )
