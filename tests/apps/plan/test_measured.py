@@ -23,6 +23,7 @@ STEPS: list[dict[str, Any]] = [  # ten completions of 20 tokens, half of them in
 def test_completions_and_prompts_of_rl_follow_from_what_is_logged() -> None:
     assert figures_of(STEPS) == {
         "steps": 2, "completion_tokens": 35, "completions": 20, "prompt_tokens": 30, "updated_share": 2350 / 2600,
+        "most_updated_share": 1.0,
     }  # fmt: skip
 
 

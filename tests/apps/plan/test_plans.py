@@ -195,6 +195,7 @@ def test_what_r1_cost_stands_beside_the_planners_figures(command: Command) -> No
         (("tiny", "--smallest", "--layout", "tp8"), "--smallest prints a list of clusters: --layout has no effect here"),
         (("tiny", "--smallest", "--price", "2"), "--price is of one of the --gpus"),
         (("tiny", "--budget", "inf", "--gpus", "H100"), "--budget inf: give dollars, 0 or more"),
+        (("tiny", "--budget", "5", "--gpus", "H100", "--price", "0"), "--budget: none of these GPUs has a price"),
         (("tiny", "--hardware", "mine.toml"), "--hardware has no effect in a plan for this computer"),
         (("tiny", "--gpus", "8xH100", "--price", "inf"), "--price inf: give dollars an hour, 0 or more"),
         (("tiny", "--gpus", "99999999xH100"), "--gpus 99999999xH100: more than 1,000,000"),

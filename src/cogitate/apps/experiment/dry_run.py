@@ -117,7 +117,7 @@ def planned_run(
         if (variant, name) not in seconds:
             seconds[variant, name] = cost_of(works[name], machine.cluster, machine.factors, config.runtime).seconds
     known = [each for each in (seconds[variant, name] for name in makes) if each is not None]
-    unplanned = [name for name in makes if seconds[variant, name] is None and "seconds" not in " ".join(works[name].notes)]
+    unplanned = [name for name in makes if works[name].not_planned]
     weights = {
         item.stage.name: count_parameters(shape).total_with_mtp * (2 if item.stage.kind.makes == "reward models" else 1)
         for item in planned

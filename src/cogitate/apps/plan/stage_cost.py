@@ -10,7 +10,7 @@ from cogitate.apps.plan.work import StageWork, Work
 from cogitate.config import RuntimeConfig
 from cogitate.costs.counts import count_parameters
 from cogitate.costs.factors import Z_OF_INTERVAL, Estimate, Factors, estimate
-from cogitate.costs.generation import generation_seconds, smallest_tensor
+from cogitate.costs.generation import Sampling, generation_seconds, smallest_tensor
 from cogitate.costs.hardware import Cluster
 from cogitate.costs.layout import LARGE, Layout, check_layout, usual_layout
 from cogitate.costs.memory import (
@@ -264,6 +264,8 @@ def training_of(work: Work, layout: Layout, cluster: Cluster, runtime: RuntimeCo
     """A step's work on one process."""
     share = work.step_tokens / layout.data
     micro = min(share, max(work.micro_tokens, work.sequence) if work.sampling is None else max(work.sequence, 4096.0))
+    if work.sampling is not None and cluster.gpu.generation == "cpu":
+        micro = min(micro, max(work.sequence, tokens_of_update(work, work.sampling)))
     return Training(
         tokens=micro,
         sequence=work.sequence,
@@ -277,6 +279,12 @@ def training_of(work: Work, layout: Layout, cluster: Cluster, runtime: RuntimeCo
         precision=precision_of(work, cluster, runtime),
         number_bytes=2.0 if runtime.dtype == "bfloat16" else 4.0,
     )
+
+
+def tokens_of_update(work: Work, sampling: Sampling) -> float:
+    """Of the largest optimiser step of our learner of RL, which reads each prompt once and no dead group."""
+    tokens = sampling.prompts * sampling.prompt_tokens + sampling.sequences * sampling.lengths.mean
+    return work.most_updated_share * tokens * work.micro_tokens / work.step_tokens
 
 
 def activations_of(work: Work, cluster: Cluster, runtime: RuntimeConfig) -> Activations:

@@ -23,7 +23,8 @@ class Work:
             draw all at once.
         scorings: further forward passes over a step's tokens, by models that only score.
         only_scores: a step's tokens are not learnt from, a model scores them.
-        updated_share: of a step's tokens those that are learnt from; dead groups are not.
+        updated_share: of a step's tokens those that are learnt from; dead groups are not. most_updated_share: of the step with
+            most of them.
         single_update: a batch of rollouts is learnt from in one optimiser step, so that our learner needs no log-probabilities
             of the policy's own.
         other_models: models of about this size that rest beside it: a reference, reward models.
@@ -43,6 +44,7 @@ class Work:
     scorings: float = 0
     only_scores: bool = False
     updated_share: float = 1.0
+    most_updated_share: float = 1.0
     single_update: bool = False
     other_models: int = 0
     critics: int = 0

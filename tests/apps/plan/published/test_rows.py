@@ -259,6 +259,11 @@ def test_the_page_lists_every_row_worst_first(tmp_path: Path) -> None:
     assert "- line 3, line 3: Expecting property name" in page
 
 
+def test_an_id_cannot_break_the_page(tmp_path: Path) -> None:
+    rows, left = read_rows(written(tmp_path / "rows.jsonl", {**STEP, "id": "one\n| two |"}), HARDWARE)
+    assert "| one \\| two \\| | 15 |" in errors_page(check_rows(rows, read_factors()), left)
+
+
 def test_factors_are_fitted_on_rows_of_even_hash_alone_and_never_on_whole_runs(tmp_path: Path) -> None:
     names = [f"row-{number}" for number in range(6)]
     rows, _ = read_rows(written(tmp_path / "rows.jsonl", *({**STEP, "id": name} for name in names), RUN), HARDWARE)

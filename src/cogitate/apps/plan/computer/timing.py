@@ -100,7 +100,7 @@ class Timings:
 
     Attributes:
         peak: operations a second of matrix products, by type.
-        resident: bytes of this process with nothing but what a run imports.
+        resident: bytes of this process between two stages, so to say: after its work, with nothing of it left.
     """
 
     peak: Mapping[str, float]
@@ -135,7 +135,6 @@ def measure(
         dtypes: of models; (): float32, and bfloat16 where this computer is faster in it.
     """
     import_what_a_run_imports()
-    resident = float(resident_bytes() or 0.4 * GIB)
     peak = {dtype: matrix_speed(int(1536 * share), rounds, getattr(torch, dtype)) for dtype in ("float32", "bfloat16")}
     bandwidth = memory_speed(int(6e7 * share), rounds)
     speeds = ", ".join(f"{speed / 1e9:,.0f} G operations a second in {dtype}" for dtype, speed in peak.items())
@@ -151,6 +150,8 @@ def measure(
         for config, groups, size, tokens in updates:
             timed_updates.append(time_update(config, groups, size, tokens, rounds, dtype))
             say(f"update on {groups * size} completions of {tokens} tokens, {dtype}: {timed_updates[-1].seconds:.3f} s")
+    begin_peak()
+    resident = float(resident_bytes() or 0.4 * GIB)  # a process that has worked is larger than a fresh one
     return Timings(peak, bandwidth, resident, timed_steps, timed_rollouts, timed_updates)
 
 

@@ -50,7 +50,7 @@ def read_rows(path: Path, hardware: Hardware) -> tuple[list[Row], list[Left]]:
             content = json.loads(line)
             if not isinstance(content, dict):
                 raise DataError("is no JSON object")
-            name = str(content["id"]) if content.get("id") not in (None, "") else name
+            name = " ".join(str(content["id"]).split()) if content.get("id") not in (None, "") else name
             row = row_of(content, name, hardware)
             for figure in row.figures.values():  # a row whose formula fails is left out here, not in the middle of a table
                 if not figure(prior_factors()) < LARGEST:

@@ -115,6 +115,7 @@ def reinforcement(reader: Reader, stage: Stage) -> StageWork:
         sampling,
         scorings=reference * updated + judges * general_share(settings),
         updated_share=updated,
+        most_updated_share=reader.measured.of(stage.name, "most_updated_share") or 1.0,
         single_update=settings.minibatches * settings.inner_epochs == 1,
         other_models=reference + judges,
         critics=1 if isinstance(settings, PPOConfig) else 0,
