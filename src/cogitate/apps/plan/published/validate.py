@@ -194,9 +194,8 @@ def fits_table(checked: Sequence[Checked]) -> list[str]:
     lines = ["## Fits or not", "", "| row | it ran | predicted | why |", "|---|---|---|---|"]
     words = {True: "fits", False: "does not", None: "-"}
     for each in told:
-        lines.append(
-            f"| {cell(each.row.id)} | {words[each.row.fits]} | {words[each.fits]}{'' if each.is_right else ' (wrong)'} | {each.why} |"
-        )
+        predicted = f"{words[each.fits]}{'' if each.is_right else ' (wrong)'}"
+        lines.append(f"| {cell(each.row.id)} | {words[each.row.fits]} | {predicted} | {each.why} |")
     return [*lines, ""]
 
 

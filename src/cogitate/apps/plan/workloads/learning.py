@@ -67,7 +67,7 @@ def fine_tuning(reader: Reader, stage: Stage) -> StageWork:
     rows, length, is_guess = conversations(reader, stage.needs[1])
     steps = max(1.0, settings.epochs * rows * length / (settings.rows * settings.row_tokens))
     note = (
-        f"{rows:.0f} conversations of {length:.0f} tokens are a guess" if is_guess else f"conversations of {length:.0f} tokens"
+        f"{rows:.0f} conversations of {length:.0f} tokens are a guess" if is_guess else f"{length:.0f} tokens of a conversation are a guess"
     )
     return StageWork(stage, shape, (supervised(shape, settings, steps),), (note,), UNKNOWN_ROWS)
 
@@ -77,7 +77,7 @@ def conversations(reader: Reader, name: str) -> tuple[float, float, bool]:
     config, stage = reader.config, find(reader.graph, name)
     if name in config.inputs:
         counted = rows_given(Path(config.inputs[name]))
-        return counted or GIVEN_ROWS, PROMPT_TOKENS + GIVEN_LENGTH, counted is None
+        return float(counted or GIVEN_ROWS), PROMPT_TOKENS + GIVEN_LENGTH, not counted
     if stage.has(ColdStartConfig):
         cold = config.section(name, ColdStartConfig)
         return KEPT_SHARE * COLLECTORS * cold.problems * cold.per_problem, PROMPT_TOKENS + usual_mean(cold.max_new_tokens), True
