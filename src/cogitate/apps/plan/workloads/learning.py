@@ -66,10 +66,8 @@ def fine_tuning(reader: Reader, stage: Stage) -> StageWork:
         return StageWork(stage, shape, (supervised(shape, settings, steps),))
     rows, length, is_guess = conversations(reader, stage.needs[1])
     steps = max(1.0, settings.epochs * rows * length / (settings.rows * settings.row_tokens))
-    note = (
-        f"{rows:.0f} conversations of {length:.0f} tokens are a guess" if is_guess else f"{length:.0f} tokens of a conversation are a guess"
-    )
-    return StageWork(stage, shape, (supervised(shape, settings, steps),), (note,), UNKNOWN_ROWS)
+    said = f"{rows:.0f} conversations of {length:.0f} tokens" if is_guess else f"{length:.0f} tokens of a conversation"
+    return StageWork(stage, shape, (supervised(shape, settings, steps),), (f"{said} are a guess",), UNKNOWN_ROWS)
 
 
 def conversations(reader: Reader, name: str) -> tuple[float, float, bool]:
