@@ -101,7 +101,9 @@ def test_an_update_that_recomputes_nothing_has_three_passes_of_four() -> None:
 def test_weights_that_are_read_averaged_and_written_take_their_bytes() -> None:
     size = 2.0 * count_parameters(QWEN).total
     assert moving_seconds(QWEN, 3, weight_bytes=2) == pytest.approx(START + 3 * size / FILE_BYTES)
-    assert moving_memory(QWEN, 2, FACTORS, weight_bytes=2).terms["weights"] == 2 * size
+    copied, averaged = (moving_memory(QWEN, 2, FACTORS, weight_bytes=2, averaged=each) for each in (False, True))
+    assert copied.terms["weights"] == averaged.terms["weights"] == 2 * size
+    assert averaged.total - copied.total == pytest.approx(3 * 8 * QWEN.vocabulary * QWEN.width)
 
 
 def test_rollouts_one_step_old_overlap_with_training() -> None:

@@ -18,12 +18,11 @@ def moving_seconds(shape: Shape, models: float, *, weight_bytes: float) -> float
     return START + models * weight_bytes * count_parameters(shape).total_with_mtp / FILE_BYTES
 
 
-def moving_memory(shape: Shape, models: float, factors: Factors, *, weight_bytes: float) -> Memory:
-    """So many models in memory at the same time."""
-    return Memory(
-        {
-            "weights": models * weight_bytes * count_parameters(shape).total_with_mtp,
-            "largest matrix": float(WIDE_COPIES * shape.vocabulary * shape.width),
-            "process": factors["fixed_gib"] * GIB,
-        }
-    )
+def moving_memory(shape: Shape, models: float, factors: Factors, *, weight_bytes: float, averaged: bool = False) -> Memory:
+    """So many models in memory at the same time; `averaged`: matrix by matrix in float64."""
+    terms = {
+        "weights": models * weight_bytes * count_parameters(shape).total_with_mtp,
+        "largest matrix": float(WIDE_COPIES * shape.vocabulary * shape.width) if averaged else 0.0,
+        "process": factors["fixed_gib"] * GIB,
+    }
+    return Memory(terms)

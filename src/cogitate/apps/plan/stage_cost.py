@@ -164,8 +164,10 @@ def memories_of(
         weight = 2.0 if runtime.dtype == "bfloat16" else 4.0
         parameters = count_parameters(each.shape).total_with_mtp
         if each.models_moved:  # in the memory of the processor, which is a plan's where there is nothing else
-            held = each.models_held if cluster.gpu.generation == "cpu" else 0.0
-            found["files"] = larger(found.get("files"), moving_memory(each.shape, held, factors, weight_bytes=weight))
+            here = cluster.gpu.generation == "cpu"
+            held, averaged = (each.models_held, each.averaged) if here else (0.0, False)
+            moved = moving_memory(each.shape, held, factors, weight_bytes=weight, averaged=averaged)
+            found["files"] = larger(found.get("files"), moved)
             continue
         if each.only_scores:
             tensor = generation_tensor(each, cluster, weight)

@@ -31,7 +31,7 @@ class Work:
         critics: models that are trained beside it.
         muon: the optimiser is Muon; mtp: MTP blocks are trained.
         models_moved: models that are read from files or written to them, where nothing else is done; models_held: of these
-            those that are in memory together.
+            those that are in memory together. averaged: their weights, in float64.
     """
 
     shape: Shape
@@ -52,6 +52,7 @@ class Work:
     mtp: bool = False
     models_moved: float = 0.0
     models_held: float = 0.0
+    averaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,9 +68,9 @@ def unknown(stage: Stage, why: str) -> StageWork:
 
 def moving(reader: Reader, stage: Stage) -> StageWork:
     """Weights are read, averaged or picked, and written."""
-    shape, sources = reader.need(stage), len(stage.needs)
-    held = sources + (0 if stage.kind.name == "merge" else 1)  # an average is made in place
-    work = Work(shape, 1, models_moved=float(sources + 1), models_held=float(held))
+    shape, averaged = reader.need(stage), stage.kind.name == "merge"  # an average is made in place
+    moved, held = len(stage.needs) + 1, len(stage.needs) + (not averaged)
+    work = Work(shape, 1, models_moved=float(moved), models_held=float(held), averaged=averaged)
     return StageWork(stage, shape, (work,), ("files at half a GB a second are a guess",), UNKNOWN_FILES)
 
 
