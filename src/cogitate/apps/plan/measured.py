@@ -23,8 +23,8 @@ class Measured:
     Figures: steps, and `steps of NAME` where a stage trains several models; completion_tokens, the mean of all completions;
     completions, of each step of RL, else of the whole stage; tokens_generated, where nothing else is known of them;
     prompt_tokens; updated_share, of a step's tokens those that are learnt from, and most_updated_share, of the step with most
-    of them; of preferences their pairs and labels, and
-    text_tokens, of a text with its prompt.
+    of them; of preferences their pairs and labels,
+    pair_completion_tokens and text_tokens, of a completion without and with its prompt.
 
     Attributes:
         has_counts: a plan of this very run takes the numbers of completions, too; another plan takes its settings' numbers.
@@ -148,7 +148,7 @@ def text_lengths(pairs: Path, model: Path) -> dict[str, float]:
         for name in ("chosen", "rejected", "prompt")
     }
     completion = (sum(columns["chosen"]) + sum(columns["rejected"])) / max(1, 2 * table.num_rows)
-    return {"completion_tokens": completion, "text_tokens": completion + sum(columns["prompt"]) / max(1, table.num_rows)}
+    return {"pair_completion_tokens": completion, "text_tokens": completion + sum(columns["prompt"]) / max(1, table.num_rows)}
 
 
 def is_number(value: Any) -> bool:

@@ -155,7 +155,7 @@ def preference_steps(
 def text_sizes(reader: Reader, source: str, limit: int) -> tuple[float, float]:
     """Tokens of a text with its prompt, and of a pair, whose prompt is read once."""
     text = reader.measured.of(source, "text_tokens") or PROMPT_TOKENS + usual_mean(limit)
-    completion = reader.measured.of(source, "completion_tokens") or usual_mean(limit)
+    completion = reader.measured.of(source, "pair_completion_tokens") or usual_mean(limit)
     return text, text + min(completion, text)
 
 

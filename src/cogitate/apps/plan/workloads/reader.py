@@ -118,7 +118,7 @@ class Reader:
 
     def mean_length(self, stage: str, limit: int) -> tuple[float, tuple[str, ...], float]:
         """The mean length of completions, with its note and deviation."""
-        known = self.measured.of(stage, "completion_tokens")
+        known = self.measured.of(stage, "completion_tokens") or self.measured.of(stage, "pair_completion_tokens")
         if known is not None:
             return min(known, limit), (), 0.0
         mean = usual_mean(limit)
