@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from cogitate.apps.plan.hardware import Hardware
@@ -58,7 +58,7 @@ def training_row(row: Mapping[str, Any], name: str, hardware: Hardware) -> Row:
     published, fits = given(row, PUBLISHED_AS), fits_of(row)
     tokens = work.tokens * work.micro_batches * layout.data
     counts_all = row.get("type") == "rl" and not work.lora_rank  # then the throughput is of other seconds than those of a step
-    derived = () if counts_all else by_throughput(row, published, "tokens_per_second_all_gpus", tokens)
+    derived: Iterable[str] = () if counts_all else by_throughput(row, published, "tokens_per_second_all_gpus", tokens)
     return Row(
         name,
         "training step",
