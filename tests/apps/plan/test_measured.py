@@ -67,6 +67,15 @@ def test_damaged_records_are_one_line(tmp_path: Path) -> None:
         read_measured(stage, option="--against")
 
 
+@pytest.mark.parametrize("row", ['"model": [1]', '"tokens_generated": 120, "tokens_trained": 5, "dead_groups": "x"'])
+def test_figures_that_are_none_name_their_log(tmp_path: Path, row: str) -> None:
+    (tmp_path / "r1_zero").mkdir()
+    log = tmp_path / "r1_zero" / "metrics.jsonl"
+    log.write_text(f'{{"step": 0, "completion_tokens": 12, {row}}}\n', encoding="utf-8")
+    with pytest.raises(DataError, match=r"metrics\.jsonl: its figures cannot be used"):
+        read_measured(tmp_path)
+
+
 def test_given_preferences_are_counted_and_nothing_was_drawn(tmp_path: Path) -> None:
     stage = tmp_path / "reward_models"
     stage.mkdir()

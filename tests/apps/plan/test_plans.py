@@ -215,6 +215,21 @@ def test_a_layout_is_written_as_degrees() -> None:
     assert parse_layout("pp2", 8) == Layout(8, pipeline=2, sharding="optimiser")
 
 
+def test_experts_are_divided_where_there_are_any() -> None:
+    hardware, config = read_hardware(), load_recipe("tiny")
+    plan = plan_recipe(
+        "tiny", config, parse_cluster("8xH100", hardware), read_factors(), dated="", layout=parse_layout("ep8", 8)
+    )
+    layouts = {stage.name: stage.layout for stage in plan.stages}
+    assert layouts["r1_zero"] == Layout(8, experts=8)
+    assert layouts["student_rl_llama"] == Layout(8)  # a dense model
+    with pytest.raises(ConfigError, match="the model has no experts"):
+        plan_recipe(
+            "r1_zero", load_recipe("tiny", ["graph=r1_zero"]), parse_cluster("8xH100", hardware), read_factors(), dated="",
+            model="qwen3-8b", layout=parse_layout("ep8", 8),
+        )  # fmt: skip
+
+
 def test_a_graph_of_kinds_that_are_not_planned_is_no_error(tmp_path: Path) -> None:
     config = toy_config(tmp_path)
     works = works_of(graph_of(config), config)

@@ -20,6 +20,7 @@ KEYS = (*NUMBERS, "generation", "fp8")
 SIZE = re.compile(r"(?<![a-z0-9])(\d+)\s*g(?:i?b)?(?![a-z0-9])")
 USUAL_DIFFERENCE, ALLOCATABLE = 0.12, 0.985  # what a process can allocate is a little less than what an accelerator is sold as
 MOST = 1_000_000  # accelerators of a cluster
+LEAST_NUMBER, MOST_NUMBER, MOST_USD = 1e-6, 1e9, 1e6  # of a table
 GENERATIONS = ("ampere", "ada", "hopper", "blackwell", "cdna", "cpu")
 
 
@@ -101,9 +102,9 @@ def gpu_of(name: str, row: Any, path: Path) -> Gpu:
             )
     for key in NUMBERS:
         value = row.get(key)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf
-        if not is_number or (value == 0 and key != "usd_per_hour"):
-            raise ConfigError(f"{place}: {key} = {value!r}: give a number above 0")
+        least, most = (0.0, MOST_USD) if key == "usd_per_hour" else (LEAST_NUMBER, MOST_NUMBER)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
+            raise ConfigError(f"{place}: {key} = {value!r}: give a number above 0{', up to 1e9' if value else ''}")
     if row["node"] != int(row["node"]):
         raise ConfigError(f"{place}: node = {row['node']!r}: give a whole number")
     if not isinstance(row.get("fp8", False), bool):
@@ -135,6 +136,11 @@ def parse_cluster(text: str, hardware: Hardware, price: float | None = None) -> 
     match = re.fullmatch(r"\s*(?:(\d+)\s*[xX*]\s*)?(\S.*)", text)
     if match is None or (match[1] is not None and int(match[1]) < 1):
         raise ConfigError(f"--gpus {text}: write NUMBERxNAME, e.g. 64xH100")
+    if re.search("[,;+]", match[2]):
+        raise ConfigError(f"--gpus {text}: a plan is for GPUs of one kind; write NUMBERxNAME, e.g. 64xH100")
+    turned = re.fullmatch(r"(.*\S)\s*[xX*]\s*(\d+)\s*", match[2])
+    if turned is not None and any(is_named(known, turned[1].lower()) for known in hardware.gpus):
+        raise ConfigError(f"--gpus {text}: write NUMBERxNAME, {turned[2]}x{turned[1]}")
     count = int(match[1] or 1)
     if count > MOST:
         raise ConfigError(f"--gpus {text}: more than {MOST:,}; write NUMBERxNAME, e.g. 64xH100")

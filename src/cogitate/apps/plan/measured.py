@@ -49,12 +49,21 @@ def read_measured(run: Path, *, option: str = "--like", has_counts: bool = False
         DataError: a file of it is damaged.
     """
     found = {
-        path.parent.name: figures_of(read_log(path)) | evaluation_figures(path.parent) | preference_figures(path.parent)
+        path.parent.name: figures_at(path) | evaluation_figures(path.parent) | preference_figures(path.parent)
         for path in sorted(run.glob("*/metrics.jsonl"))
     }
     if not found:
         raise ConfigError(f"{option} {run}: holds no STAGE/metrics.jsonl; give the directory of a run that has been made")
     return Measured(found, has_counts)
+
+
+def figures_at(log: Path) -> dict[str, float]:
+    """Of a stage's log. Raises DataError where its numbers are none."""
+    rows = read_log(log)
+    try:
+        return figures_of(rows)
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
+        raise DataError(f"{log}: its figures cannot be used: {error}") from error
 
 
 def figures_of(rows: Sequence[Row]) -> dict[str, float]:

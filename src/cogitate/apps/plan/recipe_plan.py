@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from cogitate.apps.overview import table
 from cogitate.apps.plan.measured import Measured
-from cogitate.apps.plan.stage_cost import StageCost, cost_of
+from cogitate.apps.plan.stage_cost import StageCost, cost_of, largest_shape
+from cogitate.apps.plan.work import StageWork
 from cogitate.apps.plan.workloads.works import works_of
 from cogitate.apps.report.words import write_seconds
 from cogitate.config import Config
@@ -139,8 +140,16 @@ def plan_recipe(
         run: whose probes have proposed settings.
     """
     works = works_of(graph_of(config), config, model=model, measured=measured, there=there, run=run)
-    costs = tuple(cost_of(work, cluster, factors, config.runtime, layout) for work in works)
+    costs = tuple(cost_of(work, cluster, factors, config.runtime, layout_of(work, works, layout)) for work in works)
     return RecipePlan(name, cluster, dated, costs)
+
+
+def layout_of(work: StageWork, works: Sequence[StageWork], wanted: Layout | None) -> Layout | None:
+    """The layout that is wanted, without expert parallelism for a dense model where another stage's has experts."""
+    if wanted is None or not work.works or largest_shape(work).experts:
+        return wanted
+    others = any(largest_shape(each).experts for each in works if each.works)
+    return replace(wanted, experts=1) if others else wanted
 
 
 def added(parts: Sequence[Estimate]) -> Estimate:
