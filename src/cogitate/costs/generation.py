@@ -30,6 +30,7 @@ class Sampling:
         most_running: completions that one replica decodes at the same time, at most.
         weight_bytes, cache_number_bytes: of a parameter and of a number of the cache.
         tokens_per_step: above 1 where drafts are accepted.
+        prefix: tokens that all prompts begin with, where these are read once.
         waits: for the longest completion; else the next ones begin whenever some end, as where generation never stops.
     """
 
@@ -41,6 +42,7 @@ class Sampling:
     weight_bytes: float = 2.0
     cache_number_bytes: float = 2.0
     tokens_per_step: float = 1.0
+    prefix: float = 0.0
     waits: bool = True
 
 
@@ -48,7 +50,7 @@ def generation_seconds(shape: Shape, sampling: Sampling, tensor: int, cluster: C
     """Seconds by term, with replicas of `tensor` accelerators each."""
     replicas = max(1, cluster.count // tensor)
     share = sampling.sequences / replicas
-    prefill = sampling.prompts / replicas * sampling.prompt_tokens
+    prefill = sampling.prompts / replicas * (sampling.prompt_tokens - sampling.prefix) + sampling.prefix
     ops = prefill * (matrix_operations(shape) + attention_operations(shape, sampling.prompt_tokens / 2))
     running = min(share, sampling.most_running)
     rounds = max(1.0, share / running)

@@ -30,6 +30,7 @@ class RLStep:
             each other, the rollouts one step old.
         updated_share: share of the tokens that is trained on; dead groups are left out.
         shares_prompts: a prompt is read once for all its completions in training, too, as this project does.
+        prefix: tokens that all prompts begin with, where training reads them once in each pass.
         activations: what training does with them; frameworks of RL recompute.
     """
 
@@ -41,6 +42,7 @@ class RLStep:
     lora_rank: int = 0
     updated_share: float = 1.0
     shares_prompts: bool = False
+    prefix: float = 0.0
     activations: Activations = "recompute"
 
 
@@ -69,10 +71,11 @@ def rl_seconds(shape: Shape, step: RLStep, cluster: Cluster, factors: Factors) -
     sampling = step.sampling
     generate = sum(generation_seconds(shape, sampling, step.tensor, part, factors).values())
     prompts = sampling.prompts if step.shares_prompts else sampling.sequences
-    tokens = prompts * sampling.prompt_tokens + sampling.sequences * sampling.lengths.mean
+    tokens = prompts * (sampling.prompt_tokens - step.prefix) + sampling.sequences * sampling.lengths.mean
     micro = max(LEAST_MICRO_TOKENS, min(sampling.lengths.limit + sampling.prompt_tokens, tokens / layout.data))
     typical = sampling.prompt_tokens + sampling.lengths.mean
     batches = max(1.0, tokens / layout.data / micro)
+    tokens += batches * step.prefix
     work = Training(
         tokens=tokens / layout.data / batches, sequence=typical, micro_batches=batches, lora_rank=step.lora_rank,
         activations=step.activations,

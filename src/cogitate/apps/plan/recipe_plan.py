@@ -29,6 +29,7 @@ HINTS = {  # what helps where a term of memory is too large
     "activations of a layer": "fewer micro_rows or row_tokens",
     "logits": "fewer micro_rows or row_tokens",
     "cache": "a smaller runtime.max_batch or max_new_tokens",
+    "prefixes": "a smaller runtime.prefix_cache",
     "states of training": "more GPUs, or runtime.lora_rank",
     "transfer buffers": "more GPUs in tensor parallelism",
     "models that score": "kl_beta=0 needs no reference; more GPUs",

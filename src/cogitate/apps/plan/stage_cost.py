@@ -25,6 +25,7 @@ from cogitate.costs.memory import (
     Memory,
     Precision,
     Training,
+    cache_bytes,
     generation_memory,
     scoring_memory,
     states_at_rest,
@@ -186,6 +187,9 @@ def memories_of(
                 weight_bytes=weight, number_bytes=weight, engine_bytes=0.0 if cluster.gpu.generation == "cpu" else ENGINE_BYTES,
             )  # fmt: skip
             terms = {**sampled.terms, **beside}
+            if runtime.prefix_cache:
+                read = cache_bytes(each.shape, each.sampling.prompts * each.sampling.prompt_tokens, number_bytes=weight)
+                terms["prefixes"] = min(read, runtime.prefix_cache * 2.0**20)
             if each.step_tokens:  # what trains does not go away while completions are drawn
                 learnt = training_memory(each.shape, training_of(each, layout, cluster, runtime), layout, factors)
                 terms["states of training"] = states_at_rest(learnt)
@@ -250,7 +254,7 @@ def seconds_of_step(
     step = RLStep(
         sampling, tensor, layout, scorings=own + work.scorings, lora_rank=runtime.lora_rank,
         updated_share=work.updated_share + work.critics, shares_prompts=ours,
-        activations=activations_of(work, cluster, runtime) if ours else "recompute",
+        activations=activations_of(work, cluster, runtime) if ours else "recompute", prefix=work.prefix if ours else 0.0,
     )  # fmt: skip
     phases = rl_seconds(work.shape, step, cluster, factors)
     return phases.total, phases.phases
@@ -285,7 +289,7 @@ def training_of(work: Work, layout: Layout, cluster: Cluster, runtime: RuntimeCo
 
 def tokens_of_update(work: Work, sampling: Sampling) -> float:
     """Of the largest optimiser step of our learner of RL, which reads each prompt once and no dead group."""
-    tokens = sampling.prompts * sampling.prompt_tokens + sampling.sequences * sampling.lengths.mean
+    tokens = sampling.prompts * (sampling.prompt_tokens - work.prefix) + sampling.sequences * sampling.lengths.mean
     return work.most_updated_share * tokens * work.micro_tokens / work.step_tokens
 
 

@@ -21,6 +21,7 @@ class Work:
         sampling: completions of each step or round.
         at_a_time: completions that this project draws at a time, the next ones after the longest of them; other frameworks
             draw all at once.
+        prefix: tokens that all prompts begin with, which our learner of RL reads once in each pass.
         scorings: further forward passes over a step's tokens, by models that only score.
         only_scores: a step's tokens are not learnt from, a model scores them.
         updated_share: of a step's tokens those that are learnt from; dead groups are not. most_updated_share: of the step with
@@ -41,6 +42,7 @@ class Work:
     sequence: float = 0.0
     sampling: Sampling | None = None
     at_a_time: float = math.inf
+    prefix: float = 0.0
     scorings: float = 0
     only_scores: bool = False
     updated_share: float = 1.0

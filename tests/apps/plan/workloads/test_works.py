@@ -9,10 +9,10 @@ from cogitate.apps.plan.factors import read_factors
 from cogitate.apps.plan.hardware import parse_cluster, read_hardware
 from cogitate.apps.plan.page import plan_page
 from cogitate.apps.plan.recipe_plan import RecipePlan, plan_recipe
-from cogitate.apps.plan.workloads.works import READERS
+from cogitate.apps.plan.workloads.works import READERS, works_of
 from cogitate.recipe import recipe
 from cogitate.recipe.kinds import KINDS
-from cogitate.recipe.recipe import R1_ZERO
+from cogitate.recipe.recipe import R1_ZERO, graph_of
 from cogitate.recipe.settings import PRESETS, load_recipe
 from cogitate.recipe.stage import Kind, Need, Stage
 
@@ -85,6 +85,30 @@ def test_every_shipped_recipe_is_planned_whole(name: str, monkeypatch: pytest.Mo
     plan = plan_recipe(name, config, parse_cluster("8xH100", hardware), read_factors(), dated=hardware.dated, model=model)
     assert plan.not_planned == {}
     assert all(stage.seconds is not None or stage.name in config.inputs for stage in plan.stages)
+
+
+def test_worked_examples_are_read_in_training_once_and_with_each_prompt_that_is_measured_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("COGITATE_DATA", str(tmp_path))
+    config = load_recipe("smollm2")
+    works = {work.stage.name: work.works for work in works_of(graph_of(config), config, model="smollm2-135m")}
+    (zero,), plain, shown = works["r1_zero"], *works["evaluate.base"]
+    assert plain.sampling is not None
+    assert shown.sampling is not None
+    assert zero.sampling is not None
+    assert plain.sampling.prompt_tokens == 100 < 250 < shown.sampling.prompt_tokens == zero.sampling.prompt_tokens
+    assert zero.prefix == zero.sampling.prompt_tokens - 60
+    assert zero.sampling.prefix == 0  # no prefix cache
+    # Three prompts, its own template, and general problems; then its RL's prompt, and further problems of two files.
+    assert plain.sampling.sequences == 4 * (4 * 250 + 40)
+    assert shown.sampling.sequences == 4 * (250 + 200)
+    cached = config.model_copy(update={"runtime": config.runtime.model_copy(update={"prefix_cache": 256})})
+    (kept,) = next(w for w in works_of(graph_of(cached), cached, model="smollm2-135m") if w.stage.name == "r1_zero").works
+    assert kept.sampling is not None
+    assert kept.sampling.prefix == zero.prefix
+    assert works["evaluate.r1_dev1"][0].sampling is not None
+    assert len(works["evaluate.r1_dev1"]) == 1
 
 
 def test_a_kind_of_somebody_else_is_listed_as_not_planned_and_what_comes_after_it_is_planned(

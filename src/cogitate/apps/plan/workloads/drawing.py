@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 from cogitate.apps.plan.work import StageWork, Work
 from cogitate.apps.plan.workloads.given import rows_given
-from cogitate.apps.plan.workloads.reader import Drawn, Reader
+from cogitate.apps.plan.workloads.reader import PROMPT_TOKENS, Drawn, Reader
 from cogitate.config import (
     ColdStartConfig,
     DemonstrationsConfig,
@@ -18,6 +19,7 @@ from cogitate.config import (
     PretrainConfig,
     ProbeConfig,
     RejectionConfig,
+    RLConfig,
     SearchCurvesConfig,
     TeacherConfig,
     WriteTestsConfig,
@@ -47,15 +49,31 @@ def drawn(
 
 
 def evaluation(reader: Reader, stage: Stage) -> StageWork:
+    """Every problem at every prompt of the model, and general ones as they are; prompts of other lengths apart."""
     settings, shape, model = reader.config.evaluate, reader.need(stage), find(reader.graph, stage.needs[0])
     further_ones = settings.further_problems * len(list(filter(None, settings.further.split(","))))
     if further_ones and not is_put_further(reader, model.name):
         further_ones = 0
-    tried = prompts_of(reader, model)
-    prompts = float(tried * settings.problems + settings.general_problems + further_ones)
-    completions = settings.samples * prompts + settings.consensus_problems * settings.consensus_samples
-    found = reader.sampling(stage.name, prompts, completions / prompts, settings.max_new_tokens)
-    return drawn(stage, shape, found, float(settings.problems * settings.samples))
+    asked = [name if is_asked_longer(reader, name) else "" for name in prompts_of(reader, model)]
+    counts = {each: float(settings.problems * asked.count(each)) for each in asked}
+    counts[asked[-1]] += further_ones + settings.consensus_problems * settings.consensus_samples / settings.samples
+    counts[""] = counts.get("", 0.0) + settings.general_problems
+    share = 1.0
+    if known := reader.measured.count(stage.name, "completions"):
+        share = known / (settings.samples * sum(counts.values()))
+    works, (_, notes, further) = list[Work](), reader.mean_length(stage.name, settings.max_new_tokens)
+    for name, prompts in counts.items():
+        by = reader.config.section(name, RLConfig) if name else None
+        found = reader.sampling(stage.name, prompts, settings.samples, settings.max_new_tokens, asked=by, like=name)
+        exact = replace(found.sampling, sequences=share * settings.samples * prompts, prompts=share * prompts)
+        if prompts:
+            works.append(Work(shape, 1, sampling=exact, at_a_time=float(settings.problems * settings.samples)))
+    return StageWork(stage, shape, tuple(works), notes, further)
+
+
+def is_asked_longer(reader: Reader, stage: str) -> bool:
+    """Whether the prompts of a stage of RL are not as long as usual ones."""
+    return bool(stage) and reader.prompt_tokens(stage, reader.config.section(stage, RLConfig)) != PROMPT_TOKENS
 
 
 def is_put_further(reader: Reader, model: str) -> bool:
@@ -65,15 +83,17 @@ def is_put_further(reader: Reader, model: str) -> bool:
     return model in further_models(reader.config, reader.graph)
 
 
-def prompts_of(reader: Reader, model: Stage) -> int:
-    """At how many prompts a model is measured: a base model at three, and at those of its RL that show more than a template."""
+def prompts_of(reader: Reader, model: Stage) -> list[str]:
+    """The prompts that a model is measured at, each as the stage of RL that asks so; "" for one of no such stage. A base model
+    is measured at three, at its own template, and at those of its RL that show more than R1-Zero's template."""
     if not (model.has(PretrainConfig) or model.kind.name == GIVEN):
-        return 1
-    found = BASE_PROMPTS
+        return [model.name if model.has(RLConfig) else ""]
+    found = [""] * BASE_PROMPTS
     for stage in trained_from(reader.graph, model.name, ZeroRLConfig):
         settings = reader.config.section(stage.name, ZeroRLConfig)
         shows = shows_more(settings) or bool({"worked_examples", "open_thinking"} & set(settings.from_probe))
-        found += int(shows) + int(settings.prompt == "chat" or (shows and has_chat_template(reader, model.name)))
+        in_template = settings.prompt == "chat" or (shows and has_chat_template(reader, model.name))
+        found += [""] * in_template + [stage.name] * shows
     return found
 
 

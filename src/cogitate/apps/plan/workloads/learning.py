@@ -41,6 +41,7 @@ GIVEN_ROWS, GIVEN_LENGTH = (
     500.0,
 )  # of data that a user gives, where their file cannot be counted; tokens of a completion
 JUDGES = {"all_scenario_rl": 2, "ppo": 2, "process_rl": 1}  # models that score completions, by kind of stage
+LEAST_SHARED = 128.0  # tokens that prompts must begin with for our learner to read them once
 CONTINUED = 2.0  # of `rollouts` continuations of each completion: some four steps of it, each continued for half its length
 
 
@@ -111,6 +112,7 @@ def reinforcement(reader: Reader, stage: Stage) -> StageWork:
         tokens / settings.minibatches,
         length,
         sampling,
+        prefix=prefix if (prefix := reader.prefix(stage.name, settings)) >= LEAST_SHARED else 0.0,
         scorings=reference * updated + judges * general_share(settings),
         updated_share=updated,
         most_updated_share=reader.measured.of(stage.name, "most_updated_share") or 1.0,

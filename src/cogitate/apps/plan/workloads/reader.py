@@ -15,7 +15,7 @@ from cogitate.apps.plan.measured import Measured
 from cogitate.apps.plan.models import find_shape
 from cogitate.apps.plan.work import StageWork, Work
 from cogitate.apps.plan.workloads.given import given_model
-from cogitate.config import Config, PromptConfig, StudentBaseConfig
+from cogitate.config import Config, PromptConfig, StudentBaseConfig, ZeroRLConfig
 from cogitate.costs.generation import Sampling
 from cogitate.costs.lengths import UNKNOWN_LENGTH, Lengths, usual_mean
 from cogitate.costs.shape import Shape
@@ -25,6 +25,8 @@ from cogitate.recipe.stage import Stage, find
 PROMPT_TOKENS = 100.0  # of a problem in its template
 CHARACTERS = 4.0  # of a token
 EXAMPLE_TOKENS = 25.0  # of what stands around the parts of a worked example
+PROBED_TOKENS = 300.0  # of the worked examples that a probe makes
+QUESTION_TOKENS = 60.0  # of a prompt those that are its own, where all begin alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,17 +131,36 @@ class Reader:
         known = self.measured.of(stage, "prompt_tokens")
         if known is not None:
             return known
-        shown = "" if asked is None else asked.template + asked.system_prompt
-        examples = [] if asked is None else [one.question + one.thinking + one.answer for one in asked.worked_examples]
-        return PROMPT_TOKENS + len(shown + "".join(examples)) / CHARACTERS + EXAMPLE_TOKENS * len(examples)
+        return PROMPT_TOKENS + shown_tokens(asked)
 
-    def sampling(self, stage: str, prompts: float, samples: float, limit: int, *, asked: PromptConfig | None = None) -> Drawn:
-        """Completions of a stage: `samples` of each prompt, at most `limit` tokens each."""
+    def prefix(self, stage: str, asked: PromptConfig | None) -> float:
+        """Tokens that all prompts of a stage begin with: of what is shown before the question."""
+        return max(0.0, self.prompt_tokens(stage, asked) - QUESTION_TOKENS) if shown_tokens(asked) else 0.0
+
+    def sampling(
+        self, stage: str, prompts: float, samples: float, limit: int, *, asked: PromptConfig | None = None, like: str = ""
+    ) -> Drawn:
+        """Completions of a stage: `samples` of each prompt, at most `limit` tokens each.
+
+        Args:
+            like: the stage whose prompts they answer, where it is another one.
+        """
         mean, notes, further = self.mean_length(stage, limit)
         completions = self.measured.count(stage, "completions") or prompts * samples
-        prompt, running = self.prompt_tokens(stage, asked), float(self.config.runtime.max_batch)
+        prompt, running = self.prompt_tokens(like or stage, asked), float(self.config.runtime.max_batch)
+        prefix = self.prefix(like or stage, asked) if self.config.runtime.prefix_cache else 0.0
         lengths = Lengths(mean, float(limit))
-        return Drawn(Sampling(completions, completions / samples, prompt, lengths, running), notes, further)
+        return Drawn(Sampling(completions, completions / samples, prompt, lengths, running, prefix=prefix), notes, further)
+
+
+def shown_tokens(asked: PromptConfig | None) -> float:
+    """Tokens of what settings show before a question, beyond the usual template; a probe may add worked examples."""
+    if asked is None:
+        return 0.0
+    examples = [one.question + one.thinking + one.answer for one in asked.worked_examples]
+    probed = isinstance(asked, ZeroRLConfig) and "worked_examples" in asked.from_probe
+    texts = len(asked.template + asked.system_prompt + "".join(examples)) / CHARACTERS
+    return texts + EXAMPLE_TOKENS * len(examples) + (PROBED_TOKENS if probed else 0.0)
 
 
 def shape_fields(shape: Shape) -> dict[str, Any]:
