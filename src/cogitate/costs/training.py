@@ -82,7 +82,7 @@ def training_seconds(
     if work.muon:
         speed = cluster.gpu.peak * factors["matrix_efficiency"]
         terms["orthogonalising"] = muon_operations(shape) / layout.processes / speed  # each process has its share of matrices
-    if work.logits == "fused":
+    if work.logits != "plain":
         terms["pieces of logits"] = work.micro_batches * min(1.0, work.tokens / FULL_MICRO_BATCH) * factors["fused_seconds"]
     return Seconds(terms, {"gathering weights": gather_seconds(shape, work, layout, cluster, factors, passes=2)})
 

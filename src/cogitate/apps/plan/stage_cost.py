@@ -281,7 +281,7 @@ def training_of(work: Work, layout: Layout, cluster: Cluster, runtime: RuntimeCo
         mtp=work.mtp,
         muon=work.muon,
         activations=activations_of(work, cluster, runtime),
-        logits="fused",
+        logits="ours" if cluster.gpu.generation == "cpu" else "fused",
         precision=precision_of(work, cluster, runtime),
         number_bytes=2.0 if runtime.dtype == "bfloat16" else 4.0,
     )
