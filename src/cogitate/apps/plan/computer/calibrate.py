@@ -71,8 +71,8 @@ def step_observation(step: Step, cluster: Cluster, name: str) -> Observation:
 def work_of(step: Step) -> Training:
     """As apps/plan/stage_cost.py has it of a stage."""
     return Training(
-        step.rows * step.row_tokens, step.row_tokens, activations="keep", logits="ours", mtp=True, muon=step.optimiser == "muon",
-        number_bytes=BYTES[step.dtype], precision=PRECISIONS[step.dtype, step.optimiser],
+        step.rows * step.row_tokens, step.row_tokens, activations="keep", logits="ours", mtp=True,
+        muon=step.optimiser == "muon", number_bytes=BYTES[step.dtype], precision=PRECISIONS[step.dtype, step.optimiser],
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cogitate.apps.plan.work import StageWork, Work
 from cogitate.apps.plan.workloads.given import rows_given
-from cogitate.apps.plan.workloads.reader import PROMPT_TOKENS, Drawn, Reader
+from cogitate.apps.plan.workloads.reader import Drawn, Reader
 from cogitate.config import (
     ColdStartConfig,
     DemonstrationsConfig,
@@ -73,7 +73,7 @@ def evaluation(reader: Reader, stage: Stage) -> StageWork:
 
 def is_asked_longer(reader: Reader, stage: str) -> bool:
     """Whether the prompts of a stage of RL are not as long as usual ones."""
-    return bool(stage) and reader.prompt_tokens(stage, reader.config.section(stage, RLConfig)) != PROMPT_TOKENS
+    return bool(stage) and reader.prompt_tokens(stage, reader.config.section(stage, RLConfig)) != reader.usual_prompt()
 
 
 def is_put_further(reader: Reader, model: str) -> bool:

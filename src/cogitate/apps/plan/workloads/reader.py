@@ -15,7 +15,7 @@ from cogitate.apps.plan.measured import Measured
 from cogitate.apps.plan.models import find_shape
 from cogitate.apps.plan.work import StageWork, Work
 from cogitate.apps.plan.workloads.given import given_model
-from cogitate.config import Config, PromptConfig, StudentBaseConfig, ZeroRLConfig
+from cogitate.config import Config, PromptConfig, RLConfig, StudentBaseConfig, ZeroRLConfig
 from cogitate.costs.generation import Sampling
 from cogitate.costs.lengths import UNKNOWN_LENGTH, Lengths, usual_mean
 from cogitate.costs.shape import Shape
@@ -131,7 +131,15 @@ class Reader:
         known = self.measured.of(stage, "prompt_tokens")
         if known is not None:
             return known
-        return PROMPT_TOKENS + shown_tokens(asked)
+        return self.usual_prompt() + shown_tokens(asked)
+
+    def usual_prompt(self) -> float:
+        """Tokens of a problem in a usual template: as RL that shows nothing more has measured them, else a guess."""
+        plain = [
+            one.name for one in self.graph if one.has(RLConfig) and not shown_tokens(self.config.section(one.name, RLConfig))
+        ]
+        known = [self.measured.of(name, "prompt_tokens") for name in plain]
+        return min((tokens for tokens in known if tokens), default=PROMPT_TOKENS)
 
     def prefix(self, stage: str, asked: PromptConfig | None) -> float:
         """Tokens that all prompts of a stage begin with: of what is shown before the question."""
