@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -123,7 +123,7 @@ def test_everything_that_is_measured_takes_some_time() -> None:
         lines.append, rounds=1, share=0.02, steps=[(SMALL_LLAMA, 4, 32, "muon")], rollouts=[(SMALL_LLAMA, 8, 8)],
         updates=[(SMALL_LLAMA, 2, 4, 8)], dtypes=("float32", "bfloat16"),
     )  # fmt: skip
-    parts = (timings.steps, timings.rollouts, timings.updates)
+    parts: list[Sequence[Step | Sampled | Update]] = [timings.steps, timings.rollouts, timings.updates]
     assert [[one.seconds > 0 for one in part] for part in parts] == [[True, True]] * 3
     assert len(lines) == 1 + sum(map(len, parts))
     for dtype in timings.dtypes:

@@ -93,7 +93,8 @@ def test_worked_examples_are_read_in_training_once_and_with_each_prompt_that_is_
     monkeypatch.setenv("COGITATE_DATA", str(tmp_path))
     config = load_recipe("smollm2")
     works = {work.stage.name: work.works for work in works_of(graph_of(config), config, model="smollm2-135m")}
-    (zero,), plain, shown = works["r1_zero"], *works["evaluate.base"]
+    (zero,) = works["r1_zero"]
+    plain, shown = works["evaluate.base"]
     assert plain.sampling is not None
     assert shown.sampling is not None
     assert zero.sampling is not None

@@ -184,6 +184,7 @@ def search_curves(reader: Reader, stage: Stage) -> StageWork:
 def best_of_n(reader: Reader, stage: Stage) -> StageWork:
     """A reward model reads every completion that a stage of kind draws has drawn."""
     shape, source = reader.need(stage), stage.needs[0]
+    notes: tuple[str, ...]
     if source in reader.config.inputs:
         count = float(rows_given(Path(reader.config.inputs[source]) / "draws.jsonl") or 1000)
         length, notes, further = usual_mean(DrawsConfig().max_new_tokens), ("lengths of given completions are a guess",), 0.5

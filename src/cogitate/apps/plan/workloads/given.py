@@ -82,7 +82,7 @@ def with_known_proposals(config: Config, graph: Sequence[Stage], run: Path | Non
     Raises:
         ArtifactError: a proposal cannot be used.
     """
-    known = {}
+    known: dict[str, Artifact] = {}
     for stage in graph:
         path = Path(config.inputs[stage.name]) if stage.name in config.inputs else run / stage.name if run else None
         if stage.kind.makes == "proposal" and path is not None and (stage.name in config.inputs or (path / MANIFEST).is_file()):

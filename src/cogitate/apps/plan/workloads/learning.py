@@ -213,11 +213,12 @@ def pairs_of(reader: Reader, source: Stage) -> tuple[float, int, tuple[str, ...]
 def process_rewards(reader: Reader, stage: Stage) -> StageWork:
     """Completions whose steps are labelled, by further completions from each where that is asked for, and the model of them."""
     settings, shape = reader.config.section(stage.name, ProcessRewardModelConfig), reader.need(stage)
+    drawn: tuple[Work, ...] = ()
+    notes: tuple[str, ...]
     if settings.labels == "file":
         rows = rows_of_file(settings.steps_file)
         length = PROMPT_TOKENS + GIVEN_LENGTH
         items, notes, further = rows or GIVEN_ROWS, (f"texts of {length:.0f} tokens are a guess",), UNKNOWN_ROWS
-        drawn: tuple[Work, ...] = ()
     else:
         continued = CONTINUED * settings.rollouts if settings.labels in ("monte_carlo", "bisection") else 0.0
         samples = settings.samples * (1 + continued)
