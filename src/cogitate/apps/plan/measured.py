@@ -23,8 +23,8 @@ class Measured:
     Figures: steps, and `steps of NAME` where a stage trains several models; completion_tokens, the mean of all completions;
     completions, of each step of RL, else of the whole stage; tokens_generated, where nothing else is known of them;
     prompt_tokens; updated_share, of a step's tokens those that are learnt from, and most_updated_share, of the step with most
-    of them; of preferences their pairs and labels,
-    pair_completion_tokens and text_tokens, of a completion without and with its prompt.
+    of them; of preferences their pairs and labels, pair_completion_tokens and text_tokens, of a completion without and with
+    its prompt.
 
     Attributes:
         has_counts: a plan of this very run takes the numbers of completions, too; another plan takes its settings' numbers.
@@ -105,7 +105,9 @@ def learnt_figures(rows: Sequence[Row]) -> dict[str, float]:
     generated_alive = sum(count * row["completion_tokens"] for count, row in zip(alive, rows, strict=True))
     prompt = max(LEAST_PROMPT_TOKENS, (trained - generated_alive) / max(1.0, sum(alive)))
     whole = [count * (prompt + row["completion_tokens"]) for count, row in zip(completions, rows, strict=True)]
-    most = max(row["tokens_trained"] / tokens for row, tokens in zip(rows, whole, strict=True))
+    if not sum(whole):
+        return {"prompt_tokens": prompt}
+    most = max(row["tokens_trained"] / tokens for row, tokens in zip(rows, whole, strict=True) if tokens)
     return {"prompt_tokens": prompt, "updated_share": trained / sum(whole), "most_updated_share": min(1.0, most)}
 
 
