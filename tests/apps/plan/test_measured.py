@@ -93,7 +93,9 @@ def test_given_preferences_are_counted_and_nothing_was_drawn(tmp_path: Path) -> 
 
 
 def test_what_a_process_model_has_drawn_is_known_by_its_tokens() -> None:
-    rows = [{"step": 0, "completions": 4, "tokens_generated": 900}, {"step": 1, "model": "process", "loss": 0.7}]
+    rows: list[dict[str, Any]] = [
+        {"step": 0, "completions": 4, "tokens_generated": 900}, {"step": 1, "model": "process", "loss": 0.7},
+    ]  # fmt: skip
     assert figures_of(rows) == {"steps": 2, "steps of process": 1, "tokens_generated": 900}
 
 
