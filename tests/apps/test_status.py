@@ -131,6 +131,12 @@ def test_a_run_with_a_plan_says_how_long_it_will_take_by_pace_and_plan(tmp_path:
     assert "about 118:45 left in all by its plan" in status_text(tmp_path)  # an hour without 75.2 s, and an hour
     (tmp_path / "config.json").write_text('{"graph": "r1_zero", "seed": 4, "r1_zero": {"steps": 12}}')
     assert "about 66:16 left in all by its plan" in status_text(tmp_path)  # ten steps of 37.6 s, and an hour
+    proposed = '{"graph": "r1_zero", "seed": 4, "r1_zero": {"steps": 40, "from_probe": ["steps"]}}'
+    (tmp_path / "config.json").write_text(proposed)
+    (work / "out" / "proposal.toml").write_text("[r1_zero]\nsteps = 12\n")
+    assert "about 66:16 left in all by its plan" in status_text(tmp_path)  # by the steps that a probe has proposed
+    (work / "out" / "proposal.toml").write_text("[r1_zero")
+    assert "about 118:45 left in all by its plan" in status_text(tmp_path)
     (work / "work.json").write_text("{")
     assert "about 60:00 left in all by its plan" in status_text(tmp_path)  # the damaged stage has a line of its own
     (tmp_path / "plan.json").write_text("{")

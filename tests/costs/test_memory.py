@@ -17,7 +17,9 @@ from cogitate.costs.memory import (
     cache_bytes,
     generation_memory,
     layer_work,
+    our_logits,
     parameters_of_process,
+    scoring_memory,
     training_memory,
     transfer_memory,
 )
@@ -70,6 +72,21 @@ def test_plain_logits_are_a_term_of_their_own_that_fused_ones_do_not_have() -> N
     assert memory.largest == "logits"
     assert memory.by_term()["logits"] == EXACT["logit_bytes"] * 151936 * 8192
     assert "logits" not in training_memory(QWEN, STEP, Layout(8), EXACT).by_term()
+
+
+def test_logits_of_our_head_are_kept_while_they_are_few_and_else_a_piece_with_its_weights_gradient() -> None:
+    tiny, small = Shape.from_config(TINY.to_dict()), Shape.from_config(PUBLISHED["smollm2-135m"].to_dict())
+    assert our_logits(tiny, 4096, 4.0) == 4 * 4096 * tiny.vocabulary
+    assert our_logits(small, 1024, 2.0) == 2 * 1024 * 49152
+    assert our_logits(small, 8192, 2.0) == 2**29 + 4 * 49152 * 576
+    work = Training(tokens=1024, sequence=1024, logits="ours", number_bytes=2.0)
+    assert training_memory(small, work, Layout(1), EXACT).alternatives["logits"] == 2 * 1024 * 49152
+
+
+def test_what_only_scores_keeps_nothing_and_has_no_gradients() -> None:
+    scored = scoring_memory(QWEN, 4096, Layout(1), EXACT)
+    assert scored.terms["weights"] == 2 * count_parameters(QWEN).total
+    assert scored.total < training_memory(QWEN, Training(tokens=4096, sequence=4096), Layout(1), EXACT).total / 4
 
 
 def test_deepseek_v3_on_pipelines_and_expert_parallelism_by_hand() -> None:

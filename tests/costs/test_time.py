@@ -4,17 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from cogitate.costs.counts import matrix_operations
+from cogitate.costs.counts import count_parameters, matrix_operations
 from cogitate.costs.factors import prior_factors
 from cogitate.costs.generation import Sampling, decode_step, generation_seconds, smallest_tensor, weights_touched
 from cogitate.costs.hardware import GIB, Cluster, Gpu
 from cogitate.costs.layout import Layout
 from cogitate.costs.lengths import Lengths
 from cogitate.costs.memory import Training
-from cogitate.costs.rl_step import RLStep, rl_seconds
+from cogitate.costs.moving import FILE_BYTES, START, moving_memory, moving_seconds
+from cogitate.costs.rl_step import RLStep, our_activations, rl_seconds
 from cogitate.costs.shape import Shape
 from cogitate.costs.training import can_run, training_seconds
-from cogitate.model.config import DEEPSEEK_V3
+from cogitate.model.config import DEEPSEEK_V3, TINY
 from cogitate.model.files.published import PUBLISHED
 
 V3 = Shape.from_config(DEEPSEEK_V3.to_dict())
@@ -40,6 +41,9 @@ def test_gathering_weights_binds_where_nodes_have_few_tokens() -> None:
 def test_flash_attention_3_is_of_hopper_alone() -> None:
     assert can_run("flash_attention_3", "hopper")
     assert not can_run("flash_attention_3", "blackwell")
+    assert can_run("flash_attention_4", "blackwell")
+    assert not can_run("flash_attention_4", "ampere")
+    assert can_run("sdpa", "ampere")
 
 
 def test_one_token_of_one_sequence_reads_the_active_weights_once() -> None:
@@ -62,6 +66,16 @@ def test_the_longest_completion_decides_and_doubling_the_machines_gains_less_tha
     assert 1 < small / large < 1.7
 
 
+def test_generation_that_never_stops_does_not_wait_for_the_longest() -> None:
+    waiting = Sampling(512, 32, 100, Lengths(2000, 16384), most_running=256)
+    free = replace(waiting, waits=False)
+    apart, beside = (generation_seconds(QWEN, each, 1, Cluster(H100, 1), FACTORS) for each in (waiting, free))
+    by_hand = 2 * 2000 * decode_step(QWEN, free, 256, 100 + 1000, 1, H100, FACTORS)
+    assert beside["decoding"] == pytest.approx(by_hand)
+    assert beside["decoding"] < 0.7 * apart["decoding"]
+    assert beside["prefill"] == apart["prefill"]
+
+
 def test_lengths_keep_their_mean_and_limit() -> None:
     lengths = Lengths(1000, 4096)
     shares = [lengths.share_longer(tokens + 0.5) for tokens in range(4096)]
@@ -76,6 +90,22 @@ def test_a_replica_is_as_small_as_holds_the_weights() -> None:
     assert smallest_tensor(V3, H100, weight_bytes=1.0) == 16
 
 
+def test_an_update_that_recomputes_nothing_has_three_passes_of_four() -> None:
+    recomputed = RLStep(Sampling(512, 32, 100, Lengths(2000, 4096)), 1, Layout(1, sharding="none"))
+    kept = replace(recomputed, activations="keep")
+    only_products = FACTORS.with_values(step_seconds=1e-9, fused_seconds=1e-9, flash3=1e9)
+    four, three = (rl_seconds(QWEN, each, Cluster(H100, 1), only_products).phases["update"] for each in (recomputed, kept))
+    assert three == pytest.approx(0.75 * four, rel=1e-3)
+
+
+def test_weights_that_are_read_averaged_and_written_take_their_bytes() -> None:
+    size = 2.0 * count_parameters(QWEN).total
+    assert moving_seconds(QWEN, 3, weight_bytes=2) == pytest.approx(START + 3 * size / FILE_BYTES)
+    copied, averaged = (moving_memory(QWEN, 2, FACTORS, weight_bytes=2, averaged=each) for each in (False, True))
+    assert copied.terms["weights"] == averaged.terms["weights"] == 2 * size
+    assert averaged.total - copied.total == pytest.approx(3 * 8 * QWEN.vocabulary * QWEN.width)
+
+
 def test_rollouts_one_step_old_overlap_with_training() -> None:
     step = RLStep(Sampling(512, 32, 100, Lengths(2000, 4096)), 1, Layout(16))
     cluster = Cluster(H100, 16)
@@ -84,3 +114,10 @@ def test_rollouts_one_step_old_overlap_with_training() -> None:
     longer = max(phases["generation"], phases["log-probabilities"] + phases["update"])
     assert beside.total == pytest.approx(FACTORS["rl_rest"] * (longer + phases["transfer"]))
     assert turns.total == pytest.approx(FACTORS["rl_rest"] * sum(turns.phases.values()))
+
+
+def test_our_learner_of_rl_recomputes_where_a_pass_would_keep_more_than_half_a_gib() -> None:
+    tiny = Shape.from_config(TINY.to_dict())
+    small = Shape.from_config(PUBLISHED["smollm2-135m"].to_dict())
+    assert our_activations(tiny, 4.0) == "keep"
+    assert our_activations(small, 2.0) == "recompute"

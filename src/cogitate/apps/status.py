@@ -11,6 +11,7 @@ from cogitate.apps.overview import SHOWN, duration, missing_text, scores_text, t
 from cogitate.errors import ArtifactError, CogitateError
 from cogitate.json_lines import read_log
 from cogitate.recipe.kinds import EVALUATION
+from cogitate.recipe.probe.proposal import taken_from_proposal
 from cogitate.recipe.recipe import recorded_graph
 from cogitate.recipe.run_directory.attempt import unfinished
 from cogitate.recipe.run_directory.failure import FAILURE, Failure, read_failure
@@ -94,10 +95,20 @@ def seconds_left(out: Path, name: str, plan: PlannedStage, settings: Any) -> flo
         step = last_step(work / "out" / "metrics.jsonl")
     except (OSError, ValueError, KeyError):  # not begun, or damaged, which its row says
         return plan.seconds.value
-    steps = settings.get("steps") if isinstance(settings, Mapping) else None
+    steps = steps_of(out, name, settings)
     if step and isinstance(steps, int) and steps > step:  # one step alone says little
         return spent / (step + 1) * (steps - step - 1)
     return max(0.0, plan.seconds.value - spent)
+
+
+def steps_of(out: Path, name: str, settings: Any) -> Any:
+    """The steps that a stage's recorded section says, or that a probe has proposed for it; None where nothing is known."""
+    if not isinstance(settings, Mapping):
+        return None
+    try:
+        return taken_from_proposal(settings, name, out).get("steps")
+    except ArtifactError:  # a proposal that cannot be read, which the run itself says
+        return None
 
 
 def found_stages(out: Path) -> list[str]:

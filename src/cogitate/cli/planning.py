@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +12,45 @@ from cogitate.cli.app import app
 from cogitate.cli.options import Settings
 from cogitate.errors import ConfigError
 
-BESIDE_AGAINST = ("--against", "settings")  # what else may be said of the recipe
+OF_A_RECIPE = ("--model", "--layout", "--like", "--smallest", "--against", "--budget", "--twice-as-long", "settings")
+READ_BY = {  # use -> the options that it reads
+    "RECIPE": (*OF_A_RECIPE, "--gpus", "--price", "--hardware", "--factors", "--page", "--json"),
+    "--holds": ("--gpus", "--hardware", "--factors", "--json"),
+    "--paper-cost": ("--price", "--hardware", "--factors", "--json"),
+    "--validate": ("--hardware", "--factors", "--page", "--json"),
+    "--fit": ("--hardware", "--out"),
+    "--calibrate": ("--out",),
+}
+CLUSTERS = ("--smallest", "--budget")  # what they read beside each other
+READ_BY_CLUSTERS = ("--model", "--like", "settings", "--gpus", "--price", "--hardware", "--factors")
+
+
+def refuse_without_effect(use: str, options: Sequence[str]) -> None:
+    """Refuse options that a use of the command does not read.
+
+    Raises:
+        ConfigError: names the first of them.
+    """
+    for name in options:
+        if name in READ_BY[use]:
+            continue
+        if name == "--out":
+            raise ConfigError("--out is for --fit and --calibrate; a plan is printed, and --page FILE.html writes it")
+        why = "is of a recipe's plan and" if name in OF_A_RECIPE else ""
+        raise ConfigError(f"plan {use}: {name} {why} has no effect here; leave it out".replace("  ", " "))
+    if "--against" in options:
+        other = next((name for name in options if name in OF_A_RECIPE and name not in ("--against", "settings")), None)
+        if other is not None:
+            raise ConfigError(f"--against plans the run as it was: {other} has no effect here; leave it out")
+    asked = next((name for name in CLUSTERS if name in options), None)
+    if asked is not None:
+        for name in options:
+            if name != asked and name not in READ_BY_CLUSTERS and name not in ("--page", "--json"):
+                raise ConfigError(f"{asked} prints a list of clusters: {name} has no effect here; leave it out")
+        if "--price" in options and "--gpus" not in options:
+            raise ConfigError("--price is of one of the --gpus: give --gpus NxGPU")
+    elif "--hardware" in options and "--gpus" not in options and use == "RECIPE":
+        raise ConfigError("--hardware has no effect in a plan for this computer: name one of its accelerators by --gpus NxGPU")
 
 
 @app.command()
@@ -51,7 +90,7 @@ def plan(
         Path | None, typer.Option(metavar="ROWS.jsonl", help="Fit the factors on the rows whose hash is even, to --out.")
     ] = None,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Measure this computer for a minute, for plans without --gpus.")
+        bool, typer.Option("--calibrate", help="Measure this computer for a minute or two, for plans without --gpus.")
     ] = False,
     factors: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Factors of --fit or --calibrate instead of the usual ones.")
@@ -70,17 +109,13 @@ def plan(
     given = [use for use, is_given in uses.items() if is_given]
     if len(given) != 1:
         raise ConfigError(f"plan: give one of {', '.join(uses)}; got {' and '.join(given) or 'none'}")
-    of_a_recipe = {
+    options = {
         "--model": bool(model), "--layout": bool(layout), "--like": like is not None, "--smallest": smallest,
-        "--against": against is not None,
-        "--budget": budget is not None, "--twice-as-long": twice_as_long, "settings": bool(settings),
+        "--against": against is not None, "--budget": budget is not None, "--twice-as-long": twice_as_long,
+        "settings": bool(settings), "--out": out is not None, "--gpus": gpus is not None, "--price": price is not None,
+        "--hardware": hardware is not None, "--factors": factors is not None, "--page": page is not None, "--json": as_json,
     }  # fmt: skip
-    if recipe is None and (without_effect := [name for name, is_given in of_a_recipe.items() if is_given]):
-        raise ConfigError(f"plan {given[0]}: {without_effect[0]} is of a recipe's plan and has no effect here; leave it out")
-    if against is not None and (other := [name for name in of_a_recipe if of_a_recipe[name] and name not in BESIDE_AGAINST]):
-        raise ConfigError(f"--against plans the run as it was: {other[0]} has no effect here; leave it out")
-    if out is not None and given[0] not in ("--fit", "--calibrate"):
-        raise ConfigError("--out is for --fit and --calibrate; a plan is printed, and --page FILE.html writes it")
+    refuse_without_effect(given[0], [name for name, is_given in options.items() if is_given])
     from cogitate.apps.plan import commands
 
     if calibrate:

@@ -30,6 +30,8 @@ class Sampling:
         most_running: completions that one replica decodes at the same time, at most.
         weight_bytes, cache_number_bytes: of a parameter and of a number of the cache.
         tokens_per_step: above 1 where drafts are accepted.
+        prefix: tokens that all prompts begin with, where these are read once.
+        waits: for the longest completion; else the next ones begin whenever some end, as where generation never stops.
     """
 
     sequences: float
@@ -40,24 +42,24 @@ class Sampling:
     weight_bytes: float = 2.0
     cache_number_bytes: float = 2.0
     tokens_per_step: float = 1.0
+    prefix: float = 0.0
+    waits: bool = True
 
 
 def generation_seconds(shape: Shape, sampling: Sampling, tensor: int, cluster: Cluster, factors: Factors) -> dict[str, float]:
     """Seconds by term, with replicas of `tensor` accelerators each."""
     replicas = max(1, cluster.count // tensor)
     share = sampling.sequences / replicas
-    prefill = sampling.prompts / replicas * sampling.prompt_tokens
+    prefill = sampling.prompts / replicas * (sampling.prompt_tokens - sampling.prefix) + sampling.prefix
     ops = prefill * (matrix_operations(shape) + attention_operations(shape, sampling.prompt_tokens / 2))
     running = min(share, sampling.most_running)
     rounds = max(1.0, share / running)
     # Rows that become free are filled again: all but the last fill runs at a full batch.
-    full_steps = (rounds - 1) * sampling.lengths.mean
+    full_steps = (rounds - 1 if sampling.waits else rounds) * sampling.lengths.mean
     context = sampling.prompt_tokens + sampling.lengths.mean / 2
     bulk = full_steps * decode_step(shape, sampling, running, context, tensor, cluster.gpu, factors)
-    return {
-        "prefill": ops / (tensor * cluster.gpu.peak * factors["matrix_efficiency"]),
-        "decoding": bulk + drain_seconds(shape, sampling, running, replicas, tensor, cluster.gpu, factors),
-    }
+    drain = drain_seconds(shape, sampling, running, replicas, tensor, cluster.gpu, factors) if sampling.waits else 0.0
+    return {"prefill": ops / (tensor * cluster.gpu.peak * factors["matrix_efficiency"]), "decoding": bulk + drain}
 
 
 def drain_seconds(

@@ -59,7 +59,8 @@ def check_layout(layout: Layout, shape: Shape) -> None:
     """
     divided = layout.tensor * layout.pipeline * layout.context
     if layout.processes % divided:
-        nearest = _nearest(layout.processes, (n for n in range(divided, 4 * layout.processes + divided + 1, divided)))
+        below = layout.processes // divided * divided
+        nearest = _nearest(layout.processes, (n for n in (below, below + divided) if n))
         raise ConfigError(
             f"{layout.processes} GPUs cannot be divided by tensor {layout.tensor} x pipeline {layout.pipeline} x context "
             f"{layout.context} = {divided}: the nearest number that can is {nearest}"
@@ -85,7 +86,7 @@ def check_layout(layout: Layout, shape: Shape) -> None:
 
 def _divide(what: str, degree: int, whole: int, of: str) -> None:
     if whole % degree:
-        nearest = _nearest(degree, (n for n in range(1, whole + 1) if whole % n == 0))
+        nearest = _nearest(degree, (n for n in range(1, min(whole, 2 * degree) + 1) if whole % n == 0))
         raise ConfigError(f"{what} {degree} does not divide the {of}: the nearest that does is {nearest}")
 
 

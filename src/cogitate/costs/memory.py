@@ -16,13 +16,16 @@ from cogitate.costs.layout import Layout
 from cogitate.costs.shape import Shape
 
 Activations = Literal["recompute", "offload", "keep"]
-Logits = Literal["plain", "fused"]
+Logits = Literal["plain", "fused", "ours"]
 
 # Of the bytes that a layer's backward pass works on, those that are there since the forward pass where nothing is recomputed.
 # A SwiGLU keeps four tensors of the inner width (gate, up, the activated gate, the product) and works with three gradients of
 # that width, which live for one layer alone. No published row tests it: all of them recompute.
 KEPT_OF_LAYER = 4 / 7
 ENGINE_BYTES = 0.5 * GIB  # of a serving engine whatever it does: graphs of decoding, buffers of messages
+# Of our head on a processor (model/head.py): float32 logits that are kept; bytes of scratch memory for those that are not;
+# vocabularies from which pieces are as large as that.
+KEPT_LOGITS, SCRATCH_BYTES, LARGE_VOCABULARY, ROWS_IN_CACHE = 1 << 26, 1 << 29, 8192, 512
 TRANSFER_BUCKET = 512.0 * 2**20  # bytes of weights that go to the engine at a time: verl's update_weights_bucket_megabytes
 
 
@@ -39,6 +42,9 @@ class Precision:
 FLOAT32_ADAMW = Precision(weights=4, gradients=4, optimiser=8, frozen=4)
 BFLOAT16_ADAMW = Precision(weights=2, gradients=2, optimiser=12, frozen=2)  # masters in float32 beside the two moments
 BFLOAT16_MUON = Precision(weights=2, gradients=2, optimiser=8, frozen=2)  # masters and one momentum
+# Of our learners: 16 bits that a weight lacks of its master, and moments in bfloat16 (train/optimisers/adamw.py).
+OUR_BFLOAT16_ADAMW = Precision(weights=2, gradients=2, optimiser=6, frozen=2)
+OUR_BFLOAT16_MUON = Precision(weights=2, gradients=2, optimiser=4, frozen=2)
 FLOAT32_MUON = Precision(weights=4, gradients=4, optimiser=4, frozen=4)
 MEGATRON = Precision(weights=2, gradients=4, optimiser=12, frozen=2)  # gradients are summed in float32
 
@@ -124,7 +130,20 @@ def training_memory(shape: Shape, work: Training, layout: Layout, factors: Facto
         terms["weights gathered"] = gathered_weights(shape, layout, factors)
     work_of_layer = wide * layer_work(shape, factors) * tokens * (factors["compiled_share"] if work.compiled else 1.0)
     logits = factors["logit_bytes"] * shape.vocabulary * tokens if work.logits == "plain" else 0.0
+    if work.logits == "ours":
+        logits = our_logits(shape, tokens, work.number_bytes)
     return Memory(terms, {"activations of a layer": work_of_layer, "logits": logits})
+
+
+def our_logits(shape: Shape, tokens: float, number_bytes: float) -> float:
+    """Bytes of logits in our head's backward pass: all of them, or a piece, with the gradient of its weights in float32 where
+    there are several."""
+    numbers = tokens * shape.vocabulary
+    if number_bytes == 4 and numbers <= KEPT_LOGITS:
+        return number_bytes * numbers
+    piece = SCRATCH_BYTES if shape.vocabulary >= LARGE_VOCABULARY else number_bytes * ROWS_IN_CACHE * shape.vocabulary
+    of_weights = 4.0 * shape.vocabulary * shape.width if number_bytes * numbers > piece else 0.0
+    return min(float(piece), number_bytes * numbers) + of_weights
 
 
 def saved_activations(shape: Shape, work: Training, layout: Layout, factors: Factors, tokens: float) -> float:
@@ -170,6 +189,18 @@ def generation_memory(
     logits = 4.0 * shape.vocabulary * sequences / layout.tensor
     rest = {"cache": cache, "logits": logits, "process": factors["fixed_gib"] * GIB + engine_bytes}
     return Memory({"weights": weight_bytes * held, **rest})
+
+
+def scoring_memory(shape: Shape, tokens: float, layout: Layout, factors: Factors, *, weight_bytes: float = 2.0) -> Memory:
+    """The peak of a forward pass over so many tokens, of which nothing is kept."""
+    worked = KEPT_OF_LAYER * layer_work(shape, factors) * tokens / layout.tensor
+    return Memory(
+        {
+            "weights": weight_bytes * parameters_of_process(shape, layout),
+            "activations of a layer": weight_bytes / 2 * worked,
+            "process": factors["fixed_gib"] * GIB,
+        }
+    )
 
 
 def states_at_rest(training: Memory) -> float:

@@ -10,11 +10,12 @@ from cogitate.costs.factors import Factors
 from cogitate.costs.generation import Sampling, generation_seconds
 from cogitate.costs.hardware import Cluster
 from cogitate.costs.layout import Layout
-from cogitate.costs.memory import Training
+from cogitate.costs.memory import Activations, Training
 from cogitate.costs.shape import Shape
 from cogitate.costs.training import scoring_seconds, training_seconds
 
 LEAST_MICRO_TOKENS = 4096.0  # packed tokens of a micro-batch, or one completion where that is longer
+ACTIVATION_BYTES = float(1 << 29)  # that a pass of our learner keeps at most; of a larger model it recomputes
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class RLStep:
             each other, the rollouts one step old.
         updated_share: share of the tokens that is trained on; dead groups are left out.
         shares_prompts: a prompt is read once for all its completions in training, too, as this project does.
+        prefix: tokens that all prompts begin with, where training reads them once in each pass.
+        activations: what training does with them; frameworks of RL recompute.
     """
 
     sampling: Sampling
@@ -39,6 +42,8 @@ class RLStep:
     lora_rank: int = 0
     updated_share: float = 1.0
     shares_prompts: bool = False
+    prefix: float = 0.0
+    activations: Activations = "recompute"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,12 @@ class Phases:
         return max(self.phases, key=lambda name: self.phases[name])
 
 
+def our_activations(shape: Shape, number_bytes: float) -> Activations:
+    """What our learner of RL does with them on a processor (train/learners/policy.py, fit_pass)."""
+    kept = number_bytes * shape.layers * (8 * shape.width + 3 * shape.inner)
+    return "recompute" if LEAST_MICRO_TOKENS * kept > ACTIVATION_BYTES else "keep"
+
+
 def rl_seconds(shape: Shape, step: RLStep, cluster: Cluster, factors: Factors) -> Phases:
     """One step: rollouts, then one pass of learning over them."""
     part = cluster if step.colocated else replace(cluster, count=max(1, cluster.count // 2))
@@ -60,11 +71,15 @@ def rl_seconds(shape: Shape, step: RLStep, cluster: Cluster, factors: Factors) -
     sampling = step.sampling
     generate = sum(generation_seconds(shape, sampling, step.tensor, part, factors).values())
     prompts = sampling.prompts if step.shares_prompts else sampling.sequences
-    tokens = prompts * sampling.prompt_tokens + sampling.sequences * sampling.lengths.mean
+    tokens = prompts * (sampling.prompt_tokens - step.prefix) + sampling.sequences * sampling.lengths.mean
     micro = max(LEAST_MICRO_TOKENS, min(sampling.lengths.limit + sampling.prompt_tokens, tokens / layout.data))
     typical = sampling.prompt_tokens + sampling.lengths.mean
     batches = max(1.0, tokens / layout.data / micro)
-    work = Training(tokens=tokens / layout.data / batches, sequence=typical, micro_batches=batches, lora_rank=step.lora_rank)
+    tokens += batches * step.prefix
+    work = Training(
+        tokens=tokens / layout.data / batches, sequence=typical, micro_batches=batches, lora_rank=step.lora_rank,
+        activations=step.activations,
+    )  # fmt: skip
     bubble = 1 + (layout.pipeline - 1) / batches
     slower = factors["rl_slowdown"] * bubble
     grouped = None if cluster.gpu.generation == "cpu" else True  # frameworks of RL call experts together whatever the GPU

@@ -16,6 +16,14 @@ QK_NORM = ("qwen3", "qwen3_moe")
 LATENT = ("deepseek_v3",)
 ROUTER_BIAS = ("deepseek_v3", "glm4_moe")  # kept as a buffer, not counted as a parameter
 KNOWN = ("deepseek_v3", "glm4_moe", "llama", "qwen2", "qwen3", "qwen3_moe")
+MAY_BE_NONE = (  # sizes of parts that a model need not have
+    "q_lora_rank", "n_routed_experts", "num_experts", "n_shared_experts", "first_k_dense_replace", "num_nextn_predict_layers",
+)  # fmt: skip
+SIZES = (
+    *MAY_BE_NONE, "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "num_key_value_heads", "head_dim",
+    "intermediate_size", "kv_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim", "num_experts_per_tok",
+    "moe_intermediate_size", "decoder_sparse_step",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +70,16 @@ class Shape:
         Raises:
             ConfigError: an unknown model_type, or a size is missing.
         """
+        if not isinstance(config, Mapping):
+            raise ConfigError("a config.json is an object with model_type and sizes")
         family = config.get("model_type")
         if family not in KNOWN:
             raise ConfigError(f"model_type = {family!r}: its costs are not known; known are {', '.join(KNOWN)}")
+        config = {key: value for key, value in config.items() if value is not None}
+        for key in [key for key in SIZES if key in config]:
+            value = config[key]
+            if type(value) is not int or value < (0 if key in MAY_BE_NONE else 1):
+                raise ConfigError(f"{key} = {value!r}: give a whole number above 0")
         try:
             return cls(**_sizes(config, family))
         except KeyError as error:

@@ -18,7 +18,8 @@ INNER_BYTES, WIDTH_BYTES, ROUTED_BYTES = 8, 40, 16
 LOGIT_BYTES = 16  # for each word of the vocabulary
 FULL_MICRO_BATCH = 16384  # tokens from which making logits in pieces takes its whole time
 BACKWARD_OF_ATTENTION = 2.5  # over its forward pass: five products for two
-KERNELS = ("flash_attention_2", "flash_attention_3")
+KERNELS = ("flash_attention_2", "flash_attention_3", "flash_attention_4")
+RUNS_ON = {"flash_attention_3": ("hopper",), "flash_attention_4": ("hopper", "blackwell")}  # generations that it is written for
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +43,8 @@ class Seconds:
 
 
 def can_run(kernel: str, generation: str) -> bool:
-    """FlashAttention 3 is written for Hopper alone."""
-    return kernel != "flash_attention_3" or generation == "hopper"
+    """Whether a kernel is written for a generation; others than these run everywhere."""
+    return generation in RUNS_ON.get(kernel, (generation,))
 
 
 def best_kernel(generation: str) -> str:
@@ -81,7 +82,7 @@ def training_seconds(
     if work.muon:
         speed = cluster.gpu.peak * factors["matrix_efficiency"]
         terms["orthogonalising"] = muon_operations(shape) / layout.processes / speed  # each process has its share of matrices
-    if work.logits == "fused":
+    if work.logits != "plain":
         terms["pieces of logits"] = work.micro_batches * min(1.0, work.tokens / FULL_MICRO_BATCH) * factors["fused_seconds"]
     return Seconds(terms, {"gathering weights": gather_seconds(shape, work, layout, cluster, factors, passes=2)})
 
@@ -129,7 +130,7 @@ def moved_bytes(shape: Shape) -> float:
 
 
 def flash_efficiency(kernel: str, generation: str, factors: Factors) -> float:
-    if kernel == "flash_attention_3":
+    if kernel in RUNS_ON:  # written for the generation that it runs on
         return factors["flash3"]
     return factors["flash2"] if generation in ("ampere", "ada") else factors["flash2_later"]
 

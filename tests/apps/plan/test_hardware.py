@@ -56,6 +56,9 @@ def test_a_cluster_is_a_number_and_a_name() -> None:
         ("64xH1000", "H1000: unknown GPU; did you mean H100?"),
         ("0xH100", "--gpus 0xH100: write NUMBERxNAME, e.g. 64xH100"),
         ("", "--gpus : write NUMBERxNAME"),
+        ("H100x8", "--gpus H100x8: write NUMBERxNAME, 8xH100"),
+        ("8xH100x2", "--gpus 8xH100x2: write NUMBERxNAME, 2xH100"),
+        ("8xH100,8xA100", "a plan is for GPUs of one kind"),
     ],
 )
 def test_an_unknown_gpu_or_form_is_refused(text: str, message: str) -> None:
@@ -79,6 +82,12 @@ def test_the_users_table_goes_before_the_shipped_one(tmp_path: Path) -> None:
         ("node = 8", "nodes = 8", "unknown key nodes; did you mean node?"),
         ('"hopper"', '"hoper"', "generation = 'hoper': one of ampere"),
         ('dated = "2030-01-01"', "prices = 3", "unknown key prices"),
+        ("memory_gib = 94", "memory_gib = inf", "memory_gib = inf: give a number above 0"),
+        ("peak_tflops = 989", "peak_tflops = nan", "peak_tflops = nan: give a number above 0"),
+        ("peak_tflops = 989", "peak_tflops = 1e-300", "peak_tflops = 1e-300: give a number above 0, up to 1e9"),
+        ("node = 8", "node = 0.5", "node = 0.5: give a whole number"),
+        ("node = 8", 'node = 8\nfp8 = "yes"', "fp8 = 'yes': give true or false"),
+        ("[gpu.H100]", '[gpu."-"]', "a name has letters or digits"),
         ("[gpu.H100]", "[h100]", "has sections \\[gpu.NAME\\]; there is none"),
     ],
 )

@@ -8,11 +8,12 @@ import pytest
 
 from cogitate.apps.plan.measured import Measured, figures_of, read_measured
 from cogitate.apps.plan.work import StageWork
-from cogitate.apps.plan.workloads import works_of
+from cogitate.apps.plan.workloads.works import works_of
 from cogitate.config import Config
 from cogitate.errors import ConfigError, DataError
 from cogitate.recipe.recipe import graph_of
 from cogitate.recipe.settings import load_recipe
+from cogitate.tasks.files.datasets import write_rows
 
 STEPS: list[dict[str, Any]] = [  # ten completions of 20 tokens, half of them in dead groups; thirty of 40; prompts have 30
     {"step": 0, "completion_tokens": 20, "tokens_generated": 200, "dead_groups": 0.5, "tokens_trained": 250},
@@ -23,6 +24,7 @@ STEPS: list[dict[str, Any]] = [  # ten completions of 20 tokens, half of them in
 def test_completions_and_prompts_of_rl_follow_from_what_is_logged() -> None:
     assert figures_of(STEPS) == {
         "steps": 2, "completion_tokens": 35, "completions": 20, "prompt_tokens": 30, "updated_share": 2350 / 2600,
+        "most_updated_share": 1.0,
     }  # fmt: skip
 
 
@@ -63,6 +65,38 @@ def test_damaged_records_are_one_line(tmp_path: Path) -> None:
     assert read_measured(tmp_path).of("reward_models", "completions") == 42
     with pytest.raises(ConfigError, match=r"--against .*: holds no STAGE/metrics\.jsonl"):
         read_measured(stage, option="--against")
+
+
+@pytest.mark.parametrize("row", ['"model": [1]', '"tokens_generated": 120, "tokens_trained": 5, "dead_groups": "x"'])
+def test_figures_that_are_none_name_their_log(tmp_path: Path, row: str) -> None:
+    (tmp_path / "r1_zero").mkdir()
+    log = tmp_path / "r1_zero" / "metrics.jsonl"
+    log.write_text(f'{{"step": 0, "completion_tokens": 12, {row}}}\n', encoding="utf-8")
+    with pytest.raises(DataError, match=r"metrics\.jsonl: its figures cannot be used"):
+        read_measured(tmp_path)
+
+
+def test_given_preferences_are_counted_and_nothing_was_drawn(tmp_path: Path) -> None:
+    stage = tmp_path / "reward_models"
+    stage.mkdir()
+    rows = [{"step": 0, "model": "helpfulness"}, {"step": 1, "model": "safety"}, {"step": 2, "model": "safety"}]
+    (stage / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    (stage / "counts.json").write_text('{"pairs": {"given": 3, "ties": 0}, "labels": {"given": 2}}', encoding="utf-8")
+    write_rows(stage / "preferences.parquet", [{"prompt": "a", "chosen": "b", "rejected": "c"}] * 3)
+    write_rows(stage / "safety.parquet", [{"prompt": "a", "completion": "b", "label": True}] * 2)
+    measured = read_measured(tmp_path, has_counts=True)
+    assert measured.figures["reward_models"] == {
+        "steps": 3, "steps of helpfulness": 1, "steps of safety": 2, "pairs": 3, "labels": 2,
+    }  # fmt: skip
+    works = work_of(load_recipe("tiny"), "reward_models", measured).works
+    assert [work.steps for work in works if work.sampling is None] == [1, 2]
+
+
+def test_what_a_process_model_has_drawn_is_known_by_its_tokens() -> None:
+    rows: list[dict[str, Any]] = [
+        {"step": 0, "completions": 4, "tokens_generated": 900}, {"step": 1, "model": "process", "loss": 0.7},
+    ]  # fmt: skip
+    assert figures_of(rows) == {"steps": 2, "steps of process": 1, "tokens_generated": 900}
 
 
 def work_of(config: Config, stage: str, measured: Measured) -> StageWork:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from cogitate.apps.plan.commands import parse_layout
+from cogitate.apps.plan.commands import measured_like, parse_layout
 from cogitate.apps.plan.computer.machine import this_machine
 from cogitate.apps.plan.factors import read_factors
 from cogitate.apps.plan.hardware import parse_cluster, read_hardware
@@ -15,7 +15,7 @@ from cogitate.apps.plan.measured import read_measured
 from cogitate.apps.plan.page import plan_page
 from cogitate.apps.plan.recipe_plan import RecipePlan, plan_recipe
 from cogitate.apps.plan.stage_cost import best_layout, memories_of
-from cogitate.apps.plan.workloads import works_of
+from cogitate.apps.plan.workloads.works import works_of
 from cogitate.cli import app
 from cogitate.config import RLConfig
 from cogitate.costs.layout import Layout
@@ -113,6 +113,10 @@ def test_lengths_of_a_run_that_was_made_replace_guesses(tmp_path: Path) -> None:
     assert measured.of("r1_zero", "steps") == 2
     with pytest.raises(ConfigError, match=r"holds no STAGE/metrics\.jsonl"):
         read_measured(stage)
+    with pytest.raises(
+        ConfigError, match=r"--like .*: has no stage of this recipe \(r1_zero\): nothing could be taken from it"
+    ):
+        measured_like(tmp_path, toy_config(tmp_path))
 
 
 @pytest.mark.slow
@@ -181,6 +185,22 @@ def test_what_r1_cost_stands_beside_the_planners_figures(command: Command) -> No
         (("tiny", "--gpus", "8xH100", "--page", "plan.pdf"), "--page plan.pdf: this page is a .html file"),
         (("tiny", "--model", "qwen3-9"), "did you mean qwen3-"),
         (("--holds", "deepseek-v3"), "name it by --gpus NxGPU"),
+        (("--holds", "deepseek-v3", "--gpus", "8xH100", "--price", "2"), "plan --holds: --price has no effect here"),
+        (("--calibrate", "--gpus", "8xH100"), "plan --calibrate: --gpus has no effect here; leave it out"),
+        (("--calibrate", "--out", "plan.txt"), "--out plan.txt: a calibration is a .json file"),
+        (("--validate", "rows.jsonl", "--price", "2"), "plan --validate: --price has no effect here"),
+        (("--paper-cost", "--page", "x.html"), "plan --paper-cost: --page has no effect here"),
+        (("--paper-cost", "--price", "inf"), "--price inf: give dollars an hour"),
+        (("tiny", "--smallest", "--budget", "5"), "--smallest prints a list of clusters: --budget has no effect here"),
+        (("tiny", "--smallest", "--layout", "tp8"), "--smallest prints a list of clusters: --layout has no effect here"),
+        (("tiny", "--smallest", "--price", "2"), "--price is of one of the --gpus"),
+        (("tiny", "--budget", "inf", "--gpus", "H100"), "--budget inf: give dollars, 0 or more"),
+        (("tiny", "--budget", "5", "--gpus", "H100", "--price", "0"), "--budget: none of these GPUs has a price"),
+        (("tiny", "--hardware", "mine.toml"), "--hardware has no effect in a plan for this computer"),
+        (("tiny", "--gpus", "8xH100", "--price", "inf"), "--price inf: give dollars an hour, 0 or more"),
+        (("tiny", "--gpus", "99999999xH100"), "--gpus 99999999xH100: more than 1,000,000"),
+        (("tiny", "--gpus", "1000000xH100", "--layout", "tp7"), "the nearest number that can is 999999"),
+        (("tiny", "--model", "./nowhere/x"), "model './nowhere/x': unknown"),
     ],
 )
 def test_a_mistake_is_one_line(command: Command, words: tuple[str, ...], message: str) -> None:
@@ -193,6 +213,21 @@ def test_a_layout_is_written_as_degrees() -> None:
     assert parse_layout("", 8) is None
     assert parse_layout("tp2,ep=4", 8) == Layout(8, tensor=2, experts=4)
     assert parse_layout("pp2", 8) == Layout(8, pipeline=2, sharding="optimiser")
+
+
+def test_experts_are_divided_where_there_are_any() -> None:
+    hardware, config = read_hardware(), load_recipe("tiny")
+    plan = plan_recipe(
+        "tiny", config, parse_cluster("8xH100", hardware), read_factors(), dated="", layout=parse_layout("ep8", 8)
+    )
+    layouts = {stage.name: stage.layout for stage in plan.stages}
+    assert layouts["r1_zero"] == Layout(8, experts=8)
+    assert layouts["student_rl_llama"] == Layout(8)  # a dense model
+    with pytest.raises(ConfigError, match="the model has no experts"):
+        plan_recipe(
+            "r1_zero", load_recipe("tiny", ["graph=r1_zero"]), parse_cluster("8xH100", hardware), read_factors(), dated="",
+            model="qwen3-8b", layout=parse_layout("ep8", 8),
+        )  # fmt: skip
 
 
 def test_a_graph_of_kinds_that_are_not_planned_is_no_error(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from cogitate.apps.plan.computer.machine import Machine, this_machine
 from cogitate.apps.plan.factors import read_factors
 from cogitate.apps.plan.recipe_plan import added, time_text
 from cogitate.apps.plan.stage_cost import cost_of
-from cogitate.apps.plan.workloads import works_of
+from cogitate.apps.plan.workloads.works import works_of
 from cogitate.config import Config, flatten
 from cogitate.costs.counts import count_parameters
 from cogitate.costs.factors import Estimate
@@ -117,7 +117,7 @@ def planned_run(
         if (variant, name) not in seconds:
             seconds[variant, name] = cost_of(works[name], machine.cluster, machine.factors, config.runtime).seconds
     known = [each for each in (seconds[variant, name] for name in makes) if each is not None]
-    unplanned = [name for name in makes if seconds[variant, name] is None and "seconds" not in " ".join(works[name].notes)]
+    unplanned = [name for name in makes if works[name].not_planned]
     weights = {
         item.stage.name: count_parameters(shape).total_with_mtp * (2 if item.stage.kind.makes == "reward models" else 1)
         for item in planned

@@ -29,6 +29,7 @@ from cogitate.costs.hardware import GIB, Cluster, Gpu
 from cogitate.costs.layout import LARGE, Layout, usual_layout
 from cogitate.costs.lengths import UNKNOWN_LENGTH
 from cogitate.costs.memory import BFLOAT16_ADAMW, Training, cache_bytes, training_memory
+from cogitate.errors import ConfigError
 
 COUNTS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 FP8_BYTES = 1 + 4 / 128**2  # with a float32 scale for each 128 x 128
@@ -77,7 +78,10 @@ def budget_text(
     works: Sequence[StageWork], gpus: Sequence[Gpu], factors: Factors, runtime: RuntimeConfig, dollars: float
 ) -> str:
     """The fastest clusters that hold every stage and cost at most so much, fastest first."""
-    tried = [rough(works, Cluster(gpu, count), factors, runtime) for gpu in gpus if gpu.price for count in COUNTS]
+    priced = [gpu for gpu in gpus if gpu.price]
+    if not priced:
+        raise ConfigError("--budget: none of these GPUs has a price; give --price above 0")
+    tried = [rough(works, Cluster(gpu, count), factors, runtime) for gpu in priced for count in COUNTS]
     holding = [each for each in tried if not each.missing]
     affordable = sorted((each for each in holding if each.dollars <= dollars), key=lambda each: each.seconds)
     if not affordable:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,14 +26,14 @@ from cogitate.apps.plan.answers import r1_cost as cost_of_r1
 from cogitate.apps.plan.computer.against import against
 from cogitate.apps.plan.computer.machine import default_calibration, this_machine
 from cogitate.apps.plan.factors import SHIPPED, read_factors, write_factors
-from cogitate.apps.plan.hardware import Hardware, parse_cluster, read_hardware
-from cogitate.apps.plan.measured import read_measured
+from cogitate.apps.plan.hardware import Hardware, check_price, parse_cluster, read_hardware
+from cogitate.apps.plan.measured import Measured, read_measured
 from cogitate.apps.plan.page import plan_page
 from cogitate.apps.plan.published.fit import fit_on
 from cogitate.apps.plan.published.rows import read_rows
 from cogitate.apps.plan.published.validate import check_rows, errors_page, validation, validation_text
 from cogitate.apps.plan.recipe_plan import RecipePlan, plan_recipe
-from cogitate.apps.plan.workloads import works_of
+from cogitate.apps.plan.workloads.works import works_of
 from cogitate.config import Config
 from cogitate.costs.factors import PRIORS, Factors
 from cogitate.costs.hardware import Cluster
@@ -42,7 +44,8 @@ from cogitate.recipe.runner import plan as plan_of_run
 from cogitate.recipe.settings import load_recipe
 from cogitate.runtime import atomic_write, keep_freed_memory
 
-NOT_MEASURED = "The speed of this computer is a guess; `cogitate plan --calibrate` measures it in a minute."
+NOT_MEASURED = "The speed of this computer is a guess; `cogitate plan --calibrate` measures it in a minute or two."
+QUIET = 0.5  # processors that other processes may keep busy while this computer is measured
 DEGREES = {"tp": "tensor", "pp": "pipeline", "ep": "experts", "cp": "context"}
 
 
@@ -90,12 +93,12 @@ def plan(
     config = load_recipe(recipe, settings)
     cluster, factors = asked.machine(config.runtime.dtype)
     there = {} if model or asked.gpus is not None else stages_that_are_there(config)
-    divided, measured = parse_layout(layout, cluster.count), read_measured(like) if like is not None else None
+    divided, measured = parse_layout(layout, cluster.count), measured_like(like, config) if like is not None else None
 
     def made(with_config: Any) -> RecipePlan:
         return plan_recipe(
             recipe, with_config, cluster, factors, dated=asked.hardware.dated, model=model, layout=divided, measured=measured,
-            there=there,
+            there=there, run=like,
         )  # fmt: skip
 
     result = made(config)
@@ -108,11 +111,24 @@ def plan(
     return asked.written({"plan": result.as_json(), "twice_as_long": longer.as_json()}, comparison_text(result, longer))
 
 
+def measured_like(run: Path, config: Config) -> Measured:
+    """What a run says of stages of this recipe.
+
+    Raises:
+        ConfigError: it has none of them, so that nothing would be taken from it.
+    """
+    measured, names = read_measured(run), [stage.name for stage in graph_of(config)]
+    if not measured.figures.keys() & set(names):
+        there = ", ".join(measured.figures)
+        raise ConfigError(f"--like {run}: has no stage of this recipe ({there}): nothing could be taken from it; leave it out")
+    return measured
+
+
 def compare_with_run(recipe: str, settings: Sequence[str], asked: Asked, run: Path) -> str:
     """Every finished stage of a run, planned with the tokens that it measured, beside what it took."""
-    if asked.gpus is not None or asked.page is not None:
+    if asked.gpus is not None or asked.page is not None or asked.price is not None:
         raise ConfigError(
-            "--against compares a run with the plan of this computer, on which it was made: leave out --gpus and --page"
+            "--against compares a run with the plan of this computer, on which it was made: leave out --gpus, --price, --page"
         )
     config = load_recipe(recipe, settings)
     machine = this_machine(asked.factors, read_factors(), config.runtime.dtype)
@@ -133,9 +149,11 @@ def clusters(recipe: str, settings: Sequence[str], asked: Asked, *, model: str, 
     """The smallest clusters that hold a recipe, or the fastest for a budget."""
     if asked.page is not None or asked.as_json:
         raise ConfigError("--smallest and --budget print a short text: leave out --json and --page")
+    if budget is not None and not 0 <= budget < math.inf:
+        raise ConfigError(f"--budget {budget}: give dollars, 0 or more")
     config, factors = load_recipe(recipe, settings), read_factors(asked.factors or SHIPPED)
-    measured = read_measured(like) if like is not None else None
-    works = works_of(graph_of(config), config, model=model, measured=measured)
+    measured = measured_like(like, config) if like is not None else None
+    works = works_of(graph_of(config), config, model=model, measured=measured, run=like)
     wanted = parse_cluster(asked.gpus, asked.hardware, asked.price) if asked.gpus is not None else None
     gpus = list(gpus_asked(asked.hardware, wanted))
     if budget is not None:
@@ -154,12 +172,14 @@ def holds(model: str, asked: Asked) -> str:
 
 def r1_cost(asked: Asked) -> str:
     """What R1 cost, beside the planner's figures."""
+    check_price(asked.price)
+    price = asked.hardware.find("H800").price if asked.price is None else asked.price
     stages = cost_of_r1(asked.hardware, read_factors(asked.factors or SHIPPED))
     content = [
         {"stage": each.name, "paper": each.paper, "predicted": each.predicted.as_json(), "assumed": each.assumed}
         for each in stages
     ]
-    return asked.written({"gpu_hours": content}, r1_text(stages, asked.price or asked.hardware.find("H800").price))
+    return asked.written({"gpu_hours": content}, r1_text(stages, price))
 
 
 def validate(path: Path, asked: Asked) -> str:
@@ -188,14 +208,28 @@ def fit(path: Path, hardware: Hardware, out: Path | None) -> str:
 
 def calibrate(out: Path | None, say: Callable[[str], None]) -> str:
     """Measure this computer, and write its factors."""
-    from cogitate.apps.plan.computer.calibrate import fit_timings, measure, write_calibration
-
-    keep_freed_memory()  # as runs do, for their pace and their size
     path = out or default_calibration()
+    if path.suffix != ".json" or path.is_dir():
+        raise ConfigError(f"--out {path}: a calibration is a .json file")
+    path.parent.mkdir(parents=True, exist_ok=True)  # before the minute of work
+    from cogitate.apps.plan.computer.calibrate import fit_timings, write_calibration
+    from cogitate.apps.plan.computer.timing import measure
+
+    if (busy := busy_processors()) > QUIET:
+        say(f"other processes keep {busy:.1f} processors busy: every time will come out too long; wait until nothing else runs")
+    started = time.monotonic()
+    keep_freed_memory()  # as runs do, for their pace and their size
     timings = measure(say)
-    factors = fit_timings(timings)
-    gpu = write_calibration(timings, factors, path)
-    return f"{gpu.name}: steps are predicted within {100 * factors.residuals['step']:.0f} %, calibration: {path}"
+    factors = {dtype: fit_timings(timings, dtype) for dtype in timings.dtypes}
+    others = {dtype: own for dtype, own in factors.items() if dtype != "float32"}
+    gpu = write_calibration(timings, factors["float32"], path, others)
+    within = " and ".join(f"{100 * own.residuals['step']:.0f} % in {dtype}" for dtype, own in factors.items())
+    return f"{gpu.name}: steps are predicted within {within}, calibration: {path}, made in {time.monotonic() - started:.0f} s"
+
+
+def busy_processors() -> float:
+    """Processors that were at work in the last minute; 0 where the system does not say."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
 
 
 def parse_layout(text: str, processes: int) -> Layout | None:

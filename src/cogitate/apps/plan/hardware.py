@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ NUMBERS = ("memory_gib", "peak_tflops", "bandwidth_gb_s", "link_gb_s", "network_
 KEYS = (*NUMBERS, "generation", "fp8")
 SIZE = re.compile(r"(?<![a-z0-9])(\d+)\s*g(?:i?b)?(?![a-z0-9])")
 USUAL_DIFFERENCE, ALLOCATABLE = 0.12, 0.985  # what a process can allocate is a little less than what an accelerator is sold as
+MOST = 1_000_000  # accelerators of a cluster
+LEAST_NUMBER, MOST_NUMBER, MOST_USD = 1e-6, 1e9, 1e6  # of a table
 GENERATIONS = ("ampere", "ada", "hopper", "blackwell", "cdna", "cpu")
 
 
@@ -99,8 +102,15 @@ def gpu_of(name: str, row: Any, path: Path) -> Gpu:
             )
     for key in NUMBERS:
         value = row.get(key)
-        if not isinstance(value, int | float) or isinstance(value, bool) or value < 0 or (value == 0 and key != "usd_per_hour"):
-            raise ConfigError(f"{place}: {key} = {value!r}: give a number above 0")
+        least, most = (0.0, MOST_USD) if key == "usd_per_hour" else (LEAST_NUMBER, MOST_NUMBER)
+        if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
+            raise ConfigError(f"{place}: {key} = {value!r}: give a number above 0{', up to 1e9' if value else ''}")
+    if row["node"] != int(row["node"]):
+        raise ConfigError(f"{place}: node = {row['node']!r}: give a whole number")
+    if not isinstance(row.get("fp8", False), bool):
+        raise ConfigError(f"{place}: fp8 = {row['fp8']!r}: give true or false")
+    if not plain(name):
+        raise ConfigError(f"{place}: a name has letters or digits")
     if row.get("generation") not in GENERATIONS:
         raise ConfigError(f"{place}: generation = {row.get('generation')!r}: one of {', '.join(GENERATIONS)}")
     return Gpu(
@@ -126,5 +136,20 @@ def parse_cluster(text: str, hardware: Hardware, price: float | None = None) -> 
     match = re.fullmatch(r"\s*(?:(\d+)\s*[xX*]\s*)?(\S.*)", text)
     if match is None or (match[1] is not None and int(match[1]) < 1):
         raise ConfigError(f"--gpus {text}: write NUMBERxNAME, e.g. 64xH100")
+    if re.search("[,;+]", match[2]):
+        raise ConfigError(f"--gpus {text}: a plan is for GPUs of one kind; write NUMBERxNAME, e.g. 64xH100")
+    turned = re.fullmatch(r"(.*\S)\s*[xX*]\s*(\d+)\s*", match[2])
+    if turned is not None and any(is_named(known, turned[1].lower()) for known in hardware.gpus):
+        raise ConfigError(f"--gpus {text}: write NUMBERxNAME, {turned[2]}x{turned[1]}")
+    count = int(match[1] or 1)
+    if count > MOST:
+        raise ConfigError(f"--gpus {text}: more than {MOST:,}; write NUMBERxNAME, e.g. 64xH100")
+    check_price(price)
     gpu = hardware.find(match[2])
-    return Cluster(gpu if price is None else replace(gpu, price=price), int(match[1] or 1))
+    return Cluster(gpu if price is None else replace(gpu, price=price), count)
+
+
+def check_price(price: float | None) -> None:
+    """Refuse what is no price. Raises ConfigError."""
+    if price is not None and not 0 <= price < math.inf:
+        raise ConfigError(f"--price {price}: give dollars an hour, 0 or more")

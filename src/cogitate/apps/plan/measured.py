@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +20,11 @@ LEAST_PROMPT_TOKENS = 10.0
 class Measured:
     """Stage -> figure -> number.
 
-    Figures: steps; completion_tokens, the mean of all completions; completions, of each step of RL, else of the whole stage;
-    prompt_tokens; updated_share, of a step's tokens those that are learnt from; text_tokens, of the texts that preferences are
-    learnt from.
+    Figures: steps, and `steps of NAME` where a stage trains several models; completion_tokens, the mean of all completions;
+    completions, of each step of RL, else of the whole stage; tokens_generated, where nothing else is known of them;
+    prompt_tokens; updated_share, of a step's tokens those that are learnt from, and most_updated_share, of the step with most
+    of them; of preferences their pairs and labels, pair_completion_tokens and text_tokens, of a completion without and with
+    its prompt.
 
     Attributes:
         has_counts: a plan of this very run takes the numbers of completions, too; another plan takes its settings' numbers.
@@ -46,7 +49,7 @@ def read_measured(run: Path, *, option: str = "--like", has_counts: bool = False
         DataError: a file of it is damaged.
     """
     found = {
-        path.parent.name: figures_of(read_log(path)) | evaluation_figures(path.parent) | preference_figures(path.parent)
+        path.parent.name: figures_at(path) | evaluation_figures(path.parent) | preference_figures(path.parent)
         for path in sorted(run.glob("*/metrics.jsonl"))
     }
     if not found:
@@ -54,13 +57,26 @@ def read_measured(run: Path, *, option: str = "--like", has_counts: bool = False
     return Measured(found, has_counts)
 
 
+def figures_at(log: Path) -> dict[str, float]:
+    """Of a stage's log. Raises DataError where its numbers are none."""
+    rows = read_log(log)
+    try:
+        return figures_of(rows)
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError) as error:
+        raise DataError(f"{log}: its figures cannot be used: {error}") from error
+
+
 def figures_of(rows: Sequence[Row]) -> dict[str, float]:
     """Of metrics.jsonl: a stage of RL has tokens_generated and completion_tokens, one that collects has sampled."""
     figures = {"steps": float(len(rows))} if rows else {}
+    figures |= {
+        f"steps of {name}": float(count) for name, count in Counter(row["model"] for row in rows if "model" in row).items()
+    }
     told = [row for row in rows if is_number(row.get("completion_tokens")) and row["completion_tokens"] > 0]
     counts = [completions_of(row) for row in told]
     if not told:
-        return figures
+        tokens = sum(row["tokens_generated"] for row in rows if is_number(row.get("tokens_generated")))
+        return figures | ({"tokens_generated": float(tokens)} if tokens else {})
     known = [count for count in counts if count is not None]
     weights = known if len(known) == len(told) else [1.0] * len(told)
     tokens = sum(weight * row["completion_tokens"] for weight, row in zip(weights, told, strict=True))
@@ -88,33 +104,47 @@ def learnt_figures(rows: Sequence[Row]) -> dict[str, float]:
     alive = [count * (1 - float(row.get("dead_groups", 0.0))) for count, row in zip(completions, rows, strict=True)]
     generated_alive = sum(count * row["completion_tokens"] for count, row in zip(alive, rows, strict=True))
     prompt = max(LEAST_PROMPT_TOKENS, (trained - generated_alive) / max(1.0, sum(alive)))
-    whole = sum(count * (prompt + row["completion_tokens"]) for count, row in zip(completions, rows, strict=True))
-    return {"prompt_tokens": prompt, "updated_share": trained / whole}
+    whole = [count * (prompt + row["completion_tokens"]) for count, row in zip(completions, rows, strict=True)]
+    if not sum(whole):
+        return {"prompt_tokens": prompt}
+    most = max(row["tokens_trained"] / tokens for row, tokens in zip(rows, whole, strict=True) if tokens)
+    return {"prompt_tokens": prompt, "updated_share": trained / sum(whole), "most_updated_share": min(1.0, most)}
 
 
 def evaluation_figures(stage: Path) -> dict[str, float]:
-    """Of an evaluation's completions.jsonl and votes.jsonl."""
-    rows = [row for name in ("completions.jsonl", "votes.jsonl") for row in read_log(stage / name)]
+    """Of every completion that a stage keeps: an evaluation, a probe, many draws of a few prompts."""
+    rows = [row for name in ("completions.jsonl", "votes.jsonl", "draws.jsonl") for row in read_log(stage / name)]
     tokens = [float(row["tokens"]) for row in rows if is_number(row.get("tokens"))]
     return {"completions": float(len(tokens)), "completion_tokens": sum(tokens) / len(tokens)} if tokens else {}
 
 
 def preference_figures(stage: Path) -> dict[str, float]:
-    """Of what reward models learnt from: how many completions were drawn, and how long the texts are."""
-    counts_file, pairs_file = stage / "counts.json", stage / "preferences.parquet"
+    """Of preferences: how many completions were drawn, how many pairs and labels there are, and how long their texts."""
+    counts_file, pairs_file, labels_file = (stage / name for name in ("counts.json", "preferences.parquet", "safety.parquet"))
     figures: dict[str, float] = {}
     try:
         if counts_file.is_file():
             counts = json.loads(counts_file.read_text(encoding="utf-8"))
             labels = counts.get("labels", {})
-            drawn = counts["pairs"]["candidates"] + labels.get("prompts", 0) + labels.get("harmful_completions_asked_again", 0)
-            figures["completions"] = float(drawn)
-        tokenizer_file = next(stage.glob("*/tokenizer.json"), None)
-        if pairs_file.is_file() and tokenizer_file is not None:
-            figures |= text_lengths(pairs_file, tokenizer_file.parent)
+            drawn = counts["pairs"].get("candidates", 0)  # none where pairs are given
+            drawn += labels.get("prompts", 0) + labels.get("harmful_completions_asked_again", 0)
+            figures |= {"completions": float(drawn)} if drawn else {}
+        if labels_file.is_file():
+            figures["labels"] = float(rows_in(labels_file))
+        # Texts are counted by the tokenizer of any model of the stage or else of the run: they are nearly the same.
+        tokenizers = (*stage.glob("*/tokenizer.json"), *sorted(stage.parent.glob("*/tokenizer.json")))
+        if pairs_file.is_file():
+            figures["pairs"] = float(rows_in(pairs_file))
+            figures |= text_lengths(pairs_file, tokenizers[0].parent) if tokenizers else {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{stage}: the record of its preferences is damaged: {error}") from error
     return figures
+
+
+def rows_in(table: Path) -> int:
+    from pyarrow.parquet import ParquetFile
+
+    return int(ParquetFile(table).metadata.num_rows)
 
 
 def text_lengths(pairs: Path, model: Path) -> dict[str, float]:
@@ -129,7 +159,7 @@ def text_lengths(pairs: Path, model: Path) -> dict[str, float]:
         for name in ("chosen", "rejected", "prompt")
     }
     completion = (sum(columns["chosen"]) + sum(columns["rejected"])) / max(1, 2 * table.num_rows)
-    return {"completion_tokens": completion, "text_tokens": completion + sum(columns["prompt"]) / max(1, table.num_rows)}
+    return {"pair_completion_tokens": completion, "text_tokens": completion + sum(columns["prompt"]) / max(1, table.num_rows)}
 
 
 def is_number(value: Any) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from cogitate.costs.counts import count_parameters
@@ -76,6 +78,7 @@ FURTHER: dict[str, Shape] = {
         moe_intermediate_size=1408, first_k_dense_replace=1,
     ),
     "olmo-2-7b": sizes("llama", 100352, 4096, 11008, 32, (32, 32)),
+    "olmo-2-32b": sizes("llama", 100352, 5120, 27648, 64, (40, 8)),
     "intellect-1": sizes("llama", 128256, 4096, 14336, 42, (32, 8)),
     "intellect-2": sizes("qwen2", 152064, 5120, 27648, 64, (40, 8)),
     "intellect-3": sizes("glm4_moe", 151552, 4096, 10944, 46, (96, 8), **GLM_AIR),
@@ -98,7 +101,7 @@ SAME = {
     "v3": "deepseek-v3", "v3.1": "deepseek-v3", "v3.2": "deepseek-v3", "v2": "deepseek-v2", "v2-lite": "deepseek-v2-lite",
     "math-7b": "deepseek-math-7b", "glm-4.6": "glm-4.5", "glm-4.7": "glm-4.5", "qwen2-0.5b": "qwen2.5-0.5b",
     "qwen2-1.5b": "qwen2.5-1.5b", "qwen2-7b": "qwen2.5-7b", "qwen2-72b": "qwen2.5-72b",
-    "qwen3-480b-a35b": "qwen3-coder-480b-a35b",
+    "qwen3-480b-a35b": "qwen3-coder-480b-a35b", "olmo-3-7b": "olmo-2-7b", "olmo-3-32b": "olmo-2-32b",
 }  # fmt: skip
 LEAST, MOST = 1e7, 5e12  # parameters that a name may say
 SIZE = r"(?<![a-z\d.])(?:(\d+)x)?(\d+(?:\.\d+)?)([bm])(?![a-z\d])"  # 8b, 135m, 8x7b; the 3b of a3b is not one
@@ -115,9 +118,14 @@ def known_shapes() -> dict[str, Shape]:
 def find_shape(name: str) -> tuple[Shape, str]:
     """A model's shape, and a note where it is that of another model of about this size.
 
+    Args:
+        name: of a published model, or a directory with a config.json.
+
     Raises:
-        ConfigError: neither the name nor a size in it is known.
+        ConfigError: neither the name nor a size in it is known, or the config.json cannot be used.
     """
+    if (config := Path(name) / "config.json").is_file():
+        return shape_of_config(config), ""
     shapes, plain = known_shapes(), plain_name(name)
     without = re.sub(ENDINGS, "", plain)
     for candidate in (plain, without, without.removeprefix("deepseek-")):
@@ -134,6 +142,22 @@ def find_shape(name: str) -> tuple[Shape, str]:
     shape = of_size(shapes[nearest], wanted)
     layers = "" if shape.layers == shapes[nearest].layers else f", with {shape.layers} layers"
     return shape, f"{name} is not known: taken as {nearest}, the nearest in size{layers}"
+
+
+def shape_of_config(path: Path) -> Shape:
+    """The shape that a config.json says.
+
+    Raises:
+        ConfigError: it cannot be read, or its costs are not known.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from error
+    try:
+        return Shape.from_config(content)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from error
 
 
 def plain_name(name: str) -> str:

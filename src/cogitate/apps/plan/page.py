@@ -31,7 +31,12 @@ def plan_page(plan: RecipePlan) -> str:
     told = f"{headline}: {time_text(plan.seconds)}, {figure_text(plan.gpu_hours)} GPU hours{dollars}."
     bar = time_bar([(stage.name, stage.seconds.value) for stage in plan.stages if stage.seconds is not None])
     hints = "".join(
-        f"<p>{escape(stage.name)} may not fit: {escape(hint_of(stage))}</p>" for stage in plan.stages if stage.fits != "yes"
+        f"<p>{escape(stage.name)} may not fit: {escape(hint_of(stage))}</p>"
+        for stage in plan.stages
+        if stage.fits in ("no", "perhaps")
+    )
+    hints += "".join(
+        f"<p>Not planned, so in no sum: {escape(name)}: {escape(why)}</p>" for name, why in plan.not_planned.items()
     )
     price = f" Prices of {escape(plan.dated)}: {gpu.price:.2f} USD an hour of one." if gpu.price else ""
     return "".join(
@@ -79,7 +84,7 @@ def room(stage: StageCost) -> str:
 def notes(plan: RecipePlan) -> str:
     found: dict[str, list[str]] = {}
     for stage in plan.stages:
-        for note in stage.work.notes:
+        for note in () if stage.work.not_planned else stage.work.notes:
             found.setdefault(note, []).append(stage.name)
     if not found:
         return ""

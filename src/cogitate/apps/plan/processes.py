@@ -8,7 +8,7 @@ from collections.abc import Collection
 from cogitate.apps.plan.computer.machine import Machine, this_machine
 from cogitate.apps.plan.factors import read_factors
 from cogitate.apps.plan.stage_cost import memories_of
-from cogitate.apps.plan.workloads import works_of
+from cogitate.apps.plan.workloads.works import works_of
 from cogitate.config import Config
 from cogitate.costs.factors import Z_OF_INTERVAL
 from cogitate.costs.layout import Layout

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from cogitate.apps.overview import table
 from cogitate.apps.plan.measured import Measured
-from cogitate.apps.plan.stage_cost import StageCost, cost_of
-from cogitate.apps.plan.workloads import works_of
+from cogitate.apps.plan.stage_cost import StageCost, cost_of, largest_shape
+from cogitate.apps.plan.work import StageWork
+from cogitate.apps.plan.workloads.works import works_of
 from cogitate.apps.report.words import write_seconds
 from cogitate.config import Config
 from cogitate.costs.factors import Estimate, Factors
@@ -27,10 +29,12 @@ HINTS = {  # what helps where a term of memory is too large
     "activations of a layer": "fewer micro_rows or row_tokens",
     "logits": "fewer micro_rows or row_tokens",
     "cache": "a smaller runtime.max_batch or max_new_tokens",
+    "prefixes": "a smaller runtime.prefix_cache",
     "states of training": "more GPUs, or runtime.lora_rank",
     "transfer buffers": "more GPUs in tensor parallelism",
     "models that score": "kl_beta=0 needs no reference; more GPUs",
     "critic": "more GPUs",
+    "largest matrix": "a machine with more memory",
     "process": "a machine with more memory",
 }
 
@@ -62,6 +66,11 @@ class RecipePlan:
         answers = {stage.fits for stage in self.stages}
         return "no" if "no" in answers else "perhaps" if "perhaps" in answers else "yes"
 
+    @property
+    def not_planned(self) -> dict[str, str]:
+        """Stages whose work is not known -> why; the sums are without them."""
+        return {stage.name: stage.work.not_planned for stage in self.stages if stage.work.not_planned}
+
     def text(self) -> str:
         gpu, count = self.cluster.gpu, self.cluster.count
         head = f"{self.recipe} on {count} x {gpu.name} ({gpu.memory / GIB:.0f} GiB each"
@@ -81,15 +90,16 @@ class RecipePlan:
         ]
         by_note: dict[str, list[str]] = {}
         for stage in self.stages:
-            for note in stage.work.notes:
+            for note in () if stage.work.not_planned else stage.work.notes:
                 by_note.setdefault(note, []).append(stage.name)
         notes = [f"{note}: {', '.join(names)}" for note, names in by_note.items()]
         lines = [head, "", *table([*rows, total]), "", "Intervals hold eight of ten; they stand in brackets."]
+        lines += [f"not planned, so in no sum: {name}: {why}" for name, why in self.not_planned.items()]
         return "\n".join([*lines, *self.hint_lines(), *(["", "Guessed or given:", *notes] if notes else [])])
 
     def hint_lines(self) -> list[str]:
         """For stages that may not fit: the term that is too large, and what helps."""
-        return [f"{stage.name} may not fit: {hint_of(stage)}" for stage in self.stages if stage.fits != "yes"]
+        return [f"{stage.name} may not fit: {hint_of(stage)}" for stage in self.stages if stage.fits in ("no", "perhaps")]
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -103,6 +113,7 @@ class RecipePlan:
             "seconds": self.seconds.as_json(),
             "gpu_hours": self.gpu_hours.as_json(),
             "usd": self.dollars.as_json(),
+            "not_planned": self.not_planned,
             "stages": [stage_json(stage) for stage in self.stages],
         }
 
@@ -118,6 +129,7 @@ def plan_recipe(
     layout: Layout | None = None,
     measured: Measured | None = None,
     there: Mapping[str, str] | None = None,
+    run: Path | None = None,
 ) -> RecipePlan:
     """Plan every stage.
 
@@ -126,10 +138,19 @@ def plan_recipe(
         layout: of every stage; else each has its own.
         measured: lengths and rows of a run that has been made.
         there: stages that need not be made -> why.
+        run: whose probes have proposed settings.
     """
-    works = works_of(graph_of(config), config, model=model, measured=measured, there=there)
-    costs = tuple(cost_of(work, cluster, factors, config.runtime, layout) for work in works)
+    works = works_of(graph_of(config), config, model=model, measured=measured, there=there, run=run)
+    costs = tuple(cost_of(work, cluster, factors, config.runtime, layout_of(work, works, layout)) for work in works)
     return RecipePlan(name, cluster, dated, costs)
+
+
+def layout_of(work: StageWork, works: Sequence[StageWork], wanted: Layout | None) -> Layout | None:
+    """The layout that is wanted, without expert parallelism for a dense model where another stage's has experts."""
+    if wanted is None or not work.works or largest_shape(work).experts:
+        return wanted
+    others = any(largest_shape(each).experts for each in works if each.works)
+    return replace(wanted, experts=1) if others else wanted
 
 
 def added(parts: Sequence[Estimate]) -> Estimate:
@@ -159,7 +180,7 @@ def hint_of(stage: StageCost) -> str:
 
 def stage_row(stage: StageCost) -> list[str]:
     if stage.seconds is None or stage.memory is None:
-        return [stage.name, "yes", "", "", "", "", "", "; ".join(stage.work.notes[:1]), ""]
+        return [stage.name, stage.fits, "", "", "", "", "", "; ".join(stage.work.notes[:1]), ""]
     needed, dollars = figure_text(stage.memory.times(1 / GIB)), figure_text(stage.dollars if stage.cluster.gpu.price else None)
     times = [time_text(stage.seconds), figure_text(stage.gpu_hours), dollars, stage.binding]
     return [stage.name, stage.fits, needed, f"{stage.phase}: {stage.term}", *times, layout_text(stage.layout)]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from cogitate.apps.plan.work import StageWork, Work
 from cogitate.config import RuntimeConfig
 from cogitate.costs.counts import count_parameters
-from cogitate.costs.factors import Estimate, Factors, estimate
-from cogitate.costs.generation import generation_seconds, smallest_tensor
+from cogitate.costs.factors import Z_OF_INTERVAL, Estimate, Factors, estimate
+from cogitate.costs.generation import Sampling, generation_seconds, smallest_tensor
 from cogitate.costs.hardware import Cluster
 from cogitate.costs.layout import LARGE, Layout, check_layout, usual_layout
 from cogitate.costs.memory import (
@@ -18,21 +19,28 @@ from cogitate.costs.memory import (
     ENGINE_BYTES,
     FLOAT32_ADAMW,
     FLOAT32_MUON,
+    OUR_BFLOAT16_ADAMW,
+    OUR_BFLOAT16_MUON,
+    Activations,
     Memory,
     Precision,
     Training,
+    cache_bytes,
     generation_memory,
+    scoring_memory,
     states_at_rest,
     training_memory,
     transfer_memory,
 )
-from cogitate.costs.rl_step import RLStep, rl_seconds
+from cogitate.costs.moving import moving_memory, moving_seconds
+from cogitate.costs.rl_step import RLStep, our_activations, rl_seconds
 from cogitate.costs.shape import Shape
 from cogitate.costs.training import scoring_seconds, training_seconds
 from cogitate.errors import ConfigError
 
 LARGE_ENOUGH_FOR_PIPELINES = 3e10
 LARGE_ENOUGH_TO_RECOMPUTE = 1e9  # parameters; RL of large models recomputes always
+UNKNOWN_PACE = 0.3  # deviation of the logarithm of a time that a setting wants: lengths change while a stage learns
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +70,9 @@ class StageCost:
 
     @property
     def fits(self) -> str:
-        """yes, no, or perhaps where the interval holds the capacity."""
+        """yes, no, perhaps where the interval holds the capacity, or unknown of a stage that is not planned."""
         if self.memory is None:
-            return "yes"
+            return "unknown" if self.work.not_planned else "yes"
         capacity = self.cluster.gpu.memory
         return "yes" if self.memory.high <= capacity else "no" if self.memory.low > capacity else "perhaps"
 
@@ -96,13 +104,21 @@ def cost_of(
     return StageCost(
         work,
         cluster,
-        estimate(lambda f: seconds_of(work, layout, cluster, f, runtime)[0], factors, group, further=work.further),
+        whole_time(
+            work, estimate(lambda f: seconds_of(work, layout, cluster, f, runtime)[0], factors, group, further=work.further)
+        ),
         estimate(lambda f: memories_of(work, layout, cluster, f, runtime)[phase].total, factors, "memory"),
         phase,
         memories[phase].largest,
         seconds_of(work, layout, cluster, factors, runtime)[1],
         layout,
     )
+
+
+def whole_time(work: StageWork, found: Estimate) -> Estimate:
+    """A stage's time: what a setting says, where one does, else what was found."""
+    wide = math.exp(Z_OF_INTERVAL * UNKNOWN_PACE)
+    return Estimate(work.seconds, work.seconds / wide, work.seconds * wide) if work.seconds else found
 
 
 def largest_shape(work: StageWork) -> Shape:
@@ -148,6 +164,18 @@ def memories_of(
     for each in work.works:
         weight = 2.0 if runtime.dtype == "bfloat16" else 4.0
         parameters = count_parameters(each.shape).total_with_mtp
+        if each.models_moved:  # in the memory of the processor, which is a plan's where there is nothing else
+            here = cluster.gpu.generation == "cpu"
+            held, averaged = (each.models_held, each.averaged) if here else (0.0, False)
+            moved = moving_memory(each.shape, held, factors, weight_bytes=weight, averaged=averaged)
+            found["files"] = larger(found.get("files"), moved)
+            continue
+        if each.only_scores:
+            tensor = generation_tensor(each, cluster, weight)
+            replica = Layout(tensor, tensor=tensor)
+            scored = scoring_memory(each.shape, each.micro_tokens, replica, factors, weight_bytes=weight)
+            found["scoring"] = larger(found.get("scoring"), scored)
+            continue
         beside = {"models that score": weight * parameters * each.other_models / layout.processes} if each.other_models else {}
         if each.sampling is not None:
             tensor = generation_tensor(each, cluster, weight)
@@ -159,6 +187,9 @@ def memories_of(
                 weight_bytes=weight, number_bytes=weight, engine_bytes=0.0 if cluster.gpu.generation == "cpu" else ENGINE_BYTES,
             )  # fmt: skip
             terms = {**sampled.terms, **beside}
+            if runtime.prefix_cache:
+                read = cache_bytes(each.shape, each.sampling.prompts * each.sampling.prompt_tokens, number_bytes=weight)
+                terms["prefixes"] = min(read, runtime.prefix_cache * 2.0**20)
             if each.step_tokens:  # what trains does not go away while completions are drawn
                 learnt = training_memory(each.shape, training_of(each, layout, cluster, runtime), layout, factors)
                 terms["states of training"] = states_at_rest(learnt)
@@ -167,7 +198,9 @@ def memories_of(
             found["generation"] = larger(found.get("generation"), Memory(terms))
         if each.step_tokens:
             learnt = training_memory(each.shape, training_of(each, layout, cluster, runtime), layout, factors)
-            critics = {"critic": each.critics * precision_of(each, runtime).optimiser * 1.5 * parameters / layout.processes}
+            critics = {
+                "critic": each.critics * precision_of(each, cluster, runtime).optimiser * 1.5 * parameters / layout.processes
+            }
             more = {**beside, **(critics if each.critics else {})}
             found["training"] = larger(found.get("training"), Memory({**learnt.terms, **more}, learnt.alternatives))
     return found
@@ -184,30 +217,47 @@ def seconds_of(
     parts: dict[str, float] = {}
     total = 0.0
     for each in work.works:
-        weight = 2.0 if runtime.dtype == "bfloat16" else 4.0
-        if each.sampling is not None and each.step_tokens:
-            sampling = replace(each.sampling, weight_bytes=weight, cache_number_bytes=weight)
-            ours = cluster.gpu.generation == "cpu"  # on accelerators it would be another framework
-            own = 0 if ours and each.single_update else 1
-            step = RLStep(
-                sampling, generation_tensor(each, cluster, weight), layout, scorings=own + each.scorings,
-                lora_rank=runtime.lora_rank, updated_share=each.updated_share + each.critics, shares_prompts=ours,
-            )  # fmt: skip
-            phases = rl_seconds(each.shape, step, cluster, factors)
-            seconds, named = phases.total, phases.phases
-        elif each.sampling is not None:
-            sampling = replace(each.sampling, weight_bytes=weight, cache_number_bytes=weight)
-            named = generation_seconds(each.shape, sampling, generation_tensor(each, cluster, weight), cluster, factors)
-            seconds = factors["rl_rest"] * sum(named.values())
-        else:
-            training = training_of(each, layout, cluster, runtime)
-            learnt = training_seconds(each.shape, training, layout, cluster, factors)
-            scored = each.scorings * scoring_seconds(each.shape, training, layout, cluster, factors).total
-            seconds, named = learnt.total + scored, {learnt.binding: learnt.total, "scoring": scored}
+        seconds, named = seconds_of_step(each, layout, cluster, factors, runtime)
         total += each.steps * seconds
         for name, value in named.items():
             parts[name] = parts.get(name, 0.0) + each.steps * value
     return total, max(parts, key=lambda name: parts[name])
+
+
+def seconds_of_step(
+    work: Work, layout: Layout, cluster: Cluster, factors: Factors, runtime: RuntimeConfig
+) -> tuple[float, Mapping[str, float]]:
+    """Seconds of one step or round, and of its parts."""
+    weight = 2.0 if runtime.dtype == "bfloat16" else 4.0
+    if work.models_moved:
+        seconds = moving_seconds(work.shape, work.models_moved, weight_bytes=weight)
+        return seconds, {"files": seconds}
+    ours = cluster.gpu.generation == "cpu"  # on accelerators it would be another framework
+    if work.sampling is None:
+        training = training_of(work, layout, cluster, runtime)
+        scored = work.scorings * scoring_seconds(work.shape, training, layout, cluster, factors).total
+        if work.only_scores:
+            return scored, {"scoring": scored}
+        learnt = training_seconds(work.shape, training, layout, cluster, factors)
+        return learnt.total + scored, {learnt.binding: learnt.total, "scoring": scored}
+    sampling, tensor = (
+        replace(work.sampling, weight_bytes=weight, cache_number_bytes=weight),
+        generation_tensor(work, cluster, weight),
+    )
+    if not work.step_tokens:
+        rounds = max(1, math.ceil(sampling.sequences / work.at_a_time)) if ours else 1
+        each = replace(sampling, sequences=sampling.sequences / rounds, prompts=sampling.prompts / rounds)
+        found = generation_seconds(work.shape, each, tensor, cluster, factors)
+        named = {name: factors["rl_rest"] * rounds * value for name, value in found.items()}
+        return sum(named.values()), named
+    own = 0 if ours and work.single_update else 1
+    step = RLStep(
+        sampling, tensor, layout, scorings=own + work.scorings, lora_rank=runtime.lora_rank,
+        updated_share=work.updated_share + work.critics, shares_prompts=ours,
+        activations=activations_of(work, cluster, runtime) if ours else "recompute", prefix=work.prefix if ours else 0.0,
+    )  # fmt: skip
+    phases = rl_seconds(work.shape, step, cluster, factors)
+    return phases.total, phases.phases
 
 
 def generation_tensor(work: Work, cluster: Cluster, weight: float) -> int:
@@ -220,8 +270,8 @@ def training_of(work: Work, layout: Layout, cluster: Cluster, runtime: RuntimeCo
     """A step's work on one process."""
     share = work.step_tokens / layout.data
     micro = min(share, max(work.micro_tokens, work.sequence) if work.sampling is None else max(work.sequence, 4096.0))
-    large = count_parameters(work.shape).total > LARGE_ENOUGH_TO_RECOMPUTE
-    again = runtime.gradient_checkpointing or large
+    if work.sampling is not None and cluster.gpu.generation == "cpu":
+        micro = min(micro, max(work.sequence, tokens_of_update(work, work.sampling)))
     return Training(
         tokens=micro,
         sequence=work.sequence,
@@ -230,14 +280,30 @@ def training_of(work: Work, layout: Layout, cluster: Cluster, runtime: RuntimeCo
         ours=True,
         mtp=work.mtp,
         muon=work.muon,
-        activations="recompute" if again else "keep",
-        logits="fused",
-        precision=precision_of(work, runtime),
+        activations=activations_of(work, cluster, runtime),
+        logits="ours" if cluster.gpu.generation == "cpu" else "fused",
+        precision=precision_of(work, cluster, runtime),
         number_bytes=2.0 if runtime.dtype == "bfloat16" else 4.0,
     )
 
 
-def precision_of(work: Work, runtime: RuntimeConfig) -> Precision:
+def tokens_of_update(work: Work, sampling: Sampling) -> float:
+    """Of the largest optimiser step of our learner of RL, which reads each prompt once and no dead group."""
+    tokens = sampling.prompts * (sampling.prompt_tokens - work.prefix) + sampling.sequences * sampling.lengths.mean
+    return work.most_updated_share * tokens * work.micro_tokens / work.step_tokens
+
+
+def activations_of(work: Work, cluster: Cluster, runtime: RuntimeConfig) -> Activations:
+    """Recomputed where the user wants it, and of large models."""
+    if work.sampling is not None and cluster.gpu.generation == "cpu" and not runtime.gradient_checkpointing:
+        return our_activations(work.shape, 2.0 if runtime.dtype == "bfloat16" else 4.0)
+    large = count_parameters(work.shape).total > LARGE_ENOUGH_TO_RECOMPUTE
+    return "recompute" if runtime.gradient_checkpointing or large else "keep"
+
+
+def precision_of(work: Work, cluster: Cluster, runtime: RuntimeConfig) -> Precision:
+    if runtime.dtype == "bfloat16" and cluster.gpu.generation == "cpu":
+        return OUR_BFLOAT16_MUON if work.muon else OUR_BFLOAT16_ADAMW
     if runtime.dtype == "bfloat16":
         return BFLOAT16_MUON if work.muon else BFLOAT16_ADAMW
     return FLOAT32_MUON if work.muon else FLOAT32_ADAMW

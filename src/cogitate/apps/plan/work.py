@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from cogitate.costs.generation import Sampling
@@ -18,13 +19,20 @@ class Work:
         step_tokens: learnt from in each step; 0: nothing is learnt. micro_tokens: of one forward pass.
         sequence: tokens that see each other.
         sampling: completions of each step or round.
+        at_a_time: completions that this project draws at a time, the next ones after the longest of them; other frameworks
+            draw all at once.
+        prefix: tokens that all prompts begin with, which our learner of RL reads once in each pass.
         scorings: further forward passes over a step's tokens, by models that only score.
-        updated_share: of a step's tokens those that are learnt from; dead groups are not.
+        only_scores: a step's tokens are not learnt from, a model scores them.
+        updated_share: of a step's tokens those that are learnt from; dead groups are not. most_updated_share: of the step with
+            most of them.
         single_update: a batch of rollouts is learnt from in one optimiser step, so that our learner needs no log-probabilities
             of the policy's own.
         other_models: models of about this size that rest beside it: a reference, reward models.
         critics: models that are trained beside it.
         muon: the optimiser is Muon; mtp: MTP blocks are trained.
+        models_moved: models that are read from files or written to them, where nothing else is done; models_held: of these
+            those that are in memory together. averaged: their weights, in float64.
     """
 
     shape: Shape
@@ -33,13 +41,20 @@ class Work:
     micro_tokens: float = 0.0
     sequence: float = 0.0
     sampling: Sampling | None = None
+    at_a_time: float = math.inf
+    prefix: float = 0.0
     scorings: float = 0
+    only_scores: bool = False
     updated_share: float = 1.0
+    most_updated_share: float = 1.0
     single_update: bool = False
     other_models: int = 0
     critics: int = 0
     muon: bool = False
     mtp: bool = False
+    models_moved: float = 0.0
+    models_held: float = 0.0
+    averaged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +63,8 @@ class StageWork:
 
     Attributes:
         further: deviation of the logarithm of its time from these guesses.
+        seconds: of the whole stage, where a setting says how long it may take; 0 elsewhere.
+        not_planned: why its work is not known; "" of others, also of those that have nothing to do.
     """
 
     stage: Stage
@@ -55,3 +72,5 @@ class StageWork:
     works: tuple[Work, ...]
     notes: tuple[str, ...] = ()
     further: float = 0.0
+    seconds: float = 0.0
+    not_planned: str = ""

@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from cogitate.cli import app
 from cogitate.errors import ConfigError
+from cogitate.recipe.settings import load_recipe
 
 Command = Callable[..., Result]
 RL_ROW = {"completion_tokens": 40, "tokens_generated": 40 * 288, "dead_groups": 0.0, "tokens_trained": 288 * 120}
@@ -21,6 +22,11 @@ def command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Command:
     return lambda *words: CliRunner().invoke(app, ["plan", *words])
 
 
+def write_settings(run: Path, *settings: str) -> None:
+    run.mkdir(parents=True, exist_ok=True)
+    (run / "config.json").write_text(json.dumps(load_recipe("tiny", settings).model_dump(mode="json")), encoding="utf-8")
+
+
 def write_stage(run: Path, stage: str, rows: list[dict[str, Any]], **facts: float) -> None:
     (run / stage).mkdir(parents=True)
     lines = "".join(json.dumps({"step": step, **row}) + "\n" for step, row in enumerate(rows))
@@ -30,6 +36,7 @@ def write_stage(run: Path, stage: str, rows: list[dict[str, Any]], **facts: floa
 
 def test_each_finished_stage_stands_beside_its_plan_worst_first(command: Command, tmp_path: Path) -> None:
     run = tmp_path / "run"
+    write_settings(run)
     write_stage(run, "r1_zero", [RL_ROW] * 48, seconds=1e6, peak_memory_bytes=2**30)
     write_stage(run, "r1_dev1", [{"loss": 1.0}] * 65, seconds=25.0)
     content = json.loads(command("tiny", "--against", str(run), "--json").output)
@@ -42,7 +49,12 @@ def test_each_finished_stage_stands_beside_its_plan_worst_first(command: Command
     assert zero["memory_error"] == pytest.approx(zero["planned_memory_bytes"]["value"] / 2**30 - 1)
     assert by_name["r1_dev1"]["memory_error"] is None
     assert content["left_out"]["r1"] == "not finished in the run, or shipped with the package"
+    assert (zero["time_within_bar"], by_name["r1_dev1"]["memory_within_bar"]) == (False, None)
     text = command("tiny", "--against", str(run)).output
+    head, *rows = text.splitlines()[:3]
+    assert " ".join(head.split()) == "stage planned measured ratio within 20 % GiB planned measured ratio within 10 %"
+    row = next(row for row in rows if row.startswith("r1_zero"))
+    assert f"  {zero['planned_seconds']['value'] / 1e6:.2f}   outside" in row
     assert "of 2 stages of 20 s or more, " in text
     assert "within 10 % of their memory" in text
     assert "`cogitate plan --calibrate` measures it" in text
@@ -64,7 +76,22 @@ def test_a_mistake_is_one_line(command: Command, tmp_path: Path, words: tuple[st
     assert message in str(result.exception)
 
 
-def test_a_run_of_other_stages_is_refused(command: Command, tmp_path: Path) -> None:
+def test_a_run_without_a_finished_stage_is_refused(command: Command, tmp_path: Path) -> None:
+    write_settings(tmp_path / "run")
     write_stage(tmp_path / "run", "own", [{"loss": 1.0}], seconds=1.0)
     result = command("tiny", "--against", str(tmp_path / "run"))
-    assert "no finished stage of this recipe is there; give a run of the same recipe" in str(result.exception)
+    assert "no finished stage is there that was made in it (base: not finished in the run" in str(result.exception)
+
+
+def test_a_run_of_another_recipe_or_of_other_settings_is_refused_although_its_stages_have_the_same_names(
+    command: Command, tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    write_stage(run, "r1_zero", [RL_ROW] * 48, seconds=100.0)
+    assert "holds no config.json" in str(command("tiny", "--against", str(run)).exception)
+    write_settings(run, "r1_zero.steps=12", "rewards.workers=1")
+    said = str(command("tiny", "--against", str(run)).exception)
+    assert said.endswith("was made with r1_zero.steps = 12, now r1_zero.steps = 48: give the settings of that run")
+    assert command("tiny", "r1_zero.steps=12", "--against", str(run)).exit_code == 0
+    said = str(command("instruct_gpt", "--against", str(run)).exception)
+    assert 'was started with graph = "r1", now graph = "instruct_gpt": give the recipe of that run' in said

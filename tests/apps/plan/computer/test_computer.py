@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -11,18 +11,15 @@ import pytest
 
 from cogitate.apps.plan.computer.calibrate import (
     PRIORS_OF_CPUS,
-    SMALL_LLAMA,
-    Rollout,
-    Step,
-    Timings,
     fit_timings,
-    measure,
     rollout_observation,
     step_observation,
+    update_observation,
     write_calibration,
 )
 from cogitate.apps.plan.computer.guard import OutOfMemoryError, out_of_memory_explained, phase_of, refuse_too_large
 from cogitate.apps.plan.computer.machine import this_cpu, this_machine
+from cogitate.apps.plan.computer.timing import SMALL_LLAMA, Sampled, Step, Timings, Update, measure, timed
 from cogitate.apps.plan.factors import SHIPPED, read_factors
 from cogitate.config import SupervisedConfig
 from cogitate.costs.factors import prior_factors
@@ -40,16 +37,18 @@ SHAPES = [Shape.from_config(config.to_dict()) for config in (TINY, SMALL_LLAMA)]
 PEAK = {"float32": 1e11, "bfloat16": 5e11}
 
 
-def made_up(factor: float) -> Timings:
+def made_up(factor: float, dtype: str = "float32") -> Timings:
     """Timings of a computer whose products are slower by this factor than the prior says, and all else as it says."""
     truth = prior_factors(PRIORS_OF_CPUS)
     truth = truth.with_values(matrix_efficiency=truth["matrix_efficiency"] / factor, decode_layer_us=500.0)
-    cluster = Cluster(this_cpu(PEAK["float32"], 1e10), 1)
-    steps = [Step(shape, rows, 256, "adamw", 1.0) for shape in SHAPES for rows in (4, 16, 64)]
-    rollouts = [Rollout(shape, batch, 32, 1.0) for shape in SHAPES for batch in (4, 64)]
+    cluster = Cluster(this_cpu(PEAK[dtype], 1e10), 1)
+    steps = [Step(shape, rows, 256, "adamw", 1.0, dtype=dtype) for shape in SHAPES for rows in (4, 16, 64)]
+    rollouts = [Sampled(shape, batch, 32, 1.0, dtype=dtype) for shape in SHAPES for batch in (4, 64)]
+    updates = [Update(shape, 12, 8, 48, 1.0, dtype=dtype) for shape in SHAPES]
     steps = [replace(step, seconds=step_observation(step, cluster, "").figure(truth)) for step in steps]
     rollouts = [replace(one, seconds=rollout_observation(one, cluster, "").figure(truth)) for one in rollouts]
-    return Timings(PEAK, 1e10, 0.4 * GIB, steps, rollouts)
+    updates = [replace(one, seconds=update_observation(one, cluster, "").figure(truth)) for one in updates]
+    return Timings(PEAK, 1e10, 0.4 * GIB, steps, rollouts, updates)
 
 
 def test_calibration_predicts_the_steps_it_was_fitted_on() -> None:
@@ -60,7 +59,31 @@ def test_calibration_predicts_the_steps_it_was_fitted_on() -> None:
         assert step_observation(step, cluster, "").figure(factors) == pytest.approx(step.seconds, rel=0.1)
     for one in timings.rollouts:
         assert rollout_observation(one, cluster, "").figure(factors) == pytest.approx(one.seconds, rel=0.1)
+    for update in timings.updates:
+        assert update_observation(update, cluster, "").figure(factors) == pytest.approx(update.seconds, rel=0.1)
     assert factors["decode_layer_us"] > 300
+
+
+def test_each_type_has_factors_of_its_own(tmp_path: Path) -> None:
+    narrow, wide = made_up(3.0, "bfloat16"), made_up(1.0)
+    both = replace(wide, steps=[*wide.steps, *narrow.steps], rollouts=[*wide.rollouts, *narrow.rollouts])
+    assert both.dtypes == ["float32", "bfloat16"]
+    fitted = {dtype: fit_timings(both, dtype) for dtype in both.dtypes}
+    path = tmp_path / "plan.json"
+    write_calibration(both, fitted["float32"], path, {"bfloat16": fitted["bfloat16"]})
+    for dtype, factors in fitted.items():
+        machine = this_machine(path, read_factors(), dtype)
+        assert machine.factors.values == factors.values
+        assert machine.cluster.gpu.peak == PEAK[dtype]
+    assert fitted["bfloat16"]["matrix_efficiency"] < 0.7 * fitted["float32"]["matrix_efficiency"]
+
+
+def test_what_takes_long_is_timed_in_fewer_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter(range(0, 1000, 2))  # each look at the clock is two seconds later
+    monkeypatch.setattr("cogitate.apps.plan.computer.timing.time.perf_counter", lambda: next(clock))
+    calls: list[int] = []
+    assert timed(lambda: calls.append(1), 5) == [2, 2]  # four seconds, after one round that warms up
+    assert len(calls) == 3
 
 
 def test_a_calibration_is_read_where_a_plan_looks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,15 +107,28 @@ def test_factors_of_another_version_are_refused(tmp_path: Path) -> None:
     path.write_text("{}", encoding="utf-8")
     with pytest.raises(DataError, match="no file of the planner's factors"):
         read_factors(path)
+    for key, value, message in (
+        ("values", {**content["values"], "flash3": 0}, r"values\.flash3 = 0\.0: a factor is above 0"),
+        ("residuals", {"step": -1}, r"residuals\.step = -1\.0: a deviation is 0 or more"),
+        ("covariance", [[1.0]], "covariance: needs 26 rows of 26 numbers"),
+    ):
+        path.write_text(json.dumps({**content, key: value}), encoding="utf-8")
+        with pytest.raises(DataError, match=message):
+            read_factors(path)
 
 
 @pytest.mark.slow
 def test_everything_that_is_measured_takes_some_time() -> None:
     lines: list[str] = []
-    timings = measure(lines.append, rounds=1, share=0.02, steps=[(SMALL_LLAMA, 4, 32, "muon")], rollouts=[(SMALL_LLAMA, 8, 8)])
-    assert [step.seconds > 0 for step in timings.steps] == [True]
-    assert [rollout.seconds > 0 for rollout in timings.rollouts] == [True]
-    assert len(lines) == 1 + len(timings.steps) + len(timings.rollouts)
+    timings = measure(
+        lines.append, rounds=1, share=0.02, steps=[(SMALL_LLAMA, 4, 32, "muon")], rollouts=[(SMALL_LLAMA, 8, 8)],
+        updates=[(SMALL_LLAMA, 2, 4, 8)], dtypes=("float32", "bfloat16"),
+    )  # fmt: skip
+    parts: list[Sequence[Step | Sampled | Update]] = [timings.steps, timings.rollouts, timings.updates]
+    assert [[one.seconds > 0 for one in part] for part in parts] == [[True, True]] * 3
+    assert len(lines) == 1 + sum(map(len, parts))
+    for dtype in timings.dtypes:
+        assert fit_timings(timings, dtype)["matrix_efficiency"] > 0
     if sys.platform.startswith("linux"):
         peaks = [step.peak for step in timings.steps] + [one.peak for one in timings.rollouts]
         assert all(peak is not None and peak > 1e7 for peak in peaks)

@@ -8,11 +8,14 @@ import pytest
 
 from cogitate.apps.plan.computer.calibrate import write_calibration
 from cogitate.apps.plan.computer.following import BesidePlan, planned_stages
+from cogitate.apps.plan.computer.timing import SMALL_LLAMA
+from cogitate.apps.progress import clock_of
 from cogitate.config import Config
 from cogitate.costs.factors import prior_factors
-from cogitate.recipe.recipe import graph_of
+from cogitate.recipe.recipe import GRAPHS, R1_ZERO, graph_of
 from cogitate.recipe.run_directory.planned import read_planned
 from cogitate.recipe.settings import load_recipe
+from cogitate.recipe.stage import Kind, Need, Stage
 from tests.apps.plan.computer.test_computer import made_up
 from tests.recipe.toy_recipe import toy_config
 
@@ -104,6 +107,61 @@ def test_stages_that_are_not_planned_leave_an_empty_plan(tmp_path: Path) -> None
     watcher.run_begins(["toy"])
     assert lines == []
     assert read_planned(tmp_path / "run") == {}
+
+
+def own_recipe(folder: Path, *settings: str) -> Config:
+    """A recipe on a model of the user's, whose probe proposes the number of steps alone."""
+    model = folder / "model"
+    model.mkdir(exist_ok=True)
+    (model / "config.json").write_text(json.dumps(SMALL_LLAMA.to_dict()), encoding="utf-8")
+    own = [f"inputs.base={model}", "tasks.train=arithmetic", 'r1_zero.from_probe=["steps"]', "runtime.device=cpu"]
+    return load_recipe("own", [*own, "runtime.dtype=float32", *settings])
+
+
+@pytest.mark.usefixtures("calibrated")
+def test_what_a_probe_leaves_open_takes_the_minutes_it_may_take_until_it_has_proposed_the_steps(tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    watcher, lines = beside(out, own_recipe(tmp_path, "probe.minutes=7"))
+    stages = ["base", "probe", "evaluate.base", "r1_zero", "evaluate.r1_zero"]
+    watcher.run_begins(stages)
+    before = read_planned(out)
+    assert before.keys() == set(stages) - {"base"}
+    assert before["r1_zero"].seconds.value == 7 * 60
+    finish(out, "probe", 30.0)
+    (out / "probe" / "proposal.toml").write_text("[r1_zero]\nsteps = 3\n", encoding="utf-8")
+    watcher.say("probe: finished")
+    few = read_planned(out)["r1_zero"].seconds.value
+    assert [line.split(",")[0].split(" ")[0] for line in lines] == ["by", "probe:", "by"]
+    assert lines[-1].startswith("by the plan, 3 stages take ")
+    again, _ = beside(out, own_recipe(tmp_path))
+    (out / "probe" / "proposal.toml").write_text("[r1_zero]\nsteps = 6\n", encoding="utf-8")
+    again.run_begins(stages)  # a run that is resumed reads the proposal at its start
+    assert read_planned(out)["r1_zero"].seconds.value == pytest.approx(2 * few)
+
+
+@pytest.mark.usefixtures("calibrated")
+def test_the_display_shows_the_time_left_of_a_recipe_with_a_shipped_base_and_of_an_own_one(tmp_path: Path) -> None:
+    for config, stages in (
+        (load_recipe("puzzles", ["runtime.device=cpu"]), ["base", "evaluate.base", "r1_zero", "evaluate.r1_zero"]),
+        (own_recipe(tmp_path), ["base", "probe", "evaluate.base", "r1_zero", "evaluate.r1_zero"]),
+    ):
+        out = tmp_path / config.graph / str(len(stages))
+        out.mkdir(parents=True)
+        watcher, _ = beside(out, config)
+        watcher.run_begins(stages)
+        planned = read_planned(out)
+        clock = clock_of(out, stages, "evaluate.base", 0, 3)
+        left = sum(planned[name].seconds.value for name in ("evaluate.base", "r1_zero", "evaluate.r1_zero"))
+        assert clock.left_in_all(0) == pytest.approx(left, abs=1.0)
+
+
+@pytest.mark.usefixtures("calibrated")
+def test_stages_that_no_plan_knows_are_named_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    theirs = Stage("theirs", Kind("nobodys", "nowhere", None, reads=(), needs=(Need("model"),)), needs=("base",))
+    monkeypatch.setitem(GRAPHS, "with_theirs", (*R1_ZERO, theirs))
+    watcher, lines = beside(tmp_path / "run", load_recipe("tiny", ["graph=with_theirs", "runtime.device=cpu"]))
+    watcher.run_begins(["r1_zero", "evaluate.r1_zero", "theirs"])
+    assert lines[0].endswith("; not planned: theirs")
 
 
 @pytest.mark.usefixtures("calibrated")

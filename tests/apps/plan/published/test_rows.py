@@ -77,9 +77,24 @@ def test_the_errors_have_the_form_that_was_promised(tmp_path: Path) -> None:
         ({**STEP, "what": "generation"}, "what = 'generation': a single phase is not compared"),
         ({**RL, "what": "log-prob pass"}, "a single phase is not compared"),
         ({**RL, "train_tp_cp_ep_pp": [8, 1, 0, 1]}, "give four whole numbers above 0"),
-        ({**RL, "train_tp_cp_ep_pp": [64, 1, 1, 1]}, "cannot divide 32 GPUs"),
+        ({**RL, "train_tp_cp_ep_pp": [64, 1, 1, 1]}, "tp64 x pp1 x cp1 are more than the 32 gpus"),
+        ({**STEP, "train_tp_cp_ep_pp": [3, 1, 1, 1]}, "8 GPUs cannot be divided by tensor 3"),
         ({**RL, "gpus": None}, "gpus = None: give a number above 0"),
         ({**RUN, "stage": "R1-Distill", "tokens": None}, "how many tokens it learnt from is not said; add tokens"),
+        ("[" * 100_000, "recursion"),
+        ({**STEP, "gpus": 0}, "gpus = 0: give a number above 0"),
+        ({**STEP, "step_seconds": float("inf")}, "step_seconds = inf: give a number above 0"),
+        ({**STEP, "step_seconds": 0}, "step_seconds = 0: give a number above 0"),
+        ({**STEP, "step_seconds": "9.0"}, "step_seconds = '9.0': give a number above 0"),
+        ({**STEP, "peak_memory_gb_per_gpu": 99.0}, "peak_memory_gib_per_gpu = 15.0: another field of memory says otherwise"),
+        ({**STEP, "cp": 3}, "8 GPUs cannot be divided by tensor 1 x pipeline 1 x context 3"),
+        ({**STEP, "model": "Mixtral-8x7B", "ep": 3}, "expert parallelism 3 does not divide the 8 experts"),
+        ({**STEP, "model": None}, "model 'None': unknown"),
+        ({**RL, "gpus": 0.5}, "gpus = 0.5: give a whole number"),
+        ({**RL, "gpu": "H101"}, "gpu: H101: unknown GPU; did you mean H100?"),
+        ({**RL, "generation_tp": 1.5}, "generation_tp = 1.5: give a whole number"),
+        ({**RUN, "gpus": 1.5}, "gpus = 1.5: give a whole number"),
+        ({**RUN, "gpu_hours": None, "hours": 5}, "gpus is missing"),
     ],
 )
 def test_a_row_that_cannot_be_planned_is_left_out_with_one_line(tmp_path: Path, row: Any, why: str) -> None:
@@ -113,7 +128,13 @@ def test_a_row_of_an_unnamed_kind_is_told_by_its_fields(tmp_path: Path) -> None:
         {"model": "Qwen3-8B", "gpu": "H100", "seq_len": 4096},
         {**STEP, "model": "meta-llama/Llama-3.1-70B-Instruct"}, {**STEP, "model": "mistralai/Mixtral-8x7B", "ep": 8},
         {**STEP, "model": "deepseek-ai/DeepSeek-V3.1-Base", "gpus": 256}, {**STEP, "model": "Qwen3-Coder-480B-A35B"},
-        {**STEP, "model": "Somebody-200B-A20B", "lora_rank": 0}, {**STEP, "model": "pythia-410m"},
+        {**STEP, "model": "Somebody-200B-A20B", "lora_rank": 0}, {**STEP, "model": "pythia-410m"}, {**STEP, "type": "pretrain"},
+        {**STEP, "gpu": "NVIDIA B200", "attention": "flash_attention_4"}, {**STEP, "model": "allenai/OLMo-3-7B-Instruct"},
+        {**STEP, "peak_memory_gb_per_gpu": 15.0 * 1.073741824}, {**STEP, "cp": 0}, {**STEP, "id": None},
+        {**STEP, "fits": False, "step_seconds": 0, "peak_memory_gib_per_gpu": 0},
+        {"what": "smallest hardware", "framework": "verl", "model": "Qwen2.5-32B", "gpu": "H20", "gpus": 8, "fits": True},
+        {**RL, "policy": "fully async"}, {**RL, "gpu": "GB300"},
+        {**RL, "model": "Llama-3.1-8B", "train_tp_cp_ep_pp": [1, 1, 8, 1]},
         {**RL, "what": "rl step"}, {**RL, "policy": "one-step-off-policy"}, {**RL, "policy": 3, "lora_rank": 32},
         {**RL, "max_new_tokens": None, "step_seconds": None, "fits": True},
         {**RL, "model": "Kimi-K2", "gpus": 256, "train_tp_cp_ep_pp": [8, 1, 16, 2]}, {**RL, "mean_new_tokens": 10**6},
@@ -142,7 +163,63 @@ def test_what_a_row_leaves_open_is_noted(tmp_path: Path) -> None:
     content = checked(tmp_path / "rows.jsonl", {"model": "Qwen3-8B", "gpu": "H100", "seq_len": 4096})
     assert content["rows"][0]["notes"] == [
         "activation not given: all kept", "gpus not given: one", "type not given: logits fused",
+        "micro_batches_per_gpu not given: one",
+        "nothing to compare with: none of step_seconds, peak_memory_gb_per_gpu, peak_memory_gib_per_gpu, fits",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("row", "note"),
+    [
+        ({**STEP, "type": "dpo"}, "type = 'dpo': logits taken as fused"),
+        ({**STEP, "attention": "sdpa"}, "attention = 'sdpa': as slow as flash_attention_2"),
+        ({**RL, "policy": "as in the paper"}, "policy = 'as in the paper': half of the GPUs generate beside the others"),
+        ({**RL, "mean_new_tokens": 10**6}, "mean_new_tokens = 1000000 is above max_new_tokens: taken as that"),
+        (RUN, "how the GPUs were divided, and what was lost beside the steps, is a guess"),
+    ],
+)
+def test_a_value_that_says_nothing_to_the_planner_is_noted(tmp_path: Path, row: dict[str, Any], note: str) -> None:
+    (found,) = checked(tmp_path / "rows.jsonl", row)["rows"]
+    assert any(each.startswith(note) for each in found["notes"])
+
+
+def test_lines_end_where_they_do_and_nowhere_else(tmp_path: Path) -> None:
+    line = json.dumps({**STEP, "source": "one \u2028 line"}, ensure_ascii=False)
+    content = checked(tmp_path / "rows.jsonl", "\ufeff" + line, line + "\r", "")
+    assert (len(content["rows"]), content["left_out"]) == (2, [])
+
+
+def test_a_model_that_would_not_be_divided_for_training_is_not_taken_to_gather_its_weights_for_each_pass(
+    tmp_path: Path,
+) -> None:
+    """Llama 2's 7 B on A100s: by operations alone at half the peak, 2 T tokens are 143 k hours."""
+    run = {**RUN, "model": "Llama-2-7b", "gpu": "A100", "tokens": 2e12, "gpu_hours": 184320}
+    assert 143_000 < checked(tmp_path / "rows.jsonl", run)["rows"][0]["whole_run"]["value"] < 230_000
+
+
+def test_a_time_that_a_row_does_not_give_follows_from_its_throughput(tmp_path: Path) -> None:
+    """Two micro-batches of 16,384 tokens on each of 8 GPUs; 512 completions of 1,000 tokens with prompts of 105 on 32."""
+    step = {**STEP, "step_seconds": None, "tokens_per_second_all_gpus": 2 * 16384 * 8 / 5.0}
+    rl = {**RL, "step_seconds": None, "sequences_per_step": 512, "mean_new_tokens": 1000, "tokens_per_second_per_gpu": 200.0}
+    rows = checked(tmp_path / "rows.jsonl", step, rl, {**step, "lora_rank": None})["rows"]
+    published = [row["step_time"]["published"] for row in rows]
+    assert published == [pytest.approx(5.0), pytest.approx(512 * 1105 / 32 / 200), None]  # that of full RL counts other seconds
+    assert rows[0]["notes"] == ["step_seconds not given: by tokens_per_second_all_gpus"]
+    assert "step_seconds not given: by tokens_per_second_per_gpu" in rows[1]["notes"]
+
+
+def test_degrees_in_one_list_and_in_fields_are_the_same(tmp_path: Path) -> None:
+    fields, together = {"tp": 2, "pp": 2}, {"train_tp_cp_ep_pp": [2, 1, 1, 2]}
+    memories = [
+        row["memory"]["value"]
+        for row in checked(tmp_path / "rows.jsonl", *({**STEP, **each} for each in (fields, together)))["rows"]
+    ]
+    assert memories[0] == memories[1]
+
+
+def test_an_rl_row_that_is_too_large_names_its_largest_term(tmp_path: Path) -> None:
+    row = {**RL, "model": "Qwen2.5-72B", "gpu": "H100", "gpus": 1, "fits": False}
+    assert "most of it optimiser states" in checked(tmp_path / "rows.jsonl", row)["rows"][0]["fits"]["why"]
 
 
 def test_more_processes_for_one_layer_leave_each_less(tmp_path: Path) -> None:
@@ -180,6 +257,11 @@ def test_the_page_lists_every_row_worst_first(tmp_path: Path) -> None:
     times = page[page.index("## Time of a step") : page.index("## Fits or not")]
     assert times.index("| far |") < times.index("| step-8xh100-cp1-ep1 |")
     assert "- line 3, line 3: Expecting property name" in page
+
+
+def test_an_id_cannot_break_the_page(tmp_path: Path) -> None:
+    rows, left = read_rows(written(tmp_path / "rows.jsonl", {**STEP, "id": "one\n| two |"}), HARDWARE)
+    assert "| one \\| two \\| | 15 |" in errors_page(check_rows(rows, read_factors()), left)
 
 
 def test_factors_are_fitted_on_rows_of_even_hash_alone_and_never_on_whole_runs(tmp_path: Path) -> None:

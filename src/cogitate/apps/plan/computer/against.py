@@ -13,15 +13,19 @@ from cogitate.apps.plan.computer.machine import Machine
 from cogitate.apps.plan.measured import read_measured
 from cogitate.apps.plan.recipe_plan import time_text
 from cogitate.apps.plan.stage_cost import cost_of
-from cogitate.apps.plan.workloads import works_of
+from cogitate.apps.plan.workloads.works import works_of
 from cogitate.apps.report.words import write_seconds
 from cogitate.config import Config
 from cogitate.costs.hardware import GIB
 from cogitate.errors import ConfigError
 from cogitate.recipe.recipe import graph_of
+from cogitate.recipe.run_directory.changes import changed_settings
+from cogitate.recipe.run_directory.failed_start import CONFIG
 from cogitate.recipe.run_directory.planned import Compared, PlannedStage, compared_stage
 
 SHORT = 20.0  # seconds below which a stage is mostly its start
+WITHOUT_EFFECT = ("tracking", "rewards.workers")  # on what a plan says
+TIME_BAR, MEMORY_BAR = 0.2, 0.1  # errors that a calibration should keep within
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +40,14 @@ class Against:
     left_out: dict[str, str]
 
     def text(self) -> str:
-        lines = [["stage", "took", "plan", "error", "GiB", "plan", "error", "within"]]
-        lines += [stage_cells(row) for row in self.rows]
-        shown = table(lines)
+        of_time, of_memory = f"within {100 * TIME_BAR:.0f} %", f"within {100 * MEMORY_BAR:.0f} %"
+        head = ["stage", "planned", "measured", "ratio", of_time, "GiB planned", "measured", "ratio", of_memory]
+        shown = table([head, *(stage_cells(row) for row in self.rows)])
         long = [row for row in self.rows if row.seconds >= SHORT]
-        told = [f"of {len(long)} stages of {SHORT:.0f} s or more, {counted(long)}", "Intervals should hold eight of ten."]
+        told = [
+            f"ratio: planned over measured; of {len(long)} stages of {SHORT:.0f} s or more, {counted(long)}",
+            "Intervals should hold eight of ten; they stand in brackets.",
+        ]
         by_reason: dict[str, list[str]] = {}
         for name, why in self.left_out.items():
             by_reason.setdefault(why, []).append(name)
@@ -55,23 +62,38 @@ def against(config: Config, run: Path, machine: Machine) -> Against:
     """Compare every finished stage of a run.
 
     Raises:
-        ConfigError: `run` is no run directory, or none of its finished stages is one of the recipe that is planned.
+        ConfigError: `run` is no run directory, is of another recipe or other settings, or none of its stages is finished.
         DataError: a file of it is damaged.
     """
     measured, graph = read_measured(run, option="--against", has_counts=True), graph_of(config)
+    refuse_another_recipe(config, run)
     rows, left = list[Compared](), dict[str, str]()
-    for work in works_of(graph, config, measured=measured):
+    for work in works_of(graph, config, measured=measured, run=run):
         name = work.stage.name
         cost = cost_of(work, machine.cluster, machine.factors, config.runtime)
         if cost.seconds is None or cost.memory is None:
-            left[name] = "; ".join(work.notes)
+            left[name] = "; ".join(work.notes) or "nothing to do"
         elif (row := compared_stage(run, name, PlannedStage(cost.seconds, cost.memory))) is None:
             left[name] = "not finished in the run, or shipped with the package"
         else:
             rows.append(row)
     if not rows:
-        raise ConfigError(f"--against {run}: no finished stage of this recipe is there; give a run of the same recipe")
+        why = "; ".join(f"{name}: {why}" for name, why in left.items())
+        raise ConfigError(f"--against {run}: no finished stage is there that was made in it ({why[:200]})")
     return Against(sorted(rows, key=lambda row: -abs(time_error(row))), left)
+
+
+def refuse_another_recipe(config: Config, run: Path) -> None:
+    """Refuse a run of other settings, whose stages may have the same names and other work."""
+    if not (run / CONFIG).is_file():
+        raise ConfigError(f"--against {run}: holds no {CONFIG}; give the directory of a run that has been made")
+    try:
+        changed = {key: line for key, line in changed_settings(run, config).items() if key not in WITHOUT_EFFECT}
+    except ConfigError as error:
+        raise ConfigError(f"--against {str(error).removesuffix(': use another --out')}: give the recipe of that run") from error
+    if changed:
+        more = f", and {len(changed) - 1} more" if len(changed) > 1 else ""
+        raise ConfigError(f"--against {run}: was made with {next(iter(changed.values()))}{more}: give the settings of that run")
 
 
 def time_error(row: Compared) -> float:
@@ -84,20 +106,27 @@ def memory_error(row: Compared) -> float | None:
 
 
 def stage_cells(row: Compared) -> list[str]:
+    """A stage's row; one that is mostly its start has no bar for its time."""
     error = memory_error(row)
-    is_within = row.plan.seconds.low <= row.seconds <= row.plan.seconds.high
-    return [
-        row.stage, write_seconds(row.seconds), time_text(row.plan.seconds), f"{100 * time_error(row):+.0f} %",
-        "" if row.peak is None else f"{row.peak / GIB:.2f}", f"{row.plan.memory.value / GIB:.2f}",
-        "not measured" if error is None else f"{100 * error:+.0f} %", "yes" if is_within else "no",
-    ]  # fmt: skip
+    in_time = inside(time_error(row), TIME_BAR) if row.seconds >= SHORT else "short"
+    cells = [row.stage, time_text(row.plan.seconds), write_seconds(row.seconds), f"{1 + time_error(row):.2f}", in_time]
+    cells.append(f"{row.plan.memory.value / GIB:.2f}")
+    if row.peak is None or error is None:
+        return [*cells, "not measured", "", ""]
+    return [*cells, f"{row.peak / GIB:.2f}", f"{1 + error:.2f}", inside(error, MEMORY_BAR)]
+
+
+def inside(error: float, bar: float) -> str:
+    return "inside" if abs(error) <= bar else "outside"
 
 
 def counted(rows: Sequence[Compared]) -> str:
     """How many are within the bounds that a calibration should keep."""
-    in_time = sum(abs(time_error(row)) <= 0.2 for row in rows)
+    in_time = sum(abs(time_error(row)) <= TIME_BAR for row in rows)
     errors = [error for row in rows if (error := memory_error(row)) is not None]
-    memory = f", {sum(abs(error) <= 0.1 for error in errors)} of {len(errors)} within 10 % of their memory" if errors else ""
+    memory = (
+        f", {sum(abs(error) <= MEMORY_BAR for error in errors)} of {len(errors)} within 10 % of their memory" if errors else ""
+    )
     return f"{in_time} are within 20 % of their time{memory}"
 
 
@@ -107,7 +136,9 @@ def row_json(row: Compared) -> dict[str, Any]:
         "seconds": row.seconds,
         "planned_seconds": row.plan.seconds.as_json(),
         "time_error": time_error(row),
+        "time_within_bar": abs(time_error(row)) <= TIME_BAR if row.seconds >= SHORT else None,
         "peak_memory_bytes": row.peak,
         "planned_memory_bytes": row.plan.memory.as_json(),
         "memory_error": memory_error(row),
+        "memory_within_bar": None if (error := memory_error(row)) is None else abs(error) <= MEMORY_BAR,
     }

@@ -12,7 +12,7 @@ from cogitate.apps.plan.computer.machine import Machine, this_machine
 from cogitate.apps.plan.factors import read_factors
 from cogitate.apps.plan.recipe_plan import hint_of
 from cogitate.apps.plan.stage_cost import StageCost, best_layout, cost_of
-from cogitate.apps.plan.workloads import works_of
+from cogitate.apps.plan.workloads.works import works_of
 from cogitate.config import Config
 from cogitate.errors import ConfigError
 from cogitate.recipe.recipe import graph_of, select

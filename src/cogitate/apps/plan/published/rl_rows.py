@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from cogitate.apps.plan.hardware import Hardware
-from cogitate.apps.plan.models import find_shape
+from cogitate.apps.plan.published.divided import layout_of_row
 from cogitate.apps.plan.published.row import (
     MEMORY_OF_UNKNOWN_MODEL,
     PUBLISHED_AS,
     UNKNOWN_MODEL,
     Guesses,
     Row,
+    by_throughput,
     fits_of,
     given,
+    gpu_of_row,
+    nothing_published,
     number,
+    shape_of_row,
     whole,
 )
 from cogitate.costs.counts import count_parameters
 from cogitate.costs.factors import Factors
 from cogitate.costs.generation import Sampling, smallest_tensor
 from cogitate.costs.hardware import Cluster
-from cogitate.costs.layout import Layout, usual_layout
+from cogitate.costs.layout import usual_layout
 from cogitate.costs.lengths import UNKNOWN_LENGTH, Lengths, usual_mean
-from cogitate.costs.memory import MEGATRON, Training, training_memory
+from cogitate.costs.memory import MEGATRON, Memory, Training, training_memory
 from cogitate.costs.rl_step import RLStep, rl_seconds
 from cogitate.costs.shape import Shape
 from cogitate.errors import DataError
@@ -32,30 +37,36 @@ from cogitate.errors import DataError
 USUAL_PROMPT = 105.0
 USUAL_LIMIT = 2048.0  # of a completion, in rows that say whether a model fits and nothing of lengths
 USUAL_SEQUENCES = 4096.0  # of a step of RL, where a row does not say: recipes have 512 to 8,192 and more
+COLOCATED, APART = ("on-policy", "colocated", "synchronous"), ("off", "async")  # words of a row's policy
 ENGINE_SHARE = 0.65  # of the memory, that serving engines fill with weights and cache beside a trainer
 
 
 def rl_row(row: Mapping[str, Any], name: str, hardware: Hardware) -> Row:
     """A step of RL: rollouts of a step, log-probabilities, an update."""
-    (shape, note), gpu = find_shape(str(row["model"])), hardware.find(str(row["gpu"]))
-    cluster, guesses = Cluster(gpu, max(1, int(number(row, "gpus")))), Guesses()
+    (shape, note), gpu = shape_of_row(row), gpu_of_row(row, hardware)
+    cluster, guesses = Cluster(gpu, whole(row, "gpus")), Guesses()
     if note:
         guesses.add(note, UNKNOWN_MODEL)
     step = rl_step_of(row, shape, cluster, guesses)
-    published = given(row, PUBLISHED_AS)
+    published, fits = given(row, PUBLISHED_AS), fits_of(row)
+    if row.get("sequences_per_step") is not None and row.get("mean_new_tokens") is not None:
+        tokens = step.sampling.sequences * (step.sampling.prompt_tokens + step.sampling.lengths.mean) / cluster.count
+        guesses.notes.extend(by_throughput(row, published, "tokens_per_second_per_gpu", tokens))
+    memory = partial(rl_memory, shape, step, cluster, offloaded=bool(row.get("host_memory_gb")))
     return Row(
         name,
         "RL step",
         {
             "step_time": lambda factors: rl_seconds(shape, step, cluster, factors).total,
-            "memory": lambda factors: rl_memory(shape, step, cluster, factors, offloaded=bool(row.get("host_memory_gb"))),
+            "memory": lambda factors: memory(factors).total,
         },
         published,
-        fits=fits_of(row),
+        fits=fits,
         capacity=gpu.memory,
         further=guesses.deviation,
         further_memory=MEMORY_OF_UNKNOWN_MODEL if note else 0.0,
-        notes=tuple(guesses.notes),
+        notes=(*guesses.notes, *nothing_published(published, fits)),
+        memory=memory,
     )
 
 
@@ -74,40 +85,36 @@ def rl_step_of(row: Mapping[str, Any], shape: Shape, cluster: Cluster, guesses: 
     if row.get("sequences_per_step") is None:
         guesses.add(f"completions of a step not given: {USUAL_SEQUENCES:.0f}", 0.6)
     sequences = number(row, "sequences_per_step", USUAL_SEQUENCES)
-    lengths = Lengths(min(number(row, "mean_new_tokens", usual_mean(limit)), limit), limit)
+    mean = number(row, "mean_new_tokens", usual_mean(limit))
+    if mean > limit:
+        guesses.add(f"mean_new_tokens = {mean:.0f} is above max_new_tokens: taken as that")
+    lengths = Lengths(min(mean, limit), limit)
     policy = str(row.get("policy") or "on-policy")
-    colocated = "on-policy" in policy or "colocated" in policy
-    tensor = int(number(row, "generation_tp", smallest_tensor(shape, cluster.gpu)))
-    degrees = row.get("train_tp_cp_ep_pp")
-    if degrees is not None:
-        is_whole = isinstance(degrees, list) and all(type(each) is int and each > 0 for each in degrees)
-        if not is_whole or len(degrees) != 4:
-            raise DataError(f"train_tp_cp_ep_pp = {degrees!r}: give four whole numbers above 0")
-        tp, cp, ep, pp = degrees
-        if tp * cp * pp > cluster.count or (shape.experts and shape.experts % ep):
-            raise DataError(
-                f"train_tp_cp_ep_pp = {degrees}: cannot divide {cluster.count} GPUs and {shape.experts or 'no'} experts"
-            )
-        layout = Layout(cluster.count, tensor=tp, context=cp, experts=ep, pipeline=pp, sharding="optimiser")
-    else:
-        layout = usual_layout(shape, count_parameters(shape).total, cluster.count)
+    colocated = any(word in policy.lower().replace("_", "-") for word in COLOCATED)
+    if not colocated and not any(word in policy.lower() for word in APART):
+        guesses.add(f"policy = {policy!r}: half of the GPUs generate beside the others, which train")
+    tensor = whole(row, "generation_tp", smallest_tensor(shape, cluster.gpu))
+    layout = layout_of_row(row, "", shape, cluster.count) or usual_layout(shape, count_parameters(shape).total, cluster.count)
     scorings = 1 if row.get("old_logprob_seconds") and not row.get("ref_logprob_seconds") else 2
     prompts = number(row, "prompts_per_step", max(1.0, sequences / 16))
-    sampling = Sampling(sequences, prompts, number(row, "mean_prompt_tokens", USUAL_PROMPT), lengths)
+    sampling = Sampling(
+        sequences, prompts, number(row, "mean_prompt_tokens", USUAL_PROMPT), lengths, waits="async" not in policy.lower()
+    )
     return RLStep(
         sampling,
         min(tensor, cluster.count),
         layout,
         scorings=scorings,
         colocated=colocated,
-        lora_rank=whole(row, "lora_rank", 0),
+        lora_rank=whole(row, "lora_rank", 0, least=0),
     )
 
 
-def rl_memory(shape: Shape, step: RLStep, cluster: Cluster, factors: Factors, *, offloaded: bool) -> float:
+def rl_memory(shape: Shape, step: RLStep, cluster: Cluster, factors: Factors, *, offloaded: bool) -> Memory:
     """The fuller of the two phases: an engine that fills its share of the memory, and training with what is not offloaded."""
     tokens = step.sampling.lengths.limit + step.sampling.prompt_tokens
     work = Training(tokens=tokens, sequence=tokens, lora_rank=step.lora_rank, precision=MEGATRON)
     terms = training_memory(shape, work, step.layout, factors).by_term()
-    kept = {name: size for name, size in terms.items() if not (offloaded and name == "optimiser states")}
-    return max(ENGINE_SHARE * cluster.gpu.memory, sum(kept.values()))
+    kept = Memory({name: size for name, size in terms.items() if not (offloaded and name == "optimiser states")})
+    engine = Memory({"serving engine": ENGINE_SHARE * cluster.gpu.memory})
+    return kept if kept.total > engine.total else engine

@@ -38,7 +38,7 @@ def read_rows(path: Path, hardware: Hardware) -> tuple[list[Row], list[Left]]:
         DataError: the file cannot be read, or no row of it can be planned.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # a text may hold what splitlines takes for the end of a line
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: cannot be read as text: {error}") from error
     rows, left = list[Row](), list[Left]()
@@ -50,13 +50,13 @@ def read_rows(path: Path, hardware: Hardware) -> tuple[list[Row], list[Left]]:
             content = json.loads(line)
             if not isinstance(content, dict):
                 raise DataError("is no JSON object")
-            name = str(content.get("id", name))
+            name = " ".join(str(content["id"]).split()) if content.get("id") not in (None, "") else name
             row = row_of(content, name, hardware)
             for figure in row.figures.values():  # a row whose formula fails is left out here, not in the middle of a table
                 if not figure(prior_factors()) < LARGEST:
                     raise DataError("its numbers are too large to plan")
             rows.append(row)
-        except (CogitateError, ValueError, TypeError, KeyError, ZeroDivisionError, OverflowError) as error:
+        except (CogitateError, ValueError, TypeError, KeyError, ZeroDivisionError, OverflowError, RecursionError) as error:
             why = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
             left.append(Left(number, name, " ".join(why.split())))
     if not rows:
@@ -85,7 +85,10 @@ def kind_by_fields(row: Mapping[str, Any]) -> str:
         return "whole run"
     if any(row.get(key) for key in ("sequences_per_step", "generate_seconds", "max_new_tokens", "mean_new_tokens")):
         return "RL step"
-    return "training step" if row.get("seq_len") else ""
+    if row.get("seq_len"):
+        return "training step"
+    said = f"{row.get('what')} {row.get('framework')} {row.get('source')}".lower()
+    return "RL step" if row.get("fits") is not None and any(word in said for word in ("rl", "grpo", "ppo")) else ""
 
 
 SINGLE_PHASES = ("generat", "rollout", "serving", "inference", "decod", "prefill", "evaluat", "prob", "transfer", "grading")

@@ -182,9 +182,9 @@ def table_of(group: str, checked: Sequence[Checked]) -> list[str]:
     for each, figure in found:
         low, value, high = (write(x / unit) for x in (figure.predicted.low, figure.predicted.value, figure.predicted.high))
         published, factor = write((figure.published or 0) / unit), (figure.error or 0) + 1
-        note = "; ".join(["fitted"] * each.row.is_fitted + list(each.row.notes))
+        note = cell("; ".join(["fitted"] * each.row.is_fitted + list(each.row.notes)))
         covered = "yes" if figure.is_covered else "no"
-        lines.append(f"| {each.row.id} | {published} | {value} | {low} to {high} | {factor:.2f} | {covered} | {note} |")
+        lines.append(f"| {cell(each.row.id)} | {published} | {value} | {low} to {high} | {factor:.2f} | {covered} | {note} |")
     return [*lines, ""]
 
 
@@ -194,10 +194,14 @@ def fits_table(checked: Sequence[Checked]) -> list[str]:
     lines = ["## Fits or not", "", "| row | it ran | predicted | why |", "|---|---|---|---|"]
     words = {True: "fits", False: "does not", None: "-"}
     for each in told:
-        lines.append(
-            f"| {each.row.id} | {words[each.row.fits]} | {words[each.fits]}{'' if each.is_right else ' (wrong)'} | {each.why} |"
-        )
+        predicted = f"{words[each.fits]}{'' if each.is_right else ' (wrong)'}"
+        lines.append(f"| {cell(each.row.id)} | {words[each.row.fits]} | {predicted} | {each.why} |")
     return [*lines, ""]
+
+
+def cell(text: str) -> str:
+    """A text as a cell of a table may hold it."""
+    return " ".join(text.replace("|", "\\|").split())
 
 
 def left_lines(left: Sequence[Left]) -> list[str]:

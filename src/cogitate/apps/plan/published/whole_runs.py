@@ -7,22 +7,24 @@ from dataclasses import replace
 from typing import Any
 
 from cogitate.apps.plan.hardware import Hardware
-from cogitate.apps.plan.models import find_shape
 from cogitate.apps.plan.published.rl_rows import USUAL_PROMPT, rl_step_of
-from cogitate.apps.plan.published.row import UNKNOWN_MODEL, Guesses, Row, number
+from cogitate.apps.plan.published.row import UNKNOWN_MODEL, Guesses, Row, gpu_of_row, number, shape_of_row, whole
 from cogitate.costs.counts import count_parameters
-from cogitate.costs.factors import Factors
+from cogitate.costs.factors import Factors, prior_factors
 from cogitate.costs.generation import Sampling, generation_seconds, smallest_tensor
 from cogitate.costs.hardware import Cluster
-from cogitate.costs.layout import usual_layout
+from cogitate.costs.layout import LARGE, Layout, usual_layout
 from cogitate.costs.lengths import UNKNOWN_LENGTH, Lengths
-from cogitate.costs.memory import Training
+from cogitate.costs.memory import MEGATRON, Training, training_memory
 from cogitate.costs.rl_step import RLStep, rl_seconds
 from cogitate.costs.shape import Shape
 from cogitate.costs.training import training_seconds
 from cogitate.errors import DataError
 
 PRETRAINING_SEQUENCE = 4096.0
+UNKNOWN_LAYOUT = 0.2  # deviation of the logarithm of hours
+MICRO_BATCHES = 64  # of a step of pretraining, on each process
+LARGE_ENOUGH_FOR_PIPELINES = 3e10  # parameters
 # R1-Zero's limit is 32,768 and then 65,536 tokens; the mean grows from some hundred to over ten thousand (R1, figure 3).
 R1_MEAN, R1_LIMIT = 8000.0, 32768.0
 # Its engine has FP8 weights and drafts by the MTP block, 1.8 tokens a step (arXiv:2412.19437, section 5.4.3).
@@ -34,7 +36,7 @@ R1_STEPS_OF_ROLLOUTS = 16  # 8,192 completions are drawn at a time and learnt fr
 
 def run_row(row: Mapping[str, Any], name: str, hardware: Hardware) -> Row:
     """A whole run: pretraining or fine-tuning on so many tokens, or so many steps of RL. Its figure is GPU hours."""
-    (shape, note), gpu = find_shape(str(row["model"])), hardware.find(str(row["gpu"]))
+    (shape, note), gpu = shape_of_row(row), gpu_of_row(row, hardware)
     guesses = Guesses()
     if note:
         guesses.add(note, UNKNOWN_MODEL)
@@ -42,13 +44,13 @@ def run_row(row: Mapping[str, Any], name: str, hardware: Hardware) -> Row:
     stage = str(row.get("stage") or "").lower()
     # Rows of the R1 report name its stages; what is known of these runs from the paper need not be in the row.
     of_r1 = "r1" in stage or ("sft data" in stage and "r1" in str(row.get("source")).lower())
-    hours = number(row, "gpu_hours") if hours is not None else number(row, "hours") * number(row, "gpus")
+    hours = number(row, "gpu_hours") if hours is not None else number(row, "hours") * whole(row, "gpus")
     if row.get("tokens") is not None:
-        figure = tokens_run(row, shape, Cluster(gpu, int(number(row, "gpus", 2048 if hours > 1e5 else 64))), guesses)
+        figure = tokens_run(row, shape, Cluster(gpu, whole(row, "gpus", 2048 if hours > 1e5 else 64)), guesses)
     elif of_r1 and not (row.get("steps") is not None and row.get("max_new_tokens") is not None):
-        figure = r1_run(row, stage, shape, Cluster(gpu, int(number(row, "gpus", 512))), guesses)
+        figure = r1_run(row, stage, shape, Cluster(gpu, whole(row, "gpus", 512)), guesses)
     elif row.get("steps") is not None:
-        figure = rl_run(row, shape, Cluster(gpu, int(number(row, "gpus", 64))), guesses)
+        figure = rl_run(row, shape, Cluster(gpu, whole(row, "gpus", 64)), guesses)
     else:
         raise DataError("neither tokens nor steps: how much work the run was is not said")
     return Row(
@@ -110,13 +112,28 @@ def r1_rl_run(shape: Shape, cluster: Cluster, steps: float) -> Callable[[Factors
 def tokens_run(row: Mapping[str, Any], shape: Shape, cluster: Cluster, guesses: Guesses) -> Callable[[Factors], float]:
     """GPU hours of training on so many tokens, activations kept, experts and pipeline as large models are trained."""
     tokens, sequence = number(row, "tokens"), number(row, "seq_len", PRETRAINING_SEQUENCE)
-    layout = usual_layout(shape, count_parameters(shape).total, cluster.count)
-    work = Training(tokens=sequence, sequence=sequence, micro_batches=64, activations="keep", logits="plain", mtp=True)
+    work = Training(
+        tokens=sequence, sequence=sequence, micro_batches=MICRO_BATCHES, activations="keep", logits="plain", mtp=True
+    )
+    layouts = layouts_that_fit(shape, work, cluster)
+    guesses.add("how the GPUs were divided, and what was lost beside the steps, is a guess", UNKNOWN_LAYOUT)
     if row.get("seq_len") is None:
         guesses.add(f"sequences of {sequence:.0f} tokens", 0.05)
 
-    def hours(factors: Factors) -> float:
+    def hours(layout: Layout, factors: Factors) -> float:
         seconds = training_seconds(shape, work, layout, cluster, factors, grouped=True).total
-        return tokens / (sequence * 64 * layout.data) * seconds * cluster.count / 3600
+        return tokens / (sequence * MICRO_BATCHES * layout.data) * seconds * cluster.count / 3600
 
-    return hours
+    return lambda factors: min(hours(layout, factors) for layout in layouts)
+
+
+def layouts_that_fit(shape: Shape, work: Training, cluster: Cluster) -> list[Layout]:
+    """Ways to train that people choose from: all states divided, AdamW's alone, and with pipelines; those that the memory
+    holds, or the last where it holds none."""
+    count, large = cluster.count, count_parameters(shape).total > LARGE_ENOUGH_FOR_PIPELINES
+    found = [Layout(count), Layout(count, sharding="optimiser")]
+    if large:
+        found.append(usual_layout(shape, LARGE, count))
+    kept, factors = replace(work, precision=MEGATRON), prior_factors()
+    fitting = [layout for layout in found if training_memory(shape, kept, layout, factors).total <= cluster.gpu.memory]
+    return fitting or found[-1:]

@@ -1,0 +1,257 @@
+"""A few short steps on this computer, timed: matrix products, copies of memory, training steps, completions, updates of RL.
+
+Small models of two families at several sizes, so that what grows with tokens and what comes with every step can be told apart,
+and one whose vocabulary is that of a published model, in each type that runs of this computer compute in.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Literal
+
+import numpy as np
+import torch
+
+from cogitate.backend import GenerationRequest
+from cogitate.config import RLConfig, SupervisedConfig
+from cogitate.costs.hardware import GIB
+from cogitate.costs.shape import Shape
+from cogitate.engine.generator import Engine
+from cogitate.kernels.isa import faster_type
+from cogitate.model.config import TINY, ModelConfig
+from cogitate.model.transformer import Transformer
+from cogitate.runtime import peak_resident_bytes, reset_peak_memory, resident_bytes
+from cogitate.train.learners.grpo import GRPOLearner
+from cogitate.train.learners.supervised import SupervisedLearner
+from cogitate.types import PackedRows, Problem, Rollout, SamplingParams, Verdict
+
+Optimiser = Literal["adamw", "muon"]
+
+SMALL_LLAMA = ModelConfig(
+    model_type="llama", vocab_size=1536, hidden_size=160, intermediate_size=480, num_hidden_layers=4, num_attention_heads=5,
+    num_key_value_heads=1, max_position_embeddings=512,
+)  # fmt: skip
+WIDER_LLAMA = SMALL_LLAMA.model_copy(update={"hidden_size": 480, "intermediate_size": 1280, "num_attention_heads": 15})
+MANY_WORDS = ModelConfig(  # four layers of SmolLM2-135M
+    model_type="llama", vocab_size=49152, hidden_size=576, intermediate_size=1536, num_hidden_layers=4, num_attention_heads=9,
+    num_key_value_heads=3, tie_word_embeddings=True, max_position_embeddings=512,
+)  # fmt: skip
+STEPS: tuple[tuple[ModelConfig, int, int, Optimiser], ...] = (
+    (TINY, 4, 256, "adamw"), (TINY, 16, 256, "adamw"), (TINY, 16, 256, "muon"), (SMALL_LLAMA, 4, 256, "adamw"),
+    (SMALL_LLAMA, 16, 256, "adamw"), (WIDER_LLAMA, 4, 256, "adamw"), (WIDER_LLAMA, 4, 256, "muon"),
+    (MANY_WORDS, 2, 512, "adamw"),
+)  # fmt: skip
+ROLLOUTS = ((TINY, 8, 48), (TINY, 128, 48), (SMALL_LLAMA, 64, 48), (WIDER_LLAMA, 32, 48), (MANY_WORDS, 64, 24))
+UPDATES = ((TINY, 12, 12, 48), (SMALL_LLAMA, 12, 12, 48), (WIDER_LLAMA, 4, 8, 48), (MANY_WORDS, 2, 16, 32))
+PROMPT = 48
+LONGEST = 3.0  # seconds of one thing that is timed, after which no further round begins
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A training step that was timed.
+
+    Attributes:
+        peak: bytes of this process at its fullest; None where the system does not say.
+        dtype: of weights and activations.
+    """
+
+    shape: Shape
+    rows: int
+    row_tokens: int
+    optimiser: str
+    seconds: float
+    peak: int | None = None
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """Completions that were timed: `batch` of `tokens` each, of one prompt."""
+
+    shape: Shape
+    batch: int
+    tokens: int
+    seconds: float
+    peak: int | None = None
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """An update of RL that was timed: `groups` of `size` completions of `tokens` each."""
+
+    shape: Shape
+    groups: int
+    size: int
+    tokens: int
+    seconds: float
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """All that a calibration measures.
+
+    Attributes:
+        peak: operations a second of matrix products, by type.
+        resident: bytes of this process between two stages, so to say: after its work, with nothing of it left.
+    """
+
+    peak: Mapping[str, float]
+    bandwidth: float
+    resident: float
+    steps: Sequence[Step]
+    rollouts: Sequence[Sampled]
+    updates: Sequence[Update] = ()
+
+    @property
+    def dtypes(self) -> list[str]:
+        """The types in which steps were timed."""
+        return list(dict.fromkeys(step.dtype for step in self.steps))
+
+
+def measure(
+    say: Callable[[str], None],
+    *,
+    rounds: int = 3,
+    share: float = 1.0,
+    steps: Sequence[tuple[ModelConfig, int, int, Optimiser]] = STEPS,
+    rollouts: Sequence[tuple[ModelConfig, int, int]] = ROLLOUTS,
+    updates: Sequence[tuple[ModelConfig, int, int, int]] = UPDATES,
+    dtypes: Sequence[str] = (),
+) -> Timings:
+    """Time all of it.
+
+    Args:
+        share: of the matrices' side and the copied memory.
+        steps: model, rows, tokens of a row and optimiser; rollouts: model, completions and tokens of each; updates: model,
+            groups, completions of each and tokens of these.
+        dtypes: of models; (): float32, and bfloat16 where this computer is faster in it.
+    """
+    import_what_a_run_imports()
+    peak = {dtype: matrix_speed(int(1536 * share), rounds, getattr(torch, dtype)) for dtype in ("float32", "bfloat16")}
+    bandwidth = memory_speed(int(6e7 * share), rounds)
+    speeds = ", ".join(f"{speed / 1e9:,.0f} G operations a second in {dtype}" for dtype, speed in peak.items())
+    say(f"matrix products: {speeds}; memory {bandwidth / 1e9:,.1f} GB a second")
+    timed_steps, timed_rollouts, timed_updates = list[Step](), list[Sampled](), list[Update]()
+    for dtype in dtypes or dict.fromkeys(("float32", faster_type())):
+        for config, rows, tokens, optimiser in steps:
+            timed_steps.append(time_step(config, rows, tokens, optimiser, rounds, dtype))
+            say(f"training step of {rows * tokens:,} tokens, {optimiser}, {dtype}: {timed_steps[-1].seconds:.3f} s")
+        for config, batch, tokens in rollouts:
+            timed_rollouts.append(time_rollout(config, batch, tokens, rounds, dtype))
+            say(f"{batch} completions of {tokens} tokens, {dtype}: {timed_rollouts[-1].seconds:.3f} s")
+        for config, groups, size, tokens in updates:
+            timed_updates.append(time_update(config, groups, size, tokens, rounds, dtype))
+            say(f"update on {groups * size} completions of {tokens} tokens, {dtype}: {timed_updates[-1].seconds:.3f} s")
+    begin_peak()
+    resident = float(resident_bytes() or 0.4 * GIB)  # a process that has worked is larger than a fresh one
+    return Timings(peak, bandwidth, resident, timed_steps, timed_rollouts, timed_updates)
+
+
+def fastest(work: Callable[[], object], rounds: int) -> float:
+    """Seconds of the fastest of some rounds, after one that warms up."""
+    return min(timed(work, rounds))
+
+
+def usual(work: Callable[[], object], rounds: int) -> float:
+    """The median: a stage takes what most of its steps take."""
+    return median(timed(work, rounds))
+
+
+def timed(work: Callable[[], object], rounds: int) -> list[float]:
+    """Seconds of each round; fewer rounds of what takes long."""
+    work()
+    found: list[float] = []
+    while len(found) < rounds and sum(found) < LONGEST:
+        started = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - started)
+    return found
+
+
+def matrix_speed(size: int, rounds: int, dtype: torch.dtype) -> float:
+    """Operations a second of a square product."""
+    left, right = torch.randn(size, size).to(dtype), torch.randn(size, size).to(dtype)
+    return 2.0 * size**3 / fastest(lambda: left @ right, rounds)
+
+
+def memory_speed(numbers: int, rounds: int) -> float:
+    """Bytes a second, read and written, of copying."""
+    source, target = torch.ones(numbers), torch.empty(numbers)
+    return 8.0 * numbers / fastest(lambda: target.copy_(source), rounds)
+
+
+def model_of(config: ModelConfig, dtype: str) -> Transformer:
+    torch.manual_seed(0)
+    return Transformer(config).to(dtype=getattr(torch, dtype))
+
+
+def time_step(config: ModelConfig, rows: int, row_tokens: int, optimiser: Optimiser, rounds: int, dtype: str) -> Step:
+    can_measure = begin_peak()
+    learner = SupervisedLearner(model_of(config, dtype), SupervisedConfig(micro_rows=rows, optimiser=optimiser))
+    tokens = np.random.default_rng(0).integers(3, config.vocab_size, (rows, row_tokens))
+    whole = np.zeros_like(tokens)
+    positions = np.broadcast_to(np.arange(row_tokens), tokens.shape).copy()
+    batch = PackedRows(tokens, np.ones_like(tokens, dtype=bool), whole, positions, 0.0)
+    seconds = usual(lambda: learner.update(batch, 1e-4), rounds)
+    peak = peak_resident_bytes() if can_measure else None
+    return Step(Shape.from_config(config.to_dict()), rows, row_tokens, optimiser, seconds, peak, dtype)
+
+
+def time_rollout(config: ModelConfig, batch: int, tokens: int, rounds: int, dtype: str) -> Sampled:
+    can_measure = begin_peak()
+    engine = Engine(model_of(config, dtype), end_id=[], max_batch=batch)
+    prompt = tuple(range(3, 3 + PROMPT))
+
+    def draw() -> None:
+        params = SamplingParams(max_new_tokens=tokens)
+        engine.submit(GenerationRequest("calibration", prompt, params, tuple(range(batch))))
+        while engine.pending():
+            engine.poll()
+
+    seconds = usual(draw, rounds)
+    peak = peak_resident_bytes() if can_measure else None
+    return Sampled(Shape.from_config(config.to_dict()), batch, tokens, seconds, peak, dtype)
+
+
+def time_update(config: ModelConfig, groups: int, size: int, tokens: int, rounds: int, dtype: str) -> Update:
+    """An update as RL without a reference makes it; all completions are learnt from."""
+    learner = GRPOLearner(model_of(config, dtype), RLConfig(kl_beta=0.0, max_new_tokens=tokens))
+    numbers = np.random.default_rng(0).integers(3, config.vocab_size, (groups, PROMPT + size * tokens)).tolist()
+    rollouts = [
+        rollout_of(str(group), row[:PROMPT], row[PROMPT + one * tokens : PROMPT + (one + 1) * tokens])
+        for group, row in enumerate(numbers)
+        for one in range(size)
+    ]
+    advantages = [(-1.0) ** number for number in range(len(rollouts))]
+    seconds = usual(lambda: learner.update(rollouts, advantages), rounds)
+    return Update(Shape.from_config(config.to_dict()), groups, size, tokens, seconds, dtype)
+
+
+def rollout_of(name: str, prompt: Sequence[int], completion: Sequence[int]) -> Rollout:
+    ids = tuple(completion)
+    return Rollout(
+        problem=Problem(name, "calibration", "math", ""), prompt_ids=tuple(prompt), completion_ids=ids,
+        logprobs=(-1.0,) * len(ids), loss_mask=(1,) * len(ids), weight_versions=((0, len(ids)),), finish_reason="stop", seed=0,
+        text="", reward=0.0, reward_breakdown={}, verdict=Verdict("wrong", 0.0, ""),
+    )  # fmt: skip
+
+
+def begin_peak() -> bool:
+    """Forget what was there before, and begin to measure the peak of this process anew; returns whether that can be."""
+    gc.collect()
+    return reset_peak_memory()
+
+
+def import_what_a_run_imports() -> None:
+    """So that this process is as large as that of a run."""
+    for stage in ("pretrain", "fine_tune", "rl_zero", "reward_models", "evaluate"):
+        importlib.import_module(f"cogitate.recipe.stages.{stage}")
+    importlib.import_module("cogitate.recipe.local_backend")

@@ -1,0 +1,103 @@
+"""The work of every stage of a recipe, by its kind. A kind that is not this package's has none, and is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from cogitate.apps.plan.measured import Measured
+from cogitate.apps.plan.work import StageWork, Work
+from cogitate.apps.plan.workloads import drawing, learning
+from cogitate.apps.plan.workloads.given import with_known_proposals
+from cogitate.apps.plan.workloads.reader import Reader
+from cogitate.config import Config
+from cogitate.recipe.recipe import is_evaluation
+from cogitate.recipe.stage import GIVEN, Stage, find
+
+UNKNOWN_FILES = 0.7  # deviation of the logarithm of the time that files take
+
+
+def works_of(
+    graph: Sequence[Stage],
+    config: Config,
+    *,
+    model: str = "",
+    measured: Measured | None = None,
+    there: Mapping[str, str] | None = None,
+    run: Path | None = None,
+) -> list[StageWork]:
+    """The work of every stage, in order.
+
+    Args:
+        model: a published model's name, in place of the recipe's base.
+        there: stages that need not be made -> why.
+        run: whose probes have proposed settings, as far as they are finished.
+    """
+    config = with_known_proposals(config, graph, run)
+    reader = Reader(graph, config, model, measured or Measured(), there or {})
+    return [work_of(reader, stage) for stage in graph]
+
+
+def work_of(reader: Reader, stage: Stage) -> StageWork:
+    there = reader.nothing_to_do(stage)
+    if there is not None:
+        return there
+    read = drawing.evaluation if is_evaluation(stage) else READERS.get(stage.kind.name)
+    if read is None:
+        return unknown(stage, f"kind {stage.kind.name} is not one of this package's")
+    need = reader.model_of(stage)
+    if stage.needs and (need is None or reader.shape_of(need) is None):
+        return unknown(stage, f"it works with what {need or stage.needs[0]} makes, whose size is not known")
+    found = read(reader, stage)
+    return replace(found, notes=(*found.notes, *left_out(reader, stage)))
+
+
+def left_out(reader: Reader, stage: Stage) -> Iterator[str]:
+    """What a plan of a stage does not know."""
+    judge, need = reader.config.judge.model, reader.model_of(stage)
+    if judge and "judge" in stage.kind.uses:
+        yield f"what the judge {judge} writes is not planned"
+    if need is not None and (kind := find(reader.graph, need).kind.name) not in (*READERS, GIVEN):
+        yield f"{need}, of kind {kind}, is taken as large as what it starts from"
+
+
+def unknown(stage: Stage, why: str) -> StageWork:
+    return StageWork(stage, None, (), (f"not planned: {why}",), not_planned=why)
+
+
+def moving(reader: Reader, stage: Stage) -> StageWork:
+    """Weights are read, averaged or picked, and written."""
+    shape, averaged = reader.need(stage), stage.kind.name == "merge"  # an average is made in place
+    moved, held = len(stage.needs) + 1, len(stage.needs) + (not averaged)
+    work = Work(shape, 1, models_moved=float(moved), models_held=float(held), averaged=averaged)
+    return StageWork(stage, shape, (work,), ("files at half a GB a second are a guess",), UNKNOWN_FILES)
+
+
+READERS: dict[str, Callable[[Reader, Stage], StageWork]] = {
+    "pretrain": learning.pretraining,
+    "pretrain_student": learning.pretraining,
+    "pretrain_branches": learning.pretraining,
+    "prune": moving,
+    "merge": moving,
+    "probe": drawing.probe,
+    "rl_zero": learning.reinforcement,
+    "reasoning_rl": learning.reinforcement,
+    "all_scenario_rl": learning.reinforcement,
+    "process_rl": learning.reinforcement,
+    "ppo": learning.reinforcement,
+    "fine_tune": learning.fine_tuning,
+    "cold_start_data": drawing.cold_start,
+    "rejection_sampling": drawing.rejection,
+    "demonstrations": drawing.demonstrations,
+    "write_tests": drawing.write_tests,
+    "preferences": drawing.preferences,
+    "length_pairs": drawing.length_pairs,
+    "reward_models": learning.judging,
+    "process_reward_model": learning.process_rewards,
+    "dpo": learning.direct_preferences,
+    "pass_rates": drawing.pass_rates,
+    "draws": drawing.draws,
+    "best_of_n": drawing.best_of_n,
+    "search_curves": drawing.search_curves,
+}
