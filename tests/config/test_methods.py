@@ -14,6 +14,7 @@ from cogitate.algorithms.policy_loss import LOSSES
 from cogitate.config import AllScenarioConfig, PPOConfig, PromptConfig, ReasoningRLConfig, RLConfig, ZeroRLConfig
 from cogitate.config.method_settings import MethodConfig
 from cogitate.config.methods import ESTIMATOR_AT, METHODS, OF_SOME_METHODS
+from cogitate.engine.sampling import GREEDY_BELOW
 from cogitate.errors import ConfigError
 from cogitate.recipe.settings import load_recipe
 
@@ -92,6 +93,13 @@ def test_settings_without_effect_are_refused_by_name(settings: dict[str, Any], k
         RLConfig.model_validate(settings)
     error = caught.value.errors()[0]
     assert (error["loc"], message in error["msg"]) == ((key,), True)
+
+
+def test_a_temperature_that_the_sampler_takes_for_0_is_refused() -> None:
+    assert RLConfig(temperature=1e-5).temperature == GREEDY_BELOW
+    for section in (RLConfig, AllScenarioConfig):
+        with pytest.raises(ValidationError, match=r"greater than or equal to 0.00001"):
+            section(temperature=0.9e-5)
 
 
 def test_the_command_line_says_it_in_one_line(tmp_path: Path) -> None:

@@ -239,6 +239,25 @@ def test_prefilling_by_kernels_equals_the_forward_pass(name: str, monkeypatch: p
         assert cache.lengths.tolist() == [63, 0, 1, 10, 0, 23, 16, 0]
 
 
+def test_more_threads_than_the_machine_has_processors_stay_within_the_memory_of_a_step() -> None:
+    decoder = Decoder(make_model(LLAMA), 4)
+    size, prompts = len(decoder._memory), [[number] * 32 for number in range(16)]
+    with_more = torch.full((2 * size,), 7, dtype=torch.uint8)
+    decoder._memory = with_more[:size]
+    before = torch.get_num_threads()
+    torch.set_num_threads(16)  # a part of the tokens each
+    decoder.prefill(prompts, KVCache(LLAMA, 16, 64, dtype=torch.float32, device="cpu"), range(16))
+    torch.set_num_threads(before)
+    assert bool((with_more[size:] == 7).all())
+
+
+def test_a_matrix_of_another_type_than_the_model_is_refused() -> None:
+    model = make_model(LLAMA, torch.bfloat16)
+    model.layers[1].mlp.down_proj.float()
+    with pytest.raises(AssertionError, match=r"a matrix of torch.float32 in a model of torch.bfloat16"):
+        Decoder(model, 4)
+
+
 @pytest.mark.parametrize("family", [name for name in CONFIGS if name != "deepseek_v3"])
 def test_what_an_earlier_step_left_in_memory_does_not_reach_a_later_one(family: str) -> None:
     """Widths that do not fill registers are read beyond their end, by weights of zero: what stands there must be a number."""

@@ -203,6 +203,8 @@ def test_prompt_and_completion_beyond_the_context_are_refused_with_the_lengths()
     [
         ({"temperature": -1.0}, "temperature = -1.0: must not be negative"),
         ({"temperature": float("nan")}, "temperature = nan"),
+        ({"temperature": 1e39}, r"temperature = 1e\+39: must be at most 3.4e\+38"),
+        ({"temperature": float("inf")}, "temperature = inf: must be at most"),
         ({"top_p": 0.0}, "top_p = 0.0: must be above 0"),
         ({"top_p": 1.5}, "top_p = 1.5: must be above 0 and at most 1"),
         ({"max_new_tokens": 0}, "max_new_tokens = 0: must be at least 1"),
@@ -212,6 +214,15 @@ def test_settings_that_cannot_be_meant_are_refused(params: dict[str, Any], messa
     engine = Engine(make_model(), end_id=END, max_batch=2, max_context=64)
     with pytest.raises(DataError, match=message):
         engine.submit(request("a", (5, 6), **params))
+
+
+def test_a_seed_beyond_64_bits_is_refused_and_disturbs_nobody() -> None:
+    engine = Engine(make_model(), end_id=-1, max_batch=3, max_context=64)
+    for seed in (2**63, -(2**63) - 1):
+        with pytest.raises(DataError, match=f"seed = {seed}: must fit in 64 bits"):
+            engine.submit(request("a", (5, 6), (0, seed)))
+    got = run(engine, request("a", (5, 6), (2**63 - 1, -(2**63)), max_new_tokens=2))
+    assert [len(completion.token_ids) for completion in got] == [2, 2]
 
 
 def test_empty_prompts_and_repeated_ids_are_refused() -> None:

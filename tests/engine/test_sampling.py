@@ -127,6 +127,15 @@ def test_rows_of_one_batch_have_settings_of_their_own() -> None:
         torch.testing.assert_close(alone[1], together[1][row : row + 1])
 
 
+def test_settings_may_be_one_number_for_all_rows() -> None:
+    logits = torch.randn(5, 70, generator=torch.Generator().manual_seed(2))
+    alike = torch.tensor([0.7]), torch.tensor([0.9]), torch.tensor([3]), torch.tensor([4])
+    got, expected = (
+        sample(logits.clone(), *(one.expand(5) if expanded else one.repeat(5) for one in alike)) for expanded in (True, False)
+    )
+    assert all(torch.equal(*pair) for pair in zip(got, expected, strict=True))
+
+
 def test_extreme_logits_give_finite_logprobs() -> None:
     logits = torch.tensor([3e4, -3e4, 3e4, float("-inf")])
     tokens, logprobs = draw(logits, 100, temperature=1e-4)

@@ -113,6 +113,14 @@ def test_heads_may_be_parts_of_one_projection() -> None:
         assert torch.equal(view, copy)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+def test_the_copy_of_a_gradient_of_other_strides_is_there_as_long_as_it_is_read(dtype: torch.dtype) -> None:
+    q, k, v, grad = inputs(1, 4, 2, 1, (8, 8), dtype)
+    visible = seen(None, 4)
+    for made, right in zip(outcome(q, k, v, grad.mT.contiguous().mT, visible), outcome(q, k, v, grad, visible), strict=True):
+        assert torch.equal(made, right)
+
+
 @pytest.mark.skipif(not _is_native(torch.zeros(1, 1, 1, 2), torch.zeros(1, 1, 1, 2)), reason="no C++ compiler")
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
 def test_one_and_two_threads_give_the_same_bytes(dtype: torch.dtype) -> None:

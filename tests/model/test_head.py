@@ -90,6 +90,30 @@ def test_gradients_do_not_depend_on_who_has_used_the_scratch_memory_meanwhile(
         assert all(torch.equal(a, b) for a, b in zip(at_once, others, strict=True))
 
 
+def test_scratch_memory_that_another_backward_pass_has_let_go_of_is_not_read(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float32 logits are kept, in bfloat16 they lie in scratch memory."""
+    monkeypatch.setattr(head, "KEPT_SCRATCH_BYTES", 0)
+    hidden, weight, targets, grads = given(300, torch.bfloat16)
+    at_once = torch.autograd.grad((token_logprobs(hidden, weight, targets)[0] * grads).sum(), (hidden, weight))
+    kept_hidden, kept_weight, *_ = given(300, torch.float32)
+    in_scratch = (token_logprobs(hidden, weight, targets)[0] * grads).sum()
+    token_logprobs(kept_hidden, kept_weight, targets)[0].sum().backward()
+    for _ in range(3):
+        torch.full((len(targets) * 300,), float("nan"), dtype=torch.bfloat16)  # memory that is free holds anything
+    after = torch.autograd.grad(in_scratch, (hidden, weight))
+    assert all(torch.equal(a, b) for a, b in zip(at_once, after, strict=True))
+
+
+@pytest.mark.parametrize("target", [-1, 37])
+def test_a_target_that_is_no_token_is_refused(form: str, target: int) -> None:
+    hidden, weight, targets, _ = given(37, torch.float32)
+    targets[-1] = target
+    with pytest.raises((AssertionError, RuntimeError), match=r"targets must be from 0 to 36|out of bounds"):
+        token_logprobs(hidden, weight, targets)
+
+
 def test_a_logit_of_minus_infinity_is_a_token_that_never_comes(form: str) -> None:
     hidden = torch.tensor([[1.0, 0.0]], requires_grad=True)
     weight = torch.tensor([[0.5, 0.0], [float("-inf"), 0.0], [0.5, 0.0]])

@@ -7,7 +7,6 @@ without a compiler. A token's result is the same to the bit whatever other token
 from __future__ import annotations
 
 import ctypes
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -66,14 +65,13 @@ class Decoder:
         self._kernel = function("forward_hidden", self.dtype)
         self.read(model)
         workspace_bytes = function("workspace_bytes", self.dtype, returns=ctypes.c_int64)
-        threads = max(torch.get_num_threads(), os.cpu_count() or 1)
         most = (max_batch * DRAFTED if mtp else max_batch) + drafts
         stacks = [self._weights.main, *([self._weights.mtp] if self._weights.mtp else [])]
-        tokens = Int(max(most, PREFILL_TOKENS))
-        size = max(workspace_bytes(ctypes.byref(stack.model), tokens, Int(threads)) for stack in stacks)
-        self._memory = torch.zeros(size, dtype=torch.uint8)
-        self._logits = torch.empty(most, model.config.vocab_size)
-        self._hidden = torch.empty(most if mtp else 0, model.config.hidden_size)
+        self._most_tokens = max(most, PREFILL_TOKENS)
+        size = max(workspace_bytes(ctypes.byref(stack.model), Int(self._most_tokens)) for stack in stacks)
+        self._memory = torch.zeros(size, dtype=torch.uint8, device="cpu")
+        self._logits = _floats(most, model.config.vocab_size)
+        self._hidden = _floats(most if mtp else 0, model.config.hidden_size)
         self._all = np.arange(most, dtype=np.int32)
 
     @property
@@ -226,9 +224,9 @@ class Decoder:
         is_last = np.zeros(len(tokens), dtype=bool)
         is_last[np.cumsum(counts) - 1] = True
         config = self.config
-        logits_PV, hidden_PD = torch.empty(len(prompts), config.vocab_size), None
+        logits_PV, hidden_PD = _floats(len(prompts), config.vocab_size), None
         if mtp_cache is not None:
-            hidden_PD = torch.empty(len(prompts), config.hidden_size)
+            hidden_PD = _floats(len(prompts), config.hidden_size)
             if before_PD is not None:
                 first = np.cumsum(counts) - counts
                 self._read_ahead(before_PD, tokens[first], mtp_cache, row_of_prompt, append_to(mtp_cache, row_of_prompt, 1))
@@ -240,7 +238,7 @@ class Decoder:
             part = slice(begin, begin + PREFILL_TOKENS)
             ends = np.flatnonzero(is_last[part]).astype(np.int32)
             units = _neighbour_units(row[part], up_to[part])
-            made_XD = None if mtp_cache is None else torch.empty(len(is_last[part]), config.hidden_size)
+            made_XD = None if mtp_cache is None else _floats(len(is_last[part]), config.hidden_size)
             logits = logits_PV[done : done + len(ends)]
             self._forward(self._weights.main, tokens[part], cache, row[part], up_to[part], units, ends, logits, made=made_XD)
             if mtp_cache is not None and hidden_PD is not None and made_XD is not None:
@@ -277,7 +275,10 @@ class Decoder:
     ) -> None:
         assert tokens.dtype == rows.dtype == lengths.dtype == np.int64
         assert units.dtype == select.dtype == np.int32
-        assert cache.bits == self.cache_bits
+        assert len(tokens) <= self._most_tokens, f"{len(tokens)} tokens at once, room for {self._most_tokens}"
+        assert len(select) <= len(logits), f"logits of {len(select)} tokens, room for {len(logits)}"
+        assert cache.max_tokens <= self.config.max_position_embeddings, f"a cache of {cache.max_tokens} tokens"
+        assert (cache.bits, cache.layers[0].dtype) == (self.cache_bits, torch.int8 if self.cache_bits else self.dtype)
         step, hidden = self._step, stack.hidden
         step.tokens, step.units, step.selected = len(tokens), len(units) - 1, len(select)
         step.unit_token, step.row, step.length = units.ctypes.data, rows.ctypes.data, lengths.ctypes.data
@@ -294,6 +295,11 @@ class Decoder:
             Pointer(logits.data_ptr()),
             ctypes.byref(hidden),
         )
+
+
+def _floats(*shape: int) -> Tensor:
+    """Memory for float32 numbers on the CPU, whatever torch's defaults are."""
+    return torch.empty(shape, dtype=torch.float32, device="cpu")
 
 
 def append_to(cache: KVCache, rows: np.ndarray, counts: np.ndarray | int) -> np.ndarray:

@@ -118,6 +118,7 @@ class DecodeWeights:
                 weight is there twice. The source is of no use afterwards.
         """
         self._kept: list[object] = []
+        self._dtype = dtype
         self._bytes, self._bits, self._cache_bits = 0, bits, cache_bits
         self._in_place = False
         embedding = self._at(source.embed_tokens.weight.detach().to(dtype))
@@ -226,7 +227,7 @@ class DecodeWeights:
     def _experts(self, made: Layer, module: MixtureOfExperts) -> None:
         config, experts = module.gate.config, module.experts
         bias = module.gate.e_score_correction_bias
-        made.router = self._matrix(module.gate.weight.detach().float(), bits=0)
+        made.router = self._panels(module.gate.weight.detach().float(), None)
         made.routing = Routing(
             experts=config.n_routed_experts,
             chosen=config.num_experts_per_tok,
@@ -235,7 +236,7 @@ class DecodeWeights:
             normalised=config.norm_topk_prob,
             softmax=config.family.router == "softmax",
             scaling=config.routed_scaling_factor,
-            bias=self._floats(torch.zeros(config.n_routed_experts) if bias is None else bias),
+            bias=self._floats(module.gate.weight.new_zeros(config.n_routed_experts) if bias is None else bias),
         )
         made.expert_gate_up, made.expert_down = self._matrices(experts.gate_up_proj), self._matrices(experts.down_proj)
 
@@ -250,10 +251,16 @@ class DecodeWeights:
             bits: other than those of most matrices.
         """
         weight_OI, bits = weight_OI.detach(), self._bits if bits is None else bits
+        if not bits:
+            assert weight_OI.dtype == self._dtype, f"a matrix of {weight_OI.dtype} in a model of {self._dtype}"
+            return self._panels(weight_OI, bias_O)
         bias = None if bias_O is None else self._floats(bias_O, room=LANES)
-        if bits:
-            panels = in_groups(weight_OI, bits, library().panel_width())
-            return Matrix(self._at(panels), bias, weight_OI.shape[1], len(weight_OI), bits)
+        panels = in_groups(weight_OI, bits, library().panel_width())
+        return Matrix(self._at(panels), bias, weight_OI.shape[1], len(weight_OI), bits)
+
+    def _panels(self, weight_OI: Tensor, bias_O: Tensor | None) -> Matrix:
+        """A matrix whose numbers are kept as they are."""
+        bias = None if bias_O is None else self._floats(bias_O, room=LANES)
         depth = library().bf16_depth() if weight_OI.dtype == torch.bfloat16 else 1
         panels = in_panels(weight_OI, library().panel_width(), depth)
         if self._in_place and panels.numel() == weight_OI.numel() and weight_OI.is_contiguous():

@@ -86,9 +86,10 @@ def sample_natively(
 ) -> tuple[Tensor, Tensor]:
     """`sample` by kernels/sampling.cpp."""
     rows, vocabulary = logits_BV.shape
-    tokens_B, logprobs_B = torch.empty(rows, dtype=torch.long), torch.empty(rows)
-    inputs = [logits_BV.contiguous(), temperatures_B, top_p_B, seeds_B, positions_B]
+    tokens_B, logprobs_B = (logits_BV.new_empty(rows, dtype=dtype) for dtype in (torch.long, torch.float32))
+    inputs = [part.contiguous() for part in (logits_BV, temperatures_B, top_p_B, seeds_B, positions_B)]
     assert [part.dtype for part in inputs[1:]] == [torch.float32, torch.float32, torch.long, torch.long]
+    assert all(len(part) == rows and part.is_cpu for part in inputs), [part.shape for part in inputs]
     at = [ctypes.c_void_p(part.data_ptr()) for part in (*inputs, tokens_B, logprobs_B)]
     kernel = function("sample", logits_BV.dtype)
     kernel(at[0], ctypes.c_int32(rows), ctypes.c_int32(vocabulary), *at[1:])

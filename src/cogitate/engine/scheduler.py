@@ -6,9 +6,12 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from cogitate.backend import GenerationRequest
+
+MOST_TEMPERATURE = torch.finfo(torch.float32).max  # rows of logits are divided in float32
 
 
 @dataclass(slots=True, eq=False)
@@ -159,6 +162,10 @@ def request_fault(request: GenerationRequest, vocabulary: int, max_context: int)
         return "pause_ids and a thinking budget exclude each other: a budget may take tokens back; leave one out"
     if not params.temperature >= 0:
         return f"temperature = {params.temperature}: must not be negative"
+    if params.temperature > MOST_TEMPERATURE:
+        return f"temperature = {params.temperature}: must be at most {MOST_TEMPERATURE:.3g}"
     if not 0 < params.top_p <= 1:
         return f"top_p = {params.top_p}: must be above 0 and at most 1"
+    if large := [seed for seed in request.seeds if not -(2**63) <= seed < 2**63]:
+        return f"seed = {large[0]}: must fit in 64 bits, from -2^63 to 2^63 - 1"
     return None

@@ -48,7 +48,7 @@ class Speculation:
         self.cache = KVCache(model.config, rows, max_context, dtype=dtype, device=device, mtp=True, bits=cache_bits)
         self.drafted = self.right = 0
         # The one or two last positions of each row: hidden states, how many, and the draft that became the first's token.
-        self._hidden_R2D = torch.zeros(rows, 2, model.config.hidden_size, device=device)
+        self._hidden_R2D = torch.zeros(rows, 2, model.config.hidden_size, dtype=torch.float32, device=device)
         self._counts_R = np.ones(rows, dtype=np.int64)
         self._drafts_R = np.zeros(rows, dtype=np.int64)
 

@@ -253,9 +253,8 @@ int threads() {
 #endif
 }
 
-int parts_of(const Model& model, int tokens) {
-    return model.weight_bytes <= CACHED ? std::max(1, std::min(threads(), tokens / TOKENS_EACH)) : 1;
-}
+// Parts that so many tokens are cut into, at most, however many threads there are.
+int most_parts(const Model& model, int tokens) { return model.weight_bytes <= CACHED ? std::max(1, tokens / TOKENS_EACH) : 1; }
 
 // Small models: each thread takes some of the tokens through all layers, and waits for nobody until the end, so that a thread
 // that is held up by another program holds up no other. Large ones: all threads share each product, so that weights
@@ -268,7 +267,7 @@ void forward(const Model& model, const Step& step, const int64_t* tokens, char* 
         run_layers(model, step, tokens, hidden, space, logits);
         return;
     }
-    std::vector<Part> parts = split_tokens<T>(model, step, parts_of(model, step.tokens));
+    std::vector<Part> parts = split_tokens<T>(model, step, std::min(threads(), most_parts(model, step.tokens)));
 #pragma omp parallel for schedule(static, 1) if (parts.size() > 1)
     for (int p = 0; p < int(parts.size()); p++) {
         const Part& part = parts[p];
@@ -280,24 +279,20 @@ void forward(const Model& model, const Step& step, const int64_t* tokens, char* 
     }
 }
 
-// Enough for `tokens` new tokens by at most `threads` threads.
+// Enough for up to `tokens` new tokens: each part rounds up what it takes.
 template <typename T>
-int64_t workspace_bytes(const Model& model, int tokens, int threads) {
+int64_t workspace_bytes(const Model& model, int tokens) {
     int64_t rounding = Workspace<T>(model, 1, nullptr).bytes;
-    return Workspace<T>(model, tokens, nullptr).bytes + threads * rounding;
+    return Workspace<T>(model, tokens, nullptr).bytes + most_parts(model, tokens) * rounding;
 }
 
 }  // namespace
 
 extern "C" {
 
-int64_t workspace_bytes_f32(const Model* model, int32_t tokens, int32_t threads) {
-    return workspace_bytes<float>(*model, tokens, threads);
-}
+int64_t workspace_bytes_f32(const Model* model, int32_t tokens) { return workspace_bytes<float>(*model, tokens); }
 
-int64_t workspace_bytes_bf16(const Model* model, int32_t tokens, int32_t threads) {
-    return workspace_bytes<bfloat16>(*model, tokens, threads);
-}
+int64_t workspace_bytes_bf16(const Model* model, int32_t tokens) { return workspace_bytes<bfloat16>(*model, tokens); }
 
 void forward_f32(const Model* model, const Step* step, const int64_t* tokens, char* memory, float* logits) {
     forward<float>(*model, *step, tokens, memory, logits, Hidden{});

@@ -19,7 +19,7 @@ def rms_norm(x: Tensor, weight_D: Tensor, eps: float) -> tuple[Tensor, Tensor]:
     """x / rms(x) * weight over the last dimension, and 1 / rms(x), float32 (N,)."""
     assert weight_D.shape == x.shape[-1:], (weight_D.shape, x.shape)
     x_ND, weight_D = _rows(x), weight_D.contiguous()
-    out, inverse_N = x.new_empty(x.shape), torch.empty(x_ND.shape[0])
+    out, inverse_N = x.new_empty(x.shape), x.new_empty(x_ND.shape[0], dtype=torch.float32)
     run = function("rms_norm", x.dtype, takes="pipfiipp")
     run(x_ND.data_ptr(), x_ND.stride(0), weight_D.data_ptr(), eps, *x_ND.shape, out.data_ptr(), inverse_N.data_ptr())
     return out, inverse_N

@@ -8,6 +8,8 @@ namespace {
 
 constexpr uint32_t TOO_LARGE = 0x477ff000;  // 65520 and above round to no float16, nor is anything else above it finite
 
+constexpr float NO_INVERSE = 0x1p-128f;  // 1 / it is infinite; as a float16 it is 0
+
 // The nearest float16, ties to even, of a number that is small enough.
 inline uint16_t to_half(float value) {
     uint32_t word;
@@ -58,7 +60,7 @@ APART bool round_group(const T* weight, int count, int bits, uint16_t& scale, ui
     }
     float step = bits == 8 ? most / 127.0f : signed_most / -8.0f;
     if (!finite || !fits_half(step)) return false;
-    float inverse = step != 0 ? 1.0f / step : 0.0f;
+    float inverse = std::fabs(step) > NO_INVERSE ? 1.0f / step : 0.0f;
     scale = to_half(step);
     for (int i = 0; i < GROUP; i++) {
         float scaled = values[i] * inverse;

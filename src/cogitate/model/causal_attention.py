@@ -89,8 +89,8 @@ class _CausalAttention(torch.autograd.Function):
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor, ranges_BT5: Tensor, scale: float) -> Tensor:
         q, k, v = _readable(q), _readable(k), _readable(v)
         rows, tokens, heads, _ = q.shape
-        out = torch.empty(rows, tokens, heads, v.shape[-1], dtype=q.dtype)
-        logsumexp = torch.empty(rows, heads, tokens)
+        out = q.new_empty(rows, tokens, heads, v.shape[-1])
+        logsumexp = torch.empty(rows, heads, tokens, dtype=torch.float32, device=q.device)
         shape = _shape(q, k, v, ranges_BT5, scale)
         kernel = function("attention_forward", q.dtype)
         kernel(shape, _view(q), _view(k), _view(v), _pointer(ranges_BT5), _view(out), _pointer(logsumexp))
@@ -102,10 +102,10 @@ class _CausalAttention(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         q, k, v, ranges_BT5, out, logsumexp = ctx.saved_tensors
-        made = [torch.empty(x.shape, dtype=x.dtype) for x in (q, k, v)]
+        out_grad, made = _readable(grads[0]), [x.new_empty(x.shape) for x in (q, k, v)]
         kernel = function("attention_backward", q.dtype)
         shape = _shape(q, k, v, ranges_BT5, ctx.scale)
-        views = [_view(x) for x in (out, _readable(grads[0]), *made)]
+        views = [_view(x) for x in (out, out_grad, *made)]
         kernel(shape, _view(q), _view(k), _view(v), _pointer(ranges_BT5), views[0], _pointer(logsumexp), *views[1:])
         return *made, None, None
 

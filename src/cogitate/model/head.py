@@ -103,7 +103,7 @@ class _TokenLogprobs(torch.autograd.Function):
             else:
                 weight_grad += weight_gradient(logits_grad, hidden_ND[rows])
         if _memory.scratch is not None and _memory.scratch.nbytes > KEPT_SCRATCH_BYTES:
-            _memory.scratch = None  # the gradients of the layers below find room there
+            _memory.scratch, _memory.writer = None, next(_writers)  # the gradients of the layers below find room there
         if ctx.needs_input_grad[1]:
             weight_grad = torch.zeros_like(weight_VD) if weight_grad is None else weight_grad.to(weight_VD.dtype)
         return hidden_grad, weight_grad, None, None, None
@@ -165,8 +165,11 @@ def _logits_gradient(logits_CV: Tensor, targets_C: Tensor, temperature: float, l
 
 def _rows(logits_CV: Tensor, targets_C: Tensor, temperature: float) -> tuple[Any, ...]:
     """The arguments that both kernels begin with."""
-    rows, vocabulary = (ctypes.c_int32(size) for size in logits_CV.shape)
+    rows, vocabulary = logits_CV.shape
+    assert targets_C.shape == (rows,), (targets_C.shape, rows)
+    assert targets_C.dtype == torch.long, targets_C.dtype
+    assert bool(((targets_C >= 0) & (targets_C < vocabulary)).all()), f"targets must be from 0 to {vocabulary - 1}: {targets_C}"
     return (
-        ctypes.c_void_p(logits_CV.data_ptr()), rows, vocabulary, ctypes.c_void_p(targets_C.data_ptr()),
-        ctypes.c_float(1.0 / temperature),
+        ctypes.c_void_p(logits_CV.data_ptr()), ctypes.c_int32(rows), ctypes.c_int32(vocabulary),
+        ctypes.c_void_p(targets_C.data_ptr()), ctypes.c_float(1.0 / temperature),
     )  # fmt: skip

@@ -22,6 +22,12 @@ def test_mistakes_that_were_faults_of_the_server_are_named(client: Client) -> No
     )
 
 
+def test_a_penalty_that_would_make_logits_infinite_is_refused_and_fails_nobody_else(client: Client) -> None:
+    said = "400 repetition_penalty: input should be greater than or equal to 0.000001"
+    assert client.refused(repetition_penalty=1e-40) == said
+    assert client.chat(repetition_penalty=1e-6)["choices"]
+
+
 def test_instructions_count_as_a_message() -> None:
     form = ResponsesForm.model_validate({
         "model": "micro", "input": [{"role": "user", "content": ""}] * 4096, "instructions": "Be short.",

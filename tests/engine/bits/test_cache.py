@@ -87,6 +87,17 @@ def test_completions_depend_on_their_seeds_alone(dtype: torch.dtype) -> None:
     assert run(engine(weight_bits=8), requests()) != expected
 
 
+@pytest.mark.parametrize("row", [6 * 8, 8 * 8], ids=["a key", "a value"])
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+@torch.no_grad()
+def test_what_is_not_finite_does_not_become_a_number_by_rounding(number: float, row: int) -> None:
+    model = make_model(LLAMA)
+    model.state_dict()["layers.0.self_attn.in_proj.weight"][row] = number
+    cache = KVCache(LLAMA, 1, 64, dtype=torch.float32, device="cpu", bits=8)
+    logits_1V, _ = Decoder(model, 1, cache_bits=8).prefill([[5, 6, 7]], cache, [0])
+    assert bool(logits_1V.isnan().all())
+
+
 def test_a_token_takes_a_byte_for_each_number_and_a_scale_for_each_key_and_value() -> None:
     engines = [Engine(make_model(LLAMA, torch.bfloat16), end_id=3, max_batch=1, cache_bits=bits) for bits in (0, 8)]
     numbers, scales = cache_width(LLAMA), 2 * LLAMA.num_key_value_heads

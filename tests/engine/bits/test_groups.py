@@ -72,9 +72,11 @@ def test_rounding_is_that_of_ggml_and_finds_its_own_numbers_again(bits: int) -> 
 @native
 @pytest.mark.parametrize("bits", [8, 4])
 def test_the_kernel_rounds_as_the_plain_form(bits: int) -> None:
-    """Also numbers half way between two, denormal scales and groups of zeros; by the bytes of one output after the other."""
+    """Also numbers half way between two, denormal scales and those without an inverse, and groups of zeros; by the bytes of one
+    output after the other."""
     halves = torch.arange(-128, 128).float().view(-1, 32) / 2
-    weight = torch.cat((halves, torch.randn(40, 32) * torch.logspace(-9, 4, 40)[:, None], torch.zeros(1, 32)))
+    sizes = torch.cat((torch.logspace(-9, 4, 40), torch.logspace(-45, -34, 40)))
+    weight = torch.cat((halves, torch.randn(80, 32) * sizes[:, None], torch.zeros(1, 32)))
     stored = torch.from_numpy(encode(weight.numpy(), STORED[bits]))
     got = in_groups(weight, bits, 16).view(-1, stored.shape[1] * 16)
     for index, expected in enumerate(stored):
@@ -85,6 +87,13 @@ def test_the_kernel_rounds_as_the_plain_form(bits: int) -> None:
             numbers = torch.stack((numbers & 15, numbers >> 4), dim=1).flatten()
             packed = torch.cat((packed & 15, packed >> 4))
         assert torch.equal(numbers, packed)
+
+
+@native
+@pytest.mark.parametrize("bits", [8, 4])
+def test_weights_of_any_strides_are_rounded(bits: int) -> None:
+    weight = torch.randn(4, 32, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(in_groups(weight.t().contiguous().t(), bits, 16), in_groups(weight, bits, 16))
 
 
 @native

@@ -20,6 +20,7 @@ from cogitate.train.optimisers.adamw import (
     master_of,
     move,
     move_together,
+    norm_of,
     parts_of,
     set_master,
 )
@@ -198,6 +199,13 @@ def test_other_optimisers_and_variants_take_their_own_step() -> None:
     assert is_adamw(torch.optim.AdamW([master]))
     assert not is_adamw(torch.optim.AdamW([master], amsgrad=True))
     assert not is_adamw(torch.optim.Adam([master]))
+
+
+@pytest.mark.usefixtures("kernels")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_norm_is_of_gradients_of_any_strides(dtype: torch.dtype) -> None:
+    gradient = torch.arange(1, 31).view(5, 6).to(dtype)
+    assert norm_of([gradient]) == norm_of([gradient.t()]) == pytest.approx(9455**0.5)
 
 
 @pytest.mark.usefixtures("kernels")

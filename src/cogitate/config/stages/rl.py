@@ -11,6 +11,8 @@ from cogitate.config.methods import METHODS, default_kl_estimator, default_of
 from cogitate.config.section import in_identity_unless_default, not_in_identity
 from cogitate.config.stages.probe import PROPOSED
 
+LEAST_TEMPERATURE = 1e-5  # below it the sampler takes the most likely token, and its log-probabilities are those at 1
+
 
 class RLConfig(MethodConfig):
     """GRPO (DeepSeekMath, section 4.1; R1, section 2.2) and the other methods of `config/methods.py`.
@@ -23,7 +25,7 @@ class RLConfig(MethodConfig):
     prompts_per_step: int = Field(24, ge=1)
     group_size: int = Field(12, ge=2)
     max_new_tokens: int = Field(192, ge=1)
-    temperature: float = Field(1.0, gt=0)
+    temperature: float = Field(1.0, ge=LEAST_TEMPERATURE)
     top_p: float = Field(1.0, gt=0, le=1)
     learning_rate: float = Field(1e-4, gt=0)
     warmup_steps: int = Field(0, ge=0)
@@ -161,7 +163,7 @@ class ReasoningRLConfig(RLConfig):
 class AllScenarioConfig(ReasoningRLConfig):
     """RL over all scenarios (R1, section 2.3.4): general prompts and reward models only from a late step on."""
 
-    temperature: float = Field(0.7, gt=0)  # [0.7]
+    temperature: float = Field(0.7, ge=LEAST_TEMPERATURE)  # [0.7]
     general_from_step: int = Field(0, ge=0)  # [1,300 of 1,700]
     general_prompts_per_step: int = Field(8, ge=0)  # of prompts_per_step, once they are in
     helpfulness_weight: float = Field(1.0, ge=0)

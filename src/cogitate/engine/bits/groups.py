@@ -51,11 +51,12 @@ def in_groups(weight_OI: Tensor, bits: int, panel: int) -> Tensor:
     Raises:
         CheckpointError: a weight is not finite or too large.
     """
-    outputs, inputs = weight_OI.shape
+    weight_OI, (outputs, inputs) = weight_OI.contiguous(), weight_OI.shape
     groups = -(-inputs // BLOCK)
-    laid_out = torch.empty((outputs + -outputs % LANES) * groups * STORED[bits].row_bytes(BLOCK), dtype=torch.uint8)
+    size = (outputs + -outputs % LANES) * groups * STORED[bits].row_bytes(BLOCK)
+    laid_out = weight_OI.new_empty(size, dtype=torch.uint8)
     run = function("in_groups", weight_OI.dtype, returns=ctypes.c_int64, takes="piiiip")
-    if run(weight_OI.contiguous().data_ptr(), outputs, inputs, panel, bits, laid_out.data_ptr()):
+    if run(weight_OI.data_ptr(), outputs, inputs, panel, bits, laid_out.data_ptr()):
         raise CheckpointError(UNUSABLE.format(bits=bits))
     return laid_out
 

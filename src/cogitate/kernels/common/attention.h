@@ -31,11 +31,13 @@ inline void keep_numbers(T* slot, const Attention& layer, const Row&, int head, 
 }
 
 inline void keep_numbers(int8_t* slot, const Attention& layer, const Row& row, int head, const float* from) {
-    float most = 0;
-    for (int i = 0; i < layer.key_width; i++) most = std::max(most, std::fabs(from[i]));
-    float scale = most / 127.0f, inverse = most > 0 ? 127.0f / most : 0.0f;
-    for (int i = 0; i < layer.key_width; i++)
-        slot[(head * layer.key_width + i) * LANES] = int8_t(std::nearbyint(from[i] * inverse));
+    float most = 0, strange = 0;  // NaN where a number is not finite: the scale says so
+    for (int i = 0; i < layer.key_width; i++) most = std::max(most, std::fabs(from[i])), strange += from[i] * 0.0f;
+    float scale = most / 127.0f + strange, inverse = most > 0 ? 127.0f / most : 0.0f;
+    for (int i = 0; i < layer.key_width; i++) {
+        float number = std::max(-127.0f, std::min(127.0f, from[i] * inverse));  // also where the inverse is infinite
+        slot[(head * layer.key_width + i) * LANES] = int8_t(std::nearbyint(number));
+    }
     const float* scales = scales_of(static_cast<const int8_t*>(layer.cache), layer, block_of(row), head);
     const_cast<float*>(scales)[lane_of(row)] = scale;
 }

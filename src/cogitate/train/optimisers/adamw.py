@@ -130,6 +130,8 @@ def move_natively(
     (beta1, beta2), rate, steps, gradient = group["betas"], float(group["lr"]), float(state["step"]), gradient.contiguous()
     unbiased_rate, unbiased_root = rate / (1 - beta1**steps), (1 - beta2**steps) ** -0.5
     factors = scale, beta1, beta2, unbiased_rate, 1 - rate * group["weight_decay"], unbiased_root, group["eps"]
+    held = weight, remainder, *(state[key] for key in MOMENTS)
+    assert all(x.is_contiguous() and x.shape == gradient.shape for x in held), [gradient.shape, *(x.shape for x in held)]
     changed = state["exp_avg"].data_ptr(), state["exp_avg_sq"].data_ptr(), weight.data_ptr(), remainder.data_ptr()
     run = function("adamw", gradient.dtype, takes="pfffffffipppp")
     run(gradient.data_ptr(), *factors, weight.numel(), *changed)
@@ -160,8 +162,9 @@ def norm_of(gradients: Iterable[Tensor]) -> float:
         if not gradient.is_cpu:
             continue
         if runs_natively(gradient):
+            gradient = gradient.contiguous()
             run = function("squared_norm", gradient.dtype, returns=ctypes.c_double, takes="pi")
-            total += run(gradient.contiguous().data_ptr(), gradient.numel())
+            total += run(gradient.data_ptr(), gradient.numel())
         else:
             total += float(torch.linalg.vector_norm(gradient, dtype=torch.float32)) ** 2
     norm: float = total**0.5

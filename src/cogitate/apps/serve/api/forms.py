@@ -13,6 +13,7 @@ from cogitate.apps.serve.model import Prompt, ServedModel
 
 MOST_CHOICES, MOST_STOPS, LONGEST_STOP, MOST_BIASES = 16, 16, 256, 1024
 LONGEST_CONVERSATION = 4096  # messages
+LEAST_REPETITION_PENALTY = 1e-6  # logits are divided by it, and must not become infinite
 # Of a place in a body: what pydantic names there beside fields.
 NO_FIELDS = ("body", "str", "system", "developer", "user", "assistant", "tool")
 
@@ -56,7 +57,7 @@ class Sampling(Form):
     min_tokens: Annotated[int, Field(ge=0)] | None = None
     n: Annotated[int, Field(ge=1, le=MOST_CHOICES)] | None = None
     presence_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
-    repetition_penalty: Annotated[float, Field(ge=0.01, le=10)] | None = None
+    repetition_penalty: Annotated[float, Field(ge=LEAST_REPETITION_PENALTY, le=10)] | None = None
     seed: Seed | None = None
     stop: StopText | Annotated[list[StopText], Field(max_length=MOST_STOPS)] | None = None
     stop_token_ids: Annotated[list[int], Field(max_length=MOST_STOPS)] | None = None

@@ -13,6 +13,7 @@ import numpy as np
 
 BLOCK = 32  # numbers that share a scale
 LARGEST = 65504.0  # of float16
+NO_INVERSE = np.float32(2.0**-128)  # 1 / it is infinite in float32
 
 
 class StoredType(IntEnum):
@@ -82,8 +83,8 @@ def encode_q4_0(rows: np.ndarray) -> np.ndarray:
 
 
 def inverse(scales: np.ndarray) -> np.ndarray:
-    """1 / scale, and 0 for a block of zeros."""
-    inverted: np.ndarray = np.divide(np.float32(1), scales, out=np.zeros_like(scales), where=scales != 0)
+    """1 / scale; 0 for a block of zeros, and of numbers so small that it would be infinite: the scale in float16 is 0."""
+    inverted: np.ndarray = np.divide(np.float32(1), scales, out=np.zeros_like(scales), where=np.abs(scales) > NO_INVERSE)
     return inverted
 
 
