@@ -70,6 +70,7 @@ def mask_of_scores(model: Transformer, unseen_NTS: Tensor) -> Tensor:
     attention, (J * N, H / J * T, S) of grouped queries, in the order of mla.py and causal_attention.attend_by_head."""
     config, (rows, tokens, slots) = model.config, unseen_NTS.shape
     groups = config.num_key_value_heads
+    shape: tuple[int, ...]
     if config.is_mla:
         shape, shown, flat = (rows, tokens, config.num_attention_heads, slots), unseen_NTS[:, :, None], (rows, -1, slots)
     else:

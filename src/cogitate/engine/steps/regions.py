@@ -87,6 +87,7 @@ class Captured:
         """
         self._device, self._addresses = device, addresses
         self.captures = self.replays = 0
+        self._known: list[Tensor] = []
         self.free()
 
     def table(self, table_NB: np.ndarray) -> np.ndarray:
@@ -118,7 +119,7 @@ class Captured:
         return self._graphs[key]()
 
     def free(self) -> None:
-        self._known: list[Tensor] = []
+        self._known = []
         self._inputs: dict[Hashable, Inputs] = {}
         self._met: set[Hashable] = set()
         self._graphs: dict[Hashable, Callable[[], Made]] = {}
