@@ -175,6 +175,8 @@ def test_sampling_without_waiting_gives_the_tokens_of_sampling_that_waits() -> N
         for top_p_B in (torch.ones(40), torch.where(third_B < 0.5, 1.0, other_B.clamp_min(0.05))):
             settings = (temperatures_B, top_p_B, seeds_B, seeds_B % 7)
             waiting = sample_in_torch(logits_BV.clone(), *settings)
-            without = sample_without_waiting(logits_BV, *settings, Demands.of(temperatures_B.numpy(), top_p_B.numpy()))
+            known_B, again_B = (uniforms(seeds_B, seeds_B % 7, stream=stream) for stream in (0, 1))
+            demands = Demands.of(temperatures_B.numpy(), top_p_B.numpy())
+            without = sample_without_waiting(logits_BV, temperatures_B, top_p_B, known_B, again_B, demands)
             assert torch.equal(waiting[0], without[0])
             assert torch.equal(waiting[1], without[1])

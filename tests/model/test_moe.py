@@ -148,13 +148,13 @@ def test_experts_are_one_product_only_where_torch_has_a_kernel_for_it(monkeypatc
         """On a GPU of this compute capability; None: on another device."""
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
         x = SimpleNamespace(is_cpu=False, is_cuda=capability is not None, dtype=dtype, itemsize=dtype.itemsize, device="")
-        return experts._can_be_grouped(cast(torch.Tensor, x))
+        return experts.can_be_grouped(cast(torch.Tensor, x))
 
     assert [on(torch.bfloat16, (major, 0)) for major in (8, 9, 10, 12)] == [False, True, True, False]
     assert [on(torch.float32, (9, 0)), on(torch.float16, (9, 0)), on(torch.bfloat16), on(torch.float32)] == [
         False, False, True, False,
     ]  # fmt: skip
-    assert not experts._can_be_grouped(torch.zeros(2, TINY.hidden_size, dtype=torch.bfloat16))
+    assert not experts.can_be_grouped(torch.zeros(2, TINY.hidden_size, dtype=torch.bfloat16))
 
 
 def test_experts_as_one_grouped_product_are_those_of_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +162,7 @@ def test_experts_as_one_grouped_product_are_those_of_the_loop(monkeypatch: pytes
     config = TINY.model_copy(update={"hidden_size": 32, "moe_intermediate_size": 16, "n_routed_experts": 6})
     outcomes = []
     for grouped in (False, True):
-        monkeypatch.setattr(RoutedExperts, "_can_be_grouped", lambda self, x_ND, grouped=grouped: grouped)
+        monkeypatch.setattr(RoutedExperts, "can_be_grouped", lambda self, x_ND, grouped=grouped: grouped)
         torch.manual_seed(0)
         experts = RoutedExperts(config)
         x_ND, weights_NK = torch.randn(20, 32, requires_grad=True), torch.rand(20, 2, requires_grad=True)

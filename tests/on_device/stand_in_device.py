@@ -12,7 +12,7 @@ It rests on private functions of torch.utils.backend_registration, as torch's ow
 from __future__ import annotations
 
 import functools
-import traceback
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -34,6 +34,7 @@ INDEXING = frozenset(("index", "index_put", "index_put_", "_index_put_impl_"))
 NO_KERNEL = frozenset(
     ("detach", "_unsafe_view", "lift_fresh", "is_same_size", "empty", "empty_like", "empty_strided", "new_empty")
 )
+ONE_KERNEL = frozenset(("rms_norm", "_fused_rms_norm"))  # with CUDA; on a CPU torch makes it of others
 
 
 class _Module:
@@ -99,6 +100,10 @@ class MixedDevicesError(RuntimeError):
     """An operation has tensors of the CPU and of the device, which CUDA refuses."""
 
 
+class CaptureError(RuntimeError):
+    """What is captured copies to the device or waits for it, which CUDA refuses."""
+
+
 class StandInTensor(Tensor):
     """A tensor of the device; `numbers` holds them."""
 
@@ -142,7 +147,17 @@ class StandInTensor(Tensor):
         return _run(func, args, kwargs, _counts[-1])
 
 
+class Call(NamedTuple):
+    """A kernel with the memory that it reads and writes."""
+
+    func: Any
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    out: Any
+
+
 _counts = [Counts()]
+captured: list[list[Call]] = []  # of the region that is being captured (graphs.py)
 
 
 @contextmanager
@@ -162,7 +177,7 @@ class _Dispatch(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
-        if _is_stand_in(kwargs.get("device")) or any(isinstance(tensor, StandInTensor) for tensor in _tensors(args, kwargs)):
+        if _is_stand_in(kwargs.get("device")) or any(isinstance(tensor, StandInTensor) for tensor in tensors_of(args, kwargs)):
             if torch.is_inference_mode_enabled() and facts_of(func).is_made_of_others:
                 with self:
                     return func.decompose(*args, **kwargs)
@@ -186,10 +201,11 @@ class Facts(NamedTuple):
 def facts_of(func: Any) -> Facts:
     is_view = any(one.alias_info is not None and not one.alias_info.is_write for one in func._schema.arguments)
     is_made_of_others = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
-    return Facts(func._schema.name.split("::")[1], is_view, is_made_of_others)
+    name = func._schema.name.split("::")[1]
+    return Facts(name, is_view, is_made_of_others and name not in ONE_KERNEL)
 
 
-def _tensors(args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
+def tensors_of(args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
     """Those among the arguments of an operation, which are flat but for lists."""
     found = []
     for argument in (*args, *kwargs.values()):
@@ -228,7 +244,7 @@ def _is_stand_in(device: Any) -> bool:
 def _run(func: Any, args: Any, kwargs: dict[str, Any], counts: Counts) -> Any:
     """Do an operation on the inner tensors, count it, and wrap its results."""
     name = facts_of(func).name
-    tensors = _tensors(args, kwargs)
+    tensors = tensors_of(args, kwargs)
     here = [tensor for tensor in tensors if isinstance(tensor, StandInTensor)]
     on_cpu = [tensor for tensor in tensors if not isinstance(tensor, StandInTensor)]
     wanted = None if kwargs.get("device") is None else torch.device(kwargs["device"]).type
@@ -239,8 +255,12 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any], counts: Counts) -> Any:
         _count(counts, func, name, args, here, on_cpu, stays=stays)
         if name not in ("_to_copy", "copy_") and here:
             _refuse_mixed(name, args, on_cpu)
+    inner_args = tuple(_map(_inner, one) for one in args)
     inner_kwargs = {**kwargs, "device": torch.device("cpu")} if wanted == KIND else kwargs
-    out = func(*(_map(_inner, one) for one in args), **{key: _map(_inner, one) for key, one in inner_kwargs.items()})
+    inner_kwargs = {key: _map(_inner, one) for key, one in inner_kwargs.items()}
+    out = func(*inner_args, **inner_kwargs)
+    if captured and not facts_of(func).is_view and name not in NO_KERNEL:
+        captured[-1].append(Call(func, inner_args, inner_kwargs, out))
     if not stays:
         return out
     if name == "_conj":  # a mark on the inner tensor, which the outer one lacks and operations on it would not see
@@ -260,14 +280,18 @@ def _count(
     if not facts_of(func).is_view and name not in NO_KERNEL:
         counts.launches[name] += 1
     by_mask = name in INDEXING and any(one is not None and one.dtype in (torch.bool, torch.uint8) for one in args[1])
-    if name in ("_to_copy", "copy_") and not stays and here:
-        counts.synchronisations[_site()] += 1
-    elif name in ("_to_copy", "copy_") and stays and on_cpu and (name == "_to_copy" or on_cpu[0].dim()):
-        counts.copies[_site()] += 1
-    elif here and (name in SYNCHRONISING or by_mask):
-        counts.synchronisations[_site()] += 1
-    elif here and name in INDEXING and any(one is not None and not isinstance(one, StandInTensor) for one in args[1]):
-        counts.copies[_site()] += 1
+    is_copy = name in ("_to_copy", "copy_")
+    if (is_copy and not stays and here) or (here and (name in SYNCHRONISING or by_mask)):
+        counter = counts.synchronisations
+    elif (is_copy and stays and on_cpu and (name == "_to_copy" or on_cpu[0].dim())) or (
+        here and name in INDEXING and any(one is not None and not isinstance(one, StandInTensor) for one in args[1])
+    ):
+        counter = counts.copies
+    else:
+        return
+    if captured:
+        raise CaptureError(f"{name} at {_site()} copies from the host or waits for the device: no graph can")
+    counter[_site()] += 1
 
 
 def _refuse_mixed(name: str, args: Any, on_cpu: list[Tensor]) -> None:
@@ -285,9 +309,11 @@ def _inner(leaf: Any) -> Any:
 
 def _site() -> str:
     """The innermost line of Cogitate on the stack."""
-    for frame in reversed(traceback.extract_stack()):
-        if "/src/cogitate/" in frame.filename:
-            return f"{frame.filename.split('/src/cogitate/')[-1]}:{frame.lineno}"
+    frame = sys._getframe(1)
+    while frame is not None:
+        if "/src/cogitate/" in frame.f_code.co_filename:
+            return f"{frame.f_code.co_filename.split('/src/cogitate/')[-1]}:{frame.f_lineno}"
+        frame = frame.f_back  # type: ignore[assignment]
     return "outside"
 
 

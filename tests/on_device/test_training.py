@@ -16,16 +16,16 @@ from cogitate.model.value_head import ValueModel
 from cogitate.train.checkpoint import training_tensors
 from cogitate.train.learners.grpo import GRPOLearner
 from cogitate.train.learners.ppo import PPOLearner
-from cogitate.train.learners.preference import DPOLearner, HelpfulnessLearner
+from cogitate.train.learners.preference import DPOLearner, HelpfulnessLearner, ProcessLearner, SafetyLearner
 from cogitate.train.learners.supervised import SupervisedLearner
 from cogitate.train.rows.packing import pack_documents
-from cogitate.types import Problem, Rollout, Text, TextPair, Verdict
+from cogitate.types import LabelledSteps, LabelledText, Problem, Rollout, Text, TextPair, Verdict
 from tests.conftest import micro_config
 from tests.on_device.stand_in_device import KIND, Counts, stand_in
 
 VOCABULARY = 60
 MOST_WAITS, EXPERTS = 8, "model/moe.py"  # of the host, in an optimiser step
-Learner = Any  # one of the five; what they share has no name
+Learner = Any  # one of the seven; what they share has no name
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 
@@ -51,12 +51,20 @@ def rollouts() -> list[Rollout]:
     ]  # fmt: skip
 
 
+LABELLED = [LabelledText(text, safe) for pair in PAIRS for text, safe in zip(pair, (True, False), strict=True)]
+STEPS = [LabelledSteps(text, (2, len(text.completion_ids)), (1.0, 0.25)) for pair in PAIRS for text in pair]
 ADVANTAGES = [1.0, -0.5, -0.5] * len(PROMPTS)
 KINDS: dict[str, tuple[Callable[[Callable[[], Transformer]], Learner], Callable[[Learner], dict[str, float]]]] = {
     "supervised": (lambda m: SupervisedLearner(m(), FineTuneConfig(micro_rows=2)), lambda one: one.update(ROWS, 1e-3)),
     "grpo": (lambda m: GRPOLearner(m(), RLConfig(kl_beta=0.01)), lambda one: one.update(rollouts(), ADVANTAGES)),
     "ppo": (lambda m: PPOLearner(m(), ValueModel(m()), PPOConfig()), lambda one: one.update(rollouts(), ADVANTAGES)),
     "dpo": (lambda m: DPOLearner(m(), m(), DPOConfig()), lambda one: one.update(PAIRS, 1e-3)),
+    "ipo": (lambda m: DPOLearner(m(), m(), DPOConfig(loss="ipo")), lambda one: one.update(PAIRS, 1e-3)),
+    "safety": (
+        lambda m: SafetyLearner(ValueModel(m()), PreferenceTrainingConfig()),
+        lambda one: one.update(LABELLED, 1e-3),
+    ),
+    "steps": (lambda m: ProcessLearner(ValueModel(m()), PreferenceTrainingConfig()), lambda one: one.update(STEPS, 1e-3)),
     "helpfulness": (
         lambda m: HelpfulnessLearner(ValueModel(m()), PreferenceTrainingConfig()),
         lambda one: one.update(PAIRS, 1e-3),

@@ -6,19 +6,20 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
 
 from cogitate.algorithms.advantages import gae_by_doubling, gae_by_token
 from cogitate.engine.generator import Engine
 from cogitate.engine.steps.device import DeviceSteps
 from cogitate.model.causal_attention import attend_in_blocks, attend_masked, compiled_flex_attention
 from cogitate.model.config import ModelConfig
+from cogitate.model.files.hf import save_model
 from cogitate.model.moe import GROUPED_ON
 from cogitate.model.transformer import Transformer
 from cogitate.model.visibility import Visibility
 from cogitate.train.optimisers.adamw import MOMENTS, Moved, move, move_together, set_master
-from tests.engine.test_generator import END, make_model, prompts_of, request, run
+from tests.engine.test_generator import END, make_model, request, run
 from tests.model.test_causal_attention import BRANCHES, OF_BRANCHES
+from tests.on_device.steps import regions_of
 from tests.on_device.test_generation import FAMILIES, difference, requests
 from tests.on_device.test_training import KINDS, maker, weights_of
 
@@ -67,25 +68,24 @@ def test_nothing_waits_between_the_copy_and_the_result(speculative: bool, monkey
         engine.poll()
 
 
-def test_a_step_can_be_captured_as_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Replayed, it gives the logits that it gave when it was launched kernel by kernel."""
-    seen: list[tuple[Tensor, Tensor]] = []
-    plain = DeviceSteps.read_last
-
-    def captured(steps: DeviceSteps, inputs: object) -> Tensor:
-        expected = plain(steps, inputs).clone()  # type: ignore[arg-type]
-        torch.cuda.synchronize()
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            made = plain(steps, inputs)  # type: ignore[arg-type]
-        graph.replay()
-        seen.append((expected, made.clone()))
-        return expected
-
-    monkeypatch.setattr(DeviceSteps, "read_last", captured)
-    run(Engine(make_model(FAMILIES["llama"]), end_id=END, max_batch=2, device="cuda"), request("a", prompts_of([20])[0]))
-    assert seen, "no step was captured"
-    assert all(torch.equal(expected, made) for expected, made in seen)
+@pytest.mark.parametrize(("family", "speculative"), [("llama", False), ("qwen3", False), ("deepseek_v3", True)])
+def test_captured_steps_give_the_tokens_of_launched_ones(family: str, speculative: bool, tmp_path: Path) -> None:
+    """Also with weights that are loaded in place, and after weights were freed."""
+    config = FAMILIES[family].model_copy(update={"first_k_dense_replace": 9} if family == "deepseek_v3" else {})
+    save_model(make_model(config, seed=1), tmp_path)
+    outcomes = []
+    for captured in (False, True):
+        engine = Engine(
+            make_model(config), end_id=END, max_batch=5, device="cuda", speculative=speculative, captured_steps=captured
+        )
+        made = run(engine, *requests(18))
+        engine.load_weights(tmp_path, 1)
+        made += run(engine, *requests(18))
+        engine.free_weights()
+        engine.load_weights(tmp_path, 2)
+        outcomes.append([each.token_ids for each in (*made, *run(engine, *requests(18)))])
+    assert regions_of(engine).replays > regions_of(engine).captures > 0
+    assert outcomes[0] == outcomes[1]
 
 
 def test_flex_attention_is_that_of_the_mask_forward_and_backward() -> None:
@@ -154,9 +154,11 @@ def test_gae_by_doubling_is_that_token_by_token() -> None:
     assert torch.allclose(there.cpu(), here, atol=1e-9)
 
 
+@pytest.mark.parametrize("captured", [False, True], ids=["launched", "captured"])
 @pytest.mark.parametrize("rows", [1, 32, 256])
-def test_time_of_decoding(rows: int, figure: Figure) -> None:
-    engine = Engine(Transformer(SMOLLM2), end_id=-1, max_batch=rows, device="cuda", dtype=torch.bfloat16)
+def test_time_of_decoding(rows: int, captured: bool, figure: Figure) -> None:
+    model = Transformer(SMOLLM2)
+    engine = Engine(model, end_id=-1, max_batch=rows, device="cuda", dtype=torch.bfloat16, captured_steps=captured)
     engine.submit(request("a", tuple(range(4, 68)), seeds=tuple(range(rows)), max_new_tokens=64))
     for _ in range(8):
         engine.poll()
@@ -166,7 +168,8 @@ def test_time_of_decoding(rows: int, figure: Figure) -> None:
         engine.poll()
     torch.cuda.synchronize()
     seconds = (time.perf_counter() - began) / steps
-    figure(f"a step of decoding, 135 M parameters, {rows} rows", f"{1000 * seconds:.2f} ms, {rows / seconds:,.0f} tokens/s")
+    what = f"a step of decoding, 135 M parameters, {rows} rows, {'as graphs' if captured else 'kernel by kernel'}"
+    figure(what, f"{1000 * seconds:.2f} ms, {rows / seconds:,.0f} tokens/s")
 
 
 def test_time_and_memory_of_training(figure: Figure) -> None:

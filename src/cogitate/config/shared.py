@@ -175,6 +175,7 @@ class RuntimeConfig(Section):
     cache_bits: Literal[0, 8] = in_identity_unless_default(0)
     # MiB kept of what has been read, for prompts that begin alike: the same completions with less to read. Not with drafts.
     prefix_cache: int = not_in_identity(0, ge=0)
+    captured_steps: bool = not_in_identity(False)  # with CUDA: steps of decoding are graphs, which the host launches as one
 
     @model_validator(mode="after")
     def _prefixes_and_drafts_are_apart(self) -> RuntimeConfig:

@@ -68,6 +68,7 @@ class Engine:
         ngram_drafts: int = 0,
         weight_bits: int = 0,
         cache_bits: int = 0,
+        captured_steps: bool = False,
     ):
         """
         Args:
@@ -81,14 +82,14 @@ class Engine:
             prefix_bytes: memory for what has been read and sampled, at most, beyond what is in use: requests that begin like
                 earlier or running ones read only what is new (prefix_tree.py). Completions are the same as without: with the
                 kernels to the bit. 0: nothing is kept. Not together with `speculative` (ConfigError).
-            prefill_tokens: of prompts that one `poll` reads, at most: what is longer is read in pieces, and running completions
-                do not wait for all of it. With the kernels completions are the same to the bit. 0: prompts are read whole. Not
-                together with `speculative` (ConfigError).
+            prefill_tokens: of prompts that one `poll` reads, at most: what is longer is read in pieces, between the steps of
+                running completions; the same holds. 0: prompts are read whole. Not together with `speculative` (ConfigError).
             ngram_drafts: tokens that are drafted for a completion in a step, at most, by looking its last ones up in its own
                 text and its siblings' (drafts/lookup.py). 0: none. Not together with `speculative` (ConfigError).
             weight_bits: of the weights of matrices (bits/groups.py): 8 or 4, rounded from those of `model` and of what
                 `load_weights` reads in the type that the model has here; what is computed is in `dtype`. 0: as they are.
             cache_bits: 8: keys and values are kept in 8 bits, each with a scale. 0: as they are computed.
+            captured_steps: steps are CUDA graphs (steps/regions.py); ConfigError where the model's cannot be.
         """
         check_reading(prefix_bytes, prefill_tokens, speculative=speculative)
         if ngram_drafts and speculative:
@@ -121,8 +122,9 @@ class Engine:
         self._running = Running(rows)
         self._guide = Guide(tokenizer, self._ends, self._running, self.cache, self.speculation)
         self._taking = Taking(
-            self.decoder, self.cache, self._running, self._guide, self._ends, speculation=self.speculation, lookup=self.lookup
-        )
+            self.decoder, self.cache, self._running, self._guide, self._ends, speculation=self.speculation, lookup=self.lookup,
+            captured=captured_steps,
+        )  # fmt: skip
         self._prefill_tokens = prefill_tokens or None
         self._units: np.ndarray | None = None  # of the running rows, until these change
         self._pending_of: Counter[str] = Counter()
@@ -235,6 +237,7 @@ class Engine:
         """Let go of the weights until the next `load_weights`; until then nothing can be sampled."""
         assert not self.pending(), "completions are pending: they need the weights"
         self._forget()
+        self._taking.steps.free()
         self.decoder.free()
         give_back_memory()
 

@@ -143,24 +143,27 @@ def check_finite(logprobs_B: Tensor, largest_B: Callable[[], Tensor], seeds_B: T
 
 
 def sample_without_waiting(
-    logits_BV: Tensor, temperatures_B: Tensor, top_p_B: Tensor, seeds_B: Tensor, positions_B: Tensor, demands: Demands
+    logits_BV: Tensor, temperatures_B: Tensor, top_p_B: Tensor, uniforms_B: Tensor, again_B: Tensor, demands: Demands
 ) -> tuple[Tensor, Tensor]:
     """`sample_in_torch` as a fixed sequence of kernels: the same tokens without a number that the host waits for.
 
     Where a nucleus is asked for, all rows are sorted.
+
+    Args:
+        uniforms_B, again_B: `uniforms` of streams 0 and 1, which the host knows beforehand; the second is for a nucleus.
     """
     logits_BV = logits_BV.float()
-    greedy_B = temperatures_B < GREEDY_BELOW
+    greedy_B = temperatures_B < GREEDY_BELOW if demands.greedy else None
     if demands.tempered:
-        logits_BV = logits_BV / torch.where(greedy_B, 1.0, temperatures_B)[:, None]
+        divisors_B = temperatures_B if greedy_B is None else torch.where(greedy_B, 1.0, temperatures_B)
+        logits_BV = logits_BV / divisors_B[:, None]
     scaled_BV = logits_BV - logits_BV.amax(dim=-1, keepdim=True)
     probabilities_BV = scaled_BV.exp()
-    tokens_B, totals_B = inverse_cdf(probabilities_BV, uniforms(seeds_B, positions_B))
+    tokens_B, totals_B = inverse_cdf(probabilities_BV, uniforms_B)
     if demands.truncated:
         outside_B = _outside_nucleus(tokens_B, probabilities_BV, top_p_B) & (top_p_B < 1.0)
-        again_B, _ = inverse_cdf(nucleus(probabilities_BV, top_p_B), uniforms(seeds_B, positions_B, stream=1))
-        tokens_B = torch.where(outside_B, again_B, tokens_B)
-    if demands.greedy:
+        tokens_B = torch.where(outside_B, inverse_cdf(nucleus(probabilities_BV, top_p_B), again_B)[0], tokens_B)
+    if greedy_B is not None:
         tokens_B = torch.where(greedy_B, logits_BV.argmax(dim=-1), tokens_B)
     return tokens_B, scaled_BV.gather(1, tokens_B[:, None]).squeeze(1) - totals_B.log().float()
 

@@ -12,7 +12,7 @@ from cogitate.model.config import ModelConfig
 from cogitate.model.kv_cache import KVCache, Places
 from cogitate.model.layers import RMSNorm
 from cogitate.model.linear import Linear
-from cogitate.model.rope import attention_scale, rotate_halves
+from cogitate.model.rope import attention_scale, rotate_halves, turn_halves
 from cogitate.model.visibility import Visibility
 
 
@@ -23,7 +23,7 @@ class CacheView:
     Attributes:
         new: places of the new tokens.
         held: places of all tokens of the rows, the new ones included; None: no row held any, so new tokens see only each other.
-        table_BN: instead of `held`, the blocks of the rows, which are read whole: decoding on a device.
+        table_BN: instead of `held`, the blocks of the rows, which are read whole: steps on a device.
     """
 
     cache: KVCache
@@ -40,14 +40,16 @@ class TokenContext:
         rotation: complex64, broadcasts to (B, T, R): RoPE of the new tokens.
         seen: without a cache, what the tokens see of each other for each window size (None: no window).
         masks: with one, an additive mask that broadcasts to (B, 1, T, keys) for each window size; None instead of a mask stands
-            for plain causal attention.
+            for plain causal attention. In steps on a device it has the shape of a layer's scores (steps/paged.py).
         view: the cache, None in training.
+        turns: the rotation as steps on a device need it, where halves are rotated.
     """
 
     rotation: Tensor
     seen: dict[int | None, Visibility]
     masks: dict[int | None, Tensor | None]
     view: CacheView | None
+    turns: tuple[Tensor, Tensor] | None = None
 
 
 class GroupedQueryAttention(nn.Module):
@@ -70,24 +72,37 @@ class GroupedQueryAttention(nn.Module):
         q, k, v = heads.split((self.heads, self.kv_heads, self.kv_heads), dim=2)
         if self.q_norm is not None and self.k_norm is not None:
             q, k = self.q_norm(q), self.k_norm(k)
+        if context.turns is not None:
+            heads = heads if self.q_norm is None else torch.cat((q, k, v), dim=2)
+            return self._output(self._through_blocks(heads, context))
         rotation = context.rotation.unsqueeze(-2)
         q, k = rotate_halves(q, rotation), rotate_halves(k, rotation)
         if context.view is None:
             out_BTHK = attend(q, k, v, context.seen[self.window], self.scale)
-        elif context.view.table_BN is not None:
-            out_BTHK = self._through_blocks(q, k, v, context.view, context.masks[self.window])
         else:
             k, v = self._through_cache(k, v, context.view)
             out_BTHK = attend_masked(q, k, v, context.masks[self.window], self.scale)
+        return self._output(out_BTHK)
+
+    def _output(self, out_BTHK: Tensor) -> Tensor:
         out_BTD: Tensor = self.o_proj(out_BTHK.flatten(2))
         return out_BTD
 
-    def _through_blocks(self, q_BTHK: Tensor, k: Tensor, v: Tensor, view: CacheView, mask: Tensor | None) -> Tensor:
-        """Store the new keys and values; attend to all in the rows' blocks, (B, T, H, K)."""
+    def _through_blocks(self, heads_BTXK: Tensor, context: TokenContext) -> Tensor:
+        """A step on a device: rotate queries and keys, store keys and values, attend to all in the rows' blocks, (B, T, H, K).
+
+        Args:
+            heads_BTXK: queries, keys and values side by side, not rotated; overwritten.
+        """
+        view, mask = context.view, context.masks[self.window]
+        assert view is not None
         assert view.table_BN is not None
+        assert context.turns is not None
         assert mask is not None
-        view.cache.write(self.layer, view.new, torch.cat((k, v), dim=2).flatten(2))
-        return attend_by_head(q_BTHK, view.cache.read_blocks(self.layer, view.table_BN, 2 * self.kv_heads), mask, self.scale)
+        turn_halves(heads_BTXK[:, :, : self.heads + self.kv_heads], context.turns)
+        view.cache.write(self.layer, view.new, heads_BTXK[:, :, self.heads :].flatten(2))
+        held_JBSK = view.cache.read_blocks(self.layer, view.table_BN, 2 * self.kv_heads)
+        return attend_by_head(heads_BTXK[:, :, : self.heads], held_JBSK, mask, self.scale)
 
     def _through_cache(self, k_BTJK: Tensor, v_BTJK: Tensor, view: CacheView) -> tuple[Tensor, Tensor]:
         """Store the new keys and values; return all that the rows hold."""

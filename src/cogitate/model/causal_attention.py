@@ -73,15 +73,19 @@ def attend_by_head(q_BTHK: Tensor, held_JBSK: Tensor, mask: Tensor, scale: float
 
     Args:
         held_JBSK: the keys of all key heads, then their values, contiguous.
+        mask: (key heads * B, H / key heads * T, S).
     """
     heads = len(held_JBSK) // 2
     keys, values = held_JBSK.flatten(0, 1).split(heads * held_JBSK.shape[1])
     q_JBGTK = q_BTHK.unflatten(2, (heads, -1)).permute(2, 0, 3, 1, 4)
-    scores = torch.bmm(q_JBGTK.reshape(len(keys), -1, q_BTHK.shape[-1]), keys.mT) * scale
-    scores = scores.view(*q_JBGTK.shape[:-1], -1) + mask
-    weights = torch.softmax(scores, dim=-1, dtype=torch.float32).to(values.dtype)
-    out = torch.bmm(weights.view(len(keys), -1, weights.shape[-1]), values)
-    return out.view(q_JBGTK.shape).permute(1, 3, 0, 2, 4).flatten(2, 3)
+    queries = q_JBGTK.reshape(len(keys), -1, q_BTHK.shape[-1])
+    weights = weights_of(queries, keys, mask, scale)
+    return torch.bmm(weights, values).view(q_JBGTK.shape).permute(1, 3, 0, 2, 4).flatten(2, 3)
+
+
+def weights_of(queries: Tensor, keys: Tensor, mask: Tensor, scale: float) -> Tensor:
+    """softmax(scale q k^T + mask), (X, Q, S), of queries (X, Q, K) and keys (X, S, K). Softmax sums in float32 by itself."""
+    return torch.softmax(torch.baddbmm(mask, queries, keys.mT, alpha=scale), dim=-1)
 
 
 class _CausalAttention(torch.autograd.Function):

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cogitate.model.attention import TokenContext
-from cogitate.model.causal_attention import attend, attend_masked
+from cogitate.model.causal_attention import attend, attend_masked, weights_of
 from cogitate.model.config import ModelConfig
 from cogitate.model.layers import RMSNorm
 from cogitate.model.linear import Linear
@@ -78,7 +78,8 @@ class MultiHeadLatentAttention(nn.Module):
         projected = self.in_proj(x_BTD)
         if self.in_proj_bias is not None:
             projected = projected + F.pad(self.in_proj_bias, (projected.shape[-1] - self.in_proj_bias.shape[0], 0))
-        if self._fused and projected.dtype == torch.float32:
+        in_few_kernels = torch.is_inference_mode_enabled() and not projected.is_cpu  # which the function has more of
+        if self._fused and projected.dtype == torch.float32 and not in_few_kernels:
             norm = self.kv_a_layernorm
             return queries_and_entries(projected, norm.weight, rotation, norm.eps, self.heads, self.nope)
         query, latent, key = projected.split((self.query_width, self.latent, self.rope), dim=-1)
@@ -113,15 +114,22 @@ class MultiHeadLatentAttention(nn.Module):
         return (key_HKW + carry_KW).flatten(0, 1), value_HKW.flatten(0, 1)
 
     def attend_absorbed(self, q_BTHK: Tensor, held_BSW: Tensor, mask: Tensor) -> Tensor:
-        """Attend to latents directly. mask: additive, broadcasts to (B, 1, T, S). Returns (B, T, H, v_head_dim)."""
+        """Attend to latents directly. Returns (B, T, H, v_head_dim).
+
+        Args:
+            mask: additive, broadcasts to (B, 1, T, S); in steps on a device it is (B, T * H, S), for scores in one kernel.
+        """
         batch, tokens = q_BTHK.shape[:2]
         expand_HKL = self.kv_b_proj.weight.unflatten(0, (self.heads, -1))
         key_HKL, value_HVL = expand_HKL.split((self.nope, self.v_width), dim=1)
         q_nope, q_rope = q_BTHK.split((self.nope, self.rope), dim=-1)
         q_latent = torch.einsum("bthk,hkl->bthl", q_nope, key_HKL)
         q_BXW = torch.cat((q_latent, q_rope), dim=-1).view(batch, tokens * self.heads, -1)
-        scores = torch.bmm(q_BXW, held_BSW.transpose(1, 2)).view(batch, tokens, self.heads, -1).mul_(self.scale)
-        weights = torch.softmax(scores + mask.transpose(1, 2), dim=-1, dtype=torch.float32).to(q_BTHK.dtype)
+        if mask.dim() == 3:
+            weights = weights_of(q_BXW, held_BSW, mask, self.scale)
+        else:
+            scores = torch.bmm(q_BXW, held_BSW.transpose(1, 2)).view(batch, tokens, self.heads, -1).mul_(self.scale)
+            weights = torch.softmax(scores + mask.transpose(1, 2), dim=-1, dtype=torch.float32).to(q_BTHK.dtype)
         out_latent = torch.bmm(weights.view(batch, tokens * self.heads, -1), held_BSW[..., : self.latent])
         return torch.einsum("bthl,hvl->bthv", out_latent.view(batch, tokens, self.heads, -1), value_HVL)
 

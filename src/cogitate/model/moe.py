@@ -102,10 +102,10 @@ class RoutedExperts(nn.Module):
 
     def forward(self, x_ND: Tensor, weights_NK: Tensor, experts_NK: Tensor, load_E: Tensor) -> Tensor:
         order_M = experts_NK.flatten().argsort(stable=True)
-        load = load_E.cumsum(0).to(torch.int32) if self._can_be_grouped(x_ND) else load_E.tolist()
+        load = load_E.cumsum(0, dtype=torch.int32) if self.can_be_grouped(x_ND) else load_E.tolist()
         return _sorted_experts(x_ND, weights_NK.to(x_ND.dtype), self.gate_up_proj, self.down_proj, order_M, load)
 
-    def _can_be_grouped(self, x_ND: Tensor) -> bool:
+    def can_be_grouped(self, x_ND: Tensor) -> bool:
         """Whether all experts are one product, whose sizes the host need not know: in bfloat16, with rows that begin at
         multiples of 16 bytes, and of CUDA's GPUs on those that torch has the kernel for. Elsewhere torch loops and copies the
         sizes to the host for each product; our loop copies them once for all products."""

@@ -56,6 +56,8 @@ class OneProcess:
     def __init__(self, config: Config, answers: Path | None = None, ranks: Ranks = ALONE):
         self.config, self._answer_file, self._ranks = config, answers, ranks
         self.device = pick_device(config.runtime.device)
+        if config.runtime.captured_steps and self.device.type == "cpu":
+            raise ConfigError("runtime.captured_steps has no effect on a CPU: steps are captured with CUDA; set it to false")
         prefer_deterministic(self.device)
         self.dtype = DTYPES[config.runtime.dtype]
         if config.runtime.threads:
@@ -185,4 +187,5 @@ class LocalBackend(OneProcess):
             ngram_drafts=runtime.ngram_drafts,
             tokenizer=tokenizer,
             prefix_bytes=runtime.prefix_cache << 20,
+            captured_steps=runtime.captured_steps,
         )

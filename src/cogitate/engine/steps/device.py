@@ -1,6 +1,7 @@
 """Steps on a device that works while the host goes on: in a step one array is copied there, and one result is waited for.
 
-What is between them is a fixed sequence of kernels: no number of it decides on the host what is done next.
+What is between them are two regions, fixed sequences of kernels: what reads the last tokens, and what draws the next ones. No
+number of a region decides on the host what is done next.
 """
 
 from __future__ import annotations
@@ -9,32 +10,63 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cogitate.engine.decode import DRAFTED, Decoder, append_to
+from cogitate.engine.decode import DRAFTED, Decoder
 from cogitate.engine.decode_plain import PlainDecoder
 from cogitate.engine.running import Running
-from cogitate.engine.sampling import Demands, sample_without_waiting
+from cogitate.engine.sampling import Demands, sample_without_waiting, uniforms
 from cogitate.engine.speculation import Speculation
-from cogitate.engine.steps.inputs import Inputs, to_device, to_host
-from cogitate.engine.steps.paged import paged_context
+from cogitate.engine.steps.inputs import Inputs, results, to_device, to_host
+from cogitate.engine.steps.paged import TABLE, append, paged_context
+from cogitate.engine.steps.regions import Captured, Launched, Regions, check_captured
 from cogitate.engine.steps.steps import HostSteps, Steps
+from cogitate.errors import ConfigError
 from cogitate.model.kv_cache import KVCache
 
+MTP = "mtp "  # what parts of the MTP block's cache begin with
 
-def make_steps(decoder: Decoder | PlainDecoder, cache: KVCache, running: Running, speculation: Speculation | None) -> Steps:
-    """The form for where the decoder's model is."""
+
+def make_steps(
+    decoder: Decoder | PlainDecoder,
+    cache: KVCache,
+    running: Running,
+    speculation: Speculation | None,
+    *,
+    captured: bool = False,
+) -> Steps:
+    """The form for where the decoder's model is.
+
+    Raises:
+        ConfigError: steps of this model cannot be captured.
+    """
     if isinstance(decoder, Decoder) or decoder.device.type == "cpu":
+        if captured:
+            raise ConfigError("captured_steps has no effect on a CPU: steps are captured with CUDA; set captured_steps=false")
         return HostSteps(decoder, cache, running, speculation)
-    return DeviceSteps(decoder, cache, running, speculation)
+    if captured:
+        check_captured(decoder.model)
+    return DeviceSteps(decoder, cache, running, speculation, captured=captured)
 
 
 class DeviceSteps:
-    """Implements Steps with the model itself."""
+    """Implements Steps with the model itself.
 
-    def __init__(self, decoder: PlainDecoder, cache: KVCache, running: Running, speculation: Speculation | None):
+    Attributes:
+        regions: how its two regions are launched.
+    """
+
+    def __init__(
+        self,
+        decoder: PlainDecoder,
+        cache: KVCache,
+        running: Running,
+        speculation: Speculation | None,
+        *,
+        captured: bool = False,
+    ):
         self.decoder, self.cache, self.running, self._speculation = decoder, cache, running, speculation
+        self.regions: Regions = Captured(decoder.device, self._addresses) if captured else Launched(decoder.device)
         self._inputs: Inputs | None = None  # of the step under way
-        self._drafts_N: Tensor | None = None
-        self._rows_N: Tensor | None = None
+        self._keep_nothing()
 
     @property
     def speculation(self) -> Speculation:
@@ -44,92 +76,111 @@ class DeviceSteps:
     def forget(self) -> None:
         self._inputs = None
 
+    def free(self) -> None:
+        self.regions.free()
+        self._keep_nothing()
+
     def logits(self, units: np.ndarray) -> Tensor:
-        running, columns = self.running, self._columns(slice(None))
-        columns |= {"last": running.last_tokens, **self._append(self.cache, "", 1)}
-        self._inputs = to_device(columns, [self.cache.table_of(running.rows)], self.decoder.device)
-        return self.read_last(self._inputs)
+        running = self.running
+        parts = self._settings(slice(None), 1) | {"last": running.last_tokens} | append(self.cache, running.rows, 1)
+        self._inputs = inputs = self.regions.inputs(parts | {TABLE: self._table(self.cache)})
+        (self._logits_NTV,) = self.regions.run("read", inputs, lambda: self.read_last(inputs))
+        return self._logits_NTV[: len(running), 0]
 
     def drafted_logits(self, units: np.ndarray) -> tuple[Tensor, Tensor]:
         running, speculation = self.running, self.speculation
         counts_N, tokens_N2 = speculation.to_read(running.rows, running.last_tokens)
-        columns = self._columns(slice(None)) | {"before": tokens_N2[:, 0], "last": tokens_N2[:, 1], "count": counts_N}
-        columns |= self._append(self.cache, "", DRAFTED) | self._append(speculation.cache, "mtp ", DRAFTED)
+        parts = self._settings(slice(None), DRAFTED) | {"row": running.rows, "read": tokens_N2, "count": counts_N}
+        parts |= append(self.cache, running.rows, DRAFTED)
+        parts |= {f"{MTP}{name}": part for name, part in append(speculation.cache, running.rows, DRAFTED).items()}
         speculation.cache.lengths.numpy()[running.rows] -= DRAFTED - counts_N
-        tables = [cache.table_of(running.rows) for cache in (self.cache, speculation.cache)]
-        self._inputs = to_device(columns, tables, self.decoder.device)
-        self._rows_N = self._inputs["row"]
-        logits_N2V, hidden_N2D, self._drafts_N = self.read_drafted(self._inputs)
-        return logits_N2V, hidden_N2D
+        tables = {TABLE: self._table(self.cache), f"{MTP}{TABLE}": self._table(speculation.cache)}
+        self._inputs = inputs = self.regions.inputs(parts | tables)
+        demands = self._demands(slice(None))
+        made = self.regions.run(("read", demands), inputs, lambda: self.read_drafted(inputs, demands))
+        self._logits_NTV, hidden_N2D, self._drafts_N = made
+        return self._logits_NTV[: len(running)], hidden_N2D[: len(running)]
 
     def sample(self, which: slice, logits_NTV: Tensor) -> tuple[np.ndarray, np.ndarray]:
         inputs, self._inputs = self._inputs, None
+        demands = self._demands(which)
         if inputs is None:  # of completions that begin
-            inputs = to_device(self._columns(which), [], self.decoder.device)
-        tokens_X, logprobs_X = self.draw(inputs, logits_NTV)
-        (tokens,), logprobs = to_host([tokens_X], logprobs_X)
-        return tokens.reshape(logits_NTV.shape[:2]), logprobs.reshape(logits_NTV.shape[:2])
+            (made,) = self.draw(to_device(self._settings(which, 1), self.decoder.device), logits_NTV, demands)
+        else:
+            logits_NTV = self._logits_NTV
+            (made,) = self.regions.run(("draw", demands), inputs, lambda: self.draw(inputs, logits_NTV, demands))
+        (tokens,), logprobs = to_host(made)
+        count = len(self.running.rows[which])
+        return tokens[:count, None], logprobs[:count, None]
 
     def sample_drafted(self, logits_N2V: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         inputs, self._inputs = self._inputs, None
         assert inputs is not None
-        assert self._drafts_N is not None
-        tokens_X, logprobs_X = self.draw(inputs, logits_N2V)
-        (tokens, drafts), logprobs = to_host([tokens_X, self._drafts_N.repeat_interleave(DRAFTED)], logprobs_X)
-        drafts_N = drafts.reshape(-1, DRAFTED)[:, 0]
-        self.speculation.note_drafts(self.running.rows, drafts_N)
-        return tokens.reshape(-1, DRAFTED), logprobs.reshape(-1, DRAFTED), drafts_N
+        demands, logits_N2V, drafts_N = self._demands(slice(None)), self._logits_NTV, self._drafts_N
+        (made,) = self.regions.run(("draw", demands), inputs, lambda: self.draw(inputs, logits_N2V, demands, drafts_N))
+        (tokens, drafts), logprobs = to_host(made)
+        count = len(self.running)
+        drafts_N2, tokens_N2, logprobs_N2 = (each.reshape(-1, DRAFTED)[:count] for each in (drafts, tokens, logprobs))
+        self.speculation.note_drafts(self.running.rows, drafts_N2[:, 0])
+        self._rows_N = inputs["row"][:count, 0]
+        return tokens_N2, logprobs_N2, drafts_N2[:, 0]
 
     def note(self, right_N: np.ndarray, hidden_N2D: Tensor) -> None:
-        assert self._rows_N is not None
         self.speculation.note(self.running.rows, right_N, hidden_N2D, self._rows_N)
 
-    def read_last(self, inputs: Inputs) -> Tensor:
-        """`logits`, all of it on the device."""
+    def read_last(self, inputs: Inputs) -> tuple[Tensor]:
+        """The region of `logits`, (N, 1, V)."""
         self.decoder.check()
-        model, (table_NB,) = self.decoder.model, inputs.tables
-        context = paged_context(model, self.cache, table_NB, inputs["start"], inputs["shared"], 1)
-        return model.logits(model.read(inputs["last"][:, None], context))[:, 0]
+        model = self.decoder.model
+        return (model.logits(model.read(inputs["last"], paged_context(model, self.cache, inputs))),)
 
-    def read_drafted(self, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits (N, 2, V), hidden states (N, 2, D) and drafts (N,), all of it on the device."""
+    def read_drafted(self, inputs: Inputs, demands: Demands) -> tuple[Tensor, Tensor, Tensor]:
+        """The region of `drafted_logits`: logits (N, 2, V), hidden states (N, 2, D) and drafts (N,)."""
         self.decoder.check()
-        model, speculation, (table_NB, mtp_table_NB) = self.decoder.model, self.speculation, inputs.tables
-        ahead = paged_context(model, speculation.cache, mtp_table_NB, inputs["mtp start"], inputs["mtp shared"], DRAFTED)
-        hidden_N2D = speculation.hidden_of(inputs["row"]).to(model.embed_tokens.weight.dtype)
-        read_N2 = torch.stack((inputs["before"], inputs["last"]), dim=1)
-        ahead_N2D = model.read_ahead(hidden_N2D, read_N2, ahead)
-        place_N1D = (inputs["count"] - 1)[:, None, None].expand(-1, 1, ahead_N2D.shape[2])
-        drafts_N, _ = self.draw(inputs, model.logits(ahead_N2D.gather(1, place_N1D)))
-        context = paged_context(model, self.cache, table_NB, inputs["start"], inputs["shared"], DRAFTED)
-        hidden_N2D = model.read(torch.stack((inputs["last"], drafts_N), dim=1), context)
+        model, speculation = self.decoder.model, self.speculation
+        hidden_N2D = speculation.hidden_of(inputs["row"][:, 0]).to(model.embed_tokens.weight.dtype)
+        ahead = paged_context(model, speculation.cache, inputs, MTP)
+        ahead_N2D = model.read_ahead(hidden_N2D, inputs["read"], ahead)
+        place_N1D = (inputs["count"] - 1)[..., None].expand(-1, 1, ahead_N2D.shape[2])
+        drafts_N, _ = self._drawn(inputs, model.logits(ahead_N2D.gather(1, place_N1D)), demands)
+        read_N2 = torch.stack((inputs["read"][:, 1], drafts_N), dim=1)
+        hidden_N2D = model.read(read_N2, paged_context(model, self.cache, inputs))
         return model.logits(hidden_N2D), hidden_N2D, drafts_N
 
-    def draw(self, inputs: Inputs, logits_NTV: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokens and log-probabilities (N * T,), all of it on the device."""
-        tokens, running = logits_NTV.shape[1], self.running
-        first = len(running) - len(logits_NTV)
-        positions_NT = inputs["position"][:, None] + torch.arange(tokens, device=logits_NTV.device)
-        temperatures_X, top_p_X, seeds_X = (
-            values[:, None].expand(-1, tokens).flatten()
-            for values in (inputs.numbers("temperature"), inputs.numbers("top_p"), inputs["seed"])
-        )
-        demands = Demands.of(running.temperatures[first:], running.top_p[first:])
-        logits_XV, positions_X = logits_NTV.flatten(0, 1), positions_NT.flatten()
-        return sample_without_waiting(logits_XV, temperatures_X, top_p_X, seeds_X, positions_X, demands)
+    def draw(self, inputs: Inputs, logits_NTV: Tensor, demands: Demands, drafts_N: Tensor | None = None) -> tuple[Tensor]:
+        """The region that samples: `results` of tokens (N * T,), with drafts repeated for each of T, and log-probabilities."""
+        tokens_X, logprobs_X = self._drawn(inputs, logits_NTV, demands)
+        drafts = () if drafts_N is None else (drafts_N[:, None].expand(-1, logits_NTV.shape[1]).flatten(),)
+        return (results((tokens_X, *drafts), logprobs_X),)
 
-    def _columns(self, which: slice) -> dict[str, np.ndarray]:
+    def _drawn(self, inputs: Inputs, logits_NTV: Tensor, demands: Demands) -> tuple[Tensor, Tensor]:
+        tokens = logits_NTV.shape[1]
+        settings_N2 = inputs.doubles("settings").float()
+        temperatures_X, top_p_X = (settings_N2[:, each, None].expand(-1, tokens).flatten() for each in range(2))
+        uniforms_X, again_X = (inputs.doubles(name)[:, :tokens].flatten() for name in ("uniforms", "again"))
+        return sample_without_waiting(logits_NTV.flatten(0, 1), temperatures_X, top_p_X, uniforms_X, again_X, demands)
+
+    def _keep_nothing(self) -> None:
+        """Of what the last step has made; with graphs these have more rows than there are completions."""
+        self._logits_NTV = self._drafts_N = self._rows_N = torch.empty(0)
+
+    def _settings(self, which: slice, tokens: int) -> dict[str, np.ndarray]:
+        """How some completions sample their next tokens: temperature and top_p, and random numbers for each token, (N, T)."""
         running = self.running
+        seeds_N1 = torch.from_numpy(running.seeds[which])[:, None]
+        positions_NT = torch.from_numpy((running.counts + running.given)[which])[:, None] + torch.arange(tokens)
         return {
-            "row": running.rows[which],
-            "seed": running.seeds[which],
-            "position": (running.counts + running.given)[which],
-            "temperature": running.temperatures[which],
-            "top_p": running.top_p[which],
+            "settings": np.stack((running.temperatures[which], running.top_p[which]), axis=1).astype(np.float64),
+            "uniforms": uniforms(seeds_N1, positions_NT).numpy(),
+            "again": uniforms(seeds_N1, positions_NT, stream=1).numpy(),
         }
 
-    def _append(self, cache: KVCache, name: str, tokens: int) -> dict[str, np.ndarray]:
-        """Make room for new tokens in each row; what a row held before."""
-        rows = self.running.rows
-        start_N = append_to(cache, rows, tokens)[::tokens] - 1
-        return {f"{name}start": start_N, f"{name}shared": cache.shared[rows]}
+    def _demands(self, which: slice) -> Demands:
+        return Demands.of(self.running.temperatures[which], self.running.top_p[which])
+
+    def _table(self, cache: KVCache) -> np.ndarray:
+        return self.regions.table(cache.table_of(self.running.rows))
+
+    def _addresses(self) -> list[Tensor]:
+        further = [] if self._speculation is None else self._speculation.cache.layers
+        return [self.decoder.model.embed_tokens.weight, *self.cache.layers, *further]

@@ -9,44 +9,57 @@ import numpy as np
 import torch
 from torch import Tensor
 
+Parts = Mapping[str, np.ndarray]
+"""By name: integers or float64, (N,) or (N, columns) for N rows."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Inputs:
-    """The array on the device.
+    """The array on the device, int64 (N, columns), and its parts by name, (N, columns of the part), which are views of it."""
 
-    Attributes:
-        columns: its first columns, each int64 (N,), by name; `numbers` reads those that are float32.
-        tables: the others, cut into block tables, int64 (N, blocks).
-    """
-
-    columns: Mapping[str, Tensor]
-    tables: Sequence[Tensor]
+    array: Tensor
+    parts: Mapping[str, Tensor]
 
     def __getitem__(self, name: str) -> Tensor:
-        return self.columns[name]
+        """A part of integers."""
+        return self.parts[name]
 
-    def numbers(self, name: str) -> Tensor:
-        """A column of float32."""
-        return self.columns[name].to(torch.int32).view(torch.float32)
-
-
-def to_device(columns: Mapping[str, np.ndarray], tables: Sequence[np.ndarray], device: torch.device) -> Inputs:
-    """Copy columns (int64 or float32) and tables to the device, in one copy that the host need not wait for."""
-    names = list(columns)
-    packed = np.concatenate([*(_as_integers(columns[name])[:, None] for name in names), *tables], axis=1, dtype=np.int64)
-    host = torch.from_numpy(packed)
-    if device.type == "cuda":
-        host = host.pin_memory()
-    there = host.to(device, non_blocking=True)
-    parts = there.split([1] * len(names) + [table.shape[1] for table in tables], dim=1)
-    return Inputs({name: part.squeeze(1) for name, part in zip(names, parts, strict=False)}, parts[len(names) :])
+    def doubles(self, name: str) -> Tensor:
+        """A part of float64."""
+        return self.parts[name].view(torch.float64)
 
 
-def to_host(integers: Sequence[Tensor], numbers: Tensor) -> tuple[list[np.ndarray], np.ndarray]:
-    """Bring int64 tensors (N,) and a float32 tensor (N,) to the host in one copy, which it waits for."""
-    packed = torch.stack((*integers, numbers.view(torch.int32).long())).cpu().numpy()
-    return list(packed[:-1]), packed[-1].astype(np.int32).view(np.float32)
+def packed(parts: Parts) -> np.ndarray:
+    """All parts side by side, int64 (N, columns)."""
+    columns = [part[:, None] if part.ndim == 1 else part for part in parts.values()]
+    as_integers = [part.view(np.int64) if part.dtype == np.float64 else part for part in columns]
+    array: np.ndarray = np.concatenate(as_integers, axis=1, dtype=np.int64)
+    return array
 
 
-def _as_integers(values: np.ndarray) -> np.ndarray:
-    return values.view(np.int32) if values.dtype == np.float32 else values
+def cut(array: Tensor, parts: Parts) -> Inputs:
+    """An array on the device, or for it, as the parts that were packed."""
+    widths = [1 if part.ndim == 1 else part.shape[1] for part in parts.values()]
+    return Inputs(array, dict(zip(parts, array.split(widths, dim=1), strict=True)))
+
+
+def on_host(array: np.ndarray, device: torch.device) -> Tensor:
+    """As a tensor of the CPU, from which it is copied to the device while the host goes on."""
+    host = torch.from_numpy(array)
+    return host.pin_memory() if device.type == "cuda" else host
+
+
+def to_device(parts: Parts, device: torch.device) -> Inputs:
+    """Copy parts to the device, in one copy that the host need not wait for."""
+    return cut(on_host(packed(parts), device).to(device, non_blocking=True), parts)
+
+
+def results(integers: Sequence[Tensor], numbers_N: Tensor) -> Tensor:
+    """int64 tensors (N,) and a float32 tensor (N,) as one, int64 (1 + integers, N), still on the device."""
+    return torch.stack((*integers, numbers_N.double().view(torch.int64)))
+
+
+def to_host(made: Tensor) -> tuple[list[np.ndarray], np.ndarray]:
+    """The inverse of `results`, on the host, in one copy that it waits for."""
+    array = made.cpu().numpy()
+    return list(array[:-1]), array[-1].view(np.float64).astype(np.float32)

@@ -25,6 +25,9 @@ class Steps(Protocol):
     def forget(self) -> None:
         """What is left of a step that failed before it was sampled from; called before completions begin."""
 
+    def free(self) -> None:
+        """The weights are about to be freed: let go of memory that is of no use without them."""
+
     def logits(self, units: np.ndarray) -> Tensor:
         """Read each completion's last token; the logits of the next one, (N, V).
 
@@ -60,6 +63,9 @@ class HostSteps:
 
     def forget(self) -> None:
         pass  # nothing is kept between logits and sampling
+
+    def free(self) -> None:
+        pass
 
     def logits(self, units: np.ndarray) -> Tensor:
         return self.decoder.logits(self.running.last_tokens, self.cache, self.running.rows, units)

@@ -34,12 +34,17 @@ class Taking:
         *,
         speculation: Speculation | None,
         lookup: Lookup | None,
+        captured: bool = False,
     ):
         """
         Args:
             ends: by token of the vocabulary, whether it ends a completion.
+            captured: steps are CUDA graphs.
+
+        Raises:
+            ConfigError: steps of this model cannot be captured.
         """
-        self.steps = make_steps(decoder, cache, running, speculation)
+        self.steps = make_steps(decoder, cache, running, speculation, captured=captured)
         self.lookup = lookup
         self.drawn = self.advanced = self.taken = 0
         self._decoder, self._cache, self._running, self._guide, self._ends = decoder, cache, running, guide, ends
