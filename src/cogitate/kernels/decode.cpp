@@ -45,6 +45,9 @@ struct Hidden {
 
 }  // extern "C"
 
+template void product<float, float>(const Matrix&, const Inputs<float>&, int, float*, int64_t, bool);  // also of linear.cpp
+template void product<bfloat16, bfloat16>(const Matrix&, const Inputs<bfloat16>&, int, float*, int64_t, bool);
+
 namespace {
 
 constexpr int64_t CACHED = 32 << 20;  // bytes of weights that may be read by each thread, once a step
@@ -130,8 +133,7 @@ void attend_layer(const Model& model, const Layer& layer, const Step& step, cons
     } else {
         gqa<T>(step, layer.attention, space.projected, projected_width, space.attended, attended_width);
     }
-    Inputs<T> attended = inputs_of(space, space.attended, attended_width, rows);
-    product<T, T>(layer.o_proj, attended, rows, space.x, space.width, true);
+    product<T, T>(layer.o_proj, inputs_of(space, space.attended, attended_width, rows), rows, space.x, space.width, true);
 #pragma omp barrier
 }
 
@@ -143,8 +145,7 @@ void feed_forward(const Layer& layer, int rows, const Workspace<T>& space) {
     product<T, T>(layer.gate_up, normed, rows, space.gate_up, 2 * inner, false);
 #pragma omp barrier
     swiglu(space.gate_up, 2 * inner, nullptr, rows, inner, space.inner, inner);
-    Inputs<T> down = inputs_of(space, space.inner, inner, rows);
-    product<T, T>(layer.down, down, rows, space.x, space.width, true);
+    product<T, T>(layer.down, inputs_of(space, space.inner, inner, rows), rows, space.x, space.width, true);
 #pragma omp barrier
 }
 
@@ -191,8 +192,7 @@ void embed(const Model& model, const int64_t* tokens, int rows, const Hidden& hi
         rms_norm_row(hidden.given + size_t(n) * width, hidden.hidden_norm, model.eps, width, joined + width);
     }
     if (!hidden.given) return;
-    Inputs<T> joined = inputs_of(space, space.joined, 2 * width, rows);
-    product<T, T>(hidden.join, joined, rows, space.x, width, false);
+    product<T, T>(hidden.join, inputs_of(space, space.joined, 2 * width, rows), rows, space.x, width, false);
 #pragma omp barrier
 }
 

@@ -1,5 +1,6 @@
-// Rounds weights to 8 or 4 bits in the layout of common/groups.h, or of common/quads.h for inputs of 8 bits. The numbers are those of quantize_row_q8_0_ref and
-// quantize_row_q4_0_ref in ggml-quants.c, as model/files/gguf/quantise.py computes them. Every step of RL does it anew.
+// Rounds weights to 8 or 4 bits in the layout of common/groups.h, or of common/quads.h for inputs of 8 bits. The numbers are
+// those of quantize_row_q8_0_ref and quantize_row_q4_0_ref in ggml-quants.c, as model/files/gguf/quantise.py computes them. Every
+// step of RL does it anew.
 #include "common/groups.h"
 #include "common/quads.h"
 

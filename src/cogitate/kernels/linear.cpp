@@ -1,6 +1,10 @@
 // One product of decoding by itself, inputs and all: what tests compare with the plain forms, and benchmarks measure.
 #include "common/products.h"
 
+// Those of decode.cpp: the compiler takes seconds for them.
+extern template void product<float, float>(const Matrix&, const Inputs<float>&, int, float*, int64_t, bool);
+extern template void product<bfloat16, bfloat16>(const Matrix&, const Inputs<bfloat16>&, int, float*, int64_t, bool);
+
 namespace {
 
 template <typename T>

@@ -133,7 +133,8 @@ inline void rounded_product(const Matrix& matrix, char* rounded, const int32_t* 
                             bool add) {
     int panels = (matrix.outputs + PANEL - 1) / PANEL, chunks = (rows + CHUNK - 1) / CHUNK, groups = groups_of(matrix.inputs);
     int64_t stride = row_bytes(matrix.inputs), bytes = strip_bytes(matrix.bits, groups);
-#pragma omp for schedule(dynamic, 1) nowait
+    int together = panels >= 8 ? chunks : 1;  // a panel is read from memory by one thread
+#pragma omp for schedule(dynamic, together) nowait
     for (int piece = 0; piece < panels * chunks; piece++) {
         int panel = piece / chunks, first = piece % chunks * CHUNK, count = std::min(CHUNK, rows - first);
         char* x = rounded + first * stride;
