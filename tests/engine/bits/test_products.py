@@ -113,9 +113,9 @@ class RoundedProducts(TorchFunctionMode):
         super().__init__()
         self.bits = bits
 
-    def __torch_function__(self, called: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if called is not F.linear:
-            return called(*args, **(kwargs or {}))
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is not F.linear:
+            return func(*args, **(kwargs or {}))
         x, weight_OI, bias_O = (*args, None)[:3]
         made: Tensor = product(x.flatten(0, -2), weight_OI, self.bits, bias_O)
         return made.view(*x.shape[:-1], -1)
