@@ -1,5 +1,5 @@
-"""`python -m benchmarks.decoding MODEL`: generation in bfloat16 beside weights of 8 and 4 bits, keys and values in 8 bits, and
-drafts, each type under its own name.
+"""`python -m benchmarks.decoding MODEL`: generation in bfloat16 beside weights of 8 and 4 bits, activations of 8 bits with
+them, keys and values in 8 bits, and drafts, each type under its own name.
 
 Quality: each type reads completions that bfloat16 samples, or the text of --text, and its distributions are compared with
 bfloat16's. Speed: tokens a second at each number of sequences, all types in turn, medians; with drafts tokens per step beside
@@ -75,7 +75,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "python -m benchmarks.decoding", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("model", help="as `cogitate chat` takes it")
-    parser.add_argument("--types", default="bf16,w8,w4,kv8,w8+kv8,bf16+ngram", help=f"of {', '.join(TYPES)}")
+    parser.add_argument("--types", default="bf16,w8,w8a8,w4,w4a8,kv8,w8+kv8,bf16+ngram", help=f"of {', '.join(TYPES)}")
     parser.add_argument("--batches", default="1,8,32,64", help="sequences at a time")
     parser.add_argument("--tokens", type=int, default=128, help="of a completion")
     parser.add_argument("--context", type=int, default=0, help="tokens that every sequence begins with; 0: a short prompt")

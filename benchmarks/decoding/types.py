@@ -17,6 +17,8 @@ TYPES: dict[str, Mapping[str, int]] = {
     "bf16": {},
     "w8": {"weight_bits": 8},
     "w4": {"weight_bits": 4},
+    "w8a8": {"weight_bits": 8, "activation_bits": 8},
+    "w4a8": {"weight_bits": 4, "activation_bits": 8},
     "kv8": {"cache_bits": 8},
     "w8+kv8": {"weight_bits": 8, "cache_bits": 8},
     "w4+kv8": {"weight_bits": 4, "cache_bits": 8},
@@ -33,7 +35,7 @@ def changes_completions(name: str) -> bool:
 
 
 def engine_of(model: Path, name: str, max_batch: int, max_context: int | None = None) -> Engine:
-    """Activations are bfloat16; weights are rounded from what the files hold.
+    """What is computed in is bfloat16; weights are rounded from what the files hold.
 
     Raises:
         ConfigError: the model has no such type: keys and values in 8 bits of a latent cache, drafts without an MTP block.

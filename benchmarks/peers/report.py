@@ -32,10 +32,18 @@ SPEED_RATIOS: dict[str, tuple[str, str, str, float | None]] = {
 # The same of our sides with weights of fewer bits, which are families of their own: a ratio names its type, and no other's.
 BITS_RATIOS: dict[str, tuple[str, str, str, str, float | None]] = {
     **{f"decode{n}_w8_vs_vllm": ("generation", str(n), f"{OWN}_w8", "vllm", 2.3 if n == 32 else None) for n in (1, 8, 32, 64)},
+    **{
+        f"decode{n}_w8a8_vs_vllm": ("generation", str(n), f"{OWN}_w8a8", "vllm", 2.3 if n == 32 else None)
+        for n in (1, 8, 32, 64)
+    },
     "decode1_w8_vs_llamacpp_f16": ("generation", "1", f"{OWN}_w8", "llamacpp_f16", None),
     "decode1_w4_vs_llamacpp_f16": ("generation", "1", f"{OWN}_w4", "llamacpp_f16", 1.8),
     "decode1_w4_vs_llamacpp_q4": ("generation", "1", f"{OWN}_w4", "llamacpp_q4", 1.3),
-    **{f"decode{n}_w{b}_vs_bf16": ("generation", str(n), f"{OWN}_w{b}", OWN, None) for b in (8, 4) for n in (1, 8, 32, 64)},
+    **{
+        f"decode{n}_{bits}_vs_bf16": ("generation", str(n), f"{OWN}_{bits}", OWN, None)
+        for bits in ("w8", "w8a8", "w4")
+        for n in (1, 8, 32, 64)
+    },
 }
 # name -> (workload, case, number of ours, what is aimed at)
 OWN_NUMBERS: dict[str, tuple[str, str, str, float]] = {

@@ -108,6 +108,7 @@ def generation(scale: Scale) -> Workload:
     sides = (
         Side(OWN, OWN, "ours", settings),
         *(Side(f"{OWN}_w{bits}", OWN, "ours", {**settings, "weight_bits": bits}) for bits in (8, 4)),
+        Side(f"{OWN}_w8a8", OWN, "ours", {**settings, "weight_bits": 8, "activation_bits": 8}),
         Side("transformers", "trl", "transformers", settings),
         Side("vllm", "vllm", "vllm", settings),
         Side("llamacpp_f16", "llamacpp", "llamacpp", settings, ("1",), setup.smollm2_f16),

@@ -50,7 +50,7 @@ def generation(settings: Mapping[str, Any]) -> Round:
     model = load_model(Path(settings["model"]), dtype=dtype)
     engine = Engine(
         model, end_id=NEVER, max_batch=settings["most"], max_context=settings["context"],
-        weight_bits=settings.get("weight_bits", 0),
+        weight_bits=settings.get("weight_bits", 0), activation_bits=settings.get("activation_bits", 0),
     )  # fmt: skip
     prompts = read_prompts(settings)
 

@@ -173,6 +173,7 @@ def serve(
     dtype: WeightType = "float32",
     device: Device = "auto",
     weight_bits: Annotated[int, typer.Option(help="Of the weights that are generated from: 8 or 4; 0: as --dtype says.")] = 0,
+    activation_bits: Annotated[int, typer.Option(help="Of what these weights are multiplied with: 8; 0: as --dtype says.")] = 0,
     cache_bits: Annotated[int, typer.Option(help="Of keys and values: 8; 0: as --dtype says.")] = 0,
     streams: Annotated[int, typer.Option(min=1, help="Completions decoded at the same time.")] = 64,
     queue: Annotated[int, typer.Option(min=0, help="Completions that wait, at most; beyond it requests get 429.")] = 256,
@@ -197,7 +198,7 @@ def serve(
     run(
         models, host=host, port=port, api_key=api_key, admin_key=admin_key, reload_from=reload_from or [],
         names=thinking_names, dtype=dtype, device=device, weight_bits=weight_bits,
-        cache_bits=cache_bits, streams=streams, queue=queue, cache_gb=cache_gb,
+        activation_bits=activation_bits, cache_bits=cache_bits, streams=streams, queue=queue, cache_gb=cache_gb,
         prefix_gb=prefix_gb, prefill_tokens=prefill_tokens, ngram_drafts=ngram_drafts,
         request_seconds=request_seconds, stop_seconds=stop_seconds, server_names=server_name or [], origins=origin or [],
     )  # fmt: skip

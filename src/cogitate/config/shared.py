@@ -171,6 +171,8 @@ class RuntimeConfig(Section):
     # Of the weights that are generated from: 8 or 4, in groups of 32 (engine/bits/groups.py); 0: as dtype says. Learning is not
     # touched.
     weight_bits: Literal[0, 8, 4] = in_identity_unless_default(0)
+    # Of what these weights are multiplied with: 8, rounded for each product, which then is of whole numbers; 0: as dtype says.
+    activation_bits: Literal[0, 8] = in_identity_unless_default(0)
     # Of keys and values of earlier tokens while completions are generated: 8, each with a scale; 0: as dtype says.
     cache_bits: Literal[0, 8] = in_identity_unless_default(0)
     # MiB kept of what has been read, for prompts that begin alike: the same completions with less to read. Not with drafts.
@@ -189,9 +191,11 @@ class RuntimeConfig(Section):
 
     @model_validator(mode="after")
     def _fewer_bits_have_kernels(self) -> RuntimeConfig:
-        for key in ("weight_bits", "cache_bits"):
+        for key in ("weight_bits", "activation_bits", "cache_bits"):
             if getattr(self, key) and self.device.startswith("cuda"):
                 raise ValueError(f"{key} has kernels for the CPU alone: set device=cpu, or {key}=0")
+        if self.activation_bits and not self.weight_bits:
+            raise ValueError("activation_bits has no effect with weight_bits=0: set weight_bits=8 or 4, or activation_bits=0")
         return self
 
     @field_validator("device")

@@ -37,6 +37,7 @@ class Decoder:
         mtp: `prefill` for the MTP block, too, and `verify` and `draft` are wanted.
         drafts: tokens of `read_on` beyond one for each row, at most.
         bits: of the weights of matrices: 8 or 4 (bits/groups.py); 0: they are the model's.
+        activation_bits: of what these are multiplied with: 8 (bits/products.py), or 0 for numbers of `dtype`.
         cache_bits: of the caches: 8, or 0 for numbers of `dtype`.
         dtype: what is computed in; the model's where `bits` is 0.
     """
@@ -49,12 +50,14 @@ class Decoder:
         mtp: bool = False,
         drafts: int = 0,
         bits: int = 0,
+        activation_bits: int = 0,
         cache_bits: int = 0,
         dtype: torch.dtype | None = None,
     ):
         assert self.supports(model), "generate with decode_plain.PlainDecoder instead"
         self.config, source_dtype = model.config, model.embed_tokens.weight.dtype
         self.dtype, self.bits, self.cache_bits = dtype or source_dtype, bits, cache_bits
+        self.activation_bits = activation_bits
         assert bits or self.dtype == source_dtype, f"{source_dtype} weights are not rounded to {self.dtype}"
         self.max_batch, self.mtp = max_batch, mtp
         rotation = RotaryTable(model.config).first(model.config.max_position_embeddings, torch.device("cpu"))
@@ -90,6 +93,7 @@ class Decoder:
             model,
             dtype=self.dtype,
             bits=self.bits,
+            activation_bits=self.activation_bits,
             cache_bits=self.cache_bits,
             mtp=self.mtp,
             in_place=model is self._shell and not self.bits,

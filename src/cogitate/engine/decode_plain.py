@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from cogitate.engine.bits.groups import STORED, check_bits
 from cogitate.engine.decode import Decoder
+from cogitate.errors import ConfigError
 from cogitate.model.files.hf import allocated, load_weights_into
 from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
@@ -24,20 +25,26 @@ def make_decoder(
     mtp: bool = False,
     drafts: int = 0,
     bits: int = 0,
+    activation_bits: int = 0,
     cache_bits: int = 0,
     dtype: torch.dtype | None = None,
 ) -> Decoder | PlainDecoder:
     """The fastest there is for this model and machine.
 
     Raises:
-        ConfigError: weights or a cache of fewer bits are asked for where there are no kernels.
+        ConfigError: fewer bits are asked for where there are no kernels, or fewer of activations alone.
     """
     native = Decoder.supports(model)
     check_bits("weight_bits", bits, STORED, native=native)
+    check_bits("activation_bits", activation_bits, (8,), native=native)
     check_bits("cache_bits", cache_bits, (8,), native=native)
+    if activation_bits and not bits:
+        raise ConfigError(f"activation_bits = {activation_bits} needs weights of fewer bits: set weight_bits = 8 or 4")
     if not native:
         return PlainDecoder(model)
-    return Decoder(model, max_batch, mtp=mtp, drafts=drafts, bits=bits, cache_bits=cache_bits, dtype=dtype)
+    return Decoder(
+        model, max_batch, mtp=mtp, drafts=drafts, bits=bits, activation_bits=activation_bits, cache_bits=cache_bits, dtype=dtype
+    )
 
 
 class PlainDecoder:

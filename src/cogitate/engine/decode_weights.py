@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from cogitate.engine.bits.groups import HEAD_BITS, in_groups
+from cogitate.engine.bits.groups import HEAD_BITS, in_groups, in_quads
 from cogitate.kernels import function, library
 from cogitate.model.attention import GroupedQueryAttention
 from cogitate.model.block import DecoderLayer
@@ -25,7 +25,10 @@ LANES = 16
 
 
 class Matrix(ctypes.Structure):
-    _fields_ = (("weights", Pointer), ("bias", Pointer), ("inputs", Int), ("outputs", Int), ("bits", Int))
+    _fields_ = (
+        *((name, Pointer) for name in ("weights", "bias")),
+        *((name, Int) for name in ("inputs", "outputs", "bits", "input_bits")),
+    )
 
 
 class Step(ctypes.Structure):
@@ -105,6 +108,7 @@ class DecodeWeights:
         *,
         dtype: torch.dtype,
         bits: int = 0,
+        activation_bits: int = 0,
         cache_bits: int = 0,
         mtp: bool = False,
         in_place: bool = False,
@@ -113,13 +117,14 @@ class DecodeWeights:
         Args:
             dtype: of the embedding, and of matrices where `bits` is 0: the source's there.
             bits: of the weights of matrices, but for routers: 8 or 4 (bits/groups.py).
+            activation_bits: of what these matrices are multiplied with: 8 (bits/products.py).
             cache_bits: of the cache that is read and written.
             in_place: matrices of the source's layers are laid out in their own memory where they fit it, so that hardly any
                 weight is there twice. The source is of no use afterwards.
         """
         self._kept: list[object] = []
         self._dtype = dtype
-        self._bytes, self._bits, self._cache_bits = 0, bits, cache_bits
+        self._bytes, self._bits, self._activation_bits, self._cache_bits = 0, bits, activation_bits, cache_bits
         self._in_place = False
         embedding = self._at(source.embed_tokens.weight.detach().to(dtype))
         head = self._matrix(source.head_weight, bits=bits and max(bits, HEAD_BITS))
@@ -255,8 +260,9 @@ class DecodeWeights:
             assert weight_OI.dtype == self._dtype, f"a matrix of {weight_OI.dtype} in a model of {self._dtype}"
             return self._panels(weight_OI, bias_O)
         bias = None if bias_O is None else self._floats(bias_O, room=LANES)
-        panels = in_groups(weight_OI, bits, library().panel_width())
-        return Matrix(self._at(panels), bias, weight_OI.shape[1], len(weight_OI), bits)
+        rounded, inputs = self._activation_bits, weight_OI.shape[1]
+        laid_out = in_quads(weight_OI, bits) if rounded else in_groups(weight_OI, bits, library().panel_width())
+        return Matrix(self._at(laid_out), bias, inputs, len(weight_OI), bits, rounded)
 
     def _panels(self, weight_OI: Tensor, bias_O: Tensor | None) -> Matrix:
         """A matrix whose numbers are kept as they are."""

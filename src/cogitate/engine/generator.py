@@ -67,6 +67,7 @@ class Engine:
         prefill_tokens: int = 0,
         ngram_drafts: int = 0,
         weight_bits: int = 0,
+        activation_bits: int = 0,
         cache_bits: int = 0,
         captured_steps: bool = False,
     ):
@@ -88,6 +89,8 @@ class Engine:
                 text and its siblings' (drafts/lookup.py). 0: none. Not together with `speculative` (ConfigError).
             weight_bits: of the weights of matrices (bits/groups.py): 8 or 4, rounded from those of `model` and of what
                 `load_weights` reads in the type that the model has here; what is computed is in `dtype`. 0: as they are.
+            activation_bits: 8: what these weights are multiplied with is rounded, too, each group of a token's with a scale
+                (bits/products.py). 0: it is in `dtype`.
             cache_bits: 8: keys and values are kept in 8 bits, each with a scale. 0: as they are computed.
             captured_steps: steps are CUDA graphs (steps/regions.py); ConfigError where the model's cannot be.
         """
@@ -114,7 +117,7 @@ class Engine:
         self.lookup = Lookup(ngram_drafts) if ngram_drafts else None
         self.decoder = make_decoder(
             model, max_batch, mtp=speculative, drafts=DRAFTED_AT_ONCE if ngram_drafts else 0,
-            bits=weight_bits, cache_bits=cache_bits, dtype=self.dtype,
+            bits=weight_bits, activation_bits=activation_bits, cache_bits=cache_bits, dtype=self.dtype,
         )  # fmt: skip
         self.prefixes = PrefixTree(self.cache, prefix_bytes) if prefix_bytes else None
         self.prefill = Prefill(self.decoder, self.cache, self.speculation, self.prefixes)

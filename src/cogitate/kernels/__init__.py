@@ -27,7 +27,7 @@ from cogitate.kernels.isa import OPTIONS, compiler_options, processor_flags
 
 log = logging.getLogger(__name__)
 SOURCES = (
-    "adamw.cpp", "causal_attention.cpp", "decode.cpp", "elementwise.cpp", "groups.cpp", "panels.cpp",
+    "adamw.cpp", "causal_attention.cpp", "decode.cpp", "elementwise.cpp", "groups.cpp", "linear.cpp", "panels.cpp",
     "sampling.cpp", "token_logprobs.cpp", "weight_gradient.cpp",
 )  # fmt: skip
 HEADERS = tuple(
@@ -41,6 +41,8 @@ HEADERS = tuple(
         "layers",
         "pairs",
         "products",
+        "quad_products",
+        "quads",
         "tiles",
         "transpose",
         "vectors",

@@ -45,6 +45,9 @@ struct Hidden {
 
 }  // extern "C"
 
+template void product<float, float>(const Matrix&, const Inputs<float>&, int, float*, int64_t, bool);  // also of linear.cpp
+template void product<bfloat16, bfloat16>(const Matrix&, const Inputs<bfloat16>&, int, float*, int64_t, bool);
+
 namespace {
 
 constexpr int64_t CACHED = 32 << 20;  // bytes of weights that may be read by each thread, once a step
@@ -56,6 +59,7 @@ struct Workspace {
     T *normed, *joined, *query_normed, *attended, *inner, *expert_inner;  // inputs of products
     float *x, *projected, *query, *gate_up, *router, *expert_gate_up, *expert_out, *weight, *sorted_weight;
     int32_t *experts, *start, *place, *row;
+    char* rounded = nullptr;  // the inputs of the next products in 8 bits, where they are rounded
     int width, projected_width, query_width, attended_width, gate_up_width, inner_width, expert_inner_width;
     size_t bytes = 0;
 
@@ -92,14 +96,26 @@ struct Workspace {
         take(expert_gate_up, pairs * 2 * expert_inner_width), take(expert_out, pairs * expert_out_width);
         take(weight, pairs), take(sorted_weight, pairs);
         take(experts, pairs), take(start, most_experts + 1), take(place, pairs), take(row, pairs);
+        if (!model.head.input_bits) return;
+        size_t wide = row_bytes(std::max({2 * width, normed_query, attended_width, inner_width}));
+        size_t expert = row_bytes(expert_inner_width);
+        take(rounded, std::max(n * wide, pairs * expert) + LANES * std::max(wide, expert));  // LANES rows are read at a time
     }
 };
+
+// The inputs of products, rounded to 8 bits where the model's products want it: after a barrier behind the last ones.
+template <typename T>
+Inputs<T> inputs_of(const Workspace<T>& space, const T* x, int width, int rows) {
+    if (space.rounded) round_rows(x, width, rows, width, space.rounded);
+    return {x, width, nullptr, space.rounded};
+}
 
 template <typename T>
 void attend_layer(const Model& model, const Layer& layer, const Step& step, const Workspace<T>& space) {
     int rows = step.tokens, projected_width = layer.in_proj.outputs, attended_width = layer.o_proj.inputs;
     rms_norm(space.x, space.width, layer.input_norm, layer.eps, rows, space.width, space.normed, space.width);
-    product<T, T>(layer.in_proj, {space.normed, space.width}, rows, space.projected, projected_width, false);
+    Inputs<T> normed = inputs_of(space, space.normed, space.width, rows);
+    product<T, T>(layer.in_proj, normed, rows, space.projected, projected_width, false);
 #pragma omp barrier
     if (model.is_mla) {
         const float* query = space.projected;
@@ -108,7 +124,8 @@ void attend_layer(const Model& model, const Layer& layer, const Step& step, cons
             int rank = layer.query_up.inputs;
             rms_norm(query, projected_width, layer.query_norm, layer.query_eps, rows, rank, space.query_normed, rank);
             query = space.query, query_stride = layer.query_up.outputs;
-            product<T, T>(layer.query_up, {space.query_normed, rank}, rows, space.query, query_stride, false);
+            Inputs<T> query_normed = inputs_of(space, space.query_normed, rank, rows);
+            product<T, T>(layer.query_up, query_normed, rows, space.query, query_stride, false);
 #pragma omp barrier
         }
         const float* entry = space.projected + projected_width - layer.attention.key_width;
@@ -116,7 +133,7 @@ void attend_layer(const Model& model, const Layer& layer, const Step& step, cons
     } else {
         gqa<T>(step, layer.attention, space.projected, projected_width, space.attended, attended_width);
     }
-    product<T, T>(layer.o_proj, {space.attended, attended_width}, rows, space.x, space.width, true);
+    product<T, T>(layer.o_proj, inputs_of(space, space.attended, attended_width, rows), rows, space.x, space.width, true);
 #pragma omp barrier
 }
 
@@ -124,10 +141,11 @@ template <typename T>
 void feed_forward(const Layer& layer, int rows, const Workspace<T>& space) {
     int inner = layer.down.inputs;
     if (!inner) return;
-    product<T, T>(layer.gate_up, {space.normed, space.width}, rows, space.gate_up, 2 * inner, false);
+    Inputs<T> normed = inputs_of(space, space.normed, space.width, rows);
+    product<T, T>(layer.gate_up, normed, rows, space.gate_up, 2 * inner, false);
 #pragma omp barrier
     swiglu(space.gate_up, 2 * inner, nullptr, rows, inner, space.inner, inner);
-    product<T, T>(layer.down, {space.inner, inner}, rows, space.x, space.width, true);
+    product<T, T>(layer.down, inputs_of(space, space.inner, inner, rows), rows, space.x, space.width, true);
 #pragma omp barrier
 }
 
@@ -136,20 +154,23 @@ void route(const Layer& layer, int rows, const Workspace<T>& space) {
     const Routing& routing = layer.routing;
     int inner = layer.expert_down[0].inputs, chosen = routing.chosen;
     Sorted sorted{space.start, space.place, space.row, space.sorted_weight};
-    product<float, T>(layer.router, {space.normed, space.width}, rows, space.router, routing.experts, false);
+    Inputs<T> normed = inputs_of(space, space.normed, space.width, rows);
+    product<float, T>(layer.router, normed, rows, space.router, routing.experts, false);
 #pragma omp barrier
     choose_experts(routing, space.router, routing.experts, rows, space.experts, space.weight);
     sort_by_expert(routing, space.experts, space.weight, rows, sorted);
     for (int e = 0; e < routing.experts; e++) {
         int first = sorted.start[e], count = sorted.start[e + 1] - first;
-        product<T, T>(layer.expert_gate_up[e], {space.normed, space.width, sorted.row + first}, count,
+        normed.index = sorted.row + first;
+        product<T, T>(layer.expert_gate_up[e], normed, count,
                       space.expert_gate_up + size_t(first) * 2 * inner, 2 * inner, false);
     }
 #pragma omp barrier
     swiglu(space.expert_gate_up, 2 * inner, sorted.weight, rows * chosen, inner, space.expert_inner, inner);
+    Inputs<T> down = inputs_of(space, space.expert_inner, inner, rows * chosen);
     for (int e = 0; e < routing.experts; e++) {
         int first = sorted.start[e], count = sorted.start[e + 1] - first;
-        product<T, T>(layer.expert_down[e], {space.expert_inner + size_t(first) * inner, inner}, count,
+        product<T, T>(layer.expert_down[e], down.from(first, inner), count,
                       space.expert_out + size_t(first) * space.width, space.width, false);
     }
 #pragma omp barrier
@@ -171,7 +192,7 @@ void embed(const Model& model, const int64_t* tokens, int rows, const Hidden& hi
         rms_norm_row(hidden.given + size_t(n) * width, hidden.hidden_norm, model.eps, width, joined + width);
     }
     if (!hidden.given) return;
-    product<T, T>(hidden.join, {space.joined, 2 * width}, rows, space.x, width, false);
+    product<T, T>(hidden.join, inputs_of(space, space.joined, 2 * width, rows), rows, space.x, width, false);
 #pragma omp barrier
 }
 
@@ -193,9 +214,10 @@ void run_layers(const Model& model, const Step& step, const int64_t* tokens, con
 #pragma omp for
         for (int64_t i = 0; i < int64_t(rows) * width; i++) hidden.made[i] = to_float(space.normed[i]);
     }
-    const int32_t* select = step.selected == rows ? nullptr : step.select;
-    product<T, T>(model.head, {space.normed, width, select}, step.selected, logits, model.head.outputs, false);
-    if (tiles::usable<T, T>()) tiles::release();
+    Inputs<T> normed = inputs_of(space, space.normed, width, rows);
+    if (step.selected < rows) normed.index = step.select;
+    product<T, T>(model.head, normed, step.selected, logits, model.head.outputs, false);
+    if (tiles::usable<T, T>() || space.rounded) tiles::release();
 }
 
 // Some of a step's units, as a step of their own.

@@ -1,6 +1,8 @@
-// Rounds weights to 8 or 4 bits in the layout of common/groups.h. The numbers are those of quantize_row_q8_0_ref and
-// quantize_row_q4_0_ref in ggml-quants.c, as model/files/gguf/quantise.py computes them. Every step of RL does it anew.
+// Rounds weights to 8 or 4 bits in the layout of common/groups.h, or of common/quads.h for inputs of 8 bits. The numbers are
+// those of quantize_row_q8_0_ref and quantize_row_q4_0_ref in ggml-quants.c, as model/files/gguf/quantise.py computes them. Every
+// step of RL does it anew.
 #include "common/groups.h"
+#include "common/quads.h"
 
 #include <algorithm>
 
@@ -95,6 +97,34 @@ int64_t in_groups(const T* weight, int64_t outputs, int64_t inputs, int64_t pane
     return faults;
 }
 
+template <typename T>
+int64_t in_quads(const T* weight, int64_t outputs, int64_t inputs, int64_t bits, uint8_t* out) {
+    int64_t strips = (outputs + LANES - 1) / LANES, faults = 0;
+    int groups = groups_of(int(inputs));
+#pragma omp parallel for schedule(dynamic, 1) reduction(+ : faults) if (outputs * inputs >= 1 << 15)
+    for (int64_t strip = 0; strip < strips; strip++) {
+        uint8_t* scales = out + strip * strip_bytes(int(bits), groups);
+        uint8_t* at = scales + strip_scales_bytes(groups);
+        memset(scales, 0, at - scales);
+        for (int g = 0; g < groups; g++, at += LANES * GROUP * bits / 8)
+            for (int n = 0; n < LANES; n++) {
+                uint8_t numbers[GROUP];
+                uint16_t scale = 0;
+                int64_t output = strip * LANES + n;
+                int count = output < outputs ? int(std::min<int64_t>(GROUP, inputs - g * GROUP)) : 0;
+                faults += !round_group(weight + (count ? output * inputs + g * GROUP : 0), count, int(bits), scale, numbers);
+                memcpy(scales + 2 * (g * LANES + n), &scale, sizeof scale);
+                for (int i = 0; i < QUADS; i++)
+                    for (int j = 0; j < 4; j++) {
+                        uint8_t number = numbers[4 * i + j], next = numbers[4 * (i | 1) + j];
+                        if (bits == 8) at[i * QUAD + 4 * n + j] = uint8_t(number + OFFSET);
+                        else if (i % 2 == 0) at[i / 2 * QUAD + 4 * n + j] = uint8_t(number | next << 4);
+                    }
+            }
+    }
+    return faults;
+}
+
 }  // namespace
 
 extern "C" {
@@ -107,4 +137,16 @@ int64_t in_groups_f32(const float* weight, int64_t outputs, int64_t inputs, int6
 int64_t in_groups_bf16(const bfloat16* weight, int64_t outputs, int64_t inputs, int64_t panel, int64_t bits, uint8_t* out) {
     return in_groups(weight, outputs, inputs, panel, bits, out);
 }
+
+// The same for products of inputs of 8 bits.
+int64_t in_quads_f32(const float* weight, int64_t outputs, int64_t inputs, int64_t bits, uint8_t* out) {
+    return in_quads(weight, outputs, inputs, bits, out);
+}
+
+int64_t in_quads_bf16(const bfloat16* weight, int64_t outputs, int64_t inputs, int64_t bits, uint8_t* out) {
+    return in_quads(weight, outputs, inputs, bits, out);
+}
+
+// Bytes of 16 outputs there.
+int64_t quads_bytes(int64_t inputs, int64_t bits) { return strip_bytes(int(bits), groups_of(int(inputs))); }
 }

@@ -39,7 +39,7 @@ TEACHER, PREFERENCE_DATA = "teacher", "preferences"  # sections that no stage is
 EVALUATION = "evaluation.json"  # of kind evaluate: {"<task>": {"pass@1": {"value", "ci95"}, ...}, "all": {...}}
 
 TRAINING = ("runtime.dtype", "runtime.lora_rank", "runtime.lora_alpha")
-GENERATION = ("runtime.max_batch", "runtime.weight_bits", "runtime.cache_bits")
+GENERATION = ("runtime.max_batch", "runtime.weight_bits", "runtime.activation_bits", "runtime.cache_bits")
 SAMPLING = ("runtime.dtype", *GENERATION)
 GENERAL_PROMPTS = ("tasks.general", "tasks.train_problems", "tasks.too_long")
 OPEN_STEPS = "{stage}.steps"  # of RL: its learning rate is constant after the warm-up

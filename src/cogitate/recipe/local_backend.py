@@ -182,6 +182,7 @@ class LocalBackend(OneProcess):
             max_batch=runtime.max_batch,
             dtype=self.dtype,
             weight_bits=runtime.weight_bits,
+            activation_bits=runtime.activation_bits,
             cache_bits=runtime.cache_bits,
             speculative=runtime.speculative,
             ngram_drafts=runtime.ngram_drafts,

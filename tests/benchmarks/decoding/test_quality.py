@@ -33,11 +33,12 @@ def test_fewer_bits_are_farther_from_the_reference_and_the_reference_is_itself()
     prompts = [Tokenizer.load(BASE).encode(TEXT[:40])]
     texts = sampled_texts(BASE, prompts, 24)
     assert texts[0][: len(prompts[0])] == prompts[0]
-    same, eight, four = (compare(BASE, name, texts) for name in ("bf16", "w8", "w4"))
+    same, eight, four, both = (compare(BASE, name, texts) for name in ("bf16", "w8", "w4", "w8a8"))
     assert (same.greedy_agreement, same.gap, same.divergence) == (1, 0, 0)
     assert same.perplexity == same.reference_perplexity
     assert same.tokens == len(texts[0]) - 1
     assert 0 < eight.gap < four.gap
+    assert 0 < both.gap < four.gap
     assert 0 < eight.divergence < four.divergence
     assert eight.greedy_agreement >= four.greedy_agreement
 

@@ -34,6 +34,7 @@ def serve(
     dtype: Dtype = "float32",
     device: str = "auto",
     weight_bits: int = 0,
+    activation_bits: int = 0,
     cache_bits: int = 0,
     streams: int = 64,
     queue: int = 256,
@@ -51,7 +52,7 @@ def serve(
     Args:
         models: [NAME=]MODEL, as `find_model` takes them; the name is the directory's where none is given.
         device: as `pick_device` takes it.
-        weight_bits, cache_bits: of what is generated from: 8 (weights also 4); 0: as `dtype` says.
+        weight_bits, activation_bits, cache_bits: of what is generated from: 8 (weights also 4); 0: as `dtype` says.
         reload_from: directories from which /admin/reload may take weights, beside each model's own.
 
     Raises:
@@ -76,12 +77,11 @@ def serve(
         streams, queue, int(cache_gb * 2**30), int(prefix_gb * 2**30), prefill_tokens, request_seconds, ngram_drafts
     )
     metrics = Metrics()
+    bits = {"weight_bits": weight_bits, "activation_bits": activation_bits, "cache_bits": cache_bits}
 
     def load() -> dict[str, ServedModel]:
         read = {
-            name: ServedModel(
-                name, directory, limits, metrics, dtype=dtype, device=device, weight_bits=weight_bits, cache_bits=cache_bits
-            )
+            name: ServedModel(name, directory, limits, metrics, dtype=dtype, device=device, **bits)
             for name, directory in directories.items()
         }
         say(f"ready: {', '.join(read)}")

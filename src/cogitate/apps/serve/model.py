@@ -133,12 +133,13 @@ class ServedModel:
         dtype: str = "float32",
         device: str = "auto",
         weight_bits: int = 0,
+        activation_bits: int = 0,
         cache_bits: int = 0,
     ):
         """Reads the model, which takes its time; `start` begins to serve it.
 
         Args:
-            weight_bits, cache_bits: as the engine has them.
+            weight_bits, activation_bits, cache_bits: as the engine has them.
 
         Raises:
             CogitateError: a file of the directory cannot be used.
@@ -151,7 +152,8 @@ class ServedModel:
         self.engine = Engine(
             decoder, end_id=self.tokenizer.end_ids, max_batch=limits.streams, tokenizer=self.tokenizer,
             prefix_bytes=limits.prefix_bytes, prefill_tokens=limits.prefill_tokens,
-            ngram_drafts=limits.ngram_drafts, dtype=DTYPES[dtype], weight_bits=weight_bits, cache_bits=cache_bits,
+            ngram_drafts=limits.ngram_drafts, dtype=DTYPES[dtype], weight_bits=weight_bits,
+            activation_bits=activation_bits, cache_bits=cache_bits,
         )  # fmt: skip
         self.vocabulary = self.engine.config.vocab_size
         self.texts = token_bytes(self.tokenizer, self.vocabulary)

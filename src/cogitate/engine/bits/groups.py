@@ -61,11 +61,36 @@ def in_groups(weight_OI: Tensor, bits: int, panel: int) -> Tensor:
     return laid_out
 
 
+def in_quads(weight_OI: Tensor, bits: int) -> Tensor:
+    """A matrix in the layout of kernels/common/quads.h, for inputs of 8 bits (products.py), uint8, flat.
+
+    Raises:
+        CheckpointError: a weight is not finite or too large.
+    """
+    outputs, inputs = weight_OI.shape
+    strip = function("quads_bytes", returns=ctypes.c_int64, takes="ii")(inputs, bits)
+    laid_out = torch.empty(-(-outputs // LANES) * strip, dtype=torch.uint8)
+    run = function("in_quads", weight_OI.dtype, returns=ctypes.c_int64, takes="piiip")
+    if run(weight_OI.contiguous().data_ptr(), outputs, inputs, bits, laid_out.data_ptr()):
+        raise CheckpointError(UNUSABLE.format(bits=bits))
+    return laid_out
+
+
 def rounded(weight_OI: Tensor, bits: int) -> Tensor:
     """What a matrix becomes, float32 of the same shape: the plain form."""
-    inputs = weight_OI.shape[1]
+    numbers_OGK, scales_OG = numbers_and_scales(weight_OI, bits)
+    return (scales_OG[..., None] * numbers_OGK).flatten(1)[:, : weight_OI.shape[1]]
+
+
+def numbers_and_scales(weight_OI: Tensor, bits: int) -> tuple[Tensor, Tensor]:
+    """The groups of a matrix, zeros behind the last input: whole numbers, float32 (O, G, 32), and scales, float32 (O, G).
+
+    Raises:
+        CheckpointError: a weight is not finite or too large.
+    """
+    padded = F.pad(weight_OI.detach().float(), (0, -weight_OI.shape[1] % BLOCK))
     try:
-        stored = encode(F.pad(weight_OI.detach().float(), (0, -inputs % BLOCK)).numpy(), STORED[bits])
+        stored = encode(padded.numpy(), STORED[bits])
     except ValueError as error:
         raise CheckpointError(UNUSABLE.format(bits=bits)) from error
     blocks = stored.reshape(len(weight_OI), -1, STORED[bits].row_bytes(BLOCK))
@@ -74,7 +99,7 @@ def rounded(weight_OI: Tensor, bits: int) -> Tensor:
         numbers = packed.view(np.int8).astype(np.float32)
     else:
         numbers = np.concatenate((packed & 15, packed >> 4), axis=-1).astype(np.float32) - 8
-    return torch.from_numpy((scales * numbers).reshape(len(weight_OI), -1))[:, :inputs]
+    return torch.from_numpy(numbers), torch.from_numpy(scales[..., 0])
 
 
 @torch.no_grad()

@@ -11,6 +11,7 @@
 
 #include "groups.h"
 #include "pairs.h"
+#include "quad_products.h"
 #include "tiles.h"
 #include "vectors.h"
 
@@ -27,6 +28,7 @@ struct Matrix {
     const float* bias;  // null: none
     int32_t inputs, outputs;
     int32_t bits;  // 8 or 4: in groups; 0: numbers of their own type
+    int32_t input_bits;  // 8: inputs are rounded, and the groups stand as quads.h has them; 0: inputs as they are
 };
 }
 
@@ -96,8 +98,14 @@ struct Inputs {
     const X* x;
     int64_t stride;
     const int32_t* index = nullptr;
+    char* rounded = nullptr;  // the same rows in 8 bits (quads.h), for matrices that take them so
 
     const X* row(int n) const { return x + stride * (index ? index[n] : n); }
+
+    // The rows from `first` on, of so many numbers.
+    Inputs from(int first, int inputs) const {
+        return {x + first * stride, stride, index, rounded ? rounded + first * row_bytes(inputs) : nullptr};
+    }
 };
 
 constexpr int CHUNK = 64;  // rows of a piece of work
@@ -120,10 +128,33 @@ const W* widened(const Matrix& matrix, int panel, int depth) {
     return memory;
 }
 
+// A product of rounded inputs. The pieces of work are those of others.
+inline void rounded_product(const Matrix& matrix, char* rounded, const int32_t* index, int rows, float* out, int64_t out_stride,
+                            bool add) {
+    int panels = (matrix.outputs + PANEL - 1) / PANEL, chunks = (rows + CHUNK - 1) / CHUNK, groups = groups_of(matrix.inputs);
+    int64_t stride = row_bytes(matrix.inputs), bytes = strip_bytes(matrix.bits, groups);
+    int together = panels >= 8 ? chunks : 1;  // a panel is read from memory by one thread
+#pragma omp for schedule(dynamic, together) nowait
+    for (int piece = 0; piece < panels * chunks; piece++) {
+        int panel = piece / chunks, first = piece % chunks * CHUNK, count = std::min(CHUNK, rows - first);
+        char* x = rounded + first * stride;
+        if (index) {
+            x = reinterpret_cast<char*>(scratch<8>((CHUNK + LANES) * stride / sizeof(float)));
+            for (int n = 0; n < count; n++) memcpy(x + n * stride, rounded + index[first + n] * stride, stride);
+        }
+        for (int at = panel * PANEL; at < std::min(matrix.outputs, (panel + 1) * PANEL); at += LANES) {
+            Strip strip = read_strip(matrix.bits, static_cast<const uint8_t*>(matrix.weights) + at / LANES * bytes, groups);
+            Target to{out + first * out_stride + at, out_stride, std::min(LANES, matrix.outputs - at), add};
+            strip_rows(strip, matrix.bias ? matrix.bias + at : nullptr, x, stride, count, groups, to);
+        }
+    }
+}
+
 // out[n] = matrix x[n] + bias, or added to what is there. Within a parallel region the threads share the pieces of work, and
 // do not wait for each other at the end. With bfloat16 weights up to tiles::DEPTH - 1 inputs beyond a row are read.
 template <typename W, typename X>
 void product(const Matrix& matrix, const Inputs<X>& inputs, int rows, float* out, int64_t out_stride, bool add) {
+    if (matrix.input_bits) return rounded_product(matrix, inputs.rounded, inputs.index, rows, out, out_stride, add);
     const W* weights = static_cast<const W*>(matrix.weights);
     int depth = depth_of<W>(matrix.inputs);
     int panels = (matrix.outputs + PANEL - 1) / PANEL, chunks = (rows + CHUNK - 1) / CHUNK;
