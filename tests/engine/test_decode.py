@@ -253,7 +253,7 @@ def test_more_threads_than_the_machine_has_processors_stay_within_the_memory_of_
 
 def test_a_matrix_of_another_type_than_the_model_is_refused() -> None:
     model = make_model(LLAMA, torch.bfloat16)
-    model.layers[1].mlp.down_proj.float()
+    model.get_submodule("layers.1.mlp.down_proj").float()
     with pytest.raises(AssertionError, match=r"a matrix of torch.float32 in a model of torch.bfloat16"):
         Decoder(model, 4)
 

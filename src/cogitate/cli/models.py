@@ -94,7 +94,8 @@ def evaluate(
 
         run([model, *more], benchmarks, Options(
             data, out or Path("runs/benchmarks"), limit=limit, partial=partial_data, samples=samples,
-            prompt=None if prompt == "turn" else prompt, shots=shots, contract=contract, shard=read_shard(shard), training=training_data or (), settings=settings,
+            prompt=None if prompt == "turn" else prompt, shots=shots, contract=contract, shard=read_shard(shard),
+            training=training_data or (), settings=settings,
         ))  # fmt: skip
         return
     from cogitate.apps.evaluate import evaluate as measure
