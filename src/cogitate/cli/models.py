@@ -90,12 +90,13 @@ def evaluate(
     if useless := [name for name, value in given.items() if value is not None]:
         raise ConfigError(f"{useless[0]} has no effect {where} --benchmarks; leave it out")
     if benchmarks is not None:
+        assert prompt != "turn"  # refused above
         from cogitate.apps.benchmark.command import Options, run
 
         run([model, *more], benchmarks, Options(
             data, out or Path("runs/benchmarks"), limit=limit, partial=partial_data, samples=samples,
-            prompt=None if prompt == "turn" else prompt, shots=shots, contract=contract, shard=read_shard(shard),
-            training=training_data or (), settings=settings,
+            prompt=prompt, shots=shots, contract=contract, shard=read_shard(shard), training=training_data or (),
+            settings=settings,
         ))  # fmt: skip
         return
     from cogitate.apps.evaluate import evaluate as measure
