@@ -116,6 +116,7 @@ void round_row(const T* x, int inputs, char* out) {
         }
         float most = largest_size(values[0], values[1]), inverse = most < SMALLEST ? 0.0f : 127.0f / most;
         row.scales[g] = most < SMALLEST ? 0.0f : most / 127.0f;
+        if (!std::isfinite(most)) values[0] = values[1] = Floats{}, inverse = 0.0f;  // the scale tells it
         Words total{};
         for (int v = 0; v < 2; v++) {
             Floats shifted = apart(values[v] * inverse) + rounder;
