@@ -31,12 +31,17 @@ def test_parts_are_set_by_name_and_are_in_artifact_ids_only_where_they_are_set()
     assert make_config(dumped) == config
 
 
+def test_weight_0_leaves_out_a_part_of_the_recipe() -> None:
+    parts = load_recipe("puzzles", [*BREVITY, f"{OVERLONG}.weight=0"]).rewards.parts
+    assert list(parts) == ["brevity"]
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
         (("cosine_lenght.weight=1",), "cosine_lenght = {\"weight\": 1.0}: no built-in part has this name; did you mean cosine"),
         (("cosine_length.weight=1",), "cosine_length = {\"weight\": 1.0}: also set rewards.parts.cosine_length.max_length"),
-        (("reasoning_steps.weight=0",), "reasoning_steps.weight = 0: a part of weight 0 changes nothing; leave the part out"),
+        (("reasoning_step.weight=0",), "no built-in part has this name; did you mean reasoning_steps"),
         (("reasoning_steps.weight=nan",), "reasoning_steps.weight = NaN: Input should be a finite number"),
         (("reasoning_steps.cache=3",), "reasoning_steps.cache = 3: reasoning_steps has no use for cache; it takes wanted"),
         (("format.weight=2",), "format = {\"weight\": 2.0}: format has a weight of its own: set rewards.format"),

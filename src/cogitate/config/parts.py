@@ -84,8 +84,6 @@ def check_parts(parts: Mapping[str, RewardPartConfig]) -> None:
     """Raises a ValidationError, placed at the key, where a part cannot be meant."""
     for name, part in parts.items():
         _check_name(name, part)
-        if part.weight == 0:
-            raise fault(name, "weight", 0, "a part of weight 0 changes nothing; leave the part out")
         if part.file:
             _check_own(name, part)
         else:

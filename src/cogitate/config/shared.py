@@ -102,9 +102,10 @@ class RewardsConfig(Section):
 
     @field_validator("parts")
     @classmethod
-    def _parts_can_be_meant(cls, parts: dict[str, RewardPartConfig]) -> dict[str, RewardPartConfig]:
+    def _parts_that_count(cls, parts: dict[str, RewardPartConfig]) -> dict[str, RewardPartConfig]:
+        """Without those of weight 0, which is how a recipe leaves out a part of the one that it extends."""
         check_parts(parts)
-        return parts
+        return {name: part for name, part in parts.items() if part.weight}
 
 
 class EvaluateConfig(Section):

@@ -41,6 +41,8 @@ EVALUATION = "evaluation.json"  # of kind evaluate: {"<task>": {"pass@1": {"valu
 TRAINING = ("runtime.dtype", "runtime.lora_rank", "runtime.lora_alpha")
 GENERATION = ("runtime.max_batch", "runtime.weight_bits", "runtime.activation_bits", "runtime.cache_bits")
 SAMPLING = ("runtime.dtype", *GENERATION)
+# What decides a verdict; the other settings of `rewards` weigh the parts of RL's reward.
+GRADING = ("rewards.custom", "rewards.allowed_packages", "rewards.unsafe_local", "rewards.seconds_limit")
 GENERAL_PROMPTS = ("tasks.general", "tasks.train_problems", "tasks.too_long")
 OPEN_STEPS = "{stage}.steps"  # of RL: its learning rate is constant after the warm-up
 READ_BY_RL = ("seed", "tasks", "rewards", "judge", "{stage}", *TRAINING, *GENERATION)
@@ -71,7 +73,7 @@ PROBE = Kind(
     f"{STAGES}.probe",
     ProbeConfig,
     reads=(
-        "seed", "tasks", "rewards", "judge", "{stage}", *SAMPLING, *prompt_of("{all}"), *(f"{{all}}.{key}" for key in PROPOSED),
+        "seed", "tasks", *GRADING, "judge", "{stage}", *SAMPLING, *prompt_of("{all}"), *(f"{{all}}.{key}" for key in PROPOSED),
         "{all}.top_p", "{all}.from_probe",
     ),
     needs=(MODEL,),
@@ -124,7 +126,7 @@ COLD_START_DATA = Kind(
     f"{STAGES}.cold_start_data",
     ColdStartConfig,
     reads=(
-        "seed", "tasks", "rewards", "judge", TEACHER, "{stage}", *prompt_of("{inputs}"), "{inputs}.open_thinking",
+        "seed", "tasks", *GRADING, "judge", TEACHER, "{stage}", *prompt_of("{inputs}"), "{inputs}.open_thinking",
         "{inputs}.from_probe", *SAMPLING,
     ),
     version=2,
@@ -137,7 +139,7 @@ REJECTION_SAMPLING = Kind(
     "rejection_sampling",
     f"{STAGES}.rejection_sampling",
     RejectionConfig,
-    reads=("seed", "tasks", "rewards", "judge", "{stage}", "evaluate.problems", *prompt_of("{inputs}"), *SAMPLING),
+    reads=("seed", "tasks", *GRADING, "judge", "{stage}", "evaluate.problems", *prompt_of("{inputs}"), *SAMPLING),
     version=2,
     needs=(Need("model", kinds=IN_R1_FORM), replace(MODEL, optional=True)),
     makes="conversations",
@@ -147,7 +149,7 @@ WRITE_TESTS = Kind(
     "write_tests",
     f"{STAGES}.unit_tests.write_tests",
     WriteTestsConfig,
-    reads=("seed", "tasks", "rewards", "judge", "{stage}", *prompt_of("{inputs}"), *SAMPLING),
+    reads=("seed", "tasks", *GRADING, "judge", "{stage}", *prompt_of("{inputs}"), *SAMPLING),
     needs=(Need("model", kinds=IN_R1_FORM),),
     makes="problems",
     may_be_shipped=False,
@@ -169,7 +171,7 @@ EVALUATE = Kind(
     f"{STAGES}.evaluate",
     settings=None,
     reads=(
-        "seed", "tasks", "rewards", "judge", "evaluate", *SAMPLING, *prompt_of("{all}"), "{all}.open_thinking",
+        "seed", "tasks", *GRADING, "judge", "evaluate", *SAMPLING, *prompt_of("{all}"), "{all}.open_thinking",
         "{all}.from_probe",
     ),
     version=4,
@@ -183,7 +185,7 @@ PROCESS_REWARD_MODEL = Kind(
     f"{STAGES}.process_rewards.stage",
     ProcessRewardModelConfig,
     reads=(
-        "seed", "tasks", "rewards", "{stage}", *SAMPLING, *prompt_of("{all}"), "{all}.open_thinking", "{all}.from_probe",
+        "seed", "tasks", *GRADING, "{stage}", *SAMPLING, *prompt_of("{all}"), "{all}.open_thinking", "{all}.from_probe",
     ),
     needs=(MODEL,),
     makes="process reward model",
@@ -207,7 +209,7 @@ PASS_RATES = Kind(
     "pass_rates",
     f"{STAGES}.measuring.pass_rates",
     PassRatesConfig,
-    reads=("seed", "tasks", "rewards", "{stage}", *prompt_of("{inputs}"), *SAMPLING),
+    reads=("seed", "tasks", *GRADING, "{stage}", *prompt_of("{inputs}"), *SAMPLING),
     needs=(Need("model", kinds=IN_R1_FORM),),
     makes="pass rates",
     may_be_shipped=False,
@@ -236,7 +238,7 @@ SEARCH_CURVES = Kind(
     f"{STAGES}.measuring.search_curves",
     SearchCurvesConfig,
     reads=(
-        "seed", "tasks", "rewards", "{stage}", *SAMPLING, *prompt_of("{all}"), "{all}.open_thinking", "{all}.from_probe",
+        "seed", "tasks", *GRADING, "{stage}", *SAMPLING, *prompt_of("{all}"), "{all}.open_thinking", "{all}.from_probe",
     ),
     needs=(MODEL, Need("process reward model", optional=True)),
     makes="metrics",
@@ -303,7 +305,7 @@ LENGTH_PAIRS = Kind(
     "length_pairs",
     f"{STAGES}.long2short.length_pairs",
     LengthPairsConfig,
-    reads=("seed", "tasks", "rewards", "{stage}", *prompt_of("{inputs}"), *SAMPLING),
+    reads=("seed", "tasks", *GRADING, "{stage}", *prompt_of("{inputs}"), *SAMPLING),
     needs=(Need("model", kinds=IN_R1_FORM),),
     makes="preferences",
     uses=("tasks.train",),

@@ -16,6 +16,7 @@ from cogitate.recipe import recipe
 from cogitate.recipe.problems import settings_of_held_out_problems
 from cogitate.recipe.progress import NullProgress
 from cogitate.recipe.recipe import R1
+from cogitate.recipe.run_directory.store import identify
 from cogitate.recipe.runner import plan, run_recipe
 from cogitate.recipe.settings import load_recipe, read_recipe
 from cogitate.recipe.stage import find
@@ -200,6 +201,19 @@ def test_other_content_of_a_function_that_rewards_makes_stages_again_that_read_i
     code.write_text("def judge(completion, problem): return 0.5")
     text = refusal(out, *settings)
     assert text.startswith("toy (the content of the files of rewards.custom is another one); toy_second (the content of ")
+
+
+def test_the_weights_of_rewards_make_what_rl_trains_again_and_no_evaluation_of_base() -> None:
+    def read(stage: str, *settings: str) -> dict[str, object]:
+        graph = recipe.get_graph("r1")
+        return dict(identify(find(graph, stage), graph, load_recipe("puzzles", settings), {}).settings)
+
+    part = "rewards.parts.soft_overlong_punishment.weight=3"
+    for weight in ("rewards.format=0.5", "rewards.language_without_words=0.5", part):
+        assert read("r1_zero", weight) != read("r1_zero")
+        assert read("evaluate.base", weight) == read("evaluate.base")
+    for verdict in ("rewards.seconds_limit=3", "rewards.allowed_packages=numpy", "rewards.unsafe_local=true"):
+        assert read("evaluate.base", verdict) != read("evaluate.base")
 
 
 def test_with_a_held_out_share_training_depends_on_how_many_generated_problems_are_asked() -> None:
