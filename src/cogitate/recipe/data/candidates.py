@@ -216,6 +216,17 @@ def collect(
     return found
 
 
+def collect_all(
+    writer: Writer, problems: Sequence[Problem], samples: int, config: Config, context: StageContext
+) -> tuple[Fitting, list[Candidate]]:
+    """The problems that a writer can be asked, and `samples` candidates of each, where a stage samples nothing else."""
+    found = askable(writer, problems, config.tasks.too_long, context)
+    context.metrics.truncate(0)
+    context.begin(count_chunks(found.problems, samples))
+    seed = derive_seed(config.seed, context.stage)
+    return found, collect(writer, found.problems, samples, seed=seed, context=context, first_step=0)
+
+
 def read_chunk(path: Path, problems: Sequence[Problem]) -> list[Candidate]:
     """The candidates of a finished chunk."""
     by_name = {(problem.task, problem.id): problem for problem in problems}

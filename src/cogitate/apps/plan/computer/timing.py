@@ -100,7 +100,7 @@ class Timings:
 
     Attributes:
         peak: operations a second of matrix products, by type.
-        resident: bytes of this process between two stages, so to say: after its work, with nothing of it left.
+        resident: bytes of this process after its work, with nothing of it left, as between two stages.
     """
 
     peak: Mapping[str, float]

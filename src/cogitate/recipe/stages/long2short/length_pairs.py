@@ -14,12 +14,11 @@ from typing import Any
 
 from cogitate.config import Config, LengthPairsConfig
 from cogitate.errors import DataError
-from cogitate.recipe.data.candidates import Candidate, askable, collect, count_chunks, writer_as_trained
+from cogitate.recipe.data.candidates import Candidate, collect_all, writer_as_trained
 from cogitate.recipe.data.preferences import PAIRS
 from cogitate.recipe.data.rejection import fault_of
 from cogitate.recipe.problems import data_files, training_problems
 from cogitate.recipe.stage import Inputs, Stage, StageContext
-from cogitate.runtime import derive_seed
 from cogitate.tasks.files.datasets import write_rows
 from cogitate.train.pools import in_turn
 from cogitate.train.rl_metrics import mean
@@ -45,11 +44,7 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     params = SamplingParams(settings.temperature, settings.top_p, settings.max_new_tokens)
     writer = writer_as_trained("reasoning", name, model.path, params, config, context)
     problems = in_turn(training_problems(config), settings.problems, lambda problem: problem.task)
-    found = askable(writer, problems, config.tasks.too_long, context)
-    context.metrics.truncate(0)
-    context.begin(count_chunks(found.problems, settings.samples))
-    seed = derive_seed(config.seed, context.stage)
-    sampled = collect(writer, found.problems, settings.samples, seed=seed, context=context, first_step=0)
+    found, sampled = collect_all(writer, problems, settings.samples, config, context)
     pairs = [pair for group in by_problem(sampled) for pair in pairs_of(group, settings)]
     if not pairs:
         right = sum(candidate.verdict == "right" for candidate in sampled)

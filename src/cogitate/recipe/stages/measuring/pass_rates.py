@@ -14,10 +14,10 @@ from typing import Any
 
 from cogitate.config import Config, PassRatesConfig
 from cogitate.errors import DataError
-from cogitate.recipe.data.candidates import Candidate, askable, collect, count_chunks, writer_as_trained
+from cogitate.recipe.data.candidates import Candidate, collect_all, writer_as_trained
 from cogitate.recipe.problems import data_files, training_problems
 from cogitate.recipe.stage import Inputs, Stage, StageContext
-from cogitate.runtime import derive_seed, write_json
+from cogitate.runtime import write_json
 from cogitate.train.pools import key_of
 from cogitate.train.rl_metrics import mean
 from cogitate.types import SamplingParams
@@ -43,11 +43,7 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     settings = config.section(context.stage, PassRatesConfig)
     params = SamplingParams(settings.temperature, settings.top_p, settings.max_new_tokens)
     writer = writer_as_trained("start", name, model.path, params, config, context)
-    found = askable(writer, training_problems(config), config.tasks.too_long, context)
-    context.metrics.truncate(0)
-    context.begin(count_chunks(found.problems, settings.samples))
-    seed = derive_seed(config.seed, context.stage)
-    sampled = collect(writer, found.problems, settings.samples, seed=seed, context=context, first_step=0)
+    found, sampled = collect_all(writer, training_problems(config), settings.samples, config, context)
     rates = rates_of(sampled)
     if not rates:
         raise DataError(f"{context.stage}: no completion of a training problem has a verdict ({sampled[0].reason})")
