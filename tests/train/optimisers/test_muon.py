@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from cogitate.model.transformer import Transformer
+from cogitate.train.optimisers import muon
 from cogitate.train.optimisers.muon import MOMENTUM, MuonAdamW, orthogonalise
 
 
@@ -96,7 +97,11 @@ def test_tables_and_vectors_are_updated_as_by_pytorchs_adamw() -> None:
     assert torch.allclose(model.norm, theirs.norm, atol=1e-6)
 
 
-def test_in_bfloat16_and_together_the_updates_are_those_of_float32_to_its_precision() -> None:
+@pytest.mark.parametrize("multiplies_bfloat16", [True, False])
+def test_where_bfloat16_is_faster_the_updates_are_those_of_float32_to_its_precision_and_elsewhere_to_the_bit(
+    multiplies_bfloat16: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(muon, "multiplies_bfloat16", lambda device: multiplies_bfloat16)
     model, together = Named(), Named()
     for of, bfloat16 in ((model, False), (together, True)):
         of.tall = nn.Parameter(of.proj.detach().mT.clone())  # of proj's shape the other way round
@@ -106,7 +111,7 @@ def test_in_bfloat16_and_together_the_updates_are_those_of_float32_to_its_precis
             optimiser.step()
     for (name, parameter), other in zip(model.named_parameters(), together.parameters(), strict=True):
         assert torch.allclose(parameter, other, atol=0.1), name  # of entries of about 0.3
-        assert torch.equal(parameter, other) == (name in ("embed_tokens", "norm")), name
+        assert torch.equal(parameter, other) == (not multiplies_bfloat16 or name in ("embed_tokens", "norm")), name
 
 
 def test_decay_is_decoupled_and_on_matrices_alone() -> None:

@@ -16,7 +16,7 @@ class SupervisedConfig(Section):
     rows: int = Field(32, ge=1)  # packed rows per optimiser step
     row_tokens: int = Field(256, ge=16)
     micro_rows: int = Field(16, ge=1)  # rows per forward and backward pass
-    # muon: matrices by it, the rest by AdamW; muon_bfloat16: faster where a processor multiplies in bfloat16, other last digits
+    # muon: matrices by it, the rest by AdamW; muon_bfloat16: in bfloat16 where a processor is faster in it (other last digits)
     optimiser: Literal["adamw", "muon", "muon_bfloat16"] = "adamw"
     learning_rate: float = Field(2e-3, gt=0)
     final_learning_rate: float = Field(2e-4, ge=0)
