@@ -32,12 +32,12 @@ install: $(VENV)/.installed
 # Two at a time: many tests wait for processes that they kill or time. A file's tests share what they made. Those of devices
 # change torch for their process.
 test: $(VENV)/.installed-test lint
-	$(BIN)/python -m pytest -m 'device and not slow' tests/on_device
+	PART=device $(BIN)/python -m pytest -m 'device and not slow' tests/on_device
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 # Half an hour: the complete recipe, a real model, kills at random moments, hostile programs in every sandbox.
 test-slow: $(VENV)/.installed-test
-	$(BIN)/python -m pytest -m 'slow and device' tests/on_device
+	PART=device $(BIN)/python -m pytest -m 'slow and device' tests/on_device
 	$(BIN)/python -m pytest -m 'slow and not device and not cluster'
 
 # Two hours: base is pretrained again, kills at every change on disk, a thousand damaged files of each kind.
