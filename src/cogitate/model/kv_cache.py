@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from cogitate.errors import ConfigError
+from cogitate.model.cache_memory import cache_memory
 from cogitate.model.config import ModelConfig
 
 BLOCK = 16
@@ -68,7 +69,7 @@ class SharedPrompt:
 class KVCache:
     """A fixed number of rows, each a sequence of at most max_tokens tokens.
 
-    The blocks' memory grows by half of what there is when tokens need it, and is given back when no row holds anything.
+    The blocks' memory grows when tokens need it (cache_memory.py), and is given back when no row holds anything.
 
     Args:
         mtp: of the MTP block, in place of the model's layers.
@@ -100,10 +101,11 @@ class KVCache:
         self._by_token = torch.device(device).type != "cpu"
         self.bits = bits
         dtype, width = torch.int8 if bits else dtype, entry_width(config, bits)
-        shape = (0, BLOCK, width) if self._by_token else (0, width, BLOCK)
+        shape = (BLOCK, width) if self._by_token else (width, BLOCK)
         self._first_layer = config.num_hidden_layers if mtp else 0
         layers = config.num_nextn_predict_layers if mtp else config.num_hidden_layers
-        self.layers = [torch.empty(shape, dtype=dtype, device=device) for _ in range(layers)]
+        self._memory = cache_memory(layers, shape, dtype, device)
+        self.layers = self._memory.give_back()
         self.bytes_per_block = width * BLOCK * dtype.itemsize * len(self.layers)
         self.table = np.zeros((rows, blocks_of(max_tokens) + 1), dtype=np.int32)
         self.shared = np.zeros(rows, dtype=np.int32)
@@ -268,7 +270,7 @@ class KVCache:
             self._lengths[row] = self.shared[row] = self._held[row] = 0
 
     def _give_back(self) -> None:
-        self.layers = [entries.new_empty((0, *entries.shape[1:])) for entries in self.layers]
+        self.layers = self._memory.give_back()
         self._free.clear()
         self._holders = self._holders[:0]
         self.table[:] = 0
@@ -294,14 +296,11 @@ class KVCache:
         return taken
 
     def _grow(self, missing: int) -> None:
+        before = len(self._holders)
+        self.layers = self._memory.grow(missing)
         blocks = self.layers[0].shape[0]
-        new = max(missing, blocks // 2, 16)
-        for layer, entries in enumerate(self.layers):  # one after the other, so that both are held of one layer alone
-            grown = entries.new_empty((blocks + new, *entries.shape[1:]))
-            grown[:blocks], grown[blocks:] = entries, 0.0
-            self.layers[layer] = grown
-        self._free.extend(range(blocks + new - 1, blocks - 1, -1))
-        self._holders = np.concatenate((self._holders, np.zeros(new, dtype=np.int32)))
+        self._free.extend(range(blocks - 1, before - 1, -1))
+        self._holders = np.concatenate((self._holders, np.zeros(blocks - before, dtype=np.int32)))
 
 
 def blocks_of(tokens: int) -> int:
