@@ -12,7 +12,8 @@ from torch import Tensor
 
 from benchmarks.decoding.types import REFERENCE, engine_of
 from cogitate.backend import GenerationRequest
-from cogitate.engine.decode import Decoder, share_units
+from cogitate.engine.batch import share_units
+from cogitate.engine.decode import Decoder
 from cogitate.engine.generator import Engine
 from cogitate.model.kv_cache import KVCache
 from cogitate.types import SamplingParams

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from cogitate.engine.decode import UNIT_ROWS, Decoder, share_units
+from cogitate.engine.batch import UNIT_ROWS, share_units
+from cogitate.engine.decode import Decoder
 from cogitate.engine.decode_weights import in_panels
 from cogitate.kernels import native_library
 from cogitate.model.config import TINY, ModelConfig

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from cogitate.engine.decode import Decoder, share_units
+from cogitate.engine.batch import share_units
+from cogitate.engine.decode import Decoder
 from cogitate.engine.decode_plain import PlainDecoder
 from cogitate.kernels import native_library
 from cogitate.model.config import TINY

@@ -15,7 +15,8 @@ from tests.kernels.test_isa import NUMERIC, ROOT
 
 DECODING = (
     "tests/engine/test_decode.py", "tests/engine/test_decode_mtp.py", "tests/engine/test_sampling.py",
-    "tests/engine/test_prefixes.py", "tests/engine/drafts", "tests/kernels/test_callers.py", "tests/model/test_bfloat16.py",
+    "tests/engine/prompts/test_prefixes.py", "tests/engine/drafts", "tests/kernels/test_callers.py",
+    "tests/model/test_bfloat16.py",
 )  # fmt: skip
 COMPILER = """#!/bin/sh
 exec g++ "$@" -fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all -O1 -g

@@ -14,14 +14,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cogitate.engine.batch import Batch, Reading, append_to, neighbour_units
 from cogitate.engine.decode_weights import DecodeWeights, Int, Pointer, Stack, Step
 from cogitate.kernels import SUFFIXES, function, native_library
 from cogitate.model.files.hf import allocated, load_weights_into, unfilled_model
-from cogitate.model.kv_cache import BLOCK, KVCache, SharedPrompt
+from cogitate.model.kv_cache import KVCache
 from cogitate.model.rope import RotaryTable
 from cogitate.model.transformer import Transformer
 
-UNIT_ROWS = 16  # rows that share a prompt and are attended to by one thread at a time
 PREFILL_TOKENS = 512  # prompt tokens that go through the layers together
 DRAFTED = 2  # tokens of a row that are read at a time where one is a draft
 
@@ -70,12 +70,13 @@ class Decoder:
         workspace_bytes = function("workspace_bytes", self.dtype, returns=ctypes.c_int64)
         most = (max_batch * DRAFTED if mtp else max_batch) + drafts
         stacks = [self._weights.main, *([self._weights.mtp] if self._weights.mtp else [])]
-        self._most_tokens = max(most, PREFILL_TOKENS)
+        self._most_tokens = most + PREFILL_TOKENS
         size = max(workspace_bytes(ctypes.byref(stack.model), Int(self._most_tokens)) for stack in stacks)
         self._memory = torch.zeros(size, dtype=torch.uint8, device="cpu")
         self._logits = _floats(most, model.config.vocab_size)
         self._hidden = _floats(most if mtp else 0, model.config.hidden_size)
         self._all = np.arange(most, dtype=np.int32)
+        self._beside: Reading | None = None
 
     @property
     def _weights(self) -> DecodeWeights:
@@ -116,6 +117,11 @@ class Decoder:
         finally:
             self._shell.to(device="meta")
 
+    def read_beside(self, reading: Reading | None) -> None:
+        """What the next `logits` or `read_on` reads, too, at most PREFILL_TOKENS tokens: weights are then read once for both,
+        and running completions wait for one pass instead of two. None: nothing."""
+        self._beside = reading
+
     def logits(self, tokens_N: np.ndarray, cache: KVCache, rows: np.ndarray, units: np.ndarray) -> Tensor:
         """Append a token to each row; the logits of the next one, float32 (N, V).
 
@@ -125,10 +131,7 @@ class Decoder:
             units: as `share_units` gives it for these rows.
         """
         assert len(rows) <= self.max_batch
-        logits_NV = self._logits[: len(rows)]
-        grown = append_to(cache, rows, 1)
-        self._forward(self._weights.main, tokens_N, cache, rows, grown, units, self._all[: len(rows)], logits_NV)
-        return logits_NV
+        return self._step_logits(Batch(tokens_N, rows, append_to(cache, rows, 1), units, self._all[: len(rows)]), cache)
 
     def verify(self, tokens_N2: np.ndarray, cache: KVCache, rows: np.ndarray, units: np.ndarray) -> tuple[Tensor, Tensor]:
         """Append two tokens to each row, the second a draft.
@@ -139,17 +142,9 @@ class Decoder:
         count = tokens_N2.size
         assert len(rows) <= self.max_batch
         logits_XV, hidden_XD = self._logits[:count], self._hidden[:count]
-        self._forward(
-            self._weights.main,
-            tokens_N2.reshape(-1),
-            cache,
-            np.repeat(rows, DRAFTED),
-            append_to(cache, rows, DRAFTED),
-            units * DRAFTED,
-            self._all[:count],
-            logits_XV,
-            made=hidden_XD,
-        )
+        ends = append_to(cache, rows, DRAFTED)
+        batch = Batch(tokens_N2.reshape(-1), np.repeat(rows, DRAFTED), ends, units * DRAFTED, self._all[:count])
+        self._forward(self._weights.main, batch, cache, logits_XV, made=hidden_XD)
         return logits_XV.view(-1, DRAFTED, logits_XV.shape[1]), hidden_XD.view(-1, DRAFTED, hidden_XD.shape[1])
 
     def read_on(
@@ -162,12 +157,21 @@ class Decoder:
             counts_N: int64, how many are each row's, at least one.
             rows, units: as in `logits`.
         """
-        logits_XV = self._logits[: len(tokens_X)]
-        ends = append_to(cache, rows, counts_N)
+        ends, select = append_to(cache, rows, counts_N), self._all[: len(tokens_X)]
         bounds = np.concatenate(([0], np.cumsum(counts_N)))[units].astype(np.int32)
-        rows_X, select = np.repeat(rows, counts_N), self._all[: len(tokens_X)]
-        self._forward(self._weights.main, tokens_X, cache, rows_X, ends, bounds, select, logits_XV)
-        return logits_XV
+        return self._step_logits(Batch(tokens_X, np.repeat(rows, counts_N), ends, bounds, select), cache)
+
+    def _step_logits(self, step: Batch, cache: KVCache) -> Tensor:
+        """The logits that a step wants; what is read beside it gets its own."""
+        (beside, self._beside), wanted = (self._beside, None), len(step.select)
+        batch = step if beside is None else step.and_then(beside.batch(cache))
+        if len(batch.select) > len(self._logits):
+            self._logits = _floats(len(batch.select), self.config.vocab_size)
+        logits_XV = self._logits[: len(batch.select)]
+        self._forward(self._weights.main, batch, cache, logits_XV)
+        if beside is not None:
+            beside.logits_PV = logits_XV[wanted:].clone()
+        return logits_XV[:wanted]
 
     def draft(
         self,
@@ -188,17 +192,9 @@ class Decoder:
         assert self._weights.mtp is not None
         last = np.arange(len(rows)) * DRAFTED + counts_N - 1
         logits_NV = self._logits[: len(rows)]
-        self._forward(
-            self._weights.mtp,
-            tokens_N2.reshape(-1),
-            mtp_cache,
-            np.repeat(rows, DRAFTED),
-            append_to(mtp_cache, rows, DRAFTED),
-            units * DRAFTED,
-            last.astype(np.int32),
-            logits_NV,
-            given=hidden_N2D.contiguous(),
-        )
+        ends = append_to(mtp_cache, rows, DRAFTED)
+        batch = Batch(tokens_N2.reshape(-1), np.repeat(rows, DRAFTED), ends, units * DRAFTED, last.astype(np.int32))
+        self._forward(self._weights.mtp, batch, mtp_cache, logits_NV, given=hidden_N2D.contiguous())
         mtp_cache.lengths.numpy()[rows] -= DRAFTED - counts_N
         return logits_NV
 
@@ -241,10 +237,9 @@ class Decoder:
         for begin in range(0, len(tokens), PREFILL_TOKENS):
             part = slice(begin, begin + PREFILL_TOKENS)
             ends = np.flatnonzero(is_last[part]).astype(np.int32)
-            units = _neighbour_units(row[part], up_to[part])
             made_XD = None if mtp_cache is None else _floats(len(is_last[part]), config.hidden_size)
-            logits = logits_PV[done : done + len(ends)]
-            self._forward(self._weights.main, tokens[part], cache, row[part], up_to[part], units, ends, logits, made=made_XD)
+            batch = Batch(tokens[part], row[part], up_to[part], neighbour_units(row[part], up_to[part]), ends)
+            self._forward(self._weights.main, batch, cache, logits_PV[done : done + len(ends)], made=made_XD)
             if mtp_cache is not None and hidden_PD is not None and made_XD is not None:
                 hidden_PD[done : done + len(ends)] = made_XD[ends]
                 inner = np.flatnonzero(~is_last[part])
@@ -258,26 +253,21 @@ class Decoder:
         """Let the MTP block read part of some prompts."""
         if len(rows):
             assert self._weights.mtp is not None
-            units, nothing = _neighbour_units(rows, lengths), np.zeros(0, dtype=np.int32)
-            self._forward(
-                self._weights.mtp, next_tokens, mtp_cache, rows, lengths, units, nothing, self._logits, given=hidden_XD
-            )
+            batch = Batch(next_tokens, rows, lengths, neighbour_units(rows, lengths), np.zeros(0, dtype=np.int32))
+            self._forward(self._weights.mtp, batch, mtp_cache, self._logits, given=hidden_XD)
 
     def _forward(
         self,
         stack: Stack,
-        tokens: np.ndarray,
+        batch: Batch,
         cache: KVCache,
-        rows: np.ndarray,
-        lengths: np.ndarray,
-        units: np.ndarray,
-        select: np.ndarray,
         logits: Tensor,
         *,
         given: Tensor | None = None,
         made: Tensor | None = None,
     ) -> None:
-        assert tokens.dtype == rows.dtype == lengths.dtype == np.int64
+        tokens, rows, ends, units, select = batch.tokens, batch.rows, batch.ends, batch.units, batch.select
+        assert tokens.dtype == rows.dtype == ends.dtype == np.int64
         assert units.dtype == select.dtype == np.int32
         assert len(tokens) <= self._most_tokens, f"{len(tokens)} tokens at once, room for {self._most_tokens}"
         assert len(select) <= len(logits), f"logits of {len(select)} tokens, room for {len(logits)}"
@@ -285,7 +275,7 @@ class Decoder:
         assert (cache.bits, cache.layers[0].dtype) == (self.cache_bits, torch.int8 if self.cache_bits else self.dtype)
         step, hidden = self._step, stack.hidden
         step.tokens, step.units, step.selected = len(tokens), len(units) - 1, len(select)
-        step.unit_token, step.row, step.length = units.ctypes.data, rows.ctypes.data, lengths.ctypes.data
+        step.unit_token, step.row, step.length = units.ctypes.data, rows.ctypes.data, ends.ctypes.data
         step.select, step.shared = select.ctypes.data, cache.shared.ctypes.data
         step.table, step.table_stride = cache.table.ctypes.data, cache.table.shape[1]
         hidden.given, hidden.made = (None if states is None else states.data_ptr() for states in (given, made))
@@ -304,42 +294,3 @@ class Decoder:
 def _floats(*shape: int) -> Tensor:
     """Memory for float32 numbers on the CPU, whatever torch's defaults are."""
     return torch.empty(shape, dtype=torch.float32, device="cpu")
-
-
-def append_to(cache: KVCache, rows: np.ndarray, counts: np.ndarray | int) -> np.ndarray:
-    """Make room for so many more tokens in each row, which it now holds; how many it holds up to each of them, int64, row by
-    row."""
-    lengths = cache.lengths.numpy()
-    start = lengths[rows]
-    end = start + counts
-    cache.reserve(rows, end)
-    lengths[rows] = end
-    if isinstance(counts, int):
-        ends: np.ndarray = (start[:, None] + np.arange(1, counts + 1)).reshape(-1)
-        return ends
-    first = np.cumsum(counts) - counts
-    places: np.ndarray = np.arange(1, counts.sum() + 1) + np.repeat(start - first, counts)
-    return places
-
-
-def share_units(cache: KVCache, rows: np.ndarray) -> np.ndarray:
-    """Cut rows into runs of at most UNIT_ROWS that share their prompt: int32 bounds of the runs."""
-    bounds = [0]
-    prompts = [cache.prompt_of(row) for row in rows.tolist()]
-    for i in range(1, len(rows)):
-        if not same_prompt(prompts[i], prompts[i - 1]) or i - bounds[-1] == UNIT_ROWS:
-            bounds.append(i)
-    return np.array([*bounds, len(rows)], dtype=np.int32)
-
-
-def same_prompt(one: SharedPrompt | None, other: SharedPrompt | None) -> bool:
-    """Whether rows that begin with these begin with the same blocks."""
-    if one is None or other is None:
-        return False
-    return one is other or (one.tokens == other.tokens and one.blocks == other.blocks)
-
-
-def _neighbour_units(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Cut the tokens of several rows into runs of neighbours in one row and one block."""
-    starts = np.flatnonzero((np.diff(rows) != 0) | ((lengths[1:] - 1) % BLOCK == 0)) + 1
-    return np.array([0, *starts, len(rows)], dtype=np.int32)

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 
 from cogitate.backend import GenerationRequest
-from cogitate.engine.decode import share_units
+from cogitate.engine.batch import share_units
 from cogitate.engine.decode_plain import make_decoder
 from cogitate.engine.drafts.lookup import DRAFTED_AT_ONCE, Lookup
-from cogitate.engine.prefill import Prefill, check_reading
-from cogitate.engine.prefix_tree import PrefixTree
-from cogitate.engine.running import Running, Sequence, Shaper
+from cogitate.engine.prompts.prefill import Prefill, check_reading
+from cogitate.engine.prompts.prefix_tree import PrefixTree
+from cogitate.engine.running import Ended, Running, Sequence, Shaper
 from cogitate.engine.scheduler import Group, Scheduler, request_fault
 from cogitate.engine.speculation import Speculation
 from cogitate.engine.steps.taking import Taking
@@ -84,7 +84,8 @@ class Engine:
                 earlier or running ones read only what is new (prefix_tree.py). Completions are the same as without: with the
                 kernels to the bit. 0: nothing is kept. Not together with `speculative` (ConfigError).
             prefill_tokens: of prompts that one `poll` reads, at most: what is longer is read in pieces, between the steps of
-                running completions; the same holds. 0: prompts are read whole. Not together with `speculative` (ConfigError).
+                running completions, with the kernels in the same pass; the same holds. 0: prompts are read whole. Not together
+                with `speculative` (ConfigError).
             ngram_drafts: tokens that are drafted for a completion in a step, at most, by looking its last ones up in its own
                 text and its siblings' (drafts/lookup.py). 0: none. Not together with `speculative` (ConfigError).
             weight_bits: of the weights of matrices (bits/groups.py): 8 or 4, rounded from those of `model` and of what
@@ -129,6 +130,7 @@ class Engine:
             captured=captured_steps,
         )  # fmt: skip
         self._prefill_tokens = prefill_tokens or None
+        self._reads_beside = prefill_tokens > 0 and self.prefill.goes_beside
         self._units: np.ndarray | None = None  # of the running rows, until these change
         self._pending_of: Counter[str] = Counter()
         self._shapers: dict[str, Shaper] = {}
@@ -179,12 +181,8 @@ class Engine:
         return self.prefill.shared
 
     def tokens_per_step(self) -> float | None:
-        """By how many tokens a step advanced a completion, on average since this was last asked; None where nothing is drafted
-        or no step was taken."""
-        taking, drafts = self._taking, self.speculation is not None or self.lookup is not None
-        found = taking.taken / taking.advanced if drafts and taking.advanced else None
-        taking.taken = taking.advanced = 0
-        return found
+        """As `Taking.tokens_per_step`."""
+        return self._taking.tokens_per_step()
 
     def pending(self) -> int:
         """Completions not yet returned."""
@@ -194,13 +192,12 @@ class Engine:
     def poll(self) -> list[Completion]:
         """Refill free rows, advance every running completion by one step, and return what has finished, in the order of
         submission and of the seeds within a request."""
-        finished = self._admit()
-        running = self._running
-        if len(running):
-            if self._units is None:
-                self._units = share_units(self.cache, running.rows)
-            self._taking.step(self._units)
-            finished += self._remove_ended()
+        self._taking.steps.forget()
+        self.prefill.left = self._prefill_tokens
+        if self._reads_beside and len(self._running):
+            finished = self._step_and_read() + self._admit()
+        else:
+            finished = self._admit() + self._step()
         return [completion for _, completion in sorted(finished, key=lambda pair: pair[0])]
 
     def partial(self, request_id: str, *, start: int = 0) -> dict[int, list[int]]:
@@ -259,18 +256,31 @@ class Engine:
         if self.lookup is not None:
             self.lookup.forget()
 
-    def _admit(self) -> list[tuple[tuple[int, int], Completion]]:
+    def _step(self) -> Ended:
+        """Advance every running completion."""
+        if not len(self._running):
+            return []
+        if self._units is None:
+            self._units = share_units(self.cache, self._running.rows)
+        self._taking.step(self._units)
+        return self._remove_ended()
+
+    def _step_and_read(self) -> Ended:
+        """The same, and read of what waits in the same pass; this poll reads nothing else."""
+        groups = self._scheduler.to_prefill(PREFILL_TOKENS)
+        self.prefill.keep_running(self._running, groups)
+        finished = self.prefill.run_beside(groups, self._step)
+        self._scheduler.note_read(groups, self.prefill.whole(groups))
+        return finished
+
+    def _admit(self) -> Ended:
         """Fill free rows, prefilling prompts as needed, until there is no free row or nothing to start, or enough is read."""
-        finished: list[tuple[tuple[int, int], Completion]] = []
-        self._taking.steps.forget()
-        self.prefill.left = self._prefill_tokens
+        finished: Ended = []
         while True:
             if self.prefill.left != 0 and (groups := self._scheduler.to_prefill(PREFILL_TOKENS)):
                 self.prefill.keep_running(self._running, groups)
-                whole = self.prefill.run(groups)
-                self._scheduler.postpone(groups[whole:])
-                for group in groups[:whole]:
-                    group.on_read(group.shared)
+                self.prefill.run(groups)
+                self._scheduler.note_read(groups, self.prefill.whole(groups))
             started = self._scheduler.start()
             if not started:
                 return finished
@@ -299,7 +309,7 @@ class Engine:
         shaper = self._shapers.get(group.request.id)
         return Sequence(group.request, (group.number, seed_index), row, [(self.version, 0)], thinking, shaper=shaper)
 
-    def _remove_ended(self) -> list[tuple[tuple[int, int], Completion]]:
+    def _remove_ended(self) -> Ended:
         (stopped, ended), paused = self._taking.ended(), self._running.paused()
         leaving = np.flatnonzero(ended)
         reasons: list[FinishReason] = [
@@ -307,7 +317,7 @@ class Engine:
         ]
         return self._remove(leaving, reasons)
 
-    def _remove(self, leaving: np.ndarray, reasons: list[FinishReason]) -> list[tuple[tuple[int, int], Completion]]:
+    def _remove(self, leaving: np.ndarray, reasons: list[FinishReason]) -> Ended:
         """End running completions of these indices and free what they hold."""
         if not len(leaving):
             return []

@@ -14,6 +14,9 @@ from cogitate.engine.sampling import sample
 from cogitate.engine.thinking.budget import Thinking
 from cogitate.types import Completion, FinishReason
 
+Ended = list[tuple[tuple[int, int], Completion]]
+"""Completions with their order: number of the request, index of the seed."""
+
 
 class Shaper(Protocol):
     """Changes what one completion is drawn from: penalties, biases, a grammar."""

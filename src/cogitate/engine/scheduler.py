@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -97,11 +97,13 @@ class Scheduler:
         self.ready.extend(chosen)
         return chosen
 
-    def postpone(self, groups: list[Group]) -> None:
-        """These, the last that were to be prefilled, are not whole: they keep their rows and come first next time."""
-        for group in reversed(groups):
+    def note_read(self, groups: Sequence[Group], whole: int) -> None:
+        """So many of these, the last that were to be prefilled, are whole. Others keep their rows and come first next time."""
+        for group in reversed(groups[whole:]):
             assert self.ready.pop() is group
             self.waiting.appendleft(group)
+        for group in groups[:whole]:
+            group.on_read(group.shared)
 
     def start(self) -> list[Started]:
         """Give free rows to the completions that are next, group by group."""

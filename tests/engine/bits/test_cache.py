@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from cogitate.engine.decode import Decoder, share_units
+from cogitate.engine.batch import share_units
+from cogitate.engine.decode import Decoder
 from cogitate.engine.generator import Engine
 from cogitate.errors import ConfigError
 from cogitate.kernels import native_library

@@ -10,8 +10,9 @@ import torch
 
 from cogitate.backend import GenerationRequest
 from cogitate.config import Config, RuntimeConfig
+from cogitate.engine.batch import share_units
 from cogitate.engine.bits.groups import STORED, in_groups, round_model, rounded
-from cogitate.engine.decode import Decoder, share_units
+from cogitate.engine.decode import Decoder
 from cogitate.engine.generator import Engine
 from cogitate.errors import CheckpointError, ConfigError
 from cogitate.kernels import native_library

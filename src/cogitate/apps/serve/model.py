@@ -47,7 +47,7 @@ class Limits:
         queue: completions that wait, at most; beyond them requests are refused.
         cache_bytes: memory of the tokens that running completions may come to hold.
         prefix_bytes: memory of the tokens kept for later requests.
-        prefill_tokens: of prompts that are read between two steps of the running completions; 0: prompts are read whole.
+        prefill_tokens: of prompts that are read in a step of the running completions; 0: prompts are read whole.
         seconds: a request may take, its time in the queue included.
         ngram_drafts: tokens that are drafted for a completion in a step, at most; 0: none.
     """

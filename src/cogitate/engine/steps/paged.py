@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from cogitate.engine.decode import append_to
+from cogitate.engine.batch import append_to
 from cogitate.engine.steps.inputs import Inputs
 from cogitate.model.attention import CacheView, TokenContext
 from cogitate.model.kv_cache import BLOCK, KVCache, Places

@@ -80,6 +80,14 @@ class Taking:
         running.record(slice(first, None), tokens_N, logprobs_N)
         self.drawn += len(tokens_N)
 
+    def tokens_per_step(self) -> float | None:
+        """By how many tokens a step advanced a completion, on average since this was last asked; None where nothing is drafted
+        or no step was taken."""
+        drafts = self._speculation is not None or self.lookup is not None
+        found = self.taken / self.advanced if drafts and self.advanced else None
+        self.taken = self.advanced = 0
+        return found
+
     def ended(self) -> tuple[np.ndarray, np.ndarray]:
         """Which running completions have sampled an end token, and which have ended, by it, by a pause or by their limit."""
         running = self._running

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import torch
 
-from cogitate.engine.prefix_tree import PrefixTree, chunks
+from cogitate.engine.prompts.prefix_tree import PrefixTree, chunks
 from cogitate.model.config import TINY
 from cogitate.model.kv_cache import BLOCK, KVCache, blocks_of
 

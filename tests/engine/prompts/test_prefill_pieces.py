@@ -1,20 +1,24 @@
-"""Prompts that are read in pieces, between the steps of running completions."""
+"""Prompts that are read in pieces, beside the steps of running completions."""
 
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from cogitate.backend import GenerationRequest
+from cogitate.engine.batch import Batch
+from cogitate.engine.decode import Decoder
+from cogitate.engine.decode_weights import Stack
 from cogitate.engine.generator import Engine
 from cogitate.errors import ConfigError, DataError
 from cogitate.kernels import native_library
 from cogitate.model.files.hf import save_model
 from cogitate.types import Completion, SamplingParams
+from tests.engine.prompts.test_prefixes import FAMILIES, PLENTY, branches, run, tokens_of
 from tests.engine.random_model import make_model
 from tests.engine.test_decode import CONFIGS
-from tests.engine.test_prefixes import FAMILIES, PLENTY, branches, run, tokens_of
 
 kernels = pytest.mark.skipif(native_library() is None, reason="to the bit with the kernels alone")
 LONG = tokens_of(random.Random(3), 150)
@@ -64,6 +68,26 @@ def test_running_completions_go_on_while_a_long_prompt_is_read() -> None:
             assert not engine.partial("b")
     assert engine.pending() == 0
     assert found == expected
+
+
+@kernels
+def test_a_piece_and_a_step_go_through_the_layers_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, forward = make_engine(10, end_id=-1), Decoder._forward
+    passes: list[int] = []
+
+    def noted(self: Decoder, stack: Stack, batch: Batch, *others: Any, **options: Any) -> None:
+        passes.append(len(batch.tokens))
+        forward(self, stack, batch, *others, **options)
+
+    monkeypatch.setattr(Decoder, "_forward", noted)
+    engine.submit(request("a", (4, 5, 6), 40))
+    engine.submit(request("b", (4, 5, 7), 40))
+    engine.poll()
+    engine.submit(request("c", LONG))
+    for _ in range(15):
+        engine.poll()
+    engine.poll()
+    assert passes == [6, 2, *[2 + 10] * 15, 3]
 
 
 def test_a_request_that_is_aborted_while_it_is_read_leaves_nothing_behind() -> None:

@@ -3,27 +3,31 @@
 With a prefix tree only what is not there is read. Requests that are read together and begin alike wait for each other where a
 block or all of one is saved by it.
 
-What is long may be read in pieces, between the steps of running completions. With the kernels the result is the same to the bit
-wherever it is cut.
+What is long may be read in pieces, beside the steps of running completions or between them. With the kernels the result is the
+same to the bit wherever it is cut and whatever is read with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from cogitate.engine.decode import Decoder
+from cogitate.engine.batch import Reading
+from cogitate.engine.decode import PREFILL_TOKENS, Decoder
 from cogitate.engine.decode_plain import PlainDecoder
-from cogitate.engine.prefix_tree import PrefixTree, Tokens, common_prefix
+from cogitate.engine.prompts.prefix_tree import PrefixTree, Tokens, common_prefix
 from cogitate.engine.running import Running
 from cogitate.engine.scheduler import Group
 from cogitate.engine.speculation import Speculation
 from cogitate.errors import ConfigError, DataError
 from cogitate.model.kv_cache import BLOCK, KVCache, blocks_of
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,13 @@ class Part:
         return self.group.prompt_row
 
 
+@dataclass(slots=True, eq=False)
+class Pieces(Reading):
+    """What is read together: of each part something, none twice."""
+
+    parts: Sequence[Part] = ()
+
+
 class Prefill:
     """Fills the rows of prompts.
 
@@ -61,20 +72,63 @@ class Prefill:
         self.read = self.shared = 0
         self.left: int | None = None
 
-    def run(self, groups: Sequence[Group]) -> int:
-        """Read prompts and what is given, so that the first tokens of their completions can be sampled; how many of the first
-        groups are whole. All are, unless nothing is `left`."""
-        requests = [group.request for group in groups]
-        self._read_parts(
-            [Part(group, (), tuple(one.prompt_ids), not one.given_ids) for group, one in zip(groups, requests, strict=True)]
-        )
-        going_on = [group for group in groups if group.request.given_ids and self._held(group) >= len(group.request.prompt_ids)]
-        for group in going_on:
-            assert group.prompt_row is not None
-            self.cache.fork(group.prompt_row, [])  # what follows begins a block
-        self._read_parts(
-            [Part(group, (tuple(group.request.prompt_ids),), tuple(group.request.given_ids), True) for group in going_on]
-        )
+    def run(self, groups: Sequence[Group]) -> None:
+        """Read prompts and what is given, so that the first tokens of their completions can be sampled, as far as something is
+        `left`."""
+        mtp_cache = None if self.speculation is None else self.speculation.cache
+        while (pieces := self._next_pieces(groups)) is not None:
+            before = [part.group.hidden_D for part in pieces.parts if part.path and part.group.hidden_D is not None]
+            before_PD = torch.stack(before) if before else None
+            self._note(pieces, *self.decoder.prefill(pieces.prompts, self.cache, pieces.rows, mtp_cache, before_PD))
+
+    @property
+    def goes_beside(self) -> bool:
+        """Whether prompts can be read in the passes of running completions: with the kernels, which have a token's result the
+        same to the bit there, and without the MTP block."""
+        return isinstance(self.decoder, Decoder) and self.speculation is None
+
+    def run_beside(self, groups: Sequence[Group], step: Callable[[], T]) -> T:
+        """Read what goes into one pass of the decoder together with a step of running completions, and nothing more.
+
+        Args:
+            step: of the decoder.
+        """
+        assert isinstance(self.decoder, Decoder)
+        self.left = PREFILL_TOKENS if self.left is None else min(self.left, PREFILL_TOKENS)
+        pieces = self._next_pieces(groups)
+        self.decoder.read_beside(pieces)
+        try:
+            result = step()
+        finally:
+            self.decoder.read_beside(None)
+        if pieces is not None:
+            assert pieces.logits_PV is not None, "the step went without them"
+            self._note(pieces, pieces.logits_PV)
+        self.left = 0
+        return result
+
+    def _next_pieces(self, groups: Sequence[Group]) -> Pieces | None:
+        """What of these groups can be read together now; None where all is read or nothing is `left`."""
+        while self.left != 0 and (parts := self._unread(groups)):
+            now = parts if self.prefixes is None else apart(parts, self.prefixes)
+            if (pieces := self._cut(now)).parts:
+                return pieces
+        return None
+
+    def _note(self, pieces: Pieces, logits_PV: Tensor, hidden_PD: Tensor | None = None) -> None:
+        """These have been read.
+
+        Args:
+            logits_PV, hidden_PD: as `Decoder.prefill` returns them.
+        """
+        for index, (part, tokens) in enumerate(zip(pieces.parts, pieces.prompts, strict=True)):
+            part.group.logits_V = logits_PV[index]
+            part.group.hidden_D = None if hidden_PD is None else hidden_PD[index]
+            self.read += len(tokens)
+            self._keep_whole(part)
+
+    def whole(self, groups: Sequence[Group]) -> int:
+        """How many of the first of these groups are read."""
         return sum(1 for _ in takewhile(lambda group: self._held(group) == len(group.request.context_ids), groups))
 
     def keep_running(self, running: Running, groups: Sequence[Group]) -> None:
@@ -109,12 +163,20 @@ class Prefill:
         """Tokens of a part and behind it that are in its row."""
         return max(0, self._held(part.group) - sum(map(len, part.path)))
 
-    def _read_parts(self, parts: Sequence[Part]) -> None:
-        parts = [part for part in parts if self._held_of(part) < len(part.tokens)]
-        while parts and self.left != 0:
-            now, later = ([*parts], []) if self.prefixes is None else apart(parts, self.prefixes)
-            self._read_now(now)
-            parts = later
+    def _unread(self, groups: Sequence[Group]) -> list[Part]:
+        """Prompts that are not read, or where all are, what is given and is not."""
+        prompts = [Part(group, (), tuple(group.request.prompt_ids), not group.request.given_ids) for group in groups]
+        if unread := [part for part in prompts if self._held_of(part) < len(part.tokens)]:
+            return unread
+        given = [
+            Part(part.group, (part.tokens,), tuple(part.group.request.given_ids), True)
+            for part in prompts
+            if part.group.request.given_ids
+        ]
+        unread = [part for part in given if self._held_of(part) < len(part.tokens)]
+        for part in unread:
+            self.cache.fork(part.row, [])  # what follows begins a block
+        return unread
 
     def _take_known(self, part: Part) -> int:
         """Let a part's row begin with what is there of it; how many tokens that is."""
@@ -133,29 +195,24 @@ class Prefill:
         part.group.shared += match.tokens
         return match.tokens
 
-    def _read_now(self, parts: Sequence[Part]) -> None:
-        """Read what is missing of parts, in one batch, as far as something is `left`."""
-        missing: list[tuple[Part, Tokens]] = []
+    def _cut(self, parts: Sequence[Part]) -> Pieces:
+        """What is missing of parts, as far as something is `left`."""
+        cut: list[tuple[Part, Tokens]] = []
         for part in parts:
             if self.left == 0:
                 break
             rest = part.tokens[self._take_known(part) :][: self.left]
             self.left = None if self.left is None else self.left - len(rest)
             if rest:
-                missing.append((part, rest))
-        if missing:
-            rows, tokens = [part.row for part, _ in missing], [rest for _, rest in missing]
-            mtp_cache = None if self.speculation is None else self.speculation.cache
-            before = [part.group.hidden_D for part, _ in missing if part.path and part.group.hidden_D is not None]
-            before_PD = torch.stack(before) if before else None
-            logits_PV, hidden_PD = self.decoder.prefill(tokens, self.cache, rows, mtp_cache, before_PD)
-            for index, (part, rest) in enumerate(missing):
-                part.group.logits_V = logits_PV[index]
-                part.group.hidden_D = None if hidden_PD is None else hidden_PD[index]
-                self.read += len(rest)
-        for part in parts:
-            if self._held_of(part) == len(part.tokens):
-                self._keep(part)
+                cut.append((part, rest))
+            else:
+                self._keep_whole(part)
+        return Pieces([rest for _, rest in cut], [part.row for part, _ in cut], parts=[part for part, _ in cut])
+
+    def _keep_whole(self, part: Part) -> None:
+        """Keep a part's blocks for others once it is read."""
+        if self._held_of(part) == len(part.tokens):
+            self._keep(part)
 
     def _keep(self, part: Part) -> None:
         """Keep a part's blocks for others."""
@@ -177,14 +234,14 @@ def check_reading(prefix_bytes: int, prefill_tokens: int, *, speculative: bool) 
         raise ConfigError("the MTP block reads whole prompts: set speculative = false or prefill_tokens = 0")
 
 
-def apart(parts: Sequence[Part], prefixes: PrefixTree) -> tuple[list[Part], list[Part]]:
-    """Those to be read now, and those that wait for one of them because they begin like it."""
+def apart(parts: Sequence[Part], prefixes: PrefixTree) -> list[Part]:
+    """Those to be read now: others wait for one of them because they begin like it."""
     now: list[Part] = []
-    later: list[Part] = []
     for part in parts:
         known = prefixes.match(part.path, part.tokens).tokens
-        (later if any(saves(part, other, known) for other in now) else now).append(part)
-    return now, later
+        if not any(saves(part, other, known) for other in now):
+            now.append(part)
+    return now
 
 
 def saves(part: Part, other: Part, known: int) -> bool:

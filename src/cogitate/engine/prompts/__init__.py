@@ -1,0 +1,1 @@
+"""Prompts: what of them is there, and reading what is not."""
