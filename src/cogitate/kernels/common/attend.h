@@ -54,6 +54,7 @@ inline const float* scales_of(const int8_t* cache, const Attention& layer, int32
 }
 
 constexpr float MASKED = -1e30f;
+constexpr int FEW_QUERIES = 3;  // whose sums with two vectors fit 16 registers, where a vector is two of them
 
 inline int blocks_of(int tokens) { return (tokens + LANES - 1) / LANES; }
 
@@ -74,11 +75,11 @@ struct Blocks {
 // scores[m][16 * B tokens] of M queries against B blocks.
 template <typename T, int M, int B>
 inline void score(const Blocks<T, B>& keys, const float* queries, int width, float* scores, size_t stride) {
-    Floats sums[M][B] = {};
+    Wide sums[M][B] = {};
     for (int d = 0; d < width; d++) {
-        Floats key[B];
+        Wide key[B];
         for (int b = 0; b < B; b++) {
-            key[b] = load(keys.now[b] + d * LANES);
+            key[b] = wide(keys.now[b] + d * LANES);
             __builtin_prefetch(keys.next[b] + d * LANES, 0, 2);
         }
         for (int m = 0; m < M; m++)
@@ -118,8 +119,8 @@ void score_queries(const T* keys, size_t block_size, const int32_t* table, int b
             score_blocks<T, B>(some, queries, count, width, scores + done * LANES, stride);
         }
     };
-    run(std::integral_constant<int, 3>{});
-    run(std::integral_constant<int, 2>{});
+    if (MANY_REGISTERS) run(std::integral_constant<int, 3>{});
+    if (MANY_REGISTERS || count <= FEW_QUERIES) run(std::integral_constant<int, 2>{});
     run(std::integral_constant<int, 1>{});
 }
 
@@ -127,13 +128,13 @@ void score_queries(const T* keys, size_t block_size, const int32_t* table, int b
 template <typename T, int M, int D>
 inline void weigh_values(const T* values, size_t block_size, const int32_t* table, int blocks, const float* weights,
                          size_t stride, float* results, int result_stride) {
-    Floats sums[M][D] = {};
+    Wide sums[M][D] = {};
     for (int b = 0; b < blocks; b++) {
         const T* block = values + table[b] * block_size;
-        Floats value[D];
-        for (int d = 0; d < D; d++) value[d] = load(block + d * LANES);
+        Wide value[D];
+        for (int d = 0; d < D; d++) value[d] = wide(block + d * LANES);
         for (int m = 0; m < M; m++) {
-            Floats weight = load(weights + m * stride + b * LANES);
+            Wide weight = wide(weights + m * stride + b * LANES);
             for (int d = 0; d < D; d++) sums[m][d] += weight * value[d];
         }
     }
@@ -144,9 +145,10 @@ inline void weigh_values(const T* values, size_t block_size, const int32_t* tabl
 template <typename T, int M>
 void weigh_all_values(const T* values, int width, size_t block_size, const int32_t* table, int blocks, const float* weights,
                       size_t stride, float* results) {
+    constexpr int D = MANY_REGISTERS || M == 1 ? 4 : M <= FEW_QUERIES ? 2 : 1;
     int d = 0;
-    for (; d + 4 <= width; d += 4)
-        weigh_values<T, M, 4>(values + d * LANES, block_size, table, blocks, weights, stride, results + d, width);
+    for (; d + D <= width; d += D)
+        weigh_values<T, M, D>(values + d * LANES, block_size, table, blocks, weights, stride, results + d, width);
     for (; d < width; d++)
         weigh_values<T, M, 1>(values + d * LANES, block_size, table, blocks, weights, stride, results + d, width);
 }

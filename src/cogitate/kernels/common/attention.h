@@ -46,10 +46,10 @@ inline void keep_numbers(int8_t* slot, const Attention& layer, const Row& row, i
 template <int M, int V, typename X>
 inline void multiply_part(const float* x, int64_t stride, int depth, const float* matrix, int columns, X* out,
                           int64_t out_stride) {
-    Floats sums[M][V] = {};
+    Wide sums[M][V] = {};
     for (int i = 0; i < depth; i++)
         for (int v = 0; v < V; v++) {
-            Floats part = load(matrix + size_t(i) * columns + v * LANES);
+            Wide part = wide(matrix + size_t(i) * columns + v * LANES);
             for (int m = 0; m < M; m++) sums[m][v] += part * x[m * stride + i];
         }
     for (int m = 0; m < M; m++)
@@ -71,7 +71,7 @@ void multiply(const float* x, int64_t stride, int rows, int depth, const float* 
                 multiply_part<1, V>(x + m * stride, stride, depth, matrix + c, columns, out + m * out_stride + c, out_stride);
         }
     };
-    whole(std::integral_constant<int, 4>{});
+    whole(std::integral_constant<int, MANY_REGISTERS ? 4 : 1>{});
     whole(std::integral_constant<int, 1>{});
     for (int m = 0; m < rows; m++)
         for (int rest = c; rest < columns; rest++) {

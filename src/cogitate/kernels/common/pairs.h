@@ -10,23 +10,21 @@ constexpr int ROWS_OF_PAIRS = 8, VECTORS_OF_PAIRS = 2;
 constexpr int ROWS_OF_PAIRS = 4, VECTORS_OF_PAIRS = 1;
 #endif
 
-// sums[m][v] += the pair at x[m] times the pairs right[v].
+// sums[m][v] += the pair at x[m] times the pairs at right[v].
 template <int M, int V>
-inline void add_pairs(Floats (&sums)[M][V], const bfloat16* const (&x)[M], const Words (&right)[V]) {
+inline void add_pairs(Wide (&sums)[M][V], const bfloat16* const (&x)[M], const bfloat16* const (&right)[V]) {
 #ifdef __AVX512BF16__
+    Words words[V];
+    for (int v = 0; v < V; v++) memcpy(&words[v], right[v], sizeof words[v]);
     for (int m = 0; m < M; m++) {
         int32_t pair;
         memcpy(&pair, x[m], sizeof pair);
         __m512bh pairs = (__m512bh)_mm512_set1_epi32(pair);
-        for (int v = 0; v < V; v++) sums[m][v] = (Floats)_mm512_dpbf16_ps((__m512)sums[m][v], (__m512bh)right[v], pairs);
+        for (int v = 0; v < V; v++) sums[m][v] = (Floats)_mm512_dpbf16_ps((__m512)sums[m][v], (__m512bh)words[v], pairs);
     }
 #else
-    Floats first[V], second[V];
-    for (int v = 0; v < V; v++) {
-        Words low = right[v] << 16, high = right[v] & 0xffff0000u;
-        memcpy(&first[v], &low, sizeof low);
-        memcpy(&second[v], &high, sizeof high);
-    }
+    Wide first[V], second[V];
+    for (int v = 0; v < V; v++) wide_pairs(right[v], first[v], second[v]);
     for (int m = 0; m < M; m++)
         for (int v = 0; v < V; v++) {
             sums[m][v] += first[v] * to_float(x[m][0]);
@@ -41,15 +39,15 @@ inline void add_pairs(Floats (&sums)[M][V], const bfloat16* const (&x)[M], const
 inline void multiply_pairs(const bfloat16* a, int64_t a_row, const bfloat16* b, int64_t b_row, int64_t b_vector, float* c,
                            int64_t c_row, int64_t c_vector, int depth, bool add) {
     constexpr int M = ROWS_OF_PAIRS, V = VECTORS_OF_PAIRS;
-    Floats sums[M][V];
+    Wide sums[M][V];
     const bfloat16* x[M];
     for (int m = 0; m < M; m++) {
         x[m] = a + m * a_row;
-        for (int v = 0; v < V; v++) sums[m][v] = add ? load(c + m * c_row + v * c_vector) : Floats{};
+        for (int v = 0; v < V; v++) sums[m][v] = add ? wide(c + m * c_row + v * c_vector) : Wide{};
     }
     for (int i = 0; i < depth; i += 2, b += b_row) {
-        Words right[V];
-        for (int v = 0; v < V; v++) memcpy(&right[v], b + v * b_vector, sizeof right[v]);
+        const bfloat16* right[V];
+        for (int v = 0; v < V; v++) right[v] = b + v * b_vector;
         add_pairs(sums, x, right);
         for (int m = 0; m < M; m++) x[m] += 2;
     }

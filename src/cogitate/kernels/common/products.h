@@ -17,8 +17,10 @@
 
 #ifdef __AVX512F__
 constexpr int ROWS = 8, VECTORS = 3;  // 24 sums, 3 weights and an input: most of 32 registers
+#elif defined(__AVX2__)
+constexpr int ROWS = 6, VECTORS = 1;  // 12 sums where a vector is two registers, 2 weights and an input: most of 16
 #else
-constexpr int ROWS = 4, VECTORS = 1;  // 8 registers of sums where a vector is two of them
+constexpr int ROWS = 4, VECTORS = 1;
 #endif
 constexpr int PANEL = VECTORS * LANES;
 
@@ -36,10 +38,10 @@ constexpr int SUMMED_AT_ONCE = 512, SUMMED_TOGETHER = 64;  // inputs; longer flo
 
 // sums[m][outputs] += weights x[m] of the inputs first .. last - 1, for V vectors of outputs and M rows.
 template <int M, int V, typename X>
-inline void accumulate_part(const float* weights, const X* const* x, int first, int last, Floats (&sums)[M][V]) {
+inline void accumulate_part(const float* weights, const X* const* x, int first, int last, Wide (&sums)[M][V]) {
     for (int i = first; i < last; i++) {
-        Floats weight[V];
-        for (int v = 0; v < V; v++) weight[v] = load(weights + size_t(i) * (V * LANES) + v * LANES);
+        Wide weight[V];
+        for (int v = 0; v < V; v++) weight[v] = wide(weights + size_t(i) * (V * LANES) + v * LANES);
         for (int m = 0; m < M; m++)
             for (int v = 0; v < V; v++) sums[m][v] += weight[v] * to_float(x[m][i]);
     }
@@ -47,10 +49,10 @@ inline void accumulate_part(const float* weights, const X* const* x, int first, 
 
 // Router weights are float whatever x is.
 template <int M, int V, typename X>
-inline void accumulate(const float* weights, const X* const* x, int depth, Floats (&sums)[M][V]) {
+inline void accumulate(const float* weights, const X* const* x, int depth, Wide (&sums)[M][V]) {
     if (depth <= SUMMED_AT_ONCE) return accumulate_part(weights, x, 0, depth, sums);
     for (int first = 0; first < depth; first += SUMMED_TOGETHER) {
-        Floats part[M][V] = {};
+        Wide part[M][V] = {};
         accumulate_part(weights, x, first, std::min(depth, first + SUMMED_TOGETHER), part);
         for (int m = 0; m < M; m++)
             for (int v = 0; v < V; v++) sums[m][v] += part[m][v];
@@ -58,12 +60,12 @@ inline void accumulate(const float* weights, const X* const* x, int depth, Float
 }
 
 template <int M, int V>
-inline void accumulate(const bfloat16* weights, const bfloat16* const* x, int depth, Floats (&sums)[M][V]) {
+inline void accumulate(const bfloat16* weights, const bfloat16* const* x, int depth, Wide (&sums)[M][V]) {
     const bfloat16* at[M];
     for (int m = 0; m < M; m++) at[m] = x[m];
     for (int i = 0; i < depth; i += 2) {
-        Words right[V];
-        for (int v = 0; v < V; v++) memcpy(&right[v], weights + size_t(i) * (V * LANES) + v * 2 * LANES, sizeof right[v]);
+        const bfloat16* right[V];
+        for (int v = 0; v < V; v++) right[v] = weights + size_t(i) * (V * LANES) + v * 2 * LANES;
         add_pairs(sums, at, right);
         for (int m = 0; m < M; m++) at[m] += 2;
     }
@@ -71,10 +73,10 @@ inline void accumulate(const bfloat16* weights, const bfloat16* const* x, int de
 
 template <typename W, typename X, int M, int V>
 inline void tile(const W* weights, const float* bias, const X* const* x, int depth, const Target& to) {
-    Floats sums[M][V] = {};
+    Wide sums[M][V] = {};
     accumulate<M, V>(weights, x, depth, sums);
     for (int m = 0; m < M; m++)
-        for (int v = 0; v < V; v++) to.put(m, v, sums[m][v], bias);
+        for (int v = 0; v < V; v++) to.put(m, v, floats(sums[m][v]), bias);
 }
 
 template <typename W, typename X, int V>

@@ -150,6 +150,112 @@ inline Floats exp_of(Floats x) {
 
 inline Floats silu(Floats x) { return x / (exp_of(-x) + 1.0f); }
 
+// Sixteen floats that a loop adds up, in as many registers as it takes. Vectors wider than the processor's own GCC keeps in
+// memory, where each sum waits until the one before it is stored: a product of matrices takes ten times as long (GCC 12, AVX2).
+#ifdef __AVX512F__
+typedef Floats Wide;
+constexpr bool MANY_REGISTERS = true;  // 32, of a vector each
+
+template <typename T>
+inline Wide wide(const T* from) { return load(from); }
+
+inline Floats floats(Wide values) { return values; }
+
+// The first and the second numbers of 16 pairs.
+inline void wide_pairs(const bfloat16* from, Wide& first, Wide& second) {
+    Words words, low, high;
+    memcpy(&words, from, sizeof words);
+    low = words << 16, high = words & 0xffff0000u;
+    memcpy(&first, &low, sizeof low);
+    memcpy(&second, &high, sizeof high);
+}
+#else
+#ifdef __AVX2__
+constexpr int PART = 8;
+#else
+constexpr int PART = 4;
+#endif
+constexpr int PARTS = LANES / PART;
+constexpr bool MANY_REGISTERS = false;
+typedef float Part __attribute__((vector_size(4 * PART)));
+typedef uint32_t PartWords __attribute__((vector_size(4 * PART)));
+typedef uint16_t PartHalves __attribute__((vector_size(2 * PART)));
+typedef int8_t PartNumbers __attribute__((vector_size(PART)));
+
+struct Wide {
+    Part part[PARTS];
+};
+
+inline Wide operator*(const Wide& a, float b) {
+    Wide result;
+    for (int p = 0; p < PARTS; p++) result.part[p] = a.part[p] * b;
+    return result;
+}
+
+inline Wide operator*(const Wide& a, const Wide& b) {
+    Wide result;
+    for (int p = 0; p < PARTS; p++) result.part[p] = a.part[p] * b.part[p];
+    return result;
+}
+
+inline Wide operator+(const Wide& a, const Wide& b) {
+    Wide result;
+    for (int p = 0; p < PARTS; p++) result.part[p] = a.part[p] + b.part[p];
+    return result;
+}
+
+inline void operator+=(Wide& to, const Wide& more) { to = to + more; }
+
+inline Wide wide(const float* from) {
+    Wide result;
+    for (int p = 0; p < PARTS; p++) memcpy(&result.part[p], from + p * PART, sizeof(Part));
+    return result;
+}
+
+inline Wide wide(const bfloat16* from) {
+    Wide result;
+    for (int p = 0; p < PARTS; p++) {
+        PartHalves halves;
+        memcpy(&halves, from + p * PART, sizeof halves);
+        PartWords words = __builtin_convertvector(halves, PartWords) << 16;
+        memcpy(&result.part[p], &words, sizeof words);
+    }
+    return result;
+}
+
+inline Wide wide(const int8_t* from) {
+    Wide result;
+    for (int p = 0; p < PARTS; p++) {
+        PartNumbers numbers;
+        memcpy(&numbers, from + p * PART, sizeof numbers);
+        result.part[p] = __builtin_convertvector(numbers, Part);
+    }
+    return result;
+}
+
+inline void wide_pairs(const bfloat16* from, Wide& first, Wide& second) {
+    for (int p = 0; p < PARTS; p++) {
+        PartWords words, low, high;
+        memcpy(&words, from + 2 * p * PART, sizeof words);
+        low = words << 16, high = words & 0xffff0000u;
+        memcpy(&first.part[p], &low, sizeof low);
+        memcpy(&second.part[p], &high, sizeof high);
+    }
+}
+
+inline Floats floats(const Wide& values) {
+    Floats result;
+    memcpy(&result, &values, sizeof result);
+    return result;
+}
+
+inline void store(float* to, const Wide& values) { memcpy(to, &values, sizeof values); }
+
+inline void store(bfloat16* to, const Wide& values) { store(to, floats(values)); }
+
+inline float sum(const Wide& values) { return sum(floats(values)); }
+#endif
+
 // The first `count` (1 to 15) elements, zeros behind them.
 template <typename T>
 inline Floats load_part(const T* from, int count) {
