@@ -183,7 +183,7 @@ def serve(
     prefix_gb: Annotated[float, typer.Option(min=0.0, help="Memory for prompts that later requests begin with.")] = 0.25,
     prefill_tokens: Annotated[
         int, typer.Option(min=0, help="Tokens of prompts read in a step; 0: prompts are read whole.")
-    ] = 256,
+    ] = 64,
     ngram_drafts: Annotated[
         int, typer.Option(min=0, max=15, help="Tokens drafted by looking the last ones up in the text; 0: none.")
     ] = 0,

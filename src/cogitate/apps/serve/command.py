@@ -40,7 +40,7 @@ def serve(
     queue: int = 256,
     cache_gb: float = 2.0,
     prefix_gb: float = 0.25,
-    prefill_tokens: int = 256,
+    prefill_tokens: int = 64,
     ngram_drafts: int = 0,
     request_seconds: float = 600.0,
     stop_seconds: float = 30.0,

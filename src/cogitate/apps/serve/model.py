@@ -56,7 +56,7 @@ class Limits:
     queue: int = 256
     cache_bytes: int = 2 << 30
     prefix_bytes: int = 256 << 20
-    prefill_tokens: int = 256
+    prefill_tokens: int = 64
     seconds: float = 600.0
     ngram_drafts: int = 0
 
