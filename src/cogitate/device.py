@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.utils.deterministic
@@ -25,6 +27,21 @@ def prefer_deterministic(device: torch.device) -> None:
     setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010  # torch makes a property of a module
     for message in WITHOUT_DETERMINISM:
         warnings.filterwarnings("ignore", message=message)
+
+
+@contextmanager
+def without_determinism() -> Iterator[None]:
+    """Let torch choose its algorithms freely for a while, as generation may: what it writes goes to places that differ, so that
+    any order of writing gives the same bytes. The deterministic `index_put` of CUDA sorts its places by some twenty kernels."""
+    if not torch.are_deterministic_algorithms_enabled():
+        yield
+        return
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(False)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(True, warn_only=warn_only)
 
 
 def memory_of_device(device: torch.device) -> int | None:

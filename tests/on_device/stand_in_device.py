@@ -34,6 +34,7 @@ INDEXING = frozenset(("index", "index_put", "index_put_", "_index_put_impl_"))
 NO_KERNEL = frozenset(
     ("detach", "_unsafe_view", "lift_fresh", "is_same_size", "empty", "empty_like", "empty_strided", "new_empty")
 )
+SORTING, SORT = frozenset(("index_put", "index_put_", "_index_put_impl_", "index_copy", "index_copy_")), 20  # kernels, about
 ONE_KERNEL = frozenset(("rms_norm", "_fused_rms_norm"))  # with CUDA; on a CPU torch makes it of others
 
 
@@ -82,7 +83,8 @@ class Counts:
     """What has been done on the device, by the place in Cogitate that asked for it ("engine/sampling.py:96").
 
     Attributes:
-        launches: by the name of the operation; views and allocations launch nothing.
+        launches: by the name of the operation; views and allocations launch nothing. What CUDA sorts places for where torch is
+            asked for deterministic algorithms (Indexing.cu) launches SORT.
         copies: from the CPU to the device.
         synchronisations: copies to the CPU, and operations whose result the host waits for.
     """
@@ -278,7 +280,7 @@ def _count(
     counts: Counts, func: Any, name: str, args: Any, here: list[StandInTensor], on_cpu: list[Tensor], *, stays: bool
 ) -> None:
     if not facts_of(func).is_view and name not in NO_KERNEL:
-        counts.launches[name] += 1
+        counts.launches[name] += SORT if name in SORTING and torch.are_deterministic_algorithms_enabled() else 1
     by_mask = name in INDEXING and any(one is not None and one.dtype in (torch.bool, torch.uint8) for one in args[1])
     is_copy = name in ("_to_copy", "copy_")
     if (is_copy and not stays and here) or (here and (name in SYNCHRONISING or by_mask)):

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from cogitate.backend import GenerationRequest
+from cogitate.device import without_determinism
 from cogitate.engine.decode import share_units
 from cogitate.engine.decode_plain import make_decoder
 from cogitate.engine.drafts.lookup import DRAFTED_AT_ONCE, Lookup
@@ -191,6 +192,7 @@ class Engine:
         return self._scheduler.unstarted + len(self._running)
 
     @torch.inference_mode()
+    @without_determinism()
     def poll(self) -> list[Completion]:
         """Refill free rows, advance every running completion by one step, and return what has finished, in the order of
         submission and of the seeds within a request."""
