@@ -1,4 +1,4 @@
-"""What is asked of a GPU beside its work: deterministic algorithms, and how much memory it has."""
+"""What is asked of a GPU beside its work: deterministic algorithms, copies that nobody waits for, how much memory it has."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import torch
 import torch.utils.deterministic
+from torch import Tensor
 
 # The texts of torch's warnings, of operations without a deterministic form and of attention.
 WITHOUT_DETERMINISM = (".*does not have a deterministic implementation", ".*defaults to a non-deterministic algorithm")
@@ -42,6 +43,17 @@ def without_determinism() -> Iterator[None]:
         yield
     finally:
         torch.use_deterministic_algorithms(True, warn_only=warn_only)
+
+
+def on_host(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the CPU as one from which a device can copy while the host goes on."""
+    return tensor.pin_memory() if device.type == "cuda" else tensor
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """A tensor of the CPU on a device; one that is there stays. Copied from other memory, the host would wait until the device
+    has done all that it was given before."""
+    return on_host(tensor, device).to(device, non_blocking=True) if tensor.is_cpu else tensor.to(device)
 
 
 def memory_of_device(device: torch.device) -> int | None:

@@ -1,5 +1,6 @@
 """What the stand-in cannot show: real kernels against the CPU's, waits that CUDA itself reports, a captured step, and times."""
 
+import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 from cogitate.algorithms.advantages import gae_by_doubling, gae_by_token
+from cogitate.device import send
 from cogitate.engine.generator import Engine
 from cogitate.engine.steps.device import DeviceSteps
 from cogitate.model.causal_attention import attend_in_blocks, attend_masked, compiled_flex_attention
@@ -16,15 +18,22 @@ from cogitate.model.files.hf import save_model
 from cogitate.model.moe import GROUPED_ON
 from cogitate.model.transformer import Transformer
 from cogitate.model.visibility import Visibility
+from cogitate.recipe.local_backend import LocalBackend
+from cogitate.recipe.runner import run_recipe
 from cogitate.train.optimisers.adamw import MOMENTS, Moved, move, move_together, set_master
 from tests.engine.test_generator import END, make_model, request, run
 from tests.model.test_causal_attention import BRANCHES, OF_BRANCHES
 from tests.on_device.steps import regions_of
 from tests.on_device.test_generation import FAMILIES, difference, requests
-from tests.on_device.test_training import KINDS, maker, weights_of
+from tests.on_device.test_recipe import recipe, texts_of
+from tests.on_device.test_training import KINDS, MOST_WAITS, maker, weights_of
+from tests.on_gpu.waits import OF_A_WAIT, each_wait, waits_of
 
 CUDA = torch.device("cuda")
 Figure = Callable[[str, str], None]
+PROMPT = tuple(
+    range(4, 132)
+)  # eight blocks: those of 48 new tokens are in one bucket, so that no graph is captured among timed steps
 SMOLLM2 = ModelConfig.from_dict(
     {
         "model_type": "llama", "vocab_size": 49152, "hidden_size": 576, "intermediate_size": 1536, "num_hidden_layers": 30,
@@ -45,16 +54,12 @@ def test_the_tokens_are_those_of_the_cpu(config: ModelConfig) -> None:
 def test_nothing_waits_between_the_copy_and_the_result(speculative: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     def without_waiting(method: Callable[..., object]) -> Callable[..., object]:
         def run(*args: object) -> object:
-            torch.cuda.set_sync_debug_mode("error")
-            try:
+            with each_wait("error"):
                 return method(*args)
-            finally:
-                torch.cuda.set_sync_debug_mode("default")
 
         return run
 
-    if torch.cuda.get_device_capability()[0] not in GROUPED_ON:
-        pytest.skip("torch has no grouped product for this GPU: each layer with experts waits once")
+    skip_where_experts_wait()
     engine = Engine(
         make_model(FAMILIES["deepseek_v3"]), end_id=END, max_batch=5, device="cuda", dtype=torch.bfloat16,
         speculative=speculative,
@@ -66,6 +71,32 @@ def test_nothing_waits_between_the_copy_and_the_result(speculative: bool, monkey
         monkeypatch.setattr(DeviceSteps, name, without_waiting(getattr(DeviceSteps, name)))
     for _ in range(4):
         engine.poll()
+
+
+def skip_where_experts_wait() -> None:
+    if torch.cuda.get_device_capability()[0] not in GROUPED_ON:
+        pytest.skip("torch has no grouped product for this GPU: each layer with experts waits once")
+
+
+def test_a_wait_is_noticed() -> None:
+    numbers = torch.ones(3, device=CUDA)
+    assert waits_of(lambda: numbers.sum()) == 0
+    assert waits_of(lambda: float(numbers.sum())) == 1
+    assert waits_of(lambda: torch.ones(3).to(CUDA)) == 1
+    assert waits_of(lambda: send(torch.ones(3), CUDA)) == 0
+    with each_wait("error"), pytest.raises(RuntimeError, match=OF_A_WAIT):
+        float(numbers.sum())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_optimiser_step_waits_as_seldom_as_on_the_stand_in(kind: str, figure: Figure) -> None:
+    skip_where_experts_wait()
+    make, update = KINDS[kind]
+    learner = make(maker(torch.bfloat16, "cuda"))
+    update(learner)  # compiles, and makes the moments
+    waits = waits_of(lambda: update(learner))
+    figure(f"waits of an optimiser step, {kind}", str(waits))
+    assert waits <= MOST_WAITS
 
 
 @pytest.mark.parametrize(("family", "speculative"), [("llama", False), ("qwen3", False), ("deepseek_v3", True)])
@@ -124,6 +155,19 @@ def test_whether_a_resumed_run_has_the_same_bytes_is_measured(kind: str, tmp_pat
     figure(f"{kind}, resumed: tensors with the same bytes", f"{same} of {len(expected)}")
 
 
+def test_a_recipe_runs_whole(tmp_path: Path, figure: Figure) -> None:
+    """Base and R1-Zero with their evaluations, with drafts. How many completions are the CPU's is measured: training rounds
+    otherwise here."""
+    said = []
+    for device in ("cpu", "cuda"):
+        run_recipe(recipe(tmp_path, f"runtime.device={device}"), tmp_path / device, make_backend=LocalBackend, retrain=["base"])
+        manifest = json.loads((tmp_path / device / "r1_zero" / "manifest.json").read_text())
+        assert manifest["device"].startswith(device)
+        said.append(texts_of(tmp_path / device))
+    same = sum(a == b for a, b in zip(*said, strict=True))
+    figure("completions of a small R1-Zero in training that are the CPU's", f"{same} of {len(said[0])}")
+
+
 def test_masters_moved_as_one_are_those_moved_one_by_one() -> None:
     def moved() -> list[Moved]:
         generator = torch.Generator().manual_seed(0)
@@ -159,7 +203,7 @@ def test_gae_by_doubling_is_that_token_by_token() -> None:
 def test_time_of_decoding(rows: int, captured: bool, figure: Figure) -> None:
     model = Transformer(SMOLLM2)
     engine = Engine(model, end_id=-1, max_batch=rows, device="cuda", dtype=torch.bfloat16, captured_steps=captured)
-    engine.submit(request("a", tuple(range(4, 68)), seeds=tuple(range(rows)), max_new_tokens=64))
+    engine.submit(request("a", PROMPT, seeds=tuple(range(rows)), max_new_tokens=64))
     for _ in range(8):
         engine.poll()
     torch.cuda.synchronize()
