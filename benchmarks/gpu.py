@@ -15,7 +15,8 @@ def main() -> int:
         print(f"torch {torch.__version__} finds no CUDA device: nothing was tested", file=sys.stderr)
         return 2
     limits = ["--session-timeout", str(NONE_BEGINS_AFTER), "--timeout", str(OF_A_TEST)]
-    return int(pytest.main(["-m", "gpu", *limits, "tests/on_gpu"]))
+    shown = ["-W", "default"]  # a warning that only this GPU's libraries have fails no test
+    return int(pytest.main(["-m", "gpu", *limits, *shown, "tests/on_gpu"]))
 
 
 if __name__ == "__main__":

@@ -11,8 +11,13 @@ import torch
 import torch.utils.deterministic
 from torch import Tensor
 
-# The texts of torch's warnings, of operations without a deterministic form and of attention.
-WITHOUT_DETERMINISM = (".*does not have a deterministic implementation", ".*defaults to a non-deterministic algorithm")
+# The texts of torch's warnings: of operations without a deterministic form, of attention, and of its compiler where float32 is
+# not rounded to TF32.
+EXPECTED = (
+    ".*does not have a deterministic implementation",
+    ".*defaults to a non-deterministic algorithm",
+    "TensorFloat32 tensor cores for float32 matrix multiplication available but not enabled",
+)
 
 
 def prefer_deterministic(device: torch.device) -> None:
@@ -26,7 +31,7 @@ def prefer_deterministic(device: torch.device) -> None:
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it when it is first used
     torch.use_deterministic_algorithms(True, warn_only=True)
     setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010  # torch makes a property of a module
-    for message in WITHOUT_DETERMINISM:
+    for message in EXPECTED:
         warnings.filterwarnings("ignore", message=message)
 
 

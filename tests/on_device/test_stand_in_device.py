@@ -9,14 +9,14 @@ from torch import Tensor
 from cogitate.device import send
 from tests.on_device.stand_in_device import KIND, MixedDevicesError, stand_in
 
-HERE, THERE = torch.arange(3.0), torch.device(KIND)
+HERE = torch.arange(3.0)
 DONE: dict[str, tuple[Callable[[Tensor], object], tuple[int, int]]] = {  # with a tensor there; copies to it, and waits
     "a sum": (lambda there: there.sum(), (0, 0)),
     "its number": (lambda there: float(there.sum()), (0, 1)),
     "a copy to the host": (lambda there: there.cpu(), (0, 1)),
-    "a copy to the device": (lambda there: HERE.to(THERE), (1, 1)),
-    "a copy that nobody waits for": (lambda there: send(HERE, THERE), (1, 0)),
-    "a tensor that is made there": (lambda there: torch.tensor([1.0, 2.0], device=THERE), (1, 1)),
+    "a copy to the device": (lambda there: HERE.to(KIND), (1, 1)),
+    "a copy that nobody waits for": (lambda there: send(HERE, torch.device(KIND)), (1, 0)),
+    "a tensor that is made there": (lambda there: torch.tensor([1.0, 2.0], device=KIND), (1, 1)),
     "indices of the host": (lambda there: there[torch.tensor([0, 2])], (1, 1)),
     "indices of the device": (lambda there: there[there.argsort()], (0, 0)),
     "a mask": (lambda there: there[there > 1], (0, 1)),
@@ -27,7 +27,7 @@ DONE: dict[str, tuple[Callable[[Tensor], object], tuple[int, int]]] = {  # with 
 def test_copies_and_waits_are_counted(what: str) -> None:
     action, expected = DONE[what]
     with stand_in() as counts:
-        there = HERE.to(THERE)
+        there = HERE.to(KIND)
         counts.reset()
         action(there)
         assert (counts.copies.total(), counts.synchronisations.total()) == expected
@@ -35,4 +35,4 @@ def test_copies_and_waits_are_counted(what: str) -> None:
 
 def test_tensors_of_two_devices_are_refused() -> None:
     with stand_in(), pytest.raises(MixedDevicesError):
-        HERE.to(THERE) + HERE
+        HERE.to(KIND) + HERE
