@@ -17,10 +17,8 @@ from tests.engine.test_generator import END, make_model, request, run
 from tests.on_device.steps import regions_of
 from tests.on_device.test_generation import FAMILIES, difference, requests
 from tests.on_gpu.conftest import Figure
-from tests.on_gpu.smollm2 import CUDA, SMOLLM2
+from tests.on_gpu.smollm2 import CUDA, PROMPT, SMOLLM2
 from tests.on_gpu.waits import OF_A_WAIT, each_wait, skip_where_experts_wait, waits_of
-
-PROMPT = tuple(range(4, 132))  # with 40 new tokens nine to eleven blocks, of one bucket: none is captured while time is taken
 
 
 @pytest.mark.parametrize("config", FAMILIES.values(), ids=FAMILIES.keys())
