@@ -124,7 +124,8 @@ class Captured:
         self._inputs: dict[Hashable, Inputs] = {}
         self._met: set[Hashable] = set()
         self._graphs: dict[Hashable, Callable[[], Made]] = {}
-        self._capture = CAPTURES[self._device.type]()  # another one: memory whose last graph is gone is not shared again
+        # Another one: memory whose last graph is gone is not shared again.
+        self._capture = CAPTURES[self._device.type](self._device)
 
 
 def bucket(count: int) -> int:
