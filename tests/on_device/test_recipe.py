@@ -11,7 +11,7 @@ from cogitate.config import Config
 from cogitate.recipe.kinds import KINDS
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.recipe import graph_of
-from cogitate.recipe.runner import plan, run_recipe
+from cogitate.recipe.runner import run_recipe
 from cogitate.recipe.settings import load_recipe
 from tests.on_device import short_recipes
 from tests.on_device.stand_in_device import KIND, stand_in
@@ -42,13 +42,13 @@ def made(config: Config, directory: Path, retrain: Sequence[str] = ()) -> Path:
     return directory
 
 
-def texts_of(run: Path) -> list[str]:
-    lines = (run / "r1_zero" / "transcripts.jsonl").read_text().splitlines()
-    return [json.loads(line)["completion"] for line in lines]
+def texts_of(run: Path) -> dict[str, list[str]]:
+    """What models have written, by stage."""
+    files = [path for name in ("transcripts", "completions", "items") for path in sorted(run.glob(f"*/{name}.jsonl"))]
+    return {file.parent.name: [json.loads(line)["completion"] for line in file.read_text().splitlines()] for file in files}
 
 
-RECIPES: dict[str, Callable[[Path], Config]] = {
-    "r1": lambda folder: short_recipes.tiny(),
+OTHERS: dict[str, Callable[[Path], Config]] = {
     "instruct_gpt": lambda folder: short_recipes.instruct_gpt(),
     "after SFT, with adapters": lambda folder: short_recipes.after_sft(folder, "runtime.lora_rank=4"),
     "measuring": short_recipes.measured,
@@ -57,27 +57,47 @@ RECIPES: dict[str, Callable[[Path], Config]] = {
 
 
 def test_the_recipes_below_have_every_kind_of_stage(tmp_path: Path) -> None:
-    folders = {name: tmp_path / name for name in (*RECIPES, "own problems")}
+    folders = {name: tmp_path / name for name in (*OTHERS, "own problems")}
     for folder in folders.values():
         folder.mkdir()
-    recipes = [recipe(folders["own problems"]), *(make(folders[name]) for name, make in RECIPES.items())]
+    others = [make(folders[name]) for name, make in OTHERS.items()]
+    recipes = [short_recipes.tiny(), recipe(folders["own problems"]), *others]
     assert {stage.kind.name for config in recipes for stage in graph_of(config)} >= KINDS.keys()
+
+
+def devices_of(run: Path, config: Config) -> dict[str, str]:
+    """What the stages were made on, of those that were made."""
+    return {
+        stage.name: json.loads((run / stage.name / "manifest.json").read_text())["device"]
+        for stage in graph_of(config)
+        if stage.name not in (*config.inputs, *short_recipes.KEPT)
+    }
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", OTHERS)
 def test_every_stage_runs_on_a_device_and_mixes_none(name: str, tmp_path: Path) -> None:
-    config = RECIPES[name](tmp_path)
-    to_do = [item.stage.name for item in plan(config, tmp_path / "run") if item.state == "to do"]
+    config = OTHERS[name](tmp_path)
     run = made(config, tmp_path / "run")
-    devices = {stage: json.loads((run / stage / "manifest.json").read_text())["device"] for stage in to_do}
-    assert devices == dict.fromkeys(to_do, KIND)
+    assert set(devices_of(run, config).values()) == {KIND}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seed", [0, 1])
+def test_all_stages_of_r1_say_on_a_device_what_they_say_on_the_cpu(seed: int, tmp_path: Path) -> None:
+    config, here = short_recipes.tiny(f"seed={seed}"), tmp_path / "here"
+    here.mkdir()
+    run_recipe(config, here, make_backend=LocalBackend)
+    there = made(config, tmp_path / "there")
+    assert set(devices_of(there, config).values()) == {KIND}
+    assert texts_of(there) == texts_of(here)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
-def test_a_recipe_says_on_a_device_what_it_says_on_the_cpu(seed: int, tmp_path: Path) -> None:
+def test_a_recipe_with_drafts_says_on_a_device_what_it_says_on_the_cpu(seed: int, tmp_path: Path) -> None:
     config, here = recipe(tmp_path, f"seed={seed}"), tmp_path / "here"
     here.mkdir()
     run_recipe(config, here, make_backend=LocalBackend, retrain=["base"])
