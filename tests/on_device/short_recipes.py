@@ -156,7 +156,7 @@ def after_sft(folder: Path, *settings: str) -> Config:
 
 def measured(folder: Path) -> Config:
     """What experiments are made of, and RL on what a model says of steps."""
-    return measuring.recipe_in(folder, *LITTLE_MEASURED, "tasks.too_long=drop", "evaluate.general_problems=0")
+    return measuring.recipe_in(folder, *LITTLE_MEASURED, "evaluate.general_problems=0")
 
 
 def probed(folder: Path) -> Config:

@@ -98,7 +98,7 @@ intermediate_size = 32
 num_attention_heads = 2
 num_key_value_heads = 2
 tie_word_embeddings = true
-max_position_embeddings = 128
+max_position_embeddings = 256
 [evaluate]
 problems = 2
 general_problems = 0
