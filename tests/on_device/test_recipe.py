@@ -50,7 +50,7 @@ def texts_of(run: Path) -> dict[str, list[str]]:
 
 OTHERS: dict[str, Callable[[Path], Config]] = {
     "instruct_gpt": lambda folder: short_recipes.instruct_gpt(),
-    "after SFT, with adapters": lambda folder: short_recipes.after_sft(folder, "runtime.lora_rank=4"),
+    "after SFT": short_recipes.after_sft,
     "measuring": short_recipes.measured,
     "probe": short_recipes.probed,
 }
