@@ -1,5 +1,6 @@
 """Attention of packed rows, forward and backward, against the same sums in float64."""
 
+import itertools
 import subprocess
 import sys
 from collections.abc import Callable
@@ -8,7 +9,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from cogitate.model.causal_attention import _is_native, attend, attend_by_head, attend_in_blocks, attend_masked
+from cogitate.model.causal_attention import (
+    _is_native,
+    attend,
+    attend_by_head,
+    attend_in_blocks,
+    attend_masked,
+    compiled_for_each_form,
+)
 from cogitate.model.visibility import Visibility, document_positions
 
 PACKED = [[0] * 40 + [1] * 33 + [2] * 20 + [-1] * 7, [0] * 3 + [1] * 97]  # two rows of 100 tokens, one with padding
@@ -188,6 +196,20 @@ def test_flex_attention_is_that_of_the_mask(name: str) -> None:
     q, k, v, _ = inputs(len(documents_BT), visible.tokens, 4, 2, (32, 32), torch.float32)
     made = attend_in_blocks(q, k, v, visible, 0.2, flex_attention)
     assert torch.allclose(made, attend_masked(q, k, v, visible.mask, 0.2), atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_flex_attention_is_never_uncompiled_whatever_forms_of_rows_it_has_met() -> None:
+    """Uncompiled it warns, and warnings are errors; torch's own limit is eight forms."""
+    flex, sizes = compiled_for_each_form("eager"), ((1, 40), (2, 40), (2, 150))  # twelve forms
+    for heads, (rows, tokens), with_gradient in itertools.product(((4, 2), (3, 3)), sizes, (False, True)):
+        documents_BT = torch.arange(tokens).div(11, rounding_mode="floor").expand(rows, -1)
+        visible = Visibility(tokens, torch.device("cpu"), torch.float32, documents_BT, True, None, None)
+        q, k, v, _ = inputs(rows, tokens, *heads, (16, 16), torch.float32)
+        with torch.set_grad_enabled(with_gradient):  # which a form notes, though these inputs ask for none
+            made = attend_in_blocks(q, k, v, visible, 0.2, flex)
+        assert torch.allclose(made, attend_masked(q, k, v, visible.mask, 0.2), atol=1e-5)
 
 
 def test_attention_head_by_head_is_that_of_the_mask() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor
 
 from cogitate.engine.steps.capture import CAPTURES
@@ -24,7 +25,8 @@ class StandInGraphs:
         graphs: the kernels of each.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        assert device.type == KIND
         self.graphs: list[list[Call]] = []
 
     def __call__(self, region: Callable[[], Made]) -> Callable[[], Made]:

@@ -34,6 +34,7 @@ INDEXING = frozenset(("index", "index_put", "index_put_", "_index_put_impl_"))
 NO_KERNEL = frozenset(
     ("detach", "_unsafe_view", "lift_fresh", "is_same_size", "empty", "empty_like", "empty_strided", "new_empty")
 )
+SORTING, SORT = frozenset(("index_put", "index_put_", "_index_put_impl_", "index_copy", "index_copy_")), 20  # kernels, about
 ONE_KERNEL = frozenset(("rms_norm", "_fused_rms_norm"))  # with CUDA; on a CPU torch makes it of others
 
 
@@ -82,9 +83,11 @@ class Counts:
     """What has been done on the device, by the place in Cogitate that asked for it ("engine/sampling.py:96").
 
     Attributes:
-        launches: by the name of the operation; views and allocations launch nothing.
+        launches: by the name of the operation; views and allocations launch nothing. What CUDA sorts places for where torch is
+            asked for deterministic algorithms (Indexing.cu) launches SORT.
         copies: from the CPU to the device.
-        synchronisations: copies to the CPU, and operations whose result the host waits for.
+        synchronisations: copies to the CPU, operations whose result the host waits for, and copies to the device that are not
+            asked not to block: these wait until the device has done all that it was given before.
     """
 
     launches: Counter[str] = field(default_factory=Counter)
@@ -252,7 +255,8 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any], counts: Counts) -> Any:
     if name == "copy_":
         stays = isinstance(args[0], StandInTensor)
     if wanted != "meta":
-        _count(counts, func, name, args, here, on_cpu, stays=stays)
+        non_blocking = bool(kwargs.get("non_blocking")) or (name == "copy_" and args[2:3] == (True,))
+        _count(counts, func, name, args, here, on_cpu, stays=stays, non_blocking=non_blocking)
         if name not in ("_to_copy", "copy_") and here:
             _refuse_mixed(name, args, on_cpu)
     inner_args = tuple(_map(_inner, one) for one in args)
@@ -275,23 +279,24 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any], counts: Counts) -> Any:
 
 
 def _count(
-    counts: Counts, func: Any, name: str, args: Any, here: list[StandInTensor], on_cpu: list[Tensor], *, stays: bool
-) -> None:
+    counts: Counts, func: Any, name: str, args: Any, here: list[StandInTensor], on_cpu: list[Tensor], *, stays: bool,
+    non_blocking: bool,
+) -> None:  # fmt: skip
     if not facts_of(func).is_view and name not in NO_KERNEL:
-        counts.launches[name] += 1
-    by_mask = name in INDEXING and any(one is not None and one.dtype in (torch.bool, torch.uint8) for one in args[1])
+        counts.launches[name] += SORT if name in SORTING and torch.are_deterministic_algorithms_enabled() else 1
+    indices = [one for one in args[1] if one is not None] if here and name in INDEXING else []
+    by_mask = any(one.dtype in (torch.bool, torch.uint8) for one in indices)
     is_copy = name in ("_to_copy", "copy_")
-    if (is_copy and not stays and here) or (here and (name in SYNCHRONISING or by_mask)):
-        counter = counts.synchronisations
-    elif (is_copy and stays and on_cpu and (name == "_to_copy" or on_cpu[0].dim())) or (
-        here and name in INDEXING and any(one is not None and not isinstance(one, StandInTensor) for one in args[1])
-    ):
-        counter = counts.copies
-    else:
-        return
-    if captured:
+    copies = is_copy and stays and bool(on_cpu) and (name == "_to_copy" or on_cpu[0].dim() > 0)
+    copies = copies or not all(isinstance(one, StandInTensor) for one in indices)
+    waits = bool(here) and (name in SYNCHRONISING or by_mask or (is_copy and not stays))
+    waits = waits or (copies and not non_blocking)
+    if captured and (copies or waits):
         raise CaptureError(f"{name} at {_site()} copies from the host or waits for the device: no graph can")
-    counter[_site()] += 1
+    if copies:
+        counts.copies[_site()] += 1
+    if waits:
+        counts.synchronisations[_site()] += 1
 
 
 def _refuse_mixed(name: str, args: Any, on_cpu: list[Tensor]) -> None:

@@ -81,13 +81,13 @@ def test_beside_graphs_hardly_anything_is_launched() -> None:
 def test_a_graph_of_the_stand_in_knows_nothing_of_the_host_and_refuses_to_wait() -> None:
     with stand_in():
         numbers, from_host = torch.ones(3, device=KIND), 1.0
-        replay = StandInGraphs()(lambda: (numbers * 2 + from_host,))
+        replay = StandInGraphs(numbers.device)(lambda: (numbers * 2 + from_host,))
         from_host = 5.0
         numbers.fill_(10.0)
         assert replay()[0].tolist() == [21.0] * 3
         for waiting in (lambda: (numbers[: int(numbers.sum())],), lambda: (numbers + torch.zeros(3).to(KIND),)):
             with pytest.raises(CaptureError):
-                StandInGraphs()(waiting)
+                StandInGraphs(numbers.device)(waiting)
 
 
 def test_what_cannot_be_captured_is_refused() -> None:

@@ -13,7 +13,9 @@ from cogitate.engine.steps.device import DeviceSteps
 from cogitate.model.config import ModelConfig
 from cogitate.model.files.hf import save_model
 from cogitate.types import Completion
+from tests.deterministic_mode import mode_restored
 from tests.engine.test_generator import DEEPSEEK, END, LLAMA, QWEN3, WINDOWED, make_model, prompts_of, request, run
+from tests.on_device.launches import launches
 from tests.on_device.stand_in_device import KIND, Counts, counted, stand_in
 
 SMALL_DEEPSEEK = DEEPSEEK.model_copy(update={"num_hidden_layers": 2})
@@ -89,6 +91,16 @@ def test_a_step_copies_once_waits_once_and_what_is_between_could_be_captured(mon
         assert (inside.copies.total(), inside.synchronisations.total()) == (0, 0), (inside.copies, inside.synchronisations)
         assert inside.launches.total() > 30 * counts.launches.total(), "nearly all kernels are in the captured part"
         monkeypatch.undo()
+
+
+def test_a_step_sorts_no_places_where_a_run_asks_for_deterministic_algorithms() -> None:
+    launched = []
+    for asked in (False, True):
+        with stand_in() as counts, mode_restored():
+            torch.use_deterministic_algorithms(asked, warn_only=True)
+            launched.append(launches(LLAMA, 2, torch.float32, counts))
+            assert torch.are_deterministic_algorithms_enabled() == asked
+    assert launched[0] == launched[1]
 
 
 def test_prefixes_are_kept_and_new_weights_are_used_on_a_device(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cogitate.config import DPOConfig, FineTuneConfig, PPOConfig, PreferenceTrainingConfig, RLConfig
+from cogitate.model.head import token_logprobs
 from cogitate.model.lora import add_lora
 from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel
@@ -114,6 +115,29 @@ def test_layers_computed_again_and_adapters_mix_no_devices(switches: dict[str, b
     make, update = KINDS["grpo"]
     there, here = make(maker(torch.float32, KIND, **switches)), make(maker(torch.float32, "cpu", **switches))
     assert update(there) == pytest.approx(update(here), rel=1e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("adapters", [False, True], ids=["weights", "adapters"])
+def test_what_is_saved_for_generation_is_what_the_cpu_saves(adapters: bool, tmp_path: Path, counts: Counts) -> None:
+    make, _ = KINDS["grpo"]
+    for device in (KIND, "cpu"):
+        make(maker(torch.float32, device, adapters=adapters)).save_weights(tmp_path / device)
+    there, here = (
+        {file.name: file.read_bytes() for file in (tmp_path / device).rglob("*.*") if file.is_file()}
+        for device in (KIND, "cpu")
+    )
+    assert ("adapter_model.safetensors" in there) == adapters
+    assert there == here
+
+
+def test_logits_are_kept_for_the_backward_pass(counts: Counts) -> None:
+    """Its products are the gradients' alone: of hidden states and of weights."""
+    hidden_ND, weight_VD = (torch.randn(shape, 16).to(KIND).requires_grad_() for shape in (40, VOCABULARY))
+    counts.reset()
+    logprobs_N, _ = token_logprobs(hidden_ND, weight_VD, torch.arange(40).to(KIND))
+    assert counts.launches["mm"] == 1
+    logprobs_N.sum().backward()
+    assert counts.launches["mm"] == 3
 
 
 @pytest.mark.parametrize(("kind", "dtype"), [("supervised", "bfloat16"), ("ppo", "float32")])

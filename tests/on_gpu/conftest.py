@@ -8,6 +8,7 @@ import torch
 from cogitate.device import prefer_deterministic
 from tests.deterministic_mode import mode_restored
 
+Figure = Callable[[str, str], None]
 FIGURES: list[tuple[str, str]] = []
 
 
@@ -28,7 +29,7 @@ def _cuda() -> Iterator[None]:
 
 
 @pytest.fixture
-def figure() -> Callable[[str, str], None]:
+def figure() -> Figure:
     """Notes a figure for the table: what, how much."""
     return lambda what, value: FIGURES.append((what, value))
 

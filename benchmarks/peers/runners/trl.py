@@ -121,7 +121,7 @@ def common(settings: dict[str, Any]) -> dict[str, Any]:
     """As fast as TRL does them: nothing is computed twice to save memory."""
     return {
         "max_steps": MOST_STEPS,
-        "use_cpu": True,
+        "use_cpu": settings.get("use_cpu", True),
         "bf16": settings["dtype"] == MIXED,
         "gradient_checkpointing": False,
         "shuffle_dataset": False,

@@ -31,8 +31,9 @@ def main() -> None:
 
     prompts = [prompt["ids"] for prompt in json.loads(Path(settings["prompts"]).read_text())]
     llm = LLM(
-        settings["model"], dtype=settings["dtype"], max_model_len=settings["context"], max_num_seqs=settings["most"], seed=0
-    )
+        settings["model"], dtype=settings["dtype"], max_model_len=settings["context"], max_num_seqs=settings["most"], seed=0,
+        **settings.get("options", {}),
+    )  # fmt: skip
 
     def run(number: int, case: Mapping[str, Any]) -> dict[str, float]:
         group, count = min(case["group"], case["sequences"]), case["sequences"]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cogitate.algorithms.loss_parts import Surrogate, clipped_surrogate, log_ratio_of, per_token, policy_loss
+from cogitate.device import send
 
 
 def covariances(logprobs_N: Tensor, advantages_N: Tensor) -> Tensor:
@@ -41,7 +42,7 @@ def drawn_covariances(covariances_N: Tensor, *, share: float, low: float, high: 
         bool (N,); fewer than the share where fewer are between the bounds.
     """
     between = ((covariances_N > low) & (covariances_N < high)).nonzero().squeeze(1)
-    order = torch.randperm(len(between), generator=generator).to(between.device)
+    order = send(torch.randperm(len(between), generator=generator), between.device)
     chosen = between[order[: number_of(share, len(covariances_N))]]
     return torch.zeros_like(covariances_N, dtype=torch.bool).index_fill(0, chosen, True)
 

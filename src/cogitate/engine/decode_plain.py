@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from cogitate.device import send
 from cogitate.engine.bits.groups import STORED, check_bits
 from cogitate.engine.decode import Decoder
 from cogitate.errors import ConfigError
@@ -81,7 +82,7 @@ class PlainDecoder:
             some = np.flatnonzero(counts_N == count)
             places = first_N[some][:, None] + np.arange(count)
             hidden = self.model(self._on_device(tokens_X[places]), cache=cache, rows_B=torch.from_numpy(rows[some]))
-            logits_XV[torch.from_numpy(places).to(self.device)] = self.model.logits(hidden).float()
+            logits_XV[self._on_device(places)] = self.model.logits(hidden).float()
         return logits_XV
 
     def draft(
@@ -131,5 +132,5 @@ class PlainDecoder:
     def check(self) -> None:
         assert not self.model.embed_tokens.weight.is_meta, "the weights have been freed: load some"
 
-    def _on_device(self, tokens: np.ndarray) -> Tensor:
-        return torch.from_numpy(tokens).to(self.device)
+    def _on_device(self, integers: np.ndarray) -> Tensor:
+        return send(torch.from_numpy(integers), self.device)

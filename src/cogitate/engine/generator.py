@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from cogitate.backend import GenerationRequest
+from cogitate.device import without_determinism
 from cogitate.engine.batch import share_units
 from cogitate.engine.decode_plain import make_decoder
 from cogitate.engine.drafts.lookup import DRAFTED_AT_ONCE, Lookup
@@ -42,8 +43,7 @@ class Engine:
     and carry the new version, while the cached keys and values of their earlier tokens stay those of the old weights, as in
     partial rollouts (Kimi K1.5, arXiv:2501.12599). Completions not yet started are sampled by the new weights alone.
 
-    With `speculative` the model's MTP block drafts each token and a step advances a completion by one or two (speculation.py).
-    The completions are the same as without.
+    With `speculative` the MTP block drafts each token: a step makes one or two, and the same completions (speculation.py).
 
     Attributes:
         cache: what it remembers; cache.blocks_in_use * cache.bytes_per_block is the memory of all tokens held.
@@ -189,6 +189,7 @@ class Engine:
         return self._scheduler.unstarted + len(self._running)
 
     @torch.inference_mode()
+    @without_determinism()
     def poll(self) -> list[Completion]:
         """Refill free rows, advance every running completion by one step, and return what has finished, in the order of
         submission and of the seeds within a request."""

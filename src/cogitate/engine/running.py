@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cogitate.backend import GenerationRequest
+from cogitate.device import send
 from cogitate.engine.sampling import sample
 from cogitate.engine.thinking.budget import Thinking
 from cogitate.types import Completion, FinishReason
@@ -141,7 +142,7 @@ class Running:
             settings = [np.repeat(values, count) for values in settings]
             settings[3] += np.tile(np.arange(count), len(logits_NTV))
         tokens_X, logprobs_X = sample(
-            logits_NTV.flatten(0, 1), *(torch.from_numpy(values).to(logits_NTV.device) for values in settings)
+            logits_NTV.flatten(0, 1), *(send(torch.from_numpy(values), logits_NTV.device) for values in settings)
         )
         return tokens_X.view(-1, count).cpu().numpy(), logprobs_X.view(-1, count).cpu().numpy()
 
@@ -150,7 +151,7 @@ class Running:
         fields = (self.temperatures, self.top_p, self.seeds, self.counts + self.given)
         settings: list[np.ndarray] = [np.repeat(values, counts_N) for values in fields]
         settings[3] += np.arange(len(settings[3])) - np.repeat(np.cumsum(counts_N) - counts_N, counts_N)
-        tokens_X, logprobs_X = sample(logits_XV, *(torch.from_numpy(values).to(logits_XV.device) for values in settings))
+        tokens_X, logprobs_X = sample(logits_XV, *(send(torch.from_numpy(values), logits_XV.device) for values in settings))
         return tokens_X.cpu().numpy(), logprobs_X.cpu().numpy()
 
     def shape(self, first: int, logits_XV: Tensor, places_N: np.ndarray | None = None) -> None:

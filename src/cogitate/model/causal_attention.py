@@ -23,6 +23,8 @@ from cogitate.model.visibility import Visibility
 
 log = logging.getLogger(__name__)
 
+FLEX_FORMS = 64  # that flex attention is compiled for in a process, at most
+
 
 def attend(q_BTHK: Tensor, k_BTJK: Tensor, v_BTJV: Tensor, seen: Visibility, scale: float) -> Tensor:
     """softmax(scale q k^T) v over the keys that each query sees, (B, T, H, V); H is a multiple of J."""
@@ -50,7 +52,8 @@ def attend_masked(q_BTHK: Tensor, k_BSJK: Tensor, v_BSJV: Tensor, mask: Tensor |
 def attend_in_blocks(
     q_BTHK: Tensor, k_BTJK: Tensor, v_BTJV: Tensor, seen: Visibility, scale: float, flex: Callable[..., Tensor]
 ) -> Tensor:
-    """`attend` by flex attention, which passes over blocks that nobody sees and makes no (T, T) numbers."""
+    """`attend` by flex attention, which passes over blocks that nobody sees and makes no (T, T) numbers. For a block mask torch
+    makes truth values (B, T, T), once for all layers."""
     heads_first = (x.transpose(1, 2) for x in (q_BTHK, k_BTJK, v_BTJV))
     enable_gqa = q_BTHK.shape[2] != k_BTJK.shape[2]
     return flex(*heads_first, block_mask=seen.block_mask, scale=scale, enable_gqa=enable_gqa).transpose(1, 2)
@@ -59,13 +62,29 @@ def attend_in_blocks(
 @functools.cache
 def compiled_flex_attention() -> Callable[..., Tensor] | None:
     """Flex attention as one kernel; None (said once) where torch cannot compile for CUDA: by itself it makes all numbers."""
-    from torch.nn.attention.flex_attention import flex_attention
-
     if importlib.util.find_spec("triton") is None:
         log.warning("no Triton: packed rows are attended to with dense masks, which takes more memory and time")
         return None
-    compiled: Callable[..., Tensor] = torch.compile(flex_attention, dynamic=True)
-    return compiled
+    return compiled_for_each_form("inductor")
+
+
+def compiled_for_each_form(backend: str) -> Callable[..., Tensor]:
+    """Flex attention compiled by a backend of torch for each form of its inputs when it first meets it.
+
+    Forms differ in type, head widths, whether there is a gradient, and whether there are one or more rows and blocks, but not
+    in how many. After eight forms, which one model in training comes to, torch would by default go on uncompiled and make all
+    (T, T) numbers. Here there is room for every model of a recipe, and beyond it an error.
+    """
+    from torch._dynamo import config
+    from torch.nn.attention.flex_attention import flex_attention
+
+    compiled: Callable[..., Tensor] = torch.compile(flex_attention, dynamic=True, backend=backend)
+
+    def run(*args: Any, **kwargs: Any) -> Tensor:
+        with config.patch(recompile_limit=FLEX_FORMS, fail_on_recompile_limit_hit=True):
+            return compiled(*args, **kwargs)
+
+    return run
 
 
 def attend_by_head(q_BTHK: Tensor, held_JBSK: Tensor, mask: Tensor, scale: float) -> Tensor:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cogitate.device import send
 from cogitate.errors import ConfigError
 from cogitate.model.cache_memory import cache_memory
 from cogitate.model.config import ModelConfig
@@ -145,7 +146,7 @@ class KVCache:
         slots_BT = positions_BT + (-shared % BLOCK) * (positions_BT >= shared)
         blocks_BT = np.take_along_axis(self.table[rows], np.minimum(slots_BT // BLOCK, self.table.shape[1] - 1), axis=1)
         device = self.layers[0].device
-        return Places(torch.from_numpy(blocks_BT.astype(np.int64)).to(device), torch.from_numpy(slots_BT % BLOCK).to(device))
+        return Places(*(send(torch.from_numpy(part.astype(np.int64)), device) for part in (blocks_BT, slots_BT % BLOCK)))
 
     def write(self, layer: int, places: Places, entries_BTW: Tensor) -> None:
         assert not self.bits, "a cache of 8 bits is written by kernels"

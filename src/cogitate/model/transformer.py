@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from cogitate.device import send
 from cogitate.errors import ConfigError
 from cogitate.model.attention import CacheView, TokenContext
 from cogitate.model.block import DecoderLayer
@@ -217,7 +218,7 @@ class Transformer(nn.Module):
         longest = int(start_B.max())
         cache.reserve(rows, start_B + tokens)
         new_BT = start_B[:, None] + np.arange(tokens)
-        steps_BT = torch.from_numpy(new_BT).to(device)
+        steps_BT = send(torch.from_numpy(new_BT), device)
         rotation = self._rotary.at(steps_BT if positions_BT is None else positions_BT)
         keys = longest + tokens
         masks: dict[int | None, Tensor | None] = {}

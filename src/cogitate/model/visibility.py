@@ -93,15 +93,16 @@ class Visibility:
         """For flex attention: which blocks of keys each block of queries meets at all, and `ranges` as a function."""
         from torch.nn.attention.flex_attention import create_block_mask  # which imports torch's compiler
 
-        rows = None if len(self.ranges) == 1 else len(self.ranges)
+        one_row = len(self.ranges) == 1
         prefix_from, prefix_to, prompt_from, prompt_to, own_from = self.ranges.unbind(-1)
 
         def sees(row: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
-            at = (row, query) if rows is not None else (0, query)
+            at = (0, query) if one_row else (row, query)
             of_prefix = (key >= prefix_from[at]) & (key < prefix_to[at])
             of_prompt = (key >= prompt_from[at]) & (key < prompt_to[at])
             return of_prefix | of_prompt | ((key >= own_from[at]) & (key <= query))
 
+        rows = None if one_row else len(self.ranges)
         made: BlockMask = create_block_mask(sees, rows, None, self.tokens, self.tokens, device=str(self.device))
         return made
 

@@ -34,6 +34,11 @@ SET_BY_USER = ("r1_zero.steps=1", "r1_zero.group_size=2", "r1_zero.prompts_per_s
 
 @pytest.fixture(scope="module")
 def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_problems(tmp_path_factory.mktemp("own_problems"))
+
+
+def write_problems(folder: Path) -> Path:
+    """A file of sums in words."""
     chance = random.Random(0)
     problems = []
     for number in range(40):
@@ -41,7 +46,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
         had, got = THINGS[number % 5], THINGS[(number + number // 10) % 5]
         question = f"{PEOPLE[number % 4]} has {a} {had} and gets {b} more {got}. How many are that?"
         problems.append({"question": question, "answer": a + b, "kind": "math"})
-    file = tmp_path_factory.mktemp("own_problems") / "rows.jsonl"
+    file = folder / "rows.jsonl"
     file.write_text("\n".join(map(json.dumps, problems)))
     return file
 

@@ -21,12 +21,13 @@ class Capture(Protocol):
 class CudaGraphs:
     """Graphs that share memory for what lies between their inputs and their results: they run one after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self._device, self._stream = device, torch.cuda.Stream(device)  # torch's own stream is one of its current device
         self._pool = torch.cuda.graph_pool_handle()
 
     def __call__(self, region: Callable[[], Made]) -> Callable[[], Made]:
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
+        with torch.cuda.device(self._device), torch.cuda.graph(graph, pool=self._pool, stream=self._stream):
             made = region()
 
         def replay() -> Made:
@@ -36,5 +37,5 @@ class CudaGraphs:
         return replay
 
 
-CAPTURES: dict[str, Callable[[], Capture]] = {"cuda": CudaGraphs}
+CAPTURES: dict[str, Callable[[torch.device], Capture]] = {"cuda": CudaGraphs}
 """By the type of device, for those that can capture."""

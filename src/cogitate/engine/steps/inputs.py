@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cogitate.device import send
+
 Parts = Mapping[str, np.ndarray]
 """By name: integers or float64, (N,) or (N, columns) for N rows."""
 
@@ -43,15 +45,9 @@ def cut(array: Tensor, parts: Parts) -> Inputs:
     return Inputs(array, dict(zip(parts, array.split(widths, dim=1), strict=True)))
 
 
-def on_host(array: np.ndarray, device: torch.device) -> Tensor:
-    """As a tensor of the CPU, from which it is copied to the device while the host goes on."""
-    host = torch.from_numpy(array)
-    return host.pin_memory() if device.type == "cuda" else host
-
-
 def to_device(parts: Parts, device: torch.device) -> Inputs:
     """Copy parts to the device, in one copy that the host need not wait for."""
-    return cut(on_host(packed(parts), device).to(device, non_blocking=True), parts)
+    return cut(send(torch.from_numpy(packed(parts)), device), parts)
 
 
 def results(integers: Sequence[Tensor], numbers_N: Tensor) -> Tensor:

@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cogitate.device import on_host
 from cogitate.engine.steps.capture import CAPTURES, Made
-from cogitate.engine.steps.inputs import Inputs, Parts, cut, on_host, packed, to_device
+from cogitate.engine.steps.inputs import Inputs, Parts, cut, packed, to_device
 from cogitate.errors import ConfigError
 from cogitate.model.moe import RoutedExperts
 from cogitate.model.transformer import Transformer
@@ -104,7 +105,7 @@ class Captured:
         key = (array.shape, *((name, part.shape[1:]) for name, part in parts.items()))
         if key not in self._inputs:
             self._inputs[key] = cut(torch.empty(array.shape, dtype=torch.int64, device=self._device), parts)
-        self._inputs[key].array.copy_(on_host(array, self._device), non_blocking=True)
+        self._inputs[key].array.copy_(on_host(torch.from_numpy(array), self._device), non_blocking=True)
         return self._inputs[key]
 
     def run(self, name: Hashable, inputs: Inputs, region: Callable[[], Made]) -> Made:
@@ -123,7 +124,8 @@ class Captured:
         self._inputs: dict[Hashable, Inputs] = {}
         self._met: set[Hashable] = set()
         self._graphs: dict[Hashable, Callable[[], Made]] = {}
-        self._capture = CAPTURES[self._device.type]()  # another one: memory whose last graph is gone is not shared again
+        # Another one: memory whose last graph is gone is not shared again.
+        self._capture = CAPTURES[self._device.type](self._device)
 
 
 def bucket(count: int) -> int:

@@ -20,6 +20,7 @@ from cogitate.algorithms.policy_loss import LOSSES
 from cogitate.algorithms.sampler_gap import IMPORTANCE_WEIGHTS, logprob_gap
 from cogitate.config import RLConfig
 from cogitate.config.methods import METHODS
+from cogitate.device import send
 from cogitate.errors import TrainingDivergedError
 from cogitate.model.transformer import Transformer
 from cogitate.runtime import derive_seed
@@ -66,7 +67,7 @@ class GRPOLearner(ReferencedPolicy[GRPOBatch, RLConfig]):
         needs_old = penalised or chooses_tokens(config)
         old = None if single and not needs_old else self.logprobs(self.model, rows)[0]
         ref = None if self.reference is None else self.logprobs(self.reference, rows)[0]
-        of_tokens = torch.tensor(advantages, device=rows.mask_SL.device)
+        of_tokens = send(torch.tensor(advantages), rows.mask_SL.device)
         if penalised:
             assert old is not None
             assert ref is not None

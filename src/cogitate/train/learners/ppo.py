@@ -18,6 +18,7 @@ from cogitate.algorithms.policy_loss import grpo_loss
 from cogitate.algorithms.sampler_gap import IMPORTANCE_WEIGHTS, logprob_gap
 from cogitate.algorithms.value_loss import value_loss
 from cogitate.config import PPOConfig
+from cogitate.device import send
 from cogitate.errors import TrainingDivergedError
 from cogitate.model.transformer import Transformer
 from cogitate.model.value_head import ValueModel
@@ -70,7 +71,7 @@ class PPOLearner(ReferencedPolicy[PPOBatch, PPOConfig]):
         kl_SL = torch.zeros_like(old_SL)
         if self.reference is not None:
             kl_SL = k1_kl(old_SL, self.logprobs(self.reference, rows)[0])
-        rewards_S = torch.tensor(advantages, dtype=torch.float32, device=mask_SL.device)
+        rewards_S = send(torch.tensor(advantages, dtype=torch.float32), mask_SL.device)
         earned_SL = token_rewards(rewards_S, kl_SL, mask_SL, kl_beta=config.kl_beta)
         advantages_SL, returns_SL = gae(earned_SL, values_SL, mask_SL, gamma=config.gamma, lam=config.gae_lambda)
         return PPOBatch(rows, old_SL, values_SL, kl_SL, advantages_SL, returns_SL)

@@ -25,6 +25,7 @@ from cogitate.algorithms.preference_loss import (
     step_loss,
 )
 from cogitate.config import DPOConfig, PreferenceTrainingConfig
+from cogitate.device import send
 from cogitate.model.files.adapter import save_trained
 from cogitate.model.files.value_model import save_value_model
 from cogitate.model.transformer import Transformer
@@ -116,7 +117,7 @@ class SafetyLearner(PreferenceLearner[ValueModel, LabelledText]):
 
     def loss(self, items: Sequence[LabelledText], total: int) -> tuple[Tensor, dict[str, Tensor]]:
         scores_B = text_rewards(self.model, [self.texts_of(item) for item in items])
-        safe_B = torch.tensor([item.safe for item in items], device=scores_B.device)
+        safe_B = send(torch.tensor([item.safe for item in items]), scores_B.device)
         loss = safety_loss(scores_B, safe_B, total_items=total)
         with torch.no_grad():
             return loss, {"accuracy": ((scores_B > 0) == safe_B).sum(), "reward": scores_B.sum()}
@@ -135,9 +136,9 @@ class ProcessLearner(PreferenceLearner[ValueModel, LabelledSteps]):
         shared, hidden_RTD = read_rows(self.model.trunk, [self.texts_of(item) for item in items])
         device = hidden_RTD.device
         places = [span.start + end - 1 for span, item in zip(shared.spans, items, strict=True) for end in item.ends]
-        scores_N = self.model.values(hidden_at(hidden_RTD, torch.tensor(places, device=device)))
-        labels_N = torch.tensor([label for item in items for label in item.labels], device=device)
-        weights_N = torch.tensor([1 / len(item.ends) for item in items for _ in item.ends], device=device)
+        scores_N = self.model.values(hidden_at(hidden_RTD, send(torch.tensor(places), device)))
+        labels_N = send(torch.tensor([label for item in items for label in item.labels]), device)
+        weights_N = send(torch.tensor([1 / len(item.ends) for item in items for _ in item.ends]), device)
         loss = step_loss(scores_N, labels_N, weights_N, total_items=total)
         with torch.no_grad():
             agreeing_N = ((scores_N > 0) == (labels_N > 0.5)).float()
@@ -193,7 +194,7 @@ def pair_loss_of(config: DPOConfig) -> PairLoss:
 def text_rewards(model: ValueModel, rows: Sequence[Sequence[Text]]) -> Tensor:
     """The value at the last token of each text, float32 (S,), row by row; the texts of a row have one prompt."""
     shared, hidden_RTD = read_rows(model.trunk, rows)
-    return model.values(hidden_at(hidden_RTD, shared.last_places.to(hidden_RTD.device)))
+    return model.values(hidden_at(hidden_RTD, send(shared.last_places, hidden_RTD.device)))
 
 
 def completion_logprobs(model: Transformer, rows: Sequence[Sequence[Text]], *, per_token: bool) -> Tensor:
@@ -201,12 +202,12 @@ def completion_logprobs(model: Transformer, rows: Sequence[Sequence[Text]], *, p
     shared, hidden_RTD = read_rows(model, rows)
     device, texts = hidden_RTD.device, [text for row in rows for text in row]
     lengths_S = torch.tensor([len(text.completion_ids) for text in texts])
-    sources_N = torch.from_numpy(np.concatenate([span.sources for span in shared.spans])).to(device)
-    targets_N = torch.tensor([token for text in texts for token in text.completion_ids], device=device)
+    sources_N = send(torch.from_numpy(np.concatenate([span.sources for span in shared.spans])), device)
+    targets_N = send(torch.tensor([token for text in texts for token in text.completion_ids]), device)
     logprobs_N = model.logprobs(hidden_at(hidden_RTD, sources_N), targets_N)[0]
-    text_N = torch.repeat_interleave(torch.arange(len(texts)), lengths_S).to(device)
+    text_N = send(torch.repeat_interleave(torch.arange(len(texts)), lengths_S), device)
     sums_S = logprobs_N.new_zeros(len(texts)).index_add(0, text_N, logprobs_N)
-    return sums_S / lengths_S.to(device) if per_token else sums_S
+    return sums_S / send(lengths_S, device) if per_token else sums_S
 
 
 def read_rows(model: Transformer, rows: Sequence[Sequence[Text]]) -> tuple[SharedRows, Tensor]:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from cogitate.algorithms.lm_loss import lm_loss, next_token_targets
 from cogitate.algorithms.numbers import added, as_floats
 from cogitate.config import SupervisedConfig
+from cogitate.device import send
 from cogitate.model.files.adapter import save_trained
 from cogitate.model.transformer import Transformer
 from cogitate.train.checkpoint import load_training, save_training
@@ -114,7 +115,7 @@ def lm_and_mtp_loss(
         tokens_BT, documents_BT, mask_BT: on the CPU, where the counted places are found.
     """
     device = next(model.parameters()).device
-    tokens_there, documents_there = tokens_BT.to(device), documents_BT.to(device)
+    tokens_there, documents_there = send(tokens_BT, device), send(documents_BT, device)
     hidden_BTD = model(tokens_there, documents_BT=documents_there)
     losses = {"loss": _negative_mean(model, hidden_BTD, *next_token_targets(tokens_BT, mask_BT, documents_BT), total)}
     losses["mtp_loss"] = torch.zeros(())
@@ -127,6 +128,6 @@ def lm_and_mtp_loss(
 
 def _negative_mean(model: Transformer, hidden_BTD: Tensor, targets_BT: Tensor, mask_BT: Tensor, total: int) -> Tensor:
     device = hidden_BTD.device
-    places_N, targets_N = mask_BT.flatten().nonzero().squeeze(1).to(device), targets_BT[mask_BT].to(device)
+    places_N, targets_N = send(mask_BT.flatten().nonzero().squeeze(1), device), send(targets_BT[mask_BT], device)
     logprobs_N, _ = model.logprobs(hidden_at(hidden_BTD, places_N), targets_N)
     return lm_loss(logprobs_N, total_tokens=total)

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cogitate.device import send
 from cogitate.model.transformer import Transformer
 from cogitate.train.rows.packing import PADDING, length_batches
 from cogitate.types import Rollout
@@ -105,7 +106,7 @@ class PromptRows:
 
     def to(self, device: torch.device) -> PromptRows:
         of_all: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        tensors = {name: value.to(device) for name, value in of_all.items() if isinstance(value, Tensor)}
+        tensors = {name: send(value, device) for name, value in of_all.items() if isinstance(value, Tensor)}
         return PromptRows(**(of_all | tensors))
 
     def spread(self, values_N: Tensor) -> Tensor:
@@ -125,10 +126,9 @@ class PromptRows:
 def hidden_of(model: Transformer, rows: SharedRows | PromptRows) -> Tensor:
     """The hidden states (R, T, D) that a model has of rows."""
     device = model.embed_tokens.weight.device
-    prompts = None if rows.prompts_RT is None else rows.prompts_RT.to(device)
-    hidden_RTD: Tensor = model(
-        rows.tokens_RT.to(device), documents_BT=rows.documents_RT.to(device), shared_prefix=True, prompts_BT=prompts
-    )
+    prompts = None if rows.prompts_RT is None else send(rows.prompts_RT, device)
+    documents = send(rows.documents_RT, device)
+    hidden_RTD: Tensor = model(send(rows.tokens_RT, device), documents_BT=documents, shared_prefix=True, prompts_BT=prompts)
     return hidden_RTD
 
 

@@ -98,7 +98,7 @@ intermediate_size = 32
 num_attention_heads = 2
 num_key_value_heads = 2
 tie_word_embeddings = true
-max_position_embeddings = 128
+max_position_embeddings = 256
 [evaluate]
 problems = 2
 general_problems = 0
@@ -124,8 +124,11 @@ def random_model(seed: int, vocab_size: int) -> Transformer:
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    return recipe_in(tmp_path_factory.mktemp("measuring"))
+
+
+def recipe_in(folder: Path, *settings: str) -> Config:
     """A recipe with a policy, reward models and a model of steps that are given."""
-    folder = tmp_path_factory.mktemp("measuring")
     tokenizer: Tokenizer = train_tokenizer(["Say 1 + 2. It is 3.\n"] * 30, 300)
     save_model(random_model(0, tokenizer.vocab_size), folder / "policy")
     tokenizer.save(folder / "policy")
@@ -136,7 +139,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Config:
         tokenizer.save(folder / name)
     save_settings(folder / "steps", ProcessRewardModelConfig())
     (folder / "recipe.toml").write_text(TOML.replace("{folder}", str(folder)))
-    return load_recipe(str(folder / "recipe.toml"))
+    return load_recipe(str(folder / "recipe.toml"), settings)
 
 
 class StopAt(NullProgress):
