@@ -23,6 +23,7 @@ class Server:
         self.requests: list[tuple[str, Body]] = []
         self.headers: list[str | None] = []
         self.delay = 0.0
+        self.blanks = 0  # sent before each reply, a fiftieth of a second apart, as busy servers keep a line alive
         outer, lock = self, threading.Lock()
 
         class Handler(BaseHTTPRequestHandler):
@@ -38,6 +39,9 @@ class Server:
                 try:
                     self.send_response(status)
                     self.end_headers()
+                    for _ in range(outer.blanks):
+                        self.wfile.write(b"\n")
+                        time.sleep(0.02)
                     self.wfile.write(text.encode())
                 except OSError:  # the client has given up
                     pass

@@ -25,10 +25,11 @@ from typing import Any
 
 from benchmarks.judging.judge import rows_of, share
 from cogitate.config import WriteTestsConfig
-from cogitate.endpoint import Question, Reply
+from cogitate.endpoint import Question
 from cogitate.engine.answering import AnsweringModel
 from cogitate.errors import EndpointError
 from cogitate.recipe.stages.unit_tests.write_tests import author_prompt, gather
+from cogitate.replies import Reply
 from cogitate.rewards.sandbox.isolation import Isolation, open_local_sandbox
 from cogitate.runtime import write_json
 from cogitate.tasks.written_tests.mutants import mutants_of

@@ -2,7 +2,7 @@
 
 import re
 
-from cogitate.endpoint import Reply
+from cogitate.replies import Reply
 from cogitate.rewards.judge.prompts import Form, as_data, pairwise_form, pointwise_form
 from cogitate.rewards.judge.verdict import read_verdict
 from tests.rewards.judge.judging_server import hostile_completions, shown_in, ticket_in

@@ -2,8 +2,8 @@
 
 import pytest
 
-from cogitate.endpoint import Reply
 from cogitate.errors import EndpointError
+from cogitate.replies import Reply
 from cogitate.rewards.judge.prompts import Form
 from cogitate.rewards.judge.verdict import CUT, FAILED, NOT_THERE, TWICE, read_verdict
 

@@ -75,8 +75,7 @@ class Judge:
         forms = [
             [
                 pairwise_form(
-                    pair.question, pair.first, pair.second, swapped=turn % 2 == 1, rubric=self.settings.rubric,
-                    seed=derive_seed(self.seed, turn),
+                    pair.question, pair.first, pair.second, swapped=turn % 2 == 1, rubric=self.settings.rubric, seed=self.seed
                 )
                 for turn in range(self.settings.judgements)
             ]
@@ -91,22 +90,31 @@ class Judge:
             [
                 pointwise_form(
                     answer.question, answer.text, reference=answer.reference, rubric=answer.rubric or self.settings.rubric,
-                    seed=derive_seed(self.seed, turn),
+                    seed=self.seed,
                 )
-                for turn in range(count)
             ]
+            * count
             for answer in answers
         ]  # fmt: skip
         return [self._verdict(readings) for readings in self._read("answer", forms)]
 
     def _read(self, what: str, forms: Sequence[Sequence[Form]]) -> list[list[Reading]]:
-        """The readings of each thing's forms, all of which are asked at once."""
+        """The readings of each thing's forms, all of which are asked at once.
+
+        Judgements of one form differ in their seeds alone, so that whoever answers has to read it once.
+        """
         flat = [form for group in forms for form in group]
+        turns = [turn for group in forms for turn in range(len(group))]
         params = SamplingParams(self.settings.temperature, max_new_tokens=self.settings.max_new_tokens)
         at_once = self.settings.verdict_at_once
         questions = [
-            Question(form.messages, params, derive_seed(self.seed, form.ticket), f"Verdict {form.ticket}:" if at_once else "")
-            for form in flat
+            Question(
+                form.messages,
+                params,
+                derive_seed(self.seed, form.ticket, turn),
+                f"Verdict {form.ticket}:" if at_once else "",
+            )
+            for form, turn in zip(flat, turns, strict=True)
         ]
         replies = self.asker.ask_each(questions, self.on_wait)
         readings = [read_verdict(reply, form) for reply, form in zip(replies, flat, strict=True)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from cogitate.endpoint import Reply
 from cogitate.errors import EndpointError
+from cogitate.replies import Reply
 from cogitate.rewards.judge.prompts import Form
 from cogitate.tokenizer.thinking import THINK_CLOSE
 
