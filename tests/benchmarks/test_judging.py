@@ -1,12 +1,13 @@
 """The measurements of judges and written tests: their shares, and the programs they are measured on."""
 
 import random
-from collections import Counter
 from pathlib import Path
 
 from benchmarks.judging.judge import fitted, share, sums
-from benchmarks.judging.written_tests import measure, read_problem, report, rewrites
+from benchmarks.judging.written_tests import Asked, measure, programs_in, read_problem, report, rewrites
 from cogitate.config import WriteTestsConfig
+from cogitate.errors import EndpointError
+from cogitate.replies import Reply
 
 PROGRAM = """def largest(xs):
   best = xs[0]
@@ -55,10 +56,29 @@ def test_rewrites_differ_and_do_the_same() -> None:
 def test_a_problem_gets_a_suite_and_every_proposal_one_fate() -> None:
     problem = read_problem(ROW)
     assert problem is not None
-    totals: Counter[str] = Counter()
-    fates: Counter[str] = Counter()
-    measure(problem, [], WriteTestsConfig(proposals=0, changed_values=8), 6, 0, totals, fates)
+    last = "def largest(xs):\n    return xs[-1]"
+    answers = [last, "def largest(xs):\n    return max(xs)"]
+    totals, fates = measure(Asked(problem, (), answers), WriteTestsConfig(proposals=0, changed_values=8), 40, 0)
     found = report(totals, fates)
     assert found["proposed"] == 8
-    assert found["right_rejected"]["value"] == 0.0
-    assert found["false_accepts_of_suite"]["of"] == found["false_accepts_of_public"]["of"]
+    assert found["right_rejected"]["value"] == found["right_answers_rejected"]["value"] == 0.0
+    assert found["wrong_mutants_accepted_by_suite"]["of"] == found["wrong_mutants_accepted_by_public"]["of"]
+    assert found["wrong_answers_accepted_by_public"] == {**found["wrong_answers_accepted_by_public"], "value": 1.0, "of": 1}
+    assert found["wrong_answers_accepted_by_suite"]["value"] == 0.0
+
+
+def test_a_suite_rejects_a_mutant_that_the_public_test_accepts_and_else_the_reason_is_said() -> None:
+    tests = ["assert evens([1, 2, 4]) == 2", "assert evens([2, 2]) == 2", "assert evens([]) == 0"]
+    row = ROW | {"code": "def evens(xs):\n    return len([x for x in xs if x % 2 == 0])", "test_list": tests}
+    settings = WriteTestsConfig(proposals=0, changed_values=12)
+    problem = read_problem(row)
+    assert problem is not None
+    assert report(*measure(Asked(problem), settings, 30, 0))["suites"]["value"] == 1.0  # "mistaken for one without repetitions"
+    same = read_problem(row | {"code": "def evens(xs):\n    return [2, 0][not xs]"})
+    assert same is not None
+    assert sum(report(*measure(Asked(same), settings, 2, 0))["no_suite"].values()) == 1
+
+
+def test_programs_are_read_from_replies_once_each() -> None:
+    block = Reply("```python\ndef f(x):\n    return x\n```", "stop")
+    assert programs_in([block, EndpointError("too long"), block, Reply("I cannot.", "stop")]) == ["def f(x):\n    return x"]
