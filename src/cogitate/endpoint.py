@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -63,9 +63,30 @@ class Usage:
     input_tokens: int = 0
     output_tokens: int = 0
 
+    def count(self, replies: Iterable[Reply | EndpointError]) -> None:
+        """Add replies to different questions, and failures."""
+        for reply in replies:
+            if isinstance(reply, Reply):
+                self.replies += 1
+                self.input_tokens += reply.input_tokens
+                self.output_tokens += reply.output_tokens
+            else:
+                self.failures += 1
+
+    def since(self, before: Usage) -> Usage:
+        """What has been added to `before`."""
+        return Usage(**{name: count - getattr(before, name) for name, count in asdict(self).items()})
+
     def cost(self, settings: EndpointConfig) -> float:
         """In the currency of the prices."""
         return (self.input_tokens * settings.input_price + self.output_tokens * settings.output_price) / 1e6
+
+    def spent(self, settings: EndpointConfig) -> dict[str, float]:
+        """For a summary, which repeats: how many replies came from a cache in this attempt does not."""
+        found: dict[str, float] = {
+            name: getattr(self, name) for name in ("replies", "failures", "input_tokens", "output_tokens")
+        }
+        return found | ({"cost": round(cost, 6)} if (cost := self.cost(settings)) else {})
 
 
 class Asker(Protocol):

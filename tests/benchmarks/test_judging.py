@@ -3,11 +3,14 @@
 import random
 from pathlib import Path
 
-from benchmarks.judging.judge import fitted, share, sums
+from benchmarks.judging.judge import fitted, own_choices, share, sums
+from benchmarks.judging.work import Solved, compare, solved, tests_of
 from benchmarks.judging.written_tests import Asked, measure, programs_in, read_problem, report, rewrites
 from cogitate.config import WriteTestsConfig
 from cogitate.errors import EndpointError
 from cogitate.replies import Reply
+from cogitate.rewards.judge.judge import Preference
+from cogitate.rewards.judge.verdict import Reading
 
 PROGRAM = """def largest(xs):
   best = xs[0]
@@ -29,6 +32,27 @@ def test_a_share_stands_with_its_interval_and_none_with_none() -> None:
     found = share(5, 10)
     assert found["value"] == 0.5
     assert found["ci95"][0] < 0.5 < found["ci95"][1]
+
+
+def opinion(*meanings: str | None) -> Preference:
+    choices = {"first": "A", "second": "B", "tie": "tie", None: None}
+    return Preference(None, "", tuple(Reading(choices[meaning], meaning) for meaning in meanings))
+
+
+def test_self_preference_is_what_a_judge_names_more_often_than_the_other_does() -> None:
+    good = [opinion("first", "first")] * 6  # both find the first one's answers better
+    found = own_choices(good, good)
+    assert found["first_names_its_own"]["value"] == 1.0
+    assert found["second_names_its_own"]["value"] == 0.0
+    assert found["first_names_its_own_more_often_than_second_does"]["value"] == 0.0
+    vain = own_choices(
+        [*good, *good[:1]], [opinion("second", "second")] * 3 + [opinion("first", "second"), opinion("tie", None)] * 2
+    )
+    assert vain["second_names_its_own"] == {**vain["second_names_its_own"], "value": 0.8, "of": 5}
+    assert vain["first_names_its_own_more_often_than_second_does"]["value"] == 0.8
+    silent = own_choices([opinion(None)], [opinion("first")])
+    assert silent["first_names_its_own"] == {"value": None, "of": 0}
+    assert silent["first_names_its_own_more_often_than_second_does"] == {"value": None, "of": 0}
 
 
 def test_neutral_text_is_as_long_as_the_order_it_stands_for() -> None:
@@ -81,4 +105,24 @@ def test_a_suite_rejects_a_mutant_that_the_public_test_accepts_and_else_the_reas
 
 def test_programs_are_read_from_replies_once_each() -> None:
     block = Reply("```python\ndef f(x):\n    return x\n```", "stop")
-    assert programs_in([block, EndpointError("too long"), block, Reply("I cannot.", "stop")]) == ["def f(x):\n    return x"]
+    assert programs_in([block, EndpointError("too long"), block, Reply("I cannot.", "stop")]) == ["def f(x):\n    return x\n"]
+
+
+def test_the_work_of_right_programs_is_compared_where_both_runs_solve_a_problem() -> None:
+    short, long = "def f(xs):\n    return sorted(xs[::-1])", "def f(xs):\n    xs = xs[::-1]\n    xs = sorted(xs)\n    return xs"
+    names = [f"code:en:reverse{k},sort3" for k in (2, 3, 4)]
+
+    def run(*programs: str | None) -> dict[str, Solved]:
+        return solved(
+            {"problem_id": name, "right": program is not None, "extracted": program}
+            for name, program in zip(names, programs, strict=True)
+        )
+
+    found = compare(run(long, long, long), run(short, short, None))
+    assert found["work_ratio"]["of"] == 2
+    assert 0.5 < found["work_ratio"]["value"] < 1
+    assert found["instructions_efficient"] < found["instructions_plain"]
+    assert found["accuracy_plain"]["value"] == 1.0
+    assert found["accuracy_difference"]["value"] == -0.3333
+    assert compare(run(long, long, long), run(long, long, long))["work_ratio"]["value"] == 1.0
+    assert tests_of("code:zh:end12,take2")[0] == {"args": [[]], "expected": [12]}

@@ -12,7 +12,7 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
@@ -77,7 +77,8 @@ class AnsweringModel:
                 found[question] = reply
                 if self._answers is not None and isinstance(reply, Reply):
                     self._answers.keep(keys[question], asdict(reply))
-        self._count(found.values(), len(left))
+        self.usage.requests += len(left)
+        self.usage.count(found.values())
         return [found[question] for question in questions]
 
     def close(self) -> None:
@@ -93,16 +94,6 @@ class AnsweringModel:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-    def _count(self, replies: Iterable[Reply | EndpointError], requests: int) -> None:
-        self.usage.requests += requests
-        for reply in replies:
-            if isinstance(reply, Reply):
-                self.usage.replies += 1
-                self.usage.input_tokens += reply.input_tokens
-                self.usage.output_tokens += reply.output_tokens
-            else:
-                self.usage.failures += 1
 
     def _ask(self, questions: Sequence[Question], on_wait: Callable[[], None]) -> list[Reply | EndpointError]:
         process = self._started()

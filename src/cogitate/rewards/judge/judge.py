@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from cogitate.config import JudgeConfig
-from cogitate.endpoint import Asker, Question
+from cogitate.endpoint import Asker, Question, Usage
 from cogitate.rewards.judge.prompts import Form, pairwise_form, pointwise_form
 from cogitate.rewards.judge.verdict import Reading, read_verdict
 from cogitate.rewards.verdicts import no_verdict, right, wrong
@@ -62,6 +62,7 @@ class Judge:
     Attributes:
         counts: of single judgements by what they say or why they say nothing ("pair: A", "no verdict: cut off"), and of
             opinions that were none ("no opinion: ...").
+        usage: what its own questions have cost. Others may ask the same model.
     """
 
     settings: JudgeConfig
@@ -69,6 +70,7 @@ class Judge:
     seed: int = 0
     on_wait: Callable[[], None] = lambda: None
     counts: Counter[str] = field(default_factory=Counter)
+    usage: Usage = field(default_factory=Usage)
 
     def compare(self, pairs: Sequence[Pair]) -> list[Preference]:
         """Which answer of each pair is better, asked with the positions swapped every other time."""
@@ -117,6 +119,7 @@ class Judge:
             for form, turn in zip(flat, turns, strict=True)
         ]
         replies = self.asker.ask_each(questions, self.on_wait)
+        self.usage.count(dict(zip(questions, replies, strict=True)).values())
         readings = [read_verdict(reply, form) for reply, form in zip(replies, flat, strict=True)]
         self.counts.update(f"no verdict: {one.fault}" if one.choice is None else f"{what}: {one.choice}" for one in readings)
         rest = iter(readings)
