@@ -11,7 +11,7 @@ import pytest
 from cogitate.config import EndpointConfig
 from cogitate.endpoint import Endpoint, Question, Usage, check_endpoint
 from cogitate.errors import ArtifactError, ConfigError, EndpointError, Interrupted
-from cogitate.replies import Reply
+from cogitate.replies import Reply, wanted_wait
 from cogitate.types import Message, SamplingParams
 from tests.chat_server import Body, Server, says
 from tests.chat_server import Reply as ServerReply
@@ -103,6 +103,21 @@ def test_blanks_that_keep_the_line_alive_are_no_answer(server: Server) -> None:
     with pytest.raises(EndpointError, match=r"no answer within 0.5 seconds \(teacher.seconds_limit\)"):
         endpoint(server, seconds_limit=0.5, attempts=1).ask(ASK)
     assert time.monotonic() - began < 3  # the blanks take four seconds
+
+
+def test_a_busy_server_is_asked_again_when_it_says(server: Server) -> None:
+    server.retry_after = "1"
+    server.replies = [(429, "slow down"), says("9")]
+    began = time.monotonic()
+    assert endpoint(server).ask(ASK).text == "9"
+    assert time.monotonic() - began >= 1.0
+
+
+@pytest.mark.parametrize("header", ["Wed, 21 Oct 2026 07:28:00 GMT", "soon", "-5", "inf", "\u0663", "", None])
+def test_a_time_to_wait_that_is_no_number_of_seconds_is_none(header: str | None) -> None:
+    assert wanted_wait(header, 60.0) == 0.0
+    assert wanted_wait("7", 60.0) == 7.0
+    assert wanted_wait("9" * 400, 60.0) == 60.0
 
 
 def test_no_attempt_begins_after_an_interruption(server: Server) -> None:

@@ -23,7 +23,7 @@ from typing import Any, Protocol, TypeVar
 from cogitate.answers import Answers
 from cogitate.config import EndpointConfig
 from cogitate.errors import ConfigError, EndpointError
-from cogitate.replies import PassingError, Reply, kept_reply, read_answer, read_until
+from cogitate.replies import PassingError, Reply, kept_reply, read_answer, read_until, wanted_wait
 from cogitate.types import Message, SamplingParams
 
 A = TypeVar("A")
@@ -273,7 +273,8 @@ class Endpoint:
                 if attempt == attempts or not isinstance(error, PassingError):
                     after = f" after {attempt} attempts" if attempt > 1 else ""
                     raise EndpointError(f"{self.name} {self.url}{after}: {error}") from error
-            ended.wait(pause)
+                asked_for = error.wait
+            ended.wait(max(pause, asked_for))
             pause *= 2
         raise AssertionError("unreachable")
 
@@ -291,8 +292,10 @@ class Endpoint:
         except urllib.error.HTTPError as error:
             with error:
                 said = " ".join(error.read(300).decode(errors="replace").split())
-            kind = PassingError if error.code in WORTH_RETRYING else EndpointError
-            raise kind(f"answered {error.code} {error.reason}: {said}") from error
+            said = f"answered {error.code} {error.reason}: {said}"
+            if error.code not in WORTH_RETRYING:
+                raise EndpointError(said) from error
+            raise PassingError(said, wanted_wait(error.headers.get("Retry-After"), self.settings.seconds_limit)) from error
         except TimeoutError as error:
             raise PassingError(too_late) from error
         except (OSError, http.client.HTTPException) as error:  # urllib's URLError is an OSError

@@ -32,7 +32,20 @@ class Reply:
 
 
 class PassingError(EndpointError):
-    """A fault that may be gone at the next attempt."""
+    """A fault that may be gone at the next attempt.
+
+    Attributes:
+        wait: seconds after which the server wants to be asked again (`Retry-After`); 0 where it does not say.
+    """
+
+    def __init__(self, message: str, wait: float = 0.0):
+        super().__init__(message)
+        self.wait = wait
+
+
+def wanted_wait(retry_after: str | None, most: float) -> float:
+    """The seconds that a header `Retry-After` names, at most `most`; 0 for a date or nonsense."""
+    return min(float(retry_after), most) if retry_after and retry_after.isascii() and retry_after.isdecimal() else 0.0
 
 
 def read_until(response: http.client.HTTPResponse, deadline: float) -> bytes:
