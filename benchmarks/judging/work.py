@@ -82,10 +82,10 @@ def solved(rows: Iterable[dict[str, Any]]) -> dict[str, Solved]:
 def work_of(problem_id: str, program: str) -> int | None:
     """Instructions that a program executes for the tests of a problem; None where they cannot be counted."""
     box = open_local_sandbox(Isolation())
-    return count_instructions(program, ProgramTests(tests_of(problem_id), "function", "f", box.limits), box).instructions
+    return count_instructions(program, ProgramTests(cases_of(problem_id), "function", "f", box.limits), box).instructions
 
 
-def tests_of(problem_id: str) -> list[dict[str, Any]]:
+def cases_of(problem_id: str) -> list[dict[str, Any]]:
     """The tests of a problem of the task code, whose id says what its program does: code:en:sort8,above6."""
     _, language, steps = problem_id.split(":")
     return Program(tuple((name, int(k)) for name, k in STEP.findall(steps)), language, "").tests()

@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 from benchmarks.judging.judge import fitted, own_choices, share, sums
-from benchmarks.judging.work import Solved, compare, solved, tests_of
+from benchmarks.judging.work import Solved, cases_of, compare, solved
 from benchmarks.judging.written_tests import Asked, measure, programs_in, read_problem, report, rewrites
 from cogitate.config import WriteTestsConfig
 from cogitate.errors import EndpointError
@@ -125,4 +125,4 @@ def test_the_work_of_right_programs_is_compared_where_both_runs_solve_a_problem(
     assert found["accuracy_plain"]["value"] == 1.0
     assert found["accuracy_difference"]["value"] == -0.3333
     assert compare(run(long, long, long), run(long, long, long))["work_ratio"]["value"] == 1.0
-    assert tests_of("code:zh:end12,take2")[0] == {"args": [[]], "expected": [12]}
+    assert cases_of("code:zh:end12,take2")[0] == {"args": [[]], "expected": [12]}
