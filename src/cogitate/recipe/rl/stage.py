@@ -99,7 +99,7 @@ def run_rl(
         problems, left_out = training_problems(config), tasks_left_out(config)
     if left_out:
         context.say(f"without {', '.join(left_out)}: model-written code cannot be isolated here, see `cogitate doctor`")
-    asked = context.backend.asker(config.judge, JUDGE).usage if any(map(is_judged, problems)) else None
+    asked = context.backend.asker(config.judge, JUDGE).usage if any(map(needs_judge, problems)) else None
     before = replace(asked) if asked is not None else Usage()
     learner = method.learner() if method.learner else backend.policy_learner(start, settings)
     generator, general = backend.generator(start), method.general
@@ -160,7 +160,7 @@ def run_rl(
     return {**summary, **({"tasks_left_out": left_out} if left_out else {})}
 
 
-def is_judged(problem: Problem) -> bool:
+def needs_judge(problem: Problem) -> bool:
     return kind_of(problem.kind).needs_judge
 
 
