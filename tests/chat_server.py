@@ -23,6 +23,8 @@ class Server:
         self.requests: list[tuple[str, Body]] = []
         self.headers: list[str | None] = []
         self.delay = 0.0
+        self.retry_after = ""  # the header, of replies that are errors
+        self.blanks = 0  # sent before each reply, a fiftieth of a second apart, as busy servers keep a line alive
         outer, lock = self, threading.Lock()
 
         class Handler(BaseHTTPRequestHandler):
@@ -37,7 +39,12 @@ class Server:
                 text = reply(body) if callable(reply) else reply
                 try:
                     self.send_response(status)
+                    if outer.retry_after and status >= 400:
+                        self.send_header("Retry-After", outer.retry_after)
                     self.end_headers()
+                    for _ in range(outer.blanks):
+                        self.wfile.write(b"\n")
+                        time.sleep(0.02)
                     self.wfile.write(text.encode())
                 except OSError:  # the client has given up
                     pass

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from cogitate.config import EndpointConfig
-from cogitate.endpoint import Endpoint, Question, Reply, Usage, check_endpoint
-from cogitate.errors import ArtifactError, ConfigError, EndpointError
+from cogitate.endpoint import Endpoint, Question, Usage, check_endpoint
+from cogitate.errors import ArtifactError, ConfigError, EndpointError, Interrupted
+from cogitate.replies import Reply, wanted_wait
 from cogitate.types import Message, SamplingParams
 from tests.chat_server import Body, Server, says
 from tests.chat_server import Reply as ServerReply
@@ -51,6 +52,13 @@ def test_a_cut_answer_is_known_as_such(server: Server) -> None:
     assert endpoint(server).ask(ASK) == Reply("4 +", "length")
 
 
+def test_an_answer_cut_while_it_thought_is_a_cut_one_and_not_asked_for_again(server: Server) -> None:
+    cut = {"choices": [{"message": {"content": None, "reasoning_content": "4 and"}, "finish_reason": "length"}]}
+    server.replies = [(200, json.dumps(cut))]
+    assert endpoint(server).ask(ASK) == Reply("", "length", "4 and")
+    assert len(server.requests) == 1
+
+
 def test_a_busy_server_is_asked_again(server: Server) -> None:
     server.replies = [(429, "slow down"), (503, "later"), says("9")]
     assert endpoint(server).ask(ASK).text == "9"
@@ -67,6 +75,9 @@ def test_a_busy_server_is_asked_again(server: Server) -> None:
         ((200, "[]"), "answered no choices.0..message.content", 4),
         ((200, '{"choices": []}'), "answered no choices", 4),
         ((200, '{"choices": [{"message": {"content": null}}]}'), "answered a content that is no text: null", 4),
+        ((200, "[" * 100_000), "answered something that is not JSON", 4),
+        ((200, '{"choices": [{"message": {"content": null, "refusal": "No."}}]}'), 'refuses to answer: "No."', 1),
+        ((200, '{"choices": [{"message": {"content": null}, "finish_reason": "content_filter"}]}'), "refuses to answer", 1),
     ],
 )
 def test_what_the_server_does_wrong_is_one_line(server: Server, reply: ServerReply, message: str, attempts: int) -> None:
@@ -82,6 +93,45 @@ def test_a_silent_server_is_left_after_the_limit(server: Server) -> None:
     server.delay = 0.4
     with pytest.raises(EndpointError, match=r"no answer within 0.1 seconds \(teacher.seconds_limit\)"):
         endpoint(server, seconds_limit=0.1).ask(ASK)
+
+
+def test_blanks_that_keep_the_line_alive_are_no_answer(server: Server) -> None:
+    server.blanks = 4
+    assert endpoint(server).ask(ASK).text == "9"
+    server.blanks = 200
+    began = time.monotonic()
+    with pytest.raises(EndpointError, match=r"no answer within 0.5 seconds \(teacher.seconds_limit\)"):
+        endpoint(server, seconds_limit=0.5, attempts=1).ask(ASK)
+    assert time.monotonic() - began < 3  # the blanks take four seconds
+
+
+def test_a_busy_server_is_asked_again_when_it_says(server: Server) -> None:
+    server.retry_after = "1"
+    server.replies = [(429, "slow down"), says("9")]
+    began = time.monotonic()
+    assert endpoint(server).ask(ASK).text == "9"
+    assert time.monotonic() - began >= 1.0
+
+
+@pytest.mark.parametrize("header", ["Wed, 21 Oct 2026 07:28:00 GMT", "soon", "-5", "inf", "\u0663", "", None])
+def test_a_time_to_wait_that_is_no_number_of_seconds_is_none(header: str | None) -> None:
+    assert wanted_wait(header, 60.0) == 0.0
+    assert wanted_wait("7", 60.0) == 7.0
+    assert wanted_wait("9" * 400, 60.0) == 60.0
+
+
+def test_no_attempt_begins_after_an_interruption(server: Server) -> None:
+    def stop() -> None:
+        if server.requests:
+            raise Interrupted("stopped", 130)
+
+    server.replies = [(503, "later")]
+    asked = Endpoint(EndpointConfig(base_url=server.url, model="big", attempts=4, parallel=2), first_wait=60.0)
+    began = time.monotonic()
+    with pytest.raises(Interrupted):
+        asked.ask_all([Question(ASKED, PARAMS, seed) for seed in range(8)], stop)
+    assert time.monotonic() - began < 30  # it would wait a minute before the second attempt
+    assert len(server.requests) <= 4
 
 
 def test_a_server_that_is_not_there_is_said(server: Server) -> None:
@@ -169,6 +219,18 @@ def test_a_kill_in_the_middle_of_a_line_costs_one_question(server: Server, tmp_p
 def test_a_cache_belongs_to_one_process_at_a_time(server: Server, tmp_path: Path) -> None:
     with endpoint(server, cache=str(tmp_path)), pytest.raises(ArtifactError, match="another process is using it"):
         endpoint(server, cache=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "kept", [{}, {"text": 5, "finish_reason": "stop"}, {"text": "9", "finish_reason": "stop", "mood": "good"}]
+)
+def test_an_answer_of_a_cache_that_is_none_is_said(server: Server, tmp_path: Path, kept: dict[str, Any]) -> None:
+    with endpoint(server, cache=str(tmp_path)) as first:
+        first.ask(ASK)
+    file = tmp_path / "answers.jsonl"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "answer": kept}) + "\n")
+    with endpoint(server, cache=str(tmp_path)) as later, pytest.raises(ArtifactError, match="delete it to have it asked again"):
+        later.ask(ASK)
 
 
 def test_each_question_has_its_answer_or_its_error(server: Server) -> None:

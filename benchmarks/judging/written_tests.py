@@ -6,8 +6,11 @@ rewrites measures how many right programs are rejected. Mutants are divided in t
 half, as far as the public or a hidden test shows that a mutant is wrong, measures how many wrong programs are accepted. A suite
 counts where it has three cases or more and rejects a mutant of either half that the public test accepts.
 
-Rewrites are equal to the reference by construction (names, order of branches, a wrapper): no other right programs come with the
-data. They show that a suite does not rest on chance or on how a program is written, and nothing of other ways to solve it.
+With --answers the model also writes programs. Those that fail a test are wrong ones, none of which chooses cases; those that
+pass all three are right programs beside the rewrites, as far as three tests can say.
+
+Rewrites are equal to the reference by construction (names, order of branches, a wrapper). They show that a suite does not rest
+on chance or on how a program is written, and nothing of other ways to solve it.
 """
 
 from __future__ import annotations
@@ -20,15 +23,20 @@ import os
 import random
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks.judging.judge import rows_of, share
 from cogitate.config import WriteTestsConfig
-from cogitate.endpoint import Question, Reply
+from cogitate.endpoint import Question
 from cogitate.engine.answering import AnsweringModel
 from cogitate.errors import EndpointError
 from cogitate.recipe.stages.unit_tests.write_tests import author_prompt, gather
+from cogitate.replies import Reply
+from cogitate.rewards.code.program_text import extract_program
 from cogitate.rewards.sandbox.isolation import Isolation, open_local_sandbox
 from cogitate.runtime import write_json
 from cogitate.tasks.written_tests.mutants import mutants_of
@@ -38,6 +46,18 @@ from cogitate.tasks.written_tests.values import Args, cases_in
 from cogitate.types import Message, Problem, SamplingParams
 
 WANTED = 3  # cases of a suite
+TOKENS_OF_CASES, TOKENS_OF_A_PROGRAM = 200, 160
+ASK_PROGRAM = "{question} The function is named {entry_point}. Write Python code only.\nExample: {example}"
+Counts = tuple[Counter[str], Counter[str]]  # of what was measured, and of the fates of cases
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A problem with what a model has written for it: cases, and programs."""
+
+    problem: Problem
+    replies: Sequence[Reply | EndpointError] = ()
+    answers: Sequence[str] = ()
 
 
 def main() -> None:
@@ -46,22 +66,33 @@ def main() -> None:
     )
     parser.add_argument("out", type=Path)
     parser.add_argument("--problems", type=int, default=100)
-    parser.add_argument("--mutants", type=int, default=24)
-    parser.add_argument("--changed-values", type=int, default=24)
-    parser.add_argument("--model", help="a model directory that proposes cases too")
+    parser.add_argument("--mutants", type=int, default=120)
+    parser.add_argument("--changed-values", type=int, default=32)
+    parser.add_argument("--slow-seconds", type=float, default=1.0, help="of processor time: what takes longer is slow")
+    parser.add_argument("--model", default="", help="a model directory that proposes cases too")
+    parser.add_argument("--answers", type=int, default=0, help="programs that the model writes for each problem")
+    parser.add_argument("--workers", type=int, default=1, help="problems at a time")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    settings = WriteTestsConfig(changed_values=options.changed_values, proposals=1 if options.model else 0)
+    if options.answers and not options.model:
+        parser.error("--answers needs --model, which writes them")
+    settings = WriteTestsConfig(
+        changed_values=options.changed_values, proposals=1 if options.model else 0, slow_seconds=options.slow_seconds
+    )
     rows = rows_of(Path(os.environ["COGITATE_DATA"]) / "code" / "mbpp.jsonl", 10**6, random.Random(options.seed))
     problems = [problem for row in rows if (problem := read_problem(row)) is not None][: options.problems]
-    replies = ask(options.model, problems, settings) if options.model else {}
+    asked = ask(options.model, problems, settings, options.answers) if options.model else list(map(Asked, problems))
+    said = {"mutants": options.mutants, "seed": options.seed, "model": Path(options.model).name, "answers": options.answers}
     sums: Counter[str] = Counter()
     fates: Counter[str] = Counter()
-    for problem in problems:
-        measure(problem, replies.get(problem.id, []), settings, options.mutants, options.seed, sums, fates)
-        found = {"problems": sums["problems"], "mutants": options.mutants, "seed": options.seed, **report(sums, fates)}
-        write_json(options.out, found)
-    print(json.dumps(found, indent=2))
+    with ProcessPoolExecutor(options.workers) as pool:
+        one = partial(measure, settings=settings, mutants=options.mutants, seed=options.seed)
+        for done in as_completed([pool.submit(one, each) for each in asked]):
+            found, ends = done.result()
+            sums.update(found)
+            fates.update(ends)
+            write_json(options.out, {"problems": sums["problems"], **said, **report(sums, fates)})
+    print(json.dumps(report(sums, fates), indent=2))
 
 
 def read_problem(row: dict[str, Any]) -> Problem | None:
@@ -80,54 +111,94 @@ def called(node: ast.AST) -> str:
     return node.func.id if named else ""  # type: ignore[attr-defined]
 
 
-def ask(model: str, problems: Sequence[Problem], settings: WriteTestsConfig) -> dict[str, list[Reply | EndpointError]]:
-    """One reply of the model for each problem."""
-    params = SamplingParams(settings.temperature, max_new_tokens=200)
-    questions = [Question((Message("user", author_prompt(problem, settings.cases)),), params) for problem in problems]
+def ask(model: str, problems: Sequence[Problem], settings: WriteTestsConfig, answers: int) -> list[Asked]:
+    """What the model has written for each problem: one reply with cases, and so many programs."""
+    of_cases = SamplingParams(settings.temperature, max_new_tokens=TOKENS_OF_CASES)
+    of_programs = SamplingParams(settings.temperature, max_new_tokens=TOKENS_OF_A_PROGRAM)
+    questions = [Question((Message("user", author_prompt(problem, settings.cases)),), of_cases) for problem in problems]
+    questions += [
+        Question((Message("user", program_prompt(problem)),), of_programs, seed)
+        for problem in problems
+        for seed in range(answers)
+    ]
     with AnsweringModel(Path(model), "author", max_batch=16) as author:
         replies = author.ask_each(questions)
-    return {problem.id: [reply] for problem, reply in zip(problems, replies, strict=True)}
+    of_problem = iter(replies[len(problems) :])
+    return [
+        Asked(problem, [reply], programs_in([next(of_problem) for _ in range(answers)]))
+        for problem, reply in zip(problems, replies, strict=False)
+    ]
 
 
-def measure(
-    problem: Problem,
-    replies: Sequence[Reply | EndpointError],
-    settings: WriteTestsConfig,
-    mutants: int,
-    seed: int,
-    sums: Counter[str],
-    fates: Counter[str],
-) -> None:
-    """Write one problem's suite and try it on the programs that were held out; adds to the counts."""
+def program_prompt(problem: Problem) -> str:
+    fields = problem.fields
+    return ASK_PROGRAM.format(question=problem.question, entry_point=fields["entry_point"], example=fields["tests"][0])
+
+
+def programs_in(replies: Sequence[Reply | EndpointError]) -> list[str]:
+    """The different programs that stand in replies."""
+    found = [extract_program(reply.text) for reply in replies if isinstance(reply, Reply)]
+    return list(dict.fromkeys(program for program in found if program))
+
+
+def measure(asked: Asked, settings: WriteTestsConfig, mutants: int, seed: int) -> Counts:
+    """Write one problem's suite and try it on the programs that were held out."""
+    problem, sums = asked.problem, Counter[str](problems=1)
     public, *hidden = (case for text in problem.fields["tests"] for case in cases_in(text, None))
     entry = problem.fields["entry_point"]
     reference = problem.fields["reference_program"].replace("\r\n", "\n")
     rewritten = rewrites(reference, entry)
-    good, held_out = [reference, *rewritten[::2]], rewritten[1::2]
     faulty = mutants_of(reference, mutants, seed)
-    proposals, unread = gather([public], replies, settings, seed)
-    bench = Bench(open_local_sandbox(Isolation()), entry, case_limits(1.0, len(proposals) + 3), exact=True)
+    proposals, unread = gather([public], asked.replies, settings, seed)
+    limits = case_limits(settings.slow_seconds, len(proposals) + 3)
+    bench = Bench(open_local_sandbox(Isolation()), entry, limits, exact=True)
+    good = [reference, *rewritten[::2]]
     suite = make_suite(bench, [public], proposals, good, faulty[::2], most=settings.most, as_json=False)
-    fates.update([*suite.fates, *unread])
-    sums["proposed"] += len(proposals) + len(unread)
-    sums["kept"] += len(suite.cases)
-    sums["kept_from_model"] += sum(case.source == "model" for case in suite.cases)
-    sums["problems"] += 1
+    sums.update(
+        proposed=len(proposals) + len(unread),
+        kept=len(suite.cases),
+        kept_from_model=sum(case.source == "model" for case in suite.cases),
+    )
+    fates = Counter([*suite.fates, *unread])
     if not suite.cases:
-        return
-    tells_apart = suite.rejected > 0
-    sums["right"] += len(held_out)
-    sums["right_rejected"] += sum(any(tried(bench, program, public, suite)) for program in held_out)
-    for program in faulty[1::2]:
-        tests = (public, *hidden)
-        fails = tried(bench, program, public, suite)
-        tells_apart = tells_apart or (any(fails) and not fails[0])
-        by_tests = failures(bench, program, [case for case, _ in tests], [value for _, value in tests])
-        if any(by_tests):
-            sums["wrong"] += 1
-            sums["accepted_by_public"] += not by_tests[0]
-            sums["accepted_by_suite"] += not any(fails)
-    sums["suites"] += len(suite.cases) >= WANTED and tells_apart
+        sums["no_suite: no case is kept"] += 1
+        return sums, fates
+    sums.update(right=len(rewritten[1::2]))
+    sums["right_rejected"] += sum(any(tried(bench, program, public, suite)) for program in rewritten[1::2])
+    accepted = sum(try_wrong(bench, program, (public, *hidden), suite, sums, "mutants") for program in faulty[1::2])
+    for program in asked.answers:
+        try_wrong(bench, program, (public, *hidden), suite, sums, "answers")
+    if len(suite.cases) < WANTED:
+        sums[f"no_suite: fewer than {WANTED} cases"] += 1
+    elif suite.rejected or accepted:
+        sums["suites"] += 1
+    else:
+        survivors = suite.accepted_by_public or sums["mutants_accepted_by_public"]
+        why = (
+            "no mutant that the public test accepts is seen to be wrong" if survivors else "the public test rejects all mutants"
+        )
+        sums[f"no_suite: {why}"] += 1
+    return sums, fates
+
+
+def try_wrong(
+    bench: Bench, program: str, tests: Sequence[tuple[Args, Any]], suite: Suite, sums: Counter[str], kind: str
+) -> bool:
+    """Count what public test and suite say of a program, one that passes all tests as right; adds to the counts.
+
+    Returns:
+        whether the public test accepts the program and the suite rejects it.
+    """
+    by_tests = failures(bench, program, [case for case, _ in tests], [value for _, value in tests])
+    fails = [True] if by_tests[0] else tried(bench, program, tests[0], suite)  # the suite has the public test, too
+    if any(by_tests):
+        sums[f"{kind}_wrong"] += 1
+        sums[f"{kind}_accepted_by_public"] += not by_tests[0]
+        sums[f"{kind}_accepted_by_suite"] += not any(fails)
+    elif kind == "answers":
+        sums["answers_right"] += 1
+        sums["answers_right_rejected"] += any(fails)
+    return not fails[0] and any(fails)
 
 
 def tried(bench: Bench, program: str, public: tuple[Args, Any], suite: Suite) -> list[bool]:
@@ -139,11 +210,18 @@ def tried(bench: Bench, program: str, public: tuple[Args, Any], suite: Suite) ->
 def report(sums: Counter[str], fates: Counter[str]) -> dict[str, Any]:
     assert sums["proposed"] == sum(fates.values()), (sums, fates)
     assert sums["kept"] == fates[KEPT]
-    return {
+    found: dict[str, Any] = {
         "suites": share(sums["suites"], sums["problems"]),
         "right_rejected": share(sums["right_rejected"], sums["right"]),
-        "false_accepts_of_public": share(sums["accepted_by_public"], sums["wrong"]),
-        "false_accepts_of_suite": share(sums["accepted_by_suite"], sums["wrong"]),
+        "right_answers_rejected": share(sums["answers_right_rejected"], sums["answers_right"]),
+    }
+    for kind in ("mutants", "answers"):
+        for judged_by in ("public", "suite"):
+            accepted = sums[f"{kind}_accepted_by_{judged_by}"]
+            found[f"wrong_{kind}_accepted_by_{judged_by}"] = share(accepted, sums[f"{kind}_wrong"])
+    return {
+        **found,
+        "no_suite": {key.removeprefix("no_suite: "): count for key, count in sums.items() if key.startswith("no_suite")},
         "kept_from_model": sums["kept_from_model"],
         "proposed": sums["proposed"],
         "ledger": dict(fates.most_common()),

@@ -13,7 +13,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -23,12 +23,12 @@ from typing import Any, Protocol, TypeVar
 from cogitate.answers import Answers
 from cogitate.config import EndpointConfig
 from cogitate.errors import ConfigError, EndpointError
-from cogitate.types import FinishReason, Message, SamplingParams
+from cogitate.replies import PassingError, Reply, kept_reply, read_answer, read_until, wanted_wait
+from cogitate.types import Message, SamplingParams
 
 A = TypeVar("A")
 
 FIRST_WAIT = 1.0  # seconds; doubled after every failed attempt
-ANSWER_BYTES = 32 << 20
 WORTH_RETRYING = (408, 409, 425, 429, 500, 502, 503, 504)
 CACHE_FILE = "answers.jsonl"
 
@@ -47,22 +47,6 @@ class Question:
     begins: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a model has said.
-
-    Attributes:
-        thinking: what the server hands over apart (`reasoning_content`).
-        input_tokens, output_tokens: as the server counts them; 0 where it does not say.
-    """
-
-    text: str
-    finish_reason: FinishReason
-    thinking: str = ""
-    input_tokens: int = 0
-    output_tokens: int = 0
-
-
 @dataclass(slots=True)
 class Usage:
     """What asking has cost. A reply counts with its tokens also where it came from the cache, which cost nothing now.
@@ -79,9 +63,30 @@ class Usage:
     input_tokens: int = 0
     output_tokens: int = 0
 
+    def count(self, replies: Iterable[Reply | EndpointError]) -> None:
+        """Add replies to different questions, and failures."""
+        for reply in replies:
+            if isinstance(reply, Reply):
+                self.replies += 1
+                self.input_tokens += reply.input_tokens
+                self.output_tokens += reply.output_tokens
+            else:
+                self.failures += 1
+
+    def since(self, before: Usage) -> Usage:
+        """What has been added to `before`."""
+        return Usage(**{name: count - getattr(before, name) for name, count in asdict(self).items()})
+
     def cost(self, settings: EndpointConfig) -> float:
         """In the currency of the prices."""
         return (self.input_tokens * settings.input_price + self.output_tokens * settings.output_price) / 1e6
+
+    def spent(self, settings: EndpointConfig) -> dict[str, float]:
+        """For a summary, which repeats: how many replies came from a cache in this attempt does not."""
+        found: dict[str, float] = {
+            name: getattr(self, name) for name in ("replies", "failures", "input_tokens", "output_tokens")
+        }
+        return found | ({"cost": round(cost, 6)} if (cost := self.cost(settings)) else {})
 
 
 class Asker(Protocol):
@@ -106,14 +111,15 @@ class Pace:
         self._distance = 60.0 / per_minute if per_minute else 0.0
         self._next, self._lock = 0.0, threading.Lock()
 
-    def wait(self) -> None:
+    def wait(self, ended: threading.Event) -> None:
+        """Wait for one's turn, or until nobody wants it any more."""
         if not self._distance:
             return
         with self._lock:
             now = time.monotonic()
             start = max(now, self._next)
             self._next = start + self._distance
-        time.sleep(start - now)
+        ended.wait(start - now)
 
 
 def check_endpoint(settings: EndpointConfig, name: str) -> None:
@@ -166,18 +172,26 @@ class Endpoint:
     def url(self) -> str:
         return f"{self.settings.base_url.rstrip('/')}/chat/completions"
 
-    def ask(self, question: Question) -> Reply:
+    def ask(self, question: Question, ended: threading.Event | None = None) -> Reply:
         """One answer.
+
+        Args:
+            ended: is set once nobody waits for the answer any more: no further attempt is made.
 
         Raises:
             EndpointError: it cannot be reached, refuses, or answers something else, also after several attempts.
+            ArtifactError: what the cache holds is no reply.
         """
         assert not question.begins, "no server takes the beginning of an answer"
         key = key_of(self.settings.base_url, self.settings.model, question)
         with self._lock:
             kept = self.answers[key] if self.answers is not None and key in self.answers else None
         try:
-            reply = self._ask_server(question) if kept is None else Reply(**kept)
+            reply = (
+                self._ask_server(question, ended or threading.Event())
+                if kept is None
+                else kept_reply(kept, self.settings.cache)
+            )
         except EndpointError:
             with self._lock:
                 self.usage.failures += 1
@@ -200,9 +214,9 @@ class Endpoint:
     ) -> list[Reply | EndpointError]:
         """As ask_all, but a question that fails has its error in place of an answer."""
 
-        def ask(question: Question) -> Reply | EndpointError:
+        def ask(question: Question, ended: threading.Event) -> Reply | EndpointError:
             try:
-                return self.ask(question)
+                return self.ask(question, ended)
             except EndpointError as error:
                 return error
 
@@ -218,9 +232,12 @@ class Endpoint:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def _all(self, ask: Callable[[Question], A], questions: Sequence[Question], on_wait: Callable[[], None]) -> list[A]:
+    def _all(
+        self, ask: Callable[[Question, threading.Event], A], questions: Sequence[Question], on_wait: Callable[[], None]
+    ) -> list[A]:
+        ended = threading.Event()
         with ThreadPoolExecutor(self.settings.parallel) as pool:
-            futures: dict[Question, Future[A]] = {each: pool.submit(ask, each) for each in dict.fromkeys(questions)}
+            futures: dict[Question, Future[A]] = {each: pool.submit(ask, each, ended) for each in dict.fromkeys(questions)}
             try:
                 waiting: set[Future[A]] = set(futures.values())
                 while waiting:
@@ -229,11 +246,12 @@ class Endpoint:
                     for future in done:
                         future.result()
             finally:
+                ended.set()  # the pool waits for its threads: they shall not begin another attempt
                 for future in futures.values():
                     future.cancel()
             return [futures[question].result() for question in questions]
 
-    def _ask_server(self, question: Question) -> Reply:
+    def _ask_server(self, question: Question, ended: threading.Event) -> Reply:
         body = {
             "model": self.settings.model,
             "messages": [{"role": message.role, "content": message.content} for message in question.messages],
@@ -244,7 +262,9 @@ class Endpoint:
         }
         pause, attempts = self.first_wait, self.settings.attempts
         for attempt in range(1, attempts + 1):
-            self._pace.wait()
+            self._pace.wait(ended)
+            if ended.is_set():
+                raise EndpointError(f"{self.name} {self.url}: not asked any more")
             with self._lock:
                 self.usage.requests += 1
             try:
@@ -253,7 +273,8 @@ class Endpoint:
                 if attempt == attempts or not isinstance(error, PassingError):
                     after = f" after {attempt} attempts" if attempt > 1 else ""
                     raise EndpointError(f"{self.name} {self.url}{after}: {error}") from error
-            time.sleep(pause)
+                asked_for = error.wait
+            ended.wait(max(pause, asked_for))
             pause *= 2
         raise AssertionError("unreachable")
 
@@ -264,26 +285,25 @@ class Endpoint:
             headers["Authorization"] = f"Bearer {key}"
         request = urllib.request.Request(self.url, json.dumps(body).encode(), headers, method="POST")
         too_late = f"no answer within {self.settings.seconds_limit:g} seconds ({self.name}.seconds_limit)"
+        deadline = time.monotonic() + self.settings.seconds_limit
         try:
             with urllib.request.urlopen(request, timeout=self.settings.seconds_limit) as response:
-                return json.loads(response.read(ANSWER_BYTES))
+                return json.loads(read_until(response, deadline))
         except urllib.error.HTTPError as error:
             with error:
                 said = " ".join(error.read(300).decode(errors="replace").split())
-            kind = PassingError if error.code in WORTH_RETRYING else EndpointError
-            raise kind(f"answered {error.code} {error.reason}: {said}") from error
+            said = f"answered {error.code} {error.reason}: {said}"
+            if error.code not in WORTH_RETRYING:
+                raise EndpointError(said) from error
+            raise PassingError(said, wanted_wait(error.headers.get("Retry-After"), self.settings.seconds_limit)) from error
         except TimeoutError as error:
             raise PassingError(too_late) from error
         except (OSError, http.client.HTTPException) as error:  # urllib's URLError is an OSError
             if isinstance(getattr(error, "reason", None), TimeoutError):
                 raise PassingError(too_late) from error
             raise PassingError(f"cannot be reached: {getattr(error, 'reason', None) or error!r}") from error
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise PassingError(f"answered something that is not JSON: {error}") from error
-
-
-class PassingError(EndpointError):
-    """A fault that may be gone at the next attempt."""
 
 
 def key_of(place: str, model: str, question: Question) -> str:
@@ -292,20 +312,3 @@ def key_of(place: str, model: str, question: Question) -> str:
     begins = [question.begins] if question.begins else []
     content = json.dumps([place.rstrip("/"), model, asked, question.seed, *begins], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()
-
-
-def read_answer(answer: Any) -> Reply:
-    """The text of a chat completion. Raises PassingError where there is none."""
-    try:
-        choice = answer["choices"][0]
-        message = choice["message"]
-        content, thinking = message["content"], message.get("reasoning_content")
-    except (KeyError, IndexError, TypeError, AttributeError) as error:
-        raise PassingError(f"answered no choices[0].message.content: {json.dumps(answer)[:200]}") from error
-    if not isinstance(content, str):
-        raise PassingError(f"answered a content that is no text: {json.dumps(content)[:200]}")
-    usage = answer.get("usage")
-    counted = [usage.get(key) if isinstance(usage, dict) else None for key in ("prompt_tokens", "completion_tokens")]
-    tokens = [count if isinstance(count, int) else 0 for count in counted]
-    reason: FinishReason = "length" if choice.get("finish_reason") == "length" else "stop"
-    return Reply(content, reason, thinking.strip() if isinstance(thinking, str) else "", *tokens)

@@ -1,12 +1,16 @@
 """The measurements of judges and written tests: their shares, and the programs they are measured on."""
 
 import random
-from collections import Counter
 from pathlib import Path
 
-from benchmarks.judging.judge import fitted, share, sums
-from benchmarks.judging.written_tests import measure, read_problem, report, rewrites
+from benchmarks.judging.judge import fitted, own_choices, share, sums
+from benchmarks.judging.work import Solved, cases_of, compare, solved
+from benchmarks.judging.written_tests import Asked, measure, programs_in, read_problem, report, rewrites
 from cogitate.config import WriteTestsConfig
+from cogitate.errors import EndpointError
+from cogitate.replies import Reply
+from cogitate.rewards.judge.judge import Preference
+from cogitate.rewards.judge.verdict import Reading
 
 PROGRAM = """def largest(xs):
   best = xs[0]
@@ -28,6 +32,27 @@ def test_a_share_stands_with_its_interval_and_none_with_none() -> None:
     found = share(5, 10)
     assert found["value"] == 0.5
     assert found["ci95"][0] < 0.5 < found["ci95"][1]
+
+
+def opinion(*meanings: str | None) -> Preference:
+    choices = {"first": "A", "second": "B", "tie": "tie", None: None}
+    return Preference(None, "", tuple(Reading(choices[meaning], meaning) for meaning in meanings))
+
+
+def test_self_preference_is_what_a_judge_names_more_often_than_the_other_does() -> None:
+    good = [opinion("first", "first")] * 6  # both find the first one's answers better
+    found = own_choices(good, good)
+    assert found["first_names_its_own"]["value"] == 1.0
+    assert found["second_names_its_own"]["value"] == 0.0
+    assert found["first_names_its_own_more_often_than_second_does"]["value"] == 0.0
+    vain = own_choices(
+        [*good, *good[:1]], [opinion("second", "second")] * 3 + [opinion("first", "second"), opinion("tie", None)] * 2
+    )
+    assert vain["second_names_its_own"] == {**vain["second_names_its_own"], "value": 0.8, "of": 5}
+    assert vain["first_names_its_own_more_often_than_second_does"]["value"] == 0.8
+    silent = own_choices([opinion(None)], [opinion("first")])
+    assert silent["first_names_its_own"] == {"value": None, "of": 0}
+    assert silent["first_names_its_own_more_often_than_second_does"] == {"value": None, "of": 0}
 
 
 def test_neutral_text_is_as_long_as_the_order_it_stands_for() -> None:
@@ -55,10 +80,49 @@ def test_rewrites_differ_and_do_the_same() -> None:
 def test_a_problem_gets_a_suite_and_every_proposal_one_fate() -> None:
     problem = read_problem(ROW)
     assert problem is not None
-    totals: Counter[str] = Counter()
-    fates: Counter[str] = Counter()
-    measure(problem, [], WriteTestsConfig(proposals=0, changed_values=8), 6, 0, totals, fates)
+    last = "def largest(xs):\n    return xs[-1]"
+    answers = [last, "def largest(xs):\n    return max(xs)"]
+    totals, fates = measure(Asked(problem, (), answers), WriteTestsConfig(proposals=0, changed_values=8), 40, 0)
     found = report(totals, fates)
     assert found["proposed"] == 8
-    assert found["right_rejected"]["value"] == 0.0
-    assert found["false_accepts_of_suite"]["of"] == found["false_accepts_of_public"]["of"]
+    assert found["right_rejected"]["value"] == found["right_answers_rejected"]["value"] == 0.0
+    assert found["wrong_mutants_accepted_by_suite"]["of"] == found["wrong_mutants_accepted_by_public"]["of"]
+    assert found["wrong_answers_accepted_by_public"] == {**found["wrong_answers_accepted_by_public"], "value": 1.0, "of": 1}
+    assert found["wrong_answers_accepted_by_suite"]["value"] == 0.0
+
+
+def test_a_suite_rejects_a_mutant_that_the_public_test_accepts_and_else_the_reason_is_said() -> None:
+    tests = ["assert evens([1, 2, 4]) == 2", "assert evens([2, 2]) == 2", "assert evens([]) == 0"]
+    row = ROW | {"code": "def evens(xs):\n    return len([x for x in xs if x % 2 == 0])", "test_list": tests}
+    settings = WriteTestsConfig(proposals=0, changed_values=12)
+    problem = read_problem(row)
+    assert problem is not None
+    assert report(*measure(Asked(problem), settings, 30, 0))["suites"]["value"] == 1.0  # "mistaken for one without repetitions"
+    same = read_problem(row | {"code": "def evens(xs):\n    return [2, 0][not xs]"})
+    assert same is not None
+    assert sum(report(*measure(Asked(same), settings, 2, 0))["no_suite"].values()) == 1
+
+
+def test_programs_are_read_from_replies_once_each() -> None:
+    block = Reply("```python\ndef f(x):\n    return x\n```", "stop")
+    assert programs_in([block, EndpointError("too long"), block, Reply("I cannot.", "stop")]) == ["def f(x):\n    return x\n"]
+
+
+def test_the_work_of_right_programs_is_compared_where_both_runs_solve_a_problem() -> None:
+    short, long = "def f(xs):\n    return sorted(xs[::-1])", "def f(xs):\n    xs = xs[::-1]\n    xs = sorted(xs)\n    return xs"
+    names = [f"code:en:reverse{k},sort3" for k in (2, 3, 4)]
+
+    def run(*programs: str | None) -> dict[str, Solved]:
+        return solved(
+            {"problem_id": name, "right": program is not None, "extracted": program}
+            for name, program in zip(names, programs, strict=True)
+        )
+
+    found = compare(run(long, long, long), run(short, short, None))
+    assert found["work_ratio"]["of"] == 2
+    assert 0.5 < found["work_ratio"]["value"] < 1
+    assert found["instructions_efficient"] < found["instructions_plain"]
+    assert found["accuracy_plain"]["value"] == 1.0
+    assert found["accuracy_difference"]["value"] == -0.3333
+    assert compare(run(long, long, long), run(long, long, long))["work_ratio"]["value"] == 1.0
+    assert cases_of("code:zh:end12,take2")[0] == {"args": [[]], "expected": [12]}

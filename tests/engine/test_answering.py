@@ -1,13 +1,15 @@
 """A model of ours in a process of its own, asked in words."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from cogitate.endpoint import Question, Reply
+from cogitate.endpoint import Question
 from cogitate.engine.answering import AnsweringModel
 from cogitate.errors import CheckpointError, EndpointError, Interrupted
 from cogitate.recipe.run_directory.store import SHIPPED
+from cogitate.replies import Reply
 from cogitate.types import Message, SamplingParams
 
 MODEL = SHIPPED / "base"
@@ -40,6 +42,18 @@ def test_an_answer_with_a_given_beginning_is_one_line() -> None:
     assert isinstance(reply, Reply)
     assert reply.text.startswith("Verdict 123456:")
     assert "\n" not in reply.text
+
+
+def test_what_it_answers_depends_on_no_other_question() -> None:
+    """Questions that differ in their seeds alone are read once, and others begin as they do."""
+    begun = [replace(ask(text, seed), begins="Verdict 1:") for text in ("4 + 5?", "4 + 6?") for seed in (1, 2)]
+    questions = [*begun, ask("4 + 5?", 1), ask("4 + 5?", 2), replace(begun[0], params=SamplingParams(0.5, max_new_tokens=8))]
+    with AnsweringModel(MODEL, "judge", threads=1) as model:
+        together = model.ask_each(questions)
+    with AnsweringModel(MODEL, "judge", threads=1) as model:
+        alone = [reply for question in reversed(questions) for reply in model.ask_each([question])][::-1]
+    assert together == alone
+    assert all(isinstance(reply, Reply) for reply in together)
 
 
 def test_a_model_that_cannot_be_read_is_said_in_one_line(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -71,6 +71,12 @@ def test_what_is_written_is_read_back_equal(raw: dict[str, Any]) -> None:
     assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
 
 
+def test_what_transformers_adds_to_a_model_from_a_gguf_file_says_nothing() -> None:
+    """Its save_pretrained, after from_pretrained(..., gguf_file=...), writes a name and a token of the file's header too."""
+    added = {"_model_name_or_path": "Smollm2 135M 8k Lc100K Mix1 Ep2", "unk_token_id": 0}
+    assert ModelConfig.from_dict({**R1_DISTILL_LLAMA, **added}) == ModelConfig.from_dict(R1_DISTILL_LLAMA)
+
+
 def test_both_spellings_of_rope_settings_are_one() -> None:
     new = {k: v for k, v in R1_DISTILL_LLAMA.items() if k not in ("rope_scaling", "rope_theta")}
     new["rope_parameters"] = {**R1_DISTILL_LLAMA["rope_scaling"], "rope_theta": 500000.0}

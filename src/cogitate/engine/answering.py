@@ -12,20 +12,22 @@ import os
 import select
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from cogitate.answers import Answers
-from cogitate.endpoint import CACHE_FILE, Question, Reply, Usage, key_of
+from cogitate.endpoint import CACHE_FILE, Question, Usage, key_of
 from cogitate.errors import CheckpointError, CogitateError, EndpointError
+from cogitate.replies import Reply, kept_reply
 from cogitate.runtime import die_with_parent, python_path
 from cogitate.types import Message, SamplingParams
 
 ROUND = 64  # questions sent at a time
 WAIT = 0.2  # seconds between two calls of on_wait
+PREFIX_BYTES = 1 << 28  # of keys and values that are kept: the questions of one asker begin alike
 
 
 class AnsweringModel:
@@ -52,7 +54,7 @@ class AnsweringModel:
             raise CheckpointError(f"{name}.model = {str(model)!r}: no model directory, which has a config.json")
         self.model, self.name, self.usage = model, name, Usage()
         self._settings = {"dtype": dtype, "device": device, "threads": threads, "max_batch": max_batch}
-        self._answers = Answers(Path(cache) / CACHE_FILE) if cache else None
+        self._cache, self._answers = cache, Answers(Path(cache) / CACHE_FILE) if cache else None
         self._place = f"{digest_of_files(model)} {dtype}" if cache else ""
         self._process: subprocess.Popen[bytes] | None = None
         self._received = bytearray()
@@ -64,7 +66,9 @@ class AnsweringModel:
         keys = {question: key_of(self._place, "", question) for question in questions}
         found: dict[Question, Reply | EndpointError] = {}
         if self._answers is not None:
-            found = {question: Reply(**self._answers[key]) for question, key in keys.items() if key in self._answers}
+            found = {
+                question: kept_reply(self._answers[key], self._cache) for question, key in keys.items() if key in self._answers
+            }
         self.usage.from_cache += len(found)
         left = [question for question in keys if question not in found]
         for start in range(0, len(left), ROUND):
@@ -73,7 +77,8 @@ class AnsweringModel:
                 found[question] = reply
                 if self._answers is not None and isinstance(reply, Reply):
                     self._answers.keep(keys[question], asdict(reply))
-        self._count(found.values(), len(left))
+        self.usage.requests += len(left)
+        self.usage.count(found.values())
         return [found[question] for question in questions]
 
     def close(self) -> None:
@@ -89,16 +94,6 @@ class AnsweringModel:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
-
-    def _count(self, replies: Iterable[Reply | EndpointError], requests: int) -> None:
-        self.usage.requests += requests
-        for reply in replies:
-            if isinstance(reply, Reply):
-                self.usage.replies += 1
-                self.usage.input_tokens += reply.input_tokens
-                self.usage.output_tokens += reply.output_tokens
-            else:
-                self.usage.failures += 1
 
     def _ask(self, questions: Sequence[Question], on_wait: Callable[[], None]) -> list[Reply | EndpointError]:
         process = self._started()
@@ -193,35 +188,50 @@ def load(settings: dict[str, Any]) -> Callable[[Sequence[Question]], list[dict[s
     directory = Path(settings["model"])
     tokenizer = Tokenizer.load(directory)
     form = ConversationForm.load(directory, tokenizer)
+    line_ends = frozenset(token for token in range(tokenizer.vocab_size) if "\n" in tokenizer.decode([token]))
     model = load_model(directory, dtype=getattr(torch, settings["dtype"]), device=pick_device(settings["device"]))
-    engine = Engine(model, end_id=tokenizer.end_ids, max_batch=settings["max_batch"], tokenizer=tokenizer)
+    engine = Engine(
+        model, end_id=tokenizer.end_ids, max_batch=settings["max_batch"], tokenizer=tokenizer, prefix_bytes=PREFIX_BYTES
+    )
+
+    def request_of(name: str, alike: Sequence[Question]) -> GenerationRequest:
+        """Questions that differ in their seeds alone: their prompt is read once."""
+        begins = alike[0].begins
+        given = tokenizer.encode(form.lead + begins) if begins else []
+        return GenerationRequest(
+            name,
+            (*form.prompt_ids(alike[0].messages), *given),
+            alike[0].params,
+            tuple(question.seed for question in alike),
+            pause_ids=line_ends if begins else frozenset(),
+        )
 
     def answer(questions: Sequence[Question]) -> list[dict[str, Any]]:
-        replies: list[dict[str, Any]] = [{} for _ in questions]
-        lengths: dict[int, int] = {}
-        for number, question in enumerate(questions):
-            given = tokenizer.encode(form.lead + question.begins) if question.begins else []
-            prompt = (*form.prompt_ids(question.messages), *given)
-            lengths[number] = len(prompt)
+        groups: dict[Question, list[Question]] = {}
+        for question in questions:
+            groups.setdefault(replace(question, seed=0), []).append(question)
+        found: dict[Question, dict[str, Any]] = {}
+        requests: list[GenerationRequest] = []
+        for alike in groups.values():
+            request = request_of(str(len(requests)), alike)
+            requests.append(request)
             try:
-                engine.submit(GenerationRequest(str(number), prompt, question.params, (question.seed,)))
+                engine.submit(request)
             except DataError as error:
-                replies[number] = {"error": f"{directory}: {error}"}
+                found |= {question: {"error": f"{directory}: {error}"} for question in alike}
+        asked = list(groups)
         while engine.pending():
             for done in engine.poll():
                 number = int(done.request_id)
                 text, reason = tokenizer.decode(done.token_ids), done.finish_reason
-                if begins := questions[number].begins:
-                    line, ended, _ = f"{begins}{text}".partition("\n")
-                    text, reason = line, "stop" if ended else reason
+                if begins := asked[number].begins:
+                    text, ended, _ = f"{begins}{text}".partition("\n")
+                    reason = "stop" if ended else reason
                 reply = Reply(
-                    text.strip(),
-                    reason,
-                    input_tokens=lengths[number],
-                    output_tokens=len(done.token_ids),
+                    text.strip(), reason, input_tokens=len(requests[number].prompt_ids), output_tokens=len(done.token_ids)
                 )
-                replies[number] = asdict(reply)
-        return replies
+                found[replace(asked[number], seed=done.seed)] = asdict(reply)
+        return [found[question] for question in questions]
 
     return answer
 

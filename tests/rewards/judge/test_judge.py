@@ -1,6 +1,8 @@
 """Opinions of a judge that is a real HTTP server of this process."""
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +80,33 @@ def test_silence_nonsense_and_contradictions_are_no_verdict_and_counted(server: 
     server.replies = [(200, judging(lambda shown: next(said)))]
     assert judge.grade([Answer("2 + 2?", "4")])[0].reason == CONTRADICTION
     assert judge.counts["no opinion: the judge gave no verdict"] == 2
+
+
+def test_what_a_judge_costs_is_counted_apart_from_others_who_ask_the_same_model(server: Server) -> None:
+    usage = {"prompt_tokens": 100, "completion_tokens": 10}
+    message = {"content": "I cannot say."}
+    server.replies = [(200, json.dumps({"choices": [{"message": message}], "usage": usage}))]
+    config = JudgeConfig(base_url=server.url, model="big", attempts=1, input_price=1.0, output_price=10.0)
+    model = Endpoint(config, "judge", first_wait=0.01)
+    first, second = Judge(config, model, seed=1), Judge(config, model, seed=2)
+    first.grade([Answer("2 + 2?", "4")])
+    before = replace(model.usage)
+    second.compare([PAIR, PAIR])  # equal pairs are asked once
+    assert first.usage.spent(config) == second.usage.spent(config) == model.usage.since(before).spent(config)
+    assert first.usage.spent(config) == {
+        "replies": 4, "failures": 0, "input_tokens": 400, "output_tokens": 40, "cost": 0.0008,
+    }  # fmt: skip
+    server.replies = [(500, "down")]
+    first.grade([Answer("2 + 3?", "4")])
+    assert (first.usage.failures, second.usage.failures) == (4, 0)
+
+
+def test_judgements_of_one_answer_show_the_same_and_differ_in_their_seeds(server: Server) -> None:
+    """So that whoever answers has to read it once."""
+    server.replies = [(200, judging(lambda shown: "Yes"))]
+    judge_of(server).grade([Answer("2 + 2?", "4")])
+    assert len({body["messages"][0]["content"] for _, body in server.requests}) == 1
+    assert len({body["seed"] for _, body in server.requests}) == 4
 
 
 def test_judgements_are_kept_so_that_a_second_run_asks_nothing(server: Server, tmp_path: Path) -> None:

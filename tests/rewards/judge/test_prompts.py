@@ -2,7 +2,7 @@
 
 import re
 
-from cogitate.endpoint import Reply
+from cogitate.replies import Reply
 from cogitate.rewards.judge.prompts import Form, as_data, pairwise_form, pointwise_form
 from cogitate.rewards.judge.verdict import read_verdict
 from tests.rewards.judge.judging_server import hostile_completions, shown_in, ticket_in
@@ -41,9 +41,22 @@ def test_none_of_a_thousand_hostile_completions_is_read_as_a_verdict() -> None:
 def test_control_tokens_of_chat_templates_are_broken_up_and_other_text_is_not() -> None:
     assert as_data("<|im_end|><|im_start|>system</s>") == "< |im_end|>< |im_start|>system< /s>"
     assert as_data("[INST]<start_of_turn>") == "[ INST]< start_of_turn>"
-    plain = "if a < b: x[i] = y | z  # <b>bold</b>"
+    assert as_data("<think></think><tool_call>") == "< think>< /think>< tool_call>"
+    assert (
+        as_data("<<SYS>>[SYSTEM_PROMPT][/AVAILABLE_TOOLS][gMASK]<sop>")
+        == "< <SYS>>[ SYSTEM_PROMPT][ /AVAILABLE_TOOLS][ gMASK]< sop>"
+    )
+    plain = "if a < b: x[i] = y | z  # <b>bold</b> [A] <s class=x> cout << SYS"
     assert as_data(plain) == plain
     assert as_data("half \ud800") == "half ?"
+
+
+def test_a_text_that_holds_every_ticket_of_six_digits_gets_a_longer_one() -> None:
+    every_ticket = " ".join(f"{number:06d}" for number in range(1_000_000))
+    form = pointwise(every_ticket)
+    assert len(form.ticket) == 7
+    assert form.ticket not in every_ticket
+    assert read_verdict(Reply(f"Verdict {form.ticket}: Yes", "stop"), form).meaning == "right"
 
 
 def test_no_secret_stands_in_what_is_shown() -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 
-from cogitate.endpoint import Reply
 from cogitate.errors import EndpointError
+from cogitate.replies import Reply
 from cogitate.rewards.judge.prompts import Form
-from cogitate.rewards.judge.verdict import CUT, FAILED, NOT_THERE, TWICE, read_verdict
+from cogitate.rewards.judge.verdict import CUT, FAILED, NOT_THERE, STILL_THINKING, TWICE, read_verdict
 
 FORM = Form((), "123456", {"A": "first", "B": "second", "tie": "tie"})
 
@@ -35,6 +35,10 @@ def test_one_last_line_of_the_form_is_a_verdict(text: str) -> None:
         ("So Verdict 123456: A", NOT_THERE),
         ("Verdict 123456: A\nVerdict 123456: B", TWICE),
         ("Verdict 123456: A\nVerdict 123456: A", TWICE),
+        ("<think> It may be A.\nVerdict 123456: A", STILL_THINKING),
+        ("So\u2028Verdict 123456: A", NOT_THERE),
+        ("Verdict １２３４５６: A", NOT_THERE),
+        ("Verdict 123456:\u00a0A", NOT_THERE),
     ],
 )
 def test_anything_else_is_none(text: str, fault: str) -> None:

@@ -1,5 +1,7 @@
 """Mutants of Python programs."""
 
+from typing import Any
+
 from cogitate.tasks.written_tests.mutants import mutants_of
 
 PROGRAM = """
@@ -11,14 +13,35 @@ def largest(xs, k):
 
 
 def test_a_mutant_has_one_fault() -> None:
-    found = mutants_of("def f(a, b):\n    return a < b", 10)
+    found = mutants_of("def f():\n    return a < b", 10)
     bodies = {mutant.partition("return ")[2] for mutant in found}
     assert bodies == {"a <= b", "a >= b", "None"}
 
 
+def test_an_argument_is_mistaken_for_a_positive_a_sorted_a_repetition_free_or_a_lower_case_one() -> None:
+    """Whatever the argument is: what a mistake does not concern passes through as it is."""
+    found = [mutant for mutant in mutants_of("def f(x):\n    return x", 10) if "isinstance" in mutant]
+    given: list[tuple[Any, set[str]]] = [
+        (-3, {"3", "-3"}),
+        ([2, 1, 2], {"[1, 2, 2]", "[2, 1]", "[2, 1, 2]"}),
+        (([3], [1], [3]), {"([1], [3], [3])", "([3], [1])", "([3], [1], [3])"}),
+        ("Ab", {"'ab'", "'Ab'"}),
+        ({1: 2}, {"{1: 2}"}),
+        (None, {"None"}),
+    ]
+    for argument, answers in given:
+        said = set()
+        for mutant in found:
+            space: dict[str, Any] = {}
+            exec(mutant, space)  # written here, not by a model
+            said.add(repr(space["f"](argument)))
+        assert said == answers
+    assert len(found) == 4
+
+
 def test_mutants_differ_from_the_program_and_from_each_other_and_repeat() -> None:
     found = mutants_of(PROGRAM, 100)
-    assert len(found) == len(set(found)) == 10
+    assert len(found) == len(set(found)) == 18
     assert found == mutants_of(PROGRAM, 100)
     assert found[:3] == mutants_of(PROGRAM, 3)
     assert mutants_of(PROGRAM, 100, seed=1) != found

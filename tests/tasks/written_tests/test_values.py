@@ -46,7 +46,10 @@ def test_too_large_a_case_is_none() -> None:
 def test_types_follow_the_example_at_any_depth() -> None:
     assert like([[1, 2], [3]], [(0,)]) == [(1, 2), (3,)]
     assert like([1, 2], {5}) == {1, 2}
-    for value, example in ((True, 1), (1, True), ("1", 1), (1, "1"), (None, 1), ({}, [])):
+    assert like({"3": [1], "x": 2}, {"a": (0,), "x": 1}) == {"3": (1,), "x": 2}
+    assert like({"3": [1]}, {7: (0,)}) == {3: (1,)}
+    assert like({"3": 1}, {}) == {"3": 1}
+    for value, example in ((True, 1), (1, True), ("1", 1), (1, "1"), (None, 1), ({}, []), ({"x": 1}, {(1, 2): 3})):
         with pytest.raises(TypeError):
             like(value, example)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 from cogitate.config import Config
@@ -53,13 +53,7 @@ def answer_of(candidate: Candidate) -> str:
 
 
 def judge_summary(judge: Judge | None) -> dict[str, Any]:
-    """For a stage's summary: what the judge said, how often it had nothing to say, and what asking it has cost; {} without one.
-
-    How often it was asked in this attempt, and not read from a cache, is for a line to the user: a summary repeats.
-    """
+    """For a stage's summary: what the judge said, how often it had nothing to say, what asking it has cost; {} without one."""
     if judge is None:
         return {}
-    usage = asdict(judge.asker.usage)
-    spent = {key: usage[key] for key in ("replies", "failures", "input_tokens", "output_tokens")}
-    cost = judge.asker.usage.cost(judge.settings)
-    return {JUDGE: {"said": dict(sorted(judge.counts.items())), **spent, **({"cost": round(cost, 6)} if cost else {})}}
+    return {JUDGE: {"said": dict(sorted(judge.counts.items())), **judge.usage.spent(judge.settings)}}

@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cogitate.backend import Grader
-from cogitate.endpoint import Endpoint, Question, Reply
+from cogitate.endpoint import Endpoint, Question
 from cogitate.recipe.asking import Fitting
 from cogitate.recipe.data.candidates import Candidate, candidate_id, grade_all
+from cogitate.replies import Reply
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.thinking import THINK_CLOSE, THINK_OPEN
 from cogitate.types import Message, Problem, SamplingParams

@@ -10,6 +10,7 @@ from typing import Any
 
 from cogitate.backend import PolicyLearner
 from cogitate.config import Config, RLConfig, ZeroRLConfig
+from cogitate.endpoint import Usage
 from cogitate.errors import ConfigError
 from cogitate.evals.text_metrics import is_mixed, is_reflective
 from cogitate.json_lines import read_log
@@ -17,7 +18,8 @@ from cogitate.recipe.asking import PromptOf, check_tags, fitting, with_tags_of
 from cogitate.recipe.problems import tasks_left_out, training_problems
 from cogitate.recipe.rl.puzzles import puzzle_metrics, puzzle_row
 from cogitate.recipe.stage import Stage, StageContext
-from cogitate.rewards.kinds import has_rules
+from cogitate.rewards.judge.settings import JUDGE
+from cogitate.rewards.kinds import has_rules, kind_of
 from cogitate.rewards.parts.completion import SampledCompletion
 from cogitate.rewards.reward import total_reward
 from cogitate.tokenizer.bpe import Tokenizer
@@ -86,7 +88,8 @@ def run_rl(
     """Train the model of `start` and leave it in `out`, with transcripts and metrics beside it.
 
     Returns:
-        the stage's summary: why it stopped early, which share of completions had no verdict and why, which tasks were left out.
+        the stage's summary: why it stopped early, which share of completions had no verdict and why, which tasks were left out,
+        and what a judge of its problems has cost since the stage was last started.
     """
     backend, tokenizer = context.backend, with_tags_of(settings, Tokenizer.load(start))
     grader = backend.grader()  # first, so that its workers start beside what follows
@@ -96,6 +99,8 @@ def run_rl(
         problems, left_out = training_problems(config), tasks_left_out(config)
     if left_out:
         context.say(f"without {', '.join(left_out)}: model-written code cannot be isolated here, see `cogitate doctor`")
+    asked = context.backend.asker(config.judge, JUDGE).usage if any(map(needs_judge, problems)) else None
+    before = replace(asked) if asked is not None else Usage()
     learner = method.learner() if method.learner else backend.policy_learner(start, settings)
     generator, general = backend.generator(start), method.general
     fits = partial(
@@ -148,9 +153,15 @@ def run_rl(
     learner.save_weights(out)
     tokenizer.save(out)
     summary |= missing_verdicts(context.metrics.path)
+    if asked is not None:
+        summary[JUDGE] = asked.since(before).spent(config.judge)
     for name, each in zip(("too_long", "too_long_general"), found, strict=False):
         summary |= each.summary(name)
     return {**summary, **({"tasks_left_out": left_out} if left_out else {})}
+
+
+def needs_judge(problem: Problem) -> bool:
+    return kind_of(problem.kind).needs_judge
 
 
 def missing_verdicts(log: Path) -> dict[str, Any]:

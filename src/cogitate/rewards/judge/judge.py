@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from cogitate.config import JudgeConfig
-from cogitate.endpoint import Asker, Question
+from cogitate.endpoint import Asker, Question, Usage
 from cogitate.rewards.judge.prompts import Form, pairwise_form, pointwise_form
 from cogitate.rewards.judge.verdict import Reading, read_verdict
 from cogitate.rewards.verdicts import no_verdict, right, wrong
@@ -62,6 +62,7 @@ class Judge:
     Attributes:
         counts: of single judgements by what they say or why they say nothing ("pair: A", "no verdict: cut off"), and of
             opinions that were none ("no opinion: ...").
+        usage: what its own questions have cost. Others may ask the same model.
     """
 
     settings: JudgeConfig
@@ -69,14 +70,14 @@ class Judge:
     seed: int = 0
     on_wait: Callable[[], None] = lambda: None
     counts: Counter[str] = field(default_factory=Counter)
+    usage: Usage = field(default_factory=Usage)
 
     def compare(self, pairs: Sequence[Pair]) -> list[Preference]:
         """Which answer of each pair is better, asked with the positions swapped every other time."""
         forms = [
             [
                 pairwise_form(
-                    pair.question, pair.first, pair.second, swapped=turn % 2 == 1, rubric=self.settings.rubric,
-                    seed=derive_seed(self.seed, turn),
+                    pair.question, pair.first, pair.second, swapped=turn % 2 == 1, rubric=self.settings.rubric, seed=self.seed
                 )
                 for turn in range(self.settings.judgements)
             ]
@@ -91,24 +92,34 @@ class Judge:
             [
                 pointwise_form(
                     answer.question, answer.text, reference=answer.reference, rubric=answer.rubric or self.settings.rubric,
-                    seed=derive_seed(self.seed, turn),
+                    seed=self.seed,
                 )
-                for turn in range(count)
             ]
+            * count
             for answer in answers
         ]  # fmt: skip
         return [self._verdict(readings) for readings in self._read("answer", forms)]
 
     def _read(self, what: str, forms: Sequence[Sequence[Form]]) -> list[list[Reading]]:
-        """The readings of each thing's forms, all of which are asked at once."""
+        """The readings of each thing's forms, all of which are asked at once.
+
+        Judgements of one form differ in their seeds alone, so that whoever answers has to read it once.
+        """
         flat = [form for group in forms for form in group]
+        turns = [turn for group in forms for turn in range(len(group))]
         params = SamplingParams(self.settings.temperature, max_new_tokens=self.settings.max_new_tokens)
         at_once = self.settings.verdict_at_once
         questions = [
-            Question(form.messages, params, derive_seed(self.seed, form.ticket), f"Verdict {form.ticket}:" if at_once else "")
-            for form in flat
+            Question(
+                form.messages,
+                params,
+                derive_seed(self.seed, form.ticket, turn),
+                f"Verdict {form.ticket}:" if at_once else "",
+            )
+            for form, turn in zip(flat, turns, strict=True)
         ]
         replies = self.asker.ask_each(questions, self.on_wait)
+        self.usage.count(dict(zip(questions, replies, strict=True)).values())
         readings = [read_verdict(reply, form) for reply, form in zip(replies, flat, strict=True)]
         self.counts.update(f"no verdict: {one.fault}" if one.choice is None else f"{what}: {one.choice}" for one in readings)
         rest = iter(readings)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from cogitate.endpoint import Reply
 from cogitate.errors import EndpointError
+from cogitate.replies import Reply
 from cogitate.rewards.judge.prompts import Form
-from cogitate.tokenizer.thinking import THINK_CLOSE
+from cogitate.tokenizer.thinking import THINK_CLOSE, THINK_OPEN
 
 FAILED, CUT, NOT_THERE, TWICE = "no answer", "cut off", "no verdict in the last line", "more than one verdict"
+STILL_THINKING = "its thinking does not end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +33,16 @@ def read_verdict(reply: Reply | EndpointError, form: Form) -> Reading:
     """The verdict in the last line of a reply.
 
     Whatever is not exactly `Verdict TICKET: CHOICE` there, with the ticket of this one question, is none, and so are two
-    verdicts. What the judge has thought before `</think>` is not read.
+    verdicts. What the judge has thought before `</think>` is not read, nor thinking that it has begun and not ended.
     """
     if isinstance(reply, EndpointError):
         return Reading(None, None, FAILED)
     if reply.finish_reason == "length":
         return Reading(None, None, CUT)
-    said = reply.text.rpartition(THINK_CLOSE)[2].rstrip()
+    _, closed, said = reply.text.rpartition(THINK_CLOSE)
+    if not closed and said.lstrip().startswith(THINK_OPEN):
+        return Reading(None, None, STILL_THINKING)
+    said = said.rstrip()
     choices = "|".join(map(re.escape, form.meanings))
     found = re.fullmatch(rf"Verdict {form.ticket}: ({choices})", said.rpartition("\n")[2])
     if found is None:

@@ -41,6 +41,14 @@ OPERATORS: dict[type[ast.operator], tuple[type[ast.operator], ...]] = {
     ast.LShift: (ast.RShift,),
     ast.RShift: (ast.LShift,),
 }
+# What a function mistakes its arguments for: numbers for positive ones, lists for sorted ones or such without repetitions,
+# texts for lower case. One example hardly shows such a fault, and a case with a small change does.
+MISTAKEN_ARGUMENTS = (
+    "abs({x}) if isinstance({x}, (int, float)) else {x}",
+    "type({x})(sorted({x})) if isinstance({x}, (list, tuple)) else {x}",
+    "type({x})([y for i, y in enumerate({x}) if y not in {x}[:i]]) if isinstance({x}, (list, tuple)) else {x}",
+    "{x}.lower() if isinstance({x}, str) else {x}",
+)
 NAMES = {"min": "max", "max": "min", "any": "all", "all": "any", "sorted": "list", "set": "list", "sum": "len", "abs": "int"}
 
 
@@ -109,6 +117,10 @@ def _changes(node: ast.AST) -> Iterator[Change]:
         yield from _without_call(node.value)
     elif isinstance(node, ast.Call) and len(node.args) > 1 and not node.keywords:
         yield _swap_arguments
+    elif isinstance(node, ast.FunctionDef):
+        for argument in node.args.args:
+            for form in MISTAKEN_ARGUMENTS:
+                yield _mistake(argument.arg, form)
 
 
 def _constants(value: Any) -> Iterator[Change]:
@@ -189,6 +201,13 @@ def _skip(part: ast.Slice) -> Change:
 
 def _drop_filter(node: Any) -> None:
     node.ifs.pop()
+
+
+def _mistake(name: str, form: str) -> Change:
+    def change(node: Any) -> None:
+        node.body.insert(0, ast.parse(f"{name} = {form.format(x=name)}").body[0])
+
+    return change
 
 
 def _swap_arguments(node: Any) -> None:

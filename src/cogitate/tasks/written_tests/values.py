@@ -141,12 +141,30 @@ def like(value: Any, example: Any) -> Any:
     if isinstance(example, Mapping):
         if not isinstance(value, dict):
             raise TypeError("an object is needed")
-        return value
+        if not example:
+            return value
+        first, inside = next(iter(example.items()))
+        keys = {key: key_like(key, first) for key in value}
+        return {keys[key]: like(inner, example.get(keys[key], inside)) for key, inner in value.items()}
     numbers = (int, float)
     same = isinstance(value, type(example)) or (isinstance(value, numbers) and isinstance(example, numbers))
     if not same or isinstance(value, bool) != isinstance(example, bool):
         raise TypeError(f"a {type(example).__name__} is needed")
     return value
+
+
+def key_like(key: str, example: Any) -> Any:
+    """A key of a JSON object, always a text, with the type of an example: "3" becomes 3 where that is a number.
+
+    Raises:
+        TypeError: keys of this type cannot be told from a text.
+        ValueError: the text is no number.
+    """
+    if isinstance(example, str):
+        return key
+    if isinstance(example, bool) or not isinstance(example, int | float):
+        raise TypeError("keys that are texts or numbers are needed")
+    return type(example)(key)
 
 
 def in_order(items: Iterable[Any]) -> list[Any]:

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.config import Config, PromptConfig, RLConfig, WriteTestsConfig
-from cogitate.endpoint import Question, Reply, check_endpoint, check_unset
+from cogitate.endpoint import Question, check_endpoint, check_unset
 from cogitate.errors import ConfigError, DataError, EndpointError
 from cogitate.recipe.asking import ask_r1, with_tags_of
 from cogitate.recipe.data.candidates import Candidate, ModelWriter, askable, collect, count_chunks
 from cogitate.recipe.problems import data_files, isolation_of, training_problems
 from cogitate.recipe.stage import Inputs, Stage, StageContext, find
 from cogitate.recipe.stages.unit_tests.programs import programs_of, test_row, with_least_work
+from cogitate.replies import Reply
 from cogitate.rewards.code.forms import is_assertions
 from cogitate.rewards.sandbox.isolation import open_local_sandbox
 from cogitate.runtime import derive_seed

@@ -1,0 +1,111 @@
+"""Measures whether RL with `efficiency` lowers the work of right programs and leaves accuracy where it is.
+
+`python -m benchmarks.judging.work OUT.json --plain FILE... --efficient FILE...`: completions.jsonl of evaluations on the task
+code, of runs that differ in `efficiency` alone, one a seed and in the same order. The work of a problem is what its right
+programs execute on average, in bytecode instructions (rewards/code/efficiency.py). Its ratio, efficient over plain, is taken
+where both runs solve a problem; the interval is over problems.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from benchmarks.judging.judge import shown
+from cogitate.errors import DataError
+from cogitate.evals.metrics import mean_number, paired_difference, rate
+from cogitate.json_lines import RowFaults, read_objects
+from cogitate.rewards.code.efficiency import count_instructions
+from cogitate.rewards.code.forms import ProgramTests
+from cogitate.rewards.sandbox.isolation import Isolation, open_local_sandbox
+from cogitate.runtime import write_json
+from cogitate.tasks.generators.code import NAME, Program
+
+STEP = re.compile(r"([a-z]+)(\d+)")
+
+
+@dataclass
+class Solved:
+    """What one run made of one problem: whether each program is right, and the work of those that are."""
+
+    right: list[bool] = field(default_factory=list)
+    work: list[int] = field(default_factory=list)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        "python -m benchmarks.judging.work", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--plain", type=Path, nargs="+", required=True)
+    parser.add_argument("--efficient", type=Path, nargs="+", required=True)
+    options = parser.parse_args()
+    if len(options.plain) != len(options.efficient):
+        parser.error("--plain and --efficient: as many files of the one as of the other")
+    found = [
+        compare(read_solved(plain), read_solved(efficient))
+        for plain, efficient in zip(options.plain, options.efficient, strict=True)
+    ]
+    write_json(options.out, found)
+    print(json.dumps(found, indent=2))
+
+
+def read_solved(path: Path) -> dict[str, Solved]:
+    """The problems of a file of completions, with the work of their right programs."""
+    faults = RowFaults(path)
+    rows = [row for _, row in read_objects(path, faults) if row.get("task") == NAME]
+    faults.check()
+    if not rows:
+        raise DataError(f"{path}: no completion of the task {NAME}")
+    return solved(rows)
+
+
+def solved(rows: Iterable[dict[str, Any]]) -> dict[str, Solved]:
+    found: dict[str, Solved] = defaultdict(Solved)
+    for row in rows:
+        problem = found[row["problem_id"]]
+        problem.right.append(row["right"] is True)
+        if row["right"] and (work := work_of(row["problem_id"], row["extracted"])) is not None:
+            problem.work.append(work)
+    return dict(found)
+
+
+@cache
+def work_of(problem_id: str, program: str) -> int | None:
+    """Instructions that a program executes for the tests of a problem; None where they cannot be counted."""
+    box = open_local_sandbox(Isolation())
+    return count_instructions(program, ProgramTests(cases_of(problem_id), "function", "f", box.limits), box).instructions
+
+
+def cases_of(problem_id: str) -> list[dict[str, Any]]:
+    """The tests of a problem of the task code, whose id says what its program does: code:en:sort8,above6."""
+    _, language, steps = problem_id.split(":")
+    return Program(tuple((name, int(k)) for name, k in STEP.findall(steps)), language, "").tests()
+
+
+def compare(plain: dict[str, Solved], efficient: dict[str, Solved]) -> dict[str, Any]:
+    """Two runs on the same problems."""
+    if plain.keys() != efficient.keys():
+        raise DataError("the two runs were not measured on the same problems")
+    both = [name for name in plain if plain[name].work and efficient[name].work]
+    before, after = ([[float(one) for one in run[name].right] for name in plain] for run in (plain, efficient))
+    return {
+        "accuracy_plain": shown(rate(before), len(before)),
+        "accuracy_efficient": shown(rate(after), len(after)),
+        "accuracy_difference": shown(paired_difference(after, before), len(after)),
+        "instructions_plain": round(mean(mean(plain[name].work) for name in both), 1),
+        "instructions_efficient": round(mean(mean(efficient[name].work) for name in both), 1),
+        "work_ratio": shown(mean_number([[mean(efficient[name].work) / mean(plain[name].work)] for name in both]), len(both)),
+    }
+
+
+if __name__ == "__main__":
+    main()
