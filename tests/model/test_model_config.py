@@ -65,6 +65,11 @@ def test_configs_of_the_distilled_models_are_read() -> None:
     assert llama.eos_token_id == [128001, 128008, 128009]
 
 
+def test_what_transformers_adds_to_a_model_that_it_has_read_from_gguf_changes_nothing() -> None:
+    added = {"_model_name_or_path": "Smollm2 135M 8k Lc100K Mix1 Ep2", "unk_token_id": 0}
+    assert ModelConfig.from_dict({**R1_DISTILL_LLAMA, **added}) == ModelConfig.from_dict(R1_DISTILL_LLAMA)
+
+
 @pytest.mark.parametrize("raw", [TINY.to_dict(), DEEPSEEK_R1, R1_DISTILL_QWEN, R1_DISTILL_LLAMA, QWEN3_MOE])
 def test_what_is_written_is_read_back_equal(raw: dict[str, Any]) -> None:
     config = ModelConfig.from_dict(raw)

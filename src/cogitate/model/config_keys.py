@@ -29,6 +29,7 @@ ROPE_KEYS = {
 # Keys of real files that change nothing of what the decoder computes, or that are read elsewhere.
 IRRELEVANT_KEYS = {
     "_attn_implementation_autoset",
+    "_model_name_or_path",  # of what transformers has read from a GGUF file
     "_name_or_path",
     "architectures",
     "auto_map",  # names Python code; never executed
@@ -54,6 +55,7 @@ IRRELEVANT_KEYS = {
     "torch_dtype",
     "transformers.js_config",
     "transformers_version",
+    "unk_token_id",  # of what transformers has read from a GGUF file
     "unsloth_fixed",
     "use_cache",
 }
