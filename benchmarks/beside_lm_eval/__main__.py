@@ -1,7 +1,8 @@
 """`python -m benchmarks.beside_lm_eval MODEL --data DIR --python ENV/bin/python --rows 50 --out DIR`.
 
 lm-eval needs an environment of its own: `python -m venv ENV && ENV/bin/pip install 'lm-eval[hf,ifeval]==0.4.13'`.
-Writes comparison.json, and prints a table and every row on which the two sides differ, with the reason.
+One benchmark after the other: comparison.json holds what is compared so far, and the same command goes on from the completions
+that both sides have kept. In the end it prints a table and every row on which the two sides differ, with the reason.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from benchmarks.beside_lm_eval.sides import Rows, complete, original_verdict, our_verdict, run_lm_eval, samples_of
 from benchmarks.beside_lm_eval.tasks import COMPARISONS, rows_of, write_tasks
 from cogitate.evals.metrics import paired_difference
+from cogitate.recipe.run_directory.store import load_given
 from cogitate.runtime import write_json
 
 
@@ -26,18 +28,29 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=50)
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    rows = {name: rows_of(COMPARISONS[name], options.data, options.rows) for name in options.benchmarks.split(",")}
-    tasks, out = options.out.resolve() / "tasks", options.out.resolve() / "lm_eval"
-    run_lm_eval(options.python.absolute(), options.model.resolve(), write_tasks(rows, tasks), tasks, out)
-    found = {name: compare(name, options.model, chosen, out) for name, chosen in rows.items()}
-    write_json(options.out / "comparison.json", found)
+    chosen = options.benchmarks.split(",")
+    if unknown := [name for name in chosen if name not in COMPARISONS]:
+        parser.error(f"--benchmarks {unknown[0]}: is not compared; known are {', '.join(COMPARISONS)}")
+    rows = {name: rows_of(COMPARISONS[name], options.data, options.rows) for name in chosen}
+    out = options.out.resolve()
+    names = write_tasks(rows, out / "tasks")
+    kept = out / load_given("MODEL", options.model).id
+    found: dict[str, list[dict[str, Any]]] = {}
+    for name, task in names.items():
+        run_lm_eval(options.python.absolute(), options.model.resolve(), task, out / "tasks", kept)
+        found[name] = compare(name, options.model, rows[name], kept)
+        write_json(out / "comparison.json", found)
     print("\n".join(lines_of(found)))
 
 
-def compare(name: str, model: Path, rows: Rows, out: Path) -> list[dict[str, Any]]:
-    """One record for each row: both texts, lm-eval's verdict, ours on each text, and the reason of ours."""
+def compare(name: str, model: Path, rows: Rows, kept: Path) -> list[dict[str, Any]]:
+    """One record for each row: both texts, lm-eval's verdict, ours on each text, and the reason of ours.
+
+    Args:
+        kept: where lm-eval has written its samples, and our completions are kept.
+    """
     comparison = COMPARISONS[name]
-    theirs, ours = samples_of(out, comparison), complete(model, rows, comparison)
+    theirs, ours = samples_of(kept, comparison), complete(model, rows, comparison, kept / "ours.jsonl")
     records = []
     for problem, prompt in rows:
         sample, own = theirs[problem.id], ours[problem.id]

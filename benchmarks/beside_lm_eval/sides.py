@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.beside_lm_eval.tasks import PREFIX, Comparison
+from cogitate.answers import Answers
 from cogitate.backend import GenerationRequest
+from cogitate.evals.benchmarks.kept import KeptGenerator
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.settings import load_recipe
 from cogitate.rewards.grade import judge, problem_fields
@@ -21,13 +23,17 @@ from cogitate.types import Problem, SamplingParams, Verdict
 Rows = Sequence[tuple[Problem, str]]
 
 
-def run_lm_eval(python: Path, model: Path, names: Sequence[str], tasks: Path, out: Path) -> None:
-    """One run of lm-eval over the task files, in its own environment and process. Raises CalledProcessError."""
+def run_lm_eval(python: Path, model: Path, task: str, tasks: Path, out: Path) -> None:
+    """lm-eval over one task file, in its own environment and process. It keeps its completions as they come, for the next run.
+
+    Raises CalledProcessError.
+    """
     command = [
-        str(python), "-m", "lm_eval", "--model", "hf", "--model_args", f"pretrained={model},dtype=float32", "--tasks",
-        ",".join(names), "--include_path", str(tasks), "--output_path", str(out), "--log_samples", "--batch_size", "1",
-        "--device", "cpu",
+        str(python), "-m", "lm_eval", "--model", "hf", "--model_args", f"pretrained={model},dtype=float32", "--tasks", task,
+        "--include_path", str(tasks), "--output_path", str(out), "--log_samples", "--batch_size", "1", "--device", "cpu",
+        "--use_cache", str(out / "kept"),
     ]  # fmt: skip
+    out.mkdir(parents=True, exist_ok=True)
     offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     subprocess.run(command, check=True, cwd=tasks, env={**os.environ, **offline})
 
@@ -45,19 +51,22 @@ def samples_of(out: Path, comparison: Comparison) -> dict[str, dict[str, Any]]:
     return found
 
 
-def complete(model: Path, rows: Rows, comparison: Comparison) -> dict[str, str]:
-    """The completions of our engine, greedy, by the id of the problem."""
-    backend = LocalBackend(load_recipe("tiny", ["runtime.dtype=float32", "runtime.max_batch=4"]))
+def complete(model: Path, rows: Rows, comparison: Comparison, kept: Path) -> dict[str, str]:
+    """The completions of our engine, greedy, by the id of the problem; each is kept in a file as soon as it is drawn."""
+    backend = LocalBackend(load_recipe("tiny", ["runtime.dtype=float32", "runtime.max_batch=16"]))
     try:
-        generator, tokenizer = backend.generator(model), Tokenizer.load(model)
-        params = SamplingParams(0.0, 1.0, comparison.max_new_tokens)
-        for problem, prompt in rows:
-            generator.submit(GenerationRequest(problem.id, (*tokenizer.prefix_ids, *tokenizer.encode(prompt)), params, (0,)))
-        found = {}
-        while generator.pending():
-            for completion in generator.poll():
-                found[completion.request_id] = cut(tokenizer.decode(completion.token_ids), comparison)
-        return found
+        with Answers(kept) as answers:
+            generator = KeptGenerator(backend.generator(model), answers, scope="float32", others={})
+            tokenizer = Tokenizer.load(model)
+            params = SamplingParams(0.0, 1.0, comparison.max_new_tokens)
+            for problem, prompt in rows:
+                ids = (*tokenizer.prefix_ids, *tokenizer.encode(prompt))
+                generator.submit(GenerationRequest(problem.id, ids, params, (0,)))
+            found = {}
+            while generator.pending():
+                for completion in generator.poll():
+                    found[completion.request_id] = cut(tokenizer.decode(completion.token_ids), comparison)
+            return found
     finally:
         backend.close()
 

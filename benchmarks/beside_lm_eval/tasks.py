@@ -109,17 +109,16 @@ def prompt_of(name: str, problem: Problem) -> str:
     return problem.question if name == "ifeval" else bare_prompt(problem.question)
 
 
-def write_tasks(rows: Mapping[str, list[tuple[Problem, str]]], folder: Path) -> list[str]:
-    """A task file and its rows for each benchmark; returns the names for lm-eval."""
+def write_tasks(rows: Mapping[str, list[tuple[Problem, str]]], folder: Path) -> dict[str, str]:
+    """A task file and its rows for each benchmark; returns lm-eval's name of the task by the benchmark's."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "checks.py").write_text(CHECKS)
-    names = []
+    names = {name: f"{PREFIX}{name}" for name in rows}
     for name, chosen in rows.items():
         comparison, file = COMPARISONS[name], folder / f"{name}.jsonl"
         file.write_text("".join(json.dumps(document(problem, prompt)) + "\n" for problem, prompt in chosen), encoding="utf-8")
-        names.append(f"{PREFIX}{name}")
         head = (
-            f"task: {names[-1]}\ndataset_path: json\ndataset_kwargs:\n  data_files:\n    test: {json.dumps(str(file))}\n"
+            f"task: {names[name]}\ndataset_path: json\ndataset_kwargs:\n  data_files:\n    test: {json.dumps(str(file))}\n"
             'test_split: test\noutput_type: generate_until\ndoc_to_text: "{{prompt}}"\ndoc_to_target: "{{answer}}"\n'
             f"num_fewshot: 0\ngeneration_kwargs:\n  until: {json.dumps(list(comparison.until))}\n  do_sample: false\n"
             f"  temperature: 0.0\n  max_gen_toks: {comparison.max_new_tokens}\n"

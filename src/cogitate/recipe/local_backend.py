@@ -169,7 +169,9 @@ class LocalBackend(OneProcess):
 
     def __init__(self, config: Config, answers: Path | None = None):
         if config.runtime.backend != "local":
-            raise ConfigError(f"runtime.backend={config.runtime.backend} is for `cogitate run`: leave it out here")
+            raise ConfigError(
+                f"runtime.backend={config.runtime.backend} is for `cogitate run` and for benchmarks by name: leave it out here"
+            )
         super().__init__(config, answers)
 
     def generator(self, model: Path) -> Engine:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,6 +85,31 @@ def test_a_baseline_that_is_missing_is_said_before_anything_is_drawn(
         cli.main()
     assert (end.value.code, "baseline.jsonl: no such file" in capsys.readouterr().err) == (2, True)
     assert not list(out.glob("**/*.jsonl"))
+
+
+@pytest.mark.slow
+def test_the_requests_of_arena_hard_run_on_a_slice(judge: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The published requests, with a baseline that greets: this judge lets it win."""
+    if "COGITATE_DATA" not in os.environ:
+        pytest.skip("COGITATE_DATA is not set: the public data sets are not here")
+    published = Path(os.environ["COGITATE_DATA"]) / "instruction/arena_hard_v01.jsonl"
+    (tmp_path / "instruction").mkdir()
+    requests = shutil.copy(published, tmp_path / "instruction")
+    names = [json.loads(line)["id"] for line in Path(requests).read_text(encoding="utf-8").splitlines()]
+    answers = "".join(json.dumps({"id": name, "output": "Hello!"}) + "\n" for name in names)
+    (tmp_path / "instruction/baseline.jsonl").write_text(answers)
+    arguments = [
+        "cogitate", "eval", "base", "--benchmarks", "arena_hard", "--data", str(tmp_path), "--partial-data", "--limit", "6",
+        "--out", str(tmp_path / "out"), f"judge.base_url={judge.url}", "judge.model=judge", "judge.judgements=2",
+        "evaluate.max_new_tokens=32", "tasks.too_long=drop",
+    ]  # fmt: skip
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert not end.value.code
+    result = json.loads(next((tmp_path / "out").glob("*/arena_hard/result.json")).read_text())
+    assert (result["data"]["available"], result["data"]["problems"]) == (len(names), 6)
+    assert (result["metrics"]["all"]["win_rate"]["value"], result["further"]["judge"]["no_opinion"]) == (0.0, 0)
 
 
 def test_the_baseline_s_answers_are_read_in_the_forms_in_which_they_are_published(tmp_path: Path) -> None:

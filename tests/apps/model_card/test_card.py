@@ -40,7 +40,10 @@ def run(tmp_path: Path, make_micro_model: Callable[..., Transformer], micro_toke
     """A run of two stages, the second one measured."""
     directory = tmp_path / "run"
     ids: dict[str, str] = {}
-    for stage, settings in (("base", {}), ("r1_zero", {"seed": 3, "tasks.train": "logic,file 0123456789ab"})):
+    for stage, settings in (
+        ("base", {"base.held_out_documents": 5}),
+        ("r1_zero", {"seed": 3, "tasks.train": "logic,file 0123456789ab"}),
+    ):
         save_model(make_micro_model(len(stage)), directory / stage)
         micro_tokenizer.save(directory / stage)
         identity = Identity(stage, 1, settings, dict(ids), ())
@@ -74,10 +77,11 @@ def test_the_card_of_a_stage_names_recipe_data_figures_and_what_is_missing(run: 
     assert figures_of(card) == {"Logic": 25.0}
     assert "| Base (`base`) | text alone | - |" in card
     assert "| R1-Zero (`r1_zero`) | `base` | 3 |" in card
+    assert "- `base`: text = the generated corpus\n" in card
     assert "- `r1_zero`: tasks.train = logic,file 0123456789ab" in card
     assert "| Logic | 20 | Right answers | 25.0 | 10.0-50.0 |" in card or "| 25.0 | 10.0-50.0 |" in card
     assert "(prompt r1_zero, contract r1)" in card
-    assert "Benchmarks: AIME 2024, AIME 2025" in card
+    assert "Benchmarks: AIME 2024; AIME 2025" in card
     assert str(tmp_path) not in card
 
 

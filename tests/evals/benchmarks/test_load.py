@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from cogitate.evals.benchmarks.readers.code import read_tests
 from cogitate.evals.benchmarks.readers.table import READERS
 from cogitate.rewards.code.grader import grade_code
 from cogitate.rewards.kinds import check_fields, has_rules
+from tests.evals.benchmarks.hub_server import COMMIT, HubServer
 from tests.evals.benchmarks.published_rows import packed_tests, write_all, write_csv, write_lines, write_parquet
 
 ASKED_FOR = (
@@ -193,8 +195,12 @@ def test_solved_examples_come_from_the_published_training_split(directory: Path)
 
 
 def test_each_fault_of_the_data_is_one_line(directory: Path, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"aime24: the rows are not in .*: looked for data/train-\*\.parquet or"):
+    with pytest.raises(
+        DataError, match=r"aime24: the rows are not in .*: looked for HuggingFaceH4/aime_2024/data/train-\*\.parquet or"
+    ):
         load_benchmark(find_benchmark("aime24"), tmp_path)
+    with pytest.raises(DataError, match=r"looked for cais/mmlu/abstract_algebra/test-\*\.parquet and 17 more or mmlu_stem/"):
+        load_benchmark(find_benchmark("mmlu_stem"), tmp_path)
     with pytest.raises(DataError, match="2 rows, but GSM8K has 1319: truncated, or a part; --partial-data"):
         load_benchmark(find_benchmark("gsm8k"), directory)
     write_lines(tmp_path / "aime25.jsonl", [{"problem": f"{n}?", "answer": "1"} for n in range(31)])
@@ -282,6 +288,43 @@ def test_solved_examples_of_c_eval_are_those_of_a_subject(directory: Path, tmp_p
     assert [subject for subject, _, _ in loaded.examples] == ["accountant", "physician"]
     assert [file.name for file in loaded.example_files] == ["dev/accountant_dev.csv", "dev/physician_dev.csv"]
     assert subject_of(loaded.problems[0]) == "accountant"
+
+
+@pytest.fixture
+def hub(directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A hub with the published rows, and a cache of its own."""
+    server = HubServer(directory)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.url)
+    monkeypatch.setattr(
+        "huggingface_hub.constants.HUGGINGFACE_CO_URL_TEMPLATE", server.url + "/{repo_id}/resolve/{revision}/{filename}"
+    )
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    yield server
+    server.close()
+
+
+def test_a_data_set_of_the_hub_is_fetched_with_the_checksums_of_its_files_and_its_commit(
+    hub: HubServer, directory: Path
+) -> None:
+    fetched, local = (load_benchmark(find_benchmark("gsm8k"), place, partial=True, shots=1) for place in (None, directory))
+    assert [problem.question for problem in fetched.problems] == [problem.question for problem in local.problems]
+    told = fetched.as_json()
+    assert (told.pop("commit"), fetched.files[0].rows) == (COMMIT, 2)
+    assert told == {key: value for key, value in local.as_json().items() if key != "commit"}
+
+
+def test_a_data_set_that_the_hub_does_not_have_or_not_any_more_is_one_line(hub: HubServer) -> None:
+    benchmark = find_benchmark("math500")
+    layout = benchmark.layouts[0]
+    gone = benchmark.model_copy(update={"layouts": (layout.model_copy(update={"hub": "nobody/nothing"}),)})
+    with pytest.raises(DataError, match=r"math500: the hub cannot give nobody/nothing: .*or give --data DIR") as error:
+        load_benchmark(gone, None)
+    assert "\n" not in str(error.value)
+    moved = benchmark.model_copy(update={"layouts": (layout.model_copy(update={"files": ("moved.jsonl",)}),)})
+    with pytest.raises(DataError, match=r"HuggingFaceH4/MATH-500 has no moved\.jsonl any more; give --data DIR"):
+        load_benchmark(moved, None)
+    with pytest.raises(DataError, match="svamp: the rows are not on the hub as published; get them from"):
+        load_benchmark(find_benchmark("svamp"), None)
 
 
 def test_unknown_names_are_one_line_with_the_nearest_known() -> None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
+from cogitate.apps.backends import check_backend, make_backend
 from cogitate.apps.benchmark.asking import PromptName, shots_of, usual_prompt
 from cogitate.apps.benchmark.measure import Measuring, Prepared, measure, prepare
 from cogitate.apps.benchmark.page import write_page
@@ -27,17 +28,16 @@ from cogitate.evals.benchmarks.contamination import TrainingText
 from cogitate.evals.benchmarks.definition import Benchmark, find_benchmarks
 from cogitate.evals.benchmarks.load import Loaded, load_benchmark
 from cogitate.model.files.hf import load_config
-from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.models import find_model
 from cogitate.recipe.run_directory.store import load_given
 from cogitate.recipe.settings import load_recipe
 from cogitate.rewards.judge.settings import check_judge
 
-SETTABLE = ("seed=", "evaluate.", "rewards.", "runtime.", "judge.", "tasks.too_long=")
+SETTABLE = ("seed=", "evaluate.", "rewards.", "runtime.", "cluster.", "judge.", "tasks.too_long=")
 WITHOUT_EFFECT = (
     "rewards.accuracy=", "rewards.format=", "rewards.language", "rewards.parts", "rewards.custom", "evaluate.problems=",
     "evaluate.samples=", "evaluate.further", "evaluate.general", "evaluate.consensus", "runtime.lora",
-    "runtime.gradient_checkpointing=",
+    "runtime.gradient_checkpointing=", "cluster.trainer", "cluster.update_limit=",
 )  # fmt: skip
 JUDGEMENTS = "judge_answers"  # the directory among the results
 PAPER_TOKENS = 32_768  # the longest completion of the R1 paper (README of DeepSeek-R1, section 4)
@@ -107,14 +107,13 @@ def run(models: Sequence[str], names: str, options: Options) -> None:
         name: prepare_model(name, directory, benchmarks, loaded, options, console) for name, directory in directories.items()
     }
     try:
-        for name, directory in directories.items():
-            measure_model_on_all(directory, prepared[name], config, training)
+        measure_all(directories, prepared, config, training, options)
     except KeyboardInterrupt:
         raise Interrupted("stopped; the same command goes on from what is kept", 128 + signal.SIGINT) from None
     if options.shard is not None:
         console.print("this shard is done; the same command without --shard makes the results once all are", markup=False)
         return
-    results = read_results(options.out, benchmarks)
+    results = read_results(options.out, benchmarks, list(directories))
     console.print(result_table(results, benchmarks))
     console.print(f"page: {write_page(results, benchmarks, options.out)}", markup=False)
 
@@ -140,17 +139,30 @@ def prepare_model(
     return [each for each in found if each is not None]
 
 
-def measure_model_on_all(directory: Path, prepared: Sequence[Prepared], config: Config, training: TrainingText | None) -> None:
-    """One model on every benchmark; its weights are read once."""
-    backend = LocalBackend(config)
+def measure_all(
+    directories: Mapping[str, Path],
+    prepared: Mapping[str, Sequence[Prepared]],
+    config: Config,
+    training: TrainingText | None,
+    options: Options,
+) -> None:
+    """Each model on every benchmark; its weights are read once. All use one backend, whose processes take seconds to start."""
+    backend = make_backend(config, place_of_cluster(options), say=lambda line: print(line, file=sys.stderr))
     try:
-        generator = backend.generator(directory)
-        for each in prepared:
-            result = measure(each, backend, generator, training)
-            if result is not None:
-                result.write(each.measuring.into)
+        for name, directory in directories.items():
+            generator = backend.generator(directory)
+            for each in prepared[name]:
+                result = measure(each, backend, generator, training)
+                if result is not None:
+                    result.write(each.measuring.into)
+            del generator  # before another model's weights are read
     finally:
         backend.close()
+
+
+def place_of_cluster(options: Options) -> Path:
+    """Where a cluster of our own has its logs: shards that are drawn at the same time have one each."""
+    return options.out if options.shard is None else options.out / "shard-{}-of-{}".format(*options.shard)
 
 
 def check_settings(options: Options, benchmarks: Sequence[Benchmark]) -> Config:
@@ -171,6 +183,7 @@ def check_settings(options: Options, benchmarks: Sequence[Benchmark]) -> Config:
     if not judged and config.judge.model:
         raise ConfigError("judge.model: none of these benchmarks has answers judged by a model; leave it out")
     check_judge(config.judge)
+    check_backend(config)
     return config
 
 
@@ -241,8 +254,13 @@ def describe(benchmark: Benchmark, loaded: Loaded, options: Options) -> list[str
     return lines
 
 
-def read_results(out: Path, benchmarks: Sequence[Benchmark]) -> list[Result]:
-    """Every result of these benchmarks in a directory, of this command and of earlier ones."""
+def read_results(out: Path, benchmarks: Sequence[Benchmark], models: Sequence[str]) -> list[Result]:
+    """Every result of these benchmarks in a directory, by benchmark: of this command's models in their order, then of earlier
+    ones by name."""
     found = [read_result(path) for path in sorted(out.glob(f"*/*/{RESULT}"))]
     order = {benchmark.name: number for number, benchmark in enumerate(benchmarks)}
-    return sorted((one for one in found if one.benchmark in order), key=lambda one: (order[one.benchmark], one.model))
+    place = {name: number for number, name in enumerate(models)}
+    return sorted(
+        (one for one in found if one.benchmark in order),
+        key=lambda one: (order[one.benchmark], place.get(one.model, len(place)), one.model),
+    )

@@ -10,9 +10,9 @@ from typing import Any
 from cogitate.answers import Answers
 from cogitate.apps.benchmark.asking import PromptName, asking_of, instruction_of, shots_of
 from cogitate.apps.benchmark.pairwise import compare_with_baseline, judge_settings
-from cogitate.apps.benchmark.result import RESULT, VERDICTS, Result, read_result, right_of
+from cogitate.apps.benchmark.result import BITS, RESULT, VERDICTS, Result, read_result, right_of
 from cogitate.apps.evaluate import CountedGenerator, counting
-from cogitate.backend import Generator
+from cogitate.backend import Backend, Generator
 from cogitate.config import Config
 from cogitate.errors import DataError
 from cogitate.evals.benchmarks.contamination import TrainingText, contamination
@@ -24,7 +24,6 @@ from cogitate.evals.benchmarks.readers.code import STDIN
 from cogitate.evals.completions import completion_rows, write_rows
 from cogitate.evals.evaluate import Asking, Measured, consensus_table, measure_model, missing_verdicts, table
 from cogitate.recipe.asking import Fitting, check_thinks, fitting, thinking_budgets
-from cogitate.recipe.local_backend import LocalBackend
 from cogitate.rewards.kinds import has_rules
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.prompts import R1_INSTRUCTION
@@ -66,13 +65,22 @@ class Measuring:
             "temperature": evaluate.temperature, "top_p": evaluate.top_p, "max_new_tokens": evaluate.max_new_tokens,
             "thinking_budget": evaluate.thinking_budget, "closing_phrase": evaluate.closing_phrase,
             "min_thinking": evaluate.min_thinking, "waits": evaluate.waits,
-            "seed": self.config.seed, "dtype": self.config.runtime.dtype, "limit": self.limit,
+            "seed": self.config.seed, "dtype": self.config.runtime.dtype, "limit": self.limit, **self.arithmetic(),
             "instruction": instruction_of(self.benchmark, self.prompt),
             "files": [file.sha256 for file in self.loaded.files],
             "example_files": [file.sha256 for file in self.loaded.example_files] if shots else [],
             **{name: getattr(self.config.rewards, name) for name in VERDICTS},
             **(judge_settings(self.config.judge, self.loaded) if self.benchmark.needs_judge else {}),
         }  # fmt: skip
+
+    def arithmetic(self) -> dict[str, Any]:
+        """What decides a completion beside its request and the type of the weights; {}: our engine, nothing rounded."""
+        found: dict[str, Any] = {name: bits for name in BITS if (bits := getattr(self.config.runtime, name))}
+        return found if self.config.cluster.engine == "own" else {**found, "engine": self.config.cluster.engine}
+
+    def scope(self) -> str:
+        """What kept completions are found by beside their requests."""
+        return " ".join([self.config.runtime.dtype, *(f"{name}={value}" for name, value in self.arithmetic().items())])
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +130,7 @@ def prepare(measuring: Measuring, max_context: int, say: Callable[[str], None]) 
     return Prepared(measuring, asking, tokenizer, settings, fit)
 
 
-def measure(prepared: Prepared, backend: LocalBackend, generator: Generator, training: TrainingText | None) -> Result | None:
+def measure(prepared: Prepared, backend: Backend, generator: Generator, training: TrainingText | None) -> Result | None:
     """The result; None of a shard, which keeps its completions alone. Raises DataError where nothing could be judged."""
     measuring = prepared.measuring
     measuring.into.mkdir(parents=True, exist_ok=True)
@@ -133,13 +141,13 @@ def measure(prepared: Prepared, backend: LocalBackend, generator: Generator, tra
     return summarise(prepared, backend, groups, training)
 
 
-def draw_and_grade(prepared: Prepared, backend: LocalBackend, generator: Generator) -> list[list[Measured]]:
+def draw_and_grade(prepared: Prepared, backend: Backend, generator: Generator) -> list[list[Measured]]:
     """k completions of each problem, kept ones not drawn again."""
     measuring, asking, tokenizer = prepared.measuring, prepared.asking, prepared.tokenizer
     config, own = measuring.config, kept_file(measuring.into, measuring.shard)
     evaluate, problems = config.evaluate, prepared.fit.problems
     with Answers(own) as answers, counting(len(problems) * evaluate.samples) as count:
-        kept = KeptGenerator(generator, answers, scope=config.runtime.dtype, others=read_others(measuring.into, own))
+        kept = KeptGenerator(generator, answers, scope=measuring.scope(), others=read_others(measuring.into, own))
         return measure_model(
             problems,
             asking,
@@ -168,7 +176,7 @@ def check_earlier(measuring: Measuring, settings: Mapping[str, Any], say: Callab
 
 
 def summarise(
-    prepared: Prepared, backend: LocalBackend, groups: Sequence[Sequence[Measured]], training: TrainingText | None
+    prepared: Prepared, backend: Backend, groups: Sequence[Sequence[Measured]], training: TrainingText | None
 ) -> Result:
     """All figures of the completions."""
     measuring, asking, tokenizer = prepared.measuring, prepared.asking, prepared.tokenizer

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
 from cogitate.apps import report
-from cogitate.apps.benchmark.result import Result, differences_in_settings
+from cogitate.apps.benchmark.result import BITS, Result, differences_in_settings
 from cogitate.apps.benchmark.table import METRICS, consensus, interval, name_of_model, percent, percent_of
 from cogitate.apps.report.tables import table
 from cogitate.evals.benchmarks.definition import Benchmark
-from cogitate.evals.benchmarks.published import read_published
+from cogitate.evals.benchmarks.published import Published, read_published
 from cogitate.evals.metrics import Estimate
 from cogitate.evals.paired import paired_by_task
 from cogitate.runtime import atomic_write
@@ -20,6 +20,18 @@ PAGE = "benchmarks.html"
 STYLE = Path(report.__file__).with_name("report.css")
 SAFE = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 DASH = "–"
+# A narrow screen has a row's cells beneath each other, each with the heading of its column.
+NARROW = """@media (max-width: 640px) {
+.scroll table, .scroll tbody { display: block; min-width: 0; }
+.scroll thead { display: none; }
+.scroll tr { display: grid; grid-template-columns: repeat(auto-fill, minmax(130px, 1fr)); gap: 6px 12px; padding: 12px 0;
+  border-bottom: 1px solid var(--line); }
+.scroll th, .scroll td { border: 0; padding: 0; white-space: normal; overflow-wrap: anywhere; }
+.scroll th { grid-column: 1 / -1; }
+.scroll td::before { content: attr(data-label); display: block; font-size: 12px; color: var(--soft); }
+}"""
+
+COSTS = ("Model", "Tokens of prompts", "Tokens generated", "Mean of a completion", "Cut off, %")
 
 
 def write_page(results: Sequence[Result], benchmarks: Sequence[Benchmark], out: Path) -> Path:
@@ -45,7 +57,7 @@ def html_of(results: Sequence[Result], benchmarks: Sequence[Benchmark]) -> str:
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{SAFE}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1"><title>Benchmarks</title>'
-        f"<style>{STYLE.read_text(encoding='utf-8')}</style></head><body>"
+        f"<style>{STYLE.read_text(encoding='utf-8')}{NARROW}</style></head><body>"
         '<header class="top"><h1>Cogitate · Benchmarks</h1></header>'
         f"<main>{body}</main><footer><p>Shares in percent with 95 % intervals over problems. The result.json of each model and "
         "benchmark holds the same numbers. This file loads nothing from anywhere.</p></footer></body></html>"
@@ -53,8 +65,13 @@ def html_of(results: Sequence[Result], benchmarks: Sequence[Benchmark]) -> str:
 
 
 def models_of(results: Sequence[Result]) -> dict[str, str]:
-    """model_id -> name, in the order of their names."""
-    return {one.model_id: name_of_model(one, results) for one in sorted(results, key=lambda one: one.model)}
+    """model_id -> name, in the order of the results."""
+    return {one.model_id: name_of_model(one, results) for one in results}
+
+
+def cell(label: str, content: str) -> str:
+    """A cell of a table; `label` is the heading of its column."""
+    return f'<td data-label="{escape(label)}">{content}</td>'
 
 
 def found(results: Sequence[Result], benchmark: Benchmark, model_id: str) -> Result | None:
@@ -66,7 +83,7 @@ def figures(results: Sequence[Result], benchmarks: Sequence[Benchmark]) -> str:
     models = models_of(results)
     rows = ""
     for benchmark in benchmarks:
-        cells = "".join(f"<td>{figure_cell(found(results, benchmark, one), benchmark)}</td>" for one in models)
+        cells = "".join(cell(name, figure_cell(found(results, benchmark, one), benchmark)) for one, name in models.items())
         head = f'{escape(benchmark.title)}<div class="small soft">{METRICS[benchmark.metric]}</div>'
         rows += f'<tr><th scope="row">{head}</th>{cells}</tr>'
     heads = '<th scope="col">Benchmark</th>' + "".join(f'<th scope="col">{escape(name)}</th>' for name in models.values())
@@ -94,14 +111,13 @@ def differences(results: Sequence[Result], benchmarks: Sequence[Benchmark]) -> s
     if len(models) < 2:
         return ""
     first, *others = models
+    compared = {other: f"{models[other]} less {models[first]}" for other in others}
     rows = ""
     for benchmark in benchmarks:
         base = found(results, benchmark, first)
-        cells = "".join(f"<td>{difference_cell(base, found(results, benchmark, other))}</td>" for other in others)
+        cells = "".join(cell(name, difference_cell(base, found(results, benchmark, other))) for other, name in compared.items())
         rows += f'<tr><th scope="row">{escape(benchmark.title)}</th>{cells}</tr>'
-    heads = '<th scope="col">Benchmark</th>' + "".join(
-        f'<th scope="col">{escape(models[other])} less {escape(models[first])}</th>' for other in others
-    )
+    heads = '<th scope="col">Benchmark</th>' + "".join(f'<th scope="col">{escape(name)}</th>' for name in compared.values())
     intro = "Points of the benchmark's measure on the problems that both have; an interval that holds 0 settles nothing."
     return f'<p class="soft">{intro}</p>{table(heads, rows)}'
 
@@ -135,7 +151,9 @@ def categories(results: Sequence[Result], benchmarks: Sequence[Benchmark]) -> st
             continue
         rows = "".join(
             f'<tr><th scope="row">{escape(name)}</th>'
-            + "".join(f"<td>{category_cell(found(results, benchmark, one), benchmark, name)}</td>" for one in models)
+            + "".join(
+                cell(model, category_cell(found(results, benchmark, one), benchmark, name)) for one, model in models.items()
+            )
             + "</tr>"
             for name in names
         )
@@ -159,16 +177,23 @@ def published(benchmarks: Sequence[Benchmark]) -> str:
     own = [row for row in read_published() if row.benchmark in titles]
     if not own:
         return ""
+    intro = "As their authors report them, in percent: other prompts, settings and judges than ours, and no intervals."
+    sources = dict.fromkeys(row.source for row in own)
+    tables = (published_by(source, [row for row in own if row.source == source], titles) for source in sources)
+    return f'<p class="soft">{intro}</p>{"".join(tables)}'
+
+
+def published_by(source: str, own: Sequence[Published], titles: Mapping[str, str]) -> str:
+    """The table of one source. `titles` of the benchmarks, by name."""
     models = list(dict.fromkeys(model for row in own for model in row.values))
     rows = "".join(
         f'<tr><th scope="row">{escape(titles[row.benchmark])}<div class="small soft">{escape(row.measure)}</div></th>'
-        + "".join(f"<td>{row.values.get(model, DASH)}</td>" for model in models)
-        + f'<td class="small">{escape(row.source)}</td></tr>'
+        + "".join(cell(model, str(row.values.get(model, DASH))) for model in models)
+        + "</tr>"
         for row in own
     )
     heads = '<th scope="col">Benchmark</th>' + "".join(f'<th scope="col">{escape(model)}</th>' for model in models)
-    intro = "As their authors report them, in percent: other prompts, settings and judges than ours, and no intervals."
-    return f'<p class="soft">{intro}</p>{table(heads + "<th>Source</th>", rows)}'
+    return f"<h3>{escape(source)}</h3>{table(heads, rows)}"
 
 
 def cost(results: Sequence[Result], benchmarks: Sequence[Benchmark]) -> str:
@@ -186,13 +211,10 @@ def cost(results: Sequence[Result], benchmarks: Sequence[Benchmark]) -> str:
         )
         rows += (
             f'<tr><th scope="row">{escape(titles[one.benchmark])}</th>'
-            + "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+            + "".join(cell(name, escape(content)) for name, content in zip(COSTS, cells, strict=True))
             + "</tr>"
         )
-    heads = "".join(
-        f'<th scope="col">{name}</th>'
-        for name in ("Benchmark", "Model", "Tokens of prompts", "Tokens generated", "Mean of a completion", "Cut off, %")
-    )
+    heads = "".join(f'<th scope="col">{name}</th>' for name in ("Benchmark", *COSTS))
     return table(heads, rows)
 
 
@@ -207,8 +229,15 @@ def data(results: Sequence[Result], benchmarks: Sequence[Benchmark]) -> str:
             f"<h3>{escape(benchmark.title)}</h3><p>{escape(benchmark.about)} Licence of the rows: {escape(benchmark.licence)}."
         )
         shown += f" Source: {escape(benchmark.source)}.</p><ul>"
-        shown += "".join(f"<li>{escape(line)}</li>" for one in own for line in lines_of(one)) + "</ul>"
+        shown += "".join(f"<li>{escape(line)}</li>" for line in lines_of_all(own)) + "</ul>"
     return shown
+
+
+def lines_of_all(own: Sequence[Result]) -> list[str]:
+    """The lines of each result, then those that all of them have."""
+    listed = [lines_of(one) for one in own]
+    shared = [line for line in listed[0] if all(line in lines for lines in listed)] if len(own) > 1 else []
+    return [*(line for lines in listed for line in lines if line not in shared), *shared]
 
 
 def lines_of(result: Result) -> list[str]:
@@ -218,11 +247,14 @@ def lines_of(result: Result) -> list[str]:
         f"{result.model} ({result.model_id}): prompt {settings['prompt']}, {settings['shots']} solved examples, contract "
         f"{settings['contract']}, temperature {settings['temperature']}, top-p {settings['top_p']}, at most "
         f"{settings['max_new_tokens']:,} tokens, seed {settings['seed']}, {settings['dtype']}"
+        + "".join(f", {name} {settings[name]}" for name in ("engine", *BITS) if name in settings)
     ]
     if settings.get("instruction"):
         lines.append(f"asked beside the question: “{' '.join(settings['instruction'].split())}”")
     if differs := rows.get("differs"):
         lines.append(f"read from {rows['layout']}: {differs}")
+    if commit := rows.get("commit"):
+        lines.append(f"fetched from the hub, {rows['layout'].split()[0]} at commit {commit[:12]}")
     lines += [f"{file['file']}: {file['rows']} rows, SHA-256 {file['sha256'][:16]}…" for file in rows["files"][:4]]
     if len(rows["files"]) > 4:
         lines.append(f"and {len(rows['files']) - 4} more files")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cogitate.backend import Backend
 from cogitate.config import Config, JudgeConfig
 from cogitate.errors import DataError
 from cogitate.evals.benchmarks.load import Loaded
@@ -21,7 +22,6 @@ from cogitate.evals.evaluate import Asking, Measured
 from cogitate.evals.metrics import rate
 from cogitate.evals.paired import Key
 from cogitate.json_lines import parse_object, read_lines
-from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.run_directory.store import load_given
 from cogitate.rewards.answer import answer_text
 from cogitate.rewards.judge.judge import Judge, Pair
@@ -65,7 +65,7 @@ class Compared:
 
 
 def compare_with_baseline(
-    loaded: Loaded, groups: Sequence[Sequence[Measured]], asking: Asking, backend: LocalBackend, config: Config
+    loaded: Loaded, groups: Sequence[Sequence[Measured]], asking: Asking, backend: Backend, config: Config
 ) -> Compared:
     """Every completion beside the baseline's answer to the same request.
 

@@ -17,10 +17,11 @@ from cogitate.runtime import write_json
 
 RESULT, SCHEMA = "result.json", 1
 VERDICTS = ("seconds_limit", "allowed_packages", "unsafe_local", "remote_sandbox")  # of the settings `rewards`
+BITS = ("weight_bits", "activation_bits", "cache_bits")  # of the settings `runtime`, where they are set
 COMPARED = (
     "prompt", "shots", "contract", "instruction", "k", "temperature", "top_p", "max_new_tokens", "thinking_budget",
     "closing_phrase", "min_thinking", "waits", "dtype", "seed", "limit", "files", "example_files", "judge", "judging",
-    "baseline_file", *VERDICTS,
+    "baseline_file", "engine", *BITS, *VERDICTS,
 )  # fmt: skip
 FILES = ("files", "example_files", "baseline_file")  # checksums, whose values say nothing to a reader
 

@@ -11,7 +11,7 @@ from typing import Any
 from cogitate import __version__
 from cogitate.apps.benchmark.result import Result
 from cogitate.apps.benchmark.table import METRICS, interval, percent
-from cogitate.apps.model_card.facts import ModelFacts, StageFacts, gather_facts
+from cogitate.apps.model_card.facts import CORPUS, ModelFacts, StageFacts, gather_facts
 from cogitate.apps.report.words import measure_words, task_title
 from cogitate.evals.benchmarks.definition import Benchmark, benchmark_names, find_benchmark
 from cogitate.evals.metrics import Estimate
@@ -142,8 +142,8 @@ def data(facts: ModelFacts) -> Iterator[str]:
     yield from ("As the settings of the stages name them:", "", *(f"- {line}" for line in shown))
     yield ""
     yield (
-        "Tasks that are named without a file are made by programs of this package (Apache-2.0). Files are named by the hash of "
-        "their content; their licences are not recorded: state them."
+        f"Tasks that are named without a file, and {CORPUS}, are made by programs of this package (Apache-2.0). Files are "
+        "named by the hash of their content; their licences are not recorded: state them."
     )
 
 
@@ -210,7 +210,7 @@ def unmeasured(facts: ModelFacts) -> Iterator[str]:
     """Every benchmark of the table without a result, and what no benchmark says."""
     missing = [find_benchmark(name).title for name in benchmark_names() if name not in facts.results]
     if missing:
-        yield f"Benchmarks: {', '.join(missing)}."
+        yield f"Benchmarks: {'; '.join(missing)}."
     unsearched = [benchmark.title for benchmark, result in known(facts) if "contamination" not in result.further]
     if unsearched:
         yield f"Overlap with training data: not looked for in {', '.join(unsearched)}."

@@ -16,6 +16,7 @@ from cogitate.recipe.run_directory.store import MANIFEST, load_given, load_manif
 
 EVALUATION = "evaluation.json"  # of the artifact evaluate.STAGE
 DATA = "data.parquet"  # of a stage that makes a data set
+CORPUS_KEY, CORPUS = ".held_out_documents", "the generated corpus"  # a setting of every pretraining, and what that reads
 DATA_KEYS = ("tasks.train", "tasks.general", "preferences.pairs_file", "preferences.labels_file")
 
 
@@ -26,7 +27,7 @@ class StageFacts:
     Attributes:
         inputs: the stages and models that it started from; None: not known, since its artifact is not there any more.
         seed: None where the manifest has none.
-        data: what its settings name as data: tasks, and files by the hash of their content.
+        data: what its settings name as data: tasks, files by the hash of their content, and the corpus of pretraining.
         rows: of the data set that it made; None where it made none.
     """
 
@@ -119,6 +120,8 @@ def stages_to(run: Path, manifest: Mapping[str, Any]) -> list[StageFacts]:
                     found[name] = StageFacts(name, stage_title(name), None)
         settings = own["settings"]
         data = {key: str(settings[key]) for key in DATA_KEYS if settings.get(key)}
+        if any(key.endswith(CORPUS_KEY) for key in settings):
+            data = {"text": CORPUS, **data}
         makes_data = (run / str(own["stage"]) / DATA).is_file()
         rows = own.get("summary", {}).get("rows") if makes_data else None
         name = str(own["stage"])

@@ -60,10 +60,22 @@ class PublishedRow:
         return f"{self.file}, row {self.number + 1}"
 
 
-def find_layout(
-    benchmark: Benchmark, layouts: Sequence[Layout], directory: Path | None, *, what: str = "the rows"
-) -> tuple[Layout, list[tuple[Path, str]]]:
-    """The first layout whose files are all there, and (path, name in the layout) of each file, in alphabetical order.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A layout whose files are there.
+
+    Attributes:
+        places: (path, name in the layout) of each file, in alphabetical order.
+        commit: of the hub's repository that they were fetched from; "": they lie in a directory of the user's.
+    """
+
+    layout: Layout
+    places: Sequence[tuple[Path, str]]
+    commit: str = ""
+
+
+def find_layout(benchmark: Benchmark, layouts: Sequence[Layout], directory: Path | None, *, what: str = "the rows") -> Found:
+    """The first layout whose files are all there.
 
     Args:
         directory: of the data; None: they are fetched from the hub.
@@ -80,17 +92,23 @@ def find_layout(
         for place in (directory / layout.hub, directory / benchmark.name):  # of no hub: the directory itself
             found = [matching(place, pattern) for pattern in layout.files]
             if all(found):
-                return layout, [(path, path.relative_to(place).as_posix()) for paths in found for path in paths]
-    wanted = " or ".join(dict.fromkeys(" + ".join(layout.files) for layout in layouts))
+                return Found(layout, [(path, path.relative_to(place).as_posix()) for paths in found for path in paths])
+    wanted = " or ".join(dict.fromkeys(map(what_is_looked_for, layouts)))
     raise DataError(f"{benchmark.name}: {what} are not in {directory}: looked for {wanted} (from {benchmark.source})")
+
+
+def what_is_looked_for(layout: Layout) -> str:
+    """The first file, and how many others."""
+    further = len(layout.files) - 1
+    return "/".join(filter(None, (layout.hub, layout.files[0]))) + (f" and {further} more" if further else "")
 
 
 def matching(place: Path, pattern: str) -> list[Path]:
     return sorted(path for path in place.glob(pattern) if path.is_file())
 
 
-def fetch_layout(benchmark: Benchmark, layouts: Sequence[Layout], what: str) -> tuple[Layout, list[tuple[Path, str]]]:
-    """The first layout of the hub, fetched. Raises as `find_layout`."""
+def fetch_layout(benchmark: Benchmark, layouts: Sequence[Layout], what: str) -> Found:
+    """The first layout of the hub, fetched; the client names a snapshot's directory by its commit. Raises as `find_layout`."""
     layout = next((layout for layout in layouts if layout.hub), None)
     if layout is None:
         raise DataError(
@@ -111,7 +129,8 @@ def fetch_layout(benchmark: Benchmark, layouts: Sequence[Layout], what: str) -> 
     missing = [pattern for pattern, paths in zip(layout.files, found, strict=True) if not paths]
     if missing:
         raise DataError(f"{benchmark.name}: {layout.hub} has no {missing[0]} any more; give --data DIR")
-    return layout, [(path, path.relative_to(snapshot).as_posix()) for paths in found for path in paths]
+    places = [(path, path.relative_to(snapshot).as_posix()) for paths in found for path in paths]
+    return Found(layout, places, snapshot.name)
 
 
 def hub_failures() -> tuple[type[Exception], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ class Loaded:
         rows: that were read.
         available: problems before the limit.
         faults: rows that cannot be graded, and why the first few cannot.
-        layout: hub and files of the layout that was read. differs: as Layout.differs.
+        layout: hub and files of the layout that was read. differs: as Layout.differs. commit: as Found.commit.
         examples: (subject or category, question, worked answer) of what a few-shot prompt may show.
         example_files: that these were read from.
     """
@@ -44,6 +44,7 @@ class Loaded:
     faults: RowFaults
     layout: str
     differs: str = ""
+    commit: str = ""
     examples: list[tuple[str, str, str]] = field(default_factory=list)
     example_files: list[DataFile] = field(default_factory=list)
 
@@ -59,6 +60,7 @@ class Loaded:
             "example_files": [file.as_json() for file in self.example_files],
             "layout": self.layout,
             "differs": self.differs,
+            "commit": self.commit,
             "rows": self.rows,
             "published_rows": self.published or None,
             "problems": len(self.problems),
@@ -85,8 +87,9 @@ def load_benchmark(
     for reader in filter(None, (benchmark.reader, benchmark.examples_reader)):
         if reader not in READERS:
             raise ConfigError(f"{benchmark.name}: there is no reader {reader!r}; known are {', '.join(READERS)}")
-    layout, places = find_layout(benchmark, benchmark.layouts, directory)
-    files, rows = read_all(places, lambda row: in_time(benchmark, row))
+    found = find_layout(benchmark, benchmark.layouts, directory)
+    layout = found.layout
+    files, rows = read_all(found.places, lambda row: in_time(benchmark, row))
     check_count(benchmark, layout, files, sum(file.rows for file in files), partial=partial)
     faults = RowFaults(benchmark.name)
     problems = to_problems(benchmark, benchmark.reader, rows, faults)
@@ -97,13 +100,13 @@ def load_benchmark(
     examples, example_files = load_examples(benchmark, directory, shots) if shots else ([], [])
     name = " ".join(filter(None, (layout.hub, *layout.files)))
     return Loaded(
-        kept, files, layout.rows, sum(file.rows for file in files), len(problems), faults, name, layout.differs, examples,
-        example_files,
+        kept, files, layout.rows, sum(file.rows for file in files), len(problems), faults, name, layout.differs, found.commit,
+        examples, example_files,
     )  # fmt: skip
 
 
 def read_all(
-    places: list[tuple[Path, str]], wanted: Callable[[Mapping[str, Any]], bool] = lambda _: True
+    places: Sequence[tuple[Path, str]], wanted: Callable[[Mapping[str, Any]], bool] = lambda _: True
 ) -> tuple[list[DataFile], list[PublishedRow]]:
     """Every file, and of their rows those that are wanted."""
     files, rows = [], []
@@ -174,7 +177,7 @@ def load_examples(
     """Solved examples (subject or category, question, worked answer), and their files. Raises as `load_benchmark`."""
     if not benchmark.examples:
         raise ConfigError(f"{benchmark.name}: no solved examples are published beside it; leave out --shots")
-    _, places = find_layout(benchmark, benchmark.examples, directory, what="the solved examples")
+    places = find_layout(benchmark, benchmark.examples, directory, what="the solved examples").places
     files, rows = read_all(places)
     faults = RowFaults(f"{benchmark.name}, solved examples")
     problems = to_problems(benchmark, benchmark.examples_reader or benchmark.reader, rows, faults)
