@@ -63,9 +63,9 @@ MEASURED = """
 import resource
 import torch
 from cogitate.model.cache_memory import CopiedMemory, ReservedMemory, most_bytes
-def peak():
-    status = open("/proc/self/status").read()
-    return int(status.split("VmHWM:")[1].split()[0]) * 1024
+def told(key):
+    return int(open("/proc/self/status").read().split(key)[1].split()[0]) * 1024
+peak, resident = (lambda: told("VmHWM:")), (lambda: told("VmRSS:"))
 size = lambda layers: sum(entries.nbytes for entries in layers)
 
 memory, before = CopiedMemory(16, (64, 16), torch.float32, "cpu"), peak()
@@ -73,12 +73,12 @@ held = size(memory.grow(1000))
 grown = size(memory.grow(1))
 print((peak() - before) / held, grown / held)
 
-memory, before = ReservedMemory(16, (64, 16), torch.float32), peak()
-layers = memory.grow(3000)
+memory = ReservedMemory(16, (64, 16), torch.float32)
+before, layers = resident(), memory.grow(3000)
 for entries in layers: entries[:] = 1.0
 used = size(layers)
-written = (peak() - before) / used
-print(written, size(memory.grow(9000)) / used, (peak() - before) / used)
+written = (resident() - before) / used
+print(written, size(memory.grow(9000)) / used, (resident() - before) / used)
 
 del memory, layers, entries
 resource.setrlimit(resource.RLIMIT_AS, (16 << 30, 16 << 30))
