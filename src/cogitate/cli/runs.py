@@ -151,6 +151,10 @@ def compare(
     seed: Annotated[
         list[int] | None, typer.Option(metavar="N", help="Of an experiment: make the runs of this seed alone; may be repeated.")
     ] = None,
+    kept: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Of an experiment: keep finished runs there without models; those there count."),
+    ] = None,
     short: Annotated[
         bool, typer.Option("--short", help="Of an experiment: the smallest budgets that go through all of it, to try it.")
     ] = False,
@@ -160,9 +164,9 @@ def compare(
 ) -> None:
     """Show runs side by side, or run an experiment: variants at several seeds."""
     if any(path.suffix == ".toml" for path in directories):
-        compare_variants(directories, out, seed or (), short=short, dry_run=dry_run)
+        compare_variants(directories, out, seed or (), kept=kept, short=short, dry_run=dry_run)
         return
-    given = [name for name, value in (("--seed", seed), ("--short", short), ("--dry-run", dry_run)) if value]
+    given = [name for name, value in (("--seed", seed), ("--kept", kept), ("--short", short), ("--dry-run", dry_run)) if value]
     if given:
         from cogitate.errors import ConfigError
 
@@ -176,7 +180,13 @@ def compare(
 
 
 def compare_variants(
-    files: Sequence[Path], out: Path | None, seeds: Sequence[int], *, short: bool = False, dry_run: bool = False
+    files: Sequence[Path],
+    out: Path | None,
+    seeds: Sequence[int],
+    *,
+    kept: Path | None = None,
+    short: bool = False,
+    dry_run: bool = False,
 ) -> None:
     """Run an experiment, or go on with it."""
     from cogitate.apps.experiment.definition import read_experiment
@@ -198,7 +208,7 @@ def compare_variants(
     if dry_run:
         from cogitate.apps.experiment.dry_run import dry_run as plan_experiment
 
-        typer.echo(plan_experiment(experiment, directory, seeds))
+        typer.echo(plan_experiment(experiment, directory, seeds, kept))
         return
     keep_freed_memory()
     stop_at_checkpoint_on_signals()
@@ -209,6 +219,7 @@ def compare_variants(
         make_progress=make_progress,
         say=lambda line: typer.echo(line, err=True),
         seeds=seeds,
+        kept=kept,
     )
     typer.echo(f"experiment: {page}")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cogitate.apps.experiment.definition import Experiment
+from cogitate.apps.experiment.kept import Key, unpack
 from cogitate.apps.experiment.running import GIB, check_seeds, run_directory
 from cogitate.apps.overview import table
 from cogitate.apps.plan.computer.machine import Machine, this_machine
@@ -52,17 +54,20 @@ class PlannedRun:
     unplanned: Sequence[str]
 
 
-def dry_run(experiment: Experiment, out: Path, seeds: Collection[int] = ()) -> str:
+def dry_run(experiment: Experiment, out: Path, seeds: Collection[int] = (), kept: Path | None = None) -> str:
     """What `run_experiment` would do, as text. All that it refuses before the first run is refused here.
 
     Raises:
         ConfigError, DataError: a run's settings or data cannot be used.
-        ArtifactError: finished work in `out` would have to be made again.
+        ArtifactError: finished work in `out` would have to be made again, or what is kept cannot be used.
     """
     check_seeds(experiment, seeds)
-    runs = planned_runs(experiment, out, seeds)
+    with tempfile.TemporaryDirectory() as unpacked:
+        there = unpack(experiment, kept, Path(unpacked)) if kept else {}
+    runs = planned_runs(experiment, out, seeds, there)
     config = experiment.config
     budget = f", {config.budget.tokens:,} tokens of {config.budget.stage} each" if config.budget else ""
+    budget += f"; {len(there)} more are kept" if there else ""
     lines = [
         f"# {config.title or experiment.name}: {len(runs)} runs{budget}",
         "",
@@ -81,13 +86,15 @@ def dry_run(experiment: Experiment, out: Path, seeds: Collection[int] = ()) -> s
     return "\n".join(lines)
 
 
-def planned_runs(experiment: Experiment, out: Path, seeds: Collection[int] = ()) -> list[PlannedRun]:
-    """Every run in the order in which they are made; what an earlier one makes is shared by the later ones."""
+def planned_runs(
+    experiment: Experiment, out: Path, seeds: Collection[int] = (), kept: Collection[Key] = ()
+) -> list[PlannedRun]:
+    """Every run that is still to be made, in order; what an earlier one makes is shared by the later ones."""
     made: dict[str, str] = {}
     seconds: dict[tuple[str, str], Estimate | None] = {}  # equal at all seeds
     runs = []
     for (variant, seed), config in experiment.runs.items():
-        if seeds and seed not in seeds:
+        if (variant, seed) in kept or (seeds and seed not in seeds):
             continue
         directory = run_directory(out, variant, seed)
         planned = plan(config, directory, until=experiment.until(variant))

@@ -2,16 +2,18 @@
 
 lock                   held while a process works here; contains its pid
 VARIANT/seed-N/        a run directory (recipe/runner.py), whose artifacts are linked where another run has made the same
+kept.runs/             finished runs that another call has kept (kept.py)
 experiment.json, .html what the finished runs say, written anew after each of them; experiment.md for the documentation
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 from cogitate.apps.experiment.analysis import analyse
 from cogitate.apps.experiment.definition import Experiment
+from cogitate.apps.experiment.kept import Key, keep, unpack
 from cogitate.apps.experiment.markdown import markdown_of
 from cogitate.apps.experiment.page import write_page
 from cogitate.apps.experiment.results import Outcome, results_of
@@ -39,6 +41,7 @@ def run_experiment(
     make_progress: Callable[[Path, Config], Progress],
     say: Callable[[str], None],
     seeds: Collection[int] = (),
+    kept: Path | None = None,
 ) -> Path:
     """Make what is missing, and write the page.
 
@@ -46,6 +49,7 @@ def run_experiment(
 
     Args:
         seeds: whose runs are made now; of all where none is named.
+        kept: where finished runs are kept without their models; those that are there count as made.
 
     Returns:
         the path of experiment.html.
@@ -58,13 +62,16 @@ def run_experiment(
     if (out / CONFIG).is_file():
         raise ConfigError(f"--out {out}: is a run directory; an experiment needs one of its own")
     with hold_run(out):
-        directories = {key: run_directory(out, *key) for key in experiment.runs}
+        there = unpack(experiment, kept, out) if kept else {}
+        directories = {key: there.get(key) or run_directory(out, *key) for key in experiment.runs}
+        own = [run for key, run in directories.items() if key not in there]
         for key, config in experiment.runs.items():  # all settings are refused before any run takes time
-            refuse_outdated(plan(config, directories[key], until=experiment.until(key[0])), directories[key])
-        errors: dict[tuple[str, int], str] = {}
+            if key not in there:
+                refuse_outdated(plan(config, directories[key], until=experiment.until(key[0])), directories[key])
+        errors: dict[Key, str] = {}
         largest = 0
         for number, (key, config) in enumerate(experiment.runs.items(), 1):
-            if seeds and key[1] not in seeds:
+            if key in there or (seeds and key[1] not in seeds):
                 continue
             run = directories[key]
             planned = plan(config, run, until=experiment.until(key[0]))
@@ -74,7 +81,7 @@ def run_experiment(
             check_disk(experiment, before, largest, key)
             say(f"{key[0]}, seed {key[1]}: run {number} of {len(experiment.runs)}, {run}")
             with hold_run(run):
-                shared = share(planned, run, finished_artifacts(d for d in directories.values() if d != run))
+                shared = share(planned, run, finished_artifacts(each for each in own if each != run))
             if shared:
                 say(f"shared with another run: {', '.join(shared)}")
             if interruption_requested():
@@ -91,8 +98,14 @@ def run_experiment(
                 errors[key] = f"{type(error).__name__}: {' '.join(str(error).split())}"
                 say(f"{key[0]}, seed {key[1]} failed: {errors[key]}")
             largest = max(largest, bytes_used(out) - before)
-            finish(experiment, out, directories, errors)
-        return finish(experiment, out, directories, errors)
+            outcomes = outcomes_of(directories, errors)
+            if kept:
+                keep_finished(kept, outcomes, directories, [key[1]])
+            finish(experiment, out, outcomes)
+        outcomes = outcomes_of(directories, errors)
+        if kept:  # runs that were finished without it, too
+            keep_finished(kept, outcomes, directories, experiment.config.seeds)
+        return finish(experiment, out, outcomes)
 
 
 def check_seeds(experiment: Experiment, seeds: Collection[int]) -> None:
@@ -106,7 +119,7 @@ def run_directory(out: Path, variant: str, seed: int) -> Path:
     return out / variant / f"seed-{seed}"
 
 
-def check_disk(experiment: Experiment, used: int, largest: int, key: tuple[str, int]) -> None:
+def check_disk(experiment: Experiment, used: int, largest: int, key: Key) -> None:
     """Refuse to begin a run that would take more than the disk budget, if it takes what the largest one so far took."""
     limit = experiment.config.disk_gib * GIB
     if used + largest > limit:
@@ -116,11 +129,19 @@ def check_disk(experiment: Experiment, used: int, largest: int, key: tuple[str, 
         )
 
 
-def finish(
-    experiment: Experiment, out: Path, directories: dict[tuple[str, int], Path], errors: dict[tuple[str, int], str]
-) -> Path:
+def outcomes_of(directories: Mapping[Key, Path], errors: Mapping[Key, str]) -> list[Outcome]:
+    return [Outcome.of(variant, seed, run, errors.get((variant, seed))) for (variant, seed), run in directories.items()]
+
+
+def keep_finished(kept: Path, outcomes: Sequence[Outcome], directories: Mapping[Key, Path], seeds: Collection[int]) -> None:
+    """Keep the finished runs of these seeds."""
+    for seed in seeds:
+        finished = [each.variant for each in outcomes if each.seed == seed and each.finished]
+        keep(kept, seed, {variant: directories[variant, seed] for variant in finished})
+
+
+def finish(experiment: Experiment, out: Path, outcomes: Sequence[Outcome]) -> Path:
     """Write what the runs say by now."""
-    outcomes = [Outcome.of(variant, seed, run, errors.get((variant, seed))) for (variant, seed), run in directories.items()]
     results = results_of(experiment, outcomes)
     found = analyse(results)
     with atomic_write(out / MARKDOWN) as temporary:
