@@ -182,7 +182,7 @@ def serve(
     cache_gb: Annotated[float, typer.Option(min=0.01, help="Memory for the tokens of running completions, of each model.")] = 2,
     prefix_gb: Annotated[float, typer.Option(min=0.0, help="Memory for prompts that later requests begin with.")] = 0.25,
     prefill_tokens: Annotated[
-        int, typer.Option(min=0, help="Tokens of prompts read in a step; 0: prompts are read whole.")
+        int, typer.Option(min=0, help="Tokens of prompts read in a step, more where few run; 0: all.")
     ] = 64,
     ngram_drafts: Annotated[
         int, typer.Option(min=0, max=15, help="Tokens drafted by looking the last ones up in the text; 0: none.")

@@ -83,9 +83,9 @@ class Engine:
             prefix_bytes: memory for what has been read and sampled, at most, beyond what is in use: requests that begin like
                 earlier or running ones read only what is new (prefix_tree.py). Completions are the same as without: with the
                 kernels to the bit. 0: nothing is kept. Not together with `speculative` (ConfigError).
-            prefill_tokens: of prompts that one `poll` reads, at most: what is longer is read in pieces, between the steps of
-                running completions, with the kernels in the same pass; the same holds. 0: prompts are read whole. Not together
-                with `speculative` (ConfigError).
+            prefill_tokens: of prompts that one `poll` reads, more where few run and many wait (Scheduler.to_read): what is
+                longer is read in pieces, between the steps of running completions, with the kernels in the same pass; the
+                same holds. 0: prompts are read whole. Not together with `speculative` (ConfigError).
             ngram_drafts: tokens that are drafted for a completion in a step, at most, by looking its last ones up in its own
                 text and its siblings' (drafts/lookup.py). 0: none. Not together with `speculative` (ConfigError).
             weight_bits: of the weights of matrices (bits/groups.py): 8 or 4, rounded from those of `model` and of what
@@ -129,7 +129,7 @@ class Engine:
             self.decoder, self.cache, self._running, self._guide, self._ends, speculation=self.speculation, lookup=self.lookup,
             captured=captured_steps,
         )  # fmt: skip
-        self._prefill_tokens = prefill_tokens or None
+        self._prefill_tokens = prefill_tokens
         self._reads_beside = prefill_tokens > 0 and self.prefill.goes_beside
         self._units: np.ndarray | None = None  # of the running rows, until these change
         self._pending_of: Counter[str] = Counter()
@@ -194,7 +194,7 @@ class Engine:
         """Refill free rows, advance every running completion by one step, and return what has finished, in the order of
         submission and of the seeds within a request."""
         self._taking.steps.forget()
-        self.prefill.left = self._prefill_tokens
+        self.prefill.left = self._scheduler.to_read(self._prefill_tokens, len(self._running)) or None
         if self._reads_beside and len(self._running):
             finished = self._step_and_read() + self._admit()
         else:

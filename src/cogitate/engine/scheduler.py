@@ -56,6 +56,9 @@ class Started:
     rows: list[int]
 
 
+MOST_PIECES = 8
+
+
 class Scheduler:
     """Bookkeeping alone; it never touches a model.
 
@@ -96,6 +99,13 @@ class Scheduler:
             chosen.append(group)
         self.ready.extend(chosen)
         return chosen
+
+    def to_read(self, piece: int, running: int) -> int:
+        """How many tokens of prompts a step reads: a `piece` that running completions wait for gladly, and where more requests
+        could start than completions run, as many times more as there are more of them, up to MOST_PIECES: what a step takes
+        longer, each running one waits, and each of the others waits less."""
+        could_start = min(self.unstarted, len(self.free_rows))
+        return piece * max(1, min(MOST_PIECES, could_start // running if running else MOST_PIECES))
 
     def note_read(self, groups: Sequence[Group], whole: int) -> None:
         """So many of these, the last that were to be prefilled, are whole. Others keep their rows and come first next time."""

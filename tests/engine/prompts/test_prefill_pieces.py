@@ -57,10 +57,11 @@ def test_running_completions_go_on_while_a_long_prompt_is_read() -> None:
     engine.submit(request("a", (4, 5, 6), 40))
     engine.poll()
     engine.submit(request("b", LONG))
-    engine.submit(request("c", (5, 5)))
     found: dict[tuple[str, int], Completion] = {}
     for poll in range(200):
         before = engine.prompt_tokens_prefilled
+        if poll == 15:
+            engine.submit(request("c", (5, 5)))
         found |= {(each.request_id, each.seed): each for each in engine.poll()}
         assert engine.prompt_tokens_prefilled - before <= 10
         if poll < 14:
@@ -90,8 +91,24 @@ def test_a_piece_and_a_step_go_through_the_layers_together(monkeypatch: pytest.M
     assert passes == [6, 2, *[2 + 10] * 15, 3]
 
 
+def test_more_is_read_in_a_step_where_few_run_and_many_wait() -> None:
+    engine = make_engine(3, end_id=-1)
+
+    def read() -> int:
+        before = engine.prompt_tokens_prefilled
+        engine.poll()
+        return engine.prompt_tokens_prefilled - before
+
+    engine.submit(request("first", LONG[:40], 100))
+    assert [read(), read(), read()] == [24, 16, 0]  # nobody waits for it
+    for name in "abcd":
+        engine.submit(request(name, LONG[40:58], 100))
+    assert [read(), read()] == [12, 12]  # four wait and one runs
+    assert [read(), read()] == [3, 3]  # three wait and two run
+
+
 def test_a_request_that_is_aborted_while_it_is_read_leaves_nothing_behind() -> None:
-    engine = make_engine(16)
+    engine = make_engine(2)
     engine.submit(request("a", LONG))
     engine.submit(request("b", (4, 5, 6)))
     engine.poll()
@@ -109,7 +126,7 @@ def test_new_weights_read_a_prompt_from_its_beginning(tmp_path: Path) -> None:
     with torch.no_grad():
         other.embed_tokens.weight.add_(0.1)
     save_model(other, tmp_path)
-    engine = make_engine(16, prefix_bytes=PLENTY)
+    engine = make_engine(8, prefix_bytes=PLENTY)
     shared: list[int] = []
     engine.submit(request("a", LONG), on_read=shared.append)
     engine.poll()
