@@ -1,6 +1,7 @@
 """What a run that was made says about lengths and numbers."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from cogitate.apps.plan.workloads.works import works_of
 from cogitate.config import Config
 from cogitate.errors import ConfigError, DataError
 from cogitate.recipe.recipe import graph_of
+from cogitate.recipe.run_directory.store import shipped_editions
 from cogitate.recipe.settings import load_recipe
 from cogitate.tasks.files.datasets import write_rows
+from cogitate.tokenizer.bpe import Tokenizer
 
 STEPS: list[dict[str, Any]] = [  # ten completions of 20 tokens, half of them in dead groups; thirty of 40; prompts have 30
     {"step": 0, "completion_tokens": 20, "tokens_generated": 200, "dead_groups": 0.5, "tokens_trained": 250},
@@ -90,6 +93,28 @@ def test_given_preferences_are_counted_and_nothing_was_drawn(tmp_path: Path) -> 
     }  # fmt: skip
     works = work_of(load_recipe("tiny"), "reward_models", measured).works
     assert [work.steps for work in works if work.sampling is None] == [1, 2]
+
+
+def test_conversations_are_as_long_as_the_run_made_them(tmp_path: Path) -> None:
+    config = load_recipe("tiny")
+    shutil.copytree(shipped_editions("base")[0], tmp_path / "base")
+    stage = tmp_path / "cold_start"
+    stage.mkdir()
+    (stage / "metrics.jsonl").write_text('{"step": 0, "sampled": 2, "completion_tokens": 50}\n', encoding="utf-8")
+    asked, said = {"role": "user", "content": "Calculate 2 + 2."}, {"role": "assistant", "content": "4"}
+    rows = [{"messages": [asked, said], "completion_tokens": tokens} for tokens in (30, 50)]
+    write_rows(stage / "data.parquet", rows)
+    measured = read_measured(tmp_path, has_counts=True)
+    figures = measured.figures["cold_start"]
+    prompt = len(Tokenizer.load(tmp_path / "base").encode("Calculate 2 + 2."))
+    assert figures["row_predicted"] == 40
+    assert figures["row_tokens"] == 40 + prompt
+    (work,) = work_of(config, "r1_dev1", measured).works
+    assert work.sequence == 40 + prompt
+    assert work.predicted == pytest.approx(40 / (40 + prompt))
+    write_rows(stage / "data.parquet", [{"messages": "none", "completion_tokens": 3}])
+    with pytest.raises(DataError, match=r"data\.parquet: the conversations are damaged"):
+        read_measured(tmp_path)
 
 
 def test_what_a_process_model_has_drawn_is_known_by_its_tokens() -> None:

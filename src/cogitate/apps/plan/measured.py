@@ -23,8 +23,8 @@ class Measured:
     Figures: steps, and `steps of NAME` where a stage trains several models; completion_tokens, the mean of all completions;
     completions, of each step of RL, else of the whole stage; tokens_generated, where nothing else is known of them;
     prompt_tokens; updated_share, of a step's tokens those that are learnt from, and most_updated_share, of the step with most
-    of them; of preferences their pairs and labels, pair_completion_tokens and text_tokens, of a completion without and with
-    its prompt.
+    of them; of conversations row_tokens and row_predicted, of one and of these the assistant's; of preferences their pairs
+    and labels, pair_completion_tokens and text_tokens, of a completion without and with its prompt.
 
     Attributes:
         has_counts: a plan of this very run takes the numbers of completions, too; another plan takes its settings' numbers.
@@ -49,7 +49,10 @@ def read_measured(run: Path, *, option: str = "--like", has_counts: bool = False
         DataError: a file of it is damaged.
     """
     found = {
-        path.parent.name: figures_at(path) | evaluation_figures(path.parent) | preference_figures(path.parent)
+        path.parent.name: figures_at(path)
+        | evaluation_figures(path.parent)
+        | conversation_figures(path.parent)
+        | preference_figures(path.parent)
         for path in sorted(run.glob("*/metrics.jsonl"))
     }
     if not found:
@@ -116,6 +119,28 @@ def evaluation_figures(stage: Path) -> dict[str, float]:
     rows = [row for name in ("completions.jsonl", "votes.jsonl", "draws.jsonl") for row in read_log(stage / name)]
     tokens = [float(row["tokens"]) for row in rows if is_number(row.get("tokens"))]
     return {"completions": float(len(tokens)), "completion_tokens": sum(tokens) / len(tokens)} if tokens else {}
+
+
+def conversation_figures(stage: Path) -> dict[str, float]:
+    """Of conversations that a stage has made: mean tokens of one, and what the assistant says of these."""
+    table = stage / "data.parquet"
+    if not table.is_file():
+        return {}
+    from pyarrow.parquet import read_table
+
+    from cogitate.tokenizer.bpe import Tokenizer
+
+    try:
+        rows = read_table(table, columns=["messages", "completion_tokens"]).to_pylist()
+        tokenizers = sorted(stage.parent.glob("*/tokenizer.json"))  # of any model of the run: they are nearly the same
+        if not rows or not tokenizers:
+            return {}
+        tokenizer = Tokenizer.load(tokenizers[0].parent)
+        said = sum(int(row["completion_tokens"]) for row in rows)
+        asked = sum(len(tokenizer.encode(str(turn["content"]))) for row in rows for turn in row["messages"][:-1])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(f"{table}: the conversations are damaged: {error}") from error
+    return {"row_tokens": (said + asked) / len(rows), "row_predicted": float(said) / len(rows)}
 
 
 def preference_figures(stage: Path) -> dict[str, float]:

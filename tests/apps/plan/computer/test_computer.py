@@ -22,7 +22,7 @@ from cogitate.apps.plan.computer.machine import this_cpu, this_machine
 from cogitate.apps.plan.computer.timing import SMALL_LLAMA, Sampled, Step, Timings, Update, measure, timed
 from cogitate.apps.plan.factors import SHIPPED, read_factors
 from cogitate.config import SupervisedConfig
-from cogitate.costs.factors import prior_factors
+from cogitate.costs.factors import NAMES, prior_factors
 from cogitate.costs.hardware import GIB, Cluster
 from cogitate.costs.shape import Shape
 from cogitate.engine.generator import Engine
@@ -110,7 +110,7 @@ def test_factors_of_another_version_are_refused(tmp_path: Path) -> None:
     for key, value, message in (
         ("values", {**content["values"], "flash3": 0}, r"values\.flash3 = 0\.0: a factor is above 0"),
         ("residuals", {"step": -1}, r"residuals\.step = -1\.0: a deviation is 0 or more"),
-        ("covariance", [[1.0]], "covariance: needs 26 rows of 26 numbers"),
+        ("covariance", [[1.0]], f"covariance: needs {len(NAMES)} rows of {len(NAMES)} numbers"),
     ):
         path.write_text(json.dumps({**content, key: value}), encoding="utf-8")
         with pytest.raises(DataError, match=message):

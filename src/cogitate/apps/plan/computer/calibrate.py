@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.apps.plan.computer.machine import this_cpu
-from cogitate.apps.plan.computer.timing import PROMPT, Sampled, Step, Timings, Update
+from cogitate.apps.plan.computer.rehearsal import Rehearsal
+from cogitate.apps.plan.computer.timing import LONGEST_TIMES, PROMPT, Sampled, Step, Timings, Update
 from cogitate.apps.plan.factors import factors_json, write_factors
+from cogitate.apps.plan.stage_cost import memories_of, seconds_of
+from cogitate.apps.plan.work import StageWork
+from cogitate.config import RuntimeConfig
 from cogitate.costs.counts import count_parameters
 from cogitate.costs.factors import PRIORS, Factors, Prior
 from cogitate.costs.fitting import Observation, fit_factors
@@ -49,8 +53,12 @@ OWN = {
 PRIORS_OF_CPUS = {**PRIORS, **{name: Prior(*own, PRIORS[name].meaning) for name, own in OWN.items()}}
 
 
-def fit_timings(timings: Timings, dtype: str = "float32") -> Factors:
-    """The factors of this computer for work in a type."""
+def fit_timings(timings: Timings, dtype: str = "float32", rehearsal: Rehearsal | None = None) -> Factors:
+    """The factors of this computer for work in a type.
+
+    Args:
+        rehearsal: of work in float32.
+    """
     cluster = Cluster(this_cpu(timings.peak[dtype], timings.bandwidth), 1)
     steps = [step for step in timings.steps if step.dtype == dtype]
     rollouts = [one for one in timings.rollouts if one.dtype == dtype]
@@ -59,7 +67,10 @@ def fit_timings(timings: Timings, dtype: str = "float32") -> Factors:
     observations += [rollout_observation(one, cluster, f"rollout {number}") for number, one in enumerate(rollouts)]
     observations += [update_observation(one, cluster, f"update {number}") for number, one in enumerate(updates)]
     observations += memory_observations(steps, rollouts)
-    observations.append(Observation("process", "memory", lambda f: f["fixed_gib"] * GIB, timings.resident))
+    if rehearsal is not None:
+        observations += stage_observations(rehearsal, cluster)
+    else:
+        observations.append(Observation("process", "memory", lambda f: f["fixed_gib"] * GIB, timings.resident))
     return fit_factors(observations, PRIORS_OF_CPUS)
 
 
@@ -86,10 +97,18 @@ def rollout_observation(rollout: Sampled, cluster: Cluster, name: str) -> Observ
 
 
 def update_observation(update: Update, cluster: Cluster, name: str) -> Observation:
-    sampling = sampling_of(update.groups * update.size, update.groups, update.tokens, update.dtype)
-    activations = our_activations(update.shape, BYTES[update.dtype])
-    step = RLStep(sampling, 1, ALONE, scorings=0, shares_prompts=True, activations=activations)
-    return Observation(name, "rl", lambda f: rl_seconds(update.shape, step, cluster, f).phases["update"], update.seconds)
+    size, count = BYTES[update.dtype], update.groups * update.size
+    lengths = Lengths(update.tokens, LONGEST_TIMES * update.tokens)
+    sampling = Sampling(count, update.groups, PROMPT, lengths, count, size, size)
+    step = RLStep(
+        sampling, 1, ALONE, scorings=1, shares_prompts=True, activations=our_activations(update.shape, BYTES[update.dtype])
+    )
+
+    def seconds(factors: Factors) -> float:
+        phases = rl_seconds(update.shape, step, cluster, factors).phases
+        return phases["update"] + phases["log-probabilities"]
+
+    return Observation(name, "rl", seconds, update.seconds)
 
 
 def sampling_of(completions: int, prompts: int, tokens: int, dtype: str) -> Sampling:
@@ -108,6 +127,27 @@ def memory_observations(steps: Sequence[Step], rollouts: Sequence[Sampled]) -> I
             yield Observation(f"peak of rollout {number}", "memory", partial(rollout_memory, rollout), float(rollout.peak))
 
 
+def stage_observations(rehearsal: Rehearsal, cluster: Cluster) -> Iterator[Observation]:
+    """Whole stages."""
+    runtime = rehearsal.config.runtime
+    for each in rehearsal.stages:
+        seconds, memory = (
+            partial(stage_seconds, each.work, cluster, runtime),
+            partial(stage_memory, each.work, cluster, runtime),
+        )
+        yield Observation(f"{each.work.stage.name} in small", "stage", seconds, each.seconds)
+        if each.peak is not None:
+            yield Observation(f"peak of {each.work.stage.name} in small", "memory", memory, float(each.peak))
+
+
+def stage_seconds(work: StageWork, cluster: Cluster, runtime: RuntimeConfig, factors: Factors) -> float:
+    return seconds_of(work, ALONE, cluster, factors, runtime)[0]
+
+
+def stage_memory(work: StageWork, cluster: Cluster, runtime: RuntimeConfig, factors: Factors) -> float:
+    return max(memory.total for memory in memories_of(work, ALONE, cluster, factors, runtime).values())
+
+
 def step_memory(step: Step, factors: Factors) -> float:
     return training_memory(step.shape, work_of(step), ALONE, factors).total
 
@@ -120,7 +160,10 @@ def rollout_memory(rollout: Sampled, factors: Factors) -> float:
     ).total  # fmt: skip
 
 
-def write_calibration(timings: Timings, factors: Factors, path: Path, others: Mapping[str, Factors] | None = None) -> Gpu:
+def write_calibration(
+    timings: Timings, factors: Factors, path: Path, others: Mapping[str, Factors] | None = None,
+    rehearsal: Rehearsal | None = None,
+) -> Gpu:  # fmt: skip
     """Factors and the machine's speeds as a file that `cogitate plan` reads.
 
     Args:
@@ -131,6 +174,8 @@ def write_calibration(timings: Timings, factors: Factors, path: Path, others: Ma
     measured: dict[str, Any] = {"resident_bytes": timings.resident}
     for name in ("steps", "rollouts", "updates"):
         measured[name] = [facts(one) for one in getattr(timings, name)]
+    if rehearsal is not None:
+        measured["stages"] = {each.work.stage.name: {"seconds": each.seconds, "peak": each.peak} for each in rehearsal.stages}
     extra = {
         "machine": machine,
         "measured": measured,

@@ -45,11 +45,14 @@ LEAST_SHARED = 128.0  # tokens that prompts must begin with for our learner to r
 CONTINUED = 2.0  # of `rollouts` continuations of each completion: some four steps of it, each continued for half its length
 
 
-def supervised(shape: Shape, settings: SupervisedConfig, steps: float) -> Work:
+def supervised(
+    shape: Shape, settings: SupervisedConfig, steps: float, sequence: float = math.inf, predicted: float = 1.0
+) -> Work:
+    """The loop over packed rows, of texts of so many tokens, of which this share is predicted."""
     length = settings.row_tokens
     return Work(
-        shape, steps, float(settings.rows * length), settings.micro_rows * length, length,
-        muon=settings.optimiser.startswith("muon"), mtp=settings.mtp_weight > 0,
+        shape, steps, float(settings.rows * length), settings.micro_rows * length, min(sequence, length), predicted,
+        packed=sequence < length, muon=settings.optimiser.startswith("muon"), mtp=settings.mtp_weight > 0,
     )  # fmt: skip
 
 
@@ -62,13 +65,19 @@ def pretraining(reader: Reader, stage: Stage) -> StageWork:
 
 def fine_tuning(reader: Reader, stage: Stage) -> StageWork:
     settings, shape = reader.config.section(stage.name, FineTuneConfig), reader.need(stage)
-    steps = reader.measured.of(stage.name, "steps")
+    steps, data = reader.measured.of(stage.name, "steps"), stage.needs[1]
+    rows, length, is_guess = conversations(reader, data)
+    of_row, said = reader.measured.of(data, "row_tokens"), reader.measured.of(data, "row_predicted")
+    if of_row and said:
+        length, predicted = of_row, said / of_row
+    else:
+        predicted = max(0.0, 1 - PROMPT_TOKENS / length)
     if steps is not None:
-        return StageWork(stage, shape, (supervised(shape, settings, steps),))
-    rows, length, is_guess = conversations(reader, stage.needs[1])
+        return StageWork(stage, shape, (supervised(shape, settings, steps, length, predicted),))
     steps = max(1.0, settings.epochs * rows * length / (settings.rows * settings.row_tokens))
-    said = f"{rows:.0f} conversations of {length:.0f} tokens" if is_guess else f"{length:.0f} tokens of a conversation"
-    return StageWork(stage, shape, (supervised(shape, settings, steps),), (f"{said} are a guess",), UNKNOWN_ROWS)
+    guess = f"{rows:.0f} conversations of {length:.0f} tokens" if is_guess else f"{length:.0f} tokens of a conversation"
+    work = supervised(shape, settings, steps, length, predicted)
+    return StageWork(stage, shape, (work,), (f"{guess} are a guess",), UNKNOWN_ROWS)
 
 
 def conversations(reader: Reader, name: str) -> tuple[float, float, bool]:
@@ -111,10 +120,14 @@ def reinforcement(reader: Reader, stage: Stage) -> StageWork:
         tokens,
         tokens / settings.minibatches,
         length,
+        sampling.lengths.mean / length,
         sampling,
         prefix=prefix if (prefix := reader.prefix(stage.name, settings)) >= LEAST_SHARED else 0.0,
         scorings=reference * updated + judges * general_share(settings),
         updated_share=updated,
+        graded=1 - general_share(settings) if judges else 1.0,
+        packed=True,
+        uneven=True,
         most_updated_share=reader.measured.of(stage.name, "most_updated_share") or 1.0,
         single_update=settings.minibatches * settings.inner_epochs == 1,
         other_models=reference + judges,
@@ -140,9 +153,9 @@ def general_share(settings: RLConfig) -> float:
 
 def preference_steps(
     reader: Reader, stage: Stage, shape: Shape, settings: PreferenceTrainingConfig, name: str, items: float, tokens: float,
-    sequence: float, *, reference: int = 0,
+    sequence: float, *, reference: int = 0, predicted: float = 0.0,
 ) -> Work:  # fmt: skip
-    """The loop over preferences, whose batches count items.
+    """The loop over preferences, whose batches count items. Models that score make no logits.
 
     Args:
         name: of what is trained, as the log has it; items: of an epoch; tokens: of an item.
@@ -151,7 +164,10 @@ def preference_steps(
     steps = known or max(1.0, settings.epochs * items / settings.batch)
     step_tokens = tokens * (settings.batch if known else min(float(settings.batch), items))
     micro = min(float(settings.micro_tokens), step_tokens)
-    return Work(shape, steps, step_tokens, micro, sequence, scorings=reference, other_models=reference)
+    return Work(
+        shape, steps, step_tokens, micro, sequence, predicted, scorings=reference, other_models=reference, packed=True,
+        uneven=True,
+    )  # fmt: skip
 
 
 def text_sizes(reader: Reader, source: str, limit: int) -> tuple[float, float]:
@@ -176,7 +192,7 @@ def judging(reader: Reader, stage: Stage) -> StageWork:
     )
     if found is None:
         return StageWork(stage, shape, works)
-    return StageWork(stage, shape, (found.work(shape, 256.0 * data.samples), *works), found.notes, found.further)
+    return StageWork(stage, shape, (found.work(shape, 256.0 * data.samples, graded=0.0), *works), found.notes, found.further)
 
 
 def rows_of_file(name: str) -> float | None:
@@ -193,7 +209,8 @@ def direct_preferences(reader: Reader, stage: Stage) -> StageWork:
     pairs, limit, notes = pairs_of(reader, source)
     text, pair = text_sizes(reader, source.name, limit)
     pairs = reader.measured.of(source.name, "pairs") or pairs
-    work = preference_steps(reader, stage, shape, settings, stage.name, pairs, pair, text, reference=1)
+    predicted = 2 * (pair - text) / pair
+    work = preference_steps(reader, stage, shape, settings, stage.name, pairs, pair, text, reference=1, predicted=predicted)
     return StageWork(stage, shape, (work,), notes, UNKNOWN_ROWS if notes else 0.0)
 
 
