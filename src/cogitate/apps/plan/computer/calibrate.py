@@ -32,7 +32,7 @@ from cogitate.costs.memory import (
     generation_memory,
     training_memory,
 )
-from cogitate.costs.rl_step import RLStep, our_activations, rl_seconds
+from cogitate.costs.rl_step import LEAST_MICRO_TOKENS, RLStep, our_activations, rl_seconds
 from cogitate.costs.training import training_seconds
 
 ALONE = Layout(1, sharding="none")
@@ -53,11 +53,19 @@ OWN = {
 PRIORS_OF_CPUS = {**PRIORS, **{name: Prior(*own, PRIORS[name].meaning) for name, own in OWN.items()}}
 
 
-def fit_timings(timings: Timings, dtype: str = "float32", rehearsal: Rehearsal | None = None) -> Factors:
+# Of stages and processes, whatever type their weights have: measured in the type of the recipe in small.
+OF_ANY_TYPE = (
+    "stage_seconds", "completion_ms", "verdict_ms", "token_us", "growth_mib", "holes", "preference_slowdown", "rl_slowdown",
+)  # fmt: skip
+
+
+def fit_timings(
+    timings: Timings, dtype: str = "float32", rehearsal: Rehearsal | None = None, known: Factors | None = None
+) -> Factors:
     """The factors of this computer for work in a type.
 
     Args:
-        rehearsal: of work in float32.
+        rehearsal: of work in this type; known: else the factors of the type that one was made in.
     """
     cluster = Cluster(this_cpu(timings.peak[dtype], timings.bandwidth), 1)
     steps = [step for step in timings.steps if step.dtype == dtype]
@@ -66,12 +74,13 @@ def fit_timings(timings: Timings, dtype: str = "float32", rehearsal: Rehearsal |
     observations = [step_observation(step, cluster, f"step {number}") for number, step in enumerate(steps)]
     observations += [rollout_observation(one, cluster, f"rollout {number}") for number, one in enumerate(rollouts)]
     observations += [update_observation(one, cluster, f"update {number}") for number, one in enumerate(updates)]
-    observations += memory_observations(steps, rollouts)
+    observations += memory_observations(steps, rollouts, updates)
     if rehearsal is not None:
         observations += stage_observations(rehearsal, cluster)
     else:
         observations.append(Observation("process", "memory", lambda f: f["fixed_gib"] * GIB, timings.resident))
-    return fit_factors(observations, PRIORS_OF_CPUS)
+    of_stages = {} if known is None else {n: Prior(known[n], 0.1, PRIORS[n].meaning) for n in OF_ANY_TYPE}
+    return fit_factors(observations, {**PRIORS_OF_CPUS, **of_stages})
 
 
 def step_observation(step: Step, cluster: Cluster, name: str) -> Observation:
@@ -117,7 +126,9 @@ def sampling_of(completions: int, prompts: int, tokens: int, dtype: str) -> Samp
     return Sampling(completions, prompts, PROMPT, Lengths(tokens, tokens), completions, size, size)
 
 
-def memory_observations(steps: Sequence[Step], rollouts: Sequence[Sampled]) -> Iterator[Observation]:
+def memory_observations(
+    steps: Sequence[Step], rollouts: Sequence[Sampled], updates: Sequence[Update] = ()
+) -> Iterator[Observation]:
     """Peaks of this process, where they could be measured."""
     for number, step in enumerate(steps):
         if step.peak is not None:
@@ -125,6 +136,9 @@ def memory_observations(steps: Sequence[Step], rollouts: Sequence[Sampled]) -> I
     for number, rollout in enumerate(rollouts):
         if rollout.peak is not None:
             yield Observation(f"peak of rollout {number}", "memory", partial(rollout_memory, rollout), float(rollout.peak))
+    for number, update in enumerate(updates):
+        if update.peak is not None:
+            yield Observation(f"peak of update {number}", "memory", partial(update_memory, update), float(update.peak))
 
 
 def stage_observations(rehearsal: Rehearsal, cluster: Cluster) -> Iterator[Observation]:
@@ -150,6 +164,18 @@ def stage_memory(work: StageWork, cluster: Cluster, runtime: RuntimeConfig, fact
 
 def step_memory(step: Step, factors: Factors) -> float:
     return training_memory(step.shape, work_of(step), ALONE, factors).total
+
+
+def update_memory(update: Update, factors: Factors) -> float:
+    """Of the policy, in passes of LEAST_MICRO_TOKENS, and its reference."""
+    shape, size = update.shape, BYTES[update.dtype]
+    tokens = update.groups * (PROMPT + update.size * update.tokens)
+    work = Training(
+        min(float(tokens), LEAST_MICRO_TOKENS), PROMPT + update.tokens, activations=our_activations(shape, size),
+        logits="ours", number_bytes=size, precision=PRECISIONS[update.dtype, "adamw"],
+        predicted=1 - update.groups * PROMPT / tokens, packed=True, uneven=True,
+    )  # fmt: skip
+    return training_memory(shape, work, ALONE, factors).total + size * count_parameters(shape).total_with_mtp
 
 
 def rollout_memory(rollout: Sampled, factors: Factors) -> float:

@@ -23,14 +23,13 @@ from cogitate.recipe.settings import load_recipe
 
 RECIPE, UNTIL = "tiny", "r1"
 SMALL = (  # of each kind of stage enough steps that its start is not most of its time
-    "evaluate.problems=40", "evaluate.general_problems=20",
-    "r1_zero.steps=4",
-    "cold_start.problems=60",
-    "r1_dev1.epochs=4",
+    "runtime.device=cpu", "evaluate.problems=40", "evaluate.general_problems=20",
+    "r1_zero.steps=3",
+    "cold_start.problems=60", "r1_dev1.epochs=2",
     "r1_dev2.steps=2",
-    "sft_data.problems=450", "r1_dev3.epochs=1",
-    "preferences.pairs=160", "preferences.safety_prompts=110",
-    "r1.steps=2", "r1.general_from_step=1",
+    "sft_data.problems=350", "r1_dev3.epochs=1",
+    "preferences.pairs=100", "preferences.safety_prompts=70",
+    "r1.steps=2", "r1.prompts_per_step=24", "r1.general_from_step=1", "r1.general_prompts_per_step=14",
 )  # fmt: skip
 NOTHING = Estimate(0.0, 0.0, 0.0)
 
