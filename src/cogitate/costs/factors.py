@@ -58,6 +58,7 @@ PRIORS: dict[str, Prior] = {
     "growth_mib": Prior(4.0, 0.7, "MiB by which a process grows from stage to stage: libraries, buffers, what stays in use"),
     "preference_slowdown": Prior(1.0, 0.3, "steps over pairs or labelled texts, over as many tokens in full rows"),
     "stage_seconds": Prior(2.0, 0.7, "seconds of a stage whatever it does: problems, models and engine made, files written"),
+    "prompt_ms": Prior(2.0, 0.7, "milliseconds of a prompt beside its tokens: encoded, and read with few others at a time"),
     "completion_ms": Prior(1.0, 0.7, "milliseconds of a completion beside its tokens: its text, its row in a file"),
     "verdict_ms": Prior(1.0, 0.7, "milliseconds of a verdict by rules, which takes the engine's processors"),
 }  # fmt: skip

@@ -254,7 +254,8 @@ def seconds_of_step(
     )
     graded = 0.0
     if ours(cluster):  # beside the engine, on its processors
-        graded = 1e-3 * (factors["completion_ms"] + work.graded * factors["verdict_ms"]) * sampling.sequences
+        of_completion = factors["completion_ms"] + work.graded * factors["verdict_ms"]
+        graded = 1e-3 * (of_completion * sampling.sequences + factors["prompt_ms"] * sampling.prompts)
     if not work.step_tokens:
         rounds = max(1, math.ceil(sampling.sequences / work.at_a_time)) if ours(cluster) else 1
         each = replace(sampling, sequences=sampling.sequences / rounds, prompts=sampling.prompts / rounds)
@@ -295,7 +296,7 @@ def training_of(work: Work, layout: Layout, cluster: Cluster, runtime: RuntimeCo
         sequence=work.sequence,
         predicted=work.predicted,
         packed=work.packed,
-        uneven=work.uneven,
+        uneven=work.uneven and work.sampling is not None,  # a step of preferences has one pass
         micro_batches=max(1.0, share / micro),
         lora_rank=runtime.lora_rank,
         ours=True,

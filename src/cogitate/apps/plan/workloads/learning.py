@@ -41,6 +41,7 @@ GIVEN_ROWS, GIVEN_LENGTH = (
     500.0,
 )  # of data that a user gives, where their file cannot be counted; tokens of a completion
 JUDGES = {"all_scenario_rl": 2, "ppo": 2, "process_rl": 1}  # models that score completions, by kind of stage
+PADDING = 1.5  # of preferences: the longest item of a batch over the mean
 LEAST_SHARED = 128.0  # tokens that prompts must begin with for our learner to read them once
 CONTINUED = 2.0  # of `rollouts` continuations of each completion: some four steps of it, each continued for half its length
 
@@ -123,7 +124,7 @@ def reinforcement(reader: Reader, stage: Stage) -> StageWork:
         sampling.lengths.mean / length,
         sampling,
         prefix=prefix if (prefix := reader.prefix(stage.name, settings)) >= LEAST_SHARED else 0.0,
-        scorings=reference * updated + judges * general_share(settings),
+        scorings=reference * updated + judges * general_share(settings) * general_length(reader, stage.name, settings),
         updated_share=updated,
         graded=1 - general_share(settings) if judges else 1.0,
         packed=True,
@@ -151,15 +152,27 @@ def general_share(settings: RLConfig) -> float:
     return later * settings.general_prompts_per_step / settings.prompts_per_step
 
 
+def general_length(reader: Reader, stage: str, settings: RLConfig) -> float:
+    """How long completions are that models judge, over all completions; 1 where no run has measured it."""
+    mixed, judged = (reader.measured.of(stage, name) for name in ("mixed_tokens", "mixed_reasoning_tokens"))
+    mean = reader.measured.of(stage, "completion_tokens")
+    if not isinstance(settings, AllScenarioConfig) or not mixed or not judged or not mean:
+        return 1.0
+    share = settings.general_prompts_per_step / settings.prompts_per_step
+    return max(0.0, mixed - (1 - share) * judged) / share / mean
+
+
 def preference_steps(
     reader: Reader, stage: Stage, shape: Shape, settings: PreferenceTrainingConfig, name: str, items: float, tokens: float,
-    sequence: float, *, reference: int = 0, predicted: float = 0.0,
+    sequence: float, *, reference: int = 0, predicted: float = 0.0, source: str = "",
 ) -> Work:  # fmt: skip
-    """The loop over preferences, whose batches count items. Models that score make no logits.
+    """The loop over preferences, whose batches count items, padded to the longest. Models that score make no logits.
 
     Args:
-        name: of what is trained, as the log has it; items: of an epoch; tokens: of an item.
+        name: of what is trained, as the log has it; items: of an epoch; tokens: of an item. source: the stage whose items they
+            are.
     """
+    tokens *= reader.measured.of(source, "padding") or PADDING
     known = reader.measured.of(stage.name, f"steps of {name}")
     steps = known or max(1.0, settings.epochs * items / settings.batch)
     step_tokens = tokens * (settings.batch if known else min(float(settings.batch), items))
@@ -187,8 +200,8 @@ def judging(reader: Reader, stage: Stage) -> StageWork:
     labelled = reader.measured.of(source, "labels") or rows_of_file(data.labels_file) or float(data.safety_prompts)
     learnt = 1 - settings.held_out_share
     works = (
-        preference_steps(reader, stage, shape, settings, "helpfulness", learnt * pairs, pair, text),
-        preference_steps(reader, stage, shape, settings, "safety", learnt * labelled, text, text),
+        preference_steps(reader, stage, shape, settings, "helpfulness", learnt * pairs, pair, text, source=source),
+        preference_steps(reader, stage, shape, settings, "safety", learnt * labelled, text, text, source=source),
     )
     if found is None:
         return StageWork(stage, shape, works)
@@ -210,7 +223,9 @@ def direct_preferences(reader: Reader, stage: Stage) -> StageWork:
     text, pair = text_sizes(reader, source.name, limit)
     pairs = reader.measured.of(source.name, "pairs") or pairs
     predicted = 2 * (pair - text) / pair
-    work = preference_steps(reader, stage, shape, settings, stage.name, pairs, pair, text, reference=1, predicted=predicted)
+    work = preference_steps(
+        reader, stage, shape, settings, stage.name, pairs, pair, text, reference=1, predicted=predicted, source=source.name
+    )
     return StageWork(stage, shape, (work,), notes, UNKNOWN_ROWS if notes else 0.0)
 
 
