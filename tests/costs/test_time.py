@@ -12,7 +12,7 @@ from cogitate.costs.layout import Layout
 from cogitate.costs.lengths import Lengths
 from cogitate.costs.memory import Training
 from cogitate.costs.moving import FILE_BYTES, START, moving_memory, moving_seconds
-from cogitate.costs.rl_step import RLStep, our_activations, rl_seconds
+from cogitate.costs.rl_step import RLStep, mean_context, our_activations, rl_seconds
 from cogitate.costs.shape import Shape
 from cogitate.costs.training import can_run, training_seconds
 from cogitate.model.config import DEEPSEEK_V3, TINY
@@ -121,3 +121,20 @@ def test_our_learner_of_rl_recomputes_where_a_pass_would_keep_more_than_half_a_g
     small = Shape.from_config(PUBLISHED["smollm2-135m"].to_dict())
     assert our_activations(tiny, 4.0) == "keep"
     assert our_activations(small, 2.0) == "recompute"
+
+
+def test_tokens_that_are_not_predicted_have_no_logits() -> None:
+    work = Training(tokens=8192, sequence=8192)
+    whole, half = (
+        training_seconds(QWEN, each, Layout(1), Cluster(H100, 1), FACTORS) for each in (work, replace(work, predicted=0.5))
+    )
+    head = 8192 * 0.5 * 2 * QWEN.vocabulary * QWEN.width * 4 / (989e12 * FACTORS["matrix_efficiency"])
+    assert whole.terms["matrix products"] - half.terms["matrix products"] == pytest.approx(head)
+    assert half.terms["memory traffic"] < whole.terms["memory traffic"]
+    assert half.terms["attention"] == whole.terms["attention"]
+
+
+def test_tokens_of_completions_see_their_prompt_and_half_of_their_own_text() -> None:
+    sampling = Sampling(4, 2, 10, Lengths(20, 100))  # 20 tokens of prompts see 5, 80 of completions see 10 + 10
+    assert mean_context(sampling, 2, 0.0) == pytest.approx((20 * 5 + 80 * 20) / 100)
+    assert mean_context(sampling, 2, 6.0) == pytest.approx((8 * (6 + 2) + 80 * 20) / 88)

@@ -10,7 +10,8 @@ import numpy as np
 
 from cogitate.costs.factors import NAMES, PRIORS, Z_OF_INTERVAL, Factors, Prior, gradient, prior_factors
 
-USUAL_ERROR = {"memory": 0.06, "step": 0.2, "rl": 0.2}  # deviation of the logarithm that a good formula leaves
+# Deviation of the logarithm that a good formula leaves.
+USUAL_ERROR = {"memory": 0.06, "step": 0.2, "rl": 0.2, "stage": 0.1}
 ROBUST = 1.5  # deviations beyond which an observation pulls no harder (Huber)
 ROUNDS = 25
 PSEUDO_ROWS = 3.0  # rows that the usual error counts for beside a group's residuals, so that two lucky rows make no certainty
@@ -71,6 +72,8 @@ def _residuals(
     found = {}
     for group, usual in USUAL_ERROR.items():
         own = np.array([left_out[i] for i, each in enumerate(observations) if each.group == group])
+        if group == "stage" and not len(own):  # nothing is published of whole stages
+            continue
         spread = float(np.quantile(own, 0.8)) / Z_OF_INTERVAL if len(own) else usual
         mixed = (len(own) * spread**2 + PSEUDO_ROWS * usual**2) / (len(own) + PSEUDO_ROWS)
         found[group] = float(f"{math.sqrt(mixed):.4g}")

@@ -86,6 +86,8 @@ def decode_step(
     ops = batch * (matrix_operations(shape) + latent_decode_operations(shape, context)) / tensor
     computed = ops / (gpu.peak * factors["matrix_efficiency"])
     fixed = shape.layers * (factors["decode_layer_us"] + 2 * message_us(tensor, gpu, factors)) * 1e-6
+    if gpu.generation == "cpu":  # which draws and attends row by row
+        fixed += batch * factors["token_us"] * 1e-6
     return (max(read, computed) + fixed) / sampling.tokens_per_step
 
 

@@ -62,11 +62,17 @@ class Training:
         ours: adapters as this project gives them, see counts.lora_parameters.
         mtp: whether MTP blocks are trained; muon: whether Muon is the optimiser.
         number_bytes: of an activation.
+        predicted: share of the tokens that logits are made for; of prompts and of reward models there are none.
+        packed: several texts stand in a row; uneven: and no two passes have rows of the same lengths, as of prompts with their
+            completions.
     """
 
     tokens: float
     sequence: float
     micro_batches: float = 1.0
+    predicted: float = 1.0
+    packed: bool = False
+    uneven: bool = False
     lora_rank: int = 0
     ours: bool = False
     mtp: bool = False
@@ -131,7 +137,9 @@ def training_memory(shape: Shape, work: Training, layout: Layout, factors: Facto
     work_of_layer = wide * layer_work(shape, factors) * tokens * (factors["compiled_share"] if work.compiled else 1.0)
     logits = factors["logit_bytes"] * shape.vocabulary * tokens if work.logits == "plain" else 0.0
     if work.logits == "ours":
-        logits = our_logits(shape, tokens, work.number_bytes)
+        logits = our_logits(shape, work.predicted * tokens, work.number_bytes)
+    if work.uneven:  # what one pass has freed are holes that the next one's tensors do not fit
+        terms["activations saved"] *= factors["holes"]
     return Memory(terms, {"activations of a layer": work_of_layer, "logits": logits})
 
 

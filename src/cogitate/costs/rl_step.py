@@ -73,12 +73,15 @@ def rl_seconds(shape: Shape, step: RLStep, cluster: Cluster, factors: Factors) -
     prompts = sampling.prompts if step.shares_prompts else sampling.sequences
     tokens = prompts * (sampling.prompt_tokens - step.prefix) + sampling.sequences * sampling.lengths.mean
     micro = max(LEAST_MICRO_TOKENS, min(sampling.lengths.limit + sampling.prompt_tokens, tokens / layout.data))
-    typical = sampling.prompt_tokens + sampling.lengths.mean
+    typical, predicted = sampling.prompt_tokens + sampling.lengths.mean, 1.0
+    if step.shares_prompts:  # so that most tokens see a whole prompt, and logits are made for completions alone
+        completions = sampling.sequences * sampling.lengths.mean
+        typical, predicted = 2 * mean_context(sampling, prompts, step.prefix), completions / tokens
     batches = max(1.0, tokens / layout.data / micro)
     tokens += batches * step.prefix
     work = Training(
         tokens=tokens / layout.data / batches, sequence=typical, micro_batches=batches, lora_rank=step.lora_rank,
-        activations=step.activations,
+        activations=step.activations, predicted=predicted, packed=step.shares_prompts, uneven=step.shares_prompts,
     )  # fmt: skip
     bubble = 1 + (layout.pipeline - 1) / batches
     slower = factors["rl_slowdown"] * bubble
@@ -90,3 +93,10 @@ def rl_seconds(shape: Shape, step: RLStep, cluster: Cluster, factors: Factors) -
     phases = {"generation": generate, "log-probabilities": scored, "update": updated, "transfer": transfer}
     worked = generate + scored + updated if step.colocated else max(generate, scored + updated)
     return Phases(phases, factors["rl_rest"] * (worked + transfer))
+
+
+def mean_context(sampling: Sampling, prompts: float, prefix: float) -> float:
+    """Earlier tokens that a token of a row sees on average, where each prompt is read once, without what all begin with."""
+    prompt, mean = sampling.prompt_tokens, sampling.lengths.mean
+    own, completions = prompts * (prompt - prefix), sampling.sequences * mean
+    return (own * (prefix + (prompt - prefix) / 2) + completions * (prompt + mean / 2)) / (own + completions)

@@ -17,6 +17,7 @@ from cogitate.costs.shape import Shape
 INNER_BYTES, WIDTH_BYTES, ROUTED_BYTES = 8, 40, 16
 LOGIT_BYTES = 16  # for each word of the vocabulary
 FULL_MICRO_BATCH = 16384  # tokens from which making logits in pieces takes its whole time
+ATTENTION_BLOCK = 32  # queries that meet keys together in our attention on a processor (kernels/causal_attention.cpp)
 BACKWARD_OF_ATTENTION = 2.5  # over its forward pass: five products for two
 KERNELS = ("flash_attention_2", "flash_attention_3", "flash_attention_4")
 RUNS_ON = {"flash_attention_3": ("hopper",), "flash_attention_4": ("hopper", "blackwell")}  # generations that it is written for
@@ -106,11 +107,13 @@ def pass_seconds(
     tokens = work.tokens * work.micro_batches / (layout.context * layout.tensor * layout.pipeline)
     slower = factors["lora_slowdown"] if work.lora_rank else 1.0
     reached = factors["blackwell_share"] if gpu.generation == "blackwell" else 1.0
+    heads = 1 + shape.mtp_blocks * work.mtp
     products = matrix_operations(shape) + (mtp_operations(shape) if work.mtp else 0.0)
+    products -= (1 - work.predicted) * heads * 2.0 * shape.vocabulary * shape.width
     layers = shape.layers + (shape.mtp_blocks if work.mtp else 0)
     matrix = tokens * products * matrix_passes / (gpu.peak * reached * factors["matrix_efficiency"])
-    scores = tokens * attention_operations(shape, work.sequence / 2) * attention_passes * layers / shape.layers
-    moved = layers * moved_bytes(shape) + LOGIT_BYTES * shape.vocabulary * (1 + shape.mtp_blocks * work.mtp)
+    scores = tokens * attention_operations(shape, context_read(work, gpu.generation)) * attention_passes * layers / shape.layers
+    moved = layers * moved_bytes(shape) + LOGIT_BYTES * shape.vocabulary * heads * work.predicted
     terms = {
         "matrix products": slower * matrix,
         "attention": scores / (gpu.peak * reached * flash_efficiency(kernel, gpu.generation, factors)),
@@ -121,6 +124,12 @@ def pass_seconds(
         calls = work.micro_batches * sparse / layout.pipeline * shape.experts / layout.experts * 3 * matrix_passes
         terms["calls of experts"] = calls * factors["expert_call_us"] * 1e-6
     return terms
+
+
+def context_read(work: Training, generation: str) -> float:
+    """Keys that a query meets on average; by our kernel whole blocks, of all texts that its own block has queries of."""
+    beside = 1.5 if work.packed else 0.5
+    return work.sequence / 2 + (beside * ATTENTION_BLOCK if generation == "cpu" else 0.0)
 
 
 def moved_bytes(shape: Shape) -> float:

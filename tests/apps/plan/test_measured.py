@@ -1,6 +1,7 @@
 """What a run that was made says about lengths and numbers."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from cogitate.apps.plan.workloads.works import works_of
 from cogitate.config import Config
 from cogitate.errors import ConfigError, DataError
 from cogitate.recipe.recipe import graph_of
+from cogitate.recipe.run_directory.store import shipped_editions
 from cogitate.recipe.settings import load_recipe
 from cogitate.tasks.files.datasets import write_rows
+from cogitate.tokenizer.bpe import Tokenizer
 
 STEPS: list[dict[str, Any]] = [  # ten completions of 20 tokens, half of them in dead groups; thirty of 40; prompts have 30
     {"step": 0, "completion_tokens": 20, "tokens_generated": 200, "dead_groups": 0.5, "tokens_trained": 250},
@@ -23,9 +26,31 @@ STEPS: list[dict[str, Any]] = [  # ten completions of 20 tokens, half of them in
 
 def test_completions_and_prompts_of_rl_follow_from_what_is_logged() -> None:
     assert figures_of(STEPS) == {
-        "steps": 2, "completion_tokens": 35, "completions": 20, "prompt_tokens": 30, "updated_share": 2350 / 2600,
+        "steps": 2, "completion_tokens": 35, "completions": 20, "prompt_tokens": 30, "updated_share": 1300 / 1400,
         "most_updated_share": 1.0,
     }  # fmt: skip
+
+
+def test_prompts_are_no_shorter_than_questions_where_groups_that_are_learnt_from_are_short() -> None:
+    # Forty completions of 50 tokens on average; the ten of them that are learnt from have 5, and prompts have 20.
+    row = {"step": 0, "completion_tokens": 50, "tokens_generated": 2000, "dead_groups": 0.75, "tokens_trained": 250}
+    figures = figures_of([row], least_prompt=20.0)
+    assert figures["prompt_tokens"] == 20
+    assert figures["updated_share"] == 50 / 2000
+
+
+def test_what_models_judge_is_as_long_as_a_run_measured_it() -> None:
+    config = load_recipe("tiny")  # of 48 prompts 28 are judged by models from step 5 of 16 on
+    rows = [
+        {"step": step, "completion_tokens": tokens, "completion_tokens.reasoning": 60, "tokens_generated": 576 * tokens,
+         "dead_groups": 0.0, "tokens_trained": 576 * (tokens + 30)}
+        for step, tokens in enumerate([60] * 5 + [39] * 11)
+    ]  # fmt: skip
+    figures = figures_of(rows)
+    assert (figures["mixed_tokens"], figures["mixed_reasoning_tokens"]) == (39, 60)
+    (work,) = work_of(config, "r1", Measured({"r1": figures}, has_counts=True)).works
+    general = 24  # (20 x 60 + 28 x 24) / 48 = 39
+    assert work.scorings == pytest.approx(1 + 2 * 11 / 16 * 28 / 48 * general / figures["completion_tokens"])
 
 
 def test_collected_completions_are_counted_over_the_whole_stage() -> None:
@@ -92,6 +117,28 @@ def test_given_preferences_are_counted_and_nothing_was_drawn(tmp_path: Path) -> 
     assert [work.steps for work in works if work.sampling is None] == [1, 2]
 
 
+def test_conversations_are_as_long_as_the_run_made_them(tmp_path: Path) -> None:
+    config = load_recipe("tiny")
+    shutil.copytree(shipped_editions("base")[0], tmp_path / "base")
+    stage = tmp_path / "cold_start"
+    stage.mkdir()
+    (stage / "metrics.jsonl").write_text('{"step": 0, "sampled": 2, "completion_tokens": 50}\n', encoding="utf-8")
+    asked, said = {"role": "user", "content": "Calculate 2 + 2."}, {"role": "assistant", "content": "4"}
+    rows = [{"messages": [asked, said], "completion_tokens": tokens} for tokens in (30, 50)]
+    write_rows(stage / "data.parquet", rows)
+    measured = read_measured(tmp_path, has_counts=True)
+    figures = measured.figures["cold_start"]
+    prompt = len(Tokenizer.load(tmp_path / "base").encode("Calculate 2 + 2."))
+    assert figures["row_predicted"] == 40
+    assert figures["row_tokens"] == 40 + prompt
+    (work,) = work_of(config, "r1_dev1", measured).works
+    assert work.sequence == 40 + prompt
+    assert work.predicted == pytest.approx(40 / (40 + prompt))
+    write_rows(stage / "data.parquet", [{"messages": "none", "completion_tokens": 3}])
+    with pytest.raises(DataError, match=r"data\.parquet: the conversations are damaged"):
+        read_measured(tmp_path)
+
+
 def test_what_a_process_model_has_drawn_is_known_by_its_tokens() -> None:
     rows: list[dict[str, Any]] = [
         {"step": 0, "completions": 4, "tokens_generated": 900}, {"step": 1, "model": "process", "loss": 0.7},
@@ -111,4 +158,4 @@ def test_numbers_of_completions_are_taken_from_a_run_only_in_a_plan_of_that_run(
     assert (like.sampling.sequences, same.sampling.sequences) == (24 * 12, 20)
     assert like.sampling.prompt_tokens == same.sampling.prompt_tokens == 30
     assert like.sampling.lengths.mean == 35
-    assert like.updated_share == json.loads(json.dumps(2350 / 2600))
+    assert like.updated_share == json.loads(json.dumps(1300 / 1400))

@@ -211,18 +211,21 @@ def calibrate(out: Path | None, say: Callable[[str], None]) -> str:
     path = out or default_calibration()
     if path.suffix != ".json" or path.is_dir():
         raise ConfigError(f"--out {path}: a calibration is a .json file")
-    path.parent.mkdir(parents=True, exist_ok=True)  # before the minute of work
+    path.parent.mkdir(parents=True, exist_ok=True)  # before the minutes of work
     from cogitate.apps.plan.computer.calibrate import fit_timings, write_calibration
+    from cogitate.apps.plan.computer.rehearsal import rehearse
     from cogitate.apps.plan.computer.timing import measure
 
     if (busy := busy_processors()) > QUIET:
         say(f"other processes keep {busy:.1f} processors busy: every time will come out too long; wait until nothing else runs")
     started = time.monotonic()
+    rehearsal = rehearse(say)
     keep_freed_memory()  # as runs do, for their pace and their size
     timings = measure(say)
-    factors = {dtype: fit_timings(timings, dtype) for dtype in timings.dtypes}
-    others = {dtype: own for dtype, own in factors.items() if dtype != "float32"}
-    gpu = write_calibration(timings, factors["float32"], path, others)
+    first = fit_timings(timings, "float32", rehearsal)
+    others = {dtype: fit_timings(timings, dtype, known=first) for dtype in timings.dtypes if dtype != "float32"}
+    factors = {"float32": first, **others}
+    gpu = write_calibration(timings, first, path, others, rehearsal)
     within = " and ".join(f"{100 * own.residuals['step']:.0f} % in {dtype}" for dtype, own in factors.items())
     return f"{gpu.name}: steps are predicted within {within}, calibration: {path}, made in {time.monotonic() - started:.0f} s"
 

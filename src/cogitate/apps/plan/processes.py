@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection
 
-from cogitate.apps.plan.computer.machine import Machine, this_machine
-from cogitate.apps.plan.factors import read_factors
+from cogitate.apps.plan.computer.machine import Machine, machine_of_run
 from cogitate.apps.plan.stage_cost import memories_of
 from cogitate.apps.plan.workloads.works import works_of
 from cogitate.config import Config
@@ -63,7 +62,7 @@ def refuse_too_many(
     settings = config.cluster
     if config.runtime.backend != "ray" or settings.address:
         return
-    machine = machine or this_machine(None, read_factors(), config.runtime.dtype)
+    machine = machine or machine_of_run(config.runtime.dtype)
     wanted = [stage.name for stage in select(graph_of(config), only=only, until=until, given=config.inputs)]
     driver, generator = memory_by_process(config, wanted, machine)
     if generator is None:
@@ -86,7 +85,7 @@ def memory_by_process(
     config: Config, stages: Collection[str], machine: Machine | None = None
 ) -> tuple[tuple[float, str] | None, tuple[float, str] | None]:
     """The most bytes of the driver and of a generator, each with the stage; None where nothing can be said."""
-    machine = machine or this_machine(None, read_factors(), config.runtime.dtype)
+    machine = machine or machine_of_run(config.runtime.dtype)
     try:
         works = works_of(graph_of(config), config)
     except ConfigError:  # a model that is fetched later, or of a family whose costs are not known
@@ -110,7 +109,7 @@ def memory_by_process(
 def memory_of_trainer(config: Config, stages: Collection[str], machine: Machine | None = None) -> tuple[float, str] | None:
     """The most bytes of a trainer, with the stage; None where there is none or nothing can be said."""
     trainers = config.cluster.trainers
-    machine = machine or this_machine(None, read_factors(), config.runtime.dtype)
+    machine = machine or machine_of_run(config.runtime.dtype)
     try:
         works = works_of(graph_of(config), config) if trainers else []
     except ConfigError:

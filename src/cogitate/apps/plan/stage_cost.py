@@ -100,7 +100,8 @@ def cost_of(
     layout = wanted or best_layout(work, cluster, factors, runtime)[2]
     memories = memories_of(work, layout, cluster, factors, runtime)
     phase = max(memories, key=lambda name: memories[name].total)
-    group = "rl" if any(each.sampling for each in work.works) else "step"
+    of_steps = "rl" if any(each.sampling for each in work.works) else "step"
+    group = "stage" if "stage" in factors.residuals else of_steps
     return StageCost(
         work,
         cluster,
@@ -203,7 +204,14 @@ def memories_of(
             }
             more = {**beside, **(critics if each.critics else {})}
             found["training"] = larger(found.get("training"), Memory({**learnt.terms, **more}, learnt.alternatives))
-    return found
+    if not ours(cluster):
+        return found
+    return {phase: grown(memory, work.earlier * factors["growth_mib"] * 2.0**20) for phase, memory in found.items()}
+
+
+def grown(memory: Memory, by: float) -> Memory:
+    """The same of a process that has become larger."""
+    return Memory({**memory.terms, "process": memory.terms["process"] + by}, memory.alternatives)
 
 
 def larger(first: Memory | None, second: Memory) -> Memory:
@@ -215,7 +223,7 @@ def seconds_of(
 ) -> tuple[float, str]:
     """Seconds of the whole stage, and what most of them go into."""
     parts: dict[str, float] = {}
-    total = 0.0
+    total = factors["stage_seconds"] if ours(cluster) and not any(each.models_moved for each in work.works) else 0.0
     for each in work.works:
         seconds, named = seconds_of_step(each, layout, cluster, factors, runtime)
         total += each.steps * seconds
@@ -232,32 +240,43 @@ def seconds_of_step(
     if work.models_moved:
         seconds = moving_seconds(work.shape, work.models_moved, weight_bytes=weight)
         return seconds, {"files": seconds}
-    ours = cluster.gpu.generation == "cpu"  # on accelerators it would be another framework
     if work.sampling is None:
         training = training_of(work, layout, cluster, runtime)
-        scored = work.scorings * scoring_seconds(work.shape, training, layout, cluster, factors).total
+        slower = factors["preference_slowdown"] if ours(cluster) and work.uneven else 1.0
+        scored = slower * work.scorings * scoring_seconds(work.shape, training, layout, cluster, factors).total
         if work.only_scores:
             return scored, {"scoring": scored}
         learnt = training_seconds(work.shape, training, layout, cluster, factors)
-        return learnt.total + scored, {learnt.binding: learnt.total, "scoring": scored}
+        return slower * learnt.total + scored, {learnt.binding: slower * learnt.total, "scoring": scored}
     sampling, tensor = (
         replace(work.sampling, weight_bytes=weight, cache_number_bytes=weight),
         generation_tensor(work, cluster, weight),
     )
+    graded = 0.0
+    if ours(cluster):  # beside the engine, on its processors
+        of_completion = factors["completion_ms"] + work.graded * factors["verdict_ms"]
+        graded = 1e-3 * (of_completion * sampling.sequences + factors["prompt_ms"] * sampling.prompts)
     if not work.step_tokens:
-        rounds = max(1, math.ceil(sampling.sequences / work.at_a_time)) if ours else 1
+        rounds = max(1, math.ceil(sampling.sequences / work.at_a_time)) if ours(cluster) else 1
         each = replace(sampling, sequences=sampling.sequences / rounds, prompts=sampling.prompts / rounds)
         found = generation_seconds(work.shape, each, tensor, cluster, factors)
         named = {name: factors["rl_rest"] * rounds * value for name, value in found.items()}
+        named["grading"] = graded
         return sum(named.values()), named
-    own = 0 if ours and work.single_update else 1
+    own = 0 if ours(cluster) and work.single_update else 1
     step = RLStep(
         sampling, tensor, layout, scorings=own + work.scorings, lora_rank=runtime.lora_rank,
-        updated_share=work.updated_share + work.critics, shares_prompts=ours,
-        activations=activations_of(work, cluster, runtime) if ours else "recompute", prefix=work.prefix if ours else 0.0,
+        updated_share=work.updated_share + work.critics, shares_prompts=ours(cluster),
+        activations=activations_of(work, cluster, runtime) if ours(cluster) else "recompute",
+        prefix=work.prefix if ours(cluster) else 0.0,
     )  # fmt: skip
     phases = rl_seconds(work.shape, step, cluster, factors)
-    return phases.total, phases.phases
+    return phases.total + graded, {**phases.phases, "grading": graded}
+
+
+def ours(cluster: Cluster) -> bool:
+    """Whether this project does the work itself, on a processor; on accelerators it would be another framework."""
+    return cluster.gpu.generation == "cpu"
 
 
 def generation_tensor(work: Work, cluster: Cluster, weight: float) -> int:
@@ -275,6 +294,9 @@ def training_of(work: Work, layout: Layout, cluster: Cluster, runtime: RuntimeCo
     return Training(
         tokens=micro,
         sequence=work.sequence,
+        predicted=work.predicted,
+        packed=work.packed,
+        uneven=work.uneven and work.sampling is not None,  # a step of preferences has one pass
         micro_batches=max(1.0, share / micro),
         lora_rank=runtime.lora_rank,
         ours=True,

@@ -17,8 +17,9 @@ class Work:
     Attributes:
         steps: optimiser steps, or rounds of sampling.
         step_tokens: learnt from in each step; 0: nothing is learnt. micro_tokens: of one forward pass.
-        sequence: tokens that see each other.
+        sequence: tokens that see each other. predicted: share of the tokens that logits are made for.
         sampling: completions of each step or round.
+        graded: share of the completions that rules judge.
         at_a_time: completions that this project draws at a time, the next ones after the longest of them; other frameworks
             draw all at once.
         prefix: tokens that all prompts begin with, which our learner of RL reads once in each pass.
@@ -30,6 +31,7 @@ class Work:
             of the policy's own.
         other_models: models of about this size that rest beside it: a reference, reward models.
         critics: models that are trained beside it.
+        packed: several texts stand in a row; uneven: and no two steps have rows of the same lengths.
         muon: the optimiser is Muon; mtp: MTP blocks are trained.
         models_moved: models that are read from files or written to them, where nothing else is done; models_held: of these
             those that are in memory together. averaged: their weights, in float64.
@@ -40,7 +42,9 @@ class Work:
     step_tokens: float = 0.0
     micro_tokens: float = 0.0
     sequence: float = 0.0
+    predicted: float = 1.0
     sampling: Sampling | None = None
+    graded: float = 1.0
     at_a_time: float = math.inf
     prefix: float = 0.0
     scorings: float = 0
@@ -50,6 +54,8 @@ class Work:
     single_update: bool = False
     other_models: int = 0
     critics: int = 0
+    packed: bool = False
+    uneven: bool = False
     muon: bool = False
     mtp: bool = False
     models_moved: float = 0.0
@@ -64,6 +70,7 @@ class StageWork:
     Attributes:
         further: deviation of the logarithm of its time from these guesses.
         seconds: of the whole stage, where a setting says how long it may take; 0 elsewhere.
+        earlier: stages that the same process makes before it.
         not_planned: why its work is not known; "" of others, also of those that have nothing to do.
     """
 
@@ -74,3 +81,4 @@ class StageWork:
     further: float = 0.0
     seconds: float = 0.0
     not_planned: str = ""
+    earlier: int = 0

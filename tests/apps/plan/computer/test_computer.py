@@ -18,11 +18,11 @@ from cogitate.apps.plan.computer.calibrate import (
     write_calibration,
 )
 from cogitate.apps.plan.computer.guard import OutOfMemoryError, out_of_memory_explained, phase_of, refuse_too_large
-from cogitate.apps.plan.computer.machine import this_cpu, this_machine
+from cogitate.apps.plan.computer.machine import machine_of_run, this_cpu, this_machine
 from cogitate.apps.plan.computer.timing import SMALL_LLAMA, Sampled, Step, Timings, Update, measure, timed
 from cogitate.apps.plan.factors import SHIPPED, read_factors
 from cogitate.config import SupervisedConfig
-from cogitate.costs.factors import prior_factors
+from cogitate.costs.factors import NAMES, prior_factors
 from cogitate.costs.hardware import GIB, Cluster
 from cogitate.costs.shape import Shape
 from cogitate.engine.generator import Engine
@@ -110,11 +110,21 @@ def test_factors_of_another_version_are_refused(tmp_path: Path) -> None:
     for key, value, message in (
         ("values", {**content["values"], "flash3": 0}, r"values\.flash3 = 0\.0: a factor is above 0"),
         ("residuals", {"step": -1}, r"residuals\.step = -1\.0: a deviation is 0 or more"),
-        ("covariance", [[1.0]], "covariance: needs 26 rows of 26 numbers"),
+        ("covariance", [[1.0]], f"covariance: needs {len(NAMES)} rows of {len(NAMES)} numbers"),
     ):
         path.write_text(json.dumps({**content, key: value}), encoding="utf-8")
         with pytest.raises(DataError, match=message):
             read_factors(path)
+
+
+def test_a_calibration_of_another_version_does_not_stop_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "cogitate").mkdir()
+    content = json.loads(SHIPPED.read_text(encoding="utf-8"))
+    old = {**content, "names": content["names"][1:]}
+    (tmp_path / "cogitate" / "plan.json").write_text(json.dumps(old), encoding="utf-8")
+    refuse_too_large(load_recipe("tiny", ["runtime.device=cpu"]))
+    assert not machine_of_run("float32").is_measured
 
 
 @pytest.mark.slow

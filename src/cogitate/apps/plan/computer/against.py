@@ -22,8 +22,10 @@ from cogitate.recipe.recipe import graph_of
 from cogitate.recipe.run_directory.changes import changed_settings
 from cogitate.recipe.run_directory.failed_start import CONFIG
 from cogitate.recipe.run_directory.planned import Compared, PlannedStage, compared_stage
+from cogitate.recipe.run_directory.store import is_shipped_copy
 
 SHORT = 20.0  # seconds below which a stage is mostly its start
+NOT_MADE = "not finished in the run, or shipped with the package"
 WITHOUT_EFFECT = ("tracking", "rewards.workers")  # on what a plan says
 TIME_BAR, MEMORY_BAR = 0.2, 0.1  # errors that a calibration should keep within
 
@@ -68,13 +70,14 @@ def against(config: Config, run: Path, machine: Machine) -> Against:
     measured, graph = read_measured(run, option="--against", has_counts=True), graph_of(config)
     refuse_another_recipe(config, run)
     rows, left = list[Compared](), dict[str, str]()
-    for work in works_of(graph, config, measured=measured, run=run):
+    shipped = {stage.name: NOT_MADE for stage in graph if is_shipped_copy(run / stage.name)}
+    for work in works_of(graph, config, measured=measured, there=shipped, run=run):
         name = work.stage.name
         cost = cost_of(work, machine.cluster, machine.factors, config.runtime)
         if cost.seconds is None or cost.memory is None:
             left[name] = "; ".join(work.notes) or "nothing to do"
         elif (row := compared_stage(run, name, PlannedStage(cost.seconds, cost.memory))) is None:
-            left[name] = "not finished in the run, or shipped with the package"
+            left[name] = NOT_MADE
         else:
             rows.append(row)
     if not rows:

@@ -9,8 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.apps.plan.computer.machine import this_cpu
-from cogitate.apps.plan.computer.timing import PROMPT, Sampled, Step, Timings, Update
+from cogitate.apps.plan.computer.rehearsal import Rehearsal
+from cogitate.apps.plan.computer.timing import LONGEST_TIMES, PROMPT, Sampled, Step, Timings, Update
 from cogitate.apps.plan.factors import factors_json, write_factors
+from cogitate.apps.plan.stage_cost import memories_of, seconds_of
+from cogitate.apps.plan.work import StageWork
+from cogitate.config import RuntimeConfig
 from cogitate.costs.counts import count_parameters
 from cogitate.costs.factors import PRIORS, Factors, Prior
 from cogitate.costs.fitting import Observation, fit_factors
@@ -28,7 +32,7 @@ from cogitate.costs.memory import (
     generation_memory,
     training_memory,
 )
-from cogitate.costs.rl_step import RLStep, our_activations, rl_seconds
+from cogitate.costs.rl_step import LEAST_MICRO_TOKENS, RLStep, our_activations, rl_seconds
 from cogitate.costs.training import training_seconds
 
 ALONE = Layout(1, sharding="none")
@@ -49,8 +53,21 @@ OWN = {
 PRIORS_OF_CPUS = {**PRIORS, **{name: Prior(*own, PRIORS[name].meaning) for name, own in OWN.items()}}
 
 
-def fit_timings(timings: Timings, dtype: str = "float32") -> Factors:
-    """The factors of this computer for work in a type."""
+# Of stages and processes, whatever type their weights have: measured in the type of the recipe in small.
+OF_ANY_TYPE = (
+    "stage_seconds", "prompt_ms", "completion_ms", "verdict_ms", "token_us", "growth_mib", "holes", "preference_slowdown",
+    "rl_slowdown",
+)  # fmt: skip
+
+
+def fit_timings(
+    timings: Timings, dtype: str = "float32", rehearsal: Rehearsal | None = None, known: Factors | None = None
+) -> Factors:
+    """The factors of this computer for work in a type.
+
+    Args:
+        rehearsal: of work in this type; known: else the factors of the type that one was made in.
+    """
     cluster = Cluster(this_cpu(timings.peak[dtype], timings.bandwidth), 1)
     steps = [step for step in timings.steps if step.dtype == dtype]
     rollouts = [one for one in timings.rollouts if one.dtype == dtype]
@@ -58,9 +75,13 @@ def fit_timings(timings: Timings, dtype: str = "float32") -> Factors:
     observations = [step_observation(step, cluster, f"step {number}") for number, step in enumerate(steps)]
     observations += [rollout_observation(one, cluster, f"rollout {number}") for number, one in enumerate(rollouts)]
     observations += [update_observation(one, cluster, f"update {number}") for number, one in enumerate(updates)]
-    observations += memory_observations(steps, rollouts)
-    observations.append(Observation("process", "memory", lambda f: f["fixed_gib"] * GIB, timings.resident))
-    return fit_factors(observations, PRIORS_OF_CPUS)
+    observations += memory_observations(steps, rollouts, updates)
+    if rehearsal is not None:
+        observations += stage_observations(rehearsal, cluster)
+    else:
+        observations.append(Observation("process", "memory", lambda f: f["fixed_gib"] * GIB, timings.resident))
+    of_stages = {} if known is None else {n: Prior(known[n], 0.1, PRIORS[n].meaning) for n in OF_ANY_TYPE}
+    return fit_factors(observations, {**PRIORS_OF_CPUS, **of_stages})
 
 
 def step_observation(step: Step, cluster: Cluster, name: str) -> Observation:
@@ -86,10 +107,18 @@ def rollout_observation(rollout: Sampled, cluster: Cluster, name: str) -> Observ
 
 
 def update_observation(update: Update, cluster: Cluster, name: str) -> Observation:
-    sampling = sampling_of(update.groups * update.size, update.groups, update.tokens, update.dtype)
-    activations = our_activations(update.shape, BYTES[update.dtype])
-    step = RLStep(sampling, 1, ALONE, scorings=0, shares_prompts=True, activations=activations)
-    return Observation(name, "rl", lambda f: rl_seconds(update.shape, step, cluster, f).phases["update"], update.seconds)
+    size, count = BYTES[update.dtype], update.groups * update.size
+    lengths = Lengths(update.tokens, LONGEST_TIMES * update.tokens)
+    sampling = Sampling(count, update.groups, PROMPT, lengths, count, size, size)
+    step = RLStep(
+        sampling, 1, ALONE, scorings=1, shares_prompts=True, activations=our_activations(update.shape, BYTES[update.dtype])
+    )
+
+    def seconds(factors: Factors) -> float:
+        phases = rl_seconds(update.shape, step, cluster, factors).phases
+        return phases["update"] + phases["log-probabilities"]
+
+    return Observation(name, "rl", seconds, update.seconds)
 
 
 def sampling_of(completions: int, prompts: int, tokens: int, dtype: str) -> Sampling:
@@ -98,7 +127,9 @@ def sampling_of(completions: int, prompts: int, tokens: int, dtype: str) -> Samp
     return Sampling(completions, prompts, PROMPT, Lengths(tokens, tokens), completions, size, size)
 
 
-def memory_observations(steps: Sequence[Step], rollouts: Sequence[Sampled]) -> Iterator[Observation]:
+def memory_observations(
+    steps: Sequence[Step], rollouts: Sequence[Sampled], updates: Sequence[Update] = ()
+) -> Iterator[Observation]:
     """Peaks of this process, where they could be measured."""
     for number, step in enumerate(steps):
         if step.peak is not None:
@@ -106,10 +137,46 @@ def memory_observations(steps: Sequence[Step], rollouts: Sequence[Sampled]) -> I
     for number, rollout in enumerate(rollouts):
         if rollout.peak is not None:
             yield Observation(f"peak of rollout {number}", "memory", partial(rollout_memory, rollout), float(rollout.peak))
+    for number, update in enumerate(updates):
+        if update.peak is not None:
+            yield Observation(f"peak of update {number}", "memory", partial(update_memory, update), float(update.peak))
+
+
+def stage_observations(rehearsal: Rehearsal, cluster: Cluster) -> Iterator[Observation]:
+    """Whole stages."""
+    runtime = rehearsal.config.runtime
+    for each in rehearsal.stages:
+        seconds, memory = (
+            partial(stage_seconds, each.work, cluster, runtime),
+            partial(stage_memory, each.work, cluster, runtime),
+        )
+        yield Observation(f"{each.work.stage.name} in small", "stage", seconds, each.seconds)
+        if each.peak is not None:
+            yield Observation(f"peak of {each.work.stage.name} in small", "memory", memory, float(each.peak))
+
+
+def stage_seconds(work: StageWork, cluster: Cluster, runtime: RuntimeConfig, factors: Factors) -> float:
+    return seconds_of(work, ALONE, cluster, factors, runtime)[0]
+
+
+def stage_memory(work: StageWork, cluster: Cluster, runtime: RuntimeConfig, factors: Factors) -> float:
+    return max(memory.total for memory in memories_of(work, ALONE, cluster, factors, runtime).values())
 
 
 def step_memory(step: Step, factors: Factors) -> float:
     return training_memory(step.shape, work_of(step), ALONE, factors).total
+
+
+def update_memory(update: Update, factors: Factors) -> float:
+    """Of the policy, in passes of LEAST_MICRO_TOKENS, and its reference."""
+    shape, size = update.shape, BYTES[update.dtype]
+    tokens = update.groups * (PROMPT + update.size * update.tokens)
+    work = Training(
+        min(float(tokens), LEAST_MICRO_TOKENS), PROMPT + update.tokens, activations=our_activations(shape, size),
+        logits="ours", number_bytes=size, precision=PRECISIONS[update.dtype, "adamw"],
+        predicted=1 - update.groups * PROMPT / tokens, packed=True, uneven=True,
+    )  # fmt: skip
+    return training_memory(shape, work, ALONE, factors).total + size * count_parameters(shape).total_with_mtp
 
 
 def rollout_memory(rollout: Sampled, factors: Factors) -> float:
@@ -120,7 +187,10 @@ def rollout_memory(rollout: Sampled, factors: Factors) -> float:
     ).total  # fmt: skip
 
 
-def write_calibration(timings: Timings, factors: Factors, path: Path, others: Mapping[str, Factors] | None = None) -> Gpu:
+def write_calibration(
+    timings: Timings, factors: Factors, path: Path, others: Mapping[str, Factors] | None = None,
+    rehearsal: Rehearsal | None = None,
+) -> Gpu:  # fmt: skip
     """Factors and the machine's speeds as a file that `cogitate plan` reads.
 
     Args:
@@ -131,6 +201,8 @@ def write_calibration(timings: Timings, factors: Factors, path: Path, others: Ma
     measured: dict[str, Any] = {"resident_bytes": timings.resident}
     for name in ("steps", "rollouts", "updates"):
         measured[name] = [facts(one) for one in getattr(timings, name)]
+    if rehearsal is not None:
+        measured["stages"] = {each.work.stage.name: {"seconds": each.seconds, "peak": each.peak} for each in rehearsal.stages}
     extra = {
         "machine": machine,
         "measured": measured,

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import cogitate
-from cogitate.apps.plan.computer.machine import Machine, this_machine
-from cogitate.apps.plan.factors import read_factors
+from cogitate.apps.plan.computer.machine import Machine, machine_of_run
 from cogitate.apps.plan.recipe_plan import hint_of
 from cogitate.apps.plan.stage_cost import StageCost, best_layout, cost_of
 from cogitate.apps.plan.workloads.works import works_of
@@ -51,7 +50,7 @@ def refuse_too_large(
         return
     graph = graph_of(config)
     wanted = [stage.name for stage in select(graph, only=only, until=until, given=config.inputs)]
-    found = first_too_large(config, wanted, machine or this_machine(None, read_factors(), config.runtime.dtype))
+    found = first_too_large(config, wanted, machine or machine_of_run(config.runtime.dtype))
     if found is not None:
         raise ConfigError(f"stage {found.name} does not fit this computer: {hint_of(found)}; --force goes on all the same")
 
@@ -93,7 +92,7 @@ def explanation(error: BaseException, config: Config, out: Path) -> str:
     stage = failure.stage if failure is not None else "the run"
     place = ", in ".join(filter(None, (stage, phase_of(error))))
     said = f"out of memory in {place}: {' '.join(str(error).split())[:200] or type(error).__name__}"
-    machine = this_machine(None, read_factors(), config.runtime.dtype)
+    machine = machine_of_run(config.runtime.dtype)
     try:
         works = works_of(graph_of(config), config)
     except ConfigError:  # as above: then there was no plan

@@ -57,16 +57,30 @@ def this_machine(calibration: Path | None, shipped: Factors, dtype: str = "float
     """
     path = calibration or default_calibration()
     if calibration is None and not path.is_file():
-        widened = {group: (value**2 + UNMEASURED**2) ** 0.5 for group, value in shipped.residuals.items() if group != "memory"}
-        plain = this_cpu()
-        gpu = replace(plain, peak=FASTER * plain.peak) if is_faster_in(dtype) else plain
-        return Machine(Cluster(gpu, 1), replace(shipped, residuals={**shipped.residuals, **widened}), False)
+        return unmeasured(shipped, dtype)
     factors = read_factors(path, dtype)
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["machine"]
         return Machine(Cluster(this_cpu(float(content["peak"][dtype]), float(content["bandwidth"])), 1), factors, True)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(f"{path}: has no figures of a machine; make it by `cogitate plan --calibrate`") from error
+
+
+def machine_of_run(dtype: str) -> Machine:
+    """This computer for a run. A calibration of another version does not stop it: the line in place of its plan
+    (following.py) says so, and what is known without one is taken."""
+    try:
+        return this_machine(None, read_factors(), dtype)
+    except DataError:
+        return unmeasured(read_factors(), dtype)
+
+
+def unmeasured(shipped: Factors, dtype: str) -> Machine:
+    """This computer as it is guessed."""
+    widened = {group: (value**2 + UNMEASURED**2) ** 0.5 for group, value in shipped.residuals.items() if group != "memory"}
+    plain = this_cpu()
+    gpu = replace(plain, peak=FASTER * plain.peak) if is_faster_in(dtype) else plain
+    return Machine(Cluster(gpu, 1), replace(shipped, residuals={**shipped.residuals, **widened}), False)
 
 
 def is_faster_in(dtype: str) -> bool:

@@ -20,6 +20,7 @@ import torch
 from cogitate.backend import GenerationRequest
 from cogitate.config import RLConfig, SupervisedConfig
 from cogitate.costs.hardware import GIB
+from cogitate.costs.lengths import SPREAD
 from cogitate.costs.shape import Shape
 from cogitate.engine.generator import Engine
 from cogitate.kernels.isa import faster_type
@@ -47,8 +48,8 @@ STEPS: tuple[tuple[ModelConfig, int, int, Optimiser], ...] = (
     (MANY_WORDS, 2, 512, "adamw"),
 )  # fmt: skip
 ROLLOUTS = ((TINY, 8, 48), (TINY, 128, 48), (SMALL_LLAMA, 64, 48), (WIDER_LLAMA, 32, 48), (MANY_WORDS, 64, 24))
-UPDATES = ((TINY, 12, 12, 48), (SMALL_LLAMA, 12, 12, 48), (WIDER_LLAMA, 4, 8, 48), (MANY_WORDS, 2, 16, 32))
-PROMPT = 48
+UPDATES = ((TINY, 8, 12, 48), (SMALL_LLAMA, 20, 12, 48), (WIDER_LLAMA, 3, 8, 48), (MANY_WORDS, 2, 8, 32))
+PROMPT, LONGEST_TIMES = 48, 4  # tokens of a prompt; of a completion at most, over the mean
 LONGEST = 3.0  # seconds of one thing that is timed, after which no further round begins
 
 
@@ -84,13 +85,15 @@ class Sampled:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """An update of RL that was timed: `groups` of `size` completions of `tokens` each."""
+    """An update of RL with a reference that was timed: `groups` of `size` completions of `tokens` on average, LONGEST_TIMES
+    that at most."""
 
     shape: Shape
     groups: int
     size: int
     tokens: int
     seconds: float
+    peak: int | None = None
     dtype: str = "float32"
 
 
@@ -222,17 +225,27 @@ def time_rollout(config: ModelConfig, batch: int, tokens: int, rounds: int, dtyp
 
 
 def time_update(config: ModelConfig, groups: int, size: int, tokens: int, rounds: int, dtype: str) -> Update:
-    """An update as RL without a reference makes it; all completions are learnt from."""
-    learner = GRPOLearner(model_of(config, dtype), RLConfig(kl_beta=0.0, max_new_tokens=tokens))
-    numbers = np.random.default_rng(0).integers(3, config.vocab_size, (groups, PROMPT + size * tokens)).tolist()
-    rollouts = [
-        rollout_of(str(group), row[:PROMPT], row[PROMPT + one * tokens : PROMPT + (one + 1) * tokens])
-        for group, row in enumerate(numbers)
-        for one in range(size)
-    ]
-    advantages = [(-1.0) ** number for number in range(len(rollouts))]
-    seconds = usual(lambda: learner.update(rollouts, advantages), rounds)
-    return Update(Shape.from_config(config.to_dict()), groups, size, tokens, seconds, dtype)
+    """An update as RL makes it, on other completions each time; all of them are learnt from."""
+    can_measure = begin_peak()
+    learner = GRPOLearner(model_of(config, dtype), RLConfig(max_new_tokens=LONGEST_TIMES * tokens))
+    numbers = np.random.default_rng(0)
+    batches = [drawn_batch(config, groups, size, tokens, numbers) for _ in range(rounds + 1)]
+    advantages = [(-1.0) ** number for number in range(groups * size)]
+    seconds = usual(lambda: learner.update(batches.pop(), advantages), rounds)
+    peak = peak_resident_bytes() if can_measure else None
+    return Update(Shape.from_config(config.to_dict()), groups, size, tokens, seconds, peak, dtype)
+
+
+def drawn_batch(config: ModelConfig, groups: int, size: int, tokens: int, numbers: np.random.Generator) -> list[Rollout]:
+    """Completions of lengths as problems of many kinds have them: those of one problem alike, those of several not."""
+    found: list[Rollout] = []
+    usual_lengths = np.exp(SPREAD / 2**0.5 * numbers.standard_normal(groups))
+    for group, usual_length in enumerate(usual_lengths / usual_lengths.mean()):
+        prompt = numbers.integers(3, config.vocab_size, PROMPT).tolist()
+        for own in np.exp(SPREAD / 4 * numbers.standard_normal(size)):
+            length = int(min(max(1, usual_length * own * tokens), LONGEST_TIMES * tokens))
+            found.append(rollout_of(str(group), prompt, numbers.integers(3, config.vocab_size, length).tolist()))
+    return found
 
 
 def rollout_of(name: str, prompt: Sequence[int], completion: Sequence[int]) -> Rollout:

@@ -41,10 +41,11 @@ AUTHOR_PROMPT = 300.0  # tokens of a problem, examples and the request for furth
 
 
 def drawn(
-    stage: Stage, shape: Shape, completions: Drawn, at_a_time: float = CHUNK, *notes: str, further: float = 0.0
-) -> StageWork:
-    """The work of a stage that draws these completions and nothing else."""
-    work = completions.work(shape, at_a_time)
+    stage: Stage, shape: Shape, completions: Drawn, at_a_time: float = CHUNK, *notes: str, further: float = 0.0,
+    graded: float = 1.0,
+) -> StageWork:  # fmt: skip
+    """The work of a stage that draws these completions and nothing else; rules judge a share of them."""
+    work = completions.work(shape, at_a_time, graded)
     return StageWork(stage, shape, (work,), (*completions.notes, *notes), completions.further + further)
 
 
@@ -67,7 +68,8 @@ def evaluation(reader: Reader, stage: Stage) -> StageWork:
         found = reader.sampling(stage.name, prompts, settings.samples, settings.max_new_tokens, asked=by, like=name)
         exact = replace(found.sampling, sequences=share * settings.samples * prompts, prompts=share * prompts)
         if prompts:
-            works.append(Work(shape, 1, sampling=exact, at_a_time=float(settings.problems * settings.samples)))
+            graded = 1 - (0 if name else settings.general_problems) / prompts
+            works.append(Work(shape, 1, sampling=exact, at_a_time=float(settings.problems * settings.samples), graded=graded))
     return StageWork(stage, shape, tuple(works), notes, further)
 
 
@@ -121,13 +123,14 @@ def cold_start(reader: Reader, stage: Stage) -> StageWork:
 def rejection(reader: Reader, stage: Stage) -> StageWork:
     settings, shape = reader.config.section(stage.name, RejectionConfig), reader.need(stage)
     prompts = settings.problems / (1 - settings.general_share)
-    return drawn(stage, shape, reader.sampling(stage.name, prompts, settings.samples, settings.max_new_tokens))
+    found = reader.sampling(stage.name, prompts, settings.samples, settings.max_new_tokens)
+    return drawn(stage, shape, found, graded=min(1.0, settings.problems * settings.samples / found.sampling.sequences))
 
 
 def demonstrations(reader: Reader, stage: Stage) -> StageWork:
     settings, shape = reader.config.section(stage.name, DemonstrationsConfig), reader.need(stage)
     found = reader.sampling(stage.name, settings.problems, settings.samples, settings.max_new_tokens)
-    return drawn(stage, shape, found, math.inf)
+    return drawn(stage, shape, found, math.inf, graded=0.0)
 
 
 def length_pairs(reader: Reader, stage: Stage) -> StageWork:
@@ -153,7 +156,7 @@ def preferences(reader: Reader, stage: Stage) -> StageWork:
     found = candidates(reader, stage.name, data)
     if found is None:
         return StageWork(stage, shape, (), ("pairs and labels are given",))
-    return drawn(stage, shape, found, PREFERENCE_ROUND * data.samples)
+    return drawn(stage, shape, found, PREFERENCE_ROUND * data.samples, graded=0.0)
 
 
 def preference_data(reader: Reader) -> PreferenceDataConfig:
@@ -194,7 +197,11 @@ def best_of_n(reader: Reader, stage: Stage) -> StageWork:
         length, notes, further = reader.mean_length(source, settings.max_new_tokens)
     tokens = count * (reader.prompt_tokens(source) + length)
     steps = max(1.0, tokens / MICRO_TOKENS)
-    work = Work(shape, steps, tokens / steps, MICRO_TOKENS, reader.prompt_tokens(source) + length, scorings=1, only_scores=True)
+    sequence = reader.prompt_tokens(source) + length
+    work = Work(
+        shape, steps, tokens / steps, MICRO_TOKENS, sequence, predicted=0.0, scorings=1, only_scores=True, packed=True,
+        uneven=True,
+    )  # fmt: skip
     return StageWork(stage, shape, (work,), notes, further)
 
 

@@ -41,15 +41,19 @@ GIVEN_ROWS, GIVEN_LENGTH = (
     500.0,
 )  # of data that a user gives, where their file cannot be counted; tokens of a completion
 JUDGES = {"all_scenario_rl": 2, "ppo": 2, "process_rl": 1}  # models that score completions, by kind of stage
+PADDING = 1.5  # of preferences: the longest item of a batch over the mean
 LEAST_SHARED = 128.0  # tokens that prompts must begin with for our learner to read them once
 CONTINUED = 2.0  # of `rollouts` continuations of each completion: some four steps of it, each continued for half its length
 
 
-def supervised(shape: Shape, settings: SupervisedConfig, steps: float) -> Work:
+def supervised(
+    shape: Shape, settings: SupervisedConfig, steps: float, sequence: float = math.inf, predicted: float = 1.0
+) -> Work:
+    """The loop over packed rows, of texts of so many tokens, of which this share is predicted."""
     length = settings.row_tokens
     return Work(
-        shape, steps, float(settings.rows * length), settings.micro_rows * length, length,
-        muon=settings.optimiser.startswith("muon"), mtp=settings.mtp_weight > 0,
+        shape, steps, float(settings.rows * length), settings.micro_rows * length, min(sequence, length), predicted,
+        packed=sequence < length, muon=settings.optimiser.startswith("muon"), mtp=settings.mtp_weight > 0,
     )  # fmt: skip
 
 
@@ -62,13 +66,19 @@ def pretraining(reader: Reader, stage: Stage) -> StageWork:
 
 def fine_tuning(reader: Reader, stage: Stage) -> StageWork:
     settings, shape = reader.config.section(stage.name, FineTuneConfig), reader.need(stage)
-    steps = reader.measured.of(stage.name, "steps")
+    steps, data = reader.measured.of(stage.name, "steps"), stage.needs[1]
+    rows, length, is_guess = conversations(reader, data)
+    of_row, said = reader.measured.of(data, "row_tokens"), reader.measured.of(data, "row_predicted")
+    if of_row and said:
+        length, predicted = of_row, said / of_row
+    else:
+        predicted = max(0.0, 1 - PROMPT_TOKENS / length)
     if steps is not None:
-        return StageWork(stage, shape, (supervised(shape, settings, steps),))
-    rows, length, is_guess = conversations(reader, stage.needs[1])
+        return StageWork(stage, shape, (supervised(shape, settings, steps, length, predicted),))
     steps = max(1.0, settings.epochs * rows * length / (settings.rows * settings.row_tokens))
-    said = f"{rows:.0f} conversations of {length:.0f} tokens" if is_guess else f"{length:.0f} tokens of a conversation"
-    return StageWork(stage, shape, (supervised(shape, settings, steps),), (f"{said} are a guess",), UNKNOWN_ROWS)
+    guess = f"{rows:.0f} conversations of {length:.0f} tokens" if is_guess else f"{length:.0f} tokens of a conversation"
+    work = supervised(shape, settings, steps, length, predicted)
+    return StageWork(stage, shape, (work,), (f"{guess} are a guess",), UNKNOWN_ROWS)
 
 
 def conversations(reader: Reader, name: str) -> tuple[float, float, bool]:
@@ -111,10 +121,14 @@ def reinforcement(reader: Reader, stage: Stage) -> StageWork:
         tokens,
         tokens / settings.minibatches,
         length,
+        sampling.lengths.mean / length,
         sampling,
         prefix=prefix if (prefix := reader.prefix(stage.name, settings)) >= LEAST_SHARED else 0.0,
-        scorings=reference * updated + judges * general_share(settings),
+        scorings=reference * updated + judges * general_share(settings) * general_length(reader, stage.name, settings),
         updated_share=updated,
+        graded=1 - general_share(settings) if judges else 1.0,
+        packed=True,
+        uneven=True,
         most_updated_share=reader.measured.of(stage.name, "most_updated_share") or 1.0,
         single_update=settings.minibatches * settings.inner_epochs == 1,
         other_models=reference + judges,
@@ -138,20 +152,35 @@ def general_share(settings: RLConfig) -> float:
     return later * settings.general_prompts_per_step / settings.prompts_per_step
 
 
+def general_length(reader: Reader, stage: str, settings: RLConfig) -> float:
+    """How long completions are that models judge, over all completions; 1 where no run has measured it."""
+    mixed, judged = (reader.measured.of(stage, name) for name in ("mixed_tokens", "mixed_reasoning_tokens"))
+    mean = reader.measured.of(stage, "completion_tokens")
+    if not isinstance(settings, AllScenarioConfig) or not mixed or not judged or not mean:
+        return 1.0
+    share = settings.general_prompts_per_step / settings.prompts_per_step
+    return max(0.0, mixed - (1 - share) * judged) / share / mean
+
+
 def preference_steps(
     reader: Reader, stage: Stage, shape: Shape, settings: PreferenceTrainingConfig, name: str, items: float, tokens: float,
-    sequence: float, *, reference: int = 0,
+    sequence: float, *, reference: int = 0, predicted: float = 0.0, source: str = "",
 ) -> Work:  # fmt: skip
-    """The loop over preferences, whose batches count items.
+    """The loop over preferences, whose batches count items, padded to the longest. Models that score make no logits.
 
     Args:
-        name: of what is trained, as the log has it; items: of an epoch; tokens: of an item.
+        name: of what is trained, as the log has it; items: of an epoch; tokens: of an item. source: the stage whose items they
+            are.
     """
+    tokens *= reader.measured.of(source, "padding") or PADDING
     known = reader.measured.of(stage.name, f"steps of {name}")
     steps = known or max(1.0, settings.epochs * items / settings.batch)
     step_tokens = tokens * (settings.batch if known else min(float(settings.batch), items))
     micro = min(float(settings.micro_tokens), step_tokens)
-    return Work(shape, steps, step_tokens, micro, sequence, scorings=reference, other_models=reference)
+    return Work(
+        shape, steps, step_tokens, micro, sequence, predicted, scorings=reference, other_models=reference, packed=True,
+        uneven=True,
+    )  # fmt: skip
 
 
 def text_sizes(reader: Reader, source: str, limit: int) -> tuple[float, float]:
@@ -171,12 +200,12 @@ def judging(reader: Reader, stage: Stage) -> StageWork:
     labelled = reader.measured.of(source, "labels") or rows_of_file(data.labels_file) or float(data.safety_prompts)
     learnt = 1 - settings.held_out_share
     works = (
-        preference_steps(reader, stage, shape, settings, "helpfulness", learnt * pairs, pair, text),
-        preference_steps(reader, stage, shape, settings, "safety", learnt * labelled, text, text),
+        preference_steps(reader, stage, shape, settings, "helpfulness", learnt * pairs, pair, text, source=source),
+        preference_steps(reader, stage, shape, settings, "safety", learnt * labelled, text, text, source=source),
     )
     if found is None:
         return StageWork(stage, shape, works)
-    return StageWork(stage, shape, (found.work(shape, 256.0 * data.samples), *works), found.notes, found.further)
+    return StageWork(stage, shape, (found.work(shape, 256.0 * data.samples, graded=0.0), *works), found.notes, found.further)
 
 
 def rows_of_file(name: str) -> float | None:
@@ -193,7 +222,10 @@ def direct_preferences(reader: Reader, stage: Stage) -> StageWork:
     pairs, limit, notes = pairs_of(reader, source)
     text, pair = text_sizes(reader, source.name, limit)
     pairs = reader.measured.of(source.name, "pairs") or pairs
-    work = preference_steps(reader, stage, shape, settings, stage.name, pairs, pair, text, reference=1)
+    predicted = 2 * (pair - text) / pair
+    work = preference_steps(
+        reader, stage, shape, settings, stage.name, pairs, pair, text, reference=1, predicted=predicted, source=source.name
+    )
     return StageWork(stage, shape, (work,), notes, UNKNOWN_ROWS if notes else 0.0)
 
 

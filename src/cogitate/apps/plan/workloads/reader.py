@@ -37,8 +37,8 @@ class Drawn:
     notes: tuple[str, ...] = ()
     further: float = 0.0
 
-    def work(self, shape: Shape, at_a_time: float = math.inf) -> Work:
-        return Work(shape, 1, sampling=self.sampling, at_a_time=at_a_time)
+    def work(self, shape: Shape, at_a_time: float = math.inf, graded: float = 1.0) -> Work:
+        return Work(shape, 1, sampling=self.sampling, at_a_time=at_a_time, graded=graded)
 
 
 @dataclass(frozen=True, slots=True)

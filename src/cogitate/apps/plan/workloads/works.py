@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import accumulate
 from pathlib import Path
 
 from cogitate.apps.plan.measured import Measured
@@ -36,7 +37,9 @@ def works_of(
     """
     config = with_known_proposals(config, graph, run)
     reader = Reader(graph, config, model, measured or Measured(), there or {})
-    return [work_of(reader, stage) for stage in graph]
+    works = [work_of(reader, stage) for stage in graph]
+    made = accumulate((bool(work.works) for work in works), initial=0)
+    return [replace(work, earlier=earlier) for work, earlier in zip(works, made, strict=False)]
 
 
 def work_of(reader: Reader, stage: Stage) -> StageWork:
