@@ -1,7 +1,8 @@
 """`make evidence`: the complete recipe at three seeds on 500 problems, pooled, into docs/results/r1_zero/ and docs/results/r1/.
 
-Every number of the result comes from the completions that the runs kept; nothing is chosen between runs. Interrupted, the same
-command goes on where it stopped. `--pool-only` pools finished runs, `--runs` others than the three, `--out` writes elsewhere.
+Every number of the result comes from the completions that the runs kept; nothing is chosen between runs. Then docs/findings.md
+is written from all results of the repository. Interrupted, the same command goes on where it stopped. `--pool-only` pools
+finished runs, `--runs` others than the three, `--out` writes elsewhere.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.evidence.findings.page import write_findings
 from benchmarks.evidence.page import write_r1
 from benchmarks.evidence.pool import load_seeds
 from benchmarks.evidence.r1_zero import write_r1_zero
-from benchmarks.places import CHECKOUT, PUBLISHED_RUNS, RUNS
+from benchmarks.places import CHECKOUT, PAGES, PUBLISHED_RUNS, RUNS
 from cogitate.apps.report.report import write_report
 from cogitate.errors import CogitateError
 
@@ -39,12 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         seeds = load_seeds(directories)
         write_r1_zero(seeds, given.out / "r1_zero")
         page = write_r1(seeds, given.out / "r1")
+        findings = write_findings(given.out, PAGES if given.out == PUBLISHED_RUNS else given.out)
         report = write_report([seed.path for seed in seeds], directories[0].parent / "report.html")
     except CogitateError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(page.read_text(encoding="utf-8"))
-    print(f"written: {given.out / 'r1_zero'}, {given.out / 'r1'}, {report}")
+    print(f"written: {given.out / 'r1_zero'}, {given.out / 'r1'}, {findings}, {report}")
     return 0
 
 

@@ -163,11 +163,14 @@ class Learner(Protocol):
 class PolicyLearner(Learner, Protocol):
     """Learns from graded rollouts: GRPO and its variants, PPO."""
 
-    def update(self, rollouts: Sequence[Rollout], advantages: Sequence[float], tokens: int = 0) -> dict[str, float]:
+    def update(
+        self, rollouts: Sequence[Rollout], advantages: Sequence[float], tokens: int = 0, temperature: float | None = None
+    ) -> dict[str, float]:
         """All optimiser steps of one batch; returns the batch's metrics.
 
         Args:
             tokens: generated so far in the stage, this batch included: what the learning rate follows under a token budget.
+            temperature: at which these rollouts were sampled; None: the settings'.
 
         Raises:
             TrainingDivergedError: a loss is NaN or infinite; the weights are those before that step.

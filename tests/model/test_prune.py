@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from cogitate.model.config import ModelConfig
-from cogitate.model.prune import every_nth_layer
+from cogitate.model.prune import every_nth_layer, mlp_of, most_active_neurons, with_neurons
 from cogitate.model.transformer import Transformer
 
 LLAMA = {
@@ -62,3 +62,54 @@ def test_window_kinds_go_with_their_layers(n: int) -> None:
     config = {**LLAMA, "model_type": "qwen2", "layer_types": kinds, "sliding_window": 4, "use_sliding_window": True}
     student = every_nth_layer(Transformer(ModelConfig.from_dict(config)), n)
     assert student.config.layer_types == kinds[::n]
+
+
+def test_the_neurons_that_add_most_are_kept() -> None:
+    torch.manual_seed(0)
+    model = Transformer(ModelConfig.from_dict({**LLAMA, "num_hidden_layers": 2}))
+    with torch.no_grad():
+        for layer, dead in zip(model.layers, ([0, 5, 7], [1, 2, 23]), strict=True):
+            mlp_of(layer, 0).down_proj.weight[:, dead] = 0.0
+    kept = most_active_neurons(model, [TOKENS[:1], TOKENS[1:]], 21)
+    assert [sorted(set(range(24)) - set(neurons.tolist())) for neurons in kept] == [[0, 5, 7], [1, 2, 23]]
+    assert torch.equal(with_neurons(model, kept)(TOKENS), model(TOKENS))  # those left out had added nothing
+
+
+def test_a_neuron_that_is_always_silent_goes_before_one_with_a_small_column() -> None:
+    torch.manual_seed(0)
+    model = Transformer(ModelConfig.from_dict({**LLAMA, "num_hidden_layers": 1}))
+    mlp = mlp_of(model.layers[0], 0)
+    with torch.no_grad():
+        mlp.gate_up_proj.weight[24 + 3] = 0.0  # neuron 3's up: its activation is 0 whatever its column is
+        mlp.down_proj.weight[:, 3] *= 100.0
+    (kept,) = most_active_neurons(model, [TOKENS], 23)
+    assert 3 not in kept.tolist()
+
+
+def test_narrower_layers_compute_what_their_neurons_compute() -> None:
+    torch.manual_seed(0)
+    model = Transformer(ModelConfig.from_dict({**LLAMA, "mlp_bias": True})).to(torch.bfloat16)
+    kept = [torch.tensor([1, 4, 23])] * 5
+    student = with_neurons(model, kept)
+    assert student.config.intermediate_size == 3
+    assert {parameter.dtype for parameter in student.parameters()} == {torch.bfloat16}
+    cut, whole = (mlp_of(one.layers[2], 2).gate_up_proj.bias for one in (student, model))
+    assert cut is not None
+    assert whole is not None
+    assert torch.equal(cut[3:], whole[[25, 28, 47]])
+    with torch.no_grad():
+        for layer in model.layers:
+            gone = [neuron for neuron in range(24) if neuron not in (1, 4, 23)]
+            mlp_of(layer, 0).down_proj.weight[:, gone] = 0.0
+    assert torch.allclose(student(TOKENS).float(), model(TOKENS).float(), atol=0.05)
+
+
+def test_experts_and_mtp_blocks_have_no_neurons_to_choose(make_micro_model: Callable[..., Transformer]) -> None:
+    experts = {"num_experts": 3, "num_experts_per_tok": 1, "moe_intermediate_size": 8}
+    model = Transformer(ModelConfig.from_dict({**LLAMA, "model_type": "qwen3_moe", **experts}))
+    with pytest.raises(ValueError, match="layer 0 has experts"):
+        most_active_neurons(model, [TOKENS], 4)
+    with pytest.raises(ValueError, match="has an MTP block"):
+        most_active_neurons(make_micro_model(), [TOKENS], 4)
+    with pytest.raises(ValueError, match="no texts"):
+        most_active_neurons(model, [], 4)

@@ -31,6 +31,7 @@ from cogitate.config.stages.supervised import (
     BranchesConfig,
     FineTuneConfig,
     PretrainConfig,
+    PruneConfig,
     StudentBaseConfig,
     SupervisedConfig,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "ProcessRLConfig",
     "ProcessRewardModelConfig",
     "PromptConfig",
+    "PruneConfig",
     "RLConfig",
     "ReasoningRLConfig",
     "RejectionConfig",

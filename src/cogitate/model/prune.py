@@ -1,13 +1,20 @@
-"""A smaller model made of some layers of a larger one: what a student starts from where nothing smaller is published."""
+"""A smaller model made of a part of a larger one: what a student starts from where nothing smaller is published.
+
+Depth: every n-th layer. Width: of each feed-forward the neurons that do most on given texts (Muralidharan et al., Compact
+Language Models via Pruning and Knowledge Distillation, arXiv:2407.14679, section 2.2), whose importance is the mean activation.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from cogitate.model.config import ModelConfig
+from cogitate.model.layers import MLP
 from cogitate.model.transformer import Transformer
 
 _LAYER = re.compile(r"layers\.(\d+)\.(.+)")
@@ -47,3 +54,70 @@ def pruned_config(config: ModelConfig, kept: range) -> ModelConfig:
     else:
         changed["first_k_dense_replace"] = sum(layer < config.first_k_dense_replace for layer in kept)
     return config.model_copy(update=changed)
+
+
+@torch.no_grad()
+def most_active_neurons(model: Transformer, texts: Sequence[Tensor], kept: int) -> list[Tensor]:
+    """Of each layer, the neurons of its feed-forward that add most to the stream of hidden states: their numbers, ascending.
+
+    A neuron adds its activation times its column of the down projection; what counts is the mean over all tokens of the
+    activation's size, times the norm of the column.
+
+    Args:
+        texts: token ids (1, T) of each.
+        kept: how many of a layer.
+
+    Raises:
+        ValueError: a layer has experts, of which each token sees a few, or there is an MTP block; or no texts.
+    """
+    if not texts:
+        raise ValueError("no texts: nothing says which neurons are active")
+    if model.mtp is not None:
+        raise ValueError("the model has an MTP block, whose feed-forward is as wide as theirs; neurons cannot be chosen")
+    downs = [mlp_of(layer, number).down_proj for number, layer in enumerate(model.layers)]
+    sizes = [torch.zeros(down.weight.shape[1], dtype=torch.float64) for down in downs]
+
+    def counting(number: int) -> Any:
+        def count(_module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+            sizes[number] += inputs[0].abs().flatten(0, -2).double().sum(0).cpu()
+
+        return count
+
+    hooks = [down.register_forward_pre_hook(counting(number)) for number, down in enumerate(downs)]
+    try:
+        for text in texts:
+            model(text)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    importance = [size * down.weight.double().norm(dim=0).cpu() for size, down in zip(sizes, downs, strict=True)]
+    return [scores.topk(kept).indices.sort().values for scores in importance]
+
+
+def with_neurons(model: Transformer, kept: Sequence[Tensor]) -> Transformer:
+    """The model with these neurons of each layer's feed-forward alone, the same number in all; all weights are copies."""
+    (width,) = {len(neurons) for neurons in kept}
+    with torch.random.fork_rng(devices=[]):
+        student = Transformer(model.config.model_copy(update={"intermediate_size": width}))
+    weights = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    for layer, neurons in enumerate(kept):
+        place, inner = f"layers.{layer}.mlp", model.config.intermediate_size
+        both = torch.cat([neurons, neurons + inner])  # gate and up are one matrix, gate above
+        for name in ("weight", "bias"):
+            if f"{place}.gate_up_proj.{name}" in weights:
+                weights[f"{place}.gate_up_proj.{name}"] = weights[f"{place}.gate_up_proj.{name}"][both]
+        weights[f"{place}.down_proj.weight"] = weights[f"{place}.down_proj.weight"][:, neurons]
+    student.to(dtype=next(model.parameters()).dtype).load_state_dict(weights)
+    return student
+
+
+def mlp_of(layer: nn.Module, number: int) -> MLP:
+    """A layer's feed-forward.
+
+    Raises:
+        ValueError: it is a mixture of experts.
+    """
+    mlp = layer.mlp
+    if not isinstance(mlp, MLP):
+        raise ValueError(f"layer {number} has experts; neurons can be chosen in dense layers alone")
+    return mlp

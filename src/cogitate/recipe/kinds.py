@@ -23,6 +23,7 @@ from cogitate.config import (
     ProcessRewardModelConfig,
     ProcessRLConfig,
     PromptConfig,
+    PruneConfig,
     ReasoningRLConfig,
     RejectionConfig,
     RewardModelsConfig,
@@ -65,7 +66,7 @@ PRETRAIN_STUDENT = Kind(
     "pretrain_student", f"{STAGES}.pretrain_student", StudentBaseConfig, reads=("tokenizer", "{stage}", "runtime.dtype")
 )
 PRUNE = Kind(
-    "prune", f"{STAGES}.prune", StudentBaseConfig, reads=("{stage}.every_nth_layer", "runtime.dtype"), needs=(MODEL,),
+    "prune", f"{STAGES}.prune", PruneConfig, reads=("{stage}", "runtime.dtype"), needs=(MODEL,),
     may_be_shipped=False,
 )  # fmt: skip
 PROBE = Kind(

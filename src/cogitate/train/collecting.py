@@ -119,6 +119,13 @@ def spent(config: RLConfig, tokens: int) -> bool:
     return bool(config.token_budget) and tokens >= config.token_budget
 
 
+def temperature_at(config: RLConfig, step: int) -> float:
+    """What a step samples at."""
+    if not config.temperature_steps:
+        return config.temperature
+    return config.temperature + (config.final_temperature - config.temperature) * min(1.0, step / config.temperature_steps)
+
+
 def collect_groups(run: RLRun, state: LoopState, phases: Phases) -> tuple[list[RolloutGroup], int]:
     """One batch of groups, and how many tokens were generated. With dynamic sampling (DAPO, section 3.2) further prompts are
     drawn in place of dead groups, in at most `dynamic_sampling_batches` batches; what is still missing then is filled up with
@@ -183,9 +190,9 @@ def rollout(run: RLRun, state: LoopState, phases: Phases) -> list[RolloutGroup]:
         (problem, run.prompt_of(problem), tuple(derive_seed(*draw, i) for i in range(config.group_size)))
         for problem, draw in next_problems(run, state, config.prompts_per_step, state.step)
     ]
-    groups, greedy = ask(run, asked, phases), list[list[Sampled]]()
+    groups, greedy = ask(run, asked, phases, temperature=temperature_at(config, state.step)), list[list[Sampled]]()
     if needs_greedy(config):
-        greedy = ask(run, [(problem, prompt, seeds[:1]) for problem, prompt, seeds in asked], phases, greedy=True)
+        greedy = ask(run, [(problem, prompt, seeds[:1]) for problem, prompt, seeds in asked], phases, temperature=0.0)
     started = time.perf_counter()
     scored = iter(with_rewards(run, [sampled for group in (*groups, *greedy) for sampled in group]))
     phases.add("score", started)
@@ -226,10 +233,9 @@ def with_length_rewards(rollouts: Sequence[Rollout], weight: float) -> tuple[Rol
 
 
 def ask(
-    run: RLRun, asked: Sequence[tuple[Problem, Prompt, tuple[int, ...]]], phases: Phases, *, greedy: bool = False
+    run: RLRun, asked: Sequence[tuple[Problem, Prompt, tuple[int, ...]]], phases: Phases, *, temperature: float
 ) -> list[list[Sampled]]:
-    """Completions of the current policy, graded: at the stage's temperature, or the most likely ones."""
-    temperature = 0.0 if greedy else run.config.temperature
+    """Completions of the current policy, graded. Temperature 0 takes the most likely ones."""
     params = SamplingParams(temperature, run.config.top_p, run.config.max_new_tokens)
     return list(
         sample_and_grade(

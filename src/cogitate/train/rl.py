@@ -15,7 +15,7 @@ from cogitate.config import RLConfig
 from cogitate.errors import DataError, TrainingDivergedError
 from cogitate.runtime import MetricsLog, derive_seed, give_back_memory, interruption_requested, raise_interrupted
 from cogitate.train.checkpoint import restore
-from cogitate.train.collecting import LoopState, RLRun, ask, collect_groups, fill_up, spent, with_rewards
+from cogitate.train.collecting import LoopState, RLRun, ask, collect_groups, fill_up, spent, temperature_at, with_rewards
 from cogitate.train.divergence import diverged
 from cogitate.train.groups import (
     FIRST_STEPS,
@@ -75,6 +75,7 @@ def check_enough(problems: Sequence[Problem], config: RLConfig, name: str) -> No
 def step(run: RLRun, state: LoopState) -> None:
     """Roll out, learn, log; a step without any learning signal changes nothing and is counted."""
     started, phases = time.perf_counter(), Phases()
+    temperature = temperature_at(run.config, state.step)
     drawn, generated = collect_groups(run, state, phases)
     groups = live_first(drawn)[: run.config.prompts_per_step] if run.config.dynamic_sampling else drawn
     write_transcripts(run, state.step)
@@ -82,6 +83,8 @@ def step(run: RLRun, state: LoopState) -> None:
     learnable = [(one, advantage) for one, advantage in run.learn_from(groups, run.config) if any(one.loss_mask)]
     row: dict[str, Any] = {"step": state.step, **rollout_metrics(rollouts)}
     state.tokens += generated
+    if run.config.temperature_steps:
+        row["temperature"] = temperature
     row["dead_groups"] = mean(not is_alive(group) for group in drawn)
     if needs_greedy(run.config):
         row["greedy_reward"] = mean(g.greedy.reward for g in groups if g.greedy and g.greedy.reward is not None)
@@ -92,7 +95,7 @@ def step(run: RLRun, state: LoopState) -> None:
     row |= run.measure(rollouts)
     if learnable:
         state.dead_steps = 0
-        metrics, ahead = update_policy(run, state, learnable, phases)
+        metrics, ahead = update_policy(run, state, learnable, temperature, phases)
         row |= metrics
         state.tokens += ahead
         generated += ahead
@@ -114,7 +117,7 @@ def warning_of(run: RLRun, state: LoopState) -> str | None:
 
 
 def update_policy(
-    run: RLRun, state: LoopState, learnable: Sequence[tuple[Rollout, float]], phases: Phases
+    run: RLRun, state: LoopState, learnable: Sequence[tuple[Rollout, float]], temperature: float, phases: Phases
 ) -> tuple[dict[str, float], int]:
     """Learn from rollouts and their advantages, and hand the new policy to the generator. With `overlap` the next step's
     completions are sampled meanwhile, or before where the generator is in this process; returns how many tokens they have."""
@@ -127,7 +130,8 @@ def update_policy(
     phase = time.perf_counter()
     try:
         with elsewhere.beside() if elsewhere is not None else nullcontext(list[float]()) as times:
-            metrics = run.learner.update([r for r, _ in learnable], [a for _, a in learnable], state.tokens)
+            rollouts, advantages = [r for r, _ in learnable], [a for _, a in learnable]
+            metrics = run.learner.update(rollouts, advantages, state.tokens, temperature)
             learned = time.perf_counter()
     except TrainingDivergedError as error:
         raise diverged(f"step {state.step} of {run.name}: {error}", run.checkpoint) from error
@@ -183,7 +187,8 @@ def write_transcripts(run: RLRun, step: int) -> None:
     if step % run.config.transcripts_every and not last:
         return
     seeds = tuple(derive_seed(run.seed, run.name, "probe", i) for i in range(PROBE_COMPLETIONS))
-    groups = ask(run, [(problem, run.prompt_of(problem), seeds) for problem in run.probes], Phases())
+    asked = [(problem, run.prompt_of(problem), seeds) for problem in run.probes]
+    groups = ask(run, asked, Phases(), temperature=run.config.temperature)  # one for all steps, so that they compare
     rollouts = with_rewards(run, [sampled for group in groups for sampled in group])
     with run.transcripts.open("a", encoding="utf-8") as handle:
         handle.writelines(json.dumps(run.describe(step, rollout), ensure_ascii=False) + "\n" for rollout in rollouts)

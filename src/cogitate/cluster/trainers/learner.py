@@ -136,8 +136,11 @@ def saved_by(save: Frame) -> Path | None:
 class PolicyTrainedTogether(TrainedTogether):
     """Implements PolicyLearner."""
 
-    def update(self, rollouts: Sequence[Rollout], advantages: Sequence[float], tokens: int = 0) -> dict[str, float]:
+    def update(
+        self, rollouts: Sequence[Rollout], advantages: Sequence[float], tokens: int = 0, temperature: float | None = None
+    ) -> dict[str, float]:
         said = {"rollouts": said_of_rollouts(rollouts), "advantages": list(advantages), "tokens": tokens}
+        said["temperature"] = temperature
         return self.learn(Frame({"command": "update", **said}))
 
 

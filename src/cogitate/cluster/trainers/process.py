@@ -99,7 +99,7 @@ def sections_of(said: dict[str, Any]) -> dict[str, Any]:
 def update(learner: Any, frame: Frame) -> dict[str, float]:
     said = frame.said
     if "rollouts" in said:
-        metrics = learner.update(rollouts_of(said["rollouts"]), said["advantages"], said["tokens"])
+        metrics = learner.update(rollouts_of(said["rollouts"]), said["advantages"], said["tokens"], said["temperature"])
     elif "items" in said:
         metrics = learner.update([item_of(item) for item in said["items"]], said["learning_rate"])
     else:

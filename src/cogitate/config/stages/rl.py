@@ -61,6 +61,10 @@ class RLConfig(MethodConfig):
     # or after `steps`; 0: after `steps` alone.
     token_budget: int = in_identity_unless_default(0, ge=0)
     warmup_tokens: int = in_identity_unless_default(0, ge=0)  # in place of warmup_steps where there is a token budget
+    # From step 0 to step `temperature_steps` the temperature goes on a line to `final_temperature` and stays there; 0: one
+    # temperature. It does not depend on `steps`, so that an unfinished stage may go on with others.
+    temperature_steps: int = in_identity_unless_default(0, ge=0)
+    final_temperature: float = in_identity_unless_default(0.0, ge=0)
 
     @field_validator("partial_rollouts")
     @classmethod
@@ -110,6 +114,20 @@ class RLConfig(MethodConfig):
     def _warmup_has_a_budget(cls, value: int, info: ValidationInfo) -> int:
         if value and not info.data.get("token_budget"):
             raise ValueError("has no effect without token_budget; set warmup_steps")
+        return value
+
+    @field_validator("final_temperature")
+    @classmethod
+    def _steps_have_one_temperature(cls, value: float, info: ValidationInfo) -> float:
+        if bool(value) != bool(info.data.get("temperature_steps", value)):
+            raise ValueError("final_temperature and temperature_steps make a schedule together: set both, or leave both out")
+        if 0 < value < LEAST_TEMPERATURE:
+            raise ValueError(f"{LEAST_TEMPERATURE} is the least temperature of training; 0 leaves the schedule out")
+        if value and value == info.data.get("temperature"):
+            raise ValueError("has no effect where it is the temperature; leave it out, or set 0")
+        for name in ("partial_rollouts", "overlap"):
+            if value and info.data.get(name):
+                raise ValueError(f"with {name} completions of several steps are learnt from together: leave one of the two out")
         return value
 
     @field_validator("clip_eps_low", "clip_eps_high", "scale_by_std", "dynamic_sampling", "kl_place")

@@ -55,6 +55,40 @@ class StudentBaseConfig(PretrainConfig):
     every_nth_layer: int = in_identity_unless_default(0, ge=0)
 
 
+class PruneConfig(StudentBaseConfig):
+    """A student made of a part of base, and how it goes on from there: pretraining on texts that base writes.
+
+    Without texts the settings of pretraining have no effect and are no part of artifact ids.
+    """
+
+    kept_neurons: float = in_identity_unless_default(1.0, gt=0, le=1)  # share of each feed-forward's inner width; needs texts
+    texts: int = Field(0, ge=0)  # that base writes at temperature 1, one in ten held out; 0: no pretraining
+    text_tokens: int = Field(128, ge=8)  # that it writes of a text at most
+    # How a text begins: base goes on from one of them.
+    openings: tuple[str, ...] = ("The", "A", "In", "There", "When", "If", "How", "What", "She", "I")
+    steps: int = Field(200, ge=1)
+    rows: int = Field(8, ge=1)
+    micro_rows: int = Field(8, ge=1)
+    learning_rate: float = Field(3e-4, gt=0)
+    final_learning_rate: float = Field(3e-5, ge=0)
+    warmup_steps: int = Field(10, ge=0)
+    mtp_weight: float = Field(0.0, ge=0)
+
+    def identity(self) -> dict[str, Any]:
+        kept = super().identity()
+        return kept if self.texts else {name: kept[name] for name in ("every_nth_layer",) if name in kept}
+
+    @model_validator(mode="after")
+    def _settings_have_an_effect(self) -> PruneConfig:
+        if self.kept_neurons < 1 and not self.texts:
+            raise ValueError("kept_neurons keeps those that are most active in texts of base: set texts, 200 for example")
+        if self.texts == 1:
+            raise ValueError("texts = 1: give at least 2, since one in ten is held out")
+        if not self.openings or not all(self.openings):
+            raise ValueError(f"openings = {list(self.openings)}: give at least one text, and no empty one")
+        return self
+
+
 class BranchesConfig(StudentBaseConfig):
     """One pretraining run at a constant rate, cooled down at several lengths (arXiv:2405.18392)."""
 

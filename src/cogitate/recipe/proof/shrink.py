@@ -21,6 +21,7 @@ from cogitate.config import (
     PretrainConfig,
     ProbeConfig,
     ProcessRewardModelConfig,
+    PruneConfig,
     RejectionConfig,
     RLConfig,
     SearchCurvesConfig,
@@ -33,6 +34,7 @@ LIMITS: dict[type[Section], dict[str, int]] = {
     PretrainConfig: {
         "steps": 6, "rows": 4, "warmup_steps": 2, "held_out_documents": 6, "held_out_every": 3, "checkpoint_every": 2,
     },
+    PruneConfig: {"texts": 8, "text_tokens": 16},
     FineTuneConfig: {"epochs": 1, "rows": 2, "warmup_steps": 2, "checkpoint_every": 2},
     PreferenceDataConfig: {"pairs": 24, "safety_prompts": 24, "max_new_tokens": 48},
     PreferenceTrainingConfig: {"epochs": 1, "batch": 4, "warmup_steps": 2, "checkpoint_every": 2},
@@ -40,6 +42,7 @@ LIMITS: dict[type[Section], dict[str, int]] = {
     RLConfig: {
         "steps": 5, "prompts_per_step": 4, "group_size": 4, "max_new_tokens": 48, "warmup_steps": 2, "checkpoint_every": 2,
         "transcripts_every": 2, "partial_rollouts": 16, "easy_first_steps": 3, "length_weight_from_step": 2,
+        "temperature_steps": 3,
     },
     AllScenarioConfig: {"general_from_step": 2, "general_prompts_per_step": 2},
     ProbeConfig: {"problems": 6, "sources": 4, "samples": 4, "max_new_tokens": 64},

@@ -80,19 +80,24 @@ class ReferencedPolicy(ABC, Generic[Batch, Settings]):
         self.optimiser = optimiser_for(model, lambda trained: make_adamw(trained, config.learning_rate, config.weight_decay))
         self.steps_done = 0
         self.tokens = 0
+        self.temperature = config.temperature
         self.model.train()
         self.pass_tokens = fit_pass(self.model)
 
-    def update(self, rollouts: Sequence[Rollout], advantages: Sequence[float], tokens: int = 0) -> dict[str, float]:
+    def update(
+        self, rollouts: Sequence[Rollout], advantages: Sequence[float], tokens: int = 0, temperature: float | None = None
+    ) -> dict[str, float]:
         """All optimiser steps of one rollout batch; rollouts of dead groups and without a verdict must have been left out.
 
         Args:
             tokens: generated so far in the stage, this batch included; read where there is a token budget.
+            temperature: at which the rollouts were sampled; None: the settings'.
 
         Raises:
             TrainingDivergedError: a loss is NaN or infinite; the weights are those before that step.
         """
         self.tokens = tokens
+        self.temperature = self.config.temperature if temperature is None else temperature
         if self.config.reset_optimiser:
             self.optimiser.state.clear()
         parts = split_evenly(len(rollouts), self.config.minibatches)
@@ -139,7 +144,7 @@ class ReferencedPolicy(ABC, Generic[Batch, Settings]):
     def logprobs(self, model: Transformer, rows: PromptRows) -> tuple[Tensor, Tensor]:
         """Logprobs (S, L) of the counted tokens at the sampling temperature, 0 elsewhere, and their entropies (N,)."""
         hidden_RTD = hidden_of(model, rows)
-        logprobs_N, entropy_N = model.logprobs(rows.sources_of(hidden_RTD), rows.targets_N, temperature=self.config.temperature)
+        logprobs_N, entropy_N = model.logprobs(rows.sources_of(hidden_RTD), rows.targets_N, temperature=self.temperature)
         return rows.spread(logprobs_N.float()), entropy_N
 
     def totals(self, batches: Sequence[Batch]) -> BatchTotals:

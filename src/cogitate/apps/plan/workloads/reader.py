@@ -15,7 +15,7 @@ from cogitate.apps.plan.measured import Measured
 from cogitate.apps.plan.models import find_shape
 from cogitate.apps.plan.work import StageWork, Work
 from cogitate.apps.plan.workloads.given import given_model
-from cogitate.config import Config, PromptConfig, RLConfig, StudentBaseConfig, ZeroRLConfig
+from cogitate.config import Config, PromptConfig, PruneConfig, RLConfig, StudentBaseConfig, ZeroRLConfig
 from cogitate.costs.generation import Sampling
 from cogitate.costs.lengths import UNKNOWN_LENGTH, Lengths, usual_mean
 from cogitate.costs.shape import Shape
@@ -86,12 +86,14 @@ class Reader:
         need = self.model_of(stage)
         parent = self.shape_of(need) if need else None
         if stage.kind.name == "prune" and parent is not None:
-            every = max(1, self.config.section(name, StudentBaseConfig).every_nth_layer)
+            settings = self.config.section(name, PruneConfig)
+            every = max(1, settings.every_nth_layer)
             return Shape(
                 **{
                     **shape_fields(parent),
                     "layers": -(-parent.layers // every),
                     "dense_layers": -(-parent.dense_layers // every),
+                    "inner": round(settings.kept_neurons * parent.inner),
                 }
             )
         return parent

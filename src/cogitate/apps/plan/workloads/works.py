@@ -12,7 +12,7 @@ from cogitate.apps.plan.work import StageWork, Work
 from cogitate.apps.plan.workloads import drawing, learning
 from cogitate.apps.plan.workloads.given import with_known_proposals
 from cogitate.apps.plan.workloads.reader import Reader
-from cogitate.config import Config
+from cogitate.config import Config, PruneConfig
 from cogitate.recipe.recipe import is_evaluation
 from cogitate.recipe.stage import GIVEN, Stage, find
 
@@ -77,11 +77,22 @@ def moving(reader: Reader, stage: Stage) -> StageWork:
     return StageWork(stage, shape, (work,), ("files at half a GB a second are a guess",), UNKNOWN_FILES)
 
 
+def pruning(reader: Reader, stage: Stage) -> StageWork:
+    """Weights are cut; with texts base writes them, and the student learns from them."""
+    settings, cut, student = reader.config.section(stage.name, PruneConfig), moving(reader, stage), reader.shape_of(stage.name)
+    if not settings.texts:
+        return cut
+    assert student is not None
+    found = reader.sampling(stage.name, settings.texts, 1, settings.text_tokens)
+    learnt = learning.supervised(student, settings, settings.steps)
+    return replace(cut, works=(*cut.works, found.work(reader.need(stage)), learnt), notes=(*cut.notes, *found.notes))
+
+
 READERS: dict[str, Callable[[Reader, Stage], StageWork]] = {
     "pretrain": learning.pretraining,
     "pretrain_student": learning.pretraining,
     "pretrain_branches": learning.pretraining,
-    "prune": moving,
+    "prune": pruning,
     "merge": moving,
     "probe": drawing.probe,
     "rl_zero": learning.reinforcement,

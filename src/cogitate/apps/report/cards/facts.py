@@ -35,7 +35,9 @@ FACTS: dict[str, KindFacts] = {
     "pretrain_student": KindFacts(
         "stages/student_base.md", "A smaller model of another family, pretrained on the corpus of base.", ("steps", *TRAINING)
     ),
-    "prune": KindFacts("stages/student_base.md", "A smaller model, made of some of base's layers.", ("every_nth_layer",)),
+    "prune": KindFacts(
+        "stages/student_base.md", "A smaller model, made of a part of base.", ("every_nth_layer", "kept_neurons", "texts")
+    ),
     "probe": KindFacts(
         "own_model.md", "A look at what the model can do at several prompts; it proposes settings of RL.", SAMPLING_OF_PROBE
     ),
