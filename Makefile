@@ -14,7 +14,7 @@ ifneq ($(wildcard $(VENV)),)
   endif
 endif
 
-.PHONY: run install test test-slow test-release test-clients test-more-clients test-pages test-llama-cpp test-cluster test-more-cluster test-gpu test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
+.PHONY: run install test test-slow test-release test-clients test-more-clients test-pages test-llama-cpp test-triton test-cluster test-more-cluster test-gpu test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
 
 run: $(VENV)/.installed
 	$(BIN)/cogitate run tiny --out runs/tiny
@@ -59,6 +59,11 @@ test-pages: $(VENV)/.installed-pages
 test-llama-cpp: $(VENV)/.installed-llama-cpp
 	$(BIN)/python -m pytest -m llama_cpp
 
+# Kernels of Triton, without a GPU: what they compute, run by Triton's interpreter, and that they compile for GPUs.
+test-triton: $(VENV)/.installed-triton
+	PART=compiled $(BIN)/python -m pytest -m triton tests/on_triton/test_compiled.py
+	TRITON_INTERPRET=1 PART=interpreted $(BIN)/python -m pytest -m triton tests/on_triton/test_interpreted.py
+
 # On clusters of Ray and with several trainers, which the tests start: five minutes. Two at a time, since they wait for processes.
 test-cluster: $(VENV)/.installed-cluster
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'cluster and not slow'
@@ -68,7 +73,7 @@ test-cluster: $(VENV)/.installed-cluster
 test-more-cluster: $(VENV)/.installed-cluster
 	$(BIN)/python -m pytest -m 'cluster and slow'
 
-test-all: test test-slow test-clients test-more-clients test-pages test-llama-cpp test-cluster test-more-cluster test-release
+test-all: test test-slow test-clients test-more-clients test-pages test-llama-cpp test-triton test-cluster test-more-cluster test-release
 
 # On a machine with CUDA: five minutes at most, and a table of times.
 test-gpu: $(VENV)/.installed-test
@@ -146,6 +151,10 @@ $(VENV)/.installed-cluster: $(VENV)/.installed-test
 # For vectors of 8 floats, which any machine of the last years has: some virtual machines announce instructions they have not.
 $(VENV)/.installed-llama-cpp: $(VENV)/.installed-test
 	[ -n "$$COGITATE_LLAMA_CPP" ] || CMAKE_ARGS=-DGGML_NATIVE=OFF $(PIP) --editable '.[llama-cpp]'
+	touch $@
+
+$(VENV)/.installed-triton: $(VENV)/.installed-test
+	$(PIP) --editable '.[triton]'
 	touch $@
 
 $(VENV)/.installed-docs: $(VENV)/.installed

@@ -12,7 +12,6 @@ from torch import Tensor
 from cogitate.model.causal_attention import (
     _is_native,
     attend,
-    attend_by_head,
     attend_in_blocks,
     attend_masked,
     compiled_for_each_form,
@@ -210,11 +209,3 @@ def test_flex_attention_is_never_uncompiled_whatever_forms_of_rows_it_has_met() 
         with torch.set_grad_enabled(with_gradient):  # which a form notes, though these inputs ask for none
             made = attend_in_blocks(q, k, v, visible, 0.2, flex)
         assert torch.allclose(made, attend_masked(q, k, v, visible.mask, 0.2), atol=1e-5)
-
-
-def test_attention_head_by_head_is_that_of_the_mask() -> None:
-    q, k, v, _ = inputs(3, 50, 6, 2, (32, 32), torch.float32)
-    q, mask = q[:, :2], torch.zeros(3, 1, 2, 50).masked_fill(torch.rand(3, 1, 2, 50) < 0.3, float("-inf"))
-    held = torch.cat((k, v), dim=2).permute(2, 0, 1, 3).contiguous()
-    of_scores = mask.expand(3, 3, 2, 50).reshape(3, 6, 50).repeat(2, 1, 1)  # of both key heads, each with three queries
-    assert torch.allclose(attend_by_head(q, held, of_scores, 0.2), attend_masked(q, k, v, mask, 0.2), atol=1e-5)

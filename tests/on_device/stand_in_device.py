@@ -35,6 +35,7 @@ NO_KERNEL = frozenset(
     ("detach", "_unsafe_view", "lift_fresh", "is_same_size", "empty", "empty_like", "empty_strided", "new_empty")
 )
 SORTING, SORT = frozenset(("index_put", "index_put_", "_index_put_impl_", "index_copy", "index_copy_")), 20  # kernels, about
+KERNELS = {"attend_paged": 2}  # of ours, at most: parts of the rows, and what joins them
 ONE_KERNEL = frozenset(("rms_norm", "_fused_rms_norm"))  # with CUDA; on a CPU torch makes it of others
 
 
@@ -85,17 +86,19 @@ class Counts:
     Attributes:
         launches: by the name of the operation; views and allocations launch nothing. What CUDA sorts places for where torch is
             asked for deterministic algorithms (Indexing.cu) launches SORT.
+        written: bytes of the results of operations, by their name, those that change a tensor among them.
         copies: from the CPU to the device.
         synchronisations: copies to the CPU, operations whose result the host waits for, and copies to the device that are not
             asked not to block: these wait until the device has done all that it was given before.
     """
 
     launches: Counter[str] = field(default_factory=Counter)
+    written: Counter[str] = field(default_factory=Counter)
     copies: Counter[str] = field(default_factory=Counter)
     synchronisations: Counter[str] = field(default_factory=Counter)
 
     def reset(self) -> None:
-        for counter in (self.launches, self.copies, self.synchronisations):
+        for counter in (self.launches, self.written, self.copies, self.synchronisations):
             counter.clear()
 
 
@@ -263,8 +266,10 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any], counts: Counts) -> Any:
     inner_kwargs = {**kwargs, "device": torch.device("cpu")} if wanted == KIND else kwargs
     inner_kwargs = {key: _map(_inner, one) for key, one in inner_kwargs.items()}
     out = func(*inner_args, **inner_kwargs)
-    if captured and not facts_of(func).is_view and name not in NO_KERNEL:
-        captured[-1].append(Call(func, inner_args, inner_kwargs, out))
+    if not facts_of(func).is_view and name not in NO_KERNEL:
+        counts.written[name] += sum(one.nbytes for one in tensors_of((out,), {}))
+        if captured:
+            captured[-1].append(Call(func, inner_args, inner_kwargs, out))
     if not stays:
         return out
     if name == "_conj":  # a mark on the inner tensor, which the outer one lacks and operations on it would not see
@@ -283,7 +288,8 @@ def _count(
     non_blocking: bool,
 ) -> None:  # fmt: skip
     if not facts_of(func).is_view and name not in NO_KERNEL:
-        counts.launches[name] += SORT if name in SORTING and torch.are_deterministic_algorithms_enabled() else 1
+        sorts = name in SORTING and torch.are_deterministic_algorithms_enabled()
+        counts.launches[name] += SORT if sorts else KERNELS.get(name, 1)
     indices = [one for one in args[1] if one is not None] if here and name in INDEXING else []
     by_mask = any(one.dtype in (torch.bool, torch.uint8) for one in indices)
     is_copy = name in ("_to_copy", "copy_")

@@ -14,7 +14,7 @@ from tests.on_device.graphs import StandInGraphs, graphs_there
 from tests.on_device.launches import launches
 from tests.on_device.stand_in_device import KIND, CaptureError, stand_in
 from tests.on_device.steps import regions_of
-from tests.on_device.test_generation import requests
+from tests.on_device.test_generation import FORMS, requests
 
 DENSE = DEEPSEEK.model_copy(update={"num_hidden_layers": 2, "first_k_dense_replace": 9})
 EXPERTS = DEEPSEEK.model_copy(update={"num_hidden_layers": 2})
@@ -28,11 +28,12 @@ def captured_engine(
     return Engine(model, end_id=end_id, max_batch=5, device=KIND, dtype=dtype, speculative=speculative, captured_steps=True)
 
 
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("family", "speculative"), [*((family, False) for family in FAMILIES), ("deepseek_v3", True)])
-def test_graphs_give_the_tokens_of_the_cpu(family: str, speculative: bool) -> None:
+def test_graphs_give_the_tokens_of_the_cpu(family: str, speculative: bool, form: str) -> None:
     config, tokens = FAMILIES[family], 18  # 16 fill a block
     here = run(Engine(make_model(config), end_id=END, max_batch=5), *requests(tokens))
-    with stand_in(), graphs_there():
+    with stand_in(), graphs_there(), FORMS[form]():
         engine = captured_engine(config, speculative=speculative)
         there = run(engine, *requests(tokens))
     by_seed = [{(each.request_id, each.seed): each.token_ids for each in completions} for completions in (there, here)]
@@ -49,7 +50,7 @@ def test_graphs_with_experts_wait_for_nothing() -> None:
             captured_engine(EXPERTS)
 
 
-def test_weights_that_are_loaded_in_place_leave_graphs_and_freed_ones_do_not(tmp_path: Path) -> None:
+def test_graphs_live_on_over_weights_that_are_loaded_and_over_freed_ones(tmp_path: Path) -> None:
     other, asked = make_model(LLAMA, seed=1), request("b", prompts_of([5])[0], max_new_tokens=6)
     save_model(other, tmp_path)
     expected = run(Engine(other, end_id=-1, max_batch=2), asked)[0].token_ids
@@ -65,11 +66,16 @@ def test_weights_that_are_loaded_in_place_leave_graphs_and_freed_ones_do_not(tmp
         loaded = [each for _ in range(6) for each in engine.poll()]
         assert regions_of(engine).captures == captures
         engine.abort(["goes on"])
+        assert not engine.cache.blocks_in_use
+        run(engine, asked)  # alone, in other buckets
+        captures = regions_of(engine).captures
         engine.free_weights()
-        assert not regions_of(engine)._graphs
+        with pytest.raises(AssertionError, match="the weights have been freed"):
+            run(engine, asked)
+        engine.abort(["b"])
         engine.load_weights(tmp_path, 2)
         freed = run(engine, asked)
-        assert regions_of(engine).captures > captures
+        assert regions_of(engine).captures == captures
     assert loaded[0].token_ids == freed[0].token_ids == expected
 
 

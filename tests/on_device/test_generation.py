@@ -1,5 +1,7 @@
 """Generation on a device: the CPU's tokens, in steps of one copy and one wait, with kernels that need no host between them."""
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +14,11 @@ from cogitate.engine.generator import Engine
 from cogitate.engine.steps.device import DeviceSteps
 from cogitate.model.config import ModelConfig
 from cogitate.model.files.hf import save_model
+from cogitate.model.kv_cache import BLOCK
 from cogitate.types import Completion
 from tests.deterministic_mode import mode_restored
 from tests.engine.test_generator import DEEPSEEK, END, LLAMA, QWEN3, WINDOWED, make_model, prompts_of, request, run
+from tests.on_device.in_place import reads_in_place
 from tests.on_device.launches import launches
 from tests.on_device.stand_in_device import KIND, Counts, counted, stand_in
 
@@ -41,20 +45,25 @@ def difference(some: list[Completion], others: list[Completion]) -> float:
     return max(abs(a - b) for a, b in pairs)
 
 
+FORMS: dict[str, Callable[[], AbstractContextManager[None]]] = {"copied": nullcontext, "in place": reads_in_place}
+
+
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("config", FAMILIES.values(), ids=FAMILIES.keys())
-def test_a_device_samples_the_tokens_of_the_cpu(config: ModelConfig) -> None:
+def test_a_device_samples_the_tokens_of_the_cpu(config: ModelConfig, form: str) -> None:
     tokens = 18 if config is LLAMA else 8  # 16 fill a block
     here = run(engine_of(config, "cpu"), *requests(tokens))
-    with stand_in():
+    with stand_in(), FORMS[form]():
         there = run(engine_of(config, KIND), *requests(tokens))
     assert [each.token_ids for each in there] == [each.token_ids for each in here]
     assert difference(there, here) < 1e-5
 
 
-def test_drafts_on_a_device_leave_the_tokens_as_they_are_and_are_right_as_often() -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_drafts_on_a_device_leave_the_tokens_as_they_are_and_are_right_as_often(form: str) -> None:
     host = engine_of(SMALL_DEEPSEEK, "cpu", speculative=True)
     here = run(host, *requests())
-    with stand_in():
+    with stand_in(), FORMS[form]():
         engine = engine_of(SMALL_DEEPSEEK, KIND, speculative=True)
         there = run(engine, *requests())
     assert [each.token_ids for each in there] == [each.token_ids for each in here]
@@ -74,12 +83,15 @@ def test_drafts_by_lookup_on_a_device_leave_the_tokens_as_they_are() -> None:
     assert engine.lookup.drafted > engine.lookup.right
 
 
-def test_a_step_copies_once_waits_once_and_what_is_between_could_be_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("form", FORMS)
+def test_a_step_copies_once_waits_once_and_what_is_between_could_be_captured(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for speculative, captured in ((False, ("read_last", "draw")), (True, ("read_drafted", "draw"))):
         inside = Counts()
         for name in captured:
             monkeypatch.setattr(DeviceSteps, name, counted(getattr(DeviceSteps, name), inside))
-        with stand_in() as counts:
+        with stand_in() as counts, FORMS[form]():
             engine = engine_of(SMALL_DEEPSEEK, KIND, speculative=speculative, dtype=torch.bfloat16)
             for each in requests():
                 engine.submit(each)
@@ -91,6 +103,20 @@ def test_a_step_copies_once_waits_once_and_what_is_between_could_be_captured(mon
         assert (inside.copies.total(), inside.synchronisations.total()) == (0, 0), (inside.copies, inside.synchronisations)
         assert inside.launches.total() > 30 * counts.launches.total(), "nearly all kernels are in the captured part"
         monkeypatch.undo()
+
+
+def test_a_step_that_reads_in_place_copies_nothing_of_the_cache() -> None:
+    written = {}
+    for form in FORMS:
+        with stand_in() as counts, FORMS[form]():
+            engine = engine_of(LLAMA, KIND)
+            engine.submit(request("a", prompts_of([35])[0], seeds=(1, 2, 3)))
+            engine.poll()
+            counts.reset()
+            engine.poll()
+        written[form] = counts.written["index_select"]
+    blocks, width = 3 + 1, 2 * 2 * 8  # of the prompt and of the completion; two heads of keys and of values
+    assert written == {"copied": LLAMA.num_hidden_layers * 3 * blocks * BLOCK * width * 4, "in place": 0}
 
 
 def test_a_step_sorts_no_places_where_a_run_asks_for_deterministic_algorithms() -> None:

@@ -5,6 +5,7 @@ import torch
 from cogitate.model.config import ModelConfig
 
 PROMPT = tuple(range(4, 132))  # with 40 new tokens nine to eleven blocks, of one bucket: none is captured while time is taken
+LONG = PROMPT * 14  # 1,792 tokens, 112 blocks; with new ones 113 to 116, of one bucket
 CUDA = torch.device("cuda")
 SMOLLM2 = ModelConfig.from_dict(
     {

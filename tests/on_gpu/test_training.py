@@ -16,8 +16,11 @@ from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.runner import run_recipe
 from cogitate.train.learners.supervised import SupervisedLearner
 from cogitate.train.optimisers.adamw import MOMENTS, Moved, move, move_together, set_master
+from cogitate.train.optimisers.muon import MuonAdamW
 from cogitate.train.rows.packing import pack_documents
 from tests.model.test_causal_attention import BRANCHES, OF_BRANCHES
+from tests.on_device.test_muon import model_of as muon_model
+from tests.on_device.test_muon import step as muon_step
 from tests.on_device.test_recipe import recipe, texts_of
 from tests.on_device.test_training import KINDS, MOST_WAITS, maker, weights_of
 from tests.on_gpu.conftest import Figure
@@ -104,6 +107,17 @@ def test_masters_moved_as_one_are_those_moved_one_by_one() -> None:
     move_together(together, 0.7, group)
     assert all(torch.equal(a.weight, b.weight) for a, b in zip(one_by_one, together, strict=True))
     assert all(torch.equal(a.remainder, b.remainder) for a, b in zip(one_by_one, together, strict=True))
+
+
+@pytest.mark.parametrize("bfloat16", [False, True], ids=["float32", "bfloat16"])
+def test_muons_updates_are_those_of_the_cpu(bfloat16: bool) -> None:
+    here, there = muon_model(2), muon_model(2).to(CUDA)
+    optimisers = [MuonAdamW(model, learning_rate=0.01, weight_decay=0.1, bfloat16=bfloat16) for model in (here, there)]
+    for seed in range(2):
+        for model, optimiser in zip((here, there), optimisers, strict=True):
+            muon_step(model, optimiser, seed)
+    for (name, parameter), other in zip(here.named_parameters(), there.parameters(), strict=True):
+        assert torch.allclose(parameter, other.cpu(), atol=1e-3 if bfloat16 else 1e-5), name
 
 
 def test_gae_by_doubling_is_that_token_by_token() -> None:

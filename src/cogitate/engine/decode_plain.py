@@ -49,19 +49,27 @@ def make_decoder(
 
 
 class PlainDecoder:
-    """decode.Decoder in PyTorch, with the model itself. Logits and hidden states are on its device, in its dtype."""
+    """decode.Decoder in PyTorch, with the model itself. Logits and hidden states are on its device, in its dtype.
+
+    Attributes:
+        stays: memory of weights that are freed is kept for the next ones: somebody knows its address.
+    """
 
     def __init__(self, model: Transformer):
-        self.model = model
+        self.model, self.stays = model, False
         self.device = model.embed_tokens.weight.device
+        self._freed = model.embed_tokens.weight.is_meta
 
     def free(self) -> None:
-        self.model.to(device="meta")
+        self._freed = True
+        if not self.stays:
+            self.model.to(device="meta")
 
     def load(self, directory: Path) -> None:
         if self.model.embed_tokens.weight.is_meta:
             allocated(self.model, self.device)
         load_weights_into(self.model, directory)
+        self._freed = False
 
     def logits(self, tokens_N: np.ndarray, cache: KVCache, rows: np.ndarray, units: np.ndarray) -> Tensor:
         return self.verify(tokens_N[:, None], cache, rows, units)[0][:, 0]
@@ -130,7 +138,7 @@ class PlainDecoder:
         return self.model.logits(ends_PD), None if mtp_cache is None else ends_PD
 
     def check(self) -> None:
-        assert not self.model.embed_tokens.weight.is_meta, "the weights have been freed: load some"
+        assert not self._freed, "the weights have been freed: load some"
 
     def _on_device(self, integers: np.ndarray) -> Tensor:
         return send(torch.from_numpy(integers), self.device)

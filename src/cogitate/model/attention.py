@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from cogitate.model.causal_attention import attend, attend_by_head, attend_masked
+from cogitate.model.causal_attention import attend, attend_masked
 from cogitate.model.config import ModelConfig
 from cogitate.model.kv_cache import KVCache, Places
 from cogitate.model.layers import RMSNorm
 from cogitate.model.linear import Linear
+from cogitate.model.paged.reads import BlockReader, Cut
 from cogitate.model.rope import attention_scale, rotate_halves, turn_halves
 from cogitate.model.visibility import Visibility
 
@@ -23,13 +24,13 @@ class CacheView:
     Attributes:
         new: places of the new tokens.
         held: places of all tokens of the rows, the new ones included; None: no row held any, so new tokens see only each other.
-        table_BN: instead of `held`, the blocks of the rows, which are read whole: steps on a device.
+        blocks: instead of `held`, what attends to the rows' blocks: steps on a device.
     """
 
     cache: KVCache
     new: Places
     held: Places | None
-    table_BN: Tensor | None = None
+    blocks: BlockReader | None = None
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class TokenContext:
         rotation: complex64, broadcasts to (B, T, R): RoPE of the new tokens.
         seen: without a cache, what the tokens see of each other for each window size (None: no window).
         masks: with one, an additive mask that broadcasts to (B, 1, T, keys) for each window size; None instead of a mask stands
-            for plain causal attention. In steps on a device it has the shape of a layer's scores (steps/paged.py).
+            for plain causal attention. In steps on a device there is none.
         view: the cache, None in training.
         turns: the rotation as steps on a device need it, where halves are rotated.
     """
@@ -61,6 +62,7 @@ class GroupedQueryAttention(nn.Module):
         self.heads, self.kv_heads, self.width = config.num_attention_heads, config.num_key_value_heads, config.head_width
         self.scale = attention_scale(config)
         self.window = config.window_of_layer(layer)
+        self._cut = Cut(self.kv_heads, self.kv_heads * self.width, self.width)
         self.in_proj = Linear(config.hidden_size, (self.heads + 2 * self.kv_heads) * self.width, bias=config.attention_bias)
         has_output_bias = config.attention_bias and not config.family.qkv_bias_only
         self.o_proj = Linear(self.heads * self.width, config.hidden_size, bias=has_output_bias)
@@ -94,15 +96,14 @@ class GroupedQueryAttention(nn.Module):
         Args:
             heads_BTXK: queries, keys and values side by side, not rotated; overwritten.
         """
-        view, mask = context.view, context.masks[self.window]
+        view = context.view
         assert view is not None
-        assert view.table_BN is not None
+        assert view.blocks is not None
         assert context.turns is not None
-        assert mask is not None
         turn_halves(heads_BTXK[:, :, : self.heads + self.kv_heads], context.turns)
         view.cache.write(self.layer, view.new, heads_BTXK[:, :, self.heads :].flatten(2))
-        held_JBSK = view.cache.read_blocks(self.layer, view.table_BN, 2 * self.kv_heads)
-        return attend_by_head(heads_BTXK[:, :, : self.heads], held_JBSK, mask, self.scale)
+        queries, entries = heads_BTXK[:, :, : self.heads], view.cache.entries_of(self.layer)
+        return view.blocks.attend(queries, entries, self._cut, self.window, self.scale)
 
     def _through_cache(self, k_BTJK: Tensor, v_BTJK: Tensor, view: CacheView) -> tuple[Tensor, Tensor]:
         """Store the new keys and values; return all that the rows hold."""

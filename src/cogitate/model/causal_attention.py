@@ -1,5 +1,5 @@
 """Attention of whole texts, as training needs it: by kernels/causal_attention.cpp on a CPU, by flex attention with CUDA, by
-PyTorch's own elsewhere; and of a few new tokens, as decoding does.
+PyTorch's own elsewhere; and of a few new tokens over what a cache has been read for. Steps on a device: model/paged.
 
 On a CPU PyTorch meets every query with every key of a row, and its backward pass in bfloat16 is slow: packed rows of SmolLM2
 take five times as long.
@@ -85,26 +85,6 @@ def compiled_for_each_form(backend: str) -> Callable[..., Tensor]:
             return compiled(*args, **kwargs)
 
     return run
-
-
-def attend_by_head(q_BTHK: Tensor, held_JBSK: Tensor, mask: Tensor, scale: float) -> Tensor:
-    """The same of a few queries over keys and values that stand head by head, without copying these for each query head.
-
-    Args:
-        held_JBSK: the keys of all key heads, then their values, contiguous.
-        mask: (key heads * B, H / key heads * T, S).
-    """
-    heads = len(held_JBSK) // 2
-    keys, values = held_JBSK.flatten(0, 1).split(heads * held_JBSK.shape[1])
-    q_JBGTK = q_BTHK.unflatten(2, (heads, -1)).permute(2, 0, 3, 1, 4)
-    queries = q_JBGTK.reshape(len(keys), -1, q_BTHK.shape[-1])
-    weights = weights_of(queries, keys, mask, scale)
-    return torch.bmm(weights, values).view(q_JBGTK.shape).permute(1, 3, 0, 2, 4).flatten(2, 3)
-
-
-def weights_of(queries: Tensor, keys: Tensor, mask: Tensor, scale: float) -> Tensor:
-    """softmax(scale q k^T + mask), (X, Q, S), of queries (X, Q, K) and keys (X, S, K). Softmax sums in float32 by itself."""
-    return torch.softmax(torch.baddbmm(mask, queries, keys.mT, alpha=scale), dim=-1)
 
 
 class _CausalAttention(torch.autograd.Function):

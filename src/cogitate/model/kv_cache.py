@@ -70,7 +70,8 @@ class SharedPrompt:
 class KVCache:
     """A fixed number of rows, each a sequence of at most max_tokens tokens.
 
-    The blocks' memory grows when tokens need it (cache_memory.py), and is given back when no row holds anything.
+    The blocks' memory grows when tokens need it (cache_memory.py), and is given back when no row holds anything, unless it
+    `stays`.
 
     Args:
         mtp: of the MTP block, in place of the model's layers.
@@ -84,6 +85,7 @@ class KVCache:
         table: int32 (rows, blocks): the blocks of each row in order, those of its shared prompt first. The first token
             after a shared prompt begins a block of its own.
         shared: int32 (rows,), tokens of each row's shared prompt.
+        stays: memory is kept when no row holds anything: somebody knows its address.
     """
 
     def __init__(
@@ -100,7 +102,7 @@ class KVCache:
         self.max_tokens = max_tokens
         self.lengths = torch.zeros(rows, dtype=torch.long)
         self._by_token = torch.device(device).type != "cpu"
-        self.bits = bits
+        self.bits, self.stays = bits, False
         dtype, width = torch.int8 if bits else dtype, entry_width(config, bits)
         shape = (BLOCK, width) if self._by_token else (width, BLOCK)
         self._first_layer = config.num_hidden_layers if mtp else 0
@@ -150,7 +152,7 @@ class KVCache:
 
     def write(self, layer: int, places: Places, entries_BTW: Tensor) -> None:
         assert not self.bits, "a cache of 8 bits is written by kernels"
-        entries = self.layers[layer - self._first_layer]
+        entries = self.entries_of(layer)
         if self._by_token:
             entries[places.blocks_BT, places.lanes_BT] = entries_BTW.to(entries.dtype)
         else:
@@ -159,23 +161,14 @@ class KVCache:
     def read(self, layer: int, places: Places) -> Tensor:
         """(B, T, width)"""
         assert not self.bits, "a cache of 8 bits is read by kernels"
-        entries = self.layers[layer - self._first_layer]
+        entries = self.entries_of(layer)
         if self._by_token:
             return entries[places.blocks_BT, places.lanes_BT]
         return entries[places.blocks_BT, :, places.lanes_BT]
 
-    def read_blocks(self, layer: int, table_BN: Tensor, parts: int = 1) -> Tensor:
-        """Whole blocks, N of each row, with what stands in unused places: (parts, B, N * BLOCK, width / parts), contiguous. Not
-        on a CPU.
-
-        Args:
-            table_BN: int64.
-            parts: entries are cut into so many equal parts, such as heads.
-        """
-        assert self._by_token
-        entries = self.layers[layer - self._first_layer].unflatten(2, (parts, -1)).permute(2, 0, 1, 3)
-        blocks: Tensor = entries.index_select(1, table_BN.flatten())
-        return blocks.view(parts, len(table_BN), -1, entries.shape[-1])
+    def entries_of(self, layer: int) -> Tensor:
+        """All blocks of a layer, as `layers` has them."""
+        return self.layers[layer - self._first_layer]
 
     def table_of(self, rows: np.ndarray) -> np.ndarray:
         """The blocks of these rows, int32 (rows, most of a row); what a row lacks is filled with blocks of anybody."""
@@ -245,7 +238,7 @@ class KVCache:
         """Let go of blocks; those that nobody holds are free."""
         np.subtract.at(self._holders, np.asarray(blocks, dtype=np.int64), 1)
         self._free.extend(block for block in blocks if not self._holders[block])
-        if not self.blocks_in_use:
+        if not self.blocks_in_use and not self.stays:
             self._give_back()
 
     def truncate(self, rows: Sequence[int], lengths: Sequence[int]) -> None:

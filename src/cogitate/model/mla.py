@@ -15,10 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from cogitate.model.attention import TokenContext
-from cogitate.model.causal_attention import attend, attend_masked, weights_of
+from cogitate.model.causal_attention import attend, attend_masked
 from cogitate.model.config import ModelConfig
 from cogitate.model.layers import RMSNorm
 from cogitate.model.linear import Linear
+from cogitate.model.paged.reads import Cut
 from cogitate.model.rope import attention_scale, rotate_halves, rotate_pairs
 
 
@@ -31,6 +32,7 @@ class MultiHeadLatentAttention(nn.Module):
         self.heads = config.num_attention_heads
         self.nope, self.rope, self.v_width = config.qk_nope_head_dim, config.qk_rope_head_dim, config.v_head_dim
         self.latent = config.kv_lora_rank
+        self._cut = Cut(kv_heads=1, values_at=0, value_width=self.latent)
         self.scale = attention_scale(config)
         self.rotate = rotate_pairs if config.rope_interleave else rotate_halves
         self.query_width = config.q_lora_rank or self.heads * config.qk_head_dim
@@ -56,15 +58,14 @@ class MultiHeadLatentAttention(nn.Module):
         if view is None:
             out_BTHK = attend(q_BTHK, *self.keys_and_values(entries_BTW), context.seen[None], self.scale)[..., : self.v_width]
             return self._output(out_BTHK)
-        mask = context.masks[None]
         view.cache.write(self.layer, view.new, entries_BTW)
-        if view.table_BN is not None:
-            assert mask is not None
-            out_BTHK = self.attend_absorbed(q_BTHK, view.cache.read_blocks(self.layer, view.table_BN)[0], mask)
+        if view.blocks is not None:
+            queries, entries = self.queries_of_latents(q_BTHK), view.cache.entries_of(self.layer)
+            out_BTHK = self.values_of_latents(view.blocks.attend(queries, entries, self._cut, None, self.scale))
         elif view.held is None:
-            out_BTHK = self.attend_naive(q_BTHK, entries_BTW, mask)
+            out_BTHK = self.attend_naive(q_BTHK, entries_BTW, context.masks[None])
         else:
-            held_BSW = view.cache.read(self.layer, view.held).to(q_BTHK.dtype)
+            held_BSW, mask = view.cache.read(self.layer, view.held).to(q_BTHK.dtype), context.masks[None]
             assert mask is not None
             out_BTHK = self.attend_absorbed(q_BTHK, held_BSW, mask)
         return self._output(out_BTHK)
@@ -117,21 +118,25 @@ class MultiHeadLatentAttention(nn.Module):
         """Attend to latents directly. Returns (B, T, H, v_head_dim).
 
         Args:
-            mask: additive, broadcasts to (B, 1, T, S); in steps on a device it is (B, T * H, S), for scores in one kernel.
+            mask: additive, broadcasts to (B, 1, T, S).
         """
         batch, tokens = q_BTHK.shape[:2]
-        expand_HKL = self.kv_b_proj.weight.unflatten(0, (self.heads, -1))
-        key_HKL, value_HVL = expand_HKL.split((self.nope, self.v_width), dim=1)
-        q_nope, q_rope = q_BTHK.split((self.nope, self.rope), dim=-1)
-        q_latent = torch.einsum("bthk,hkl->bthl", q_nope, key_HKL)
-        q_BXW = torch.cat((q_latent, q_rope), dim=-1).view(batch, tokens * self.heads, -1)
-        if mask.dim() == 3:
-            weights = weights_of(q_BXW, held_BSW, mask, self.scale)
-        else:
-            scores = torch.bmm(q_BXW, held_BSW.transpose(1, 2)).view(batch, tokens, self.heads, -1).mul_(self.scale)
-            weights = torch.softmax(scores + mask.transpose(1, 2), dim=-1, dtype=torch.float32).to(q_BTHK.dtype)
+        q_BXW = self.queries_of_latents(q_BTHK).view(batch, tokens * self.heads, -1)
+        scores = torch.bmm(q_BXW, held_BSW.transpose(1, 2)).view(batch, tokens, self.heads, -1).mul_(self.scale)
+        weights = torch.softmax(scores + mask.transpose(1, 2), dim=-1, dtype=torch.float32).to(q_BTHK.dtype)
         out_latent = torch.bmm(weights.view(batch, tokens * self.heads, -1), held_BSW[..., : self.latent])
-        return torch.einsum("bthl,hvl->bthv", out_latent.view(batch, tokens, self.heads, -1), value_HVL)
+        return self.values_of_latents(out_latent.view(batch, tokens, self.heads, -1))
+
+    def queries_of_latents(self, q_BTHK: Tensor) -> Tensor:
+        """Queries with the expansion of keys folded in, for entries of the cache: (B, T, H, latent + rope)."""
+        key_HKL = self.kv_b_proj.weight.unflatten(0, (self.heads, -1))[:, : self.nope]
+        q_nope, q_rope = q_BTHK.split((self.nope, self.rope), dim=-1)
+        return torch.cat((torch.einsum("bthk,hkl->bthl", q_nope, key_HKL), q_rope), dim=-1)
+
+    def values_of_latents(self, latent_BTHL: Tensor) -> Tensor:
+        """What attention over latents has made, expanded to values: (B, T, H, v_head_dim)."""
+        value_HVL = self.kv_b_proj.weight.unflatten(0, (self.heads, -1))[:, self.nope :]
+        return torch.einsum("bthl,hvl->bthv", latent_BTHL, value_HVL)
 
 
 def queries_and_entries(

@@ -21,7 +21,7 @@ from cogitate.train.optimisers.adamw import (
     move,
     move_together,
     norm_of,
-    parts_of,
+    runs_of,
     set_master,
 )
 from cogitate.train.optimisers.master_weights import MasterWeights, clip_gradients, optimiser_for
@@ -267,8 +267,8 @@ def test_parameters_that_are_moved_as_one_have_the_bits_of_those_moved_one_by_on
     one_by_one, together = moved(), moved()
     for each in one_by_one:
         move(each.weight, each.remainder, each.gradient, 0.7, each.state, group)
-    for part in parts_of(together, SHAPES[0][0] * SHAPES[0][1] + 40):
-        move_together(part, 0.7, group)
+    for run in runs_of([each.weight.numel() for each in together], SHAPES[0][0] * SHAPES[0][1] + 40):
+        move_together(together[run], 0.7, group)
     for one, other in zip(one_by_one, together, strict=True):
         assert torch.equal(one.weight, other.weight)
         assert torch.equal(one.remainder, other.remainder)

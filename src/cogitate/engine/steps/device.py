@@ -65,6 +65,10 @@ class DeviceSteps:
     ):
         self.decoder, self.cache, self.running, self._speculation = decoder, cache, running, speculation
         self.regions: Regions = Captured(decoder.device, self._addresses) if captured else Launched(decoder.device)
+        if captured:  # graphs know addresses
+            decoder.stays = cache.stays = True
+            if speculation is not None:
+                speculation.cache.stays = True
         self._inputs: Inputs | None = None  # of the step under way
         self._keep_nothing()
 
@@ -77,7 +81,6 @@ class DeviceSteps:
         self._inputs = None
 
     def free(self) -> None:
-        self.regions.free()
         self._keep_nothing()
 
     def logits(self, units: np.ndarray) -> Tensor:

@@ -29,9 +29,6 @@ class Regions(Protocol):
     def run(self, name: Hashable, inputs: Inputs, region: Callable[[], Made]) -> Made:
         """What a region makes. Regions of equal name and inputs are one sequence of kernels, on other numbers each time."""
 
-    def free(self) -> None:
-        """Let go of memory; the weights are about to."""
-
 
 def check_captured(model: Transformer) -> None:
     """Refuse to capture the steps of a model.
@@ -65,17 +62,14 @@ class Launched:
     def run(self, name: Hashable, inputs: Inputs, region: Callable[[], Made]) -> Made:
         return region()
 
-    def free(self) -> None:
-        pass
-
 
 class Captured:
     """As graphs, one for each region and bucket of rows and of blocks.
 
     Rows that a bucket has more of repeat the last one: they write the same numbers to the same places. The first step of a
     bucket is launched kernel by kernel: a bucket that is met once is not worth a graph, and kernels may be set up when they
-    first run. Graphs know addresses. Weights that are loaded in place keep theirs; where one is another, because weights were
-    freed or the cache has grown, all graphs are forgotten.
+    first run. Graphs know addresses, so the weights and the cache stay where they are, also while they are not used; where the
+    cache has grown, all graphs are forgotten.
 
     Attributes:
         captures, replays: how many there were.
@@ -88,8 +82,7 @@ class Captured:
         """
         self._device, self._addresses = device, addresses
         self.captures = self.replays = 0
-        self._known: list[Tensor] = []
-        self.free()
+        self._forget()
 
     def table(self, table_NB: np.ndarray) -> np.ndarray:
         """With further blocks of anybody, which nobody sees."""
@@ -98,7 +91,7 @@ class Captured:
     def inputs(self, parts: Parts) -> Inputs:
         known = self._addresses()
         if len(known) != len(self._known) or any(now is not then for now, then in zip(known, self._known, strict=True)):
-            self.free()
+            self._forget()
             self._known = known
         array = packed(parts)
         array = np.pad(array, ((0, bucket(len(array)) - len(array)), (0, 0)), mode="edge")
@@ -119,8 +112,8 @@ class Captured:
         self.replays += 1
         return self._graphs[key]()
 
-    def free(self) -> None:
-        self._known = []
+    def _forget(self) -> None:
+        self._known: list[Tensor] = []
         self._inputs: dict[Hashable, Inputs] = {}
         self._met: set[Hashable] = set()
         self._graphs: dict[Hashable, Callable[[], Made]] = {}

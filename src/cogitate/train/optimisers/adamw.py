@@ -84,8 +84,8 @@ def adamw_step(optimiser: torch.optim.Optimizer, moved: Mapping[nn.Parameter, tu
                 native = runs_natively(weight) and weight.is_contiguous()
                 (move_natively if native else move)(weight, remainder, gradient, scale, state, group)
         for moved_together in together.values():
-            for part in parts_of(moved_together, NUMBERS_TOGETHER):
-                move_together(part, scale, group)
+            for run in runs_of([each.weight.numel() for each in moved_together], NUMBERS_TOGETHER):
+                move_together(moved_together[run], scale, group)
 
 
 class Moved(NamedTuple):
@@ -97,17 +97,15 @@ class Moved(NamedTuple):
     state: Mapping[str, Tensor]
 
 
-def parts_of(moved: Sequence[Moved], numbers: int) -> Iterator[list[Moved]]:
-    """Runs of parameters that have at most so many numbers; one at least."""
-    part: list[Moved] = []
-    size = 0
-    for each in moved:
-        if part and size + each.weight.numel() > numbers:
-            yield part
-            part, size = [], 0
-        part.append(each)
-        size += each.weight.numel()
-    yield part
+def runs_of(sizes: Sequence[int], numbers: int) -> Iterator[slice]:
+    """Runs of parameters of these sizes that have at most so many numbers; one at least."""
+    first = total = 0
+    for place, size in enumerate(sizes):
+        if place > first and total + size > numbers:
+            yield slice(first, place)
+            first, total = place, 0
+        total += size
+    yield slice(first, len(sizes))
 
 
 def move_together(moved: Sequence[Moved], scale: float, group: Mapping[str, Any]) -> None:

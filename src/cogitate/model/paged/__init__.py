@@ -1,0 +1,1 @@
+"""How a step on a device reads the cache's blocks: from copies of them, or where they lie."""

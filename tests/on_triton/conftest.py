@@ -1,0 +1,9 @@
+"""The project's Triton kernels without a GPU, by `make test-triton`: run by Triton's interpreter, and compiled for GPUs."""
+
+import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "on_triton" in item.path.parts:
+            item.add_marker("triton")
