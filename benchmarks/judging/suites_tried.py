@@ -13,18 +13,20 @@ are right as far as these tests can say.
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.judging.judge import share
+from benchmarks.judging.judge import shown
+from cogitate.answers import Answers
 from cogitate.config import WriteTestsConfig
 from cogitate.errors import EndpointError
+from cogitate.evals.metrics import rate
 from cogitate.recipe.stages.unit_tests.write_tests import gather
 from cogitate.replies import Reply
 from cogitate.rewards.code.forms import is_assertions
@@ -32,7 +34,7 @@ from cogitate.rewards.sandbox.isolation import Isolation, open_local_sandbox
 from cogitate.runtime import write_json
 from cogitate.tasks.written_tests.observing import Bench, case_limits
 from cogitate.tasks.written_tests.suites import KEPT, Suite, failures, make_suite
-from cogitate.tasks.written_tests.values import Args, public_cases
+from cogitate.tasks.written_tests.values import Args, literal, public_cases
 from cogitate.types import Problem
 
 WANTED = 3  # cases of a suite
@@ -76,18 +78,33 @@ def settings_of(options: argparse.Namespace, proposals: int = 0) -> WriteTestsCo
 
 
 def measure_all(subjects: Sequence[Subject], settings: WriteTestsConfig, options: argparse.Namespace, **said: Any) -> None:
-    """Measure all problems, and write what is known after each of them, beside what was `said` of how they were made."""
+    """Measure all problems, and write what is known after each of them, beside what was `said` of how they were made.
+
+    What was found of a problem is kept beside OUT, so that a measurement that was stopped goes on.
+    """
     said = {"mutants": options.mutants, "changed_values": options.changed_values, "seed": options.seed, **said}
-    sums: Counter[str] = Counter()
-    fates: Counter[str] = Counter()
-    with ProcessPoolExecutor(options.workers) as pool:
-        one = partial(measure, settings=settings, seed=options.seed)
-        for done in as_completed([pool.submit(one, each) for each in subjects]):
-            found, ends = done.result()
-            sums.update(found)
-            fates.update(ends)
-            write_json(options.out, {"problems": sums["problems"], **said, **report(sums, fates)})
-    print(json.dumps(report(sums, fates), indent=2))
+    found: list[Counts] = []
+    with Answers(options.out.with_suffix(".kept.jsonl")) as kept, ProcessPoolExecutor(options.workers) as pool:
+        keys = {key_of(subject, settings, options.seed): subject for subject in subjects}
+        found += [(Counter(kept[key]["sums"]), Counter(kept[key]["fates"])) for key in keys if key in kept]
+        started = {
+            pool.submit(measure, subject, settings, options.seed): key for key, subject in keys.items() if key not in kept
+        }
+        for done in as_completed(started):
+            sums, fates = done.result()
+            kept.keep(started[done], {"sums": dict(sums), "fates": dict(fates)})
+            found.append((sums, fates))
+            write_json(options.out, {"problems": len(found), **said, **report(found)})
+    print(json.dumps(report(found), indent=2))
+
+
+def key_of(subject: Subject, settings: WriteTestsConfig, seed: int) -> str:
+    """By what a measured problem is known: all that its counts depend on."""
+    replies = [reply.text if isinstance(reply, Reply) else str(reply) for reply in subject.replies]
+    tests = list(map(literal, [*subject.problem.fields["tests"], *subject.hidden]))
+    programs = [*subject.right, "", *subject.mutants, "", *subject.answers]
+    content = json.dumps([subject.problem.id, tests, programs, replies, settings.model_dump(), seed], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def measure(subject: Subject, settings: WriteTestsConfig, seed: int) -> Counts:
@@ -164,25 +181,33 @@ def fails(bench: Bench, program: str, cases: Sequence[Case]) -> list[bool]:
     return failures(bench, program, [args for args, _ in cases], [value for _, value in cases])
 
 
-def report(sums: Counter[str], fates: Counter[str]) -> dict[str, Any]:
-    """Shares with their intervals, and the ledger, whose sum is checked.
+def report(found: Sequence[Counts]) -> dict[str, Any]:
+    """Shares with their intervals, over problems: each problem weighs the same. And the ledger, whose sum is checked.
 
     A wrong program that is accepted "by written" passes the kept cases; "by both" it passes the public tests as well, beside
     which they stand.
     """
+    sums, fates = Counter[str](), Counter[str]()
+    for counts, ends in found:
+        sums.update(counts)
+        fates.update(ends)
     assert sums["proposed"] == sum(fates.values()), (sums, fates)
     assert sums["kept"] == fates[KEPT]
-    found: dict[str, Any] = {
-        "suites": share(sums["suites"], sums["problems"]),
-        "right_rejected": share(sums["right_rejected"], sums["right"]),
-        "right_answers_rejected": share(sums["answers_right_rejected"], sums["answers_right"]),
+
+    def part(hits: str, of: str) -> dict[str, Any]:
+        rows = [[1.0] * counts[hits] + [0.0] * (counts[of] - counts[hits]) for counts, _ in found if counts[of]]
+        return {**shown(rate(rows), sums[of]), "problems": len(rows)} if rows else {"value": None, "of": 0}
+
+    shares = {
+        "suites": part("suites", "problems"),
+        "right_rejected": part("right_rejected", "right"),
+        "right_answers_rejected": part("answers_right_rejected", "answers_right"),
     }
     for kind in ("mutants", "answers"):
         for judged_by in ("public", "written", "both"):
-            accepted = sums[f"{kind}_accepted_by_{judged_by}"]
-            found[f"wrong_{kind}_accepted_by_{judged_by}"] = share(accepted, sums[f"{kind}_wrong"])
+            shares[f"wrong_{kind}_accepted_by_{judged_by}"] = part(f"{kind}_accepted_by_{judged_by}", f"{kind}_wrong")
     return {
-        **found,
+        **shares,
         "no_suite": counts_of(sums, "no_suite: "),
         "rules": counts_of(sums, "rule: "),
         "kept_from_model": sums["kept_from_model"],

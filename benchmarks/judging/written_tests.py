@@ -91,7 +91,7 @@ def ask(model: str, subjects: Sequence[Subject], settings: WriteTestsConfig, ans
         for problem in problems
         for seed in range(answers)
     ]
-    with AnsweringModel(Path(model), "author", cache=cache_of(cache, model), max_batch=16) as author:
+    with AnsweringModel(Path(model), "author", cache=cache_of(cache, model), max_batch=64) as author:
         replies = author.ask_each(questions)
     of_problem = iter(replies[len(problems) :])
     return [

@@ -1,13 +1,15 @@
 """The measurements of judges and written tests: their shares, and the programs they are measured on."""
 
+import json
 import random
+from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.judging.judge import fitted, own_choices, share, sums
 from benchmarks.judging.rewrites import rewrites
-from benchmarks.judging.suites_tried import measure, report
+from benchmarks.judging.suites_tried import measure, measure_all, report
 from benchmarks.judging.tiny_code import drawn, subject_of
 from benchmarks.judging.ways import in_all_ways, right_programs
 from benchmarks.judging.work import Solved, cases_of, compare, solved
@@ -17,6 +19,7 @@ from cogitate.errors import EndpointError
 from cogitate.replies import Reply
 from cogitate.rewards.judge.judge import Preference
 from cogitate.rewards.judge.verdict import Reading
+from cogitate.tasks.corpus.programs import one_liner
 from cogitate.tasks.generators.code import OPERATIONS, Program
 
 PROGRAM = """def largest(xs):
@@ -90,13 +93,27 @@ def test_a_problem_gets_a_suite_and_every_proposal_one_fate() -> None:
     assert subject.problem.fields["tests"] == ROW["test_list"][:1]  # an author of cases is shown no hidden test
     last = "def largest(xs):\n    return xs[-1]"
     answers = [last, "def largest(xs):\n    return max(xs)"]
-    totals, fates = measure(replace(subject, answers=answers), WriteTestsConfig(proposals=0, changed_values=8), 0)
-    found = report(totals, fates)
+    found = report([measure(replace(subject, answers=answers), WriteTestsConfig(proposals=0, changed_values=8), 0)])
     assert found["proposed"] == 8
     assert found["right_rejected"]["value"] == found["right_answers_rejected"]["value"] == 0.0
     assert found["wrong_mutants_accepted_by_both"]["of"] == found["wrong_mutants_accepted_by_public"]["of"]
     assert found["wrong_answers_accepted_by_public"] == {**found["wrong_answers_accepted_by_public"], "value": 1.0, "of": 1}
     assert found["wrong_answers_accepted_by_written"]["value"] == found["wrong_answers_accepted_by_both"]["value"] == 0.0
+
+
+def test_a_measurement_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
+    options = Namespace(out=tmp_path / "out.json", workers=1, seed=0, mutants=2, changed_values=2)
+    settings, programs = WriteTestsConfig(proposals=0, changed_values=2), drawn(2, seed=0)
+    subjects = [replace(subject_of(program, 1, 2, 0), right=[one_liner(program.steps)]) for program in programs]
+    measure_all(subjects[:1], settings, options)
+    kept = tmp_path / "out.kept.jsonl"
+    first = kept.read_bytes()
+    measure_all(subjects, settings, options)
+    assert kept.read_bytes().startswith(first)
+    assert len(kept.read_bytes().splitlines()) == 2
+    found = json.loads(options.out.read_text())
+    assert found["problems"] == found["suites"]["of"] == 2
+    assert found["proposed"] == sum(found["ledger"].values()) == 4
 
 
 def test_a_suite_rejects_a_mutant_that_the_public_test_accepts_and_else_the_reason_is_said() -> None:
@@ -105,10 +122,10 @@ def test_a_suite_rejects_a_mutant_that_the_public_test_accepts_and_else_the_reas
     settings = WriteTestsConfig(proposals=0, changed_values=12)
     subject = read_row(row, 30, 0)
     assert subject is not None
-    assert report(*measure(subject, settings, 0))["suites"]["value"] == 1.0  # "mistaken for one without repetitions"
+    assert report([measure(subject, settings, 0)])["suites"]["value"] == 1.0  # "mistaken for one without repetitions"
     same = read_row(row | {"code": "def evens(xs):\n    return [2, 0][not xs]"}, 2, 0)
     assert same is not None
-    assert sum(report(*measure(same, settings, 0))["no_suite"].values()) == 1
+    assert sum(report([measure(same, settings, 0)])["no_suite"].values()) == 1
 
 
 def test_all_ways_to_write_a_program_of_the_task_code_do_the_same() -> None:
@@ -134,8 +151,7 @@ def test_a_problem_of_the_task_code_has_ten_good_programs_and_as_many_public_tes
     subject = subject_of(program, 2, 12, 0)
     assert len(subject.problem.fields["tests"]) == 2
     assert len(subject.hidden) == 34
-    totals, fates = measure(subject, WriteTestsConfig(proposals=0, changed_values=4), 0)
-    found = report(totals, fates)
+    found = report([measure(subject, WriteTestsConfig(proposals=0, changed_values=4), 0)])
     assert found["right_rejected"]["value"] == 0.0
     assert found["proposed"] == sum(found["ledger"].values()) == 4
 
