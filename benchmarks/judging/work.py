@@ -60,12 +60,17 @@ def main() -> None:
 
 def read_solved(path: Path) -> dict[str, Solved]:
     """The problems of a file of completions, with the work of their right programs."""
+    return solved(read_rows(path))
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The completions of the task code in a file of completions."""
     faults = RowFaults(path)
     rows = [row for _, row in read_objects(path, faults) if row.get("task") == NAME]
     faults.check()
     if not rows:
         raise DataError(f"{path}: no completion of the task {NAME}")
-    return solved(rows)
+    return rows
 
 
 def solved(rows: Iterable[dict[str, Any]]) -> dict[str, Solved]:
@@ -86,9 +91,14 @@ def work_of(problem_id: str, program: str) -> int | None:
 
 
 def cases_of(problem_id: str) -> list[dict[str, Any]]:
-    """The tests of a problem of the task code, whose id says what its program does: code:en:sort8,above6."""
+    """The tests of a problem of the task code."""
+    return program_of(problem_id).tests()
+
+
+def program_of(problem_id: str) -> Program:
+    """The program of a problem of the task code, whose id says what it does: code:en:sort8,above6."""
     _, language, steps = problem_id.split(":")
-    return Program(tuple((name, int(k)) for name, k in STEP.findall(steps)), language, "").tests()
+    return Program(tuple((name, int(k)) for name, k in STEP.findall(steps)), language, "")
 
 
 def compare(plain: dict[str, Solved], efficient: dict[str, Solved]) -> dict[str, Any]:

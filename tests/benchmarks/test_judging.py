@@ -1,16 +1,26 @@
 """The measurements of judges and written tests: their shares, and the programs they are measured on."""
 
+import json
 import random
+from argparse import Namespace
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from benchmarks.judging.judge import fitted, own_choices, share, sums
+from benchmarks.judging.rewrites import rewrites
+from benchmarks.judging.suites_tried import measure, measure_all, report
+from benchmarks.judging.tiny_code import drawn, subject_of
+from benchmarks.judging.ways import in_all_ways, right_programs
 from benchmarks.judging.work import Solved, cases_of, compare, solved
-from benchmarks.judging.written_tests import Asked, measure, programs_in, read_problem, report, rewrites
+from benchmarks.judging.written_tests import programs_in, read_row
 from cogitate.config import WriteTestsConfig
 from cogitate.errors import EndpointError
 from cogitate.replies import Reply
 from cogitate.rewards.judge.judge import Preference
 from cogitate.rewards.judge.verdict import Reading
+from cogitate.tasks.corpus.programs import one_liner
+from cogitate.tasks.generators.code import OPERATIONS, Program
 
 PROGRAM = """def largest(xs):
   best = xs[0]
@@ -78,29 +88,72 @@ def test_rewrites_differ_and_do_the_same() -> None:
 
 
 def test_a_problem_gets_a_suite_and_every_proposal_one_fate() -> None:
-    problem = read_problem(ROW)
-    assert problem is not None
+    subject = read_row(ROW, 40, 0)
+    assert subject is not None
+    assert subject.problem.fields["tests"] == ROW["test_list"][:1]  # an author of cases is shown no hidden test
     last = "def largest(xs):\n    return xs[-1]"
     answers = [last, "def largest(xs):\n    return max(xs)"]
-    totals, fates = measure(Asked(problem, (), answers), WriteTestsConfig(proposals=0, changed_values=8), 40, 0)
-    found = report(totals, fates)
+    found = report([measure(replace(subject, answers=answers), WriteTestsConfig(proposals=0, changed_values=8), 0)])
     assert found["proposed"] == 8
     assert found["right_rejected"]["value"] == found["right_answers_rejected"]["value"] == 0.0
-    assert found["wrong_mutants_accepted_by_suite"]["of"] == found["wrong_mutants_accepted_by_public"]["of"]
+    assert found["wrong_mutants_accepted_by_both"]["of"] == found["wrong_mutants_accepted_by_public"]["of"]
     assert found["wrong_answers_accepted_by_public"] == {**found["wrong_answers_accepted_by_public"], "value": 1.0, "of": 1}
-    assert found["wrong_answers_accepted_by_suite"]["value"] == 0.0
+    assert found["wrong_answers_accepted_by_written"]["value"] == found["wrong_answers_accepted_by_both"]["value"] == 0.0
+
+
+def test_a_measurement_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> None:
+    options = Namespace(out=tmp_path / "out.json", workers=1, seed=0, mutants=2, changed_values=2)
+    settings, programs = WriteTestsConfig(proposals=0, changed_values=2), drawn(2, seed=0)
+    subjects = [replace(subject_of(program, 1, 2, 0), right=[one_liner(program.steps)]) for program in programs]
+    measure_all(subjects[:1], settings, options)
+    kept = tmp_path / "out.kept.jsonl"
+    first = kept.read_bytes()
+    measure_all(subjects, settings, options)
+    assert kept.read_bytes().startswith(first)
+    assert len(kept.read_bytes().splitlines()) == 2
+    found = json.loads(options.out.read_text())
+    assert found["problems"] == found["suites"]["of"] == 2
+    assert found["proposed"] == sum(found["ledger"].values()) == 4
 
 
 def test_a_suite_rejects_a_mutant_that_the_public_test_accepts_and_else_the_reason_is_said() -> None:
     tests = ["assert evens([1, 2, 4]) == 2", "assert evens([2, 2]) == 2", "assert evens([]) == 0"]
     row = ROW | {"code": "def evens(xs):\n    return len([x for x in xs if x % 2 == 0])", "test_list": tests}
     settings = WriteTestsConfig(proposals=0, changed_values=12)
-    problem = read_problem(row)
-    assert problem is not None
-    assert report(*measure(Asked(problem), settings, 30, 0))["suites"]["value"] == 1.0  # "mistaken for one without repetitions"
-    same = read_problem(row | {"code": "def evens(xs):\n    return [2, 0][not xs]"})
+    subject = read_row(row, 30, 0)
+    assert subject is not None
+    assert report([measure(subject, settings, 0)])["suites"]["value"] == 1.0  # "mistaken for one without repetitions"
+    same = read_row(row | {"code": "def evens(xs):\n    return [2, 0][not xs]"}, 2, 0)
     assert same is not None
-    assert sum(report(*measure(Asked(same), settings, 2, 0))["no_suite"].values()) == 1
+    assert sum(report([measure(same, settings, 0)])["no_suite"].values()) == 1
+
+
+def test_all_ways_to_write_a_program_of_the_task_code_do_the_same() -> None:
+    rng = random.Random(0)
+    lists = [[], [7], [2, 2, -3], *([rng.randint(-9, 12) for _ in range(rng.randrange(9))] for _ in range(30))]
+    for name in OPERATIONS:
+        program = Program((("add", 2), (name, 3)), "en", "")
+        for text in in_all_ways(program.steps):
+            space: dict[str, Any] = {}
+            exec(text, space)  # written here, not by a model
+            for xs in lists:
+                given = list(xs)
+                assert space["f"](given) == program.run(xs), text
+                assert given == xs, text  # what the caller has stays as it is
+
+
+def test_a_problem_of_the_task_code_has_ten_good_programs_and_as_many_public_tests_as_asked_for() -> None:
+    (program,) = drawn(1, seed=0)
+    right = right_programs(program.steps, 19, random.Random(0))
+    assert len(set(right)) == len(right) == 19
+    two_steps = right_programs((("sort", 2), ("odd", 3)), 19, random.Random(0))
+    assert len(set(two_steps)) == len(two_steps) == 19
+    subject = subject_of(program, 2, 12, 0)
+    assert len(subject.problem.fields["tests"]) == 2
+    assert len(subject.hidden) == 34
+    found = report([measure(subject, WriteTestsConfig(proposals=0, changed_values=4), 0)])
+    assert found["right_rejected"]["value"] == 0.0
+    assert found["proposed"] == sum(found["ledger"].values()) == 4
 
 
 def test_programs_are_read_from_replies_once_each() -> None:
