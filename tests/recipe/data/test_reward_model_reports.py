@@ -7,7 +7,13 @@ import math
 import pytest
 
 from cogitate.errors import DataError
-from cogitate.recipe.data.reward_model_reports import correlation, hold_out, pair_report, safety_report
+from cogitate.recipe.data.reward_model_reports import (
+    balanced_by_length,
+    correlation,
+    hold_out,
+    pair_report,
+    safety_report,
+)
 
 
 def test_prompts_are_held_out_whole_and_by_their_text_alone() -> None:
@@ -48,3 +54,26 @@ def test_safety_is_reported_for_each_kind() -> None:
     assert report["accuracy_on_safe"]["value"] == pytest.approx(2 / 3)
     assert report["accuracy_on_unsafe"]["value"] == 1.0
     assert safety_report(["a", "b"], [1.0, 1.0], [True, True], [1, 2])["accuracy_on_unsafe"] is None
+
+
+def test_as_many_pairs_are_kept_whose_better_answer_is_longer_as_shorter() -> None:
+    lengths = [(9, 4), (8, 4), (7, 4), (3, 5), (2, 2), (9, 1), (4, 6)]
+    learnt = [0, 1, 2, 3, 4, 6]  # 5 is held out: three longer, two shorter, one as long
+    kept = balanced_by_length(learnt, lengths, seed=0)
+    assert len(kept) == 5
+    assert {3, 4, 6} < set(kept) < set(learnt)
+    assert kept == sorted(kept)
+    assert balanced_by_length(learnt, lengths, seed=0) == kept
+    assert {tuple(balanced_by_length(learnt, lengths, seed=seed)) for seed in range(30)} == {
+        (0, 1, 3, 4, 6), (0, 2, 3, 4, 6), (1, 2, 3, 4, 6),
+    }  # fmt: skip
+
+
+def test_pairs_of_equal_lengths_are_balanced_already() -> None:
+    assert balanced_by_length([0, 1], [(3, 3), (4, 4)], seed=0) == [0, 1]
+
+
+@pytest.mark.parametrize(("lengths", "said"), [([(5, 3), (4, 2)], "longer"), ([(3, 5)], "shorter")])
+def test_pairs_that_all_prefer_one_kind_cannot_be_balanced(lengths: list[tuple[int, int]], said: str) -> None:
+    with pytest.raises(DataError, match=f"the better answer is the {said} one in all {len(lengths)} pairs"):
+        balanced_by_length(range(len(lengths)), lengths, seed=0)

@@ -30,6 +30,8 @@ class RewardModelsConfig(PreferenceTrainingConfig):
     held_out_file: str = in_identity_unless_default("")  # further pairs that helpfulness is measured on, never learnt from
     # Tokens of a text, prompt included; longer ones are left out. 0: the context.
     longest: int = in_identity_unless_default(0, ge=0)
+    # Helpfulness learns from as many pairs whose better answer is the longer one as from those where it is the shorter one.
+    balance_lengths: bool = in_identity_unless_default(False)
 
 
 OF_SAMPLING = ("problems", "samples", "temperature", "top_p", "max_new_tokens")  # of ProcessRewardModelConfig

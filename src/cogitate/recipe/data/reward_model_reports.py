@@ -28,6 +28,36 @@ def hold_out(prompts: Sequence[str], share: float, *, seed: int) -> tuple[list[i
     return learnt, [index for index, prompt in enumerate(prompts) if prompt in kept_apart]
 
 
+def balanced_by_length(learnt: Sequence[int], lengths: Sequence[tuple[int, int]], *, seed: int) -> list[int]:
+    """Of the pairs to learn from as many with a longer chosen answer as with a shorter one, and all that are equally long.
+
+    Which of the more frequent kind are left out is drawn; length then tells nothing about which answer is better, though by how
+    much they differ still may.
+
+    Args:
+        learnt: indices of pairs.
+        lengths: tokens of the chosen and of the rejected answer, of all pairs.
+
+    Raises:
+        DataError: nothing is left: all better answers are longer, or all shorter.
+    """
+    kinds = [
+        [index for index in learnt if lengths[index][0] > lengths[index][1]],
+        [index for index in learnt if lengths[index][0] < lengths[index][1]],
+    ]
+    count, left_out = min(map(len, kinds)), set[int]()
+    for kind in kinds:
+        drawn = sorted(kind, key=lambda index: derive_seed(seed, "balanced by length", index))
+        left_out |= set(drawn[count:])
+    kept = [index for index in learnt if index not in left_out]
+    if not kept:
+        raise DataError(
+            f"the better answer is the {'longer' if kinds[0] else 'shorter'} one in all {len(learnt)} pairs, so that lengths "
+            "cannot be balanced; give other pairs, or set balance_lengths=false"
+        )
+    return kept
+
+
 def pair_report(
     prompts: Sequence[str], chosen: Sequence[float], rejected: Sequence[float], lengths: Sequence[tuple[int, int]]
 ) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from cogitate.recipe.data.preferences import (
     make_preferences,
     preference_files,
 )
-from cogitate.recipe.data.reward_model_reports import hold_out, pair_report, safety_report
+from cogitate.recipe.data.reward_model_reports import balanced_by_length, hold_out, pair_report, safety_report
 from cogitate.recipe.kinds import PREFERENCE_DATA
 from cogitate.recipe.stage import Inputs, Stage, StageContext
 from cogitate.rewards.reward_model import READINGS
@@ -155,7 +155,11 @@ def make_helpfulness(making: Making, data: Path) -> tuple[dict[str, Any], int]:
     pairs, prompts = making.pairs(rows)
     share = making.settings.held_out_share
     learnt, held_out = hold_out(prompts, share, seed=making.config.seed)
-    items = [pairs[i] for i in learnt]
+    lengths = [(len(chosen.completion_ids), len(rejected.completion_ids)) for chosen, rejected in pairs]
+    balanced = learnt
+    if making.settings.balance_lengths:
+        balanced = balanced_by_length(learnt, lengths, seed=making.config.seed)
+    items = [pairs[i] for i in balanced]
     learner = making.context.backend.helpfulness_learner(making.start, making.settings)
     steps = train_preferences(learner, items, row_sizes(items), making.run_of("helpfulness", 0))
     unscaled = making.context.handover / "helpfulness"
@@ -168,10 +172,12 @@ def make_helpfulness(making: Making, data: Path) -> tuple[dict[str, Any], int]:
     model.rescale(mean, deviation)
     save_value_model(model, making.out / "helpfulness")
     making.form.tokenizer.save(making.out / "helpfulness")
-    lengths = [(len(pairs[i][0].completion_ids), len(pairs[i][1].completion_ids)) for i in held_out]
     chosen, rejected = ([(reward - mean) / deviation for reward in rewards] for rewards in (chosen, rejected))
-    report = pair_report([prompts[i] for i in held_out], chosen, rejected, lengths)
-    return {"pairs": len(learnt), "too_long": len(rows) - len(pairs), **report, **on_held_out_file(making)}, steps
+    report = pair_report([prompts[i] for i in held_out], chosen, rejected, [lengths[i] for i in held_out])
+    counts = {"pairs": len(balanced), "too_long": len(rows) - len(pairs)}
+    if making.settings.balance_lengths:
+        counts["left_out_by_length"] = len(learnt) - len(balanced)
+    return {**counts, **report, **on_held_out_file(making)}, steps
 
 
 def on_held_out_file(making: Making) -> dict[str, Any]:
