@@ -152,6 +152,24 @@ def test_helpfulness_is_measured_on_pairs_of_a_file_that_it_never_learns_from(
         check(make_config({"graph": "instruct_gpt", "preferences": files, "reward_models": mixed}))
 
 
+def test_with_balanced_lengths_helpfulness_learns_from_as_many_pairs_of_both_kinds(
+    files: dict[str, str], digit_model: Path, tmp_path: Path
+) -> None:
+    pairs = [
+        {"prompt": question, "chosen": better, "rejected": worse}
+        for question in QUESTIONS for better, worse in (("9 9", "1"), ("8 8", "2"), ("7", "0 0"))
+    ]  # fmt: skip
+    Path(files["pairs_file"]).write_text("\n".join(map(json.dumps, pairs)))
+    settings = {**SETTINGS["reward_models"], "epochs": 1, "balance_lengths": True}
+    backend = LocalBackend(make_config({**SETTINGS, "reward_models": settings, "preferences": files}))
+    try:
+        helpfulness = run_stage(REWARD_MODELS, "reward_models", backend, tmp_path, digit_model)["helpfulness"]
+    finally:
+        backend.close()
+    # Nine of twelve prompts are learnt from: 18 pairs with a longer better answer, 9 with a shorter one.
+    assert (helpfulness["pairs"], helpfulness["left_out_by_length"], helpfulness["held_out_pairs"]) == (18, 9, 9)
+
+
 @pytest.mark.parametrize("killed_at", [7, 60])  # within each of the two models
 def test_with_balanced_lengths_helpfulness_learns_from_as_many_pairs_of_both_kinds(
     files: dict[str, str], digit_model: Path, tmp_path: Path
