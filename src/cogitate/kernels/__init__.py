@@ -39,6 +39,7 @@ HEADERS = tuple(
         "causal_blocks",
         "groups",
         "layers",
+        "numbers",
         "pairs",
         "products",
         "quad_products",

@@ -32,28 +32,22 @@ double squared_norm(const G* gradient, int64_t count) {
 // as a signed number the weight has been rounded up, so that their sum is the master again.
 template <typename Count>
 inline Floats master_of(const bfloat16* weight, const int16_t* remainder, Count count) {
-    Halves upper{};
-    Shorts lower{};
-    memcpy(&upper, weight, int(count) * sizeof *weight);
-    memcpy(&lower, remainder, int(count) * sizeof *remainder);
-    Words words = (__builtin_convertvector(upper, Words) << 16) + (Words)__builtin_convertvector(lower, Ints);
-    Floats master;
-    memcpy(&master, &words, sizeof master);
-    return master;
+    Words upper = converted<Words>(read_some<Halves>(weight, count)) << 16;
+    return same_bits<Floats>(upper + same_bits<Words>(converted<Ints>(read_some<Shorts>(remainder, count))));
 }
 
 template <typename Count>
 inline void set_master(bfloat16* weight, int16_t* remainder, Floats master, Count count) {
-    Words words;
-    memcpy(&words, &master, sizeof words);
-    Halves upper = __builtin_convertvector((words + 0x8000) >> 16, Halves), lower = __builtin_convertvector(words, Halves);
-    memcpy(weight, &upper, int(count) * sizeof *weight);
-    memcpy(remainder, &lower, int(count) * sizeof *remainder);
+    Words words = same_bits<Words>(master);
+    write_some(weight, converted<Halves>((words + 0x8000) >> 16), count);
+    write_some(remainder, converted<Halves>(words), count);
 }
 
 inline Floats root(Floats x) {
-    for (int i = 0; i < LANES; i++) x[i] = std::sqrt(x[i]);
-    return x;
+    float numbers[LANES];
+    store(numbers, x);
+    for (float& number : numbers) number = std::sqrt(number);
+    return load(numbers);
 }
 
 // The moments (mean and square), the weights of the model and what these lack of their masters.
@@ -69,7 +63,8 @@ void adamw(const G* gradient, float scale, float beta1, float beta2, float rate,
             Floats towards = load(gradient + i, part) * scale;
             Floats first = load(mean + i, part), second = load(square + i, part);
             first += (towards - first) * (1.0f - beta1);
-            second = second * beta2 + towards * towards * (1.0f - beta2);
+            second *= beta2;  // by itself: this is merged with the sum, in every class
+            second += towards * towards * (1.0f - beta2);
             Floats master = master_of(weight + i, remainder + i, part);
             store(mean + i, first, part);
             store(square + i, second, part);

@@ -33,7 +33,7 @@ struct ForwardBlock {
             Floats s[2];
             for (int v = 0; v < 2; v++) {
                 s[v] = load(scores + m * SIDE + v * LANES) * scale;
-                if (!whole) s[v] = block.seen(m, key + v * LANES) ? s[v] : splat(-INFINITY);
+                if (!whole) s[v] = choose(block.seen(m, key + v * LANES), s[v], splat(-INFINITY));
             }
             if (any(larger(s[0], s[1]) > splat(shift[m] + SLACK))) raise(m, largest(larger(s[0], s[1])), v_width);
             Floats by = splat(shift[m] == -INFINITY ? 0.0f : shift[m]);
@@ -119,7 +119,7 @@ struct BackwardHead {
                         continue;
                     }
                     p[i][v] = exp_of(load(scores + at) * scale - logsumexp[m]);
-                    if (!whole) p[i][v] = block.seen(m, key + v * LANES) ? p[i][v] : Floats{};
+                    if (!whole) p[i][v] = choose(block.seen(m, key + v * LANES), p[i][v], Floats{});
                     d[i][v] = p[i][v] * (load(weight_grads + at) - means[m]) * scale;
                     store(score_grads + at, d[i][v]);
                 }
@@ -147,11 +147,11 @@ void collect(const float* sums, int64_t head_stride, int heads, int count, T* to
             for (int i = 0; i < LANES; i++) {
                 Floats total{};
                 for (int h = 0; h < heads; h++) total += load(sums + h * head_stride + (w + i) * SIDE + half);
-                rows[i] = (Words)total;
+                rows[i] = same_bits<Words>(total);
             }
             transpose_16(rows);
             for (int m = half; m < std::min(count, half + LANES); m++) {
-                Floats total = (Floats)rows[m - half];
+                Floats total = same_bits<Floats>(rows[m - half]);
                 if (width - w >= LANES)
                     store(to + m * stride + w, total);
                 else

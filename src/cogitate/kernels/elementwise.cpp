@@ -80,10 +80,12 @@ void swiglu_backward(const T* grad, const T* gate_up, int64_t rows, int64_t widt
 
 // Sixteen neighbouring pairs of cosine and sine, or `count` and zeros.
 struct Rotation {
-    Floats cosine{}, sine{};
+    Floats cosine, sine;
 
     Rotation(const float* pairs, int count) {
-        for (int i = 0; i < count; i++) cosine[i] = pairs[2 * i], sine[i] = pairs[2 * i + 1];
+        float cosines[LANES] = {}, sines[LANES] = {};
+        for (int i = 0; i < count; i++) cosines[i] = pairs[2 * i], sines[i] = pairs[2 * i + 1];
+        cosine = load(cosines), sine = load(sines);
     }
 };
 
@@ -103,8 +105,9 @@ void rotate_halves(const T* x, const int64_t* stride, const float* rotation, con
                 Floats a = load(first + i, count), b = load(second + i, count);
                 Rotation turn(pairs + 2 * i, count);
                 turn.sine *= direction;
-                store(to + i, a * turn.cosine - b * turn.sine, count);
-                store(to + half + i, b * turn.cosine + a * turn.sine, count);
+                Floats turned = a * turn.cosine, other = b * turn.cosine;  // these are merged with the sums, in every class
+                store(to + i, turned - b * turn.sine, count);
+                store(to + half + i, other + a * turn.sine, count);
             });
         }
     }

@@ -25,7 +25,7 @@ void in_panels(const T* weight, int64_t outputs, int64_t inputs, int64_t panel, 
                     memcpy(words + i, weight + (first + n + i) * inputs + k, here * sizeof(T));
                 transpose_16(words);
                 for (int64_t j = 0; j < std::min<int64_t>(LANES, (padded - k) / IN_WORD); j++)
-                    memcpy(to + (k + j * IN_WORD) * width + n * IN_WORD, words + j, sizeof words[j]);
+                    write(to + (k + j * IN_WORD) * width + n * IN_WORD, words[j]);
             }
     }
 }

@@ -99,7 +99,7 @@ void sample_row(const T* logits, int vocabulary, float temperature, float top_p,
             double earlier = 0;
             for (int i = 0; i < padded; i += LANES) {
                 Floats here = load(weights + i);
-                heavier += here > weight ? here : Floats{};
+                heavier += choose(here > weight, here, Floats{});
             }
             for (int i = 0; i < drawn; i++)
                 if (weights[i] == weight) earlier += weight;

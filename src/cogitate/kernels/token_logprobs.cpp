@@ -7,23 +7,9 @@
 
 namespace {
 
-template <typename T>
-struct Row {
-    const T* logits;
-    int vocabulary;
-
-    template <typename Each>
-    void visit(Each&& each) const {
-        int i = 0;
-        for (; i + LANES <= vocabulary; i += LANES) each(i, LANES, load(logits + i));
-        if (i < vocabulary) each(i, vocabulary - i, load_part(logits + i, vocabulary - i));
-    }
-};
-
 // -inf instead of the zeros behind the last logit.
 inline Floats only(Floats values, int count) {
-    const Ints steps = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    return count == LANES ? values : (steps < count ? values : splat(-INFINITY));
+    return count == LANES ? values : choose(lane_numbers() < count, values, splat(-INFINITY));
 }
 
 constexpr int SUMMED_IN_FLOAT = 2048;  // logits of a block; longer sums would lose digits, so those of blocks are added in double
@@ -32,13 +18,14 @@ constexpr int SUMMED_IN_FLOAT = 2048;  // logits of a block; longer sums would l
 template <typename T>
 float logsumexp(const T* logits, int vocabulary, float sharpness, float& entropy) {
     Floats most = splat(-INFINITY);
-    Row<T>{logits, vocabulary}.visit([&](int, int count, Floats x) { most = larger(only(x, count), most); });
+    each_vector(vocabulary, [&](int64_t i, auto count) { most = larger(only(load(logits + i, count), count), most); });
     float peak = largest(most) * sharpness;
     double totals = 0, weighted = 0;
     for (int start = 0; start < vocabulary; start += SUMMED_IN_FLOAT) {
         Floats of_block{}, weighted_of_block{};
-        Row<T>{logits + start, std::min(SUMMED_IN_FLOAT, vocabulary - start)}.visit([&](int, int count, Floats x) {
-            Floats above = only(x, count) * sharpness - peak, weight = exp_of(above);
+        const T* block = logits + start;
+        each_vector(std::min(SUMMED_IN_FLOAT, vocabulary - start), [&](int64_t i, auto count) {
+            Floats above = only(load(block + i, count), count) * sharpness - peak, weight = exp_of(above);
             of_block += weight;
             weighted_of_block += weight * larger(above, splat(-200.0f));  // 0 * -inf is not a number
         });
@@ -69,12 +56,8 @@ void logits_gradient(T* logits, int rows, int vocabulary, const int64_t* targets
         T* row = logits + size_t(n) * vocabulary;
         float factor = gradient[n] * sharpness;
         float target = (1.0f - std::exp(to_float(row[targets[n]]) * sharpness - logsumexps[n])) * factor;
-        Row<T>{row, vocabulary}.visit([&](int i, int count, Floats x) {
-            Floats result = exp_of(x * sharpness - logsumexps[n]) * -factor;
-            if (count == LANES)
-                store(row + i, result);
-            else
-                store_part(row + i, result, count);
+        each_vector(vocabulary, [&](int64_t i, auto count) {
+            store(row + i, exp_of(load(row + i, count) * sharpness - logsumexps[n]) * -factor, count);
         });
         put(row + targets[n], target);
     }

@@ -61,7 +61,7 @@ void pair_right(const Side& right, int64_t from_row, int64_t rows, int64_t first
             for (int side = 0; side < 2; side++) {
                 const bfloat16* row = from + m * right.stride + side * LANES;
                 Words pairs = row_pairs(row, right.stride, rows - m, right.columns - first - c - side * LANES);
-                memcpy(to + (c + side * LANES) * steps + m * LANES, &pairs, sizeof pairs);
+                write(to + (c + side * LANES) * steps + m * LANES, pairs);
             }
     }
 }
@@ -140,9 +140,9 @@ void write(const float* sums, int64_t wide, int64_t tall, int64_t width, int64_t
                 bfloat16* to = transposed ? out + (first + n + i) * tall + m : out + (m + i) * all + first + n;
                 int count = transposed ? rows : columns;
                 if (count == LANES)
-                    store(to, (Floats)values[i]);
+                    store(to, same_bits<Floats>(values[i]));
                 else
-                    store_part(to, (Floats)values[i], count);
+                    store_part(to, same_bits<Floats>(values[i]), count);
             }
         }
 }

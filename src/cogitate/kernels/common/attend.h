@@ -75,11 +75,11 @@ struct Blocks {
 // scores[m][16 * B tokens] of M queries against B blocks.
 template <typename T, int M, int B>
 inline void score(const Blocks<T, B>& keys, const float* queries, int width, float* scores, size_t stride) {
-    Wide sums[M][B] = {};
+    Floats sums[M][B] = {};
     for (int d = 0; d < width; d++) {
-        Wide key[B];
+        Floats key[B];
         for (int b = 0; b < B; b++) {
-            key[b] = wide(keys.now[b] + d * LANES);
+            key[b] = load(keys.now[b] + d * LANES);
             __builtin_prefetch(keys.next[b] + d * LANES, 0, 2);
         }
         for (int m = 0; m < M; m++)
@@ -128,13 +128,13 @@ void score_queries(const T* keys, size_t block_size, const int32_t* table, int b
 template <typename T, int M, int D>
 inline void weigh_values(const T* values, size_t block_size, const int32_t* table, int blocks, const float* weights,
                          size_t stride, float* results, int result_stride) {
-    Wide sums[M][D] = {};
+    Floats sums[M][D] = {};
     for (int b = 0; b < blocks; b++) {
         const T* block = values + table[b] * block_size;
-        Wide value[D];
-        for (int d = 0; d < D; d++) value[d] = wide(block + d * LANES);
+        Floats value[D];
+        for (int d = 0; d < D; d++) value[d] = load(block + d * LANES);
         for (int m = 0; m < M; m++) {
-            Wide weight = wide(weights + m * stride + b * LANES);
+            Floats weight = load(weights + m * stride + b * LANES);
             for (int d = 0; d < D; d++) sums[m][d] += weight * value[d];
         }
     }

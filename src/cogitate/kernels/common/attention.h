@@ -46,10 +46,10 @@ inline void keep_numbers(int8_t* slot, const Attention& layer, const Row& row, i
 template <int M, int V, typename X>
 inline void multiply_part(const float* x, int64_t stride, int depth, const float* matrix, int columns, X* out,
                           int64_t out_stride) {
-    Wide sums[M][V] = {};
+    Floats sums[M][V] = {};
     for (int i = 0; i < depth; i++)
         for (int v = 0; v < V; v++) {
-            Wide part = wide(matrix + size_t(i) * columns + v * LANES);
+            Floats part = load(matrix + size_t(i) * columns + v * LANES);
             for (int m = 0; m < M; m++) sums[m][v] += part * x[m * stride + i];
         }
     for (int m = 0; m < M; m++)

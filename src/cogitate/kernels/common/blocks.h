@@ -30,12 +30,12 @@ inline void multiply(const float* a, int64_t a_stride, const float* b, int64_t b
 #endif
     for (int n = 0; n < columns; n += V * LANES)
         for (int m = 0; m < rows; m += M) {
-            Wide sums[M][V];
+            Floats sums[M][V];
             for (int r = 0; r < M; r++)
-                for (int v = 0; v < V; v++) sums[r][v] = ADD ? wide(c + (m + r) * c_stride + n + v * LANES) : Wide{};
+                for (int v = 0; v < V; v++) sums[r][v] = ADD ? load(c + (m + r) * c_stride + n + v * LANES) : Floats{};
             for (int i = 0; i < depth; i++) {
-                Wide right[V];
-                for (int v = 0; v < V; v++) right[v] = wide(b + i * b_stride + n + v * LANES);
+                Floats right[V];
+                for (int v = 0; v < V; v++) right[v] = load(b + i * b_stride + n + v * LANES);
                 for (int r = 0; r < M; r++)
                     for (int v = 0; v < V; v++) sums[r][v] += right[v] * a[(m + r) * a_stride + i];
             }

@@ -80,9 +80,8 @@ struct QueryBlock {
 
     // 16 bits: which of 16 keys query m sees.
     Ints seen(int m, int key) const {
-        const Ints steps = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
         const Range& r = ranges[m];
-        Ints keys = steps + key;
+        Ints keys = lane_numbers() + key;
         return ((keys >= r.prefix_from) & (keys < r.prefix_to)) | ((keys >= r.prompt_from) & (keys < r.prompt_to)) |
                ((keys >= r.own_from) & (keys <= first + m));
     }
@@ -104,7 +103,7 @@ inline void copy_right(bfloat16* to, int to_width, const bfloat16* from, int64_t
     for (int m = 0; m < SIDE; m += 2)
         for (int w = 0; w < to_width; w += LANES) {
             Words pairs = row_pairs(from + m * stride + w, stride, count - m, width - w);
-            memcpy(to + m * to_width + 2 * w, &pairs, sizeof pairs);
+            write(to + m * to_width + 2 * w, pairs);
         }
 }
 
@@ -114,9 +113,9 @@ void transpose_words(void* to, const void* from, int64_t stride, int count, int 
         for (int m = 0; m < SIDE; m += LANES) {
             Words words[LANES];
             for (int i = 0; i < LANES; i++)
-                words[i] = some<Words>((const uint32_t*)from + (m + i) * stride + w, m + i < count ? width - w : 0);
+                words[i] = read_some<Words>((const uint32_t*)from + (m + i) * stride + w, m + i < count ? width - w : 0);
             transpose_16(words);
-            for (int i = 0; i < std::min(LANES, width - w); i++) memcpy((uint32_t*)to + (w + i) * SIDE + m, words + i, sizeof words[i]);
+            for (int i = 0; i < std::min(LANES, width - w); i++) write((uint32_t*)to + (w + i) * SIDE + m, words[i]);
         }
 }
 

@@ -9,38 +9,25 @@
 
 constexpr int GROUP = 32;
 
-typedef int8_t Numbers __attribute__((vector_size(16)));
-typedef uint8_t Bytes __attribute__((vector_size(16)));
-
 // Bytes of a group of one output.
 inline int64_t group_bytes(int bits) { return 2 + GROUP * bits / 8; }
 
 // float16 in exact float. Exponents are moved by a product, which denormal numbers survive.
 inline Floats load_half(const uint16_t* from) {
-    Halves halves;
-    memcpy(&halves, from, sizeof halves);
-    Words words = __builtin_convertvector(halves, Words), size = (words & 0x7fffu) << 13;
-    Floats result;
-    memcpy(&result, &size, sizeof result);
-    result = result * 0x1p112f;
-    memcpy(&size, &result, sizeof size);
-    size = size | (words & 0x8000u) << 16;
-    memcpy(&result, &size, sizeof result);
-    return result;
+    Words words = converted<Words>(read<Halves>(from));
+    Floats size = same_bits<Floats>((words & 0x7fffu) << 13) * 0x1p112f;
+    return same_bits<Floats>(same_bits<Words>(size) | (words & 0x8000u) << 16);
 }
 
 // Inputs 2 i and 2 i + 1 of 16 outputs of a group, without the scale; `width` outputs of the panel, from `numbers` on.
 template <int BITS>
 inline void load_pair(const uint8_t* numbers, int i, int width, Floats& even, Floats& odd) {
     if (BITS == 8) {
-        Numbers first, second;
-        memcpy(&first, numbers + size_t(2 * i) * width, sizeof first);
-        memcpy(&second, numbers + size_t(2 * i + 1) * width, sizeof second);
-        even = __builtin_convertvector(first, Floats), odd = __builtin_convertvector(second, Floats);
+        const int8_t* from = reinterpret_cast<const int8_t*>(numbers) + size_t(2 * i) * width;
+        even = load(from), odd = load(from + width);
     } else {
-        Bytes both;
-        memcpy(&both, numbers + size_t(i) * width, sizeof both);
-        even = __builtin_convertvector(both & 15, Floats) - 8.0f, odd = __builtin_convertvector(both >> 4, Floats) - 8.0f;
+        Ints both = converted<Ints>(read<Numbers<uint8_t>>(numbers + size_t(i) * width));
+        even = converted<Floats>(both & 15) - 8.0f, odd = converted<Floats>(both >> 4) - 8.0f;
     }
 }
 

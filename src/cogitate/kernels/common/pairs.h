@@ -12,10 +12,10 @@ constexpr int ROWS_OF_PAIRS = 4, VECTORS_OF_PAIRS = 1;
 
 // sums[m][v] += the pair at x[m] times the pairs at right[v].
 template <int M, int V>
-inline void add_pairs(Wide (&sums)[M][V], const bfloat16* const (&x)[M], const bfloat16* const (&right)[V]) {
+inline void add_pairs(Floats (&sums)[M][V], const bfloat16* const (&x)[M], const bfloat16* const (&right)[V]) {
 #ifdef __AVX512BF16__
     Words words[V];
-    for (int v = 0; v < V; v++) memcpy(&words[v], right[v], sizeof words[v]);
+    for (int v = 0; v < V; v++) words[v] = read<Words>(right[v]);
     for (int m = 0; m < M; m++) {
         int32_t pair;
         memcpy(&pair, x[m], sizeof pair);
@@ -23,8 +23,8 @@ inline void add_pairs(Wide (&sums)[M][V], const bfloat16* const (&x)[M], const b
         for (int v = 0; v < V; v++) sums[m][v] = (Floats)_mm512_dpbf16_ps((__m512)sums[m][v], (__m512bh)words[v], pairs);
     }
 #else
-    Wide first[V], second[V];
-    for (int v = 0; v < V; v++) wide_pairs(right[v], first[v], second[v]);
+    Floats first[V], second[V];
+    for (int v = 0; v < V; v++) load_pairs(right[v], first[v], second[v]);
     for (int m = 0; m < M; m++)
         for (int v = 0; v < V; v++) {
             sums[m][v] += first[v] * to_float(x[m][0]);
@@ -39,11 +39,11 @@ inline void add_pairs(Wide (&sums)[M][V], const bfloat16* const (&x)[M], const b
 inline void multiply_pairs(const bfloat16* a, int64_t a_row, const bfloat16* b, int64_t b_row, int64_t b_vector, float* c,
                            int64_t c_row, int64_t c_vector, int depth, bool add) {
     constexpr int M = ROWS_OF_PAIRS, V = VECTORS_OF_PAIRS;
-    Wide sums[M][V];
+    Floats sums[M][V];
     const bfloat16* x[M];
     for (int m = 0; m < M; m++) {
         x[m] = a + m * a_row;
-        for (int v = 0; v < V; v++) sums[m][v] = add ? wide(c + m * c_row + v * c_vector) : Wide{};
+        for (int v = 0; v < V; v++) sums[m][v] = add ? load(c + m * c_row + v * c_vector) : Floats{};
     }
     for (int i = 0; i < depth; i += 2, b += b_row) {
         const bfloat16* right[V];

@@ -38,10 +38,10 @@ constexpr int SUMMED_AT_ONCE = 512, SUMMED_TOGETHER = 64;  // inputs; longer flo
 
 // sums[m][outputs] += weights x[m] of the inputs first .. last - 1, for V vectors of outputs and M rows.
 template <int M, int V, typename X>
-inline void accumulate_part(const float* weights, const X* const* x, int first, int last, Wide (&sums)[M][V]) {
+inline void accumulate_part(const float* weights, const X* const* x, int first, int last, Floats (&sums)[M][V]) {
     for (int i = first; i < last; i++) {
-        Wide weight[V];
-        for (int v = 0; v < V; v++) weight[v] = wide(weights + size_t(i) * (V * LANES) + v * LANES);
+        Floats weight[V];
+        for (int v = 0; v < V; v++) weight[v] = load(weights + size_t(i) * (V * LANES) + v * LANES);
         for (int m = 0; m < M; m++)
             for (int v = 0; v < V; v++) sums[m][v] += weight[v] * to_float(x[m][i]);
     }
@@ -49,10 +49,10 @@ inline void accumulate_part(const float* weights, const X* const* x, int first, 
 
 // Router weights are float whatever x is.
 template <int M, int V, typename X>
-inline void accumulate(const float* weights, const X* const* x, int depth, Wide (&sums)[M][V]) {
+inline void accumulate(const float* weights, const X* const* x, int depth, Floats (&sums)[M][V]) {
     if (depth <= SUMMED_AT_ONCE) return accumulate_part(weights, x, 0, depth, sums);
     for (int first = 0; first < depth; first += SUMMED_TOGETHER) {
-        Wide part[M][V] = {};
+        Floats part[M][V] = {};
         accumulate_part(weights, x, first, std::min(depth, first + SUMMED_TOGETHER), part);
         for (int m = 0; m < M; m++)
             for (int v = 0; v < V; v++) sums[m][v] += part[m][v];
@@ -60,7 +60,7 @@ inline void accumulate(const float* weights, const X* const* x, int depth, Wide 
 }
 
 template <int M, int V>
-inline void accumulate(const bfloat16* weights, const bfloat16* const* x, int depth, Wide (&sums)[M][V]) {
+inline void accumulate(const bfloat16* weights, const bfloat16* const* x, int depth, Floats (&sums)[M][V]) {
     const bfloat16* at[M];
     for (int m = 0; m < M; m++) at[m] = x[m];
     for (int i = 0; i < depth; i += 2) {
@@ -73,16 +73,16 @@ inline void accumulate(const bfloat16* weights, const bfloat16* const* x, int de
 
 template <typename W, typename X, int M, int V>
 inline void tile(const W* weights, const float* bias, const X* const* x, int depth, const Target& to) {
-    Wide sums[M][V] = {};
+    Floats sums[M][V] = {};
     accumulate<M, V>(weights, x, depth, sums);
     for (int m = 0; m < M; m++)
-        for (int v = 0; v < V; v++) to.put(m, v, floats(sums[m][v]), bias);
+        for (int v = 0; v < V; v++) to.put(m, v, sums[m][v], bias);
 }
 
 template <typename W, typename X, int V>
 void panel_rows(const W* weights, const float* bias, const X* const* x, int rows, int depth, Target to) {
-    for (; rows >= ROWS; rows -= ROWS, x += ROWS, to.out += ROWS * to.stride)
-        tile<W, X, ROWS, V>(weights, bias, x, depth, to);
+    constexpr int M = sizeof(W) == 2 ? ROWS_OF_PAIRS : ROWS;
+    for (; rows >= M; rows -= M, x += M, to.out += M * to.stride) tile<W, X, M, V>(weights, bias, x, depth, to);
     switch (rows) {
         case 7: return tile<W, X, 7, V>(weights, bias, x, depth, to);
         case 6: return tile<W, X, 6, V>(weights, bias, x, depth, to);

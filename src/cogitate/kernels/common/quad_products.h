@@ -29,10 +29,8 @@ inline void strip_totals(const Strip& strip, char* rows, int64_t stride, int gro
         const char* scale = reinterpret_cast<const char*>(first.scales + g);
 #pragma GCC unroll 16
         for (int m = 0; m < most; m++) {
-            Ints whole;
-            memcpy(&whole, group_sums[m], sizeof whole);
             Floats both = weight_scale * *reinterpret_cast<const float*>(scale + m * stride);
-            totals[m] += apart(__builtin_convertvector(whole, Floats) * both);
+            totals[m] += apart(converted<Floats>(read<Ints>(group_sums[m])) * both);
         }
     };
     int g = 0;
@@ -121,24 +119,20 @@ inline Sums add_words(Sums sums, Sums weights, Sums x) {
 // The sums of a group for M rows.
 template <int M>
 inline void sum_group(const Number* weights, const RoundedRow (&rows)[M], int g, Floats (&results)[M]) {
-    constexpr int IN_WORD = sizeof(int32_t) / sizeof(Number), PARTS = sizeof(Floats) / sizeof(Sums);
-    Sums sums[M][PARTS];
+    constexpr int IN_WORD = sizeof(int32_t) / sizeof(Number), REGISTERS = sizeof(Floats) / sizeof(Sums);
+    Sums sums[M][REGISTERS];
     for (int m = 0; m < M; m++)
-        for (int p = 0; p < PARTS; p++) sums[m][p] = all(rows[m].starts[g]);
+        for (int p = 0; p < REGISTERS; p++) sums[m][p] = all(rows[m].starts[g]);
     for (int i = 0; i < GROUP; i += IN_WORD) {
-        Sums right[PARTS];
+        Sums right[REGISTERS];
         memcpy(right, weights + i * LANES, sizeof right);
         for (int m = 0; m < M; m++) {
             int32_t word;
             memcpy(&word, rows[m].numbers + g * GROUP + i, sizeof word);
-            for (int p = 0; p < PARTS; p++) sums[m][p] = add_words(sums[m][p], right[p], all(word));
+            for (int p = 0; p < REGISTERS; p++) sums[m][p] = add_words(sums[m][p], right[p], all(word));
         }
     }
-    for (int m = 0; m < M; m++) {
-        Ints whole;
-        memcpy(&whole, sums[m], sizeof whole);
-        results[m] = __builtin_convertvector(whole, Floats);
-    }
+    for (int m = 0; m < M; m++) results[m] = converted<Floats>(read<Ints>(sums[m]));
 }
 
 template <int M>

@@ -59,28 +59,34 @@ inline RoundedRow row_at(char* row, int groups) {
     return {numbers, scales, reinterpret_cast<int32_t*>(scales + groups)};
 }
 
-// A product on its way to a sum: a compiler that merges both rounds once where others round twice.
-inline Floats apart(Floats product) {
 #ifdef __AVX512F__
-    asm("" : "+v"(product));
+#define IN_REGISTER "+v"
+#elif defined(__x86_64__)
+#define IN_REGISTER "+x"
+#elif defined(__aarch64__)
+#define IN_REGISTER "+w"
 #else
-    asm("" : "+m"(product));
+#define IN_REGISTER "+m"
 #endif
-    return product;
+
+// Products on their way to sums: a compiler that merges both rounds once where others round twice.
+template <typename Some>
+inline Some apart(Some products) {
+    if constexpr (std::is_class_v<Some>) return {apart(products.low), apart(products.high)};
+    else asm("" : IN_REGISTER(products));
+    return products;
 }
 
 // The largest size of 32 numbers; NaN where one is: as bits sizes have the order of the numbers, NaN above all.
 inline float largest_size(Floats one, Floats other) {
-    Ints sizes, others;
-    memcpy(&sizes, &one, sizeof sizes);
-    memcpy(&others, &other, sizeof others);
-    sizes &= 0x7fffffff, others &= 0x7fffffff;
-    sizes = sizes > others ? sizes : others;
+    Ints sizes = same_bits<Ints>(one) & 0x7fffffff, others = same_bits<Ints>(other) & 0x7fffffff;
+    sizes = choose(sizes > others, sizes, others);
 #ifdef __AVX512F__
     int32_t most = _mm512_reduce_max_epi32((__m512i)sizes);
 #else
-    int32_t most = 0;
-    for (int i = 0; i < LANES; i++) most = std::max(most, int32_t(sizes[i]));
+    int32_t lanes[LANES];
+    write(lanes, sizes);
+    int32_t most = *std::max_element(lanes, lanes + LANES);
 #endif
     float size;
     memcpy(&size, &most, sizeof size);
@@ -91,8 +97,9 @@ inline uint32_t sum(Words values) {
 #ifdef __AVX512F__
     return _mm512_reduce_add_epi32((__m512i)values);
 #else
-    uint32_t total = 0;
-    for (int i = 0; i < LANES; i++) total += values[i];
+    uint32_t lanes[LANES], total = 0;
+    write(lanes, values);
+    for (uint32_t lane : lanes) total += lane;
     return total;
 #endif
 }
@@ -102,12 +109,9 @@ constexpr float SMALLEST = 1e-30f;  // of a group's largest number: what is smal
 // Rounds to nearest, ties to even; the number of largest size becomes 127 or -127.
 template <typename T>
 void round_row(const T* x, int inputs, char* out) {
-    typedef Number Rounded __attribute__((vector_size(LANES * sizeof(Number))));
     int groups = groups_of(inputs);
     RoundedRow row = row_at(out, groups);
     const Floats rounder = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer, which the lower bits then hold
-    Words rounder_bits;
-    memcpy(&rounder_bits, &rounder, sizeof rounder_bits);
     for (int g = 0; g < groups; g++) {
         Floats values[2];
         for (int v = 0; v < 2; v++) {
@@ -120,11 +124,8 @@ void round_row(const T* x, int inputs, char* out) {
         Words total{};
         for (int v = 0; v < 2; v++) {
             Floats shifted = apart(values[v] * inverse) + rounder;
-            Words whole;
-            memcpy(&whole, &shifted, sizeof whole);
-            whole -= rounder_bits;
-            Rounded rounded = __builtin_convertvector(whole, Rounded);
-            memcpy(row.numbers + g * GROUP + v * LANES, &rounded, sizeof rounded);
+            Words whole = same_bits<Words>(shifted) - same_bits<Words>(rounder);
+            write(row.numbers + g * GROUP + v * LANES, converted<Numbers<Number>>(whole));
             total += whole;
         }
         row.starts[g] = OFFSET ? int32_t(-OFFSET * sum(total)) : 0;
@@ -147,22 +148,14 @@ struct Strip {
 
 typedef uint8_t Quad __attribute__((vector_size(QUAD)));
 
-inline void put_quad(int8_t* out, Quad quad) { memcpy(out, &quad, sizeof quad); }
+inline void put_quad(int8_t* out, const Quad& quad) { memcpy(out, &quad, sizeof quad); }
 
-inline void put_quad(int16_t* out, Quad quad) {
-    Words words;
-    memcpy(&words, &quad, sizeof words);
-    auto input = [&](int i) {
-        Words highest = words << (24 - 8 * i);
-        Ints number;
-        memcpy(&number, &highest, sizeof number);
-        number >>= 24;
-        memcpy(&highest, &number, sizeof number);
-        return highest;
-    };
+inline void put_quad(int16_t* out, const Quad& quad) {
+    Words words = read<Words>(&quad);
+    auto input = [&](int i) { return same_bits<Words>(same_bits<Ints>(words << (24 - 8 * i)) >> 24); };
     for (int pair = 0; pair < 2; pair++) {
         Words both = (input(2 * pair) & 0xffffu) | input(2 * pair + 1) << 16;
-        memcpy(out + pair * 2 * LANES, &both, sizeof both);
+        write(out + pair * 2 * LANES, both);
     }
 }
 
