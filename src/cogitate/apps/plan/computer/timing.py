@@ -48,7 +48,7 @@ STEPS: tuple[tuple[ModelConfig, int, int, Optimiser], ...] = (
     (MANY_WORDS, 2, 512, "adamw"),
 )  # fmt: skip
 ROLLOUTS = ((TINY, 8, 48), (TINY, 128, 48), (SMALL_LLAMA, 64, 48), (WIDER_LLAMA, 32, 48), (MANY_WORDS, 64, 24))
-UPDATES = ((TINY, 8, 12, 48), (SMALL_LLAMA, 20, 12, 48), (WIDER_LLAMA, 3, 8, 48), (MANY_WORDS, 2, 8, 32))
+UPDATES = ((TINY, 8, 12, 48), (SMALL_LLAMA, 8, 12, 48), (WIDER_LLAMA, 3, 8, 48), (MANY_WORDS, 2, 8, 32))
 PROMPT, LONGEST_TIMES = 48, 4  # tokens of a prompt; of a completion at most, over the mean
 LONGEST = 3.0  # seconds of one thing that is timed, after which no further round begins
 
