@@ -12,6 +12,7 @@ from benchmarks.judging.rewrites import rewrites
 from benchmarks.judging.suites_tried import measure, measure_all, report
 from benchmarks.judging.tiny_code import drawn, subject_of
 from benchmarks.judging.ways import in_all_ways, right_programs
+from benchmarks.judging.with_references import row_of
 from benchmarks.judging.work import Solved, cases_of, compare, solved
 from benchmarks.judging.written_tests import programs_in, read_row
 from cogitate.config import WriteTestsConfig
@@ -20,6 +21,8 @@ from cogitate.replies import Reply
 from cogitate.rewards.judge.judge import Preference
 from cogitate.rewards.judge.verdict import Reading
 from cogitate.tasks.corpus.programs import one_liner
+from cogitate.tasks.files.datasets import write_rows
+from cogitate.tasks.files.jsonl import load_problems
 from cogitate.tasks.generators.code import OPERATIONS, Program
 
 PROGRAM = """def largest(xs):
@@ -179,3 +182,12 @@ def test_the_work_of_right_programs_is_compared_where_both_runs_solve_a_problem(
     assert found["accuracy_difference"]["value"] == -0.3333
     assert compare(run(long, long, long), run(long, long, long))["work_ratio"]["value"] == 1.0
     assert cases_of("code:zh:end12,take2")[0] == {"args": [[]], "expected": [12]}
+
+
+def test_problems_with_references_are_read_and_their_references_pass_the_tests(tmp_path: Path) -> None:
+    write_rows(tmp_path / "problems.jsonl", [row_of(program, 0.5) for program in drawn(3, seed=0)])
+    for problem in load_problems(tmp_path / "problems.jsonl"):
+        assert problem.fields["efficiency"] == 0.5
+        space: dict[str, Any] = {}
+        exec(problem.fields["reference_program"], space)  # written here, not by a model
+        assert all(space["f"](*test["args"]) == test["expected"] for test in problem.fields["tests"])
