@@ -5,6 +5,7 @@ import torch
 
 from cogitate.model.transformer import Transformer
 from cogitate.train.optimisers import muon
+from cogitate.train.optimisers.adamw import NUMBERS_TOGETHER
 from cogitate.train.optimisers.muon import MuonAdamW
 from tests.conftest import micro_config
 from tests.on_device.stand_in_device import KIND, stand_in
@@ -22,7 +23,7 @@ def step(model: Transformer, optimiser: MuonAdamW, seed: int) -> None:
     optimiser.step()
 
 
-@pytest.mark.parametrize("numbers", [muon.NUMBERS_TOGETHER, 500], ids=["at once", "in runs"])
+@pytest.mark.parametrize("numbers", [NUMBERS_TOGETHER, 500], ids=["at once", "in runs"])
 def test_updates_are_those_of_the_cpu(numbers: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(muon, "NUMBERS_TOGETHER", numbers)
     with stand_in():

@@ -1,5 +1,6 @@
 """Attention to the blocks of a cache, in the form that copies them, against sums in float64 over each row's own tokens."""
 
+import importlib.util
 import logging
 
 import pytest
@@ -34,7 +35,7 @@ def test_reads_in_place_are_chosen_where_there_is_triton_and_their_absence_is_sa
     monkeypatch.setitem(reads.IN_PLACE, "cpu", reads.has_triton)
     reads.has_triton.cache_clear()
     for there, form in ((None, Copied), ("found", InPlace)):
-        monkeypatch.setattr(reads.importlib.util, "find_spec", lambda name, there=there: there)
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name, there=there: there)
         with caplog.at_level(logging.WARNING):
             for _ in range(2):
                 assert isinstance(make_reader(slots, (None,), 1, 1, torch.float32), form)

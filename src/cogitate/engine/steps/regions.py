@@ -82,6 +82,7 @@ class Captured:
         """
         self._device, self._addresses = device, addresses
         self.captures = self.replays = 0
+        self._known: list[Tensor] = []
         self._forget()
 
     def table(self, table_NB: np.ndarray) -> np.ndarray:
@@ -113,7 +114,7 @@ class Captured:
         return self._graphs[key]()
 
     def _forget(self) -> None:
-        self._known: list[Tensor] = []
+        self._known = []
         self._inputs: dict[Hashable, Inputs] = {}
         self._met: set[Hashable] = set()
         self._graphs: dict[Hashable, Callable[[], Made]] = {}

@@ -178,7 +178,7 @@ def constants_of(cut: Cut, key_width: int, width: int, queries: int, itemsize: i
 
 def padded(size: int) -> int:
     """The side of a tile for so many."""
-    return max(triton.next_power_of_2(size), LEAST)
+    return max(int(triton.next_power_of_2(size)), LEAST)
 
 
 def parts_of(programs: int, tiles: int, multiprocessors: int) -> int:

@@ -39,14 +39,20 @@ class Slots:
 
     def unseen(self, window: int | None) -> Tensor:
         """Which slots each new token does not see, bool (N, T, S)."""
-        slots_S = torch.arange(self.table_NB.shape[1] * BLOCK, device=self.table_NB.device)
-        shared_N11, own_N11 = self.shared_N[:, None, None], self.own_N[:, None, None]
-        in_gap_N1S = (slots_S >= shared_N11) & (slots_S < own_N11)
-        unseen_NTS = in_gap_N1S | (slots_S > self.slot_NT[..., None])
         if window is None:
-            return unseen_NTS
+            return self._without_window
+        slots_S, shared_N11, own_N11 = self._numbers, self.shared_N[:, None, None], self.own_N[:, None, None]
         held_N1S = slots_S - (slots_S >= own_N11) * (own_N11 - shared_N11)  # the position in each slot
-        return unseen_NTS | (self.position_NT[..., None] - held_N1S >= window)
+        return self._without_window | (self.position_NT[..., None] - held_N1S >= window)
+
+    @functools.cached_property
+    def _without_window(self) -> Tensor:
+        in_gap_N1S = (self._numbers >= self.shared_N[:, None, None]) & (self._numbers < self.own_N[:, None, None])
+        return in_gap_N1S | (self._numbers > self.slot_NT[..., None])
+
+    @functools.cached_property
+    def _numbers(self) -> Tensor:
+        return torch.arange(self.table_NB.shape[1] * BLOCK, device=self.table_NB.device)
 
 
 class Cut(NamedTuple):

@@ -90,7 +90,8 @@ class MuonAdamW(torch.optim.Optimizer):
 
     def _updates_by_adamw(self, parameters: Sequence[Tensor]) -> list[Tensor]:
         states = [self._started(parameter, *MOMENTS, counts=True) for parameter in parameters]
-        gradients, means, squares = gradients_of(parameters), *([each[key] for each in states] for key in MOMENTS)
+        gradients = gradients_of(parameters)
+        means, squares = ([state[key] for state in states] for key in MOMENTS)
         for state in states:
             state["step"] += 1
         steps = [float(state["step"]) for state in states]
