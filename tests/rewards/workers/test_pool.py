@@ -161,7 +161,7 @@ time.sleep(100)
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    _, alive = psutil.wait_procs(workers, timeout=5)
+    _, alive = psutil.wait_procs(workers, timeout=60)
     assert alive == []
 
 
@@ -266,7 +266,7 @@ def test_equal_programs_of_a_problem_are_run_once_by_however_many_workers() -> N
         pytest.skip(f"no isolation can be had here: {found['0'].reason}")
     assert {verdict.value for verdict in found.values()} == {"wrong"}
     (reason,) = {verdict.reason for verdict in found.values()}  # a second run would give another time
-    assert reason.startswith("f(4) gave 1")
+    assert "f(4) gave 1" in reason
 
 
 def test_programs_may_import_the_packages_that_are_named_and_a_problem_may_have_limits_of_its_own() -> None:
