@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import gc
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -34,7 +34,7 @@ DIGITS = [f"Say a number. Digit: {digit}" for digit in range(10)]
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Iterator[None]:
+def pytest_collection() -> Generator[None, object, object]:
     """Thousands of tests are objects that stay: a collection of garbage that goes through them takes half a second."""
     gc.disable()
     collected = yield
