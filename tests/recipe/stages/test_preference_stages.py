@@ -152,18 +152,21 @@ def test_helpfulness_is_measured_on_pairs_of_a_file_that_it_never_learns_from(
         check(make_config({"graph": "instruct_gpt", "preferences": files, "reward_models": mixed}))
 
 
-@pytest.mark.parametrize("killed_at", [7, 60])  # within each of the two models
-def test_reward_models_go_on_after_a_kill_to_the_same_bits(
-    backend: LocalBackend, digit_model: Path, tmp_path: Path, killed_at: int
+def test_reward_models_go_on_after_a_kill_within_each_of_them_to_the_same_bits(
+    backend: LocalBackend, digit_model: Path, tmp_path: Path
 ) -> None:
-    def kill(row: dict[str, Any]) -> None:
-        if row["step"] == killed_at:
-            raise KeyboardInterrupt
+    def kill_at(step: int) -> Callable[[dict[str, Any]], None]:
+        def kill(row: dict[str, Any]) -> None:
+            if row["step"] == step:
+                raise KeyboardInterrupt
+
+        return kill
 
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     summary = run_stage(REWARD_MODELS, "reward_models", backend, whole, digit_model)
-    with pytest.raises(KeyboardInterrupt):
-        run_stage(REWARD_MODELS, "reward_models", backend, killed, digit_model, on_row=kill)
+    for step in (7, 60):
+        with pytest.raises(KeyboardInterrupt):
+            run_stage(REWARD_MODELS, "reward_models", backend, killed, digit_model, on_row=kill_at(step))
     assert run_stage(REWARD_MODELS, "reward_models", backend, killed, digit_model) == summary
     for name in ("helpfulness", "safety"):
         for file in ("model.safetensors", "value_head.safetensors"):
