@@ -14,7 +14,7 @@ ifneq ($(wildcard $(VENV)),)
   endif
 endif
 
-.PHONY: run install test test-slow test-release test-clients test-more-clients test-pages test-llama-cpp test-triton test-cluster test-more-cluster test-gpu test-all lint docs evidence bench bench-peers bench-curves same-bytes clean
+.PHONY: run install test test-device test-slow test-release test-clients test-more-clients test-pages test-llama-cpp test-triton test-cluster test-more-cluster test-gpu test-all lint lint-style lint-types lint-imports docs evidence bench bench-peers bench-curves same-bytes clean
 
 run: $(VENV)/.installed
 	$(BIN)/cogitate run tiny --out runs/tiny
@@ -30,10 +30,14 @@ install: $(VENV)/.installed
 	@echo "source $(BIN)/activate     # from then on plain \`cogitate\` works"
 
 # Two at a time: many tests wait for processes that they kill or time. A file's tests share what they made. Those of devices
-# change torch for their process.
-test: $(VENV)/.installed-test lint
-	PART=device $(BIN)/python -m pytest -m 'device and not slow' tests/on_device
+# change torch for their process. What hundreds of processes import is compiled once, whatever the environment says.
+test: export PYTHONDONTWRITEBYTECODE :=
+test: $(VENV)/.installed-test
+	@$(MAKE) --no-print-directory --jobs 2 lint test-device
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-device: $(VENV)/.installed-test
+	PART=device $(BIN)/python -m pytest -m 'device and not slow' tests/on_device
 
 # Half an hour: the complete recipe, a real model, kills at random moments, hostile programs in every sandbox.
 test-slow: $(VENV)/.installed-test
@@ -79,10 +83,16 @@ test-all: test test-slow test-clients test-more-clients test-pages test-llama-cp
 test-gpu: $(VENV)/.installed-test
 	$(BIN)/python -m benchmarks.gpu
 
-lint: $(VENV)/.installed-test
+lint: lint-types lint-style lint-imports
+
+lint-types: $(VENV)/.installed-test
+	$(BIN)/mypy
+
+lint-style: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check --quiet .
-	$(BIN)/mypy
+
+lint-imports: $(VENV)/.installed-test
 	$(BIN)/lint-imports
 
 docs: $(VENV)/.installed-docs

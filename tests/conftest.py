@@ -1,13 +1,16 @@
-"""A model of a few thousand parameters that has learnt one thing, for tests that need real sampling, grading and training."""
+"""What all tests share: how their process is set up, and a model of a few thousand parameters that has learnt one thing, for
+tests that need real sampling, grading and training."""
 
 from __future__ import annotations
 
+import gc
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from cogitate.config import PretrainConfig
 from cogitate.model.config import ModelConfig
@@ -23,7 +26,21 @@ from cogitate.types import PackedRows
 # A shell that starts the tests in the background makes them ignore Ctrl-C, and so every process they start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# An example that took long says that the machine was busy: what must be fast is judged by tests/processor_time.py.
+settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
+
 DIGITS = [f"Say a number. Digit: {digit}" for digit in range(10)]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Thousands of tests are objects that stay: a collection of garbage that goes through them takes half a second."""
+    gc.disable()
+    collected = yield
+    gc.enable()
+    gc.freeze()
+    return collected
 
 
 def micro_config(vocab_size: int) -> ModelConfig:

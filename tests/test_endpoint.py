@@ -98,11 +98,11 @@ def test_a_silent_server_is_left_after_the_limit(server: Server) -> None:
 def test_blanks_that_keep_the_line_alive_are_no_answer(server: Server) -> None:
     server.blanks = 4
     assert endpoint(server).ask(ASK).text == "9"
-    server.blanks = 200
+    server.blanks = 3000
     began = time.monotonic()
     with pytest.raises(EndpointError, match=r"no answer within 0.5 seconds \(teacher.seconds_limit\)"):
         endpoint(server, seconds_limit=0.5, attempts=1).ask(ASK)
-    assert time.monotonic() - began < 3  # the blanks take four seconds
+    assert time.monotonic() - began < 30  # the blanks take a minute
 
 
 def test_a_busy_server_is_asked_again_when_it_says(server: Server) -> None:

@@ -145,11 +145,21 @@ def test_what_is_loaded_is_exempt_from_collection_within_the_block_alone() -> No
         node.itself = node
         return weakref.ref(node)
 
+    gc.unfreeze()  # what these tests exempt
     garbage = cycle()
     with loaded_objects_exempt():
         assert garbage() is None  # collected first, not kept
         assert gc.get_freeze_count() > 0
     assert gc.get_freeze_count() == 0
+    gc.freeze()
+
+
+def test_a_program_that_has_exempted_its_objects_keeps_them_exempt() -> None:
+    gc.freeze()
+    before = gc.get_freeze_count()
+    with loaded_objects_exempt():
+        assert gc.get_freeze_count() == before
+    assert gc.get_freeze_count() == before
 
 
 def test_a_file_that_is_gone_is_named_whichever_library_noticed(tmp_path: Path) -> None:

@@ -92,7 +92,13 @@ def keep_freed_memory() -> None:
 
 @contextmanager
 def loaded_objects_exempt() -> Iterator[None]:
-    """Have the garbage collector leave alone what is loaded by now: it would go through all of it again and again, in vain."""
+    """Have the garbage collector leave alone what is loaded by now: it would go through all of it again and again, in vain.
+
+    A program around us that has exempted its own objects already (`gc.freeze`) has decided for itself: nothing happens.
+    """
+    if gc.get_freeze_count():
+        yield
+        return
     gc.collect()
     gc.freeze()
     try:

@@ -1,5 +1,6 @@
 """A model of ours in a process of its own, asked in words."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,13 @@ def ask(text: str, seed: int = 0) -> Question:
     return Question((Message("user", text),), SamplingParams(1.0, max_new_tokens=8), seed)
 
 
+@pytest.fixture(scope="module")
+def model() -> Iterator[AnsweringModel]:
+    """One that keeps nothing: its process takes seconds to start."""
+    with AnsweringModel(MODEL, "judge", threads=1) as model:
+        yield model
+
+
 def test_it_answers_each_question_by_its_seed_and_keeps_what_it_said(tmp_path: Path) -> None:
     questions = [ask("What is 4 + 5?", 1), ask("What is 4 + 5?", 2), ask("long " * 3000), ask("What is 4 + 5?", 1)]
     with AnsweringModel(MODEL, "judge", cache=str(tmp_path), threads=1) as model:
@@ -35,23 +43,21 @@ def test_it_answers_each_question_by_its_seed_and_keeps_what_it_said(tmp_path: P
         assert later.usage.requests == 0
 
 
-def test_an_answer_with_a_given_beginning_is_one_line() -> None:
+def test_an_answer_with_a_given_beginning_is_one_line(model: AnsweringModel) -> None:
     question = Question((Message("user", "4 + 5?"),), SamplingParams(1.0, max_new_tokens=8), 3, "Verdict 123456:")
-    with AnsweringModel(MODEL, "judge", threads=1) as model:
-        (reply,) = model.ask_each([question])
+    (reply,) = model.ask_each([question])
     assert isinstance(reply, Reply)
     assert reply.text.startswith("Verdict 123456:")
     assert "\n" not in reply.text
 
 
-def test_what_it_answers_depends_on_no_other_question() -> None:
+def test_what_it_answers_depends_on_no_other_question(model: AnsweringModel) -> None:
     """Questions that differ in their seeds alone are read once, and others begin as they do."""
     begun = [replace(ask(text, seed), begins="Verdict 1:") for text in ("4 + 5?", "4 + 6?") for seed in (1, 2)]
     questions = [*begun, ask("4 + 5?", 1), ask("4 + 5?", 2), replace(begun[0], params=SamplingParams(0.5, max_new_tokens=8))]
-    with AnsweringModel(MODEL, "judge", threads=1) as model:
-        together = model.ask_each(questions)
-    with AnsweringModel(MODEL, "judge", threads=1) as model:
-        alone = [reply for question in reversed(questions) for reply in model.ask_each([question])][::-1]
+    together = model.ask_each(questions)
+    with AnsweringModel(MODEL, "judge", threads=1) as other:
+        alone = [reply for question in reversed(questions) for reply in other.ask_each([question])][::-1]
     assert together == alone
     assert all(isinstance(reply, Reply) for reply in together)
 

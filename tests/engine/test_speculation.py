@@ -76,7 +76,8 @@ def run(engine: Engine, asked: list[GenerationRequest]) -> dict[tuple[str, int],
 def test_completions_are_those_without_drafts(path: str, max_batch: int) -> None:
     """By the kernels to the bit; in PyTorch log-probabilities differ by rounding."""
     plain, drafted = (make_engine(speculative, max_batch=max_batch) for speculative in (False, True))
-    expected, got = run(plain, requests()), run(drafted, requests())
+    asked = requests()[: 8 if max_batch == 1 else None]  # one at a time takes long
+    expected, got = run(plain, asked), run(drafted, asked)
     assert got.keys() == expected.keys()
     for key, completion in got.items():
         assert completion.token_ids == expected[key].token_ids

@@ -65,14 +65,14 @@ def test_a_signal_lets_the_stage_write_its_checkpoint_and_the_same_command_goes_
 
 
 def test_a_second_interrupt_ends_the_process_at_once(tmp_path: Path, run_command: tuple[str, ...]) -> None:
-    command = start(tmp_path, *run_command, step_seconds=20)
+    command = start(tmp_path, *run_command, step_seconds=100)
     command.wait_for("toy: 1/6")
     os.kill(command.pid, signal.SIGINT)
     command.wait_for("stopping at the next checkpoint")
     began = time.monotonic()
     os.kill(command.pid, signal.SIGINT)
     assert command.wait() == 130
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 60  # the step would take a hundred seconds
 
 
 def test_a_second_run_in_the_same_directory_is_told_the_pid_of_the_first(tmp_path: Path, run_command: tuple[str, ...]) -> None:

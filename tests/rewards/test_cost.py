@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
 
 from cogitate.rewards.math import library as math_library
+from tests.processor_time import cheapest, grows_in_proportion
 from tests.rewards.judging import grade
 
 REPEATED = (
@@ -24,20 +24,16 @@ SLACK = 0.2  # seconds of processor time that a measurement may be off
 @pytest.mark.parametrize("repeated", REPEATED)
 def test_twice_the_text_costs_at_most_about_twice_as_much(repeated: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(math_library, "in_worker", True)
-    costs = [_cost(repeated * (size // len(repeated))) for size in (6_000, 12_000)]
-    assert costs[1] < 2.5 * costs[0] + SLACK
+
+    def judge_all(size: int, go: int) -> None:
+        for kind, fields in KINDS:
+            grade(kind, f"<think>{go}</think>{repeated * (size // len(repeated))}", **fields)
+
+    assert grows_in_proportion(judge_all, 6_000, SLACK)
 
 
 @pytest.mark.parametrize("repeated", ["(", " (", "[", ",(", "$1", " ", "]1;"])
 def test_a_short_answer_of_brackets_is_read_at_once(repeated: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(math_library, "in_worker", True)
-    start = time.process_time()
-    grade("math", f"<think>x</think><answer>{repeated * (2000 // len(repeated))}k</answer>", gold="7")
-    assert time.process_time() - start < 0.5
-
-
-def _cost(text: str) -> float:
-    start = time.process_time()
-    for kind, fields in KINDS:
-        grade(kind, f"<think>x</think>{text}", **fields)
-    return time.process_time() - start
+    answer = repeated * (2000 // len(repeated)) + "k"
+    assert cheapest(lambda go: grade("math", f"<think>{go}</think><answer>{answer}</answer>", gold="7"), enough=0.5) < 0.5

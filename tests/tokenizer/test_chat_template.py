@@ -1,7 +1,6 @@
 """Chat templates against `transformers`, and what a user's text must not be able to do."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from cogitate.errors import CheckpointError
 from cogitate.tokenizer.bpe import Tokenizer, train_tokenizer
 from cogitate.tokenizer.chat_template import ChatTemplate
 from cogitate.types import Message
+from tests.processor_time import cheapest
 
 CHATML = (
     "{{ bos_token }}{% for message in messages %}"
@@ -147,10 +147,11 @@ def test_a_directory_without_a_template_has_none(directory: Path) -> None:
     ],
 )
 def test_a_broken_or_hostile_template_is_one_clear_error(directory: Path, source: str | int, says: str) -> None:
-    started = time.process_time()
-    with pytest.raises(CheckpointError, match=rf"tokenizer_config\.json: chat_template.*{says}"):
-        set_template(directory, source).prompt_text([Message("user", "hello")])
-    assert time.process_time() - started < 5
+    def render(go: int) -> None:
+        with pytest.raises(CheckpointError, match=rf"tokenizer_config\.json: chat_template.*{says}"):
+            set_template(directory, source).prompt_text([Message("user", "hello")])
+
+    assert cheapest(render, enough=5) < 5
 
 
 def test_loops_keep_what_templates_ask_of_them(directory: Path) -> None:

@@ -147,15 +147,21 @@ def stop_at(step: int) -> OnRow:
     return on_row
 
 
-@pytest.mark.parametrize("optimiser", ["adamw", "muon"])
+@pytest.fixture(scope="module", params=["adamw", "muon"])
+def whole(request: pytest.FixtureRequest, make_micro_model: MakeModel, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """An uninterrupted run with each optimiser."""
+    config = CONFIG.model_copy(update={"optimiser": request.param})
+    run = Run(tmp_path_factory.mktemp("whole"), make_micro_model(), config)
+    run.train()
+    assert [row["step"] for row in run.rows()] == list(range(8))
+    return run
+
+
 @pytest.mark.parametrize("killed_at", [1, 4, 7])
 def test_a_killed_run_goes_on_to_the_same_bits_and_rows(
-    tmp_path: Path, make_micro_model: MakeModel, optimiser: str, killed_at: int
+    whole: Run, tmp_path: Path, make_micro_model: MakeModel, killed_at: int
 ) -> None:
-    config = CONFIG.model_copy(update={"optimiser": optimiser})
-    whole = Run(tmp_path / "whole", make_micro_model(), config)
-    whole.train()
-    assert [row["step"] for row in whole.rows()] == list(range(8))
+    config = whole.config
     with pytest.raises(KeyboardInterrupt):
         Run(tmp_path / "killed", make_micro_model(), config).train(stop_at(killed_at))
     resumed = Run(tmp_path / "killed", make_micro_model(seed=5), config)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.apps.serve.conftest import Client, in_threads, wait_until
+from tests.processor_time import cheapest
 
 BUDGET: dict[str, Any] = {"thinking_token_budget": 6, "max_tokens": 30}
 
@@ -135,9 +136,7 @@ def test_beyond_the_queue_requests_are_refused(client: Client) -> None:
 
 def test_an_idle_server_does_nothing(client: Client) -> None:
     wait_until(lambda: client.model.engine.pending() == 0)
-    before = time.process_time()
-    time.sleep(0.5)
-    assert time.process_time() - before < 0.1
+    assert cheapest(lambda go: time.sleep(0.5), enough=0.1) < 0.1
 
 
 @pytest.mark.parametrize(

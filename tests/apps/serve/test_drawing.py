@@ -38,7 +38,7 @@ def test_a_cancellation_is_not_lost_beside_a_step(turns: int) -> None:
         for _ in range(turns):
             await asyncio.sleep(0)
         task.cancel()
-        await asyncio.wait({task}, timeout=2)
+        await asyncio.wait({task}, timeout=60)
         return task.cancelled(), loop.cancelled
 
     assert asyncio.run(run()) == (True, ["1"])
@@ -90,9 +90,9 @@ def test_a_client_that_does_not_read_holds_no_place(monkeypatch: pytest.MonkeyPa
         async def receive() -> Any:
             await asyncio.Event().wait()
 
-        await asyncio.wait_for(DrawnResponse(drawing, events=events)({"type": "http"}, receive, send), 5)
+        await asyncio.wait_for(DrawnResponse(drawing, events=events)({"type": "http"}, receive, send), 60)
         return loop.cancelled
 
     began = time.monotonic()
     assert asyncio.run(run()) == ["1"]
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 20  # the thirty seconds of a real server have not passed

@@ -1,6 +1,6 @@
 """What fails inside is said, and what can go on goes on."""
 
-import time
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -98,16 +98,22 @@ def test_models_that_cannot_be_read_are_said(caplog: pytest.LogCaptureFixture) -
 
 
 def test_a_prompt_that_waits_for_others_is_no_prompt_that_takes_long(own: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, answered = threading.Event(), threading.Event()
+
     def slow(*_: Any) -> Any:
-        time.sleep(1.2)
+        begun.set()
+        answered.wait(60)
         raise AssertionError
 
     monkeypatch.setattr(app, "READING_SECONDS", 0.4)
     monkeypatch.setattr(app, "plan_chat", slow)
 
     def later() -> tuple[int, Any]:
-        time.sleep(0.2)
-        return own.post("/tokenize", {"model": "micro", "prompt": "a"})
+        assert begun.wait(60)
+        try:
+            return own.post("/tokenize", {"model": "micro", "prompt": "a"})
+        finally:
+            answered.set()
 
     (first, refused), (second, waiting) = in_threads([lambda: own.post("/v1/chat/completions", BODY), later])
     assert (first, refused["error"]["message"]) == (400, "the prompt took more than 0.4 seconds to be made")

@@ -34,7 +34,8 @@ def ints(*tokens: int) -> np.ndarray:
 def test_completions_are_those_without_drafts(path: str, config: ModelConfig, max_batch: int) -> None:
     """By the kernels to the bit; in PyTorch log-probabilities differ by rounding."""
     plain, drafted = (engine_of(config, drafts, max_batch=max_batch) for drafts in (0, 7))
-    expected, got = run(plain, requests()), run(drafted, requests())
+    asked = requests()[: 8 if max_batch == 1 else None]  # one at a time takes long
+    expected, got = run(plain, asked), run(drafted, asked)
     assert got.keys() == expected.keys()
     for key, completion in got.items():
         assert completion.token_ids == expected[key].token_ids

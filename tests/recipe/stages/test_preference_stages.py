@@ -170,36 +170,21 @@ def test_with_balanced_lengths_helpfulness_learns_from_as_many_pairs_of_both_kin
     assert (helpfulness["pairs"], helpfulness["left_out_by_length"], helpfulness["held_out_pairs"]) == (18, 9, 9)
 
 
-@pytest.mark.parametrize("killed_at", [7, 60])  # within each of the two models
-def test_with_balanced_lengths_helpfulness_learns_from_as_many_pairs_of_both_kinds(
-    files: dict[str, str], digit_model: Path, tmp_path: Path
+def test_reward_models_go_on_after_a_kill_within_each_of_them_to_the_same_bits(
+    backend: LocalBackend, digit_model: Path, tmp_path: Path
 ) -> None:
-    pairs = [
-        {"prompt": question, "chosen": better, "rejected": worse}
-        for question in QUESTIONS for better, worse in (("9 9", "1"), ("8 8", "2"), ("7", "0 0"))
-    ]  # fmt: skip
-    Path(files["pairs_file"]).write_text("\n".join(map(json.dumps, pairs)))
-    settings = {**SETTINGS["reward_models"], "epochs": 1, "balance_lengths": True}
-    backend = LocalBackend(make_config({**SETTINGS, "reward_models": settings, "preferences": files}))
-    try:
-        helpfulness = run_stage(REWARD_MODELS, "reward_models", backend, tmp_path, digit_model)["helpfulness"]
-    finally:
-        backend.close()
-    # Nine of twelve prompts are learnt from: 18 pairs with a longer better answer, 9 with a shorter one.
-    assert (helpfulness["pairs"], helpfulness["left_out_by_length"], helpfulness["held_out_pairs"]) == (18, 9, 9)
+    def kill_at(step: int) -> Callable[[dict[str, Any]], None]:
+        def kill(row: dict[str, Any]) -> None:
+            if row["step"] == step:
+                raise KeyboardInterrupt
 
-
-def test_reward_models_go_on_after_a_kill_to_the_same_bits(
-    backend: LocalBackend, digit_model: Path, tmp_path: Path, killed_at: int
-) -> None:
-    def kill(row: dict[str, Any]) -> None:
-        if row["step"] == killed_at:
-            raise KeyboardInterrupt
+        return kill
 
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     summary = run_stage(REWARD_MODELS, "reward_models", backend, whole, digit_model)
-    with pytest.raises(KeyboardInterrupt):
-        run_stage(REWARD_MODELS, "reward_models", backend, killed, digit_model, on_row=kill)
+    for step in (7, 60):
+        with pytest.raises(KeyboardInterrupt):
+            run_stage(REWARD_MODELS, "reward_models", backend, killed, digit_model, on_row=kill_at(step))
     assert run_stage(REWARD_MODELS, "reward_models", backend, killed, digit_model) == summary
     for name in ("helpfulness", "safety"):
         for file in ("model.safetensors", "value_head.safetensors"):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from cogitate.rewards.answer import Contract
 from cogitate.rewards.math import library as math_library
 from cogitate.rewards.math.answer import grade_math
+from tests.processor_time import cheapest
 
 # kind: (reference, the same written otherwise ...), and (reference, something else ...)
 SAME: dict[str, list[tuple[str, ...]]] = {
@@ -200,6 +199,7 @@ def test_a_number_in_a_sentence_that_says_more_about_it_is_not_the_value(
 @pytest.mark.parametrize("contract", ["r1", "free", "bare"])
 @pytest.mark.parametrize("run", LONG_RUNS)
 def test_a_long_run_of_one_thing_is_judged_in_a_second_of_processor_time(run: str, contract: Contract) -> None:
-    start = time.process_time()
-    assert grade_math(run * (40_000 // len(run)), "7", contract=contract).value == "wrong"
-    assert time.process_time() - start < 1
+    def judge(go: int) -> None:
+        assert grade_math(run * (40_000 // len(run)), "7", contract=contract).value == "wrong"
+
+    assert cheapest(judge, enough=1) < 1

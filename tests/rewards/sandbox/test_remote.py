@@ -17,7 +17,7 @@ from cogitate.rewards.sandbox.remote import Piston, RemoteSandbox, SandboxFusion
 from cogitate.rewards.workers.pool import GraderPool
 from cogitate.types import Problem
 
-LIMITS = Limits(cpu_seconds=2, wall_seconds=3)
+LIMITS = Limits(cpu_seconds=0.5, wall_seconds=0.5)
 
 
 class Service(BaseHTTPRequestHandler):

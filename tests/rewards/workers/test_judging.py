@@ -75,6 +75,5 @@ def test_closing_does_not_wait_for_a_slow_judge(server: Server) -> None:
         pool.submit(str(number), SAY, f"answer {number}", "bare")
     while not server.requests:
         time.sleep(0.01)
-    began = time.monotonic()
     pool.close()
-    assert time.monotonic() - began < 10  # 160 questions would take 40 seconds
+    assert len(server.requests) < 40  # of 160

@@ -161,7 +161,7 @@ time.sleep(100)
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    _, alive = psutil.wait_procs(workers, timeout=5)
+    _, alive = psutil.wait_procs(workers, timeout=60)
     assert alive == []
 
 
@@ -256,7 +256,7 @@ def test_code_is_judged_by_workers_that_can_start_the_sandbox() -> None:
 
 
 def test_equal_programs_of_a_problem_are_run_once_by_however_many_workers() -> None:
-    slow = "```python\ndef f(n):\n    return sum(i % 7 for i in range(2_000_000)) * 0 + n\n```"
+    slow = "```python\nimport time\ndef f(n):\n    return sum(i % 7 for i in range(2_000_000)) * 0 + time.time_ns()\n```"
     fields = {"mode": "function", "entry_point": "f", "tests": [[4, 4]]}
     with GraderPool(2) as pool:
         for number in range(LEFT_TO_OTHERS):
@@ -264,8 +264,9 @@ def test_equal_programs_of_a_problem_are_run_once_by_however_many_workers() -> N
         found = verdicts(pool, LEFT_TO_OTHERS, seconds=200)
     if found["0"].value == "none":
         pytest.skip(f"no isolation can be had here: {found['0'].reason}")
-    assert {verdict.value for verdict in found.values()} == {"right"}
-    assert sum(verdict.seconds > 0.05 for verdict in found.values()) == 1  # the others were known
+    assert {verdict.value for verdict in found.values()} == {"wrong"}
+    (reason,) = {verdict.reason for verdict in found.values()}  # a second run would give another time
+    assert "f(4) gave 1" in reason
 
 
 def test_programs_may_import_the_packages_that_are_named_and_a_problem_may_have_limits_of_its_own() -> None:

@@ -2,7 +2,6 @@
 
 import random
 import statistics
-import time
 
 import pytest
 
@@ -11,6 +10,7 @@ from cogitate.tasks.general import safety as task
 from cogitate.tasks.general.safety import generate, gives_harmful_instructions, helpfulness, safety, write_answer
 from cogitate.tasks.general.safety_phrases import HARMFUL, HARMLESS
 from cogitate.types import Problem
+from tests.processor_time import cheapest
 
 
 def problem_about(act: str, language: str = "en") -> Problem:
@@ -145,8 +145,9 @@ def test_corpus_answers_leave_something_to_improve_in_both_scores() -> None:
 
 
 def test_five_thousand_documents_are_written_in_a_second() -> None:
-    rng = random.Random(0)
-    start = time.process_time()
-    for _ in range(3000):
-        write_answer(rng, generate(rng, "corpus"))
-    assert 3000 / (time.process_time() - start) > 5000
+    def write(go: int) -> None:
+        rng = random.Random(go)
+        for _ in range(3000):
+            write_answer(rng, generate(rng, "corpus"))
+
+    assert cheapest(write, enough=0.6) < 0.6

@@ -1,7 +1,5 @@
 """Packing and length batches: arrangements worked by hand, nothing lost, determinism and speed."""
 
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,6 +7,7 @@ from hypothesis import strategies as st
 
 from cogitate.errors import ConfigError, DataError
 from cogitate.train.rows.packing import best_fit_rows, length_batches, pack_documents
+from tests.processor_time import cheapest
 
 
 def test_best_fit_puts_each_document_into_the_fullest_row_that_holds_it() -> None:
@@ -100,9 +99,9 @@ def test_nothing_packs_into_nothing() -> None:
 
 def test_a_hundred_thousand_documents_pack_in_seconds_and_tightly() -> None:
     lengths = np.minimum(2000, np.random.default_rng(0).lognormal(5.0, 1.0, 100_000).astype(int) + 1)
-    started = time.process_time()
-    rows = best_fit_rows(lengths, 4096)
-    assert time.process_time() - started < 10.0
+    packed: list[list[list[int]]] = []
+    assert cheapest(lambda go: packed.append(best_fit_rows(lengths, 4096)), enough=10) < 10
+    rows = packed[0]
     assert sorted(index for row in rows for index in row) == list(range(100_000))
     assert len(rows) <= 1.01 * -(-lengths.sum() // 4096)
     assert rows == best_fit_rows(lengths, 4096)

@@ -14,6 +14,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from cogitate.recipe.run_directory.planned import PLAN
+
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncate"}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
@@ -39,12 +41,12 @@ def arm(directory: Path, event_number: int) -> list[str]:
 
 
 def outcome(out: Path) -> dict[str, str]:
-    """A hash of every file below a run directory or an artifact, of what must not depend on interruptions: no times, no log of
-    who works there."""
+    """A hash of every file below a run directory or an artifact, of what must not depend on interruptions: no times, no plan of
+    them, no log of who works there."""
     found = {}
     for file in sorted(path for path in out.rglob("*") if path.is_file()):
         name = file.relative_to(out).as_posix()
-        if name == "lock" or name.startswith("tensorboard/") or file.suffix in (".html",):
+        if name in ("lock", PLAN) or name.startswith("tensorboard/") or file.suffix in (".html",):
             continue
         data = file.read_bytes()
         if file.suffix == ".json":

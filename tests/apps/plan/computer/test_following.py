@@ -1,7 +1,6 @@
 """A run beside its plan."""
 
 import json
-import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,7 @@ import pytest
 from cogitate.apps.plan.computer.calibrate import write_calibration
 from cogitate.apps.plan.computer.following import BesidePlan, planned_stages
 from cogitate.apps.plan.computer.timing import SMALL_LLAMA
+from cogitate.apps.plan.models import known_shapes
 from cogitate.apps.progress import clock_of
 from cogitate.config import Config
 from cogitate.costs.factors import prior_factors
@@ -17,6 +17,7 @@ from cogitate.recipe.run_directory.planned import read_planned
 from cogitate.recipe.settings import load_recipe
 from cogitate.recipe.stage import Kind, Need, Stage
 from tests.apps.plan.computer.test_computer import made_up
+from tests.processor_time import cheapest
 from tests.recipe.toy_recipe import toy_config
 
 
@@ -170,6 +171,9 @@ def test_stages_that_no_plan_knows_are_named_at_the_start(tmp_path: Path, monkey
 @pytest.mark.usefixtures("calibrated")
 def test_a_plan_costs_a_run_little_time() -> None:
     config = load_recipe("tiny", ["runtime.device=cpu"])
-    began = time.process_time()
-    planned_stages(config)
-    assert time.process_time() - began < 1.0  # a third of a second, with room for a busy machine
+
+    def plan(go: int) -> None:
+        known_shapes.cache_clear()
+        planned_stages(config)
+
+    assert cheapest(plan, enough=1.0) < 1.0  # a third of a second, with room for a slow machine

@@ -147,7 +147,7 @@ def test_a_scorer_that_hangs_is_wrong() -> None:
     entry = entry_of("polynomial_multiplication")
     problem = Problem("1", "gym:polynomial_multiplication", "gym", "?", fields={
         "generator": "polynomial_multiplication", "entry": entry, "config": {}})  # fmt: skip
-    with GraderPool(1, 2.0) as pool:
+    with GraderPool(1, 1.0) as pool:
         pool.submit("hang", problem, "9**9**9**9", "bare")
         pool.submit("own", problem, entry["answer"], "bare")
         verdicts: dict[str, Verdict] = {}
