@@ -180,9 +180,11 @@ class CountingLearner(GRPOLearner):
         super().__init__(*arguments)
         self.batches: list[list[Rollout]] = []
 
-    def update(self, rollouts: Sequence[Rollout], advantages: Sequence[float], tokens: int = 0) -> dict[str, float]:
+    def update(
+        self, rollouts: Sequence[Rollout], advantages: Sequence[float], tokens: int = 0, temperature: float | None = None
+    ) -> dict[str, float]:
         self.batches.append(list(rollouts))
-        return super().update(rollouts, advantages)
+        return super().update(rollouts, advantages, tokens, temperature)
 
 
 def grpo_step(subject: Subject, row: dict[str, Any], trained: list[Rollout] | None) -> dict[str, float]:
