@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import random
 import statistics
 import time
@@ -76,7 +77,7 @@ def one_measurement(running: Running, count: int, seconds: float, tokens: int) -
         "between_tokens_p99_s": gaps[int(0.99 * (len(gaps) - 1))],
         "server_to_engine_cpu": main_thread / max(1e-9, cpu - main_thread),
         "cpu_seconds": cpu,
-        "other_work": others.share(),
+        "other_work": max(0.0, others.share() - cpu / (os.cpu_count() or 1) / elapsed),
     }
 
 
