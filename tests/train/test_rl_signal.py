@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -67,9 +68,9 @@ def test_single_completions_without_a_verdict_take_no_part(loop: Callable[..., L
     updates: list[tuple[list[Rollout], list[float]]] = []
     original = GRPOLearner.update
 
-    def spy(self: GRPOLearner, rollouts: list[Rollout], advantages: list[float], tokens: int) -> dict[str, float]:
+    def spy(self: GRPOLearner, rollouts: list[Rollout], advantages: list[float], *others: Any) -> dict[str, float]:
         updates.append((rollouts, advantages))
-        return original(self, rollouts, advantages, tokens)
+        return original(self, rollouts, advantages, *others)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(GRPOLearner, "update", spy)
