@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import triton
 
 from cogitate.model.paged.reads import Cut
 
-triton = pytest.importorskip("triton", reason="Triton is not installed")
 GPUS = {80: 163, 86: 99, 90: 227, 100: 227}  # compute capability: KB that a program may share
 MODELS = {  # how entries are cut, width of keys, of entries, query heads of a key head
     "SmolLM2": (Cut(3, 192, 64), 64, 384, 3),

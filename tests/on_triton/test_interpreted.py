@@ -3,9 +3,8 @@
 import pytest
 import torch
 
+from cogitate.model.paged import kernel
 from tests.model.paged.cases import SHAPES, case
-
-kernel = pytest.importorskip("cogitate.model.paged.kernel", reason="Triton is not installed", exc_type=ImportError)
 
 
 @pytest.mark.parametrize(("tokens", "window", "parts"), [(1, None, 1), (1, 20, 1), (2, None, 4), (2, 20, 1)])
