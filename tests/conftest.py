@@ -23,8 +23,10 @@ from cogitate.train.rows.packing import pack_documents
 from cogitate.train.supervised import SupervisedRun, train_supervised
 from cogitate.types import PackedRows
 
-# A shell that starts the tests in the background makes them ignore Ctrl-C, and so every process they start.
+# A shell that starts the tests in the background makes them ignore Ctrl-C, and nohup that the terminal is gone; so does every
+# process they start then.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # An example that took long says that the machine was busy: what must be fast is judged by tests/processor_time.py.
 settings.register_profile("busy machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
