@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 from cogitate.config import RLConfig
@@ -114,3 +115,15 @@ def raise_at(step: int) -> Callable[[dict[str, Any]], None]:
             raise KeyboardInterrupt  # as a kill right after the row was written: nothing else is saved
 
     return on_row
+
+
+def check_a_kill_changes_nothing(step: int, calm: Loop, killed: Loop) -> None:
+    """A run that is killed after this step and resumed ends as an undisturbed one of the same settings."""
+    calm.train()
+    killed.on_row = raise_at(step)
+    with pytest.raises(KeyboardInterrupt):
+        killed.train()
+    killed.on_row = None
+    killed.train()
+    assert killed.rows() == calm.rows()
+    equal_weights(calm, killed)

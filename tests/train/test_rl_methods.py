@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from cogitate.config import RLConfig
 from cogitate.rewards.parts.completion import SampledCompletion
-from tests.train.rl_loop import Loop, digits_wanted, equal_weights, raise_at
+from tests.train.rl_loop import Loop, check_a_kill_changes_nothing, digits_wanted
 
 
 def test_remax_generates_a_greedy_completion_of_each_prompt_and_counts_its_tokens(loop: Callable[..., Loop]) -> None:
@@ -54,15 +54,7 @@ def test_killed_and_resumed_a_run_under_a_budget_ends_as_an_undisturbed_one(loop
         "method": method, "reset_optimiser": method == "clip_cov", "token_budget": 90, "steps": 50, "minibatches": 2,
         "prompts_per_step": 2, "group_size": 4, "transcripts_every": 100, "checkpoint_every": 1,
     }  # fmt: skip
-    calm, killed = loop("calm", **settings), loop("killed", **settings)
-    calm.train()
-    killed.on_row = raise_at(1)
-    with pytest.raises(KeyboardInterrupt):
-        killed.train()
-    killed.on_row = None
-    killed.train()
-    assert killed.rows() == calm.rows()
-    equal_weights(calm, killed)
+    check_a_kill_changes_nothing(1, loop("calm", **settings), loop("killed", **settings))
 
 
 def test_the_draws_of_dynamic_sampling_end_with_the_budget(loop: Callable[..., Loop]) -> None:

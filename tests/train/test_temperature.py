@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from cogitate.config import RLConfig
-from tests.train.rl_loop import Loop, digits_wanted, equal_weights, raise_at
+from tests.train.rl_loop import Loop, check_a_kill_changes_nothing, digits_wanted
 
 
 def test_the_temperature_goes_on_a_line_and_stays_where_it_ends(loop: Callable[..., Loop]) -> None:
@@ -37,15 +37,7 @@ def test_killed_and_resumed_a_run_goes_on_at_the_temperature_of_its_step(loop: C
         "steps": 4, "temperature": 1.0, "final_temperature": 0.7, "temperature_steps": 3, "checkpoint_every": 1,
         "transcripts_every": 100,
     }  # fmt: skip
-    calm, killed = loop("calm", **settings), loop("killed", **settings)
-    calm.train()
-    killed.on_row = raise_at(2)
-    with pytest.raises(KeyboardInterrupt):
-        killed.train()
-    killed.on_row = None
-    killed.train()
-    assert killed.rows() == calm.rows()
-    equal_weights(calm, killed)
+    check_a_kill_changes_nothing(2, loop("calm", **settings), loop("killed", **settings))
 
 
 def test_one_temperature_is_neither_logged_nor_part_of_the_identity(loop: Callable[..., Loop]) -> None:
