@@ -8,7 +8,7 @@ import importlib.util
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -147,44 +147,25 @@ def _mask_of_scores(unseen_NTS: Tensor, kv_heads: int, groups: int, dtype: torch
     return made.masked_fill_(unseen_NTS[:, :, None], float("-inf")).view(kv_heads * rows, tokens * groups, slots)
 
 
-def _attend_paged(
-    q_NTHK: Tensor,
-    entries: Tensor,
-    table_NB: Tensor,
-    position_NT: Tensor,
-    slot_NT: Tensor,
-    shared_N: Tensor,
-    own_N: Tensor,
-    kv_heads: int,
-    values_at: int,
-    value_width: int,
-    window: int,
-    scale: float,
-) -> Tensor:
+def _attend_paged(q_NTHK: Tensor, entries: Tensor, *others: Any) -> Tensor:
     """The operation by the form that has no kernel."""
-    slots, cut = Slots(table_NB, position_NT, slot_NT, shared_N, own_N), Cut(kv_heads, values_at, value_width)
-    reader = Copied(slots, (window or None,), kv_heads, q_NTHK.shape[2], q_NTHK.dtype)
-    return reader.attend(q_NTHK, entries, cut, window or None, scale)
+    slots, cut, window, scale = _arguments(*others)
+    return Copied(slots, (window,), cut.kv_heads, q_NTHK.shape[2], q_NTHK.dtype).attend(q_NTHK, entries, cut, window, scale)
 
 
-def _attend_paged_by_kernel(
-    q_NTHK: Tensor,
-    entries: Tensor,
-    table_NB: Tensor,
-    position_NT: Tensor,
-    slot_NT: Tensor,
-    shared_N: Tensor,
-    own_N: Tensor,
-    kv_heads: int,
-    values_at: int,
-    value_width: int,
-    window: int,
-    scale: float,
-) -> Tensor:
+def _attend_paged_by_kernel(q_NTHK: Tensor, entries: Tensor, *others: Any) -> Tensor:
     from cogitate.model.paged.kernel import attend_in_place  # which imports Triton
 
-    slots, cut = Slots(table_NB, position_NT, slot_NT, shared_N, own_N), Cut(kv_heads, values_at, value_width)
-    return attend_in_place(q_NTHK, entries, slots, cut, window or None, scale)
+    return attend_in_place(q_NTHK, entries, *_arguments(*others))
+
+
+def _arguments(
+    table_NB: Tensor, position_NT: Tensor, slot_NT: Tensor, shared_N: Tensor, own_N: Tensor,
+    kv_heads: int, values_at: int, value_width: int, window: int, scale: float,
+) -> tuple[Slots, Cut, int | None, float]:  # fmt: skip
+    """What the operation is given after queries and entries; it knows no None, so no window is 0."""
+    slots = Slots(table_NB, position_NT, slot_NT, shared_N, own_N)
+    return slots, Cut(kv_heads, values_at, value_width), window or None, scale
 
 
 _LIBRARY = torch.library.Library("cogitate", "DEF")  # an operation of torch, so that any device knows it as one
