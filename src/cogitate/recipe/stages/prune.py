@@ -184,7 +184,7 @@ def split(texts: Sequence[Sequence[int]]) -> tuple[list[Sequence[int]], list[Seq
 
 
 def drawn_rows(texts: Sequence[Sequence[int]], settings: PruneConfig, tokenizer: Tokenizer, step: int) -> PackedRows:
-    """The rows of a step: texts in an order that each epoch shuffles, as many as the rows hold."""
+    """The rows of a step: as many texts as they hold, drawn anew in each step without repetition."""
     rng, chosen, free = random.Random(derive_seed(settings.seed, "texts", step)), [], settings.rows * settings.row_tokens
     order = rng.sample(range(len(texts)), len(texts))
     for index in order:
