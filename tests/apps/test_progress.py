@@ -66,6 +66,20 @@ def test_the_time_left_goes_by_the_pace_of_this_attempt(monkeypatch: pytest.Monk
     assert minutes_text(3661) == "1:01:01"
 
 
+def test_a_budget_of_tokens_says_how_many_steps_a_stage_will_take(capsys: pytest.CaptureFixture[str]) -> None:
+    lines, bar = Lines(), Bar()
+    bar.console = Console(file=io.StringIO(), force_terminal=True, width=120, highlight=False)
+    rows = [{"step": 0, "reward": 0.5, "budget_spent": 0.3}, {"step": 1, "reward": 0.5, "budget_spent": 1.04}]
+    for display in (lines, bar):
+        display.stage_begins("r1_zero", 0, 100_000)
+        for row in rows:
+            display.row("r1_zero", row)
+        display.stage_ends("r1_zero")
+    assert capsys.readouterr().err.splitlines()[1:] == ["r1_zero: 1/4  reward 0.50  0:00", "r1_zero: 2/2  reward 0.50  0:00"]
+    assert isinstance(bar.console.file, io.StringIO)
+    assert "2/2" in bar.console.file.getvalue()
+
+
 def test_rows_before_a_stage_says_how_many_steps_it_has_do_no_harm() -> None:
     bar = Bar()
     bar.row("base", {"step": 0})

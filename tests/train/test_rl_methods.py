@@ -46,6 +46,7 @@ def test_a_token_budget_ends_the_run_in_the_batch_that_reaches_it(loop: Callable
     run.train()
     generated = run.column("tokens_generated")
     assert sum(generated[:-1]) < 200 <= sum(generated)
+    assert run.column("budget_spent") == pytest.approx([sum(generated[: n + 1]) / 200 for n in range(len(generated))])
 
 
 @pytest.mark.parametrize("method", ["remax", "clip_cov"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -61,11 +62,18 @@ class Clock:
     """
 
     def __init__(self, first_step: int, steps: int, plan: tuple[float, float] | None = None):
-        self.started, self.first_step, self.steps = time.monotonic(), first_step, steps
+        self.started, self.first_step, self.steps, self.most_steps = time.monotonic(), first_step, steps, steps
         self.plan = plan
 
     def elapsed(self) -> float:
         return time.monotonic() - self.started
+
+    def count(self, row: Mapping[str, Any]) -> int:
+        """Steps done by this row. Where a stage ends by a budget of tokens, how many it will take is reckoned anew from each."""
+        done: int = row["step"] + 1
+        if (share := row.get("budget_spent")) is not None:
+            self.steps = min(self.most_steps, max(done, math.ceil(done / share))) if share < 1 else done
+        return done
 
     def left(self, done: int) -> float | None:
         """Seconds until the last step; None where nothing is known or left."""
@@ -144,9 +152,9 @@ class Bar:
 
     def row(self, stage: str, row: dict[str, Any]) -> None:
         if self.display is not None:
-            done = row["step"] + 1
+            done = self.clock.count(row)
             left = self.clock.left_text(done)
-            self.display.update(self.task, completed=done, shown=shown_metrics(row), left=left)
+            self.display.update(self.task, total=self.clock.steps, completed=done, shown=shown_metrics(row), left=left)
 
     def stage_ends(self, stage: str) -> None:
         if self.display is not None:
@@ -177,7 +185,7 @@ class Lines:
         self.say(begun + going_on + (f"; {left}" if (left := self.clock.left_text(first_step)) else ""))
 
     def row(self, stage: str, row: dict[str, Any]) -> None:
-        now, done = time.monotonic(), row["step"] + 1
+        now, done = time.monotonic(), self.clock.count(row)
         if now - self.printed >= SECONDS_BETWEEN_LINES or done == self.clock.steps:
             self.printed = now
             times = ", ".join(filter(None, (minutes_text(self.clock.elapsed()), self.clock.left_text(done))))

@@ -101,6 +101,8 @@ def step(run: RLRun, state: LoopState) -> None:
         generated += ahead
     else:
         count_dead_step(run, state, groups)
+    if run.config.token_budget:
+        row["budget_spent"] = state.tokens / run.config.token_budget
     trained = sum(len(r.prompt_ids) + len(r.completion_ids) for r, _ in learnable)
     row |= timings(phases, time.perf_counter() - started, generated=generated, trained=trained)
     run.metrics.write(row)
