@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from cogitate.kernels import native_library
 from cogitate.train.checkpoint import restore_training_tensors, training_tensors
 from cogitate.train.optimisers.adamw import (
+    BETAS,
     MOMENTS,
     Moved,
     adamw_step,
@@ -192,6 +193,29 @@ def test_float32_moments_of_a_checkpoint_are_rounded_and_gone_on_with(kernels: s
     train(again, other, range(2, 4), 1.0)
     after = training_tensors(again, other)
     assert all(torch.equal(after[name], tensor) for name, tensor in training_tensors(model, optimiser).items())
+
+
+@pytest.mark.parametrize("ours_first", [True, False])
+def test_the_step_in_float32_is_that_of_pytorch_to_the_bit_before_and_after_a_checkpoint(ours_first: bool) -> None:
+    def trained(changes: bool) -> list[Tensor]:
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Linear(40, 30), nn.Linear(30, 7))
+        ours = make_adamw(model, 1e-2, 0.1)
+        theirs = torch.optim.AdamW(ours.param_groups, betas=BETAS, fused=True)
+        optimiser, other = (ours, theirs) if ours_first else (theirs, ours)
+        for step in range(6):
+            if changes and step == 3:
+                other.load_state_dict(optimiser.state_dict())
+                optimiser = other
+            model(torch.randn(5, 40)).square().sum().backward()
+            if step % 2:
+                model[1].bias.grad = None  # what has no gradient stays where it is
+            optimiser.step()
+            optimiser.zero_grad()
+        return [*model.parameters(), *(x for state in optimiser.state.values() for x in state.values())]
+
+    for one, other in zip(trained(False), trained(True), strict=True):
+        assert torch.equal(one, other)
 
 
 def test_other_optimisers_and_variants_take_their_own_step() -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import ctypes
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -26,19 +26,44 @@ BETAS = (0.9, 0.95)  # DeepSeek-V3, section 4.2
 NUMBERS_TOGETHER = 1 << 26  # of the parameters that are moved as one, at most: 256 MB for each float32 of a number
 
 
-def make_adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> torch.optim.AdamW:
+class AdamW(torch.optim.AdamW):
+    """torch's fused one, whose own `step` loads torch's compiler (`do_without_compiler`)."""
+
+    @torch.no_grad()
+    def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
+        """One update from the gradients, with the bits of torch's; `closure` is not used."""
+        assert closure is None
+        for group in self.param_groups:
+            gradients = {parameter: parameter.grad for parameter in group["params"] if parameter.grad is not None}
+            if not gradients:
+                continue
+            for parameter in gradients:
+                if not (state := self.state[parameter]):
+                    state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
+                    state |= {key: torch.zeros_like(parameter, memory_format=torch.preserve_format) for key in MOMENTS}
+            steps, means, squares = ([self.state[parameter][key] for parameter in gradients] for key in ("step", *MOMENTS))
+            torch._foreach_add_(steps, 1)
+            (beta1, beta2), rate, decay, eps = (group[key] for key in ("betas", "lr", "weight_decay", "eps"))
+            torch._fused_adamw_(
+                list(gradients), list(gradients.values()), means, squares, [], steps,
+                lr=rate, beta1=beta1, beta2=beta2, weight_decay=decay, eps=eps, amsgrad=False, maximize=False,
+            )  # fmt: skip
+
+
+def make_adamw(model: nn.Module, learning_rate: float, weight_decay: float) -> AdamW:
     """AdamW with decay on matrices alone: norms, biases and embeddings of one dimension are left where they are."""
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups: list[dict[str, Any]] = [
         {"params": [p for p in trained if p.dim() >= 2], "weight_decay": weight_decay},
         {"params": [p for p in trained if p.dim() < 2], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(groups, lr=learning_rate, betas=BETAS, fused=True)
+    return AdamW(groups, lr=learning_rate, betas=BETAS, fused=True)
 
 
 def is_adamw(optimiser: torch.optim.Optimizer) -> bool:
     """Whether `adamw_step` does this optimiser's step."""
-    return type(optimiser) is torch.optim.AdamW and not any(g["amsgrad"] or g["maximize"] for g in optimiser.param_groups)
+    ours = type(optimiser) in (AdamW, torch.optim.AdamW)
+    return ours and not any(group["amsgrad"] or group["maximize"] for group in optimiser.param_groups)
 
 
 def master_of(weight: Tensor, remainder: Tensor) -> Tensor:

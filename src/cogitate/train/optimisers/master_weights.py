@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from cogitate.errors import ConfigError
 from cogitate.train.optimisers.adamw import adamw_step, is_adamw, master_of, norm_of, set_master
+from cogitate.train.optimisers.uncompiled import do_without_compiler
 from cogitate.train.sharded.parts import is_sharded, local
 from cogitate.train.sharded.ranks import ALONE, Ranks
 
@@ -98,6 +99,8 @@ def optimiser_for(model: nn.Module, make: Callable[[nn.Module], torch.optim.Opti
         ConfigError: masters of sharded weights can be moved by AdamW alone.
     """
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    if all(parameter.is_cpu for parameter in trained):
+        do_without_compiler()
     optimiser = make(model)
     if {parameter.dtype for parameter in trained} <= {torch.float32}:
         return optimiser
