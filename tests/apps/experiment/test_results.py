@@ -36,6 +36,22 @@ def test_pass_at_1_is_paired_by_seed_and_problem_and_numbers_of_the_log_by_seed(
     assert [claim.seeds for claim in results.claims] == [2, 2]
 
 
+def test_a_mean_over_the_whole_log_weighs_each_step_by_its_tokens(tmp_path: Path) -> None:
+    run = write_run(tmp_path / "run")
+    rows = [
+        {"step": 0, "tokens_generated": 100, "accuracy": 0.2, "entropy": 1.0},
+        {"step": 1, "tokens_generated": 300, "accuracy": 0.6},
+    ]
+    log = run / "r1_zero" / "metrics.jsonl"
+    log.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    outcome = Outcome.of("a", 0, run, None)
+    assert outcome.over_tokens("r1_zero", "accuracy") == pytest.approx(0.5)
+    assert outcome.over_tokens("r1_zero", "entropy") == 1.0
+    assert outcome.over_tokens("r1_zero", "kl") is None
+    log.write_text("".join(json.dumps({"step": step, "loss": loss}) + "\n" for step, loss in enumerate((1.0, 3.0))))
+    assert Outcome.of("a", 0, run, None).over_tokens("r1_zero", "loss") == 2.0
+
+
 def test_a_run_that_generated_less_than_its_budget_is_named(results: Results) -> None:
     assert results.short_of_budget() == []
     runs = results.as_json()["runs"]

@@ -21,7 +21,8 @@ from cogitate.recipe.settings import load_recipe
 from cogitate.recipe.stage import Stage
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")  # of a variant: a directory and a key of the file
-LOG = "log."  # what a metric of the stage's log begins with
+LOG = "log."  # what a metric of the stage's log begins with, at its end
+WHOLE_LOG = "whole_log."  # and over the whole of it
 SUMMARY = "summary."  # and one of what a stage says of itself: summary.STAGE.KEY; the others are of the evaluation
 ANALYSES = {  # of the key `analysis` -> its file, which offers `analyse(results) -> Analysis`
     name: f"cogitate.apps.experiment.analyses.{name}" for name in ("scaling", "overoptimisation", "search")
@@ -162,11 +163,11 @@ def check(config: ExperimentConfig) -> None:
             raise ConfigError(f"model: name the model that is measured, of all variants or models.{name}")
     for place, name in enumerate(config.measure):
         if not is_measure(name):
-            known = [*MEASURES, *(LOG + each for each in logged())]
+            known = [*MEASURES, *(start + each for start in (LOG, WHOLE_LOG) for each in logged())]
             raise ConfigError(f"measure: {name} is no metric; did you mean {nearest(name, known)}?")
         if name in config.measure[:place]:
             raise ConfigError(f"measure: {name} is given twice")
-        if name.startswith(LOG) and not (config.budget or config.stage):
+        if name.startswith((LOG, WHOLE_LOG)) and not (config.budget or config.stage):
             raise ConfigError(f"measure: {name} is of the log of a stage, and none is named: set stage or budget.stage")
     for number, plot in enumerate(config.plots, 1):
         for key, name in (("x", plot.x), ("y", plot.y)):
@@ -187,9 +188,9 @@ def check_variant(config: ExperimentConfig, key: str, name: str) -> None:
 
 
 def is_measure(name: str) -> bool:
-    """Whether a name is that of a metric of the evaluation, or with `log.` before it of the RL log."""
-    if name.startswith(LOG):
-        key = name.removeprefix(LOG)
+    """Whether a name is that of a metric of the evaluation, or with `log.` or `whole_log.` before it of the RL log."""
+    if name.startswith((LOG, WHOLE_LOG)):
+        key = name.removeprefix(LOG).removeprefix(WHOLE_LOG)
         return key in logged() or any(key.startswith(start) for start in families())
     if name.startswith(SUMMARY):
         return len(name.split(".")) > 2

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cogitate.apps import report
 from cogitate.apps.experiment.analysis import Analysis
-from cogitate.apps.experiment.definition import LOG, SUMMARY
+from cogitate.apps.experiment.definition import LOG, SUMMARY, WHOLE_LOG
 from cogitate.apps.experiment.results import Results, collapsed
 from cogitate.apps.report.data import curves_of
 from cogitate.apps.report.figures.charts import Series, line_chart
@@ -163,12 +163,12 @@ def words_of(measure: str) -> tuple[str, Unit]:
     """Title and unit."""
     if measure.startswith(SUMMARY):
         return plain(measure.removeprefix(SUMMARY)), "number"
-    if not measure.startswith(LOG):
+    if not measure.startswith((LOG, WHOLE_LOG)):
         title, unit, _ = measure_words(measure)
         return title, unit
-    name = measure.removeprefix(LOG)
+    name = measure.removeprefix(LOG).removeprefix(WHOLE_LOG)
     unit = next((plot.unit for _, plots in GROUPS for plot in plots if name in dict(plot.metrics)), "number")
-    return f"{plain(name)} in training", unit
+    return f"{plain(name)} {'at the end of' if measure.startswith(LOG) else 'over the whole of'} training", unit
 
 
 def curves(results: Results) -> str:

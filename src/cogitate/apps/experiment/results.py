@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.apps.compare import right_by_problem
-from cogitate.apps.experiment.definition import LOG, SUMMARY, ClaimConfig, Experiment, summary_place
+from cogitate.apps.experiment.definition import LOG, SUMMARY, WHOLE_LOG, ClaimConfig, Experiment, summary_place
 from cogitate.apps.report.data import Run, curves_of, load_run, pooled_of, scores_of, summary_of, to_estimate
 from cogitate.config import flatten
 from cogitate.errors import ArtifactError
@@ -58,8 +58,20 @@ class Outcome:
 
     def log(self, stage: str, name: str) -> list[float]:
         """A number of the stage's log at all steps that have it."""
+        return list(self.by_step(stage, name).values())
+
+    def by_step(self, stage: str, name: str) -> dict[float, float]:
+        """The same by step."""
         assert self.run is not None
-        return [y for curve in curves_of([self.run], stage, name) for _, y in curve]
+        return {step: value for curve in curves_of([self.run], stage, name) for step, value in curve}
+
+    def over_tokens(self, stage: str, name: str) -> float | None:
+        """The mean of such a number over the tokens that the stage generated, or over the steps of one that generates none:
+        where runs end alike, it says who came there sooner. None where the log does not have it."""
+        tokens, values = (self.by_step(stage, key) for key in ("tokens_generated", name))
+        weights = {step: tokens.get(step, 0.0) if tokens else 1.0 for step in values}
+        total = sum(weights.values())
+        return sum(values[step] * weight for step, weight in weights.items()) / total if total else None
 
     def generated(self, stage: str) -> float:
         """Tokens that the stage generated."""
@@ -213,6 +225,8 @@ def value_of(outcome: Outcome, measure: str, experiment: Experiment) -> float | 
         values = outcome.log(experiment.stage, measure.removeprefix(LOG))
         last = values[-max(1, len(values) // LAST_SHARE) :]
         return sum(last) / len(last) if last else None
+    if measure.startswith(WHOLE_LOG):
+        return outcome.over_tokens(experiment.stage, measure.removeprefix(WHOLE_LOG))
     if measure.startswith(SUMMARY):
         return number_of_summary(outcome.run, measure)
     estimate = to_estimate(scores_of(outcome.run, experiment.model(outcome.variant), "all").get(measure))
@@ -241,7 +255,7 @@ def number_of_summary(run: Run, measure: str) -> float | None:
 
 def pooled(outcomes: Sequence[Outcome], measure: str, experiment: Experiment) -> Estimate | None:
     """A measure of a variant over the seeds; the interval includes their spread, and of evaluations that of the problems."""
-    if outcomes and not measure.startswith((LOG, SUMMARY)):
+    if outcomes and not measure.startswith((LOG, WHOLE_LOG, SUMMARY)):
         model = experiment.model(outcomes[0].variant)
         return pooled_of([each.run for each in outcomes if each.run], model, "all", measure)
     return over_seeds([value_of(each, measure, experiment) for each in outcomes])
