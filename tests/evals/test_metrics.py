@@ -223,6 +223,21 @@ def test_a_pooled_paired_difference_needs_every_seed_to_agree() -> None:
     assert estimate.low < 0
 
 
+def test_the_pooled_paired_interval_covers_no_difference_and_is_not_far_too_wide() -> None:
+    generator = np.random.default_rng(4)
+    covered, widths, trials = 0, [], 400
+    for _ in range(trials):
+        problems, seeds = generator.normal(0, 0.05, size=80), generator.normal(0, 0.02, size=(2, 3))
+        chances = np.clip(0.9 + problems[None, None, :] + seeds[:, :, None], 0, 1)
+        one, two = (generator.random((3, 80, 2)) < chances[side][:, :, None] for side in (0, 1))
+        estimate = bounded(metrics.pool_paired_difference(one.astype(float).tolist(), two.astype(float).tolist()))
+        covered += estimate.low <= 0 <= estimate.high
+        widths.append(estimate.high - estimate.low)
+    assert covered / trials > 0.92
+    # 0.0993 = 2 * 1.96 * sqrt(2 * (0.02 ** 2 + 0.09 / 160) / 3) is the width where the variance is known
+    assert float(np.median(widths)) < 2 * 0.0993
+
+
 def test_pooled_models_that_never_differ_keep_a_width() -> None:
     estimate = bounded(metrics.pool_paired_difference([[[1.0]] * 40] * 3, [[[1.0]] * 40] * 3))
     assert estimate.low < 0 < estimate.high
@@ -260,6 +275,13 @@ def test_one_problem_has_no_interval_and_json_says_so() -> None:
 @pytest.mark.parametrize(("freedom", "quantile"), [(1, 12.706), (4, 2.776), (12, 2.1788), (20, 2.0860), (30, 2.0423)])
 def test_students_quantiles_are_those_of_the_tables(freedom: int, quantile: float) -> None:
     assert metrics.student_t(freedom) == pytest.approx(quantile, abs=2e-3 if freedom < 11 else 2e-4)
+
+
+@pytest.mark.parametrize(("freedom", "quantile"), [(1.5, 6.0166), (2.5, 3.5746), (7.3, 2.3450)])
+def test_between_tabled_quantiles_students_is_a_little_too_large_and_falls(freedom: float, quantile: float) -> None:
+    found = metrics.student_t(freedom)
+    assert quantile < found < 1.2 * quantile
+    assert metrics.student_t(math.floor(freedom)) > found > metrics.student_t(math.ceil(freedom))
 
 
 def test_rank_correlation_of_a_growing_a_falling_and_a_flat_series() -> None:

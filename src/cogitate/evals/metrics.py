@@ -201,11 +201,16 @@ def spearman(first: Sequence[float], second: Sequence[float]) -> float:
 
 
 def student_t(freedom: float) -> float:
-    """The 97.5 % quantile of Student's t: tabled to 10 degrees of freedom, above by Cornish-Fisher (error under 1e-4)."""
+    """The 97.5 % quantile of Student's t: tabled to 10 degrees of freedom, above by Cornish-Fisher (error under 1e-4).
+
+    Between two tabled ones it is linear in 1 / freedom, which is never too small.
+    """
     if freedom < 1:
         return math.inf if freedom <= 0 else T95[0]
-    if freedom < 11:
-        return T95[int(freedom) - 1]
+    if freedom < len(T95):
+        lower = int(freedom)
+        share = (1 / lower - 1 / freedom) / (1 / lower - 1 / (lower + 1))
+        return T95[lower - 1] + share * (T95[lower] - T95[lower - 1])
     z = Z95
     first = (z**3 + z) / 4
     second = (5 * z**5 + 16 * z**3 + 3 * z) / 96
@@ -290,8 +295,8 @@ def _crossed_variance(matrix: Array) -> tuple[float, float]:
     if seeds == 1 or problems == 1:
         return of_problems + of_seeds, max(seeds, problems) - 1
     residual = matrix - matrix.mean(axis=0) - matrix.mean(axis=1, keepdims=True) + matrix.mean()
-    counted_twice = float((residual**2).sum()) / ((seeds - 1) * (problems - 1)) / (seeds * problems)
-    variance = of_problems + max(0.0, of_seeds - counted_twice)
+    of_both = float((residual**2).sum()) / ((seeds - 1) * (problems - 1)) / (seeds * problems)  # a part of either
+    variance = of_both + max(0.0, of_problems - of_both) + max(0.0, of_seeds - of_both)
     parts = of_problems**2 / (problems - 1) + of_seeds**2 / (seeds - 1)
     return variance, max(1.0, variance**2 / parts) if parts > 0 else math.inf
 
