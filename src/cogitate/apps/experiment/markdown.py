@@ -8,12 +8,17 @@ from html import unescape
 
 from cogitate.apps.experiment.analysis import Analysis
 from cogitate.apps.experiment.page import cost, notices, opening, signed, words_of
-from cogitate.apps.experiment.results import Results
+from cogitate.apps.experiment.results import Results, side_of
 from cogitate.apps.experiment.short import SUFFIX
 from cogitate.apps.report.words import Unit, write_number
 from cogitate.evals.metrics import Estimate
 
 ROW, CELL = re.compile(r"<tr>(.*?)</tr>", re.DOTALL), re.compile(r"<t[hd][^>]*>(.*?)</t[hd]>", re.DOTALL)
+
+MEANING = "Means over seeds with 95 % intervals. The end of training is the last quarter of its steps."
+PAIRED = (
+    "pass@1 is paired by seed and problem, the others by seed; bold where the interval of several seeds lies on one side of 0."
+)
 
 
 def markdown_of(results: Results, found: Analysis | None = None) -> str:
@@ -24,7 +29,9 @@ def markdown_of(results: Results, found: Analysis | None = None) -> str:
     parts += ["## Verdicts", *claims(results)] if results.claims else []
     if found is not None and found.lines:
         parts += [f"## {found.title}", *(f"- {line}" for line in found.lines)]
-    parts += ["## Measured", table(heads_of(results), rows_of(results))]
+    parts += ["## Measured", MEANING, table(heads_of(results), rows_of(results))]
+    if results.differences:
+        parts += [f"## Less `{results.experiment.baseline}`", PAIRED, table(heads_of(results), differences_of(results))]
     if spent := cost(results):
         head, *rows = [[plain_text(cell) for cell in CELL.findall(row)] for row in ROW.findall(spent)]
         parts += ["## Cost", table(head, rows)]
@@ -46,15 +53,31 @@ def heads_of(results: Results) -> list[str]:
 
 
 def rows_of(results: Results) -> list[list[str]]:
-    config = results.experiment.config
+    """Of each variant its measures."""
     return [
-        [
-            f"`{name}`",
-            f"{len(results.of(name))} of {len(config.seeds)}",
-            *(with_interval(results.values[name][measure], words_of(measure)[1]) for measure in config.measure),
-        ]
-        for name in config.variants
+        variant_row(
+            results, name, [with_interval(values[each], words_of(each)[1]) for each in results.experiment.config.measure]
+        )
+        for name, values in results.values.items()
     ]
+
+
+def differences_of(results: Results) -> list[list[str]]:
+    """Of each variant but the baseline how its measures differ from that."""
+    return [
+        variant_row(results, name, [difference_text(results, name, each) for each in results.experiment.config.measure])
+        for name in results.differences
+    ]
+
+
+def variant_row(results: Results, name: str, cells: Sequence[str]) -> list[str]:
+    return [f"`{name}`", f"{len(results.of(name))} of {len(results.experiment.config.seeds)}", *cells]
+
+
+def difference_text(results: Results, variant: str, measure: str) -> str:
+    difference = results.differences[variant][measure]
+    text = signed(difference, words_of(measure)[1])
+    return f"**{text}**" if side_of(difference) and len(results.of(variant)) > 1 else text
 
 
 def with_interval(estimate: Estimate | None, unit: Unit) -> str:

@@ -114,8 +114,8 @@ def measured(results: Results) -> str:
         rows += f"<tr><th>{escape(name)}{note}</th><td>{len(results.of(name))} of {len(config.seeds)}</td>{cells}</tr>"
     intro = (
         f"Means over seeds with 95 % intervals that include their spread; beneath, the difference from {escape(baseline)}: of "
-        "pass@1 paired by seed and problem, of the others by seed. Measures of the training log are means over the last "
-        f"quarter of the steps. All others are of the evaluation of {models_text(results)}, or what a stage says of itself."
+        "pass@1 paired by seed and problem, of the others by seed. The end of training is the last quarter of its steps. "
+        f"What is not of training is of the evaluation of {models_text(results)}, or what a stage says of itself."
     )
     return f'<p class="soft">{intro}</p>{table(heads, rows)}'
 

@@ -94,11 +94,7 @@ class Claim:
 
     @property
     def side(self) -> int:
-        """1 or -1 where the interval lies above or below 0; 0 where it includes 0 or has no width, as of equal differences."""
-        found = self.difference
-        if found is None or found.low is None or found.high is None or found.low == found.high:
-            return 0
-        return 1 if found.low > 0 else -1 if found.high < 0 else 0
+        return side_of(self.difference)
 
     @property
     def settled(self) -> bool:
@@ -216,6 +212,13 @@ def results_of(experiment: Experiment, outcomes: Sequence[Outcome]) -> Results:
         for claim in config.claims
     ]
     return Results(experiment, outcomes, values, differences, claims)
+
+
+def side_of(difference: Estimate | None) -> int:
+    """1 or -1 where the interval lies above or below 0; 0 where it includes 0, or has no width, as of equal differences."""
+    if difference is None or difference.low is None or difference.high is None or difference.low == difference.high:
+        return 0
+    return 1 if difference.low > 0 else -1 if difference.high < 0 else 0
 
 
 def value_of(outcome: Outcome, measure: str, experiment: Experiment) -> float | None:
