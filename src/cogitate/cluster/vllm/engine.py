@@ -17,7 +17,7 @@ from weakref import finalize
 
 from cogitate.backend import GenerationRequest
 from cogitate.cluster.deaths import ending_of
-from cogitate.cluster.vllm.environment import CHILD, variables_for
+from cogitate.cluster.vllm.environment import CHILD, operations_without, variables_for
 from cogitate.cluster.weights import StaleWeightsError
 from cogitate.config import ClusterConfig, RuntimeConfig
 from cogitate.errors import ConfigError
@@ -37,7 +37,8 @@ class VLLMEngine:
     """Implements backend.Generator.
 
     Args:
-        model: a model directory, which is needed no longer when this returns.
+        model: a model directory, which is needed no longer when this returns; its experts, and those of later weights, are
+            padded (padding.py).
         version: of its weights.
         command: what starts the process, before its parent's number.
     """
@@ -58,7 +59,7 @@ class VLLMEngine:
         try:
             self._ask(
                 "start", model=str(model), version=version, dtype=runtime.dtype, max_context=self.max_context,
-                max_batch=runtime.max_batch, eos=self._tokenizer_ends,
+                max_batch=runtime.max_batch, eos=self._tokenizer_ends, without=operations_without(config),
             )  # fmt: skip
         except RuntimeError as error:
             if isinstance(error, EngineDiedError):
