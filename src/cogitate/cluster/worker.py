@@ -20,7 +20,6 @@ from cogitate import __version__
 from cogitate.backend import GenerationRequest
 from cogitate.cluster.vllm.engine import VLLMEngine
 from cogitate.cluster.vllm.environment import check_environment
-from cogitate.cluster.vllm.padding import pad_experts
 from cogitate.cluster.weights import Bytes, StaleWeightsError, Stamp, digest_of, write_model
 from cogitate.config import ClusterConfig, Config
 from cogitate.engine.generator import Engine
@@ -157,8 +156,6 @@ class GeneratorWorker:
         with TemporaryDirectory(prefix="cogitate-weights-", dir=self._scratch) as directory:
             unread = (MTP,) if self._vllm is not None else ()  # vLLM would take it for weights of the model
             write_model({name: content for name, content in files.items() if name not in unread}, Path(directory))
-            if self._vllm is not None:
-                pad_experts(Path(directory))
             if name in self._engines:
                 self._engines[name].load_weights(Path(directory), stamp.version)
             elif self._vllm is not None:

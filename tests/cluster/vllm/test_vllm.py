@@ -15,7 +15,7 @@ import torch
 from cogitate.backend import GenerationRequest
 from cogitate.cluster.vllm.engine import VLLMEngine
 from cogitate.cluster.vllm.environment import KERNEL_SHAPE
-from cogitate.cluster.vllm.padding import pad_experts
+from cogitate.cluster.weights import StaleWeightsError
 from cogitate.config import ClusterConfig, RuntimeConfig
 from cogitate.model.config import TINY, ModelConfig
 from cogitate.model.files.checkpoint_files import MTP
@@ -61,7 +61,6 @@ def largest_gap(model: Path, completions: Sequence[Completion]) -> float:
 def as_vllm_takes_it(model: Path, directory: Path) -> Path:
     """A copy of a model directory as generators get it."""
     shutil.copytree(model, directory, ignore=shutil.ignore_patterns(MTP))
-    pad_experts(directory)
     return directory
 
 
@@ -96,6 +95,9 @@ def test_log_probabilities_are_those_of_the_weights_that_were_sent(name: str, tm
     assert {one.weight_versions[0][0] for one in completions} == {1}
     assert largest_gap(second, completions) < 1e-4
     assert largest_gap(first, completions) > 1e-2
+    engine.version = 2  # as if others had been sent, which vLLM does not have
+    with pytest.raises(StaleWeightsError, match=r"by weights \[\[1, \d+\]\], not of version 2"):
+        drawn(engine)
 
 
 @pytest.mark.parametrize("stage", ["student_rl_llama", "r1_zero"])

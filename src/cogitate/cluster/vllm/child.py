@@ -72,6 +72,7 @@ class Served:
         return {"vllm": __version__}
 
     def load(self, model: str, version: int) -> Answer:
+        self._engine.apply_model(forget_experts)
         self._engine.collective_rpc("reload_weights", kwargs={"weights_path": model})
         if not self._engine.reset_prefix_cache():
             raise RuntimeError("the prefix cache still holds keys and values of the old weights")
@@ -109,6 +110,17 @@ class Served:
             if output.finished:
                 done.append(completion(output.request_id, self._outputs.pop(output.request_id)))
         return done
+
+
+def forget_experts(model: Any) -> None:
+    """Have new weights of experts brought into the order of the kernel for processors, and padded, as the first ones were.
+
+    vLLM 0.32 does this only where it makes the kernel; with one that it has, it would multiply by weights in another order.
+    """
+    for module in model.modules():
+        method = getattr(module, "quant_method", None)
+        if getattr(method, "moe_kernel", None) is not None:
+            method.moe_kernel = None
 
 
 def completion(name: str, output: Any) -> Completion:

@@ -37,8 +37,7 @@ class VLLMEngine:
     """Implements backend.Generator.
 
     Args:
-        model: a model directory, which is needed no longer when this returns; its experts, and those of later weights, are
-            padded (padding.py).
+        model: a model directory, which is needed no longer when this returns.
         version: of its weights.
         command: what starts the process, before its parent's number.
     """
