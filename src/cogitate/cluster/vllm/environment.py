@@ -80,8 +80,8 @@ def variables_for(model: dict[str, Any], *, threads: int, kv_cache: int) -> dict
 def operations_without(model: dict[str, Any]) -> list[str]:
     """vLLM's own operations that compute wrong values for a model, so that those of torch must take their place.
 
-    vLLM's rotation for processors expects all heads of a token in one row. Latent attention gives it one row a head, and every
-    token but the first is then rotated by wrong angles.
+    vLLM's rotation for processors (0.32.0) expects all heads of a token in one row. Latent attention gives it a row for each
+    head, and it then rotates by the angles of other positions.
 
     Args:
         model: its config.json.
