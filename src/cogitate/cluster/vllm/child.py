@@ -118,7 +118,7 @@ def forget_experts(model: Any) -> None:
     vLLM 0.32 does this only where it makes the kernel; with one that it has, it would multiply by weights in another order.
     """
     for module in model.modules():
-        method = getattr(module, "quant_method", None)
+        method: Any = getattr(module, "quant_method", None)
         if getattr(method, "moe_kernel", None) is not None:
             method.moe_kernel = None
 
