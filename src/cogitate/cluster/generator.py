@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import math
 import threading
 import time
@@ -21,7 +20,6 @@ from weakref import finalize
 
 from cogitate.backend import GenerationRequest
 from cogitate.cluster.pool import GeneratorPool, Member
-from cogitate.cluster.vllm.environment import reload_fault
 from cogitate.cluster.weights import Stamp, digest_of, read_model
 from cogitate.cluster.worker import Turn
 from cogitate.engine.scheduler import request_fault
@@ -163,10 +161,6 @@ class ClusterGenerator:
 
     def load_weights(self, path: Path, version: int) -> None:
         assert not self.pending(), "completions are pending: weights change between steps here"
-        if self._pool.settings.engine == "vllm":
-            described = json.loads((path / "config.json").read_text(encoding="utf-8"))
-            if fault := reload_fault(described):
-                raise ConfigError(f"{self._model}: {fault}")
         self._model, self._freed, self._sent = path, False, None
         files = {**self._companions, **read_model(path)}
         self._stamp = Stamp(version, digest_of(files))

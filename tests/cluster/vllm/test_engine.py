@@ -9,7 +9,7 @@ import pytest
 from cogitate.backend import GenerationRequest
 from cogitate.cluster.placement import check_engine
 from cogitate.cluster.vllm.engine import EngineDiedError, VLLMEngine
-from cogitate.cluster.vllm.environment import check_environment, reload_fault, variables_for
+from cogitate.cluster.vllm.environment import check_environment, operations_without, variables_for
 from cogitate.cluster.weights import StaleWeightsError
 from cogitate.config import ClusterConfig, RLConfig, RuntimeConfig
 from cogitate.config.config import config_with
@@ -84,10 +84,9 @@ def test_shapes_of_latent_attention_that_the_kernel_lacks_do_without_it() -> Non
     assert not disabled()
 
 
-def test_experts_that_cannot_be_sent_again_are_named() -> None:
-    assert "moe_intermediate_size = 112: vLLM on processors pads" in reload_fault({"moe_intermediate_size": 112})
-    assert reload_fault({"moe_intermediate_size": 128}) == ""
-    assert reload_fault({}) == ""
+def test_latent_attention_is_not_rotated_by_the_operation_of_vllm_that_is_wrong_for_it() -> None:
+    assert operations_without({"kv_lora_rank": 64}) == ["rotary_embedding"]
+    assert operations_without({"head_dim": 32}) == []
 
 
 def test_a_nucleus_that_a_policy_would_learn_from_and_settings_without_effect_are_refused() -> None:

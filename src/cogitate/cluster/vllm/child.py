@@ -4,7 +4,8 @@ Each line of standard input is an order, {"do": ..., ...}; each is answered by o
 process started: {...}, or {"error": text}. vLLM itself then writes to standard error. Nothing is pickled, and no other
 process takes part: the engine is in this one.
 
-    start    model, version, dtype, max_context, max_batch, eos -> {"vllm": version}
+    start    model, version, dtype, max_context, max_batch, eos, without: operations of vLLM's that torch computes instead
+             -> {"vllm": version}
     load     model, version: other weights of the same shape -> {"version": of the weights that sample from now on}
     submit   requests: [id, prompt_ids, temperature, top_p, max_new_tokens, seed, stop_ids] of each -> {}
     step     seconds: decode until something has finished or the time is over -> {"done": completions}
@@ -51,7 +52,9 @@ def main() -> None:
 class Served:
     """The engine, and what it has sampled so far of each request."""
 
-    def start(self, model: str, version: int, dtype: str, max_context: int, max_batch: int, eos: list[int]) -> Answer:
+    def start(
+        self, model: str, version: int, dtype: str, max_context: int, max_batch: int, eos: list[int], without: list[str]
+    ) -> Answer:
         from vllm import EngineArgs, SamplingParams, __version__
         from vllm.v1.engine.llm_engine import LLMEngine
 
@@ -62,12 +65,14 @@ class Served:
                 model=model, dtype=dtype, max_model_len=max_context, max_num_seqs=max_batch, enforce_eager=True,
                 enable_prefix_caching=True, logprobs_mode="processed_logprobs", skip_tokenizer_init=True, seed=0,
                 disable_log_stats=True, trust_remote_code=False, generation_config="vllm",
+                compilation_config={"custom_ops": [f"-{name}" for name in without]},
             )
         )  # fmt: skip
         self._engine.set_weight_version(str(version))
         return {"vllm": __version__}
 
     def load(self, model: str, version: int) -> Answer:
+        self._engine.apply_model(forget_experts)
         self._engine.collective_rpc("reload_weights", kwargs={"weights_path": model})
         if not self._engine.reset_prefix_cache():
             raise RuntimeError("the prefix cache still holds keys and values of the old weights")
@@ -105,6 +110,17 @@ class Served:
             if output.finished:
                 done.append(completion(output.request_id, self._outputs.pop(output.request_id)))
         return done
+
+
+def forget_experts(model: Any) -> None:
+    """Have new weights of experts brought into the order of the kernel for processors, and padded, as the first ones were.
+
+    vLLM 0.32 does this only where it makes the kernel; with one that it has, it would multiply by weights in another order.
+    """
+    for module in model.modules():
+        method: Any = getattr(module, "quant_method", None)
+        if getattr(method, "moe_kernel", None) is not None:
+            method.moe_kernel = None
 
 
 def completion(name: str, output: Any) -> Completion:

@@ -17,7 +17,7 @@ from weakref import finalize
 
 from cogitate.backend import GenerationRequest
 from cogitate.cluster.deaths import ending_of
-from cogitate.cluster.vllm.environment import CHILD, variables_for
+from cogitate.cluster.vllm.environment import CHILD, operations_without, variables_for
 from cogitate.cluster.weights import StaleWeightsError
 from cogitate.config import ClusterConfig, RuntimeConfig
 from cogitate.errors import ConfigError
@@ -58,7 +58,7 @@ class VLLMEngine:
         try:
             self._ask(
                 "start", model=str(model), version=version, dtype=runtime.dtype, max_context=self.max_context,
-                max_batch=runtime.max_batch, eos=self._tokenizer_ends,
+                max_batch=runtime.max_batch, eos=self._tokenizer_ends, without=operations_without(config),
             )  # fmt: skip
         except RuntimeError as error:
             if isinstance(error, EngineDiedError):

