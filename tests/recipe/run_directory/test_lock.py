@@ -56,5 +56,16 @@ def test_a_directory_with_other_files_in_it_is_no_run_directory(tmp_path: Path) 
     assert [file.name for file in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+def test_a_copy_of_a_run_without_its_lock_is_a_run_directory_and_a_model_is_none(tmp_path: Path) -> None:
+    for name, settings in (("copy", '{"graph": "r1"}'), ("model", '{"model_type": "llama"}'), ("list", "[1]"), ("number", "1")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(settings)
+    with hold_run(tmp_path / "copy"):
+        assert (tmp_path / "copy" / "lock").is_file()
+    for name in ("model", "list", "number"):
+        with pytest.raises(ConfigError, match="not empty, and no run directory"), hold_run(tmp_path / name):
+            pass
+
+
 def test_no_lock_is_held_where_there_is_no_run(tmp_path: Path) -> None:
     assert holder(tmp_path / "nowhere") is None

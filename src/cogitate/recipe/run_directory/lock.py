@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import time
 from collections.abc import Iterator
@@ -10,16 +11,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cogitate.errors import ConfigError, RunInUseError
+from cogitate.recipe.run_directory.failed_start import CONFIG
 from cogitate.runtime import is_disk_full
 
 LOCK = "lock"
 
 
 @contextmanager
-def hold_run(out: Path) -> Iterator[None]:
+def hold_run(out: Path, *, known: bool = False) -> Iterator[None]:
     """Create the run directory if need be and hold it exclusively.
 
     A POSIX record lock: it vanishes with the process however that ends, and neither forked nor started children inherit it.
+
+    Args:
+        known: what is there is ours, although it may be no run's.
 
     Raises:
         RunInUseError: another live process holds it; the message names its pid.
@@ -27,7 +32,7 @@ def hold_run(out: Path) -> Iterator[None]:
     """
     try:
         out.mkdir(parents=True, exist_ok=True)
-        if not (out / LOCK).exists() and any(out.iterdir()):
+        if not (known or (out / LOCK).exists() or has_settings_of_a_run(out)) and any(out.iterdir()):
             raise ConfigError(f"--out {out}: not empty, and no run directory; name a new one")
         descriptor = os.open(out / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
@@ -36,6 +41,14 @@ def hold_run(out: Path) -> Iterator[None]:
         raise ConfigError(f"--out {out}: cannot be used as a directory: {error.strerror}") from error
     with holding(descriptor, out, "wait for it or stop it"):
         yield
+
+
+def has_settings_of_a_run(out: Path) -> bool:
+    """As a copy of a run has that lacks the lock."""
+    try:
+        return "graph" in json.loads((out / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError):  # none, or of something else
+        return False
 
 
 @contextmanager
