@@ -69,7 +69,7 @@ class Clock:
         return time.monotonic() - self.started
 
     def count(self, row: Mapping[str, Any]) -> int:
-        """Steps done by this row. Where a stage ends by a budget of tokens, how many it will take is reckoned anew from each."""
+        """Steps done by this row. Where a budget of tokens ends a stage, how many it will take is reckoned anew from each."""
         done: int = row["step"] + 1
         if (share := row.get("budget_spent")) is not None:
             self.steps = min(self.most_steps, max(done, math.ceil(done / share))) if share < 1 else done
