@@ -83,10 +83,14 @@ def measure_all(subjects: Sequence[Subject], settings: WriteTestsConfig, options
     What was found of a problem is kept beside OUT, so that a measurement that was stopped goes on.
     """
     said = {"mutants": options.mutants, "changed_values": options.changed_values, "seed": options.seed, **said}
-    found: list[Counts] = []
     with Answers(options.out.with_suffix(".kept.jsonl")) as kept, ProcessPoolExecutor(options.workers) as pool:
         keys = {key_of(subject, settings, options.seed): subject for subject in subjects}
-        found += [(Counter(kept[key]["sums"]), Counter(kept[key]["fates"])) for key in keys if key in kept]
+        found: list[Counts] = [(Counter(kept[key]["sums"]), Counter(kept[key]["fates"])) for key in keys if key in kept]
+
+        def write() -> None:
+            write_json(options.out, {"problems": len(found), **said, **report(found)})
+
+        write()  # where a kill came just before, or OUT is gone, nothing may be left to measure
         started = {
             pool.submit(measure, subject, settings, options.seed): key for key, subject in keys.items() if key not in kept
         }
@@ -94,7 +98,7 @@ def measure_all(subjects: Sequence[Subject], settings: WriteTestsConfig, options
             sums, fates = done.result()
             kept.keep(started[done], {"sums": dict(sums), "fates": dict(fates)})
             found.append((sums, fates))
-            write_json(options.out, {"problems": len(found), **said, **report(found)})
+            write()
     print(json.dumps(report(found), indent=2))
 
 

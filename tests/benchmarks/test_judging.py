@@ -117,6 +117,9 @@ def test_a_measurement_that_was_stopped_goes_on_where_it_was(tmp_path: Path) -> 
     found = json.loads(options.out.read_text())
     assert found["problems"] == found["suites"]["of"] == 2
     assert found["proposed"] == sum(found["ledger"].values()) == 4
+    options.out.unlink()
+    measure_all(subjects, settings, options)
+    assert json.loads(options.out.read_text()) == found
 
 
 def test_a_suite_rejects_a_mutant_that_the_public_test_accepts_and_else_the_reason_is_said() -> None:

@@ -1,5 +1,6 @@
 """The engine against plain loops over the uncached model."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 from cogitate.backend import GenerationRequest
 from cogitate.engine.generator import Engine
-from cogitate.errors import DataError
+from cogitate.errors import DataError, NotFiniteError
 from cogitate.model.config import TINY, ModelConfig
 from cogitate.model.transformer import Transformer
 from cogitate.types import Completion, SamplingParams
@@ -266,3 +267,21 @@ def test_a_completion_that_pauses_and_goes_on_is_the_one_that_never_did(seed: in
         said, reason = [*said, *part.token_ids], part.finish_reason
         assert not pauses & set(part.token_ids[:-1])
     assert (tuple(said), reason) == (whole.token_ids, whole.finish_reason)
+
+
+@pytest.mark.parametrize("family", ["deepseek_v3", "llama"])
+@pytest.mark.parametrize("kept", [{}, {"prefix_bytes": 1 << 20}, {"ngram_drafts": 4}])
+def test_a_completion_that_is_not_finite_fails_no_later_request(family: str, kept: dict[str, Any]) -> None:
+    model = make_model(FAMILIES[family])
+    model.embed_tokens.weight.data[5] = torch.nan
+    good, longer = tuple(range(10, 21)), tuple(range(30, 60))
+    (alone,) = run(Engine(copy.deepcopy(model), end_id=END, max_batch=2), request("good", good))
+    engine = Engine(model, end_id=END, max_batch=2, **kept)
+    engine.submit(request("beside", longer, max_new_tokens=60))
+    engine.poll()
+    engine.submit(request("bad", (*good[:6], 5, *good[:4])))
+    with pytest.raises(NotFiniteError, match="the completion of seed 0, token 0"):
+        run(engine)
+    assert engine.pending() == 0
+    assert engine.abort(["bad", "beside"]) == []
+    assert run(engine, request("good", good)) == [alone]

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from cogitate.engine.decode_plain import PlainDecoder
 from cogitate.engine.generator import Engine
-from cogitate.errors import ConfigError
+from cogitate.errors import ConfigError, NotFiniteError
 from cogitate.model.config import ModelConfig
 from cogitate.model.files.hf import save_model
 from tests.engine.test_generator import DEEPSEEK, END, LLAMA, QWEN3, WINDOWED, make_model, prompts_of, request, run
@@ -77,6 +78,19 @@ def test_graphs_live_on_over_weights_that_are_loaded_and_over_freed_ones(tmp_pat
         freed = run(engine, asked)
         assert regions_of(engine).captures == captures
     assert loaded[0].token_ids == freed[0].token_ids == expected
+
+
+def test_blocks_that_stay_have_nothing_of_a_completion_that_was_not_finite() -> None:
+    (good,), bad = prompts_of([5]), (*range(10, 30), 5)
+    with stand_in(), graphs_there():
+        engine = captured_engine(LLAMA, end_id=-1)
+        (before,) = run(engine, request("before", good))
+        assert isinstance(engine.decoder, PlainDecoder)
+        engine.decoder.model.embed_tokens.weight.data[5] = torch.nan
+        with pytest.raises(NotFiniteError, match="the completion of seed 0, token 0"):
+            run(engine, request("bad", bad))
+        (after,) = run(engine, request("after", good))
+    assert after.token_ids == before.token_ids
 
 
 def test_beside_graphs_hardly_anything_is_launched() -> None:

@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from cogitate.backend import GenerationRequest
+from cogitate.engine.decode_plain import PlainDecoder
 from cogitate.engine.generator import Engine
 from cogitate.engine.steps.device import DeviceSteps
+from cogitate.errors import NotFiniteError
 from cogitate.model.config import ModelConfig
 from cogitate.model.files.hf import save_model
 from cogitate.model.kv_cache import BLOCK
@@ -154,6 +156,18 @@ class FailsOnce:
         self.steps += 1
         if self.steps == 2:
             raise ValueError("a step that fails")
+
+
+@pytest.mark.parametrize("speculative", [False, True])
+def test_logits_that_are_not_finite_are_refused_with_the_seed_as_on_a_cpu(speculative: bool) -> None:
+    with stand_in():
+        engine = engine_of(SMALL_DEEPSEEK, KIND, speculative=speculative)
+        engine.submit(request("a", prompts_of([5])[0], seeds=(7, 8)))
+        engine.poll()
+        assert isinstance(engine.decoder, PlainDecoder)
+        engine.decoder.model.norm.weight.data.fill_(torch.nan)
+        with pytest.raises(NotFiniteError, match=r"the completion of seed 7, token \d: the model's logits are NaN or infinite"):
+            engine.poll()
 
 
 def test_a_step_that_failed_leaves_nothing_to_the_completions_that_begin_after_it() -> None:

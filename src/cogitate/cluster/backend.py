@@ -60,7 +60,7 @@ class RayBackend(WithTrainers):
                 check_alive=self._session.check_alive,
                 scratch=self._session.scratch,
             )
-        except BaseException:
+        except BaseException:  # Ctrl-C, too: nobody else has the session yet, and our Ray would stay
             self._session.close()
             raise
 

@@ -72,7 +72,7 @@ class Session:
                     self._join()
                 else:
                     self._start(self._temporary)
-        except BaseException:
+        except BaseException:  # Ctrl-C, too: nobody has this object yet, and our Ray would stay
             self.close()
             raise
         self.logs = Path(ray._private.worker._global_node.get_logs_dir_path()).resolve()

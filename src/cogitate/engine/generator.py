@@ -18,11 +18,11 @@ from cogitate.engine.drafts.lookup import DRAFTED_AT_ONCE, Lookup
 from cogitate.engine.prompts.prefill import Prefill, check_reading
 from cogitate.engine.prompts.prefix_tree import PrefixTree
 from cogitate.engine.running import Ended, Running, Sequence, Shaper
-from cogitate.engine.scheduler import Group, Scheduler, request_fault
+from cogitate.engine.scheduler import Group, Scheduler, check_room, request_fault
 from cogitate.engine.speculation import Speculation
 from cogitate.engine.steps.taking import Taking
 from cogitate.engine.thinking.guided import Guide
-from cogitate.errors import ConfigError, DataError
+from cogitate.errors import DataError, NotFiniteError
 from cogitate.model.kv_cache import KVCache
 from cogitate.model.transformer import Transformer
 from cogitate.runtime import give_back_memory
@@ -95,19 +95,12 @@ class Engine:
             cache_bits: 8: keys and values are kept in 8 bits, each with a scale. 0: as they are computed.
             captured_steps: steps are CUDA graphs (steps/regions.py); ConfigError where the model's cannot be.
         """
-        check_reading(prefix_bytes, prefill_tokens, speculative=speculative)
-        if ngram_drafts and speculative:
-            raise ConfigError("drafts come by n-gram lookup or from the MTP block: set ngram_drafts = 0 or speculative = false")
-        limit = model.config.max_position_embeddings
-        if max_context is not None and not 2 <= max_context <= limit:
-            raise DataError(f"max_context = {max_context}: must be from 2 to the model's max_position_embeddings, {limit}")
-        if max_batch < 1:
-            raise DataError(f"max_batch = {max_batch}: must be at least 1")
+        check_reading(prefix_bytes, prefill_tokens, ngram_drafts, speculative=speculative)
+        check_room(max_batch, max_context, limit := model.config.max_position_embeddings)
         model = model.to(device=device, dtype=None if weight_bits else dtype).eval()
         self.config = model.config
         end_ids = [end_id] if isinstance(end_id, int) else end_id
-        self._ends = np.zeros(model.config.vocab_size, dtype=bool)  # by token; an end_id that is none ends nothing
-        self._ends[[token for token in end_ids if 0 <= token < len(self._ends)]] = True
+        self._ends = np.isin(np.arange(model.config.vocab_size), [*end_ids])  # by token; an end_id that is none ends nothing
         self.max_context = max_context or limit
         self.device, self.dtype = model.embed_tokens.weight.device, dtype or model.embed_tokens.weight.dtype
         self.version = 0
@@ -115,6 +108,7 @@ class Engine:
         rows = max_batch + prompt_rows
         self.cache = KVCache(model.config, rows, self.max_context, dtype=self.dtype, device=self.device, bits=cache_bits)
         self.speculation = Speculation(model, rows, self.max_context, self.dtype, cache_bits) if speculative else None
+        self._caches = [self.cache] if self.speculation is None else [self.cache, self.speculation.cache]
         self.lookup = Lookup(ngram_drafts) if ngram_drafts else None
         self.decoder = make_decoder(
             model, max_batch, mtp=speculative, drafts=DRAFTED_AT_ONCE if ngram_drafts else 0,
@@ -192,7 +186,15 @@ class Engine:
     @without_determinism()
     def poll(self) -> list[Completion]:
         """Refill free rows, advance every running completion by one step, and return what has finished, in the order of
-        submission and of the seeds within a request."""
+        submission and of the seeds within a request. Raises NotFiniteError: the logits of one are NaN or infinite; then nothing
+        is pending any more."""
+        try:
+            return self._poll()
+        except NotFiniteError:
+            self._drop_all()
+            raise
+
+    def _poll(self) -> list[Completion]:
         self._taking.steps.forget()
         self.prefill.left = self._scheduler.to_read(self._prefill_tokens, len(self._running)) or None
         if self._reads_beside and len(self._running):
@@ -203,26 +205,17 @@ class Engine:
 
     def partial(self, request_id: str, *, start: int = 0) -> dict[int, list[int]]:
         """The tokens, from index `start` on, of each running completion of a request, by its seed: for showing them early."""
-        return {
-            sequence.seed: self._running.token_ids(index, start)
-            for index, sequence in enumerate(self._running.sequences)
-            if sequence.request.id == request_id
-        }
+        return self._running.by_seed(request_id, start)
 
     def fresh(self, starts: Mapping[str, int]) -> dict[str, list[int]]:
         """`partial` of many requests of one seed at once: id -> the tokens of its completion from index starts[id] on."""
-        return {
-            sequence.request.id: self._running.token_ids(index, starts[sequence.request.id])
-            for index, sequence in enumerate(self._running.sequences)
-            if sequence.request.id in starts
-        }
+        return self._running.by_request(starts)
 
     def abort(self, request_ids: SequenceOf[str]) -> list[Completion]:
         """Stop these requests; returns what they had sampled (also empty completions), finish_reason "abort"."""
         ids = set(request_ids)
-        running = self._running
-        leaving = np.array([i for i, sequence in enumerate(running.sequences) if sequence.request.id in ids], dtype=np.int64)
-        running.drop_revocable(leaving)
+        leaving = np.array([i for i, each in enumerate(self._running.sequences) if each.request.id in ids], dtype=np.int64)
+        self._running.drop_revocable(leaving)
         stopped = self._remove(leaving, ["abort"] * len(leaving))
         for group in self._scheduler.withdraw(ids):
             self._release_prompt(group)
@@ -251,8 +244,16 @@ class Engine:
             self._release_prompt(group)
         self._forget()
 
+    def _drop_all(self) -> None:
+        """Let go of what is pending and of what is kept: a block with numbers that are not finite would fail whoever has it
+        later, even in places where none of its tokens stands, since 0 times NaN is NaN."""
+        self.abort([*self._pending_of])
+        self._forget()
+        for cache in self._caches:
+            cache.wipe()
+
     def _forget(self) -> None:
-        """The weights are others: what was read and written is of no use."""
+        """What was read and written is of no use: the weights are others, or it may not be finite."""
         self.prefill.forget()
         if self.lookup is not None:
             self.lookup.forget()
@@ -345,6 +346,5 @@ class Engine:
             self._free([row])
 
     def _free(self, rows: SequenceOf[int]) -> None:
-        self.cache.free(rows)
-        if self.speculation is not None:
-            self.speculation.cache.free(rows)
+        for cache in self._caches:
+            cache.free(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -183,6 +184,16 @@ class Running:
         end = self.counts[index] - (0 if thinking is None else thinking.revocable)
         tokens: list[int] = self._token_ids[self.rows[index], start : max(end, start)].tolist()
         return tokens
+
+    def by_seed(self, request_id: str, start: int) -> dict[int, list[int]]:
+        """`token_ids` of a request's completions, by their seeds."""
+        of_request = [(i, each.seed) for i, each in enumerate(self.sequences) if each.request.id == request_id]
+        return {seed: self.token_ids(index, start) for index, seed in of_request}
+
+    def by_request(self, starts: Mapping[str, int]) -> dict[str, list[int]]:
+        """The same of the one completion of each request that is named, from its own index on, by the request's id."""
+        named = [(i, each.request.id) for i, each in enumerate(self.sequences) if each.request.id in starts]
+        return {name: self.token_ids(index, starts[name]) for index, name in named}
 
     def sampled(self, index: int) -> np.ndarray:
         """The tokens of a completion so far, int32; valid until others are recorded."""

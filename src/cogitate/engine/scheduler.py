@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from cogitate.backend import GenerationRequest
+from cogitate.errors import DataError
 
 MOST_TEMPERATURE = torch.finfo(torch.float32).max  # rows of logits are divided in float32
 
@@ -181,3 +182,11 @@ def request_fault(request: GenerationRequest, vocabulary: int, max_context: int)
     if large := [seed for seed in request.seeds if not -(2**63) <= seed < 2**63]:
         return f"seed = {large[0]}: must fit in 64 bits, from -2^63 to 2^63 - 1"
     return None
+
+
+def check_room(max_batch: int, max_context: int | None, limit: int) -> None:
+    """Raises DataError for an engine without room for a completion, or for more tokens than the model's `limit`."""
+    if max_context is not None and not 2 <= max_context <= limit:
+        raise DataError(f"max_context = {max_context}: must be from 2 to the model's max_position_embeddings, {limit}")
+    if max_batch < 1:
+        raise DataError(f"max_batch = {max_batch}: must be at least 1")

@@ -263,6 +263,12 @@ class KVCache:
             self._prompts[row] = None
             self._lengths[row] = self.shared[row] = self._held[row] = 0
 
+    def wipe(self) -> None:
+        """Make what stays finite; nobody may hold a block."""
+        assert not self.blocks_in_use, f"{self.blocks_in_use} blocks are in use"
+        for entries in self.layers:
+            entries.zero_()
+
     def _give_back(self) -> None:
         self.layers = self._memory.give_back()
         self._free.clear()

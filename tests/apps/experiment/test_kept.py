@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import json
 import shutil
+import tarfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,3 +107,38 @@ def test_a_damaged_archive_is_refused(tmp_path: Path, made: Made, kept: Path) ->
     archive.write_bytes(archive.read_bytes()[:-500])
     with pytest.raises(ArtifactError, match=r"seed-0.tar.xz: damaged \(.*delete it to have its runs made again"):
         run(made.file, tmp_path / "run", kept)
+
+
+def written_again(archive: Path, change: Callable[[tarfile.TarInfo], tarfile.TarInfo | None]) -> None:
+    """An archive with the members that `change` returns."""
+    with tarfile.open(archive) as packed:
+        members = [(member, packed.extractfile(member)) for member in packed]
+        contents = [(change(member), b"" if file is None else file.read()) for member, file in members]
+    with tarfile.open(archive, "w:xz") as packed:
+        for member, content in contents:
+            if member is not None:
+                packed.addfile(member, io.BytesIO(content))
+
+
+@pytest.mark.parametrize("file", ["config.json", "results.json"])
+def test_an_archive_that_lacks_a_file_of_a_run_is_refused(tmp_path: Path, made: Made, kept: Path, file: str) -> None:
+    written_again(archive_of(kept, 0), lambda member: None if member.name == f"grpo/{file}" else member)
+    with pytest.raises(ArtifactError, match=rf"seed-0.tar.xz: grpo: holds no {file}; delete the archive"):
+        run(made.file, tmp_path / "run", kept)
+
+
+def test_an_archive_of_other_names_is_refused(tmp_path: Path, made: Made, kept: Path) -> None:
+    archive = archive_of(kept, 0)
+    with tarfile.open(archive, "w:xz") as packed:
+        packed.add(tmp_path, "./", recursive=False)
+    with pytest.raises(ArtifactError, match=r"seed-0.tar.xz: \.: no file of a kept run"):
+        run(made.file, tmp_path / "run", kept)
+
+
+def test_nothing_is_left_of_an_archive_that_was_there_before(tmp_path: Path, made: Made, kept: Path) -> None:
+    run(made.file, tmp_path / "run", kept)
+    stale = tmp_path / "run" / "kept.runs" / "grpo" / "seed-0" / "earlier" / "manifest.json"
+    stale.parent.mkdir()
+    stale.write_text("{}")
+    assert run(made.file, tmp_path / "run", kept) == (made.results, [])
+    assert not stale.exists()

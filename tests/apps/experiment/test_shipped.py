@@ -11,6 +11,7 @@ from cogitate.apps.experiment.definition import read_experiment
 from cogitate.apps.experiment.dry_run import dry_run
 from cogitate.apps.experiment.short import in_short
 from cogitate.config import BranchesConfig, DrawsConfig, ReasoningRLConfig, Section
+from tests.apps.experiment.small import write_experiment
 
 SHIPPED = sorted((Path(__file__).parents[3] / "experiments").glob("*.toml"))
 OF_OTHERS = "smollm2"  # in the name of an experiment whose model and data are not ours to ship
@@ -26,6 +27,14 @@ def test_a_shipped_experiment_can_be_planned(path: Path, tmp_path: Path) -> None
     assert "will not be enough" not in text
     assert "which is not predicted" not in text
     assert not (tmp_path / "out").exists()
+
+
+def test_a_calibration_of_another_version_stops_no_dry_run(tmp_path: Path, base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    (tmp_path / "cogitate").mkdir()
+    (tmp_path / "cogitate" / "plan.json").write_text('{"names": []}', encoding="utf-8")
+    experiment = read_experiment(write_experiment(tmp_path, base))
+    assert "The speed of this computer is a guess" in dry_run(experiment, tmp_path / "out")
 
 
 @pytest.mark.parametrize(

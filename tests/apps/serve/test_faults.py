@@ -1,5 +1,7 @@
 """What fails inside is said, and what can go on goes on."""
 
+import asyncio
+import signal
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +10,7 @@ from typing import Any
 import pytest
 
 from cogitate.apps.serve import app
-from cogitate.apps.serve.app import Served, make_app
+from cogitate.apps.serve.app import Served, make_app, reloading_by_signal
 from cogitate.apps.serve.command import OPEN_PATHS
 from cogitate.apps.serve.metrics import Metrics
 from cogitate.web.protect import protect
@@ -118,3 +120,16 @@ def test_a_prompt_that_waits_for_others_is_no_prompt_that_takes_long(own: Client
     (first, refused), (second, waiting) = in_threads([lambda: own.post("/v1/chat/completions", BODY), later])
     assert (first, refused["error"]["message"]) == (400, "the prompt took more than 0.4 seconds to be made")
     assert (second, waiting["error"]["message"]) == (503, "other requests' prompts take too long to be made; ask again later")
+
+
+def test_a_server_that_ignored_the_end_of_its_terminal_does_so_again_when_it_has_ended() -> None:
+    async def serve() -> None:
+        with reloading_by_signal(Served(dict, Metrics())):
+            assert signal.getsignal(signal.SIGHUP) != signal.SIG_IGN
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        asyncio.run(serve())
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -36,6 +36,7 @@ def test_one_last_line_of_the_form_is_a_verdict(text: str) -> None:
         ("Verdict 123456: A\nVerdict 123456: B", TWICE),
         ("Verdict 123456: A\nVerdict 123456: A", TWICE),
         ("<think> It may be A.\nVerdict 123456: A", STILL_THINKING),
+        ("<think> It may be A. </think> <think> Or B.\nVerdict 123456: B", STILL_THINKING),
         ("So\u2028Verdict 123456: A", NOT_THERE),
         ("Verdict １２３４５６: A", NOT_THERE),
         ("Verdict 123456:\u00a0A", NOT_THERE),

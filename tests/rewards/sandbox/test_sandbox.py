@@ -263,6 +263,22 @@ def test_programs_do_not_outlive_the_process_that_runs_them(box: Sandbox, scratc
     remove_abandoned(str(scratch))  # the second level's directory, as its next user does
 
 
+def test_programs_do_not_ignore_the_signals_that_nohup_and_background_jobs_do(box: Sandbox, scratch: Path) -> None:
+    program = (
+        "from signal import *\n"
+        "print(getsignal(SIGHUP) == SIG_DFL, getsignal(SIGINT) is default_int_handler, getsignal(SIGQUIT) == SIG_DFL)"
+    )
+    script = (
+        "import signal\nfrom cogitate.rewards.sandbox.sandbox import *\n"
+        "for each in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT): signal.signal(each, signal.SIG_IGN)\n"
+        f"print(Sandbox(level=SandboxLevel({box.level.value!r})).run({program!r}).stdout.decode())"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", script], env={**os.environ, "TMPDIR": str(scratch)}, capture_output=True, text=True, check=True
+    )
+    assert ran.stdout.split() == ["True"] * 3
+
+
 def running(name: str) -> bool:
     for entry in Path("/proc").iterdir():
         try:

@@ -6,6 +6,7 @@ import pytest
 from cogitate.tokenizer.tools.call_forms import DEEPSEEK_R1, DEEPSEEK_V31, FORMS, HERMES, LLAMA3, CallForm, texts_with_tags
 from cogitate.tokenizer.tools.call_stream import Said, TaggedCalls, call_reader, calls_in
 from cogitate.tokenizer.tools.turns import ToolCall
+from tests.processor_time import grows_in_proportion
 
 ADD = ToolCall("add", '{"a": 1, "b": "}</tool"}')
 NOW = ToolCall("now", "{}")
@@ -77,6 +78,13 @@ def test_a_tag_that_is_mentioned_or_begins_no_call_is_text_and_the_call_behind_i
     assert read([f'<tool_call> "{HERMES.text_of([NOW])[:-13]}'], HERMES) == ['<tool_call> "', NOW]
 
 
+def test_text_behind_a_tag_that_is_mentioned_is_not_held_back() -> None:
+    reader = call_reader(HERMES)
+    assert reader.feed("The tag <tool_call> \n") == ["The tag"]
+    assert reader.feed("begins") == [" <tool_call>", " \nbegins"]
+    assert reader.feed(" a call.") == [" a call."]
+
+
 def test_what_calls_a_function_that_is_not_offered_is_text() -> None:
     for form, text in ((LLAMA3, '{"name": "Bob"}'), (HERMES, '<tool_call>{"name": "Bob"}</tool_call>')):
         reader = call_reader(form, {"now"})
@@ -99,6 +107,13 @@ def test_held_text_is_looked_at_once(form: CallForm, begin: str) -> None:
         assert reader.feed(" ") == []
     assert len(reader._ahead if isinstance(reader, TaggedCalls) else reader._start) < 2  # type: ignore[attr-defined]
     assert "".join(map(str, [*said, *reader.finish()])) == begin + " " * 1000
+
+
+@pytest.mark.parametrize(
+    "part", ['<tool_call>\\"', '<tool_call>{\\"', '<tool_call>{"a": "\\"', '<tool_call>{"', '<tool_call>{"a']
+)
+def test_tags_that_begin_no_call_are_read_in_linear_time(part: str) -> None:
+    assert grows_in_proportion(lambda size, go: read([part] * size, HERMES), 500, slack=0.02)
 
 
 def test_bare_calls_are_the_whole_answer_or_text() -> None:

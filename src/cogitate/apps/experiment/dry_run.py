@@ -11,8 +11,7 @@ from cogitate.apps.experiment.definition import Experiment
 from cogitate.apps.experiment.kept import Key, unpack
 from cogitate.apps.experiment.running import GIB, check_seeds, run_directory
 from cogitate.apps.overview import table
-from cogitate.apps.plan.computer.machine import Machine, this_machine
-from cogitate.apps.plan.factors import read_factors
+from cogitate.apps.plan.computer.machine import machine_of_run
 from cogitate.apps.plan.recipe_plan import added, time_text
 from cogitate.apps.plan.stage_cost import cost_of
 from cogitate.apps.plan.workloads.works import works_of
@@ -119,7 +118,7 @@ def planned_run(
     for item in planned:
         made.setdefault(item.id, f"{variant}/seed-{seed}")
     works = {work.stage.name: work for work in works_of(graph_of(config), config)}
-    machine = this_computer(config)
+    machine = machine_of_run(config.runtime.dtype)
     for name in makes:
         if (variant, name) not in seconds:
             seconds[variant, name] = cost_of(works[name], machine.cluster, machine.factors, config.runtime).seconds
@@ -135,11 +134,6 @@ def planned_run(
     size = sum(FILES + BYTES[config.runtime.dtype] * weights.get(name, 0) for name in new)
     largest = OPTIMISER * max((weights.get(name, 0) for name in makes), default=0)
     return PlannedRun(variant, seed, makes, copies, there, shares, added(known) if known else NO_TIME, size, largest, unplanned)
-
-
-def this_computer(config: Config) -> Machine:
-    """The machine that a plan without --gpus is for."""
-    return this_machine(None, read_factors(), config.runtime.dtype)
 
 
 def total(runs: Sequence[PlannedRun]) -> Estimate:
@@ -172,11 +166,11 @@ def size_text(runs: Sequence[PlannedRun]) -> str:
 
 def notes(experiment: Experiment, runs: Sequence[PlannedRun], parts: Mapping[int, Sequence[PlannedRun]]) -> list[str]:
     """What a reader must mind."""
-    machine = this_computer(next(iter(experiment.runs.values())))
+    machine = machine_of_run(next(iter(experiment.runs.values())).runtime.dtype)
     lines = ["", "Intervals hold eight of ten; they stand in brackets. A checkpoint on the way takes up to "]
     lines[-1] += f"{max((run.largest for run in runs), default=0) / GIB:.2f} GiB more."
     if not machine.is_measured:
-        lines.append("The speed of this computer is a guess; `cogitate plan --calibrate` measures it in a minute.")
+        lines.append("The speed of this computer is a guess; `cogitate plan --calibrate` measures it in three to five minutes.")
     unplanned = dict.fromkeys(name for run in runs for name in run.unplanned)
     if unplanned:
         lines.append(f"Without the time of {', '.join(unplanned)}, which is not predicted.")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import lzma
+import shutil
 import tarfile
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -47,6 +48,7 @@ def unpack(experiment: Experiment, kept: Path, out: Path) -> dict[Key, Path]:
             if variant not in experiment.config.variants:
                 raise ArtifactError(f"{archive}: holds runs of {variant}, which is no variant of {experiment.name}")
             place = out / PLACE / variant / f"seed-{seed}"
+            shutil.rmtree(place, ignore_errors=True)  # of an archive that was there before
             for name, content in files.items():
                 file = place / name
                 file.parent.mkdir(parents=True, exist_ok=True)
@@ -63,7 +65,7 @@ def read_archive(archive: Path) -> dict[str, dict[str, bytes]]:
     try:
         with tarfile.open(archive, "r:xz") as packed:
             for member in packed:
-                variant, *rest = PurePosixPath(member.name).parts
+                variant, *rest = PurePosixPath(member.name).parts or ("",)
                 names = OF_RUN if len(rest) == 1 else OF_STAGE
                 content = packed.extractfile(member) if member.isfile() else None
                 if content is None or len(rest) not in (1, 2) or rest[-1] not in names or ".." in rest:
@@ -77,6 +79,9 @@ def read_archive(archive: Path) -> dict[str, dict[str, bytes]]:
 def check(experiment: Experiment, key: Key, place: Path, archive: Path) -> None:
     """Refuse a kept run whose stages are not those that the experiment would make, or whose files are not theirs."""
     variant, seed = key
+    for file in OF_RUN:
+        if not (place / file).is_file():
+            raise ArtifactError(f"{archive}: {variant}: holds no {file}; delete the archive to have its runs made again")
     for item in plan(experiment.runs[key], Path(place, "none"), until=experiment.until(variant)):
         if item.state == "given":
             continue

@@ -22,13 +22,14 @@ from cogitate.evals.metrics import Estimate
 from cogitate.runtime import atomic_write, write_json
 
 STYLE = Path(report.__file__).with_name("report.css")
+NUMBERS = "experiment.json"
 SAFE = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
 def write_page(results: Results, out: Path, found: Analysis | None = None) -> Path:
     """experiment.json, then experiment.html, which is returned."""
     analysed = {"analysis": {results.experiment.config.analysis: dict(found.content)}} if found else {}
-    write_json(out / "experiment.json", {**results.as_json(), **analysed})
+    write_json(out / NUMBERS, {**results.as_json(), **analysed})
     page = out / "experiment.html"
     with atomic_write(page) as temporary:
         temporary.write_text(html_of(results, found), encoding="utf-8")

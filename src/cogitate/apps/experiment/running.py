@@ -15,7 +15,7 @@ from cogitate.apps.experiment.analysis import analyse
 from cogitate.apps.experiment.definition import Experiment
 from cogitate.apps.experiment.kept import Key, keep, unpack
 from cogitate.apps.experiment.markdown import markdown_of
-from cogitate.apps.experiment.page import write_page
+from cogitate.apps.experiment.page import NUMBERS, write_page
 from cogitate.apps.experiment.results import Outcome, results_of
 from cogitate.apps.experiment.sharing import bytes_used, finished_artifacts, share
 from cogitate.backend import Backend
@@ -61,7 +61,7 @@ def run_experiment(
     check_seeds(experiment, seeds)
     if (out / CONFIG).is_file():
         raise ConfigError(f"--out {out}: is a run directory; an experiment needs one of its own")
-    with hold_run(out):
+    with hold_run(out, known=(out / NUMBERS).is_file()):  # a copy may lack the lock
         there = unpack(experiment, kept, out) if kept else {}
         directories = {key: there.get(key) or run_directory(out, *key) for key in experiment.runs}
         own = [run for key, run in directories.items() if key not in there]

@@ -150,7 +150,7 @@ def prepare(options: Searching, *, samples: int, votes: bool = True) -> Prepared
             Sampler(generator, reader, top_p=config.evaluate.top_p), Judge(backend.grader(), reader, asking.contract), scorer,
             weight,
         )  # fmt: skip
-    except BaseException:
+    except BaseException:  # Ctrl-C, too: nobody else has the backend yet, whose processes would stay
         backend.close()
         raise
     facts = {"tasks_left_out": tasks_left_out(config), **found.summary()}

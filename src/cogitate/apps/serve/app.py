@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -285,12 +286,16 @@ def reloading_by_signal(served: Served) -> Iterator[None]:
             else:
                 log.warning("%s: reloaded, version %d", model.name, model.version)
 
-    loop, tasks = asyncio.get_running_loop(), set[asyncio.Task[None]]()
-    with suppress(RuntimeError, ValueError):  # this is not the main thread
-        loop.add_signal_handler(signal.SIGHUP, lambda: tasks.add(asyncio.ensure_future(reload())))
-    yield
-    with suppress(RuntimeError, ValueError):
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop, tasks, before = asyncio.get_running_loop(), set[asyncio.Task[None]](), signal.getsignal(signal.SIGHUP)
+    loop.add_signal_handler(signal.SIGHUP, lambda: tasks.add(asyncio.ensure_future(reload())))
+    try:
+        yield
+    finally:
         loop.remove_signal_handler(signal.SIGHUP)
+        signal.signal(signal.SIGHUP, before)  # by default it would end the process, which nohup does not want
 
 
 def describe(model: ServedModel) -> dict[str, Any]:

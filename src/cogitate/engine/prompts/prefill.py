@@ -223,7 +223,7 @@ class Prefill:
         self.prefixes.insert(part.path, part.tokens, self.cache.blocks_of_row(part.row)[-count:], logits_V)
 
 
-def check_reading(prefix_bytes: int, prefill_tokens: int, *, speculative: bool) -> None:
+def check_reading(prefix_bytes: int, prefill_tokens: int, ngram_drafts: int, *, speculative: bool) -> None:
     """Raises DataError for negative ones, ConfigError for what the MTP block does not go with."""
     for name, value in (("prefix_bytes", prefix_bytes), ("prefill_tokens", prefill_tokens)):
         if value < 0:
@@ -232,6 +232,8 @@ def check_reading(prefix_bytes: int, prefill_tokens: int, *, speculative: bool) 
         raise ConfigError("prefixes are not kept for the MTP block: set runtime.speculative = false or keep no prefixes")
     if prefill_tokens and speculative:
         raise ConfigError("the MTP block reads whole prompts: set speculative = false or prefill_tokens = 0")
+    if ngram_drafts and speculative:
+        raise ConfigError("drafts come by n-gram lookup or from the MTP block: set ngram_drafts = 0 or speculative = false")
 
 
 def apart(parts: Sequence[Part], prefixes: PrefixTree) -> list[Part]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from cogitate.engine.decode import DRAFTED, Decoder
 from cogitate.engine.decode_plain import PlainDecoder
 from cogitate.engine.running import Running
-from cogitate.engine.sampling import Demands, sample_without_waiting, uniforms
+from cogitate.engine.sampling import Demands, check_finite, sample_without_waiting, uniforms
 from cogitate.engine.speculation import Speculation
 from cogitate.engine.steps.inputs import Inputs, results, to_device, to_host
 from cogitate.engine.steps.paged import TABLE, append, paged_context
@@ -114,6 +114,7 @@ class DeviceSteps:
             (made,) = self.regions.run(("draw", demands), inputs, lambda: self.draw(inputs, logits_NTV, demands))
         (tokens,), logprobs = to_host(made)
         count = len(self.running.rows[which])
+        self._check_finite(which, logprobs[:count], logits_NTV[:count])
         return tokens[:count, None], logprobs[:count, None]
 
     def sample_drafted(self, logits_N2V: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -123,6 +124,7 @@ class DeviceSteps:
         (made,) = self.regions.run(("draw", demands), inputs, lambda: self.draw(inputs, logits_N2V, demands, drafts_N))
         (tokens, drafts), logprobs = to_host(made)
         count = len(self.running)
+        self._check_finite(slice(None), logprobs[: DRAFTED * count], logits_N2V[:count])
         drafts_N2, tokens_N2, logprobs_N2 = (each.reshape(-1, DRAFTED)[:count] for each in (drafts, tokens, logprobs))
         self.speculation.note_drafts(self.running.rows, drafts_N2[:, 0])
         self._rows_N = inputs["row"][:count, 0]
@@ -162,6 +164,13 @@ class DeviceSteps:
         temperatures_X, top_p_X = (settings_N2[:, each, None].expand(-1, tokens).flatten() for each in range(2))
         uniforms_X, again_X = (inputs.doubles(name)[:, :tokens].flatten() for name in ("uniforms", "again"))
         return sample_without_waiting(logits_NTV.flatten(0, 1), temperatures_X, top_p_X, uniforms_X, again_X, demands)
+
+    def _check_finite(self, which: slice, logprobs_X: np.ndarray, logits_NTV: Tensor) -> None:
+        """Raises NotFiniteError as the sampler of a CPU does. The device is asked only where something is wrong."""
+        tokens, first_N = logits_NTV.shape[1], (self.running.counts + self.running.given)[which]
+        positions = torch.from_numpy(first_N[:, None] + np.arange(tokens)).flatten()
+        seeds = torch.from_numpy(np.repeat(self.running.seeds[which], tokens))
+        check_finite(torch.from_numpy(logprobs_X), lambda: logits_NTV.amax(dim=-1).flatten().cpu(), seeds, positions)
 
     def _keep_nothing(self) -> None:
         """Of what the last step has made; with graphs these have more rows than there are completions."""

@@ -39,7 +39,7 @@ class CheckpointReader:
     def __enter__(self) -> CheckpointReader:
         try:
             self._find_tensors()
-        except BaseException:
+        except BaseException:  # Ctrl-C, too: where entering fails, nobody exits
             self._stack.close()
             raise
         return self

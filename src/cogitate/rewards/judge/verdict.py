@@ -39,8 +39,8 @@ def read_verdict(reply: Reply | EndpointError, form: Form) -> Reading:
         return Reading(None, None, FAILED)
     if reply.finish_reason == "length":
         return Reading(None, None, CUT)
-    _, closed, said = reply.text.rpartition(THINK_CLOSE)
-    if not closed and said.lstrip().startswith(THINK_OPEN):
+    said = reply.text.rpartition(THINK_CLOSE)[2]
+    if said.lstrip().startswith(THINK_OPEN):
         return Reading(None, None, STILL_THINKING)
     said = said.rstrip()
     choices = "|".join(map(re.escape, form.meanings))

@@ -108,7 +108,7 @@ class BubblewrapChild(NamespacedChild, OwnChild):
             command = [*bubblewrap_command(packages, limits.disk_bytes)]
             command[1:1] = ["--seccomp", str(filter_descriptor), "--info-fd", str(child_info)]
             return spawn(command, pipes, {}, keep=(filter_descriptor, child_info))
-        except BaseException:
+        except BaseException:  # Ctrl-C, too: without a process `end` is not called
             self._give_back()
             raise
         finally:

@@ -67,7 +67,7 @@ class UnconfinedChild(OwnChild):
                     os.fchown(descriptor, self._uid, self._uid)  # so that /dev/stdin and its like can be opened
             environment = {**ENVIRONMENT, "HOME": self._directory, "TMPDIR": self._directory}
             return spawn(interpreter_command(), pipes, environment, cwd=self._directory, new_session=True)
-        except BaseException:
+        except BaseException:  # Ctrl-C, too: without a process `end` is not called
             self._give_back()
             raise
 

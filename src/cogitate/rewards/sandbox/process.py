@@ -83,7 +83,7 @@ class SandboxProcess:
         except OSError as error:
             self._pipes.close()
             raise SandboxUnavailableError(f"no process can be started: {error}") from error
-        except BaseException:
+        except BaseException:  # Ctrl-C, too: nobody has this object yet, and its pipes would stay open
             self._pipes.close()
             raise
         self._readers = {self._pipes.stdout, self._pipes.stderr, self._pipes.answers}
@@ -95,7 +95,7 @@ class SandboxProcess:
         self._child_ended = False
         try:
             self._start({"prelude": "", **self.child.orders, **(extra or {}), "mode": mode, "source": source})
-        except BaseException:
+        except BaseException:  # Ctrl-C, too: nobody has this object yet, and its program would go on
             self.close()
             raise
 

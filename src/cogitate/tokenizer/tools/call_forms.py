@@ -25,6 +25,7 @@ class CallForm:
         before, after: what stands before and after the arguments; NAME is the function's.
         between: two calls.
         begins, ends: around all calls; they are no part of a text.
+        first: what stands first between `opens` and `closes`, white space aside; "": anything.
     """
 
     opens: str
@@ -35,6 +36,7 @@ class CallForm:
     between: str = "\n"
     begins: str = ""
     ends: str = ""
+    first: str = ""
 
     def text_of(self, calls: tuple[ToolCall, ...] | list[ToolCall]) -> str:
         """Calls as the model writes them."""
@@ -64,7 +66,7 @@ def read_named(body: str) -> ToolCall | None:
 
 HERMES = CallForm(
     "<tool_call>", "</tool_call>", lambda body: read_object(body, "arguments"),
-    f'<tool_call>\n{{"name": "{NAME}", "arguments": ', "}\n</tool_call>",
+    f'<tool_call>\n{{"name": "{NAME}", "arguments": ', "}\n</tool_call>", first="{",
 )  # fmt: skip
 """Hermes 2 Pro, Qwen2.5, Qwen3, SmolLM3; and every model whose template knows no calls."""
 

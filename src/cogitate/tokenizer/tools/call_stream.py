@@ -1,7 +1,7 @@
 """From an answer's text to its calls, while it arrives.
 
 What comes out is the same however the text is cut: a call comes once it is complete, and what could be the beginning of one is
-held back. What looks like a call and is none is text.
+held back. What looks like a call and is none is text, as soon as that is known.
 """
 
 from __future__ import annotations
@@ -45,9 +45,10 @@ class TaggedCalls:
         self._form, self._names = form, names
         self._outside = [tag for tag in (form.opens, form.begins, form.ends) if tag]
         self._tag = any_of(self._outside)
-        self._unquoted = any_of([form.opens, form.closes, '"'])
+        self._unquoted = any_of([form.opens, form.closes, '"', "\\"])
         self._ahead = ""  # not looked at
         self._body: list[str] | None = None  # after an opening tag: what has been looked at
+        self._begun = False  # it has more than white space
         self._quoted = False  # it ends within a JSON string
         self._white: list[str] = []  # at the end of the text so far
         self._after_call = False
@@ -77,15 +78,22 @@ class TaggedCalls:
         self._say(said, self._ahead[:known])
         self._ahead = self._ahead[known if found is None else found.end() :]
         if found is not None and found.group() == self._form.opens:
-            self._body, self._quoted = [], False
+            self._body, self._begun, self._quoted = [], False, False
         return found is not None
 
     def _read_body(self, said: list[Said], body: list[str]) -> bool:
         """Up to the end of a call, or of what is none; whether it is there."""
         text, begin = self._ahead, 0
+        if not self._begun and (bare := text.lstrip()):
+            self._begun = True
+            if not bare.startswith(self._form.first):  # a tag that is mentioned: who reads need not wait for its end
+                self._end_body(said, body, "", text)
+                return True
         while found := (QUOTED if self._quoted else self._unquoted).search(text, begin):
             end, mark = found.end(), found.group()
-            if mark in (self._form.closes, self._form.opens) or mark < " ":  # JSON has no line break in a string
+            # JSON has no line break in a string, and no backslash elsewhere. The latter keeps the time linear: with it two tags
+            # could both begin bodies that run to the end of the text.
+            if mark in (self._form.closes, self._form.opens, "\\") or mark < " ":
                 self._end_body(said, [*body, text[begin : found.start()]], mark, text[end:])
                 return True
             body.append(text[begin:end])

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from cogitate.apps.plan.computer import rehearsal as in_small
 from cogitate.apps.plan.computer.calibrate import (
     ALONE,
     PRIORS_OF_CPUS,
@@ -22,6 +23,7 @@ from cogitate.apps.plan.stage_cost import memories_of, seconds_of
 from cogitate.apps.plan.workloads.works import works_of
 from cogitate.costs.factors import Factors, prior_factors
 from cogitate.costs.hardware import GIB, Cluster
+from cogitate.errors import ConfigError
 from cogitate.recipe.recipe import graph_of, select
 from cogitate.recipe.settings import load_recipe
 
@@ -66,6 +68,16 @@ def test_stages_in_small_are_planned_as_they_were_measured() -> None:
     assert ratios(rehearsal, factors) == pytest.approx([1.0] * 2 * len(rehearsal.stages), rel=0.1)
     assert factors["stage_seconds"] > 3
     assert factors["growth_mib"] > 8
+
+
+def test_the_recipe_in_small_runs_this_package_whatever_lies_in_the_directory_and_says_why_it_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "random.py").write_text("raise RuntimeError('a file of the user')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(in_small, "SMALL", ("r1_zero.nonsense=3",))
+    with pytest.raises(ConfigError, match=r"--calibrate: the recipe in small failed: error: .*nonsense"):
+        in_small.rehearse(lambda line: None)
 
 
 def test_a_stage_takes_its_start_and_a_process_grows_from_stage_to_stage() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from cogitate.apps.plan.factors import read_factors
 from cogitate.apps.plan.hardware import parse_cluster, read_hardware
+from cogitate.apps.plan.measured import Measured
 from cogitate.apps.plan.page import plan_page
 from cogitate.apps.plan.recipe_plan import RecipePlan, plan_recipe
 from cogitate.apps.plan.workloads.works import READERS, works_of
@@ -110,6 +111,14 @@ def test_worked_examples_are_read_in_training_once_and_with_each_prompt_that_is_
     assert kept.sampling.prefix == zero.prefix
     assert works["evaluate.r1_dev1"][0].sampling is not None
     assert len(works["evaluate.r1_dev1"]) == 1
+
+
+def test_rl_without_general_prompts_is_planned_like_a_run_that_had_some() -> None:
+    figures = {"completion_tokens": 50.0, "mixed_tokens": 40.0, "mixed_reasoning_tokens": 60.0}
+    config = load_recipe("tiny", ["r1.general_prompts_per_step=0"])
+    works = works_of(graph_of(config), config, measured=Measured({"r1": figures}, has_counts=False))
+    (work,) = next(each.works for each in works if each.stage.name == "r1")
+    assert (work.graded, work.scorings) == (1.0, 1.0)
 
 
 def test_a_kind_of_somebody_else_is_listed_as_not_planned_and_what_comes_after_it_is_planned(

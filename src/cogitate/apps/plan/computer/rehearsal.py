@@ -3,6 +3,7 @@ large a process grows from stage to stage cannot be seen from single steps."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from cogitate.recipe.recipe import graph_of
 from cogitate.recipe.run_directory.planned import PlannedStage, compared_stage
 from cogitate.recipe.run_directory.store import is_shipped_copy
 from cogitate.recipe.settings import load_recipe
+from cogitate.runtime import python_path
 
 RECIPE, UNTIL = "tiny", "r1"
 SMALL = (  # of each kind of stage enough steps that its start is not most of its time
@@ -65,8 +67,9 @@ def rehearse(say: Callable[[str], None]) -> Rehearsal:
     with tempfile.TemporaryDirectory(prefix="cogitate-") as place:
         out = Path(place) / "run"
         # The calibration that is there may be of another version, which says nothing about this computer's memory.
-        words = [sys.executable, "-m", "cogitate", "run", RECIPE, *SMALL, "--out", str(out), "--until", UNTIL, "--force"]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        words = [sys.executable, "-P", "-m", "cogitate", "run", RECIPE, *SMALL, "--out", str(out), "--until", UNTIL, "--force"]
+        environment = {**os.environ, "PYTHONPATH": python_path()}
+        done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
         if done.returncode:
             said = (done.stderr.strip() or done.stdout.strip()).splitlines()
             raise ConfigError(

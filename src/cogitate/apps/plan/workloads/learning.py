@@ -156,9 +156,9 @@ def general_length(reader: Reader, stage: str, settings: RLConfig) -> float:
     """How long completions are that models judge, over all completions; 1 where no run has measured it."""
     mixed, judged = (reader.measured.of(stage, name) for name in ("mixed_tokens", "mixed_reasoning_tokens"))
     mean = reader.measured.of(stage, "completion_tokens")
-    if not isinstance(settings, AllScenarioConfig) or not mixed or not judged or not mean:
+    share = settings.general_prompts_per_step / settings.prompts_per_step if isinstance(settings, AllScenarioConfig) else 0.0
+    if not share or not mixed or not judged or not mean:
         return 1.0
-    share = settings.general_prompts_per_step / settings.prompts_per_step
     return max(0.0, mixed - (1 - share) * judged) / share / mean
 
 

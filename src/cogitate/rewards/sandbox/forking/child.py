@@ -28,7 +28,7 @@ class ForkedChild(NamespacedChild):
             self._open_to_user(pipes)
             handle = self.server.fork(pipes.child_ends(), limits.disk_bytes)
             self._proc = Path(f"/proc/{pid_of(handle)}/root/proc")
-        except BaseException:
+        except BaseException:  # Ctrl-C, too: the server may be in the middle of an answer, and is of no more use
             if handle is not None:
                 os.close(handle)
             servers.end(self.server)

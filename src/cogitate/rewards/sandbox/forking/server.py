@@ -74,7 +74,7 @@ class ForkServer:
                 env={},
                 cwd="/",
             )
-        except BaseException:
+        except BaseException:  # Ctrl-C, too: nothing closes what was opened for a server that does not run
             self._link.close()
             os.close(self._troubles)
             if uid_lock is not None:

@@ -12,16 +12,20 @@ import marshal
 import posix
 import sys
 from _json import encode_basestring_ascii
+from _signal import SIG_DFL, default_int_handler, signal  # type: ignore[import-not-found]  # built in, without stubs
 
 NODE_LIMIT = 1_000_000  # values in one answer
 DEPTH_LIMIT = 150
 ERROR_LENGTH = 300
+HANDLERS = ((1, SIG_DFL), (2, default_int_handler), (3, SIG_DFL))  # of SIGHUP, SIGINT and SIGQUIT in a Python of a terminal
 
 
 def main(channel):
     """Confine this process, say so, then run the program as a script or answer calls to its functions."""
     orders = read_message(channel)
     confine(orders)
+    for number, handler in HANDLERS:  # nohup, or a shell that has started us in the background, has us ignore them
+        signal(number, handler)
     sys.path[:] = [entry for entry in sys.path if entry] + orders["path"]
     sys.argv = ["program.py"]
     for name in ("guest", "channel"):  # of the bootstrap: a program should not find us in __main__
