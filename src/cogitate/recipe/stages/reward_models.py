@@ -126,10 +126,12 @@ class Making:
 
     def members(self, name: str) -> list[Member]:
         """The models called `name`."""
-        first, *others = (f"{name}.{number + 1}" if number else name for number in range(self.settings.members))
-        seeds = [None, *(derive_seed(self.config.seed, "head", other) for other in others)]
-        directories = [member_directory(self.out / name, number) for number in range(self.settings.members)]
-        return [Member(*each) for each in zip([first, *others], directories, seeds, strict=True)]
+        found = [Member(name, self.out / name, None)]
+        for number in range(1, self.settings.members):
+            called = f"{name}.{number + 1}"
+            head_seed = derive_seed(self.config.seed, "head", called)
+            found.append(Member(called, member_directory(self.out / name, number), head_seed))
+        return found
 
     def combination(self, said_MN: Sequence[Sequence[float]], *, standardise: bool) -> Combination:
         """How the models' scores of held-out texts become one score, of mean 0 and deviation 1 where that is asked for."""
