@@ -93,6 +93,7 @@ def test_members_are_reported_one_by_one_together_and_by_how_far_they_disagree()
     report = report_of_pairs(prompts, said_MN, lengths, Combination("mean"))
     assert [one["accuracy"]["value"] for one in report["members"]] == [0.75, 0.5, 0.25]
     assert report["score"] == "mean"
+    assert report["gain"]["value"] == -0.5  # one of four right in place of the first member's three
     # Means of the chosen: 1, 2/3, 1/3, 0; of the rejected: 0, 2, 2/3, 1. Least of them: 1, 0, 0, 0 and 0, 0, 0, 1.
     assert report["accuracy"]["value"] == 0.25
     by_score = {score: found["value"] for score, found in report["accuracy_by_score"].items()}

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from cogitate.errors import DataError
-from cogitate.evals.metrics import Estimate, rate
+from cogitate.evals.metrics import Estimate, paired_difference, rate
 from cogitate.rewards.ensemble import SCORES, Combination, combined
 from cogitate.runtime import derive_seed
 
@@ -118,6 +118,7 @@ def report_of_all(
     return {
         **report(together),
         "score": combination.score,
+        "gain": gain_by_prompt(prompts, right(together), right(said_MN[0])),
         "agreement": share_by_prompt(prompts, agreed, range(len(agreed))),
         "accuracy_where_all_agree": share_by_prompt(prompts, right(together), [i for i, alike in enumerate(agreed) if alike]),
         "spread": fmean(map(pstdev, said_N)),
@@ -167,10 +168,22 @@ def safety_report(
 
 def share_by_prompt(prompts: Sequence[str], right: Sequence[bool], indices: Sequence[int]) -> dict[str, Any] | None:
     """The share that is right, with an interval over prompts; None where there is nothing."""
+    rows = rows_by_prompt(prompts, right, indices)
+    return {**rate(rows).as_json(), "of": len(indices)} if rows else None
+
+
+def rows_by_prompt(prompts: Sequence[str], right: Sequence[bool], indices: Sequence[int]) -> list[list[float]]:
+    """1 or 0 for each of these items, those of a prompt together."""
     by_prompt: dict[str, list[float]] = {}
     for index in indices:
         by_prompt.setdefault(prompts[index], []).append(float(right[index]))
-    return {**rate(list(by_prompt.values())).as_json(), "of": len(indices)} if by_prompt else None
+    return list(by_prompt.values())
+
+
+def gain_by_prompt(prompts: Sequence[str], right: Sequence[bool], right_alone: Sequence[bool]) -> dict[str, Any]:
+    """How much larger the share that is right is than that of a single model on the same items, paired by prompt."""
+    every = range(len(prompts))
+    return paired_difference(rows_by_prompt(prompts, right, every), rows_by_prompt(prompts, right_alone, every)).as_json()
 
 
 def correlation(values: Sequence[float], lengths: Sequence[int], independent: int) -> dict[str, Any] | None:
