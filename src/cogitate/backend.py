@@ -241,11 +241,13 @@ class Backend(Protocol):
     def supervised_learner(self, model: Path, settings: SupervisedConfig, *, adapters: bool) -> SupervisedLearner:
         """A model that learns the next tokens; with `adapters`, by runtime.lora_rank where that is set."""
 
-    def helpfulness_learner(self, model: Path, settings: PreferenceTrainingConfig) -> PairLearner:
-        """A reward model of pairs (Bradley-Terry), whose head starts as zeros."""
+    def helpfulness_learner(
+        self, model: Path, settings: PreferenceTrainingConfig, *, head_seed: int | None = None
+    ) -> PairLearner:
+        """A reward model of pairs (Bradley-Terry), whose head starts as zeros, or is drawn with `head_seed`."""
 
-    def safety_learner(self, model: Path, settings: PreferenceTrainingConfig) -> LabelLearner:
-        """A reward model of labelled texts, whose score is the logit of "safe"; its head starts as zeros."""
+    def safety_learner(self, model: Path, settings: PreferenceTrainingConfig, *, head_seed: int | None = None) -> LabelLearner:
+        """A reward model of labelled texts, whose score is the logit of "safe"; its head as a helpfulness model's."""
 
     def process_learner(self, model: Path, settings: PreferenceTrainingConfig) -> StepLearner:
         """A process reward model, whose score at the end of a step is the logit of "right"; its head starts as zeros."""

@@ -26,6 +26,13 @@ class ValueModel(nn.Module):
         nn.init.zeros_(self.score.weight)
         nn.init.zeros_(self.score.bias)
 
+    @torch.no_grad()
+    def draw_head(self, seed: int) -> None:
+        """Start from a head of normal numbers, whose values have a deviation of about 1: members of an ensemble differ so."""
+        generator = torch.Generator().manual_seed(seed)
+        width = self.score.weight.shape[1]
+        self.score.weight.copy_(torch.randn(1, width, generator=generator) / (width + 1) ** 0.5)
+
     def forward(self, tokens_BT: Tensor, **places: Any) -> Tensor:
         """The value at each token, float32 (B, T); `places` as in Transformer.forward."""
         return self.values(self.trunk(tokens_BT, **places))

@@ -120,11 +120,13 @@ class OneProcess:
     def supervised_learner(self, model: Path, settings: SupervisedConfig, *, adapters: bool) -> backend.SupervisedLearner:
         return SupervisedLearner(self._trained(model, adapters=adapters), settings, self._ranks)
 
-    def helpfulness_learner(self, model: Path, settings: PreferenceTrainingConfig) -> PairLearner:
-        return HelpfulnessLearner(self._with_value_head(model), settings, self._ranks)
+    def helpfulness_learner(
+        self, model: Path, settings: PreferenceTrainingConfig, *, head_seed: int | None = None
+    ) -> PairLearner:
+        return HelpfulnessLearner(self._with_value_head(model, head_seed), settings, self._ranks)
 
-    def safety_learner(self, model: Path, settings: PreferenceTrainingConfig) -> LabelLearner:
-        return SafetyLearner(self._with_value_head(model), settings, self._ranks)
+    def safety_learner(self, model: Path, settings: PreferenceTrainingConfig, *, head_seed: int | None = None) -> LabelLearner:
+        return SafetyLearner(self._with_value_head(model, head_seed), settings, self._ranks)
 
     def process_learner(self, model: Path, settings: PreferenceTrainingConfig) -> StepLearner:
         return ProcessLearner(self._with_value_head(model), settings, self._ranks)
@@ -154,8 +156,10 @@ class OneProcess:
             add_lora(model, rank=runtime.lora_rank, alpha=runtime.lora_alpha)
         return model
 
-    def _with_value_head(self, directory: Path) -> ValueModel:
+    def _with_value_head(self, directory: Path, head_seed: int | None = None) -> ValueModel:
         model = ValueModel(self._read(directory))
+        if head_seed is not None:
+            model.draw_head(head_seed)
         model.trunk.gradient_checkpointing = self.config.runtime.gradient_checkpointing
         return model
 

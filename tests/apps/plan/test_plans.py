@@ -102,6 +102,22 @@ def test_a_base_model_is_measured_with_three_prompts_and_rl_of_one_update_scores
     assert works["r1"][0].scorings == pytest.approx(1 + 2 * 11 / 16 * 28 / 48)  # a reference, and two judges of general prompts
 
 
+def test_members_of_reward_models_are_trained_one_after_another_and_read_together() -> None:
+    machine, found = this_machine(None, read_factors()), {}
+    for members in (1, 3):
+        config = load_recipe("tiny", [f"reward_models.members={members}"])
+        works = {work.stage.name: work for work in works_of(graph_of(config), config)}
+        _, _, layout = best_layout(works["r1"], machine.cluster, machine.factors, config.runtime)
+        memory = memories_of(works["r1"], layout, machine.cluster, machine.factors, config.runtime)["training"]
+        steps = [work.steps for work in works["reward_models"].works if work.sampling is None]
+        found[members] = (steps, works["r1"].works[0], memory.terms["models that score"])
+    (steps, of_one, rest), (more_steps, of_three, more_rest) = found[1], found[3]
+    assert more_steps == [3 * each for each in steps]
+    assert of_three.scorings - 1 == pytest.approx(3 * (of_one.scorings - 1))  # a reference beside the judges
+    assert (of_one.other_models, of_three.other_models) == (1 + 2, 1 + 6)
+    assert more_rest == pytest.approx(7 / 3 * rest)
+
+
 def test_lengths_of_a_run_that_was_made_replace_guesses(tmp_path: Path) -> None:
     stage = tmp_path / "r1_zero"
     stage.mkdir()

@@ -1,13 +1,15 @@
 """The report of a made-up run of the whole recipe."""
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cogitate.apps.report.data import load_run, load_runs
 from cogitate.apps.report.report import write_report
-from cogitate.apps.report.sets import data_section, read_data_set
+from cogitate.apps.report.sets import data_section, judges_table, read_data_set
 from tests.apps.report.report_page import Page
 from tests.apps.synthetic_recipe import DROPPED, FIRST_HACKED, MODELS, write_recipe
 
@@ -102,3 +104,16 @@ def test_an_unfinished_data_stage_and_a_run_without_any_have_no_section(tmp_path
             file.unlink()
     assert data_section(load_runs([directory])) == ""
     assert len(load_run(directory).results["stages"]) == len(MODELS)
+
+
+def test_members_of_an_ensemble_stand_below_what_they_say_together() -> None:
+    def report(accuracy: float) -> dict[str, Any]:
+        return {"held_out_pairs": 40, "accuracy": {"value": accuracy, "ci95": [accuracy - 0.1, accuracy + 0.1]}}
+
+    agreement = {"value": 0.85, "ci95": [0.8, 0.9]}
+    several = {**report(0.75), "score": "worst", "agreement": agreement, "members": [report(0.7), report(0.72)]}
+    page = judges_table("Reward models", {"helpfulness": several, "safety": report(0.9)})
+    names = re.findall(r'<th scope="row" class="model">([^<]+)<', page)
+    assert names == ["Helpfulness, 2 members by worst", "Helpfulness, member 1", "Helpfulness, member 2", "Safety"]
+    assert "All members agree" in page
+    assert "All members agree" not in judges_table("Reward models", {"helpfulness": report(0.75)})

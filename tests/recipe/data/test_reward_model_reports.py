@@ -12,8 +12,11 @@ from cogitate.recipe.data.reward_model_reports import (
     correlation,
     hold_out,
     pair_report,
+    report_of_pairs,
+    report_of_safety,
     safety_report,
 )
+from cogitate.rewards.ensemble import Combination
 
 
 def test_prompts_are_held_out_whole_and_by_their_text_alone() -> None:
@@ -77,3 +80,45 @@ def test_pairs_of_equal_lengths_are_balanced_already() -> None:
 def test_pairs_that_all_prefer_one_kind_cannot_be_balanced(lengths: list[tuple[int, int]], said: str) -> None:
     with pytest.raises(DataError, match=f"the better answer is the {said} one in all {len(lengths)} pairs"):
         balanced_by_length(range(len(lengths)), lengths, seed=0)
+
+
+def test_members_are_reported_one_by_one_together_and_by_how_far_they_disagree() -> None:
+    prompts, lengths = ["p0", "p1", "p2", "p3"], [(3, 3), (4, 4), (5, 5), (6, 6)]
+    # Of four pairs the first member gets three right, the second two, the third one; all agree on the first and the last.
+    said_MN = [
+        [1.0, 1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0],
+        [1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0],
+        [1.0, 0.0, 0.0, 0.0, 0.0, 6.0, 1.0, 1.0],
+    ]
+    report = report_of_pairs(prompts, said_MN, lengths, Combination("mean"))
+    assert [one["accuracy"]["value"] for one in report["members"]] == [0.75, 0.5, 0.25]
+    assert report["score"] == "mean"
+    assert report["gain"]["value"] == -0.5  # one of four right in place of the first member's three
+    # Means of the chosen: 1, 2/3, 1/3, 0; of the rejected: 0, 2, 2/3, 1. Least of them: 1, 0, 0, 0 and 0, 0, 0, 1.
+    assert report["accuracy"]["value"] == 0.25
+    by_score = {score: found["value"] for score, found in report["accuracy_by_score"].items()}
+    assert by_score == {"mean": 0.25, "worst": 0.25, "uncertainty": 0.25}
+    assert report["agreement"]["value"] == 0.5
+    assert report["accuracy_where_all_agree"] == {**report["accuracy_where_all_agree"], "value": 0.5, "of": 2}
+    deviation = math.sqrt(2 / 9)
+    assert report["spread"] == pytest.approx((3 * deviation + math.sqrt(8)) / 8)
+    # Less half the variances 0, 2/9, 2/9, 0 and 0, 8, 2/9, 0: the second pair is now right.
+    other = report_of_pairs(prompts, said_MN, lengths, Combination("uncertainty", 0.5, mean=1.0, deviation=2.0))
+    assert other["accuracy_by_score"]["uncertainty"]["value"] == other["accuracy"]["value"] == 0.5
+    assert other["margin"] == pytest.approx(((2 - 2 / 9) - (11 / 3 - (8 + 2 / 9) / 2)) / 4 / 2)
+
+
+def test_one_model_is_reported_as_without_members() -> None:
+    prompts, lengths, said = ["a", "b"], [(3, 9), (4, 2)], [0.5, 1.0, 0.25, 2.0]
+    assert report_of_pairs(prompts, [said], lengths, Combination()) == pair_report(prompts, said[:2], said[2:], lengths)
+    safe = [True, False]
+    found = report_of_safety(prompts, [said[:2]], safe, [1, 2], Combination())
+    assert found == safety_report(prompts, said[:2], safe, [1, 2])
+
+
+def test_by_the_worst_score_a_completion_is_safe_if_all_members_find_it_so() -> None:
+    report = report_of_safety(["a", "b"], [[1.0, 2.0], [3.0, -1.0]], [True, False], [1, 2], Combination("worst"))
+    assert report["accuracy"]["value"] == 1.0
+    assert report["accuracy_by_score"]["mean"]["value"] == 0.5
+    assert [one["accuracy"]["value"] for one in report["members"]] == [0.5, 1.0]
+    assert report["agreement"]["value"] == 0.5

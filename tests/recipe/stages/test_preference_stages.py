@@ -12,16 +12,18 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from cogitate.config import Config
+from cogitate.config import Config, RewardModelsConfig
 from cogitate.errors import ConfigError, DataError
 from cogitate.model.files.hf import load_model
 from cogitate.recipe.kinds import DPO, PPO, PREFERENCES, REWARD_MODELS
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.progress import NullProgress
 from cogitate.recipe.recipe import INSTRUCT_GPT
-from cogitate.recipe.settings import make_config
+from cogitate.recipe.rl.general_rewards import Judge
+from cogitate.recipe.settings import load_recipe, make_config
 from cogitate.recipe.stage import Kind, StageContext, find
 from cogitate.recipe.stages.instruct_gpt import ppo
+from cogitate.rewards.ensemble import read_ensemble
 from cogitate.rewards.reward_model import judged_ids
 from cogitate.runtime import MetricsLog
 from cogitate.tasks.files.datasets import load_labelled, load_preferences
@@ -93,6 +95,14 @@ def digit_said(backend: LocalBackend, model: Path) -> float:
     logprobs = ModelScorer(load_model(model)).logprobs([prompt] * 10, said)
     weights = [math.exp(sum(each)) for each in logprobs]
     return sum(digit * weight for digit, weight in enumerate(weights)) / sum(weights)
+
+
+def kill_at(step: int) -> Callable[[dict[str, Any]], None]:
+    def kill(row: dict[str, Any]) -> None:
+        if row["step"] == step:
+            raise KeyboardInterrupt
+
+    return kill
 
 
 def same_weights(one: Path, other: Path) -> bool:
@@ -173,13 +183,6 @@ def test_with_balanced_lengths_helpfulness_learns_from_as_many_pairs_of_both_kin
 def test_reward_models_go_on_after_a_kill_within_each_of_them_to_the_same_bits(
     backend: LocalBackend, digit_model: Path, tmp_path: Path
 ) -> None:
-    def kill_at(step: int) -> Callable[[dict[str, Any]], None]:
-        def kill(row: dict[str, Any]) -> None:
-            if row["step"] == step:
-                raise KeyboardInterrupt
-
-        return kill
-
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     summary = run_stage(REWARD_MODELS, "reward_models", backend, whole, digit_model)
     for step in (7, 60):
@@ -192,6 +195,69 @@ def test_reward_models_go_on_after_a_kill_within_each_of_them_to_the_same_bits(
     steps = [[json.loads(line)["step"] for line in (folder / "out" / "metrics.jsonl").read_text().splitlines()]
              for folder in (whole, killed)]  # fmt: skip
     assert steps[0] == steps[1]
+
+
+def test_members_learn_one_after_another_over_kills_and_the_first_is_the_model_that_one_alone_would_be(
+    files: dict[str, str], digit_model: Path, tmp_path: Path
+) -> None:
+    few = {**SETTINGS["reward_models"], "epochs": 1, "checkpoint_every": 2}
+    of_three = {**few, "members": 3, "score": "worst"}
+    (tmp_path / "others.jsonl").write_text(json.dumps({"prompt": "Say one!", "chosen": "8", "rejected": "2"}))
+    of_three["held_out_file"] = str(tmp_path / "others.jsonl")
+    alone, three = (
+        LocalBackend(make_config({**SETTINGS, "preferences": files, "reward_models": settings})) for settings in (few, of_three)
+    )
+    whole, killed, single = tmp_path / "whole", tmp_path / "killed", tmp_path / "single"
+    run_stage(REWARD_MODELS, "reward_models", alone, single, digit_model)
+    summary = run_stage(REWARD_MODELS, "reward_models", three, whole, digit_model)
+    rows = [json.loads(line) for line in (whole / "out" / "metrics.jsonl").read_text().splitlines()]
+    names = list(dict.fromkeys(row["model"] for row in rows))
+    assert names == [f"{name}{number}" for name in ("helpfulness", "safety") for number in ("", ".2", ".3")]
+    assert [row["step"] for row in rows] == list(range(len(rows)))
+    for step in (next(row["step"] for row in rows if row["model"] == name) + 2 for name in ("helpfulness.2", "safety.3")):
+        with pytest.raises(KeyboardInterrupt):
+            run_stage(REWARD_MODELS, "reward_models", three, killed, digit_model, on_row=kill_at(step))
+    assert run_stage(REWARD_MODELS, "reward_models", three, killed, digit_model) == summary
+    for name in ("helpfulness", "safety"):
+        members, combination = read_ensemble(whole / "out" / name)
+        again, combined_again = read_ensemble(killed / "out" / name)
+        assert (len(members), combination.score, combined_again) == (3, "worst", combination)
+        for file in ("model.safetensors", "value_head.safetensors"):
+            assert all(same_weights(one / file, other / file) for one, other in zip(members, again, strict=True))
+            assert same_weights(single / "out" / name / file, members[0] / file)
+            assert not same_weights(members[1] / file, members[2] / file)
+        assert len(summary[name]["members"]) == 3
+    assert len(summary["helpfulness"]["held_out_file"]["members"]) == 3
+    judge = Judge.load(three, whole / "out", "helpfulness")
+    said = judge.judge_texts([([Message("user", "Say a number.")], digit) for digit in "0123456789"])
+    least = [min(one.of_members) for one in said]
+    center, deviation = judge.ensemble.combination.mean, judge.ensemble.combination.deviation
+    assert [one.score for one in said] == pytest.approx([(score - center) / deviation for score in least])
+    for each in (alone, three):
+        each.close()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["score=worst"], "score = worst changes nothing with members = 1; set members = 3, or leave it out"),
+        (["members=3", "variance_weight=1"], "variance_weight belongs to score = uncertainty, and score is mean"),
+        (["members=0"], "reward_models.members"),
+        (["members=3", "score=median"], "reward_models.score"),
+        (["members=3", "score=uncertainty", "variance_weight=-1"], "reward_models.variance_weight"),
+    ],
+)
+def test_members_that_cannot_be_combined_are_refused_in_one_line(settings: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as error:
+        load_recipe("instruct_gpt", [f"reward_models.{each}" for each in settings])
+    assert "\n" not in str(error.value)
+
+
+def test_one_member_is_not_part_of_an_artifacts_id_and_several_are() -> None:
+    assert not {"members", "score", "variance_weight"} & RewardModelsConfig().identity().keys()
+    assert RewardModelsConfig(members=3, score="worst").identity() == {
+        **RewardModelsConfig().identity(), "members": 3, "score": "worst",
+    }  # fmt: skip
 
 
 def test_preferences_drawn_elsewhere_are_the_second_input(backend: LocalBackend, digit_model: Path, tmp_path: Path) -> None:

@@ -15,12 +15,13 @@ from cogitate.apps.plan.computer.machine import machine_of_run
 from cogitate.apps.plan.recipe_plan import added, time_text
 from cogitate.apps.plan.stage_cost import cost_of
 from cogitate.apps.plan.workloads.works import works_of
-from cogitate.config import Config, flatten
+from cogitate.config import Config, RewardModelsConfig, flatten
 from cogitate.costs.counts import count_parameters
 from cogitate.costs.factors import Estimate
 from cogitate.recipe.recipe import graph_of
 from cogitate.recipe.run_directory.standing import Planned, refuse_outdated
 from cogitate.recipe.runner import plan
+from cogitate.recipe.stage import Stage
 
 LONGEST_PART = 2 * 3600.0  # seconds of a part that fits into an afternoon: longer ones are named
 FILES = 2 * 2**20  # bytes of an artifact beside weights: logs, completions, tokenizer
@@ -125,7 +126,7 @@ def planned_run(
     known = [each for each in (seconds[variant, name] for name in makes) if each is not None]
     unplanned = [name for name in makes if works[name].not_planned]
     weights = {
-        item.stage.name: count_parameters(shape).total_with_mtp * (2 if item.stage.kind.makes == "reward models" else 1)
+        item.stage.name: count_parameters(shape).total_with_mtp * models_of(item.stage, config)
         for item in planned
         if item.stage.kind.makes in ("model", "reward models", "process reward model")
         and (shape := works[item.stage.name].shape) is not None
@@ -134,6 +135,11 @@ def planned_run(
     size = sum(FILES + BYTES[config.runtime.dtype] * weights.get(name, 0) for name in new)
     largest = OPTIMISER * max((weights.get(name, 0) for name in makes), default=0)
     return PlannedRun(variant, seed, makes, copies, there, shares, added(known) if known else NO_TIME, size, largest, unplanned)
+
+
+def models_of(stage: Stage, config: Config) -> int:
+    """Models that a stage makes: of reward models one of helpfulness and one of safety, or as many as each has members."""
+    return 2 * config.section(stage.name, RewardModelsConfig).members if stage.has(RewardModelsConfig) else 1
 
 
 def total(runs: Sequence[PlannedRun]) -> Estimate:

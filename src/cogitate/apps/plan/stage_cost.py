@@ -171,13 +171,13 @@ def memories_of(
             moved = moving_memory(each.shape, held, factors, weight_bytes=weight, averaged=averaged)
             found["files"] = larger(found.get("files"), moved)
             continue
+        beside = {"models that score": weight * parameters * each.other_models / layout.processes} if each.other_models else {}
         if each.only_scores:
             tensor = generation_tensor(each, cluster, weight)
             replica = Layout(tensor, tensor=tensor)
             scored = scoring_memory(each.shape, each.micro_tokens, replica, factors, weight_bytes=weight)
-            found["scoring"] = larger(found.get("scoring"), scored)
+            found["scoring"] = larger(found.get("scoring"), Memory({**scored.terms, **beside}))
             continue
-        beside = {"models that score": weight * parameters * each.other_models / layout.processes} if each.other_models else {}
         if each.sampling is not None:
             tensor = generation_tensor(each, cluster, weight)
             replica = Layout(tensor, tensor=tensor)

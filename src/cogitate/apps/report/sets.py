@@ -20,6 +20,7 @@ JUDGED: tuple[tuple[str, str], ...] = (  # keys of a reward model's report, and 
     ("accuracy_where_chosen_is_longer", "… where it is the longer one"),
     ("accuracy_on_safe", "… of what is safe"),
     ("accuracy_on_unsafe", "… of what is unsafe"),
+    ("agreement", "All members agree"),
 )
 CORRELATIONS = ("reward_length_correlation", "score_length_correlation")
 
@@ -109,17 +110,31 @@ def judging_stages(run: Run) -> list[tuple[str, str]]:
 
 
 def judges_table(title: str, summary: Mapping[str, Any]) -> str:
-    """A row for each reward model: held-out accuracy, and whether it merely likes length."""
-    judges = [(judge, summary[judge]) for judge in JUDGES if isinstance(summary.get(judge), Mapping)]
-    measured = [(key, name) for key, name in JUDGED if any(to_estimate(report.get(key)) for _, report in judges)]
+    """A row for each reward model and each member of an ensemble: held-out accuracy, and whether it merely likes length."""
+    judges = [
+        row
+        for judge in JUDGES
+        if isinstance(summary.get(judge), Mapping)
+        for row in rows_of_judge(plain(judge), summary[judge])
+    ]
+    measured = [(key, title) for key, title in JUDGED if any(to_estimate(report.get(key)) for _, report in judges)]
     rows = []
-    for judge, report in judges:
+    for name, report in judges:
         cells = "".join(f"<td>{number(to_estimate(report.get(key)), 'share')}</td>" for key, _ in measured)
         correlation = next((estimate for key in CORRELATIONS if (estimate := to_estimate(report.get(key)))), None)
         size = report.get("held_out_pairs") or report.get("held_out_completions")
         note = f'<span class="soft">{size:,} held out</span>' if isinstance(size, int) else ""
-        name = f'<th scope="row" class="model">{escape(plain(judge))}{note}</th>'
-        rows.append(f"<tr>{name}{cells}<td>{number(correlation, 'number')}</td></tr>")
+        head = f'<th scope="row" class="model">{escape(name)}{note}</th>'
+        rows.append(f"<tr>{head}{cells}<td>{number(correlation, 'number')}</td></tr>")
     heads = "".join(f'<th scope="col">{escape(name)}</th>' for _, name in measured)
     last = '<th scope="col">Correlation of score and length</th>'
     return f"<h3>{escape(title)}</h3>" + table(f'<th scope="col">Reward model</th>{heads}{last}', "".join(rows))
+
+
+def rows_of_judge(name: str, report: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any]]]:
+    """A reward model and its report; of an ensemble also each member, with its own."""
+    members = [one for one in report.get("members") or [] if isinstance(one, Mapping)]
+    if not members:
+        return [(name, report)]
+    together = f"{name}, {len(members)} members by {report.get('score', 'mean')}"
+    return [(together, report), *((f"{name}, member {number}", one) for number, one in enumerate(members, 1))]

@@ -54,15 +54,17 @@ class WithTrainers(OneProcess):
             return super().supervised_learner(model, settings, adapters=adapters)
         return self._together(RowsTrainedTogether, "supervised_learner", [model], settings, adapters=adapters)
 
-    def helpfulness_learner(self, model: Path, settings: PreferenceTrainingConfig) -> PairLearner:
+    def helpfulness_learner(
+        self, model: Path, settings: PreferenceTrainingConfig, *, head_seed: int | None = None
+    ) -> PairLearner:
         if not self.config.cluster.trainers:
-            return super().helpfulness_learner(model, settings)
-        return self._together(ItemsTrainedTogether, "helpfulness_learner", [model], settings)
+            return super().helpfulness_learner(model, settings, head_seed=head_seed)
+        return self._together(ItemsTrainedTogether, "helpfulness_learner", [model], settings, head_seed=head_seed)
 
-    def safety_learner(self, model: Path, settings: PreferenceTrainingConfig) -> LabelLearner:
+    def safety_learner(self, model: Path, settings: PreferenceTrainingConfig, *, head_seed: int | None = None) -> LabelLearner:
         if not self.config.cluster.trainers:
-            return super().safety_learner(model, settings)
-        return self._together(ItemsTrainedTogether, "safety_learner", [model], settings)
+            return super().safety_learner(model, settings, head_seed=head_seed)
+        return self._together(ItemsTrainedTogether, "safety_learner", [model], settings, head_seed=head_seed)
 
     def process_learner(self, model: Path, settings: PreferenceTrainingConfig) -> StepLearner:
         if not self.config.cluster.trainers:

@@ -32,6 +32,20 @@ class RewardModelsConfig(PreferenceTrainingConfig):
     longest: int = in_identity_unless_default(0, ge=0)
     # Helpfulness learns from as many pairs whose better answer is the longer one as from those where it is the shorter one.
     balance_lengths: bool = in_identity_unless_default(False)
+    # Models of helpfulness, and as many of safety, that learn the same in other orders and from other heads (arXiv:2310.02743).
+    members: int = in_identity_unless_default(1, ge=1)
+    # What they say together. mean; worst: the least; uncertainty: the mean less variance_weight times the members' variance.
+    score: Literal["mean", "worst", "uncertainty"] = in_identity_unless_default("mean")
+    variance_weight: float = in_identity_unless_default(0.5, ge=0)
+
+    @model_validator(mode="after")
+    def _members_have_something_to_combine(self) -> RewardModelsConfig:
+        if self.members == 1 and self.score != "mean":
+            raise ValueError(f"score = {self.score} changes nothing with members = 1; set members = 3, or leave it out")
+        default = type(self).model_fields["variance_weight"].default
+        if self.score != "uncertainty" and self.variance_weight != default:
+            raise ValueError(f"variance_weight belongs to score = uncertainty, and score is {self.score}; leave it out")
+        return self
 
 
 OF_SAMPLING = ("problems", "samples", "temperature", "top_p", "max_new_tokens")  # of ProcessRewardModelConfig

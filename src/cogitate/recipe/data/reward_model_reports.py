@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from statistics import fmean
+from collections.abc import Callable, Sequence
+from statistics import fmean, pstdev
 from typing import Any
 
 import numpy as np
 
 from cogitate.errors import DataError
-from cogitate.evals.metrics import Estimate, rate
+from cogitate.evals.metrics import Estimate, paired_difference, rate
+from cogitate.rewards.ensemble import SCORES, Combination, combined
 from cogitate.runtime import derive_seed
 
 
@@ -58,6 +59,74 @@ def balanced_by_length(learnt: Sequence[int], lengths: Sequence[tuple[int, int]]
     return kept
 
 
+def report_of_pairs(
+    prompts: Sequence[str], said_MN: Sequence[Sequence[float]], lengths: Sequence[tuple[int, int]], combination: Combination
+) -> dict[str, Any]:
+    """pair_report of the models together, and, of several, of each.
+
+    Args:
+        said_MN: what each model says of all chosen answers, then of all rejected ones.
+    """
+    count = len(prompts)
+    return report_of_all(
+        prompts,
+        said_MN,
+        combination,
+        report=lambda said: pair_report(prompts, said[:count], said[count:], lengths),
+        right=lambda said: [c > r for c, r in zip(said[:count], said[count:], strict=True)],
+    )
+
+
+def report_of_safety(
+    prompts: Sequence[str],
+    said_MN: Sequence[Sequence[float]],
+    safe: Sequence[bool],
+    lengths: Sequence[int],
+    combination: Combination,
+) -> dict[str, Any]:
+    """safety_report of the models together, and, of several, of each; `said_MN` is what each says of all completions."""
+    return report_of_all(
+        prompts,
+        said_MN,
+        combination,
+        report=lambda said: safety_report(prompts, said, safe, lengths),
+        right=lambda said: [(score > 0) == label for score, label in zip(said, safe, strict=True)],
+    )
+
+
+def report_of_all(
+    prompts: Sequence[str],
+    said_MN: Sequence[Sequence[float]],
+    combination: Combination,
+    *,
+    report: Callable[[Sequence[float]], dict[str, Any]],
+    right: Callable[[Sequence[float]], list[bool]],
+) -> dict[str, Any]:
+    """The report of one model alone; of several that of their combination, of each, and how far they disagree.
+
+    Args:
+        prompts: of the items that are judged right or wrong.
+        said_MN: each model's scores of all texts.
+        report, right: of such scores.
+    """
+    if len(said_MN) == 1:
+        return report(said_MN[0])
+    said_N = list(zip(*said_MN, strict=True))
+    together = [combination.of(said) for said in said_N]
+    agreed = [len(set(of_item)) == 1 for of_item in zip(*map(right, said_MN), strict=True)]
+    by_score = {score: [combined(said, score, combination.variance_weight) for said in said_N] for score in SCORES}
+    return {
+        **report(together),
+        "score": combination.score,
+        "gain": gain_by_prompt(prompts, right(together), right(said_MN[0])),
+        "agreement": share_by_prompt(prompts, agreed, range(len(agreed))),
+        "accuracy_where_all_agree": share_by_prompt(prompts, right(together), [i for i, alike in enumerate(agreed) if alike]),
+        "spread": fmean(map(pstdev, said_N)),
+        "accuracy_by_score": {score: report(said)["accuracy"] for score, said in by_score.items()},
+        "members": [report(said) for said in said_MN],
+    }
+
+
 def pair_report(
     prompts: Sequence[str], chosen: Sequence[float], rejected: Sequence[float], lengths: Sequence[tuple[int, int]]
 ) -> dict[str, Any]:
@@ -99,10 +168,22 @@ def safety_report(
 
 def share_by_prompt(prompts: Sequence[str], right: Sequence[bool], indices: Sequence[int]) -> dict[str, Any] | None:
     """The share that is right, with an interval over prompts; None where there is nothing."""
+    rows = rows_by_prompt(prompts, right, indices)
+    return {**rate(rows).as_json(), "of": len(indices)} if rows else None
+
+
+def rows_by_prompt(prompts: Sequence[str], right: Sequence[bool], indices: Sequence[int]) -> list[list[float]]:
+    """1 or 0 for each of these items, those of a prompt together."""
     by_prompt: dict[str, list[float]] = {}
     for index in indices:
         by_prompt.setdefault(prompts[index], []).append(float(right[index]))
-    return {**rate(list(by_prompt.values())).as_json(), "of": len(indices)} if by_prompt else None
+    return list(by_prompt.values())
+
+
+def gain_by_prompt(prompts: Sequence[str], right: Sequence[bool], right_alone: Sequence[bool]) -> dict[str, Any]:
+    """How much larger the share that is right is than that of a single model on the same items, paired by prompt."""
+    every = range(len(prompts))
+    return paired_difference(rows_by_prompt(prompts, right, every), rows_by_prompt(prompts, right_alone, every)).as_json()
 
 
 def correlation(values: Sequence[float], lengths: Sequence[int], independent: int) -> dict[str, Any] | None:

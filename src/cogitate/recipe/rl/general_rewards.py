@@ -9,6 +9,8 @@
 - format: 1 for closed thinking with text after it, and for an answer without thinking: a greeting needs none.
 - language: share of the thinking's words that are of the question's language; without thinking, of the answer's words that are
   of the language asked for.
+
+Where reward models have several members (rewards/ensemble.py), how far these disagree stands beside the parts, with weight 0.
 """
 
 from __future__ import annotations
@@ -17,9 +19,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import pstdev
 
-from cogitate.backend import Backend, Scorer
+from cogitate.backend import Backend
 from cogitate.config import AllScenarioConfig, RewardsConfig
+from cogitate.rewards.ensemble import Ensemble
 from cogitate.rewards.format import grade_format
 from cogitate.rewards.kinds import has_rules
 from cogitate.rewards.language import language_share
@@ -32,10 +36,32 @@ from cogitate.types import Message, Problem
 
 
 @dataclass(frozen=True, slots=True)
-class Judge:
-    """A reward model and what it reads of a completion."""
+class Said:
+    """What a judge says of a completion.
 
-    scorer: Scorer
+    Attributes:
+        score: None where there was nothing to read.
+        of_members: what each model says; () where there was nothing to read.
+    """
+
+    score: float | None = None
+    of_members: tuple[float, ...] = ()
+
+    @property
+    def share(self) -> float:
+        """The sigmoid of the score; 0 where there was nothing to read."""
+        return 0.0 if self.score is None else sigmoid(self.score)
+
+    def spread_as(self, name: str) -> dict[str, float]:
+        """The deviation of several members' scores, to be logged; {} of one model alone."""
+        return {f"{name}_spread": pstdev(self.of_members)} if len(self.of_members) > 1 else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """A reward model, or several that are read as one, and what is read of a completion."""
+
+    ensemble: Ensemble
     form: ConversationForm
     reading: Reading
 
@@ -44,25 +70,23 @@ class Judge:
         """`name`: helpfulness or safety."""
         directory = reward_models / name
         form = ConversationForm.load(directory, Tokenizer.load(directory))
-        return cls(backend.scorer(directory), form, READINGS[name])
+        return cls(Ensemble.load(backend, directory), form, READINGS[name])
 
-    def judge(self, batch: Sequence[Sampled]) -> list[float]:
-        """The sigmoid of each completion's score; 0 where there is nothing to read."""
-        return [0.0 if score is None else sigmoid(score) for score in self.scores(batch)]
+    def judge(self, batch: Sequence[Sampled]) -> list[Said]:
+        """What is said of each completion."""
+        return self.judge_texts([(sampled.problem.conversation, sampled.text) for sampled in batch])
 
-    def scores(self, batch: Sequence[Sampled]) -> list[float | None]:
-        """What the model says of each completion; None where there is nothing to read."""
-        return self.scores_of([(sampled.problem.conversation, sampled.text) for sampled in batch])
-
-    def scores_of(self, batch: Sequence[tuple[Sequence[Message], str]]) -> list[float | None]:
+    def judge_texts(self, batch: Sequence[tuple[Sequence[Message], str]]) -> list[Said]:
         """The same of (prompt, completion's text)."""
         read = [self.reading(text) for _, text in batch]
         shown = [number for number, text in enumerate(read) if text]
         pairs = [judged_ids(self.form, batch[number][0], read[number]) for number in shown]
-        scores = self.scorer.rewards([prompt for prompt, _ in pairs], [completion for _, completion in pairs]) if pairs else []
-        said: list[float | None] = [None] * len(batch)
-        for number, score in zip(shown, scores, strict=True):
-            said[number] = score
+        said = [Said()] * len(batch)
+        if not pairs:
+            return said
+        scores_NM = self.ensemble.rewards_of_members([prompt for prompt, _ in pairs], [completion for _, completion in pairs])
+        for number, scores in zip(shown, scores_NM, strict=True):
+            said[number] = Said(self.ensemble.combination.of(scores), scores)
         return said
 
 
@@ -76,11 +100,11 @@ class GeneralReward:
     rewards: RewardsConfig
 
     def __call__(self, batch: Sequence[Sampled]) -> list[Reward]:
-        judged = zip(self.helpfulness.judge(batch), self.safety.judge(batch), strict=True)
-        return [
-            self.combine(helpful, safe, sampled.text, sampled.problem)
-            for (helpful, safe), sampled in zip(judged, batch, strict=True)
-        ]
+        rewards = list[Reward]()
+        for helpful, safe, sampled in zip(self.helpfulness.judge(batch), self.safety.judge(batch), batch, strict=True):
+            total, parts = self.combine(helpful.share, safe.share, sampled.text, sampled.problem)
+            rewards.append((total, {**parts, **helpful.spread_as("helpfulness"), **safe.spread_as("safety")}))
+        return rewards
 
     def combine(self, helpful: float, safe: float, text: str, problem: Problem) -> tuple[float, dict[str, float]]:
         """The weighted sum and its parts."""

@@ -1,7 +1,8 @@
 """reward_models: helpfulness from pairs, safety from labelled completions (R1, supplement).
 
 Two model directories, helpfulness/ and safety/, that start from the first input; what they learnt from lies beside them. The
-preferences come from the second input where the graph has one, else they are drawn here (recipe/data/preferences.py).
+preferences come from the second input where the graph has one, else they are drawn here (recipe/data/preferences.py). With
+`members` each is an ensemble: models that learn the same pairs in other orders and from other heads, one after another.
 """
 
 from __future__ import annotations
@@ -29,10 +30,17 @@ from cogitate.recipe.data.preferences import (
     make_preferences,
     preference_files,
 )
-from cogitate.recipe.data.reward_model_reports import balanced_by_length, hold_out, pair_report, safety_report
+from cogitate.recipe.data.reward_model_reports import (
+    balanced_by_length,
+    hold_out,
+    report_of_pairs,
+    report_of_safety,
+)
 from cogitate.recipe.kinds import PREFERENCE_DATA
 from cogitate.recipe.stage import Inputs, Stage, StageContext
+from cogitate.rewards.ensemble import Combination, member_directory, read_ensemble, save_ensemble
 from cogitate.rewards.reward_model import READINGS
+from cogitate.runtime import derive_seed
 from cogitate.tasks.files.datasets import load_labelled, load_preferences
 from cogitate.tasks.files.pairs import Turns
 from cogitate.tasks.files.preference_forms import load_pairs
@@ -43,6 +51,21 @@ from cogitate.train.conversations import texts_of, too_long_line
 from cogitate.train.preference import PreferenceRun, train_preferences
 from cogitate.train.rows.shared_prompts import row_sizes
 from cogitate.types import LabelledText, Message, PreferencePair, Text, TextPair
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One of the models that are read together, or the only one.
+
+    Attributes:
+        name: as the log and checkpoints call it: helpfulness, helpfulness.2 and so on.
+        directory: where it is when it is finished.
+        head_seed: of the head it starts from; None: zeros, as those of the first, which is the model that one alone would be.
+    """
+
+    name: str
+    directory: Path
+    head_seed: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +124,28 @@ class Making:
             name, self.config.seed, self.settings, self.context.metrics, checkpoint, self.context.begin, first_row
         )
 
-    def scorer(self, name: str) -> Scorer:
-        """The finished model called `name`."""
-        return self.context.backend.scorer(self.out / name)
+    def members(self, name: str) -> list[Member]:
+        """The models called `name`."""
+        found = [Member(name, self.out / name, None)]
+        for number in range(1, self.settings.members):
+            called = f"{name}.{number + 1}"
+            head_seed = derive_seed(self.config.seed, "head", called)
+            found.append(Member(called, member_directory(self.out / name, number), head_seed))
+        return found
+
+    def combination(self, said_MN: Sequence[Sequence[float]], *, standardise: bool) -> Combination:
+        """How the models' scores of held-out texts become one score, of mean 0 and deviation 1 where that is asked for."""
+        settings = self.settings
+        plain = Combination(settings.score, settings.variance_weight)
+        if len(said_MN) == 1 or not standardise:
+            return plain
+        said_N = [plain.of(said) for said in zip(*said_MN, strict=True)]
+        return Combination(settings.score, settings.variance_weight, fmean(said_N), pstdev(said_N) or 1.0)
+
+    def save_combination(self, name: str, combination: Combination) -> None:
+        """Beside the first of several models; one alone is an ordinary reward model."""
+        if self.settings.members > 1:
+            save_ensemble(self.out / name, self.settings.members, combination)
 
 
 def files(config: Config, stage: Stage) -> list[Path]:
@@ -145,11 +187,11 @@ def drawn_here(config: Config, start: Path, out: Path, context: StageContext) ->
 
 
 def make_helpfulness(making: Making, data: Path) -> tuple[dict[str, Any], int]:
-    """The pairwise model. Its rewards are shifted and scaled to mean 0 and deviation 1 over the held-out completions: pairs
-    leave the level open, and PPO and R1 add them to other rewards.
+    """The pairwise models. Rewards are shifted and scaled to mean 0 and deviation 1 over the held-out completions, each model's
+    and those of all together: pairs leave the level open, and PPO and R1 add them to other rewards.
 
     Returns:
-        its report, and the steps it took.
+        their report, and the steps they took.
     """
     rows = load_preferences(data)
     pairs, prompts = making.pairs(rows)
@@ -159,43 +201,57 @@ def make_helpfulness(making: Making, data: Path) -> tuple[dict[str, Any], int]:
     balanced = learnt
     if making.settings.balance_lengths:
         balanced = balanced_by_length(learnt, lengths, seed=making.config.seed)
-    items = [pairs[i] for i in balanced]
-    learner = making.context.backend.helpfulness_learner(making.start, making.settings)
-    steps = train_preferences(learner, items, row_sizes(items), making.run_of("helpfulness", 0))
-    unscaled = making.context.handover / "helpfulness"
-    learner.save_weights(unscaled)
-    scorer = making.context.backend.scorer(unscaled)
-    chosen = rewards_of(scorer, [pairs[i].chosen for i in held_out])
-    rejected = rewards_of(scorer, [pairs[i].rejected for i in held_out])
-    mean, deviation = fmean([*chosen, *rejected]), pstdev([*chosen, *rejected]) or 1.0
-    model = load_value_model(unscaled, dtype=getattr(torch, making.config.runtime.dtype))
-    model.rescale(mean, deviation)
-    save_value_model(model, making.out / "helpfulness")
-    making.form.tokenizer.save(making.out / "helpfulness")
-    chosen, rejected = ([(reward - mean) / deviation for reward in rewards] for rewards in (chosen, rejected))
-    report = pair_report([prompts[i] for i in held_out], chosen, rejected, [lengths[i] for i in held_out])
+    items, measured = [pairs[i] for i in balanced], [pairs[i] for i in held_out]
+    steps, said_MN = 0, list[list[float]]()
+    for member in making.members("helpfulness"):
+        steps, said = helpful_member(making, member, items, measured, first_row=steps)
+        said_MN.append(said)
+    combination = making.combination(said_MN, standardise=True)
+    making.save_combination("helpfulness", combination)
+    report = report_of_pairs([prompts[i] for i in held_out], said_MN, [lengths[i] for i in held_out], combination)
     counts = {"pairs": len(balanced), "too_long": len(rows) - len(pairs)}
     if making.settings.balance_lengths:
         counts["left_out_by_length"] = len(learnt) - len(balanced)
     return {**counts, **report, **on_held_out_file(making)}, steps
 
 
+def helpful_member(
+    making: Making, member: Member, items: Sequence[TextPair], held_out: Sequence[TextPair], *, first_row: int
+) -> tuple[int, list[float]]:
+    """Train one pairwise model, or go on with it, and save it standardised.
+
+    Returns:
+        the number of the log's next row; its rewards of all chosen held-out texts, then of all rejected ones.
+    """
+    learner = making.context.backend.helpfulness_learner(making.start, making.settings, head_seed=member.head_seed)
+    steps = train_preferences(learner, items, row_sizes(items), making.run_of(member.name, first_row))
+    unscaled = making.context.handover / member.name
+    learner.save_weights(unscaled)
+    said = rewards_of_pairs(making.context.backend.scorer(unscaled), held_out)
+    mean, deviation = fmean(said), pstdev(said) or 1.0
+    model = load_value_model(unscaled, dtype=getattr(torch, making.config.runtime.dtype))
+    model.rescale(mean, deviation)
+    save_value_model(model, member.directory)
+    making.form.tokenizer.save(member.directory)
+    return first_row + steps, [(reward - mean) / deviation for reward in said]
+
+
 def on_held_out_file(making: Making) -> dict[str, Any]:
-    """How good the trained model is on pairs of a file it has not learnt from; {} where none is named."""
+    """How good the trained models are on pairs of a file they have not learnt from; {} where none is named."""
     name = making.settings.held_out_file
     if not name:
         return {}
     rows, _ = load_pairs(name)
     pairs, prompts = making.pairs(rows)
-    scorer = making.scorer("helpfulness")
-    chosen, rejected = (rewards_of(scorer, [pair[side] for pair in pairs]) for side in (0, 1))
+    members, combination = read_ensemble(making.out / "helpfulness")
+    said_MN = [rewards_of_pairs(making.context.backend.scorer(member), pairs) for member in members]
     lengths = [(len(one.completion_ids), len(other.completion_ids)) for one, other in pairs]
-    report = pair_report(prompts, chosen, rejected, lengths)
+    report = report_of_pairs(prompts, said_MN, lengths, combination)
     return {"held_out_file": {"file": Path(name).stem, "too_long": len(rows) - len(pairs), **report}}
 
 
 def make_safety(making: Making, data: Path, *, first_row: int) -> dict[str, Any]:
-    """The pointwise model: its score is the logit of "safe". Returns its report."""
+    """The pointwise models: their score is the logit of "safe". Returns their report."""
     rows = load_labelled(data)
     texts, fitting = making.texts("safety", [(row.place, row.prompt, (row.completion,)) for row in rows])
     items = [LabelledText(text, rows[i].label) for i, (text,) in zip(fitting, texts, strict=True)]
@@ -205,15 +261,37 @@ def make_safety(making: Making, data: Path, *, first_row: int) -> dict[str, Any]
     unsafe = sum(not items[i].safe for i in learnt)
     if not 0 < unsafe < len(learnt):
         making.context.say(f"{unsafe} of {len(learnt)} labelled completions are unsafe: a safety model cannot tell them apart")
-    learner = making.context.backend.safety_learner(making.start, making.settings)
-    to_learn = [items[i] for i in learnt]
-    train_preferences(learner, to_learn, row_sizes([[item.text] for item in to_learn]), making.run_of("safety", first_row))
-    learner.save_weights(making.out / "safety")
-    making.form.tokenizer.save(making.out / "safety")
-    scores = rewards_of(making.scorer("safety"), [items[i].text for i in held_out])
-    lengths = [len(items[i].text.completion_ids) for i in held_out]
-    report = safety_report([prompts[i] for i in held_out], scores, [items[i].safe for i in held_out], lengths)
+    to_learn, measured = [items[i] for i in learnt], [items[i] for i in held_out]
+    said_MN = list[list[float]]()
+    for member in making.members("safety"):
+        first_row, said = safe_member(making, member, to_learn, measured, first_row=first_row)
+        said_MN.append(said)
+    combination = making.combination(said_MN, standardise=False)
+    making.save_combination("safety", combination)
+    lengths = [len(item.text.completion_ids) for item in measured]
+    safe = [item.safe for item in measured]
+    report = report_of_safety([prompts[i] for i in held_out], said_MN, safe, lengths, combination)
     return {"completions": len(learnt), "unsafe": unsafe, "too_long": len(rows) - len(fitting), **report}
+
+
+def safe_member(
+    making: Making, member: Member, items: Sequence[LabelledText], held_out: Sequence[LabelledText], *, first_row: int
+) -> tuple[int, list[float]]:
+    """Train one pointwise model, or go on with it, and save it.
+
+    Returns:
+        the number of the log's next row; its logits of the held-out texts.
+    """
+    learner = making.context.backend.safety_learner(making.start, making.settings, head_seed=member.head_seed)
+    steps = train_preferences(learner, items, row_sizes([[item.text] for item in items]), making.run_of(member.name, first_row))
+    learner.save_weights(member.directory)
+    making.form.tokenizer.save(member.directory)
+    return first_row + steps, rewards_of(making.context.backend.scorer(member.directory), [item.text for item in held_out])
+
+
+def rewards_of_pairs(scorer: Scorer, pairs: Sequence[TextPair]) -> list[float]:
+    """Of all chosen texts, then of all rejected ones."""
+    return [reward for side in (0, 1) for reward in rewards_of(scorer, [pair[side] for pair in pairs])]
 
 
 def rewards_of(scorer: Scorer, texts: Sequence[Text]) -> list[float]:

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from cogitate.apps.plan.models import find_shape
-from cogitate.apps.plan.workloads.given import given_model, rows_given
+from cogitate.apps.plan.workloads.given import given_model, members_given, rows_given
 from cogitate.errors import ConfigError
+from cogitate.rewards.ensemble import Combination, save_ensemble
 
 SIZES = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 3, "num_attention_heads": 2, "vocab_size": 99}
 
@@ -25,6 +26,10 @@ def test_a_model_is_read_from_its_directory_or_where_a_package_was_fetched_to(
     assert given_model("base", str(model_at(tmp_path / "model")))[0].layers == 3
     model_at(tmp_path / "judges" / "helpfulness", num_hidden_layers=5)
     assert given_model("reward_models", str(tmp_path / "judges"))[0].layers == 5
+    assert members_given(tmp_path / "judges") == 1
+    model_at(tmp_path / "judges" / "helpfulness" / "members" / "2")
+    save_ensemble(tmp_path / "judges" / "helpfulness", 2, Combination())
+    assert members_given(tmp_path / "judges") == 2
     with pytest.raises(ConfigError, match=r"inputs\.base=pypi:llm-x: not fetched yet; name a published model instead: --model"):
         given_model("base", "pypi:llm-x")
     model_at(tmp_path / "cache" / "cogitate" / "pypi" / "llm-x", num_hidden_layers=7)

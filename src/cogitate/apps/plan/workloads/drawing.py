@@ -198,9 +198,10 @@ def best_of_n(reader: Reader, stage: Stage) -> StageWork:
     tokens = count * (reader.prompt_tokens(source) + length)
     steps = max(1.0, tokens / MICRO_TOKENS)
     sequence = reader.prompt_tokens(source) + length
+    members = reader.members(stage.needs[1])
     work = Work(
-        shape, steps, tokens / steps, MICRO_TOKENS, sequence, predicted=0.0, scorings=1, only_scores=True, packed=True,
-        uneven=True,
+        shape, steps, tokens / steps, MICRO_TOKENS, sequence, predicted=0.0, scorings=members, only_scores=True, packed=True,
+        uneven=True, other_models=members - 1,
     )  # fmt: skip
     return StageWork(stage, shape, (work,), notes, further)
 

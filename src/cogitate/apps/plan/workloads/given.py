@@ -14,6 +14,7 @@ from cogitate.recipe.models import place_in_cache
 from cogitate.recipe.probe.proposal import with_proposals
 from cogitate.recipe.run_directory.store import MANIFEST
 from cogitate.recipe.stage import Stage
+from cogitate.rewards.ensemble import read_ensemble
 from cogitate.types import Artifact
 
 CONFIGS = ("config.json", "helpfulness/config.json")  # of a model, of reward models
@@ -39,6 +40,11 @@ def given_model(name: str, said: str) -> tuple[Shape, str]:
         return shape_of_config(path), ""
     except ConfigError as error:
         raise ConfigError(f"inputs.{name}={said}: {error}; or name a published model: --model NAME") from error
+
+
+def members_given(path: Path) -> int:
+    """Reward models that are read as one, of each kind, in an artifact of the stage reward_models."""
+    return len(read_ensemble(path / "helpfulness")[0])
 
 
 def known_by_name(name: str, said: str) -> tuple[Shape, str]:

@@ -107,7 +107,7 @@ def reinforcement(reader: Reader, stage: Stage) -> StageWork:
     sampling, notes, further = found.sampling, found.notes, found.further
     length = sampling.prompt_tokens + sampling.lengths.mean
     tokens = settings.prompts_per_step * settings.group_size * length * settings.inner_epochs
-    judges = JUDGES.get(stage.kind.name, 0) if len(stage.needs) > 1 else 0
+    judges = JUDGES.get(stage.kind.name, 0) * reader.members(stage.needs[1]) if len(stage.needs) > 1 else 0
     reference = 1 if settings.kl_beta else 0
     updated = reader.measured.of(stage.name, "updated_share") or 1.0
     if settings.dynamic_sampling and reader.measured.count(stage.name, "completions") is None:
@@ -199,10 +199,11 @@ def judging(reader: Reader, stage: Stage) -> StageWork:
     pairs = reader.measured.of(source, "pairs") or rows_of_file(data.pairs_file) or float(data.pairs)
     labelled = reader.measured.of(source, "labels") or rows_of_file(data.labels_file) or float(data.safety_prompts)
     learnt = 1 - settings.held_out_share
-    works = (
+    of_one = (
         preference_steps(reader, stage, shape, settings, "helpfulness", learnt * pairs, pair, text, source=source),
         preference_steps(reader, stage, shape, settings, "safety", learnt * labelled, text, text, source=source),
     )
+    works = tuple(replace(work, steps=settings.members * work.steps) for work in of_one)  # members are made one after another
     if found is None:
         return StageWork(stage, shape, works)
     return StageWork(stage, shape, (found.work(shape, 256.0 * data.samples, graded=0.0), *works), found.notes, found.further)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from cogitate.apps.plan.measured import Measured
 from cogitate.apps.plan.models import find_shape
 from cogitate.apps.plan.work import StageWork, Work
-from cogitate.apps.plan.workloads.given import given_model
-from cogitate.config import Config, PromptConfig, PruneConfig, RLConfig, StudentBaseConfig, ZeroRLConfig
+from cogitate.apps.plan.workloads.given import given_model, members_given
+from cogitate.config import Config, PromptConfig, PruneConfig, RewardModelsConfig, RLConfig, StudentBaseConfig, ZeroRLConfig
 from cogitate.costs.generation import Sampling
 from cogitate.costs.lengths import UNKNOWN_LENGTH, Lengths, usual_mean
 from cogitate.costs.shape import Shape
@@ -119,6 +120,15 @@ class Reader:
         shape = self.shape_of(self.model_of(stage) or stage.name)
         assert shape is not None, stage.name
         return shape
+
+    def members(self, name: str) -> int:
+        """Models that are read as one where stage `name` makes reward models; 1 of any other."""
+        stage = find(self.graph, name)
+        if not stage.has(RewardModelsConfig):
+            return 1
+        if name in self.config.inputs:
+            return members_given(Path(self.config.inputs[name]))
+        return self.config.section(name, RewardModelsConfig).members
 
     def mean_length(self, stage: str, limit: int) -> tuple[float, tuple[str, ...], float]:
         """The mean length of completions, with its note and deviation."""

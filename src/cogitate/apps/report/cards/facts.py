@@ -58,7 +58,7 @@ FACTS: dict[str, KindFacts] = {
     "reward_models": KindFacts(
         "stages/reward_models.md",
         "A helpfulness model from pairs and a safety model from labels.",
-        ("epochs", "batch", "learning_rate"),
+        ("members", "epochs", "batch", "learning_rate"),
     ),
     "process_reward_model": KindFacts(
         "stages/process_reward_model.md",

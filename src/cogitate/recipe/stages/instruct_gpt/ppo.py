@@ -85,10 +85,15 @@ def model_rewards(backend: Backend, reward_models: Path, *, safety_weight: float
     safety_model = Judge.load(backend, reward_models, "safety") if safety_weight else None
 
     def score(batch: Sequence[Sampled]) -> list[Reward]:
-        helpful = [NO_ANSWER if said is None else said for said in helpfulness.scores(batch)]
+        said = helpfulness.judge(batch)
+        helpful = [NO_ANSWER if each.score is None else each.score for each in said]
+        parts = [{"helpfulness": h, **each.spread_as("helpfulness")} for h, each in zip(helpful, said, strict=True)]
         if safety_model is None:
-            return [(h, {"helpfulness": h}) for h in helpful]
+            return list(zip(helpful, parts, strict=True))
         safe = safety_model.judge(batch)
-        return [(h + safety_weight * s, {"helpfulness": h, "safety": s}) for h, s in zip(helpful, safe, strict=True)]
+        return [
+            (h + safety_weight * s.share, {**part, "safety": s.share, **s.spread_as("safety")})
+            for h, part, s in zip(helpful, parts, safe, strict=True)
+        ]
 
     return score
