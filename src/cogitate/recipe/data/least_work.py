@@ -9,14 +9,16 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from cogitate.recipe.data.candidates import Candidate
 from cogitate.recipe.data.rejection import most_different
-from cogitate.rewards.code.efficiency import can_count, count_work
+from cogitate.rewards.code.efficiency import InstructionCount, can_count, count_work
 from cogitate.rewards.sandbox.isolation import Isolation, open_local_sandbox
+from cogitate.tasks.files.datasets import read_rows, write_rows
 from cogitate.types import Problem
 
 
@@ -31,6 +33,7 @@ class LeastWork:
 
     Attributes:
         isolation: how programs are isolated on this machine.
+        kept: the directory where the counts of a finished problem stand: a killed stage counts no problem again.
         on_wait: called before each count, which takes part of a second; may raise to end everything.
         instructions: of each completion that was counted, by its id.
         before, after: of each problem with a choice, the mean instructions of its right programs and of those that stay.
@@ -40,6 +43,7 @@ class LeastWork:
     """
 
     isolation: Isolation
+    kept: Path
     on_wait: Callable[[], None]
     instructions: dict[str, int] = field(default_factory=dict)
     before: list[float] = field(default_factory=list)
@@ -72,19 +76,26 @@ class LeastWork:
         return [self.instructions[candidate.id] for candidate in candidates if candidate.id in self.instructions]
 
     def _count(self, candidates: Sequence[Candidate]) -> None:
-        """Count the work of each different program once."""
+        """Count the work of each different program once, or take the counts that an earlier attempt has kept."""
         by_program: dict[str, list[Candidate]] = {}
         for candidate in candidates:
             assert candidate.extracted is not None, "a right program was found in its completion"
             by_program.setdefault(candidate.extracted, []).append(candidate)
-        sandbox = open_local_sandbox(self.isolation)
+        path = self.kept / f"work-{candidates[0].id}.jsonl"
+        found = read_counts(path) if path.is_file() else {}
+        if found.keys() != by_program.keys():
+            found = {program: self._count_one(program, same[0].problem) for program, same in by_program.items()}
+            write_rows(path, [{"program": program, **asdict(count)} for program, count in found.items()])
         for program, same in by_program.items():
-            self.on_wait()
-            found = count_work(program, same[0].problem.fields, sandbox)
-            if found.instructions is None:
-                self.not_counted[found.reason] += len(same)
+            instructions = found[program].instructions
+            if instructions is None:
+                self.not_counted[found[program].reason] += len(same)
             else:
-                self.instructions |= {candidate.id: found.instructions for candidate in same}
+                self.instructions |= {candidate.id: instructions for candidate in same}
+
+    def _count_one(self, program: str, problem: Problem) -> InstructionCount:
+        self.on_wait()
+        return count_work(program, problem.fields, open_local_sandbox(self.isolation))
 
     def columns(self, candidate: Candidate) -> dict[str, int]:
         """What a row of data or of the ledger says of a completion's work; {} where it was not counted."""
@@ -101,3 +112,8 @@ class LeastWork:
             "problems_without_work": self.others,
             "not_counted": dict(sorted(self.not_counted.items())),
         }
+
+
+def read_counts(path: Path) -> dict[str, InstructionCount]:
+    """The counts that were kept of a problem's programs."""
+    return {row["program"]: InstructionCount(row["instructions"], row["reason"]) for _, row in read_rows(path)}

@@ -90,7 +90,7 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     judge = judge_of(config, context)
     if judge is not None:
         sampled = judge_undecided(sampled, judge)
-    work = LeastWork(isolation_of(config), context.stop_if_interrupted)
+    work = LeastWork(isolation_of(config), context.checkpoint, context.stop_if_interrupted)
     reasoning, dropped = reject(
         sampled,
         evaluation_index(config, settings),
