@@ -89,7 +89,7 @@ def test_where_there_is_no_choice_nothing_is_counted(tmp_path: Path) -> None:
 
 
 def test_a_killed_stage_counts_no_problem_again(tmp_path: Path) -> None:
-    counts = []
+    counts: list[int] = []
     groups = [[answered(LOOP), answered(FORMULA)], [answered(LOOP, OTHER), answered(FORMULA, OTHER)]]
 
     def interrupted() -> None:
