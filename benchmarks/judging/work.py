@@ -1,9 +1,10 @@
-"""Measures whether RL with `efficiency` lowers the work of right programs and leaves accuracy where it is.
+"""Measures whether a preference for less work lowers the work of right programs and leaves accuracy where it is.
 
 `python -m benchmarks.judging.work OUT.json --plain FILE... --efficient FILE...`: completions.jsonl of evaluations on the task
-code, of runs that differ in `efficiency` alone, one a seed and in the same order. The work of a problem is what its right
-programs execute on average, in bytecode instructions (rewards/code/efficiency.py). Its ratio, efficient over plain, is taken
-where both runs solve a problem; the interval is over problems.
+code, of runs that differ in the preference alone (RL's `efficiency`, or rejection sampling's `prefer`), one a seed and in the
+same order. The work of a problem is what its right programs execute on average, in bytecode instructions
+(rewards/code/efficiency.py). Its ratio, efficient over plain, is taken where both runs solve a problem; the interval is over
+problems. Of several seeds there is also the mean, paired by seed and problem, with an interval for a new seed on new problems.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import argparse
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -21,7 +22,7 @@ from typing import Any
 
 from benchmarks.judging.judge import shown
 from cogitate.errors import DataError
-from cogitate.evals.metrics import mean_number, paired_difference, rate
+from cogitate.evals.metrics import mean_number, paired_difference, pool_paired_difference, pool_seeds, rate
 from cogitate.json_lines import RowFaults, read_objects
 from cogitate.rewards.code.efficiency import count_instructions
 from cogitate.rewards.code.forms import ProgramTests
@@ -50,10 +51,10 @@ def main() -> None:
     options = parser.parse_args()
     if len(options.plain) != len(options.efficient):
         parser.error("--plain and --efficient: as many files of the one as of the other")
-    found = [
-        compare(read_solved(plain), read_solved(efficient))
-        for plain, efficient in zip(options.plain, options.efficient, strict=True)
-    ]
+    plain, efficient = ([read_solved(path) for path in paths] for paths in (options.plain, options.efficient))
+    found: dict[str, Any] = {"seeds": [compare(before, after) for before, after in zip(plain, efficient, strict=True)]}
+    if len(plain) > 1:
+        found["together"] = compare_seeds(plain, efficient)
     write_json(options.out, found)
     print(json.dumps(found, indent=2))
 
@@ -102,7 +103,7 @@ def program_of(problem_id: str) -> Program:
 
 
 def compare(plain: dict[str, Solved], efficient: dict[str, Solved]) -> dict[str, Any]:
-    """Two runs on the same problems."""
+    """Two runs of one seed, on the same problems."""
     if plain.keys() != efficient.keys():
         raise DataError("the two runs were not measured on the same problems")
     both = [name for name in plain if plain[name].work and efficient[name].work]
@@ -113,8 +114,32 @@ def compare(plain: dict[str, Solved], efficient: dict[str, Solved]) -> dict[str,
         "accuracy_difference": shown(paired_difference(after, before), len(after)),
         "instructions_plain": round(mean(mean(plain[name].work) for name in both), 1),
         "instructions_efficient": round(mean(mean(efficient[name].work) for name in both), 1),
-        "work_ratio": shown(mean_number([[mean(efficient[name].work) / mean(plain[name].work)] for name in both]), len(both)),
+        "work_ratio": shown(mean_number([work_ratio(plain, efficient, name) for name in both]), len(both)),
     }
+
+
+def compare_seeds(plain: Sequence[dict[str, Solved]], efficient: Sequence[dict[str, Solved]]) -> dict[str, Any]:
+    """Several seeds' runs on the same problems; work counts where both solve a problem at every seed."""
+    names = list(plain[0])
+    before, after = (
+        [[[float(one) for one in run[name].right] for name in names] for run in runs] for runs in (plain, efficient)
+    )
+    ratios = [[work_ratio(*pair, name) for name in names] for pair in zip(plain, efficient, strict=True)]
+    ones = [[[1.0] * len(row) for row in rows] for rows in ratios]
+    solved_always = sum(all(rows[place] for rows in ratios) for place in range(len(names)))
+    return {
+        "accuracy_plain": shown(pool_seeds(before), len(names)),
+        "accuracy_efficient": shown(pool_seeds(after), len(names)),
+        "accuracy_difference": shown(pool_paired_difference(after, before), len(names)),
+        "work_change": shown(pool_paired_difference(ratios, ones), solved_always),
+    }
+
+
+def work_ratio(plain: dict[str, Solved], efficient: dict[str, Solved], name: str) -> list[float]:
+    """[efficient over plain] of a problem's work; [] where not both solve it."""
+    if not (plain[name].work and efficient[name].work):
+        return []
+    return [mean(efficient[name].work) / mean(plain[name].work)]
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from benchmarks.judging.suites_tried import measure, measure_all, report
 from benchmarks.judging.tiny_code import drawn, subject_of
 from benchmarks.judging.ways import in_all_ways, right_programs
 from benchmarks.judging.with_references import row_of
-from benchmarks.judging.work import Solved, cases_of, compare, solved
+from benchmarks.judging.work import Solved, cases_of, compare, compare_seeds, solved
 from benchmarks.judging.written_tests import programs_in, read_row
 from cogitate.config import WriteTestsConfig
 from cogitate.errors import EndpointError
@@ -184,6 +184,10 @@ def test_the_work_of_right_programs_is_compared_where_both_runs_solve_a_problem(
     assert found["accuracy_plain"]["value"] == 1.0
     assert found["accuracy_difference"]["value"] == -0.3333
     assert compare(run(long, long, long), run(long, long, long))["work_ratio"]["value"] == 1.0
+    together = compare_seeds([run(long, long, long)] * 2, [run(short, short, None), run(short, long, short)])
+    assert together["work_change"]["of"] == 2  # both solve them at both seeds
+    assert abs(together["work_change"]["value"] - 0.75 * (found["work_ratio"]["value"] - 1)) < 2e-4
+    assert together["accuracy_difference"]["value"] == -0.1667
     assert cases_of("code:zh:end12,take2")[0] == {"args": [[]], "expected": [12]}
 
 

@@ -18,7 +18,7 @@ def rejected(
     *candidates: Candidate, per_problem: int = 9, evaluation: EvaluationIndex = NOTHING, smallest: float = 0.5
 ) -> tuple[list[Candidate], dict[str, str]]:
     """What is kept, and what is dropped: its rules, by the candidates' ids."""
-    kept, dropped = reject(candidates, evaluation, per_problem=per_problem, smallest_kept_share=smallest)
+    kept, dropped = reject(candidates, evaluation, per_problem=per_problem, smallest_kept_share=smallest, choose=most_different)
     assert sorted(c.id for c in kept) + sorted(c.id for c, _ in dropped) != []
     assert {c.id for c in kept} | {c.id for c, _ in dropped} == {c.id for c in candidates}
     assert len(kept) + len(dropped) == len(candidates)
@@ -71,7 +71,7 @@ def test_evaluation_problems_with_other_numbers_are_dropped_with_their_rule() ->
     good = candidate(SUM, GOOD)
     assert rejected(good, copy, evaluation=evaluation) == ([good], {copy.id: SAME_TEMPLATE})
     with pytest.raises(DataError, match="leaves 1 of 2 rows"):
-        reject([good, copy], evaluation, per_problem=1, smallest_kept_share=0.6)
+        reject([good, copy], evaluation, per_problem=1, smallest_kept_share=0.6, choose=most_different)
 
 
 def test_of_a_problem_the_most_different_stay() -> None:

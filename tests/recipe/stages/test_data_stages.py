@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from cogitate import runtime
-from cogitate.errors import DataError, Interrupted
+from cogitate.errors import ConfigError, DataError, Interrupted
 from cogitate.recipe.data import candidates
 from cogitate.recipe.recipe import R1
 from cogitate.recipe.settings import load_recipe
 from cogitate.recipe.stage import find
 from cogitate.recipe.stages import cold_start_data, rejection_sampling
+from cogitate.rewards.sandbox.sandbox import SandboxLevel, detect_level
 from cogitate.tasks.files.datasets import load_conversations, read_rows
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.types import Artifact, Problem
@@ -291,6 +292,42 @@ def test_a_finished_chunk_is_not_sampled_again(tmp_path: Path, micro_tokenizer: 
     assert first.asked == 108
     assert again.asked == 0
     assert files_of(tmp_path) == before
+
+
+def writes_programs(prompt: str, seed: int) -> str:
+    """Sums, and programs of more and of less work."""
+    if "below n" not in prompt:
+        return dev2(prompt, seed)
+    body = ("return sum([i for i in range(n)])", "return n * (n - 1) // 2", "return sum(i for i in range(n))")[seed % 3]
+    return f" <think> So. </think>\n```python\ndef f(n):\n    {body}\n```"
+
+
+@pytest.mark.skipif(detect_level() is SandboxLevel.NONE, reason="no isolation on this machine")
+def test_of_right_programs_the_one_of_least_work_is_preferred(tmp_path: Path, micro_tokenizer: Tokenizer) -> None:
+    fields = {"kind": "code", "mode": "function", "entry_point": "f", "tests": [[[10], 45], [[100], 4950]]}
+    problems = tmp_path / "programs.jsonl"
+    problems.write_text(json.dumps({"id": "below", "question": "Write f(n), the sum of what is below n.", **fields}))
+    backend = ScriptedBackend(micro_tokenizer, r1_dev2=writes_programs)
+    data = (f"tasks.train={problems},arithmetic", "sft_data.general_share=0")
+    chosen = ("sft_data.samples=6", "sft_data.per_problem=1", "sft_data.prefer=least_work")
+    summary = sft_data(tmp_path, micro_tokenizer, *data, *chosen, backend=backend, models=("r1_dev2",))
+    rows, ledger = rows_of(tmp_path / "out" / "data.parquet"), rows_of(tmp_path / "out" / "ledger.jsonl")
+    (kept,) = (row for row in rows if row["problem_id"] == "below")
+    work = [row["instructions"] for row in ledger if "instructions" in row]
+    assert "n * (n - 1) // 2" in kept["messages"][1]["content"]
+    assert kept["instructions"] < min(work)
+    said = summary["least_work"]
+    assert said["problems_with_a_choice"] == 1
+    assert said["instructions_after"] == kept["instructions"] < said["instructions_before"]
+    assert said["problems_without_work"] > 0  # sums with several right completions
+    assert len(rows) == summary["reasoning"]["kept"] == len({row["problem_id"] for row in rows})
+
+
+def test_least_work_is_refused_where_no_work_can_be_counted(tmp_path: Path, micro_tokenizer: Tokenizer) -> None:
+    with pytest.raises(ConfigError, match=r'sft_data.prefer = "least_work": no problem of tasks.train = .* asks for a program'):
+        sft_data(tmp_path, micro_tokenizer, "sft_data.prefer=least_work")
+    with pytest.raises(ConfigError, match=r"in a sandbox of this machine: leave rewards.remote_sandbox out"):
+        sft_data(tmp_path, micro_tokenizer, "sft_data.prefer=least_work", "rewards.remote_sandbox=piston:http://localhost:9")
 
 
 def test_a_model_of_sft_is_asked_for_data_as_sft_showed_it(tmp_path: Path, micro_tokenizer: Tokenizer) -> None:

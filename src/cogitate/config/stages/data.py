@@ -51,7 +51,8 @@ class RejectionConfig(Section):
     problems: int = Field(1200, ge=1)  # reasoning prompts
     samples: int = Field(4, ge=1)
     per_problem: int = Field(1, ge=1)  # correct and readable completions kept of each, as `prefer` says
-    prefer: Literal["different", "shortest"] = in_identity_unless_default("different")  # shortest: Kimi k1.5's long2short
+    # shortest: Kimi k1.5's long2short. least_work: of programs those that execute the fewest instructions.
+    prefer: Literal["different", "shortest", "least_work"] = in_identity_unless_default("different")
     temperature: float = Field(0.8, gt=0)
     top_p: float = Field(0.95, gt=0, le=1)
     max_new_tokens: int = Field(192, ge=1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from cogitate.evals.text_metrics import readability_faults
 from cogitate.recipe.data.candidates import Candidate
@@ -17,6 +17,7 @@ DUPLICATE, ENOUGH = "duplicate", "enough of its problem"
 PIECE = 3  # words; how alike two texts are is the share of such pieces they have in common
 
 Dropped = list[tuple[Candidate, str]]
+Choose = Callable[[Sequence[Candidate], int], list[Candidate]]  # at most so many of a problem's, of one or more
 
 
 def reject(
@@ -25,12 +26,12 @@ def reject(
     *,
     per_problem: int,
     smallest_kept_share: float,
-    prefer: str = "different",
+    choose: Choose,
 ) -> tuple[list[Candidate], Dropped]:
     """(the rows, every other candidate with the first rule that dropped it).
 
     Rules in their order: truncated, wrong, ill-formed, unreadable (`text_metrics.readability_faults`), said twice,
-    contaminated, and more than `per_problem` of a problem, where the most different or, by `prefer`, the shortest ones stay.
+    contaminated, and more than `per_problem` of a problem, where those stay that `choose` takes.
 
     Raises:
         DataError: decontamination leaves too few.
@@ -52,7 +53,6 @@ def reject(
     by_problem: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in clean:
         by_problem[canonical(candidate.problem.question)].append(candidate)
-    choose = shortest if prefer == "shortest" else most_different
     kept = {c.id for group in by_problem.values() for c in choose(group, per_problem)}
     too_many = [(candidate, ENOUGH) for candidate in clean if candidate.id not in kept]
     return [candidate for candidate in clean if candidate.id in kept], [*dropped, *contaminated, *too_many]

@@ -4,6 +4,8 @@ Reasoning rows are the first input's (R1-Dev2's) correct and readable completion
 where there is one (base, as a plain conversation: reasoning RL has taught Dev2 to treat every request as a problem), else by
 the first.
 
+Of a problem's completions the most different stay; or by `prefer` the shortest, or the programs that need the least work.
+
 Where rules have no verdict, the model of `judge.model` is asked, as the paper asks a generative judge; nowhere else.
 
 Departures: without such a model these completions are left out. The general quarter is filtered model output in place of
@@ -18,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.config import Config, PromptConfig, RejectionConfig, RLConfig
-from cogitate.errors import DataError
+from cogitate.errors import ConfigError, DataError
 from cogitate.recipe.asking import PromptOf, ask_r1, opened, turn_prompts, with_tags_of
 from cogitate.recipe.data.candidates import (
     Candidate,
@@ -32,12 +34,14 @@ from cogitate.recipe.data.candidates import (
 )
 from cogitate.recipe.data.general_data import WITH_THINKING, category, choose_general, general_prompt, general_prompts
 from cogitate.recipe.data.judging import judge_of, judge_summary, judge_undecided
-from cogitate.recipe.data.rejection import Dropped, reject
+from cogitate.recipe.data.least_work import LeastWork, has_work
+from cogitate.recipe.data.rejection import Dropped, most_different, reject, shortest
 from cogitate.recipe.general_prompts import general_files
 from cogitate.recipe.problems import (
     data_files,
     evaluation_problems,
     every_evaluation_problem,
+    isolation_of,
     tasks_left_out,
     training_problems,
 )
@@ -48,7 +52,7 @@ from cogitate.tasks.files.decontaminate import EvaluationIndex, index_evaluation
 from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.tokenizer.chat_template import ChatTemplate
 from cogitate.train.pools import in_turn
-from cogitate.types import SamplingParams
+from cogitate.types import Problem, SamplingParams
 
 
 def files(config: Config, stage: Stage) -> list[Path]:
@@ -56,10 +60,12 @@ def files(config: Config, stage: Stage) -> list[Path]:
 
 
 def check(config: Config, stage: Stage, graph: Sequence[Stage]) -> None:
-    """Refuse bad data before any time is spent."""
-    training_problems(config)
+    """Refuse bad data, and a choice that nothing could be chosen by, before any time is spent."""
+    problems = training_problems(config)
     evaluation_problems(config)
     settings = config.section(stage.name, RejectionConfig)
+    if settings.prefer == "least_work":
+        check_least_work(config, stage.name, problems)
     general_prompts(config, wanted_general(settings, settings.problems * settings.per_problem))
 
 
@@ -84,18 +90,21 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     judge = judge_of(config, context)
     if judge is not None:
         sampled = judge_undecided(sampled, judge)
+    work = LeastWork(isolation_of(config), context.checkpoint, context.stop_if_interrupted)
     reasoning, dropped = reject(
         sampled,
         evaluation_index(config, settings),
         per_problem=settings.per_problem,
         smallest_kept_share=settings.smallest_kept_share,
-        prefer=settings.prefer,
+        choose={"different": most_different, "shortest": shortest, "least_work": work.choose}[settings.prefer],
     )
     if not reasoning:
         raise DataError(
             f"{context.stage}: none of {len(sampled)} completions can be kept: {count_by(rule for _, rule in dropped)}; "
             f"raise {context.stage}.samples, or give a better model"
         )
+    if work.others:
+        context.say(f"{work.others} problems have no work to count: of their completions the most different stay")
     wanted = wanted_general(settings, len(reasoning))
     answered = collect(general_writer, prompts, settings.samples, seed=seed, context=context, first_step=reasoning_chunks)
     general, general_dropped = choose_general(answered, wanted)
@@ -104,9 +113,10 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
     assert len(reasoning) + len(dropped) == len(sampled)
     assert len(general) + len(general_dropped) == len(answered)
     tokenizer = Tokenizer.load(next(iter(inputs.values())).path)
-    rows = [data_row(candidate, candidate.text, tokenizer) for candidate in (*reasoning, *general)]
+    rows = [data_row(candidate, candidate.text, tokenizer) | work.columns(candidate) for candidate in (*reasoning, *general)]
     write_rows(out / "data.parquet", rows)
-    write_rows(out / "ledger.jsonl", [ledger_row(candidate, rule) for candidate, rule in (*dropped, *general_dropped)])
+    left = [ledger_row(candidate, rule) | work.columns(candidate) for candidate, rule in (*dropped, *general_dropped)]
+    write_rows(out / "ledger.jsonl", left)
     return {
         "rows": len(rows),
         "reasoning": counts(sampled, reasoning, dropped),
@@ -118,11 +128,25 @@ def run(config: Config, inputs: Inputs, out: Path, context: StageContext) -> dic
         "general_share": round(len(general) / len(rows), 4),
         "tasks": count_by(row["task"] for row in rows),
         "languages": count_by(row["language"] for row in rows),
+        **({"least_work": work.summary()} if settings.prefer == "least_work" else {}),
         **judge_summary(judge),
         **found[0].summary(),
         **found[1].summary("too_long_general"),
         **({"tasks_left_out": left_out} if left_out else {}),
     }
+
+
+def check_least_work(config: Config, name: str, problems: Sequence[Problem]) -> None:
+    """Refuse the choice by least work where no work can be counted."""
+    if config.rewards.remote_sandbox:
+        raise ConfigError(
+            f'{name}.prefer = "least_work" counts instructions in a sandbox of this machine: leave rewards.remote_sandbox out'
+        )
+    if not any(map(has_work, problems)):
+        raise ConfigError(
+            f'{name}.prefer = "least_work": no problem of tasks.train = {config.tasks.train!r} asks for a program whose work '
+            "can be counted (tests that are pairs or stdin, no assertions); name such problems there, or leave it out"
+        )
 
 
 def wanted_general(settings: RejectionConfig, reasoning_rows: int) -> int:

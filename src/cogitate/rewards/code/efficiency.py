@@ -8,15 +8,25 @@ tracing gains nothing by doing less.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from cogitate.rewards.code.compare import same_output
-from cogitate.rewards.code.forms import FunctionTest, ProgramTests, StdinTest, read_function_test, read_stdin_test
+from cogitate.rewards.code.forms import (
+    FunctionTest,
+    ProgramTests,
+    StdinTest,
+    is_assertions,
+    read_function_test,
+    read_stdin_test,
+)
 from cogitate.rewards.code.outcome import BadTestsError
+from cogitate.rewards.code.prelude import implied_prelude, sandbox_with
 from cogitate.rewards.sandbox.data import same_value
 from cogitate.rewards.sandbox.limits import Limits
 from cogitate.rewards.sandbox.process import ProgramEndedError, SandboxProcess
+from cogitate.rewards.sandbox.remote import RemoteSandbox
 from cogitate.rewards.sandbox.sandbox import Sandbox
 
 SLOWER_BY = 20  # how much more processor time a traced program may take
@@ -30,6 +40,31 @@ class InstructionCount:
 
     instructions: int | None
     reason: str = ""
+
+
+def can_count(fields: Mapping[str, Any]) -> bool:
+    """Whether the work of programs can be counted for a problem of kind code with these fields: not by assertions."""
+    return not is_assertions(fields["tests"])
+
+
+def count_work(program: str, fields: Mapping[str, Any], sandbox: Sandbox) -> InstructionCount:
+    """Count what a right program executes for the tests of a problem of kind code, which `can_count` has accepted.
+
+    Args:
+        fields: the problem's, as the grader reads them: tests, mode, entry point, limits, tolerance, prelude.
+        sandbox: one of this machine.
+
+    Raises:
+        BadTestsError: the tests, limits or prelude cannot be used.
+        SandboxUnavailableError: no isolation can be had.
+    """
+    entry_point, prelude = fields.get("entry_point"), fields.get("prelude")
+    prelude = implied_prelude(program, entry_point) if prelude is None else prelude
+    box = sandbox_with(sandbox, prelude) if prelude else sandbox
+    assert not isinstance(box, RemoteSandbox), "a prelude leaves a sandbox where it is"
+    limits = Limits.of(fields.get("limits"), box.limits)
+    tests = ProgramTests(fields["tests"], fields["mode"], entry_point, limits, fields.get("decimals"))
+    return count_instructions(program, tests, box)
 
 
 def count_instructions(program: str, tests: ProgramTests, sandbox: Sandbox) -> InstructionCount:

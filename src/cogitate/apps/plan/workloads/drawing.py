@@ -124,7 +124,9 @@ def rejection(reader: Reader, stage: Stage) -> StageWork:
     settings, shape = reader.config.section(stage.name, RejectionConfig), reader.need(stage)
     prompts = settings.problems / (1 - settings.general_share)
     found = reader.sampling(stage.name, prompts, settings.samples, settings.max_new_tokens)
-    return drawn(stage, shape, found, graded=min(1.0, settings.problems * settings.samples / found.sampling.sequences))
+    notes = ["running programs again to count their work is not planned"] if settings.prefer == "least_work" else []
+    graded = min(1.0, settings.problems * settings.samples / found.sampling.sequences)
+    return drawn(stage, shape, found, CHUNK, *notes, graded=graded)
 
 
 def demonstrations(reader: Reader, stage: Stage) -> StageWork:

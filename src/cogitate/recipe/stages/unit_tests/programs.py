@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from cogitate.recipe.data.candidates import Candidate
-from cogitate.rewards.code.efficiency import count_instructions
-from cogitate.rewards.code.forms import ProgramTests, is_assertions
+from cogitate.rewards.code.efficiency import can_count, count_work
+from cogitate.rewards.code.forms import is_assertions
 from cogitate.rewards.code.program_text import extract_program
 from cogitate.rewards.sandbox.sandbox import Sandbox
 from cogitate.tasks.written_tests.mutants import mutants_of
@@ -57,10 +57,9 @@ def with_least_work(row: dict[str, Any], good: Sequence[str], efficiency: float,
 
     Nothing is added where the tests are assertions, of which no instructions are counted.
     """
-    if is_assertions(row["tests"]):
+    if not can_count(row):
         return
-    tests = ProgramTests(row["tests"], row["mode"], row.get("entry_point"), sandbox.limits, row.get("decimals"))
-    counted = [(count_instructions(program, tests, sandbox).instructions, program) for program in good]
+    counted = [(count_work(program, row, sandbox).instructions, program) for program in good]
     known = [(count, number, program) for number, (count, program) in enumerate(counted) if count is not None]
     if known:
         row |= {"reference_program": min(known)[2], "efficiency": efficiency}
