@@ -100,6 +100,20 @@ def test_log_probabilities_are_those_of_the_weights_that_were_sent(name: str, tm
         drawn(engine)
 
 
+def test_more_prompts_than_a_step_reads_are_sampled_by_their_seeds(tmp_path: Path) -> None:
+    model = as_vllm_takes_it(SHIPPED / "student_base_llama", tmp_path / "sent")
+    engine = VLLMEngine(model, 0, RuntimeConfig(), ClusterConfig(engine="vllm", vllm_python=PYTHON))
+    count = 50
+    for number in range(count):  # 20,000 tokens that are nowhere alike
+        prompt = tuple(5 + (number + place * (number + 1)) % 500 for place in range(400))
+        engine.submit(GenerationRequest(str(number), prompt, PARAMS, (number % 2,)))
+    completions: list[Completion] = []
+    while engine.pending():
+        completions += engine.poll()
+    assert len(completions) == count
+    assert len({tuple(one.token_ids) for one in completions}) >= 2
+
+
 @pytest.mark.parametrize("stage", ["student_rl_llama", "r1_zero"])
 def test_a_model_learns_from_what_vllm_samples(stage: str, tmp_path: Path) -> None:
     out = tmp_path / "run"

@@ -27,6 +27,7 @@ import time
 from typing import Any
 
 PR_SET_PDEATHSIG = 1  # of prctl(2)
+TOKENS_OF_STEP = 8192  # of prompts that are read together, at most, or one prompt
 Answer = dict[str, Any]
 Completion = list[Any]
 
@@ -61,10 +62,11 @@ class Served:
         self._params, self._stops = SamplingParams, list(eos)
         self._outputs: dict[str, Any] = {}
         self._engine = LLMEngine.from_engine_args(
-            EngineArgs(
+            EngineArgs(  # prompts are read whole: vLLM 0.32 fails where it reads part of one that has a seed on a processor
                 model=model, dtype=dtype, max_model_len=max_context, max_num_seqs=max_batch, enforce_eager=True,
                 enable_prefix_caching=True, logprobs_mode="processed_logprobs", skip_tokenizer_init=True, seed=0,
                 disable_log_stats=True, trust_remote_code=False, generation_config="vllm",
+                enable_chunked_prefill=False, max_num_batched_tokens=max(max_context, TOKENS_OF_STEP),
                 compilation_config={"custom_ops": [f"-{name}" for name in without]},
             )
         )  # fmt: skip
