@@ -95,7 +95,8 @@ def notices(results: Results) -> str:
 def claims(results: Results) -> str:
     """Each claim, the difference and whether its interval settles it."""
     rows = "".join(
-        f"<tr><th>{escape(claim.text)}</th><td>{signed(claim.difference, words_of(claim.config.metric)[1])}</td>"
+        f'<tr><th class="sentence">{escape(claim.text)}</th>'
+        f"<td>{signed(claim.difference, words_of(claim.config.metric)[1])}</td>"
         f"<td>{claim.seeds}</td><td>{escape(claim.verdict)}</td></tr>"
         for claim in results.claims
     )
@@ -153,7 +154,7 @@ def signed(difference: Estimate | None, unit: Unit) -> str:
     """`+3.0 (+0.4 to +5.6)`, shares in points of a hundred."""
     if difference is None:
         return "–"
-    scale, form = (100, "+.1f") if unit == "share" else (1, "+.4g")
+    scale, form = (100, "+.1f") if unit == "share" else (1, "+.3g")
     text = f"{scale * difference.value:{form}}"
     if difference.low is None or difference.high is None:
         return f"{text} (no interval)"
