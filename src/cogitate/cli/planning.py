@@ -90,7 +90,7 @@ def plan(
         Path | None, typer.Option(metavar="ROWS.jsonl", help="Fit the factors on the rows whose hash is even, to --out.")
     ] = None,
     calibrate: Annotated[
-        bool, typer.Option("--calibrate", help="Measure this computer for three to five minutes, for plans without --gpus.")
+        bool, typer.Option("--calibrate", help="Measure this computer for two to five minutes, for plans without --gpus.")
     ] = False,
     factors: Annotated[
         Path | None, typer.Option(metavar="FILE.json", help="Factors of --fit or --calibrate instead of the usual ones.")

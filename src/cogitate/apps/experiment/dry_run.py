@@ -176,7 +176,7 @@ def notes(experiment: Experiment, runs: Sequence[PlannedRun], parts: Mapping[int
     lines = ["", "Intervals hold eight of ten; they stand in brackets. A checkpoint on the way takes up to "]
     lines[-1] += f"{max((run.largest for run in runs), default=0) / GIB:.2f} GiB more."
     if not machine.is_measured:
-        lines.append("The speed of this computer is a guess; `cogitate plan --calibrate` measures it in three to five minutes.")
+        lines.append("The speed of this computer is a guess; `cogitate plan --calibrate` measures it in two to five minutes.")
     unplanned = dict.fromkeys(name for run in runs for name in run.unplanned)
     if unplanned:
         lines.append(f"Without the time of {', '.join(unplanned)}, which is not predicted.")

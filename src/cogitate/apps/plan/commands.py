@@ -44,7 +44,7 @@ from cogitate.recipe.runner import plan as plan_of_run
 from cogitate.recipe.settings import load_recipe
 from cogitate.runtime import atomic_write, keep_freed_memory
 
-NOT_MEASURED = "The speed of this computer is a guess; `cogitate plan --calibrate` measures it in three to five minutes."
+NOT_MEASURED = "The speed of this computer is a guess; `cogitate plan --calibrate` measures it in two to five minutes."
 QUIET = 0.5  # processors that other processes may keep busy while this computer is measured
 DEGREES = {"tp": "tensor", "pp": "pipeline", "ep": "experts", "cp": "context"}
 
