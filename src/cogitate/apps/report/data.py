@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ EVALUATE = "evaluate."
 OF_PUZZLES = ("tries", "distinct_tries", "rejecting_rate", "self_correction_rate", "step_accuracy")  # logged of these alone
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class StageRecord:
     """What one stage left in a run directory.
 
@@ -42,6 +43,14 @@ class StageRecord:
     transcripts: list[Row]
     summary: Mapping[str, Any]
     seconds: float | None
+
+    @cached_property
+    def numbers(self) -> list[str]:
+        """Names of every number that it logged, `step` aside."""
+        names: dict[str, None] = {}
+        for row in self.rows:
+            names |= {key: None for key, value in row.items() if key != "step" and isinstance(value, int | float)}
+        return list(names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,11 +262,7 @@ def comparable_curves(runs: Sequence[Run], stage: str, metric: str) -> tuple[lis
 
 def logged_names(runs: Sequence[Run], stage: str) -> list[str]:
     """Every number a stage logged, `step` aside."""
-    names: dict[str, None] = {}
-    for run in runs:
-        for row in run.stages[stage].rows if stage in run.stages else []:
-            names |= {key: None for key, value in row.items() if key != "step" and isinstance(value, int | float)}
-    return list(names)
+    return list(dict.fromkeys(name for run in runs if stage in run.stages for name in run.stages[stage].numbers))
 
 
 def last_rl_stage(runs: Sequence[Run]) -> str | None:
