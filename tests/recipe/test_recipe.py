@@ -44,7 +44,11 @@ def test_without_a_choice_everything_runs() -> None:
 
 def test_until_takes_what_the_stage_is_made_from_and_the_evaluations_of_that() -> None:
     assert names(select(R1_LIKE, until="r1_zero")) == ["base", "evaluate.base", "r1_zero", "evaluate.r1_zero"]
+
+
+def test_until_an_evaluation_takes_no_other_evaluation() -> None:
     assert names(select(R1_LIKE, until="evaluate.base")) == ["base", "evaluate.base"]
+    assert names(select(R1_LIKE, until="evaluate.r1_zero")) == ["base", "r1_zero", "evaluate.r1_zero"]
 
 
 def test_only_takes_the_stage_and_its_direct_inputs() -> None:

@@ -244,7 +244,7 @@ def select(
 
     Args:
         only: this stage and what it reads directly (which must be there already).
-        until: this stage, all it is made from, and their evaluations.
+        until: this stage, all it is made from, and their evaluations; of an evaluation, its model and no other evaluation.
         given: stages the user hands in by `inputs.STAGE=PATH`: nothing is made merely to make these.
 
     Raises:
@@ -267,6 +267,8 @@ def select(
         if name not in wanted:
             wanted.add(name)
             ends.extend(() if name in given else by_name[name].needs)
+    if until and is_evaluation(by_name[until]):
+        return tuple(stage for stage in graph if stage.name in wanted)
     return tuple(stage for stage in graph if stage.name in wanted or (is_evaluation(stage) and set(stage.needs) <= wanted))
 
 

@@ -131,7 +131,7 @@ def test_without_a_budget_a_variant_may_measure_a_model_of_its_own(tmp_path: Pat
     )
     experiment = read_experiment(path)
     assert [experiment.model(name) for name in ("long", "short")] == ["k15", "k15_merge"]
-    assert (experiment.until("short"), experiment.stage) == ("k15_merge", "")
+    assert (experiment.until("short"), experiment.stage) == ("evaluate.k15_merge", "")
     settings = experiment.runs["long", 0].section("k15", RLConfig)
     assert (settings.token_budget, settings.steps) == (0, 40)
 

@@ -36,6 +36,7 @@ def run(file: Path, out: Path, make_backend: Callable[[Config], Backend] = compo
 
 def test_a_small_experiment_shares_what_it_can_shows_a_failure_and_goes_on_where_it_stopped(tmp_path: Path, base: Path) -> None:
     broken = EXPERIMENT.replace("remax", "broken").replace('method = "broken"', "learning_rate = 1e30")
+    broken = broken.replace("disk_gib = 1", "disk_gib = 1\nwhole = true")  # all have the evaluation of base
     file, out = write_experiment(tmp_path, base, broken), tmp_path / "out"
     made: list[tuple[float, int]] = []
 

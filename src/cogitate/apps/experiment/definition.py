@@ -94,8 +94,8 @@ class Experiment:
         return model_of(self.config, variant)
 
     def until(self, variant: str) -> str | None:
-        """The last stage that is made; None: all are."""
-        return None if self.config.whole else self.model(variant)
+        """The last stage that is made; None: all are. It is an evaluation, so that no other model is evaluated."""
+        return None if self.config.whole else f"evaluate.{self.model(variant)}"
 
     @property
     def stage(self) -> str:
