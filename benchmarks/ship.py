@@ -2,7 +2,7 @@
 
 The artifact is copied to src/cogitate/recipe/shipped/NAME, its weights and its id as they are. Its log has one row a step.
 Every tenth is kept, the last one, and those that measure on held-out text; numbers have five digits. A curve shows no more than
-that, and it is a fourteenth of the bytes. The manifest's `log` says what was kept.
+that, and it is a fourteenth of the bytes. The manifest's `log` says what was kept, and the sum of all rows' tokens.
 """
 
 from __future__ import annotations
@@ -57,14 +57,15 @@ def ship(artifact: Path, target: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=SHIPPED.parent) as temporary:
         copy = Path(temporary) / "copy"
         copy_artifact(artifact, copy, Path(temporary) / "copying")
-        rows = thinned(read_log(copy / LOG))
+        rows = read_log(copy / LOG)
         (copy / LOG).unlink()
         log = MetricsLog(copy / LOG)
-        for row in rows:
+        for row in thinned(rows):
             log.write(row)
         manifest["files"][LOG] = {"bytes": (copy / LOG).stat().st_size, "sha256": hash_file(copy / LOG)}
         files = manifest.pop("files")
-        write_json(copy / MANIFEST, {**manifest, THINNED: {"every": EVERY, "digits": DIGITS}, "files": files})
+        about = {"every": EVERY, "digits": DIGITS, "tokens": sum(row["tokens"] for row in rows)}
+        write_json(copy / MANIFEST, {**manifest, THINNED: about, "files": files})
         shutil.rmtree(target, ignore_errors=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         copy.rename(target)

@@ -42,7 +42,7 @@ def test_of_the_log_every_tenth_row_is_shipped_the_last_and_those_that_measure(t
     rows = [json.loads(line) for line in (target / "metrics.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows] == [0, 10, 17, 20, 30, 34]
     assert rows[1] == {"step": 10, "loss": 0.076923, "tokens": 100_011}  # whole numbers stay whole
-    assert verify(target, every_hash=True)["log"] == {"every": 10, "digits": 5}
+    assert verify(target, every_hash=True)["log"] == {"every": 10, "digits": 5, "tokens": 35 * 100_001 + 34 * 35 // 2}
 
 
 def test_what_is_shipped_is_what_the_run_made_but_for_the_log(tmp_path: Path, shipped: Path) -> None:

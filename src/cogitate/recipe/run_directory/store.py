@@ -27,7 +27,7 @@ SHIPPED = Path(recipe.__file__).parent / "shipped"
 MANIFEST = "manifest.json"
 MANIFEST_KEYS = {"schema", "id", "stage", "version", "settings", "inputs", "read", "seconds", "summary", "files"}
 LOG = "metrics.jsonl"
-THINNED = "log"  # key of a shipped manifest: which rows of the log are shipped
+THINNED = "log"  # key of a shipped manifest: which rows of the log are shipped, and the tokens of all
 ALWAYS_HASHED_BYTES = 64 * 2**20
 
 
