@@ -17,7 +17,7 @@ from cogitate.recipe.recipe import recorded_graph
 from cogitate.recipe.run_directory.failure import Failure, read_failure
 from cogitate.recipe.run_directory.lock import holder
 from cogitate.recipe.run_directory.made_with import MADE_WITH
-from cogitate.recipe.run_directory.store import MANIFEST
+from cogitate.recipe.run_directory.store import MANIFEST, THINNED
 from cogitate.recipe.stage import Stage
 
 Row = dict[str, Any]
@@ -34,6 +34,7 @@ class StageRecord:
         transcripts: transcripts.jsonl, one row per sampled completion; of an evaluation, the completions it scored.
         summary: what the stage reported in its manifest ("stopped_early": why, among others).
         seconds: wall time over all starts, None while unfinished.
+        tokens: of all steps together where fewer rows are shipped than steps were made; None of a whole log.
     """
 
     name: str
@@ -43,6 +44,7 @@ class StageRecord:
     transcripts: list[Row]
     summary: Mapping[str, Any]
     seconds: float | None
+    tokens: int | None = None
 
     @cached_property
     def numbers(self) -> list[str]:
@@ -120,7 +122,8 @@ def find_stages(directory: Path, graph: Sequence[Stage]) -> Iterator[StageRecord
         rows = sorted(read_lines(path / "metrics.jsonl"), key=lambda row: row.get("step", 0))
         summary = manifest.get("summary") or {}
         transcripts = read_lines(path / "transcripts.jsonl") or scored_completions(path, summary)
-        yield StageRecord(name, path, finished, rows, transcripts, summary, manifest.get("seconds"))
+        tokens = (manifest.get(THINNED) or {}).get("tokens")
+        yield StageRecord(name, path, finished, rows, transcripts, summary, manifest.get("seconds"), tokens)
 
 
 def scored_completions(path: Path, summary: Mapping[str, Any]) -> list[Row]:

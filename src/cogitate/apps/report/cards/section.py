@@ -123,8 +123,8 @@ def data_of(run: Run, stage: Stage, section: Mapping[str, Any]) -> str:
     )
     parts = []
     if kind in ("pretrain", "pretrain_student"):
-        tokens = [sum(y for _, y in curve) for curve in curves_of([run], stage.name, "tokens")]
-        parts.append("the generated corpus" + (f", {tokens[0]:,.0f} tokens" if tokens else ""))
+        tokens = tokens_of(run, stage.name)
+        parts.append("the generated corpus" + (f", {tokens:,.0f} tokens" if tokens else ""))
     if kind in READ_TASKS and tasks.get("train"):
         parts.append(f"problems of {names_of(str(tasks['train']))}")
     if tasks.get("general") and (kind in READ_GENERAL or section.get("general_prompts_per_step")):
@@ -138,6 +138,13 @@ def data_of(run: Run, stage: Stage, section: Mapping[str, Any]) -> str:
             counts = ((report[key], key) for key in ("pairs", "completions") if isinstance(report.get(key), int))
             parts += [f"{count:,} {words} for {judge}" for count, words in counts]
     return "; ".join(parts)
+
+
+def tokens_of(run: Run, name: str) -> float:
+    """What a stage has learnt from, as its log says or, where the log has not every step, its manifest; 0 of one without."""
+    if name in run.stages and (tokens := run.stages[name].tokens) is not None:
+        return tokens
+    return sum(y for curve in curves_of([run], name, "tokens") for _, y in curve)
 
 
 def names_of(tasks: str) -> str:
