@@ -23,6 +23,7 @@ from cogitate.runtime import (
     is_disk_full,
     loaded_objects_exempt,
     lost_file,
+    pause_garbage_collection,
     seed_everything,
     stop_at_checkpoint_on_ctrl_c,
 )
@@ -154,9 +155,21 @@ def test_what_is_loaded_is_exempt_from_collection_within_the_block_alone() -> No
     gc.freeze()
 
 
+def test_garbage_is_collected_again_once_what_a_start_has_loaded_is_exempt() -> None:
+    gc.unfreeze()
+    pause_garbage_collection()
+    assert not gc.isenabled()
+    with loaded_objects_exempt():
+        assert gc.isenabled()
+        assert gc.get_freeze_count() > 0
+    gc.freeze()
+
+
 def test_a_program_that_has_exempted_its_objects_keeps_them_exempt() -> None:
     gc.freeze()
     before = gc.get_freeze_count()
+    pause_garbage_collection()
+    assert gc.isenabled()
     with loaded_objects_exempt():
         assert gc.get_freeze_count() == before
     assert gc.get_freeze_count() == before

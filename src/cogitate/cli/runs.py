@@ -42,6 +42,9 @@ def run(
     ] = False,
 ) -> None:
     """Run a recipe, or go on with it."""
+    from cogitate.runtime import keep_freed_memory, pause_garbage_collection, stop_at_checkpoint_on_signals
+
+    pause_garbage_collection()
     from cogitate.apps.backends import check_backend
     from cogitate.recipe.runner import plan, run_recipe
     from cogitate.recipe.settings import read_recipe
@@ -61,7 +64,6 @@ def run(
     from cogitate.apps.plan.processes import refuse_too_many
     from cogitate.apps.progress import make_progress
     from cogitate.recipe.run_directory.failed_start import ANSWERS
-    from cogitate.runtime import keep_freed_memory, stop_at_checkpoint_on_signals
 
     if not force:
         refuse_too_large(config, only=only, until=until)

@@ -114,7 +114,8 @@ class Tokenizer:
         return self._plain.encode(text, add_special_tokens=False).ids
 
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        return [encoding.ids for encoding in self._plain.encode_batch(list(texts), add_special_tokens=False)]
+        encodings = self._plain.encode_batch_fast(list(texts), add_special_tokens=False)  # knows no places in texts
+        return [encoding.ids for encoding in encodings]
 
     def encode_prompt(self, text: str) -> list[int]:
         """A text from its beginning: what the model expects there (`prefix_ids`) comes first."""

@@ -26,7 +26,7 @@ from cogitate.train.groups import (
 )
 from cogitate.train.partial_rollouts import Round, partial_metrics
 from cogitate.train.rl_metrics import mean, rollout_metrics, timings, waiting_times
-from cogitate.train.rollouts import Phases, encode_prompts
+from cogitate.train.rollouts import Phases
 from cogitate.types import Problem, Rollout, RolloutGroup
 
 PROBE_COMPLETIONS = 2  # of each probe, at each chosen step
@@ -40,13 +40,12 @@ def train_rl(run: RLRun) -> dict[str, Any]:
         were dead; else {}.
 
     Raises:
-        DataError: fewer problems than a step needs, or a prompt too long for the context.
+        DataError: fewer problems than a step needs, or a step asks a prompt that is too long for the context. Whoever hands
+            problems over has looked at all of them: to encode thousands twice would take half a second.
         TrainingDivergedError, Interrupted: as in train/supervised.py.
     """
     config = run.config
     check_enough(run.problems, config, run.name)
-    asked = [(problem, run.prompt_of(problem)) for problem in run.every_problem]
-    encode_prompts(asked, config.max_new_tokens, run.tokenizer, run.generator)  # refuses what does not fit before any step
     state = resume(run)
     sync_weights(run, state.updates)
     run.metrics.truncate(state.step)

@@ -20,9 +20,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from cogitate.errors import DataError
 from cogitate.json_lines import RowFaults, read_objects
 from cogitate.runtime import atomic_write
@@ -80,6 +77,9 @@ def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
             with temporary.open("w", encoding="utf-8") as handle:
                 handle.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         else:
+            import pyarrow as pa  # here and below: a run without such files need not wait for it
+            import pyarrow.parquet as pq
+
             keys = dict.fromkeys(key for row in rows for key in row)
             table = pa.table({key: [row.get(key) for row in rows] for key in keys})
             pq.write_table(table, temporary)
@@ -97,6 +97,9 @@ def read_rows(path: str | Path, faults: RowFaults | None = None) -> Iterator[tup
     """
     path = data_file(path)
     if path.suffix == ".parquet":
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
         number = 0
         try:
             with pq.ParquetFile(path) as file:
