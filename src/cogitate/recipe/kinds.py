@@ -258,12 +258,14 @@ DEMONSTRATIONS = Kind(
     "demonstrations",
     f"{STAGES}.instruct_gpt.demonstrations",
     DemonstrationsConfig,
-    reads=(*READ_BY_PREFERENCES, "{stage}"),
+    reads=(
+        "seed", *GENERAL_PROMPTS, f"{PREFERENCE_DATA}.judgements", f"{PREFERENCE_DATA}.judge_noise", *SAMPLING, "{stage}",
+    ),
     version=2,
     sections={PREFERENCE_DATA: PreferenceDataConfig},
     needs=(MODEL,),
     makes="conversations",
-)
+)  # fmt: skip
 PREFERENCES = Kind(
     "preferences",
     f"{STAGES}.instruct_gpt.preferences",
