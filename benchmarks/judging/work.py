@@ -22,7 +22,7 @@ from typing import Any
 
 from benchmarks.judging.judge import shown
 from cogitate.errors import DataError
-from cogitate.evals.metrics import mean_number, paired_difference, pool_paired_difference, pool_seeds, rate
+from cogitate.evals.metrics import mean_number, paired_difference, pool_numbers, pool_paired_difference, pool_seeds, rate
 from cogitate.json_lines import RowFaults, read_objects
 from cogitate.rewards.code.efficiency import count_instructions
 from cogitate.rewards.code.forms import ProgramTests
@@ -125,13 +125,12 @@ def compare_seeds(plain: Sequence[dict[str, Solved]], efficient: Sequence[dict[s
         [[[float(one) for one in run[name].right] for name in names] for run in runs] for runs in (plain, efficient)
     )
     ratios = [[work_ratio(*pair, name) for name in names] for pair in zip(plain, efficient, strict=True)]
-    ones = [[[1.0] * len(row) for row in rows] for rows in ratios]
     solved_always = sum(all(rows[place] for rows in ratios) for place in range(len(names)))
     return {
         "accuracy_plain": shown(pool_seeds(before), len(names)),
         "accuracy_efficient": shown(pool_seeds(after), len(names)),
         "accuracy_difference": shown(pool_paired_difference(after, before), len(names)),
-        "work_change": shown(pool_paired_difference(ratios, ones), solved_always),
+        "work_ratio": shown(pool_numbers(ratios), solved_always),
     }
 
 

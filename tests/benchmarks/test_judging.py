@@ -185,8 +185,10 @@ def test_the_work_of_right_programs_is_compared_where_both_runs_solve_a_problem(
     assert found["accuracy_difference"]["value"] == -0.3333
     assert compare(run(long, long, long), run(long, long, long))["work_ratio"]["value"] == 1.0
     together = compare_seeds([run(long, long, long)] * 2, [run(short, short, None), run(short, long, short)])
-    assert together["work_change"]["of"] == 2  # both solve them at both seeds
-    assert abs(together["work_change"]["value"] - 0.75 * (found["work_ratio"]["value"] - 1)) < 2e-4
+    assert together["work_ratio"]["of"] == 2  # both solve them at both seeds
+    assert abs(together["work_ratio"]["value"] - 1 - 0.75 * (found["work_ratio"]["value"] - 1)) < 2e-4
+    more = compare_seeds([run(short, short, short)] * 2, [run(long, long, short)] * 2)
+    assert more["work_ratio"]["value"] > 1
     assert together["accuracy_difference"]["value"] == -0.1667
     assert cases_of("code:zh:end12,take2")[0] == {"args": [[]], "expected": [12]}
 

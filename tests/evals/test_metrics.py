@@ -238,6 +238,15 @@ def test_the_pooled_paired_interval_covers_no_difference_and_is_not_far_too_wide
     assert float(np.median(widths)) < 2 * 0.0993
 
 
+def test_a_pooled_number_may_be_any_and_its_interval_is_for_a_new_seed_too() -> None:
+    one_seed = [[1.1], [0.9], [1.3], [], [0.7]]
+    alike = bounded(metrics.pool_numbers([one_seed] * 3))
+    assert alike.value == pytest.approx(1.0)
+    apart = bounded(metrics.pool_numbers([one_seed, [[2 * each for each in row] for row in one_seed]]))
+    assert apart.value == pytest.approx(1.5)
+    assert apart.high - apart.low > alike.high - alike.low
+
+
 def test_pooled_models_that_never_differ_keep_a_width() -> None:
     estimate = bounded(metrics.pool_paired_difference([[[1.0]] * 40] * 3, [[[1.0]] * 40] * 3))
     assert estimate.low < 0 < estimate.high

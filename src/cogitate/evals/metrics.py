@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -190,6 +190,17 @@ def mean_number(values: Rows) -> Estimate:
     return Estimate(value, value - half, value + half)
 
 
+def pool_numbers(by_seed: Sequence[Rows]) -> Estimate:
+    """The mean over problems of a number over several seeds, by Student's t with the two-way clustering of `pool_seeds`.
+
+    Problems that any seed has no value for are left out.
+    """
+    matrix = _seed_matrix(by_seed, of=_means)
+    variance, freedom = _crossed_variance(matrix)
+    value, half = float(matrix.mean()), student_t(freedom) * math.sqrt(max(0.0, variance))
+    return Estimate(value, value - half, value + half)
+
+
 def spearman(first: Sequence[float], second: Sequence[float]) -> float:
     """Spearman's rank correlation, ties at their mean rank; NaN where either side is constant or has fewer than two values."""
     if len(first) != len(second):
@@ -218,10 +229,15 @@ def student_t(freedom: float) -> float:
     return z + first / freedom + second / freedom**2 + third / freedom**3
 
 
-def _problem_means(values: Rows) -> Array:
+def _means(values: Rows) -> Array:
     means = np.array([math.fsum(row) / len(row) for row in values if len(row) > 0], dtype=np.float64)
     if len(means) == 0:
         raise ValueError("no problem has a completion with a verdict")
+    return means
+
+
+def _problem_means(values: Rows) -> Array:
+    means = _means(values)
     if means.min() < 0 or means.max() > 1:
         raise ValueError(f"a rate takes values from 0 to 1, got means from {means.min()} to {means.max()}")
     return means
@@ -280,12 +296,12 @@ def _around(value: float, half: float) -> Estimate:
     return Estimate(value, max(-1.0, value - half), min(1.0, value + half))
 
 
-def _seed_matrix(by_seed: Sequence[Rows]) -> Array:
+def _seed_matrix(by_seed: Sequence[Rows], of: Callable[[Rows], Array] = _problem_means) -> Array:
     """(seeds, problems) of problem means; problems that any seed has no value for are left out."""
     if not by_seed or len({len(rows) for rows in by_seed}) != 1:
         raise ValueError(f"seeds must share their problems, got {[len(rows) for rows in by_seed]} problems")
     kept = [column for column in range(len(by_seed[0])) if all(len(rows[column]) > 0 for rows in by_seed)]
-    return np.stack([_problem_means([rows[column] for column in kept]) for rows in by_seed])
+    return np.stack([of([rows[column] for column in kept]) for rows in by_seed])
 
 
 def _crossed_variance(matrix: Array) -> tuple[float, float]:
