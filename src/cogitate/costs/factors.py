@@ -54,7 +54,7 @@ PRIORS: dict[str, Prior] = {
     "rl_rest": Prior(1.1, 0.1, "a step of RL over its phases: grading that is not hidden, packing, logging"),
     # of what this project does on a processor
     "token_us": Prior(20.0, 1.0, "microseconds of a token that is drawn, beside its share of a decoding step's products"),
-    "holes": Prior(1.1, 0.1, "activations of passes that differ in shape, over the same where all are equal"),
+    "holes": Prior(0.3, 0.7, "holes that many updates of passes of uneven size leave between activations, over these"),
     "growth_mib": Prior(4.0, 0.7, "MiB by which a process grows from stage to stage: libraries, buffers, what stays in use"),
     "preference_slowdown": Prior(1.0, 0.3, "steps over pairs or labelled texts, over as many tokens in full rows"),
     "stage_seconds": Prior(2.0, 0.7, "seconds of a stage whatever it does: problems, models and engine made, files written"),

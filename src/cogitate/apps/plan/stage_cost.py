@@ -185,7 +185,8 @@ def memories_of(
             tokens = each.sampling.prompt_tokens + each.sampling.lengths.mean
             sampled = generation_memory(
                 each.shape, max(1.0, running), tokens, replica, factors,
-                weight_bytes=weight, number_bytes=weight, engine_bytes=0.0 if cluster.gpu.generation == "cpu" else ENGINE_BYTES,
+                weight_bytes=weight, number_bytes=weight, engine_bytes=0.0 if ours(cluster) else ENGINE_BYTES,
+                has_head_again=ours(cluster),
             )  # fmt: skip
             terms = {**sampled.terms, **beside}
             if runtime.prefix_cache:
@@ -297,6 +298,7 @@ def training_of(work: Work, layout: Layout, cluster: Cluster, runtime: RuntimeCo
         predicted=work.predicted,
         packed=work.packed,
         uneven=work.uneven and work.sampling is not None,  # a step of preferences has one pass
+        updates=work.steps,
         micro_batches=max(1.0, share / micro),
         lora_rank=runtime.lora_rank,
         ours=True,

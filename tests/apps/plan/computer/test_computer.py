@@ -12,6 +12,7 @@ import pytest
 from cogitate.apps.plan.computer.calibrate import (
     PRIORS_OF_CPUS,
     fit_timings,
+    memory_observations,
     rollout_observation,
     step_observation,
     update_observation,
@@ -78,6 +79,21 @@ def test_each_type_has_factors_of_its_own(tmp_path: Path) -> None:
     assert fitted["bfloat16"]["matrix_efficiency"] < 0.7 * fitted["float32"]["matrix_efficiency"]
 
 
+def test_peaks_are_fitted_from_what_the_process_had_before_and_updates_leave_holes() -> None:
+    truth = prior_factors(PRIORS_OF_CPUS).with_values(holes=0.8, fixed_gib=5.0, inner_bytes=12.0)
+    base = int(0.4 * GIB)
+    update = Update(SHAPES[1], 24, 12, 40, 1.0, base, {1: 0, 8: 0})
+    step, rollout = Step(SHAPES[1], 16, 256, "adamw", 1.0, base, 0), Sampled(SHAPES[1], 64, 48, 1.0, base, 0)
+    figures = [int(each.figure(truth)) for each in memory_observations([step], [rollout], [update])]
+    assert figures[3] - figures[2] > 0.4 * (figures[2] - base)  # after the first update and after eight
+    assert all(base < figure < 5 * GIB for figure in figures)
+    measured = ([replace(step, peak=figures[0])], [replace(rollout, peak=figures[1])])
+    updates = [replace(update, peaks={1: figures[2], 8: figures[3]})]
+    factors = fit_timings(replace(made_up(1.0), steps=measured[0], rollouts=measured[1], updates=updates))
+    fitted = [each.figure(factors) for each in memory_observations(*measured, updates)]
+    assert fitted == pytest.approx(figures, rel=0.03)
+
+
 def test_what_takes_long_is_timed_in_fewer_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 1000, 2))  # each look at the clock is two seconds later
     monkeypatch.setattr("cogitate.apps.plan.computer.timing.time.perf_counter", lambda: next(clock))
@@ -132,7 +148,7 @@ def test_everything_that_is_measured_takes_some_time() -> None:
     lines: list[str] = []
     timings = measure(
         lines.append, rounds=1, share=0.02, steps=[(SMALL_LLAMA, 4, 32, "muon")], rollouts=[(SMALL_LLAMA, 8, 8)],
-        updates=[(SMALL_LLAMA, 2, 4, 8)], dtypes=("float32", "bfloat16"),
+        updates=[(SMALL_LLAMA, 2, 4, 8)], update_rounds=1, dtypes=("float32", "bfloat16"),
     )  # fmt: skip
     parts: list[Sequence[Step | Sampled | Update]] = [timings.steps, timings.rollouts, timings.updates]
     assert [[one.seconds > 0 for one in part] for part in parts] == [[True, True]] * 3
@@ -142,6 +158,7 @@ def test_everything_that_is_measured_takes_some_time() -> None:
     if sys.platform.startswith("linux"):
         peaks = [step.peak for step in timings.steps] + [one.peak for one in timings.rollouts]
         assert all(peak is not None and peak > 1e7 for peak in peaks)
+        assert all([*one.peaks] == [1, 2] and (one.base or 0) < one.peaks[1] <= one.peaks[2] for one in timings.updates)
 
 
 def small_machine(gib: float) -> Cluster:
