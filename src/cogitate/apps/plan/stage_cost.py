@@ -207,7 +207,9 @@ def memories_of(
             found["training"] = larger(found.get("training"), Memory({**learnt.terms, **more}, learnt.alternatives))
     if not ours(cluster):
         return found
-    return {phase: grown(memory, work.earlier * factors["growth_mib"] * 2.0**20) for phase, memory in found.items()}
+    # Each further stage finds more of what it needs in the process already.
+    by = factors["growth_mib"] * 2.0**20 * math.log(1 + work.earlier)
+    return {phase: grown(memory, by) for phase, memory in found.items()}
 
 
 def grown(memory: Memory, by: float) -> Memory:
@@ -297,7 +299,7 @@ def training_of(work: Work, layout: Layout, cluster: Cluster, runtime: RuntimeCo
         sequence=work.sequence,
         predicted=work.predicted,
         packed=work.packed,
-        uneven=work.uneven and work.sampling is not None,  # a step of preferences has one pass
+        uneven=work.uneven and work.sampling is not None and ours(cluster),
         updates=work.steps,
         micro_batches=max(1.0, share / micro),
         lora_rank=runtime.lora_rank,

@@ -91,7 +91,7 @@ def test_peaks_are_fitted_from_what_the_process_had_before_and_updates_leave_hol
     updates = [replace(update, peaks={1: figures[2], 8: figures[3]})]
     factors = fit_timings(replace(made_up(1.0), steps=measured[0], rollouts=measured[1], updates=updates))
     fitted = [each.figure(factors) for each in memory_observations(*measured, updates)]
-    assert fitted == pytest.approx(figures, rel=0.03)
+    assert fitted == pytest.approx(figures, rel=0.05)
 
 
 def test_what_takes_long_is_timed_in_fewer_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
