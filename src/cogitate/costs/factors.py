@@ -55,7 +55,7 @@ PRIORS: dict[str, Prior] = {
     # of what this project does on a processor
     "token_us": Prior(20.0, 1.0, "microseconds of a token that is drawn, beside its share of a decoding step's products"),
     "holes": Prior(0.3, 0.7, "holes that many updates of passes of uneven size leave between activations, over these"),
-    "growth_mib": Prior(30.0, 0.7, "MiB by which a process grows with the logarithm of its stages: libraries, buffers, holes"),
+    "stage_growth_mib": Prior(30.0, 0.7, "MiB by which a process grows with the logarithm of its stages"),
     "preference_slowdown": Prior(1.0, 0.3, "steps over pairs or labelled texts, over as many tokens in full rows"),
     "stage_seconds": Prior(2.0, 0.7, "seconds of a stage whatever it does: problems, models and engine made, files written"),
     "prompt_ms": Prior(2.0, 0.7, "milliseconds of a prompt beside its tokens: encoded, and read with few others at a time"),

@@ -208,7 +208,7 @@ def memories_of(
     if not ours(cluster):
         return found
     # Each further stage finds more of what it needs in the process already.
-    by = factors["growth_mib"] * 2.0**20 * math.log(1 + work.earlier)
+    by = factors["stage_growth_mib"] * 2.0**20 * math.log(1 + work.earlier)
     return {phase: grown(memory, by) for phase, memory in found.items()}
 
 

@@ -32,7 +32,7 @@ SHIPPED = ("base", "student_base_llama", "student_base_qwen")
 RL_ROW = {"completion_tokens": 40, "tokens_generated": 40 * 288, "dead_groups": 0.0, "tokens_trained": 288 * 120}
 PEAK, BANDWIDTH = 1e11, 1e10
 CLUSTER = Cluster(this_cpu(PEAK, BANDWIDTH), 1)
-TRUTH = prior_factors(PRIORS_OF_CPUS).with_values(stage_seconds=5.0, rl_slowdown=1.5, fixed_gib=0.5, growth_mib=90.0)
+TRUTH = prior_factors(PRIORS_OF_CPUS).with_values(stage_seconds=5.0, rl_slowdown=1.5, fixed_gib=0.5, stage_growth_mib=90.0)
 
 
 def made_up() -> Rehearsal:
@@ -69,7 +69,7 @@ def test_stages_in_small_are_planned_as_they_were_measured() -> None:
     assert ratios(rehearsal, prior_factors(PRIORS_OF_CPUS)) != pytest.approx([1.0] * 2 * len(rehearsal.stages), rel=0.2)
     assert ratios(rehearsal, factors) == pytest.approx([1.0] * 2 * len(rehearsal.stages), rel=0.1)
     assert factors["stage_seconds"] > 3
-    assert factors["growth_mib"] > 60
+    assert factors["stage_growth_mib"] > 60
 
 
 def test_the_recipe_in_small_runs_this_package_whatever_lies_in_the_directory_and_says_why_it_failed(

@@ -56,7 +56,7 @@ PRIORS_OF_CPUS = {**PRIORS, **{name: Prior(*own, PRIORS[name].meaning) for name,
 
 # Of stages and processes, whatever type their weights have: measured in the type of the recipe in small.
 OF_ANY_TYPE = (
-    "stage_seconds", "prompt_ms", "completion_ms", "verdict_ms", "token_us", "growth_mib", "holes", "preference_slowdown",
+    "stage_seconds", "prompt_ms", "completion_ms", "verdict_ms", "token_us", "stage_growth_mib", "holes", "preference_slowdown",
     "rl_slowdown",
 )  # fmt: skip
 
