@@ -19,7 +19,7 @@ from cogitate.apps.plan.computer.calibrate import (
     write_calibration,
 )
 from cogitate.apps.plan.computer.guard import OutOfMemoryError, out_of_memory_explained, phase_of, refuse_too_large
-from cogitate.apps.plan.computer.machine import machine_of_run, this_cpu, this_machine
+from cogitate.apps.plan.computer.machine import machine_of_run, this_cpu, this_machine, unmeasured
 from cogitate.apps.plan.computer.timing import SMALL_LLAMA, Sampled, Step, Timings, Update, measure, timed
 from cogitate.apps.plan.factors import SHIPPED, read_factors
 from cogitate.config import SupervisedConfig
@@ -167,7 +167,7 @@ def small_machine(gib: float) -> Cluster:
 
 def test_a_recipe_that_cannot_fit_is_refused_with_the_term_and_what_helps(tmp_path: Path) -> None:
     config = load_recipe("tiny", ["runtime.device=cpu"])
-    machine = replace(this_machine(None, read_factors()), cluster=small_machine(0.1))
+    machine = replace(unmeasured(read_factors(), "float32"), cluster=small_machine(0.1))
     with pytest.raises(ConfigError, match=r"stage base does not fit this computer: .* most of it is .*; --force goes on"):
         refuse_too_large(config, machine=machine)
     refuse_too_large(config, machine=replace(machine, cluster=small_machine(24)))
@@ -178,7 +178,7 @@ def test_a_recipe_that_cannot_fit_is_refused_with_the_term_and_what_helps(tmp_pa
 
 @pytest.mark.parametrize("recipe", sorted({path.stem for path in PRESETS.glob("*.toml")} - OF_USERS))
 def test_no_shipped_recipe_is_refused_on_eight_gib(recipe: str) -> None:
-    machine = replace(this_machine(None, read_factors()), cluster=small_machine(8))
+    machine = replace(unmeasured(read_factors(), "float32"), cluster=small_machine(8))
     refuse_too_large(load_recipe(recipe), machine=machine)
 
 
