@@ -1,5 +1,6 @@
 """Memory against sums worked by hand."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -130,6 +131,23 @@ def test_activations_of_32_bits_are_twice_those_of_16() -> None:
     assert wide.terms["activations saved"] == 2 * narrow.terms["activations saved"]
     assert wide.alternatives["activations of a layer"] == 2 * narrow.alternatives["activations of a layer"]
     assert wide.terms["optimiser states"] == narrow.terms["optimiser states"]
+
+
+def test_uneven_passes_leave_holes_none_with_the_first_update_and_ever_less_with_each_further_one() -> None:
+    whole = Training(tokens=4096, sequence=4096, activations="keep", logits="ours")
+    even = training_memory(QWEN, whole, Layout(1), EXACT)
+    assert "holes" not in even.terms
+    of_a_pass = even.terms["activations saved"] + max(even.alternatives.values())
+    holes = [
+        training_memory(QWEN, replace(whole, uneven=True, updates=count), Layout(1), EXACT).terms["holes"]
+        for count in (1.0, 4.0, 16.0, math.inf)
+    ]
+    assert holes == pytest.approx([share * EXACT["holes"] * of_a_pass for share in (0.0, 0.5, 0.75, 1.0)])
+
+
+def test_our_engine_has_the_head_twice() -> None:
+    plain, ours = (generation_memory(QWEN, 8, 1000, Layout(1), EXACT, has_head_again=again) for again in (False, True))
+    assert ours.terms["weights"] - plain.terms["weights"] == 2 * 151936 * 4096
 
 
 def test_a_transfer_has_both_sides_a_bucket_and_the_largest_matrix() -> None:

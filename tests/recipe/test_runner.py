@@ -259,7 +259,7 @@ def test_a_stage_whose_first_attempt_did_not_measure_memory_says_nothing_of_it(t
     identity = store.Identity("toy", 1, {}, {}, ())
     clock = Clock(tmp_path, identity, {"seconds": 3.0, "peak_memory_bytes": None})
     clock.watch_memory()
-    assert clock.facts() == {"device": "cpu"}
+    assert clock.facts() == {"device": "cpu"}  # nor of the processors
     later = Clock(tmp_path, identity, {"seconds": 3.0, "peak_memory_bytes": 10**12})
     assert later.facts() == {"device": "cpu", "peak_memory_bytes": 10**12}
     assert later.seconds() >= 3

@@ -54,8 +54,8 @@ PRIORS: dict[str, Prior] = {
     "rl_rest": Prior(1.1, 0.1, "a step of RL over its phases: grading that is not hidden, packing, logging"),
     # of what this project does on a processor
     "token_us": Prior(20.0, 1.0, "microseconds of a token that is drawn, beside its share of a decoding step's products"),
-    "holes": Prior(1.1, 0.1, "activations of passes that differ in shape, over the same where all are equal"),
-    "growth_mib": Prior(4.0, 0.7, "MiB by which a process grows from stage to stage: libraries, buffers, what stays in use"),
+    "holes": Prior(0.3, 0.7, "holes that many updates of passes of uneven size leave between activations, over these"),
+    "stage_growth_mib": Prior(30.0, 0.7, "MiB by which a process grows with the logarithm of its stages"),
     "preference_slowdown": Prior(1.0, 0.3, "steps over pairs or labelled texts, over as many tokens in full rows"),
     "stage_seconds": Prior(2.0, 0.7, "seconds of a stage whatever it does: problems, models and engine made, files written"),
     "prompt_ms": Prior(2.0, 0.7, "milliseconds of a prompt beside its tokens: encoded, and read with few others at a time"),

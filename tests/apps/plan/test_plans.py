@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from cogitate.apps.plan.commands import measured_like, parse_layout
-from cogitate.apps.plan.computer.machine import this_machine
+from cogitate.apps.plan.computer.machine import unmeasured
 from cogitate.apps.plan.factors import read_factors
 from cogitate.apps.plan.hardware import parse_cluster, read_hardware
 from cogitate.apps.plan.measured import read_measured
@@ -79,7 +79,7 @@ def test_completions_are_drawn_beside_the_states_of_training_and_weights_travel_
 
 
 def test_one_process_of_this_computer_gathers_no_weights_and_has_activations_of_its_own_width() -> None:
-    config, machine = load_recipe("tiny"), this_machine(None, read_factors())
+    config, machine = load_recipe("tiny"), unmeasured(read_factors(), "float32")
     (work,) = (each for each in works_of(graph_of(config), config) if each.stage.name == "r1_dev1")
     _, _, layout = best_layout(work, machine.cluster, machine.factors, config.runtime)
     assert (layout.processes, layout.sharding) == (1, "none")
@@ -103,7 +103,7 @@ def test_a_base_model_is_measured_with_three_prompts_and_rl_of_one_update_scores
 
 
 def test_members_of_reward_models_are_trained_one_after_another_and_read_together() -> None:
-    machine, found = this_machine(None, read_factors()), {}
+    machine, found = unmeasured(read_factors(), "float32"), {}
     for members in (1, 3):
         config = load_recipe("tiny", [f"reward_models.members={members}"])
         works = {work.stage.name: work for work in works_of(graph_of(config), config)}

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from cogitate.apps.plan.computer.machine import this_cpu, this_machine
+from cogitate.apps.plan.computer.machine import this_cpu, unmeasured
 from cogitate.apps.plan.factors import read_factors
 from cogitate.apps.plan.processes import memory_by_process, memory_of_trainer, process_lines, refuse_too_many
 from cogitate.costs.hardware import GIB, Cluster
@@ -39,7 +39,7 @@ def test_what_trains_is_the_drivers_and_what_is_not_made_needs_nothing() -> None
 
 
 def test_processes_that_do_not_fit_this_computer_together_are_refused() -> None:
-    machine = replace(this_machine(None, read_factors()), cluster=Cluster(replace(this_cpu(), memory=4.0 * GIB), 1))
+    machine = replace(unmeasured(read_factors(), "float32"), cluster=Cluster(replace(this_cpu(), memory=4.0 * GIB), 1))
     refuse_too_many(load_recipe("tiny", [ON_RAY, "cluster.generators=2"]), only="r1_zero", machine=machine)
     many = [ON_RAY, "cluster.generators=40"]
     with pytest.raises(ConfigError, match=r"40 generators do not fit this computer: .* and there are 4\.0 GiB: lower"):

@@ -13,7 +13,7 @@ ONE = PlannedStage(Estimate(100.0, 80.0, 125.0), Estimate(1e9, 9e8, 1.1e9))
 THREE = {"base": ONE, "r1_zero": PlannedStage(Estimate(30.0, 20.0, 45.0), ONE.memory), "evaluate.r1_zero": ONE}
 
 
-def finish(out: Path, stage: str, **facts: float) -> None:
+def finish(out: Path, stage: str, **facts: object) -> None:
     (out / stage).mkdir()
     (out / stage / "manifest.json").write_text(json.dumps({"stage": stage, "seconds": 90.0, **facts}), encoding="utf-8")
 
@@ -33,6 +33,13 @@ def test_finished_stages_stand_beside_their_plan_with_their_peak_where_it_is_kno
     assert [(row.stage, row.seconds, row.peak, row.plan) for row in compared(tmp_path)] == [
         ("base", 90.0, 2_000_000_000, ONE), ("evaluate.r1_zero", 90.0, None, ONE),
     ]  # fmt: skip
+
+
+def test_what_other_programs_took_of_the_processors_is_read_as_processors(tmp_path: Path) -> None:
+    write_planned(tmp_path, "this computer", THREE)
+    finish(tmp_path, "base", processor_seconds={"own": 150.0, "others": 36.0})  # in 90 seconds
+    finish(tmp_path, "r1_zero", processor_seconds={"own": 150.0})
+    assert [row.others for row in compared(tmp_path)] == [pytest.approx(0.4), None]
 
 
 def test_the_time_to_come_leaves_out_what_is_finished_or_unplanned(tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from cogitate.apps.plan.answers import (
     budget_text,
     comparison_text,
@@ -231,8 +233,8 @@ def calibrate(out: Path | None, say: Callable[[str], None]) -> str:
 
 
 def busy_processors() -> float:
-    """Processors that were at work in the last minute; 0 where the system does not say."""
-    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+    """Processors that are at work, over the next second."""
+    return float((psutil.cpu_count() or 1) * psutil.cpu_percent(interval=1.0) / 100)
 
 
 def parse_layout(text: str, processes: int) -> Layout | None:

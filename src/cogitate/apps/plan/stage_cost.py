@@ -185,7 +185,8 @@ def memories_of(
             tokens = each.sampling.prompt_tokens + each.sampling.lengths.mean
             sampled = generation_memory(
                 each.shape, max(1.0, running), tokens, replica, factors,
-                weight_bytes=weight, number_bytes=weight, engine_bytes=0.0 if cluster.gpu.generation == "cpu" else ENGINE_BYTES,
+                weight_bytes=weight, number_bytes=weight, engine_bytes=0.0 if ours(cluster) else ENGINE_BYTES,
+                has_head_again=ours(cluster),
             )  # fmt: skip
             terms = {**sampled.terms, **beside}
             if runtime.prefix_cache:
@@ -206,7 +207,9 @@ def memories_of(
             found["training"] = larger(found.get("training"), Memory({**learnt.terms, **more}, learnt.alternatives))
     if not ours(cluster):
         return found
-    return {phase: grown(memory, work.earlier * factors["growth_mib"] * 2.0**20) for phase, memory in found.items()}
+    # Each further stage finds more of what it needs in the process already.
+    by = factors["stage_growth_mib"] * 2.0**20 * math.log(1 + work.earlier)
+    return {phase: grown(memory, by) for phase, memory in found.items()}
 
 
 def grown(memory: Memory, by: float) -> Memory:
@@ -296,7 +299,8 @@ def training_of(work: Work, layout: Layout, cluster: Cluster, runtime: RuntimeCo
         sequence=work.sequence,
         predicted=work.predicted,
         packed=work.packed,
-        uneven=work.uneven and work.sampling is not None,  # a step of preferences has one pass
+        uneven=work.uneven and work.sampling is not None and ours(cluster),
+        updates=work.steps,
         micro_batches=max(1.0, share / micro),
         lora_rank=runtime.lora_rank,
         ours=True,

@@ -58,7 +58,7 @@ def outcome(out: Path) -> dict[str, str]:
 
 
 def without_times(value: Any) -> Any:
-    """JSON without seconds, rates per second, peaks of memory, and the hashes of files that hold such."""
+    """JSON without seconds (of processors, too), rates per second, peaks of memory, and the hashes of files that hold such."""
     if isinstance(value, dict):
         timed = ("seconds", "per_second", "peak_memory", "metrics.jsonl")
         return {key: without_times(inner) for key, inner in value.items() if not any(word in key for word in timed)}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cogitate.errors import ArtifactError
+from cogitate.recipe.run_directory.processors import PROCESSORS, ProcessorSeconds, processor_seconds, read_processor_seconds
 from cogitate.recipe.run_directory.store import MANIFEST, Identity, differing_settings
 from cogitate.runtime import peak_resident_bytes, reset_peak_memory, write_json
 
@@ -26,7 +27,8 @@ def unfinished(out: Path, stage: str) -> Path:
 
 
 def load_attempt(out: Path, stage: str) -> dict[str, Any] | None:
-    """The record of an unfinished attempt, see RECORDED, its peak of memory and its device; None where there is no attempt.
+    """The record of an unfinished attempt, see RECORDED, its peak of memory, its processors and its device; None where there is
+    no attempt.
 
     Raises:
         ArtifactError: it cannot be read.
@@ -36,7 +38,8 @@ def load_attempt(out: Path, stage: str) -> dict[str, Any] | None:
         return None
     try:
         record = json.loads((work / "work.json").read_text(encoding="utf-8"))
-        return {name: record[name] for name in RECORDED} | {name: record.get(name) for name in (PEAK_MEMORY, DEVICE)}
+        known = {name: record.get(name) for name in (PEAK_MEMORY, PROCESSORS, DEVICE)}
+        return {name: record[name] for name in RECORDED} | known
     except (OSError, ValueError, TypeError, KeyError) as error:
         raise ArtifactError(f"{work / 'work.json'}: damaged ({error}); delete {work} to start the stage again") from error
 
@@ -87,8 +90,8 @@ def remove_leftovers(out: Path, stage: str) -> None:
 
 
 class Clock:
-    """What a stage has cost over all its attempts, kept in work.json beside the identity it is being made with: seconds, and
-    the most memory that this process had while it made the stage (without the workers that grade)."""
+    """What a stage has cost over all its attempts, kept in work.json beside the identity it is being made with: seconds, the
+    most memory that this process had while it made the stage (without the workers that grade), and who had the processors."""
 
     def __init__(self, work: Path, identity: Identity, attempt: Mapping[str, Any] | None = None, *, device: str = "cpu"):
         attempt = attempt or {}
@@ -100,6 +103,8 @@ class Clock:
         self.peak_before: int | None = attempt.get(PEAK_MEMORY)
         self.misses_peak = bool(attempt) and self.peak_before is None  # of an attempt that may have needed most
         self.watches_memory = False
+        self.processors_before = read_processor_seconds(attempt) if attempt else ProcessorSeconds(0.0, 0.0)
+        self.processors_at_start = processor_seconds()
 
     def seconds(self) -> float:
         return time.monotonic() - self.start
@@ -110,10 +115,14 @@ class Clock:
         self.save()
 
     def facts(self) -> dict[str, Any]:
-        """The device, and the peak of memory where it is known, as keys of a record."""
+        """The device, and the peak of memory and the processors' work where they are known, as keys of a record."""
         peaks = [self.peak_before, peak_resident_bytes() if self.watches_memory else None]
         known = [peak for peak in peaks if peak is not None and not self.misses_peak]
-        return {DEVICE: self.device, **({PEAK_MEMORY: max(known)} if known else {})}
+        facts: dict[str, Any] = {DEVICE: self.device, **({PEAK_MEMORY: max(known)} if known else {})}
+        now, start, before = processor_seconds(), self.processors_at_start, self.processors_before
+        if now is not None and start is not None and before is not None:
+            facts[PROCESSORS] = before.plus(now.since(start)).as_json()
+        return facts
 
     def tick(self) -> None:
         """To be called often: saves now and then, so that a kill loses only a few seconds of the account."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from cogitate.costs.factors import Estimate
 from cogitate.errors import ArtifactError
 from cogitate.recipe.run_directory.attempt import PEAK_MEMORY
+from cogitate.recipe.run_directory.processors import read_processor_seconds
 from cogitate.recipe.run_directory.store import MANIFEST, is_shipped_copy
 from cogitate.runtime import write_json
 
@@ -37,12 +38,14 @@ class Compared:
 
     Attributes:
         peak: bytes; None where they were not measured.
+        others: processors that other programs kept busy on average; None where that is not known.
     """
 
     stage: str
     plan: PlannedStage
     seconds: float
     peak: int | None
+    others: float | None = None
 
 
 def write_planned(out: Path, machine: str, stages: Mapping[str, PlannedStage]) -> None:
@@ -89,7 +92,9 @@ def compared_stage(out: Path, stage: str, plan: PlannedStage) -> Compared | None
         seconds, peak = float(manifest["seconds"]), manifest.get(PEAK_MEMORY)
     except (OSError, ValueError, TypeError, KeyError):  # damage of a manifest is for those to say who verify artifacts
         return None
-    return Compared(stage, plan, seconds, int(peak) if isinstance(peak, int) else None)
+    worked = read_processor_seconds(manifest)
+    others = worked.others / seconds if worked is not None and seconds > 0 else None
+    return Compared(stage, plan, seconds, int(peak) if isinstance(peak, int) else None, others)
 
 
 def seconds_to_come(out: Path, stages: Sequence[str], stage: str) -> tuple[float, float] | None:

@@ -27,7 +27,7 @@ def write_settings(run: Path, *settings: str) -> None:
     (run / "config.json").write_text(json.dumps(load_recipe("tiny", settings).model_dump(mode="json")), encoding="utf-8")
 
 
-def write_stage(run: Path, stage: str, rows: list[dict[str, Any]], **facts: float) -> None:
+def write_stage(run: Path, stage: str, rows: list[dict[str, Any]], **facts: Any) -> None:
     (run / stage).mkdir(parents=True)
     lines = "".join(json.dumps({"step": step, **row}) + "\n" for step, row in enumerate(rows))
     (run / stage / "metrics.jsonl").write_text(lines, encoding="utf-8")
@@ -59,6 +59,18 @@ def test_each_finished_stage_stands_beside_its_plan_worst_first(command: Command
     assert "within 10 % of their memory" in text
     assert "`cogitate plan --calibrate` measures it" in text
     assert "not compared, not finished in the run, or shipped with the package: base, evaluate.base" in text
+    assert "other programs" not in text
+
+
+def test_stages_beside_which_other_programs_were_at_work_are_named(command: Command, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    write_settings(run)
+    write_stage(run, "r1_zero", [RL_ROW] * 48, seconds=100.0, processor_seconds={"own": 170.0, "others": 4.0})
+    write_stage(run, "r1_dev1", [{"loss": 1.0}] * 65, seconds=25.0, processor_seconds={"own": 30.0, "others": 10.0})
+    text = command("tiny", "--against", str(run)).output
+    assert "other programs kept processors busy, so that these took longer: r1_dev1 (0.4)\n" in text
+    rows = json.loads(command("tiny", "--against", str(run), "--json").output)["stages"]
+    assert {row["stage"]: row["processors_of_others"] for row in rows} == {"r1_zero": 0.04, "r1_dev1": 0.4}
 
 
 @pytest.mark.parametrize(

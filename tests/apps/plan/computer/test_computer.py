@@ -12,13 +12,14 @@ import pytest
 from cogitate.apps.plan.computer.calibrate import (
     PRIORS_OF_CPUS,
     fit_timings,
+    memory_observations,
     rollout_observation,
     step_observation,
     update_observation,
     write_calibration,
 )
 from cogitate.apps.plan.computer.guard import OutOfMemoryError, out_of_memory_explained, phase_of, refuse_too_large
-from cogitate.apps.plan.computer.machine import machine_of_run, this_cpu, this_machine
+from cogitate.apps.plan.computer.machine import machine_of_run, this_cpu, this_machine, unmeasured
 from cogitate.apps.plan.computer.timing import SMALL_LLAMA, Sampled, Step, Timings, Update, measure, timed
 from cogitate.apps.plan.factors import SHIPPED, read_factors
 from cogitate.config import SupervisedConfig
@@ -78,6 +79,21 @@ def test_each_type_has_factors_of_its_own(tmp_path: Path) -> None:
     assert fitted["bfloat16"]["matrix_efficiency"] < 0.7 * fitted["float32"]["matrix_efficiency"]
 
 
+def test_peaks_are_fitted_from_what_the_process_had_before_and_updates_leave_holes() -> None:
+    truth = prior_factors(PRIORS_OF_CPUS).with_values(holes=0.8, fixed_gib=5.0, inner_bytes=12.0)
+    base = int(0.4 * GIB)
+    update = Update(SHAPES[1], 24, 12, 40, 1.0, base, {1: 0, 8: 0})
+    step, rollout = Step(SHAPES[1], 16, 256, "adamw", 1.0, base, 0), Sampled(SHAPES[1], 64, 48, 1.0, base, 0)
+    figures = [int(each.figure(truth)) for each in memory_observations([step], [rollout], [update])]
+    assert figures[3] - figures[2] > 0.4 * (figures[2] - base)  # after the first update and after eight
+    assert all(base < figure < 5 * GIB for figure in figures)
+    measured = ([replace(step, peak=figures[0])], [replace(rollout, peak=figures[1])])
+    updates = [replace(update, peaks={1: figures[2], 8: figures[3]})]
+    factors = fit_timings(replace(made_up(1.0), steps=measured[0], rollouts=measured[1], updates=updates))
+    fitted = [each.figure(factors) for each in memory_observations(*measured, updates)]
+    assert fitted == pytest.approx(figures, rel=0.05)
+
+
 def test_what_takes_long_is_timed_in_fewer_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter(range(0, 1000, 2))  # each look at the clock is two seconds later
     monkeypatch.setattr("cogitate.apps.plan.computer.timing.time.perf_counter", lambda: next(clock))
@@ -132,7 +148,7 @@ def test_everything_that_is_measured_takes_some_time() -> None:
     lines: list[str] = []
     timings = measure(
         lines.append, rounds=1, share=0.02, steps=[(SMALL_LLAMA, 4, 32, "muon")], rollouts=[(SMALL_LLAMA, 8, 8)],
-        updates=[(SMALL_LLAMA, 2, 4, 8)], dtypes=("float32", "bfloat16"),
+        updates=[(SMALL_LLAMA, 2, 4, 8)], update_rounds=1, dtypes=("float32", "bfloat16"),
     )  # fmt: skip
     parts: list[Sequence[Step | Sampled | Update]] = [timings.steps, timings.rollouts, timings.updates]
     assert [[one.seconds > 0 for one in part] for part in parts] == [[True, True]] * 3
@@ -142,6 +158,7 @@ def test_everything_that_is_measured_takes_some_time() -> None:
     if sys.platform.startswith("linux"):
         peaks = [step.peak for step in timings.steps] + [one.peak for one in timings.rollouts]
         assert all(peak is not None and peak > 1e7 for peak in peaks)
+        assert all([*one.peaks] == [1, 2] and (one.base or 0) < one.peaks[1] <= one.peaks[2] for one in timings.updates)
 
 
 def small_machine(gib: float) -> Cluster:
@@ -150,7 +167,7 @@ def small_machine(gib: float) -> Cluster:
 
 def test_a_recipe_that_cannot_fit_is_refused_with_the_term_and_what_helps(tmp_path: Path) -> None:
     config = load_recipe("tiny", ["runtime.device=cpu"])
-    machine = replace(this_machine(None, read_factors()), cluster=small_machine(0.1))
+    machine = replace(unmeasured(read_factors(), "float32"), cluster=small_machine(0.1))
     with pytest.raises(ConfigError, match=r"stage base does not fit this computer: .* most of it is .*; --force goes on"):
         refuse_too_large(config, machine=machine)
     refuse_too_large(config, machine=replace(machine, cluster=small_machine(24)))
@@ -161,7 +178,7 @@ def test_a_recipe_that_cannot_fit_is_refused_with_the_term_and_what_helps(tmp_pa
 
 @pytest.mark.parametrize("recipe", sorted({path.stem for path in PRESETS.glob("*.toml")} - OF_USERS))
 def test_no_shipped_recipe_is_refused_on_eight_gib(recipe: str) -> None:
-    machine = replace(this_machine(None, read_factors()), cluster=small_machine(8))
+    machine = replace(unmeasured(read_factors(), "float32"), cluster=small_machine(8))
     refuse_too_large(load_recipe(recipe), machine=machine)
 
 

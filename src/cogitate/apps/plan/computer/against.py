@@ -27,6 +27,7 @@ from cogitate.recipe.run_directory.store import is_shipped_copy
 SHORT = 20.0  # seconds below which a stage is mostly its start
 NOT_MADE = "not finished in the run, or shipped with the package"
 WITHOUT_EFFECT = ("tracking", "rewards.workers")  # on what a plan says
+DISTURBED = 0.1  # processors of others from which on a line names them
 TIME_BAR, MEMORY_BAR = 0.2, 0.1  # errors that a calibration should keep within
 
 
@@ -49,6 +50,7 @@ class Against:
         told = [
             f"ratio: planned over measured; of {len(long)} stages of {SHORT:.0f} s or more, {counted(long)}",
             "Intervals should hold eight of ten; they stand in brackets.",
+            *disturbed(self.rows),
         ]
         by_reason: dict[str, list[str]] = {}
         for name, why in self.left_out.items():
@@ -133,6 +135,12 @@ def counted(rows: Sequence[Compared]) -> str:
     return f"{in_time} are within 20 % of their time{memory}"
 
 
+def disturbed(rows: Sequence[Compared]) -> list[str]:
+    """A line of the stages beside which other programs were at work: their times say less of the plan."""
+    found = [f"{row.stage} ({row.others:.1f})" for row in rows if row.others is not None and row.others >= DISTURBED]
+    return [f"other programs kept processors busy, so that these took longer: {', '.join(found)}"] if found else []
+
+
 def row_json(row: Compared) -> dict[str, Any]:
     return {
         "stage": row.stage,
@@ -143,5 +151,6 @@ def row_json(row: Compared) -> dict[str, Any]:
         "peak_memory_bytes": row.peak,
         "planned_memory_bytes": row.plan.memory.as_json(),
         "memory_error": memory_error(row),
+        "processors_of_others": row.others,
         "memory_within_bar": None if (error := memory_error(row)) is None else abs(error) <= MEMORY_BAR,
     }

@@ -27,6 +27,7 @@ from cogitate.costs.memory import (
     FLOAT32_MUON,
     OUR_BFLOAT16_ADAMW,
     OUR_BFLOAT16_MUON,
+    Memory,
     Precision,
     Training,
     generation_memory,
@@ -55,7 +56,7 @@ PRIORS_OF_CPUS = {**PRIORS, **{name: Prior(*own, PRIORS[name].meaning) for name,
 
 # Of stages and processes, whatever type their weights have: measured in the type of the recipe in small.
 OF_ANY_TYPE = (
-    "stage_seconds", "prompt_ms", "completion_ms", "verdict_ms", "token_us", "growth_mib", "holes", "preference_slowdown",
+    "stage_seconds", "prompt_ms", "completion_ms", "verdict_ms", "token_us", "stage_growth_mib", "holes", "preference_slowdown",
     "rl_slowdown",
 )  # fmt: skip
 
@@ -130,7 +131,7 @@ def sampling_of(completions: int, prompts: int, tokens: int, dtype: str) -> Samp
 def memory_observations(
     steps: Sequence[Step], rollouts: Sequence[Sampled], updates: Sequence[Update] = ()
 ) -> Iterator[Observation]:
-    """Peaks of this process, where they could be measured."""
+    """Peaks of this process, where they could be measured, beside what it had before: a run's process has another size."""
     for number, step in enumerate(steps):
         if step.peak is not None:
             yield Observation(f"peak of step {number}", "memory", partial(step_memory, step), float(step.peak))
@@ -138,8 +139,9 @@ def memory_observations(
         if rollout.peak is not None:
             yield Observation(f"peak of rollout {number}", "memory", partial(rollout_memory, rollout), float(rollout.peak))
     for number, update in enumerate(updates):
-        if update.peak is not None:
-            yield Observation(f"peak of update {number}", "memory", partial(update_memory, update), float(update.peak))
+        for count, peak in update.peaks.items():
+            name = f"peak of update {number} after {count}"
+            yield Observation(name, "memory", partial(update_memory, update, count), float(peak))
 
 
 def stage_observations(rehearsal: Rehearsal, cluster: Cluster) -> Iterator[Observation]:
@@ -163,28 +165,35 @@ def stage_memory(work: StageWork, cluster: Cluster, runtime: RuntimeConfig, fact
     return max(memory.total for memory in memories_of(work, ALONE, cluster, factors, runtime).values())
 
 
+def of_this_process(memory: Memory, one: Step | Sampled | Update) -> float:
+    """The same in a process that is as large as this one was before it."""
+    return Memory({**memory.terms, "process": float(one.base or 0)}, memory.alternatives).total
+
+
 def step_memory(step: Step, factors: Factors) -> float:
-    return training_memory(step.shape, work_of(step), ALONE, factors).total
+    return of_this_process(training_memory(step.shape, work_of(step), ALONE, factors), step)
 
 
-def update_memory(update: Update, factors: Factors) -> float:
-    """Of the policy, in passes of LEAST_MICRO_TOKENS, and its reference."""
+def update_memory(update: Update, count: int, factors: Factors) -> float:
+    """Of the policy, in passes of LEAST_MICRO_TOKENS, and its reference, after so many updates."""
     shape, size = update.shape, BYTES[update.dtype]
     tokens = update.groups * (PROMPT + update.size * update.tokens)
     work = Training(
         min(float(tokens), LEAST_MICRO_TOKENS), PROMPT + update.tokens, activations=our_activations(shape, size),
         logits="ours", number_bytes=size, precision=PRECISIONS[update.dtype, "adamw"],
-        predicted=1 - update.groups * PROMPT / tokens, packed=True, uneven=True,
+        predicted=1 - update.groups * PROMPT / tokens, packed=True, uneven=True, updates=float(count),
     )  # fmt: skip
-    return training_memory(shape, work, ALONE, factors).total + size * count_parameters(shape).total_with_mtp
+    reference = size * count_parameters(shape).total_with_mtp
+    return of_this_process(training_memory(shape, work, ALONE, factors), update) + reference
 
 
 def rollout_memory(rollout: Sampled, factors: Factors) -> float:
     size = BYTES[rollout.dtype]
-    return generation_memory(
+    memory = generation_memory(
         rollout.shape, rollout.batch, PROMPT + rollout.tokens, ALONE, factors, weight_bytes=size, number_bytes=size,
-        engine_bytes=0.0,
-    ).total  # fmt: skip
+        engine_bytes=0.0, has_head_again=True,
+    )  # fmt: skip
+    return of_this_process(memory, rollout)
 
 
 def write_calibration(

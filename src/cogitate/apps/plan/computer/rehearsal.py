@@ -23,8 +23,8 @@ from cogitate.recipe.run_directory.store import is_shipped_copy
 from cogitate.recipe.settings import load_recipe
 from cogitate.runtime import python_path
 
-RECIPE, UNTIL = "tiny", "r1"
-SMALL = (  # of each kind of stage enough steps that its start is not most of its time
+RECIPE = "tiny"
+SMALL = (  # of each kind of stage enough steps that its start is not most of its time; of updates that holes in memory form
     "runtime.device=cpu", "evaluate.problems=40", "evaluate.general_problems=20",
     "r1_zero.steps=3",
     "cold_start.problems=60", "r1_dev1.epochs=2",
@@ -32,6 +32,7 @@ SMALL = (  # of each kind of stage enough steps that its start is not most of it
     "sft_data.problems=350", "r1_dev3.epochs=1",
     "preferences.pairs=100", "preferences.safety_prompts=70",
     "r1.steps=2", "r1.prompts_per_step=24", "r1.general_from_step=1", "r1.general_prompts_per_step=14",
+    "r1_distill_llama.epochs=1", "r1_distill_qwen.epochs=1", "student_rl_llama.steps=4", "student_rl_qwen.steps=4",
 )  # fmt: skip
 NOTHING = Estimate(0.0, 0.0, 0.0)
 
@@ -67,7 +68,7 @@ def rehearse(say: Callable[[str], None]) -> Rehearsal:
     with tempfile.TemporaryDirectory(prefix="cogitate-") as place:
         out = Path(place) / "run"
         # The calibration that is there may be of another version, which says nothing about this computer's memory.
-        words = [sys.executable, "-P", "-m", "cogitate", "run", RECIPE, *SMALL, "--out", str(out), "--until", UNTIL, "--force"]
+        words = [sys.executable, "-P", "-m", "cogitate", "run", RECIPE, *SMALL, "--out", str(out), "--force"]
         environment = {**os.environ, "PYTHONPATH": python_path()}
         done = subprocess.run(words, capture_output=True, text=True, check=False, env=environment)
         if done.returncode:

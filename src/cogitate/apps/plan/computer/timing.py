@@ -10,7 +10,7 @@ import gc
 import importlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Literal
 
@@ -48,9 +48,10 @@ STEPS: tuple[tuple[ModelConfig, int, int, Optimiser], ...] = (
     (MANY_WORDS, 2, 512, "adamw"),
 )  # fmt: skip
 ROLLOUTS = ((TINY, 8, 48), (TINY, 128, 48), (SMALL_LLAMA, 64, 48), (WIDER_LLAMA, 32, 48), (MANY_WORDS, 64, 24))
-UPDATES = ((TINY, 8, 12, 48), (SMALL_LLAMA, 8, 12, 48), (WIDER_LLAMA, 3, 8, 48), (MANY_WORDS, 2, 8, 32))
+UPDATES = ((TINY, 16, 12, 48), (SMALL_LLAMA, 16, 12, 48), (WIDER_LLAMA, 3, 8, 48), (MANY_WORDS, 2, 8, 32))
 PROMPT, LONGEST_TIMES = 48, 4  # tokens of a prompt; of a completion at most, over the mean
 LONGEST = 3.0  # seconds of one thing that is timed, after which no further round begins
+UPDATE_ROUNDS, LONGEST_UPDATES = 7, 8.0  # the same of updates, of which some are needed: a process grows from one to the next
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Step:
     """A training step that was timed.
 
     Attributes:
-        peak: bytes of this process at its fullest; None where the system does not say.
+        base: bytes of this process before it; peak: at its fullest; None where the system does not say.
         dtype: of weights and activations.
     """
 
@@ -67,6 +68,7 @@ class Step:
     row_tokens: int
     optimiser: str
     seconds: float
+    base: int | None = None
     peak: int | None = None
     dtype: str = "float32"
 
@@ -79,6 +81,7 @@ class Sampled:
     batch: int
     tokens: int
     seconds: float
+    base: int | None = None
     peak: int | None = None
     dtype: str = "float32"
 
@@ -86,14 +89,19 @@ class Sampled:
 @dataclass(frozen=True, slots=True)
 class Update:
     """An update of RL with a reference that was timed: `groups` of `size` completions of `tokens` on average, LONGEST_TIMES
-    that at most."""
+    that at most.
+
+    Attributes:
+        peaks: bytes of this process at its fullest after so many updates, the first and all; {} where the system does not say.
+    """
 
     shape: Shape
     groups: int
     size: int
     tokens: int
     seconds: float
-    peak: int | None = None
+    base: int | None = None
+    peaks: Mapping[int, int] = field(default_factory=dict)
     dtype: str = "float32"
 
 
@@ -123,6 +131,7 @@ def measure(
     say: Callable[[str], None],
     *,
     rounds: int = 3,
+    update_rounds: int = UPDATE_ROUNDS,
     share: float = 1.0,
     steps: Sequence[tuple[ModelConfig, int, int, Optimiser]] = STEPS,
     rollouts: Sequence[tuple[ModelConfig, int, int]] = ROLLOUTS,
@@ -151,7 +160,7 @@ def measure(
             timed_rollouts.append(time_rollout(config, batch, tokens, rounds, dtype))
             say(f"{batch} completions of {tokens} tokens, {dtype}: {timed_rollouts[-1].seconds:.3f} s")
         for config, groups, size, tokens in updates:
-            timed_updates.append(time_update(config, groups, size, tokens, rounds, dtype))
+            timed_updates.append(time_update(config, groups, size, tokens, update_rounds, dtype))
             say(f"update on {groups * size} completions of {tokens} tokens, {dtype}: {timed_updates[-1].seconds:.3f} s")
     begin_peak()
     resident = float(resident_bytes() or 0.4 * GIB)  # a process that has worked is larger than a fresh one
@@ -163,16 +172,16 @@ def fastest(work: Callable[[], object], rounds: int) -> float:
     return min(timed(work, rounds))
 
 
-def usual(work: Callable[[], object], rounds: int) -> float:
+def usual(work: Callable[[], object], rounds: int, longest: float = LONGEST) -> float:
     """The median: a stage takes what most of its steps take."""
-    return median(timed(work, rounds))
+    return median(timed(work, rounds, longest))
 
 
-def timed(work: Callable[[], object], rounds: int) -> list[float]:
+def timed(work: Callable[[], object], rounds: int, longest: float = LONGEST) -> list[float]:
     """Seconds of each round; fewer rounds of what takes long."""
     work()
     found: list[float] = []
-    while len(found) < rounds and sum(found) < LONGEST:
+    while len(found) < rounds and sum(found) < longest:
         started = time.perf_counter()
         work()
         found.append(time.perf_counter() - started)
@@ -197,19 +206,19 @@ def model_of(config: ModelConfig, dtype: str) -> Transformer:
 
 
 def time_step(config: ModelConfig, rows: int, row_tokens: int, optimiser: Optimiser, rounds: int, dtype: str) -> Step:
-    can_measure = begin_peak()
+    base = begin_peak()
     learner = SupervisedLearner(model_of(config, dtype), SupervisedConfig(micro_rows=rows, optimiser=optimiser))
     tokens = np.random.default_rng(0).integers(3, config.vocab_size, (rows, row_tokens))
     whole = np.zeros_like(tokens)
     positions = np.broadcast_to(np.arange(row_tokens), tokens.shape).copy()
     batch = PackedRows(tokens, np.ones_like(tokens, dtype=bool), whole, positions, 0.0)
     seconds = usual(lambda: learner.update(batch, 1e-4), rounds)
-    peak = peak_resident_bytes() if can_measure else None
-    return Step(Shape.from_config(config.to_dict()), rows, row_tokens, optimiser, seconds, peak, dtype)
+    peak = peak_resident_bytes() if base is not None else None
+    return Step(Shape.from_config(config.to_dict()), rows, row_tokens, optimiser, seconds, base, peak, dtype)
 
 
 def time_rollout(config: ModelConfig, batch: int, tokens: int, rounds: int, dtype: str) -> Sampled:
-    can_measure = begin_peak()
+    base = begin_peak()
     engine = Engine(model_of(config, dtype), end_id=[], max_batch=batch)
     prompt = tuple(range(3, 3 + PROMPT))
 
@@ -220,20 +229,26 @@ def time_rollout(config: ModelConfig, batch: int, tokens: int, rounds: int, dtyp
             engine.poll()
 
     seconds = usual(draw, rounds)
-    peak = peak_resident_bytes() if can_measure else None
-    return Sampled(Shape.from_config(config.to_dict()), batch, tokens, seconds, peak, dtype)
+    peak = peak_resident_bytes() if base is not None else None
+    return Sampled(Shape.from_config(config.to_dict()), batch, tokens, seconds, base, peak, dtype)
 
 
 def time_update(config: ModelConfig, groups: int, size: int, tokens: int, rounds: int, dtype: str) -> Update:
     """An update as RL makes it, on other completions each time; all of them are learnt from."""
-    can_measure = begin_peak()
+    base = begin_peak()
     learner = GRPOLearner(model_of(config, dtype), RLConfig(max_new_tokens=LONGEST_TIMES * tokens))
     numbers = np.random.default_rng(0)
     batches = [drawn_batch(config, groups, size, tokens, numbers) for _ in range(rounds + 1)]
     advantages = [(-1.0) ** number for number in range(groups * size)]
-    seconds = usual(lambda: learner.update(batches.pop(), advantages), rounds)
-    peak = peak_resident_bytes() if can_measure else None
-    return Update(Shape.from_config(config.to_dict()), groups, size, tokens, seconds, peak, dtype)
+    grown: list[int | None] = []
+
+    def learn() -> None:
+        learner.update(batches.pop(), advantages)
+        grown.append(peak_resident_bytes() if base is not None else None)
+
+    seconds = usual(learn, rounds, LONGEST_UPDATES)
+    peaks = {count: peak for count in (1, len(grown)) if (peak := grown[count - 1]) is not None}
+    return Update(Shape.from_config(config.to_dict()), groups, size, tokens, seconds, base, peaks, dtype)
 
 
 def drawn_batch(config: ModelConfig, groups: int, size: int, tokens: int, numbers: np.random.Generator) -> list[Rollout]:
@@ -257,10 +272,11 @@ def rollout_of(name: str, prompt: Sequence[int], completion: Sequence[int]) -> R
     )  # fmt: skip
 
 
-def begin_peak() -> bool:
-    """Forget what was there before, and begin to measure the peak of this process anew; returns whether that can be."""
+def begin_peak() -> int | None:
+    """Forget what was there before, and begin to measure the peak of this process anew; returns its bytes now, None where that
+    cannot be."""
     gc.collect()
-    return reset_peak_memory()
+    return resident_bytes() if reset_peak_memory() else None
 
 
 def import_what_a_run_imports() -> None:
