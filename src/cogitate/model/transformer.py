@@ -99,12 +99,14 @@ class Transformer(nn.Module):
                 recompute
                 and x_BTD.requires_grad
                 and x_BTD.is_cpu
-                and number % LAYERS_BETWEEN_TRIMS == LAYERS_BETWEEN_TRIMS // 2
+                and (number % LAYERS_BETWEEN_TRIMS == LAYERS_BETWEEN_TRIMS // 2 or number == 0)
             ):
                 x_BTD.register_hook(_give_back_memory)
             x_BTD = checkpoint(layer, x_BTD, context, use_reentrant=False) if recompute else layer(x_BTD, context)
         if cache is not None:
             cache.lengths[rows] += tokens_BT.shape[1]
+        if recompute and x_BTD.is_cpu:  # before the logits: what layers have freed lies between the inputs that are kept
+            give_back_memory()
         hidden_BTD: Tensor = self.norm(x_BTD)
         return hidden_BTD
 

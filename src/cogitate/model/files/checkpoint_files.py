@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import os
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +21,7 @@ INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 MTP = "mtp.safetensors"
 SCALE = "_scale_inv"
+MADV_DONTNEED = 4  # of madvise(2)
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
@@ -73,12 +77,13 @@ class CheckpointReader:
     def read_into(self, target: Tensor, name: str) -> None:
         """Copy a tensor that has been checked into `target` (of as many elements), converting to its type and device."""
         file = self._file_of[name]
-        tensor = self._open[file].get_tensor(name)
+        mapped = tensor = self._open[file].get_tensor(name)
         if tensor.dtype == torch.float8_e4m3fn:
             tensor = self._dequantise(name, tensor)
         elif not tensor.is_floating_point():
             raise CheckpointError(f"{self.directory / file}: {name} is {tensor.dtype}: quantised weights are not supported")
         target.copy_(tensor.view(target.shape))
+        forget_pages(mapped)
 
     def _find_tensors(self) -> None:
         index_path = self.directory / INDEX
@@ -139,6 +144,17 @@ class CheckpointReader:
             raise CheckpointError(f"{self.directory}: {scale_name} has shape {list(scale.shape)}, expected {list(blocks)}")
         spread = scale.repeat_interleave(rows, 0)[: tensor.shape[0]].repeat_interleave(columns, 1)[:, : tensor.shape[1]]
         return tensor.float() * spread
+
+
+def forget_pages(mapped: Tensor) -> None:
+    """Have a tensor of a file that has been read take up no memory of the process: with all of them, a model would be there
+    twice until the file is closed. Whoever reads it again has it read from the file again. Linux only."""
+    if sys.platform != "linux":
+        return
+    page = os.sysconf("SC_PAGE_SIZE")
+    begin, end = -(-mapped.data_ptr() // page) * page, (mapped.data_ptr() + mapped.nbytes) // page * page
+    if begin < end:
+        ctypes.CDLL(None).madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), MADV_DONTNEED)
 
 
 def _fp8_block(directory: Path, quantization: dict[str, Any] | None) -> tuple[int, int] | None:
