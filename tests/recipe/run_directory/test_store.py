@@ -217,7 +217,7 @@ def test_recipes_may_each_have_a_shipped_artifact_of_a_stage(tmp_path: Path, mon
 
 
 @pytest.mark.skipif(not store.SHIPPED.is_dir(), reason="no artifact is shipped")
-@pytest.mark.parametrize("recipe", ["tiny", "puzzles"])
+@pytest.mark.parametrize("recipe", ["tiny", "puzzles", "quick"])
 def test_what_is_shipped_is_whole_and_what_the_recipes_ask_for(recipe: str) -> None:
     config = load_recipe(recipe)
     graph = graph_of(config)
