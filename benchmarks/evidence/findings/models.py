@@ -45,8 +45,6 @@ def tiny(results: Path, experiments: Path) -> Parts:
         "test_time": [
             votes(stages, "r1_zero", missing),
             votes(stages, "r1", missing),
-            claim_of(experiments, "thinking_budget", "pass@1", "natural", "quarter"),
-            claim_of(experiments, "thinking_budget", "pass@1", "double", "natural"),
         ],
         "overoptimisation": [claim_of(experiments, "overoptimisation", "helpfulness", "quarter", "middle")],
     }
@@ -77,7 +75,7 @@ def smollm2(results: Path, experiments: Path) -> Parts:
     }
 
 
-def puzzles(results: Path, _experiments: Path) -> Parts:
+def puzzles(results: Path, experiments: Path) -> Parts:
     """The recipe of problems where thinking pays."""
     missing = Missing(
         "no pooled runs are kept", "`python -m benchmarks.evidence.puzzles RUN RUN RUN --out docs/results/puzzles`"
@@ -102,6 +100,8 @@ def puzzles(results: Path, _experiments: Path) -> Parts:
                 voted(read_json(selection)) if selection.is_file() else missing,
             ),
             Part("Half of its thinking gives fewer right answers than all of it", cut(pooled) if pooled else missing),
+            claim_of(experiments, "thinking_budget", "pass@1", "natural", "quarter"),
+            claim_of(experiments, "thinking_budget", "pass@1", "double", "natural"),
         ],
         "overoptimisation": [
             Part(

@@ -133,7 +133,7 @@ def test_half_of_a_thinking_that_costs_accuracy_is_seen_but_of_one_model(tmp_pat
     (tmp_path / "puzzles" / "pooled.json").write_text(json.dumps(pooled), encoding="utf-8")
     found = puzzles(tmp_path, tmp_path)
     assert [part.verdict for part in found["growth"]] == [SETTLED] * 3
-    assert [part.verdict for part in found["test_time"]] == [NOT_MEASURED, UNDECIDED]
+    assert [part.verdict for part in found["test_time"]] == [NOT_MEASURED, UNDECIDED, NOT_MEASURED, NOT_MEASURED]
 
 
 def write_claim(path: Path, difference: Any, seeds: int) -> None:
