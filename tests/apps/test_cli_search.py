@@ -84,7 +84,7 @@ def test_scaling_holds_every_method_against_the_vote(cogitate: Command, tmp_path
 def test_the_experiment_on_thinking_budgets_can_be_read() -> None:
     experiment = read_experiment(Path(__file__).parents[2] / "experiments" / "thinking_budget.toml")
     runs = {name: config.evaluate for (name, seed), config in experiment.runs.items() if seed == 0}
-    assert (runs["quarter"].thinking_budget, runs["double"].min_thinking) == (10, 80)
+    assert (runs["quarter"].thinking_budget, runs["double"].min_thinking) == (40, 330)
     assert not runs["natural"].budgets_thinking
 
 

@@ -38,10 +38,10 @@ echo "Ray runtime started."
 exec sleep 1000
 """,
     "cogitate": """
+trap 'echo "step 7" > checkpoint; exit 143' TERM
 echo "$*" > driver.log
 cat "$RAY_AUTH_TOKEN_PATH" > token_of_the_driver
 [ -z "$STATUS" ] || exit "$STATUS"
-trap 'echo "step 7" > checkpoint; exit 143' TERM
 while true; do sleep 0.05; done
 """,
 }
