@@ -17,12 +17,12 @@ endif
 .PHONY: run install test test-device test-slow test-release test-clients test-more-clients test-pages test-llama-cpp test-triton test-cluster test-more-cluster test-gpu test-all lint lint-style lint-types lint-imports docs evidence bench bench-peers bench-curves same-bytes clean
 
 run: $(VENV)/.installed
-	$(BIN)/cogitate run tiny --out runs/tiny
+	$(BIN)/cogitate run quick --out runs/quick
 	@echo
 	@echo "What to do next:"
-	@echo "  open runs/tiny/report.html in a browser"
-	@echo "  $(BIN)/cogitate chat runs/tiny/r1"
-	@echo "  $(BIN)/cogitate eval runs/tiny/r1_distill_qwen"
+	@echo "  open runs/quick/report.html in a browser"
+	@echo "  $(BIN)/cogitate chat runs/quick/r1_zero"
+	@echo "  $(BIN)/cogitate eval runs/quick/r1_distill_qwen"
 	@echo "  source $(BIN)/activate     # from then on plain \`cogitate\` works"
 
 # Cogitate alone, for models and problems of one's own.

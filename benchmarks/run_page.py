@@ -29,6 +29,11 @@ LONGEST_SHOWN = 400  # characters of a completion
 OPERATIONS: dict[str, Callable[[float, float], float]] = {
     "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv,
 }  # fmt: skip
+EQUATIONS = (
+    "Of the same completions: how many write `a + b = c`, with any sign, where the left side is the answer (whatever they say "
+    "it is), and how many of all such equations are right, in percent. Knowing what to compute and computing it are two "
+    "skills. Equations with words between the numbers are not seen."
+)
 NUMBER = r"(\d+(?:\.\d+)?)"
 EQUATION = rf"{NUMBER}\s*([-+*/])\s*{NUMBER}\s*=\s*{NUMBER}"
 
@@ -40,6 +45,9 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--command", required=True, help="the command that made the run")
+    parser.add_argument(
+        "--task", default="", help="the task of most columns, of equations and samples; by default all, no equations"
+    )
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     write_report([options.run], options.run / "report.html")
@@ -47,52 +55,51 @@ def main() -> None:
         shutil.copy(options.run / name, options.out / name)
     write_curve_png([options.run], options.out / "curve.png")
     with atomic_write(options.out / "README.md") as temporary:
-        temporary.write_text(page(options.run, options.command), encoding="utf-8")
+        temporary.write_text(page(options.run, options.command, options.task), encoding="utf-8")
     print(f"written to {options.out}")
 
 
-def page(run: Path, command: str) -> str:
+def page(run: Path, command: str, task: str = "") -> str:
     results = json.loads((run / "results.json").read_text(encoding="utf-8"))
     config = json.loads((run / "config.json").read_text(encoding="utf-8"))
     facts, settings = machine.machine_facts(), config["evaluate"]
     tasks = [task for task in next(iter(results["stages"].values())) if task not in (*GENERAL, "all")]
     first = next(iter(results["stages"].values()))
+    measured = f"{first[task]['problems']} problems of {task_title(task)}" if task else f"{first['all']['problems']} problems"
+    equations = ("## Which equation, and is its sum right?", EQUATIONS, equation_table(run, results, task)) if task else ()
     blocks = [
         "# The numbers of the run",
         f"`{command}`, seed {config['seed']}; {facts['cpu']}, {facts['usable_cores']} cores, {facts['memory_gb']} GB, "
-        f"torch {facts['torch']}. Evaluation: {first[tasks[0]]['problems']} problems of {task_title(tasks[0])} x "
+        f"torch {facts['torch']}. Evaluation: {measured} x "
         f"{settings['samples']} completions of at most {settings['max_new_tokens']} tokens, temperature "
         f"{settings['temperature']}, top-p {settings['top_p']}; percent, brackets are 95 % intervals over problems "
         "([how](../../metrics.md)). All numbers: [results.json](results.json); every curve and sampled completions: "
         "[report.html](report.html).",
         "![accuracy by stage, over the steps of R1-Zero, and its thinking](curve.png)",
         "## The stages",
-        stage_table(results, tasks),
+        stage_table(results, tasks, task or "all"),
         "## Base by prompt",
         prompt_table(results),
-        "## Which equation, and is its sum right?",
-        "Of the same completions: how many write `a + b = c`, with any sign, where the left side is the answer (whatever they "
-        "say it is), and how many of all such equations are right, in percent. Knowing what to compute and computing it are "
-        "two skills. Equations with words between the numbers are not seen.",
-        equation_table(run, results, tasks[0]),
+        *equations,
         "## What it cost",
         cost_table(run, results),
         "## The same problems through the stages",
         f"The first {SHOWN_PROBLEMS} problems of the evaluation and each model's first completion; nothing is chosen.",
-        *samples(run, results, tasks[0]),
+        *samples(run, results, task),
     ]
     return "\n\n".join(blocks) + "\n"
 
 
-def stage_table(results: Mapping[str, Any], tasks: Sequence[str]) -> str:
-    """pass@1 by task, and what else tells the stages apart."""
+def stage_table(results: Mapping[str, Any], tasks: Sequence[str], main: str) -> str:
+    """pass@1 by task, and what else, of one task or all, tells the stages apart."""
+    tasks = tasks if main in tasks else (main, *tasks)
     pass_at_1 = " | ".join(f"{task_title(task)} pass@1" for task in tasks)
     lines = [
-        f"| model | {pass_at_1} | {task_title(tasks[0])} pass@4 | format kept | tokens | cut off | helpfulness | safety |",
+        f"| model | {pass_at_1} | {task_title(main)} pass@4 | format kept | tokens | cut off | helpfulness | safety |",
         "|---" * (len(tasks) + 7) + "|",
     ]
     for model, of_tasks in results["stages"].items():
-        main_task, everything = of_tasks[tasks[0]], of_tasks["all"]
+        main_task, everything = of_tasks[main], of_tasks["all"]
         cells = [percent(of_tasks[task]["pass@1"]) if task in of_tasks else "" for task in tasks]
         cells += [percent(main_task["pass@4"])] if "pass@4" in main_task else [""]
         cells += [percent(main_task[metric], interval=False) for metric in ("format_rate",)]
@@ -137,10 +144,10 @@ def equations_in(text: str) -> list[tuple[str, float, float]]:
 
 
 def completions_of(run: Path, results: Mapping[str, Any], model: str, task: str) -> list[dict[str, Any]]:
-    """A model's graded completions at the prompt it is scored at."""
+    """A model's graded completions at the prompt it is scored at, of a task or of all that rules judge."""
     prompt = results["summaries"][f"evaluate.{model}"]["prompt"]
     rows = [json.loads(line) for line in lines_of(run / f"evaluate.{model}" / "completions.jsonl")]
-    return [row for row in rows if row["prompt"] == prompt and row["task"] == task]
+    return [row for row in rows if row["prompt"] == prompt and row["task"] in ((task,) if task else results["stages"][model])]
 
 
 def cost_table(run: Path, results: Mapping[str, Any]) -> str:

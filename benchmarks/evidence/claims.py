@@ -6,7 +6,7 @@ is noted whether the 95 % interval settles it, too: lies wholly on the claim's s
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmarks.evidence.pool import (
@@ -24,14 +24,16 @@ from cogitate.evals.metrics import Estimate
 MIXED_AT_LEAST = 0.05  # of R1-Zero's completions
 MIXED_AFTER = (0.005, 0.1)  # of R1-Dev2's: at most this, or this part of R1-Zero's, whichever is more
 LOST_BY_LANGUAGE = -0.03  # of pass@1, R1-Dev2 - R1-Zero: the lower bound is above this
-LOST_BY_GENERAL = -0.02  # of pass@1, R1 - R1-Dev3
+LOST_BY_GENERAL = -0.02  # of pass@1, R1 - R1-Dev3 of `tiny`
+LOST_BY_LATER = -0.03  # the same of `puzzles`, which leave more to lose
+TITLES = {"language_mix_rate": "language mix"}
 FAMILIES = ("llama", "qwen")
 ROUNDING = 1e-9  # of sums that are equal on paper
 
 Claim = dict[str, Any]
 
 
-def all_claims(seeds: Sequence[Seed]) -> list[Claim]:
+def of_tiny(seeds: Sequence[Seed]) -> list[Claim]:
     """Every claim: {"claim", "holds", "settled", "verdict", "parts": [{"of", "figures", "holds", "settled"}]}."""
     return [
         claim("R1-Zero mixes languages in at least 5 % of its completions", mixes(seeds)),
@@ -44,8 +46,10 @@ def all_claims(seeds: Sequence[Seed]) -> list[Claim]:
             "RL over all scenarios keeps accuracy: the lower bound of R1 - R1-Dev3 in pass@1 is above -2 points",
             keeps(seeds, "r1", "r1_dev3", LOST_BY_GENERAL),
         ),
-        claim("RL over all scenarios raises helpfulness: R1 - R1-Dev3 is above 0", rises(seeds, "helpfulness")),
-        claim("RL over all scenarios raises safety: R1 - R1-Dev3 is above 0", rises(seeds, "safety")),
+        claim(
+            "RL over all scenarios raises helpfulness: R1 - R1-Dev3 is above 0", rises(seeds, "r1", "r1_dev3", "helpfulness")
+        ),
+        claim("RL over all scenarios raises safety: R1 - R1-Dev3 is above 0", rises(seeds, "r1", "r1_dev3", "safety")),
         claim(
             "RL alone beats its student base: the intervals of pass@1 do not touch",
             *(beats_base(seeds, family) for family in FAMILIES),
@@ -56,6 +60,32 @@ def all_claims(seeds: Sequence[Seed]) -> list[Claim]:
         ),
         claim("The majority vote is above pass@1 of the same completions", *(vote_helps(seeds, model) for model in MODELS)),
     ]
+
+
+def of_puzzles(seeds: Sequence[Seed]) -> list[Claim]:
+    """What R1's staged table says, of problems that leave every stage room; each: see `of_tiny`."""
+    return [
+        claim("Pure RL raises accuracy: R1-Zero - base is above 0", rises(seeds, "r1_zero", "base", "pass@1")),
+        claim("The cold start costs accuracy: R1-Zero - R1-Dev1 is above 0", rises(seeds, "r1_zero", "r1_dev1", "pass@1")),
+        claim("It buys readability: R1-Zero mixes more than R1-Dev1", rises(seeds, "r1_zero", "r1_dev1", "language_mix_rate")),
+        claim("Reasoning RL wins it back: R1-Dev2 - R1-Dev1 is above 0", rises(seeds, "r1_dev2", "r1_dev1", "pass@1")),
+        claim("All later stages win it back: R1 - R1-Dev1 is above 0", rises(seeds, "r1", "r1_dev1", "pass@1")),
+        claim(
+            "RL over all scenarios keeps accuracy: the lower bound of R1 - R1-Dev3 in pass@1 is above -3 points",
+            keeps(seeds, "r1", "r1_dev3", LOST_BY_LATER),
+        ),
+        claim(
+            "RL over all scenarios raises helpfulness: R1 - R1-Dev3 is above 0", rises(seeds, "r1", "r1_dev3", "helpfulness")
+        ),
+        claim(
+            "Distillation beats RL alone: the difference in pass@1 is above 0",
+            *(rises(seeds, f"r1_distill_{family}", f"student_rl_{family}", "pass@1") for family in FAMILIES),
+        ),
+        claim("The majority vote is above pass@1 of the same completions", *(vote_helps(seeds, model) for model in MODELS)),
+    ]
+
+
+CLAIMS: Mapping[str, Callable[[Sequence[Seed]], list[Claim]]] = {"puzzles": of_puzzles, "tiny": of_tiny}
 
 
 def claim(text: str, *parts: dict[str, Any]) -> Claim:
@@ -102,10 +132,11 @@ def keeps(seeds: Sequence[Seed], model: str, earlier: str, bound: float) -> dict
     return part(pair(model, earlier), figures, holds=bounds(of_these)[0] > bound, settled=bounds(of_any)[0] > bound)
 
 
-def rises(seeds: Sequence[Seed], score: str) -> dict[str, Any]:
-    difference = pool_difference(seeds, "r1", "r1_dev3", score)
+def rises(seeds: Sequence[Seed], model: str, earlier: str, score: str) -> dict[str, Any]:
+    difference = pool_difference(seeds, model, earlier, score)
     holds, settled = difference.value > ROUNDING, bounds(difference)[0] > 0
-    return part(pair("r1", "r1_dev3"), {f"difference in {score}": difference}, holds=holds, settled=settled)
+    name = f"difference in {TITLES.get(score, score)}"
+    return part(pair(model, earlier), {name: difference}, holds=holds, settled=settled)
 
 
 def beats_base(seeds: Sequence[Seed], family: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""docs/results/r1/: the complete recipe over the seeds as numbers, tables with every claim's verdict, and a picture."""
+"""A complete recipe over its seeds: numbers, tables with every claim's verdict, a picture (docs/results/puzzles_stages, r1)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.evidence.claims import all_claims
+from benchmarks.evidence.claims import CLAIMS
 from benchmarks.evidence.picture import write_picture
 from benchmarks.evidence.pool import RATES, TRUE_SCORES, Seed, pool_table
 from cogitate.apps.report.words import FORMS, PROMPT_TITLES, stage_title
@@ -22,12 +22,12 @@ UNDECIDED = "interval undecided"
 PROMPTS = {**PROMPT_TITLES, "conversation": "plain turn"}
 
 
-def write_r1(seeds: Sequence[Seed], out: Path) -> Path:
+def write_stages(seeds: Sequence[Seed], recipe: str, out: Path) -> Path:
     """Copies of each seed's results.json, pooled.json, README.md and stages.png; the path of README.md."""
     out.mkdir(parents=True, exist_ok=True)
     for seed in seeds:
         shutil.copy(seed.path / "results.json", out / f"seed-{seed.seed}.results.json")
-    pooled = {**pool_table(seeds), "claims": all_claims(seeds)}
+    pooled = {"recipe": recipe, **pool_table(seeds), "claims": CLAIMS[recipe](seeds)}
     write_json(out / "pooled.json", pooled)
     write_picture(pooled, out / "stages.png")
     with atomic_write(out / "README.md") as temporary:
@@ -57,8 +57,9 @@ def introduction(pooled: Mapping[str, Any]) -> str:
     general = [task for task in next(iter(pooled["models"].values()))["helpfulness"] if task != "all"]
     judged = sum(count for task, count in problems.items() if task not in general)
     return (
-        "# The complete recipe on the embedded model: seeds pooled\n\n"
-        f"Made by `make evidence`: `cogitate run tiny` at seeds {seeds}, {judged} reasoning problems and "
+        f"# The complete recipe `{pooled['recipe']}`: seeds pooled\n\n"
+        f"Made by `python -m benchmarks.evidence {pooled['recipe']}`: `cogitate run {pooled['recipe']}` at seeds {seeds}, "
+        f"{judged} reasoning problems and "
         f"{sum(problems[task] for task in general)} general prompts x {settings['evaluate.samples']} completions of each "
         f"model, temperature {settings['evaluate.temperature']}, top-p {settings['evaluate.top_p']}. Everything is in percent, "
         "counted from the completions that the runs kept; brackets are 95 % intervals over problems and seeds, differences are "

@@ -218,7 +218,6 @@ def pool_table(seeds: Sequence[Seed]) -> dict[str, Any]:
     problems = [*problems_of(seeds), *problems_of(seeds, general=True)]
     return {
         "seeds": [seed.seed for seed in seeds],
-        "command": "make evidence",
         "settings": dict(next(iter(seeds[0].evaluations.values())).settings),
         "problems": {task: sum(name == task for name, _ in problems) for task in dict.fromkeys(name for name, _ in problems)},
         "models": {model: pool_model(seeds, model) for model in seeds[0].evaluations},

@@ -15,7 +15,7 @@ from benchmarks.places import PAGES
 from cogitate.runtime import atomic_write, write_json
 
 TITLES = {"tiny": "`tiny`", "smollm2": "SmolLM2", "puzzles": "`puzzles`"}
-WHERE = {"tiny": "results.md", "smollm2": "smollm2.md", "puzzles": "puzzles.md"}
+WHERE = {"tiny": "results_tiny.md", "smollm2": "smollm2.md", "puzzles": "puzzles.md"}
 
 
 def write_findings(results: Path, pages: Path) -> Path:

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 RESULTS = ROOT / "docs" / "results"
 
-STAGES = {  # of docs/results.md
+STAGES = {  # of docs/results_tiny.md
     "base": "base",
     "R1-Zero": "r1_zero",
     "R1-Dev1 (cold start)": "r1_dev1",
@@ -93,31 +93,43 @@ def figures(part_of: str) -> dict[str, Any]:
     return {name: figure for part in parts for name, figure in part["figures"].items()}
 
 
-def test_the_table_of_the_readme(tiny: dict[str, dict[str, Any]]) -> None:
-    shown = rows("README.md")
-    for name, model in (("base", "base"), ("R1-Zero", "r1_zero"), ("R1", "r1")):
-        row = tiny[model]
-        assert shown[name] == [rate(row["pass@1"]), plain(row["format_rate"]), plain(row["language_mix_rate"])]
-    students = [tiny[model] for model in ("student_base_qwen", "student_rl_qwen", "r1_distill_qwen")]
-    assert shown["Qwen2 student: base / RL alone / distilled"] == [
-        " / ".join(rate(row["pass@1"]) for row in students),
-        " / ".join(plain(row["format_rate"]) for row in students),
-        " / ".join(plain(row["language_mix_rate"]) for row in students),
-    ]
+def test_the_tables_of_readme_and_results() -> None:
+    base = read("puzzles/pooled.json")["by family"]["all"]["base"]
+    variants = json.loads((ROOT / "docs" / "experiments" / "thinking_pays.json").read_text(encoding="utf-8"))["variants"]
+    free, quarter, price = (variants[name]["measures"]["pass@1"] for name in ("free", "a_quarter_of_the_room", "no_rejecting"))
+    names = ("base", "R1-Zero", "R1-Zero with a quarter of the room", "R1-Zero that pays for every try it rejects")
+    for name, value in zip(names, (base, free, quarter, price), strict=True):
+        assert rows("README.md")[name] == [rate(value)], name
+    shown, forty = rows("docs/results.md"), read("puzzles/pooled.json")["by family"]["all"]["r1_zero"]
+    names = (
+        "base", "R1-Zero, 40 steps", "R1-Zero, at most 1,000,000 tokens", "the same with a quarter of the room",
+        "the same with a price on rejecting a try",
+    )  # fmt: skip
+    for name, value in zip(names, (base, forty, free, quarter, price), strict=True):
+        assert shown[name][0] == rate(value), name
 
 
-def test_the_sentences_of_the_readme() -> None:
-    puzzles, smollm2 = read("puzzles/pooled.json"), read("smollm2/results.json")["stages"]
-    tokens = [ends(puzzles, "thinking_tokens_finished", end) for end in ("first", "last")]
-    right = [100 * puzzles["by family"]["all"][model]["value"] for model in ("base", "r1_zero")]
-    grown = f"thinking grows from {tokens[0]:.0f} to {tokens[1]:.0f} tokens, accuracy from {right[0]:.0f} to {right[1]:.0f} %"
-    assert grown in page("README.md")
+def test_the_sentences_of_the_readme(tiny: dict[str, dict[str, Any]]) -> None:
+    smollm2 = read("smollm2/results.json")["stages"]
+    base, zero, last = (rate(tiny[model]["pass@1"]) for model in ("base", "r1_zero", "r1"))
+    assert f"base {base} %, R1-Zero {zero}, R1 {last}" in page("README.md")
     first, last = (rate(smollm2[model]["mawps"]["pass@1"]).replace(" [", " % [") for model in ("base", "r1_zero"))
     assert f"R1-Zero goes from {first} to {last}" in page("README.md")
 
 
+def test_the_table_of_quick() -> None:
+    """docs/puzzles.md: what `make run` leaves."""
+    stages, shown = read("quick/results.json")["stages"], rows("docs/puzzles.md")
+    table = {"pass@1, all five levels": "pass@1", "rejects a try": "rejecting_rate", "cut off": "truncated_share"}
+    for name, metric in table.items():
+        assert shown[name] == [rate(stages[model]["all"][metric]) for model in ("base", "r1_zero")], name
+    later = (("R1-Dev1", "r1_dev1"), ("R1-Dev2", "r1_dev2"), ("R1-Dev3", "r1_dev3"), ("R1", "r1"))
+    told = ", ".join(f"{title} {rate(stages[model]['all']['pass@1'])}" for title, model in later)
+    assert told in page("docs/puzzles.md")
+
+
 def test_the_staged_table_of_the_results(tiny: dict[str, dict[str, Any]]) -> None:
-    shown = rows("docs/results.md")
+    shown = rows("docs/results_tiny.md")
     for name, model in STAGES.items():
         row = tiny[model]
         rates = [plain(row[metric]) for metric in ("format_rate", "language_mix_rate", "reflection_rate")]
@@ -125,7 +137,7 @@ def test_the_staged_table_of_the_results(tiny: dict[str, dict[str, Any]]) -> Non
 
 
 def test_the_claims_of_the_results(tiny: dict[str, dict[str, Any]]) -> None:
-    shown = rows("docs/results.md")
+    shown = rows("docs/results_tiny.md")
     mixes, cured = (rate(tiny[model]["language_mix_rate"], 1).replace(" [", " % [") for model in ("r1_zero", "r1_dev2"))
     assert shown["R1-Zero mixes languages (at least 5 %)"][0] == mixes
     allowed = 100 * figures("R1-Dev2")["allowed"]
@@ -160,16 +172,16 @@ def test_the_votes_of_the_results() -> None:
     students = between([value for model, value in votes.items() if "student" in model or "distill" in model])
     later = between([votes[model] for model in ("r1_zero", "r1_dev1", "r1_dev2", "r1_dev3", "r1")])
     told = f"base {rate(votes['base'], 1, '+')}; students {students}; R1-Zero and the later stages {later}"
-    assert rows("docs/results.md")["The majority of 16 completions beats pass@1"][0] == told
+    assert rows("docs/results_tiny.md")["The majority of 16 completions beats pass@1"][0] == told
 
 
 def test_r1_zero_by_domain() -> None:
-    pooled, text = read("r1_zero/pooled.json"), (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    pooled, text = read("r1_zero/pooled.json"), (ROOT / "docs" / "results_tiny.md").read_text(encoding="utf-8")
     for name, model in (("base", "base"), ("R1-Zero", "r1_zero")):
         *tasks, whole = (pooled["pass@1"][task][model] for task in ("arithmetic", "word_problems", "code", "logic", "all"))
         assert f"| {name} | {' | '.join(map(plain, tasks))} | {rate(whole)} |" in text
     correlations = ", ".join(f"{value:.2f}" for value in pooled["rank correlation of thinking tokens with the step"])
-    assert f"(rank correlation with the step {correlations})" in page("docs/results.md")
+    assert f"(rank correlation with the step {correlations})" in page("docs/results_tiny.md")
 
 
 def test_the_table_of_smollm2() -> None:

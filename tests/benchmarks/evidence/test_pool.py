@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.evidence.claims import all_claims
-from benchmarks.evidence.page import as_markdown, write_r1
+from benchmarks.evidence.claims import of_puzzles, of_tiny
+from benchmarks.evidence.page import as_markdown, write_stages
 from benchmarks.evidence.pool import MODELS, load_seeds, pool_difference, pool_rate, pool_table, pool_votes
 from benchmarks.evidence.r1_zero import write_r1_zero
 from benchmarks.evidence.run import main
@@ -47,7 +47,7 @@ def make(tmp_path: Path) -> MakeRuns:
 
 def claims_of(make: MakeRuns, **models: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The claims by their first words."""
-    return {claim["claim"].split(":")[0]: claim for claim in all_claims(load_seeds(make(**models)))}
+    return {claim["claim"].split(":")[0]: claim for claim in of_tiny(load_seeds(make(**models)))}
 
 
 def test_a_rate_is_pooled_over_seeds_at_the_prompt_the_model_is_scored_by(make: MakeRuns) -> None:
@@ -170,9 +170,22 @@ def test_the_vote_has_to_help_every_model(make: MakeRuns) -> None:
     assert claim["verdict"] == "does not hold"
 
 
+def test_the_claims_of_puzzles_go_along_the_recipe(make: MakeRuns) -> None:
+    """A base that is never right, R1-Zero always, and the cold start half of the time."""
+    models = {"base": {"right": NONE}, "r1_zero": {"right": ALL}, "r1_dev1": {"right": SOME}, "r1_dev2": {"right": SOME}}
+    claims = {claim["claim"].split(":")[0]: claim for claim in of_puzzles(load_seeds(make(**models, r1={"right": ALL})))}
+    verdicts = {name: claim["verdict"] for name, claim in claims.items()}
+    assert verdicts["Pure RL raises accuracy"] == verdicts["The cold start costs accuracy"] == "holds"
+    assert verdicts["Reasoning RL wins it back"] == "does not hold"  # the same rows: no difference
+    assert verdicts["All later stages win it back"] == "holds"
+    lost = claims["The cold start costs accuracy"]["parts"][0]
+    assert lost["of"] == "R1-Zero - R1-Dev1"
+    assert lost["figures"]["difference in pass@1"]["value"] == 0.375
+
+
 def test_the_page_prints_each_verdict_and_the_files_stand_beside_it(make: MakeRuns, tmp_path: Path) -> None:
     seeds = load_seeds(make(r1_zero={"language_mix": [(1, 0), (0, 0), (0, 0), (0, 0)]}, r1={"right": SOME}))
-    page = write_r1(seeds, tmp_path / "r1").read_text(encoding="utf-8")
+    page = write_stages(seeds, "tiny", tmp_path / "r1").read_text(encoding="utf-8")
     found = {path.name for path in (tmp_path / "r1").iterdir()}
     assert found == {"README.md", "pooled.json", "stages.png", "seed-0.results.json", "seed-1.results.json"}
     pooled = json.loads((tmp_path / "r1" / "pooled.json").read_text(encoding="utf-8"))
@@ -222,9 +235,9 @@ def test_the_command_pools_the_runs_it_is_given_and_says_what_is_wrong(
 ) -> None:
     directories = [str(directory) for directory in make()]
     out = tmp_path / "results"
-    assert main(["--pool-only", "--runs", *directories, "--out", str(out)]) == 0
+    assert main(["tiny", "--pool-only", "--runs", *directories, "--out", str(out)]) == 0
     assert (out / "r1" / "README.md").is_file()
     assert (out / "r1_zero" / "curve.png").is_file()
     assert "What it shows" in capsys.readouterr().out
-    assert main(["--pool-only", "--runs", directories[0], directories[0], "--out", str(out)]) == 2
+    assert main(["tiny", "--pool-only", "--runs", directories[0], directories[0], "--out", str(out)]) == 2
     assert "each seed can be pooled once" in capsys.readouterr().err
