@@ -44,6 +44,19 @@ def test_the_staged_table_has_every_model_in_the_order_of_the_graph_and_students
     assert table.count("Format") == 1
 
 
+def test_the_story_is_of_the_stage_that_wrote_and_learnt_longest_though_reward_models_log_more_steps(tmp_path: Path) -> None:
+    run = write_recipe(tmp_path / "tiny")
+    path = run / "r1_zero" / "metrics.jsonl"
+    steps = len(path.read_text().splitlines())
+    losses = "".join(json.dumps({"step": step, "reward": 0.5, "loss": 0.7}) + "\n" for step in range(steps + 50))
+    (run / "reward_models" / "metrics.jsonl").write_text(losses)
+    for later in ("r1_dev2", "r1"):
+        (run / later / "metrics.jsonl").write_text("".join(path.read_text().splitlines(keepends=True)[: steps // 2]))
+    page = Page(write_report([run], tmp_path / "report.html"))
+    assert f"In {steps} steps of R1-Zero" in page.visible
+    assert "Right at the first try, stage by stage: Base 53.0 %, R1-Zero " in page.visible
+
+
 def test_the_gain_is_that_of_the_line_from_base_to_r1(page: Page) -> None:
     assert "Base 53.0 % → R1 96.0 %: +43.0 points" in page.visible
 

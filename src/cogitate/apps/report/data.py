@@ -268,7 +268,13 @@ def logged_names(runs: Sequence[Run], stage: str) -> list[str]:
     return list(dict.fromkeys(name for run in runs if stage in run.stages for name in run.stages[stage].numbers))
 
 
-def last_rl_stage(runs: Sequence[Run]) -> str | None:
-    """The last stage on the way to R1 that logged a reward."""
-    line = [name for name in stage_names(runs) if not is_student(name, runs)]
-    return next((name for name in reversed(line) if "reward" in logged_names(runs, name)), None)
+def longest_rl_stage(runs: Sequence[Run]) -> str | None:
+    """The stage on the way to R1 that took most steps to learn from rewards of what it wrote, the later one of equals."""
+    written = {"reward", "completion_tokens"}  # reward models log a reward, too
+    line = [name for name in stage_names(runs) if not is_student(name, runs) and written <= set(logged_names(runs, name))]
+    return max(reversed(line), key=lambda name: steps_of(runs, name), default=None)
+
+
+def steps_of(runs: Sequence[Run], stage: str) -> int:
+    """The steps that a stage logged, of the run with most."""
+    return max(len(run.stages[stage].rows) for run in runs if stage in run.stages)

@@ -9,10 +9,12 @@ from html import escape
 from cogitate.apps.report.data import (
     Run,
     comparable_curves,
-    last_rl_stage,
+    longest_rl_stage,
+    main_line_models,
     measured_names,
     pooled_of,
     scores_of,
+    steps_of,
     task_names,
 )
 from cogitate.apps.report.figures.charts import Points, mean_over_runs
@@ -54,8 +56,8 @@ def story(runs: Sequence[Run]) -> list[str]:
     told = []
     pair = main_models(runs)
     if pair is not None:
-        told.append(sureness(runs, pair))
-    stage = last_rl_stage(runs)
+        told += [sureness(runs, pair), along_the_line(runs)]
+    stage = longest_rl_stage(runs)
     if stage is not None:
         told.append(learning(runs, stage))
     return [sentence for sentence in told if sentence]
@@ -85,14 +87,21 @@ def sureness(runs: Sequence[Run], pair: tuple[str, str]) -> str:
     )
 
 
+def along_the_line(runs: Sequence[Run]) -> str:
+    """pass@1 of every model from base to the last, where there are some between."""
+    values = [(stage_title(model, runs), pooled_of(runs, model, "all", ACCURACY)) for model in main_line_models(runs)]
+    shown = [f"{title} {write_number(value.value, 'share')}" for title, value in values if value is not None]
+    return f"Right at the first try, stage by stage: {', '.join(shown)}." if len(shown) > 2 else ""
+
+
 def listed(names: Sequence[str]) -> str:
     """a, b and c."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
 def learning(runs: Sequence[Run], stage: str) -> str:
-    """Length, truncation, reflection and language over the steps of an RL stage."""
-    steps = max(len(run.stages[stage].rows) for run in runs if stage in run.stages)
+    """Length, tries, truncation, reflection and language over the steps of an RL stage."""
+    steps = steps_of(runs, stage)
     parts, of = [], ""
     curves, population = comparable_curves(runs, stage, "thinking_tokens_finished")
     lengths = mean_over_runs(curves)
@@ -101,6 +110,9 @@ def learning(runs: Sequence[Run], stage: str) -> str:
         known = f" (rank correlation with the step {correlation:.2f})" if math.isfinite(correlation) else ""
         parts.append(f"the thinking of finished completions went from {ends(lengths, 'tokens')} tokens{known}")
         of = population
+    tries = mean_over_runs(comparable_curves(runs, stage, "tries")[0])
+    if tries:
+        parts.append(f"tries of a puzzle from {ends(tries, 'number')}")
     for metric, words in (
         ("truncated_share", "completions cut off at the limit from"),
         ("reflection_rate", "completions that reflect from"),
@@ -141,7 +153,7 @@ def tiles(runs: Sequence[Run]) -> str:
                         name, first.value, last.value, "share", f"{stage_title(pair[0], runs)} to {stage_title(pair[1], runs)}"
                     )
                 )
-    stage = last_rl_stage(runs)
+    stage = longest_rl_stage(runs)
     for metric, name, unit in SHOWN_FIRST if stage else ():
         assert stage is not None
         curves, population = comparable_curves(runs, stage, metric)
