@@ -17,6 +17,7 @@ import pytest
 
 from cogitate import cli
 from cogitate.apps.score_table import COLUMNS, puzzle_tables, rich_table
+from cogitate.recipe.run_directory.store import Identity, seal
 from cogitate.tokenizer.bpe import Tokenizer
 from tests.apps.memorised_model import BARE_ANSWER, QUESTION, R1_ZERO_ANSWER
 
@@ -50,8 +51,9 @@ def test_every_metric_of_a_known_completion_is_known(
 ) -> None:
     out, kept = tmp_path / "eval.json", tmp_path / "completions.jsonl"
     code, table, err = evaluate(
-        memorised, *GREEDY, "--tasks", problems[0], "--problems", 1, "--samples", 3, "--out", out, "--completions", kept
-    )
+        memorised, *GREEDY, "--prompt", "r1_zero", "--tasks", problems[0], "--problems", 1, "--samples", 3, "--out", out,
+        "--completions", kept,
+    )  # fmt: skip
     assert (code, err) == (0, "")
     result = json.loads(out.read_text())
     assert (result["prompt"], result["contract"], result["tasks_left_out"]) == ("r1_zero", "r1", [])
@@ -82,7 +84,8 @@ def test_a_wrong_answer_counts_against_and_files_are_mixed(
 ) -> None:
     out = tmp_path / "eval.json"
     tasks = f"{problems[0]},{problems[1]}"
-    assert evaluate(memorised, *GREEDY, "--tasks", tasks, "--problems", 2, "--samples", 1, "--out", out)[0] == 0
+    arguments = ("--prompt", "r1_zero", "--tasks", tasks, "--problems", 2, "--samples", 1, "--out", out)
+    assert evaluate(memorised, *GREEDY, *arguments)[0] == 0
     rows = json.loads(out.read_text())["tasks"]
     assert {task: row["pass@1"]["value"] for task, row in rows.items()} == {"right": 1.0, "wrong": 0.0, "all": 0.5}
     assert rows["all"]["problems"] == 2
@@ -111,6 +114,37 @@ def test_the_question_alone_is_asked_in_the_models_own_template(
     arguments = ("--tasks", tmp_path / "greeting.jsonl", "--problems", 1, "--samples", 1, "--completions", kept)
     assert evaluate(memorised, *GREEDY, *arguments, "--prompt", "turn")[0] == 0
     assert json.loads(kept.read_text())["completion"] == "<think>a name </think> Hello!"  # the template opens the thinking
+
+
+@pytest.mark.parametrize(("stage", "asked"), [(False, "chat"), (True, "turn")])
+def test_where_no_prompt_is_given_a_stages_model_is_asked_as_it_was_trained_and_others_in_their_chat_template(
+    memorised: Path, problems: tuple[Path, Path], evaluate: Callable[..., tuple[int, str, str]], tmp_path: Path, stage: bool,
+    asked: str,
+) -> None:  # fmt: skip
+    model, out = tmp_path / "run" / "r1", tmp_path / "eval.json"
+    shutil.copytree(memorised, model)
+    if stage:
+        seal(model, Identity("r1", 1, {}, {}, ()), seconds=1.0, summary={})
+    arguments = ("--tasks", problems[0], "--problems", 1, "--samples", 1, "--out", out)
+    assert evaluate(model, *GREEDY, *arguments)[0] == 0
+    assert json.loads(out.read_text())["prompt"] == asked
+
+
+def test_without_tasks_a_stages_model_is_measured_as_its_run_measures_it(
+    memorised: Path, problems: tuple[Path, Path], evaluate: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    model, out = tmp_path / "run" / "r1", tmp_path / "eval.json"
+    shutil.copytree(memorised, model)
+    seal(model, Identity("r1", 1, {}, {}, ()), seconds=1.0, summary={})
+    tasks = {"train": str(problems[1]), "eval": str(problems[0])}
+    config = {"graph": "r1", "tasks": tasks, "evaluate": {"max_new_tokens": 37}}
+    (model.parent / "config.json").write_text(json.dumps(config))
+    assert evaluate(model, "evaluate.temperature=0", "--problems", 1, "--out", out)[::2] == (0, "")
+    result = json.loads(out.read_text())
+    assert result["tasks"].keys() == {"right", "all"}
+    assert result["settings"]["evaluate"]["max_new_tokens"] == 37
+    assert evaluate(model, *GREEDY, "--tasks", problems[1], "--problems", 1, "--out", out)[0] == 0
+    assert json.loads(out.read_text())["tasks"].keys() == {"wrong", "all"}
 
 
 @pytest.mark.parametrize(
@@ -156,7 +190,7 @@ def test_two_models_are_measured_on_the_same_problems_and_their_difference_is_pa
     other, out, kept = tmp_path / "other", tmp_path / "eval.json", tmp_path / "completions.jsonl"
     shutil.copytree(memorised, other)
     tasks = ("--tasks", f"{problems[0]},{problems[1]}", "--problems", 2, "evaluate.max_new_tokens=40", "evaluate.temperature=0")
-    code, text, _ = evaluate(memorised, *tasks, "--against", other, "--out", out, "--completions", kept)
+    code, text, _ = evaluate(memorised, *tasks, "--prompt", "r1_zero", "--against", other, "--out", out, "--completions", kept)
     assert code == 0
     result = json.loads(out.read_text())
     assert result["against"]["model"] == str(other)
@@ -231,7 +265,10 @@ def test_a_few_shot_prompt_shows_worked_examples() -> None:
         (("--samples", "2", "evaluate.temperature=0"), "at temperature 0 all completions of a problem are the same"),
         (("--against", "nowhere/at_all"), "nowhere/at_all: no such directory"),
         (("--problems", "2"), "2 problems cannot be shared out over 4 tasks"),
-        (("--system", "Think."), "--system has no effect with --prompt r1_zero: only a chat template has a place for it"),
+        (
+            ("--prompt", "r1_zero", "--system", "Think."),
+            "--system has no effect with --prompt r1_zero: only a chat template has a place for it",
+        ),
         (("--prompt", "bare", "--template-file", "x.txt"), "--template-file has no effect with --prompt bare"),
         (("--prompt", "turn", "--template-file", "x.txt"), "--template-file has no effect with --prompt turn"),
         (("--prompt", "turn", "--benchmarks", "gsm8k"), "--prompt turn has no effect with --benchmarks; leave it out"),

@@ -78,8 +78,8 @@ def test_a_short_grpo_run_goes_through_end_to_end_in_less_than_6_gb(smollm2: Pat
         "-m", "cogitate", "run", "tiny", "--until", "r1_zero", f"inputs.base={smollm2}", "--out", out, f"tasks.train={train}",
         f"tasks.eval={others}", f"rewards.custom={tmp_path / 'judge.py'}:judge", "r1_zero.prompt=chat", "r1_zero.steps=2",
         "r1_zero.prompts_per_step=2", "r1_zero.group_size=4", "r1_zero.max_new_tokens=48", "r1_zero.learning_rate=1e-6",
-        "evaluate.problems=2", "evaluate.samples=1", "evaluate.max_new_tokens=24", "runtime.dtype=bfloat16",
-        "runtime.gradient_checkpointing=true", "runtime.max_batch=8",
+        "evaluate.problems=2", "evaluate.samples=1", "evaluate.general_problems=2", "evaluate.max_new_tokens=24",
+        "runtime.dtype=bfloat16", "runtime.gradient_checkpointing=true", "runtime.max_batch=8",
     )  # fmt: skip
     print(f"peak resident memory of the run: {peak / 1e9:.2f} GB")
     assert peak < LIMIT

@@ -35,11 +35,13 @@ from cogitate.recipe.asking import (
 )
 from cogitate.recipe.data_sets import describe_evaluation
 from cogitate.recipe.local_backend import LocalBackend
-from cogitate.recipe.models import find_model
+from cogitate.recipe.models import find_model, settings_of_its_run
 from cogitate.recipe.problems import check_custom_used, evaluation_problems, tasks_left_out
+from cogitate.recipe.run_directory.store import MANIFEST
 from cogitate.recipe.settings import load_recipe
 from cogitate.runtime import write_json
 from cogitate.tokenizer.bpe import Tokenizer
+from cogitate.tokenizer.chat_template import ChatTemplate
 from cogitate.types import Completion, SamplingParams
 
 Prompt = Literal["r1_zero", "few_shot", "bare", "chat", "turn"]
@@ -60,7 +62,7 @@ def evaluate(
     against: str | None = None,
     samples: int | None,
     problems: int,
-    prompt: Prompt,
+    prompt: Prompt | None,
     system: str,
     template_file: Path | None,
     contract: Contract | None,
@@ -72,7 +74,9 @@ def evaluate(
 
     Args:
         model: see recipe.models.find_model.
-        tasks: as tasks.eval; None: those of the recipe `tiny`, without code where that cannot be isolated.
+        tasks: as tasks.eval; None: those of the model's run, with its longest completion, else those of the recipe `tiny`;
+            without code where that cannot be isolated.
+        prompt: None: as `usual_prompt` says of each model, r1_zero with a template of one's own.
         system: a system message; "": none. template_file: a text in place of the prompt's own. Both as in `asking_of`.
         against: a second model, put to the same problems; the differences are paired by problem.
         samples: None: SAMPLES, or 1 at temperature 0.
@@ -88,13 +92,15 @@ def evaluate(
     if against is not None and len({directory.resolve() for directory in models.values()}) < 2:
         raise ConfigError(f"--against {against}: the same model as {model}; name another one")
     check_writable(out, completions)
-    config = settings_for(tasks, samples=samples, problems=problems, settings=settings)
+    own = settings_of_its_run(models[model]) if tasks is None else []
+    config = settings_for(tasks, samples=samples, problems=problems, settings=settings, of_its_run=own)
     if config.evaluate.budgets_thinking and prompt in FROM_TEXT:
         raise ConfigError(f"a thinking budget has no effect with --prompt {prompt}: nothing is thought after it; leave it out")
     console = Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
     measured: dict[str, Evaluated] = {}
     for name, directory in models.items():
-        asking = asking_of(prompt, directory, system=system, template_file=template_file)
+        asked: Prompt = prompt or ("r1_zero" if template_file else usual_prompt(directory))
+        asking = asking_of(asked, directory, system=system, template_file=template_file)
         if contract is not None:
             asking = dataclasses.replace(asking, contract=contract)
         if not measured:
@@ -104,7 +110,7 @@ def evaluate(
             measured[name] = measure(directory, config, asking)
         except KeyboardInterrupt:
             raise Interrupted("stopped", 128 + signal.SIGINT) from None
-        show(measured[name], f"{name}: prompt {prompt}, contract {asking.contract}; shares in percent", console)
+        show(measured[name], f"{name}: prompt {asked}, contract {asking.contract}; shares in percent", console)
     write(measured, console, out=out, completions=completions)
 
 
@@ -173,6 +179,14 @@ def write(evaluated: Mapping[str, Evaluated], console: Console, *, out: Path | N
         write_json(out, result)
 
 
+def usual_prompt(directory: Path) -> Prompt:
+    """As a model was trained: the plain turn of R1 and its students, R1-Zero's template where there is no chat template; an
+    imported one through its own chat template."""
+    if ChatTemplate.load(directory) is None:
+        return "r1_zero"
+    return "turn" if (directory / MANIFEST).is_file() else "chat"
+
+
 def asking_of(prompt: Prompt, directory: Path, *, system: str = "", template_file: Path | None = None) -> Asking:
     """How questions are put: in R1-Zero's template, or through the model's own chat template, with the request for a box or as
     they are, and judged in the form of R1, all in the model's own tags; or as a base model meets them in text.
@@ -201,8 +215,10 @@ def asking_of(prompt: Prompt, directory: Path, *, system: str = "", template_fil
     return Asking(name, ask, R1_ZERO.contract, R1_ZERO.format, tags=tokenizer.tags)
 
 
-def settings_for(tasks: str | None, *, samples: int | None, problems: int, settings: Sequence[str]) -> Config:
-    """The settings of an evaluation; `samples` as in `evaluate`.
+def settings_for(
+    tasks: str | None, *, samples: int | None, problems: int, settings: Sequence[str], of_its_run: Sequence[str] = ()
+) -> Config:
+    """The settings of an evaluation, before those of tiny those of the model's run; `samples` as in `evaluate`.
 
     Raises:
         ConfigError: a setting is unknown or changes nothing here.
@@ -216,9 +232,9 @@ def settings_for(tasks: str | None, *, samples: int | None, problems: int, setti
     asked = [f"evaluate.samples={samples or 1}", f"evaluate.problems={problems}"]
     if tasks is not None:
         asked += [f"tasks.train={tasks}", f"tasks.eval={tasks}", "tasks.skip_code_without_sandbox=false"]
-    config = load_recipe("tiny", [*settings, *asked])
+    config = load_recipe("tiny", [*of_its_run, *settings, *asked])
     if samples is None and config.evaluate.temperature > 0:
-        config = load_recipe("tiny", [*settings, *asked, f"evaluate.samples={SAMPLES}"])
+        config = load_recipe("tiny", [*of_its_run, *settings, *asked, f"evaluate.samples={SAMPLES}"])
     check_custom_used(config, ("tasks.eval",))
     return config
 

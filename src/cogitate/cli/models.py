@@ -29,7 +29,9 @@ def evaluate(
     ] = None,
     tasks: Annotated[
         str | None,
-        typer.Option(metavar="TASK,...", help="Built-in tasks and paths of .jsonl files; those of the recipe tiny by default."),
+        typer.Option(
+            metavar="TASK,...", help="Built-in tasks and paths of .jsonl files; by default those of its run, or of tiny."
+        ),
     ] = None,
     benchmarks: Annotated[
         str | None, typer.Option(metavar="NAME,...", help="Published benchmarks in place of tasks, e.g. gsm8k,math500.")
@@ -45,7 +47,7 @@ def evaluate(
     problems: Annotated[int | None, typer.Option(min=1, help="How many problems in all; 250 where not given.")] = None,
     prompt: Annotated[
         EvaluationPrompt | None,
-        typer.Option(help="How problems are asked; r1_zero, or of benchmarks chat where the model has a template."),
+        typer.Option(help="How problems are asked; where not given, as the model was trained, or in its chat template."),
     ] = None,
     system: SystemMessage = "",
     template_file: TemplateFile = None,
@@ -102,7 +104,7 @@ def evaluate(
     from cogitate.apps.evaluate import evaluate as measure
 
     measure(
-        model, tasks, against=against, samples=samples, problems=problems or 250, prompt=prompt or "r1_zero", system=system,
+        model, tasks, against=against, samples=samples, problems=problems or 250, prompt=prompt, system=system,
         template_file=template_file, contract=contract, settings=settings, out=out, completions=completions,
     )  # fmt: skip
 

