@@ -27,7 +27,7 @@ def test_it_can_be_read_in_a_few_minutes() -> None:
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_every_command_is_a_command_line(example: str) -> None:
-    _, name, *rest = shlex.split(example)
+    _, name, *rest = shlex.split(example, comments=True)
     with COMMANDS[name].make_context(name, rest) as context:  # an unknown option or a wrong value is an exception
         assert context.args == []
 
