@@ -143,8 +143,12 @@ def test_without_tasks_a_stages_model_is_measured_as_its_run_measures_it(
     result = json.loads(out.read_text())
     assert result["tasks"].keys() == {"right", "all"}
     assert result["settings"]["evaluate"]["max_new_tokens"] == 37
+    assert evaluate(model, "evaluate.temperature=0", "--tasks", problems[1], "--problems", 1, "--out", out)[0] == 0
+    result = json.loads(out.read_text())
+    assert result["tasks"].keys() == {"wrong", "all"}
+    assert result["settings"]["evaluate"]["max_new_tokens"] == 37  # other tasks, but completions as long as in its run
     assert evaluate(model, *GREEDY, "--tasks", problems[1], "--problems", 1, "--out", out)[0] == 0
-    assert json.loads(out.read_text())["tasks"].keys() == {"wrong", "all"}
+    assert json.loads(out.read_text())["settings"]["evaluate"]["max_new_tokens"] == 40
 
 
 @pytest.mark.parametrize(

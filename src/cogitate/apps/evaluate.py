@@ -74,14 +74,15 @@ def evaluate(
 
     Args:
         model: see recipe.models.find_model.
-        tasks: as tasks.eval; None: those of the model's run, with its longest completion, else those of the recipe `tiny`;
+        tasks: as tasks.eval; None: those of the model's run, else those of the recipe `tiny`;
             without code where that cannot be isolated.
         prompt: None: as `usual_prompt` says of each model, r1_zero with a template of one's own.
         system: a system message; "": none. template_file: a text in place of the prompt's own. Both as in `asking_of`.
         against: a second model, put to the same problems; the differences are paired by problem.
         samples: None: SAMPLES, or 1 at temperature 0.
         contract: where the answer is looked for; None is the prompt's own.
-        settings: section.key=value, of the keys in SETTABLE; the others are those of the recipe `tiny`.
+        settings: section.key=value, of the keys in SETTABLE; the longest completion is that of the model's run, the others are
+            those of the recipe `tiny`.
         out: JSON with every metric. completions: JSON Lines with every graded completion.
 
     Raises:
@@ -92,7 +93,7 @@ def evaluate(
     if against is not None and len({directory.resolve() for directory in models.values()}) < 2:
         raise ConfigError(f"--against {against}: the same model as {model}; name another one")
     check_writable(out, completions)
-    own = settings_of_its_run(models[model]) if tasks is None else []
+    own = settings_of_its_run(models[model], tasks_too=tasks is None)
     config = settings_for(tasks, samples=samples, problems=problems, settings=settings, of_its_run=own)
     if config.evaluate.budgets_thinking and prompt in FROM_TEXT:
         raise ConfigError(f"a thinking budget has no effect with --prompt {prompt}: nothing is thought after it; leave it out")

@@ -34,7 +34,7 @@ def find_model(name: str) -> Path:
                 "base: no base model is shipped with this package; give a model directory (one called base: ./base)"
             )
         raise ArtifactError(
-            f"{name}: no such directory; give a model directory, a run's stage (runs/tiny/r1_zero), OWNER/NAME, "
+            f"{name}: no such directory; give a model directory, a run's stage (runs/quick/r1_zero), OWNER/NAME, "
             "pypi:NAME or base"
         )
     if (path / MANIFEST).is_file():
@@ -45,18 +45,15 @@ def find_model(name: str) -> Path:
     return path
 
 
-def settings_of_its_run(directory: Path) -> list[str]:
-    """What the run of a stage's model measures it by, as settings: tasks and the longest completion. [] where it is of no run:
-    imported, exported or shipped."""
+def settings_of_its_run(directory: Path, *, tasks_too: bool) -> list[str]:
+    """What the run of a stage's model measures it by, as settings: tasks, where they are asked for, and the longest completion.
+    [] where it is of no run: imported, exported or shipped."""
     run = read_config(Path(os.path.abspath(directory)).parent)  # not resolved: a link stands in its run, too
     if "graph" not in run or not (directory / MANIFEST).is_file():
         return []
     tasks, evaluation = run["tasks"], run["evaluate"]
-    return [
-        f"tasks.train={tasks['train']}",
-        f"tasks.eval={tasks['eval']}",
-        f"evaluate.max_new_tokens={evaluation['max_new_tokens']}",
-    ]
+    its_tasks = [f"tasks.train={tasks['train']}", f"tasks.eval={tasks['eval']}"] if tasks_too else []
+    return [*its_tasks, f"evaluate.max_new_tokens={evaluation['max_new_tokens']}"]
 
 
 def resolve_input(name: str) -> Path:

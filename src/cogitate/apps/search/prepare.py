@@ -13,7 +13,7 @@ from cogitate.errors import ConfigError, DataError
 from cogitate.evals.evaluate import Asking
 from cogitate.recipe.asking import fitting
 from cogitate.recipe.local_backend import LocalBackend
-from cogitate.recipe.models import find_model
+from cogitate.recipe.models import find_model, settings_of_its_run
 from cogitate.recipe.problems import evaluation_problems, tasks_left_out
 from cogitate.rewards.kinds import kind_of
 from cogitate.runtime import derive_seed
@@ -125,7 +125,8 @@ def prepare(options: Searching, *, samples: int, votes: bool = True) -> Prepared
     """
     options.check()
     directory = find_model(options.model)
-    config = settings_for(options.tasks, samples=samples, problems=options.problems, settings=with_prefixes(options.settings))
+    settings, own = with_prefixes(options.settings), settings_of_its_run(directory, tasks_too=False)
+    config = settings_for(options.tasks, samples=samples, problems=options.problems, settings=settings, of_its_run=own)
     if config.evaluate.budgets_thinking:
         raise ConfigError("a thinking budget has no effect in a search: leave it out (`cogitate scale` measures budgets)")
     asking, problems = asking_of(options.prompt, directory), evaluation_problems(config)
