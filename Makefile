@@ -22,7 +22,8 @@ run: $(VENV)/.installed
 	@echo "What to do next:"
 	@echo "  open runs/quick/report.html in a browser"
 	@echo "  $(BIN)/cogitate chat runs/quick/r1_zero"
-	@echo "  $(BIN)/cogitate eval runs/quick/r1_distill_qwen"
+	@echo "  $(BIN)/cogitate eval runs/quick/r1_zero"
+	@echo "  $(BIN)/cogitate serve runs/quick/r1"
 	@echo "  source $(BIN)/activate     # from then on plain \`cogitate\` works"
 
 # Cogitate alone, for models and problems of one's own.

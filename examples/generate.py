@@ -2,7 +2,7 @@
 
     python examples/generate.py [MODEL]
 
-MODEL is a directory, a stage of a run (runs/tiny/r1), OWNER/NAME of the hub, pypi:NAME, or base: the model that is shipped.
+MODEL is a directory, a stage of a run (runs/quick/r1), OWNER/NAME of the hub, pypi:NAME, or base: the model that is shipped.
 """
 
 import math

@@ -11,7 +11,7 @@ RunDirectory = Annotated[Path, typer.Argument(metavar="DIR", help="A run, stage 
 Model = Annotated[
     str,
     typer.Argument(
-        metavar="MODEL", help="A model directory, e.g. runs/tiny/r1_zero; base: the shipped one; OWNER/NAME of the hub."
+        metavar="MODEL", help="A model directory, e.g. runs/quick/r1_zero; base: the shipped one; OWNER/NAME of the hub."
     ),
 ]
 Template = Literal["r1_zero", "bare", "chat"]
@@ -23,7 +23,7 @@ TemplateFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="A text with {question} in it, in place of the prompt's own.")
 ]
 Quantisation = Literal["f16", "q8_0", "q4_0"]
-Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name (tiny) or the path of a TOML file.")]
+Recipe = Annotated[str, typer.Argument(metavar="RECIPE", help="A shipped recipe's name (quick) or the path of a TOML file.")]
 Settings = Annotated[
     list[str] | None,
     typer.Argument(metavar="SECTION.KEY=VALUE", help="Settings, e.g. r1_zero.steps=60 tasks.train=mine.jsonl"),

