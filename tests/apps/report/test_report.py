@@ -177,7 +177,7 @@ def test_first_and_last_steps_are_compared_over_one_population(run: Path, tmp_pa
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     page = report([run], tmp_path)
     assert "of reasoning prompts, the thinking of finished completions went from 31.5 to 67.5" in page.visible
-    assert "first to last steps of R1-Zero, reasoning prompts" in page.visible
+    assert "first to last tenth of the steps of R1-Zero, reasoning prompts" in page.visible
     assert ["all", "reasoning prompts"] in [
         [name for name, _ in json.loads(value)["series"]] for value in page.values("data-chart")
     ]
@@ -246,7 +246,7 @@ def test_curves_of_puzzles_are_drawn_with_a_line_for_each_level(run: Path, tmp_p
     assert ["level 1", "level 2"] in drawn
     assert ["all", "without repeats"] in drawn
     assert "Right statements 90.0 %" in page.visible  # the same at every step
-    assert re.search(r"Tries of a problem *2.5 → *38.5 *first to last steps of R1-Zero, puzzles", page.visible)
+    assert re.search(r"Tries of a problem *2.5 → *38.5 *first to last tenth of the steps of R1-Zero, puzzles", page.visible)
     assert "Also logged" not in page.source
 
 

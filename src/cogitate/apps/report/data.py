@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -210,7 +210,17 @@ def measured_names(runs: Sequence[Run]) -> list[str]:
                 found |= {
                     name: None for name in scores if pooled_of([run], model, task, name) and not (name == "score" and same)
                 }
-    return list(found)
+    return beside_their_whole(found)
+
+
+def beside_their_whole(names: Iterable[str]) -> list[str]:
+    """In their order, but `step_accuracy.claim`, which only some models have, after `step_accuracy` and its other parts."""
+    made: list[str] = []
+    for name in names:
+        whole = name.rpartition(".")[0]
+        places = [place for place, other in enumerate(made) if whole and (other == whole or other.startswith(f"{whole}."))]
+        made.insert(places[-1] + 1 if places else len(made), name)
+    return made
 
 
 def pooled_of(runs: Sequence[Run], model: str, task: str, metric: str) -> Estimate | None:

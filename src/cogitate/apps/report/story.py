@@ -124,7 +124,8 @@ def learning(runs: Sequence[Run], stage: str) -> str:
             parts.append(f"{words} {ends(curve, 'share')}")
             of = of or population
     where = f", of {of}," if of else ""
-    return "" if not parts else f"In {steps} steps of {stage_title(stage, runs)}{where} {', '.join(parts)}."
+    told = f"In {steps} steps of {stage_title(stage, runs)}{where} {', '.join(parts)} (means of the first and last tenth)."
+    return told if parts else ""
 
 
 def ends(curve: Points, unit: Unit) -> str:
@@ -159,7 +160,7 @@ def tiles(runs: Sequence[Run]) -> str:
         curves, population = comparable_curves(runs, stage, metric)
         curve = mean_over_runs(curves)
         if curve:
-            note = f"first to last steps of {stage_title(stage, runs)}{f', {population}' if population else ''}"
+            note = f"first to last tenth of the steps of {stage_title(stage, runs)}{f', {population}' if population else ''}"
             made.append(change_tile(name, *first_and_last(curve), unit, note))
     total = [sum(run.results["seconds"].values()) for run in runs if run.results.get("seconds")]
     if total:
