@@ -79,7 +79,7 @@ def test_the_notebook_is_without_outputs() -> None:
 
 
 def test_the_notebook_reads_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    write_run(tmp_path / "runs" / "tiny")
+    write_run(tmp_path / "runs" / "quick")
     monkeypatch.chdir(tmp_path)
     names: dict[str, Any] = {}
     for cell in NOTEBOOK["cells"]:
