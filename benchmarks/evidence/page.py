@@ -53,16 +53,18 @@ SCORED = (
 
 
 def introduction(pooled: Mapping[str, Any]) -> str:
-    settings, problems, seeds = pooled["settings"], pooled["problems"], ", ".join(map(str, pooled["seeds"]))
+    settings, problems, several = pooled["settings"], pooled["problems"], len(pooled["seeds"]) > 1
+    seeds = f"seed{'s' if several else ''} {', '.join(map(str, pooled['seeds']))}"
+    over = "over problems and seeds" if several else "over problems, which say nothing of other seeds"
     general = [task for task in next(iter(pooled["models"].values()))["helpfulness"] if task != "all"]
     judged = sum(count for task, count in problems.items() if task not in general)
     return (
         f"# The complete recipe `{pooled['recipe']}`: seeds pooled\n\n"
-        f"Made by `python -m benchmarks.evidence {pooled['recipe']}`: `cogitate run {pooled['recipe']}` at seeds {seeds}, "
+        f"Made by `python -m benchmarks.evidence {pooled['recipe']}`: `cogitate run {pooled['recipe']}` at {seeds}, "
         f"{judged} reasoning problems and "
         f"{sum(problems[task] for task in general)} general prompts x {settings['evaluate.samples']} completions of each "
         f"model, temperature {settings['evaluate.temperature']}, top-p {settings['evaluate.top_p']}. Everything is in percent, "
-        "counted from the completions that the runs kept; brackets are 95 % intervals over problems and seeds, differences are "
+        f"counted from the completions that the runs kept; brackets are 95 % intervals {over}; differences are "
         "paired by seed and problem ([how](../../metrics.md)). Helpfulness and safety are the programmatic true scores that no "
         "reward model sees. All numbers: [pooled.json](pooled.json); each run's own: `seed-*.results.json`."
     )

@@ -213,6 +213,19 @@ def test_the_tables_of_puzzles() -> None:
         assert shown[name] == [rate(row["right"]), rate(row["less_own"], 0, "+").replace("+-", "-")], name
 
 
+def test_the_later_stages_of_puzzles() -> None:
+    """docs/puzzles.md; its names of stages are those of docs/results_tiny.md but for students."""
+    models, shown = read("puzzles_stages/pooled.json")["models"], rows("docs/puzzles.md")
+    for name, model in {name: model for name, model in STAGES.items() if name != "R1-Zero"}.items():
+        row, cells = models[model], shown[name]
+        vote = rate(row["votes"]["difference"], 0, "+")
+        found = [rate(row["pass@1"]["all"]), vote, plain(row["language_mix_rate"]["all"]), plain(row["helpfulness"]["all"])]
+        assert [cells[0], cells[2], cells[3], cells[6]] == found, name
+    claims = read("puzzles_stages/pooled.json")["claims"]
+    won = next(claim["parts"][0]["figures"] for claim in claims if claim["claim"].startswith("All later stages"))
+    assert f"R1 - R1-Dev1: {rate(won['difference in pass@1'], 1, '+')}" in page("docs/puzzles.md")
+
+
 def ends(pooled: Mapping[str, Any], measure: str, end: str) -> float:
     """Of the first or the last fifth of the steps, the mean over seeds."""
     return fmean(row[measure][end]["value"] for row in pooled["growth"].values())
