@@ -7,7 +7,9 @@ import pytest
 
 from cogitate.costs.counts import cache_numbers, count_parameters, lora_parameters
 from cogitate.costs.factors import Factors, prior_factors
+from cogitate.costs.generation import Sampling, our_cache_bytes, our_engine_memory
 from cogitate.costs.layout import Layout
+from cogitate.costs.lengths import Lengths
 from cogitate.costs.memory import (
     BFLOAT16_ADAMW,
     FLOAT32_ADAMW,
@@ -29,6 +31,7 @@ from cogitate.model.config import DEEPSEEK_V3, TINY
 from cogitate.model.files.published import PUBLISHED
 
 V3 = Shape.from_config(DEEPSEEK_V3.to_dict())
+SMALL = Shape.from_config(TINY.to_dict())
 QWEN = Shape.from_config(PUBLISHED["qwen3-8b"].to_dict())
 EXACT: Factors = prior_factors().with_values(states=1.0, saved=1.0)
 STEP = Training(tokens=8192, sequence=8192)
@@ -145,9 +148,30 @@ def test_uneven_passes_leave_holes_none_with_the_first_update_and_ever_less_with
     assert holes == pytest.approx([share * EXACT["holes"] * of_a_pass for share in (0.0, 0.5, 0.75, 1.0)])
 
 
-def test_our_engine_has_the_head_twice() -> None:
-    plain, ours = (generation_memory(QWEN, 8, 1000, Layout(1), EXACT, has_head_again=again) for again in (False, True))
-    assert ours.terms["weights"] - plain.terms["weights"] == 2 * 151936 * 4096
+def test_our_engine_has_its_matrices_beside_the_model_that_they_are_read_from() -> None:
+    sampling = Sampling(64, 1, 48, Lengths(48, 48), 256, weight_bytes=4.0, cache_number_bytes=4.0)
+    terms = our_engine_memory(SMALL, sampling, 64, EXACT).terms
+    counts = count_parameters(SMALL)
+    assert terms["weights"] == 4 * (counts.total_with_mtp + counts.total - counts.embedding)
+    assert terms["completions"] == 68 * 64 * 48
+    numbers = 8 * 160 + 3 * 448 + 2 * (3 * 112 + 160)
+    assert terms["engine"] == 4 * ((64 + 512) * numbers + 64 * 1536)
+
+
+def test_a_prompt_is_in_our_cache_once_for_all_its_completions() -> None:
+    equal = Sampling(64, 4, 48, Lengths(32, 32), 256, cache_number_bytes=4.0)
+    held = 4 * 48 + 64 * (32 + 8)  # the last block of each is half empty
+    assert our_cache_bytes(SMALL, equal, math.inf) == pytest.approx(cache_bytes(SMALL, held, number_bytes=4.0), rel=1e-3)
+    assert our_cache_bytes(SMALL, replace(equal, most_running=16.0), math.inf) == pytest.approx(
+        cache_bytes(SMALL, held / 4, number_bytes=4.0), rel=1e-3
+    )
+
+
+def test_of_uneven_completions_few_are_left_when_they_are_long() -> None:
+    lengths = Lengths(50, 512)
+    uneven = our_cache_bytes(SMALL, Sampling(240, 20, 50, lengths, cache_number_bytes=4.0), math.inf)
+    least, most = (cache_bytes(SMALL, 20 * 50 + 240 * each, number_bytes=4.0) for each in (10, 50))
+    assert least < uneven < most
 
 
 def test_a_transfer_has_both_sides_a_bucket_and_the_largest_matrix() -> None:

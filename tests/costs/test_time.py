@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from cogitate.costs.counts import count_parameters, matrix_operations
+from cogitate.costs.counts import cache_numbers, count_parameters, matrix_operations
 from cogitate.costs.factors import prior_factors
 from cogitate.costs.generation import Sampling, decode_step, generation_seconds, smallest_tensor, weights_touched
 from cogitate.costs.hardware import GIB, Cluster, Gpu
@@ -138,3 +138,16 @@ def test_tokens_of_completions_see_their_prompt_and_half_of_their_own_text() -> 
     sampling = Sampling(4, 2, 10, Lengths(20, 100))  # 20 tokens of prompts see 5, 80 of completions see 10 + 10
     assert mean_context(sampling, 2, 0.0) == pytest.approx((20 * 5 + 80 * 20) / 100)
     assert mean_context(sampling, 2, 6.0) == pytest.approx((8 * (6 + 2) + 80 * 20) / 88)
+
+
+def test_what_rows_have_cached_takes_its_own_time_where_our_engine_decodes() -> None:
+    sampling = Sampling(64, 1, 48, Lengths(48, 48), weight_bytes=4.0, cache_number_bytes=4.0)
+    cpu = replace(H100, generation="cpu", peak=1e11, bandwidth=2e10)
+    short, long = (decode_step(QWEN, sampling, 64, context, 1, cpu, FACTORS) for context in (100, 600))
+    read = 64 * 500 * cache_numbers(QWEN) * 4 / (2e10 * FACTORS["decode_bandwidth"])
+    assert long - short == pytest.approx(read)
+
+
+def test_a_token_stands_beyond_half_the_mean_where_lengths_differ() -> None:
+    assert Lengths(100, 100).mean_position() == pytest.approx(50, rel=0.03)
+    assert 100 < Lengths(150, 512).mean_position() < 200

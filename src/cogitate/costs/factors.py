@@ -61,6 +61,7 @@ PRIORS: dict[str, Prior] = {
     "prompt_ms": Prior(2.0, 0.7, "milliseconds of a prompt beside its tokens: encoded, and read with few others at a time"),
     "completion_ms": Prior(1.0, 0.7, "milliseconds of a completion beside its tokens: its text, its row in a file"),
     "verdict_ms": Prior(1.0, 0.7, "milliseconds of a verdict by rules, which takes the engine's processors"),
+    "measured_us": Prior(20.0, 0.7, "microseconds of a token of a puzzle's completion, whose steps an evaluation counts"),
 }  # fmt: skip
 NAMES = tuple(PRIORS)
 

@@ -27,6 +27,13 @@ class Lengths:
             return 0.0
         return _above(tokens, _centre(round(self.mean, 3), round(self.limit, 3)))
 
+    def mean_position(self) -> float:
+        """Where in its completion a token stands on average: beyond half the mean, since long ones have most of the tokens."""
+        step = self.limit / 64
+        places = [(piece + 0.5) * step for piece in range(64)]
+        shares = [self.share_longer(place) for place in places]
+        return sum(place * share for place, share in zip(places, shares, strict=True)) / max(sum(shares), 1e-9)
+
     def longest(self, count: float) -> float:
         """The expected longest of `count` completions."""
         centre = _centre(round(self.mean, 3), round(self.limit, 3))

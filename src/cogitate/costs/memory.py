@@ -193,23 +193,21 @@ def gathered_weights(shape: Shape, layout: Layout, factors: Factors) -> float:
 
 def generation_memory(
     shape: Shape, sequences: float, tokens: float, layout: Layout, factors: Factors, *,
-    weight_bytes: float = 2.0, number_bytes: float = 2.0, engine_bytes: float = ENGINE_BYTES, has_head_again: bool = False,
+    weight_bytes: float = 2.0, number_bytes: float = 2.0, engine_bytes: float = ENGINE_BYTES,
 ) -> Memory:  # fmt: skip
-    """The peak of generation on one process of one replica.
+    """The peak of generation on one process of one replica; of our own engine see generation.our_engine_memory.
 
     Args:
         sequences: decoded at the same time by the replica; tokens: of each, at its longest.
         layout: of one replica; its processes divide weights and grouped caches. A latent cache is whole on each of them.
         weight_bytes: of a parameter; number_bytes: of a number of the cache; engine_bytes: of the engine itself.
-        has_head_again: the engine lays out the head anew, as ours does beside the embedding.
     """
     held = parameters_of_process(shape, layout)
     cache = number_bytes * cache_numbers(shape) / layout.pipeline * sequences * tokens
     cache /= layout.data if shape.is_latent else min(layout.tensor, shape.kv_heads) * layout.data
     logits = 4.0 * shape.vocabulary * sequences / layout.tensor
     rest = {"cache": cache, "logits": logits, "process": factors["fixed_gib"] * GIB + engine_bytes}
-    again = weight_bytes * shape.vocabulary * shape.width / layout.tensor if has_head_again else 0.0
-    return Memory({"weights": weight_bytes * held + again, **rest})
+    return Memory({"weights": weight_bytes * held, **rest})
 
 
 def scoring_memory(shape: Shape, tokens: float, layout: Layout, factors: Factors, *, weight_bytes: float = 2.0) -> Memory:

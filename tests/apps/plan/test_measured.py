@@ -77,6 +77,11 @@ def test_an_evaluation_counts_its_completions_and_votes(tmp_path: Path) -> None:
     (stage / "completions.jsonl").write_text('{"tokens": 30}\n{"tokens": 50}\n', encoding="utf-8")
     (stage / "votes.jsonl").write_text('{"tokens": 100}\n', encoding="utf-8")
     assert read_measured(tmp_path).figures == {"evaluate.base": {"steps": 1, "completions": 3, "completion_tokens": 60}}
+    with (stage / "completions.jsonl").open("a", encoding="utf-8") as handle:
+        handle.write('{"tokens": 4, "helpfulness": 0.5}\n{"tokens": 6, "helpfulness": 0.0}\n')
+    apart = {"general_completions": 2, "general_tokens": 5, "judged_tokens": 60}
+    figures = {"steps": 1, "completions": 5, "completion_tokens": 38, **apart}
+    assert read_measured(tmp_path).figures == {"evaluate.base": figures}
 
 
 def test_damaged_records_are_one_line(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from cogitate.apps.plan.hardware import parse_cluster, read_hardware
 from cogitate.apps.plan.measured import read_measured
 from cogitate.apps.plan.page import plan_page
 from cogitate.apps.plan.recipe_plan import RecipePlan, plan_recipe
-from cogitate.apps.plan.stage_cost import best_layout, memories_of
+from cogitate.apps.plan.stage_cost import best_layout, memories_of, seconds_of_step
 from cogitate.apps.plan.workloads.works import works_of
 from cogitate.cli import app
 from cogitate.config import RLConfig
@@ -89,6 +90,34 @@ def test_one_process_of_this_computer_gathers_no_weights_and_has_activations_of_
     half = config.runtime.model_copy(update={"dtype": "bfloat16"})
     narrow_terms = memories_of(narrow, layout, machine.cluster, machine.factors, half)["training"].terms
     assert terms["activations saved"] == 2 * narrow_terms["activations saved"]
+
+
+def test_our_engine_and_its_cache_are_there_beside_the_updates_of_a_run_that_has_several() -> None:
+    config, machine = load_recipe("tiny"), unmeasured(read_factors(), "float32")
+    (work,) = (each for each in works_of(graph_of(config), config) if each.stage.name == "r1_zero")
+    memories = memories_of(work, Layout(1, sharding="none"), machine.cluster, machine.factors, config.runtime)
+    drawing, learning = memories["generation"].terms, memories["training"].terms
+    assert (learning["engine"], learning["cache"]) == (drawing["engine"], drawing["cache"])
+    once = replace(work, works=tuple(replace(each, steps=1.0) for each in work.works))
+    found = memories_of(once, Layout(1, sharding="none"), machine.cluster, machine.factors, config.runtime)
+    assert found["training"].terms["cache"] == 0.0
+
+
+def test_an_evaluation_of_puzzles_takes_time_for_each_token_whose_steps_are_counted() -> None:
+    machine = unmeasured(read_factors(), "float32")
+    for recipe, share in (("tiny", 0.0), ("puzzles", 1.0)):
+        config = load_recipe(recipe)
+        (work,) = (each for each in works_of(graph_of(config), config) if each.stage.name == "evaluate.r1_dev1")
+        judged, general = work.works
+        assert (judged.measured, general.measured) == (share, 0.0)
+        assert judged.sampling is not None
+        layout = Layout(1, sharding="none")
+        seconds, plain = (
+            seconds_of_step(each, layout, machine.cluster, machine.factors, config.runtime)[0]
+            for each in (judged, replace(judged, measured=0.0))
+        )
+        tokens = judged.sampling.sequences * judged.sampling.lengths.mean
+        assert seconds - plain == pytest.approx(share * 1e-6 * machine.factors["measured_us"] * tokens, abs=1e-9)
 
 
 def test_a_base_model_is_measured_with_three_prompts_and_rl_of_one_update_scores_nothing_again() -> None:

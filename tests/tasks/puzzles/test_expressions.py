@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections import Counter
 from itertools import islice
@@ -26,6 +27,12 @@ def test_the_smaller_number_is_taken_from_the_larger_one() -> None:
     assert step(4, "-", 10) == (10, "-", 4, 6)
     assert step(10, "-", 4) == (10, "-", 4, 6)
     assert step(4, "*", 10) == (4, "*", 10, 40)
+
+
+def test_chains_leave_no_garbage_which_a_start_would_keep() -> None:
+    gc.collect()
+    chains.__wrapped__((3, 5, 7, 11))
+    assert gc.collect() == 0
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,8 @@ class Measured:
     completions, of each step of RL, else of the whole stage; tokens_generated, where nothing else is known of them;
     prompt_tokens; updated_share, of completions' tokens those that are learnt from, and most_updated_share, of the step with
     most of them; mixed_tokens and mixed_reasoning_tokens, of completions in steps that models judge in part; of conversations
-    row_tokens and row_predicted, of one and of these the assistant's; of preferences their pairs and labels,
+    row_tokens and row_predicted, of one and of these the assistant's; of an evaluation general_completions and general_tokens,
+    of those of general prompts, and judged_tokens, of the others; of preferences their pairs and labels,
     pair_completion_tokens and text_tokens, of a completion without and with its prompt, padding, of the longest of a batch over
     the mean.
 
@@ -147,10 +148,22 @@ def mixed_figures(rows: Sequence[Row]) -> dict[str, float]:
 
 
 def evaluation_figures(stage: Path) -> dict[str, float]:
-    """Of every completion that a stage keeps: an evaluation, a probe, many draws of a few prompts."""
+    """Of every completion that a stage keeps: an evaluation, a probe, many draws of a few prompts. Those of general prompts are
+    counted apart, too: they are asked by themselves, and most of them are short."""
     rows = [row for name in ("completions.jsonl", "votes.jsonl", "draws.jsonl") for row in read_log(stage / name)]
-    tokens = [float(row["tokens"]) for row in rows if is_number(row.get("tokens"))]
-    return {"completions": float(len(tokens)), "completion_tokens": sum(tokens) / len(tokens)} if tokens else {}
+    rows = [row for row in rows if is_number(row.get("tokens"))]
+    if not rows:
+        return {}
+    figures = {"completions": float(len(rows)), "completion_tokens": mean_tokens(rows)}
+    general = [row for row in rows if "helpfulness" in row]
+    if 0 < len(general) < len(rows):
+        figures |= {"general_completions": float(len(general)), "general_tokens": mean_tokens(general)}
+        figures["judged_tokens"] = mean_tokens([row for row in rows if "helpfulness" not in row])
+    return figures
+
+
+def mean_tokens(rows: Sequence[Row]) -> float:
+    return sum(float(row["tokens"]) for row in rows) / len(rows)
 
 
 def conversation_figures(stage: Path) -> dict[str, float]:

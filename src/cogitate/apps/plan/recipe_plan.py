@@ -29,6 +29,8 @@ HINTS = {  # what helps where a term of memory is too large
     "activations of a layer": "fewer micro_rows or row_tokens",
     "logits": "fewer micro_rows or row_tokens",
     "cache": "a smaller runtime.max_batch or max_new_tokens",
+    "engine": "a smaller runtime.max_batch",
+    "completions": "fewer of them at a time",
     "prefixes": "a smaller runtime.prefix_cache",
     "states of training": "more GPUs, or runtime.lora_rank",
     "transfer buffers": "more GPUs in tensor parallelism",

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from cogitate.apps.plan.sampled_memory import left_by_sampling, ours, sampled_memory
 from cogitate.apps.plan.work import StageWork, Work
 from cogitate.config import RuntimeConfig
 from cogitate.costs.counts import count_parameters
@@ -16,7 +17,6 @@ from cogitate.costs.layout import LARGE, Layout, check_layout, usual_layout
 from cogitate.costs.memory import (
     BFLOAT16_ADAMW,
     BFLOAT16_MUON,
-    ENGINE_BYTES,
     FLOAT32_ADAMW,
     FLOAT32_MUON,
     OUR_BFLOAT16_ADAMW,
@@ -26,7 +26,6 @@ from cogitate.costs.memory import (
     Precision,
     Training,
     cache_bytes,
-    generation_memory,
     scoring_memory,
     states_at_rest,
     training_memory,
@@ -181,13 +180,7 @@ def memories_of(
         if each.sampling is not None:
             tensor = generation_tensor(each, cluster, weight)
             replica = Layout(tensor, tensor=tensor)
-            running = min(each.sampling.most_running, each.sampling.sequences / max(1, cluster.count // tensor))
-            tokens = each.sampling.prompt_tokens + each.sampling.lengths.mean
-            sampled = generation_memory(
-                each.shape, max(1.0, running), tokens, replica, factors,
-                weight_bytes=weight, number_bytes=weight, engine_bytes=0.0 if ours(cluster) else ENGINE_BYTES,
-                has_head_again=ours(cluster),
-            )  # fmt: skip
+            sampled = sampled_memory(each, cluster, replica, factors, weight)
             terms = {**sampled.terms, **beside}
             if runtime.prefix_cache:
                 read = cache_bytes(each.shape, each.sampling.prompts * each.sampling.prompt_tokens, number_bytes=weight)
@@ -204,6 +197,8 @@ def memories_of(
                 "critic": each.critics * precision_of(each, cluster, runtime).optimiser * 1.5 * parameters / layout.processes
             }
             more = {**beside, **(critics if each.critics else {})}
+            if ours(cluster) and each.sampling is not None:
+                more |= left_by_sampling(each, weight)
             found["training"] = larger(found.get("training"), Memory({**learnt.terms, **more}, learnt.alternatives))
     if not ours(cluster):
         return found
@@ -259,6 +254,7 @@ def seconds_of_step(
     if ours(cluster):  # beside the engine, on its processors
         of_completion = factors["completion_ms"] + work.graded * factors["verdict_ms"]
         graded = 1e-3 * (of_completion * sampling.sequences + factors["prompt_ms"] * sampling.prompts)
+        graded += 1e-6 * factors["measured_us"] * work.measured * sampling.sequences * sampling.lengths.mean
     if not work.step_tokens:
         rounds = max(1, math.ceil(sampling.sequences / work.at_a_time)) if ours(cluster) else 1
         each = replace(sampling, sequences=sampling.sequences / rounds, prompts=sampling.prompts / rounds)
@@ -275,11 +271,6 @@ def seconds_of_step(
     )  # fmt: skip
     phases = rl_seconds(work.shape, step, cluster, factors)
     return phases.total + graded, {**phases.phases, "grading": graded}
-
-
-def ours(cluster: Cluster) -> bool:
-    """Whether this project does the work itself, on a processor; on accelerators it would be another framework."""
-    return cluster.gpu.generation == "cpu"
 
 
 def generation_tensor(work: Work, cluster: Cluster, weight: float) -> int:

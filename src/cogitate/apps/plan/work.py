@@ -19,7 +19,7 @@ class Work:
         step_tokens: learnt from in each step; 0: nothing is learnt. micro_tokens: of one forward pass.
         sequence: tokens that see each other. predicted: share of the tokens that logits are made for.
         sampling: completions of each step or round.
-        graded: share of the completions that rules judge.
+        graded: share of the completions that rules judge. measured: that are puzzles' and whose steps an evaluation counts.
         at_a_time: completions that this project draws at a time, the next ones after the longest of them; other frameworks
             draw all at once.
         prefix: tokens that all prompts begin with, which our learner of RL reads once in each pass.
@@ -45,6 +45,7 @@ class Work:
     predicted: float = 1.0
     sampling: Sampling | None = None
     graded: float = 1.0
+    measured: float = 0.0
     at_a_time: float = math.inf
     prefix: float = 0.0
     scorings: float = 0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -53,8 +53,8 @@ class Candidate:
 
     def row(self) -> dict[str, Any]:
         """Everything but the problem, of which only its name is kept."""
-        fields = {key: value for key, value in asdict(self).items() if key != "problem"}
-        return {**fields, "task": self.problem.task, "problem_id": self.problem.id, "language": self.problem.language}
+        values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "problem"}
+        return {**values, "task": self.problem.task, "problem_id": self.problem.id, "language": self.problem.language}
 
 
 class Writer(Protocol):

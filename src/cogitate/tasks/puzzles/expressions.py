@@ -53,24 +53,27 @@ def step(left: int, operator: str, right: int) -> tuple[int, str, int, int]:
 def chains(numbers: tuple[int, ...]) -> tuple[Chain, ...]:
     """All chains that use each number once and stay within LARGEST, in a fixed order; equal numbers count as different ones."""
     found: list[Chain] = []
-
-    def go_on(steps: tuple[tuple[int, str, int, int], ...], rest: tuple[int, ...]) -> None:
-        if not rest:
-            found.append(Chain(steps))
-            return
-        for index, number in enumerate(rest):
-            for operator in OPERATORS:
-                taken = step(steps[-1][3], operator, number)
-                if taken[3] <= LARGEST:
-                    go_on((*steps, taken), rest[:index] + rest[index + 1 :])
-
     for first, second in itertools.combinations(range(len(numbers)), 2):
         rest = tuple(number for index, number in enumerate(numbers) if index not in (first, second))
         for operator in OPERATORS:
             taken = step(numbers[first], operator, numbers[second])
             if taken[3] <= LARGEST:
-                go_on((taken,), rest)
+                go_on((taken,), rest, found)
     return tuple(found)
+
+
+def go_on(steps: tuple[tuple[int, str, int, int], ...], rest: tuple[int, ...], found: list[Chain]) -> None:
+    """Add to `found` all chains that begin with these steps and use the rest."""
+    # Not within `chains`: a function there would refer to itself, and what it has found would stay until the garbage collector
+    # comes, which waits while a run starts (60 MB of a process then, for good).
+    if not rest:
+        found.append(Chain(steps))
+        return
+    for index, number in enumerate(rest):
+        for operator in OPERATORS:
+            taken = step(steps[-1][3], operator, number)
+            if taken[3] <= LARGEST:
+                go_on((*steps, taken), rest[:index] + rest[index + 1 :], found)
 
 
 @lru_cache(maxsize=4096)

@@ -63,6 +63,8 @@ def test_calibration_predicts_the_steps_it_was_fitted_on() -> None:
     for update in timings.updates:
         assert update_observation(update, cluster, "").figure(factors) == pytest.approx(update.seconds, rel=0.1)
     assert factors["decode_layer_us"] > 300
+    counting = fit_timings(replace(timings, measured=60e-6))
+    assert factors["measured_us"] == 20.0 < 50 < counting["measured_us"] < 60
 
 
 def test_each_type_has_factors_of_its_own(tmp_path: Path) -> None:
@@ -152,7 +154,9 @@ def test_everything_that_is_measured_takes_some_time() -> None:
     )  # fmt: skip
     parts: list[Sequence[Step | Sampled | Update]] = [timings.steps, timings.rollouts, timings.updates]
     assert [[one.seconds > 0 for one in part] for part in parts] == [[True, True]] * 3
-    assert len(lines) == 1 + sum(map(len, parts))
+    assert len(lines) == 2 + sum(map(len, parts))
+    assert timings.measured is not None
+    assert 1e-7 < timings.measured < 1e-2
     for dtype in timings.dtypes:
         assert fit_timings(timings, dtype)["matrix_efficiency"] > 0
     if sys.platform.startswith("linux"):

@@ -95,22 +95,24 @@ def test_worked_examples_are_read_in_training_once_and_with_each_prompt_that_is_
     config = load_recipe("smollm2")
     works = {work.stage.name: work.works for work in works_of(graph_of(config), config, model="smollm2-135m")}
     (zero,) = works["r1_zero"]
-    plain, shown = works["evaluate.base"]
+    plain, shown, general = works["evaluate.base"]
     assert plain.sampling is not None
     assert shown.sampling is not None
+    assert general.sampling is not None
     assert zero.sampling is not None
     assert plain.sampling.prompt_tokens == 100 < 250 < shown.sampling.prompt_tokens == zero.sampling.prompt_tokens
     assert zero.prefix == zero.sampling.prompt_tokens - 60
     assert zero.sampling.prefix == 0  # no prefix cache
-    # Three prompts, its own template, and general problems; then its RL's prompt, and further problems of two files.
-    assert plain.sampling.sequences == 4 * (4 * 250 + 40)
+    # Three prompts and its own template; then its RL's prompt, and further problems of two files; then general ones.
+    assert plain.sampling.sequences == 4 * 4 * 250
     assert shown.sampling.sequences == 4 * (250 + 200)
+    assert (general.sampling.sequences, general.graded) == (4 * 40, 0.0)
     cached = config.model_copy(update={"runtime": config.runtime.model_copy(update={"prefix_cache": 256})})
     (kept,) = next(w for w in works_of(graph_of(cached), cached, model="smollm2-135m") if w.stage.name == "r1_zero").works
     assert kept.sampling is not None
     assert kept.sampling.prefix == zero.prefix
     assert works["evaluate.r1_dev1"][0].sampling is not None
-    assert len(works["evaluate.r1_dev1"]) == 1
+    assert len(works["evaluate.r1_dev1"]) == 2
 
 
 def test_rl_without_general_prompts_is_planned_like_a_run_that_had_some() -> None:

@@ -18,7 +18,7 @@ from cogitate.config import RuntimeConfig
 from cogitate.costs.counts import count_parameters
 from cogitate.costs.factors import PRIORS, Factors, Prior
 from cogitate.costs.fitting import Observation, fit_factors
-from cogitate.costs.generation import Sampling, generation_seconds
+from cogitate.costs.generation import Sampling, generation_seconds, our_engine_memory
 from cogitate.costs.hardware import GIB, Cluster, Gpu
 from cogitate.costs.layout import Layout
 from cogitate.costs.lengths import Lengths
@@ -30,7 +30,6 @@ from cogitate.costs.memory import (
     Memory,
     Precision,
     Training,
-    generation_memory,
     training_memory,
 )
 from cogitate.costs.rl_step import LEAST_MICRO_TOKENS, RLStep, our_activations, rl_seconds
@@ -56,8 +55,8 @@ PRIORS_OF_CPUS = {**PRIORS, **{name: Prior(*own, PRIORS[name].meaning) for name,
 
 # Of stages and processes, whatever type their weights have: measured in the type of the recipe in small.
 OF_ANY_TYPE = (
-    "stage_seconds", "prompt_ms", "completion_ms", "verdict_ms", "token_us", "stage_growth_mib", "holes", "preference_slowdown",
-    "rl_slowdown",
+    "stage_seconds", "prompt_ms", "completion_ms", "verdict_ms", "measured_us", "token_us", "stage_growth_mib", "holes",
+    "preference_slowdown", "rl_slowdown",
 )  # fmt: skip
 
 
@@ -77,6 +76,8 @@ def fit_timings(
     observations += [rollout_observation(one, cluster, f"rollout {number}") for number, one in enumerate(rollouts)]
     observations += [update_observation(one, cluster, f"update {number}") for number, one in enumerate(updates)]
     observations += memory_observations(steps, rollouts, updates)
+    if timings.measured is not None:
+        observations.append(Observation("texts of puzzles", "step", lambda f: f["measured_us"] * 1e-6, timings.measured))
     if rehearsal is not None:
         observations += stage_observations(rehearsal, cluster)
     else:
@@ -188,12 +189,8 @@ def update_memory(update: Update, count: int, factors: Factors) -> float:
 
 
 def rollout_memory(rollout: Sampled, factors: Factors) -> float:
-    size = BYTES[rollout.dtype]
-    memory = generation_memory(
-        rollout.shape, rollout.batch, PROMPT + rollout.tokens, ALONE, factors, weight_bytes=size, number_bytes=size,
-        engine_bytes=0.0, has_head_again=True,
-    )  # fmt: skip
-    return of_this_process(memory, rollout)
+    sampling = sampling_of(rollout.batch, 1, rollout.tokens, rollout.dtype)
+    return of_this_process(our_engine_memory(rollout.shape, sampling, rollout.batch, factors), rollout)
 
 
 def write_calibration(
@@ -207,7 +204,7 @@ def write_calibration(
     """
     gpu = this_cpu(timings.peak["float32"], timings.bandwidth)
     machine = {"name": gpu.name, "peak": dict(timings.peak), "bandwidth": timings.bandwidth}
-    measured: dict[str, Any] = {"resident_bytes": timings.resident}
+    measured: dict[str, Any] = {"resident_bytes": timings.resident, "measured_seconds_per_token": timings.measured}
     for name in ("steps", "rollouts", "updates"):
         measured[name] = [facts(one) for one in getattr(timings, name)]
     if rehearsal is not None:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import gc
 import importlib
+import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import fmean, median
 from typing import Literal
 
 import numpy as np
@@ -23,13 +24,21 @@ from cogitate.costs.hardware import GIB
 from cogitate.costs.lengths import SPREAD
 from cogitate.costs.shape import Shape
 from cogitate.engine.generator import Engine
+from cogitate.evals import evaluate
+from cogitate.evals.levels import PUZZLES
+from cogitate.evals.prompts import R1_ZERO
 from cogitate.kernels.isa import faster_type
 from cogitate.model.config import TINY, ModelConfig
 from cogitate.model.transformer import Transformer
+from cogitate.recipe.run_directory.store import SHIPPED
 from cogitate.runtime import peak_resident_bytes, reset_peak_memory, resident_bytes
+from cogitate.tasks.corpus.puzzles.documents import DRAW, solve_puzzle
+from cogitate.tasks.corpus.styles import Population
+from cogitate.tokenizer.bpe import Tokenizer
 from cogitate.train.learners.grpo import GRPOLearner
 from cogitate.train.learners.supervised import SupervisedLearner
-from cogitate.types import PackedRows, Problem, Rollout, SamplingParams, Verdict
+from cogitate.train.rollouts import Sampled as SampledText
+from cogitate.types import Completion, PackedRows, Problem, Rollout, SamplingParams, Verdict
 
 Optimiser = Literal["adamw", "muon"]
 
@@ -47,7 +56,10 @@ STEPS: tuple[tuple[ModelConfig, int, int, Optimiser], ...] = (
     (SMALL_LLAMA, 16, 256, "adamw"), (WIDER_LLAMA, 4, 256, "adamw"), (WIDER_LLAMA, 4, 256, "muon"),
     (MANY_WORDS, 2, 512, "adamw"),
 )  # fmt: skip
-ROLLOUTS = ((TINY, 8, 48), (TINY, 128, 48), (SMALL_LLAMA, 64, 48), (WIDER_LLAMA, 32, 48), (MANY_WORDS, 64, 24))
+ROLLOUTS = (
+    (TINY, 8, 48), (TINY, 128, 48), (SMALL_LLAMA, 64, 48), (WIDER_LLAMA, 32, 48), (MANY_WORDS, 64, 24),
+    (TINY, 64, 400),  # long ones, whose caches are most of what is read
+)  # fmt: skip
 UPDATES = ((TINY, 16, 12, 48), (SMALL_LLAMA, 16, 12, 48), (WIDER_LLAMA, 3, 8, 48), (MANY_WORDS, 2, 8, 32))
 PROMPT, LONGEST_TIMES = 48, 4  # tokens of a prompt; of a completion at most, over the mean
 LONGEST = 3.0  # seconds of one thing that is timed, after which no further round begins
@@ -112,6 +124,7 @@ class Timings:
     Attributes:
         peak: operations a second of matrix products, by type.
         resident: bytes of this process after its work, with nothing of it left, as between two stages.
+        measured: seconds of a token of a puzzle's completion that an evaluation measures; None where that was not timed.
     """
 
     peak: Mapping[str, float]
@@ -120,6 +133,7 @@ class Timings:
     steps: Sequence[Step]
     rollouts: Sequence[Sampled]
     updates: Sequence[Update] = ()
+    measured: float | None = None
 
     @property
     def dtypes(self) -> list[str]:
@@ -164,7 +178,9 @@ def measure(
             say(f"update on {groups * size} completions of {tokens} tokens, {dtype}: {timed_updates[-1].seconds:.3f} s")
     begin_peak()
     resident = float(resident_bytes() or 0.4 * GIB)  # a process that has worked is larger than a fresh one
-    return Timings(peak, bandwidth, resident, timed_steps, timed_rollouts, timed_updates)
+    measured = time_measured()
+    say(f"what an evaluation counts in the text of a puzzle: {1e6 * measured:.0f} microseconds a token")
+    return Timings(peak, bandwidth, resident, timed_steps, timed_rollouts, timed_updates, measured)
 
 
 def fastest(work: Callable[[], object], rounds: int) -> float:
@@ -249,6 +265,32 @@ def time_update(config: ModelConfig, groups: int, size: int, tokens: int, rounds
     seconds = usual(learn, rounds, LONGEST_UPDATES)
     peaks = {count: peak for count in (1, len(grown)) if (peak := grown[count - 1]) is not None}
     return Update(Shape.from_config(config.to_dict()), groups, size, tokens, seconds, base, peaks, dtype)
+
+
+def time_measured(texts: int = 25) -> float:
+    """Seconds of a token of puzzles' completions that an evaluation measures: of each task so many texts, each once, since what
+    has been read is remembered. The mean over the tasks.
+    """
+    tokenizer, numbers, found = Tokenizer.load(SHIPPED / "base"), random.Random(0), list[float]()
+    for kind in sorted(PUZZLES):
+        solved = [sampled_solution(kind, numbers, tokenizer) for _ in range(texts)]
+        for one in solved[:3]:
+            evaluate.measured(one, R1_ZERO, tokenizer)
+        started = time.thread_time()  # no other thread has a part in it, and so no other program
+        for one in solved[3:]:
+            evaluate.measured(one, R1_ZERO, tokenizer)
+        found.append((time.thread_time() - started) / sum(len(one.completion.token_ids) for one in solved[3:]))
+    return fmean(found)
+
+
+def sampled_solution(kind: str, numbers: random.Random, tokenizer: Tokenizer) -> SampledText:
+    """A puzzle, solved as somebody of the corpus does who tries much."""
+    item = DRAW[kind](numbers, "eval")
+    worked = solve_puzzle(numbers, kind, item, "many", Population())
+    text = f" <think> {worked.thinking} </think> <answer> {worked.answer} </answer>"
+    ids = tuple(tokenizer.encode(text))
+    completion = Completion("calibration", ids, (-1.0,) * len(ids), "stop", ((0, len(ids)),), 0)
+    return SampledText(item.problem(), (), completion, text, False, Verdict("wrong", 0.0, ""))
 
 
 def drawn_batch(config: ModelConfig, groups: int, size: int, tokens: int, numbers: np.random.Generator) -> list[Rollout]:

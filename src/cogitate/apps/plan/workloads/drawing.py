@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 
 from cogitate.apps.plan.work import StageWork, Work
 from cogitate.apps.plan.workloads.given import rows_given
-from cogitate.apps.plan.workloads.reader import Drawn, Reader
+from cogitate.apps.plan.workloads.reader import CHARACTERS, Drawn, Reader
 from cogitate.config import (
     ColdStartConfig,
     DemonstrationsConfig,
@@ -28,8 +29,11 @@ from cogitate.config import (
 from cogitate.costs.generation import Sampling
 from cogitate.costs.lengths import UNKNOWN_LENGTH, Lengths, usual_mean
 from cogitate.costs.shape import Shape
+from cogitate.evals.levels import PUZZLES
 from cogitate.recipe.kinds import TEACHER
 from cogitate.recipe.stage import GIVEN, Stage, find, trained_from
+from cogitate.tasks.examples import LONG_EXAMPLES
+from cogitate.tasks.mixture import names_in
 
 COLLECTORS = 3.0  # of the cold start, that ask every problem; a teacher writes for all but the last
 BASE_PROMPTS = 3  # that a base model is measured with, see recipe/stages/evaluate.py
@@ -50,7 +54,7 @@ def drawn(
 
 
 def evaluation(reader: Reader, stage: Stage) -> StageWork:
-    """Every problem at every prompt of the model, and general ones as they are; prompts of other lengths apart."""
+    """Every problem at every prompt of the model; prompts of other lengths apart, and general ones, which come last."""
     settings, shape, model = reader.config.evaluate, reader.need(stage), find(reader.graph, stage.needs[0])
     further_ones = settings.further_problems * len(list(filter(None, settings.further.split(","))))
     if further_ones and not is_put_further(reader, model.name):
@@ -58,19 +62,35 @@ def evaluation(reader: Reader, stage: Stage) -> StageWork:
     asked = [name if is_asked_longer(reader, name) else "" for name in prompts_of(reader, model)]
     counts = {each: float(settings.problems * asked.count(each)) for each in asked}
     counts[asked[-1]] += further_ones + settings.consensus_problems * settings.consensus_samples / settings.samples
-    counts[""] = counts.get("", 0.0) + settings.general_problems
-    share = 1.0
+    general, share = float(settings.general_problems), 1.0
     if known := reader.measured.count(stage.name, "completions"):
-        share = known / (settings.samples * sum(counts.values()))
+        of_general = reader.measured.count(stage.name, "general_completions") or 0.0
+        general, share = of_general / settings.samples, (known - of_general) / (settings.samples * sum(counts.values()))
     works, (_, notes, further) = list[Work](), reader.mean_length(stage.name, settings.max_new_tokens)
-    for name, prompts in counts.items():
+
+    of_puzzles = share_of_puzzles(reader.config.tasks.eval)
+
+    def add(name: str, prompts: float, tokens: str, graded: float) -> None:
         by = reader.config.section(name, RLConfig) if name else None
         found = reader.sampling(stage.name, prompts, settings.samples, settings.max_new_tokens, asked=by, like=name)
-        exact = replace(found.sampling, sequences=share * settings.samples * prompts, prompts=share * prompts)
+        exact = replace(found.sampling, sequences=settings.samples * prompts, prompts=prompts)
+        if mean := reader.measured.of(stage.name, tokens):
+            exact = replace(exact, lengths=replace(exact.lengths, mean=min(mean, exact.lengths.limit)))
+        at_a_time = float(settings.problems * settings.samples)
+        works.append(Work(shape, 1, sampling=exact, at_a_time=at_a_time, graded=graded, measured=graded * of_puzzles))
+
+    for name, prompts in counts.items():
         if prompts:
-            graded = 1 - (0 if name else settings.general_problems) / prompts
-            works.append(Work(shape, 1, sampling=exact, at_a_time=float(settings.problems * settings.samples), graded=graded))
+            add(name, share * prompts, "judged_tokens", 1.0)
+    if general:
+        add("", general, "general_tokens", 0.0)
     return StageWork(stage, shape, tuple(works), notes, further)
+
+
+def share_of_puzzles(spec: str) -> float:
+    """Share of the tasks that are puzzles, whose steps are counted."""
+    names = names_in(spec, empty=True)
+    return sum(name in PUZZLES for name in names) / len(names) if names else 0.0
 
 
 def is_asked_longer(reader: Reader, stage: str) -> bool:
@@ -117,7 +137,17 @@ def cold_start(reader: Reader, stage: Stage) -> StageWork:
     teacher = reader.config.section(TEACHER, TeacherConfig).base_url
     collectors, notes = (1.0, ("what the teacher writes is not planned",)) if teacher else (COLLECTORS, ())
     found = reader.sampling(stage.name, collectors * settings.problems, settings.samples, settings.max_new_tokens)
+    if not teacher:
+        found = replace(found, sampling=replace(found.sampling, prompt_tokens=collectors_prompt(reader, stage)))
     return drawn(stage, shape, found, min(CHUNK, float(settings.problems * settings.samples)), *notes)
+
+
+def collectors_prompt(reader: Reader, stage: Stage) -> float:
+    """Tokens of the collectors' prompts, on average: one shows a long example, one asks directly, one as R1-Zero's RL does."""
+    zero = next((need for need in stage.needs if find(reader.graph, need).has(ZeroRLConfig)), "")
+    as_zero = reader.prompt_tokens(zero, reader.config.section(zero, ZeroRLConfig)) if zero else reader.usual_prompt()
+    example = fmean(len(question) + len(worked) for question, worked in LONG_EXAMPLES.values()) / CHARACTERS
+    return fmean((reader.usual_prompt() + example, reader.usual_prompt(), as_zero))
 
 
 def rejection(reader: Reader, stage: Stage) -> StageWork:
