@@ -101,11 +101,11 @@ def test_the_tables_of_readme_and_results() -> None:
     for name, value in zip(names, (base, free, quarter, price), strict=True):
         assert rows("README.md")[name] == [rate(value)], name
     shown, forty = rows("docs/results.md"), read("puzzles/pooled.json")["by family"]["all"]["r1_zero"]
-    names = (
+    titles = (
         "base", "R1-Zero, 40 steps", "R1-Zero, at most 1,000,000 tokens", "the same with a quarter of the room",
         "the same with a price on rejecting a try",
     )  # fmt: skip
-    for name, value in zip(names, (base, forty, free, quarter, price), strict=True):
+    for name, value in zip(titles, (base, forty, free, quarter, price), strict=True):
         assert shown[name][0] == rate(value), name
 
 
