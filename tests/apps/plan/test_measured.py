@@ -164,3 +164,22 @@ def test_numbers_of_completions_are_taken_from_a_run_only_in_a_plan_of_that_run(
     assert like.sampling.prompt_tokens == same.sampling.prompt_tokens == 30
     assert like.sampling.lengths.mean == 35
     assert like.updated_share == json.loads(json.dumps(1300 / 1400))
+
+
+def test_a_plan_of_puzzles_takes_the_lengths_that_quick_had_where_nothing_else_is_said() -> None:
+    def generated(settings: tuple[str, ...] = (), measured: Measured | None = None, model: str = "") -> tuple[float, bool]:
+        """Mean tokens of R1-Zero's completions, and whether they are said to be those of quick."""
+        config = load_recipe("quick", settings)
+        work = next(
+            one for one in works_of(graph_of(config), config, measured=measured, model=model) if one.stage.name == "r1_zero"
+        )
+        sampling = next(each.sampling for each in work.works if each.sampling is not None)
+        return sampling.lengths.mean, "lengths as a run of quick had them" in work.notes
+
+    guessed = generated(measured=Measured())
+    usual = generated()
+    assert usual[1]
+    assert usual[0] < guessed[0] / 2
+    assert generated(("r1_zero.max_new_tokens=64",))[0] == 64
+    assert generated(("tasks.train=countdown", "tasks.eval=countdown")) == guessed  # other tasks are not known
+    assert generated(model="qwen3-0.6b")[0] == guessed[0]

@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cogitate.config import Config
 from cogitate.errors import ConfigError, DataError
 from cogitate.json_lines import read_log
 
 Row = Mapping[str, Any]
+USUAL = Path(__file__).with_name("usual.json")  # [{"recipe", "tasks", "figures"}]
 LEAST_PROMPT_TOKENS = 10.0
 LONGEST_OF_BATCH = 0.97  # share of pairs that are shorter than the longest of some thirty, to which the others are padded
 REASONING = "completion_tokens.reasoning"  # of completions that rules judge
@@ -33,10 +35,12 @@ class Measured:
 
     Attributes:
         has_counts: a plan of this very run takes the numbers of completions, too; another plan takes its settings' numbers.
+        note: what a reader must know of where they come from.
     """
 
     figures: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     has_counts: bool = False
+    note: str = ""
 
     def of(self, stage: str, figure: str) -> float | None:
         return self.figures.get(stage, {}).get(figure)
@@ -44,6 +48,14 @@ class Measured:
     def count(self, stage: str, figure: str) -> float | None:
         """A figure that settings decide where the plan is not of this very run."""
         return self.of(stage, figure) if self.has_counts else None
+
+
+def usual_measured(config: Config) -> Measured:
+    """Where nothing else is said: what a run of a shipped recipe has measured, of recipes with its tasks and its shipped base.
+    Nothing of others."""
+    own = () if "base" in config.inputs else json.loads(USUAL.read_text(encoding="utf-8"))
+    found = next((each for each in own if each["tasks"] == config.tasks.train), None)
+    return Measured(found["figures"], note=f"lengths as a run of {found['recipe']} had them") if found else Measured()
 
 
 def read_measured(run: Path, *, option: str = "--like", has_counts: bool = False) -> Measured:

@@ -134,7 +134,7 @@ class Reader:
         """The mean length of completions, with its note and deviation."""
         known = self.measured.of(stage, "completion_tokens") or self.measured.of(stage, "pair_completion_tokens")
         if known is not None:
-            return min(known, limit), (), 0.0
+            return min(known, limit), (self.measured.note,) if self.measured.note else (), 0.0
         mean = usual_mean(limit)
         return mean, (f"completions of {mean:.0f} tokens on average, of at most {limit}, are a guess",), UNKNOWN_LENGTH
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import accumulate
 from pathlib import Path
 
-from cogitate.apps.plan.measured import Measured
+from cogitate.apps.plan.measured import Measured, usual_measured
 from cogitate.apps.plan.work import StageWork, Work
 from cogitate.apps.plan.workloads import drawing, learning
 from cogitate.apps.plan.workloads.given import with_known_proposals
@@ -32,11 +32,13 @@ def works_of(
 
     Args:
         model: a published model's name, in place of the recipe's base.
+        measured: lengths of a run that has been made; None: those of a shipped recipe's run where the tasks and base are its own.
         there: stages that need not be made -> why.
         run: whose probes have proposed settings, as far as they are finished.
     """
     config = with_known_proposals(config, graph, run)
-    reader = Reader(graph, config, model, measured or Measured(), there or {})
+    known = measured or (Measured() if model else usual_measured(config))
+    reader = Reader(graph, config, model, known, there or {})
     works = [work_of(reader, stage) for stage in graph]
     made = accumulate((bool(work.works) for work in works), initial=0)
     return [replace(work, earlier=earlier) for work, earlier in zip(works, made, strict=False)]
