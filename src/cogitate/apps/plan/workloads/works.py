@@ -32,7 +32,7 @@ def works_of(
 
     Args:
         model: a published model's name, in place of the recipe's base.
-        measured: lengths of a run that has been made; None: those of a shipped recipe's run where the tasks and base are its own.
+        measured: lengths of a run that has been made; None: those of a shipped recipe's run, where tasks and base are its own.
         there: stages that need not be made -> why.
         run: whose probes have proposed settings, as far as they are finished.
     """
