@@ -116,15 +116,17 @@ def test_the_question_alone_is_asked_in_the_models_own_template(
     assert json.loads(kept.read_text())["completion"] == "<think>a name </think> Hello!"  # the template opens the thinking
 
 
-@pytest.mark.parametrize(("stage", "asked"), [(False, "chat"), (True, "turn")])
+@pytest.mark.parametrize(
+    ("settings", "asked"), [(None, "chat"), ({}, "turn"), ({"r1.prompt": "turn"}, "turn"), ({"r1.prompt": "chat"}, "chat")]
+)
 def test_where_no_prompt_is_given_a_stages_model_is_asked_as_it_was_trained_and_others_in_their_chat_template(
-    memorised: Path, problems: tuple[Path, Path], evaluate: Callable[..., tuple[int, str, str]], tmp_path: Path, stage: bool,
-    asked: str,
+    memorised: Path, problems: tuple[Path, Path], evaluate: Callable[..., tuple[int, str, str]], tmp_path: Path,
+    settings: dict[str, str] | None, asked: str,
 ) -> None:  # fmt: skip
     model, out = tmp_path / "run" / "r1", tmp_path / "eval.json"
     shutil.copytree(memorised, model)
-    if stage:
-        seal(model, Identity("r1", 1, {}, {}, ()), seconds=1.0, summary={})
+    if settings is not None:
+        seal(model, Identity("r1", 1, settings, {}, ()), seconds=1.0, summary={})
     arguments = ("--tasks", problems[0], "--problems", 1, "--samples", 1, "--out", out)
     assert evaluate(model, *GREEDY, *arguments)[0] == 0
     assert json.loads(out.read_text())["prompt"] == asked

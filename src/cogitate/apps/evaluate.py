@@ -37,7 +37,7 @@ from cogitate.recipe.data_sets import describe_evaluation
 from cogitate.recipe.local_backend import LocalBackend
 from cogitate.recipe.models import find_model, settings_of_its_run
 from cogitate.recipe.problems import check_custom_used, evaluation_problems, tasks_left_out
-from cogitate.recipe.run_directory.store import MANIFEST
+from cogitate.recipe.run_directory.store import MANIFEST, load_manifest
 from cogitate.recipe.settings import load_recipe
 from cogitate.runtime import write_json
 from cogitate.tokenizer.bpe import Tokenizer
@@ -181,11 +181,14 @@ def write(evaluated: Mapping[str, Evaluated], console: Console, *, out: Path | N
 
 
 def usual_prompt(directory: Path) -> Prompt:
-    """As a model was trained: the plain turn of R1 and its students, R1-Zero's template where there is no chat template; an
-    imported one through its own chat template."""
+    """As a model was trained: as its RL's `prompt` says, else the plain turn of R1 and its students, R1-Zero's template where
+    there is no chat template; an imported one through its own chat template."""
     if ChatTemplate.load(directory) is None:
         return "r1_zero"
-    return "turn" if (directory / MANIFEST).is_file() else "chat"
+    if not (directory / MANIFEST).is_file():
+        return "chat"
+    manifest = load_manifest(directory)
+    return "chat" if manifest["settings"].get(f"{manifest['stage']}.prompt") == "chat" else "turn"
 
 
 def asking_of(prompt: Prompt, directory: Path, *, system: str = "", template_file: Path | None = None) -> Asking:
